@@ -1,0 +1,79 @@
+package account
+
+import (
+	"context"
+
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+)
+
+// Put in the stores below creates an object whose Revision is 0
+// (fault.Conflict where the name is taken) and changes one whose Revision is
+// that of the stored one (fault.Conflict where it has changed since it was
+// read, fault.NotFound where it is gone). A named object that does not exist
+// (a customer's plan, a domain's customer, an account's domain) is
+// fault.NotFound. Remove is fault.NotFound for an unknown name and
+// fault.Conflict while other objects depend on it. Every Put and Remove stores the given event
+// in the same transaction, raises the generation, and is durable when it returns.
+//
+// A Put that changes State to Suspended also holds the waiting deliveries of
+// all submissions of that account, domain or customer, with the hold reason
+// queue.HoldSuspended; one that changes it to Active releases what was held
+// for that reason and is not under another suspension. Removing an account
+// holds its waiting deliveries too. All methods are safe for concurrent use,
+// also from several processes.
+
+// Directory is what the server asks while mail flows.
+type Directory interface {
+	// Generation returns a number that every Put and Remove raises. It is cheap.
+	Generation(ctx context.Context) (uint64, error)
+	// Sender returns the account with that login (an Address key) and what is
+	// above it, also when suspended. fault.NotFound where there is none.
+	Sender(ctx context.Context, login string) (*Sender, error)
+	// SigningKeys returns the DKIM keys of a domain; none for an unknown one.
+	SigningKeys(ctx context.Context, domain mail.Domain) ([]Key, error)
+}
+
+// PlanStore keeps plans.
+type PlanStore interface {
+	PutPlan(ctx context.Context, p Plan, e audit.Event) error
+	Plan(ctx context.Context, name string) (Plan, error)
+	Plans(ctx context.Context) ([]Plan, error)
+	RemovePlan(ctx context.Context, name string, e audit.Event) error
+}
+
+// CustomerStore keeps customers.
+type CustomerStore interface {
+	PutCustomer(ctx context.Context, c Customer, e audit.Event) error
+	Customer(ctx context.Context, name string) (Customer, error)
+	Customers(ctx context.Context) ([]Customer, error)
+	RemoveCustomer(ctx context.Context, name string, e audit.Event) error
+}
+
+// DomainStore keeps domains with their keys.
+type DomainStore interface {
+	PutDomain(ctx context.Context, d Domain, e audit.Event) error
+	Domain(ctx context.Context, name mail.Domain) (Domain, error)
+	// Domains lists the domains of a customer, or all for "", without keys.
+	Domains(ctx context.Context, customer string) ([]Domain, error)
+	RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error
+}
+
+// AccountStore keeps accounts. An address that is already the own address or an alias of
+// another account is fault.Conflict in PutAccount.
+type AccountStore interface {
+	PutAccount(ctx context.Context, a Account, e audit.Event) error
+	Account(ctx context.Context, login string) (Account, error)
+	// Accounts lists the accounts of a domain, or all for "".
+	Accounts(ctx context.Context, domain mail.Domain) ([]Account, error)
+	RemoveAccount(ctx context.Context, login string, e audit.Event) error
+}
+
+// Store is all of it; an engine implements it.
+type Store interface {
+	Directory
+	PlanStore
+	CustomerStore
+	DomainStore
+	AccountStore
+}

@@ -1,0 +1,135 @@
+package account
+
+import (
+	"time"
+
+	"countersign/internal/mail"
+)
+
+// State says whether an object may be used.
+type State string
+
+// The states. A suspended object also stops everything below it: customer,
+// then domain, then account.
+const (
+	Active    State = "active"
+	Suspended State = "suspended"
+)
+
+// Plan is a named set of limits and permissions. A zero limit means that the
+// server's own limit alone applies.
+type Plan struct {
+	Name string
+	// MaxRecipients bounds the recipients of one message.
+	MaxRecipients int
+	// MaxMessageBytes bounds the size of one message in octets.
+	MaxMessageBytes int64
+	// MaxMessages bounds the messages of one session.
+	MaxMessages int
+	Created     time.Time
+	// Revision is 0 for an object not stored yet; see Store.
+	Revision int64
+}
+
+// Customer is who is billed; it owns domains.
+type Customer struct {
+	Name string
+	// Plan names a plan, "" for none.
+	Plan     string
+	State    State
+	Created  time.Time
+	Revision int64
+}
+
+// Key is one DKIM key of a domain.
+type Key struct {
+	Selector string
+	// Algorithm is "rsa" or "ed25519" (RFC 6376 section 3.3, RFC 8463).
+	Algorithm string
+	// Public is the value of the TXT record to publish.
+	Public string
+	// Sealed is the private key, encrypted; package dkim opens it.
+	Sealed  []byte
+	Created time.Time
+}
+
+// Domain is a sender domain.
+type Domain struct {
+	Name     mail.Domain
+	Customer string
+	State    State
+	Keys     []Key
+	Created  time.Time
+	Revision int64
+}
+
+// Grant lets an account send under an address that is not its own: one
+// address, or all of a domain when Address is null.
+type Grant struct {
+	Address mail.Address
+	Domain  mail.Domain
+}
+
+// Account is a login with credentials, member of one domain.
+type Account struct {
+	// ID never changes and is never used again.
+	ID mail.ID
+	// Address is the account's own address; its Key is the login.
+	Address mail.Address
+	State   State
+	// PasswordHash is in PHC form ("$argon2id$v=19$m=...").
+	PasswordHash    string
+	PasswordChanged time.Time
+	// NullSender allows "<>" as MAIL FROM.
+	NullSender bool
+	// Aliases are further addresses of its own.
+	Aliases []mail.Address
+	// Grants are addresses and domains of the same customer it may use.
+	Grants   []Grant
+	Created  time.Time
+	Revision int64
+}
+
+// Login returns the name under which the account authenticates.
+func (a *Account) Login() string { return a.Address.Key() }
+
+// Sender is an account with everything that decides what it may do, read in one
+// consistent look at the store. It is immutable once made.
+type Sender struct {
+	Account  Account
+	Domain   Domain // without Keys
+	Customer Customer
+	Plan     Plan // zero where the customer has none
+	// Domains are the customer's active domains.
+	Domains map[mail.Domain]bool
+	// Generation is the store's generation that this was read at.
+	Generation uint64
+}
+
+// Active reports whether account, domain and customer all are.
+func (s *Sender) Active() bool {
+	return s.Account.State == Active && s.Domain.State == Active && s.Customer.State == Active
+}
+
+// Owns reports whether the sender may write a under its name: its own address,
+// an alias, or granted, and under an active domain of its own customer.
+func (s *Sender) Owns(a mail.Address) bool {
+	if !s.Domains[a.Domain] {
+		return false
+	}
+	key := a.Key()
+	if key == s.Account.Address.Key() {
+		return true
+	}
+	for _, alias := range s.Account.Aliases {
+		if key == alias.Key() {
+			return true
+		}
+	}
+	for _, g := range s.Account.Grants {
+		if g.Address.IsNull() && g.Domain == a.Domain || !g.Address.IsNull() && key == g.Address.Key() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,61 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"countersign/internal/mail"
+)
+
+// Event is one immutable record. Fields that do not apply are zero.
+type Event struct {
+	// Seq orders events; the store gives it, strictly increasing.
+	Seq int64
+	// At is when it happened, in UTC, to the microsecond.
+	At   time.Time
+	Kind Kind
+	// Session and Submission are the ids under which trace finds it.
+	Session    mail.ID
+	Submission mail.ID
+	// Delivery is the recipient's number within the submission, from 1.
+	Delivery int
+	// Login is the account's login; on AuthFailed the name that was tried.
+	Login string
+	// Actor is who did an administrative act: "cli:root".
+	Actor string
+	// Client is the client's address without port.
+	Client string
+	// Object names what an administrative act changed: "account a@example.org".
+	Object string
+	// Code, Enhanced and Reason are those of the reply given or received.
+	Code     int
+	Enhanced string
+	Reason   string
+	// Text is one line for people, already free of control characters.
+	Text string
+	// Data holds what else belongs to the kind, by stable keys.
+	Data map[string]string
+}
+
+// Query selects events. Zero fields do not restrict.
+type Query struct {
+	Session    mail.ID
+	Submission mail.ID
+	Login      string
+	Kind       Kind
+	Since      time.Time
+	Until      time.Time
+	// AfterSeq continues a listing.
+	AfterSeq int64
+	// Limit bounds the answer; 0 means 1000.
+	Limit int
+}
+
+// Store keeps the record.
+type Store interface {
+	// Append stores events durably, in order, in one transaction. Concurrent
+	// calls may be committed together. Errors: fault.Full, fault.Unavailable.
+	Append(ctx context.Context, events []Event) error
+	// Search returns the events that match q, oldest first.
+	Search(ctx context.Context, q Query) ([]Event, error)
+}

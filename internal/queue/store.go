@@ -1,0 +1,88 @@
+package queue
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+)
+
+// Store keeps the queue. Each method is one transaction; all are safe for
+// concurrent use. Errors: fault.Full where there is no space, fault.Unavailable
+// where the database cannot be reached, fault.NotFound for an unknown id.
+type Store interface {
+	// NewBody begins a body file for content over InlineMax octets.
+	NewBody(ctx context.Context) (BodyFile, error)
+	// Accept stores everything of a, or nothing; it is durable when it
+	// returns nil. If the account generation is no longer a.Generation, it
+	// checks again that account, domain and customer are active, and returns
+	// fault.Denied with reason "account-suspended" where they are not. Content.Large
+	// must be nil or a sealed BodyFile of this store.
+	Accept(ctx context.Context, a *Acceptance) error
+	// Due lists waiting deliveries (Queued, Deferred) with Next <= now, by
+	// Next, Submission, N, starting behind after; at most limit. Its snapshot
+	// may be older than a Report that returns while it runs.
+	Due(ctx context.Context, now time.Time, after Position, limit int) ([]Item, error)
+	// Content returns the stored message.
+	Content(ctx context.Context, id mail.ID) (*Content, error)
+	// Report stores the outcomes, their events and the reports to the sender. Final
+	// deliveries leave the queue; with its last one the submission and its
+	// content go. An outcome for a delivery that is no longer there is ignored, but its
+	// event is kept. A Deferred outcome for a delivery that was held meanwhile
+	// leaves it held.
+	Report(ctx context.Context, r *Report) error
+	// Stats counts what waits.
+	Stats(ctx context.Context) (Stats, error)
+}
+
+// BodyFile is a body being written to a file of its own. It is used by one
+// goroutine.
+type BodyFile interface {
+	io.Writer
+	LargeBody
+	// Seal flushes the file and its folder to the disk. No Write after it.
+	Seal() error
+	// Discard removes it. A call after Accept took it does nothing.
+	Discard()
+}
+
+// InlineMax is the most octets of a body that Content.Body may hold.
+const InlineMax = 64 << 10
+
+// Stats counts waiting deliveries by state, and the oldest.
+type Stats struct {
+	Queued, Deferred, Held int
+	Oldest                 time.Time
+}
+
+// Filter selects deliveries for administration. Zero fields do not restrict.
+type Filter struct {
+	Submission mail.ID
+	// N restricts to one recipient of Submission.
+	N      int
+	Login  string
+	Domain mail.Domain
+	// Destination is the recipients' domain.
+	Destination mail.Domain
+	State       State
+	// After continues a listing; Limit bounds it, 0 means 1000.
+	After Position
+	Limit int
+}
+
+// AdminStore is what administration asks of the queue. The changes store one event for
+// each delivery changed, made from e, and return their number.
+type AdminStore interface {
+	// List returns waiting deliveries by Submission and N.
+	List(ctx context.Context, f Filter) ([]Item, error)
+	// Hold stops waiting deliveries; reason is kept.
+	Hold(ctx context.Context, f Filter, reason string, e audit.Event) (int, error)
+	// Release puts held ones back, due now.
+	Release(ctx context.Context, f Filter, e audit.Event) (int, error)
+	// Retry makes deferred ones due now.
+	Retry(ctx context.Context, f Filter, e audit.Event) (int, error)
+	// Drop removes waiting deliveries; nobody is told.
+	Drop(ctx context.Context, f Filter, e audit.Event) (int, error)
+}

@@ -1,0 +1,144 @@
+package queue
+
+import (
+	"io"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+)
+
+// State is where a delivery stands.
+type State string
+
+// The states. Queued, Deferred and Held are waiting; the others are final and
+// leave the queue. That a delivery is being attempted (leased) is known to the
+// node that does it alone, and ends with it.
+const (
+	Queued    State = "queued"
+	Deferred  State = "deferred"
+	Held      State = "held"
+	Delivered State = "delivered"
+	Failed    State = "failed"
+	Dropped   State = "dropped"
+)
+
+// Final reports whether a delivery in this state is finished.
+func (s State) Final() bool { return s == Delivered || s == Failed || s == Dropped }
+
+// HoldSuspended is the hold reason of deliveries whose account, domain or
+// customer was suspended or removed.
+const HoldSuspended = "suspended"
+
+// Submission is one accepted message.
+type Submission struct {
+	ID mail.ID
+	// Session is the session that brought it; "" for a report of our own.
+	Session mail.ID
+	// Account, Login, Domain and Customer are whom it is attributed to; empty
+	// for a report of our own, whose Cause is set instead.
+	Account  mail.ID
+	Login    string
+	Domain   mail.Domain
+	Customer string
+	// Cause is the submission that a report of our own is about.
+	Cause mail.ID
+	At    time.Time
+	// Expires is when deliveries that still wait fail for good.
+	Expires  time.Time
+	Envelope mail.Envelope
+	// Size is the octets of the stored content, head and body.
+	Size int64
+}
+
+// Result is how an attempt ended.
+type Result struct {
+	At time.Time
+	// Code and Enhanced are the remote reply's, or ours where there was none.
+	Code     int
+	Enhanced string
+	// Text is one line, free of control characters.
+	Text string
+	// Remote names the server: "mx.example.org [192.0.2.1]"; "" for none.
+	Remote string
+}
+
+// Delivery is one recipient of one submission.
+type Delivery struct {
+	Submission mail.ID
+	// N numbers the recipients of a submission from 1.
+	N         int
+	Recipient mail.Recipient
+	State     State
+	Attempts  int
+	// Next is when the next attempt is due.
+	Next time.Time
+	// Last is how the last attempt ended; zero before the first.
+	Last Result
+	// HoldReason says why it is held.
+	HoldReason string
+	// DelayReported says that the sender was told of the delay.
+	DelayReported bool
+}
+
+// Content is a stored message: Head is the header block with its blank line as it leaves (signatures
+// included); the body is either Body or, when large, in Large.
+type Content struct {
+	Head []byte
+	Body []byte
+	// Large is nil for a body kept in Body.
+	Large LargeBody
+}
+
+// LargeBody is a body kept in a file of its own.
+type LargeBody interface {
+	// Size is its octets.
+	Size() int64
+	// Open returns a reader from the start. The body stays readable until
+	// closed, also when the submission is finished meanwhile.
+	Open() (io.ReadCloser, error)
+}
+
+// Acceptance is what Accept stores in one transaction.
+type Acceptance struct {
+	Submission Submission
+	Deliveries []Delivery
+	Content    Content
+	Events     []audit.Event
+	// Generation is the account generation that the decision was made at.
+	Generation uint64
+}
+
+// Item is a due delivery with its submission.
+type Item struct {
+	Delivery   Delivery
+	Submission *Submission
+}
+
+// Outcome is what an attempt did to one delivery.
+type Outcome struct {
+	N int
+	// State is Delivered, Failed, Deferred or Held.
+	State      State
+	Result     Result
+	Next       time.Time // for Deferred
+	HoldReason string    // for Held
+	// DelayReported is set when a delay report is among the Reports.
+	DelayReported bool
+}
+
+// Report is the outcome of one attempt for deliveries of one submission, with the reports to
+// its sender that follow from it.
+type Report struct {
+	Submission mail.ID
+	Outcomes   []Outcome
+	Reports    []Acceptance
+	Events     []audit.Event
+}
+
+// Position marks a place in the order in which Due lists.
+type Position struct {
+	Next       time.Time
+	Submission mail.ID
+	N          int
+}

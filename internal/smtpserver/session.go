@@ -1,0 +1,113 @@
+package smtpserver
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/netip"
+
+	"countersign/internal/mail"
+	"countersign/internal/sasl"
+)
+
+// Backend is what stands behind the protocol. It is used concurrently.
+type Backend interface {
+	// Open is called once for each connection before the greeting. An error is
+	// turned into the reply that refuses the connection.
+	Open(ctx context.Context, peer Peer) (Session, error)
+}
+
+// Peer is what is known of a connection when it opens.
+type Peer struct {
+	// ID names the session; it stands in every record of it.
+	ID mail.ID
+	// Listener is the configured name of the listener.
+	Listener string
+	// Client is the client's address: the one in the PROXY header where a
+	// named proxy connected, else the socket's.
+	Client netip.AddrPort
+	// Local is the address that the client connected to.
+	Local netip.AddrPort
+	// Proxy is the named proxy's own address; invalid where there is none.
+	Proxy netip.AddrPort
+}
+
+// Session is one SMTP connection as the backend sees it. The server calls it
+// from one goroutine at a time and in legal order only: Mail never before
+// Auth has succeeded over TLS, Rcpt only within a transaction, Data only with
+// at least one accepted recipient. Errors become replies by smtp.ReplyFor.
+type Session interface {
+	// Mechanisms lists the SASL mechanisms to offer now, strongest first;
+	// empty means that AUTH is not offered. Called only over TLS.
+	Mechanisms() []string
+	// Auth starts an exchange by one of those. The server runs it; when it is
+	// done without error, the session is authenticated.
+	Auth(mechanism string) (sasl.Exchange, error)
+	// Mail begins a transaction. A refusal leaves none open.
+	Mail(ctx context.Context, env mail.Envelope) error
+	// Rcpt adds a recipient to the transaction.
+	Rcpt(ctx context.Context, rcpt mail.Recipient) error
+	// Data takes the whole message, dot-unstuffed, ending in EOF. It returns the id of the
+	// submission only after that is durable. Any error from body other than
+	// EOF must end in an error here. It need not read to EOF: the server
+	// drains what is left before it replies. The transaction is over when
+	// it returns.
+	Data(ctx context.Context, body io.Reader) (mail.ID, error)
+	// Reset drops the transaction, if one is open.
+	Reset()
+	// Observe tells what the server itself saw or decided.
+	Observe(ctx context.Context, o Observation)
+}
+
+// Observed says which kind of thing an Observation is.
+type Observed uint8
+
+// The observations. If you add one, name it in observedNames and teach
+// submission/observe.go to record it; tests fail until both are done.
+const (
+	// ObservedHello: EHLO or HELO was accepted; Text is its argument.
+	ObservedHello Observed = iota
+	// ObservedTLS: a handshake succeeded; TLS is set.
+	ObservedTLS
+	// ObservedTLSFailed: a handshake failed; Err is set.
+	ObservedTLSFailed
+	// ObservedRefusal: a command was refused; Code, Enhanced, Reason, Text (the reply's
+	// text) and Verb are set. Refusals of Session methods are observed too.
+	ObservedRefusal
+	// ObservedAuthOK: an exchange succeeded; Text is the mechanism.
+	ObservedAuthOK
+	// ObservedAuthFailed: an exchange failed; Text is the mechanism, Err the cause.
+	ObservedAuthFailed
+	// ObservedEarlyTalker: the client spoke before the greeting.
+	ObservedEarlyTalker
+	// ObservedWrongPort: TLS on a plain port, or plain text on a TLS port; Text
+	// says which.
+	ObservedWrongPort
+	// ObservedPanic: the session panicked; Err holds value and stack.
+	ObservedPanic
+	// ObservedClose: the connection is over; Text says why ("quit", "eof",
+	// "timeout", "shutdown", "too-many-errors", "protocol", "panic", ...).
+	// It is the last call that a session gets.
+	ObservedClose
+
+	observedCount // keep last
+)
+
+// Observation is something the server saw or decided by itself.
+type Observation struct {
+	Kind Observed
+	// Verb is the command it concerns, in upper case; "" for none.
+	Verb string
+	// Code, Enhanced and Reason are those of the reply: 535, "5.7.8",
+	// "auth-failed".
+	Code     int
+	Enhanced string
+	Reason   string
+	// Text is explained at each kind. It may hold client input; it is never a
+	// secret.
+	Text string
+	// TLS is the connection's state after ObservedTLS, else nil.
+	TLS *tls.ConnectionState
+	// Err is the cause where there is one.
+	Err error
+}
