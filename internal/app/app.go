@@ -1,0 +1,205 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/cert"
+	"countersign/internal/config"
+	"countersign/internal/delivery"
+	"countersign/internal/dkim"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/obs"
+	"countersign/internal/smtpserver"
+	"countersign/internal/store/sqlite"
+	"countersign/internal/submission"
+)
+
+// Options are what an App needs besides its configuration.
+type Options struct {
+	// Version is the program's, for metrics and the record.
+	Version string
+	// Stderr gets the log.
+	Stderr io.Writer
+}
+
+// App is a gate. New, then Start, then any number of Reload, then Stop.
+type App struct {
+	opt      Options
+	logLevel *slog.LevelVar
+	log      *slog.Logger
+
+	mu  sync.Mutex // guards cfg: one Reload at a time
+	cfg *config.Config
+
+	store     *sqlite.Store
+	sealer    *dkim.Sealer
+	hasher    *account.Hasher
+	ids       *mail.IDSource
+	recorder  *audit.Recorder
+	certs     *cert.Manager
+	gate      *submission.Gate
+	deliverer *delivery.Deliverer
+	server    *smtpserver.Server
+	registry  *prometheus.Registry
+	health    *obs.Health
+	metrics   *obs.Server
+
+	// addresses are the real ones of the listeners, by name, and "metrics".
+	addresses map[string]string
+	// cleanups undo Start, run last in, first out.
+	cleanups []cleanup
+}
+
+// cleanup undoes one step of Start.
+type cleanup struct {
+	name string
+	run  func(context.Context) error
+}
+
+// New makes an App that holds nothing yet. cfg has been loaded and checked.
+func New(cfg *config.Config, o Options) (*App, error) {
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	level, err := obs.ParseLevel(cfg.Log.Level)
+	if err != nil {
+		return nil, err
+	}
+	format, err := obs.ParseFormat(cfg.Log.Format)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{
+		opt: o, cfg: cfg, logLevel: new(slog.LevelVar),
+		ids: &mail.IDSource{}, health: new(obs.Health), addresses: map[string]string{},
+	}
+	a.logLevel.Set(level)
+	a.log = obs.NewLogger(o.Stderr, a.logLevel, format)
+	return a, nil
+}
+
+// Start opens everything in order: store, keys, record, certificates,
+// delivery, and last the listeners. An error leaves nothing open. ctx bounds
+// the start alone.
+func (a *App) Start(ctx context.Context) error {
+	steps := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"store", a.openStore},
+		{"keys", a.openKeys},
+		{"record", a.openRecord},
+		{"certificates", a.openCertificates},
+		{"delivery", a.openDelivery},
+		{"gate", a.openGate},
+		{"metrics", a.openMetrics},
+		{"listeners", a.openListeners},
+	}
+	for _, step := range steps {
+		if err := step.run(ctx); err != nil {
+			return errors.Join(fmt.Errorf("cannot start, %s: %w", step.name, err), a.Stop(ctx))
+		}
+	}
+	a.recorder.Record(audit.Event{At: time.Now(), Kind: audit.ServerStarted, Text: a.opt.Version})
+	a.log.Info("countersign is up", "version", a.opt.Version, "addresses", fmt.Sprint(a.addresses))
+	return nil
+}
+
+// Stop ends everything in the reverse order. Until ctx ends, messages that
+// are under way may finish. It may be called after a failed Start, and twice.
+func (a *App) Stop(ctx context.Context) error {
+	if a.recorder != nil && len(a.cleanups) > 0 {
+		a.recorder.Record(audit.Event{At: time.Now(), Kind: audit.ServerStopped})
+	}
+	var errs []error
+	for len(a.cleanups) > 0 {
+		last := a.cleanups[len(a.cleanups)-1]
+		a.cleanups = a.cleanups[:len(a.cleanups)-1]
+		if err := last.run(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", last.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// undo remembers how to undo a step.
+func (a *App) undo(name string, run func(context.Context) error) {
+	a.cleanups = append(a.cleanups, cleanup{name, run})
+}
+
+// Addresses returns the real host:port of each listener by name (the first
+// where it has several), and of "metrics". It is complete after Start.
+func (a *App) Addresses() map[string]string { return a.addresses }
+
+// Store returns the open store.
+func (a *App) Store() *sqlite.Store { return a.store }
+
+// Sealer returns what seals DKIM keys.
+func (a *App) Sealer() *dkim.Sealer { return a.sealer }
+
+// Admin returns the administration, acting in the name of actor.
+func (a *App) Admin(actor string) *account.Admin { return NewAdmin(a.store, a.hasher, actor) }
+
+// settle is how often Settle looks.
+const settle = 20 * time.Millisecond
+
+// Settle waits until no delivery of a submission waits for its first attempt and the
+// record is complete.
+func (a *App) Settle(ctx context.Context, id mail.ID) error {
+	tick := time.NewTicker(settle)
+	defer tick.Stop()
+	for {
+		waiting, err := a.store.Waiting(ctx, id)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if waiting == 0 {
+			return a.recorder.Flush(ctx)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// NewKeys makes the DKIM keys of a new domain, one for each algorithm, sealed.
+func NewKeys(sealer *dkim.Sealer, domain mail.Domain, now time.Time, random io.Reader) ([]account.Key, error) {
+	if random == nil {
+		random = rand.Reader
+	}
+	var keys []account.Key
+	for _, algorithm := range dkim.Algorithms() {
+		key, err := dkim.Generate(domain, dkim.Selector(algorithm, now), algorithm, random)
+		if err != nil {
+			return nil, err
+		}
+		sealed, err := sealer.Seal(key)
+		if err != nil {
+			return nil, err
+		}
+		record, err := key.Record()
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, account.Key{
+			Selector: key.Selector, Algorithm: string(algorithm),
+			Public: record.Value, Sealed: sealed, Created: now,
+		})
+	}
+	return keys, nil
+}

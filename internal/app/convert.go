@@ -1,0 +1,104 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/cert"
+	"countersign/internal/config"
+	"countersign/internal/delivery"
+	"countersign/internal/mail"
+	"countersign/internal/mx"
+	"countersign/internal/queue"
+	"countersign/internal/smtpclient"
+	"countersign/internal/smtpserver"
+	"countersign/internal/submission"
+)
+
+func hasherOptions(c *config.Config) account.HasherOptions {
+	return account.HasherOptions{
+		Params: account.HashParams{
+			MemoryKiB:   uint32(c.Auth.HashMemory.Bytes() >> 10),
+			Iterations:  uint32(c.Auth.HashIterations),
+			Parallelism: uint8(c.Auth.HashParallelism),
+		},
+		Workers: c.Auth.HashWorkers,
+		Queue:   c.Auth.HashQueue,
+	}
+}
+
+func certSpecs(c *config.Config) []cert.Spec {
+	var specs []cert.Spec
+	for _, k := range c.Certificates {
+		specs = append(specs, cert.Spec{
+			Name: k.Name, Source: cert.Source(k.Source), Hosts: k.Hosts,
+			CertFile: k.CertFile, KeyFile: k.KeyFile,
+			ACME: cert.ACMEOptions{
+				DirectoryURL: k.Directory, Email: k.Email, AgreeTerms: k.TermsAgreed,
+				Challenge: cert.Challenge(k.Challenge), HTTPListen: k.HTTPListen, ALPNListen: k.TLSListen,
+				RootCAsFile: k.CAFile,
+			},
+		})
+	}
+	return specs
+}
+
+func policy(c *config.Config) submission.Policy {
+	p := submission.Policy{
+		EncodeHeaders:  c.Message.EightBitHeaders == "encode",
+		MaxHeaderBytes: int(c.Message.MaxHeaderSize.Bytes()),
+		MaxReceived:    c.Message.MaxReceived,
+		Lifetime:       c.Queue.Lifetime.Std(),
+		Sign:           c.DKIM.Sign,
+	}
+	return p
+}
+
+func schedule(c *config.Config) queue.Schedule {
+	s := queue.Schedule{Lifetime: c.Queue.Lifetime.Std()}
+	for _, d := range c.Queue.Retry {
+		s.Retry = append(s.Retry, d.Std())
+	}
+	return s
+}
+
+// roots reads a file of certificates; nil for none.
+func roots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
+	}
+	return pool, nil
+}
+
+// listenerConfig says what one listener is to the SMTP server.
+func (a *App) listenerConfig(l config.Listener) (smtpserver.ListenerConfig, error) {
+	minimum := uint16(tls.VersionTLS12)
+	if l.MinTLS == "1.3" {
+		minimum = tls.VersionTLS13
+	}
+	tlsConfig, err := a.certs.TLSConfig(l.Certificates, minimum)
+	if err != nil {
+		return smtpserver.ListenerConfig{}, fmt.Errorf("listener %q: %w", l.Name, err)
+	}
+	lc := smtpserver.ListenerConfig{Name: l.Name, Kind: smtpserver.Submission, TLS: tlsConfig}
+	if l.Kind == "submissions" {
+		lc.Kind = smtpserver.Submissions
+	}
+	for _, p := range l.Proxies {
+		lc.Proxies = append(lc.Proxies, p.Prefix)
+	}
+	return lc, nil
+}

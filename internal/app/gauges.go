@@ -1,0 +1,56 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// gaugePatience bounds what a scrape may wait for the store.
+const gaugePatience = 2 * time.Second
+
+// registerGauges adds the figures that are asked for when they are wanted.
+func (a *App) registerGauges() {
+	a.registry.MustRegister(
+		queueCollector{app: a, waiting: prometheus.NewDesc(
+			"countersign_queue_deliveries", "Deliveries that wait, by state.", []string{"state"}, nil),
+			oldest: prometheus.NewDesc(
+				"countersign_queue_oldest_age_seconds", "Age of the oldest delivery that waits.", nil, nil)},
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "countersign_audit_dropped_total",
+			Help: "Events that could not be stored because the store was away for too long.",
+		}, func() float64 { return float64(a.recorder.Dropped()) }),
+	)
+}
+
+// queueCollector asks the store at each scrape.
+type queueCollector struct {
+	app             *App
+	waiting, oldest *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c queueCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.waiting
+	ch <- c.oldest
+}
+
+// Collect implements prometheus.Collector. A store that does not answer in
+// time leaves the figures out.
+func (c queueCollector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), gaugePatience)
+	defer cancel()
+	stats, err := c.app.store.Stats(ctx)
+	if err != nil {
+		return
+	}
+	for state, n := range map[string]int{"queued": stats.Queued, "deferred": stats.Deferred, "held": stats.Held} {
+		ch <- prometheus.MustNewConstMetric(c.waiting, prometheus.GaugeValue, float64(n), state)
+	}
+	age := 0.0
+	if !stats.Oldest.IsZero() {
+		age = max(time.Since(stats.Oldest).Seconds(), 0)
+	}
+	ch <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, age)
+}

@@ -1,0 +1,209 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/cert"
+	"countersign/internal/config"
+	"countersign/internal/delivery"
+	"countersign/internal/dkim"
+	"countersign/internal/obs"
+	"countersign/internal/smtpserver"
+	"countersign/internal/store/sqlite"
+	"countersign/internal/submission"
+)
+
+// OpenStore opens the engine that the configuration names. server says that
+// the caller is the one process that delivers; admin commands are not.
+func OpenStore(ctx context.Context, cfg *config.Config, server bool) (*sqlite.Store, error) {
+	return sqlite.Open(ctx, sqlite.Options{Path: cfg.StorePath(), Server: server})
+}
+
+// OpenSealer opens the key file that seals DKIM keys, and makes it at first.
+func OpenSealer(cfg *config.Config) (*dkim.Sealer, error) {
+	return dkim.LoadOrCreateSealer(cfg.DKIM.KeyFile, rand.Reader)
+}
+
+// NewHasher makes the pool that hashes passwords.
+func NewHasher(cfg *config.Config) (*account.Hasher, error) {
+	return account.NewHasher(hasherOptions(cfg))
+}
+
+func (a *App) openStore(ctx context.Context) error {
+	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	store, err := OpenStore(ctx, a.cfg, true)
+	if err != nil {
+		return err
+	}
+	a.store = store
+	a.undo("store", func(context.Context) error { return store.Close() })
+	return nil
+}
+
+func (a *App) openKeys(context.Context) (err error) {
+	a.sealer, err = OpenSealer(a.cfg)
+	if err != nil {
+		return err
+	}
+	a.hasher, err = NewHasher(a.cfg)
+	return err
+}
+
+func (a *App) openRecord(context.Context) error {
+	a.registry = obs.NewRegistry(obs.Build{Version: a.opt.Version})
+	a.recorder = audit.NewRecorder(a.store, audit.RecorderOptions{Logger: a.log})
+	a.undo("record", func(ctx context.Context) error { return a.recorder.Close(ctx) })
+	return nil
+}
+
+func (a *App) openCertificates(ctx context.Context) (err error) {
+	a.certs, err = cert.Open(ctx, certSpecs(a.cfg), cert.Options{
+		DataDir: a.cfg.DataDir, Cache: a.store, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.undo("certificates", func(context.Context) error { a.certs.Close(); return nil })
+	a.background("certificate watch", a.certs.Watch)
+	a.registry.MustRegister(a.certs.Collector())
+	a.health.Add("certificates", func(context.Context) error { return a.certs.Health() })
+	return nil
+}
+
+func (a *App) openDelivery(context.Context) error {
+	opt, err := deliveryOptions(a.cfg)
+	if err != nil {
+		return err
+	}
+	opt.Store, opt.IDs, opt.Now, opt.Logger = a.store, a.ids, time.Now, a.log
+	opt.Metrics = delivery.NewMetrics(a.registry)
+	a.deliverer, err = delivery.New(opt)
+	if err != nil {
+		return err
+	}
+	a.deliverer.Start()
+	a.undo("delivery", a.deliverer.Stop)
+	return nil
+}
+
+func (a *App) openGate(context.Context) error {
+	senders := account.NewSenders(a.store, account.SendersOptions{})
+	a.background("account watch", senders.Run)
+	a.gate = submission.New(submission.Options{
+		Hostname: a.cfg.Hostname,
+		Verifier: account.NewVerifier(a.store, a.hasher, account.VerifierOptions{Remember: a.cfg.Auth.Remember.Std()}),
+		Senders:  senders, Accounts: a.store, Queue: a.store,
+		Offer: a.deliverer.Offer, Recorder: a.recorder, Sealer: a.sealer,
+		IDs: a.ids, Now: time.Now, Policy: policy(a.cfg),
+		Metrics: submission.NewMetrics(a.registry),
+	})
+	return nil
+}
+
+func (a *App) openMetrics(context.Context) error {
+	a.registerGauges()
+	a.health.Add("store", func(ctx context.Context) error {
+		_, err := a.store.Generation(ctx)
+		return err
+	})
+	if a.cfg.Metrics.Listen == "" {
+		return nil
+	}
+	a.metrics = obs.NewServer(a.cfg.Metrics.Listen, a.registry, a.health, a.log)
+	if err := a.metrics.Start(); err != nil {
+		return err
+	}
+	a.addresses["metrics"] = a.metrics.Addr().String()
+	a.undo("metrics", a.metrics.Stop)
+	return nil
+}
+
+// openListeners binds every address before it serves any, so that a port that
+// is taken is found out before the first client is.
+func (a *App) openListeners(context.Context) error {
+	a.server = smtpserver.New(smtpserver.Options{
+		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: limits(a.cfg),
+	})
+	type bound struct {
+		l  net.Listener
+		lc smtpserver.ListenerConfig
+	}
+	var all []bound
+	for _, l := range a.cfg.Listeners {
+		lc, err := a.listenerConfig(l)
+		if err != nil {
+			return err
+		}
+		for _, address := range l.Address {
+			listener, err := net.Listen("tcp", address)
+			if err != nil {
+				for _, b := range all {
+					b.l.Close()
+				}
+				return fmt.Errorf("listener %q: %s", l.Name, bindError(address, err))
+			}
+			if a.addresses[l.Name] == "" {
+				a.addresses[l.Name] = listener.Addr().String()
+			}
+			all = append(all, bound{listener, lc})
+		}
+	}
+	for _, b := range all {
+		go a.serve(b.l, b.lc)
+	}
+	a.undo("listeners", a.stopServer)
+	return nil
+}
+
+// serve runs one listener until the server stops.
+func (a *App) serve(l net.Listener, lc smtpserver.ListenerConfig) {
+	if err := a.server.Serve(l, lc); err != nil {
+		a.log.Error("a listener ended", "listener", lc.Name, "error", err)
+	}
+}
+
+// stopServer lets transactions finish until ctx ends, then ends them.
+func (a *App) stopServer(ctx context.Context) error {
+	err := a.server.Shutdown(ctx)
+	if err != nil {
+		return a.server.Close()
+	}
+	return nil
+}
+
+// bindError says in words why an address cannot be listened on.
+func bindError(address string, err error) string {
+	switch text := err.Error(); {
+	case strings.Contains(text, "address already in use"):
+		return fmt.Sprintf("%s is taken by another program; stop that one or choose another port", address)
+	case strings.Contains(text, "permission denied"):
+		return fmt.Sprintf("%s may not be bound: ports below 1024 need root or CAP_NET_BIND_SERVICE", address)
+	default:
+		return text
+	}
+}
+
+// background runs f until Stop.
+func (a *App) background(name string, f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	a.undo(name, func(context.Context) error {
+		cancel()
+		<-done
+		return nil
+	})
+}

@@ -1,0 +1,175 @@
+package submission
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/dkim"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/message"
+	"countersign/internal/queue"
+	"countersign/internal/smtp"
+)
+
+// Data implements smtpserver.Session: the way of a whole message, from its
+// first octet to the commit. The 250 is decided here: smtpserver says it when
+// this returns without error, which is after queue.Store.Accept has returned.
+// Whatever fails before leaves nothing behind.
+func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
+	started := time.Now()
+	tx := s.tx
+	s.tx = nil
+	policy := s.gate.policy.Load()
+
+	sender, err := s.sender(ctx)
+	if err != nil {
+		return "", err
+	}
+	tx.sender = sender
+	header, rest, err := message.ReadHeader(body, message.Limits{MaxBytes: policy.MaxHeaderBytes, MaxLine: policy.MaxLine})
+	if err != nil {
+		return "", err
+	}
+	author, err := checkHeader(header, tx, policy)
+	if err != nil {
+		return "", err
+	}
+	now := s.gate.opt.Now()
+	id := s.gate.opt.IDs.New()
+	header.Complete(message.Completion{
+		Received: s.received(id, tx, now),
+		Date:     now, ID: id, Domain: mail.Domain(s.gate.opt.Hostname),
+	})
+	in := &intake{store: s.gate.opt.Queue, limit: sender.Plan.MaxMessageBytes}
+	defer in.discard()
+	head := header.Bytes()
+	err = in.read(ctx, rest, len(head))
+	if err != nil {
+		return "", err
+	}
+	if policy.Sign {
+		head, err = s.sign(ctx, author.Domain, sender.Generation, head, in.hash)
+	}
+	if err != nil {
+		return "", err
+	}
+	a := s.acceptance(id, tx, policy, now)
+	in.complete(a, head, header)
+	a.Events = []audit.Event{s.acceptedEvent(a)}
+	err = s.gate.opt.Queue.Accept(ctx, a)
+	if err != nil {
+		return "", err
+	}
+	in.taken()
+	s.messages++
+	s.gate.opt.Metrics.accepted(a, time.Since(started))
+	if s.gate.opt.Offer != nil {
+		s.gate.opt.Offer(a)
+	}
+	return id, nil
+}
+
+// checkHeader refuses a header that is broken, loops, or names a sender that
+// is not the account's; it encodes what must be. author is the first address
+// of From, whose domain signs.
+func checkHeader(header *message.Header, tx *transaction, policy *Policy) (author mail.Address, err error) {
+	const op = "submission.header"
+	err = header.Check(policy.MaxReceived)
+	if err != nil {
+		return mail.Address{}, err
+	}
+	mode := message.Refuse8Bit
+	if policy.EncodeHeaders {
+		mode = message.Encode8Bit
+	}
+	err = header.EncodeRaw(mode, tx.env.SMTPUTF8)
+	if err != nil {
+		return mail.Address{}, err
+	}
+	identities, err := header.Identities()
+	if err != nil {
+		return mail.Address{}, err
+	}
+	for _, a := range identities {
+		if !a.IsASCII() && !tx.env.SMTPUTF8 {
+			return mail.Address{}, refuse(op, smtp.EHeader8Bit, "")
+		}
+		if !tx.sender.Owns(a) {
+			return mail.Address{}, refuse(op, smtp.EHeaderSenderNotOwned, a.String())
+		}
+	}
+	return identities[0], nil
+}
+
+// received makes our trace field. The client stands in the record, not in the
+// mail.
+func (s *session) received(id mail.ID, tx *transaction, now time.Time) string {
+	version := ""
+	if s.tls != nil {
+		version = tlsData(s.tls)["version"]
+	}
+	return message.ReceivedField(message.Trace{
+		Host: mail.Domain(s.gate.opt.Hostname), Session: s.peer.ID, Submission: id,
+		TLS: version, SMTPUTF8: tx.env.SMTPUTF8, At: now,
+	})
+}
+
+// sign puts one signature for each key of the domain on top of the head. A
+// message that cannot be signed is refused for now, never sent without.
+func (s *session) sign(ctx context.Context, domain mail.Domain, generation uint64, head []byte, body *dkim.BodyHash) ([]byte, error) {
+	signer, err := s.gate.keys.signerFor(ctx, domain, generation)
+	if err != nil {
+		return nil, err
+	}
+	fields, err := signer.Sign(head, body)
+	if err != nil {
+		return nil, signingFault(err)
+	}
+	return append([]byte(fields), head...), nil
+}
+
+// acceptance makes what is stored, but for the content.
+func (s *session) acceptance(id mail.ID, tx *transaction, policy *Policy, now time.Time) *queue.Acceptance {
+	sender := tx.sender
+	a := &queue.Acceptance{
+		Submission: queue.Submission{
+			ID: id, Session: s.peer.ID,
+			Account: sender.Account.ID, Login: sender.Account.Login(),
+			Domain: sender.Domain.Name, Customer: sender.Customer.Name,
+			At: now, Expires: now.Add(policy.Lifetime),
+			Envelope: tx.env,
+		},
+		Generation: sender.Generation,
+	}
+	for i, r := range tx.rcpts {
+		a.Deliveries = append(a.Deliveries, queue.Delivery{
+			Submission: id, N: i + 1, Recipient: r, State: queue.Queued, Next: now,
+		})
+	}
+	return a
+}
+
+// acceptedEvent is the record of the acceptance; it is stored with it.
+func (s *session) acceptedEvent(a *queue.Acceptance) audit.Event {
+	return s.complete(audit.Event{
+		Kind: audit.Accepted, Submission: a.Submission.ID,
+		Code: smtp.CodeOK, Enhanced: "2.0.0",
+		Data: map[string]string{
+			"from":       a.Submission.Envelope.From.String(),
+			"recipients": strconv.Itoa(len(a.Deliveries)),
+			"size":       strconv.FormatInt(a.Submission.Size, 10),
+		},
+	})
+}
+
+// tooLarge is the refusal of a message over a plan's limit.
+func tooLarge(op string, limit int64) error {
+	return &fault.Error{
+		Op: op, Kind: fault.TooLarge, Reason: string(smtp.EMessageTooLarge),
+		Detail: strconv.FormatInt(limit, 10),
+	}
+}

@@ -1,0 +1,105 @@
+package submission
+
+import (
+	"context"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/dkim"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+	"countersign/internal/sasl"
+	"countersign/internal/smtpserver"
+)
+
+// Policy is what the operator may change while the server runs.
+type Policy struct {
+	// EncodeHeaders lets raw 8-bit header text be encoded (RFC 2047) where the
+	// client did not ask for SMTPUTF8; otherwise it is refused.
+	EncodeHeaders bool
+	// MaxHeaderBytes bounds the header block in octets.
+	MaxHeaderBytes int
+	// MaxLine bounds a header line in octets without CRLF; 0 is unlimited.
+	MaxLine int
+	// MaxReceived is how many Received fields a message may bring before it
+	// counts as looping (RFC 5321 section 6.3).
+	MaxReceived int
+	// Lifetime is how long a delivery may wait before it fails.
+	Lifetime time.Duration
+	// Sign switches DKIM on. Without it messages leave unsigned.
+	Sign bool
+}
+
+// Options are what a Gate is made of. All fields but Offer are needed.
+type Options struct {
+	// Hostname stands in Received and Message-ID.
+	Hostname string
+	Verifier *account.Verifier
+	Senders  *account.Senders
+	Accounts account.Directory
+	Queue    queue.Store
+	// Offer hands an accepted message on for delivery; nil leaves it to the
+	// next scan of the queue.
+	Offer    func(*queue.Acceptance)
+	Recorder *audit.Recorder
+	Sealer   *dkim.Sealer
+	IDs      *mail.IDSource
+	Now      func() time.Time
+	Policy   Policy
+	Metrics  *Metrics
+}
+
+// Gate implements smtpserver.Backend. It is safe for concurrent use.
+type Gate struct {
+	opt    Options
+	policy atomic.Pointer[Policy]
+	keys   *keyring
+}
+
+var _ smtpserver.Backend = (*Gate)(nil)
+
+// New returns a Gate.
+func New(opt Options) *Gate {
+	g := &Gate{opt: opt, keys: newKeyring(opt.Accounts, opt.Sealer, opt.Now)}
+	g.SetPolicy(opt.Policy)
+	return g
+}
+
+// SetPolicy changes the policy for every message whose header has not been
+// read yet.
+func (g *Gate) SetPolicy(p Policy) { g.policy.Store(&p) }
+
+// Open implements smtpserver.Backend.
+func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
+	s := &session{gate: g, peer: peer}
+	s.record(audit.Event{
+		Kind: audit.SessionOpened,
+		Data: map[string]string{
+			"listener": peer.Listener,
+			"port":     strconv.Itoa(int(peer.Client.Port())),
+			"local":    peer.Local.String(),
+			"proxy":    proxyText(peer),
+		},
+	})
+	return s, nil
+}
+
+// proxyText names the proxy in front of a connection, "" for none.
+func proxyText(peer smtpserver.Peer) string {
+	if !peer.Proxy.IsValid() {
+		return ""
+	}
+	return peer.Proxy.String()
+}
+
+// mechanisms lists the names of the SASL table, strongest first.
+func mechanisms() []string {
+	var names []string
+	for _, m := range sasl.Mechanisms() {
+		names = append(names, m.Name)
+	}
+	return names
+}

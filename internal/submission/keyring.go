@@ -1,0 +1,108 @@
+package submission
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/dkim"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/smtp"
+)
+
+// keyringMax bounds the domains whose opened keys are kept in memory.
+const keyringMax = 10_000
+
+// keyring keeps opened DKIM keys, so that a message costs no decryption and no
+// parsing. What it keeps is as old as the account generation it was read at.
+type keyring struct {
+	accounts account.Directory
+	sealer   *dkim.Sealer
+	now      func() time.Time
+
+	mu sync.RWMutex // guards domains
+	// domains holds the opened keys of each domain seen.
+	domains map[mail.Domain]ringEntry
+}
+
+// ringEntry is one domain's keys.
+type ringEntry struct {
+	generation uint64
+	stored     []account.Key // as read, to see whether they changed
+	signer     *dkim.Signer
+}
+
+func newKeyring(accounts account.Directory, sealer *dkim.Sealer, now func() time.Time) *keyring {
+	return &keyring{accounts: accounts, sealer: sealer, now: now, domains: map[mail.Domain]ringEntry{}}
+}
+
+// signerFor returns the signer of a domain as of at least that generation. A
+// domain without keys, or with one that cannot be opened, is an error: a
+// message is never sent unsigned because of it.
+func (r *keyring) signerFor(ctx context.Context, domain mail.Domain, generation uint64) (*dkim.Signer, error) {
+	r.mu.RLock()
+	have, ok := r.domains[domain]
+	r.mu.RUnlock()
+	if ok && have.generation >= generation {
+		return have.signer, nil
+	}
+	stored, err := r.accounts.SigningKeys(ctx, domain)
+	if err != nil {
+		return nil, signingFault(err)
+	}
+	entry := ringEntry{generation: generation, stored: stored, signer: have.signer}
+	if !ok || !sameKeys(stored, have.stored) {
+		entry.signer, err = r.open(domain, stored)
+		if err != nil {
+			return nil, err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.domains) >= keyringMax {
+		clear(r.domains)
+	}
+	r.domains[domain] = entry
+	return entry.signer, nil
+}
+
+// open opens every key of a domain.
+func (r *keyring) open(domain mail.Domain, stored []account.Key) (*dkim.Signer, error) {
+	if len(stored) == 0 {
+		return nil, signingFault(fault.New("submission.keys", fault.NotFound, "domain %s has no DKIM key", domain))
+	}
+	keys := make([]dkim.Key, 0, len(stored))
+	for _, k := range stored {
+		key, err := r.sealer.Open(domain, k.Selector, k.Sealed)
+		if err != nil {
+			return nil, signingFault(err)
+		}
+		keys = append(keys, key)
+	}
+	signer, err := dkim.NewSigner(keys, r.now)
+	if err != nil {
+		return nil, signingFault(err)
+	}
+	return signer, nil
+}
+
+// sameKeys reports whether two readings hold the same sealed keys.
+func sameKeys(a, b []account.Key) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Selector != b[i].Selector || !bytes.Equal(a[i].Sealed, b[i].Sealed) {
+			return false
+		}
+	}
+	return true
+}
+
+// signingFault makes the temporary refusal of a message that cannot be signed.
+func signingFault(err error) error {
+	return &fault.Error{Op: "submission.sign", Kind: fault.Unavailable, Reason: string(smtp.ESigningUnavailable), Err: err}
+}

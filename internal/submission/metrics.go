@@ -1,0 +1,88 @@
+package submission
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/internal/queue"
+	"countersign/internal/smtpserver"
+)
+
+// Metrics are this package's figures. A nil *Metrics counts nothing.
+type Metrics struct {
+	sessions    *prometheus.CounterVec
+	auth        *prometheus.CounterVec
+	refusals    *prometheus.CounterVec
+	submissions prometheus.Counter
+	recipients  prometheus.Counter
+	octets      prometheus.Counter
+	seconds     prometheus.Histogram
+}
+
+// NewMetrics registers the figures with reg.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "countersign_submission_sessions_total",
+			Help: "Sessions that ended, by why.",
+		}, []string{"end"}),
+		auth: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "countersign_submission_auth_total",
+			Help: "Authentication exchanges by mechanism and outcome.",
+		}, []string{"mechanism", "outcome"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "countersign_submission_refusals_total",
+			Help: "Refused commands by reply code and reason.",
+		}, []string{"code", "reason"}),
+		submissions: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "countersign_submission_accepted_total",
+			Help: "Accepted messages.",
+		}),
+		recipients: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "countersign_submission_recipients_total",
+			Help: "Recipients of accepted messages.",
+		}),
+		octets: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "countersign_submission_accepted_bytes_total",
+			Help: "Octets of accepted messages as stored.",
+		}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "countersign_submission_data_seconds",
+			Help:    "Time from the first octet of a message to its commit.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30},
+		}),
+	}
+	reg.MustRegister(m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds)
+	return m
+}
+
+// observe counts what the server saw. Labels come from fixed sets: reasons
+// from the catalogue, ends and mechanisms from the server's own tables.
+func (m *Metrics) observe(o smtpserver.Observation) {
+	if m == nil {
+		return
+	}
+	switch o.Kind {
+	case smtpserver.ObservedClose:
+		m.sessions.WithLabelValues(o.Text).Inc()
+	case smtpserver.ObservedAuthOK:
+		m.auth.WithLabelValues(o.Text, "passed").Inc()
+	case smtpserver.ObservedAuthFailed:
+		m.auth.WithLabelValues(o.Text, "failed").Inc()
+	case smtpserver.ObservedRefusal:
+		m.refusals.WithLabelValues(strconv.Itoa(o.Code), o.Reason).Inc()
+	}
+}
+
+// accepted counts one accepted message.
+func (m *Metrics) accepted(a *queue.Acceptance, took time.Duration) {
+	if m == nil {
+		return
+	}
+	m.submissions.Inc()
+	m.recipients.Add(float64(len(a.Deliveries)))
+	m.octets.Add(float64(a.Submission.Size))
+	m.seconds.Observe(took.Seconds())
+}
