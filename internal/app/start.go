@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -145,7 +146,7 @@ func (a *App) openListeners(context.Context) error {
 			return err
 		}
 		for _, address := range l.Address {
-			listener, err := net.Listen("tcp", address)
+			listener, err := net.Listen(network(address), address)
 			if err != nil {
 				for _, b := range all {
 					b.l.Close()
@@ -163,6 +164,20 @@ func (a *App) openListeners(context.Context) error {
 	}
 	a.undo("listeners", a.stopServer)
 	return nil
+}
+
+// network keeps an IPv6 address to IPv6, so that "0.0.0.0:587" and "[::]:587"
+// can both be bound; an empty host stands for both.
+func network(address string) string {
+	at, err := netip.ParseAddrPort(address)
+	switch {
+	case err != nil:
+		return "tcp"
+	case at.Addr().Is4():
+		return "tcp4"
+	default:
+		return "tcp6"
+	}
 }
 
 // serve runs one listener until the server stops.

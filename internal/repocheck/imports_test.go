@@ -40,12 +40,18 @@ func allowed() map[string][]string {
 		"store/sqlite":    join(level0, level2),
 		"store/storetest": join(level0, level2),
 		"testkit":         join(level0, level1, level2),
-		"config":          level0,
+		"config":          join(level0, []string{"config/option", "config/source", "config/value"}),
+		"config/option":   {"config/source", "config/value"},
+		"config/source":   {"fault"},
+		"config/value":    {},
 		"config/generate": {"config"},
 		"loadgen":         join(level0, level1),
+		"sink":            join(level0, level1),
+		"quickstart":      join(level0, level1, level2, []string{"app", "config", "loadgen", "sink"}),
 		"app":             join(level0, level1, level2, level3, level4, []string{"config"}),
-		"cli":             join(level0, level1, level2, []string{"config", "app", "loadgen"}),
+		"cli":             join(level0, level1, level2, []string{"config", "app", "loadgen", "sink", "quickstart"}),
 		"repocheck":       {},
+		"test/harness":    {"loadgen"},
 		"cmd/countersign": {"cli"},
 	}
 	return table
@@ -57,7 +63,7 @@ var drivers = map[string]string{
 	"github.com/miekg/dns":           "internal/mx",           // DNS stands behind mx alone
 	"github.com/pires/go-proxyproto": "internal/smtpserver",
 	"github.com/emersion/go-msgauth": "internal/dkim",
-	"github.com/pelletier/go-toml":   "internal/config",
+	"github.com/pelletier/go-toml":   "internal/config/source",
 	"golang.org/x/crypto/acme":       "internal/cert",
 	"golang.org/x/crypto/argon2":     "internal/account",
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"countersign/test/harness"
 )
 
 // patience bounds each wait of a script.
@@ -44,7 +46,7 @@ const patience = 20 * time.Second
 // run) are filled in.
 type script struct {
 	t    *testing.T
-	gate *gate
+	gate *harness.Demo
 	line int
 	conn net.Conn
 	in   *bufio.Reader
@@ -148,7 +150,7 @@ func (s *script) use(conn net.Conn) {
 
 func (s *script) secure() {
 	s.t.Helper()
-	conn := tls.Client(s.conn, &tls.Config{RootCAs: s.gate.roots(s.t), ServerName: "localhost"})
+	conn := tls.Client(s.conn, &tls.Config{RootCAs: s.gate.Roots(s.t), ServerName: "localhost"})
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		s.fatalf("%v", err)
 	}
@@ -247,8 +249,8 @@ func (s *script) command(args string) (string, error) {
 	if before, after, ok := strings.Cut(args, " < "); ok {
 		args, stdin = before, after+"\n"
 	}
-	words := append(strings.Fields(args), "--config", s.gate.config)
-	cmd := exec.Command(binary, words...)
+	words := append(strings.Fields(args), "--config", s.gate.Config)
+	cmd := exec.Command(harness.Binary(s.t), words...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -1,0 +1,149 @@
+package source
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"countersign/internal/fault"
+)
+
+// Problem is one thing that is wrong, or to be warned of, in a configuration file.
+type Problem struct {
+	// File is the path as it was given to NewReport.
+	File string
+	// Line counts from 1: the line of the key, of its table where the key is
+	// missing, 1 where the table is missing too; 0 when the file itself cannot
+	// be read.
+	Line int
+	// Key is the option, as "session.max_messages"; "" for none in particular.
+	Key string
+	// Text says what is wrong. It never holds a secret.
+	Text string
+	// Suggestion says what to do about it; may be "".
+	Suggestion string
+}
+
+// String returns "file:line: key: text; suggestion" without the empty parts.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	if p.Key != "" {
+		b.WriteString(": " + p.Key)
+	}
+	b.WriteString(": " + p.Text)
+	if p.Suggestion != "" {
+		b.WriteString("; " + p.Suggestion)
+	}
+	return b.String()
+}
+
+// Errors is everything that is wrong with a configuration, in the order of the
+// file. Its kind is fault.Invalid.
+type Errors struct {
+	// List is never empty.
+	List []Problem
+}
+
+// Error returns the problems, one per line.
+func (e *Errors) Error() string {
+	lines := make([]string, len(e.List))
+	for i, p := range e.List {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives the errors their kind.
+func (e *Errors) Unwrap() error {
+	return fault.New("config.load", fault.Invalid, "the configuration is not valid")
+}
+
+// Report collects problems while a file is read and checked. A path names one
+// value with its place in lists, as "listener[1].address[0]". It is for one
+// goroutine.
+type Report struct {
+	file string
+	// lines tells where each path stands; it has exactly the paths that the
+	// file sets.
+	lines map[string]int
+	// done has the paths with a problem, so that one mistake is reported once.
+	done     map[string]bool
+	problems []Problem
+	warnings []Problem
+}
+
+// NewReport returns an empty report on file.
+func NewReport(file string) *Report {
+	return &Report{file: file, lines: map[string]int{}, done: map[string]bool{}}
+}
+
+// File returns the name of the file as it was given.
+func (r *Report) File() string { return r.file }
+
+// Found records that the file has path in a line.
+func (r *Report) Found(path string, line int) { r.lines[path] = line }
+
+// IsSet reports whether the file has the path.
+func (r *Report) IsSet(path string) bool { return r.lines[path] > 0 }
+
+// Fail records a problem at path unless it has one already or is excused.
+func (r *Report) Fail(path, suggestion, format string, args ...any) {
+	if !r.done[path] {
+		r.FailAt(r.Line(path), path, suggestion, fmt.Sprintf(format, args...))
+	}
+}
+
+// FailAt records a problem in a line that is known.
+func (r *Report) FailAt(line int, path, suggestion, text string) {
+	r.done[path] = true
+	r.problems = append(r.problems, Problem{
+		File: r.file, Line: line, Key: KeyOf(path), Text: text, Suggestion: suggestion,
+	})
+}
+
+// Excuse prevents a problem at path, as another one explains it.
+func (r *Report) Excuse(path string) { r.done[path] = true }
+
+// Failed reports whether path has a problem or is excused.
+func (r *Report) Failed(path string) bool { return r.done[path] }
+
+// Warn records a warning at path.
+func (r *Report) Warn(path, suggestion, format string, args ...any) {
+	r.warnings = append(r.warnings, Problem{
+		File: r.file, Line: r.Line(path), Key: KeyOf(path), Text: fmt.Sprintf(format, args...), Suggestion: suggestion,
+	})
+}
+
+// Line returns the line of path, or of the nearest thing around it.
+func (r *Report) Line(path string) int {
+	for path != "" {
+		if n := r.lines[path]; n > 0 {
+			return n
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return 1
+}
+
+// Result returns the warnings, and an *Errors where there are problems, both in
+// the order of the file.
+func (r *Report) Result() ([]Problem, error) {
+	byLine := func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) }
+	slices.SortStableFunc(r.warnings, byLine)
+	if len(r.problems) == 0 {
+		return r.warnings, nil
+	}
+	slices.SortStableFunc(r.problems, byLine)
+	return r.warnings, &Errors{List: r.problems}
+}
+
+var indexes = regexp.MustCompile(`\[\d+\]`)
+
+// KeyOf turns a path into the key that people write.
+func KeyOf(path string) string { return indexes.ReplaceAllString(path, "") }

@@ -1,0 +1,182 @@
+package harness
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"countersign/internal/loadgen"
+)
+
+// Login and Password are those of the account of a served gate.
+const (
+	Login    = "a@example.org"
+	Password = "a long demo password"
+)
+
+// Gate is a gate run by "countersign serve" whose next hop is the test's
+// own.
+type Gate struct {
+	t *testing.T
+	// Dir is its folder, Config its configuration file, CAFile what its
+	// certificate verifies with.
+	Dir, Config, CAFile string
+	// Submission, Submissions and Metrics are its listeners.
+	Submission, Submissions, Metrics string
+
+	cmd    *exec.Cmd
+	exited chan error
+	log    *os.File
+}
+
+// FreePort returns a loopback address that was free a moment ago. A restart
+// needs the same one, so port 0 would not do.
+func FreePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Serve writes a configuration, makes the account and starts the server. extra
+// is appended to the configuration.
+func Serve(t *testing.T, nextHop, extra string) *Gate {
+	t.Helper()
+	dir := t.TempDir()
+	s := &Gate{
+		t: t, Dir: dir, Config: filepath.Join(dir, "countersign.toml"), CAFile: filepath.Join(dir, "data", "self.crt"),
+		Submission: FreePort(t), Submissions: FreePort(t), Metrics: FreePort(t),
+	}
+	text := fmt.Sprintf(`hostname = "gate.example.org"
+data_dir = %q
+[log]
+level = "info"
+[metrics]
+listen = %q
+[[listener]]
+name = "submission"
+kind = "submission"
+address = [%q]
+[[listener]]
+name = "submissions"
+kind = "submissions"
+address = [%q]
+[[certificate]]
+name = "self"
+source = "self-signed"
+hosts = ["localhost", "127.0.0.1"]
+[[route]]
+domain = "*"
+next_hop = "smtp://%s"
+tls = "none"
+%s`, filepath.Join(dir, "data"), s.Metrics, s.Submission, s.Submissions, nextHop, extra)
+	if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.log = log
+	s.Admin("", "customer", "add", "acme")
+	s.Admin("", "domain", "add", "example.org", "--customer", "acme")
+	s.Admin(Password+"\n", "account", "add", Login)
+	s.Start()
+	t.Cleanup(func() {
+		s.Kill(syscall.SIGTERM)
+		if t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			t.Logf("serve said:\n%s", tail(string(text), 60))
+		}
+	})
+	return s
+}
+
+func tail(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[max(len(lines)-n, 0):], "\n")
+}
+
+// Admin runs a command that must succeed.
+func (s *Gate) Admin(stdin string, args ...string) string {
+	s.t.Helper()
+	cmd := exec.Command(Binary(s.t), append(args, "--config", s.Config)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("countersign %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// Start runs the server and waits until it answers.
+func (s *Gate) Start() {
+	s.t.Helper()
+	s.cmd = exec.Command(Binary(s.t), "serve", "--config", s.Config)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.exited = make(chan error, 1)
+	go func(cmd *exec.Cmd, exited chan error) { exited <- cmd.Wait() }(s.cmd, s.exited)
+	WaitFor(s.t, "the server to answer", func() bool {
+		c, err := net.Dial("tcp", s.Submissions)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
+// Kill ends the server by a signal and waits for its end.
+func (s *Gate) Kill(signal syscall.Signal) {
+	if s.cmd == nil {
+		return
+	}
+	s.cmd.Process.Signal(signal)
+	<-s.exited
+	s.cmd = nil
+}
+
+// Load describes a load on this gate.
+func (s *Gate) Load(messages, connections int) loadgen.Options {
+	s.t.Helper()
+	pem, err := os.ReadFile(s.CAFile)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return loadgen.Options{
+		Address: s.Submissions, ImplicitTLS: true, TLS: &tls.Config{RootCAs: pool, ServerName: "localhost"},
+		Login: Login, Password: Password, From: Login, To: []string{"b@example.com"},
+		Connections: connections, Messages: messages, Size: 4096,
+	}
+}
+
+// WaitFor waits for a condition that another process brings about.
+func WaitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(60 * time.Second)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}

@@ -1,0 +1,6 @@
+// Package interop lets programs that others wrote judge the gate: swaks, curl
+// and msmtp submit, Postfix receives, dkimpy verifies the signatures.
+//
+// The programs come from Debian's packages; scripts/tools.sh installs them. A
+// program that is missing fails the test.
+package interop

@@ -1,0 +1,327 @@
+package pebble
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/letsencrypt/pebble/v2/ca"
+	"github.com/letsencrypt/pebble/v2/db"
+	"github.com/letsencrypt/pebble/v2/va"
+	"github.com/letsencrypt/pebble/v2/wfe"
+	"github.com/miekg/dns"
+
+	"countersign/internal/cert"
+	"countersign/internal/fault"
+)
+
+// deadline bounds each wait for the authority.
+const deadline = 25 * time.Second
+
+// authority is a running Pebble.
+type authority struct {
+	// directory is its URL, trusted by the certificates in rootsFile.
+	directory, rootsFile string
+	// issued verifies what it issues.
+	issued *x509.CertPool
+	// httpAddr and tlsAddr are where it looks for challenges.
+	httpAddr, tlsAddr string
+	// log is what Pebble says.
+	log *lines
+}
+
+// startAuthority runs Pebble: every name resolves to 127.0.0.1, no waiting, no
+// nonces refused for sport.
+func startAuthority(t *testing.T) *authority {
+	t.Helper()
+	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
+	t.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
+	t.Setenv("PEBBLE_AUTHZREUSE", "0")
+
+	a := &authority{httpAddr: freeAddress(t), tlsAddr: freeAddress(t), log: &lines{}}
+	logger := log.New(a.log, "", 0)
+
+	store := db.NewMemoryStore()
+	authorityCA := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: 90 * 24 * 3600}})
+	validator := va.New(logger, port(t, a.httpAddr), port(t, a.tlsAddr), false, resolver(t), store)
+	front := wfe.New(logger, store, validator, authorityCA, []string{"pebble.test"}, false, false, 1, 1)
+	srv := httptest.NewTLSServer(front.Handler())
+	t.Cleanup(srv.Close)
+
+	a.directory = srv.URL + wfe.DirectoryPath
+	a.rootsFile = filepath.Join(t.TempDir(), "roots.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	if err := os.WriteFile(a.rootsFile, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.issued = x509.NewCertPool()
+	if !a.issued.AppendCertsFromPEM(authorityCA.GetRootCert(0).PEM()) {
+		t.Fatal("no root certificate")
+	}
+	return a
+}
+
+// lines collects Pebble's log.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, string(p))
+	return len(p), nil
+}
+
+func (l *lines) count(part string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.all {
+		if strings.Contains(s, part) {
+			n++
+		}
+	}
+	return n
+}
+
+// resolver answers every A question with 127.0.0.1 and all else with nothing.
+func resolver(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // Pebble asks over TCP
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &dns.Server{Listener: ln, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		reply := new(dns.Msg).SetReply(q)
+		if q.Question[0].Qtype == dns.TypeA {
+			reply.Answer = append(reply.Answer, &dns.A{
+				Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET},
+				A:   net.IPv4(127, 0, 0, 1),
+			})
+		}
+		_ = w.WriteMsg(reply) // the asker asks again
+	})}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.ActivateAndServe() }()
+	t.Cleanup(func() { ln.Close(); <-done })
+	return ln.Addr().String()
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func port(t *testing.T, address string) int {
+	t.Helper()
+	_, p, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// cache is a cert.Cache in memory.
+type cache struct {
+	mu   sync.Mutex
+	data map[string][]byte
+}
+
+func (c *cache) GetCertificate(_ context.Context, key string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if data, ok := c.data[key]; ok {
+		return data, nil
+	}
+	return nil, fault.New("get", fault.NotFound, "no %s", key)
+}
+
+func (c *cache) PutCertificate(_ context.Context, key string, data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.data[key] = data
+	return nil
+}
+
+func (c *cache) DeleteCertificate(_ context.Context, key string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.data, key)
+	return nil
+}
+
+// keys returns the ends of what is kept, without the part for the authority.
+func (c *cache) keys() (all []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.data {
+		all = append(all, key[strings.LastIndexByte(key, '/')+1:])
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (a *authority) spec(name string, c cert.Challenge, hosts ...string) cert.Spec {
+	return cert.Spec{Name: name, Source: cert.SourceACME, Hosts: hosts, ACME: cert.ACMEOptions{
+		DirectoryURL: a.directory, Email: "postmaster@example.org", AgreeTerms: true, Challenge: c,
+		HTTPListen: a.httpAddr, ALPNListen: a.tlsAddr, RootCAsFile: a.rootsFile,
+	}}
+}
+
+// open opens a Manager; what it logs is shown if the test fails.
+func open(t *testing.T, store *cache, specs ...cert.Spec) *cert.Manager {
+	t.Helper()
+	m, err := cert.Open(t.Context(), specs, cert.Options{Cache: store, Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// wait waits until a condition on the certificates holds.
+func wait(t *testing.T, m *cert.Manager, holds func([]cert.Status) bool) {
+	t.Helper()
+	limit := time.NewTimer(deadline)
+	defer limit.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds(m.Status()) {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("in vain waited; the certificates are %+v", m.Status())
+		}
+	}
+}
+
+func allWell(all []cert.Status) bool {
+	return !slices.ContainsFunc(all, func(s cert.Status) bool { return !s.Usable || s.Err != nil })
+}
+
+// handshake makes a verified handshake and returns the server's certificate.
+func (a *authority) handshake(t *testing.T, m *cert.Manager, client *tls.Config) *x509.Certificate {
+	t.Helper()
+	server, err := m.TLSConfig(nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return // the client tells
+		}
+		defer conn.Close()
+		_, _ = io.Copy(io.Discard, conn) // makes the handshake and waits for the end
+	}()
+	client.RootCAs = a.issued
+	conn, err := tls.Dial("tcp", ln.Addr().String(), client)
+	if err != nil {
+		t.Fatalf("%s: %v", client.ServerName, err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0]
+}
+
+func TestChallenges(t *testing.T) {
+	for _, challenge := range []cert.Challenge{cert.ChallengeHTTP, cert.ChallengeTLSALPN} {
+		t.Run(string(challenge), func(t *testing.T) {
+			a := startAuthority(t)
+			store := &cache{data: make(map[string][]byte)}
+			spec := a.spec("mail", challenge, "mx.example.org", "smtp.example.org")
+			spec.ACME.RSA = true
+			m := open(t, store, spec)
+			wait(t, m, allWell)
+			for _, host := range spec.Hosts {
+				if got := a.handshake(t, m, &tls.Config{ServerName: host}); got.PublicKeyAlgorithm != x509.ECDSA {
+					t.Errorf("%s: %v", host, got.PublicKeyAlgorithm)
+				}
+				old := &tls.Config{ServerName: host, MaxVersion: tls.VersionTLS12,
+					CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}
+				if got := a.handshake(t, m, old); got.PublicKeyAlgorithm != x509.RSA {
+					t.Errorf("%s, RSA client: %v", host, got.PublicKeyAlgorithm)
+				}
+			}
+			// Four certificates, none by the other challenge, no attempt in vain.
+			if valid, invalid := a.log.count("set VALID"), a.log.count("set INVALID"); valid != 4 || invalid != 0 {
+				t.Errorf("%d validations, %d failed", valid, invalid)
+			}
+			if n := a.log.count("validate w/ HTTP"); (n > 0) != (challenge == cert.ChallengeHTTP) {
+				t.Errorf("%d attempts over HTTP", n)
+			}
+			a.restart(t, m, store, spec)
+		})
+	}
+}
+
+// restart opens another Manager on the same store, which must serve the same
+// certificates at once and ask for nothing.
+func (a *authority) restart(t *testing.T, m *cert.Manager, store *cache, spec cert.Spec) {
+	t.Helper()
+	host := spec.Hosts[0]
+	before := a.handshake(t, m, &tls.Config{ServerName: host})
+	m.Close()
+	orders := a.log.count("set VALID")
+	again := open(t, store, spec)
+	if after := a.handshake(t, again, &tls.Config{ServerName: host}); !after.Equal(before) {
+		t.Error("another certificate after a restart")
+	}
+	wait(t, again, allWell)
+	if a.log.count("set VALID") != orders {
+		t.Error("a restart asked for certificates that it had")
+	}
+	for _, want := range []string{"acme_account+key", host, host + "+rsa"} {
+		if !slices.Contains(store.keys(), want) {
+			t.Errorf("%s is not kept: %v", want, store.keys())
+		}
+	}
+}
+
+// TestUnreachable: the authority looks where nothing listens, and what it says
+// about it reaches the operator.
+func TestUnreachable(t *testing.T) {
+	a := startAuthority(t)
+	spec := a.spec("mail", cert.ChallengeHTTP, "mx.example.org")
+	spec.ACME.HTTPListen = freeAddress(t)
+	m := open(t, &cache{data: make(map[string][]byte)}, spec)
+	wait(t, m, func(all []cert.Status) bool { return all[0].Err != nil })
+	if err := m.Health(); err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("health: %v", err)
+	}
+}
