@@ -49,14 +49,14 @@ func certSpecs(c *config.Config) []cert.Spec {
 }
 
 func policy(c *config.Config) submission.Policy {
-	p := submission.Policy{
+	return submission.Policy{
 		EncodeHeaders:  c.Message.EightBitHeaders == "encode",
+		CheckNames:     c.Message.AddressesInNames == "check",
 		MaxHeaderBytes: int(c.Message.MaxHeaderSize.Bytes()),
 		MaxReceived:    c.Message.MaxReceived,
 		Lifetime:       c.Queue.Lifetime.Std(),
 		Sign:           c.DKIM.Sign,
 	}
-	return p
 }
 
 func schedule(c *config.Config) queue.Schedule {
@@ -101,4 +101,19 @@ func (a *App) listenerConfig(l config.Listener) (smtpserver.ListenerConfig, erro
 		lc.Proxies = append(lc.Proxies, p.Prefix)
 	}
 	return lc, nil
+}
+
+func limits(c *config.Config) smtpserver.Limits {
+	s := c.Session
+	return smtpserver.Limits{
+		Timeouts: smtpserver.Timeouts{
+			Greeting: s.GreetingTimeout.Std(), Handshake: s.HandshakeTimeout.Std(), Command: s.CommandTimeout.Std(),
+			DataProgress: s.DataProgressTimeout.Std(), DataTotal: s.DataTimeout.Std(),
+		},
+		MaxConnections: s.MaxConnections, MaxPerPrefix: s.MaxConnectionsPerPrefix,
+		PrefixV4: s.PrefixIPv4, PrefixV6: s.PrefixIPv6,
+		MaxErrors: s.MaxSyntaxErrors, MaxAuthFailures: s.MaxAuthFailures, MaxRefusedRecipients: s.MaxRefusedRecipients,
+		MaxRecipients: s.MaxRecipients, MaxMessages: s.MaxMessages, MaxMessageBytes: s.MaxMessageSize.Bytes(),
+		LongLines: s.LongLines == "allow",
+	}
 }

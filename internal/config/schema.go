@@ -206,6 +206,10 @@ type Message struct {
 	// Raw 8-bit text in a header without SMTPUTF8: "encode" it (RFC 2047), or
 	// "refuse" the message.
 	EightBitHeaders string `toml:"eight_bit_headers" default:"encode" oneof:"encode,refuse" since:"0.1" reload:"yes"`
+	// Addresses that a display name or comment of From, Sender or Resent-From
+	// shows: "allow" any, as contact forms write the visitor's there, or
+	// "check" that they belong to the account like the real ones.
+	AddressesInNames string `toml:"addresses_in_names" default:"allow" oneof:"allow,check" since:"0.1" reload:"yes"`
 	// The largest header that is taken.
 	MaxHeaderSize Size `toml:"max_header_size" default:"128KiB" min:"16KiB" max:"4MiB" since:"0.1" reload:"yes"`
 	// Received fields from which on a message is taken to run in a circle

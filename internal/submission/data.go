@@ -82,15 +82,19 @@ func checkHeader(header *message.Header, tx *transaction, policy *Policy) (autho
 	if err != nil {
 		return mail.Address{}, err
 	}
-	mode := message.Refuse8Bit
+	mode := message.RawRefuse
 	if policy.EncodeHeaders {
-		mode = message.Encode8Bit
+		mode = message.RawEncode
 	}
 	err = header.EncodeRaw(mode, tx.env.SMTPUTF8)
 	if err != nil {
 		return mail.Address{}, err
 	}
-	identities, err := header.Identities()
+	read := header.Senders
+	if policy.CheckNames {
+		read = header.Identities
+	}
+	identities, err := read()
 	if err != nil {
 		return mail.Address{}, err
 	}

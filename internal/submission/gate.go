@@ -20,6 +20,9 @@ type Policy struct {
 	// EncodeHeaders lets raw 8-bit header text be encoded (RFC 2047) where the
 	// client did not ask for SMTPUTF8; otherwise it is refused.
 	EncodeHeaders bool
+	// CheckNames extends the check of sender addresses to those that display
+	// names and comments show.
+	CheckNames bool
 	// MaxHeaderBytes bounds the header block in octets.
 	MaxHeaderBytes int
 	// MaxLine bounds a header line in octets without CRLF; 0 is unlimited.
