@@ -279,7 +279,8 @@ func TestChallenges(t *testing.T) {
 				}
 			}
 			// Four certificates, none by the other challenge, no attempt in vain.
-			if valid, invalid := a.log.count("set VALID"), a.log.count("set INVALID"); valid != 4 || invalid != 0 {
+			// Pebble takes a host as proved by an earlier order now and then.
+			if valid, invalid := a.log.count("set VALID"), a.log.count("set INVALID"); valid < len(spec.Hosts) || invalid != 0 {
 				t.Errorf("%d validations, %d failed", valid, invalid)
 			}
 			if n := a.log.count("validate w/ HTTP"); (n > 0) != (challenge == cert.ChallengeHTTP) {
