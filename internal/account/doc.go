@@ -7,5 +7,7 @@
 // nothing. Store is what it needs of an engine.
 //
 // Main types: Customer, Plan, Domain, Account, Sender (an account with all
-// that decides what it may do), Admin (changes), Verifier (passwords).
+// that decides what it may do), Admin (changes), Verifier (passwords), Senders
+// (what open sessions ask), Hasher (a bounded pool). Passwords are prepared by
+// RFC 8265 and hashed by argon2id of RFC 9106.
 package account

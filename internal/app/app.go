@@ -19,9 +19,9 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/delivery"
 	"countersign/internal/dkim"
-	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/obs"
+	"countersign/internal/queue"
 	"countersign/internal/smtpserver"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/submission"
@@ -151,7 +151,9 @@ func (a *App) Store() *sqlite.Store { return a.store }
 func (a *App) Sealer() *dkim.Sealer { return a.sealer }
 
 // Admin returns the administration, acting in the name of actor.
-func (a *App) Admin(actor string) *account.Admin { return NewAdmin(a.store, a.hasher, actor) }
+func (a *App) Admin(actor string) *account.Admin {
+	return account.NewAdmin(account.AdminOptions{Store: a.store, Hasher: a.hasher, IDs: a.ids, Actor: actor})
+}
 
 // settle is how often Settle looks.
 const settle = 20 * time.Millisecond
@@ -162,11 +164,11 @@ func (a *App) Settle(ctx context.Context, id mail.ID) error {
 	tick := time.NewTicker(settle)
 	defer tick.Stop()
 	for {
-		waiting, err := a.store.Waiting(ctx, id)
-		if err != nil && !fault.Is(err, fault.NotFound) {
+		items, err := a.store.List(ctx, queue.Filter{Submission: id, State: queue.Queued})
+		if err != nil {
 			return err
 		}
-		if waiting == 0 {
+		if len(items) == 0 {
 			return a.recorder.Flush(ctx)
 		}
 		select {

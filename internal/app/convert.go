@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/cert"
@@ -93,7 +92,7 @@ func (a *App) listenerConfig(l config.Listener) (smtpserver.ListenerConfig, erro
 	if err != nil {
 		return smtpserver.ListenerConfig{}, fmt.Errorf("listener %q: %w", l.Name, err)
 	}
-	lc := smtpserver.ListenerConfig{Name: l.Name, Kind: smtpserver.Submission, TLS: tlsConfig}
+	lc := smtpserver.ListenerConfig{Name: l.Name, Kind: smtpserver.Submission, TLS: func() *tls.Config { return tlsConfig }}
 	if l.Kind == "submissions" {
 		lc.Kind = smtpserver.Submissions
 	}
@@ -116,4 +115,72 @@ func limits(c *config.Config) smtpserver.Limits {
 		MaxRecipients: s.MaxRecipients, MaxMessages: s.MaxMessages, MaxMessageBytes: s.MaxMessageSize.Bytes(),
 		LongLines: s.LongLines == "allow",
 	}
+}
+
+// deliveryOptions leaves the parts that App has to its caller.
+func deliveryOptions(c *config.Config) (delivery.Options, error) {
+	list, err := routes(c)
+	if err != nil {
+		return delivery.Options{}, err
+	}
+	resolver, err := mx.NewClient(mx.ClientOptions{Servers: servers(c), Timeout: c.DNS.Timeout.Std()})
+	if err != nil {
+		return delivery.Options{}, err
+	}
+	d := c.Delivery
+	idle := d.IdleTimeout.Std()
+	if idle == 0 {
+		idle = -1 // close at once
+	}
+	return delivery.Options{
+		Resolver: resolver, Hostname: mail.Domain(c.Hostname), Hello: d.Hello,
+		Routes: list, Schedule: schedule(c),
+		Limits: delivery.Limits{
+			Workers: d.Workers, PerDestination: d.PerDestination,
+			MessagesPerConnection: d.MaxMessagesPerConnection, IdleTimeout: idle,
+		},
+		Timeouts: smtpclient.Timeouts{
+			Greeting: d.CommandTimeout.Std(), Handshake: d.ConnectTimeout.Std(), Command: d.CommandTimeout.Std(),
+			DataStart: d.CommandTimeout.Std(), DataEnd: d.DataTimeout.Std(),
+		},
+		ConnectTimeout: d.ConnectTimeout.Std(), IPv6: d.IPv6,
+		SourceIPv4: d.SourceIPv4, SourceIPv6: d.SourceIPv6,
+	}, nil
+}
+
+func servers(c *config.Config) []netip.AddrPort {
+	var list []netip.AddrPort
+	for _, s := range c.DNS.Servers {
+		list = append(list, s.AddrPort)
+	}
+	return list
+}
+
+// tlsMode reads the words of the configuration.
+func tlsMode(word string) smtpclient.TLSMode {
+	switch word {
+	case "required":
+		return smtpclient.TLSRequired
+	case "none":
+		return smtpclient.TLSNone
+	default:
+		return smtpclient.TLSOpportunistic
+	}
+}
+
+// routes reads the files that routes name.
+func routes(c *config.Config) ([]delivery.Route, error) {
+	var list []delivery.Route
+	for _, r := range c.Routes {
+		pool, err := roots(r.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("route %q: %w", r.Domain, err)
+		}
+		list = append(list, delivery.Route{
+			Domain: r.Domain, Host: r.NextHop.Host, Port: r.NextHop.Port,
+			ImplicitTLS: r.NextHop.Scheme == "smtps", TLS: tlsMode(r.TLS),
+			Username: r.Username, Password: r.Password.Reveal(), RootCAs: pool,
+		})
+	}
+	return list, nil
 }

@@ -17,6 +17,12 @@ func (a *App) registerGauges() {
 			"countersign_queue_deliveries", "Deliveries that wait, by state.", []string{"state"}, nil),
 			oldest: prometheus.NewDesc(
 				"countersign_queue_oldest_age_seconds", "Age of the oldest delivery that waits.", nil, nil)},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "countersign_smtpserver_sessions", Help: "Sessions that are open.",
+		}, func() float64 { return float64(a.server.Sessions()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "countersign_smtpserver_refused_connections_total", Help: "Connections refused for a limit.",
+		}, func() float64 { return float64(a.server.Refused()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "countersign_audit_dropped_total",
 			Help: "Events that could not be stored because the store was away for too long.",

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/delivery"
 	"countersign/internal/dkim"
 	"countersign/internal/obs"
+	"countersign/internal/queue"
 	"countersign/internal/smtpserver"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/submission"
@@ -63,7 +64,7 @@ func (a *App) openKeys(context.Context) (err error) {
 func (a *App) openRecord(context.Context) error {
 	a.registry = obs.NewRegistry(obs.Build{Version: a.opt.Version})
 	a.recorder = audit.NewRecorder(a.store, audit.RecorderOptions{Logger: a.log})
-	a.undo("record", func(ctx context.Context) error { return a.recorder.Close(ctx) })
+	a.undo("record", a.recorder.Close)
 	return nil
 }
 
@@ -92,6 +93,10 @@ func (a *App) openDelivery(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !a.cfg.Delivery.Enabled {
+		a.log.Warn("delivery is switched off: what is accepted waits in the queue", "option", "delivery.enabled")
+		return nil
+	}
 	a.deliverer.Start()
 	a.undo("delivery", a.deliverer.Stop)
 	return nil
@@ -104,15 +109,22 @@ func (a *App) openGate(context.Context) error {
 		Hostname: a.cfg.Hostname,
 		Verifier: account.NewVerifier(a.store, a.hasher, account.VerifierOptions{Remember: a.cfg.Auth.Remember.Std()}),
 		Senders:  senders, Accounts: a.store, Queue: a.store,
-		Offer: a.deliverer.Offer, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: time.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry),
 	})
 	return nil
 }
 
+// offer is what hands accepted messages to delivery, nil while that is off.
+func (a *App) offer() func(*queue.Acceptance) {
+	if !a.cfg.Delivery.Enabled {
+		return nil
+	}
+	return a.deliverer.Offer
+}
+
 func (a *App) openMetrics(context.Context) error {
-	a.registerGauges()
 	a.health.Add("store", func(ctx context.Context) error {
 		_, err := a.store.Generation(ctx)
 		return err
@@ -135,6 +147,7 @@ func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
 		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: limits(a.cfg),
 	})
+	a.registerGauges()
 	type bound struct {
 		l  net.Listener
 		lc smtpserver.ListenerConfig

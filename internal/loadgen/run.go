@@ -42,6 +42,9 @@ type Options struct {
 	// Ledger is called with each message's number before it is sent (ok false) and
 	// after its 250 (ok true, with the reply). It may be nil.
 	Ledger func(number int, ok bool, reply string)
+	// Number turns a message's number into the one that stands in it; nil
+	// leaves it.
+	Number func(number int) int
 }
 
 // Result is what a run measured.
@@ -124,7 +127,11 @@ func (r *run) use(ctx context.Context, c *client) error {
 		if r.opt.Ledger != nil {
 			r.opt.Ledger(number, false, "")
 		}
-		body := message(r.opt, number)
+		shown := number
+		if r.opt.Number != nil {
+			shown = r.opt.Number(number)
+		}
+		body := message(r.opt, shown)
 		start := time.Now()
 		reply, err := c.send(r.opt.From, r.opt.To, body)
 		if err != nil {

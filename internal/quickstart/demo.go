@@ -87,6 +87,10 @@ name = "demo"
 source = "self-signed"
 hosts = ["localhost", "127.0.0.1"]
 
+# Nobody is asked: everything has a route.
+[dns]
+servers = ["127.0.0.1:53"]
+
 # Everything goes to the recipient that quickstart runs itself.
 [[route]]
 domain = "*"

@@ -118,7 +118,7 @@ func (d *demo) settle(ctx context.Context) error {
 	}
 	admin := d.app.Admin("quickstart")
 	err = ensure(ctx, func(ctx context.Context) error {
-		return admin.AddCustomer(ctx, account.Customer{Name: demoCustomer})
+		return admin.AddCustomer(ctx, demoCustomer, "")
 	})
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func (d *demo) login(ctx context.Context, admin *account.Admin, known string) (s
 		return "", genErr
 	}
 	if err == nil {
-		return password, admin.SetPassword(ctx, demoLogin, password)
+		return password, admin.SetPassword(ctx, address, password)
 	}
 	return password, admin.AddAccount(ctx, account.NewAccount{Address: address, Password: password})
 }

@@ -35,7 +35,8 @@ func allowed() map[string][]string {
 		"submission":      join(level0, level1, level2, []string{"smtpserver"}),
 		"delivery":        join(level0, level1, level2),
 		"smtpserver":      join(level0, []string{"smtp", "sasl"}),
-		"cert":            level0,
+		"cert":            join(level0, []string{"cert/issuer"}),
+		"cert/issuer":     level0,
 		"obs":             level0,
 		"store/sqlite":    join(level0, level2),
 		"store/storetest": join(level0, level2),
@@ -45,7 +46,7 @@ func allowed() map[string][]string {
 		"config/source":   {"fault"},
 		"config/value":    {},
 		"config/generate": {"config"},
-		"loadgen":         join(level0, level1),
+		"loadgen":         join(level0, level1, []string{"sink"}),
 		"sink":            join(level0, level1),
 		"quickstart":      join(level0, level1, level2, []string{"app", "config", "loadgen", "sink"}),
 		"app":             join(level0, level1, level2, level3, level4, []string{"config"}),
@@ -64,7 +65,7 @@ var drivers = map[string]string{
 	"github.com/pires/go-proxyproto": "internal/smtpserver",
 	"github.com/emersion/go-msgauth": "internal/dkim",
 	"github.com/pelletier/go-toml":   "internal/config/source",
-	"golang.org/x/crypto/acme":       "internal/cert",
+	"golang.org/x/crypto/acme":       "internal/cert/issuer",
 	"golang.org/x/crypto/argon2":     "internal/account",
 }
 

@@ -66,6 +66,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	}
 	in.taken()
 	s.messages++
+	s.gate.opt.Recorder.Log(a.Events[0])
 	s.gate.opt.Metrics.accepted(a, time.Since(started))
 	if s.gate.opt.Offer != nil {
 		s.gate.opt.Offer(a)
@@ -161,7 +162,7 @@ func (s *session) acceptance(id mail.ID, tx *transaction, policy *Policy, now ti
 func (s *session) acceptedEvent(a *queue.Acceptance) audit.Event {
 	return s.complete(audit.Event{
 		Kind: audit.Accepted, Submission: a.Submission.ID,
-		Code: smtp.CodeOK, Enhanced: "2.0.0",
+		Code: smtp.OK().Code, Enhanced: smtp.OK().Enhanced.String(),
 		Data: map[string]string{
 			"from":       a.Submission.Envelope.From.String(),
 			"recipients": strconv.Itoa(len(a.Deliveries)),

@@ -76,6 +76,8 @@ address = [%q]
 name = "self"
 source = "self-signed"
 hosts = ["localhost", "127.0.0.1"]
+[dns]
+servers = ["127.0.0.1:53"]
 [[route]]
 domain = "*"
 next_hop = "smtp://%s"

@@ -1,0 +1,91 @@
+package account
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+)
+
+// PlanChange says what to change of a plan; nil fields stay as they are. A
+// limit of 0 leaves it to the server's own.
+type PlanChange struct {
+	MaxRecipients   *int
+	MaxMessageBytes *int64
+	MaxMessages     *int
+}
+
+// AddPlan stores a new plan with the name and limits of p.
+func (a *Admin) AddPlan(ctx context.Context, p Plan) error {
+	if err := checkName("plan", p.Name); err != nil {
+		return err
+	}
+	c := PlanChange{MaxRecipients: &p.MaxRecipients, MaxMessageBytes: &p.MaxMessageBytes, MaxMessages: &p.MaxMessages}
+	text, err := c.apply(&p)
+	if err != nil {
+		return err
+	}
+	p.Created, p.Revision = a.now(), 0
+	err = a.opt.Store.PutPlan(ctx, p, a.event(audit.AdminAdded, objectPlan(p.Name), text))
+	return named(err, objectPlan(p.Name), taken)
+}
+
+// SetPlan changes a plan's limits. Sessions feel it at their next message.
+func (a *Admin) SetPlan(ctx context.Context, name string, c PlanChange) error {
+	p, err := a.opt.Store.Plan(ctx, name)
+	if err != nil {
+		return named(err, objectPlan(name), "")
+	}
+	text, err := c.apply(&p)
+	if err != nil {
+		return err
+	}
+	if text == "" {
+		return fault.New("account.plan", fault.Invalid, "nothing to change was given")
+	}
+	err = a.opt.Store.PutPlan(ctx, p, a.event(audit.AdminChanged, objectPlan(name), text))
+	return named(err, objectPlan(name), changed)
+}
+
+// RemovePlan removes a plan that no customer has.
+func (a *Admin) RemovePlan(ctx context.Context, name string) error {
+	customers, err := a.opt.Store.Customers(ctx)
+	if err != nil {
+		return err
+	}
+	var users []string
+	for _, c := range customers {
+		if c.Plan == name {
+			users = append(users, c.Name)
+		}
+	}
+	if err := inUse(objectPlan(name), "customer", users); err != nil {
+		return err
+	}
+	err = a.opt.Store.RemovePlan(ctx, name, a.event(audit.AdminRemoved, objectPlan(name), ""))
+	return named(err, objectPlan(name), used)
+}
+
+// apply changes p and says what it changed.
+func (c PlanChange) apply(p *Plan) (string, error) {
+	var said []string
+	say := func(what string, to int64) { said = append(said, what+" "+strconv.FormatInt(to, 10)) }
+	if c.MaxRecipients != nil {
+		p.MaxRecipients = *c.MaxRecipients
+		say("max recipients", int64(p.MaxRecipients))
+	}
+	if c.MaxMessageBytes != nil {
+		p.MaxMessageBytes = *c.MaxMessageBytes
+		say("max message bytes", p.MaxMessageBytes)
+	}
+	if c.MaxMessages != nil {
+		p.MaxMessages = *c.MaxMessages
+		say("max messages", int64(p.MaxMessages))
+	}
+	if p.MaxRecipients < 0 || p.MaxMessageBytes < 0 || p.MaxMessages < 0 {
+		return "", fault.New("account.plan", fault.Invalid, "a limit cannot be negative; 0 leaves it to the server's own limit")
+	}
+	return strings.Join(said, ", "), nil
+}

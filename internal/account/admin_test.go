@@ -1,0 +1,310 @@
+package account
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func grant(t *testing.T, s string) Grant {
+	t.Helper()
+	g, err := ParseGrant(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestChangesAreDoneAndRecorded(t *testing.T) {
+	const a = "a@acme.example"
+	cases := []struct {
+		name         string
+		do           func(context.Context, *testing.T, *Admin) error
+		kind         audit.Kind
+		object, text string
+	}{
+		{"plan add", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+			return ad.AddPlan(ctx, Plan{Name: "x1", MaxMessages: 3})
+		}, audit.AdminAdded, "plan x1", "max recipients 0, max message bytes 0, max messages 3"},
+		{"plan set", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+			return ad.SetPlan(ctx, "gold", PlanChange{MaxRecipients: ptr(7)})
+		}, audit.AdminChanged, "plan gold", "max recipients 7"},
+		{"customer add", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+			return ad.AddCustomer(ctx, "c", "gold")
+		}, audit.AdminAdded, "customer c", "plan gold"},
+		{"customer set", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+			return ad.SetCustomerPlan(ctx, "acme", "")
+		}, audit.AdminChanged, "customer acme", "no plan"},
+		{"customer suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendCustomer(ctx, "acme") },
+			audit.AdminSuspended, "customer acme", ""},
+		{"domain add", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+			return ad.AddDomain(ctx, "new.example", "acme", []Key{{Selector: "r"}, {Selector: "e"}})
+		}, audit.AdminAdded, "domain new.example", "customer acme, keys r, e"},
+		{"domain suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendDomain(ctx, "acme.example") },
+			audit.AdminSuspended, "domain acme.example", ""},
+		{"domain remove", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.RemoveDomain(ctx, "other.example") },
+			audit.AdminRemoved, "domain other.example", ""},
+		{"account add", func(ctx context.Context, t *testing.T, ad *Admin) error {
+			return ad.AddAccount(ctx, NewAccount{
+				Address: address(t, "New@second.example"), Password: goodPassword, NullSender: true,
+				Aliases: []mail.Address{address(t, "x@acme.example")}, Grants: []Grant{grant(t, "@acme.example")},
+			})
+		}, audit.AdminAdded, "account New@second.example", "alias x@acme.example added, grant @acme.example given, null sender allowed"},
+		{"account set", func(ctx context.Context, t *testing.T, ad *Admin) error {
+			return ad.SetAccount(ctx, at("A@ACME.example"), AccountChange{AddGrants: []Grant{grant(t, "b@acme.example")}, NullSender: ptr(false)})
+		}, audit.AdminChanged, "account " + a, "grant b@acme.example given, null sender forbidden"},
+		{"account passwd", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+			return ad.SetPassword(ctx, at(a), "another good password")
+		}, audit.AdminChanged, "account " + a, "password"},
+		{"account suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendAccount(ctx, at(a)) },
+			audit.AdminSuspended, "account " + a, ""},
+		{"account remove", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.RemoveAccount(ctx, at(a)) },
+			audit.AdminRemoved, "account " + a, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			before := len(w.store.events)
+			if err := c.do(t.Context(), t, w.admin); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(w.store.events) - before; n != 1 {
+				t.Fatalf("%d events, 1 wanted", n)
+			}
+			e := w.lastEvent()
+			if e.Kind != c.kind || e.Object != c.object || e.Text != c.text || e.Actor != "cli:test" {
+				t.Errorf("event %+v", e)
+			}
+			if e.At.Location() != time.UTC || e.At.Nanosecond()%1000 != 0 {
+				t.Errorf("time of the event: %v", e.At)
+			}
+			if strings.HasPrefix(c.object, "account ") && e.Login != strings.ToLower(c.object[len("account "):]) {
+				t.Errorf("login of the event: %q", e.Login)
+			}
+		})
+	}
+}
+
+func TestRefusedChanges(t *testing.T) {
+	const a = "a@acme.example"
+	set := func(c AccountChange) func(context.Context, *Admin) error {
+		return func(ctx context.Context, ad *Admin) error { return ad.SetAccount(ctx, at(a), c) }
+	}
+	cases := []struct {
+		name string
+		do   func(context.Context, *Admin) error
+		kind fault.Kind
+		says string
+	}{
+		{"plan twice", func(ctx context.Context, ad *Admin) error { return ad.AddPlan(ctx, Plan{Name: "gold"}) }, fault.Conflict, "plan gold exists already"},
+		{"plan name", func(ctx context.Context, ad *Admin) error { return ad.AddPlan(ctx, Plan{Name: "Gold"}) }, fault.Invalid, "a-z"},
+		{"plan name of dots", func(ctx context.Context, ad *Admin) error { return ad.AddPlan(ctx, Plan{Name: ".."}) }, fault.Invalid, "a-z"},
+		{"plan without name", func(ctx context.Context, ad *Admin) error { return ad.AddPlan(ctx, Plan{}) }, fault.Invalid, "1 to 63"},
+		{"plan below zero", func(ctx context.Context, ad *Admin) error {
+			return ad.SetPlan(ctx, "gold", PlanChange{MaxMessages: ptr(-1)})
+		}, fault.Invalid, "negative"},
+		{"plan set nothing", func(ctx context.Context, ad *Admin) error { return ad.SetPlan(ctx, "gold", PlanChange{}) }, fault.Invalid, "nothing"},
+		{"plan unknown", func(ctx context.Context, ad *Admin) error { return ad.SetPlan(ctx, "tin", PlanChange{}) }, fault.NotFound, "plan tin does not exist"},
+		{"plan in use", func(ctx context.Context, ad *Admin) error { return ad.RemovePlan(ctx, "gold") }, fault.Conflict, "used by customer acme"},
+		{"customer of no plan", func(ctx context.Context, ad *Admin) error {
+			return ad.AddCustomer(ctx, "c", "tin")
+		}, fault.NotFound, "plan tin"},
+		{"customer twice", func(ctx context.Context, ad *Admin) error { return ad.AddCustomer(ctx, "acme", "") }, fault.Conflict, "exists already"},
+		{"customer in use", func(ctx context.Context, ad *Admin) error { return ad.RemoveCustomer(ctx, "acme") }, fault.Conflict, "acme.example"},
+		{"customer without name", func(ctx context.Context, ad *Admin) error { return ad.RemoveCustomer(ctx, "") }, fault.Invalid, "no customer"},
+		{"customer resumed", func(ctx context.Context, ad *Admin) error { return ad.ResumeCustomer(ctx, "acme") }, fault.Conflict, "not suspended"},
+		{"domain twice", func(ctx context.Context, ad *Admin) error {
+			return ad.AddDomain(ctx, "other.example", "acme", []Key{{}})
+		}, fault.Conflict, "exists already"},
+		{"domain without key", func(ctx context.Context, ad *Admin) error { return ad.AddDomain(ctx, "x.example", "acme", nil) }, fault.Invalid, "no DKIM key"},
+		{"domain literal", func(ctx context.Context, ad *Admin) error {
+			return ad.AddDomain(ctx, "[192.0.2.1]", "acme", []Key{{}})
+		}, fault.Invalid, "full domain name"},
+		{"domain without dot", func(ctx context.Context, ad *Admin) error { return ad.AddDomain(ctx, "local", "acme", []Key{{}}) }, fault.Invalid, "full domain name"},
+		{"domain of nobody", func(ctx context.Context, ad *Admin) error { return ad.AddDomain(ctx, "x.example", "nil", []Key{{}}) }, fault.NotFound, "customer nil"},
+		{"domain in use", func(ctx context.Context, ad *Admin) error { return ad.RemoveDomain(ctx, "acme.example") }, fault.Conflict, "account"},
+		{"account of no domain", func(ctx context.Context, ad *Admin) error {
+			return ad.AddAccount(ctx, NewAccount{Address: mail.Address{Local: "a", Domain: "no.example"}, Password: goodPassword})
+		}, fault.NotFound, "domain no.example does not exist"},
+		{"account twice", func(ctx context.Context, ad *Admin) error {
+			return ad.AddAccount(ctx, NewAccount{Address: mail.Address{Local: "A", Domain: "acme.example"}, Password: goodPassword})
+		}, fault.Conflict, "already"},
+		{"account without password", func(ctx context.Context, ad *Admin) error {
+			return ad.AddAccount(ctx, NewAccount{Address: mail.Address{Local: "n", Domain: "acme.example"}})
+		}, fault.Invalid, "at least 12"},
+		{"account without address", func(ctx context.Context, ad *Admin) error {
+			return ad.AddAccount(ctx, NewAccount{Password: goodPassword})
+		}, fault.Invalid, "no address"},
+		{"account unknown", func(ctx context.Context, ad *Admin) error { return ad.SuspendAccount(ctx, at("n@acme.example")) }, fault.NotFound, "account n@acme.example does not exist"},
+		{"weak password", func(ctx context.Context, ad *Admin) error { return ad.SetPassword(ctx, at(a), "short") }, fault.Invalid, "at least 12"},
+		{"set nothing", set(AccountChange{}), fault.Invalid, "nothing"},
+		{"foreign alias", set(AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "other.example"}}}), fault.Invalid, "belongs to customer other"},
+		{"foreign grant", set(AccountChange{AddGrants: []Grant{{Domain: "other.example"}}}), fault.Invalid, "belongs to customer other"},
+		{"foreign address grant", set(AccountChange{AddGrants: []Grant{{Address: mail.Address{Local: "x", Domain: "other.example"}}}}), fault.Invalid, "belongs to customer other"},
+		{"grant abroad", set(AccountChange{AddGrants: []Grant{{Domain: "gmail.example"}}}), fault.Invalid, "not one of this server's"},
+		{"grant of nothing", set(AccountChange{AddGrants: []Grant{{}}}), fault.Invalid, "one address or for one domain"},
+		{"alias literal", set(AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "[192.0.2.1]"}}}), fault.Invalid, "literal"},
+		{"alias is itself", set(AccountChange{AddAliases: []mail.Address{{Local: "A", Domain: "acme.example"}}}), fault.Conflict, "already"},
+		{"alias twice in one go", set(AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "acme.example"}, {Local: "X", Domain: "acme.example"}}}), fault.Conflict, "already"},
+		{"grant twice in one go", set(AccountChange{AddGrants: []Grant{{Domain: "acme.example"}, {Domain: "acme.example"}}}), fault.Conflict, "has the grant"},
+		{"no such alias", set(AccountChange{RemoveAliases: []mail.Address{{Local: "x", Domain: "acme.example"}}}), fault.NotFound, "no alias"},
+		{"no such grant", set(AccountChange{RemoveGrants: []Grant{{Domain: "acme.example"}}}), fault.NotFound, "no grant"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			before, generation := len(w.store.events), w.store.generation
+			err := c.do(t.Context(), w.admin)
+			if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v; %v with %q wanted", err, c.kind, c.says)
+			}
+			if len(w.store.events) != before || w.store.generation != generation {
+				t.Error("something was changed all the same")
+			}
+		})
+	}
+}
+
+// What is taken away in one call may be given back in the same.
+func TestAccountChangeOrder(t *testing.T) {
+	w := newWorld(t)
+	x := address(t, "x@acme.example")
+	for _, change := range []AccountChange{
+		{AddAliases: []mail.Address{x}, AddGrants: []Grant{grant(t, "@second.example")}},
+		{RemoveAliases: []mail.Address{x}, AddAliases: []mail.Address{x}},
+		{RemoveAliases: []mail.Address{x}, RemoveGrants: []Grant{grant(t, "@second.example")}},
+	} {
+		if err := w.admin.SetAccount(t.Context(), at("a@acme.example"), change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := w.store.Account(t.Context(), "a@acme.example")
+	if err != nil || len(a.Aliases)+len(a.Grants) != 0 {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+func TestSuspendAndResume(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	for _, step := range []struct {
+		do     func() error
+		active bool
+	}{
+		{func() error { return w.admin.SuspendCustomer(ctx, "acme") }, false},
+		{func() error { return w.admin.SuspendAccount(ctx, at("a@acme.example")) }, false},
+		{func() error { return w.admin.ResumeCustomer(ctx, "acme") }, false},
+		{func() error { return w.admin.ResumeAccount(ctx, at("a@acme.example")) }, true},
+		{func() error { return w.admin.SuspendDomain(ctx, "acme.example") }, false},
+		{func() error { return w.admin.ResumeDomain(ctx, "acme.example") }, true},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		s, err := w.store.Sender(ctx, "a@acme.example")
+		if err != nil || s.Active() != step.active {
+			t.Errorf("after %s %s: active is %v, %v", w.lastEvent().Kind, w.lastEvent().Object, s.Active(), err)
+		}
+	}
+}
+
+// An alias or grant in a domain that goes would be there for its next owner.
+func TestDomainIsNotRemovedWhileAnAccountElsewhereUsesIt(t *testing.T) {
+	for name, change := range map[string]AccountChange{
+		"alias x@second.example":    {AddAliases: []mail.Address{{Local: "x", Domain: "second.example"}}},
+		"grant @second.example":     {AddGrants: []Grant{{Domain: "second.example"}}},
+		"grant info@second.example": {AddGrants: []Grant{{Address: mail.Address{Local: "info", Domain: "second.example"}}}},
+	} {
+		w := newWorld(t)
+		if err := w.admin.SetAccount(t.Context(), at("a@acme.example"), change); err != nil {
+			t.Fatal(err)
+		}
+		err := w.admin.RemoveDomain(t.Context(), "second.example")
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "a@acme.example ("+name+")") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestChangeOfWhatChangedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	racing := &racingStore{memStore: w.store}
+	ad := NewAdmin(AdminOptions{Store: racing, Hasher: w.hasher, IDs: &mail.IDSource{}, Actor: "cli:late"})
+	racing.between = func() error { return w.admin.SuspendAccount(t.Context(), at("a@acme.example")) }
+	err := ad.SetPassword(t.Context(), at("a@acme.example"), "another good password")
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "changed by somebody else") {
+		t.Error(err)
+	}
+	if a, _ := w.store.Account(t.Context(), "a@acme.example"); a.State != Suspended {
+		t.Error("the other change was undone")
+	}
+}
+
+// racingStore lets something happen between reading an account and writing it.
+type racingStore struct {
+	*memStore
+	between func() error
+}
+
+func (s *racingStore) Account(ctx context.Context, login string) (Account, error) {
+	a, err := s.memStore.Account(ctx, login)
+	if err == nil {
+		err = s.between()
+	}
+	return a, err
+}
+
+func TestGrantForms(t *testing.T) {
+	for in, out := range map[string]string{
+		"@Example.org": "@example.org", "a@example.org": "a@example.org", "@bücher.example": "@xn--bcher-kva.example",
+		"example.org": "", "@": "", "": "", "@[192.0.2.1": "",
+	} {
+		g, err := ParseGrant(in)
+		if out == "" {
+			if !fault.Is(err, fault.Invalid) {
+				t.Errorf("%q: %v, %v", in, g, err)
+			}
+		} else if err != nil || g.String() != out {
+			t.Errorf("%q: %v, %v", in, g, err)
+		}
+	}
+}
+
+func TestOwns(t *testing.T) {
+	w := newWorld(t)
+	err := w.admin.SetAccount(t.Context(), at("a@acme.example"), AccountChange{
+		AddAliases: []mail.Address{address(t, "alias@second.example")},
+		AddGrants:  []Grant{grant(t, "b@acme.example"), grant(t, "@second.example")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	owns := func(s string) bool {
+		sender, err := w.store.Sender(t.Context(), "a@acme.example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sender.Owns(address(t, s))
+	}
+	for s, want := range map[string]bool{
+		"a@acme.example": true, "A@ACME.EXAMPLE": true, "b@acme.example": true, "c@acme.example": false,
+		"alias@second.example": true, "any@second.example": true, "a@other.example": false, "a@sub.second.example": false,
+	} {
+		if owns(s) != want {
+			t.Errorf("Owns(%s) is %v", s, !want)
+		}
+	}
+	if err := w.admin.SuspendDomain(t.Context(), "second.example"); err != nil {
+		t.Fatal(err)
+	}
+	if owns("alias@second.example") || !owns("a@acme.example") {
+		t.Error("a suspended domain does not count as suspended, or others do")
+	}
+}

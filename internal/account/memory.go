@@ -1,0 +1,116 @@
+package account
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"io"
+	"sync"
+	"time"
+
+	"countersign/internal/mail"
+)
+
+// memory remembers for a short time that an account's password was verified,
+// as a keyed MAC only: whoever reads the process's memory later learns no
+// password from it faster than from the key that lies beside it, and the key
+// dies with the process.
+//
+// What is remembered holds for one revision of one account: any change to the
+// account, and its removal, empties it. Suspension above the account is for
+// the caller to see, who has read the account anew.
+type memory struct {
+	keep time.Duration
+	most int
+	now  func() time.Time
+	key  [32]byte
+
+	mu sync.Mutex // guards entries
+	// entries holds the one password that each account has.
+	entries map[mail.ID]verified
+}
+
+// verified is one account's verified password.
+type verified struct {
+	mac   [sha256.Size]byte
+	until time.Time
+}
+
+// newMemory returns a memory with a key of its own. Without randomness it
+// remembers nothing.
+func newMemory(keep time.Duration, most int, now func() time.Time, random io.Reader) *memory {
+	m := &memory{keep: keep, most: most, now: now, entries: map[mail.ID]verified{}}
+	if _, err := io.ReadFull(random, m.key[:]); err != nil {
+		m.keep = 0
+	}
+	return m
+}
+
+// sum is the MAC over account, revision and password. The id comes with its
+// length and the revision has a fixed one, so that no two inputs run into each
+// other.
+func (m *memory) sum(a *Account, password string) (out [sha256.Size]byte) {
+	var revision [8]byte
+	binary.BigEndian.PutUint64(revision[:], uint64(a.Revision))
+	var length [8]byte
+	binary.BigEndian.PutUint64(length[:], uint64(len(a.ID)))
+	mac := hmac.New(sha256.New, m.key[:])
+	mac.Write(length[:])
+	mac.Write([]byte(a.ID))
+	mac.Write(revision[:])
+	mac.Write([]byte(password))
+	mac.Sum(out[:0])
+	return out
+}
+
+// knows reports whether this password of this revision of a was verified
+// lately.
+func (m *memory) knows(a *Account, password string) bool {
+	if m.keep <= 0 {
+		return false
+	}
+	m.mu.Lock()
+	have, ok := m.entries[a.ID]
+	if ok && !m.now().Before(have.until) {
+		delete(m.entries, a.ID)
+		ok = false
+	}
+	m.mu.Unlock()
+	if !ok {
+		return false
+	}
+	sum := m.sum(a, password)
+	return hmac.Equal(have.mac[:], sum[:])
+}
+
+// add remembers that password was verified for this revision of a.
+func (m *memory) add(a *Account, password string) {
+	if m.keep <= 0 {
+		return
+	}
+	entry := verified{mac: m.sum(a, password), until: m.now().Add(m.keep)}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.entries[a.ID]; !ok && len(m.entries) >= m.most {
+		m.makeRoom()
+	}
+	m.entries[a.ID] = entry
+}
+
+// makeRoom drops what has run out, or any one entry where nothing has.
+func (m *memory) makeRoom() {
+	now, dropped := m.now(), false
+	for id, e := range m.entries {
+		if !now.Before(e.until) {
+			delete(m.entries, id)
+			dropped = true
+		}
+	}
+	if dropped {
+		return
+	}
+	for id := range m.entries {
+		delete(m.entries, id)
+		return
+	}
+}

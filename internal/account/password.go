@@ -1,0 +1,88 @@
+package account
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/secure/precis"
+
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// Bounds of a new password.
+const (
+	// MinPasswordRunes is the fewest characters.
+	MinPasswordRunes = 12
+	// MaxPasswordBytes is the most octets.
+	MaxPasswordBytes = 512
+)
+
+// PreparePassword brings a password into the form that is hashed and compared:
+// the OpaqueString profile (RFC 8265 section 4.2), which turns every Unicode
+// space into the ASCII one and composes characters (NFC), so that one password
+// is the same from every keyboard. Errors are fault.Invalid and do not repeat
+// the password.
+func PreparePassword(password string) (string, error) {
+	const op = "account.password"
+	if !utf8.ValidString(password) {
+		return "", fault.New(op, fault.Invalid, "the password is not valid UTF-8")
+	}
+	prepared, err := precis.OpaqueString.String(password)
+	if err != nil {
+		return "", fault.New(op, fault.Invalid, "the password is empty or holds a character that cannot be typed everywhere (a control or an unassigned one)")
+	}
+	return prepared, nil
+}
+
+// checkPassword prepares a new password for login and refuses a weak one.
+func checkPassword(login, password string) (string, error) {
+	const op = "account.password"
+	if len(password) > MaxPasswordBytes {
+		return "", fault.New(op, fault.Invalid, "the password has %d octets; at most %d are allowed", len(password), MaxPasswordBytes)
+	}
+	if n := utf8.RuneCountInString(password); n < MinPasswordRunes {
+		return "", fault.New(op, fault.Invalid, "the password has %d characters; at least %d are needed", n, MinPasswordRunes)
+	}
+	prepared, err := PreparePassword(password)
+	if err != nil {
+		return "", err
+	}
+	if strings.EqualFold(prepared, login) {
+		return "", fault.New(op, fault.Invalid, "the password is the login itself; choose another")
+	}
+	return prepared, nil
+}
+
+// passwordAlphabet leaves out characters that look like each other. It has 32,
+// so that an octet of randomness picks without bias.
+const passwordAlphabet = "abcdefghjkmnpqrstuvwxyz23456789+"
+
+// GeneratePassword makes a password of four groups of five characters, 100
+// bits of randomness from random.
+func GeneratePassword(random io.Reader) (string, error) {
+	var raw [20]byte
+	if _, err := io.ReadFull(random, raw[:]); err != nil {
+		return "", fault.Wrap("account.password", fault.Internal, fmt.Errorf("random source: %w", err))
+	}
+	var b strings.Builder
+	for i, c := range raw {
+		if i > 0 && i%5 == 0 {
+			b.WriteByte('-')
+		}
+		b.WriteByte(passwordAlphabet[int(c)%len(passwordAlphabet)])
+	}
+	return b.String(), nil
+}
+
+// loginKey brings a login as a client gives it into the form under which
+// accounts are kept; ok is false for one that cannot be a login.
+func loginKey(login string) (key string, ok bool) {
+	a, err := mail.ParseAddress(login)
+	if err != nil {
+		return "", false
+	}
+	return a.Key(), true
+}

@@ -1,0 +1,139 @@
+package account
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// SendersOptions are what Senders may be told. The zero value is usable.
+type SendersOptions struct {
+	// Poll is how often the generation is asked for; 0 means 200 ms.
+	Poll time.Duration
+	// MaxAge is how old the last answer may be before every question goes
+	// straight to the directory; 0 means three times Poll. Together with Poll
+	// it bounds how late a change is felt.
+	MaxAge time.Duration
+	// Max bounds the accounts kept; 0 means 10,000.
+	Max int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Senders keeps what the directory says of accounts that send now, so that
+// asking at each MAIL costs no look at the store. A change is felt within
+// MaxAge. Run keeps it current; without it every question goes to the
+// directory. It is safe for concurrent use.
+type Senders struct {
+	dir Directory
+	opt SendersOptions
+
+	mu sync.Mutex // guards all below
+	// generation is the newest that was seen; asked is when the question for
+	// it was put, zero before the first answer.
+	generation uint64
+	asked      time.Time
+	// entries holds accounts by login, each as old as its Generation.
+	entries map[string]*Sender
+}
+
+// NewSenders returns an empty Senders over dir.
+func NewSenders(dir Directory, opt SendersOptions) *Senders {
+	if opt.Poll <= 0 {
+		opt.Poll = 200 * time.Millisecond
+	}
+	if opt.MaxAge <= 0 {
+		opt.MaxAge = 3 * opt.Poll
+	}
+	if opt.Max <= 0 {
+		opt.Max = 10_000
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Senders{dir: dir, opt: opt, entries: map[string]*Sender{}}
+}
+
+// Run asks for the generation every Poll until ctx ends.
+func (s *Senders) Run(ctx context.Context) {
+	ticker := time.NewTicker(s.opt.Poll)
+	defer ticker.Stop()
+	for {
+		s.poll(ctx)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// poll asks once. A failure leaves the last answer to grow old.
+func (s *Senders) poll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.opt.MaxAge)
+	defer cancel()
+	asked := s.opt.Now()
+	generation, err := s.dir.Generation(ctx)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if generation < s.generation { // a database put back from a copy counts anew
+		clear(s.entries)
+	}
+	s.generation, s.asked = generation, asked
+}
+
+// Sender returns the account with that login as it was at most MaxAge ago,
+// also when suspended. Errors are those of Directory.Sender; they are not
+// kept.
+func (s *Senders) Sender(ctx context.Context, login string) (*Sender, error) {
+	if have := s.kept(login); have != nil {
+		return have, nil
+	}
+	sender, err := s.dir.Sender(ctx, login)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		delete(s.entries, login)
+		return nil, err
+	}
+	if _, ok := s.entries[login]; !ok && len(s.entries) >= s.opt.Max {
+		s.makeRoom()
+	}
+	s.entries[login] = sender
+	return sender, nil
+}
+
+// kept returns an entry that still holds, nil where there is none.
+func (s *Senders) kept(login string) *Sender {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	age := s.opt.Now().Sub(s.asked)
+	if s.asked.IsZero() || age > s.opt.MaxAge || age < 0 { // < 0: the clock was set back
+		return nil
+	}
+	have := s.entries[login]
+	if have == nil || have.Generation < s.generation {
+		return nil
+	}
+	return have
+}
+
+// makeRoom drops what is out of date, or any one entry where nothing is.
+func (s *Senders) makeRoom() {
+	before := len(s.entries)
+	for login, e := range s.entries {
+		if e.Generation < s.generation {
+			delete(s.entries, login)
+		}
+	}
+	if len(s.entries) < before {
+		return
+	}
+	for login := range s.entries {
+		delete(s.entries, login)
+		return
+	}
+}

@@ -1,0 +1,147 @@
+package delivery
+
+import (
+	"context"
+	"crypto/tls"
+	"sync"
+	"sync/atomic"
+
+	"countersign/internal/mx"
+	"countersign/internal/queue"
+)
+
+// Deliverer delivers what is in the queue. New, then Start, then Stop. Its
+// methods are safe for concurrent use.
+type Deliverer struct {
+	opt      Options
+	finder   *mx.Finder
+	sessions tls.ClientSessionCache
+	backlog  *backlog
+	pool     *pool
+	routes   atomic.Pointer[routes]
+	schedule atomic.Pointer[queue.Schedule]
+
+	// hard ends attempts, soft only what begins new ones.
+	hard, soft       context.Context
+	endHard, endSoft context.CancelFunc
+	// behind says that the store holds more than fitted into memory.
+	behind atomic.Bool
+	// wake makes the scan begin at once.
+	wake chan struct{}
+
+	mu sync.Mutex // guards running and started
+	// running counts workers.
+	running int
+	started bool
+	// workers and scans end with Stop.
+	workers, scans sync.WaitGroup
+}
+
+// New returns a Deliverer that does nothing yet; what it is offered waits for
+// Start. Errors: fault.Invalid for options that lack something.
+func New(o Options) (*Deliverer, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	d := &Deliverer{
+		opt:      o,
+		finder:   &mx.Finder{Resolver: o.Resolver, IPv6: o.IPv6, Allow: o.AllowTarget},
+		sessions: tls.NewLRUClientSessionCache(sessionCacheSize),
+		backlog:  newBacklog(o.Limits, o.Now),
+		pool:     newPool(o.Limits, o.Now),
+		wake:     make(chan struct{}, 1),
+	}
+	d.hard, d.endHard = context.WithCancel(context.Background())
+	d.soft, d.endSoft = context.WithCancel(d.hard)
+	d.SetRoutes(o.Routes)
+	d.SetSchedule(o.Schedule)
+	return d, nil
+}
+
+// SetRoutes changes the routes for all transactions that are not formed yet.
+func (d *Deliverer) SetRoutes(list []Route) {
+	set := newRoutes(list)
+	d.routes.Store(&set)
+}
+
+// SetSchedule changes the schedule for all attempts that end from now on.
+func (d *Deliverer) SetSchedule(s queue.Schedule) { d.schedule.Store(&s) }
+
+// Start begins to deliver. It returns at once.
+func (d *Deliverer) Start() {
+	d.mu.Lock()
+	d.started = true
+	d.mu.Unlock()
+	d.scans.Go(func() { d.scanLoop(d.soft) })
+	d.kick()
+}
+
+// Stop begins no new attempt and lets those under way finish until ctx ends;
+// then it cuts them off, which leaves them in the queue. It returns when nothing runs any
+// more; the error is ctx's where attempts were cut off.
+func (d *Deliverer) Stop(ctx context.Context) error {
+	d.endSoft()
+	d.backlog.stop()
+	d.mu.Lock() // behind any kick that still saw a job
+	d.started = false
+	d.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.scans.Wait()
+		d.workers.Wait()
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+		d.endHard()
+		<-done
+	}
+	d.endHard()
+	d.pool.close(err != nil)
+	return err
+}
+
+// kick starts workers for what is ready, as many as there may be.
+func (d *Deliverer) kick() {
+	d.opt.Metrics.waiting(d.backlog.size())
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.started && d.running < d.opt.Limits.Workers {
+		j := d.backlog.next()
+		if j == nil {
+			return
+		}
+		d.running++
+		d.workers.Go(func() { d.work(j) })
+	}
+}
+
+// work makes attempts until there is none to make.
+func (d *Deliverer) work(j *job) {
+	for j != nil {
+		d.attempt(d.hard, j)
+		if d.behind.Load() && d.backlog.low() {
+			select {
+			case d.wake <- struct{}{}:
+			default:
+			}
+		}
+		j = d.after()
+	}
+}
+
+// after returns the next job for a worker that has finished one; without one
+// the worker ends.
+func (d *Deliverer) after() *job {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	j := d.backlog.next()
+	if j == nil {
+		d.running--
+	}
+	return j
+}

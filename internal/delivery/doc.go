@@ -1,0 +1,22 @@
+// Package delivery is the way out: it takes what is due from the queue, finds
+// the server that each recipient's domain is reached by, hands the message
+// over, and stores what became of it.
+//
+// worker.go reads as the path of one attempt. classify.go says what each
+// answer means for a delivery and is pure; backlog.go holds what is in memory
+// and who is next; transact.go chooses hosts and connections; bounce.go tells
+// the sender.
+//
+// It stores nothing by itself and speaks neither DNS nor SMTP: packages queue,
+// mx and smtpclient do. It never loads the whole queue: a bounded window of it
+// is in memory, with a bounded part for each destination, so that a server
+// that hangs holds up nobody else.
+//
+// A message is repeated only if the remote server took it and our record of
+// that was not stored: after a crash between the two, or where the connection
+// broke between the end of the content and the answer (then the record says
+// that it may have been delivered). It is never lost.
+//
+// Main types: Deliverer, Options, Route. Rules come from RFC 5321 sections
+// 4.5.4 and 5.1 (retries, hosts), 3461 section 5 and 3464 (reports).
+package delivery

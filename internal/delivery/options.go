@@ -1,0 +1,233 @@
+package delivery
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/mx"
+	"countersign/internal/queue"
+	"countersign/internal/smtpclient"
+)
+
+// Route says how a recipient domain is reached.
+type Route struct {
+	// Domain is the recipient domain, or "*" for those without a route of their
+	// own.
+	Domain string
+	// Host is the next hop, a name or an IP address, which may lie in a private
+	// network; "" means the domain's MX.
+	Host string
+	// Port is the next hop's; 0 means 25, or 465 with ImplicitTLS.
+	Port uint16
+	// ImplicitTLS is TLS from the first octet, TLS how it is used otherwise.
+	ImplicitTLS bool
+	TLS         smtpclient.TLSMode
+	// Username and Password log in at the next hop, over TLS only.
+	Username, Password string
+	// RootCAs verify its certificate where TLS is required; nil is the
+	// system's.
+	RootCAs *x509.CertPool
+}
+
+// Limits bound what delivery does at the same time. A zero field means the
+// default in its comment.
+type Limits struct {
+	// Workers is the number of attempts at the same time (128).
+	Workers int
+	// PerDestination is how many of those may go to one destination (8).
+	PerDestination int
+	// Recipients is the most recipients of one transaction (100, which is what
+	// RFC 5321 section 4.5.3.1.8 asks servers to take).
+	Recipients int
+	// MessagesPerConnection ends a connection (100).
+	MessagesPerConnection int
+	// IdleTimeout is how long a connection is kept without a message (10
+	// seconds); less than 0 closes it at once.
+	IdleTimeout time.Duration
+	// BacklogJobs and BacklogBytes bound what waits in memory for a worker
+	// (4096 transactions, 64 MiB of content).
+	BacklogJobs  int
+	BacklogBytes int64
+}
+
+// Options are what a Deliverer is made of. Store, Resolver, IDs, Now and
+// Hostname are needed.
+type Options struct {
+	Store    queue.Store
+	Resolver mx.Resolver
+	IDs      *mail.IDSource
+	Now      func() time.Time
+	// Hostname is the reporting MTA and the domain of our reports' author.
+	Hostname mail.Domain
+	// Hello is our name in EHLO; "" means Hostname.
+	Hello string
+
+	// Routes and Schedule may be changed later by SetRoutes and SetSchedule.
+	Routes   []Route
+	Schedule queue.Schedule
+
+	Limits   Limits
+	Timeouts smtpclient.Timeouts
+	// ConnectTimeout bounds the making of a connection to one address; 0 means
+	// 30 seconds.
+	ConnectTimeout time.Duration
+	// IPv6 says that servers are reached over IPv6 too.
+	IPv6 bool
+	// SourceIPv4 and SourceIPv6 are where connections come from; invalid leaves
+	// it to the system.
+	SourceIPv4, SourceIPv6 netip.Addr
+	// Dial makes connections in place of the system; nil for that. network is
+	// "tcp", address host:port with an IP address.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// AllowTarget tells which addresses found by DNS may be connected to; nil
+	// is mx.Allowed.
+	AllowTarget func(netip.Addr) bool
+	// DelayReportAfter is the age at which a sender who asked for it is told of a
+	// delay; 0 means 4 hours.
+	DelayReportAfter time.Duration
+	// SignReport returns header fields to put on top of a report of ours; nil
+	// leaves reports unsigned.
+	SignReport func(head, body []byte) ([]byte, error)
+	// Random is the source of boundaries; nil is crypto/rand.
+	Random  io.Reader
+	Logger  *slog.Logger
+	Metrics *Metrics
+}
+
+// withDefaults checks o and fills in what is zero.
+func (o Options) withDefaults() (Options, error) {
+	if o.Store == nil || o.Resolver == nil || o.IDs == nil || o.Now == nil || o.Hostname == "" {
+		return o, fault.New("delivery.new", fault.Invalid, "store, resolver, ids, clock and host name are needed")
+	}
+	if o.Hello == "" {
+		o.Hello = string(o.Hostname)
+	}
+	l := &o.Limits
+	for _, f := range []struct {
+		field *int
+		value int
+	}{
+		{&l.Workers, 128}, {&l.PerDestination, 8}, {&l.Recipients, 100},
+		{&l.MessagesPerConnection, 100}, {&l.BacklogJobs, 4096},
+	} {
+		if *f.field <= 0 {
+			*f.field = f.value
+		}
+	}
+	if l.BacklogBytes <= 0 {
+		l.BacklogBytes = 64 << 20
+	}
+	if l.IdleTimeout == 0 {
+		l.IdleTimeout = 10 * time.Second
+	}
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = 30 * time.Second
+	}
+	if o.DelayReportAfter <= 0 {
+		o.DelayReportAfter = 4 * time.Hour
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Dial == nil {
+		o.Dial = dialFrom(o.SourceIPv4, o.SourceIPv6)
+	}
+	return o, nil
+}
+
+// dialFrom returns a dialer that uses the source address of the target's
+// family.
+func dialFrom(v4, v6 netip.Addr) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		target, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return nil, err
+		}
+		source := v6
+		if target.Addr().Is4() {
+			source = v4
+		}
+		dialer := &net.Dialer{}
+		if source.IsValid() {
+			dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
+}
+
+// site is a destination's identity: all that share it share connections,
+// concurrency and fate. Route's Domain is left empty in it.
+type site struct {
+	route Route
+	// domain is the recipient domain where its MX decides, else "".
+	domain mail.Domain
+}
+
+// String names the site for logs.
+func (s site) String() string {
+	if s.route.Host != "" {
+		return s.route.Host
+	}
+	return string(s.domain)
+}
+
+// port returns the port to connect to.
+func (s site) port() uint16 {
+	switch {
+	case s.route.Port != 0 && s.route.Host != "":
+		return s.route.Port
+	case s.route.ImplicitTLS:
+		return 465
+	}
+	return 25
+}
+
+// routes is a set of routes by recipient domain.
+type routes map[string]Route
+
+func newRoutes(list []Route) routes {
+	set := make(routes, len(list))
+	for _, r := range list {
+		domain := r.Domain
+		r.Domain = ""
+		set[domain] = r
+	}
+	return set
+}
+
+// site returns the destination of a recipient domain.
+func (r routes) site(domain mail.Domain) site {
+	route, ok := r[string(domain)]
+	if !ok {
+		route = r["*"]
+	}
+	if route.Host != "" {
+		return site{route: route}
+	}
+	return site{route: route, domain: domain}
+}
+
+// sessionCacheSize is how many servers' TLS sessions are remembered, by name.
+const sessionCacheSize = 1024
+
+// tlsConfig returns the base of the TLS configuration for a route. Sessions of
+// servers that are not verified and of those that are do not mix.
+func (d *Deliverer) tlsConfig(r Route) *tls.Config {
+	c := &tls.Config{RootCAs: r.RootCAs}
+	if r.TLS == smtpclient.TLSOpportunistic {
+		c.ClientSessionCache = d.sessions
+	}
+	return c
+}

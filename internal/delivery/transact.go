@@ -1,0 +1,247 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+
+	"countersign/internal/mail"
+	"countersign/internal/mx"
+	"countersign/internal/queue"
+	"countersign/internal/smtpclient"
+)
+
+// maxTries is how many connections one attempt makes at most, over all hosts
+// and addresses of a site.
+const maxTries = 8
+
+// exchange is one attempt to hand a job over: over a connection that is there,
+// or over one host after the other until every recipient has an answer that
+// no other host can better.
+type exchange struct {
+	d       *Deliverer
+	job     *job
+	message smtpclient.Message
+	// answers holds what became of each delivery, open the indexes of those
+	// that another host may still take.
+	answers []answer
+	open    []int
+	// site collects what hosts answered that took nothing.
+	site  []answer
+	tries int
+	// reached says that some host came as far as a transaction.
+	reached bool
+	// over says that no other host is to be tried.
+	over bool
+}
+
+// transact hands a job over and returns an answer for each delivery. reached
+// says that the site answered.
+func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content) (answers []answer, reached bool) {
+	x := &exchange{d: d, job: j, answers: make([]answer, len(j.deliveries))}
+	x.message = smtpclient.Message{
+		Envelope: j.submission.Envelope,
+		Size:     j.submission.Size,
+		Head:     content.Head,
+		Body:     content.Body,
+	}
+	if content.Large != nil {
+		x.message.Large = content.Large.Open
+	}
+	for i := range j.deliveries {
+		x.open = append(x.open, i)
+	}
+	if !x.overIdle(ctx) {
+		x.overHosts(ctx)
+	}
+	if len(x.open) > 0 {
+		verdict := worst(x.site)
+		for _, i := range x.open {
+			x.answers[i] = verdict
+		}
+	}
+	return x.answers, x.reached
+}
+
+// overIdle tries the connections that are open already; true when every
+// recipient has its answer. One that the server has closed meanwhile counts
+// for nothing.
+func (x *exchange) overIdle(ctx context.Context) bool {
+	for {
+		c := x.d.pool.get(x.job.site)
+		if c == nil {
+			return false
+		}
+		before := len(x.site)
+		x.send(ctx, c)
+		if len(x.open) == 0 {
+			return true
+		}
+		x.site = x.site[:before]
+	}
+}
+
+// overHosts tries the hosts of the site in order.
+func (x *exchange) overHosts(ctx context.Context) {
+	s := x.job.site
+	if s.route.Host != "" {
+		addresses, err := x.d.finder.Route(ctx, s.route.Host)
+		x.overAddresses(ctx, host{name: s.route.Host}, addresses, err)
+		return
+	}
+	hosts, err := x.d.finder.Hosts(ctx, s.domain)
+	if err != nil {
+		x.site = append(x.site, classifyLookup(err, host{name: string(s.domain)}))
+		return
+	}
+	for _, h := range hosts {
+		addresses, err := x.d.finder.Addresses(ctx, h)
+		x.overAddresses(ctx, hostOf(h), addresses, err)
+		if x.done() {
+			return
+		}
+	}
+}
+
+// hostOf returns the host without an address; a literal's name is its address.
+func hostOf(h mx.Host) host {
+	if h.Literal.IsValid() {
+		return host{name: h.Literal.String()}
+	}
+	return host{name: h.Name}
+}
+
+// done reports whether nothing more is to be tried.
+func (x *exchange) done() bool { return len(x.open) == 0 || x.over || x.tries >= maxTries }
+
+// overAddresses tries the addresses of one host.
+func (x *exchange) overAddresses(ctx context.Context, h host, addresses []netip.Addr, err error) {
+	if err != nil {
+		x.record(classifyLookup(err, h))
+		return
+	}
+	for _, a := range addresses {
+		if x.done() {
+			return
+		}
+		h.addr = a
+		c, refusal := x.connect(ctx, h)
+		if refusal != nil {
+			x.record(*refusal)
+			continue
+		}
+		x.send(ctx, c)
+	}
+}
+
+// record notes the answer of a host that took nothing.
+func (x *exchange) record(a answer) {
+	x.site = append(x.site, a)
+	x.over = x.over || !a.next
+}
+
+// connect makes a connection to one address, in plain text where TLS is
+// opportunistic and fails.
+func (x *exchange) connect(ctx context.Context, h host) (*connection, *answer) {
+	route := x.job.site.route
+	mode := route.TLS
+	h.tls = "none"
+	for {
+		x.tries++
+		client, err := x.open1(ctx, h, mode)
+		if err == nil {
+			h.dsn = client.Offers("DSN")
+			if state := client.TLS(); state != nil {
+				h.tls = tlsName(state.Version)
+			} else if client.TLSRefused() {
+				h.tls = "refused"
+			}
+			x.d.opt.Metrics.connected(h.tls)
+			return &connection{client: client, host: h}, nil
+		}
+		var e *smtpclient.Error
+		if !errors.As(err, &e) {
+			x.d.opt.Metrics.connected("unreachable")
+			a := unreachable(err, h)
+			return nil, &a
+		}
+		level := slog.LevelDebug
+		if e.Stage == smtpclient.StageAuth { // the operator's to mend
+			level = slog.LevelWarn
+		}
+		x.d.opt.Logger.Log(ctx, level, "connection failed", "remote", h.String(), "error", err)
+		if e.Problem == smtpclient.NoTLS && mode == smtpclient.TLSOpportunistic && !route.ImplicitTLS && route.Username == "" {
+			// RFC 7435 section 3: no TLS is better than no delivery where
+			// nothing was promised.
+			mode, h.tls = smtpclient.TLSNone, "failed"
+			continue
+		}
+		a := classifyOpen(e, h)
+		return nil, &a
+	}
+}
+
+// open1 makes one connection and brings it to where transactions can begin.
+func (x *exchange) open1(ctx context.Context, h host, mode smtpclient.TLSMode) (*smtpclient.Client, error) {
+	s := x.job.site
+	dialCtx, cancel := context.WithTimeout(ctx, x.d.opt.ConnectTimeout)
+	defer cancel()
+	conn, err := x.d.opt.Dial(dialCtx, "tcp", netip.AddrPortFrom(h.addr, s.port()).String())
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Canceled
+	}
+	if err != nil {
+		return nil, err
+	}
+	return smtpclient.Open(ctx, conn, smtpclient.Options{
+		Hello: x.d.opt.Hello, Host: h.name,
+		TLS: mode, ImplicitTLS: s.route.ImplicitTLS, TLSConfig: x.d.tlsConfig(s.route),
+		Username: s.route.Username, Password: s.route.Password,
+		Timeouts: x.d.opt.Timeouts,
+	})
+}
+
+// send makes transactions for all open recipients on one connection, and gives
+// it back to the pool. A server that takes only so many recipients at a time
+// gets the rest in another (RFC 5321 section 4.5.3.1.10), as long as each takes some.
+func (x *exchange) send(ctx context.Context, c *connection) {
+	defer x.d.pool.put(x.job.site, c)
+	for {
+		tried := x.open
+		x.message.Recipients = make([]mail.Recipient, 0, len(tried))
+		for _, i := range tried {
+			x.message.Recipients = append(x.message.Recipients, x.job.deliveries[i].Recipient)
+		}
+		results := c.client.Send(ctx, &x.message)
+		more, took := x.take(tried, results, c.host)
+		if !more || !took || !c.client.Usable() {
+			return
+		}
+	}
+}
+
+// take notes the results of one transaction. more says that some recipients were
+// refused only for being too many, took that others were not; then the former stay open.
+func (x *exchange) take(tried []int, results []smtpclient.Result, h host) (more, took bool) {
+	for _, r := range results {
+		took = took || r.Err == nil
+	}
+	x.open = nil
+	for n, i := range tried {
+		a := classify(results[n], h)
+		x.answers[i] = a
+		x.reached = x.reached || !a.next && !a.canceled && a.host.addr.IsValid()
+		switch {
+		case took && tooManyRecipients(results[n].Err):
+			more = true
+			x.open = append(x.open, i)
+		case a.next:
+			x.open = append(x.open, i)
+		}
+	}
+	if len(x.open) > 0 {
+		x.site = append(x.site, x.answers[x.open[0]])
+	}
+	return more, took
+}

@@ -1,0 +1,229 @@
+package smtpserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"countersign/internal/smtp"
+)
+
+// session is the protocol's side of one connection. It belongs to one
+// goroutine.
+type session struct {
+	srv      *Server
+	listener *ListenerConfig
+	wire     *wire
+	peer     Peer
+	// network is what the session counts for under MaxPerPrefix.
+	network netip.Prefix
+	// overLimit is why the connection is refused before it opens, "" if not.
+	overLimit smtp.Reason
+	backend   Session
+	// limits are those of the current command.
+	limits *Limits
+
+	state         state
+	tls           *tls.Conn
+	authenticated bool
+	// begun says that a first command has been read.
+	begun bool
+	// utf8 says that the transaction is one of SMTPUTF8.
+	utf8 bool
+	// recipients of the transaction, and transactions so far.
+	recipients, messages int
+	// mailRefused says that the last MAIL was refused, so that what was
+	// pipelined behind it is no fault of the client's.
+	mailRefused bool
+	counts      counts
+
+	// inData says that the backend's Data is running; held is what it shall
+	// be told afterwards.
+	inData bool
+	held   []Observation
+	// chunks is the message that BDAT brings, nil outside stateChunks.
+	chunks *chunks
+	// skipped is the octets of refused chunks thrown away since the last MAIL.
+	skipped int64
+	// deferred is the command that ended such a message early.
+	deferred *deferred
+
+	// closing says why the session ends after the current command; "" while it
+	// goes on. linger is for wire.close.
+	closing string
+	linger  bool
+}
+
+// deferred is a command that is run after the backend's Data has returned.
+type deferred struct {
+	verb *verb
+	args string
+}
+
+// run serves the connection to its end.
+func (c *session) run() {
+	defer func() {
+		c.wire.close(c.linger)
+	}()
+	defer c.finish()
+	defer c.recoverPanic()
+	c.wire.writeTime = c.limits.Timeouts.Command
+	if c.listener.Kind == Submissions {
+		c.wire.mute = errHandshake
+	}
+	if !c.identify() {
+		return
+	}
+	if c.overLimit == "" {
+		network, ok := c.srv.countNetwork(c.peer.Client.Addr(), c.limits)
+		c.network = network
+		if !ok {
+			c.overLimit = smtp.ETooManyConnectionsFromYou
+		}
+	}
+	if c.overLimit != "" {
+		c.refuseOverLimit()
+		return
+	}
+	c.serve()
+}
+
+// serve is a session from its opening to its last command.
+func (c *session) serve() {
+	backend, err := c.srv.opt.Backend.Open(c.srv.ctx, c.peer)
+	if err != nil {
+		c.refuseConnection(smtp.ReplyFor(err), c.limits.Timeouts.Handshake)
+		return
+	}
+	c.backend = backend
+	c.setState(stateFresh)
+	if c.listener.Kind == Submissions && !c.implicitTLS() {
+		return
+	}
+	c.wire.setOpening(false)
+	if !c.greet() {
+		return
+	}
+	for c.closing == "" {
+		c.next(time.Time{})
+	}
+}
+
+// next reads one command and runs it. It must arrive before end, if that is
+// not zero.
+func (c *session) next(end time.Time) {
+	c.limits = c.srv.limits.Load()
+	c.wire.writeTime = c.limits.Timeouts.Command
+	if c.wire.stopped() {
+		c.readFailed(errStopped)
+		return
+	}
+	wait := c.limits.Timeouts.Command
+	if !c.begun {
+		wait = c.limits.Timeouts.Greeting
+	}
+	c.wire.expect(wait, end)
+	if !c.begun && c.tls == nil {
+		first, _ := c.wire.in.Peek(1) // its error comes again below
+		if c.speaksTLS(first) {
+			c.refuseTLS()
+			return
+		}
+	}
+	line, err := c.wire.in.ReadLine(lineLongest)
+	if err != nil {
+		c.readFailed(err)
+		return
+	}
+	c.begun = true
+	c.dispatch(line)
+}
+
+// readFailed ends the session after a read has failed, with a last word where
+// the client may still hear it. Not even a line that is only too long or
+// holds a NUL is passed over: it might have been a BDAT, and its chunk would be read as commands.
+func (c *session) readFailed(err error) {
+	var line *smtp.LineError
+	switch {
+	case errors.Is(err, errStopped):
+		c.reply(smtp.Refusal(smtp.EShutdown, ""))
+		c.end(closedShutdown, false)
+	case errors.As(err, &line):
+		c.refuse("", line.Reply(), countNothing)
+		c.end(closedProtocol, true)
+	case isTimeout(err):
+		c.reply(smtp.Refusal(smtp.ETimeout, ""))
+		c.end(closedTimeout, false)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		c.end(closedEOF, false)
+	case errors.Is(err, smtp.ErrDrainLimit):
+		c.end(closedNeverEnded, true)
+	case c.wire.forced():
+		c.end(closedShutdown, false)
+	default:
+		c.end(closedIO, false)
+	}
+}
+
+// setState moves the session to st.
+func (c *session) setState(st state) {
+	c.state = st
+	c.wire.setBusy(st&inTransaction != 0)
+}
+
+// recoverPanic ends a session that panicked, and no more than that.
+func (c *session) recoverPanic() {
+	value := recover()
+	if value == nil {
+		return
+	}
+	err := c.logPanic(value)
+	c.closing, c.linger = closedPanic, true // whatever it was ending for
+	c.setState(stateFresh)
+	c.reply(smtp.Refusal(smtp.ESessionFailed, ""))
+	c.guard(func() {
+		c.release()
+		c.observe(Observation{Kind: ObservedPanic, Err: err})
+	})
+}
+
+// logPanic makes an error of what a panic said and where, and logs it.
+func (c *session) logPanic(value any) error {
+	err := fmt.Errorf("panic: %v\n%s", value, debug.Stack())
+	c.srv.opt.Logger.Error("a session panicked", "session", c.peer.ID.String(), "err", err)
+	return err
+}
+
+// guard calls f and survives its panic.
+func (c *session) guard(f func()) {
+	defer func() {
+		if value := recover(); value != nil {
+			c.logPanic(value)
+		}
+	}()
+	f()
+}
+
+// finish is the last the backend hears of a session.
+func (c *session) finish() {
+	if c.backend == nil {
+		return
+	}
+	c.guard(c.resetTransaction)
+	c.guard(func() { c.observe(Observation{Kind: ObservedClose, Text: c.closing}) })
+}
+
+// resetTransaction drops the transaction, if one is open.
+func (c *session) resetTransaction() {
+	if c.state&(stateMail|stateRcpt) != 0 {
+		c.backend.Reset()
+	}
+	if c.state != stateFresh {
+		c.setState(stateReady)
+	}
+	c.mailRefused = false
+}

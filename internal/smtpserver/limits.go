@@ -1,0 +1,127 @@
+package smtpserver
+
+import (
+	"time"
+
+	"countersign/internal/smtp"
+)
+
+// Limits are the budgets of the server and of each session. A count of 0 means
+// no limit; a time or prefix length of 0 means the one of DefaultLimits.
+type Limits struct {
+	// Timeouts bound how long the server waits for a client.
+	Timeouts Timeouts
+
+	// MaxConnections is how many sessions are open at the same time, on all
+	// listeners together.
+	MaxConnections int
+	// MaxPerPrefix is how many of them come from one client network, whose
+	// size is PrefixV4 (1 to 32) or PrefixV6 (1 to 128) bits.
+	MaxPerPrefix       int
+	PrefixV4, PrefixV6 int
+
+	// MaxErrors is how many commands that are unknown, malformed or out of order a
+	// session may send, MaxAuthFailures how many AUTH may be refused, and
+	// MaxRefusedRecipients how many RCPT may be refused for good. At the last
+	// one the session is ended with 421.
+	MaxErrors            int
+	MaxAuthFailures      int
+	MaxRefusedRecipients int
+
+	// MaxRecipients bounds one transaction, MaxMessages the transactions of one
+	// session. Both are offered by RFC 9422.
+	MaxRecipients int
+	MaxMessages   int
+	// MaxMessageBytes is the largest message in octets, as offered by SIZE.
+	MaxMessageBytes int64
+	// MaxLine is the longest line of a message in octets without CRLF; 0 means
+	// smtp.MaxTextLine. LongLines lets longer ones pass.
+	MaxLine   int
+	LongLines bool
+}
+
+// Timeouts are the times of a session. 0 means the one of DefaultLimits.
+type Timeouts struct {
+	// EarlyTalk is how long the greeting is held back to see whether the client
+	// speaks first; negative means not at all.
+	EarlyTalk time.Duration
+	// Greeting is the time for the first command, and for a PROXY header.
+	Greeting time.Duration
+	// Handshake is the time for a TLS handshake.
+	Handshake time.Duration
+	// Command is the time for each whole command line after that, and for the
+	// client to take a reply.
+	Command time.Duration
+	// DataProgress is how long a message may stand still.
+	DataProgress time.Duration
+	// DataTotal is the time for a whole message.
+	DataTotal time.Duration
+}
+
+// DefaultLimits returns limits that suit a small provider. Command and
+// DataProgress are those of RFC 5321 sections 4.5.3.2.7 and 4.5.3.2.5.
+func DefaultLimits() Limits {
+	return Limits{
+		Timeouts: Timeouts{
+			EarlyTalk:    5 * time.Millisecond,
+			Greeting:     time.Minute,
+			Handshake:    30 * time.Second,
+			Command:      5 * time.Minute,
+			DataProgress: 3 * time.Minute,
+			DataTotal:    30 * time.Minute,
+		},
+		MaxConnections:       5000,
+		MaxPerPrefix:         50,
+		PrefixV4:             32,
+		PrefixV6:             64,
+		MaxErrors:            10,
+		MaxAuthFailures:      3,
+		MaxRefusedRecipients: 20,
+		MaxRecipients:        100,
+		MaxMessages:          1000,
+		MaxMessageBytes:      50 << 20,
+		MaxLine:              smtp.MaxTextLine,
+	}
+}
+
+// complete fills in what is 0 and may not be.
+func (l Limits) complete() *Limits {
+	d := DefaultLimits()
+	orTime := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	orTime(&l.Timeouts.EarlyTalk, d.Timeouts.EarlyTalk)
+	orTime(&l.Timeouts.Greeting, d.Timeouts.Greeting)
+	orTime(&l.Timeouts.Handshake, d.Timeouts.Handshake)
+	orTime(&l.Timeouts.Command, d.Timeouts.Command)
+	orTime(&l.Timeouts.DataProgress, d.Timeouts.DataProgress)
+	orTime(&l.Timeouts.DataTotal, d.Timeouts.DataTotal)
+	if l.PrefixV4 == 0 {
+		l.PrefixV4 = d.PrefixV4
+	}
+	if l.PrefixV6 == 0 {
+		l.PrefixV6 = d.PrefixV6
+	}
+	if l.MaxLine == 0 {
+		l.MaxLine = d.MaxLine
+	}
+	return &l
+}
+
+// drainSlack is how far beyond its size limit a refused message is read before
+// the session is ended, in octets.
+const drainSlack = 1 << 20
+
+// content returns the bounds of a message's content.
+func (l *Limits) content() smtp.DataOptions {
+	o := smtp.DataOptions{MaxBytes: l.MaxMessageBytes, MaxLine: l.MaxLine}
+	if l.LongLines {
+		o.MaxLine = 0
+	}
+	if l.MaxMessageBytes > 0 {
+		o.MaxDrain = l.MaxMessageBytes + drainSlack
+	}
+	return o
+}

@@ -1,0 +1,182 @@
+package smtpserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"countersign/internal/smtp"
+)
+
+// refusalHandshake is how long a client that is refused may take for its TLS handshake.
+const refusalHandshake = 5 * time.Second
+
+// tlsRecordHandshake is the first octet of a TLS connection (RFC 8446 section
+// 5.1). No command begins with it.
+const tlsRecordHandshake = 0x16
+
+// greet sends the greeting, after a moment in which a client that speaks first
+// gives itself away: one that speaks TLS here cannot read a greeting, and one
+// that just talks is noted and served (RFC 5321 section 4.3.1 tells it to
+// wait). Nothing is read as a command before the greeting.
+func (c *session) greet() bool {
+	if pause := c.limits.Timeouts.EarlyTalk; pause > 0 {
+		c.wire.expect(pause, time.Time{})
+		first, err := c.wire.in.Peek(1)
+		if err != nil && !isTimeout(err) {
+			c.readFailed(err)
+			return false
+		}
+		if c.tls == nil && c.speaksTLS(first) {
+			c.refuseTLS()
+			return false
+		}
+		if len(first) > 0 {
+			c.observe(Observation{Kind: ObservedEarlyTalker, Reason: string(smtp.EEarlyTalker)})
+		}
+	}
+	c.reply(smtp.Greeting(c.srv.opt.Hostname))
+	return true
+}
+
+// speaksTLS reports whether the first octet of a connection is that of a
+// handshake.
+func (c *session) speaksTLS(first []byte) bool {
+	return len(first) > 0 && first[0] == tlsRecordHandshake
+}
+
+// refuseTLS ends a session of a client that speaks TLS on a plain port. The
+// answer is plain text: to TLS libraries it is the known sign of a plain port
+// ("wrong version number"), which an alert would not be, and in a packet trace
+// it can be read.
+func (c *session) refuseTLS() {
+	c.wrongPort(smtp.EWrongPortTLS, wrongTLSOnPlain)
+}
+
+// wrongPort records the mistake and answers in plain text.
+func (c *session) wrongPort(reason smtp.Reason, which string) {
+	r := smtp.Refusal(reason, "")
+	c.observe(Observation{
+		Kind: ObservedWrongPort, Text: which,
+		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason),
+	})
+	c.wire.mute = nil
+	c.reply(r)
+	c.end(closedWrongPort, true)
+}
+
+// implicitTLS makes the handshake of a Submissions listener. A client that
+// speaks plain text, or waits for a greeting until the time is over, is told
+// so in plain text, as no handshake has begun.
+func (c *session) implicitTLS() bool {
+	config := c.listener.TLS()
+	if config == nil {
+		c.srv.opt.Logger.Error("no TLS configuration", "listener", c.listener.Name)
+		c.end(closedTLSFailed, false)
+		return false
+	}
+	heard := &hearing{Conn: c.wire.conn}
+	c.wire.conn = heard
+	err := c.handshake(config)
+	if err == nil {
+		return true
+	}
+	var foreign tls.RecordHeaderError
+	switch {
+	case errors.As(err, &foreign) && foreign.Conn != nil && speaksHTTP(foreign.RecordHeader[:]):
+		c.wrongPort(smtp.EWrongProtocol, wrongPlainOnTLS)
+	case errors.As(err, &foreign) && foreign.Conn != nil:
+		c.wrongPort(smtp.EWrongPortPlain, wrongPlainOnTLS)
+	case isTimeout(err) && !heard.any:
+		c.wrongPort(smtp.EWrongPortPlain, wrongSilentOnTLS)
+	case errors.Is(err, io.EOF) && !heard.any:
+		c.end(closedEOF, false)
+	default:
+		c.handshakeFailed(err)
+	}
+	return false
+}
+
+// speaksHTTP reports whether the first octets are those of a foreign verb.
+func speaksHTTP(first []byte) bool {
+	return slices.ContainsFunc(foreignVerbs[:], func(verb string) bool {
+		n := min(len(verb), len(first))
+		return string(first[:n]) == verb[:n]
+	})
+}
+
+// handshake makes the connection one of TLS.
+func (c *session) handshake(config *tls.Config) error {
+	conn, err := c.wire.startTLS(config, c.limits.Timeouts.Handshake)
+	if err != nil {
+		return err
+	}
+	c.tls = conn
+	state := conn.ConnectionState()
+	c.observe(Observation{Kind: ObservedTLS, TLS: &state})
+	return nil
+}
+
+// handshakeFailed ends the session: client and server agree on nothing any
+// more (RFC 3207 section 4.1).
+func (c *session) handshakeFailed(err error) {
+	if c.wire.stopped() {
+		c.end(closedShutdown, false)
+		return
+	}
+	c.observe(Observation{Kind: ObservedTLSFailed, Err: err})
+	c.end(closedTLSFailed, false)
+}
+
+// refuseOverLimit tells a client that there are too many connections, unless
+// too many are being told so already: being refused must stay cheaper than
+// being served.
+func (c *session) refuseOverLimit() {
+	c.srv.refused.Add(1)
+	select {
+	case c.srv.refusing <- struct{}{}:
+		defer func() { <-c.srv.refusing }()
+	default:
+		return
+	}
+	c.refuseConnection(smtp.Refusal(c.overLimit, ""), min(refusalHandshake, c.limits.Timeouts.Handshake))
+	c.wire.close(false) // within the token
+}
+
+// refuseConnection answers instead of the greeting: with 554 or 421, the only
+// refusals that RFC 5321 section 4.3.2 has there.
+func (c *session) refuseConnection(r smtp.Reply, handshake time.Duration) {
+	const codeNoService = 554
+	if c.listener.Kind == Submissions {
+		config := c.listener.TLS()
+		if config == nil {
+			return
+		}
+		if _, err := c.wire.startTLS(config, handshake); err != nil {
+			return
+		}
+	}
+	c.wire.setOpening(false)
+	if r.Temporary() {
+		r.Code = codeClosing
+	} else {
+		r.Code = codeNoService
+	}
+	c.reply(r)
+	c.end(closedBackend, false)
+}
+
+// hearing notes whether anything has been received.
+type hearing struct {
+	net.Conn
+	any bool
+}
+
+func (h *hearing) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	h.any = h.any || n > 0
+	return n, err
+}

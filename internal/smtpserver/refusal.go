@@ -1,0 +1,105 @@
+package smtpserver
+
+import "countersign/internal/smtp"
+
+// budget says which count of a session a refusal adds to.
+type budget uint8
+
+const (
+	countNothing budget = iota
+	countError
+	countAuth
+	countRecipient
+)
+
+// maxHeld bounds what is kept for the backend while it is within Data: the refusals
+// between two chunks. What is beyond is not recorded.
+const maxHeld = 64
+
+// counts are a session's refusals so far.
+type counts struct {
+	errors, auth, recipients int
+}
+
+// spend adds one refusal, and returns the reason to end the session when that
+// was the last one of the budget.
+func (n *counts) spend(b budget, l *Limits) (smtp.Reason, bool) {
+	switch b {
+	case countError:
+		n.errors++
+		return smtp.ETooManyErrors, l.MaxErrors > 0 && n.errors >= l.MaxErrors
+	case countAuth:
+		n.auth++
+		return smtp.ETooManyAuthFailures, l.MaxAuthFailures > 0 && n.auth >= l.MaxAuthFailures
+	case countRecipient:
+		n.recipients++
+		return smtp.ETooManyRefusedRecipients, l.MaxRefusedRecipients > 0 && n.recipients >= l.MaxRefusedRecipients
+	}
+	return "", false
+}
+
+// refuse answers a command with a refusal and records it.
+func (c *session) refuse(verb string, r smtp.Reply, b budget) {
+	c.observe(refusalOf(verb, r))
+	c.answerRefusal(r, b)
+}
+
+// refusalOf is the record of a refusal.
+func refusalOf(verb string, r smtp.Reply) Observation {
+	return Observation{
+		Kind: ObservedRefusal, Verb: verb,
+		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason), Text: r.Text,
+	}
+}
+
+// answerRefusal answers with a refusal that has been recorded. The one that uses up a
+// budget gets its own reply and a 421 behind it, so that the client learns both. A
+// reply of 421 ends the session (RFC 5321 section 3.8).
+func (c *session) answerRefusal(r smtp.Reply, b budget) {
+	c.reply(r)
+	if r.Code == codeClosing {
+		c.end(string(r.Reason), true)
+		return
+	}
+	if reason, spent := c.counts.spend(b, c.limits); spent {
+		c.reply(smtp.Refusal(reason, ""))
+		c.end(string(reason), true)
+	}
+}
+
+// codeClosing is the reply after which the connection is closed.
+const codeClosing = 421
+
+// reply sends a reply; it is written when the server next waits.
+func (c *session) reply(r smtp.Reply) { c.wire.write(r) }
+
+// end makes the current command the last one. why is for the record; linger
+// says that the client may have sent more and shall see the answer all the same.
+// The first reason stands.
+func (c *session) end(why string, linger bool) {
+	if c.closing == "" {
+		c.closing, c.linger = why, linger
+	}
+}
+
+// observe tells the backend, unless it is within Data: then later.
+func (c *session) observe(o Observation) {
+	if c.inData {
+		if len(c.held) < maxHeld {
+			c.held = append(c.held, o)
+		}
+		return
+	}
+	if c.backend != nil {
+		c.backend.Observe(c.srv.ctx, o)
+	}
+}
+
+// release tells the backend what it missed within Data.
+func (c *session) release() {
+	c.inData = false
+	for _, o := range c.held {
+		c.observe(o)
+	}
+	c.held = nil
+}

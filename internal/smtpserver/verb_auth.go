@@ -1,0 +1,113 @@
+package smtpserver
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/sasl"
+	"countersign/internal/smtp"
+)
+
+// auth runs AUTH (RFC 4954 section 4): it carries an exchange of the backend's
+// over lines of base64.
+func (c *session) auth(args string) {
+	if c.authenticated {
+		c.refuse("AUTH", smtp.Refusal(smtp.EAuthTwice, ""), countError)
+		return
+	}
+	name, initial, hasInitial, err := smtp.ParseAuth(args)
+	if err != nil {
+		c.refuse("AUTH", smtp.ReplyFor(err), countAuth)
+		return
+	}
+	offers := c.backend.Mechanisms()
+	i := slices.IndexFunc(offers, func(m string) bool { return strings.EqualFold(m, name) })
+	if i < 0 {
+		c.refuse("AUTH", smtp.Refusal(smtp.EAuthMechanismUnknown, ""), countAuth)
+		return
+	}
+	mechanism := offers[i]
+	exchange, err := c.backend.Auth(mechanism)
+	if err != nil {
+		c.refuse("AUTH", authReply(err), countAuth)
+		return
+	}
+	if !hasInitial {
+		initial = nil // absent, which is not empty
+	}
+	err = c.exchange(exchange, initial)
+	if c.closing != "" {
+		return // reading failed
+	}
+	if err != nil {
+		c.authFailed(mechanism, err)
+		return
+	}
+	c.authenticated = true
+	c.observe(Observation{Kind: ObservedAuthOK, Verb: "AUTH", Text: mechanism})
+	c.reply(smtp.AuthOK())
+}
+
+// exchange runs the exchange to its end. When reading fails, it ends the session.
+func (c *session) exchange(exchange sasl.Exchange, response []byte) error {
+	for {
+		challenge, done, err := exchange.Next(c.srv.ctx, response)
+		if err != nil || done {
+			return err
+		}
+		c.reply(smtp.Challenge(challenge))
+		c.wire.expect(c.limits.Timeouts.Command, time.Time{})
+		line, err := c.wire.in.ReadLine(lineResponse)
+		if err != nil {
+			c.authReadFailed(err)
+			return err
+		}
+		response, err = smtp.ParseAuthResponse(line)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// authReadFailed ends the session after an exchange's line could not be read.
+func (c *session) authReadFailed(err error) {
+	if errors.Is(err, smtp.ErrLineTooLong) {
+		c.refuse("AUTH", smtp.Refusal(smtp.EAuthTooLong, ""), countNothing)
+		c.end(closedProtocol, true)
+		return
+	}
+	c.readFailed(err)
+}
+
+// authFailed answers a failed exchange and records it as that.
+func (c *session) authFailed(mechanism string, err error) {
+	r := authReply(err)
+	c.observe(Observation{
+		Kind: ObservedAuthFailed, Verb: "AUTH", Text: mechanism, Err: err,
+		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason),
+	})
+	count := countAuth
+	if r.Temporary() {
+		count = countNothing
+	}
+	c.answerRefusal(r, count)
+}
+
+// authReply turns the error of an exchange into its reply (RFC 4954 sections 4
+// and 6): trouble of ours is a 454, whatever it is.
+func authReply(err error) smtp.Reply {
+	if errors.Is(err, sasl.ErrSyntax) {
+		return smtp.Refusal(smtp.EAuthMalformed, "")
+	}
+	r := smtp.ReplyFor(err)
+	const codeTemporaryAuth = 454
+	if !r.Temporary() || r.Code == codeTemporaryAuth || r.Code == codeClosing {
+		return r
+	}
+	if r.Reason == smtp.EBusy {
+		return smtp.Refusal(smtp.EAuthBusy, "")
+	}
+	return smtp.Refusal(smtp.EAuthUnavailable, "")
+}

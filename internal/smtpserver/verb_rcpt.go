@@ -1,0 +1,33 @@
+package smtpserver
+
+import (
+	"strconv"
+
+	"countersign/internal/smtp"
+)
+
+// rcpt runs RCPT (RFC 5321 section 4.1.1.3). Only refusals for good count
+// against the session: one that is told to come again, or to send the rest in a
+// further message (section 4.5.3.1.10), has done nothing wrong.
+func (c *session) rcpt(args string) {
+	rcpt, err := smtp.ParseRcpt(args, offered(), c.utf8)
+	if err == nil {
+		if limit := c.limits.MaxRecipients; limit > 0 && c.recipients >= limit {
+			c.refuse("RCPT", smtp.Refusal(smtp.ETooManyRecipients, strconv.Itoa(limit)), countNothing)
+			return
+		}
+		err = c.backend.Rcpt(c.srv.ctx, rcpt)
+	}
+	if err != nil {
+		r := smtp.ReplyFor(err)
+		count := countRecipient
+		if r.Temporary() {
+			count = countNothing
+		}
+		c.refuse("RCPT", r, count)
+		return
+	}
+	c.recipients++
+	c.setState(stateRcpt)
+	c.reply(smtp.RecipientOK())
+}

@@ -1,0 +1,226 @@
+// Package database runs one SQLite file: connections with prepared statements,
+// one writer with group commit, connections for reading, the schema's
+// migrations, and the lock that keeps a second server away. It is the only
+// package that knows the driver.
+//
+// It knows no table but schema_migration; what is stored, and what a change
+// means, is for package sqlite above it.
+//
+// Main types: DB (Open, Change, Read, Snapshot), Tx and Conn, Row and Values.
+package database
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"countersign/internal/fault"
+)
+
+// lockSuffix is what the lock's name adds to the database's.
+const lockSuffix = ".lock"
+
+// Options says which database to open and how. B is what a transaction keeps
+// in memory while the changes in it run, a plain value: the writer copies it
+// before each change, and puts the copy back when that fails.
+type Options[B any] struct {
+	// Path is the database file. Its folder is made where it is missing.
+	Path string
+	// Server locks the database against a second server.
+	Server bool
+	// Readers is the number of connections for reading.
+	Readers int
+	// Migrations has the schema's steps in its folder "migrations".
+	Migrations fs.FS
+	// Flush is called at the end of each transaction.
+	Flush func(*Tx, *B) error
+	// Now is the clock.
+	Now func() time.Time
+	// Logger gets what no caller is told.
+	Logger *slog.Logger
+}
+
+// DB is an open database. Its methods are safe for concurrent use.
+type DB[B any] struct {
+	lock   *lock // nil unless a server
+	writer *writer[B]
+	// readers holds the connections that nobody reads with at the moment.
+	readers chan *Conn
+	// readerCount is how many connections readers has when none is in use.
+	readerCount int
+	// closed is closed by Close, once.
+	closed    chan struct{}
+	closeOnce sync.Once
+}
+
+// Open opens the database, brings its schema up to date and starts the writer.
+// Errors: fault.Conflict where another server uses the database or it is newer
+// than this program, fault.Corrupt for a damaged one, fault.Unavailable where
+// folder or file cannot be used, fault.Full.
+func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
+	if err := ctx.Err(); err != nil {
+		return nil, Failure("sqlite.open", err)
+	}
+	path, err := filepath.Abs(o.Path)
+	if err == nil {
+		err = makeFiles(path)
+	}
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	db := &DB[B]{readers: make(chan *Conn, o.Readers), closed: make(chan struct{})}
+	if o.Server {
+		db.lock, err = takeLock(path + lockSuffix)
+		if err != nil {
+			return nil, unusable(path, err)
+		}
+	}
+	if err := db.connect(path, o); err != nil {
+		return nil, errors.Join(unusable(path, err), db.Close())
+	}
+	return db, nil
+}
+
+// unusable says of a failed opening which file it is about.
+func unusable(path string, err error) error {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	kind, text := kindOf(err), "cannot be opened"
+	var file *fs.PathError
+	switch {
+	case kind == fault.Full:
+		text = "is on a disk without free space"
+	case errors.As(err, &file):
+		kind, text = fault.Unavailable, "is not in a folder that this process can write to"
+	case kind == fault.Corrupt:
+		text = "is damaged or not a database; restore it from a backup"
+	case kind == fault.Internal:
+		kind = fault.Unavailable
+	}
+	return &fault.Error{Op: "sqlite.open", Kind: kind, Detail: "the database " + path + " " + text, Err: err}
+}
+
+// makeFiles makes folder and database file where they are missing, both for
+// our eyes only; SQLite gives its other files the mode of the first. It never
+// opens a file that exists: closing it would drop the locks that this process
+// has on it.
+func makeFiles(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+// connect opens all connections and brings the schema up to date.
+func (db *DB[B]) connect(path string, o Options[B]) error {
+	steps, err := migrations(o.Migrations)
+	if err != nil {
+		return err
+	}
+	open := func() (*Conn, error) {
+		// FULL: the log is flushed at each commit. A checkpoint each 1000
+		// pages keeps both the log and the wait for it short. What a burst
+		// made the log grow to is given back.
+		return openConn(path, "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 1000",
+			"journal_size_limit = 67108864", "cache_size = -32768")
+	}
+	first, err := open()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(migrate(first, steps, o.Now()), first.close()); err != nil {
+		return err
+	}
+	db.writer, err = newWriter(open, o.Flush, o.Logger)
+	if err != nil {
+		return err
+	}
+	for range o.Readers {
+		c, err := openConn(path, "query_only = ON", "cache_size = -8192")
+		if err != nil {
+			return err
+		}
+		db.readers <- c
+		db.readerCount++
+	}
+	return nil
+}
+
+// Close finishes the changes that wait and the reads that run, then closes
+// everything. Afterwards all methods fail with fault.Unavailable. A second
+// call does nothing.
+func (db *DB[B]) Close() error {
+	var err error
+	db.closeOnce.Do(func() { err = db.close() })
+	return Failure("sqlite.close", err)
+}
+
+func (db *DB[B]) close() error {
+	close(db.closed)
+	var all []error
+	if db.writer != nil {
+		all = append(all, db.writer.close())
+	}
+	for range db.readerCount {
+		c := <-db.readers
+		all = append(all, c.close())
+	}
+	if db.lock != nil {
+		all = append(all, db.lock.release())
+	}
+	return errors.Join(all...)
+}
+
+func errClosed() error { return fault.New("sqlite", fault.Unavailable, "the store is closed") }
+
+// Change runs a change through the writer; op names it in errors. It returns
+// when the change is durable or has failed as a whole, also when ctx ends after
+// the writer has taken it. run may be called more than once, so it sets its
+// results anew each time; where it fails, others in its transaction do not.
+func (db *DB[B]) Change(ctx context.Context, op string, run func(*Tx, *B) error) error {
+	return Failure(op, db.writer.do(ctx, run))
+}
+
+// Read runs fn with a connection for reading.
+func (db *DB[B]) Read(ctx context.Context, op string, fn func(*Conn) error) error {
+	select {
+	case <-db.closed:
+		return errClosed()
+	default:
+	}
+	select {
+	case <-db.closed:
+		return errClosed()
+	case c := <-db.readers:
+		defer func() { db.readers <- c }()
+		return Failure(op, fn(c))
+	case <-ctx.Done():
+		return Failure(op, ctx.Err())
+	}
+}
+
+// Snapshot is Read with all queries of fn seeing one state of the database.
+func (db *DB[B]) Snapshot(ctx context.Context, op string, fn func(*Conn) error) error {
+	return db.Read(ctx, op, func(c *Conn) error {
+		if _, err := c.exec("BEGIN", nil); err != nil {
+			return err
+		}
+		err := fn(c)
+		_, ended := c.exec("COMMIT", nil)
+		return errors.Join(err, ended)
+	})
+}

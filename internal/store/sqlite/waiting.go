@@ -1,0 +1,130 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+)
+
+// itemColumns are what scanItem reads, from delivery d and submission s.
+const itemColumns = `d.submission, d.n, d.state, d.next, d.attempts, d.local, d.destination, d.notify, d.original,
+    d.hold_reason, d.delay_reported, d.last_at, d.last_code, d.last_enhanced, d.last_text, d.last_remote,
+    s.session, s.account, s.login, s.domain, s.customer, s.cause, s.at, s.expires,
+    s.sender, s.given_size, s.body_type, s.smtputf8, s.dsn_return, s.envelope_id, s.size`
+
+// dueSQL walks the index delivery_due; CROSS JOIN keeps the order of the
+// tables.
+const dueSQL = "SELECT " + itemColumns + ` FROM delivery d CROSS JOIN submission s ON s.id = d.submission
+    WHERE d.state < 3 AND d.next <= ? AND (d.next, d.submission, d.n) > (?, ?, ?)
+    ORDER BY d.next, d.submission, d.n LIMIT ?`
+
+// items collects deliveries; those of one submission share it.
+type items struct {
+	list        []queue.Item
+	submissions map[mail.ID]*queue.Submission
+}
+
+// scan takes one row of itemColumns.
+func (l *items) scan(r *row) error {
+	d := queue.Delivery{
+		Submission: r.ID(), N: r.Int(), State: waitingState(r.Int()), Next: r.Time(), Attempts: r.Int(),
+		Recipient: mail.Recipient{
+			To:     mail.Address{Local: r.Text(), Domain: r.Domain()},
+			Notify: mail.Notify(r.Int64()), Original: r.Text(),
+		},
+		HoldReason: r.Text(), DelayReported: r.Bool(),
+		Last: queue.Result{At: r.Time(), Code: r.Int(), Enhanced: r.Text(), Text: r.Text(), Remote: r.Text()},
+	}
+	s := l.submissions[d.Submission]
+	if s == nil {
+		s = &queue.Submission{
+			ID: d.Submission, Session: r.ID(), Account: r.ID(), Login: r.Text(), Domain: r.Domain(), Customer: r.Text(),
+			Cause: r.ID(), At: r.Time(), Expires: r.Time(),
+			Envelope: mail.Envelope{
+				From: r.Address(), Size: r.Int64(), Body: mail.BodyType(r.Text()), SMTPUTF8: r.Bool(),
+				Return: mail.DSNReturn(r.Text()), EnvelopeID: r.Text(),
+			},
+			Size: r.Int64(),
+		}
+		if l.submissions == nil {
+			l.submissions = map[mail.ID]*queue.Submission{}
+		}
+		l.submissions[d.Submission] = s
+	}
+	l.list = append(l.list, queue.Item{Delivery: d, Submission: s})
+	return nil
+}
+
+// Due implements queue.Store.
+func (s *Store) Due(ctx context.Context, now time.Time, after queue.Position, limit int) ([]queue.Item, error) {
+	var found items
+	args := bind(now, after.Next, after.Submission, after.N, limit)
+	err := s.db.Read(ctx, "queue.due", func(c *conn) error { return c.Query(ctx, dueSQL, args, found.scan) })
+	return found.list, err
+}
+
+// Content implements queue.Store.
+func (s *Store) Content(ctx context.Context, id mail.ID) (*queue.Content, error) {
+	const text = `SELECT c.head, c.body, c.large, c.large_size FROM submission s JOIN content c ON c.id = s.content WHERE s.id = ?`
+	var content *queue.Content
+	err := s.db.Read(ctx, "queue.content", func(c *conn) error {
+		return c.Query(ctx, text, bind(id), func(r *row) error {
+			content = &queue.Content{Head: r.Blob(), Body: r.Blob()}
+			large, size := r.ID(), r.Int64()
+			if large != "" {
+				content.Large = s.bodies.Stored(large, size)
+			}
+			return nil
+		})
+	})
+	if err == nil && content == nil {
+		err = fault.New("queue.content", fault.NotFound, "there is no submission %s in the queue", id)
+	}
+	return content, err
+}
+
+const (
+	totalsSQL = "SELECT queued, deferred, held FROM queue_total WHERE id = 1"
+	// Ids sort by the time they were made, so the first submission is the
+	// oldest; and each that is stored still waits.
+	oldestSQL = "SELECT at FROM submission ORDER BY id LIMIT 1"
+)
+
+// Stats implements queue.Store.
+func (s *Store) Stats(ctx context.Context) (queue.Stats, error) {
+	var stats queue.Stats
+	err := s.db.Snapshot(ctx, "queue.stats", func(c *conn) error {
+		err := c.Query(ctx, totalsSQL, nil, func(r *row) error {
+			stats.Queued, stats.Deferred, stats.Held = r.Int(), r.Int(), r.Int()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return c.Query(ctx, oldestSQL, nil, func(r *row) error {
+			stats.Oldest = r.Time()
+			return nil
+		})
+	})
+	return stats, err
+}
+
+// Waiting returns how many deliveries of a submission are queued for their
+// first attempt; fault.NotFound for a submission that is not in the queue.
+func (s *Store) Waiting(ctx context.Context, id mail.ID) (int, error) {
+	const text = `SELECT count(*), coalesce(sum(state = 1), 0) FROM delivery WHERE submission = ?`
+	all, waiting := 0, 0
+	err := s.db.Read(ctx, "queue.waiting", func(c *conn) error {
+		return c.Query(ctx, text, bind(id), func(r *row) error {
+			all, waiting = r.Int(), r.Int()
+			return nil
+		})
+	})
+	if err == nil && all == 0 {
+		err = fault.New("queue.waiting", fault.NotFound, "there is no submission %s in the queue", id)
+	}
+	return waiting, err
+}

@@ -1,0 +1,11 @@
+// Package testkit holds doubles for tests: a scripted receiving server that
+// misbehaves on demand, a network that leads names and addresses to it, a DNS server
+// with a zone in memory, a clock, and certificates.
+//
+// Only tests import it. It listens on loopback addresses alone, needs no
+// network, and never sleeps: what is to take long waits for its connection to
+// end. Server and network also work without sockets, over net.Pipe, so that
+// package testing/synctest can run days in milliseconds.
+//
+// Main types: MX, Network, DNS, Clock, Authority.
+package testkit

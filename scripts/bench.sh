@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Measures the gate on this machine: messages per second end to end with and
+# without signing, accepted alone, latency, processor time and memory, and the
+# store by itself. It is not a test; nothing fails for being slow.
+# BENCH_MESSAGES (default 20000) is the load of each run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin=$PWD/bin/countersign
+messages=${BENCH_MESSAGES:-20000}
+work=$(mktemp -d)
+pid=
+cleanup() {
+  if [ -n "$pid" ]; then kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+# gate NAME SIGN DELIVER: starts a fresh gate, leaves its pid in $pid.
+gate() {
+  local dir=$work/$1
+  mkdir -p "$dir"
+  cat >"$dir/countersign.toml" <<TOML
+hostname = "gate.example.org"
+data_dir = "$dir/data"
+[log]
+level = "warn"
+[metrics]
+listen = "127.0.0.1:27590"
+[session]
+max_connections_per_prefix = 5000
+max_messages = 1000000
+[dkim]
+sign = $2
+[delivery]
+enabled = $3
+per_destination = 24
+max_messages_per_connection = 10000
+[[listener]]
+name = "submissions"
+kind = "submissions"
+address = ["127.0.0.1:27465"]
+[[certificate]]
+name = "self"
+source = "self-signed"
+hosts = ["localhost"]
+[[route]]
+domain = "*"
+next_hop = "smtp://127.0.0.1:27025"
+tls = "none"
+TOML
+  for args in "customer add acme" "domain add example.org --customer acme"; do
+    $bin $args --config "$dir/countersign.toml" >/dev/null
+  done
+  echo "a long bench password" | $bin account add a@example.org --config "$dir/countersign.toml" >/dev/null
+  $bin serve --config "$dir/countersign.toml" 2>"$dir/log" &
+  pid=$!
+  for _ in $(seq 100); do
+    if (exec 3<>/dev/tcp/127.0.0.1/27465) 2>/dev/null; then return; fi
+    sleep 0.1
+  done
+  cat "$dir/log" >&2
+  exit 1
+}
+
+stop() {
+  kill "$pid"
+  wait "$pid" || true
+  pid=
+}
+
+# load NAME ARGS: drives the gate and prints one JSON object.
+load() {
+  local name=$1
+  shift
+  echo "== $name"
+  echo "a long bench password" | $bin bench --address 127.0.0.1:27465 --implicit-tls \
+    --ca-file "$work/$gate_name/data/self.crt" --server-name localhost \
+    --login a@example.org --to b@example.com --pid "$pid" "$@"
+}
+
+echo "== machine: $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(date -u +%F)"
+
+gate_name=signed; gate signed true true
+load "end to end, RSA and Ed25519 signatures, 4 KB, 32 connections" --sink 127.0.0.1:27025 --connections 32 --messages "$messages" --size 4096
+stop
+gate_name=unsigned; gate unsigned false true
+load "end to end, no signatures" --sink 127.0.0.1:27025 --connections 32 --messages "$messages" --size 4096
+stop
+gate_name=accept; gate accept false false
+load "accepted alone, no signatures, no delivery" --connections 32 --messages $((messages * 2)) --size 4096
+stop
+gate_name=idle; gate idle false false
+load "2,000 idle authenticated TLS sessions" --idle 2000
+stop
+echo "== the store alone"
+go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report' -benchtime 3s
