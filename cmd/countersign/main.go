@@ -15,10 +15,5 @@ import (
 const version = "0.1.0-dev"
 
 func main() {
-	os.Exit(cli.Run(cli.Env{
-		Version: version,
-		Args:    os.Args[1:],
-		Stdin:   os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv,
-	}))
+	os.Exit(cli.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, cli.SystemEnv(version)))
 }

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -103,14 +104,15 @@ func inUse(object, what string, users []string) error {
 	return fault.New("account.remove", fault.Conflict, "%s is used by %s %s; remove or change those first", object, what, named)
 }
 
-// named puts the name of the object into NotFound and Conflict errors of the
-// store that have no sentence of their own.
+// named gives NotFound errors of the store the name of the object, and Conflict
+// errors the given text where the store itself has no sentence for them.
 func named(err error, object, conflict string) error {
+	var e *fault.Error
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return &fault.Error{Op: "account", Kind: fault.NotFound, Detail: object + " does not exist"}
-	case fault.Is(err, fault.Conflict):
-		return &fault.Error{Op: "account", Kind: fault.Conflict, Detail: object + " " + conflict, Err: err}
+		return fault.New("account", fault.NotFound, "%s does not exist", object)
+	case fault.Is(err, fault.Conflict) && errors.As(err, &e) && e.Detail == "":
+		return &fault.Error{Op: "account", Kind: fault.Conflict, Detail: object + " " + conflict, Err: e.Err}
 	}
 	return err
 }

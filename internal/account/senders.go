@@ -85,6 +85,15 @@ func (s *Senders) poll(ctx context.Context) {
 	s.generation, s.asked = generation, asked
 }
 
+// Seen tells that an account was read at that generation elsewhere: nothing
+// older is answered from now on, so that who has just logged in is never
+// judged by an older look at the account than the login was.
+func (s *Senders) Seen(generation uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation = max(s.generation, generation)
+}
+
 // Sender returns the account with that login as it was at most MaxAge ago,
 // also when suspended. Errors are those of Directory.Sender; they are not
 // kept.

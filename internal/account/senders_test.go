@@ -146,3 +146,22 @@ func TestSendersAreBounded(t *testing.T) {
 		}
 	})
 }
+
+func TestSeenGenerationOutdatesWhatIsKept(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t)
+	s := NewSenders(w.store, SendersOptions{Now: func() time.Time { return now }})
+	s.poll(t.Context())
+	first, err := s.Sender(t.Context(), "a@acme.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := w.store.reads
+	if _, err := s.Sender(t.Context(), "a@acme.example"); err != nil || w.store.reads != reads {
+		t.Fatalf("the second answer is not kept: %d reads (%v)", w.store.reads-reads, err)
+	}
+	s.Seen(first.Generation + 1)
+	if _, err := s.Sender(t.Context(), "a@acme.example"); err != nil || w.store.reads != reads+1 {
+		t.Errorf("an answer older than what was seen is still given: %d reads (%v)", w.store.reads-reads, err)
+	}
+}

@@ -128,11 +128,24 @@ func (a *App) Stop(ctx context.Context) error {
 	for len(a.cleanups) > 0 {
 		last := a.cleanups[len(a.cleanups)-1]
 		a.cleanups = a.cleanups[:len(a.cleanups)-1]
-		if err := last.run(ctx); err != nil {
+		if err := runCleanup(ctx, last); err != nil {
 			errs = append(errs, fmt.Errorf("stopping %s: %w", last.name, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// afterGrace is what each step gets when the grace time is used up: clients
+// that do not end must not cost us the record of what they did.
+const afterGrace = 3 * time.Second
+
+func runCleanup(ctx context.Context, c cleanup) error {
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), afterGrace)
+		defer cancel()
+	}
+	return c.run(ctx)
 }
 
 // undo remembers how to undo a step.

@@ -202,9 +202,8 @@ func (a *App) serve(l net.Listener, lc smtpserver.ListenerConfig) {
 
 // stopServer lets transactions finish until ctx ends, then ends them.
 func (a *App) stopServer(ctx context.Context) error {
-	err := a.server.Shutdown(ctx)
-	if err != nil {
-		return a.server.Close()
+	if err := a.server.Shutdown(ctx); err != nil {
+		a.log.Warn("the grace time is over: sessions were cut off")
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,8 +16,8 @@ import (
 	"countersign/internal/loadgen"
 )
 
-// benchCmd is "bench": the load generator and the measuring sink.
-type benchCmd struct {
+// benchCommand is "countersign bench": the load generator and the measuring sink.
+type benchCommand struct {
 	Address       string        `help:"The server's host:port." default:"127.0.0.1:465"`
 	ImplicitTLS   bool          `help:"TLS from the first octet (port 465) instead of STARTTLS." name:"implicit-tls"`
 	CAFile        string        `help:"Roots in PEM that the server's certificate verifies with; the system's where left out." name:"ca-file" type:"existingfile"`
@@ -34,8 +35,16 @@ type benchCmd struct {
 	Idle          int           `help:"Instead of sending, hold so many authenticated sessions and print the server's memory for each."`
 }
 
-// run measures and prints one JSON object.
-func (c *benchCmd) run(password string, out io.Writer) error {
+// Run measures and prints one JSON object.
+func (c *benchCommand) Run(call *call) error {
+	password, err := passwordLine(call.stdin)
+	if err != nil {
+		return err
+	}
+	return c.measure(password, call.stdout)
+}
+
+func (c *benchCommand) measure(password string, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	load, err := c.options(password)
@@ -59,10 +68,10 @@ func (c *benchCmd) run(password string, out io.Writer) error {
 }
 
 // options says what to send.
-func (c *benchCmd) options(password string) (loadgen.Options, error) {
+func (c *benchCommand) options(password string) (loadgen.Options, error) {
 	conf := &tls.Config{ServerName: c.ServerName}
 	if conf.ServerName == "" {
-		conf.ServerName = hostOf(c.Address)
+		conf.ServerName = c.host()
 	}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
@@ -85,6 +94,15 @@ func (c *benchCmd) options(password string) (loadgen.Options, error) {
 	}, nil
 }
 
+// host is the name in the address.
+func (c *benchCommand) host() string {
+	host, _, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return c.Address
+	}
+	return host
+}
+
 // idleReport is the memory that idle sessions cost.
 type idleReport struct {
 	Sessions      int     `json:"sessions"`
@@ -94,7 +112,7 @@ type idleReport struct {
 }
 
 // idle opens sessions, waits a moment for the server to settle, and measures.
-func (c *benchCmd) idle(ctx context.Context, load loadgen.Options) (*idleReport, error) {
+func (c *benchCommand) idle(ctx context.Context, load loadgen.Options) (*idleReport, error) {
 	if c.PID == 0 {
 		return nil, fmt.Errorf("--idle needs --pid, the server's process on this machine")
 	}

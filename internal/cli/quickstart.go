@@ -8,8 +8,8 @@ import (
 	"countersign/internal/quickstart"
 )
 
-// quickstartCmd is "quickstart".
-type quickstartCmd struct {
+// quickstartCommand is "countersign quickstart".
+type quickstartCommand struct {
 	Data        string `help:"Folder of everything." default:"./var/quickstart" type:"path"`
 	Submission  string `help:"Address of the listener with STARTTLS." default:"127.0.0.1:2587"`
 	Submissions string `help:"Address of the listener with TLS." default:"127.0.0.1:2465"`
@@ -17,11 +17,13 @@ type quickstartCmd struct {
 	Once        bool   `help:"End after the trace; status 0 only if the message arrived and both signatures verify."`
 }
 
-// run starts the demo until Ctrl-C.
-func (c *quickstartCmd) run(o quickstart.Options) error {
+// Run starts the demo and stays until Ctrl-C.
+func (cmd *quickstartCommand) Run(c *call) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	o.Data, o.Once = c.Data, c.Once
-	o.Submission, o.Submissions, o.Metrics = c.Submission, c.Submissions, c.Metrics
-	return quickstart.Run(ctx, o)
+	return whole(quickstart.Run(ctx, quickstart.Options{
+		Data: cmd.Data, Once: cmd.Once,
+		Submission: cmd.Submission, Submissions: cmd.Submissions, Metrics: cmd.Metrics,
+		Stdout: c.stdout, Stderr: c.stderr, Version: c.env.Version, Trace: Trace,
+	}))
 }

@@ -14,6 +14,13 @@ import (
 	"countersign/internal/config"
 )
 
+// serveCommand is "countersign serve".
+type serveCommand struct{}
+
+func (*serveCommand) Run(c *call) error {
+	return whole(serveUntilSignal(c.config, c.env.Version, c.stderr))
+}
+
 // errInterrupted ends a server that was told twice to stop.
 var errInterrupted = errors.New("ended at once by a second signal")
 

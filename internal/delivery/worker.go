@@ -152,6 +152,11 @@ func (d *Deliverer) store(r *queue.Report, j *job) bool {
 		if last {
 			return false
 		}
+		if !fault.KindOf(err).Temporary() {
+			// Only a report can be what the store will never take, or has
+			// taken already; the outcome matters more.
+			r.Reports = nil
+		}
 		pause(d.hard, wait)
 		wait = min(wait*2, lastBackoff)
 	}

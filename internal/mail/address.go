@@ -47,7 +47,12 @@ func ParseAddress(s string) (Address, error) {
 	if err != nil {
 		return Address{}, fmt.Errorf("%w: %w", ErrAddress, err)
 	}
-	return Address{Local: local, Domain: domain}, nil
+	a := Address{Local: local, Domain: domain}
+	// A-labels are longer than the U-labels that came in.
+	if n := len(a.String()); n > maxAddress {
+		return Address{}, fmt.Errorf("%w: %d octets with its domain in ASCII, at most %d allowed", ErrAddress, n, maxAddress)
+	}
+	return a, nil
 }
 
 // cutLocal takes the local part off the front of s and unquotes it; rest

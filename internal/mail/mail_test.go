@@ -31,7 +31,7 @@ func TestParseAddress(t *testing.T) {
 		{in: "\"a\x00\"@example.org"}, {in: "a\x80@example.org"}, {in: "a@example.org."},
 		{in: "a@exa_mple.org"}, {in: "a@-example.org"}, {in: "a@[192.0.2.1"}, {in: "a@[x]"},
 		{in: "a@[IPv6:192.0.2.1]"}, {in: "a@[2001:db8::1]"}, {in: "a@[IPv6:fe80::1%eth0]"},
-		{in: "a@" + strings.Repeat("b.", 130) + "org"}, {in: "(c)a@example.org"}, {in: "a@example.org>"},
+		{in: "a@" + strings.Repeat("b.", 130) + "org"}, {in: long64 + "@" + strings.Repeat("ü.", 36) + "example"}, {in: "(c)a@example.org"}, {in: "a@example.org>"},
 	}
 	for _, tt := range tests {
 		a, err := ParseAddress(tt.in)

@@ -56,7 +56,7 @@ var catalogue = [...]entry{
 	{ESMTPUTF8Required, 553, EnhancedCode{5, 6, 7}, "An address with characters beyond ASCII needs SMTPUTF8, which this message was not sent with.", ""},
 	{ETooManyRecipients, 452, EnhancedCode{4, 5, 3}, "Too many recipients in one message; send to the others in a further message.", "Too many recipients in one message (at most %s); send to the others in a further message."},
 	{EAccountSuspended, 550, EnhancedCode{5, 7, 1}, "Sending is switched off for this login; please contact your provider.", ""},
-	{EAccountChanged, 451, EnhancedCode{4, 7, 0}, "The settings of this login have just changed; try again.", ""},
+	{EAccountChanged, 421, EnhancedCode{4, 7, 0}, "The password of this login was changed; please connect again and sign in with the new one.", ""},
 	{EMessageTooLarge, 552, EnhancedCode{5, 3, 4}, "The message is too large; send a smaller one.", "The message is too large (at most %s octets); send a smaller one."},
 	{ERecipientDomainNoMail, 556, EnhancedCode{5, 1, 10}, "The recipient's domain does not accept mail.", "The domain %s does not accept mail."},
 	{ERecipientDomainNotFound, 550, EnhancedCode{5, 1, 2}, "The recipient's domain does not exist; check its spelling.", "The domain %s does not exist; check its spelling."},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,7 +17,7 @@ import (
 // connect opens a client on a pipe to a server double.
 func connect(t *testing.T, m *testkit.MX, o Options) (*Client, error) {
 	t.Helper()
-	near, far := net.Pipe()
+	near, far := testkit.Pipe()
 	m.Serve(far)
 	t.Cleanup(m.Close)
 	if o.Hello == "" {

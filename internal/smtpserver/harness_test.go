@@ -60,6 +60,8 @@ type double struct {
 	rcpt  func(mail.Recipient) error
 	data  func(ctx context.Context, body io.Reader) (mail.ID, error)
 	watch func(Observation)
+	// secure lets sessions count as encrypted from the start.
+	secure bool
 
 	mu       sync.Mutex // guards what follows
 	broken   []string
@@ -87,7 +89,7 @@ func (d *double) Open(_ context.Context, peer Peer) (Session, error) {
 			return nil, err
 		}
 	}
-	s := &doubleSession{d: d, peer: peer}
+	s := &doubleSession{d: d, peer: peer, tls: d.secure}
 	d.mu.Lock()
 	d.sessions = append(d.sessions, s)
 	d.mu.Unlock()

@@ -1,6 +1,7 @@
 package smtpserver
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -25,7 +26,7 @@ func (s *Server) accept(l net.Listener, lc *ListenerConfig) {
 			s.start(conn, lc)
 			continue
 		}
-		if pause == 0 {
+		if pause == 0 && !errors.Is(err, net.ErrClosed) {
 			s.opt.Logger.Error("cannot accept a connection", "listener", lc.Name, "err", err)
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)

@@ -56,15 +56,22 @@ func refusalOf(verb string, r smtp.Reply) Observation {
 // budget gets its own reply and a 421 behind it, so that the client learns both. A
 // reply of 421 ends the session (RFC 5321 section 3.8).
 func (c *session) answerRefusal(r smtp.Reply, b budget) {
-	c.reply(r)
+	c.reply(c.named(r))
 	if r.Code == codeClosing {
 		c.end(string(r.Reason), true)
 		return
 	}
 	if reason, spent := c.counts.spend(b, c.limits); spent {
-		c.reply(smtp.Refusal(reason, ""))
+		c.reply(c.named(smtp.Refusal(reason, "")))
 		c.end(string(reason), true)
 	}
+}
+
+// named puts the session's id behind the text of a refusal: under it the
+// helpdesk finds what happened.
+func (c *session) named(r smtp.Reply) smtp.Reply {
+	r.Text += " [" + c.peer.ID.String() + "]"
+	return r
 }
 
 // codeClosing is the reply after which the connection is closed.

@@ -74,6 +74,7 @@ func (s *session) VerifyPassword(ctx context.Context, authzid, login, password s
 		return fault.Refuse("submission.auth", fault.Unauthenticated, string(smtp.EAuthFailed))
 	}
 	s.login, s.proved = sender.Account.Login(), sender
+	s.gate.opt.Senders.Seen(sender.Generation)
 	return nil
 }
 

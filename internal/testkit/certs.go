@@ -64,12 +64,7 @@ func (a *Authority) Server(hosts ...string) *tls.Config {
 		}
 	}
 	cert := a.sign(template, a.cert, &key.PublicKey, a.key)
-	return &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}},
-		// A ticket that the server writes while the client writes too is a
-		// deadlock on net.Pipe, which holds nothing.
-		SessionTicketsDisabled: true,
-	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}}
 }
 
 func (a *Authority) sign(template, parent *x509.Certificate, public *ecdsa.PublicKey, key *ecdsa.PrivateKey) *x509.Certificate {

@@ -4,7 +4,7 @@
 //
 // Only tests import it. It listens on loopback addresses alone, needs no
 // network, and never sleeps: what is to take long waits for its connection to
-// end. Server and network also work without sockets, over net.Pipe, so that
+// end. Server and network also work without sockets, over Pipe, so that
 // package testing/synctest can run days in milliseconds.
 //
 // Main types: MX, Network, DNS, Clock, Authority.

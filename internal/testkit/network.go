@@ -60,7 +60,7 @@ func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, 
 	if m == nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
-	near, far := net.Pipe()
+	near, far := Pipe()
 	m.Serve(far)
 	return near, nil
 }

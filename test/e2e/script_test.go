@@ -34,6 +34,8 @@ const patience = 20 * time.Second
 //	S: TEXT            read one reply; its last line must begin with TEXT
 //	S~ REGEXP          read nothing; a line of the last reply must match
 //	S! REGEXP          read nothing; no line of the last reply may match
+//	within: C => TEXT  send C, and RSET, again and again until the reply to C begins
+//	                   with TEXT, which must be so within a second
 //	closed             the server must have ended the connection
 //	run: ARGS          run the binary with these arguments; it must succeed
 //	fail: ARGS         the same; it must fail
@@ -102,6 +104,8 @@ func (s *script) step(line string) {
 		s.expect(rest)
 	case "S~", "S!":
 		s.match(rest, word == "S~")
+	case "within:":
+		s.within(rest)
 	case "closed":
 		s.closed()
 	case "run:":
@@ -204,6 +208,29 @@ func (s *script) expect(want string) {
 	}
 	if m := regexp.MustCompile(`queued as ([0-9A-Z]{26})`).FindStringSubmatch(final); m != nil {
 		s.id = m[1]
+	}
+}
+
+// felt is how soon a change must be felt by an open session.
+const felt = time.Second
+
+func (s *script) within(rest string) {
+	s.t.Helper()
+	command, want, ok := strings.Cut(rest, " => ")
+	if !ok {
+		s.fatalf("no => in %q", rest)
+	}
+	for start := time.Now(); ; {
+		s.send(command + "\r\n")
+		s.expect("")
+		if strings.HasPrefix(s.last[len(s.last)-1], want) {
+			return
+		}
+		if time.Since(start) > felt {
+			s.fatalf("after %v still %q, want %q", felt, s.last, want)
+		}
+		s.send("RSET\r\n")
+		s.expect("250 ")
 	}
 }
 

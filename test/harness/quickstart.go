@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"os"
@@ -51,8 +52,10 @@ func Quickstart(t *testing.T, dir string) *Demo {
 	}
 	g := &Demo{Config: filepath.Join(dir, "countersign.toml"), log: log}
 	ready := filepath.Join(dir, "quickstart.json")
-	// A file of an earlier start would be taken for this one's.
-	if err := os.Remove(ready); err != nil && !os.IsNotExist(err) {
+	// What an earlier start left is kept by the gate; this start's differs, as
+	// its ports do.
+	before, err := os.ReadFile(ready)
+	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
 	g.cmd = exec.Command(Binary(t), "quickstart", "--data", dir, "--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
@@ -75,7 +78,7 @@ func Quickstart(t *testing.T, dir string) *Demo {
 	defer tick.Stop()
 	end := time.After(patience)
 	for {
-		if text, err := os.ReadFile(ready); err == nil && json.Unmarshal(text, g) == nil {
+		if text, err := os.ReadFile(ready); err == nil && !bytes.Equal(text, before) && json.Unmarshal(text, g) == nil {
 			return g
 		}
 		select {

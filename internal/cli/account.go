@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"strings"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/mail"
+)
+
+// accountGroup is "countersign account".
+type accountGroup struct {
+	Add     accountAdd     `cmd:"" help:"Add an account. The password is asked for, or read as one line from standard input."`
+	List    accountList    `cmd:"" help:"List accounts."`
+	Show    accountShow    `cmd:"" help:"Show an account."`
+	Set     accountSet     `cmd:"" help:"Change which addresses an account may use."`
+	Passwd  accountPasswd  `cmd:"" help:"Change the password of an account; asked for, or read as one line from standard input."`
+	Suspend accountSuspend `cmd:"" help:"Stop an account and hold what it has in the queue."`
+	Resume  accountResume  `cmd:"" help:"Undo suspend, and release what it held."`
+	Remove  accountRemove  `cmd:"" help:"Remove an account for good; what it has in the queue is held."`
+}
+
+type accountAdd struct {
+	Address    addressArg   `arg:"" help:"Its address, which is also its login."`
+	Alias      []addressArg `help:"A further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	Grant      []grantArg   `help:"An address, or @domain for all of one, that it may also use; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	NullSender bool         `help:"Allow MAIL FROM:<>, for bounces that it sends."`
+	newPassword
+}
+
+func (cmd *accountAdd) Run(c *call) error {
+	password, generated, err := cmd.get(c)
+	if err != nil {
+		return err
+	}
+	return c.administer("account "+cmd.Address.String()+" added"+shown(generated), func(a *account.Admin) error {
+		return a.AddAccount(c.ctx, account.NewAccount{
+			Address: cmd.Address.Address, Password: password, NullSender: cmd.NullSender,
+			Aliases: addresses(cmd.Alias), Grants: grants(cmd.Grant),
+		})
+	})
+}
+
+type accountPasswd struct {
+	Address addressArg `arg:"" help:"Its address."`
+	newPassword
+}
+
+func (cmd *accountPasswd) Run(c *call) error {
+	password, generated, err := cmd.get(c)
+	if err != nil {
+		return err
+	}
+	return c.administer("password of account "+cmd.Address.String()+" changed"+shown(generated), func(a *account.Admin) error {
+		return a.SetPassword(c.ctx, cmd.Address.Address, password)
+	})
+}
+
+// shown is the one showing of a generated password.
+func shown(generated string) string {
+	if generated == "" {
+		return ""
+	}
+	return "\npassword: " + generated
+}
+
+type accountSet struct {
+	Address     addressArg   `arg:"" help:"Its address."`
+	AddAlias    []addressArg `help:"Give it a further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	RemoveAlias []addressArg `help:"Take an alias away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	Grant       []grantArg   `help:"Let it use an address, or @domain for all of one; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	RevokeGrant []grantArg   `help:"Take a grant away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	NullSender  *bool        `negatable:"" help:"Allow or forbid MAIL FROM:<>."`
+}
+
+func (cmd *accountSet) Run(c *call) error {
+	change := account.AccountChange{
+		AddAliases: addresses(cmd.AddAlias), RemoveAliases: addresses(cmd.RemoveAlias),
+		AddGrants: grants(cmd.Grant), RemoveGrants: grants(cmd.RevokeGrant),
+		NullSender: cmd.NullSender,
+	}
+	if len(cmd.AddAlias)+len(cmd.RemoveAlias)+len(cmd.Grant)+len(cmd.RevokeGrant) == 0 && cmd.NullSender == nil {
+		return usage("nothing to change was given: see \"countersign account set --help\"")
+	}
+	return c.administer("account "+cmd.Address.String()+" changed", func(a *account.Admin) error {
+		return a.SetAccount(c.ctx, cmd.Address.Address, change)
+	})
+}
+
+type accountSuspend struct {
+	Address addressArg `arg:"" help:"Its address."`
+}
+
+func (cmd *accountSuspend) Run(c *call) error {
+	return c.administer("account "+cmd.Address.String()+" suspended", func(a *account.Admin) error {
+		return a.SuspendAccount(c.ctx, cmd.Address.Address)
+	})
+}
+
+type accountResume struct {
+	Address addressArg `arg:"" help:"Its address."`
+}
+
+func (cmd *accountResume) Run(c *call) error {
+	return c.administer("account "+cmd.Address.String()+" resumed", func(a *account.Admin) error {
+		return a.ResumeAccount(c.ctx, cmd.Address.Address)
+	})
+}
+
+type accountRemove struct {
+	Address addressArg `arg:"" help:"Its address."`
+}
+
+func (cmd *accountRemove) Run(c *call) error {
+	return c.administer("account "+cmd.Address.String()+" removed", func(a *account.Admin) error {
+		return a.RemoveAccount(c.ctx, cmd.Address.Address)
+	})
+}
+
+// accountView is an account as it is printed: without its password hash.
+type accountView struct {
+	ID              mail.ID       `json:"id"`
+	Address         string        `json:"address"`
+	State           account.State `json:"state"`
+	NullSender      bool          `json:"null_sender"`
+	Aliases         []string      `json:"aliases"`
+	Grants          []string      `json:"grants"`
+	HasPassword     bool          `json:"has_password"`
+	PasswordChanged time.Time     `json:"password_changed"`
+	Created         time.Time     `json:"created"`
+}
+
+func viewAccount(a account.Account) accountView {
+	return accountView{
+		ID: a.ID, Address: a.Address.String(), State: a.State, NullSender: a.NullSender,
+		Aliases: views(a.Aliases, mail.Address.String), Grants: views(a.Grants, account.Grant.String),
+		HasPassword: a.PasswordHash != "", PasswordChanged: a.PasswordChanged, Created: a.Created,
+	}
+}
+
+type accountList struct {
+	Domain domainArg `help:"Those of one domain alone." placeholder:"NAME"`
+	asJSON
+}
+
+func (cmd *accountList) Run(c *call) error {
+	return c.with(func(o *opened) error {
+		accounts, err := o.store.Accounts(c.ctx, cmd.Domain.Domain)
+		if err != nil {
+			return missing(err, "domain "+cmd.Domain.String())
+		}
+		return list(c, cmd.asJSON, views(accounts, viewAccount), []column[accountView]{
+			{"ADDRESS", func(v accountView) string { return v.Address }},
+			{"STATE", func(v accountView) string { return string(v.State) }},
+			{"ALIASES", func(v accountView) string { return strings.Join(v.Aliases, ",") }},
+			{"GRANTS", func(v accountView) string { return strings.Join(v.Grants, ",") }},
+			{"CREATED", func(v accountView) string { return stamp(v.Created) }},
+		})
+	})
+}
+
+type accountShow struct {
+	Address addressArg `arg:"" help:"Its address."`
+	asJSON
+}
+
+func (cmd *accountShow) Run(c *call) error {
+	return c.with(func(o *opened) error {
+		a, err := o.store.Account(c.ctx, cmd.Address.Key())
+		if err != nil {
+			return missing(err, "account "+cmd.Address.String())
+		}
+		v := viewAccount(a)
+		if cmd.JSON {
+			return printJSON(c.stdout, v)
+		}
+		t := newTable(c.stdout)
+		t.field("account", v.Address)
+		t.field("id", string(v.ID))
+		t.field("state", string(v.State))
+		t.field("null sender", map[bool]string{true: "allowed", false: "forbidden"}[v.NullSender])
+		t.field("aliases", strings.Join(v.Aliases, ", "))
+		t.field("grants", strings.Join(v.Grants, ", "))
+		t.field("password of", stamp(v.PasswordChanged))
+		t.field("created", stamp(v.Created))
+		return t.Flush()
+	})
+}

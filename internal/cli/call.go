@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strconv"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/config"
+	"countersign/internal/mail"
+)
+
+// call is one command line that is being done.
+type call struct {
+	ctx            context.Context
+	env            Env
+	config         string // path of the configuration file
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// opened is what a command works on.
+type opened struct {
+	*call
+	cfg   *config.Config
+	store Store
+}
+
+// with opens the store by the configuration, beside a server that may be
+// running, does work on it and closes it.
+func (c *call) with(work func(*opened) error) error {
+	cfg, _, err := config.Load(c.config)
+	if err != nil {
+		return err
+	}
+	store, closer, err := c.env.OpenStore(c.ctx, cfg)
+	if err != nil {
+		return err
+	}
+	err = work(&opened{call: c, cfg: cfg, store: store})
+	return errors.Join(err, closer.Close())
+}
+
+// administer opens the store and does work in the name of who runs the
+// command, then says that it is done.
+func (c *call) administer(done string, work func(*account.Admin) error) error {
+	return c.with(func(o *opened) error {
+		admin, err := o.admin()
+		if err != nil {
+			return err
+		}
+		if err := work(admin); err != nil {
+			return err
+		}
+		return c.say("%s", done)
+	})
+}
+
+// admin returns the administration of accounts.
+func (o *opened) admin() (*account.Admin, error) {
+	hasher, err := o.env.NewHasher(o.cfg)
+	if err != nil {
+		return nil, err
+	}
+	return account.NewAdmin(account.AdminOptions{
+		Store: o.store, Hasher: hasher, IDs: &mail.IDSource{Now: o.env.Now},
+		Now: o.env.Now, Actor: o.env.Actor,
+	}), nil
+}
+
+// event makes the event of an administrative act on the queue; the store
+// completes it.
+func (o *opened) event(kind audit.Kind, text string) audit.Event {
+	return audit.Event{At: o.env.Now().UTC(), Kind: kind, Actor: o.env.Actor, Text: text}
+}
+
+// say prints one line.
+func (c *call) say(format string, args ...any) error {
+	_, err := fmt.Fprintf(c.stdout, format+"\n", args...)
+	return err
+}
+
+// OSActor names the operating-system user that runs the program, as the record
+// shall have it: "cli:root", or whom sudo was called by. Only root's SUDO_USER
+// is believed, as anybody can set it for themselves.
+func OSActor() string {
+	name := ""
+	if os.Geteuid() == 0 {
+		name = os.Getenv("SUDO_USER")
+	}
+	if name == "" {
+		if u, err := user.Current(); err == nil {
+			name = u.Username
+		}
+	}
+	if name == "" {
+		name = "uid " + strconv.Itoa(os.Getuid())
+	}
+	return "cli:" + clean(name)
+}

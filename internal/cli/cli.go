@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/config"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+)
+
+// Exit statuses.
+const (
+	statusDone   = 0
+	statusFailed = 1
+	statusUsage  = 2
+)
+
+// Store is what the commands need of an engine.
+type Store interface {
+	account.Store
+	audit.Store
+	queue.AdminStore
+}
+
+// Env is what the commands are given. All fields but Now are needed; SystemEnv
+// has them.
+type Env struct {
+	// Version is the program's.
+	Version string
+	// OpenStore opens the store of a configuration, beside a server that may
+	// be running.
+	OpenStore func(ctx context.Context, cfg *config.Config) (Store, io.Closer, error)
+	// NewHasher makes the pool that hashes passwords.
+	NewHasher func(cfg *config.Config) (*account.Hasher, error)
+	// NewKeys makes the sealed DKIM keys of a new domain.
+	NewKeys func(cfg *config.Config, domain mail.Domain, now time.Time) ([]account.Key, error)
+	// Actor is who runs the command, as the record shall name them.
+	Actor string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// root is the command line. A command group is a field here.
+type root struct {
+	Config  string           `help:"The configuration file." default:"/etc/countersign/countersign.toml" env:"COUNTERSIGN_CONFIG" placeholder:"FILE"`
+	Version kong.VersionFlag `help:"Print the version."`
+
+	Quickstart quickstartCommand `cmd:"" help:"A complete gate on loopback with a demo account and a demo recipient."`
+	Serve      serveCommand      `cmd:"" help:"The server."`
+	ConfigCmd  configGroup       `cmd:"" name:"config" help:"The configuration file: check, print, reference."`
+	Customer   customerGroup     `cmd:"" help:"Customers: who is billed, and owns domains."`
+	Plan       planGroup         `cmd:"" help:"Plans: named sets of limits that customers have."`
+	Domain     domainGroup       `cmd:"" help:"Sender domains with their DKIM keys."`
+	Account    accountGroup      `cmd:"" help:"Accounts: logins that may send."`
+	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
+	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission."`
+	Bench      benchCommand      `cmd:"" help:"Load generator and measuring sink, for the operator's own hardware."`
+}
+
+// Run does one command line, without the program's name, and returns the exit
+// status: 0 done, 1 refused or failed, 2 wrong usage.
+func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int {
+	if env.Now == nil {
+		env.Now = time.Now
+	}
+	var line root
+	ended := false
+	parser, err := kong.New(&line,
+		kong.Name("countersign"),
+		kong.Description("Countersign, the outgoing mail gate of hosting providers."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Writers(stdout, stderr),
+		kong.Vars{"version": "countersign " + env.Version},
+		kong.Exit(func(int) { ended = true }),
+	)
+	if err != nil {
+		fmt.Fprintf(stderr, "countersign: %v\n", err)
+		return statusFailed
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case ended: // --help or --version has been printed
+		return statusDone
+	case err != nil:
+		fmt.Fprintf(stderr, "countersign: %v\nSee \"countersign --help\", or --help behind a command.\n", err)
+		return statusUsage
+	}
+	return report(stderr, parsed.Run(&call{
+		ctx: context.Background(), env: env, config: line.Config,
+		stdin: stdin, stdout: stdout, stderr: stderr,
+	}))
+}

@@ -1,0 +1,14 @@
+// Package cli is the command line: it reads arguments, asks for passwords,
+// opens what a command needs, and prints what people or scripts want to see.
+//
+// It decides nothing about mail. What an administrator may do stands in package
+// account and in queue.AdminStore; here it gets names, flags, tables and exit
+// statuses. A command works beside a running server, on the same store.
+//
+// There is one file for each command group: plan, customer, domain, account,
+// queue, trace, config. To add a command: its struct with a Run method, a field
+// in the group's struct, and a script in testdata.
+//
+// Main types: Env (what the commands are given), Store; Run does one command
+// line.
+package cli

@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/app"
+	"countersign/internal/config"
+	"countersign/internal/mail"
+)
+
+// SystemEnv is the Env of the real program.
+func SystemEnv(version string) Env {
+	return Env{
+		Version: version,
+		OpenStore: func(ctx context.Context, cfg *config.Config) (Store, io.Closer, error) {
+			store, err := app.OpenStore(ctx, cfg, false)
+			return store, store, err
+		},
+		NewHasher: app.NewHasher,
+		NewKeys: func(cfg *config.Config, domain mail.Domain, now time.Time) ([]account.Key, error) {
+			sealer, err := app.OpenSealer(cfg)
+			if err != nil {
+				return nil, err
+			}
+			return app.NewKeys(sealer, domain, now, rand.Reader)
+		},
+		Actor: OSActor(),
+	}
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"countersign/internal/config"
+	"countersign/internal/fault"
+)
+
+// ending is how a command ends that failed with an error of some kind.
+type ending struct {
+	status int
+	// advice says what to do, where the error itself does not.
+	advice string
+}
+
+// endings has one row for each kind of error; a test fails until it has.
+func endings() map[fault.Kind]ending {
+	return map[fault.Kind]ending{
+		fault.Internal:        {statusFailed, ""},
+		fault.Invalid:         {statusFailed, ""},
+		fault.NotFound:        {statusFailed, ""},
+		fault.Conflict:        {statusFailed, ""},
+		fault.Denied:          {statusFailed, ""},
+		fault.Unauthenticated: {statusFailed, ""},
+		fault.Busy:            {statusFailed, "Somebody else is at work; try again in a moment."},
+		fault.Full:            {statusFailed, "Make room on the disk of the data folder, then try again. Nothing was changed."},
+		fault.TooLarge:        {statusFailed, ""},
+		fault.Unavailable:     {statusFailed, "Check the data folder of the configuration, and that you may write in it."},
+		fault.Corrupt:         {statusFailed, "Stored data is damaged; put it back from a copy."},
+		fault.Canceled:        {statusFailed, "The command was interrupted; look whether it was done."},
+	}
+}
+
+// usageError is a mistake in the arguments that is found only after parsing.
+type usageError struct{ error }
+
+// wholeError is shown with all that it says: where a server could not start,
+// every step on the way to the cause matters.
+type wholeError struct{ error }
+
+// whole makes a wholeError; nil stays nil.
+func whole(err error) error {
+	if err == nil {
+		return nil
+	}
+	return wholeError{err}
+}
+
+// Unwrap returns the error itself.
+func (e wholeError) Unwrap() error { return e.error }
+
+// usage makes a usageError.
+func usage(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// report says to a person why a command failed, and returns its exit status.
+func report(stderr io.Writer, err error) int {
+	if err == nil {
+		return statusDone
+	}
+	var wrong *config.Errors
+	if errors.As(err, &wrong) {
+		fmt.Fprintln(stderr, wrong.Error())
+		return statusFailed
+	}
+	var all wholeError
+	if errors.As(err, &all) {
+		fmt.Fprintf(stderr, "countersign: %v\n", err)
+		return statusFailed
+	}
+	fmt.Fprintf(stderr, "countersign: %s\n", explain(err))
+	var bad usageError
+	if errors.As(err, &bad) {
+		return statusUsage
+	}
+	end := endings()[fault.KindOf(err)]
+	if end.advice != "" {
+		fmt.Fprintln(stderr, end.advice)
+	}
+	return max(end.status, statusFailed)
+}
+
+// explain puts an error in words: the sentence made for people where there is
+// one, without the names of our functions; else the kind with its cause.
+func explain(err error) string {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	switch {
+	case e.Detail != "" && e.Err != nil:
+		return e.Detail + ": " + explain(e.Err)
+	case e.Detail != "":
+		return e.Detail
+	case e.Err != nil:
+		return e.Kind.String() + ": " + explain(e.Err)
+	}
+	return e.Kind.String()
+}

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/config"
+	"countersign/internal/fault"
+)
+
+// planGroup is "countersign plan".
+type planGroup struct {
+	Add    planAdd    `cmd:"" help:"Add a plan."`
+	List   planList   `cmd:"" help:"List plans."`
+	Show   planShow   `cmd:"" help:"Show a plan."`
+	Set    planSet    `cmd:"" help:"Change the limits of a plan."`
+	Remove planRemove `cmd:"" help:"Remove a plan that no customer has."`
+}
+
+// planLimits are the limits of a plan as flags.
+type planLimits struct {
+	MaxRecipients  *int         `help:"Recipients of one message; 0 for the server's limit." placeholder:"N"`
+	MaxMessageSize *config.Size `help:"Size of one message, such as 25MB; 0 for the server's limit." placeholder:"SIZE"`
+	MaxMessages    *int         `help:"Messages of one session; 0 for the server's limit." placeholder:"N"`
+}
+
+// change turns the flags that were given into a change.
+func (l planLimits) change() account.PlanChange {
+	c := account.PlanChange{MaxRecipients: l.MaxRecipients, MaxMessages: l.MaxMessages}
+	if l.MaxMessageSize != nil {
+		n := l.MaxMessageSize.Bytes()
+		c.MaxMessageBytes = &n
+	}
+	return c
+}
+
+type planAdd struct {
+	Name string `arg:"" help:"Its name."`
+	planLimits
+}
+
+func (p *planAdd) Run(c *call) error {
+	plan := account.Plan{Name: p.Name}
+	change := p.change()
+	if change.MaxRecipients != nil {
+		plan.MaxRecipients = *change.MaxRecipients
+	}
+	if change.MaxMessageBytes != nil {
+		plan.MaxMessageBytes = *change.MaxMessageBytes
+	}
+	if change.MaxMessages != nil {
+		plan.MaxMessages = *change.MaxMessages
+	}
+	return c.administer("plan "+p.Name+" added", func(a *account.Admin) error {
+		return a.AddPlan(c.ctx, plan)
+	})
+}
+
+type planSet struct {
+	Name string `arg:"" help:"Its name."`
+	planLimits
+}
+
+func (p *planSet) Run(c *call) error {
+	change := p.change()
+	if change == (account.PlanChange{}) {
+		return usage("nothing to change was given: name at least one limit")
+	}
+	return c.administer("plan "+p.Name+" changed", func(a *account.Admin) error {
+		return a.SetPlan(c.ctx, p.Name, change)
+	})
+}
+
+type planRemove struct {
+	Name string `arg:"" help:"Its name."`
+}
+
+func (p *planRemove) Run(c *call) error {
+	return c.administer("plan "+p.Name+" removed", func(a *account.Admin) error {
+		return a.RemovePlan(c.ctx, p.Name)
+	})
+}
+
+// planView is a plan as it is printed.
+type planView struct {
+	Name            string    `json:"name"`
+	MaxRecipients   int       `json:"max_recipients"`
+	MaxMessageBytes int64     `json:"max_message_bytes"`
+	MaxMessages     int       `json:"max_messages"`
+	Created         time.Time `json:"created"`
+}
+
+func viewPlan(p account.Plan) planView {
+	return planView{p.Name, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, p.Created}
+}
+
+type planList struct{ asJSON }
+
+func (p *planList) Run(c *call) error {
+	return c.with(func(o *opened) error {
+		plans, err := o.store.Plans(c.ctx)
+		if err != nil {
+			return err
+		}
+		return list(c, p.asJSON, views(plans, viewPlan), []column[planView]{
+			{"NAME", func(v planView) string { return v.Name }},
+			{"RECIPIENTS", func(v planView) string { return orServer(int64(v.MaxRecipients)) }},
+			{"MESSAGE SIZE", func(v planView) string { return sizeText(v.MaxMessageBytes) }},
+			{"MESSAGES", func(v planView) string { return orServer(int64(v.MaxMessages)) }},
+			{"CREATED", func(v planView) string { return stamp(v.Created) }},
+		})
+	})
+}
+
+type planShow struct {
+	Name string `arg:"" help:"Its name."`
+	asJSON
+}
+
+func (p *planShow) Run(c *call) error {
+	return c.with(func(o *opened) error {
+		plan, err := o.store.Plan(c.ctx, p.Name)
+		if err != nil {
+			return missing(err, "plan "+p.Name)
+		}
+		v := viewPlan(plan)
+		if p.JSON {
+			return printJSON(c.stdout, v)
+		}
+		t := newTable(c.stdout)
+		t.field("plan", v.Name)
+		t.field("max recipients", orServer(int64(v.MaxRecipients)))
+		t.field("max message size", sizeText(v.MaxMessageBytes))
+		t.field("max messages", orServer(int64(v.MaxMessages)))
+		t.field("created", stamp(v.Created))
+		return t.Flush()
+	})
+}
+
+// sizeText prints a limit of octets.
+func sizeText(n int64) string {
+	if n == 0 {
+		return orServer(0)
+	}
+	return config.Size(n).String()
+}
+
+// views turns objects into what is printed of them.
+func views[T, V any](objects []T, view func(T) V) []V {
+	out := make([]V, 0, len(objects))
+	for _, o := range objects {
+		out = append(out, view(o))
+	}
+	return out
+}
+
+// missing names the object that a store did not find.
+func missing(err error, object string) error {
+	if fault.Is(err, fault.NotFound) {
+		return fault.New("cli.show", fault.NotFound, "%s does not exist", object)
+	}
+	return err
+}
