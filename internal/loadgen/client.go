@@ -119,17 +119,17 @@ func (c *client) read(want int) (string, error) {
 }
 
 // send submits one message: envelope and DATA pipelined, then the body. It
-// returns the last reply.
-func (c *client) send(from string, to []string, body []byte) (string, error) {
+// returns the last reply. refused is the first refusal of a recipient where
+// others were taken.
+func (c *client) send(from string, to []string, body []byte) (reply string, refused, err error) {
 	fmt.Fprintf(c.out, "MAIL FROM:<%s> SIZE=%d BODY=8BITMIME\r\n", from, len(body))
 	for _, rcpt := range to {
 		fmt.Fprintf(c.out, "RCPT TO:<%s>\r\n", rcpt)
 	}
 	c.out.WriteString("DATA\r\n")
 	if err := c.flush(); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	var refused error
 	for range 1 + len(to) {
 		if _, err := c.read(250); err != nil && refused == nil {
 			refused = err
@@ -137,16 +137,17 @@ func (c *client) send(from string, to []string, body []byte) (string, error) {
 	}
 	if _, err := c.read(354); err != nil {
 		if refused != nil {
-			return "", refused
+			return "", nil, refused
 		}
-		return "", err
+		return "", nil, err
 	}
 	c.out.Write(body)
 	c.out.WriteString(".\r\n")
 	if err := c.flush(); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return c.read(250)
+	reply, err = c.read(250)
+	return reply, refused, err
 }
 
 func (c *client) quit() {

@@ -133,12 +133,12 @@ func (r *run) use(ctx context.Context, c *client) error {
 		}
 		body := message(r.opt, shown)
 		start := time.Now()
-		reply, err := c.send(r.opt.From, r.opt.To, body)
+		reply, refused, err := c.send(r.opt.From, r.opt.To, body)
 		if err != nil {
 			r.fail(err)
 			return err
 		}
-		r.done(time.Since(start))
+		r.done(time.Since(start), refused)
 		if r.opt.Ledger != nil {
 			r.opt.Ledger(number, true, reply)
 		}
@@ -146,21 +146,31 @@ func (r *run) use(ctx context.Context, c *client) error {
 	return nil
 }
 
-func (r *run) done(took time.Duration) {
+// done counts a message that was accepted, for some recipients at least.
+func (r *run) done(took time.Duration, refused error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.latencies = append(r.latencies, took)
+	if refused != nil {
+		r.reject(refused)
+	}
 }
 
+// fail counts a message that was not.
 func (r *run) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed++
+	r.reject(err)
+}
+
+// reject counts a refusal by its code. The caller holds mu.
+func (r *run) reject(err error) {
 	code := 0
 	var refused *replyError
 	if errors.As(err, &refused) {
 		code = refused.code
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failed++
 	r.rejections[strconv.Itoa(code)]++
 	if r.firstError == nil {
 		r.firstError = err
@@ -218,7 +228,7 @@ func SendOne(ctx context.Context, o Options, message []byte) (mail.ID, error) {
 		return "", err
 	}
 	defer c.quit()
-	reply, err := c.send(o.From, o.To, message)
+	reply, _, err := c.send(o.From, o.To, message)
 	if err != nil {
 		return "", err
 	}

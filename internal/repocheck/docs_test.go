@@ -75,7 +75,7 @@ func TestFolderListIsTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	listed := map[string]bool{}
-	row := regexp.MustCompile(`(?m)^ {2}([a-z]+(?:/[a-z]+)?)/ `)
+	row := regexp.MustCompile(`(?m)^ {6}([a-z]+(?:/[a-z]+)*)/ `)
 	for _, m := range row.FindAllStringSubmatch(string(page), -1) {
 		listed[m[1]] = true
 	}

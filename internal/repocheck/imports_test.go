@@ -20,49 +20,53 @@ var (
 // allowed lists which packages of ours each package may import.
 func allowed() map[string][]string {
 	table := map[string][]string{
-		"mail":            {},
-		"fault":           {},
-		"smtp":            level0,
-		"sasl":            level0,
-		"message":         level0,
-		"dkim":            level0,
-		"mx":              level0,
-		"dsn":             join(level0, []string{"smtp", "message"}),
-		"smtpclient":      join(level0, []string{"smtp", "message"}),
-		"audit":           level0,
-		"account":         join(level0, []string{"audit"}),
-		"queue":           join(level0, []string{"audit"}),
-		"submission":      join(level0, level1, level2, []string{"smtpserver"}),
-		"delivery":        join(level0, level1, level2),
-		"smtpserver":      join(level0, []string{"smtp", "sasl"}),
-		"cert":            join(level0, []string{"cert/issuer"}),
-		"cert/issuer":     level0,
-		"obs":             level0,
-		"store/sqlite":    join(level0, level2),
-		"store/storetest": join(level0, level2),
-		"testkit":         join(level0, level1, level2),
-		"config":          join(level0, []string{"config/option", "config/source", "config/value"}),
-		"config/option":   {"config/source", "config/value"},
-		"config/source":   {"fault"},
-		"config/value":    {},
-		"config/generate": {"config"},
-		"loadgen":         join(level0, level1, []string{"sink"}),
-		"sink":            join(level0, level1),
-		"quickstart":      join(level0, level1, level2, []string{"app", "config", "loadgen", "sink"}),
-		"app":             join(level0, level1, level2, level3, level4, []string{"config"}),
-		"cli":             join(level0, level1, level2, []string{"config", "app", "loadgen", "sink", "quickstart"}),
-		"repocheck":       {},
-		"test/harness":    {"loadgen"},
-		"cmd/countersign": {"cli"},
+		"mail":                  {},
+		"fault":                 {},
+		"smtp":                  level0,
+		"sasl":                  level0,
+		"message":               level0,
+		"dkim":                  level0,
+		"mx":                    level0,
+		"dsn":                   join(level0, []string{"smtp", "message"}),
+		"smtpclient":            join(level0, []string{"smtp", "message"}),
+		"audit":                 level0,
+		"account":               join(level0, []string{"audit"}),
+		"queue":                 join(level0, []string{"audit"}),
+		"submission":            join(level0, level1, level2, []string{"smtpserver"}),
+		"delivery":              join(level0, level1, level2),
+		"smtpserver":            join(level0, []string{"smtp", "sasl", "smtpserver/wire"}),
+		"smtpserver/wire":       join(level0, []string{"smtp"}),
+		"cert":                  join(level0, []string{"cert/issuer"}),
+		"cert/issuer":           level0,
+		"obs":                   level0,
+		"store/sqlite":          join(level0, level2, []string{"store/sqlite/bodies", "store/sqlite/database"}),
+		"store/sqlite/bodies":   level0,
+		"store/sqlite/database": level0,
+		"store/storetest":       join(level0, level2),
+		"testkit":               join(level0, level1, level2),
+		"config":                join(level0, []string{"config/option", "config/source", "config/value"}),
+		"config/option":         {"config/source", "config/value"},
+		"config/source":         {"fault"},
+		"config/value":          {},
+		"config/generate":       {"config"},
+		"loadgen":               join(level0, level1, []string{"sink"}),
+		"sink":                  join(level0, level1),
+		"quickstart":            join(level0, level1, level2, []string{"app", "config", "loadgen", "sink"}),
+		"app":                   join(level0, level1, level2, level3, level4, []string{"config"}),
+		"cli":                   join(level0, level1, level2, []string{"config", "app", "loadgen", "sink", "quickstart", "cli/story", "cli/table"}),
+		"cli/story":             join(level0, level2, []string{"cli/table"}),
+		"cli/table":             {},
+		"repocheck":             {},
+		"cmd/countersign":       {"cli"},
 	}
 	return table
 }
 
 // drivers are modules that one package alone may import, with the reason.
 var drivers = map[string]string{
-	"modernc.org/sqlite":             "internal/store/sqlite", // the engine is the only one that knows its driver
-	"github.com/miekg/dns":           "internal/mx",           // DNS stands behind mx alone
-	"github.com/pires/go-proxyproto": "internal/smtpserver",
+	"modernc.org/sqlite":             "internal/store/sqlite/database", // the engine is the only one that knows its driver
+	"github.com/miekg/dns":           "internal/mx",                    // DNS stands behind mx alone
+	"github.com/pires/go-proxyproto": "internal/smtpserver/wire",
 	"github.com/emersion/go-msgauth": "internal/dkim",
 	"github.com/pelletier/go-toml":   "internal/config/source",
 	"golang.org/x/crypto/acme":       "internal/cert/issuer",
@@ -82,6 +86,9 @@ func short(pkg string) string { return strings.TrimPrefix(pkg, "internal/") }
 func TestImportsFollowTheTable(t *testing.T) {
 	table := allowed()
 	for _, s := range sources(t) {
+		if strings.HasPrefix(s.pkg, "test/") {
+			continue // tests may use anything
+		}
 		may, known := table[short(s.pkg)]
 		if !known {
 			t.Errorf("%s: package %s is not in the import table of repocheck and docs/architecture.md", s.path, s.pkg)

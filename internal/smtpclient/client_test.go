@@ -219,6 +219,11 @@ func TestAnswers(t *testing.T) {
 					t.Errorf("next message: %s", got)
 				}
 				received := m.Received()
+				for _, r := range received {
+					if len(r.Rcpt) == 0 && r.Data != "" {
+						t.Errorf("%d octets were sent for nobody", len(r.Data))
+					}
+				}
 				if last := received[len(received)-1]; len(last.Rcpt) != 1 || !strings.HasPrefix(last.Rcpt[0], "TO:<d@") {
 					t.Errorf("next message went to %v", last.Rcpt)
 				}
@@ -349,6 +354,16 @@ func TestCancel(t *testing.T) {
 		if c.Usable() {
 			t.Errorf("canceled at %s: still usable", tt.at)
 		}
+	}
+}
+
+func TestCanceledBefore(t *testing.T) {
+	m := &testkit.MX{}
+	c := mustConnect(t, m, Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got := summary(c.Send(ctx, letter(t, "x\r\n", "b@example.org"))); got != "mail/canceled" || len(m.Received()) != 0 {
+		t.Errorf("results = %s, want mail/canceled", got)
 	}
 }
 

@@ -319,8 +319,11 @@ func (s *mxSession) command(line string) (end bool) {
 		s.mx.mu.Lock()
 		s.mx.messages++
 		s.mx.mu.Unlock()
-		s.mail, s.rcpt = "", nil
-		if ok, end = s.step(verb, line, "250 2.1.0 sender ok"); ok {
+		usual := "250 2.1.0 sender ok"
+		if s.mail != "" { // RFC 5321 section 4.1.4
+			usual = "503 5.5.1 a transaction is open"
+		}
+		if ok, end = s.step(verb, line, usual); ok {
 			s.mail = args
 		}
 	case "RCPT":

@@ -1,0 +1,231 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/config"
+	"countersign/internal/loadgen"
+	"countersign/internal/mail"
+	"countersign/internal/sink"
+)
+
+const (
+	testLogin    = "a@example.org"
+	testPassword = "a long test password"
+)
+
+// world is an App on free ports with one account and a next hop.
+type world struct {
+	t    testing.TB
+	app  *App
+	dir  string
+	path string // the configuration file
+	hop  *sink.Server
+}
+
+// newWorld starts it; extra is appended to the configuration.
+func newWorld(t testing.TB, extra string, received func(sink.Message) error) *world {
+	t.Helper()
+	dir := t.TempDir()
+	hop, err := sink.Listen("127.0.0.1:0", received)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hop.Close() })
+	w := &world{t: t, dir: dir, path: filepath.Join(dir, "countersign.toml"), hop: hop}
+	w.app, err = New(w.configure(extra), Options{Version: "test", Stderr: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.app.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.app.Stop(context.Background()) })
+	w.seed()
+	return w
+}
+
+// configure writes the file and loads it.
+func (w *world) configure(extra string) *config.Config {
+	w.t.Helper()
+	text := fmt.Sprintf(`hostname = "gate.example.org"
+data_dir = "data"
+[metrics]
+listen = "127.0.0.1:0"
+[[listener]]
+name = "submissions"
+kind = "submissions"
+address = ["127.0.0.1:0"]
+[[certificate]]
+name = "self"
+source = "self-signed"
+hosts = ["localhost"]
+[dns]
+servers = ["127.0.0.1:53"]
+[[route]]
+domain = "*"
+next_hop = "smtp://%s"
+tls = "none"
+%s`, w.hop.Addr(), extra)
+	if err := os.WriteFile(w.path, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	cfg, _, err := config.Load(w.path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cfg
+}
+
+func (w *world) seed() {
+	w.t.Helper()
+	ctx := context.Background()
+	admin := w.app.Admin("test")
+	keys, err := NewKeys(w.app.Sealer(), "example.org", time.Now(), rand.Reader)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	address, err := mail.ParseAddress(testLogin)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, err := range []error{
+		admin.AddCustomer(ctx, "acme", ""), admin.AddDomain(ctx, "example.org", "acme", keys),
+		admin.AddAccount(ctx, account.NewAccount{Address: address, Password: testPassword}),
+	} {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// load describes a load on this gate.
+func (w *world) load(messages, connections int) loadgen.Options {
+	w.t.Helper()
+	pem, err := os.ReadFile(filepath.Join(w.dir, "data", "self.crt"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return loadgen.Options{
+		Address: w.app.Addresses()["submissions"], ImplicitTLS: true,
+		TLS:   &tls.Config{RootCAs: pool, ServerName: "localhost"},
+		Login: testLogin, Password: testPassword, From: testLogin, To: []string{"b@example.com"},
+		Connections: connections, Messages: messages, Size: 4096,
+	}
+}
+
+func TestStartServesAndStopReleasesEverything(t *testing.T) {
+	arrived := make(chan struct{}, 10)
+	w := newWorld(t, "", func(sink.Message) error { arrived <- struct{}{}; return nil })
+	res, err := loadgen.Run(t.Context(), w.load(3, 1))
+	if err != nil || res.Accepted != 3 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	for range 3 {
+		<-arrived
+	}
+	metrics := "http://" + w.app.Addresses()["metrics"]
+	for path, want := range map[string]string{
+		"/metrics": "countersign_submission_accepted_total 3", "/healthz": "", "/readyz": "",
+	} {
+		if body := get(t, metrics+path); !strings.Contains(body, want) {
+			t.Errorf("%s lacks %q", path, want)
+		}
+	}
+	where := w.app.Addresses()["submissions"]
+	if err := w.app.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", where)
+	if err != nil {
+		t.Fatalf("the port is still taken: %v", err)
+	}
+	l.Close()
+	again, err := New(w.configure(""), Options{Stderr: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Start(t.Context()); err != nil {
+		t.Fatalf("the data folder is still locked: %v", err)
+	}
+	if err := again.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s (%v)", url, resp.Status, err)
+	}
+	return string(body)
+}
+
+func TestReloadTakesLimitsAndNamesWhatNeedsARestart(t *testing.T) {
+	w := newWorld(t, "", func(sink.Message) error { return nil })
+	restart, err := w.app.Reload(t.Context(), w.configure("[session]\nmax_recipients = 1\n[auth]\nremember = \"5s\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(restart) != 1 || restart[0] != "auth.remember" {
+		t.Errorf("needs a restart: %v", restart)
+	}
+	o := w.load(1, 1)
+	o.To = []string{"b@example.com", "c@example.com"}
+	res, err := loadgen.Run(t.Context(), o)
+	if err != nil || res.Rejections["452"] == 0 {
+		t.Errorf("the limit is not in force: %+v, %v", res, err)
+	}
+}
+
+func TestFailedReloadChangesNothing(t *testing.T) {
+	w := newWorld(t, "", func(sink.Message) error { return nil })
+	cfg := w.configure("[session]\nmax_recipients = 1\n")
+	cfg.Certificates[0].Name = "other" // the listener uses what is gone
+	cfg.Listeners[0].Certificates = nil
+	cfg.Certificates[0].Source = "files"
+	if _, err := w.app.Reload(t.Context(), cfg); err == nil {
+		t.Fatal("a certificate without files was taken")
+	}
+	o := w.load(1, 1)
+	o.To = []string{"b@example.com", "c@example.com"}
+	if res, err := loadgen.Run(t.Context(), o); err != nil || res.Accepted != 1 {
+		t.Errorf("limits changed although the reload failed: %+v, %v", res, err)
+	}
+}
+
+// BenchmarkAccept measures the way in, generator included, without signatures
+// and delivery.
+func BenchmarkAccept(b *testing.B) {
+	w := newWorld(b, "[dkim]\nsign = false\n[delivery]\nenabled = false\n[session]\nmax_messages = 1000000000\n", func(sink.Message) error { return nil })
+	o := w.load(b.N, 32)
+	b.ResetTimer()
+	res, err := loadgen.Run(context.Background(), o)
+	if err != nil || res.Accepted != b.N {
+		b.Fatalf("%+v, %v", res, err)
+	}
+	b.ReportMetric(res.PerSecond, "messages/s")
+	b.ReportMetric(res.Latency.P50, "p50-ms")
+	b.ReportMetric(res.Latency.P99, "p99-ms")
+}

@@ -1,0 +1,52 @@
+package loadgen
+
+import (
+	"testing"
+	"time"
+)
+
+func TestPercentileIsTheNearestRank(t *testing.T) {
+	var ten []time.Duration
+	for i := range 10 {
+		ten = append(ten, time.Duration(i+1)*time.Millisecond)
+	}
+	for q, want := range map[float64]float64{0.5: 5, 0.9: 9, 0.99: 10, 1: 10} {
+		if got := percentile(ten, q); got != want {
+			t.Errorf("percentile %v is %v, want %v", q, got, want)
+		}
+	}
+	if percentile(nil, 0.5) != 0 {
+		t.Error("a percentile of nothing")
+	}
+}
+
+func TestMessageHasAboutTheSizeAskedFor(t *testing.T) {
+	for _, size := range []int{500, 4096, 100_000} {
+		m := message(Options{From: "a@example.org", To: []string{"b@example.com"}, Size: size}, 7)
+		if len(m) > size+200 || len(m) < size-200 {
+			t.Errorf("%d octets, asked for %d", len(m), size)
+		}
+	}
+}
+
+func TestReadUsageOfThisProcess(t *testing.T) {
+	u, err := ReadUsage(1)
+	if err != nil || u.ResidentKiB <= 0 || u.PeakKiB < u.ResidentKiB {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if _, err := ReadUsage(-1); err == nil {
+		t.Error("figures of a process that cannot be")
+	}
+}
+
+func TestRunNeedsSomethingToDo(t *testing.T) {
+	if _, err := Run(t.Context(), Options{}); err == nil {
+		t.Error("an empty run is no error")
+	}
+}
+
+func TestUniqueDomains(t *testing.T) {
+	if n := len(uniqueDomains([]string{"a@x.example", "b@x.example", "c@y.example"})); n != 2 {
+		t.Errorf("%d domains", n)
+	}
+}
