@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/cli/table"
 	"countersign/internal/mail"
 )
 
@@ -149,12 +150,11 @@ func (cmd *accountList) Run(c *call) error {
 		if err != nil {
 			return missing(err, "domain "+cmd.Domain.String())
 		}
-		return list(c, cmd.asJSON, views(accounts, viewAccount), []column[accountView]{
-			{"ADDRESS", func(v accountView) string { return v.Address }},
-			{"STATE", func(v accountView) string { return string(v.State) }},
-			{"ALIASES", func(v accountView) string { return strings.Join(v.Aliases, ",") }},
-			{"GRANTS", func(v accountView) string { return strings.Join(v.Grants, ",") }},
-			{"CREATED", func(v accountView) string { return stamp(v.Created) }},
+		heads := []string{"ADDRESS", "STATE", "ALIASES", "GRANTS", "CREATED"}
+		return table.List(c.stdout, cmd.JSON, views(accounts, viewAccount), heads, func(v accountView) []string {
+			return []string{
+				v.Address, string(v.State), strings.Join(v.Aliases, ","), strings.Join(v.Grants, ","), table.Stamp(v.Created),
+			}
 		})
 	})
 }
@@ -172,17 +172,17 @@ func (cmd *accountShow) Run(c *call) error {
 		}
 		v := viewAccount(a)
 		if cmd.JSON {
-			return printJSON(c.stdout, v)
+			return table.JSON(c.stdout, v)
 		}
-		t := newTable(c.stdout)
-		t.field("account", v.Address)
-		t.field("id", string(v.ID))
-		t.field("state", string(v.State))
-		t.field("null sender", map[bool]string{true: "allowed", false: "forbidden"}[v.NullSender])
-		t.field("aliases", strings.Join(v.Aliases, ", "))
-		t.field("grants", strings.Join(v.Grants, ", "))
-		t.field("password of", stamp(v.PasswordChanged))
-		t.field("created", stamp(v.Created))
+		t := table.New(c.stdout)
+		t.Row("account", v.Address)
+		t.Row("id", string(v.ID))
+		t.Row("state", string(v.State))
+		t.Row("null sender", map[bool]string{true: "allowed", false: "forbidden"}[v.NullSender])
+		t.Row("aliases", strings.Join(v.Aliases, ", "))
+		t.Row("grants", strings.Join(v.Grants, ", "))
+		t.Row("password of", table.Stamp(v.PasswordChanged))
+		t.Row("created", table.Stamp(v.Created))
 		return t.Flush()
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/cli/table"
 	"countersign/internal/config"
 	"countersign/internal/mail"
 )
@@ -101,5 +102,5 @@ func OSActor() string {
 	if name == "" {
 		name = "uid " + strconv.Itoa(os.Getuid())
 	}
-	return "cli:" + clean(name)
+	return "cli:" + table.Clean(name)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/cli/table"
 	"countersign/internal/mail"
 )
 
@@ -94,11 +95,11 @@ func (cmd *customerList) Run(c *call) error {
 		if err != nil {
 			return err
 		}
-		return list(c, cmd.asJSON, views(customers, viewCustomer), []column[customerView]{
-			{"NAME", func(v customerView) string { return v.Name }},
-			{"STATE", func(v customerView) string { return string(v.State) }},
-			{"PLAN", func(v customerView) string { return v.Plan }},
-			{"CREATED", func(v customerView) string { return stamp(v.Created) }},
+		heads := []string{"NAME", "STATE", "PLAN", "CREATED"}
+		return table.List(c.stdout, cmd.JSON, views(customers, viewCustomer), heads, func(v customerView) []string {
+			return []string{
+				v.Name, string(v.State), v.Plan, table.Stamp(v.Created),
+			}
 		})
 	})
 }
@@ -121,14 +122,14 @@ func (cmd *customerShow) Run(c *call) error {
 		v := viewCustomer(customer)
 		v.Domains = views(domains, func(d account.Domain) mail.Domain { return d.Name })
 		if cmd.JSON {
-			return printJSON(c.stdout, v)
+			return table.JSON(c.stdout, v)
 		}
-		t := newTable(c.stdout)
-		t.field("customer", v.Name)
-		t.field("state", string(v.State))
-		t.field("plan", v.Plan)
-		t.field("created", stamp(v.Created))
-		t.field("domains", strings.Join(views(v.Domains, mail.Domain.String), ", "))
+		t := table.New(c.stdout)
+		t.Row("customer", v.Name)
+		t.Row("state", string(v.State))
+		t.Row("plan", v.Plan)
+		t.Row("created", table.Stamp(v.Created))
+		t.Row("domains", strings.Join(views(v.Domains, mail.Domain.String), ", "))
 		return t.Flush()
 	})
 }

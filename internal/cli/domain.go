@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/cli/table"
 	"countersign/internal/dkim"
 	"countersign/internal/mail"
 )
@@ -116,11 +117,11 @@ func (cmd *domainList) Run(c *call) error {
 		if err != nil {
 			return missing(err, "customer "+cmd.Customer)
 		}
-		return list(c, cmd.asJSON, views(domains, viewDomain), []column[domainView]{
-			{"NAME", func(v domainView) string { return v.Name.String() }},
-			{"STATE", func(v domainView) string { return string(v.State) }},
-			{"CUSTOMER", func(v domainView) string { return v.Customer }},
-			{"CREATED", func(v domainView) string { return stamp(v.Created) }},
+		heads := []string{"NAME", "STATE", "CUSTOMER", "CREATED"}
+		return table.List(c.stdout, cmd.JSON, views(domains, viewDomain), heads, func(v domainView) []string {
+			return []string{
+				v.Name.String(), string(v.State), v.Customer, table.Stamp(v.Created),
+			}
 		})
 	})
 }
@@ -140,18 +141,18 @@ func (cmd *domainShow) Run(c *call) error {
 		v.Keys = views(d.Keys, func(k account.Key) keyView { return keyView{k.Selector, k.Algorithm, k.Created} })
 		v.Records = records(d.Name, d.Keys, o.cfg.Hostname)
 		if cmd.JSON {
-			return printJSON(c.stdout, v)
+			return table.JSON(c.stdout, v)
 		}
-		t := newTable(c.stdout)
-		t.field("domain", v.Name.String())
+		t := table.New(c.stdout)
+		t.Row("domain", v.Name.String())
 		if unicode := v.Name.Unicode(); unicode != v.Name.String() {
-			t.field("in letters", unicode)
+			t.Row("in letters", unicode)
 		}
-		t.field("state", string(v.State))
-		t.field("customer", v.Customer)
-		t.field("created", stamp(v.Created))
+		t.Row("state", string(v.State))
+		t.Row("customer", v.Customer)
+		t.Row("created", table.Stamp(v.Created))
 		for _, k := range v.Keys {
-			t.field("key", fmt.Sprintf("%s (%s, %s)", k.Selector, k.Algorithm, stamp(k.Created)))
+			t.Row("key", fmt.Sprintf("%s (%s, %s)", k.Selector, k.Algorithm, table.Stamp(k.Created)))
 		}
 		if err := t.Flush(); err != nil {
 			return err

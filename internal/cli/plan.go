@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/cli/table"
 	"countersign/internal/config"
 	"countersign/internal/fault"
 )
@@ -102,12 +103,11 @@ func (p *planList) Run(c *call) error {
 		if err != nil {
 			return err
 		}
-		return list(c, p.asJSON, views(plans, viewPlan), []column[planView]{
-			{"NAME", func(v planView) string { return v.Name }},
-			{"RECIPIENTS", func(v planView) string { return orServer(int64(v.MaxRecipients)) }},
-			{"MESSAGE SIZE", func(v planView) string { return sizeText(v.MaxMessageBytes) }},
-			{"MESSAGES", func(v planView) string { return orServer(int64(v.MaxMessages)) }},
-			{"CREATED", func(v planView) string { return stamp(v.Created) }},
+		heads := []string{"NAME", "RECIPIENTS", "MESSAGE SIZE", "MESSAGES", "CREATED"}
+		return table.List(c.stdout, p.JSON, views(plans, viewPlan), heads, func(v planView) []string {
+			return []string{
+				v.Name, orServer(int64(v.MaxRecipients)), sizeText(v.MaxMessageBytes), orServer(int64(v.MaxMessages)), table.Stamp(v.Created),
+			}
 		})
 	})
 }
@@ -125,14 +125,14 @@ func (p *planShow) Run(c *call) error {
 		}
 		v := viewPlan(plan)
 		if p.JSON {
-			return printJSON(c.stdout, v)
+			return table.JSON(c.stdout, v)
 		}
-		t := newTable(c.stdout)
-		t.field("plan", v.Name)
-		t.field("max recipients", orServer(int64(v.MaxRecipients)))
-		t.field("max message size", sizeText(v.MaxMessageBytes))
-		t.field("max messages", orServer(int64(v.MaxMessages)))
-		t.field("created", stamp(v.Created))
+		t := table.New(c.stdout)
+		t.Row("plan", v.Name)
+		t.Row("max recipients", orServer(int64(v.MaxRecipients)))
+		t.Row("max message size", sizeText(v.MaxMessageBytes))
+		t.Row("max messages", orServer(int64(v.MaxMessages)))
+		t.Row("created", table.Stamp(v.Created))
 		return t.Flush()
 	})
 }
@@ -143,15 +143,6 @@ func sizeText(n int64) string {
 		return orServer(0)
 	}
 	return config.Size(n).String()
-}
-
-// views turns objects into what is printed of them.
-func views[T, V any](objects []T, view func(T) V) []V {
-	out := make([]V, 0, len(objects))
-	for _, o := range objects {
-		out = append(out, view(o))
-	}
-	return out
 }
 
 // missing names the object that a store did not find.

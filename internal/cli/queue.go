@@ -3,11 +3,11 @@ package cli
 import (
 	"fmt"
 	"strconv"
-	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/cli/story"
+	"countersign/internal/cli/table"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/queue"
 )
 
@@ -81,7 +81,7 @@ type queueHold struct {
 }
 
 func (cmd *queueHold) Run(c *call) error {
-	if clean(cmd.Reason) != cmd.Reason || cmd.Reason == "" || cmd.Reason == queue.HoldSuspended {
+	if table.Clean(cmd.Reason) != cmd.Reason || cmd.Reason == "" || cmd.Reason == queue.HoldSuspended {
 		return usage("--reason needs a line of text, other than %q, which stands for suspensions", queue.HoldSuspended)
 	}
 	return cmd.change(c, "held", func(o *opened, f queue.Filter) (int, error) {
@@ -113,68 +113,6 @@ func (cmd *queueDrop) Run(c *call) error {
 	})
 }
 
-// deliveryView is a delivery as it is printed.
-type deliveryView struct {
-	Submission mail.ID     `json:"submission"`
-	N          int         `json:"n"`
-	State      queue.State `json:"state"`
-	Account    string      `json:"account"`
-	From       string      `json:"from"`
-	To         string      `json:"to"`
-	Size       int64       `json:"size"`
-	Accepted   time.Time   `json:"accepted"`
-	Expires    time.Time   `json:"expires"`
-	Attempts   int         `json:"attempts"`
-	// Next is when a queued or deferred delivery is due.
-	Next       *time.Time  `json:"next,omitempty"`
-	HoldReason string      `json:"hold_reason,omitempty"`
-	Last       *resultView `json:"last,omitempty"`
-}
-
-// resultView is how an attempt ended.
-type resultView struct {
-	At       time.Time `json:"at"`
-	Code     int       `json:"code"`
-	Enhanced string    `json:"enhanced"`
-	Text     string    `json:"text"`
-	Remote   string    `json:"remote"`
-}
-
-func viewDelivery(item queue.Item) deliveryView {
-	d, s := item.Delivery, item.Submission
-	v := deliveryView{
-		Submission: d.Submission, N: d.N, State: d.State, Account: s.Login,
-		From: s.Envelope.From.String(), To: d.Recipient.To.String(), Size: s.Size,
-		Accepted: s.At, Expires: s.Expires, Attempts: d.Attempts, HoldReason: d.HoldReason,
-	}
-	if d.State != queue.Held {
-		v.Next = &d.Next
-	}
-	if d.Last != (queue.Result{}) {
-		v.Last = &resultView{d.Last.At, d.Last.Code, d.Last.Enhanced, d.Last.Text, d.Last.Remote}
-	}
-	return v
-}
-
-// outlook says in one line what will become of a delivery, or why not.
-func (v deliveryView) outlook() string {
-	switch {
-	case v.State == queue.Held:
-		return v.HoldReason
-	case v.Last != nil:
-		return fmt.Sprintf("%d %s %s", v.Last.Code, v.Last.Enhanced, v.Last.Text)
-	}
-	return ""
-}
-
-// due says when the next attempt is due.
-func (v deliveryView) due() string {
-	if v.Next == nil {
-		return ""
-	}
-	return stamp(*v.Next)
-}
-
 type queueList struct {
 	selection
 	Limit int `help:"The most deliveries to print." default:"1000"`
@@ -196,14 +134,11 @@ func (cmd *queueList) Run(c *call) error {
 			items = items[:cmd.Limit]
 			fmt.Fprintf(c.stderr, "there are more than %d; see --limit\n", cmd.Limit)
 		}
-		return list(c, cmd.asJSON, views(items, viewDelivery), []column[deliveryView]{
-			{"SUBMISSION", func(v deliveryView) string { return fmt.Sprintf("%s/%d", v.Submission, v.N) }},
-			{"STATE", func(v deliveryView) string { return string(v.State) }},
-			{"FROM", func(v deliveryView) string { return "<" + v.From + ">" }},
-			{"TO", func(v deliveryView) string { return v.To }},
-			{"TRIES", func(v deliveryView) string { return strconv.Itoa(v.Attempts) }},
-			{"NEXT", deliveryView.due},
-			{"LAST OR WHY", deliveryView.outlook},
+		heads := []string{"SUBMISSION", "STATE", "FROM", "TO", "TRIES", "NEXT", "LAST OR WHY"}
+		return table.List(c.stdout, cmd.JSON, views(items, story.View), heads, func(v story.Delivery) []string {
+			return []string{
+				fmt.Sprintf("%s/%d", v.Submission, v.N), string(v.State), "<" + v.From + ">", v.To, strconv.Itoa(v.Attempts), v.Due(), v.Outlook(),
+			}
 		})
 	})
 }
@@ -222,39 +157,39 @@ func (cmd *queueShow) Run(c *call) error {
 		if len(items) == 0 {
 			return fault.New("cli.queue", fault.NotFound, "nothing waits under %s; \"countersign trace %s\" tells what became of it", cmd.ID.id, cmd.ID.id)
 		}
-		all := views(items, viewDelivery)
+		all := views(items, story.View)
 		if cmd.JSON {
-			return printJSON(c.stdout, all)
+			return table.JSON(c.stdout, all)
 		}
 		return showSubmission(c, items[0].Submission, all)
 	})
 }
 
 // showSubmission prints a submission and its deliveries.
-func showSubmission(c *call, s *queue.Submission, deliveries []deliveryView) error {
-	t := newTable(c.stdout)
-	t.field("submission", s.ID.String())
-	t.field("session", s.Session.String())
-	t.field("account", s.Login)
+func showSubmission(c *call, s *queue.Submission, deliveries []story.Delivery) error {
+	t := table.New(c.stdout)
+	t.Row("submission", s.ID.String())
+	t.Row("session", s.Session.String())
+	t.Row("account", s.Login)
 	if s.Cause != "" {
-		t.field("report on", s.Cause.String())
+		t.Row("report on", s.Cause.String())
 	}
-	t.field("from", "<"+s.Envelope.From.String()+">")
-	t.field("size", strconv.FormatInt(s.Size, 10))
-	t.field("accepted", stamp(s.At))
-	t.field("expires", stamp(s.Expires))
+	t.Row("from", "<"+s.Envelope.From.String()+">")
+	t.Row("size", strconv.FormatInt(s.Size, 10))
+	t.Row("accepted", table.Stamp(s.At))
+	t.Row("expires", table.Stamp(s.Expires))
 	for _, v := range deliveries {
-		t.field(fmt.Sprintf("recipient %d", v.N), v.To)
-		t.field("  state", string(v.State))
-		t.field("  tries", strconv.Itoa(v.Attempts))
-		t.field("  next", v.due())
+		t.Row(fmt.Sprintf("recipient %d", v.N), v.To)
+		t.Row("  state", string(v.State))
+		t.Row("  tries", strconv.Itoa(v.Attempts))
+		t.Row("  next", v.Due())
 		if v.HoldReason != "" {
-			t.field("  held because", v.HoldReason)
+			t.Row("  held because", v.HoldReason)
 		}
 		if v.Last != nil {
-			t.field("  last try", stamp(v.Last.At))
-			t.field("  ended in", fmt.Sprintf("%d %s %s", v.Last.Code, v.Last.Enhanced, v.Last.Text))
-			t.field("  by", v.Last.Remote)
+			t.Row("  last try", table.Stamp(v.Last.At))
+			t.Row("  ended in", fmt.Sprintf("%d %s %s", v.Last.Code, v.Last.Enhanced, v.Last.Text))
+			t.Row("  by", v.Last.Remote)
 		}
 	}
 	return t.Flush()

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,22 +18,6 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 )
-
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"countersign": func() {
-			env := SystemEnv("test")
-			env.Actor = "cli:tester"
-			os.Exit(Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, env))
-		},
-		"fill": func() {
-			if err := fill(context.Background(), os.Getenv("COUNTERSIGN_CONFIG")); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-		},
-	})
-}
 
 // smallConfig is the configuration of every script, unless it has its own.
 const smallConfig = `hostname = "mail.example.net"
@@ -51,17 +37,47 @@ name = "main"
 source = "self-signed"
 `
 
-// Each script of testdata runs the commands on a store of its own. The program
-// "fill" puts a session with two submissions into it, see below.
+// Each script of testdata runs commands on a store of its own, in this process.
+// Besides those of testscript there are:
+//
+//	countersign ARGS [<FILE]   the command line; "!" in front wants it to fail
+//	status N                   the exit status of the last countersign
+//	fill                       see the function
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
-			path := filepath.Join(env.WorkDir, "countersign.toml")
-			env.Setenv("COUNTERSIGN_CONFIG", path)
-			return os.WriteFile(path, []byte(smallConfig), 0o600)
+			return os.WriteFile(filepath.Join(env.WorkDir, "countersign.toml"), []byte(smallConfig), 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"countersign": runCommand,
+			"status": func(ts *testscript.TestScript, _ bool, args []string) {
+				if got := ts.Getenv("status"); len(args) != 1 || got != args[0] {
+					ts.Fatalf("the last exit status was %s", got)
+				}
+			},
+			"fill": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(fill(context.Background(), ts.MkAbs("countersign.toml")))
+			},
 		},
 	})
+}
+
+// runCommand is "countersign" in scripts.
+func runCommand(ts *testscript.TestScript, neg bool, args []string) {
+	var stdin io.Reader = strings.NewReader("")
+	if last := len(args) - 1; last >= 0 && strings.HasPrefix(args[last], "<") {
+		stdin = strings.NewReader(ts.ReadFile(args[last][1:]))
+		args = args[:last]
+	}
+	env := SystemEnv("test")
+	env.Actor = "cli:tester"
+	args = append([]string{"--config", ts.MkAbs("countersign.toml")}, args...)
+	status := Run(args, stdin, ts.Stdout(), ts.Stderr(), env)
+	ts.Setenv("status", strconv.Itoa(status))
+	if (status != statusDone) != neg {
+		ts.Fatalf("exit status %d", status)
+	}
 }
 
 // The ids of what fill makes.

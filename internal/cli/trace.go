@@ -1,20 +1,12 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/cli/story"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
-	"countersign/internal/queue"
 )
 
 // traceCommand is "countersign trace".
@@ -25,14 +17,14 @@ type traceCommand struct {
 
 func (cmd *traceCommand) Run(c *call) error {
 	return c.with(func(o *opened) error {
-		s, err := readStory(c.ctx, o.store, cmd.ID.ID)
+		s, err := story.Read(c.ctx, o.store, cmd.ID.ID)
 		if err != nil {
 			return err
 		}
 		if cmd.JSON {
-			return printJSON(c.stdout, s.view())
+			return s.JSON(c.stdout)
 		}
-		return s.print(c.stdout)
+		return s.Print(c.stdout)
 	})
 }
 
@@ -44,267 +36,9 @@ func Trace(ctx context.Context, w io.Writer, store audit.Store, id string) error
 	if err := arg.UnmarshalText([]byte(id)); err != nil {
 		return fault.Wrap("cli.trace", fault.Invalid, err)
 	}
-	s, err := readStory(ctx, store, arg.ID)
+	s, err := story.Read(ctx, store, arg.ID)
 	if err != nil {
 		return err
 	}
-	return s.print(w)
-}
-
-// lister is what a store may also be able to do.
-type lister interface {
-	List(ctx context.Context, f queue.Filter) ([]queue.Item, error)
-}
-
-// story is everything known about a session or a submission.
-type story struct {
-	id mail.ID
-	// submission is set when id is one; session is the one that it came in,
-	// or id itself.
-	submission, session mail.ID
-	events              []audit.Event
-	waiting             []deliveryView
-}
-
-// readStory collects a story, in the order in which it happened.
-func readStory(ctx context.Context, store audit.Store, id mail.ID) (*story, error) {
-	s := &story{id: id}
-	events, err := searchAll(ctx, store, audit.Query{Submission: id})
-	if err != nil {
-		return nil, err
-	}
-	if len(events) > 0 {
-		s.submission = id
-		for _, e := range events {
-			s.session = cmp.Or(s.session, e.Session)
-		}
-	} else {
-		s.session = id
-	}
-	if s.session != "" {
-		others, err := searchAll(ctx, store, audit.Query{Session: s.session})
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range others {
-			// What else came in the same session is another story.
-			if s.submission == "" || e.Submission == "" {
-				events = append(events, e)
-			}
-		}
-	}
-	if len(events) == 0 {
-		return nil, fault.New("cli.trace", fault.NotFound, "nothing is recorded under %s", id)
-	}
-	reports, err := findReports(ctx, store, events)
-	if err != nil {
-		return nil, err
-	}
-	s.events = append(events, reports...)
-	slices.SortStableFunc(s.events, func(a, b audit.Event) int {
-		// The record's order is that of writing; sessions are written later.
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(consequence(a), consequence(b)), cmp.Compare(a.Seq, b.Seq))
-	})
-	return s, s.findWaiting(ctx, store)
-}
-
-// consequence is 1 for what follows from another event of the same instant.
-func consequence(e audit.Event) int {
-	if e.Kind == audit.BounceAccepted {
-		return 1
-	}
-	return 0
-}
-
-// searchAll returns all events that match, page by page.
-func searchAll(ctx context.Context, store audit.Store, q audit.Query) ([]audit.Event, error) {
-	var all []audit.Event
-	const page = 1000
-	q.Limit = page
-	for {
-		events, err := store.Search(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, events...)
-		if len(events) < page {
-			return all, nil
-		}
-		q.AfterSeq = events[len(events)-1].Seq
-	}
-}
-
-// findReports returns the events of reports to the sender that name one of the
-// submissions as their cause. They are stored with the outcome that they
-// report, so they are looked for around that time.
-func findReports(ctx context.Context, store audit.Store, events []audit.Event) ([]audit.Event, error) {
-	causes, seen := map[mail.ID]bool{}, map[int64]bool{}
-	var times []time.Time
-	for _, e := range events {
-		switch e.Kind {
-		case audit.DeliveryDelivered, audit.DeliveryFailed, audit.DeliveryDeferred:
-			causes[e.Submission] = true
-			times = append(times, e.At)
-		}
-	}
-	var reports []audit.Event
-	for _, at := range times {
-		found, err := searchAll(ctx, store, audit.Query{
-			Kind: audit.BounceAccepted, Since: at.Add(-time.Second), Until: at.Add(time.Second),
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range found {
-			if causes[mail.ID(e.Data["cause"])] && !seen[e.Seq] {
-				seen[e.Seq] = true
-				reports = append(reports, e)
-			}
-		}
-	}
-	return reports, nil
-}
-
-// findWaiting lists what still waits of the submissions in the story.
-func (s *story) findWaiting(ctx context.Context, store audit.Store) error {
-	q, ok := store.(lister)
-	if !ok {
-		return nil
-	}
-	asked := map[mail.ID]bool{"": true}
-	for _, e := range s.events {
-		if asked[e.Submission] {
-			continue
-		}
-		asked[e.Submission] = true
-		items, err := q.List(ctx, queue.Filter{Submission: e.Submission})
-		if err != nil {
-			return err
-		}
-		s.waiting = append(s.waiting, views(items, viewDelivery)...)
-	}
-	return nil
-}
-
-// print tells the story to a person.
-func (s *story) print(w io.Writer) error {
-	t := newTable(w)
-	if s.submission != "" {
-		t.field("submission", s.submission.String())
-	}
-	if s.session != "" {
-		t.field("session", s.session.String())
-	}
-	t.field("account", s.first(func(e audit.Event) string {
-		if e.Kind == audit.AuthFailed {
-			return "" // a name that was only tried
-		}
-		return e.Login
-	}))
-	t.field("client", s.first(func(e audit.Event) string { return e.Client }))
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintln(w)
-	t = newTable(w)
-	for _, e := range s.events {
-		t.row(e.At.UTC().Format("2006-01-02 15:04:05.000Z"), string(e.Kind), s.tell(e))
-	}
-	for _, v := range s.waiting {
-		when := "until it is released"
-		if v.Next != nil {
-			when = "until " + v.due()
-		}
-		which := fmt.Sprintf("#%d %s %s %s", v.N, v.To, when, v.outlook())
-		if v.Submission != s.submission {
-			which = v.Submission.String() + " " + which
-		}
-		t.row("waiting", string(v.State), strings.TrimSpace(which))
-	}
-	return t.Flush()
-}
-
-// first returns the first text that the events have, "" for none.
-func (s *story) first(text func(audit.Event) string) string {
-	for _, e := range s.events {
-		if found := text(e); found != "" {
-			return found
-		}
-	}
-	return ""
-}
-
-// tell puts an event into one line, without what stands above.
-func (s *story) tell(e audit.Event) string {
-	var parts []string
-	add := func(text string) {
-		if text != "" {
-			parts = append(parts, text)
-		}
-	}
-	if e.Submission != s.submission { // in a session's story, and a report's
-		add(e.Submission.String())
-	}
-	if e.Delivery > 0 {
-		add("#" + strconv.Itoa(e.Delivery))
-	}
-	add(e.Data["to"])
-	if e.Code != 0 {
-		add(strconv.Itoa(e.Code))
-	}
-	add(e.Enhanced)
-	add(e.Text)
-	if e.Reason != "" {
-		add("[" + e.Reason + "]")
-	}
-	if e.Kind == audit.AuthFailed && e.Login != "" {
-		add("as " + e.Login)
-	}
-	if e.Actor != "" {
-		add("by " + e.Actor)
-	}
-	for _, key := range slices.Sorted(maps.Keys(e.Data)) {
-		if value := e.Data[key]; value != "" && key != "to" {
-			add(key + "=" + value)
-		}
-	}
-	return strings.Join(parts, " ")
-}
-
-// storyView is a story as JSON.
-type storyView struct {
-	Session    mail.ID        `json:"session,omitempty"`
-	Submission mail.ID        `json:"submission,omitempty"`
-	Events     []eventView    `json:"events"`
-	Waiting    []deliveryView `json:"waiting"`
-}
-
-// eventView is an event as JSON.
-type eventView struct {
-	At         time.Time         `json:"at"`
-	Kind       audit.Kind        `json:"kind"`
-	Session    mail.ID           `json:"session,omitempty"`
-	Submission mail.ID           `json:"submission,omitempty"`
-	Delivery   int               `json:"delivery,omitempty"`
-	Account    string            `json:"account,omitempty"`
-	Actor      string            `json:"actor,omitempty"`
-	Client     string            `json:"client,omitempty"`
-	Object     string            `json:"object,omitempty"`
-	Code       int               `json:"code,omitempty"`
-	Enhanced   string            `json:"enhanced,omitempty"`
-	Reason     string            `json:"reason,omitempty"`
-	Text       string            `json:"text,omitempty"`
-	Data       map[string]string `json:"data,omitempty"`
-}
-
-func (s *story) view() storyView {
-	return storyView{
-		Session: s.session, Submission: s.submission, Waiting: append([]deliveryView{}, s.waiting...),
-		Events: views(s.events, func(e audit.Event) eventView {
-			return eventView{
-				e.At, e.Kind, e.Session, e.Submission, e.Delivery, e.Login, e.Actor, e.Client,
-				e.Object, e.Code, e.Enhanced, e.Reason, e.Text, e.Data,
-			}
-		}),
-	}
+	return s.Print(w)
 }

@@ -184,11 +184,11 @@ type Session struct {
 // Auth is table [auth].
 type Auth struct {
 	// Memory that one argon2id hash of a new password takes.
-	HashMemory Size `toml:"hash_memory" default:"19MiB" min:"7MiB" max:"1GiB" since:"0.1" reload:"no"`
+	HashMemory Size `toml:"hash_memory" default:"19MiB" min:"7MiB" max:"256MiB" since:"0.1" reload:"no"`
 	// Passes of argon2id over that memory.
-	HashIterations int `toml:"hash_iterations" default:"2" min:"1" max:"100" unit:"passes" since:"0.1" reload:"no"`
+	HashIterations int `toml:"hash_iterations" default:"2" min:"1" max:"16" unit:"passes" since:"0.1" reload:"no"`
 	// Lanes of argon2id.
-	HashParallelism int `toml:"hash_parallelism" default:"1" min:"1" max:"64" unit:"lanes" since:"0.1" reload:"no"`
+	HashParallelism int `toml:"hash_parallelism" default:"1" min:"1" max:"8" unit:"lanes" since:"0.1" reload:"no"`
 	// Passwords that are verified at the same time; 0 means one for each core.
 	// The memory above is needed for each.
 	HashWorkers int `toml:"hash_workers" default:"0" min:"0" max:"1024" unit:"hashes" since:"0.1" reload:"no"`

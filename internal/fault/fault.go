@@ -52,9 +52,9 @@ func New(op string, kind Kind, format string, args ...any) *Error {
 	return &Error{Op: op, Kind: kind, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Wrap gives a cause its op and kind. It returns nil for a nil cause. A cause
-// that is already an *Error keeps its reason and detail, and its kind too when
-// kind is Internal.
+// Wrap gives a cause its op and kind. It returns nil for a nil cause. Of a
+// cause that is already an *Error the reason is taken over, and the kind too
+// when kind is Internal; its detail stays with it, one step down the chain.
 func Wrap(op string, kind Kind, err error) error {
 	if err == nil {
 		return nil
