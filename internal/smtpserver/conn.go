@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/wire"
 )
 
 // session is the protocol's side of one connection. It belongs to one
@@ -17,7 +18,7 @@ import (
 type session struct {
 	srv      *Server
 	listener *ListenerConfig
-	wire     *wire
+	wire     *wire.Conn
 	peer     Peer
 	// network is what the session counts for under MaxPerPrefix.
 	network netip.Prefix
@@ -53,7 +54,7 @@ type session struct {
 	deferred *deferred
 
 	// closing says why the session ends after the current command; "" while it
-	// goes on. linger is for wire.close.
+	// goes on. linger is for wire.Close.
 	closing string
 	linger  bool
 }
@@ -67,13 +68,13 @@ type deferred struct {
 // run serves the connection to its end.
 func (c *session) run() {
 	defer func() {
-		c.wire.close(c.linger)
+		c.wire.Close(c.linger)
 	}()
 	defer c.finish()
 	defer c.recoverPanic()
-	c.wire.writeTime = c.limits.Timeouts.Command
+	c.wire.SetReplyTime(c.limits.Timeouts.Command)
 	if c.listener.Kind == Submissions {
-		c.wire.mute = errHandshake
+		c.wire.AwaitTLS()
 	}
 	if !c.identify() {
 		return
@@ -92,6 +93,22 @@ func (c *session) run() {
 	c.serve()
 }
 
+// identify finds out who the client is. It reports false for a proxy that does
+// not say so.
+func (c *session) identify() bool {
+	ends, err := c.wire.Identify(c.listener.Proxies, c.limits.Timeouts.Greeting)
+	if err != nil {
+		c.srv.opt.Logger.Warn("a proxy connected without a PROXY header",
+			"listener", c.listener.Name, "proxy", ends.Client.String())
+		return false
+	}
+	c.peer = Peer{
+		ID: c.srv.opt.IDs.New(), Listener: c.listener.Name,
+		Client: ends.Client, Local: ends.Local, Proxy: ends.Proxy,
+	}
+	return true
+}
+
 // serve is a session from its opening to its last command.
 func (c *session) serve() {
 	backend, err := c.srv.opt.Backend.Open(c.srv.ctx, c.peer)
@@ -104,7 +121,7 @@ func (c *session) serve() {
 	if c.listener.Kind == Submissions && !c.implicitTLS() {
 		return
 	}
-	c.wire.setOpening(false)
+	c.wire.Ready()
 	if !c.greet() {
 		return
 	}
@@ -117,24 +134,23 @@ func (c *session) serve() {
 // not zero.
 func (c *session) next(end time.Time) {
 	c.limits = c.srv.limits.Load()
-	c.wire.writeTime = c.limits.Timeouts.Command
-	if c.wire.stopped() {
-		c.readFailed(errStopped)
+	c.wire.SetReplyTime(c.limits.Timeouts.Command)
+	if c.wire.Stopped() {
+		c.readFailed(wire.ErrStopped)
 		return
 	}
 	wait := c.limits.Timeouts.Command
 	if !c.begun {
 		wait = c.limits.Timeouts.Greeting
 	}
-	c.wire.expect(wait, end)
-	if !c.begun && c.tls == nil {
-		first, _ := c.wire.in.Peek(1) // its error comes again below
-		if c.speaksTLS(first) {
-			c.refuseTLS()
+	c.wire.Expect(wait, end)
+	if !c.begun {
+		first, _ := c.wire.Reader().Peek(1) // its error comes again below
+		if c.meetsTLS(first) {
 			return
 		}
 	}
-	line, err := c.wire.in.ReadLine(lineLongest)
+	line, err := c.wire.Reader().ReadLine(lineLongest)
 	if err != nil {
 		c.readFailed(err)
 		return
@@ -149,20 +165,20 @@ func (c *session) next(end time.Time) {
 func (c *session) readFailed(err error) {
 	var line *smtp.LineError
 	switch {
-	case errors.Is(err, errStopped):
+	case errors.Is(err, wire.ErrStopped):
 		c.reply(smtp.Refusal(smtp.EShutdown, ""))
 		c.end(closedShutdown, false)
 	case errors.As(err, &line):
 		c.refuse("", line.Reply(), countNothing)
 		c.end(closedProtocol, true)
-	case isTimeout(err):
+	case wire.IsTimeout(err):
 		c.reply(smtp.Refusal(smtp.ETimeout, ""))
 		c.end(closedTimeout, false)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		c.end(closedEOF, false)
 	case errors.Is(err, smtp.ErrDrainLimit):
 		c.end(closedNeverEnded, true)
-	case c.wire.forced():
+	case c.wire.Forced():
 		c.end(closedShutdown, false)
 	default:
 		c.end(closedIO, false)
@@ -172,7 +188,7 @@ func (c *session) readFailed(err error) {
 // setState moves the session to st.
 func (c *session) setState(st state) {
 	c.state = st
-	c.wire.setBusy(st&inTransaction != 0)
+	c.wire.SetBusy(st&inTransaction != 0)
 }
 
 // recoverPanic ends a session that panicked, and no more than that.

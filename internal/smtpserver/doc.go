@@ -1,14 +1,14 @@
 // Package smtpserver is the SMTP submission server as a protocol: listeners,
-// PROXY headers, TLS, the state machine with one file per verb (verb_*.go), the
-// budgets of a session and the graceful stop.
+// TLS, the state machine with one file per verb (verb_*.go), the budgets of a
+// session and the graceful stop.
 //
 // It decides nothing about accounts, senders or messages: that stands behind Backend and
 // Session (session.go), and errors from there become replies by smtp.ReplyFor. It parses
 // nothing itself (package smtp) and loads no certificates.
 //
 // Main types: Server, ListenerConfig, Limits; verbs.go holds the table of
-// verbs with what each needs, and dispatch, the one way to a handler; wire.go
-// is the connection below the protocol.
+// verbs with what each needs, and dispatch, the one way to a handler. Package
+// wire is the connection below the protocol.
 //
 // Invariants: any error while reading ends the session, so no octet of a message is ever
 // taken for a command; before TLS nothing but EHLO, HELO, STARTTLS, NOOP, RSET

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"countersign/internal/smtpserver/wire"
 )
 
 // tape is a connection whose client has said everything beforehand.
@@ -40,7 +42,7 @@ func playTape(d *double, said []byte, step int, secure bool) string {
 	defer srv.Close()
 	conn := &tape{in: bytes.NewReader(said), step: step}
 	c := &session{
-		srv: srv, wire: newWire(conn, &srv.buffers), limits: srv.limits.Load(),
+		srv: srv, wire: wire.New(conn, srv.buffers), limits: srv.limits.Load(),
 		listener: &ListenerConfig{Name: "tape", TLS: testTLS},
 	}
 	if secure {

@@ -28,6 +28,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
+	"countersign/internal/smtpserver/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -324,8 +325,8 @@ func newServer(t *testing.T, d *double, l Limits) *Server {
 		for _, fault := range d.broken {
 			t.Errorf("contract: %s", fault)
 		}
-		if n := srv.Sessions(); n != 0 {
-			t.Errorf("%d sessions are left", n)
+		if srv.Sessions() != 0 || len(srv.wires) != 0 || len(srv.perPrefix) != 0 {
+			t.Errorf("left in the books: %d sessions, %d connections, %d networks", srv.Sessions(), len(srv.wires), len(srv.perPrefix))
 		}
 	})
 	return srv
@@ -505,7 +506,7 @@ func readReply(in *bufio.Reader) (string, error) {
 func (c *client) wantEOF() {
 	c.t.Helper()
 	text, err := io.ReadAll(c.in)
-	if len(text) > 0 || isTimeout(err) {
+	if len(text) > 0 || wire.IsTimeout(err) {
 		c.t.Fatalf("want the connection closed, have %q, %v", text, err)
 	}
 }

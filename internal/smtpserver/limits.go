@@ -1,6 +1,7 @@
 package smtpserver
 
 import (
+	"cmp"
 	"time"
 
 	"countersign/internal/smtp"
@@ -86,27 +87,16 @@ func DefaultLimits() Limits {
 
 // complete fills in what is 0 and may not be.
 func (l Limits) complete() *Limits {
-	d := DefaultLimits()
-	orTime := func(p *time.Duration, v time.Duration) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	orTime(&l.Timeouts.EarlyTalk, d.Timeouts.EarlyTalk)
-	orTime(&l.Timeouts.Greeting, d.Timeouts.Greeting)
-	orTime(&l.Timeouts.Handshake, d.Timeouts.Handshake)
-	orTime(&l.Timeouts.Command, d.Timeouts.Command)
-	orTime(&l.Timeouts.DataProgress, d.Timeouts.DataProgress)
-	orTime(&l.Timeouts.DataTotal, d.Timeouts.DataTotal)
-	if l.PrefixV4 == 0 {
-		l.PrefixV4 = d.PrefixV4
-	}
-	if l.PrefixV6 == 0 {
-		l.PrefixV6 = d.PrefixV6
-	}
-	if l.MaxLine == 0 {
-		l.MaxLine = d.MaxLine
-	}
+	d, t := DefaultLimits(), &l.Timeouts
+	t.EarlyTalk = cmp.Or(t.EarlyTalk, d.Timeouts.EarlyTalk)
+	t.Greeting = cmp.Or(t.Greeting, d.Timeouts.Greeting)
+	t.Handshake = cmp.Or(t.Handshake, d.Timeouts.Handshake)
+	t.Command = cmp.Or(t.Command, d.Timeouts.Command)
+	t.DataProgress = cmp.Or(t.DataProgress, d.Timeouts.DataProgress)
+	t.DataTotal = cmp.Or(t.DataTotal, d.Timeouts.DataTotal)
+	l.PrefixV4 = cmp.Or(l.PrefixV4, d.PrefixV4)
+	l.PrefixV6 = cmp.Or(l.PrefixV6, d.PrefixV6)
+	l.MaxLine = cmp.Or(l.MaxLine, d.MaxLine)
 	return &l
 }
 

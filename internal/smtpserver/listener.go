@@ -1,51 +1,19 @@
 package smtpserver
 
 import (
-	"errors"
 	"net"
 	"net/netip"
-	"time"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/wire"
 )
-
-// Bounds of the pause after a failed Accept. The usual failure is that the
-// process has no file descriptor left (EMFILE); it passes when sessions end.
-const (
-	minAcceptPause = 5 * time.Millisecond
-	maxAcceptPause = time.Second
-)
-
-// accept hands each connection of l to a goroutine of its own until the server stops.
-func (s *Server) accept(l net.Listener, lc *ListenerConfig) {
-	pause := time.Duration(0)
-	for {
-		conn, err := l.Accept()
-		if err == nil {
-			pause = 0
-			s.start(conn, lc)
-			continue
-		}
-		if pause == 0 && !errors.Is(err, net.ErrClosed) {
-			s.opt.Logger.Error("cannot accept a connection", "listener", lc.Name, "err", err)
-		}
-		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-s.stopping:
-			timer.Stop()
-			return
-		}
-	}
-}
 
 // start runs a connection, or closes it when the server stops or has too many
 // to refuse.
 func (s *Server) start(conn net.Conn, lc *ListenerConfig) {
-	w := newWire(conn, &s.buffers)
+	w := wire.New(conn, s.buffers)
 	s.mu.Lock()
-	if s.stop != stopNone {
+	if s.stop != wire.StopNone {
 		s.mu.Unlock()
 		conn.Close()
 		return
@@ -95,7 +63,7 @@ func (s *Server) countNetwork(client netip.Addr, l *Limits) (netip.Prefix, bool)
 		bits = l.PrefixV4
 	}
 	network, err := client.Prefix(bits)
-	if err != nil {
+	if err != nil || !network.IsValid() {
 		return netip.Prefix{}, true
 	}
 	s.mu.Lock()

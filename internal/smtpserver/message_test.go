@@ -279,6 +279,12 @@ func TestDataErrors(t *testing.T) {
 			>> "a\nb\r\n.\r\n"
 			< 550 5.6.0
 			<* line feed`},
+		{name: "a violation counts whatever the backend calls it", data: func(_ context.Context, body io.Reader) (mail.ID, error) {
+			_, err := io.Copy(io.Discard, body)
+			return "", fmt.Errorf("trouble: %v", err)
+		}, script: toData + `
+			>> "a\nb\r\n.\r\n"
+			< 550 5.6.0`},
 		{name: "a violation that nobody read counts too", data: func(context.Context, io.Reader) (mail.ID, error) {
 			return "X", nil
 		}, script: toData + `

@@ -3,12 +3,11 @@ package smtpserver
 import (
 	"crypto/tls"
 	"errors"
-	"io"
-	"net"
 	"slices"
 	"time"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/wire"
 )
 
 // refusalHandshake is how long a client that is refused may take for its TLS handshake.
@@ -24,14 +23,13 @@ const tlsRecordHandshake = 0x16
 // wait). Nothing is read as a command before the greeting.
 func (c *session) greet() bool {
 	if pause := c.limits.Timeouts.EarlyTalk; pause > 0 {
-		c.wire.expect(pause, time.Time{})
-		first, err := c.wire.in.Peek(1)
-		if err != nil && !isTimeout(err) {
+		c.wire.Expect(pause, time.Time{})
+		first, err := c.wire.Reader().Peek(1)
+		if err != nil && !wire.IsTimeout(err) {
 			c.readFailed(err)
 			return false
 		}
-		if c.tls == nil && c.speaksTLS(first) {
-			c.refuseTLS()
+		if c.meetsTLS(first) {
 			return false
 		}
 		if len(first) > 0 {
@@ -42,28 +40,25 @@ func (c *session) greet() bool {
 	return true
 }
 
-// speaksTLS reports whether the first octet of a connection is that of a
-// handshake.
-func (c *session) speaksTLS(first []byte) bool {
-	return len(first) > 0 && first[0] == tlsRecordHandshake
-}
-
-// refuseTLS ends a session of a client that speaks TLS on a plain port. The
-// answer is plain text: to TLS libraries it is the known sign of a plain port
-// ("wrong version number"), which an alert would not be, and in a packet trace
-// it can be read.
-func (c *session) refuseTLS() {
+// meetsTLS ends the session if the first octet of a plain connection is that of
+// a handshake. The answer is plain text: to TLS libraries it is the known sign
+// of a plain port ("wrong version number"), which an alert would not be, and in
+// a packet trace it can be read.
+func (c *session) meetsTLS(first []byte) bool {
+	if c.tls != nil || len(first) == 0 || first[0] != tlsRecordHandshake {
+		return false
+	}
 	c.wrongPort(smtp.EWrongPortTLS, wrongTLSOnPlain)
+	return true
 }
 
 // wrongPort records the mistake and answers in plain text.
 func (c *session) wrongPort(reason smtp.Reason, which string) {
 	r := smtp.Refusal(reason, "")
-	c.observe(Observation{
-		Kind: ObservedWrongPort, Text: which,
-		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason),
-	})
-	c.wire.mute = nil
+	o := observation(ObservedWrongPort, r)
+	o.Text = which
+	c.observe(o)
+	c.wire.Speak()
 	c.reply(r)
 	c.end(closedWrongPort, true)
 }
@@ -78,24 +73,19 @@ func (c *session) implicitTLS() bool {
 		c.end(closedTLSFailed, false)
 		return false
 	}
-	heard := &hearing{Conn: c.wire.conn}
-	c.wire.conn = heard
 	err := c.handshake(config)
-	if err == nil {
-		return true
-	}
-	var foreign tls.RecordHeaderError
+	var plain *wire.NoTLSError
 	switch {
-	case errors.As(err, &foreign) && foreign.Conn != nil && speaksHTTP(foreign.RecordHeader[:]):
-		c.wrongPort(smtp.EWrongProtocol, wrongPlainOnTLS)
-	case errors.As(err, &foreign) && foreign.Conn != nil:
-		c.wrongPort(smtp.EWrongPortPlain, wrongPlainOnTLS)
-	case isTimeout(err) && !heard.any:
-		c.wrongPort(smtp.EWrongPortPlain, wrongSilentOnTLS)
-	case errors.Is(err, io.EOF) && !heard.any:
-		c.end(closedEOF, false)
-	default:
+	case err == nil:
+		return true
+	case !errors.As(err, &plain):
 		c.handshakeFailed(err)
+	case len(plain.Begins) == 0:
+		c.wrongPort(smtp.EWrongPortPlain, wrongSilentOnTLS)
+	case speaksHTTP(plain.Begins):
+		c.wrongPort(smtp.EWrongProtocol, wrongPlainOnTLS)
+	default:
+		c.wrongPort(smtp.EWrongPortPlain, wrongPlainOnTLS)
 	}
 	return false
 }
@@ -110,7 +100,7 @@ func speaksHTTP(first []byte) bool {
 
 // handshake makes the connection one of TLS.
 func (c *session) handshake(config *tls.Config) error {
-	conn, err := c.wire.startTLS(config, c.limits.Timeouts.Handshake)
+	conn, err := c.wire.StartTLS(config, c.limits.Timeouts.Handshake)
 	if err != nil {
 		return err
 	}
@@ -123,8 +113,12 @@ func (c *session) handshake(config *tls.Config) error {
 // handshakeFailed ends the session: client and server agree on nothing any
 // more (RFC 3207 section 4.1).
 func (c *session) handshakeFailed(err error) {
-	if c.wire.stopped() {
+	if c.wire.Stopped() {
 		c.end(closedShutdown, false)
+		return
+	}
+	if errors.Is(err, wire.ErrGone) {
+		c.end(closedEOF, false)
 		return
 	}
 	c.observe(Observation{Kind: ObservedTLSFailed, Err: err})
@@ -143,7 +137,7 @@ func (c *session) refuseOverLimit() {
 		return
 	}
 	c.refuseConnection(smtp.Refusal(c.overLimit, ""), min(refusalHandshake, c.limits.Timeouts.Handshake))
-	c.wire.close(false) // within the token
+	c.wire.Close(false) // within the token
 }
 
 // refuseConnection answers instead of the greeting: with 554 or 421, the only
@@ -155,11 +149,11 @@ func (c *session) refuseConnection(r smtp.Reply, handshake time.Duration) {
 		if config == nil {
 			return
 		}
-		if _, err := c.wire.startTLS(config, handshake); err != nil {
+		if _, err := c.wire.StartTLS(config, handshake); err != nil {
 			return
 		}
 	}
-	c.wire.setOpening(false)
+	c.wire.Ready()
 	if r.Temporary() {
 		r.Code = codeClosing
 	} else {
@@ -167,16 +161,4 @@ func (c *session) refuseConnection(r smtp.Reply, handshake time.Duration) {
 	}
 	c.reply(r)
 	c.end(closedBackend, false)
-}
-
-// hearing notes whether anything has been received.
-type hearing struct {
-	net.Conn
-	any bool
-}
-
-func (h *hearing) Read(p []byte) (int, error) {
-	n, err := h.Conn.Read(p)
-	h.any = h.any || n > 0
-	return n, err
 }

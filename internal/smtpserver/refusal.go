@@ -40,16 +40,15 @@ func (n *counts) spend(b budget, l *Limits) (smtp.Reason, bool) {
 
 // refuse answers a command with a refusal and records it.
 func (c *session) refuse(verb string, r smtp.Reply, b budget) {
-	c.observe(refusalOf(verb, r))
+	o := observation(ObservedRefusal, r)
+	o.Verb, o.Text = verb, r.Text
+	c.observe(o)
 	c.answerRefusal(r, b)
 }
 
-// refusalOf is the record of a refusal.
-func refusalOf(verb string, r smtp.Reply) Observation {
-	return Observation{
-		Kind: ObservedRefusal, Verb: verb,
-		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason), Text: r.Text,
-	}
+// observation is the beginning of the record of a reply.
+func observation(kind Observed, r smtp.Reply) Observation {
+	return Observation{Kind: kind, Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason)}
 }
 
 // answerRefusal answers with a refusal that has been recorded. The one that uses up a
@@ -78,7 +77,7 @@ func (c *session) named(r smtp.Reply) smtp.Reply {
 const codeClosing = 421
 
 // reply sends a reply; it is written when the server next waits.
-func (c *session) reply(r smtp.Reply) { c.wire.write(r) }
+func (c *session) reply(r smtp.Reply) { c.wire.Write(r) }
 
 // end makes the current command the last one. why is for the record; linger
 // says that the client may have sent more and shall see the answer all the same.

@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/smtpserver/wire"
 )
 
 // Options are what a Server is made of. All fields are needed but Limits, IDs
@@ -61,9 +62,8 @@ type Server struct {
 	opt    Options
 	verbs  []verb
 	limits atomic.Pointer[Limits]
-	// buffers lends the buffers of replies (*[]byte) to sessions that have
-	// something to say.
-	buffers sync.Pool
+	// buffers lends sessions what they need to say something.
+	buffers *wire.Buffers
 	// ctx is the context of every call to the backend; Close ends it.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -77,10 +77,10 @@ type Server struct {
 	mu sync.Mutex // guards what follows
 	// stopping is closed when Shutdown or Close begins.
 	stopping  chan struct{}
-	stop      stopLevel
+	stop      wire.Stop
 	listeners map[net.Listener]struct{}
 	// wires are all connections, those being refused too.
-	wires map[*wire]struct{}
+	wires map[*wire.Conn]struct{}
 	// open counts the sessions within MaxConnections, perPrefix those of each
 	// client network.
 	open      int
@@ -98,18 +98,15 @@ func New(opt Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{
 		opt:       opt,
+		buffers:   wire.NewBuffers(),
 		verbs:     verbTable(),
 		ctx:       ctx,
 		cancel:    cancel,
 		refusing:  make(chan struct{}, maxRefusing),
 		stopping:  make(chan struct{}),
 		listeners: map[net.Listener]struct{}{},
-		wires:     map[*wire]struct{}{},
+		wires:     map[*wire.Conn]struct{}{},
 		perPrefix: map[netip.Prefix]int{},
-	}
-	s.buffers.New = func() any {
-		b := make([]byte, 0, 512)
-		return &b
 	}
 	s.SetLimits(opt.Limits)
 	return s
@@ -141,13 +138,15 @@ func (s *Server) Serve(l net.Listener, lc ListenerConfig) error {
 		return fault.New(op, fault.Invalid, "listener %q has no TLS", lc.Name)
 	}
 	s.mu.Lock()
-	if s.stop != stopNone {
+	if s.stop != wire.StopNone {
 		s.mu.Unlock()
 		return fault.New(op, fault.Canceled, "the server has been stopped")
 	}
 	s.listeners[l] = struct{}{}
 	s.mu.Unlock()
-	s.accept(l, &lc)
+	wire.Accept(l, s.stopping,
+		func(conn net.Conn) { s.start(conn, &lc) },
+		func(err error) { s.opt.Logger.Error("cannot accept a connection", "listener", lc.Name, "err", err) })
 	s.mu.Lock()
 	delete(s.listeners, l)
 	s.mu.Unlock()
@@ -158,7 +157,7 @@ func (s *Server) Serve(l net.Listener, lc ListenerConfig) error {
 // 421 and closed at once, the others when their transaction is over. When ctx
 // ends, it does as Close and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.interrupt(stopIdle)
+	s.interrupt(wire.StopIdle)
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
@@ -179,17 +178,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // context of calls to the backend ends, connections are closed. It returns
 // when all of these calls have returned; the error is always nil.
 func (s *Server) Close() error {
-	s.interrupt(stopAtOnce)
+	s.interrupt(wire.StopAtOnce)
 	s.cancel()
 	s.running.Wait()
 	return nil
 }
 
 // interrupt closes the listeners and tells every connection to end.
-func (s *Server) interrupt(level stopLevel) {
+func (s *Server) interrupt(level wire.Stop) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stop == stopNone {
+	if s.stop == wire.StopNone {
 		close(s.stopping)
 	}
 	s.stop = max(s.stop, level)
@@ -197,6 +196,6 @@ func (s *Server) interrupt(level stopLevel) {
 		l.Close()
 	}
 	for w := range s.wires {
-		w.interrupt(s.stop)
+		w.Interrupt(s.stop)
 	}
 }

@@ -58,8 +58,8 @@ func (c *session) exchange(exchange sasl.Exchange, response []byte) error {
 			return err
 		}
 		c.reply(smtp.Challenge(challenge))
-		c.wire.expect(c.limits.Timeouts.Command, time.Time{})
-		line, err := c.wire.in.ReadLine(lineResponse)
+		c.wire.Expect(c.limits.Timeouts.Command, time.Time{})
+		line, err := c.wire.Reader().ReadLine(lineResponse)
 		if err != nil {
 			c.authReadFailed(err)
 			return err
@@ -84,10 +84,9 @@ func (c *session) authReadFailed(err error) {
 // authFailed answers a failed exchange and records it as that.
 func (c *session) authFailed(mechanism string, err error) {
 	r := authReply(err)
-	c.observe(Observation{
-		Kind: ObservedAuthFailed, Verb: "AUTH", Text: mechanism, Err: err,
-		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason),
-	})
+	o := observation(ObservedAuthFailed, r)
+	o.Verb, o.Text, o.Err = "AUTH", mechanism, err
+	c.observe(o)
 	count := countAuth
 	if r.Temporary() {
 		count = countNothing

@@ -94,13 +94,13 @@ func (c *session) tooLong(size int64) bool {
 // message may be.
 func (c *session) skipChunk(size int64) bool {
 	t := c.limits.Timeouts
-	c.wire.expectBody(t.DataProgress, time.Now().Add(t.DataTotal))
+	c.wire.ExpectBody(t.DataProgress, time.Now().Add(t.DataTotal))
 	if size > c.maxChunk()+drainSlack-c.skipped {
 		c.end(closedNeverEnded, true)
 		return false
 	}
 	c.skipped += size
-	chunk := c.wire.in.Chunk(size, smtp.NewChunkChecker(smtp.DataOptions{MaxDrain: max(size, 1)}))
+	chunk := c.wire.Reader().Chunk(size, smtp.NewChunkChecker(smtp.DataOptions{MaxDrain: max(size, 1)}))
 	if err := chunk.Drain(); err != nil {
 		c.readFailed(err)
 		return false
@@ -153,8 +153,8 @@ func (c *session) firstChunk(size int64, last bool) {
 func (ch *chunks) begin(size int64, last bool) {
 	c := ch.c
 	ch.size, ch.last = size, last
-	ch.chunk = c.wire.in.Chunk(size, ch.checker)
-	c.wire.expectBody(c.limits.Timeouts.DataProgress, ch.end)
+	ch.chunk = c.wire.Reader().Chunk(size, ch.checker)
+	c.wire.ExpectBody(c.limits.Timeouts.DataProgress, ch.end)
 }
 
 // Read implements io.Reader for the backend. Errors: io.EOF after the last

@@ -14,8 +14,8 @@ import (
 func (c *session) data(string) {
 	c.reply(smtp.StartData())
 	t := c.limits.Timeouts
-	c.wire.expectBody(t.DataProgress, time.Now().Add(t.DataTotal))
-	reader := c.wire.in.Data(c.limits.content())
+	c.wire.ExpectBody(t.DataProgress, time.Now().Add(t.DataTotal))
+	reader := c.wire.Reader().Data(c.limits.content())
 	body := &body{r: reader}
 	id, err := c.deliver(body)
 	if lost := body.lost(); lost != nil {
@@ -66,7 +66,7 @@ func (c *session) answerMessage(verb string, id mail.ID, err, drain error) {
 // DATA: the client may have sent the message without waiting for the 354
 // (against RFC 2920 section 3.1), and its lines must not be run.
 func (c *session) dataRefused(string) {
-	if c.wire.in.Buffered() > 0 {
+	if c.wire.Reader().Buffered() > 0 {
 		c.end(closedProtocol, true)
 	}
 }

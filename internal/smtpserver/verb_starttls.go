@@ -10,7 +10,7 @@ func (c *session) starttls(string) {
 		c.refuse("STARTTLS", smtp.Refusal(smtp.ETLSActive, ""), countError)
 		return
 	}
-	if c.wire.in.Buffered() > 0 {
+	if c.wire.Reader().Buffered() > 0 {
 		c.refuse("STARTTLS", smtp.Refusal(smtp.EPipelinedSTARTTLS, ""), countNothing) // a 421
 		return
 	}
@@ -21,7 +21,7 @@ func (c *session) starttls(string) {
 		return
 	}
 	c.reply(smtp.ReadyForTLS())
-	if err := c.wire.flush(); err != nil {
+	if err := c.wire.Flush(); err != nil {
 		c.end(closedIO, false)
 		return
 	}
