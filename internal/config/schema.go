@@ -68,9 +68,6 @@ type Store struct {
 	// The engine and its place. This version knows "sqlite:" followed by the
 	// path of the database file.
 	URL string `toml:"url" derived:"sqlite: with countersign.db in data_dir" since:"0.1" reload:"no" example:"sqlite:/var/lib/countersign/countersign.db"`
-	// Bodies up to this size are kept in the database, larger ones in a file of
-	// their own.
-	BodyInlineMax Size `toml:"body_inline_max" default:"64KiB" max:"1MiB" since:"0.1" reload:"no"`
 }
 
 // Log is table [log].

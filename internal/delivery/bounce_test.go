@@ -15,7 +15,8 @@ import (
 
 var nullMX = mx.Record{}
 
-func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }
+func mustAddr(s string) netip.Addr         { return netip.MustParseAddr(s) }
+func mustAddrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
 // TestReports checks who is told what, for each NOTIFY and each end.
 func TestReports(t *testing.T) {
@@ -66,6 +67,9 @@ func TestReports(t *testing.T) {
 				b.store.until(t, func() bool { return len(b.store.reports) > 0 })
 				time.Sleep(time.Minute) // in the bubble
 				reports := bounces(sender)
+				if strings.Contains(b.log.String(), "report cannot") {
+					t.Errorf("log: %s", b.log)
+				}
 				if tt.want == "" {
 					if len(reports) != 0 {
 						t.Errorf("told: %s", reports[0])

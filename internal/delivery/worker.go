@@ -107,9 +107,6 @@ func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) []a
 			canceled++
 		}
 	}
-	if canceled > 0 {
-		down = nil
-	}
 	d.backlog.leave(j.site, reached, down, hold)
 	d.kick()
 	if canceled == len(answers) {

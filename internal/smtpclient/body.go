@@ -12,8 +12,9 @@ type stuffer struct {
 	w *bufio.Writer
 	// inLine says that the last octet written did not end a line.
 	inLine bool
-	// last are the last two octets written.
-	last [2]byte
+	// last are the last two octets written; begun says that there are any.
+	last  [2]byte
+	begun bool
 }
 
 // lineDot is what gets a dot more. A dot behind a bare LF is doubled too: there
@@ -45,6 +46,7 @@ func (s *stuffer) Write(p []byte) (int, error) {
 
 // note remembers the end of what is written.
 func (s *stuffer) note(p []byte) {
+	s.begun = true
 	if len(p) == 1 {
 		s.last = [2]byte{s.last[1], p[0]}
 		return
@@ -54,7 +56,7 @@ func (s *stuffer) note(p []byte) {
 
 // end writes the end of the content into the buffer; an unfinished last line is finished first.
 func (s *stuffer) end() {
-	if s.last != [2]byte{} && s.last != [2]byte{'\r', '\n'} {
+	if s.begun && s.last != [2]byte{'\r', '\n'} {
 		s.w.WriteString("\r\n") // a buffered writer repeats its error at Flush
 	}
 	s.w.WriteString(".\r\n")

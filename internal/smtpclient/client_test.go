@@ -335,6 +335,28 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
+// TestPeerThatDoesNotRead takes a part of the content and no more.
+func TestPeerThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		m := &testkit.MX{Script: func(s testkit.Step) testkit.Action {
+			if s.At == "BODY" {
+				<-release
+				return testkit.Action{Drop: true}
+			}
+			return testkit.Action{}
+		}}
+		c := mustConnect(t, m, Options{})
+		began := time.Now()
+		results := c.Send(t.Context(), letter(t, strings.Repeat("a line of a long message\r\n", 10_000), "b@example.org"))
+		if got := summary(results); got != "body/timed-out" || time.Since(began) != 3*time.Minute {
+			t.Errorf("%s after %v, want body/timed-out after 3m", got, time.Since(began))
+		}
+		close(release)
+		m.Close()
+	})
+}
+
 func TestCancel(t *testing.T) {
 	for _, tt := range []struct{ at, want string }{
 		{"MAIL", "mail/canceled"}, {"END", "end/canceled?"},

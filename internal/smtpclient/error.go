@@ -82,8 +82,8 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // MaybeDelivered reports whether the peer may have taken the message although
-// we have no answer that says so (RFC 5321 section 4.5.4.1 asks to keep such a
-// message, at the price of a duplicate; section 4.1.1.4 on the duty that passes with the 250).
+// we have no answer that says so (RFC 1047). Until the 250 has come, the message
+// is ours to keep (RFC 5321 section 4.1.1.4), at the price of a duplicate.
 func (e *Error) MaybeDelivered() bool {
 	return e.Stage == StageEnd && e.Problem != Refused
 }

@@ -1,0 +1,162 @@
+package delivery
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"countersign/internal/fault"
+	"countersign/internal/mx"
+	"countersign/internal/queue"
+	"countersign/internal/smtpclient"
+)
+
+// TestEveryProblemIsClassified wants a decision for each problem that
+// smtpclient knows, at each stage.
+func TestEveryProblemIsClassified(t *testing.T) {
+	decided := map[smtpclient.Problem]struct {
+		state    queue.State
+		enhanced string
+	}{
+		smtpclient.Refused:  {queue.Failed, "5.0.0"},
+		smtpclient.Broken:   {queue.Deferred, "4.4.2"},
+		smtpclient.TimedOut: {queue.Deferred, "4.4.2"},
+		smtpclient.Garbage:  {queue.Deferred, "4.5.0"},
+		smtpclient.NoTLS:    {queue.Deferred, "4.7.5"},
+		smtpclient.NoUTF8:   {queue.Failed, "5.6.7"},
+		smtpclient.No8Bit:   {queue.Failed, "5.6.3"},
+		smtpclient.TooBig:   {queue.Failed, "5.3.4"},
+		smtpclient.Local:    {queue.Deferred, "4.3.0"},
+		smtpclient.Canceled: {queue.Deferred, "4.4.2"},
+	}
+	h := host{name: "mx.example.org", addr: mustAddr("192.0.2.1")}
+	for _, p := range smtpclient.Problems() {
+		want, ok := decided[p]
+		if !ok {
+			t.Errorf("problem %q has no decision in this test", p)
+		}
+		for _, stage := range []smtpclient.Stage{smtpclient.StageMail, smtpclient.StageEnd} {
+			e := &smtpclient.Error{Stage: stage, Problem: p}
+			if p == smtpclient.Refused {
+				e.Reply = smtpclient.Reply{Code: 550, Text: "no"}
+			}
+			a := classify(smtpclient.Result{Err: e}, h)
+			if a.state != want.state || a.enhanced != want.enhanced || a.code == 0 || a.text == "" {
+				t.Errorf("%s at %s = %+v, want %v", p, stage, a, want)
+			}
+			if a.next && a.maybe {
+				t.Errorf("%s at %s: what may be delivered goes to another host", p, stage)
+			}
+			if a.maybe != e.MaybeDelivered() && a.state == queue.Deferred && p != smtpclient.Local {
+				t.Errorf("%s at %s: maybe = %v", p, stage, a.maybe)
+			}
+		}
+	}
+}
+
+func TestClassifyOpen(t *testing.T) {
+	refuse := func(stage smtpclient.Stage, code int) *smtpclient.Error {
+		return &smtpclient.Error{Stage: stage, Problem: smtpclient.Refused, Reply: smtpclient.Reply{Code: code}}
+	}
+	tests := []struct {
+		err   *smtpclient.Error
+		state queue.State
+		next  bool
+	}{
+		{refuse(smtpclient.StageGreeting, 554), queue.Failed, true},
+		{refuse(smtpclient.StageGreeting, 421), queue.Deferred, true},
+		{refuse(smtpclient.StageHello, 550), queue.Failed, true},
+		{refuse(smtpclient.StageAuth, 535), queue.Deferred, false},
+		{refuse(smtpclient.StageAuth, 454), queue.Deferred, false},
+		{&smtpclient.Error{Stage: smtpclient.StageTLS, Problem: smtpclient.NoTLS}, queue.Deferred, true},
+		{&smtpclient.Error{Stage: smtpclient.StageGreeting, Problem: smtpclient.Canceled}, queue.Deferred, false},
+	}
+	for _, tt := range tests {
+		if a := classifyOpen(tt.err, host{name: "x"}); a.state != tt.state || a.next != tt.next || !a.site {
+			t.Errorf("%v = %+v, want %s, next %v", tt.err, a, tt.state, tt.next)
+		}
+	}
+}
+
+// TestEveryLookupReasonIsClassified wants that no reason of package mx but the
+// temporary one is taken for temporary.
+func TestEveryLookupReasonIsClassified(t *testing.T) {
+	want := map[string]string{
+		mx.ReasonNoDomain: "5.1.2", mx.ReasonNullMX: "5.1.10", mx.ReasonNoHost: "5.4.4",
+		mx.ReasonRefusedTarget: "5.4.4", mx.ReasonUnavailable: "4.4.3", "": "4.4.3",
+	}
+	for reason, enhanced := range want {
+		a := classifyLookup(&fault.Error{Reason: reason}, host{name: "example.org"})
+		final := enhanced[0] == '5'
+		if a.enhanced != enhanced || (a.state == queue.Failed) != final || !strings.Contains(a.text, "example.org") {
+			t.Errorf("%q = %+v, want %s", reason, a, enhanced)
+		}
+	}
+}
+
+func TestWorst(t *testing.T) {
+	failed, later := answer{state: queue.Failed, text: "failed"}, answer{state: queue.Deferred, text: "later"}
+	tests := []struct {
+		all  []answer
+		want answer
+	}{
+		{[]answer{failed}, failed},
+		{[]answer{failed, failed}, failed},
+		{[]answer{failed, later}, later},
+		{[]answer{later, failed}, later},
+		{[]answer{later, failed, failed}, later},
+	}
+	for _, tt := range tests {
+		if got := worst(tt.all); got != tt.want {
+			t.Errorf("worst(%v) = %v, want %v", tt.all, got, tt.want)
+		}
+	}
+}
+
+func TestHostString(t *testing.T) {
+	addr := mustAddr("192.0.2.1")
+	got := []string{
+		host{name: "mx", addr: addr}.String(), host{name: "192.0.2.1", addr: addr}.String(),
+		host{addr: addr}.String(), host{name: "mx"}.String(), host{}.String(),
+	}
+	if want := []string{"mx [192.0.2.1]", "[192.0.2.1]", "[192.0.2.1]", "mx", ""}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestRoom checks how memory is shared: no destination takes all of it.
+func TestRoom(t *testing.T) {
+	bench := newBench(t)
+	bench.opt.Limits.BacklogJobs = 100
+	d, err := New(bench.opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	for _, domain := range []string{"a.example", "b.example", "c.example"} {
+		for range 1000 {
+			before := d.backlog.size()
+			d.Offer(bench.letter("x@" + domain))
+			count[domain] += d.backlog.size() - before
+		}
+	}
+	if count["a.example"] != 50 || count["b.example"] != 25 || count["c.example"] < minRoom || count["c.example"] > 13 {
+		t.Errorf("jobs in memory: %v, want 50, 25 and about 12", count)
+	}
+	if !d.behind.Load() {
+		t.Error("nothing says that a scan is due")
+	}
+	d.opt.Limits.BacklogBytes = 0
+	d.backlog.limits.BacklogBytes = d.backlog.bytes + 10
+	before := d.backlog.size()
+	d.Offer(bench.letter("x@new.example"))
+	if d.backlog.size() != before || d.backlog.full() {
+		t.Error("more content is in memory than allowed")
+	}
+}
+
+func TestNewNeedsItsParts(t *testing.T) {
+	if _, err := New(Options{}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("New = %v, want invalid", err)
+	}
+}
