@@ -43,6 +43,9 @@ type App struct {
 
 	mu  sync.Mutex // guards cfg: one Reload at a time
 	cfg *config.Config
+	// started is the configuration of the start, which what a reload cannot
+	// change still follows.
+	started *config.Config
 
 	store     *sqlite.Store
 	sealer    *dkim.Sealer
@@ -83,7 +86,7 @@ func New(cfg *config.Config, o Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{
-		opt: o, cfg: cfg, logLevel: new(slog.LevelVar),
+		opt: o, cfg: cfg, started: cfg, logLevel: new(slog.LevelVar),
 		ids: &mail.IDSource{}, health: new(obs.Health), addresses: map[string]string{},
 	}
 	a.logLevel.Set(level)
@@ -121,9 +124,6 @@ func (a *App) Start(ctx context.Context) error {
 // Stop ends everything in the reverse order. Until ctx ends, messages that
 // are under way may finish. It may be called after a failed Start, and twice.
 func (a *App) Stop(ctx context.Context) error {
-	if a.recorder != nil && len(a.cleanups) > 0 {
-		a.recorder.Record(audit.Event{At: time.Now(), Kind: audit.ServerStopped})
-	}
 	var errs []error
 	for len(a.cleanups) > 0 {
 		last := a.cleanups[len(a.cleanups)-1]
@@ -156,6 +156,9 @@ func (a *App) undo(name string, run func(context.Context) error) {
 // Addresses returns the real host:port of each listener by name (the first
 // where it has several), and of "metrics". It is complete after Start.
 func (a *App) Addresses() map[string]string { return a.addresses }
+
+// Logger returns the log of this gate.
+func (a *App) Logger() *slog.Logger { return a.log }
 
 // Store returns the open store.
 func (a *App) Store() *sqlite.Store { return a.store }

@@ -17,7 +17,9 @@ import (
 func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	changed, restart := config.Diff(a.cfg, cfg)
+	changed, _ := config.Diff(a.cfg, cfg)
+	// What needs a restart is measured against what the process started with.
+	_, restart = config.Diff(a.started, cfg)
 	level, err := obs.ParseLevel(cfg.Log.Level)
 	if err != nil {
 		return nil, err

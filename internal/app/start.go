@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -16,6 +18,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/delivery"
 	"countersign/internal/dkim"
+	"countersign/internal/fault"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
 	"countersign/internal/smtpserver"
@@ -29,8 +32,22 @@ func OpenStore(ctx context.Context, cfg *config.Config, server bool) (*sqlite.St
 	return sqlite.Open(ctx, sqlite.Options{Path: cfg.StorePath(), Server: server})
 }
 
-// OpenSealer opens the key file that seals DKIM keys, and makes it at first.
-func OpenSealer(cfg *config.Config) (*dkim.Sealer, error) {
+// OpenSealer opens the key file that seals DKIM keys. It is made where there is
+// neither a file nor a domain: a new file beside old domains would open none
+// of their keys, so that is an error instead.
+func OpenSealer(ctx context.Context, cfg *config.Config, domains account.DomainStore) (*dkim.Sealer, error) {
+	_, err := os.Stat(cfg.DKIM.KeyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		known, err := domains.Domains(ctx, "")
+		if err != nil {
+			return nil, err
+		}
+		if len(known) > 0 {
+			return nil, fault.New("app.keys", fault.Corrupt,
+				"the key file %s is missing, and the signing keys of %d domains are sealed with it: put it back from a copy, or remove the domains and add them again",
+				cfg.DKIM.KeyFile, len(known))
+		}
+	}
 	return dkim.LoadOrCreateSealer(cfg.DKIM.KeyFile, rand.Reader)
 }
 
@@ -52,8 +69,8 @@ func (a *App) openStore(ctx context.Context) error {
 	return nil
 }
 
-func (a *App) openKeys(context.Context) (err error) {
-	a.sealer, err = OpenSealer(a.cfg)
+func (a *App) openKeys(ctx context.Context) (err error) {
+	a.sealer, err = OpenSealer(ctx, a.cfg, a.store)
 	if err != nil {
 		return err
 	}
@@ -64,7 +81,10 @@ func (a *App) openKeys(context.Context) (err error) {
 func (a *App) openRecord(context.Context) error {
 	a.registry = obs.NewRegistry(obs.Build{Version: a.opt.Version})
 	a.recorder = audit.NewRecorder(a.store, audit.RecorderOptions{Logger: a.log})
-	a.undo("record", a.recorder.Close)
+	a.undo("record", func(ctx context.Context) error {
+		a.recorder.Record(audit.Event{At: time.Now(), Kind: audit.ServerStopped})
+		return a.recorder.Close(ctx)
+	})
 	return nil
 }
 

@@ -40,7 +40,7 @@ type Env struct {
 	// NewHasher makes the pool that hashes passwords.
 	NewHasher func(cfg *config.Config) (*account.Hasher, error)
 	// NewKeys makes the sealed DKIM keys of a new domain.
-	NewKeys func(cfg *config.Config, domain mail.Domain, now time.Time) ([]account.Key, error)
+	NewKeys func(ctx context.Context, cfg *config.Config, store Store, domain mail.Domain) ([]account.Key, error)
 	// Actor is who runs the command, as the record shall name them.
 	Actor string
 	// Now is the clock; nil means time.Now.

@@ -33,7 +33,7 @@ func (cmd *domainAdd) Run(c *call) error {
 		if err != nil {
 			return err
 		}
-		keys, err := c.env.NewKeys(o.cfg, cmd.Name.Domain, c.env.Now())
+		keys, err := c.env.NewKeys(c.ctx, o.cfg, o.store, cmd.Name.Domain)
 		if err != nil {
 			return err
 		}

@@ -21,12 +21,12 @@ func SystemEnv(version string) Env {
 			return store, store, err
 		},
 		NewHasher: app.NewHasher,
-		NewKeys: func(cfg *config.Config, domain mail.Domain, now time.Time) ([]account.Key, error) {
-			sealer, err := app.OpenSealer(cfg)
+		NewKeys: func(ctx context.Context, cfg *config.Config, store Store, domain mail.Domain) ([]account.Key, error) {
+			sealer, err := app.OpenSealer(ctx, cfg, store)
 			if err != nil {
 				return nil, err
 			}
-			return app.NewKeys(sealer, domain, now, rand.Reader)
+			return app.NewKeys(sealer, domain, time.Now(), rand.Reader)
 		},
 		Actor: OSActor(),
 	}

@@ -61,10 +61,18 @@ func (s *changed) change(c *call, verb string, do func(o *opened, f queue.Filter
 			return err
 		}
 		if n == 0 {
-			return fault.New("cli.queue", fault.NotFound, "nothing waits that this applies to; see \"countersign queue list\"")
+			return fault.New("cli.queue", fault.NotFound, "nothing waits that this applies to%s; see \"countersign queue list\"", s.named())
 		}
 		return c.say("%s %s", plural(n, "delivery", "deliveries"), verb)
 	})
+}
+
+// named says which id was asked for, "" where none was.
+func (s *changed) named() string {
+	if s.ID.id == "" {
+		return ""
+	}
+	return " under " + string(s.ID.id)
 }
 
 // plural counts things.

@@ -3,8 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,6 +31,7 @@ type serving struct {
 	version string
 	stderr  io.Writer
 	signals chan os.Signal
+	log     *slog.Logger
 }
 
 // serveUntilSignal runs the server: SIGHUP reloads, SIGTERM or SIGINT stops with grace, a
@@ -47,11 +48,12 @@ func (s *serving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.warn(warnings)
 	a, err := app.New(cfg, app.Options{Version: s.version, Stderr: s.stderr})
 	if err != nil {
 		return err
 	}
+	s.log = a.Logger()
+	s.warn(warnings)
 	if err := a.Start(ctx); err != nil {
 		return err
 	}
@@ -66,10 +68,10 @@ func (s *serving) run(ctx context.Context) error {
 	return s.stop(a, cfg.Session.ShutdownGrace.Std())
 }
 
-// warn prints what Load found odd.
+// warn logs what Load found odd, a line each.
 func (s *serving) warn(warnings []config.Warning) {
 	for _, w := range warnings {
-		fmt.Fprintln(s.stderr, "warning:", w)
+		s.log.Warn("configuration", "problem", w.String())
 	}
 }
 
@@ -77,20 +79,33 @@ func (s *serving) warn(warnings []config.Warning) {
 // was; it returns the configuration in force from now on, nil for the old one.
 func (s *serving) reload(ctx context.Context, a *app.App) *config.Config {
 	cfg, warnings, err := config.Load(s.path)
-	if err == nil {
-		s.warn(warnings)
-		var restart []string
-		restart, err = a.Reload(ctx, cfg)
-		for _, key := range restart {
-			fmt.Fprintf(s.stderr, "warning: %s: the change of %s needs a restart\n", s.path, key)
-		}
-	}
 	if err != nil {
-		fmt.Fprintf(s.stderr, "the configuration is not taken, everything stays as it was:\n%v\n", err)
+		return s.keep(err)
+	}
+	restart, err := a.Reload(ctx, cfg)
+	if err != nil {
+		return s.keep(err)
+	}
+	s.warn(warnings)
+	for _, key := range restart {
+		s.log.Warn("this change needs a restart", "file", s.path, "option", key)
+	}
+	s.log.Info("configuration taken", "file", s.path)
+	return cfg
+}
+
+// keep logs why a changed configuration is not taken, a line for each reason.
+func (s *serving) keep(err error) *config.Config {
+	s.log.Error("the changed configuration is not taken, everything stays as it was", "file", s.path)
+	var wrong *config.Errors
+	if !errors.As(err, &wrong) {
+		s.log.Error("configuration", "problem", err.Error())
 		return nil
 	}
-	fmt.Fprintf(s.stderr, "configuration taken from %s\n", s.path)
-	return cfg
+	for _, p := range wrong.List {
+		s.log.Error("configuration", "problem", p.String())
+	}
+	return nil
 }
 
 // stop ends the server within the grace time; another signal ends the waiting.

@@ -3,8 +3,10 @@ package delivery
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"time"
 
+	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/queue"
 )
@@ -88,7 +90,7 @@ func later(a, b time.Time) time.Time {
 // job starts while the outcome of this one is stored.
 func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) []answer {
 	hold := d.downFor()
-	if down, ok := d.backlog.isDown(j.site, hold); ok {
+	if down, ok := d.backlog.isDown(j.site, hold); ok && !forced(j, d.opt.Now(), hold) {
 		d.backlog.leave(j.site, false, nil, 0)
 		answers := make([]answer, len(j.deliveries))
 		for i := range answers {
@@ -115,6 +117,17 @@ func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) []a
 	return answers
 }
 
+// forced reports whether an administrator wants a job tried now: no schedule
+// brings a delivery back as soon after its last attempt as hold.
+func forced(j *job, now time.Time, hold time.Duration) bool {
+	for _, delivery := range j.deliveries {
+		if delivery.Attempts > 0 && now.Sub(delivery.Last.At) <= hold {
+			return true
+		}
+	}
+	return false
+}
+
 // downFor is how long a site that could not be reached is left alone: shorter
 // than the shortest wait of the schedule, so that it delays no retry.
 func (d *Deliverer) downFor() time.Duration {
@@ -139,7 +152,7 @@ func (d *Deliverer) store(r *queue.Report, j *job) bool {
 		err := d.storeOnce(r)
 		if err == nil {
 			d.opt.Metrics.stored(r, j.submission)
-			d.log(r, j)
+			d.log(r)
 			return true
 		}
 		if fault.Is(err, fault.NotFound) {
@@ -171,12 +184,11 @@ func (d *Deliverer) storeOnce(r *queue.Report) error {
 	return d.opt.Store.Report(ctx, r)
 }
 
-// log writes one line for each outcome.
-func (d *Deliverer) log(r *queue.Report, j *job) {
-	for _, o := range r.Outcomes {
-		d.opt.Logger.Info("delivery", "submission", r.Submission, "delivery", o.N, "state", o.State,
-			"code", o.Result.Code, "enhanced", o.Result.Enhanced, "remote", o.Result.Remote,
-			"account", j.submission.Login, "text", o.Result.Text)
+// log writes one line for each event of a stored report, under the keys that
+// all events have.
+func (d *Deliverer) log(r *queue.Report) {
+	for _, e := range r.Events {
+		d.opt.Logger.LogAttrs(context.Background(), slog.LevelInfo, string(e.Kind), audit.LogAttrs(e)...)
 	}
 }
 

@@ -49,6 +49,7 @@ const (
 	EAccountSuspended        Reason = "account-suspended"
 	EAccountChanged          Reason = "account-changed"
 	EMessageTooLarge         Reason = "message-too-large"
+	ESizeExceeded            Reason = "size-exceeded"
 	ERecipientDomainNoMail   Reason = "recipient-domain-no-mail"
 	ERecipientDomainNotFound Reason = "recipient-domain-not-found"
 

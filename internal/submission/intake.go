@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 
 	"countersign/internal/dkim"
 	"countersign/internal/message"
 	"countersign/internal/queue"
+	"countersign/internal/smtp"
 )
 
 // intake reads a body once: into memory while it is small, into a file of the
@@ -16,7 +18,9 @@ type intake struct {
 	store queue.Store
 	// limit is the plan's bound on the whole message in octets, 0 for none.
 	limit int64
-	hash  *dkim.BodyHash
+	// announced is the SIZE parameter of MAIL, 0 for none.
+	announced int64
+	hash      *dkim.BodyHash
 	// inline holds the body while it is small enough.
 	inline []byte
 	// file holds it otherwise.
@@ -45,8 +49,8 @@ func (in *intake) read(ctx context.Context, body io.Reader, head int) error {
 		part := buf[len(buf) : len(buf)+n]
 		buf = buf[:len(buf)+n]
 		in.note(part)
-		if in.limit > 0 && in.size+int64(head) > in.limit {
-			return tooLarge("submission.data", in.limit)
+		if err := in.check(in.size + int64(head)); err != nil {
+			return err
 		}
 		if errors.Is(err, io.EOF) {
 			return in.finish(ctx, buf)
@@ -55,6 +59,24 @@ func (in *intake) read(ctx context.Context, body io.Reader, head int) error {
 			return err
 		}
 	}
+}
+
+// announcedSlack is what a message may be larger than twice its SIZE: programs
+// count a line end as one octet, and forget a header (RFC 1870 section 6.1
+// calls it an estimate).
+const announcedSlack = 4096
+
+// check refuses a message over the plan's limit, or far over what was
+// announced (RFC 1870 section 6.3).
+func (in *intake) check(size int64) error {
+	const op = "submission.data"
+	if in.limit > 0 && size > in.limit {
+		return tooLarge(op, in.limit)
+	}
+	if in.announced > 0 && size > 2*in.announced+announcedSlack {
+		return refuse(op, smtp.ESizeExceeded, strconv.FormatInt(in.announced, 10))
+	}
+	return nil
 }
 
 // note hashes and looks at what has just been read.

@@ -65,7 +65,7 @@ func (s *session) Auth(mechanism string) (sasl.Exchange, error) {
 // only when it is the account itself (RFC 4616 section 2: the server decides
 // whether one may act as another, and here nobody may).
 func (s *session) VerifyPassword(ctx context.Context, authzid, login, password string) error {
-	s.tried = login
+	s.tried = loginForRecord(login)
 	sender, err := s.gate.opt.Verifier.Password(ctx, login, password)
 	if err != nil {
 		return err
@@ -76,6 +76,16 @@ func (s *session) VerifyPassword(ctx context.Context, authzid, login, password s
 	s.login, s.proved = sender.Account.Login(), sender
 	s.gate.opt.Senders.Seen(sender.Generation)
 	return nil
+}
+
+// loginForRecord returns what may be recorded of a name that was tried: an
+// address, or nothing, as people type their password into the wrong field.
+func loginForRecord(login string) string {
+	a, err := mail.ParseAddress(login)
+	if err != nil {
+		return ""
+	}
+	return a.Key()
 }
 
 // sender returns the account as it is now, and refuses when it may no longer

@@ -46,7 +46,7 @@ func benchMessage(id mail.ID, session mail.ID, body []byte, n int) *queue.Accept
 			Submission: id, N: 1, State: queue.Queued, Next: now,
 			Recipient: mail.Recipient{To: mail.Address{Local: "someone", Domain: "recipient.example"}},
 		}},
-		Content: queue.Content{Head: body[:1000], Body: body},
+		Content: queue.Content{Head: body[:min(len(body), 1000)], Body: body},
 		Events: []audit.Event{{
 			At: now, Kind: audit.Accepted, Session: session, Submission: id, Login: login, Client: "192.0.2.1", Code: 250, Enhanced: "2.0.0",
 			Data: map[string]string{"size": "5000", "recipients": "1"},
@@ -113,5 +113,53 @@ func delivered(id mail.ID) *queue.Report {
 		Submission: id,
 		Outcomes:   []queue.Outcome{{N: 1, State: queue.Delivered, Result: queue.Result{At: time.Now(), Code: 250}}},
 		Events:     []audit.Event{{At: time.Now(), Kind: audit.DeliveryDelivered, Submission: id, Delivery: 1, Code: 250}},
+	}
+}
+
+// BenchmarkLargeQueue asks a queue of a million deliveries of 1,000 accounts
+// what it is asked while mail flows, and lets an account be suspended.
+func BenchmarkLargeQueue(b *testing.B) {
+	s := openBench(b)
+	ctx := context.Background()
+	fill(b, s)
+	for name, ask := range map[string]func() error{
+		"due":   func() error { _, err := s.Due(ctx, time.UnixMicro(1<<50), queue.Position{}, 1000); return err },
+		"stats": func() error { _, err := s.Stats(ctx); return err },
+		"list":  func() error { _, err := s.List(ctx, queue.Filter{Limit: 100}); return err },
+		"list login": func() error {
+			_, err := s.List(ctx, queue.Filter{Login: "user7@sender.example", Limit: 100})
+			return err
+		},
+		"list domain": func() error { _, err := s.List(ctx, queue.Filter{Domain: "nowhere.example"}); return err },
+		"suspend": func() error {
+			return s.change(ctx, "bench", func(t *tx) error { return t.hold(ofAccount("user7@sender.example", "")) })
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := ask(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// fill stores the rows of a million deliveries without going through Accept.
+func fill(b *testing.B, s *Store) {
+	b.Helper()
+	const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) "
+	err := s.change(context.Background(), "bench", func(t *tx) error {
+		t.waiting[stateQueued] = 1_000_000
+		err := t.Exec(`INSERT INTO submission SELECT printf('%026d', i), '', '', 'user' || (i % 1000) || '@sender.example', 'sender.example', 'acme', '',
+    i, i, 'a@b', 0, '', 0, '', '', 1, i FROM (`+numbers+`SELECT i FROM n)`, nil)
+		if err != nil {
+			return err
+		}
+		return t.Exec(`INSERT INTO delivery SELECT printf('%026d', i), 1, 1, i, 0, 'someone', 'recipient.example', 0, '', '', 0, 0, 0, '', '', ''
+    FROM (`+numbers+`SELECT i FROM n)`, nil)
+	})
+	if err != nil {
+		b.Fatal(err)
 	}
 }

@@ -1,0 +1,159 @@
+package sqlite
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+)
+
+func planOf(name string) account.Plan { return account.Plan{Name: name} }
+
+// explain returns what SQLite says it does for a query, one step to a line.
+func explain(t *testing.T, s *Store, text string, args values) string {
+	t.Helper()
+	var steps []string
+	err := s.db.Read(t.Context(), "test", func(c *conn) error {
+		return c.Query(t.Context(), "EXPLAIN QUERY PLAN "+text, args, func(r *row) error {
+			_, _, _ = r.Int(), r.Int(), r.Int()
+			steps = append(steps, r.Text())
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(steps, "\n")
+}
+
+// TestHotQueriesUseIndexes holds the queries that run while mail flows, and
+// those of administration on a large queue, to their indexes.
+func TestHotQueriesUseIndexes(t *testing.T) {
+	s := openNew(t)
+	now := time.Now()
+	id := mail.ID("x")
+	list := func(f queue.Filter) string {
+		text, args := listSQL(f)
+		return explain(t, s, text, args)
+	}
+	search := func(q audit.Query) string {
+		text, args := searchSQL(q)
+		return explain(t, s, text, args)
+	}
+	of := ofDomain("one.example")
+	ofOne := ofAccount("ann@one.example", "x")
+	ofAll := ofCustomer("acme")
+	const count = "SELECT d.state, count(*) FROM delivery d WHERE d.submission IN (SELECT s.id "
+	const hold = "UPDATE delivery SET state = 3 WHERE submission IN (SELECT s.id "
+	const release = "UPDATE delivery SET state = 1 WHERE submission IN (SELECT s.id "
+	for name, c := range map[string]struct {
+		plan string
+		want []string // must stand in it
+	}{
+		"due":        {explain(t, s, dueSQL, bind(now, now, id, 1, 10)), []string{"SEARCH d USING INDEX delivery_due ((next,submission,n)>(?,?,?) AND next<?)", "SEARCH s USING PRIMARY KEY"}},
+		"totals":     {explain(t, s, totalsSQL, nil), []string{"SEARCH queue_total USING INTEGER PRIMARY KEY"}},
+		"oldest":     {explain(t, s, oldestSQL, nil), []string{"SCAN submission"}},
+		"generation": {explain(t, s, generationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
+		"active":     {explain(t, s, activeSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY"}},
+		"state":      {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
+		"any":        {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
+		"bodies":     {explain(t, s, usedBodiesSQL, nil), []string{"SCAN content USING COVERING INDEX content_large"}},
+		"list":       {list(queue.Filter{}), []string{"SCAN d", "SEARCH s USING PRIMARY KEY"}},
+		"list after": {list(queue.Filter{After: queue.Position{Submission: id}}), []string{"SEARCH d USING PRIMARY KEY ((submission,n)>(?,?))"}},
+		"list one":   {list(queue.Filter{Submission: id}), []string{"SEARCH d USING PRIMARY KEY (submission=?)"}},
+		"list login": {list(queue.Filter{Login: "a@b"}), []string{"SEARCH s USING INDEX submission_owner (domain=? AND login=?)", "SEARCH d USING PRIMARY KEY"}},
+		"session":    {search(audit.Query{Session: id}), []string{"USING INDEX event_session (session=?)"}},
+		"submission": {search(audit.Query{Submission: id}), []string{"USING INDEX event_submission (submission=?)"}},
+		"paging":     {search(audit.Query{AfterSeq: 5}), []string{"USING INTEGER PRIMARY KEY (rowid>?)"}},
+		"hold":       {explain(t, s, hold+of.from+holdTail, bind(of.args...)), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)", "INDEX submission_owner (domain=?)"}},
+		"hold count": {explain(t, s, count+of.from+holdCountTail, bind(of.args...)), []string{"SEARCH d USING PRIMARY KEY (submission=?)", "INDEX submission_owner (domain=?)"}},
+		"hold one":   {explain(t, s, hold+ofOne.from+holdTail, bind(ofOne.args...)), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)", "INDEX submission_owner (domain=? AND login=?)"}},
+		"hold all":   {explain(t, s, hold+ofAll.from+holdTail, bind(ofAll.args...)), []string{"SEARCH o USING COVERING INDEX domain_customer", "INDEX submission_owner (domain=?)"}},
+		"release":    {explain(t, s, release+of.from+activeTail+releaseTail, bind("one.example", "suspended")), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)", "INDEX submission_owner (domain=?)", "SEARCH a USING PRIMARY KEY"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, want := range c.want {
+				if !strings.Contains(c.plan, want) {
+					t.Errorf("the plan lacks %q:\n%s", want, c.plan)
+				}
+			}
+			// A listing of one login sorts recipients at most; nothing else
+			// may gather rows before it answers.
+			if strings.Contains(c.plan, "TEMP B-TREE FOR ORDER BY") && !strings.HasPrefix(name, "list login") {
+				t.Errorf("the plan sorts:\n%s", c.plan)
+			}
+		})
+	}
+}
+
+// TestTheLogStaysSmall accepts far more than the log should hold.
+func TestTheLogStaysSmall(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	s := openAt(t, path, true)
+	var ids mail.IDSource
+	body := make([]byte, 32<<10)
+	var sizes []int64
+	for range 1500 { // 48 MB in all
+		if err := s.Accept(t.Context(), benchMessage(ids.New(), "", body, 1)); err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, fileSize(t, path+"-wal"))
+	}
+	if largest := slices.Max(sizes); largest > 12<<20 {
+		t.Errorf("the log grew to %d octets", largest)
+	}
+}
+
+// TestTotalsAgree checks the totals that are kept against those that are
+// counted, after a bit of everything.
+func TestTotalsAgree(t *testing.T) {
+	s := openNew(t)
+	var ids mail.IDSource
+	for n := range 50 {
+		m := benchMessage(ids.New(), "", []byte("x"), n)
+		m.Deliveries = nil
+		for r := range 4 {
+			m.Deliveries = append(m.Deliveries, queue.Delivery{Submission: m.Submission.ID, N: r + 1, State: []queue.State{queue.Queued, queue.Deferred, queue.Held}[r%3]})
+		}
+		if err := s.Accept(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Report(t.Context(), delivered(m.Submission.ID)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var counted [stateCount]int
+	err := s.db.Read(t.Context(), "test", func(c *conn) error {
+		return c.Query(t.Context(), "SELECT state, count(*) FROM delivery GROUP BY state", nil, func(r *row) error {
+			counted[r.Int()] = r.Int()
+			return nil
+		})
+	})
+	stats, failed := s.Stats(t.Context())
+	if err != nil || failed != nil {
+		t.Fatal(err, failed)
+	}
+	if got := [stateCount]int{0, stats.Queued, stats.Deferred, stats.Held}; got != counted {
+		t.Errorf("kept %v, counted %v", got, counted)
+	}
+	if fmt.Sprint(counted) != "[0 50 50 50]" {
+		t.Errorf("counted %v", counted)
+	}
+}
+
+func fileSize(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}

@@ -1,0 +1,33 @@
+package sqlite
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"countersign/internal/store/storetest"
+)
+
+// openAt opens the database at path for a test.
+func openAt(t testing.TB, path string, server bool) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), Options{Path: path, Server: server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func openNew(t *testing.T) *Store {
+	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "data", "test.db"), true)
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}

@@ -1,0 +1,357 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/fault"
+	"countersign/internal/queue"
+)
+
+func acceptCases() map[string]func(*testing.T, Store) {
+	return map[string]func(*testing.T, Store){
+		"a message comes back as it was accepted":       messageComesBack,
+		"accepting is all or nothing":                   acceptIsWhole,
+		"senseless messages are refused":                senselessIsRefused,
+		"a canceled caller stores nothing":              canceledStoresNothing,
+		"a sender suspended meanwhile is denied":        suspendedMeanwhile,
+		"a change elsewhere does not deny":              changedElsewhere,
+		"a report of our own has no sender to suspend":  reportHasNoSender,
+		"totals follow each state that is accepted":     totalsFollowAccept,
+		"waiting counts those queued for their first":   waitingCounts,
+		"unknown submissions have no content":           unknownContent,
+		"finished and new submissions share no content": contentIsNotMixed,
+	}
+}
+
+func messageComesBack(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	m := message(1, "a", `odd "local@part`, "bücher")
+	m.Submission.Account, m.Generation = p.ann.ID, p.generation
+	m.Deliveries[1].State, m.Deliveries[1].HoldReason = queue.Held, "policy"
+	m.Deliveries[2].State, m.Deliveries[2].Attempts, m.Deliveries[2].Last, m.Deliveries[2].DelayReported = queue.Deferred, 3, result(), true
+	must(t, s.Accept(ctx, m))
+	items := everything(t, s)
+	if len(items) != 3 {
+		t.Fatalf("got %d deliveries", len(items))
+	}
+	for i, item := range items {
+		equal(t, "delivery", item.Delivery, m.Deliveries[i])
+		equal(t, "submission", *item.Submission, m.Submission)
+	}
+	due := got(s.Due(ctx, start(), queue.Position{}, 10))(t)
+	equal(t, "due deliveries", names(due), []string{name(items[0]), name(items[2])})
+	equal(t, "due delivery", due[1], items[2])
+	equal(t, "content", *got(s.Content(ctx, m.Submission.ID))(t), m.Content)
+
+	// Everything that may be absent is.
+	least := message(2, "x")
+	least.Submission = queue.Submission{ID: id("SUB", 2), At: start(), Expires: start()}
+	least.Content, least.Events = queue.Content{}, nil
+	must(t, s.Accept(ctx, least))
+	equal(t, "least submission", *everything(t, s)[3].Submission, least.Submission)
+	equal(t, "least content", *got(s.Content(ctx, id("SUB", 2)))(t), least.Content)
+}
+
+func acceptIsWhole(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a", "b")))
+	again := message(1, "c", "d", "e")
+	again.Content.Body = []byte("another")
+	wantKind(t, s.Accept(ctx, again), fault.Conflict)
+	twice := message(2, "c", "d")
+	twice.Deliveries[1].N = 1
+	if err := s.Accept(ctx, twice); err == nil {
+		t.Fatal("two deliveries of one number were accepted")
+	}
+	if items := everything(t, s); len(items) != 2 || items[0].Delivery.Recipient.To.Local != "a" {
+		t.Errorf("got %v", items)
+	}
+	if body := got(s.Content(ctx, id("SUB", 1)))(t).Body; !bytes.Equal(body, message(1).Content.Body) {
+		t.Errorf("the body became %q", body)
+	}
+	_, err := s.Content(ctx, id("SUB", 2))
+	wantKind(t, err, fault.NotFound)
+	if n := len(eventsOf(t, s, id("SUB", 1))) + len(eventsOf(t, s, id("SUB", 2))); n != 1 {
+		t.Errorf("there are %d events, want that of the accepted one", n)
+	}
+	wantStats(t, s, 2, 0, 0)
+}
+
+func senselessIsRefused(t *testing.T, s Store) {
+	for what, spoil := range map[string]func(*queue.Acceptance){
+		"no id":           func(a *queue.Acceptance) { a.Submission.ID = "" },
+		"no delivery":     func(a *queue.Acceptance) { a.Deliveries = nil },
+		"a final state":   func(a *queue.Acceptance) { a.Deliveries[0].State = queue.Delivered },
+		"another's":       func(a *queue.Acceptance) { a.Deliveries[0].Submission = id("SUB", 9) },
+		"too large":       func(a *queue.Acceptance) { a.Content.Body = make([]byte, queue.InlineMax+1) },
+		"a foreign body":  func(a *queue.Acceptance) { a.Content = queue.Content{Large: foreignBody{}} },
+		"an unknown word": func(a *queue.Acceptance) { a.Deliveries[0].State = "lost" },
+	} {
+		t.Run(what, func(t *testing.T) {
+			m := message(1, "a")
+			spoil(m)
+			wantKind(t, s.Accept(within(t), m), fault.Invalid)
+			if n := len(everything(t, s)); n != 0 {
+				t.Errorf("%d deliveries are stored", n)
+			}
+		})
+	}
+}
+
+// foreignBody is a large body that no store made.
+type foreignBody struct{}
+
+func (foreignBody) Size() int64                  { return 1 }
+func (foreignBody) Open() (io.ReadCloser, error) { return nil, errors.New("not there") }
+
+func canceledStoresNothing(t *testing.T, s Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantKind(t, s.Accept(ctx, message(1, "a")), fault.Canceled)
+	wantKind(t, s.Append(ctx, message(1, "a").Events), fault.Canceled)
+	_, err := s.Due(ctx, start(), queue.Position{}, 1)
+	wantKind(t, err, fault.Canceled)
+	wantStats(t, s, 0, 0, 0)
+}
+
+func suspendedMeanwhile(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	for what, change := range map[string]func(account.State) error{
+		"account": func(st account.State) error {
+			a := got(s.Account(ctx, p.ann.Login()))(t)
+			a.State = st
+			return s.PutAccount(ctx, a, event(""))
+		},
+		"domain": func(st account.State) error {
+			d := got(s.Domain(ctx, "one.example"))(t)
+			d.State = st
+			return s.PutDomain(ctx, d, event(""))
+		},
+		"customer": func(st account.State) error {
+			c := got(s.Customer(ctx, "acme"))(t)
+			c.State = st
+			return s.PutCustomer(ctx, c, event(""))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			decided := got(s.Generation(ctx))(t)
+			must(t, change(account.Suspended))
+			err := s.Accept(ctx, messageOf(p.ann, "acme", decided, 1))
+			wantKind(t, err, fault.Denied)
+			if reason := fault.ReasonOf(err); reason != "account-suspended" {
+				t.Errorf("got reason %q", reason)
+			}
+			if n := len(everything(t, s)); n != 0 {
+				t.Errorf("%d deliveries are stored", n)
+			}
+			must(t, change(account.Active))
+		})
+	}
+	decided := got(s.Generation(ctx))(t)
+	must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
+	wantKind(t, s.Accept(ctx, messageOf(p.ann, "acme", decided, 1)), fault.Denied)
+}
+
+func changedElsewhere(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	p.bob.State = account.Suspended
+	must(t, s.PutAccount(ctx, p.bob, event("")))
+	must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, 1)))
+	wantKind(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 2)), fault.Denied)
+	must(t, s.Accept(ctx, messageOf(p.ann, "acme", got(s.Generation(ctx))(t), 3)))
+	wantStats(t, s, 2, 0, 0)
+}
+
+func reportHasNoSender(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	p.customer.State = account.Suspended
+	must(t, s.PutCustomer(ctx, p.customer, event("")))
+	b := bounce(1, id("SUB", 9))
+	must(t, s.Accept(ctx, &b))
+	if sub := everything(t, s)[0].Submission; sub.Cause != id("SUB", 9) || !sub.Envelope.From.IsNull() {
+		t.Errorf("got %+v", sub)
+	}
+}
+
+func totalsFollowAccept(t *testing.T, s Store) {
+	ctx := within(t)
+	if stats := got(s.Stats(ctx))(t); stats != (queue.Stats{}) {
+		t.Errorf("an empty queue has %+v", stats)
+	}
+	m := message(5, "a", "b", "c", "d")
+	m.Deliveries[1].State, m.Deliveries[2].State, m.Deliveries[3].State = queue.Held, queue.Deferred, queue.Deferred
+	must(t, s.Accept(ctx, m))
+	must(t, s.Accept(ctx, message(6, "a")))
+	wantStats(t, s, 2, 2, 1)
+	if oldest := got(s.Stats(ctx))(t).Oldest; !oldest.Equal(m.Submission.At) {
+		t.Errorf("the oldest is of %v", oldest)
+	}
+	must(t, s.Accept(ctx, message(4, "a")))
+	if oldest := got(s.Stats(ctx))(t).Oldest; !oldest.Equal(start().Add(4 * time.Second)) {
+		t.Errorf("the oldest is of %v", oldest)
+	}
+}
+
+func waitingCounts(t *testing.T, s Store) {
+	ctx := within(t)
+	_, err := s.Waiting(ctx, id("SUB", 1))
+	wantKind(t, err, fault.NotFound)
+	must(t, s.Accept(ctx, message(1, "a", "b", "c", "d")))
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 2, queue.Deferred)))
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 3, queue.Held)))
+	if n := got(s.Waiting(ctx, id("SUB", 1)))(t); n != 1 {
+		t.Errorf("%d wait for their first attempt, want 1", n)
+	}
+}
+
+func unknownContent(t *testing.T, s Store) {
+	_, err := s.Content(within(t), id("SUB", 1))
+	wantKind(t, err, fault.NotFound)
+}
+
+func contentIsNotMixed(t *testing.T, s Store) {
+	ctx := within(t)
+	for n := range 6 {
+		m := message(n, "a")
+		m.Content.Body = []byte{byte('0' + n)}
+		must(t, s.Accept(ctx, m))
+		if n%2 == 1 {
+			must(t, s.Report(ctx, outcome(id("SUB", n), 1, queue.Delivered)))
+		}
+	}
+	for n := 0; n < 6; n += 2 {
+		if body := got(s.Content(ctx, id("SUB", n)))(t).Body; string(body) != string(rune('0'+n)) {
+			t.Errorf("message %d has body %q", n, body)
+		}
+	}
+}
+
+func bodyCases() map[string]func(*testing.T, Store) {
+	return map[string]func(*testing.T, Store){
+		"a large body comes back":              largeBody,
+		"a body at the limit stands inline":    inlineBody,
+		"a body has to be sealed, and is once": bodyMustBeSealed,
+		"discarding":                           discarding,
+		"an open body outlives its message":    openBodyOutlives,
+	}
+}
+
+// writeBody writes a body in pieces and seals it.
+func writeBody(t *testing.T, s Store, text string) queue.BodyFile {
+	t.Helper()
+	body := got(s.NewBody(within(t)))(t)
+	for piece := range slices.Chunk([]byte(text), 10_000) {
+		if n := got(body.Write(piece))(t); n != len(piece) {
+			t.Fatalf("wrote %d octets of %d", n, len(piece))
+		}
+	}
+	must(t, body.Seal())
+	return body
+}
+
+// readBody reads a body to its end.
+func readBody(t *testing.T, body queue.LargeBody) string {
+	t.Helper()
+	r := got(body.Open())(t)
+	text := got(io.ReadAll(r))(t)
+	must(t, r.Close())
+	return string(text)
+}
+
+// long is a body of more than InlineMax.
+func long() string { return strings.Repeat("0123456789abcde\n", queue.InlineMax/16+100) }
+
+func largeBody(t *testing.T, s Store) {
+	body := writeBody(t, s, long())
+	m := message(1, "a")
+	m.Content.Body, m.Content.Large = nil, body
+	must(t, s.Accept(within(t), m))
+	body.Discard() // does nothing any more
+	for range 2 {
+		content := got(s.Content(within(t), m.Submission.ID))(t)
+		if content.Body != nil || content.Large == nil || content.Large.Size() != int64(len(long())) {
+			t.Fatalf("got %d octets inline, large %v", len(content.Body), content.Large)
+		}
+		if !bytes.Equal(content.Head, m.Content.Head) || readBody(t, content.Large) != long() {
+			t.Error("the content is not what was accepted")
+		}
+	}
+}
+
+func inlineBody(t *testing.T, s Store) {
+	m := message(1, "a")
+	m.Content.Body = []byte(long()[:queue.InlineMax])
+	must(t, s.Accept(within(t), m))
+	if content := got(s.Content(within(t), m.Submission.ID))(t); !bytes.Equal(content.Body, m.Content.Body) || content.Large != nil {
+		t.Error("the body is not what was accepted")
+	}
+}
+
+func bodyMustBeSealed(t *testing.T, s Store) {
+	body := got(s.NewBody(within(t)))(t)
+	got(body.Write([]byte("text")))(t)
+	m := message(1, "a")
+	m.Content.Body, m.Content.Large = nil, body
+	wantKind(t, s.Accept(within(t), m), fault.Invalid)
+	must(t, body.Seal())
+	must(t, body.Seal()) // again is no error
+	if _, err := body.Write([]byte("more")); err == nil {
+		t.Error("a sealed body takes more")
+	}
+	must(t, s.Accept(within(t), m))
+	second := message(2, "a")
+	second.Content.Body, second.Content.Large = nil, body
+	wantKind(t, s.Accept(within(t), second), fault.Invalid)
+	if body.Size() != 4 || readBody(t, body) != "text" {
+		t.Error("the body is not what was written")
+	}
+}
+
+func discarding(t *testing.T, s Store) {
+	open := got(s.NewBody(within(t)))(t)
+	got(open.Write([]byte("text")))(t)
+	open.Discard()
+	sealed := writeBody(t, s, long())
+	must(t, s.Accept(within(t), message(1, "a")))
+	clash := message(1, "a")
+	clash.Content.Body, clash.Content.Large = nil, sealed
+	wantKind(t, s.Accept(within(t), clash), fault.Conflict)
+	sealed.Discard() // still ours, as Accept did not take it
+	_, err := sealed.Open()
+	wantKind(t, err, fault.NotFound)
+}
+
+func openBodyOutlives(t *testing.T, s Store) {
+	m := message(1, "a")
+	m.Content.Body, m.Content.Large = nil, writeBody(t, s, long())
+	must(t, s.Accept(within(t), m))
+	content := got(s.Content(within(t), m.Submission.ID))(t)
+	r := got(content.Large.Open())(t)
+	must(t, s.Report(within(t), outcome(m.Submission.ID, 1, queue.Delivered)))
+	if text := got(io.ReadAll(r))(t); string(text) != long() {
+		t.Error("the open body changed")
+	}
+	must(t, r.Close())
+	_, err := content.Large.Open()
+	wantKind(t, err, fault.NotFound)
+	_, err = s.Content(within(t), m.Submission.ID)
+	wantKind(t, err, fault.NotFound)
+}
+
+// after is the position of an item in the order of Due.
+func after(item queue.Item) queue.Position {
+	return queue.Position{Next: item.Delivery.Next, Submission: item.Delivery.Submission, N: item.Delivery.N}
+}

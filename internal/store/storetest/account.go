@@ -1,0 +1,248 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+func accountCases() map[string]func(*testing.T, Store) {
+	return map[string]func(*testing.T, Store){
+		"objects come back as they were put":          objectsComeBack,
+		"lists are complete and in order":             listsAreComplete,
+		"a revision guards against lost changes":      revisionsGuard,
+		"named objects must exist":                    namesMustExist,
+		"objects in use stay":                         usedObjectsStay,
+		"an address belongs to one account":           addressesAreUnique,
+		"a removed account is not the one made later": removedAccountsStayGone,
+		"each change raises the generation, once":     generationRises,
+		"the event is stored with the change only":    eventsFollowChanges,
+	}
+}
+
+func objectsComeBack(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	equal(t, "plan", got(s.Plan(ctx, "basic"))(t), p.plan)
+	equal(t, "customer", got(s.Customer(ctx, "acme"))(t), p.customer)
+	equal(t, "domain", got(s.Domain(ctx, "one.example"))(t), p.one)
+	equal(t, "account", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
+
+	p.plan.MaxMessages, p.plan.MaxRecipients, p.plan.MaxMessageBytes = 0, 7, 1<<40
+	must(t, s.PutPlan(ctx, p.plan, event("plan")))
+	p.plan.Revision++
+	equal(t, "changed plan", got(s.Plan(ctx, "basic"))(t), p.plan)
+
+	p.customer.Plan, p.customer.State = "", account.Suspended
+	must(t, s.PutCustomer(ctx, p.customer, event("customer")))
+	p.customer.Revision++
+	equal(t, "changed customer", got(s.Customer(ctx, "acme"))(t), p.customer)
+
+	p.one.State = account.Suspended
+	p.one.Keys = append(p.one.Keys, account.Key{Selector: "s2", Algorithm: "ed25519", Public: "k", Sealed: []byte("sealed"), Created: start()})
+	must(t, s.PutDomain(ctx, p.one, event("domain")))
+	p.one.Revision++
+	equal(t, "changed domain", got(s.Domain(ctx, "one.example"))(t), p.one)
+	equal(t, "signing keys", got(s.SigningKeys(ctx, "one.example"))(t), p.one.Keys)
+	if keys := got(s.SigningKeys(ctx, "nowhere.example"))(t); len(keys) != 0 {
+		t.Errorf("an unknown domain has keys: %v", keys)
+	}
+
+	p.ann.PasswordHash, p.ann.PasswordChanged, p.ann.NullSender = "$x$2", start().Add(time.Hour), true
+	p.ann.Aliases = []mail.Address{address("zoe", "one.example"), address(`a"b@c`, "two.example"), address("bücher", "one.example")}
+	p.ann.Grants = []account.Grant{{Address: address("shop", "two.example"), Domain: "two.example"}, {Domain: "two.example"}}
+	must(t, s.PutAccount(ctx, p.ann, event("account")))
+	p.ann.Revision++
+	equal(t, "changed account", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
+	p.ann.Aliases, p.ann.Grants = p.ann.Aliases[:1], nil
+	must(t, s.PutAccount(ctx, p.ann, event("account")))
+	p.ann.Revision++
+	equal(t, "account with less", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
+}
+
+func listsAreComplete(t *testing.T, s Store) {
+	ctx := within(t)
+	if n := len(got(s.Plans(ctx))(t)) + len(got(s.Customers(ctx))(t)) + len(got(s.Domains(ctx, ""))(t)) + len(got(s.Accounts(ctx, ""))(t)); n != 0 {
+		t.Fatalf("an empty store lists %d objects", n)
+	}
+	p := settle(t, s)
+	must(t, s.PutCustomer(ctx, account.Customer{Name: "aaa", State: account.Active, Created: start()}, event("customer")))
+	p.ann.Aliases = []mail.Address{address("x", "one.example"), address("b", "one.example")}
+	p.ann.Grants = []account.Grant{{Domain: "two.example"}}
+	must(t, s.PutAccount(ctx, p.ann, event("account")))
+	p.ann.Revision++
+
+	equal(t, "plans", got(s.Plans(ctx))(t), []account.Plan{p.plan})
+	customers := got(s.Customers(ctx))(t)
+	if len(customers) != 2 || customers[0].Name != "aaa" {
+		t.Errorf("got customers %v", customers)
+	}
+	bare := p.one
+	bare.Keys = nil
+	equal(t, "domains", got(s.Domains(ctx, "acme"))(t), []account.Domain{bare, p.two})
+	equal(t, "all domains", got(s.Domains(ctx, ""))(t), []account.Domain{bare, p.two})
+	if list := got(s.Domains(ctx, "aaa"))(t); len(list) != 0 {
+		t.Errorf("customer aaa has domains %v", list)
+	}
+	equal(t, "accounts", got(s.Accounts(ctx, ""))(t), []account.Account{p.ann, p.bob})
+	equal(t, "accounts of a domain", got(s.Accounts(ctx, "one.example"))(t), []account.Account{p.ann})
+}
+
+func revisionsGuard(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	for what, err := range map[string]error{
+		"plan": s.PutPlan(ctx, account.Plan{Name: "basic"}, event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "acme", State: account.Active}, event("")),
+		"domain":  s.PutDomain(ctx, account.Domain{Name: "one.example", Customer: "acme", State: account.Active}, event("")),
+		"account": s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: p.ann.Address, State: account.Active}, event("")),
+	} {
+		t.Run("new "+what, func(t *testing.T) { wantKind(t, err, fault.Conflict) })
+	}
+	put := map[string]func(revision int64) error{
+		"plan":     func(r int64) error { p.plan.Revision = r; return s.PutPlan(ctx, p.plan, event("")) },
+		"customer": func(r int64) error { p.customer.Revision = r; return s.PutCustomer(ctx, p.customer, event("")) },
+		"domain":   func(r int64) error { p.one.Revision = r; return s.PutDomain(ctx, p.one, event("")) },
+		"account":  func(r int64) error { p.ann.Revision = r; return s.PutAccount(ctx, p.ann, event("")) },
+	}
+	for what, put := range put {
+		t.Run(what, func(t *testing.T) {
+			must(t, put(1))
+			wantKind(t, put(1), fault.Conflict)
+			wantKind(t, put(3), fault.Conflict)
+			must(t, put(2))
+		})
+	}
+	for what, err := range map[string]error{
+		"plan": s.PutPlan(ctx, account.Plan{Name: "x", Revision: 1}, event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "x", Revision: 1, State: account.Active}, event("")),
+		"domain":  s.PutDomain(ctx, account.Domain{Name: "x.example", Customer: "acme", Revision: 1, State: account.Active}, event("")),
+		"account": s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: address("x", "one.example"), Revision: 1, State: account.Active}, event("")),
+	} {
+		t.Run("gone "+what, func(t *testing.T) { wantKind(t, err, fault.NotFound) })
+	}
+}
+
+func namesMustExist(t *testing.T, s Store) {
+	ctx := within(t)
+	settle(t, s)
+	_, plan := s.Plan(ctx, "x")
+	_, customer := s.Customer(ctx, "x")
+	_, domain := s.Domain(ctx, "x.example")
+	_, login := s.Account(ctx, "x@one.example")
+	_, sender := s.Sender(ctx, "x@one.example")
+	for what, err := range map[string]error{
+		"reading a plan": plan, "reading a customer": customer, "reading a domain": domain, "reading an account": login, "reading a sender": sender,
+		"a customer's plan":  s.PutCustomer(ctx, account.Customer{Name: "n", Plan: "x", State: account.Active}, event("")),
+		"a domain's":         s.PutDomain(ctx, account.Domain{Name: "n.example", Customer: "x", State: account.Active}, event("")),
+		"an account's":       s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: address("a", "n.example"), State: account.Active}, event("")),
+		"removing a plan":    s.RemovePlan(ctx, "x", event("")),
+		"removing customers": s.RemoveCustomer(ctx, "x", event("")),
+		"removing a domain":  s.RemoveDomain(ctx, "x.example", event("")),
+		"removing accounts":  s.RemoveAccount(ctx, "x@one.example", event("")),
+	} {
+		t.Run(what, func(t *testing.T) { wantKind(t, err, fault.NotFound) })
+	}
+}
+
+func usedObjectsStay(t *testing.T, s Store) {
+	ctx := within(t)
+	settle(t, s)
+	wantKind(t, s.RemovePlan(ctx, "basic", event("")), fault.Conflict)
+	wantKind(t, s.RemoveCustomer(ctx, "acme", event("")), fault.Conflict)
+	wantKind(t, s.RemoveDomain(ctx, "one.example", event("")), fault.Conflict)
+	must(t, s.RemoveAccount(ctx, "ann@one.example", event("")))
+	must(t, s.RemoveAccount(ctx, "bob@two.example", event("")))
+	must(t, s.RemoveDomain(ctx, "one.example", event("")))
+	wantKind(t, s.RemoveCustomer(ctx, "acme", event("")), fault.Conflict)
+	must(t, s.RemoveDomain(ctx, "two.example", event("")))
+	must(t, s.RemoveCustomer(ctx, "acme", event("")))
+	must(t, s.RemovePlan(ctx, "basic", event("")))
+	if keys := got(s.SigningKeys(ctx, "one.example"))(t); len(keys) != 0 {
+		t.Errorf("the keys of a removed domain stay: %v", keys)
+	}
+	_, err := s.Account(ctx, "ann@one.example")
+	wantKind(t, err, fault.NotFound)
+}
+
+func addressesAreUnique(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	p.ann.Aliases = []mail.Address{address("Info", "one.example")}
+	must(t, s.PutAccount(ctx, p.ann, event("")))
+	p.bob.Aliases = []mail.Address{address("INFO", "one.example")}
+	wantKind(t, s.PutAccount(ctx, p.bob, event("")), fault.Conflict)
+	p.bob.Aliases = []mail.Address{address("ok", "two.example"), address("ann", "one.example")}
+	wantKind(t, s.PutAccount(ctx, p.bob, event("")), fault.Conflict)
+	clara := account.Account{ID: id("ACC", 3), Address: address("info", "one.example"), State: account.Active, Created: start()}
+	wantKind(t, s.PutAccount(ctx, clara, event("")), fault.Conflict)
+
+	p.ann.Revision, p.ann.Aliases = 2, nil // given up
+	must(t, s.PutAccount(ctx, p.ann, event("")))
+	must(t, s.PutAccount(ctx, clara, event("")))
+	must(t, s.RemoveAccount(ctx, clara.Login(), event("")))
+	p.bob.Aliases = []mail.Address{address("info", "one.example")}
+	must(t, s.PutAccount(ctx, p.bob, event("")))
+	p.bob.Revision = 2
+	must(t, s.PutAccount(ctx, p.bob, event(""))) // its own are no conflict
+}
+
+func removedAccountsStayGone(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
+	wantKind(t, s.PutAccount(ctx, p.ann, event("")), fault.NotFound)
+	next := account.Account{ID: id("ACC", 7), Address: p.ann.Address, State: account.Active, Created: start()}
+	must(t, s.PutAccount(ctx, next, event("")))
+	wantKind(t, s.PutAccount(ctx, p.ann, event("")), fault.Conflict) // same login and revision, another account
+	// What the old one left to send is not the new one's.
+	m := messageOf(p.ann, "acme", p.generation, 1)
+	wantKind(t, s.Accept(ctx, m), fault.Denied)
+}
+
+func generationRises(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	before := p.generation
+	rises := func(what string, err error) {
+		t.Helper()
+		must(t, err)
+		now := got(s.Generation(ctx))(t)
+		if now <= before {
+			t.Errorf("%s: generation %d after %d", what, now, before)
+		}
+		before = now
+	}
+	rises("put plan", s.PutPlan(ctx, p.plan, event("")))
+	rises("put customer", s.PutCustomer(ctx, p.customer, event("")))
+	rises("put domain", s.PutDomain(ctx, p.one, event("")))
+	rises("put account", s.PutAccount(ctx, p.ann, event("")))
+	rises("remove account", s.RemoveAccount(ctx, p.ann.Login(), event("")))
+	rises("remove domain", s.RemoveDomain(ctx, p.one.Name, event("")))
+	wantKind(t, s.PutPlan(ctx, p.plan, event("")), fault.Conflict)
+	must(t, s.Append(ctx, []audit.Event{event("")}))
+	if now := got(s.Generation(ctx))(t); now != before {
+		t.Errorf("generation %d after %d without a change", now, before)
+	}
+}
+
+func eventsFollowChanges(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	count := func() int { return len(got(s.Search(ctx, audit.Query{}))(t)) }
+	if n := count(); n != 6 {
+		t.Fatalf("six changes left %d events", n)
+	}
+	p.plan.Revision = 5
+	wantKind(t, s.PutPlan(ctx, p.plan, event("")), fault.Conflict)
+	wantKind(t, s.RemoveDomain(ctx, "one.example", event("")), fault.Conflict)
+	if n := count(); n != 6 {
+		t.Errorf("refused changes left %d events", n-6)
+	}
+	must(t, s.RemoveAccount(ctx, p.ann.Login(), event("account ann")))
+	if n := count(); n != 7 {
+		t.Errorf("a removal left %d events", n-6)
+	}
+}

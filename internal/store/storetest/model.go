@@ -1,0 +1,326 @@
+package storetest
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+)
+
+// randomOperations runs random sequences of operations against a store and a
+// model of it in memory, and compares the two after each.
+func randomOperations(t *testing.T, open Opener) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := open(t)
+		defer func() { must(rt, s.Close()) }()
+		m := &model{store: s, test: t, deliveries: map[place]*queue.Delivery{}, owner: map[mail.ID]string{}, suspended: map[string]bool{}}
+		m.people = settle(t, s)
+		m.events = 6
+		rt.Repeat(map[string]func(*rapid.T){
+			"":        m.compare,
+			"accept":  m.accept,
+			"report":  m.report,
+			"hold":    m.hold,
+			"release": m.release,
+			"retry":   m.retry,
+			"drop":    m.drop,
+			"suspend": m.suspend,
+		})
+	})
+}
+
+// place names a delivery.
+type place struct {
+	submission mail.ID
+	n          int
+}
+
+// model is what the store should hold.
+type model struct {
+	store      Store
+	test       *testing.T
+	people     people
+	deliveries map[place]*queue.Delivery
+	// owner is the login of each submission, finished ones too.
+	owner map[mail.ID]string
+	// suspended holds logins and names of domains.
+	suspended map[string]bool
+	events    int
+}
+
+// sorted returns the places of all deliveries in order.
+func (m *model) sorted() []place {
+	var all []place
+	for p := range m.deliveries {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.submission, b.submission), cmp.Compare(a.n, b.n))
+	})
+	return all
+}
+
+// compare compares the whole queue, its order, totals and content.
+func (m *model) compare(t *rapid.T) {
+	items := everything(t, m.store)
+	want := m.sorted()
+	if len(items) != len(want) {
+		t.Fatalf("the store has %d deliveries, the model %d", len(items), len(want))
+	}
+	var total queue.Stats
+	for i, item := range items {
+		d := m.deliveries[want[i]]
+		equal(t, "delivery", item.Delivery, *d)
+		if item.Submission.Login != m.owner[d.Submission] {
+			t.Fatalf("%s belongs to %q", name(item), item.Submission.Login)
+		}
+		switch d.State {
+		case queue.Queued:
+			total.Queued++
+		case queue.Deferred:
+			total.Deferred++
+		case queue.Held:
+			total.Held++
+		}
+	}
+	wantStats(t, m.store, total.Queued, total.Deferred, total.Held)
+	m.compareDue(t)
+	for sub := range m.owner {
+		_, err := m.store.Content(m.test.Context(), sub)
+		if m.waits(sub) {
+			must(t, err)
+		} else {
+			wantKind(t, err, fault.NotFound)
+		}
+	}
+	if all := got(m.store.Search(m.test.Context(), audit.Query{Limit: 1 << 20}))(t); len(all) != m.events {
+		t.Fatalf("there are %d events, the model has %d", len(all), m.events)
+	}
+}
+
+// compareDue compares what is due at some moment, read in pages.
+func (m *model) compareDue(t *rapid.T) {
+	now := start().Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "hours")) * time.Hour)
+	var want []string
+	places := m.sorted()
+	slices.SortStableFunc(places, func(a, b place) int { return m.deliveries[a].Next.Compare(m.deliveries[b].Next) })
+	for _, p := range places {
+		if d := m.deliveries[p]; d.State != queue.Held && !d.Next.After(now) {
+			want = append(want, name(queue.Item{Delivery: *d}))
+		}
+	}
+	var due []string
+	from := queue.Position{}
+	for {
+		page := got(m.store.Due(m.test.Context(), now, from, 3))(t)
+		due = append(due, names(page)...)
+		if len(page) < 3 {
+			break
+		}
+		from = after(page[len(page)-1])
+	}
+	equal(t, "due", due, want)
+}
+
+// waits reports whether any delivery of a submission does.
+func (m *model) waits(sub mail.ID) bool {
+	for p := range m.deliveries {
+		if p.submission == sub {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) active(login string) bool {
+	return !m.suspended[login] && !m.suspended[login[len("ann@"):]]
+}
+
+func (m *model) accept(t *rapid.T) {
+	who := rapid.SampledFrom([]account.Account{m.people.ann, m.people.bob}).Draw(t, "who")
+	a := message(rapid.IntRange(1, 12).Draw(t, "submission"), []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "recipients")]...)
+	a.Submission.Account, a.Submission.Login, a.Submission.Domain = who.ID, who.Login(), who.Address.Domain
+	a.Generation = m.people.generation
+	for i := range a.Deliveries {
+		a.Deliveries[i].Next = start().Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "next")) * time.Hour)
+	}
+	err := m.store.Accept(m.test.Context(), a)
+	switch {
+	case !m.active(who.Login()):
+		wantKind(t, err, fault.Denied)
+	case m.waits(a.Submission.ID):
+		wantKind(t, err, fault.Conflict)
+	default:
+		must(t, err)
+		m.owner[a.Submission.ID] = who.Login()
+		for _, d := range a.Deliveries {
+			m.deliveries[place{d.Submission, d.N}] = &d
+		}
+		m.events++
+	}
+}
+
+func (m *model) report(t *rapid.T) {
+	p := m.somewhere(t)
+	state := rapid.SampledFrom([]queue.State{queue.Delivered, queue.Failed, queue.Deferred, queue.Held}).Draw(t, "state")
+	r := outcome(p.submission, p.n, state)
+	must(t, m.store.Report(m.test.Context(), r))
+	m.events++
+	d := m.deliveries[p]
+	if d == nil {
+		return
+	}
+	if state.Final() {
+		delete(m.deliveries, p)
+		return
+	}
+	o := r.Outcomes[0]
+	d.Attempts++
+	d.Last, d.Next = o.Result, o.Next
+	if state == queue.Held {
+		d.State, d.HoldReason = queue.Held, o.HoldReason
+	} else if d.State != queue.Held {
+		d.State = queue.Deferred
+	}
+}
+
+// somewhere draws the place of a delivery, which may be gone.
+func (m *model) somewhere(t *rapid.T) place {
+	return place{id("SUB", rapid.IntRange(1, 12).Draw(t, "submission")), rapid.IntRange(1, 3).Draw(t, "n")}
+}
+
+// filter draws a filter and returns what it selects.
+func (m *model) filter(t *rapid.T) (queue.Filter, []*queue.Delivery) {
+	var f queue.Filter
+	switch rapid.IntRange(0, 3).Draw(t, "filter") {
+	case 0:
+		p := m.somewhere(t)
+		f.Submission, f.N = p.submission, p.n
+	case 1:
+		f.Login = rapid.SampledFrom([]string{"ann@one.example", "bob@two.example"}).Draw(t, "login")
+	case 2:
+		f.Domain = rapid.SampledFrom([]mail.Domain{"one.example", "two.example"}).Draw(t, "domain")
+	case 3:
+		f.State = rapid.SampledFrom([]queue.State{queue.Queued, queue.Deferred, queue.Held}).Draw(t, "only")
+	}
+	var selected []*queue.Delivery
+	for _, p := range m.sorted() {
+		d, login := m.deliveries[p], m.owner[p.submission]
+		if f.Submission != "" && (p.submission != f.Submission || p.n != f.N) || f.Login != "" && login != f.Login ||
+			f.Domain != "" && login[len("ann@"):] != string(f.Domain) || f.State != "" && d.State != f.State {
+			continue
+		}
+		selected = append(selected, d)
+	}
+	return f, selected
+}
+
+// changed checks the number of changes, each of which left an event.
+func (m *model) changed(t *rapid.T, n, want int) {
+	m.events += want
+	if n != want {
+		t.Fatalf("the store changed %d deliveries, the model %d", n, want)
+	}
+}
+
+func (m *model) hold(t *rapid.T) {
+	f, selected := m.filter(t)
+	n := got(m.store.Hold(m.test.Context(), f, "operator", audit.Event{Kind: audit.DeliveryHeld}))(t)
+	want := 0
+	for _, d := range selected {
+		if d.State != queue.Held {
+			d.State, d.HoldReason = queue.Held, "operator"
+			want++
+		}
+	}
+	m.changed(t, n, want)
+}
+
+func (m *model) release(t *rapid.T) {
+	f, selected := m.filter(t)
+	began := time.Now()
+	n := got(m.store.Release(m.test.Context(), f, audit.Event{Kind: audit.DeliveryReleased}))(t)
+	want := 0
+	for _, d := range selected {
+		if d.State == queue.Held {
+			backToQueue(d)
+			m.adoptNext(t, d, began)
+			want++
+		}
+	}
+	m.changed(t, n, want)
+}
+
+// backToQueue is what a release does to a delivery.
+func backToQueue(d *queue.Delivery) {
+	d.State, d.HoldReason = queue.Queued, ""
+	if d.Attempts > 0 {
+		d.State = queue.Deferred
+	}
+}
+
+// adoptNext takes over the time that the store set, which has to be now.
+func (m *model) adoptNext(t *rapid.T, d *queue.Delivery, began time.Time) {
+	items := got(m.store.List(m.test.Context(), queue.Filter{Submission: d.Submission, N: d.N}))(t)
+	if len(items) != 1 {
+		t.Fatalf("delivery %d of %s is gone", d.N, d.Submission)
+	}
+	next := items[0].Delivery.Next
+	if next.Before(began.Truncate(time.Microsecond)) || next.After(time.Now()) {
+		t.Fatalf("delivery %d of %s is due at %v, not now", d.N, d.Submission, next)
+	}
+	d.Next = next
+}
+
+func (m *model) retry(t *rapid.T) {
+	f, selected := m.filter(t)
+	began := time.Now()
+	n := got(m.store.Retry(m.test.Context(), f, audit.Event{Kind: audit.DeliveryRetried}))(t)
+	want := 0
+	for _, d := range selected {
+		if d.State == queue.Deferred {
+			m.adoptNext(t, d, began)
+			want++
+		}
+	}
+	m.changed(t, n, want)
+}
+
+func (m *model) drop(t *rapid.T) {
+	f, selected := m.filter(t)
+	n := got(m.store.Drop(m.test.Context(), f, audit.Event{Kind: audit.DeliveryDropped}))(t)
+	for _, d := range selected {
+		delete(m.deliveries, place{d.Submission, d.N})
+	}
+	m.changed(t, n, len(selected))
+}
+
+// suspend turns the state of an account or a domain.
+func (m *model) suspend(t *rapid.T) {
+	what := rapid.SampledFrom([]string{"ann@one.example", "bob@two.example", "one.example", "two.example"}).Draw(t, "what")
+	m.suspended[what] = !m.suspended[what]
+	if m.suspended[what] {
+		stateOf(m.test, m.store, what, account.Suspended)
+	} else {
+		stateOf(m.test, m.store, what, account.Active)
+	}
+	m.events++
+	for p, d := range m.deliveries {
+		login := m.owner[p.submission]
+		switch touched := what == login || what == login[len("ann@"):]; {
+		case !touched:
+		case m.suspended[what] && d.State != queue.Held:
+			d.State, d.HoldReason = queue.Held, queue.HoldSuspended
+		case m.active(login) && d.HoldReason == queue.HoldSuspended:
+			backToQueue(d)
+		}
+	}
+}

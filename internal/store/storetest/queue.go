@@ -1,0 +1,233 @@
+package storetest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/queue"
+)
+
+func dueCases() map[string]func(*testing.T, Store) {
+	return map[string]func(*testing.T, Store){
+		"due is ordered, bounded and pages": dueIsOrdered,
+		"only what waits and is due":        onlyDue,
+	}
+}
+
+func dueIsOrdered(t *testing.T, s Store) {
+	ctx := within(t)
+	var want []string
+	for n := 9; n >= 0; n-- {
+		m := message(n, "a", "b", "c")
+		for i := range m.Deliveries {
+			m.Deliveries[i].Next = start().Add(time.Duration(n/4) * time.Microsecond)
+		}
+		must(t, s.Accept(ctx, m))
+	}
+	for _, item := range everything(t, s) { // by submission, which here is by Next too
+		want = append(want, name(item))
+	}
+	now := start().Add(time.Second)
+	equal(t, "all at once", names(got(s.Due(ctx, now, queue.Position{}, 100))(t)), want)
+	for _, limit := range []int{1, 2, 7, 30} {
+		var paged []string
+		from := queue.Position{}
+		for {
+			page := got(s.Due(ctx, now, from, limit))(t)
+			if len(page) == 0 {
+				break
+			}
+			if len(page) > limit {
+				t.Fatalf("a page of %d has %d", limit, len(page))
+			}
+			paged = append(paged, names(page)...)
+			from = after(page[len(page)-1])
+		}
+		equal(t, "pages", paged, want)
+	}
+	// A position need not name a delivery that is still there.
+	rest := got(s.Due(ctx, now, queue.Position{Next: start(), Submission: id("SUB", 1), N: 99}, 100))(t)
+	equal(t, "the rest", names(rest), want[6:])
+}
+
+func onlyDue(t *testing.T, s Store) {
+	ctx := within(t)
+	m := message(1, "now", "later", "held", "deferred", "far")
+	m.Deliveries[1].Next = start().Add(time.Microsecond)
+	m.Deliveries[2].State = queue.Held
+	m.Deliveries[3].State = queue.Deferred
+	m.Deliveries[4].State, m.Deliveries[4].Next = queue.Deferred, start().Add(time.Hour)
+	must(t, s.Accept(ctx, m))
+	recipients := func(now time.Time) (all []string) {
+		for _, item := range got(s.Due(ctx, now, queue.Position{}, 100))(t) {
+			all = append(all, item.Delivery.Recipient.To.Local)
+		}
+		return all
+	}
+	equal(t, "before", recipients(start().Add(-time.Microsecond)), []string(nil))
+	equal(t, "at start", recipients(start()), []string{"now", "deferred"})
+	equal(t, "after", recipients(start().Add(time.Hour)), []string{"now", "deferred", "later", "far"})
+}
+
+func reportCases() map[string]func(*testing.T, Store) {
+	return map[string]func(*testing.T, Store){
+		"final outcomes leave, the last takes the message": finalOutcomesLeave,
+		"a deferred outcome waits":                         deferredWaits,
+		"a held outcome waits for a person":                heldWaits,
+		"an outcome for what is gone keeps its event":      goneKeepsEvent,
+		"a delivery held meanwhile stays held":             heldMeanwhile,
+		"reports to the sender come with the outcome":      reportsComeAlong,
+		"a report that cannot be stored stops the outcome": reportIsWhole,
+		"several outcomes at once":                         severalOutcomes,
+		"no outcome but those of an attempt":               wrongOutcomes,
+	}
+}
+
+func finalOutcomesLeave(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a", "b")))
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 2, queue.Failed)))
+	equal(t, "left", names(everything(t, s)), []string{string(id("SUB", 1)) + "/1"})
+	got(s.Content(ctx, id("SUB", 1)))(t)
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	if n := len(everything(t, s)); n != 0 {
+		t.Errorf("%d deliveries are left", n)
+	}
+	_, err := s.Content(ctx, id("SUB", 1))
+	wantKind(t, err, fault.NotFound)
+	wantStats(t, s, 0, 0, 0)
+	if oldest := got(s.Stats(ctx))(t).Oldest; !oldest.IsZero() {
+		t.Errorf("an empty queue has an oldest of %v", oldest)
+	}
+	if n := len(eventsOf(t, s, id("SUB", 1))); n != 3 {
+		t.Errorf("there are %d events, want accepted, failed, delivered", n)
+	}
+	must(t, s.Accept(ctx, message(1, "a"))) // the id is free again
+}
+
+func deferredWaits(t *testing.T, s Store) {
+	ctx := within(t)
+	m := message(1, "a")
+	must(t, s.Accept(ctx, m))
+	r := outcome(id("SUB", 1), 1, queue.Deferred)
+	r.Outcomes[0].DelayReported = true
+	must(t, s.Report(ctx, r))
+	want := m.Deliveries[0]
+	want.State, want.Attempts, want.Next, want.Last, want.DelayReported = queue.Deferred, 1, start().Add(time.Hour), result(), true
+	equal(t, "delivery", everything(t, s)[0].Delivery, want)
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Deferred)))
+	want.Attempts = 2 // and what was reported stays so
+	equal(t, "delivery", everything(t, s)[0].Delivery, want)
+	wantStats(t, s, 0, 1, 0)
+}
+
+func heldWaits(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a")))
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Held)))
+	d := everything(t, s)[0].Delivery
+	if d.State != queue.Held || d.HoldReason != "policy" || d.Attempts != 1 || d.Last != result() {
+		t.Errorf("got %+v", d)
+	}
+	if n := len(got(s.Due(ctx, start().Add(time.Hour), queue.Position{}, 10))(t)); n != 0 {
+		t.Errorf("%d held deliveries are due", n)
+	}
+	wantStats(t, s, 0, 0, 1)
+}
+
+func goneKeepsEvent(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a", "b")))
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	for _, state := range []queue.State{queue.Delivered, queue.Deferred, queue.Held, queue.Failed} {
+		must(t, s.Report(ctx, outcome(id("SUB", 1), 1, state)))
+		must(t, s.Report(ctx, outcome(id("SUB", 2), 1, state)))
+	}
+	wantStats(t, s, 1, 0, 0)
+	if n := len(eventsOf(t, s, id("SUB", 1))); n != 6 {
+		t.Errorf("there are %d events, want 6", n)
+	}
+	if n := len(eventsOf(t, s, id("SUB", 2))); n != 4 {
+		t.Errorf("there are %d events, want 4", n)
+	}
+}
+
+func heldMeanwhile(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a", "b")))
+	hold := audit.Event{At: start(), Kind: audit.DeliveryHeld}
+	got(s.Hold(ctx, queue.Filter{}, "operator", hold))(t)
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Deferred)))
+	d := everything(t, s)[0].Delivery
+	if d.State != queue.Held || d.HoldReason != "operator" || d.Attempts != 1 || d.Last != result() {
+		t.Errorf("got %+v", d)
+	}
+	wantStats(t, s, 0, 0, 2)
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered))) // it arrived all the same
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 2, queue.Failed)))
+	wantStats(t, s, 0, 0, 0)
+}
+
+func reportsComeAlong(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a")))
+	r := outcome(id("SUB", 1), 1, queue.Failed)
+	r.Reports = []queue.Acceptance{bounce(2, id("SUB", 1))}
+	r.Reports[0].Content.Body, r.Reports[0].Content.Large = nil, writeBody(t, s, long())
+	must(t, s.Report(ctx, r))
+	items := everything(t, s)
+	equal(t, "left", names(items), []string{string(id("SUB", 2)) + "/1"})
+	equal(t, "report", *items[0].Submission, r.Reports[0].Submission)
+	if readBody(t, got(s.Content(ctx, id("SUB", 2)))(t).Large) != long() {
+		t.Error("the report's body is not what was given")
+	}
+	if n := len(eventsOf(t, s, id("SUB", 2))); n != 1 {
+		t.Errorf("the report has %d events", n)
+	}
+	wantStats(t, s, 1, 0, 0)
+}
+
+func reportIsWhole(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a")))
+	r := outcome(id("SUB", 1), 1, queue.Failed)
+	r.Reports = []queue.Acceptance{bounce(2, id("SUB", 1)), bounce(1, id("SUB", 1))} // the second id is taken
+	wantKind(t, s.Report(ctx, r), fault.Conflict)
+	equal(t, "left", names(everything(t, s)), []string{string(id("SUB", 1)) + "/1"})
+	wantStats(t, s, 1, 0, 0)
+	if n := len(eventsOf(t, s, id("SUB", 1))) + len(eventsOf(t, s, id("SUB", 2))); n != 1 {
+		t.Errorf("there are %d events, want 1", n)
+	}
+	must(t, s.Accept(ctx, message(2, "a"))) // nothing of the first report is left
+}
+
+func severalOutcomes(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a", "b", "c", "d", "e")))
+	r := &queue.Report{Submission: id("SUB", 1)}
+	for i, state := range []queue.State{queue.Delivered, queue.Deferred, queue.Held, queue.Failed} {
+		r.Outcomes = append(r.Outcomes, outcome(id("SUB", 1), i+1, state).Outcomes...)
+		r.Events = append(r.Events, audit.Event{At: start(), Kind: audit.DeliveryDelivered, Submission: id("SUB", 1), Delivery: i + 1})
+	}
+	must(t, s.Report(ctx, r))
+	wantStats(t, s, 1, 1, 1)
+	var order []int
+	for _, e := range eventsOf(t, s, id("SUB", 1))[1:] {
+		order = append(order, e.Delivery)
+	}
+	if !slices.Equal(order, []int{1, 2, 3, 4}) {
+		t.Errorf("the events came in the order %v", order)
+	}
+}
+
+func wrongOutcomes(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a")))
+	for _, state := range []queue.State{queue.Queued, queue.Dropped, "", "lost"} {
+		wantKind(t, s.Report(ctx, outcome(id("SUB", 1), 1, state)), fault.Invalid)
+	}
+	wantStats(t, s, 1, 0, 0)
+}

@@ -1,0 +1,136 @@
+// Package storetest is the one conformance suite that every storage engine
+// passes: what the contracts of packages account, queue and audit promise, as
+// tests. An engine calls Run from a test of its own.
+//
+// It does not test what is an engine's own affair: files, locks, schema,
+// recovery after a crash.
+//
+// Main types: Store, Run.
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+)
+
+// Store is all that an engine implements.
+type Store interface {
+	account.Store
+	queue.Store
+	queue.AdminStore
+	audit.Store
+	CertificateStore
+	// Waiting counts deliveries of a submission that are queued for their
+	// first attempt; fault.NotFound for an unknown submission.
+	Waiting(ctx context.Context, id mail.ID) (int, error)
+	// Close ends the store; a second call does nothing.
+	Close() error
+}
+
+// CertificateStore keeps what the certificate authority gave.
+type CertificateStore interface {
+	// GetCertificate returns what is stored under key, or fault.NotFound.
+	GetCertificate(ctx context.Context, key string) ([]byte, error)
+	// PutCertificate stores data under key in place of what was there.
+	PutCertificate(ctx context.Context, key string, data []byte) error
+	// DeleteCertificate removes what is stored under key, if anything.
+	DeleteCertificate(ctx context.Context, key string) error
+}
+
+// Opener opens an empty store and has it closed when the test ends.
+type Opener func(t *testing.T) Store
+
+// Run runs the suite. Each case gets a store of its own.
+func Run(t *testing.T, open Opener) {
+	groups := map[string]map[string]func(*testing.T, Store){
+		"account":     accountCases(),
+		"sender":      senderCases(),
+		"accept":      acceptCases(),
+		"body":        bodyCases(),
+		"due":         dueCases(),
+		"report":      reportCases(),
+		"admin":       adminCases(),
+		"suspension":  suspensionCases(),
+		"record":      recordCases(),
+		"concurrency": concurrencyCases(),
+		"certificate": {"put, get, delete": certificates},
+	}
+	for group, cases := range groups {
+		t.Run(group, func(t *testing.T) {
+			for name, run := range cases {
+				t.Run(name, func(t *testing.T) { run(t, open(t)) })
+			}
+		})
+	}
+	t.Run("random operations agree with a model", func(t *testing.T) { randomOperations(t, open) })
+}
+
+// tester is what the checks need of a test; a random one is not a testing.TB.
+type tester interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Context() context.Context
+}
+
+// start is the moment at which the stories of the cases begin; it has
+// microseconds, which a store has to keep.
+func start() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 123456000, time.UTC) }
+
+// within is a context for one store call that must not hang.
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// must fails the test at an error.
+func must(t tester, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("unexpected error: %v", err)
+	}
+}
+
+// got fails the test at an error and passes the value on.
+func got[T any](v T, err error) func(tester) T {
+	return func(t tester) T {
+		t.Helper()
+		must(t, err)
+		return v
+	}
+}
+
+// wantKind fails the test unless err is of that kind.
+func wantKind(t tester, err error, kind fault.Kind) {
+	t.Helper()
+	if err == nil || fault.KindOf(err) != kind {
+		t.Fatalf("got error %v (%v), want one that means %v", err, fault.KindOf(err), kind)
+	}
+}
+
+// certificates checks what is kept for the certificate authority.
+func certificates(t *testing.T, s Store) {
+	ctx := within(t)
+	_, err := s.GetCertificate(ctx, "account")
+	wantKind(t, err, fault.NotFound)
+	must(t, s.PutCertificate(ctx, "account", []byte("one")))
+	must(t, s.PutCertificate(ctx, "account", []byte("two")))
+	must(t, s.PutCertificate(ctx, "Account", []byte("another")))
+	if data := got(s.GetCertificate(ctx, "account"))(t); string(data) != "two" {
+		t.Errorf("got %q, want what was put last", data)
+	}
+	must(t, s.DeleteCertificate(ctx, "account"))
+	must(t, s.DeleteCertificate(ctx, "account"))
+	_, err = s.GetCertificate(ctx, "account")
+	wantKind(t, err, fault.NotFound)
+	if data := got(s.GetCertificate(ctx, "Account"))(t); string(data) != "another" {
+		t.Errorf("got %q: keys differ by case", data)
+	}
+}

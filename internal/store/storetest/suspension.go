@@ -1,0 +1,174 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/queue"
+)
+
+func suspensionCases() map[string]func(*testing.T, Store) {
+	return map[string]func(*testing.T, Store){
+		"an account's deliveries are held, others' not":  accountIsHeld,
+		"a domain's deliveries are held, others' not":    domainIsHeld,
+		"a customer's deliveries are held, others' not":  customerIsHeld,
+		"release waits for the last suspension":          releaseWaits,
+		"only what was held for a suspension is let go":  otherHoldsStay,
+		"a removed account's deliveries stay held":       removedIsHeld,
+		"changes that do not suspend leave the queue be": otherChangesLeave,
+	}
+}
+
+// stateOf sets the state of an object as it is stored now.
+func stateOf(t *testing.T, s Store, what string, state account.State) {
+	t.Helper()
+	ctx := within(t)
+	switch what {
+	case "acme", "other":
+		c := got(s.Customer(ctx, what))(t)
+		c.State = state
+		must(t, s.PutCustomer(ctx, c, event(what)))
+	case "one.example", "two.example":
+		for _, d := range got(s.Domains(ctx, ""))(t) {
+			if string(d.Name) == what {
+				d.State = state
+				must(t, s.PutDomain(ctx, d, event(what)))
+			}
+		}
+	default:
+		a := got(s.Account(ctx, what))(t)
+		a.State = state
+		must(t, s.PutAccount(ctx, a, event(what)))
+	}
+}
+
+// crowd stores: 1 queued of ann, 2 deferred of ann, 3 of bob (same customer),
+// 4 of eve (another customer), 5 a report.
+func crowd(t *testing.T, s Store) people {
+	t.Helper()
+	ctx := within(t)
+	p := settle(t, s)
+	must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
+	must(t, s.PutDomain(ctx, account.Domain{Name: "other.example", Customer: "other", State: account.Active, Created: start()}, event("")))
+	eve := account.Account{ID: id("ACC", 3), Address: address("eve", "other.example"), State: account.Active, Created: start()}
+	must(t, s.PutAccount(ctx, eve, event("")))
+	p.generation = got(s.Generation(ctx))(t)
+	must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, 1)))
+	tried := messageOf(p.ann, "acme", p.generation, 2)
+	tried.Deliveries[0].State, tried.Deliveries[0].Attempts, tried.Deliveries[0].Next = queue.Deferred, 1, start().Add(time.Hour)
+	must(t, s.Accept(ctx, tried))
+	must(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 3)))
+	must(t, s.Accept(ctx, messageOf(eve, "other", p.generation, 4)))
+	b := bounce(5, id("SUB", 1))
+	must(t, s.Accept(ctx, &b))
+	return p
+}
+
+// wantHeld checks which of the crowd's messages are held for a suspension, and
+// that the others are as they were.
+func wantHeld(t *testing.T, s Store, held ...int) {
+	t.Helper()
+	want := map[int]queue.State{1: queue.Queued, 2: queue.Deferred, 3: queue.Queued, 4: queue.Queued, 5: queue.Queued}
+	total := map[queue.State]int{}
+	for _, n := range held {
+		want[n] = queue.Held
+	}
+	for n, state := range want {
+		total[state]++
+		d := got(s.List(t.Context(), queue.Filter{Submission: id("SUB", n)}))(t)[0].Delivery
+		reason := ""
+		if state == queue.Held {
+			reason = queue.HoldSuspended
+		}
+		if d.State != state || d.HoldReason != reason {
+			t.Errorf("message %d is %s for %q, want %s for %q", n, d.State, d.HoldReason, state, reason)
+		}
+	}
+	wantStats(t, s, total[queue.Queued], total[queue.Deferred], total[queue.Held])
+}
+
+func accountIsHeld(t *testing.T, s Store) {
+	crowd(t, s)
+	stateOf(t, s, "ann@one.example", account.Suspended)
+	wantHeld(t, s, 1, 2)
+	stateOf(t, s, "ann@one.example", account.Active)
+	wantHeld(t, s)
+	if next := got(s.List(within(t), queue.Filter{Submission: id("SUB", 2)}))(t)[0].Delivery.Next; !next.Equal(start().Add(time.Hour)) {
+		t.Errorf("what was deferred is due at %v", next)
+	}
+}
+
+func domainIsHeld(t *testing.T, s Store) {
+	crowd(t, s)
+	stateOf(t, s, "two.example", account.Suspended)
+	wantHeld(t, s, 3)
+	stateOf(t, s, "two.example", account.Active)
+	wantHeld(t, s)
+}
+
+func customerIsHeld(t *testing.T, s Store) {
+	crowd(t, s)
+	stateOf(t, s, "acme", account.Suspended)
+	wantHeld(t, s, 1, 2, 3)
+	stateOf(t, s, "other", account.Suspended)
+	wantHeld(t, s, 1, 2, 3, 4)
+	stateOf(t, s, "acme", account.Active)
+	wantHeld(t, s, 4)
+}
+
+func releaseWaits(t *testing.T, s Store) {
+	crowd(t, s)
+	stateOf(t, s, "ann@one.example", account.Suspended)
+	stateOf(t, s, "one.example", account.Suspended)
+	stateOf(t, s, "acme", account.Suspended)
+	wantHeld(t, s, 1, 2, 3)
+	stateOf(t, s, "ann@one.example", account.Active)
+	wantHeld(t, s, 1, 2, 3)
+	stateOf(t, s, "acme", account.Active)
+	wantHeld(t, s, 1, 2)
+	stateOf(t, s, "one.example", account.Active)
+	wantHeld(t, s)
+}
+
+func otherHoldsStay(t *testing.T, s Store) {
+	ctx := within(t)
+	crowd(t, s)
+	got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1)}, "policy", audit.Event{At: start()}))(t)
+	stateOf(t, s, "ann@one.example", account.Suspended)
+	stateOf(t, s, "ann@one.example", account.Active)
+	all := states(t, s)
+	if all[key(1, "1")] != queue.Held || all[key(2, "1")] != queue.Deferred {
+		t.Errorf("got %v", all)
+	}
+	wantStats(t, s, 3, 1, 1)
+}
+
+func removedIsHeld(t *testing.T, s Store) {
+	ctx := within(t)
+	p := crowd(t, s)
+	must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
+	wantHeld(t, s, 1, 2)
+	stateOf(t, s, "acme", account.Suspended)
+	stateOf(t, s, "acme", account.Active)
+	wantHeld(t, s, 1, 2) // nobody speaks for them any more
+	// Nor does a later account of the same name.
+	must(t, s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: p.ann.Address, State: account.Suspended, Created: start()}, event("")))
+	stateOf(t, s, "ann@one.example", account.Active)
+	wantHeld(t, s, 1, 2)
+}
+
+func otherChangesLeave(t *testing.T, s Store) {
+	ctx := within(t)
+	p := crowd(t, s)
+	p.ann.NullSender = true
+	must(t, s.PutAccount(ctx, p.ann, event("")))
+	p.customer.Plan = ""
+	must(t, s.PutCustomer(ctx, p.customer, event("")))
+	wantHeld(t, s)
+	stateOf(t, s, "ann@one.example", account.Suspended)
+	got(s.Release(ctx, queue.Filter{Submission: id("SUB", 1)}, audit.Event{At: start()}))(t) // an operator's will
+	stateOf(t, s, "ann@one.example", account.Suspended)                                      // no change of state
+	wantHeld(t, s, 2)
+}

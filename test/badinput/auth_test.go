@@ -1,0 +1,63 @@
+package badinput
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"countersign/test/harness"
+)
+
+// TestRefusedLoginsLookAlike: neither the words nor the time of a refusal tell
+// whether the account exists or is suspended.
+func TestRefusedLoginsLookAlike(t *testing.T) {
+	next := listen(t, "127.0.0.1:0", nil)
+	g := harness.Serve(t, next.addr(), "[session]\nmax_auth_failures = 1000\n")
+	const suspended = "gone@example.org"
+	g.Admin(harness.Password+"\n", "account", "add", suspended)
+	g.Admin("", "account", "suspend", suspended)
+	kinds := []struct{ name, response string }{
+		{"wrong password", plain(harness.Login, "not the password at all")},
+		{"unknown account", plain("nobody@example.org", harness.Password)},
+		{"unknown domain", plain("nobody@example.invalid", harness.Password)},
+		{"not an address", plain("administrator", harness.Password)},
+		{"suspended account", plain(suspended, harness.Password)},
+	}
+	c := open(t, g)
+	replies, times := map[string]bool{}, make([][]time.Duration, len(kinds))
+	for round := range 21 {
+		for i, k := range kinds {
+			began := time.Now()
+			c.send("AUTH PLAIN " + k.response + "\r\n")
+			reply := c.reply()
+			if round > 0 { // the first round warms up
+				times[i] = append(times[i], time.Since(began))
+			}
+			replies[reply] = true
+		}
+	}
+	if len(replies) != 1 {
+		t.Errorf("refusals differ: %v", replies)
+	}
+	for reply := range replies {
+		if len(reply) < 10 || reply[:10] != "535 5.7.8 " {
+			t.Errorf("the refusal is %q", reply)
+		}
+	}
+	base := median(times[0])
+	for i, k := range kinds {
+		m := median(times[i])
+		t.Logf("%-18s median %v", k.name, m)
+		if m < base/2 || m > base*2 {
+			t.Errorf("%s takes %v, a wrong password %v", k.name, m, base)
+		}
+	}
+	if base < time.Millisecond {
+		t.Errorf("a refusal takes %v: no password was hashed", base)
+	}
+}
+
+func median(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return all[len(all)/2]
+}

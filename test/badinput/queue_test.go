@@ -1,0 +1,155 @@
+package badinput
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"countersign/test/harness"
+)
+
+// TestQueueWhileNextHopIsDown: everything an administrator does to what waits,
+// with the server running, and what becomes of it when the next hop is back.
+func TestQueueWhileNextHopIsDown(t *testing.T) {
+	address := harness.FreePort(t)
+	g := harness.Serve(t, address, "[queue]\nretry = [\"1h\"]\n")
+	retried, held, dropped, released, left := mustSubmit(t, g, "b@example.com", "retried"),
+		mustSubmit(t, g, "b@example.com", "held"),
+		mustSubmit(t, g, "b@example.com", "dropped"),
+		mustSubmit(t, g, "b@example.com", "released"),
+		mustSubmit(t, g, "b@example.com", "left")
+	all := []string{retried, held, dropped, released, left}
+	for _, id := range all {
+		waitState(t, g, id, "deferred")
+	}
+	for _, e := range queued(t, g) {
+		if e.Recipient != "b@example.com" || e.Attempts != 1 || e.Delivery != 1 {
+			t.Errorf("the listing has %+v", e)
+		}
+	}
+	table := g.Admin("", "queue", "list")
+	shown := g.Admin("", "queue", "show", held)
+	for _, id := range all {
+		if !strings.Contains(table, id) {
+			t.Errorf("queue list lacks %s:\n%s", id, table)
+		}
+	}
+	for _, word := range []string{held, harness.Login, "b@example.com", "deferred", "451"} {
+		if !strings.Contains(shown, word) {
+			t.Errorf("queue show lacks %q:\n%s", word, shown)
+		}
+	}
+
+	g.Admin("", "queue", "hold", held)
+	g.Admin("", "queue", "hold", released)
+	g.Admin("", "queue", "drop", dropped)
+	if a, b, c := stateOf(t, g, held), stateOf(t, g, released), stateOf(t, g, dropped); a != "held" || b != "held" || c != "" {
+		t.Errorf("states after hold, hold, drop: %q, %q, %q", a, b, c)
+	}
+	// What the administrator did is not forgotten with the process.
+	g.Kill(syscall.SIGKILL)
+	g.Start()
+	if a, b := stateOf(t, g, held), stateOf(t, g, retried); a != "held" || b != "deferred" {
+		t.Errorf("states after a restart: %q, %q", a, b)
+	}
+
+	next := listen(t, address, nil)
+	g.Admin("", "queue", "release", released)
+	g.Admin("", "queue", "retry", retried)
+	next.waitFor(t, "released")
+	next.waitFor(t, "retried")
+	harness.WaitFor(t, "two deliveries to be left", func() bool { return len(queued(t, g)) == 2 })
+	if a, b := stateOf(t, g, held), stateOf(t, g, left); a != "held" || b != "deferred" {
+		t.Errorf("states of those that nobody released: %q, %q", a, b)
+	}
+	g.Admin("", "queue", "release", held)
+	g.Admin("", "queue", "retry", left)
+	waitEmpty(t, g)
+	for _, subject := range []string{"retried", "released", "held", "left"} {
+		if n := len(next.find(subject)); n != 1 {
+			t.Errorf("%s arrived %d times", subject, n)
+		}
+	}
+	if n := len(next.find("dropped")); n != 0 {
+		t.Errorf("what was dropped arrived %d times", n)
+	}
+	story := g.Admin("", "trace", held)
+	for _, kind := range []string{"submission.accepted", "delivery.deferred", "delivery.held", "delivery.released", "delivery.delivered"} {
+		if !strings.Contains(story, kind) {
+			t.Errorf("the story lacks %s:\n%s", kind, story)
+		}
+	}
+	if out := g.Admin("", "trace", dropped); !strings.Contains(out, "delivery.dropped") {
+		t.Errorf("the story of what was dropped:\n%s", out)
+	}
+	for _, act := range []string{"show", "hold", "release", "retry", "drop"} {
+		refused(t, []string{"nothing waits"}, "queue", act, dropped, "--config", g.Config)
+	}
+}
+
+// TestRetryRightAfterRepair: an administrator who repairs the next hop and
+// asks for another attempt gets one, however short ago the last one failed.
+func TestRetryRightAfterRepair(t *testing.T) {
+	address := harness.FreePort(t)
+	g := harness.Serve(t, address, "") // default retry times
+	id := mustSubmit(t, g, "b@example.com", "repaired")
+	waitState(t, g, id, "deferred")
+	next := listen(t, address, nil)
+	began := time.Now()
+	g.Admin("", "queue", "retry", id)
+	next.waitFor(t, "repaired")
+	waitEmpty(t, g)
+	t.Logf("delivered after %v", time.Since(began).Round(time.Millisecond))
+}
+
+// TestSuspensionHoldsTheQueue: suspending an account stops what it has queued
+// and what it would still send, in open sessions too; resuming lets it go on.
+func TestSuspensionHoldsTheQueue(t *testing.T) {
+	const other = "other@example.org"
+	address := harness.FreePort(t)
+	g := harness.Serve(t, address, "[queue]\nretry = [\"1s\"]\n")
+	g.Admin(harness.Password+"\n", "account", "add", other)
+	session := login(t, g)
+	id := accepted(t, session.submit("b@example.com", message("suspended", "text")))
+	c := open(t, g)
+	c.say("AUTH PLAIN "+plain(other, harness.Password), "235 ")
+	c.say("MAIL FROM:<"+other+">", "250 ")
+	c.say("RCPT TO:<b@example.com>", "250 ")
+	c.say("DATA", "354 ")
+	c.send("From: <" + other + ">\r\nSubject: not suspended\r\n\r\ntext\r\n.\r\n")
+	accepted(t, c.reply())
+	waitState(t, g, id, "deferred")
+
+	g.Admin("", "account", "suspend", harness.Login)
+	if state := stateOf(t, g, id); state != "held" {
+		t.Errorf("right after the suspension the delivery is %q", state)
+	}
+	// The store refuses at once; the session says so from the next second on.
+	if reply := session.submit("b@example.com", message("too late", "text")); !strings.HasPrefix(reply, "550 5.7.1 ") {
+		t.Errorf("a message after the suspension was answered %q", reply)
+	}
+	began := time.Now()
+	harness.WaitFor(t, "MAIL to be refused", func() bool {
+		session.send("MAIL FROM:<" + harness.Login + ">\r\n")
+		reply := session.reply()
+		session.say("RSET", "250 ")
+		return strings.HasPrefix(reply, "550 5.7.1 ")
+	})
+	if took := time.Since(began); took > 1500*time.Millisecond {
+		t.Errorf("the open session noticed after %v, a second is promised", took)
+	}
+	next := listen(t, address, nil)
+	next.waitFor(t, "not suspended")
+	if n := len(next.find("suspended")); n != 0 || stateOf(t, g, id) != "held" {
+		t.Errorf("the suspended account's message arrived %d times, state %q", n, stateOf(t, g, id))
+	}
+
+	g.Admin("", "account", "resume", harness.Login)
+	next.waitFor(t, "suspended")
+	harness.WaitFor(t, "the open session to go on", func() bool {
+		return queuedAs.MatchString(session.submit("b@example.com", message("resumed", "text")))
+	})
+	next.waitFor(t, "resumed")
+	waitEmpty(t, g)
+}
