@@ -154,20 +154,11 @@ func classifyLookup(err error, h host) answer {
 	var a answer
 	switch fault.ReasonOf(err) {
 	case mx.ReasonNoDomain:
-		a = answer{
-			state: queue.Failed, code: 550, enhanced: "5.1.2", host: h,
-			text: "The recipient's domain " + h.name + " does not exist or takes no mail.",
-		}
+		a = ours(queue.Failed, smtp.ERecipientDomainNotFound, h)
 	case mx.ReasonNullMX: // RFC 7505 section 4.1
-		a = answer{
-			state: queue.Failed, code: 556, enhanced: "5.1.10", host: h,
-			text: "The recipient's domain " + h.name + " says that it takes no mail.",
-		}
+		a = ours(queue.Failed, smtp.ERecipientDomainNoMail, h)
 	case mx.ReasonNoHost: // RFC 5321 section 5.1: to be reported as an error
-		a = answer{
-			state: queue.Failed, code: 550, enhanced: "5.4.4", host: h,
-			text: "The recipient's mail server " + h.name + " has no address.",
-		}
+		a = ours(queue.Failed, smtp.EDeliveryNoHost, h)
 	case mx.ReasonRefusedTarget:
 		a = ours(queue.Failed, smtp.EDeliveryRefusedTarget, h)
 	default:

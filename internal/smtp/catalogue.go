@@ -100,6 +100,7 @@ var catalogue = [...]entry{
 	{ENotAcceptable, 554, EnhancedCode{5, 5, 0}, "This cannot be accepted.", ""},
 
 	{EDeliveryRefusedTarget, 550, EnhancedCode{5, 4, 4}, "The recipient's domain leads to an address that mail is not sent to.", "The recipient's domain leads to %s, an address that mail is not sent to."},
+	{EDeliveryNoHost, 550, EnhancedCode{5, 4, 4}, "The recipient's mail server has no address.", "The recipient's mail server %s has no address."},
 	{EDeliveryUnreachable, 451, EnhancedCode{4, 4, 1}, "The recipient's mail server cannot be reached.", "The recipient's mail server %s cannot be reached."},
 	{EDeliveryDNS, 451, EnhancedCode{4, 4, 3}, "The recipient's domain cannot be looked up at the moment.", "The domain %s cannot be looked up at the moment."},
 	{EDeliveryInterrupted, 451, EnhancedCode{4, 4, 2}, "The connection to the recipient's mail server was interrupted.", "The connection to the mail server %s was interrupted."},

@@ -96,6 +96,7 @@ const (
 
 	// Deliveries that end or wait without a remote server's reply.
 	EDeliveryRefusedTarget   Reason = "delivery-refused-target"
+	EDeliveryNoHost          Reason = "delivery-no-host"
 	EDeliveryUnreachable     Reason = "delivery-unreachable"
 	EDeliveryDNS             Reason = "delivery-dns"
 	EDeliveryInterrupted     Reason = "delivery-interrupted"

@@ -179,7 +179,7 @@ CREATE TABLE event (
 
 CREATE INDEX event_session ON event (session) WHERE session <> '';
 CREATE INDEX event_submission ON event (submission) WHERE submission <> '';
-CREATE INDEX event_login ON event (login, at) WHERE login <> '';
+CREATE INDEX event_login ON event (seq >> 10, login) WHERE login <> '';
 CREATE INDEX event_at ON event (at);
 
 CREATE TABLE certificate (
