@@ -33,6 +33,7 @@ bench: build ## Measure speed and memory; takes some minutes and is not a test.
 
 generate: ## Write the generated pages.
 	$(GO) run ./internal/config/generate
+	$(GO) run ./internal/reference
 
 check: generate ## Format, generate, vet; fails when that changes a committed file.
 	./scripts/check.sh

@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$PWD/bin/countersign
 messages=${BENCH_MESSAGES:-20000}
-work=$(mktemp -d)
+mkdir -p var
+work=$(mktemp -d -p "$PWD/var" bench.XXXXXX) # on the disk, not on a tmpfs
 pid=
 cleanup() {
   if [ -n "$pid" ]; then kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; fi

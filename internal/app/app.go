@@ -108,6 +108,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"certificates", a.openCertificates},
 		{"delivery", a.openDelivery},
 		{"gate", a.openGate},
+		{"delivery", a.startDelivery},
 		{"metrics", a.openMetrics},
 		{"listeners", a.openListeners},
 	}

@@ -17,6 +17,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/config"
+	"countersign/internal/dkim"
 	"countersign/internal/loadgen"
 	"countersign/internal/mail"
 	"countersign/internal/sink"
@@ -228,4 +229,33 @@ func BenchmarkAccept(b *testing.B) {
 	b.ReportMetric(res.PerSecond, "messages/s")
 	b.ReportMetric(res.Latency.P50, "p50-ms")
 	b.ReportMetric(res.Latency.P99, "p99-ms")
+}
+
+// TestBouncesOfOurOwnDomainAreSigned: where the host name is a domain with
+// keys, what we send ourselves carries both signatures like everything else.
+func TestBouncesOfOurOwnDomainAreSigned(t *testing.T) {
+	w := newWorld(t, "", func(sink.Message) error { return nil })
+	ctx := t.Context()
+	keys, err := NewKeys(w.app.Sealer(), "gate.example.org", time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.app.Admin("test").AddDomain(ctx, "gate.example.org", "acme", keys); err != nil {
+		t.Fatal(err)
+	}
+	head, body := []byte("From: <MAILER-DAEMON@gate.example.org>\r\n\r\n"), []byte("x\r\n")
+	fields, err := w.app.signReport(head, body)
+	if err != nil || strings.Count(string(fields), "DKIM-Signature:") != 2 {
+		t.Fatalf("%q, %v", fields, err)
+	}
+	records := map[string]string{}
+	for _, k := range keys {
+		records[k.Selector+"._domainkey.gate.example.org"] = k.Public
+	}
+	results, err := dkim.Verify(strings.NewReader(string(fields)+string(head)+string(body)), func(name string) ([]string, error) {
+		return []string{records[name]}, nil
+	})
+	if err != nil || len(results) != 2 || results[0].Err != nil || results[1].Err != nil {
+		t.Errorf("%+v, %v", results, err)
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/delivery"
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
+	"countersign/internal/mail"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
 	"countersign/internal/smtpserver"
@@ -109,10 +110,14 @@ func (a *App) openDelivery(context.Context) error {
 	}
 	opt.Store, opt.IDs, opt.Now, opt.Logger = a.store, a.ids, time.Now, a.log
 	opt.Metrics = delivery.NewMetrics(a.registry)
+	opt.SignReport = a.signReport
 	a.deliverer, err = delivery.New(opt)
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// startDelivery runs the way out; its reports are signed by the gate, which is
+// there by now.
+func (a *App) startDelivery(context.Context) error {
 	if !a.cfg.Delivery.Enabled {
 		a.log.Warn("delivery is switched off: what is accepted waits in the queue", "option", "delivery.enabled")
 		return nil
@@ -134,6 +139,11 @@ func (a *App) openGate(context.Context) error {
 		Metrics: submission.NewMetrics(a.registry),
 	})
 	return nil
+}
+
+// signReport signs a bounce where our own host name is a domain with keys.
+func (a *App) signReport(head, body []byte) ([]byte, error) {
+	return a.gate.SignOwn(context.Background(), mail.Domain(a.cfg.Hostname), head, body)
 }
 
 // offer is what hands accepted messages to delivery, nil while that is off.
@@ -166,6 +176,7 @@ func (a *App) openMetrics(context.Context) error {
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
 		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: limits(a.cfg),
+		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()
 	type bound struct {

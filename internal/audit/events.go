@@ -1,11 +1,12 @@
 package audit
 
 // Kind names what happened, "noun.verb". If you add one, add it to Kinds below
-// with its meaning; docs and trace are made from that list.
+// with its meaning; docs/events.md is made from that list.
 type Kind string
 
 // The kinds of events.
 const (
+	ConnectionRefused Kind = "connection.refused"
 	SessionOpened     Kind = "session.opened"
 	SessionHello      Kind = "session.hello"
 	SessionTLS        Kind = "session.tls"
@@ -46,6 +47,7 @@ type Meaning struct {
 // Kinds lists every kind with its meaning, in the order of a message's life.
 func Kinds() []Meaning {
 	return []Meaning{
+		{ConnectionRefused, "A connection was refused for a limit; of a flood only some are recorded, the metric counts all."},
 		{SessionOpened, "A client connected; client, listener and proxy are set."},
 		{SessionHello, "The client gave its name with EHLO or HELO."},
 		{SessionTLS, "A TLS handshake succeeded; version, cipher and server name are set."},

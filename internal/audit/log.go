@@ -44,9 +44,9 @@ func LogAttrs(e Event) []slog.Attr {
 	return attrs
 }
 
-// level is how loud the log line of an event is: faults of ours are errors,
+// Level is how loud the log line of an event is: faults of ours are errors,
 // all else is what a gate does all day.
-func level(k Kind) slog.Level {
+func Level(k Kind) slog.Level {
 	switch k {
 	case SessionPanicked:
 		return slog.LevelError

@@ -144,7 +144,7 @@ func (r *Recorder) Record(e Event) {
 
 // Log writes the log line of an event that another transaction stores.
 func (r *Recorder) Log(e Event) {
-	r.logger.LogAttrs(context.Background(), level(e.Kind), string(e.Kind), LogAttrs(e)...)
+	r.logger.LogAttrs(context.Background(), Level(e.Kind), string(e.Kind), LogAttrs(e)...)
 }
 
 // Dropped returns how many events have been lost since the start.

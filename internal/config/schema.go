@@ -43,8 +43,9 @@ type Config struct {
 	// The certificates that listeners present. The one that matches the name
 	// asked for (SNI) is chosen, else the first.
 	Certificates []Certificate `toml:"certificate" required:"yes" reload:"yes"`
-	// What one session, and all together, may cost. A change holds for sessions
-	// that begin after it.
+	// What one session, and all together, may cost. Open sessions follow a
+	// change from their next command on; the numbers of connections hold for
+	// new ones.
 	Session Session `toml:"session"`
 	// Verification of passwords.
 	Auth Auth `toml:"auth"`
@@ -209,8 +210,8 @@ type Message struct {
 	AddressesInNames string `toml:"addresses_in_names" default:"allow" oneof:"allow,check" since:"0.1" reload:"yes"`
 	// The largest header that is taken.
 	MaxHeaderSize Size `toml:"max_header_size" default:"128KiB" min:"16KiB" max:"4MiB" since:"0.1" reload:"yes"`
-	// Received fields from which on a message is taken to run in a circle
-	// (RFC 5321 section 6.3).
+	// Received fields that a message may bring; with more it is taken to run in
+	// a circle (RFC 5321 section 6.3).
 	MaxReceived int `toml:"max_received" default:"50" min:"10" max:"1000" unit:"fields" since:"0.1" reload:"yes"`
 }
 

@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"crypto/tls"
-	"log/slog"
 	"time"
 
 	"countersign/internal/audit"
@@ -187,8 +186,12 @@ func (d *Deliverer) storeOnce(r *queue.Report) error {
 // log writes one line for each event of a stored report, under the keys that
 // all events have.
 func (d *Deliverer) log(r *queue.Report) {
-	for _, e := range r.Events {
-		d.opt.Logger.LogAttrs(context.Background(), slog.LevelInfo, string(e.Kind), audit.LogAttrs(e)...)
+	events := r.Events
+	for _, report := range r.Reports {
+		events = append(events[:len(events):len(events)], report.Events...)
+	}
+	for _, e := range events {
+		d.opt.Logger.LogAttrs(context.Background(), audit.Level(e.Kind), string(e.Kind), audit.LogAttrs(e)...)
 	}
 }
 

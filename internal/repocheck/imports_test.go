@@ -56,6 +56,7 @@ func allowed() map[string][]string {
 		"cli":                   join(level0, level1, level2, []string{"config", "app", "loadgen", "sink", "quickstart", "cli/story", "cli/table"}),
 		"cli/story":             join(level0, level2, []string{"cli/table"}),
 		"cli/table":             {},
+		"reference":             {"audit", "smtp"},
 		"repocheck":             {},
 		"cmd/countersign":       {"cli"},
 	}

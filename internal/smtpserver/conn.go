@@ -166,13 +166,13 @@ func (c *session) readFailed(err error) {
 	var line *smtp.LineError
 	switch {
 	case errors.Is(err, wire.ErrStopped):
-		c.reply(smtp.Refusal(smtp.EShutdown, ""))
+		c.reply(c.named(smtp.Refusal(smtp.EShutdown, "")))
 		c.end(closedShutdown, false)
 	case errors.As(err, &line):
 		c.refuse("", line.Reply(), countNothing)
 		c.end(closedProtocol, true)
 	case wire.IsTimeout(err):
-		c.reply(smtp.Refusal(smtp.ETimeout, ""))
+		c.reply(c.named(smtp.Refusal(smtp.ETimeout, "")))
 		c.end(closedTimeout, false)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		c.end(closedEOF, false)
@@ -200,7 +200,7 @@ func (c *session) recoverPanic() {
 	err := c.logPanic(value)
 	c.closing, c.linger = closedPanic, true // whatever it was ending for
 	c.setState(stateFresh)
-	c.reply(smtp.Refusal(smtp.ESessionFailed, ""))
+	c.reply(c.named(smtp.Refusal(smtp.ESessionFailed, "")))
 	c.guard(func() {
 		c.release()
 		c.observe(Observation{Kind: ObservedPanic, Err: err})

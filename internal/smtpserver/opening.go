@@ -59,7 +59,7 @@ func (c *session) wrongPort(reason smtp.Reason, which string) {
 	o.Text = which
 	c.observe(o)
 	c.wire.Speak()
-	c.reply(r)
+	c.reply(c.named(r))
 	c.end(closedWrongPort, true)
 }
 
@@ -136,6 +136,9 @@ func (c *session) refuseOverLimit() {
 	default:
 		return
 	}
+	if c.srv.opt.OnRefused != nil {
+		c.srv.opt.OnRefused(c.peer, c.overLimit)
+	}
 	c.refuseConnection(smtp.Refusal(c.overLimit, ""), min(refusalHandshake, c.limits.Timeouts.Handshake))
 	c.wire.Close(false) // within the token
 }
@@ -159,6 +162,6 @@ func (c *session) refuseConnection(r smtp.Reply, handshake time.Duration) {
 	} else {
 		r.Code = codeNoService
 	}
-	c.reply(r)
+	c.reply(c.named(r))
 	c.end(closedBackend, false)
 }

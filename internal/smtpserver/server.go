@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/smtp"
 	"countersign/internal/smtpserver/wire"
 )
 
@@ -25,6 +26,9 @@ type Options struct {
 	Limits Limits
 	// IDs names sessions; nil means the system's clock and randomness.
 	IDs *mail.IDSource
+	// OnRefused is told of connections refused for a limit, which the backend
+	// never sees: those that get an answer. It may be nil.
+	OnRefused func(Peer, smtp.Reason)
 	// Logger gets faults of the server and of its configuration, never what a
 	// client did; nil discards them.
 	Logger *slog.Logger

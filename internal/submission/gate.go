@@ -60,6 +60,8 @@ type Gate struct {
 	opt    Options
 	policy atomic.Pointer[Policy]
 	keys   *keyring
+	// refused bounds what Refused records.
+	refused refusals
 }
 
 var _ smtpserver.Backend = (*Gate)(nil)
@@ -74,6 +76,23 @@ func New(opt Options) *Gate {
 // SetPolicy changes the policy for every message whose header has not been
 // read yet.
 func (g *Gate) SetPolicy(p Policy) { g.policy.Store(&p) }
+
+// SignOwn returns the signature fields of a message of our own, such as a
+// bounce, whose From is in the domain; none where that domain has no keys.
+func (g *Gate) SignOwn(ctx context.Context, domain mail.Domain, head, body []byte) ([]byte, error) {
+	stored, err := g.opt.Accounts.SigningKeys(ctx, domain)
+	if err != nil || len(stored) == 0 || !g.policy.Load().Sign {
+		return nil, err
+	}
+	signer, err := g.keys.open(domain, stored)
+	if err != nil {
+		return nil, err
+	}
+	hash := dkim.NewBodyHash()
+	hash.Write(body) // a hash never fails
+	fields, err := signer.Sign(head, hash)
+	return []byte(fields), err
+}
 
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {

@@ -3,8 +3,11 @@ package submission
 import (
 	"context"
 	"crypto/tls"
+	"sync"
+	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 )
 
@@ -80,4 +83,41 @@ func (s *session) complete(e audit.Event) audit.Event {
 		e.Login = s.login
 	}
 	return e
+}
+
+// refusedPerSecond bounds the connections whose refusal is recorded: a flood
+// must not fill the record.
+const refusedPerSecond = 10
+
+// refusals counts what has been recorded in the running second.
+type refusals struct {
+	mu     sync.Mutex // guards what follows
+	second int64
+	count  int
+}
+
+// allow reports whether one more may be recorded now.
+func (r *refusals) allow(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := now.Unix(); s != r.second {
+		r.second, r.count = s, 0
+	}
+	r.count++
+	return r.count <= refusedPerSecond
+}
+
+// Refused records a connection that the server refused for a limit before it
+// became a session; of a flood, ten a second. It is safe for concurrent use.
+func (g *Gate) Refused(peer smtpserver.Peer, reason smtp.Reason) {
+	now := g.opt.Now()
+	if !g.refused.allow(now) {
+		return
+	}
+	r := smtp.Refusal(reason, "")
+	g.opt.Recorder.Record(audit.Event{
+		At: now, Kind: audit.ConnectionRefused, Session: peer.ID, Client: peer.Client.Addr().Unmap().String(),
+		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(reason), Text: r.Text,
+		Data: map[string]string{"listener": peer.Listener},
+	})
 }
