@@ -91,7 +91,7 @@ gate_name=accept; gate accept false false
 load "accepted alone, no signatures, no delivery" --connections 32 --messages $((messages * 2)) --size 4096
 stop
 gate_name=idle; gate idle false false
-load "2,000 idle authenticated TLS sessions" --idle 2000
+load "2,000 idle authenticated TLS sessions" --idle 2000 --wait 20s
 stop
 echo "== the store alone"
 go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report' -benchtime 3s

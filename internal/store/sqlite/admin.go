@@ -13,10 +13,21 @@ import (
 // change treats, so that mail flows in between.
 const adminBatch = 500
 
-// filterSQL makes the FROM and WHERE clauses of a filter. For one login, the
-// index of owners leads; else the deliveries do, in their order.
-func filterSQL(f queue.Filter) (string, []any) {
+// selection is the beginning of a query for the deliveries d, with their
+// submissions s, that a filter selects.
+type selection struct {
+	with  string // what comes before SELECT
+	from  string
+	where where
+}
+
+// selected makes the selection of a filter. For one login, the index of owners
+// leads; else the deliveries do, in their order.
+func selected(f queue.Filter) selection {
 	var w where
+	byLogin := f.Login != "" && f.Submission == ""
+	// Stands in the FROM clause, so its argument is the first.
+	w.argue(byLogin, database.SplitAddress(f.Login).Domain)
 	w.add(f.Submission != "", "d.submission = ?", f.Submission)
 	w.add(f.Submission != "" && f.N != 0, "d.n = ?", f.N)
 	w.add(f.Destination != "", "d.destination = ?", f.Destination)
@@ -24,22 +35,26 @@ func filterSQL(f queue.Filter) (string, []any) {
 	w.add(f.After.Submission != "", "(d.submission, d.n) > (?, ?)", f.After.Submission, f.After.N)
 	w.add(f.Domain != "", "s.domain = ?", f.Domain)
 	w.add(f.Login != "", "s.login = ?", f.Login)
-	if f.Login == "" || f.Submission != "" {
-		return " FROM delivery d CROSS JOIN submission s ON s.id = d.submission" + w.text(), w.args
+	if byLogin {
+		return selection{withParts, " " + fromParts + " CROSS JOIN delivery d ON d.submission = s.id", w}
 	}
-	w.add(true, "s.domain <> '' AND s.domain = ?", database.SplitAddress(f.Login).Domain)
-	w.add(f.After.Submission != "", "s.id >= ?", f.After.Submission)
-	return " FROM submission s CROSS JOIN delivery d ON d.submission = s.id" + w.text(), w.args
+	return selection{"", " FROM delivery d CROSS JOIN submission s ON s.id = d.submission", w}
+}
+
+// query makes a query of columns, at most limit rows in order.
+func (s *selection) query(columns string, limit int) (string, values) {
+	text := s.with + "SELECT " + columns + s.from + s.where.text() + " ORDER BY d.submission, d.n LIMIT ?"
+	return text, bind(append(s.where.args, limit)...)
 }
 
 // listSQL makes the query of a listing of items.
 func listSQL(f queue.Filter) (string, values) {
-	from, args := filterSQL(f)
 	limit := f.Limit
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	return "SELECT " + itemColumns + from + " ORDER BY d.submission, d.n LIMIT ?", bind(append(args, limit)...)
+	sel := selected(f)
+	return sel.query(itemColumns, limit)
 }
 
 // List implements queue.AdminStore.
@@ -151,14 +166,11 @@ func (s *Store) administer(ctx context.Context, op string, f queue.Filter, e aud
 
 // targets finds what a step applies to, by submission and number.
 func (s *Store) targets(ctx context.Context, op string, f queue.Filter, st step) (found []target, err error) {
-	from, args := filterSQL(f)
-	glue := " AND "
-	if len(args) == 0 {
-		glue = " WHERE "
-	}
-	text := "SELECT d.submission, d.n, s.login" + from + glue + st.applies + " ORDER BY d.submission, d.n LIMIT ?"
+	sel := selected(f)
+	sel.where.add(true, st.applies)
+	text, args := sel.query("d.submission, d.n, s.login", f.Limit)
 	err = s.db.Read(ctx, op, func(c *conn) error {
-		found, err = all(ctx, c, text, bind(append(args, f.Limit)...), func(r *row) target {
+		found, err = all(ctx, c, text, args, func(r *row) target {
 			return target{submission: r.ID(), n: r.Int(), login: r.Text()}
 		})
 		return err

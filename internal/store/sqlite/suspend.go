@@ -7,25 +7,34 @@ import (
 	"countersign/internal/store/sqlite/database"
 )
 
-// owned selects the submissions of an account, domain or customer: a FROM
-// clause in which s is the submission, and its arguments. A customer's
-// submissions are those of the domains that it has now.
+// owned selects the submissions of an account, domain or customer: what comes
+// before SELECT, the FROM clause in which s is the submission, and arguments.
+// A customer's submissions are those of the domains that it has now.
 type owned struct {
+	with string
 	from string
 	args []any
 }
 
+// withParts lists the parts of the index submission_owner; see the schema.
+const withParts = `WITH RECURSIVE part (n) AS (SELECT min(id) >> 9 FROM content
+    UNION ALL SELECT n + 1 FROM part WHERE n < (SELECT max(id) >> 9 FROM content)) `
+
+// fromParts selects by domain within each part.
+const fromParts = "FROM part CROSS JOIN submission s ON s.content >> 9 = part.n AND s.domain <> '' AND s.domain = ?"
+
 func ofAccount(login string, id mail.ID) owned {
 	domain := database.SplitAddress(login).Domain
-	return owned{"FROM submission s WHERE s.domain <> '' AND s.domain = ? AND s.login = ? AND s.account = ?", []any{domain, login, id}}
+	return owned{withParts, fromParts + " WHERE s.login = ? AND s.account = ?", []any{domain, login, id}}
 }
 
 func ofDomain(name mail.Domain) owned {
-	return owned{"FROM submission s WHERE s.domain <> '' AND s.domain = ?", []any{name}}
+	return owned{withParts, fromParts + " WHERE true", []any{name}}
 }
 
+// ofCustomer reads the whole index, as a customer may have very many domains.
 func ofCustomer(name string) owned {
-	return owned{"FROM domain o CROSS JOIN submission s ON s.domain = o.name AND s.domain <> '' WHERE o.customer = ?", []any{name}}
+	return owned{"", "FROM submission s INDEXED BY submission_owner CROSS JOIN domain o ON o.name = s.domain WHERE s.domain <> '' AND o.customer = ?", []any{name}}
 }
 
 // follow lets the queue follow a change of state.
@@ -39,22 +48,38 @@ func (t *tx) follow(before, now account.State, o owned) error {
 	return nil
 }
 
-// The unary plus below keeps SQLite from walking the index of all due
-// deliveries instead of those of the submissions.
-const (
-	holdCountTail = ") AND +d.state < 3 GROUP BY d.state"
-	holdTail      = ") AND +state < 3"
+// ids is the list of the submissions, for use behind IN.
+func (o owned) ids() string { return "(" + o.with + "SELECT s.id " + o.from + ")" }
 
-	releaseTail = ") AND state = 3 AND hold_reason = ?"
-	// activeTail keeps submissions whose account, domain and customer are
-	// active; a removed account never is again.
-	activeTail = ` AND EXISTS (SELECT 1 FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
-    WHERE a.login = s.login AND a.id = s.account AND a.state = 'active' AND d.state = 'active' AND c.state = 'active')`
-)
+// activeIDs is the same of those whose account, domain and customer are
+// active; a removed account never is again.
+func (o owned) activeIDs() string {
+	return "(" + o.with + "SELECT s.id " + o.from + ` AND EXISTS (SELECT 1 FROM account a
+    JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
+    WHERE a.login = s.login AND a.id = s.account AND a.state = 'active' AND d.state = 'active' AND c.state = 'active'))`
+}
+
+// The statements of hold and release. The unary plus keeps SQLite from walking
+// the index of all due deliveries instead of those of the submissions.
+func (o owned) countToHold() string {
+	return "SELECT state, count(*) FROM delivery WHERE +state < 3 AND submission IN " + o.ids() + " GROUP BY state"
+}
+
+func (o owned) setHeld() string {
+	return "UPDATE delivery SET state = 3, hold_reason = ? WHERE +state < 3 AND submission IN " + o.ids()
+}
+
+func (o owned) countToRelease() string {
+	return "SELECT attempts > 0, count(*) FROM delivery WHERE state = 3 AND hold_reason = ? AND submission IN " + o.activeIDs() + " GROUP BY 1"
+}
+
+func (o owned) setReleased() string {
+	return "UPDATE delivery SET state = iif(attempts > 0, 2, 1), hold_reason = '' WHERE state = 3 AND hold_reason = ? AND submission IN " + o.activeIDs()
+}
 
 // hold holds the waiting deliveries of what is suspended.
 func (t *tx) hold(o owned) error {
-	err := t.Query("SELECT d.state, count(*) FROM delivery d WHERE d.submission IN (SELECT s.id "+o.from+holdCountTail, bind(o.args...), func(r *row) error {
+	err := t.Query(o.countToHold(), bind(o.args...), func(r *row) error {
 		state, n := r.Int(), r.Int()
 		t.waiting[state] -= n
 		t.waiting[stateHeld] += n
@@ -63,16 +88,14 @@ func (t *tx) hold(o owned) error {
 	if err != nil {
 		return err
 	}
-	args := append([]any{queue.HoldSuspended}, o.args...)
-	return t.Exec("UPDATE delivery SET state = 3, hold_reason = ? WHERE submission IN (SELECT s.id "+o.from+holdTail, bind(args...))
+	return t.Exec(o.setHeld(), bind(append([]any{queue.HoldSuspended}, o.args...)...))
 }
 
 // release puts back what was held for a suspension and is under no other one.
 // A delivery that was tried before waits on until its time.
 func (t *tx) release(o owned) error {
-	of := "submission IN (SELECT s.id " + o.from + activeTail + releaseTail
-	args := bind(append(o.args[:len(o.args):len(o.args)], queue.HoldSuspended)...)
-	err := t.Query("SELECT attempts > 0, count(*) FROM delivery WHERE "+of+" GROUP BY 1", args, func(r *row) error {
+	args := bind(append([]any{queue.HoldSuspended}, o.args...)...)
+	err := t.Query(o.countToRelease(), args, func(r *row) error {
 		tried, n := r.Bool(), r.Int()
 		t.waiting[stateHeld] -= n
 		if tried {
@@ -85,5 +108,5 @@ func (t *tx) release(o owned) error {
 	if err != nil {
 		return err
 	}
-	return t.Exec("UPDATE delivery SET state = iif(attempts > 0, 2, 1), hold_reason = '' WHERE "+of, args)
+	return t.Exec(o.setReleased(), args)
 }

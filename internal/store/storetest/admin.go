@@ -86,6 +86,15 @@ func listingsPage(t *testing.T, s Store) {
 	}
 	rest := got(s.List(ctx, queue.Filter{After: after(first[999])}))(t)
 	equal(t, "the rest", names(rest), names(everything(t, s)[1000:]))
+	rest = got(s.List(ctx, queue.Filter{Login: "ann@one.example", After: after(first[999])}))(t)
+	equal(t, "the rest of a login", names(rest), names(everything(t, s)[1000:]))
+	if n := got(s.Hold(ctx, queue.Filter{Login: "ann@one.example"}, "x", audit.Event{At: start()}))(t); n != 1010 {
+		t.Errorf("%d of 1010 were held", n)
+	}
+	for n := 1; n < 1010; n += 2 {
+		must(t, s.Report(ctx, outcome(id("SUB", n), 1, queue.Delivered)))
+	}
+	equal(t, "what is left of a login", names(got(s.List(ctx, queue.Filter{Login: "ann@one.example"}))(t)), names(everything(t, s)))
 }
 
 func holdAndRelease(t *testing.T, s Store) {
