@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"time"
 
 	"countersign/internal/fault"
@@ -67,8 +68,11 @@ func (v *Verifier) Password(ctx context.Context, login, password string) (*Sende
 		// No stored password can be this one: fail, as slowly as any other.
 		return nil, v.fail(ctx, password, err)
 	}
-	if sender == nil || sender.Account.PasswordHash == "" {
-		return nil, v.fail(ctx, prepared, nil)
+	if sender == nil {
+		return nil, v.fail(ctx, prepared, errUnknown)
+	}
+	if sender.Account.PasswordHash == "" {
+		return nil, v.fail(ctx, prepared, errNoPassword)
 	}
 	if sender.Active() && v.remember.knows(&sender.Account, prepared) {
 		return sender, nil
@@ -81,8 +85,11 @@ func (v *Verifier) Password(ctx context.Context, login, password string) (*Sende
 	if err != nil {
 		return nil, err
 	}
-	if !same || !sender.Active() {
-		return nil, failure(nil)
+	switch {
+	case !same:
+		return nil, failure(errWrongPassword)
+	case !sender.Active():
+		return nil, failure(errSuspended)
 	}
 	v.remember.add(&sender.Account, prepared)
 	return sender, nil
@@ -114,6 +121,27 @@ func (v *Verifier) fail(ctx context.Context, password string, cause error) error
 		return err
 	}
 	return failure(cause)
+}
+
+// Why a login failed: for the record alone, which the helpdesk reads. The
+// client gets one and the same answer for all of them.
+var (
+	errUnknown       = errors.New("unknown")
+	errNoPassword    = errors.New("no-password")
+	errWrongPassword = errors.New("wrong-password")
+	errSuspended     = errors.New("suspended")
+)
+
+// FailureCause says in one stable word why Verifier.Password refused, for the
+// record: "unknown", "no-password", "wrong-password" or "suspended"; "" for any
+// other error. It must never reach a client.
+func FailureCause(err error) string {
+	for _, cause := range []error{errUnknown, errNoPassword, errWrongPassword, errSuspended} {
+		if errors.Is(err, cause) {
+			return cause.Error()
+		}
+	}
+	return ""
 }
 
 // failure is the one refusal.

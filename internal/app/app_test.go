@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -257,5 +258,22 @@ func TestBouncesOfOurOwnDomainAreSigned(t *testing.T) {
 	})
 	if err != nil || len(results) != 2 || results[0].Err != nil || results[1].Err != nil {
 		t.Errorf("%+v, %v", results, err)
+	}
+}
+
+// TestReloadedHostnameLeavesCertificatesAlone: the new name is in force after
+// a restart only, and until then clients connect to the old one.
+func TestReloadedHostnameLeavesCertificatesAlone(t *testing.T) {
+	w := newWorld(t, "", func(sink.Message) error { return nil })
+	cfg := w.configure("")
+	cfg.Hostname = "new.example.org"
+	cfg.Certificates[0].Hosts = []string{"new.example.org"} // as derived from it
+	w.app.started.Hostname = "localhost"
+	restart, err := w.app.Reload(t.Context(), cfg)
+	if err != nil || !slices.Contains(restart, "hostname") {
+		t.Fatalf("needs a restart: %v (%v)", restart, err)
+	}
+	if res, err := loadgen.Run(t.Context(), w.load(1, 1)); err != nil || res.Accepted != 1 {
+		t.Errorf("a client that verifies the old name: %+v, %v", res, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net/netip"
 	"os"
 
 	"countersign/internal/account"
@@ -29,6 +28,10 @@ func hasherOptions(c *config.Config) account.HasherOptions {
 		Workers: c.Auth.HashWorkers,
 		Queue:   c.Auth.HashQueue,
 	}
+}
+
+func verifierOptions(c *config.Config) account.VerifierOptions {
+	return account.VerifierOptions{Remember: c.Auth.Remember.Std()}
 }
 
 func certSpecs(c *config.Config) []cert.Spec {
@@ -123,7 +126,7 @@ func deliveryOptions(c *config.Config) (delivery.Options, error) {
 	if err != nil {
 		return delivery.Options{}, err
 	}
-	resolver, err := mx.NewClient(mx.ClientOptions{Servers: servers(c), Timeout: c.DNS.Timeout.Std()})
+	resolver, err := mx.NewClient(resolverOptions(c))
 	if err != nil {
 		return delivery.Options{}, err
 	}
@@ -148,12 +151,12 @@ func deliveryOptions(c *config.Config) (delivery.Options, error) {
 	}, nil
 }
 
-func servers(c *config.Config) []netip.AddrPort {
-	var list []netip.AddrPort
+func resolverOptions(c *config.Config) mx.ClientOptions {
+	o := mx.ClientOptions{Timeout: c.DNS.Timeout.Std()}
 	for _, s := range c.DNS.Servers {
-		list = append(list, s.AddrPort)
+		o.Servers = append(o.Servers, s.AddrPort)
 	}
-	return list
+	return o
 }
 
 // tlsMode reads the words of the configuration.

@@ -24,6 +24,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	if err != nil {
 		return nil, err
 	}
+	a.keepHostname(cfg)
 	// Everything that can fail comes first.
 	opt, err := deliveryOptions(cfg)
 	if err != nil {
@@ -45,4 +46,16 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 		Data: map[string]string{"changed": strings.Join(changed, " "), "restart": strings.Join(restart, " ")},
 	})
 	return restart, nil
+}
+
+// keepHostname keeps certificates that are made for the host name with the one
+// that the process started with: a new one is in force only after a restart,
+// and clients still connect to the old.
+func (a *App) keepHostname(cfg *config.Config) {
+	for i := range cfg.Certificates {
+		hosts := cfg.Certificates[i].Hosts
+		if len(hosts) == 1 && hosts[0] == cfg.Hostname {
+			cfg.Certificates[i].Hosts = []string{a.started.Hostname}
+		}
+	}
 }

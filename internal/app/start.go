@@ -132,7 +132,7 @@ func (a *App) openGate(context.Context) error {
 	a.background("account watch", senders.Run)
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname,
-		Verifier: account.NewVerifier(a.store, a.hasher, account.VerifierOptions{Remember: a.cfg.Auth.Remember.Std()}),
+		Verifier: account.NewVerifier(a.store, a.hasher, verifierOptions(a.cfg)),
 		Senders:  senders, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: time.Now, Policy: policy(a.cfg),
@@ -175,7 +175,7 @@ func (a *App) openMetrics(context.Context) error {
 // is taken is found out before the first client is.
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
-		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: limits(a.cfg),
+		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: smtpserver.DefaultLimits(),
 		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()

@@ -55,7 +55,12 @@ func (c *benchCommand) measure(password string, out io.Writer) error {
 	if c.Idle > 0 {
 		result, err = c.idle(ctx, load)
 	} else {
-		result, err = loadgen.Measure(ctx, loadgen.Plan{Load: load, Sink: c.Sink, Wait: c.Wait, PID: c.PID})
+		var report loadgen.Report
+		report, err = loadgen.Measure(ctx, loadgen.Plan{Load: load, Sink: c.Sink, Wait: c.Wait, PID: c.PID})
+		if err == nil && report.Load.Accepted == 0 {
+			err = fmt.Errorf("no message was accepted: %s", report.Load.FirstError)
+		}
+		result = report
 	}
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")

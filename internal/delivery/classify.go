@@ -42,6 +42,9 @@ type answer struct {
 	// code, enhanced and text are the remote reply's, or ours.
 	code           int
 	enhanced, text string
+	// cause is what the system said of a connection that was not made, for the
+	// record: "dial tcp 192.0.2.1:25: connect: connection refused".
+	cause string
 	// remote says that they are the remote reply's.
 	remote bool
 	// host is whom they came from, or who did not answer.
@@ -172,6 +175,7 @@ func classifyLookup(err error, h host) answer {
 // unreachable is the answer of a host to which no connection could be made.
 func unreachable(err error, h host) answer {
 	a := ours(queue.Deferred, smtp.EDeliveryUnreachable, h)
+	a.cause = err.Error()
 	a.canceled = errors.Is(err, context.Canceled)
 	a.next, a.site = !a.canceled, true
 	return a

@@ -21,6 +21,7 @@ func (d *Deliverer) report(j *job, answers []answer, content *queue.Content) *qu
 	now := d.opt.Now()
 	r := &queue.Report{Submission: j.submission.ID}
 	var told []telling
+	var reported []int // the events of those that the sender is told of
 	for i, delivery := range j.deliveries {
 		if answers[i].canceled {
 			continue
@@ -28,6 +29,7 @@ func (d *Deliverer) report(j *job, answers []answer, content *queue.Content) *qu
 		o, a := d.outcome(j.submission, delivery, answers[i], now)
 		if t, ok := d.tell(j.submission, delivery, a, o, now); ok {
 			told = append(told, t)
+			reported = append(reported, len(r.Events))
 			o.DelayReported = o.DelayReported || o.State == queue.Deferred
 		}
 		r.Outcomes = append(r.Outcomes, o)
@@ -36,7 +38,7 @@ func (d *Deliverer) report(j *job, answers []answer, content *queue.Content) *qu
 	if len(told) > 0 {
 		if bounce := d.bounce(j.submission, told, content, now); bounce != nil {
 			r.Reports = append(r.Reports, *bounce)
-			for i := range r.Events {
+			for _, i := range reported {
 				r.Events[i].Data["report"] = bounce.Submission.ID.String()
 			}
 		}
@@ -77,6 +79,9 @@ func event(s *queue.Submission, delivery queue.Delivery, o queue.Outcome, a answ
 	}
 	if o.Result.Remote != "" {
 		e.Data["remote"] = o.Result.Remote
+	}
+	if a.cause != "" {
+		e.Data["error"] = a.cause
 	}
 	if a.host.tls != "" {
 		e.Data["tls"] = a.host.tls

@@ -87,6 +87,7 @@ func checkHeader(header *message.Header, tx *transaction, policy *Policy) (autho
 	if policy.EncodeHeaders {
 		mode = message.RawEncode
 	}
+	// It also refuses an address beyond ASCII without SMTPUTF8 (RFC 6532 section 3).
 	err = header.EncodeRaw(mode, tx.env.SMTPUTF8)
 	if err != nil {
 		return mail.Address{}, err
@@ -100,9 +101,6 @@ func checkHeader(header *message.Header, tx *transaction, policy *Policy) (autho
 		return mail.Address{}, err
 	}
 	for _, a := range identities {
-		if !a.IsASCII() && !tx.env.SMTPUTF8 {
-			return mail.Address{}, refuse(op, smtp.EHeader8Bit, "")
-		}
 		if !tx.sender.Owns(a) {
 			return mail.Address{}, refuse(op, smtp.EHeaderSenderNotOwned, a.String())
 		}

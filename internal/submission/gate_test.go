@@ -400,3 +400,34 @@ type failingStore struct{ queue.Store }
 func (failingStore) Accept(context.Context, *queue.Acceptance) error {
 	return fault.New("test", fault.Full, "no space")
 }
+
+// TestRecordSaysWhyALoginFailed: the client learns nothing, the helpdesk all.
+func TestRecordSaysWhyALoginFailed(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	tries := []struct{ login, password, cause string }{
+		{testLogin, "not the password", "wrong-password"},
+		{"nobody@example.org", testPassword, "unknown"},
+		{testLogin, testPassword, "suspended"},
+	}
+	var replies []string
+	for _, try := range tries {
+		if try.cause == "suspended" {
+			f.must(f.admin.SuspendAccount(ctx, address(t, testLogin)))
+		}
+		s := f.open().(*session)
+		err := authenticate(ctx, s, "", try.login, try.password)
+		wantReason(t, err, smtp.EAuthFailed)
+		replies = append(replies, string(smtp.ReplyFor(err).AppendTo(nil)))
+		s.Observe(ctx, smtpserver.Observation{Kind: smtpserver.ObservedAuthFailed, Text: "PLAIN", Err: err})
+		f.must(f.recorder.Flush(ctx))
+		events, err := f.store.Search(ctx, audit.Query{Session: s.peer.ID, Kind: audit.AuthFailed})
+		f.must(err)
+		if len(events) != 1 || events[0].Data["cause"] != try.cause || events[0].Login != try.login {
+			t.Errorf("%s: recorded %+v", try.cause, events)
+		}
+	}
+	if replies[0] != replies[1] || replies[1] != replies[2] {
+		t.Errorf("the replies differ: %q", replies)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
@@ -47,6 +48,9 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	case smtpserver.ObservedAuthFailed:
 		e.Login = s.tried
 		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
+		if cause := account.FailureCause(o.Err); cause != "" {
+			e.Data["cause"] = cause
+		}
 	case smtpserver.ObservedTLSFailed, smtpserver.ObservedPanic:
 		if o.Err != nil {
 			e.Text = o.Err.Error()
