@@ -5,7 +5,7 @@ export CGO_ENABLED ?= 0
 FUZZTIME ?= 20s
 FLAGS   := -trimpath -ldflags="-s -w"
 
-.PHONY: build run test race lint fuzz bench generate check interop e2e tools
+.PHONY: build run test race lint fuzz bench generate check tools
 
 build: ## Build the one binary.
 	$(GO) build $(FLAGS) -o $(BIN) ./cmd/countersign

@@ -49,7 +49,7 @@ type Env struct {
 
 // root is the command line. A command group is a field here.
 type root struct {
-	Config  string           `help:"The configuration file." default:"/etc/countersign/countersign.toml" env:"COUNTERSIGN_CONFIG" placeholder:"FILE"`
+	Config  string           `help:"The configuration file; /etc/countersign/countersign.toml where neither this nor COUNTERSIGN_CONFIG is given." default:"/etc/countersign/countersign.toml" env:"COUNTERSIGN_CONFIG" placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version."`
 
 	Quickstart quickstartCommand `cmd:"" help:"A complete gate on loopback with a demo account and a demo recipient."`
@@ -89,7 +89,7 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int 
 	case ended: // --help or --version has been printed
 		return statusDone
 	case err != nil:
-		fmt.Fprintf(stderr, "countersign: %v\nSee \"countersign --help\", or --help behind a command.\n", err)
+		fmt.Fprintf(stderr, "countersign: %v\nSee \"countersign --help\", or add --help after a command.\n", err)
 		return statusUsage
 	}
 	return report(stderr, parsed.Run(&call{

@@ -43,7 +43,7 @@ type Config struct {
 	// The certificates that listeners present. The one that matches the name
 	// asked for (SNI) is chosen, else the first.
 	Certificates []Certificate `toml:"certificate" required:"yes" reload:"yes"`
-	// What one session, and all together, may cost. Open sessions follow a
+	// Limits for each session, and for all together. Open sessions follow a
 	// change from their next command on; the numbers of connections hold for
 	// new ones.
 	Session Session `toml:"session"`
@@ -98,7 +98,7 @@ type Listener struct {
 	Address []string `toml:"address" since:"0.1" reload:"no" required:"yes" example:":587|:465"`
 	// The names of the certificates to present.
 	Certificates []string `toml:"certificates" derived:"all" since:"0.1" reload:"no" example:"main"`
-	// The lowest TLS version that is spoken. Anything below 1.2 is never.
+	// The lowest TLS version that is spoken. Versions below 1.2 are never spoken.
 	MinTLS string `toml:"min_tls" default:"1.2" oneof:"1.2,1.3" since:"0.1" reload:"no"`
 	// The proxies, as addresses or networks, whose PROXY protocol header
 	// (version 1 or 2) is believed, and required. Any other peer that sends one is refused.
@@ -110,7 +110,8 @@ type Certificate struct {
 	// The name by which listeners refer to it.
 	Name string `toml:"name" since:"0.1" reload:"yes" required:"yes" example:"main"`
 	// "files" reads cert_file and key_file, and again when they change; "acme" obtains and renews
-	// one; "self-signed" makes one at first start, for trials.
+	// one; "self-signed" makes one at first
+	// start, NAME.crt and NAME.key in data_dir, for trials.
 	Source string `toml:"source" oneof:"files,acme,self-signed" since:"0.1" reload:"yes" required:"yes" example:"acme"`
 	// The names in the certificate.
 	Hosts []string `toml:"hosts" when:"source=acme|self-signed" derived:"hostname" since:"0.1" reload:"yes" example:"mail.example.net"`
@@ -185,10 +186,10 @@ type Auth struct {
 	HashMemory Size `toml:"hash_memory" default:"19MiB" min:"7MiB" max:"256MiB" since:"0.1" reload:"no"`
 	// Passes of argon2id over that memory.
 	HashIterations int `toml:"hash_iterations" default:"2" min:"1" max:"16" unit:"passes" since:"0.1" reload:"no"`
-	// Lanes of argon2id.
+	// Lanes of argon2id: its degree of parallelism.
 	HashParallelism int `toml:"hash_parallelism" default:"1" min:"1" max:"8" unit:"lanes" since:"0.1" reload:"no"`
 	// Passwords that are verified at the same time; 0 means one for each core.
-	// The memory above is needed for each.
+	// Each needs auth.hash_memory.
 	HashWorkers int `toml:"hash_workers" default:"0" min:"0" max:"1024" unit:"hashes" since:"0.1" reload:"no"`
 	// Verifications that may wait for a worker. A client beyond that is told to
 	// come again (454).
@@ -228,8 +229,7 @@ type DKIM struct {
 // DNS is table [dns].
 type DNS struct {
 	// The resolvers, tried in this order, each an IP address with a port (53
-	// where left out). Where DNSSEC is relied on, name only validating ones on
-	// this machine or network.
+	// where left out).
 	Servers []Resolver `toml:"servers" derived:"those of /etc/resolv.conf" since:"0.1" reload:"no" example:"127.0.0.1:53,[::1]:53"`
 	// How long one query may take.
 	Timeout Duration `toml:"timeout" default:"5s" min:"100ms" max:"1m" since:"0.1" reload:"no"`

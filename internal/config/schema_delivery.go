@@ -19,7 +19,7 @@ type Delivery struct {
 	Hello string `toml:"hello" derived:"hostname" since:"0.1" reload:"no" example:"mail.example.net"`
 	// Transactions with other servers at the same time.
 	Workers int `toml:"workers" default:"128" min:"1" max:"10000" unit:"transactions" since:"0.1" reload:"no"`
-	// Of those, at most this many with the same destination.
+	// Of delivery.workers, at most this many with the same destination.
 	PerDestination int `toml:"per_destination" default:"8" min:"1" max:"1000" unit:"transactions" since:"0.1" reload:"no"`
 	// How long a connection may take to be made, and TLS to be negotiated.
 	ConnectTimeout Duration `toml:"connect_timeout" default:"30s" min:"1s" max:"10m" since:"0.1" reload:"no"`

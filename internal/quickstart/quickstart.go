@@ -47,6 +47,8 @@ type demo struct {
 	rcpt  *recipient
 	app   *app.App
 	facts Facts
+	// last is the id of the tour's message.
+	last mail.ID
 }
 
 // Run starts the demo gate, sends a message through it, and stays until ctx
@@ -78,6 +80,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	d.invite()
 	<-ctx.Done()
+	fmt.Fprintf(o.Stdout, "\nStopped; the data stays in %s\n", o.Data)
 	return nil
 }
 
@@ -96,7 +99,7 @@ func (d *demo) start(ctx context.Context, sinkAddr string) error {
 		return err
 	}
 	if err := d.app.Start(ctx); err != nil {
-		return fmt.Errorf("%w\nAnother port is chosen with --submission, --submissions or --metrics, another folder with --data", err)
+		return fmt.Errorf("%w\nOther ports are chosen with --submission, --submissions and --metrics, another folder with --data:\n    bin/countersign quickstart --submission 127.0.0.1:0 --submissions 127.0.0.1:0 --metrics 127.0.0.1:0 --data ./var/second", err)
 	}
 	if err := d.settle(ctx); err != nil {
 		return errors.Join(err, d.stop())
@@ -188,6 +191,7 @@ func (d *demo) tour(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the gate did not take the demo message: %w", err)
 	}
+	d.last = id
 	var file string
 	select {
 	case file = <-arrived:
@@ -266,8 +270,9 @@ Try it yourself:
 
   bin/countersign account list --config %[7]s/countersign.toml
   bin/countersign queue list --config %[7]s/countersign.toml
+  bin/countersign trace %[10]s --config %[7]s/countersign.toml
   curl http://%[8]s/metrics
 
 What arrives is kept in %[9]s. Ctrl-C ends it; the data stays.
-`, f.Login, port(f.Submission), f.CAFile, f.Password, demoTo, port(f.Submissions), d.opt.Data, f.Metrics, f.MailDir)
+`, f.Login, port(f.Submission), f.CAFile, f.Password, demoTo, port(f.Submissions), d.opt.Data, f.Metrics, f.MailDir, d.last)
 }
