@@ -175,7 +175,7 @@ func (a *App) openMetrics(context.Context) error {
 // is taken is found out before the first client is.
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
-		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: smtpserver.DefaultLimits(),
+		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: limits(a.cfg),
 		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()

@@ -54,7 +54,7 @@ type destination struct {
 }
 
 // firstWidth is how many connections a site gets before it has answered.
-const firstWidth = 2
+const firstWidth = 1
 
 // minRoom is how many jobs any destination may have in memory while there is
 // any room at all.

@@ -17,13 +17,14 @@ type signedField struct {
 
 // signedFields are the fields that a signature covers where they are present (RFC
 // 6376 section 5.4.1; RFC 8058 section 4 for the last two of List-). Those that say who wrote
-// what to whom are oversigned also where they are absent.
+// what to whom, and how the body is to be read, are oversigned also where they are
+// absent: nobody can add one and keep the signature.
 func signedFields() []signedField {
 	return []signedField{
 		{"From", true}, {"Sender", true}, {"Reply-To", true}, {"To", true}, {"Cc", true},
 		{"Subject", true}, {"Date", true}, {"Message-ID", true},
 		{"In-Reply-To", false}, {"References", false},
-		{"MIME-Version", false}, {"Content-Type", false}, {"Content-Transfer-Encoding", false},
+		{"MIME-Version", true}, {"Content-Type", true}, {"Content-Transfer-Encoding", true},
 		{"List-ID", false}, {"List-Help", false}, {"List-Subscribe", false}, {"List-Post", false},
 		{"List-Owner", false}, {"List-Archive", false},
 		{"List-Unsubscribe", false}, {"List-Unsubscribe-Post", false},

@@ -214,7 +214,7 @@ func TestSignatureForm(t *testing.T) {
 	}
 	const want = "DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;\r\n" +
 		"\td=cust.example; s=cs-ed25519-202611; t=1793880306;\r\n" +
-		"\th=From:From:Sender:Reply-To:To:Cc:Subject:Date:Message-ID:References:\r\n\t List-ID;\r\n" +
+		"\th=From:From:Sender:Reply-To:To:Cc:Subject:Date:Message-ID:References:\r\n\t MIME-Version:Content-Type:Content-Transfer-Encoding:List-ID;\r\n" +
 		"\tbh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\r\n\tb="
 	if !strings.HasPrefix(fields, want) || !strings.HasSuffix(fields, "\r\n") {
 		t.Errorf("got\n%s\nwant\n%s", fields, want)

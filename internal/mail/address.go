@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -39,6 +40,13 @@ func ParseAddress(s string) (Address, error) {
 	local, rest, err := cutLocal(s)
 	if err != nil {
 		return Address{}, err
+	}
+	for _, r := range local {
+		// Controls, invisible marks and turned writing make one address look
+		// like another.
+		if r >= utf8.RuneSelf && !unicode.IsPrint(r) {
+			return Address{}, fmt.Errorf("%w: the local part holds the invisible character %U", ErrAddress, r)
+		}
 	}
 	if len(rest) < 2 || rest[0] != '@' {
 		return Address{}, fmt.Errorf("%w: %q has no domain", ErrAddress, s)
@@ -179,8 +187,17 @@ func (a Address) String() string {
 }
 
 // Key returns the form under which addresses are compared for ownership: local
-// part in lower case, domain normal. RFC 5321 section 2.4 leaves the local
+// part with ASCII letters in lower case, domain normal. RFC 5321 section 2.4 leaves the local
 // part's case to its host, which for our own domains is us: case-insensitive.
 func (a Address) Key() string {
-	return strings.ToLower(a.Local) + "@" + string(a.Domain)
+	return strings.Map(lowerASCII, a.Local) + "@" + string(a.Domain)
+}
+
+// lowerASCII folds the letters of ASCII alone: other scripts have letters that
+// fold into ASCII ones, and those are other mailboxes.
+func lowerASCII(r rune) rune {
+	if r >= 'A' && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
 }

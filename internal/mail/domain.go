@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -46,7 +48,46 @@ func ParseDomain(s string) (Domain, error) {
 	if err != nil || ascii == "" {
 		return "", fmt.Errorf("%w: %q", ErrDomain, s)
 	}
+	if !sameWriting(s, ascii) {
+		return "", fmt.Errorf("%w: %q is not the usual writing of %s", ErrDomain, s, ascii)
+	}
 	return Domain(ascii), nil
+}
+
+// sameWriting reports whether s is written as people and programs read it: in
+// A-labels or U-labels, whatever the case. Names with characters that mapping
+// removes or replaces (a soft hyphen, full-width letters) are refused: we would
+// judge one domain and a reader see another.
+func sameWriting(s, ascii string) bool {
+	lower := strings.Map(lowerLetter, s)
+	if lower == ascii {
+		return true
+	}
+	written, err := idnaProfile.ToUnicode(ascii)
+	return err == nil && (lower == written || mixedLabels(lower, ascii, written))
+}
+
+// lowerLetter folds case, but not from another script into ASCII.
+func lowerLetter(r rune) rune {
+	lower := unicode.ToLower(r)
+	if r >= utf8.RuneSelf && lower < utf8.RuneSelf {
+		return r
+	}
+	return lower
+}
+
+// mixedLabels reports whether each label is either the A-label or the U-label.
+func mixedLabels(s, ascii, written string) bool {
+	labels, a, u := strings.Split(s, "."), strings.Split(ascii, "."), strings.Split(written, ".")
+	if len(labels) != len(a) || len(a) != len(u) {
+		return false
+	}
+	for i, label := range labels {
+		if label != a[i] && label != u[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // parseLiteral reads "[192.0.2.1]" and "[IPv6:...]" (RFC 5321 section 4.1.3).

@@ -163,3 +163,28 @@ func FuzzParseAddress(f *testing.F) {
 		}
 	})
 }
+
+func TestDomainsAreWrittenAsTheyAreRead(t *testing.T) {
+	for _, s := range []string{"exam\u00adple.org", "ｅxample.org", "example\u3002org", "\u212Aelvin.example"} {
+		if d, err := ParseDomain(s); err == nil {
+			t.Errorf("%q is taken for %s", s, d)
+		}
+	}
+	for _, s := range []string{"Bücher.Example", "XN--bcher-kva.bücher.example", "EXAMPLE.org"} {
+		if _, err := ParseDomain(s); err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
+func TestLocalPartsHaveNoInvisibleCharacters(t *testing.T) {
+	for _, s := range []string{"a\u200b@example.org", "a\u202e@example.org", "a\u009b@example.org", "a\ufeff@example.org"} {
+		if a, err := ParseAddress(s); err == nil {
+			t.Errorf("%q is taken for %q", s, a)
+		}
+	}
+	kelvin := Address{Local: "\u212A", Domain: "example.org"}
+	if kelvin.Key() == "k@example.org" {
+		t.Error("the KELVIN SIGN folds to the letter k")
+	}
+}

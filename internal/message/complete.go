@@ -1,6 +1,7 @@
 package message
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -27,12 +28,26 @@ func (h *Header) Complete(c Completion) {
 	h.remove("Bcc")
 	h.remove("Resent-Bcc")
 	h.remove("Return-Path")
+	h.dropResults(c.Domain)
 	h.supply("Date", FormatDate(c.Date))
 	h.supply("Message-ID", "<"+c.ID.String()+"@"+c.Domain.String()+">")
 	if c.Received != "" {
 		trace := field{raw: []byte(c.Received), colon: strings.IndexByte(c.Received, ':')}
 		h.fields = append([]field{trace}, h.fields...)
 	}
+}
+
+// dropResults removes Authentication-Results fields in our own name, which only
+// we could have written and did not (RFC 8601 section 5).
+func (h *Header) dropResults(own mail.Domain) {
+	h.fields = slices.DeleteFunc(h.fields, func(f field) bool {
+		if !f.is("Authentication-Results") {
+			return false
+		}
+		id, _, _ := strings.Cut(f.unfolded(), ";")
+		words := strings.Fields(id)
+		return len(words) > 0 && strings.EqualFold(words[0], own.String())
+	})
 }
 
 // supply adds a field unless there is one with a body.

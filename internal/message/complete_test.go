@@ -72,3 +72,16 @@ func TestFormatDateReadsBack(t *testing.T) {
 		t.Errorf("got %v, %v", back, err)
 	}
 }
+
+func TestResultsInOurOwnNameAreDropped(t *testing.T) {
+	text := "From: a@example.org\r\nAuthentication-Results: GATE.example.org 1; dkim=pass\r\n" +
+		"Authentication-Results: other.example; dkim=pass\r\n\r\n"
+	h, _, err := ReadHeader(strings.NewReader(text), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Complete(Completion{Domain: "gate.example.org"})
+	if got := string(h.Bytes()); strings.Contains(got, "GATE") || !strings.Contains(got, "other.example") {
+		t.Errorf("got %s", got)
+	}
+}

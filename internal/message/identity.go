@@ -83,11 +83,17 @@ type identities struct {
 	list  []mail.Address
 }
 
+// maxBoxes bounds the addresses of one identity field.
+const maxBoxes = 100
+
 // add reads the mailboxes of one field and returns how many there are.
 func (ids *identities) add(name string, f field) (int, error) {
 	boxes, err := parseMailboxes(toUTF8(f.unfolded()))
 	if err != nil {
 		return 0, refuse(ReasonMalformed, "%s: %s", name, err)
+	}
+	if len(boxes) > maxBoxes {
+		return 0, refuse(ReasonMalformed, "%s holds more than %d addresses", name, maxBoxes)
 	}
 	for _, b := range boxes {
 		ids.put(b.addr)

@@ -17,8 +17,11 @@ type Store interface {
 	NewBody(ctx context.Context) (BodyFile, error)
 	// Accept stores everything of a, or nothing; it is durable when it
 	// returns nil. If the account generation is no longer a.Generation, it
-	// checks again that account, domain and customer are active, and returns
-	// fault.Denied with reason "account-suspended" where they are not. Content.Large
+	// looks again: where the account or what is above it is no longer active,
+	// the answer is fault.Denied with reason "account-suspended"; where the
+	// account's revision is another, or one of a.Domains is not an active
+	// domain of the same customer any more, it is fault.Busy with reason
+	// "account-changed-now", and the decision has to be made anew. Content.Large
 	// must be nil or a sealed BodyFile of this store.
 	Accept(ctx context.Context, a *Acceptance) error
 	// Due lists waiting deliveries (Queued, Deferred) with Next <= now, by

@@ -107,6 +107,11 @@ type Acceptance struct {
 	Events     []audit.Event
 	// Generation is the account generation that the decision was made at.
 	Generation uint64
+	// Revision is the account's at that time, and Domains are those that the
+	// decision relies on: of the envelope sender and of every header identity.
+	// A store looks at them only when the generation is another by now.
+	Revision int64
+	Domains  []mail.Domain
 }
 
 // Item is a due delivery with its submission.

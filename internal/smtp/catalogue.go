@@ -57,6 +57,7 @@ var catalogue = [...]entry{
 	{ETooManyRecipients, 452, EnhancedCode{4, 5, 3}, "Too many recipients in one message; send to the others in a further message.", "Too many recipients in one message (at most %s); send to the others in a further message."},
 	{EAccountSuspended, 550, EnhancedCode{5, 7, 1}, "Sending is switched off for this login; please contact your provider.", ""},
 	{EAccountChanged, 421, EnhancedCode{4, 7, 0}, "The password of this login was changed; please connect again and sign in with the new one.", ""},
+	{EAccountChangedNow, 451, EnhancedCode{4, 7, 0}, "The settings of this login changed while the message was on its way; send it again.", ""},
 	{EMessageTooLarge, 552, EnhancedCode{5, 3, 4}, "The message is too large; send a smaller one.", "The message is too large (at most %s octets); send a smaller one."},
 	{ESizeExceeded, 552, EnhancedCode{5, 3, 4}, "The message is much larger than the mail program announced; send it again.", "The message is much larger than the %s octets that the mail program announced; send it again."},
 	{ERecipientDomainNoMail, 556, EnhancedCode{5, 1, 10}, "The recipient's domain does not accept mail.", "The domain %s does not accept mail."},

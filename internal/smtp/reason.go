@@ -48,6 +48,7 @@ const (
 	ETooManyRecipients       Reason = "too-many-recipients"
 	EAccountSuspended        Reason = "account-suspended"
 	EAccountChanged          Reason = "account-changed"
+	EAccountChangedNow       Reason = "account-changed-now"
 	EMessageTooLarge         Reason = "message-too-large"
 	ESizeExceeded            Reason = "size-exceeded"
 	ERecipientDomainNoMail   Reason = "recipient-domain-no-mail"

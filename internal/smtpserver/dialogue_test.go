@@ -435,10 +435,10 @@ var dialogues = []struct {
 		< 535
 		> AUTH PLAIN AHVzZXIAYnVzeQ==
 		< 454
-		> AUTH PLAIN AHVzZXIAd3Jvbmc=
-		< 535
 		< 421 4.7.0
 		< EOF`, closed: "too-many-auth-failures"},
+	{name: "chatter without end", script: "\n\t\t< 220" + strings.Repeat("\n\t\t> NOOP\n\t\t< 250", maxChatter) +
+		"\n\t\t> NOOP\n\t\t< 421 4.7.0\n\t\t< EOF", closed: "too-many-errors"},
 	{name: "too many refused recipients", ready: true, limits: func(l *Limits) { l.MaxErrors, l.MaxRefusedRecipients = 1, 2 }, script: `
 		> MAIL FROM:<user@c.test>
 		< 250

@@ -18,7 +18,7 @@ const maxHeld = 64
 
 // counts are a session's refusals so far.
 type counts struct {
-	errors, auth, recipients int
+	errors, auth, recipients, chatter int
 }
 
 // spend adds one refusal, and returns the reason to end the session when that
@@ -36,6 +36,26 @@ func (n *counts) spend(b budget, l *Limits) (smtp.Reason, bool) {
 		return smtp.ETooManyRefusedRecipients, l.MaxRefusedRecipients > 0 && n.recipients >= l.MaxRefusedRecipients
 	}
 	return "", false
+}
+
+// maxChatter is how many commands that bring no message on its way a session
+// may send between two messages.
+const maxChatter = 100
+
+// chatters counts commands that cost a client nothing, and ends the session
+// that sends no others: it would hold its place, and fill the record, for ever.
+func (c *session) chatters(verb string) bool {
+	switch verb {
+	case "EHLO", "HELO", "NOOP", "RSET", "HELP", "VRFY":
+		c.counts.chatter++
+	case "DATA", "BDAT":
+		c.counts.chatter = 0
+	}
+	if c.counts.chatter <= maxChatter {
+		return false
+	}
+	c.refuse(verb, smtp.Refusal(smtp.ETooManyErrors, ""), countNothing)
+	return true
 }
 
 // refuse answers a command with a refusal and records it.

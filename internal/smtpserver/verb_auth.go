@@ -87,11 +87,8 @@ func (c *session) authFailed(mechanism string, err error) {
 	o := observation(ObservedAuthFailed, r)
 	o.Verb, o.Text, o.Err = "AUTH", mechanism, err
 	c.observe(o)
-	count := countAuth
-	if r.Temporary() {
-		count = countNothing
-	}
-	c.answerRefusal(r, count)
+	// A busy answer counts too: it must not be an invitation to ask for ever.
+	c.answerRefusal(r, countAuth)
 }
 
 // authReply turns the error of an exchange into its reply (RFC 4954 sections 4

@@ -134,6 +134,9 @@ func (c *session) dispatch(line []byte) {
 		c.mistrust(line)
 		return
 	}
+	if c.chatters(v.name) {
+		return
+	}
 	if len(line)+len("\r\n") > v.maxLine {
 		c.refuse(v.name, smtp.Refusal(smtp.ELineTooLong, ""), countError)
 		c.mistrust(line)

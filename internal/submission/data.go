@@ -3,6 +3,7 @@ package submission
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,7 +35,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	author, err := checkHeader(header, tx, policy)
+	identities, err := checkHeader(header, tx, policy)
 	if err != nil {
 		return "", err
 	}
@@ -51,17 +52,25 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	// The body may have taken half an hour: what the account may do is judged
+	// again as it is now, and the store judges it once more at the commit.
+	err = s.judgeAgain(ctx, tx, identities)
+	if err != nil {
+		return "", err
+	}
 	if policy.Sign {
-		head, err = s.sign(ctx, author.Domain, sender.Generation, head, in.hash)
+		head, err = s.sign(ctx, identities[0].Domain, tx.sender.Generation, head, in.hash)
 	}
 	if err != nil {
 		return "", err
 	}
 	a := s.acceptance(id, tx, policy, now)
+	a.Domains = domainsOf(tx.env.From, identities)
 	in.complete(a, head, header)
 	a.Events = []audit.Event{s.acceptedEvent(a)}
 	err = s.gate.opt.Queue.Accept(ctx, a)
 	if err != nil {
+		in.abandon(err)
 		return "", err
 	}
 	in.taken()
@@ -75,13 +84,13 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 }
 
 // checkHeader refuses a header that is broken, loops, or names a sender that
-// is not the account's; it encodes what must be. author is the first address
-// of From, whose domain signs.
-func checkHeader(header *message.Header, tx *transaction, policy *Policy) (author mail.Address, err error) {
+// is not the account's; it encodes what must be. The first of identities is the
+// first address of From, whose domain signs.
+func checkHeader(header *message.Header, tx *transaction, policy *Policy) (identities []mail.Address, err error) {
 	const op = "submission.header"
 	err = header.Check(policy.MaxReceived)
 	if err != nil {
-		return mail.Address{}, err
+		return nil, err
 	}
 	mode := message.RawRefuse
 	if policy.EncodeHeaders {
@@ -90,22 +99,56 @@ func checkHeader(header *message.Header, tx *transaction, policy *Policy) (autho
 	// It also refuses an address beyond ASCII without SMTPUTF8 (RFC 6532 section 3).
 	err = header.EncodeRaw(mode, tx.env.SMTPUTF8)
 	if err != nil {
-		return mail.Address{}, err
+		return nil, err
 	}
 	read := header.Senders
 	if policy.CheckNames {
 		read = header.Identities
 	}
-	identities, err := read()
+	identities, err = read()
 	if err != nil {
-		return mail.Address{}, err
+		return nil, err
 	}
 	for _, a := range identities {
 		if !tx.sender.Owns(a) {
-			return mail.Address{}, refuse(op, smtp.EHeaderSenderNotOwned, a.String())
+			return nil, refuse(op, smtp.EHeaderSenderNotOwned, a.String())
 		}
 	}
-	return identities[0], nil
+	return identities, nil
+}
+
+// judgeAgain refuses a message whose sender has lost the right to send it, or
+// to one of its addresses, since MAIL.
+func (s *session) judgeAgain(ctx context.Context, tx *transaction, identities []mail.Address) error {
+	const op = "submission.judge"
+	sender, err := s.sender(ctx)
+	if err != nil {
+		return err
+	}
+	tx.sender = sender
+	if tx.env.From.IsNull() && !sender.Account.NullSender {
+		return fault.Refuse(op, fault.Denied, string(smtp.ENullSenderNotAllowed))
+	}
+	if !tx.env.From.IsNull() && !sender.Owns(tx.env.From) {
+		return refuse(op, smtp.ESenderNotOwned, tx.env.From.String())
+	}
+	for _, a := range identities {
+		if !sender.Owns(a) {
+			return refuse(op, smtp.EHeaderSenderNotOwned, a.String())
+		}
+	}
+	return nil
+}
+
+// domainsOf lists the domains that the decision to accept relies on, each once.
+func domainsOf(from mail.Address, identities []mail.Address) []mail.Domain {
+	var list []mail.Domain
+	for _, a := range append([]mail.Address{from}, identities...) {
+		if a.Domain != "" && !slices.Contains(list, a.Domain) {
+			list = append(list, a.Domain)
+		}
+	}
+	return list
 }
 
 // received makes our trace field. The client stands in the record, not in the
@@ -146,7 +189,7 @@ func (s *session) acceptance(id mail.ID, tx *transaction, policy *Policy, now ti
 			At: now, Expires: now.Add(policy.Lifetime),
 			Envelope: tx.env,
 		},
-		Generation: sender.Generation,
+		Generation: sender.Generation, Revision: sender.Account.Revision,
 	}
 	for i, r := range tx.rcpts {
 		a.Deliveries = append(a.Deliveries, queue.Delivery{

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"countersign/internal/dkim"
+	"countersign/internal/fault"
 	"countersign/internal/message"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
@@ -157,6 +158,17 @@ func needsUTF8(a *queue.Acceptance, head []byte) bool {
 
 // taken says that the store owns the file now.
 func (in *intake) taken() { in.file = nil }
+
+// abandon decides what becomes of the file when Accept has failed. After a
+// commit that failed for the disk's sake the database may hold it all the same
+// once it has recovered: then the file stays, and the next start removes it if
+// nothing names it.
+func (in *intake) abandon(err error) {
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.Internal, fault.Corrupt:
+		in.file = nil
+	}
+}
 
 // discard drops the file of a message that was not accepted.
 func (in *intake) discard() {

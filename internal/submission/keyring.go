@@ -39,14 +39,14 @@ func newKeyring(accounts account.Directory, sealer *dkim.Sealer, now func() time
 	return &keyring{accounts: accounts, sealer: sealer, now: now, domains: map[mail.Domain]ringEntry{}}
 }
 
-// signerFor returns the signer of a domain as of at least that generation. A
+// signerFor returns the signer of a domain as of that account generation. A
 // domain without keys, or with one that cannot be opened, is an error: a
 // message is never sent unsigned because of it.
 func (r *keyring) signerFor(ctx context.Context, domain mail.Domain, generation uint64) (*dkim.Signer, error) {
 	r.mu.RLock()
 	have, ok := r.domains[domain]
 	r.mu.RUnlock()
-	if ok && have.generation >= generation {
+	if ok && have.generation == generation {
 		return have.signer, nil
 	}
 	stored, err := r.accounts.SigningKeys(ctx, domain)

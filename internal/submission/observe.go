@@ -3,6 +3,7 @@ package submission
 import (
 	"context"
 	"crypto/tls"
+	"strconv"
 	"sync"
 	"time"
 
@@ -72,9 +73,20 @@ func tlsData(state *tls.ConnectionState) map[string]string {
 	}
 }
 
+// maxRecorded bounds the events of one session, acceptances apart: a client
+// must not fill the record. What is beyond is counted at the session's end.
+const maxRecorded = 1000
+
 // record completes an event with what the session knows and hands it to the
 // recorder.
 func (s *session) record(e audit.Event) {
+	s.recorded++
+	if s.recorded > maxRecorded && e.Kind != audit.SessionClosed {
+		return
+	}
+	if s.recorded > maxRecorded {
+		e.Data = map[string]string{"unrecorded": strconv.Itoa(s.recorded - maxRecorded)}
+	}
 	s.gate.opt.Recorder.Record(s.complete(e))
 }
 

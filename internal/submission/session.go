@@ -29,6 +29,8 @@ type session struct {
 	// proved is the account as it was when it authenticated: a credential
 	// changed since ends the session's right to send.
 	proved *account.Sender
+	// recorded counts the events of the session so far.
+	recorded int
 	// messages counts the submissions accepted in this session.
 	messages int
 	// tx is the open transaction.

@@ -21,6 +21,12 @@ const (
     hold_reason, delay_reported, last_at, last_code, last_enhanced, last_text, last_remote)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
+	// unchangedSQL finds that account with the revision that was decided on.
+	unchangedSQL = "SELECT 1 FROM account WHERE login = ? AND id = ? AND revision = ?"
+
+	// ownDomainSQL finds an active domain of a customer.
+	ownDomainSQL = "SELECT 1 FROM domain WHERE name = ? AND customer = ? AND state = 'active'"
+
 	// activeSQL finds an account that may send.
 	activeSQL = `SELECT 1 FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
     WHERE a.login = ? AND a.id = ? AND a.state = 'active' AND d.state = 'active' AND c.state = 'active'`
@@ -32,9 +38,11 @@ type acceptance struct {
 	id         mail.ID
 	accountID  mail.ID // "" for a report of our own
 	generation uint64
-	account    values // of activeSQL
-	content    values // the first is its number, set by the writer
-	submission values // the last is that number
+	account    values   // of activeSQL
+	unchanged  values   // of unchangedSQL
+	domains    []values // of ownDomainSQL
+	content    values   // the first is its number, set by the writer
+	submission values   // the last is that number
 	deliveries []values
 	waiting    [stateCount]int
 	events     []values
@@ -59,6 +67,10 @@ func (s *Store) prepare(a *queue.Acceptance) (*acceptance, error) {
 	}
 	e := &sub.Envelope
 	p.account = bind(sub.Login, sub.Account)
+	p.unchanged = bind(sub.Login, sub.Account, a.Revision)
+	for _, d := range a.Domains {
+		p.domains = append(p.domains, bind(d, sub.Customer))
+	}
 	p.submission = bind(sub.ID, sub.Session, sub.Account, sub.Login, sub.Domain, sub.Customer, sub.Cause, sub.At, sub.Expires,
 		e.From, e.Size, string(e.Body), e.SMTPUTF8, string(e.Return), e.EnvelopeID, sub.Size, int64(0))
 	for i := range a.Deliveries {
@@ -137,8 +149,18 @@ func (p *acceptance) checkSender(t *tx) error {
 		return err
 	}
 	active, err := t.Exists(activeSQL, p.account)
-	if err == nil && !active {
-		err = fault.Refuse("queue.accept", fault.Denied, "account-suspended")
+	if err != nil {
+		return err
+	}
+	if !active {
+		return fault.Refuse("queue.accept", fault.Denied, "account-suspended")
+	}
+	same, err := t.Exists(unchangedSQL, p.unchanged)
+	for i := 0; err == nil && same && i < len(p.domains); i++ {
+		same, err = t.Exists(ownDomainSQL, p.domains[i])
+	}
+	if err == nil && !same {
+		err = fault.Refuse("queue.accept", fault.Busy, "account-changed-now")
 	}
 	return err
 }

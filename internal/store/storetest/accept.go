@@ -12,6 +12,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
+	"countersign/internal/mail"
 	"countersign/internal/queue"
 )
 
@@ -23,6 +24,7 @@ func acceptCases() map[string]func(*testing.T, Store) {
 		"a canceled caller stores nothing":              canceledStoresNothing,
 		"a sender suspended meanwhile is denied":        suspendedMeanwhile,
 		"a change elsewhere does not deny":              changedElsewhere,
+		"rights that changed meanwhile deny for now":    changedRights,
 		"a report of our own has no sender to suspend":  reportHasNoSender,
 		"totals follow each state that is accepted":     totalsFollowAccept,
 		"waiting counts those queued for their first":   waitingCounts,
@@ -171,6 +173,45 @@ func changedElsewhere(t *testing.T, s Store) {
 	wantKind(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 2)), fault.Denied)
 	must(t, s.Accept(ctx, messageOf(p.ann, "acme", got(s.Generation(ctx))(t), 3)))
 	wantStats(t, s, 2, 0, 0)
+}
+
+// changedRights: what the decision relied on is another by the commit.
+func changedRights(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	refused := func(what string, a *queue.Acceptance) {
+		t.Helper()
+		err := s.Accept(ctx, a)
+		wantKind(t, err, fault.Busy)
+		if reason := fault.ReasonOf(err); reason != "account-changed-now" {
+			t.Errorf("%s: got reason %q", what, reason)
+		}
+	}
+	p.ann.PasswordHash = "$x$2"
+	must(t, s.PutAccount(ctx, p.ann, event("")))
+	refused("another revision", messageOf(p.ann, "acme", p.generation, 1))
+
+	p.ann = got(s.Account(ctx, p.ann.Login()))(t)
+	withTwo := func(n int) *queue.Acceptance {
+		m := messageOf(p.ann, "acme", p.generation, n)
+		m.Domains = append(m.Domains, p.two.Name)
+		return m
+	}
+	must(t, s.Accept(ctx, withTwo(2)))
+	p.two.State = account.Suspended
+	must(t, s.PutDomain(ctx, p.two, event("")))
+	refused("a suspended domain", withTwo(3))
+
+	other := account.Customer{Name: "other", State: account.Active, Created: start()}
+	must(t, s.PutCustomer(ctx, other, event("")))
+	theirs := account.Domain{Name: "theirs.example", Customer: "other", State: account.Active, Created: start()}
+	must(t, s.PutDomain(ctx, theirs, event("")))
+	m := messageOf(p.ann, "acme", p.generation, 4)
+	m.Domains = append(m.Domains, theirs.Name)
+	refused("a domain of another customer", m)
+	m.Domains = []mail.Domain{"gone.example"}
+	refused("a domain that is gone", m)
+	wantStats(t, s, 1, 0, 0)
 }
 
 func reportHasNoSender(t *testing.T, s Store) {

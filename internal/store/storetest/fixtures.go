@@ -98,7 +98,7 @@ func messageOf(a account.Account, customer string, generation uint64, n int) *qu
 	m := message(n, "someone")
 	m.Submission.Account, m.Submission.Login, m.Submission.Domain, m.Submission.Customer = a.ID, a.Login(), a.Address.Domain, customer
 	m.Events[0].Login = a.Login()
-	m.Generation = generation
+	m.Generation, m.Revision, m.Domains = generation, a.Revision, []mail.Domain{a.Address.Domain}
 	return m
 }
 

@@ -148,7 +148,9 @@ func (m *model) accept(t *rapid.T) {
 	who := rapid.SampledFrom([]account.Account{m.people.ann, m.people.bob}).Draw(t, "who")
 	a := message(rapid.IntRange(1, 12).Draw(t, "submission"), []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "recipients")]...)
 	a.Submission.Account, a.Submission.Login, a.Submission.Domain = who.ID, who.Login(), who.Address.Domain
-	a.Generation = m.people.generation
+	// As decided a moment ago, or long ago with the account as it is now.
+	now := got(m.store.Account(m.test.Context(), who.Login()))(t)
+	a.Generation, a.Revision, a.Domains = m.people.generation, now.Revision, []mail.Domain{who.Address.Domain}
 	for i := range a.Deliveries {
 		a.Deliveries[i].Next = start().Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "next")) * time.Hour)
 	}
