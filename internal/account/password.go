@@ -58,7 +58,7 @@ func checkPassword(login, password string) (string, error) {
 
 // passwordAlphabet leaves out characters that look like each other. It has 32,
 // so that an octet of randomness picks without bias.
-const passwordAlphabet = "abcdefghjkmnpqrstuvwxyz23456789+"
+const passwordAlphabet = "abcdefghijkmnpqrstuvwxyz23456789"
 
 // GeneratePassword makes a password of four groups of five characters, 100
 // bits of randomness from random.

@@ -4,5 +4,5 @@
 // Each folder holds dialogue.txt, a script that a newcomer can read: what the
 // client says (C:), what the server must answer (S:), what the administrator
 // runs meanwhile (run:), what must have arrived and what the record must say.
-// script.go lists the words.
+// script_test.go lists the words.
 package e2e

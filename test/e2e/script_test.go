@@ -30,13 +30,18 @@ const patience = 20 * time.Second
 //	raw NAME           the same without TLS of any kind and without reading the greeting
 //	tls                make TLS on the connection
 //	auth               AUTH PLAIN as the demo account, which must succeed
+//	plain: LOGIN PW    send AUTH PLAIN with this login and password
 //	C: TEXT            send TEXT and CRLF; a text in Go quotes is sent as it is, without CRLF
+//	lines: N           send N lines of 78 octets and CRLF
+//	octets: N          send N octets without line ends
 //	S: TEXT            read one reply; its last line must begin with TEXT
 //	S~ REGEXP          read nothing; a line of the last reply must match
 //	S! REGEXP          read nothing; no line of the last reply may match
 //	within: C => TEXT  send C, and RSET, again and again until the reply to C begins
 //	                   with TEXT, which must be so within a second
 //	closed             the server must have ended the connection
+//	recipient: full    from now on the demo recipient refuses all for the moment …
+//	recipient: well    … and takes it again
 //	run: ARGS          run the binary with these arguments; it must succeed
 //	fail: ARGS         the same; it must fail
 //	out~ REGEXP        what the last run printed must match
@@ -44,8 +49,8 @@ const patience = 20 * time.Second
 //	arrives~ REGEXP    a message that matches must have arrived at the demo recipient
 //	events: KINDS      the record of the last submission's session must hold these kinds in this order
 //
-// {login}, {id} (the last submission's id) and {n} (a number unique to this
-// run) are filled in.
+// {login}, {id} (the last submission's id), {session} (the id in the last
+// refusal) and {n} (a number unique to this run) are filled in.
 type script struct {
 	t    *testing.T
 	gate *harness.Demo
@@ -60,6 +65,8 @@ type script struct {
 	pending string
 	// id is the last submission's id.
 	id string
+	// session is the id that stands in the last refusal.
+	session string
 	// n makes the texts of this run its own.
 	n string
 }
@@ -73,7 +80,7 @@ func (s *script) run(text string) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		line = strings.NewReplacer("{login}", s.gate.Login, "{id}", s.id, "{n}", s.n).Replace(line)
+		line = strings.NewReplacer("{login}", s.gate.Login, "{id}", s.id, "{session}", s.session, "{n}", s.n).Replace(line)
 		s.step(line)
 	}
 	if s.conn != nil {
@@ -96,10 +103,17 @@ func (s *script) step(line string) {
 	case "tls":
 		s.secure()
 	case "auth":
-		s.send("AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+s.gate.Login+"\x00"+s.gate.Password)) + "\r\n")
+		s.plain(s.gate.Login, s.gate.Password)
 		s.expect("235 ")
+	case "plain:":
+		login, password, _ := strings.Cut(rest, " ")
+		s.plain(login, password)
 	case "C:":
 		s.say(rest)
+	case "lines:":
+		s.repeat(rest, strings.Repeat("x", 78)+"\r\n")
+	case "octets:":
+		s.repeat(rest, "x")
 	case "S:":
 		s.expect(rest)
 	case "S~", "S!":
@@ -108,6 +122,8 @@ func (s *script) step(line string) {
 		s.within(rest)
 	case "closed":
 		s.closed()
+	case "recipient:":
+		s.recipient(rest)
 	case "run:":
 		s.execute(rest, true)
 	case "fail:":
@@ -187,6 +203,42 @@ func (s *script) send(raw string) {
 	}
 }
 
+// plain sends AUTH PLAIN (RFC 4616 section 2).
+func (s *script) plain(login, password string) {
+	s.t.Helper()
+	s.send("AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+login+"\x00"+password)) + "\r\n")
+}
+
+// repeat sends a text many times.
+func (s *script) repeat(count, text string) {
+	s.t.Helper()
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		s.fatalf("%v", err)
+	}
+	const atOnce = 1000
+	for ; n > 0; n -= atOnce {
+		s.send(strings.Repeat(text, min(n, atOnce)))
+	}
+}
+
+// recipient takes the demo recipient's folder away, so that it can keep
+// nothing and says 451, or puts it back.
+func (s *script) recipient(how string) {
+	s.t.Helper()
+	from, to := s.gate.MailDir, s.gate.MailDir+".away"
+	switch how {
+	case "full":
+	case "well":
+		from, to = to, from
+	default:
+		s.fatalf("a recipient is full or well, not %q", how)
+	}
+	if err := os.Rename(from, to); err != nil {
+		s.fatalf("%v", err)
+	}
+}
+
 // expect reads a reply and compares its last line.
 func (s *script) expect(want string) {
 	s.t.Helper()
@@ -205,6 +257,9 @@ func (s *script) expect(want string) {
 	final := s.last[len(s.last)-1]
 	if !strings.HasPrefix(final, want) {
 		s.fatalf("got %q, want %q", s.last, want)
+	}
+	if m := regexp.MustCompile(`^[45].* \[([0-9A-Z]{26})\]$`).FindStringSubmatch(final); m != nil {
+		s.session = m[1]
 	}
 	if m := regexp.MustCompile(`queued as ([0-9A-Z]{26})`).FindStringSubmatch(final); m != nil {
 		s.id = m[1]

@@ -2,11 +2,13 @@ package interop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -65,16 +67,35 @@ type client struct {
 type attempt struct {
 	implicit  bool
 	mechanism string
+	login     string
 	password  string
-	from      string
+	from      string // of the envelope
+	author    string // the From field of the header
 	subject   string
 	file      string // the message
 	dir       string // a folder of the test's own
 	wrongPort bool
 }
 
+// rightly is an attempt with which nothing is wrong.
+func rightly(implicit bool, mechanism, subject string) attempt {
+	return attempt{
+		implicit: implicit, mechanism: mechanism, subject: subject,
+		login: harness.Login, password: harness.Password, from: harness.Login, author: harness.Login,
+	}
+}
+
+// patience is how many seconds a client waits. A plain-text client waits in
+// vain for the greeting of a TLS port, so there it is short.
+func (o attempt) patience() string {
+	if o.wrongPort {
+		return "3"
+	}
+	return "15"
+}
+
 func (o attempt) text() string {
-	return "From: <" + o.from + ">\r\nTo: <b@example.com>\r\nSubject: " + o.subject + "\r\n\r\nHello from outside.\r\n"
+	return "From: <" + o.author + ">\r\nTo: <b@example.com>\r\nSubject: " + o.subject + "\r\n\r\nHello from outside.\r\n"
 }
 
 // address returns the listener to use, or on purpose the other one.
@@ -96,8 +117,8 @@ func clients() []client {
 				tls = "--tls-on-connect"
 			}
 			return []string{"swaks", "--server", host, "--port", port, tls, "--tls-verify", "--tls-ca-path", g.CAFile,
-				"--auth", o.mechanism, "--auth-user", harness.Login, "--auth-password", o.password,
-				"--from", o.from, "--to", "b@example.com", "--header", "Subject: " + o.subject, "--timeout", "15"}
+				"--auth", o.mechanism, "--auth-user", o.login, "--auth-password", o.password, "--from", o.from, "--to", "b@example.com",
+				"--header", "Subject: " + o.subject, "--header", "From: <" + o.author + ">", "--timeout", o.patience()}
 		}},
 		{name: "curl", stdin: true, args: func(g *harness.Gate, o attempt) []string {
 			_, port := o.address(g)
@@ -105,8 +126,8 @@ func clients() []client {
 			if o.implicit {
 				url = "smtps://localhost:" + port
 			}
-			return []string{"curl", "--silent", "--show-error", "--ssl-reqd", "--max-time", "15", "--cacert", g.CAFile, "--url", url,
-				"--login-options", "AUTH=" + o.mechanism, "--user", harness.Login + ":" + o.password,
+			return []string{"curl", "--silent", "--show-error", "--ssl-reqd", "--max-time", o.patience(), "--cacert", g.CAFile, "--url", url,
+				"--login-options", "AUTH=" + o.mechanism, "--user", o.login + ":" + o.password,
 				"--mail-from", o.from, "--mail-rcpt", "b@example.com", "--upload-file", o.file}
 		}},
 		{name: "msmtp", stdin: true, args: func(g *harness.Gate, o attempt) []string {
@@ -118,8 +139,8 @@ func clients() []client {
 				starttls = "off"
 			}
 			return []string{"msmtp", "--file=/dev/null", "--host=localhost", "--port=" + port, "--tls=on", "--tls-starttls=" + starttls,
-				"--tls-trust-file=" + g.CAFile, "--auth=" + strings.ToLower(o.mechanism), "--user=" + harness.Login,
-				"--passwordeval=cat " + secret, "--from=" + o.from, "--timeout=15", "b@example.com"}
+				"--tls-trust-file=" + g.CAFile, "--auth=" + strings.ToLower(o.mechanism), "--user=" + o.login,
+				"--passwordeval=cat " + secret, "--from=" + o.from, "--timeout=" + o.patience(), "b@example.com"}
 		}},
 	}
 }
@@ -157,9 +178,7 @@ func TestClientsSubmit(t *testing.T) {
 			for _, implicit := range []bool{false, true} {
 				name := fmt.Sprintf("%s-%s-implicit=%v", c.name, mechanism, implicit)
 				t.Run(name, func(t *testing.T) {
-					out, err := run(t, g, c, attempt{
-						implicit: implicit, mechanism: mechanism, password: harness.Password, from: harness.Login, subject: name,
-					})
+					out, err := run(t, g, c, rightly(implicit, mechanism, name))
 					if err != nil {
 						t.Fatalf("%v\n%s", err, out)
 					}
@@ -173,38 +192,144 @@ func TestClientsSubmit(t *testing.T) {
 	}
 }
 
-// TestClientsAreRefused looks at what a person sees when something is wrong.
-func TestClientsAreRefused(t *testing.T) {
+// refusal is what one client makes of a refusal: its exit status, which
+// scripts look at, and what it prints, which people read.
+type refusal struct {
+	status int
+	says   string
+}
+
+// sessionID is the end of a refusal, which differs with every session.
+var sessionID = regexp.MustCompile(`\[([0-9A-Z]{26})\]`)
+
+// refused makes an attempt that must fail as wanted, and returns what the
+// client printed.
+func refused(t *testing.T, g *harness.Gate, c client, o attempt, want refusal) string {
+	t.Helper()
+	out, err := run(t, g, c, o)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		t.Fatalf("it went through, or could not run (%v):\n%s", err, out)
+	}
+	if exit.ExitCode() != want.status || !strings.Contains(out, want.says) {
+		t.Errorf("status %d, want %d with %q in:\n%s", exit.ExitCode(), want.status, want.says, out)
+	}
+	return out
+}
+
+// TestWrongPassword looks at what a person sees of a wrong password and of a
+// login that does not exist, which must be the same.
+func TestWrongPassword(t *testing.T) {
 	g, b := newGate(t)
-	right := attempt{implicit: true, mechanism: "PLAIN", password: harness.Password, from: harness.Login}
+	const text = "535 5.7.8 Login failed: check user name and password. ["
+	want := map[string]refusal{"swaks": {28, text}, "curl": {67, "Login denied"}, "msmtp": {77, text}}
+	for _, c := range clients() {
+		for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+			for _, implicit := range []bool{false, true} {
+				name := fmt.Sprintf("%s-%s-implicit=%v", c.name, mechanism, implicit)
+				t.Run(name, func(t *testing.T) {
+					o := rightly(implicit, mechanism, name)
+					o.password = "not the password"
+					known := refused(t, g, c, o, want[c.name])
+					o.login = "x@example.org" // as long as the other: base64 shows the length
+					unknown := refused(t, g, c, o, want[c.name])
+					if answer(known) != answer(unknown) {
+						t.Errorf("the answer tells whether the account exists:\n%s\n%s", known, unknown)
+					}
+				})
+			}
+		}
+	}
+	b.wantEmpty(t)
+}
+
+// answer returns the lines of a client's output that stem from the refusal,
+// without the session's id.
+func answer(out string) string {
+	var lines []string
+	for line := range strings.Lines(sessionID.ReplaceAllString(out, "[]")) {
+		if strings.Contains(line, "535") || strings.Contains(line, "denied") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// TestForeignSender refuses what is not the account's own, in the envelope and
+// in the header, each alone and both together.
+func TestForeignSender(t *testing.T) {
+	g, b := newGate(t)
+	const foreign = "president@elsewhere.example"
+	const envelope = "550 5.7.1 This login may not send from president@elsewhere.example; choose an address of your own as the sender. ["
+	const header = "550 5.7.1 This login may not send as president@elsewhere.example, which the message's header names; choose an address of your own. ["
 	tests := []struct {
-		name   string
-		change func(*attempt)
-		want   string // in what swaks prints
+		name         string
+		from, author string
+		want         map[string]refusal
 	}{
-		{"wrong-password", func(o *attempt) { o.password = "not the password" }, "535 5.7.8"},
-		{"foreign-from", func(o *attempt) { o.from = "president@elsewhere.example" }, "550 5.7.1"},
-		{"wrong-port", func(o *attempt) { o.wrongPort = true }, ""},
+		{"envelope", foreign, harness.Login, map[string]refusal{"swaks": {23, envelope}, "curl": {55, "MAIL failed: 550"}, "msmtp": {65, envelope}}},
+		{"header", harness.Login, foreign, map[string]refusal{"swaks": {26, header}, "curl": {8, "curl: (8)"}, "msmtp": {69, header}}},
+		{"both", foreign, foreign, map[string]refusal{"swaks": {23, envelope}, "curl": {55, "MAIL failed: 550"}, "msmtp": {65, envelope}}},
 	}
 	for _, tt := range tests {
 		for _, c := range clients() {
-			t.Run(tt.name+"-"+c.name, func(t *testing.T) {
-				o := right
-				o.subject = tt.name + "-" + c.name
-				tt.change(&o)
-				out, err := run(t, g, c, o)
-				if err == nil {
-					t.Fatalf("it went through:\n%s", out)
-				}
-				if c.name == "swaks" && !strings.Contains(out, tt.want) {
-					t.Errorf("no %q in:\n%s", tt.want, out)
-				}
-				if strings.Contains(out, "535") && strings.Contains(strings.ToLower(out), "unknown") {
-					t.Errorf("the answer tells whether the account exists:\n%s", out)
+			for _, implicit := range []bool{false, true} {
+				name := fmt.Sprintf("%s-%s-implicit=%v", tt.name, c.name, implicit)
+				t.Run(name, func(t *testing.T) {
+					o := rightly(implicit, "PLAIN", name)
+					o.from, o.author = tt.from, tt.author
+					refused(t, g, c, o, tt.want[c.name])
+				})
+			}
+		}
+	}
+	b.wantEmpty(t)
+}
+
+// TestWrongPort points a client that begins with TLS at the port for STARTTLS,
+// and one that begins in plain text at the port for TLS.
+func TestWrongPort(t *testing.T) {
+	g, b := newGate(t)
+	// Only swaks says something after having waited for a greeting, and so gets
+	// to see the answer.
+	const answer = "554 5.7.0 This port is encrypted from the start: set the mail program to SSL/TLS, or use the port for STARTTLS. ["
+	tests := []struct {
+		implicit bool // what the client speaks
+		want     map[string]refusal
+	}{
+		{true, map[string]refusal{
+			"swaks": {29, "TLS startup failed"}, "curl": {35, "wrong version number"}, "msmtp": {76, "TLS handshake failed"},
+		}},
+		{false, map[string]refusal{
+			"swaks": {21, answer}, "curl": {28, "timed out"}, "msmtp": {74, "timed out"},
+		}},
+	}
+	for _, tt := range tests {
+		for _, c := range clients() {
+			t.Run(fmt.Sprintf("%s-implicit=%v", c.name, tt.implicit), func(t *testing.T) {
+				o := rightly(tt.implicit, "PLAIN", "wrong port")
+				o.wrongPort = true
+				out := refused(t, g, c, o, tt.want[c.name])
+				if id := sessionID.FindStringSubmatch(out); id != nil {
+					harness.WaitFor(t, "the record of the wrong port", func() bool {
+						return strings.Contains(g.Admin("", "trace", id[1]), "session.wrong-port")
+					})
 				}
 			})
 		}
 	}
+	// None of the three shows what the gate answered to their TLS, which is no
+	// TLS; the operator is told by the log.
+	harness.WaitFor(t, "the log of TLS on the port for STARTTLS", func() bool {
+		log, err := os.ReadFile(filepath.Join(g.Dir, "log"))
+		return err == nil && strings.Count(string(log), "reason=wrong-port-tls") == len(clients())
+	})
+	b.wantEmpty(t)
+}
+
+// wantEmpty fails if anything has arrived.
+func (b *box) wantEmpty(t *testing.T) {
+	t.Helper()
 	if m, ok := b.find(""); ok {
 		t.Errorf("a refused message arrived:\n%s", m)
 	}

@@ -124,19 +124,33 @@ postlog unix-dgram n - n - 1 postlogd
 	return p
 }
 
-// find returns the message in the mailbox that holds text.
-func (p *postfix) find(text string) (string, bool) {
+// find returns the messages in the mailbox that hold text, by file.
+func (p *postfix) find(text string) map[string]string {
+	found := map[string]string{}
 	files, err := filepath.Glob(filepath.Join(p.maildir, "new", "*"))
 	if err != nil {
-		return "", false
+		return nil
 	}
 	for _, f := range files {
 		content, err := os.ReadFile(f)
 		if err == nil && strings.Contains(string(content), text) {
-			return f, true
+			found[f] = string(content)
 		}
 	}
-	return "", false
+	return found
+}
+
+// wait waits until n messages with this subject are in the mailbox.
+func (p *postfix) wait(t *testing.T, subject string, n int) (found map[string]string) {
+	t.Helper()
+	harness.WaitFor(t, "the message in Postfix's mailbox", func() bool {
+		found = p.find("\nSubject: " + subject + "\n")
+		return len(found) >= n
+	})
+	if len(found) > n {
+		t.Errorf("%q arrived %d times, want %d", subject, len(found), n)
+	}
+	return found
 }
 
 // verifyScript checks every signature of a message with dkimpy, by records
@@ -157,28 +171,71 @@ for i in range(count):
         sys.exit(1)
 `
 
-// TestPostfixReceivesAndDkimpyVerifies is the main job from end to end with a
-// server and a verifier that are not ours.
-func TestPostfixReceivesAndDkimpyVerifies(t *testing.T) {
-	p := startPostfix(t)
-	g := harness.Serve(t, p.address, "")
-	subject := "to postfix"
-	out, err := run(t, g, clients()[0], attempt{
-		implicit: true, mechanism: "PLAIN", password: harness.Password, from: harness.Login, subject: subject,
-	})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	var file string
-	harness.WaitFor(t, "the message in Postfix's mailbox", func() (ok bool) {
-		file, ok = p.find("Subject: " + subject + "\n")
-		return ok
-	})
+// verify lets dkimpy check both signatures of a message in a file.
+func verify(t *testing.T, g *harness.Gate, file string) {
+	t.Helper()
 	args := append([]string{"-c", verifyScript, file}, records(t, g)...)
 	result, err := exec.Command("/usr/bin/python3", args...).CombinedOutput()
 	if err != nil || !strings.Contains(string(result), "signatures 2") {
 		content, _ := os.ReadFile(file)
-		t.Fatalf("%v\n%s\n%s", err, result, content)
+		t.Errorf("%v\n%s\n%.4000s", err, result, content)
+	}
+}
+
+// TestPostfixReceivesAndDkimpyVerifies is the main job from end to end with a
+// client, a server and a verifier that are not ours.
+func TestPostfixReceivesAndDkimpyVerifies(t *testing.T) {
+	p := startPostfix(t)
+	g := harness.Serve(t, p.address, "")
+	subject := "to postfix"
+	out, err := run(t, g, clients()[0], rightly(true, "PLAIN", subject))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for file := range p.wait(t, subject, 1) {
+		verify(t, g, file)
+	}
+}
+
+// TestPostfixGetsEveryByte sends what is easily spoiled on the way. Apart from
+// fields added on top, it must arrive as it was sent, with valid signatures;
+// Postfix keeps LF for CR LF.
+func TestPostfixGetsEveryByte(t *testing.T) {
+	p := startPostfix(t)
+	g := harness.Serve(t, p.address, "")
+	one := []string{"b@example.com"}
+	const mime = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
+	const dots = ".one\r\n..two\r\n...\r\n.\t\r\n. \r\ntrailing space \r\n\r\n\r\nend\r\n\r\n"
+	long := strings.Repeat("a line of a body that is too large for the database itself\r\n.and one with a dot\r\n", 4000)
+	for _, l := range []letter{
+		{name: "8-bit without BODY", to: one, head: mime, body: "Grüße, \xc3\xa9t\xc3\xa9\r\n"},
+		{name: "8-bit with BODY", params: " BODY=8BITMIME", to: one, head: mime, body: "Grüße\r\n"},
+		{name: "8-bit that is not UTF-8", to: one, body: "Gr\xfc\xdfe \x80\xff\r\n"},
+		{name: "smtputf8 Grüße", params: " BODY=8BITMIME SMTPUTF8", to: []string{"пользователь@example.com"}, head: mime + "X-Name: 例え\r\n", body: "Привет\r\n"},
+		{name: "dots", to: one, body: dots},
+		{name: "no body", to: one},
+		{name: "large", to: one, body: long},
+		{name: "two recipients", to: []string{"b@example.com", "c@example.com"}, body: "for both\r\n"},
+		{name: "by BDAT", to: one, head: mime, body: dots + "Grüße\r\n", chunked: 50},
+		{name: "large by BDAT", to: one, body: long, chunked: 30_000},
+	} {
+		t.Run(l.name, func(t *testing.T) {
+			submit(t, g, l)
+			want := strings.ReplaceAll(l.text(), "\r\n", "\n")
+			all := ""
+			for file, got := range p.wait(t, l.name, len(l.to)) {
+				all += got
+				if !strings.HasSuffix(got, "\n"+want) {
+					t.Errorf("sent:\n%.2000q\narrived:\n%.4000q", want, got)
+				}
+				verify(t, g, file)
+			}
+			for _, to := range l.to {
+				if strings.Count(all, "Delivered-To: "+to+"\n") != 1 {
+					t.Errorf("not one copy arrived for %s", to)
+				}
+			}
+		})
 	}
 }
 

@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -26,7 +25,7 @@ import (
 	"github.com/miekg/dns"
 
 	"countersign/internal/cert"
-	"countersign/internal/fault"
+	"countersign/internal/store/sqlite"
 )
 
 // deadline bounds each wait for the authority.
@@ -145,45 +144,27 @@ func port(t *testing.T, address string) int {
 	return n
 }
 
-// cache is a cert.Cache in memory.
-type cache struct {
-	mu   sync.Mutex
-	data map[string][]byte
-}
-
-func (c *cache) GetCertificate(_ context.Context, key string) ([]byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if data, ok := c.data[key]; ok {
-		return data, nil
+// openStore opens the product's own store; a second open of the same folder
+// finds what the first one kept.
+func openStore(t *testing.T, dir string) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(dir, "countersign.db"), Server: true})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return nil, fault.New("get", fault.NotFound, "no %s", key)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
-func (c *cache) PutCertificate(_ context.Context, key string, data []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.data[key] = data
-	return nil
-}
-
-func (c *cache) DeleteCertificate(_ context.Context, key string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.data, key)
-	return nil
-}
-
-// keys returns the ends of what is kept, without the part for the authority.
-func (c *cache) keys() (all []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for key := range c.data {
-		all = append(all, key[strings.LastIndexByte(key, '/')+1:])
-	}
-	slices.Sort(all)
-	return all
-}
+// What Pebble logs for each new order and each new account.
+const (
+	newOrder   = "Added order"
+	newAccount = "accounts in memory"
+)
 
 func (a *authority) spec(name string, c cert.Challenge, hosts ...string) cert.Spec {
 	return cert.Spec{Name: name, Source: cert.SourceACME, Hosts: hosts, ACME: cert.ACMEOptions{
@@ -193,7 +174,7 @@ func (a *authority) spec(name string, c cert.Challenge, hosts ...string) cert.Sp
 }
 
 // open opens a Manager; what it logs is shown if the test fails.
-func open(t *testing.T, store *cache, specs ...cert.Spec) *cert.Manager {
+func open(t *testing.T, store cert.Cache, specs ...cert.Spec) *cert.Manager {
 	t.Helper()
 	m, err := cert.Open(t.Context(), specs, cert.Options{Cache: store, Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil))})
 	if err != nil {
@@ -263,15 +244,19 @@ func TestChallenges(t *testing.T) {
 	for _, challenge := range []cert.Challenge{cert.ChallengeHTTP, cert.ChallengeTLSALPN} {
 		t.Run(string(challenge), func(t *testing.T) {
 			a := startAuthority(t)
-			store := &cache{data: make(map[string][]byte)}
+			dir := t.TempDir()
+			store := openStore(t, dir)
 			spec := a.spec("mail", challenge, "mx.example.org", "smtp.example.org")
 			spec.ACME.RSA = true
 			m := open(t, store, spec)
 			wait(t, m, allWell)
+			served := map[string]*x509.Certificate{}
 			for _, host := range spec.Hosts {
-				if got := a.handshake(t, m, &tls.Config{ServerName: host}); got.PublicKeyAlgorithm != x509.ECDSA {
+				got := a.handshake(t, m, &tls.Config{ServerName: host})
+				if got.PublicKeyAlgorithm != x509.ECDSA {
 					t.Errorf("%s: %v", host, got.PublicKeyAlgorithm)
 				}
+				served[host] = got
 				old := &tls.Config{ServerName: host, MaxVersion: tls.VersionTLS12,
 					CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}
 				if got := a.handshake(t, m, old); got.PublicKeyAlgorithm != x509.RSA {
@@ -286,31 +271,43 @@ func TestChallenges(t *testing.T) {
 			if n := a.log.count("validate w/ HTTP"); (n > 0) != (challenge == cert.ChallengeHTTP) {
 				t.Errorf("%d attempts over HTTP", n)
 			}
-			a.restart(t, m, store, spec)
+			m.Close()
+			if err := store.Close(); err != nil {
+				t.Fatal(err)
+			}
+			a.restart(t, dir, spec, served)
 		})
 	}
 }
 
-// restart opens another Manager on the same store, which must serve the same
-// certificates at once and ask for nothing.
-func (a *authority) restart(t *testing.T, m *cert.Manager, store *cache, spec cert.Spec) {
+// restart opens another Manager on the store opened anew, which must serve the
+// same certificates at once and order nothing. A host that is added is ordered
+// with the account that there is.
+func (a *authority) restart(t *testing.T, dir string, spec cert.Spec, served map[string]*x509.Certificate) {
 	t.Helper()
-	host := spec.Hosts[0]
-	before := a.handshake(t, m, &tls.Config{ServerName: host})
-	m.Close()
-	orders := a.log.count("set VALID")
+	store := openStore(t, dir)
+	orders := a.log.count(newOrder)
 	again := open(t, store, spec)
-	if after := a.handshake(t, again, &tls.Config{ServerName: host}); !after.Equal(before) {
-		t.Error("another certificate after a restart")
+	for host, before := range served {
+		if after := a.handshake(t, again, &tls.Config{ServerName: host}); !after.Equal(before) {
+			t.Errorf("%s: another certificate after a restart", host)
+		}
 	}
 	wait(t, again, allWell)
-	if a.log.count("set VALID") != orders {
-		t.Error("a restart asked for certificates that it had")
+	again.Close()
+	if n := a.log.count(newOrder); n != orders {
+		t.Errorf("a restart made %d orders for certificates that it had", n-orders)
 	}
-	for _, want := range []string{"acme_account+key", host, host + "+rsa"} {
-		if !slices.Contains(store.keys(), want) {
-			t.Errorf("%s is not kept: %v", want, store.keys())
-		}
+
+	spec.Hosts = append(slices.Clone(spec.Hosts), "new.example.org")
+	more := open(t, store, spec)
+	wait(t, more, allWell)
+	a.handshake(t, more, &tls.Config{ServerName: "new.example.org"})
+	if n := a.log.count(newOrder) - orders; n != 2 { // ECDSA and RSA
+		t.Errorf("%d orders for one new host, want 2", n)
+	}
+	if n := a.log.count(newAccount); n != 1 {
+		t.Errorf("%d accounts were made, want 1: the account's key is not kept", n)
 	}
 }
 
@@ -320,7 +317,7 @@ func TestUnreachable(t *testing.T) {
 	a := startAuthority(t)
 	spec := a.spec("mail", cert.ChallengeHTTP, "mx.example.org")
 	spec.ACME.HTTPListen = freeAddress(t)
-	m := open(t, &cache{data: make(map[string][]byte)}, spec)
+	m := open(t, openStore(t, t.TempDir()), spec)
 	wait(t, m, func(all []cert.Status) bool { return all[0].Err != nil })
 	if err := m.Health(); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("health: %v", err)

@@ -1,0 +1,72 @@
+package interop
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// toolsWith runs scripts/tools.sh where no program is found but bash and those
+// given, by the text of their scripts.
+func toolsWith(t *testing.T, programs map[string]string) (out string, status int) {
+	t.Helper()
+	script, err := filepath.Abs("../../scripts/tools.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir()
+	for name, text := range programs {
+		if err := os.WriteFile(filepath.Join(path, name), []byte("#!"+bash+"\n"+text+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), bash, script)
+	cmd.Env = []string{"PATH=" + path}
+	got, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(got), cmd.ProcessState.ExitCode()
+}
+
+// TestToolsWithoutRights: who may not install is told the one command to run,
+// and the tests do not begin.
+func TestToolsWithoutRights(t *testing.T) {
+	// Whatever is installed under /usr/lib and /usr/sbin on this machine is
+	// found; what is looked for in PATH is not.
+	const command = "sudo apt-get install -y --no-install-recommends gcc curl swaks msmtp"
+	const installs = `echo "apt-get was run: $*"`
+	for name, programs := range map[string]map[string]string{
+		"not root":   {"id": "echo 65534", "apt-get": installs},
+		"no apt-get": {"id": "echo 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, status := toolsWith(t, programs)
+			if status != 1 || strings.Count(out, "apt-get") != 1 || !strings.Contains(out, command) {
+				t.Errorf("status %d, want 1 and once %q in:\n%s", status, command, out)
+			}
+			if !strings.Contains(out, " openssl") {
+				t.Errorf("not all that is missing is named:\n%s", out)
+			}
+		})
+	}
+}
+
+// TestToolsWhenAllIsThere says nothing and needs no rights.
+func TestToolsWhenAllIsThere(t *testing.T) {
+	there := map[string]string{"id": "echo 65534"}
+	for _, name := range []string{"gcc", "curl", "swaks", "msmtp", "openssl"} {
+		there[name] = "exit 1"
+	}
+	if out, status := toolsWith(t, there); status != 0 || out != "" {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
