@@ -13,8 +13,9 @@ import (
 // Report is what Measure found.
 type Report struct {
 	Load Result `json:"load"`
-	// Delivered counts what reached the sink; the rate is from the first
-	// message sent to the last one delivered.
+	// Delivered counts the copies that reached the sink, one for all
+	// recipients of a message that the server sends there together; the rate
+	// is from the first message sent to the last one delivered.
 	Delivered          int     `json:"delivered,omitempty"`
 	DeliveredPerSecond float64 `json:"delivered_per_second,omitempty"`
 	// CPUPer1000 is the server's processor seconds for 1000 messages.
@@ -36,23 +37,30 @@ type Plan struct {
 
 // tally counts arrivals.
 type tally struct {
-	mu    sync.Mutex
-	count int
-	last  time.Time
+	mu sync.Mutex // guards what follows
+	arrived
+}
+
+// arrived is what a tally has counted.
+type arrived struct {
+	copies, recipients int
+	// last is when the last copy came.
+	last time.Time
 }
 
 func (t *tally) take(m sink.Message) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.count++
+	t.copies++
+	t.recipients += len(m.To)
 	t.last = m.At
 	return nil
 }
 
-func (t *tally) state() (int, time.Time) {
+func (t *tally) state() arrived {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.count, t.last
+	return t.arrived
 }
 
 // Measure runs a load, receives what comes out, and reads what it cost.
@@ -76,11 +84,11 @@ func Measure(ctx context.Context, p Plan) (Report, error) {
 		return rep, err
 	}
 	if p.Sink != "" {
-		want := rep.Load.Accepted * len(uniqueDomains(p.Load.To))
-		err = errors.Join(err, await(ctx, got, want, p.Wait))
-		count, last := got.state()
-		rep.Delivered = count
-		rep.DeliveredPerSecond = float64(count) / last.Sub(start).Seconds()
+		err = await(ctx, got, rep.Load.Accepted*distinct(p.Load.To), p.Wait)
+		if end := got.state(); end.copies > 0 {
+			rep.Delivered = end.copies
+			rep.DeliveredPerSecond = float64(end.copies) / end.last.Sub(start).Seconds()
+		}
 	}
 	after, uerr := p.usage()
 	if p.PID != 0 && uerr == nil && rep.Load.Accepted > 0 {
@@ -97,36 +105,31 @@ func (p Plan) usage() (Usage, error) {
 	return ReadUsage(p.PID)
 }
 
-// await waits until the sink has got so many messages.
+// await waits until the sink has got copies for so many recipients.
 func await(ctx context.Context, got *tally, want int, patience time.Duration) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	end := time.After(patience)
 	for {
-		count, _ := got.state()
+		count := got.state().recipients
 		if count >= want {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-end:
-			return fmt.Errorf("%d of %d messages arrived within %v of the load's end", count, want, patience)
+			return fmt.Errorf("copies for %d of %d recipients arrived within %v of the load's end", count, want, patience)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// uniqueDomains returns the recipients' domains: each gets the message once.
-func uniqueDomains(to []string) map[string]bool {
+// distinct counts the recipients of a message: one named twice gets one copy.
+func distinct(to []string) int {
 	found := map[string]bool{}
 	for _, a := range to {
-		for i := len(a) - 1; i >= 0; i-- {
-			if a[i] == '@' {
-				found[a[i+1:]] = true
-				break
-			}
-		}
+		found[a] = true
 	}
-	return found
+	return len(found)
 }

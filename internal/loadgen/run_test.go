@@ -45,8 +45,8 @@ func TestRunNeedsSomethingToDo(t *testing.T) {
 	}
 }
 
-func TestUniqueDomains(t *testing.T) {
-	if n := len(uniqueDomains([]string{"a@x.example", "b@x.example", "c@y.example"})); n != 2 {
-		t.Errorf("%d domains", n)
+func TestDistinctRecipients(t *testing.T) {
+	if n := distinct([]string{"a@x.example", "b@x.example", "c@y.example", "a@x.example"}); n != 3 {
+		t.Errorf("%d recipients", n)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"text/template"
@@ -98,10 +100,13 @@ next_hop = "smtp://{{.Sink}}"
 tls = "none"
 `))
 
-// writeConfig writes countersign.toml and returns its path.
+// configFile is the name of the configuration in the data folder.
+const configFile = "countersign.toml"
+
+// writeConfig writes the configuration beside the one that a running gate may
+// have, and returns its path.
 func writeConfig(o Options, sinkAddr string) (string, error) {
-	path := filepath.Join(o.Data, "countersign.toml")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.CreateTemp(o.Data, configFile+".*")
 	if err != nil {
 		return "", err
 	}
@@ -109,7 +114,22 @@ func writeConfig(o Options, sinkAddr string) (string, error) {
 		Options
 		Sink string
 	}{o, sinkAddr})
-	return path, errors.Join(err, f.Close())
+	return f.Name(), errors.Join(err, f.Close())
+}
+
+// checkLoopback refuses addresses that others than this machine could reach:
+// the password of the demo lies in a file, and its recipient takes everything.
+func checkLoopback(o Options) error {
+	for _, a := range []struct{ flag, address string }{
+		{"--submission", o.Submission}, {"--submissions", o.Submissions}, {"--metrics", o.Metrics},
+	} {
+		at, err := netip.ParseAddrPort(a.address)
+		if err != nil || !at.Addr().Unmap().IsLoopback() {
+			return fmt.Errorf("%s: %q is not a loopback address with a port; the demo is for this machine alone, so choose one such as 127.0.0.1:2587 or [::1]:2587",
+				a.flag, a.address)
+		}
+	}
+	return nil
 }
 
 // ensure makes an object unless it is there already.

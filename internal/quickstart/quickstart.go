@@ -59,6 +59,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := checkLoopback(o); err != nil {
+		return err
+	}
 	d := &demo{opt: o, rcpt: &recipient{dir: filepath.Join(o.Data, "mail"), waiting: map[string]chan string{}}}
 	if err := os.MkdirAll(d.rcpt.dir, 0o700); err != nil {
 		return fmt.Errorf("the data folder cannot be made, choose another with --data: %w", err)
@@ -85,11 +88,14 @@ func Run(ctx context.Context, o Options) (err error) {
 }
 
 // start writes the configuration, starts the gate and makes the demo account.
+// The configuration takes its name only when the gate holds the data folder:
+// another demo that runs there keeps its own.
 func (d *demo) start(ctx context.Context, sinkAddr string) error {
 	path, err := writeConfig(d.opt, sinkAddr)
 	if err != nil {
 		return err
 	}
+	defer os.Remove(path) // in vain once it has its name
 	cfg, _, err := config.Load(path)
 	if err != nil {
 		return err
@@ -101,7 +107,11 @@ func (d *demo) start(ctx context.Context, sinkAddr string) error {
 	if err := d.app.Start(ctx); err != nil {
 		return fmt.Errorf("%w\nOther ports are chosen with --submission, --submissions and --metrics, another folder with --data:\n    bin/countersign quickstart --submission 127.0.0.1:0 --submissions 127.0.0.1:0 --metrics 127.0.0.1:0 --data ./var/second", err)
 	}
-	if err := d.settle(ctx); err != nil {
+	err = os.Rename(path, filepath.Join(d.opt.Data, configFile))
+	if err == nil {
+		err = d.settle(ctx)
+	}
+	if err != nil {
 		return errors.Join(err, d.stop())
 	}
 	return nil
