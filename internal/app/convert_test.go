@@ -1,0 +1,644 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/cert"
+	"countersign/internal/config"
+	"countersign/internal/config/value"
+	"countersign/internal/delivery"
+	"countersign/internal/mx"
+	"countersign/internal/queue"
+	"countersign/internal/smtpclient"
+	"countersign/internal/smtpserver"
+	"countersign/internal/submission"
+)
+
+// everyOption sets each option to a value that is not its default, and each
+// number to one that no other has.
+const everyOption = `hostname = "gate.example.org"
+data_dir = "elsewhere"
+
+[store]
+url = "sqlite:book.db"
+
+[log]
+level = "debug"
+format = "json"
+
+[metrics]
+listen = "127.0.0.1:9601"
+
+[[listener]]
+name = "front"
+kind = "submission"
+address = ["127.0.0.1:2601"]
+certificates = ["own"]
+min_tls = "1.2"
+
+[[listener]]
+name = "back"
+kind = "submissions"
+address = ["127.0.0.1:2602", "[::1]:2602"]
+certificates = ["paper"]
+min_tls = "1.3"
+proxies = ["192.0.2.7", "2001:db8:7::/64"]
+
+[[certificate]]
+name = "own"
+source = "self-signed"
+hosts = ["own.example.org"]
+
+[[certificate]]
+name = "paper"
+source = "files"
+cert_file = "paper.crt"
+key_file = "paper.key"
+
+[[certificate]]
+name = "auto"
+source = "acme"
+hosts = ["auto.example.org"]
+directory = "https://acme.example.net/directory"
+email = "post@example.net"
+challenge = "http-01"
+http_listen = "127.0.0.1:2603"
+tls_listen = "127.0.0.1:2604"
+ca_file = "paper.crt"
+terms_agreed = true
+
+[session]
+greeting_timeout = "11s"
+command_timeout = "12s"
+handshake_timeout = "13s"
+data_progress_timeout = "14s"
+data_timeout = "15s"
+max_syntax_errors = 21
+max_auth_failures = 22
+max_refused_recipients = 23
+max_connections = 24
+max_connections_per_prefix = 25
+prefix_ipv4 = 26
+prefix_ipv6 = 27
+max_recipients = 28
+max_message_size = "3MiB"
+max_messages = 29
+long_lines = "allow"
+shutdown_grace = "16s"
+
+[auth]
+hash_memory = "9MiB"
+hash_iterations = 3
+hash_parallelism = 4
+hash_workers = 5
+hash_queue = 6
+remember = "17s"
+
+[message]
+eight_bit_headers = "refuse"
+addresses_in_names = "check"
+max_header_size = "31KiB"
+max_received = 32
+
+[dkim]
+key_file = "other.key"
+sign = false
+
+[queue]
+retry = ["41s", "42s"]
+lifetime = "43h"
+
+[delivery]
+enabled = false
+hello = "out.example.org"
+workers = 51
+per_destination = 33
+connect_timeout = "53s"
+command_timeout = "54s"
+data_timeout = "55s"
+idle_timeout = "56s"
+max_messages_per_connection = 57
+source_ipv4 = "192.0.2.10"
+source_ipv6 = "2001:db8::10"
+ipv6 = true
+
+[[route]]
+domain = "example.com"
+next_hop = "smtps://relay.example.net:4650"
+username = "gate"
+password = "word"
+ca_file = "paper.crt"
+
+[[route]]
+domain = "example.net"
+next_hop = "smtp://192.0.2.20:2525"
+tls = "none"
+
+[[route]]
+domain = "example.edu"
+next_hop = "smtp://relay.example.edu"
+tls = "required"
+username = "other"
+password_file = "route.password"
+
+[[route]]
+domain = "*"
+tls = "opportunistic"
+
+[dns]
+servers = ["127.0.0.1:5301", "[::1]:5302"]
+timeout = "7s"
+`
+
+// loadEvery loads everyOption beside the files that it names.
+func loadEvery(t *testing.T) (cfg *config.Config, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	openCertificates(t, dir, "paper", "second")
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("countersign.toml", everyOption)
+	write("route.password", "kept apart\n")
+	cfg, warnings, err := config.Load(filepath.Join(dir, "countersign.toml"))
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(warnings, err)
+	}
+	return cfg, dir
+}
+
+// openCertificates makes self-signed certificates NAME.crt for NAME.example.org.
+func openCertificates(t *testing.T, dir string, names ...string) *cert.Manager {
+	t.Helper()
+	var specs []cert.Spec
+	for _, n := range names {
+		specs = append(specs, cert.Spec{Name: n, Source: cert.SourceSelfSigned, Hosts: []string{n + ".example.org"}})
+	}
+	m, err := cert.Open(t.Context(), specs, cert.Options{DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+// option is one option in a Config.
+type option struct {
+	path  string // of the reference, without index: "session.max_messages"
+	field reflect.StructField
+	value reflect.Value
+}
+
+// options lists every option of c, those of lists once for each table.
+func options(c *config.Config) []option {
+	var all []option
+	var add func(prefix string, table reflect.Value)
+	add = func(prefix string, table reflect.Value) {
+		for i := range table.NumField() {
+			f, v := table.Type().Field(i), table.Field(i)
+			path := prefix + f.Tag.Get("toml")
+			switch {
+			case f.Type.Kind() == reflect.Struct && f.Tag.Get("since") == "":
+				add(path+".", v)
+			case f.Type.Kind() == reflect.Slice && f.Tag.Get("since") == "":
+				for j := range v.Len() {
+					add(path+".", v.Index(j))
+				}
+			default:
+				all = append(all, option{path, f, v})
+			}
+		}
+	}
+	add("", reflect.ValueOf(c).Elem())
+	return all
+}
+
+// TestEveryOptionIsSet holds everyOption to what its comment says. delivery.ipv6
+// is false in no file that has a source_ipv6 too.
+func TestEveryOptionIsSet(t *testing.T) {
+	cfg, _ := loadEvery(t)
+	set, numbers := map[string]bool{"delivery.ipv6": true}, map[string]string{}
+	all := options(cfg)
+	for _, o := range all {
+		initial, hasDefault := o.field.Tag.Lookup("default")
+		text := fmt.Sprint(o.value)
+		if o.value.IsZero() && !hasDefault || hasDefault && text == initial {
+			continue
+		}
+		set[o.path] = true
+		if o.value.CanInt() {
+			if other := numbers[text]; other != "" {
+				t.Errorf("%s and %s are both %s", o.path, other, text)
+			}
+			numbers[text] = o.path
+		}
+	}
+	for _, o := range all {
+		if !set[o.path] {
+			t.Errorf("%s has its default everywhere", o.path)
+		}
+	}
+}
+
+// equal fails with both values unless they are the same in every field.
+func equal(t *testing.T, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%T:\n got %+v\nwant %+v", want, got, want)
+	}
+}
+
+func TestLimitsOfTheConfiguration(t *testing.T) {
+	cfg, _ := loadEvery(t)
+	equal(t, limits(cfg), smtpserver.Limits{
+		Timeouts: smtpserver.Timeouts{
+			Greeting: 11 * time.Second, Command: 12 * time.Second, Handshake: 13 * time.Second,
+			DataProgress: 14 * time.Second, DataTotal: 15 * time.Second,
+		},
+		MaxErrors: 21, MaxAuthFailures: 22, MaxRefusedRecipients: 23,
+		MaxConnections: 24, MaxPerPrefix: 25, PrefixV4: 26, PrefixV6: 27,
+		MaxRecipients: 28, MaxMessages: 29, MaxMessageBytes: 3 << 20, LongLines: true,
+	})
+	cfg.Session.LongLines = "refuse"
+	if limits(cfg).LongLines {
+		t.Error("long lines pass although they are refused")
+	}
+}
+
+func TestPolicyOfTheConfiguration(t *testing.T) {
+	cfg, _ := loadEvery(t)
+	want := submission.Policy{CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour}
+	equal(t, policy(cfg), want)
+	cfg.Message.EightBitHeaders, cfg.Message.AddressesInNames, cfg.DKIM.Sign = "encode", "allow", true
+	want.EncodeHeaders, want.CheckNames, want.Sign = true, false, true
+	equal(t, policy(cfg), want)
+}
+
+func TestPasswordsOfTheConfiguration(t *testing.T) {
+	cfg, _ := loadEvery(t)
+	equal(t, hasherOptions(cfg), account.HasherOptions{
+		Params:  account.HashParams{MemoryKiB: 9 << 10, Iterations: 3, Parallelism: 4},
+		Workers: 5, Queue: 6,
+	})
+	equal(t, verifierOptions(cfg), account.VerifierOptions{Remember: 17 * time.Second})
+}
+
+func TestCertificatesOfTheConfiguration(t *testing.T) {
+	cfg, dir := loadEvery(t)
+	paper := filepath.Join(dir, "paper.crt")
+	specs := certSpecs(cfg)
+	// What does not count for a source is not compared.
+	specs[0].ACME, specs[1].ACME, specs[1].Hosts = cert.ACMEOptions{}, cert.ACMEOptions{}, nil
+	equal(t, specs, []cert.Spec{
+		{Name: "own", Source: cert.SourceSelfSigned, Hosts: []string{"own.example.org"}},
+		{Name: "paper", Source: cert.SourceFiles, CertFile: paper, KeyFile: filepath.Join(dir, "paper.key")},
+		{Name: "auto", Source: cert.SourceACME, Hosts: []string{"auto.example.org"}, ACME: cert.ACMEOptions{
+			DirectoryURL: "https://acme.example.net/directory", Email: "post@example.net", AgreeTerms: true,
+			Challenge: cert.ChallengeHTTP, HTTPListen: "127.0.0.1:2603", ALPNListen: "127.0.0.1:2604", RootCAsFile: paper,
+		}},
+	})
+}
+
+func TestDeliveryOfTheConfiguration(t *testing.T) {
+	cfg, dir := loadEvery(t)
+	got, err := deliveryOptions(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := rootsOf(t, filepath.Join(dir, "paper.crt"))
+	if got.Resolver == nil || !pool.Equal(got.Routes[0].RootCAs) {
+		t.Errorf("resolver %v, roots %v", got.Resolver, got.Routes[0].RootCAs)
+	}
+	got.Resolver, got.Routes[0].RootCAs = nil, nil
+	want := delivery.Options{
+		Hostname: "gate.example.org", Hello: "out.example.org",
+		Routes: []delivery.Route{
+			{Domain: "example.com", Host: "relay.example.net", Port: 4650, ImplicitTLS: true, TLS: smtpclient.TLSRequired, Username: "gate", Password: "word"},
+			{Domain: "example.net", Host: "192.0.2.20", Port: 2525, TLS: smtpclient.TLSNone},
+			{Domain: "example.edu", Host: "relay.example.edu", Port: 25, TLS: smtpclient.TLSRequired, Username: "other", Password: "kept apart"},
+			{Domain: "*", TLS: smtpclient.TLSOpportunistic},
+		},
+		Schedule: queue.Schedule{Retry: []time.Duration{41 * time.Second, 42 * time.Second}, Lifetime: 43 * time.Hour},
+		Limits:   delivery.Limits{Workers: 51, PerDestination: 33, MessagesPerConnection: 57, IdleTimeout: 56 * time.Second},
+		Timeouts: smtpclient.Timeouts{
+			Greeting: 54 * time.Second, Handshake: 53 * time.Second, Command: 54 * time.Second,
+			DataStart: 54 * time.Second, DataEnd: 55 * time.Second,
+		},
+		ConnectTimeout: 53 * time.Second, IPv6: true,
+		SourceIPv4: netip.MustParseAddr("192.0.2.10"), SourceIPv6: netip.MustParseAddr("2001:db8::10"),
+	}
+	equal(t, got, want)
+	cfg.Delivery.IPv6, cfg.Delivery.IdleTimeout = false, 0
+	got, err = deliveryOptions(cfg)
+	if err != nil || got.IPv6 || got.Limits.IdleTimeout >= 0 {
+		t.Errorf("IPv6 %v, idle %v, %v", got.IPv6, got.Limits.IdleTimeout, err)
+	}
+}
+
+// rootsOf reads a file of certificates.
+func rootsOf(t *testing.T, file string) *x509.CertPool {
+	t.Helper()
+	pem, err := os.ReadFile(file)
+	pool := x509.NewCertPool()
+	if err != nil || !pool.AppendCertsFromPEM(pem) {
+		t.Fatalf("%s holds no certificate (%v)", file, err)
+	}
+	return pool
+}
+
+func TestRouteWithoutItsRootsIsRefused(t *testing.T) {
+	cfg, dir := loadEvery(t)
+	for _, file := range []string{filepath.Join(dir, "nowhere.pem"), filepath.Join(dir, "route.password")} {
+		cfg.Routes[0].CAFile = file
+		if _, err := deliveryOptions(cfg); err == nil || !strings.Contains(err.Error(), "example.com") || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// TestResolverOfTheConfiguration also sees a question arrive, so that the
+// options are those of the resolver in use.
+func TestResolverOfTheConfiguration(t *testing.T) {
+	cfg, _ := loadEvery(t)
+	equal(t, resolverOptions(cfg), mx.ClientOptions{
+		Servers: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5301"), netip.MustParseAddrPort("[::1]:5302")},
+		Timeout: 7 * time.Second,
+	})
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	cfg.DNS.Servers = []config.Resolver{{AddrPort: netip.MustParseAddrPort(server.LocalAddr().String())}}
+	cfg.DNS.Timeout = config.Duration(100 * time.Millisecond) // it is waited for in vain
+	opt, err := deliveryOptions(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	go func() {
+		_, _, err := server.ReadFrom(make([]byte, 512))
+		asked <- err
+		cancel()
+	}()
+	if _, err := opt.Resolver.LookupMX(ctx, "example.org"); err == nil {
+		t.Error("an answer out of nothing")
+	}
+	if err := server.SetReadDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-asked; err != nil {
+		t.Errorf("the server of the configuration was not asked: %v", err)
+	}
+}
+
+// listenerView is what a ListenerConfig comes to, in a form that compares.
+type listenerView struct {
+	Name    string
+	Kind    smtpserver.ListenerKind
+	Proxies []netip.Prefix
+	MinTLS  uint16
+	// Shown is the name in the certificate for a client that asks for none.
+	Shown string
+}
+
+func viewListener(t *testing.T, a *App, l config.Listener) listenerView {
+	t.Helper()
+	lc, err := a.listenerConfig(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := listenerView{Name: lc.Name, Kind: lc.Kind, Proxies: lc.Proxies, MinTLS: lc.TLS().MinVersion}
+	chosen, err := lc.TLS().GetCertificate(&tls.ClientHelloInfo{
+		SupportedVersions: []uint16{tls.VersionTLS13}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
+		CipherSuites: []uint16{tls.TLS_AES_128_GCM_SHA256}, SupportedCurves: []tls.CurveID{tls.X25519, tls.CurveP256},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(chosen.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Shown = strings.Join(leaf.DNSNames, " ")
+	return v
+}
+
+func TestListenersOfTheConfiguration(t *testing.T) {
+	cfg, dir := loadEvery(t)
+	a := &App{certs: openCertificates(t, dir, "own", "paper")}
+	equal(t, viewListener(t, a, cfg.Listeners[0]), listenerView{
+		Name: "front", Kind: smtpserver.Submission, MinTLS: tls.VersionTLS12, Shown: "own.example.org",
+	})
+	equal(t, viewListener(t, a, cfg.Listeners[1]), listenerView{
+		Name: "back", Kind: smtpserver.Submissions, MinTLS: tls.VersionTLS13, Shown: "paper.example.org",
+		Proxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:7::/64")},
+	})
+	cfg.Listeners[0].Certificates = []string{"unknown"}
+	if _, err := a.listenerConfig(cfg.Listeners[0]); err == nil || !strings.Contains(err.Error(), "front") {
+		t.Errorf("an unknown certificate: %v", err)
+	}
+}
+
+// elsewhere names the options that convert.go does not handle, with what
+// does and the test that proves it.
+var elsewhere = map[string]string{
+	"data_dir":               "App.openStore, openCertificates: TestPlacesOfTheConfiguration",
+	"store.url":              "OpenStore: TestPlacesOfTheConfiguration",
+	"log.level":              "New, Reload: TestPlacesOfTheConfiguration",
+	"log.format":             "New: TestPlacesOfTheConfiguration",
+	"metrics.listen":         "App.openMetrics: TestPlacesOfTheConfiguration",
+	"listener.address":       "App.openListeners: TestListenersShareAPort",
+	"dkim.key_file":          "OpenSealer: TestPlacesOfTheConfiguration",
+	"delivery.enabled":       "App.startDelivery, offer: TestPlacesOfTheConfiguration",
+	"session.shutdown_grace": "package cli, when the server is told to stop",
+	"route.password_file":    "package config, which makes route.password of it",
+}
+
+// everything is what convert.go makes of a configuration, in a form that
+// compares. Of a route's roots it holds whether
+// there are any, and whether they are those of paper.
+func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []any {
+	t.Helper()
+	opt, err := deliveryOptions(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.Resolver = nil
+	var trusted [][2]bool
+	for i := range opt.Routes {
+		pool := opt.Routes[i].RootCAs
+		trusted = append(trusted, [2]bool{pool != nil, paper.Equal(pool)})
+		opt.Routes[i].RootCAs = nil
+	}
+	all := []any{limits(c), policy(c), hasherOptions(c), verifierOptions(c), certSpecs(c), schedule(c), resolverOptions(c), opt, trusted}
+	for _, l := range c.Listeners {
+		all = append(all, viewListener(t, a, l))
+	}
+	return all
+}
+
+// TestNoOptionIsWithoutEffect changes one option after the other and wants a
+// change in what convert.go makes, unless elsewhere has it. A new option fails
+// here until one of both is the case.
+func TestNoOptionIsWithoutEffect(t *testing.T) {
+	cfg, dir := loadEvery(t)
+	a := &App{certs: openCertificates(t, dir, "own", "paper", "second")}
+	var pem []byte
+	for _, name := range []string{"paper.crt", "second.crt"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pem = append(pem, text...)
+	}
+	both := filepath.Join(dir, "both.pem")
+	if err := os.WriteFile(both, pem, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	paper := rootsOf(t, filepath.Join(dir, "paper.crt"))
+	before := everything(t, a, cfg, paper)
+	used := map[string]bool{}
+	for _, o := range options(cfg) {
+		old := reflect.New(o.value.Type()).Elem()
+		old.Set(o.value)
+		change(t, o, both)
+		different := !reflect.DeepEqual(before, everything(t, a, cfg, paper))
+		o.value.Set(old)
+		used[o.path] = true
+		switch where := elsewhere[o.path]; {
+		case different && where != "":
+			t.Errorf("%s is listed as handled elsewhere, in %s", o.path, where)
+		case !different && where == "":
+			t.Errorf("%s = %v has no effect", o.path, old)
+		}
+	}
+	for path := range elsewhere {
+		if !used[path] {
+			t.Errorf("%s is no option", path)
+		}
+	}
+}
+
+// change gives an option another value of its kind. roots is a file of two
+// certificates.
+func change(t *testing.T, o option, roots string) {
+	t.Helper()
+	switch v := o.value.Addr().Interface().(type) {
+	case *netip.Addr:
+		*v = netip.MustParseAddr("203.0.113.9")
+	case *value.NextHop:
+		*v = value.NextHop{Scheme: "smtp", Host: "changed.example", Port: 26}
+	case *[]value.Prefix:
+		*v = append(slices.Clone(*v), value.Prefix{Prefix: netip.MustParsePrefix("203.0.113.0/24")})
+	case *[]value.Resolver:
+		*v = append(slices.Clone(*v), value.Resolver{AddrPort: netip.MustParseAddrPort("203.0.113.9:53")})
+	case *[]value.Duration:
+		*v = append(slices.Clone(*v), value.Duration(time.Minute))
+	case *[]string:
+		*v = []string{"second"}
+	case *bool:
+		*v = !*v
+	case *int:
+		*v++
+	case *value.Duration:
+		*v += value.Duration(time.Second)
+	case *value.Size:
+		*v += 1 << 10
+	case *value.Secret:
+		*v += "changed"
+	case *string:
+		*v = otherWord(o, *v, roots)
+	default:
+		t.Fatalf("%s is of type %s, which this test cannot change", o.path, o.value.Type())
+	}
+}
+
+// otherWord returns another string for an option that holds old.
+func otherWord(o option, old, roots string) string {
+	if o.path == "route.ca_file" {
+		return roots
+	}
+	for word := range strings.SplitSeq(o.field.Tag.Get("oneof"), ",") {
+		if word != old && word != "" {
+			return word
+		}
+	}
+	return "changed.example"
+}
+
+// TestPlacesOfTheConfiguration starts a gate with the options that say where
+// things are and whether they run.
+func TestPlacesOfTheConfiguration(t *testing.T) {
+	cfg, dir := loadEvery(t)
+	free(t, cfg)
+	var log lines
+	a, err := New(cfg, Options{Version: "test", Stderr: &log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer a.Stop(context.Background())
+	for _, file := range []string{"book.db", "other.key", "elsewhere/own.crt"} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Error(err)
+		}
+	}
+	if a.offer() != nil {
+		t.Error("messages are offered although delivery is switched off")
+	}
+	a.Logger().Debug("a fine point")
+	for _, want := range []string{`"msg":"a fine point"`, `"option":"delivery.enabled"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s:\n%s", want, log.String())
+		}
+	}
+	get(t, "http://"+cfg.Metrics.Listen+"/healthz")
+	changed := *cfg
+	changed.Log.Level = "error"
+	if _, err := a.Reload(t.Context(), &changed); err != nil {
+		t.Fatal(err)
+	}
+	a.Logger().Warn("a coarse point")
+	if strings.Contains(log.String(), "a coarse point") {
+		t.Error("the level of the log was not reloaded")
+	}
+}
+
+// free takes what a test cannot have out of cfg: fixed ports and an authority.
+func free(t *testing.T, cfg *config.Config) {
+	t.Helper()
+	cfg.Certificates = cfg.Certificates[:2]
+	cfg.Listeners = cfg.Listeners[:1]
+	cfg.Listeners[0].Address = []string{"127.0.0.1:0"}
+	cfg.Metrics.Listen = freeAddress(t)
+}
+
+// freeAddress returns an address of 127.0.0.1 with a port that was free.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
