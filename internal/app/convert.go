@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/cert"
@@ -120,6 +121,11 @@ func limits(c *config.Config) smtpserver.Limits {
 	}
 }
 
+// greetingAtMost is how long a server may keep us waiting for its greeting: less
+// than the 5 minutes of RFC 5321 section 4.5.3.2.1, as one that says nothing
+// holds a worker for that long, at each of its addresses.
+const greetingAtMost = time.Minute
+
 // deliveryOptions leaves the parts that App has to its caller.
 func deliveryOptions(c *config.Config) (delivery.Options, error) {
 	list, err := routes(c)
@@ -143,7 +149,7 @@ func deliveryOptions(c *config.Config) (delivery.Options, error) {
 			MessagesPerConnection: d.MaxMessagesPerConnection, IdleTimeout: idle,
 		},
 		Timeouts: smtpclient.Timeouts{
-			Greeting: d.CommandTimeout.Std(), Handshake: d.ConnectTimeout.Std(), Command: d.CommandTimeout.Std(),
+			Greeting: min(d.CommandTimeout.Std(), greetingAtMost), Handshake: d.ConnectTimeout.Std(), Command: d.CommandTimeout.Std(),
 			DataStart: d.CommandTimeout.Std(), DataEnd: d.DataTimeout.Std(),
 		},
 		ConnectTimeout: d.ConnectTimeout.Std(), IPv6: d.IPv6,

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -51,25 +52,28 @@ func (c *benchCommand) measure(password string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var result any
 	if c.Idle > 0 {
-		result, err = c.idle(ctx, load)
-	} else {
-		var report loadgen.Report
-		report, err = loadgen.Measure(ctx, loadgen.Plan{Load: load, Sink: c.Sink, Wait: c.Wait, PID: c.PID})
-		if err == nil && report.Load.Accepted == 0 {
-			err = fmt.Errorf("no message was accepted: %s", report.Load.FirstError)
+		rep, err := c.idle(ctx, load)
+		if err != nil {
+			return err
 		}
-		result = report
+		return printJSON(out, rep)
 	}
+	rep, err := loadgen.Measure(ctx, loadgen.Plan{Load: load, Sink: c.Sink, Wait: c.Wait, PID: c.PID})
+	if rep.Load.Seconds == 0 { // nothing has been tried
+		return err
+	}
+	if err == nil && rep.Load.Accepted == 0 {
+		err = fmt.Errorf("no message was accepted: %s", rep.Load.FirstError)
+	}
+	return errors.Join(err, printJSON(out, rep))
+}
+
+// printJSON prints one object over several lines.
+func printJSON(out io.Writer, object any) error {
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")
-	if result != nil {
-		if printErr := enc.Encode(result); printErr != nil {
-			return printErr
-		}
-	}
-	return err
+	return enc.Encode(object)
 }
 
 // options says what to send.

@@ -15,10 +15,11 @@ import (
 // replyError is a refusal by the server.
 type replyError struct {
 	code int
-	text string
+	// line is the last of the reply, with its code.
+	line string
 }
 
-func (e *replyError) Error() string { return fmt.Sprintf("%d %s", e.code, e.text) }
+func (e *replyError) Error() string { return e.line }
 
 // client is one authenticated connection.
 type client struct {
@@ -112,7 +113,7 @@ func (c *client) read(want int) (string, error) {
 			return "", fmt.Errorf("reply %q has no code", line)
 		}
 		if code != want {
-			return "", &replyError{code: code, text: line}
+			return "", &replyError{code: code, line: line}
 		}
 		return line, nil
 	}
