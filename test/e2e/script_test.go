@@ -275,7 +275,9 @@ func (s *script) within(rest string) {
 	if !ok {
 		s.fatalf("no => in %q", rest)
 	}
-	for start := time.Now(); ; {
+	pause := time.NewTicker(felt / 40) // the gate ends sessions that only chatter
+	defer pause.Stop()
+	for start := time.Now(); ; <-pause.C {
 		s.send(command + "\r\n")
 		s.expect("")
 		if strings.HasPrefix(s.last[len(s.last)-1], want) {
