@@ -97,11 +97,16 @@ func inUse(object, what string, users []string) error {
 	if len(users) == 0 {
 		return nil
 	}
-	named := strings.Join(users[:min(len(users), maxNamed)], ", ")
-	if more := len(users) - maxNamed; more > 0 {
-		named += fmt.Sprintf(" and %d more", more)
+	return fault.New("account.remove", fault.Conflict, "%s is used by %s %s; remove or change those first", object, what, fewOf(users))
+}
+
+// fewOf lists the first of the names and the number of the others.
+func fewOf(names []string) string {
+	list := strings.Join(names[:min(len(names), maxNamed)], ", ")
+	if more := len(names) - maxNamed; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
 	}
-	return fault.New("account.remove", fault.Conflict, "%s is used by %s %s; remove or change those first", object, what, named)
+	return list
 }
 
 // named gives NotFound errors of the store the name of the object, and Conflict

@@ -20,7 +20,9 @@ func (a *Admin) AddCustomer(ctx context.Context, name, plan string) error {
 	return named(err, objectCustomer(name), taken)
 }
 
-// SetCustomerPlan gives a customer another plan, "" for none.
+// SetCustomerPlan gives a customer another plan, "" for none. A suspended plan
+// stops the customer's accounts and holds what they have in the queue; leaving
+// one undoes that.
 func (a *Admin) SetCustomerPlan(ctx context.Context, name, plan string) error {
 	c, err := a.opt.Store.Customer(ctx, name)
 	if err != nil {
@@ -41,7 +43,7 @@ func (a *Admin) SuspendCustomer(ctx context.Context, name string) error {
 }
 
 // ResumeCustomer undoes SuspendCustomer. Domains and accounts that are
-// suspended themselves stay so.
+// suspended themselves stay so, and all of them under a suspended plan.
 func (a *Admin) ResumeCustomer(ctx context.Context, name string) error {
 	return a.turnCustomer(ctx, name, Active)
 }

@@ -60,6 +60,38 @@ func (a *Admin) turnDomain(ctx context.Context, name mail.Domain, to State) erro
 	return named(err, objectDomain(name), changed)
 }
 
+// SetDomainCustomer moves a domain with its keys and accounts to another
+// customer. It is fault.Conflict while an alias or a grant crosses the border
+// of the domain, in either direction: no customer writes in another's name.
+// Waiting mail is held or released as the suspension of the new customer and
+// its plan says.
+func (a *Admin) SetDomainCustomer(ctx context.Context, name mail.Domain, customer string) error {
+	const op = "account.domain"
+	d, err := a.opt.Store.Domain(ctx, name)
+	if err != nil {
+		return named(err, objectDomain(name), "")
+	}
+	if _, err := a.opt.Store.Customer(ctx, customer); err != nil {
+		return named(err, objectCustomer(customer), "")
+	}
+	if d.Customer == customer {
+		return fault.New(op, fault.Conflict, "%s belongs to customer %s already", objectDomain(name), customer)
+	}
+	// Those of the new customer too: what was stored while another domain
+	// moved would be good again.
+	ties, err := a.eachAccount(ctx, []string{d.Customer, customer}, func(acc *Account) string { return acc.tieOver(name) })
+	if err != nil {
+		return err
+	}
+	if len(ties) > 0 {
+		return fault.New(op, fault.Conflict, "%s cannot go to customer %s because of account %s; remove those aliases and grants first", objectDomain(name), customer, fewOf(ties))
+	}
+	text := "customer " + customer + " instead of " + d.Customer
+	d.Customer = customer
+	err = a.opt.Store.PutDomain(ctx, d, a.event(audit.AdminChanged, objectDomain(name), text))
+	return named(err, objectDomain(name), changed)
+}
+
 // RemoveDomain removes a domain, with its keys, that has no accounts and that
 // no account of its customer has aliases in or grants for: those would wait
 // there for the domain's next owner.
@@ -68,7 +100,7 @@ func (a *Admin) RemoveDomain(ctx context.Context, name mail.Domain) error {
 	if err != nil {
 		return named(err, objectDomain(name), "")
 	}
-	users, err := a.usersOf(ctx, d)
+	users, err := a.eachAccount(ctx, []string{d.Customer}, func(acc *Account) string { return acc.useOf(name) })
 	if err != nil {
 		return err
 	}
@@ -79,25 +111,49 @@ func (a *Admin) RemoveDomain(ctx context.Context, name mail.Domain) error {
 	return named(err, objectDomain(name), used)
 }
 
-// usersOf lists the accounts that depend on a domain.
-func (a *Admin) usersOf(ctx context.Context, d Domain) ([]string, error) {
-	siblings, err := a.opt.Store.Domains(ctx, d.Customer)
-	if err != nil {
-		return nil, err
-	}
-	var users []string
-	for _, sibling := range siblings {
-		accounts, err := a.opt.Store.Accounts(ctx, sibling.Name)
+// eachAccount collects what say says of the accounts of customers, but "".
+func (a *Admin) eachAccount(ctx context.Context, customers []string, say func(*Account) string) ([]string, error) {
+	var said []string
+	for _, customer := range customers {
+		domains, err := a.opt.Store.Domains(ctx, customer)
 		if err != nil {
 			return nil, err
 		}
-		for i := range accounts {
-			if use := accounts[i].useOf(d.Name); use != "" {
-				users = append(users, use)
+		for _, d := range domains {
+			accounts, err := a.opt.Store.Accounts(ctx, d.Name)
+			if err != nil {
+				return nil, err
+			}
+			for i := range accounts {
+				if text := say(&accounts[i]); text != "" {
+					said = append(said, text)
+				}
 			}
 		}
 	}
-	return users, nil
+	return said, nil
+}
+
+// tieOver names an account with those of its aliases and grants that cross the
+// border of a domain: out of it for an account inside, into it for one outside.
+// "" where none does.
+func (a *Account) tieOver(domain mail.Domain) string {
+	inside := a.Address.Domain == domain
+	var ties []string
+	for _, alias := range a.Aliases {
+		if (alias.Domain == domain) != inside {
+			ties = append(ties, "alias "+alias.String())
+		}
+	}
+	for _, g := range a.Grants {
+		if (g.under() == domain) != inside {
+			ties = append(ties, "grant "+g.String())
+		}
+	}
+	if len(ties) == 0 {
+		return ""
+	}
+	return a.Address.String() + " (" + strings.Join(ties, ", ") + ")"
 }
 
 // useOf names an account with how it depends on a domain, "" where it does

@@ -17,7 +17,7 @@ type PlanChange struct {
 	MaxMessages     *int
 }
 
-// AddPlan stores a new plan with the name and limits of p.
+// AddPlan stores a new active plan with the name and limits of p.
 func (a *Admin) AddPlan(ctx context.Context, p Plan) error {
 	if err := checkName("plan", p.Name); err != nil {
 		return err
@@ -27,7 +27,7 @@ func (a *Admin) AddPlan(ctx context.Context, p Plan) error {
 	if err != nil {
 		return err
 	}
-	p.Created, p.Revision = a.now(), 0
+	p.State, p.Created, p.Revision = Active, a.now(), 0
 	err = a.opt.Store.PutPlan(ctx, p, a.event(audit.AdminAdded, objectPlan(p.Name), text))
 	return named(err, objectPlan(p.Name), taken)
 }
@@ -46,6 +46,32 @@ func (a *Admin) SetPlan(ctx context.Context, name string, c PlanChange) error {
 		return fault.New("account.plan", fault.Invalid, "nothing to change was given")
 	}
 	err = a.opt.Store.PutPlan(ctx, p, a.event(audit.AdminChanged, objectPlan(name), text))
+	return named(err, objectPlan(name), changed)
+}
+
+// SuspendPlan stops all accounts of all customers that have a plan and holds
+// what they have in the queue.
+func (a *Admin) SuspendPlan(ctx context.Context, name string) error {
+	return a.turnPlan(ctx, name, Suspended)
+}
+
+// ResumePlan undoes SuspendPlan. Customers, domains and accounts that are
+// suspended themselves stay so.
+func (a *Admin) ResumePlan(ctx context.Context, name string) error {
+	return a.turnPlan(ctx, name, Active)
+}
+
+// turnPlan changes a plan's state.
+func (a *Admin) turnPlan(ctx context.Context, name string, to State) error {
+	p, err := a.opt.Store.Plan(ctx, name)
+	if err != nil {
+		return named(err, objectPlan(name), "")
+	}
+	if err := turn(objectPlan(name), p.State, to); err != nil {
+		return err
+	}
+	p.State = to
+	err = a.opt.Store.PutPlan(ctx, p, a.event(stateEvent(to), objectPlan(name), ""))
 	return named(err, objectPlan(name), changed)
 }
 

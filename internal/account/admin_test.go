@@ -36,6 +36,8 @@ func TestChangesAreDoneAndRecorded(t *testing.T) {
 		{"plan set", func(ctx context.Context, _ *testing.T, ad *Admin) error {
 			return ad.SetPlan(ctx, "gold", PlanChange{MaxRecipients: ptr(7)})
 		}, audit.AdminChanged, "plan gold", "max recipients 7"},
+		{"plan suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendPlan(ctx, "gold") },
+			audit.AdminSuspended, "plan gold", ""},
 		{"customer add", func(ctx context.Context, _ *testing.T, ad *Admin) error {
 			return ad.AddCustomer(ctx, "c", "gold")
 		}, audit.AdminAdded, "customer c", "plan gold"},
@@ -47,6 +49,9 @@ func TestChangesAreDoneAndRecorded(t *testing.T) {
 		{"domain add", func(ctx context.Context, _ *testing.T, ad *Admin) error {
 			return ad.AddDomain(ctx, "new.example", "acme", []Key{{Selector: "r"}, {Selector: "e"}})
 		}, audit.AdminAdded, "domain new.example", "customer acme, keys r, e"},
+		{"domain set", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+			return ad.SetDomainCustomer(ctx, "second.example", "other")
+		}, audit.AdminChanged, "domain second.example", "customer other instead of acme"},
 		{"domain suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendDomain(ctx, "acme.example") },
 			audit.AdminSuspended, "domain acme.example", ""},
 		{"domain remove", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.RemoveDomain(ctx, "other.example") },
@@ -113,6 +118,8 @@ func TestRefusedChanges(t *testing.T) {
 		{"plan set nothing", func(ctx context.Context, ad *Admin) error { return ad.SetPlan(ctx, "gold", PlanChange{}) }, fault.Invalid, "nothing"},
 		{"plan unknown", func(ctx context.Context, ad *Admin) error { return ad.SetPlan(ctx, "tin", PlanChange{}) }, fault.NotFound, "plan tin does not exist"},
 		{"plan in use", func(ctx context.Context, ad *Admin) error { return ad.RemovePlan(ctx, "gold") }, fault.Conflict, "used by customer acme"},
+		{"plan resumed", func(ctx context.Context, ad *Admin) error { return ad.ResumePlan(ctx, "gold") }, fault.Conflict, "plan gold is not suspended"},
+		{"plan unknown suspended", func(ctx context.Context, ad *Admin) error { return ad.SuspendPlan(ctx, "tin") }, fault.NotFound, "plan tin does not exist"},
 		{"customer of no plan", func(ctx context.Context, ad *Admin) error {
 			return ad.AddCustomer(ctx, "c", "tin")
 		}, fault.NotFound, "plan tin"},
@@ -129,6 +136,15 @@ func TestRefusedChanges(t *testing.T) {
 		}, fault.Invalid, "full domain name"},
 		{"domain without dot", func(ctx context.Context, ad *Admin) error { return ad.AddDomain(ctx, "local", "acme", []Key{{}}) }, fault.Invalid, "full domain name"},
 		{"domain of nobody", func(ctx context.Context, ad *Admin) error { return ad.AddDomain(ctx, "x.example", "nil", []Key{{}}) }, fault.NotFound, "customer nil"},
+		{"domain to nobody", func(ctx context.Context, ad *Admin) error {
+			return ad.SetDomainCustomer(ctx, "acme.example", "nil")
+		}, fault.NotFound, "customer nil does not exist"},
+		{"domain unknown set", func(ctx context.Context, ad *Admin) error {
+			return ad.SetDomainCustomer(ctx, "no.example", "acme")
+		}, fault.NotFound, "domain no.example does not exist"},
+		{"domain to its own", func(ctx context.Context, ad *Admin) error {
+			return ad.SetDomainCustomer(ctx, "acme.example", "acme")
+		}, fault.Conflict, "belongs to customer acme already"},
 		{"domain in use", func(ctx context.Context, ad *Admin) error { return ad.RemoveDomain(ctx, "acme.example") }, fault.Conflict, "account"},
 		{"account of no domain", func(ctx context.Context, ad *Admin) error {
 			return ad.AddAccount(ctx, NewAccount{Address: mail.Address{Local: "a", Domain: "no.example"}, Password: goodPassword})
@@ -202,6 +218,13 @@ func TestSuspendAndResume(t *testing.T) {
 		{func() error { return w.admin.SuspendAccount(ctx, at("a@acme.example")) }, false},
 		{func() error { return w.admin.ResumeCustomer(ctx, "acme") }, false},
 		{func() error { return w.admin.ResumeAccount(ctx, at("a@acme.example")) }, true},
+		{func() error { return w.admin.SuspendPlan(ctx, "gold") }, false},
+		{func() error { return w.admin.SetPlan(ctx, "gold", PlanChange{MaxMessages: ptr(1)}) }, false},
+		{func() error { return w.admin.SetCustomerPlan(ctx, "acme", "") }, true},
+		{func() error { return w.admin.SetCustomerPlan(ctx, "acme", "gold") }, false},
+		{func() error { return w.admin.SetDomainCustomer(ctx, "acme.example", "other") }, true},
+		{func() error { return w.admin.SetDomainCustomer(ctx, "acme.example", "acme") }, false},
+		{func() error { return w.admin.ResumePlan(ctx, "gold") }, true},
 		{func() error { return w.admin.SuspendDomain(ctx, "acme.example") }, false},
 		{func() error { return w.admin.ResumeDomain(ctx, "acme.example") }, true},
 	} {
@@ -229,6 +252,74 @@ func TestDomainIsNotRemovedWhileAnAccountElsewhereUsesIt(t *testing.T) {
 		err := w.admin.RemoveDomain(t.Context(), "second.example")
 		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "a@acme.example ("+name+")") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// An alias or grant across the border of a domain that moves would let one
+// customer write in another's name.
+func TestDomainDoesNotMoveWhileAnAccountCrossesItsBorder(t *testing.T) {
+	for name, c := range map[string]struct {
+		account string
+		change  AccountChange
+		says    string // "" where the domain may move
+	}{
+		"alias outside": {"a@acme.example", AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "second.example"}}}, "account a@acme.example (alias x@second.example);"},
+		"grant outside": {"a@acme.example", AccountChange{AddGrants: []Grant{{Domain: "second.example"}}}, "account a@acme.example (grant @second.example);"},
+		"one granted outside, one inside": {"a@acme.example", AccountChange{AddGrants: []Grant{
+			{Address: mail.Address{Local: "x", Domain: "second.example"}}, {Domain: "acme.example"},
+		}}, "account a@acme.example (grant x@second.example);"},
+		"from outside": {"s@second.example", AccountChange{
+			AddAliases: []mail.Address{{Local: "x", Domain: "acme.example"}, {Local: "y", Domain: "second.example"}},
+			AddGrants:  []Grant{{Domain: "acme.example"}},
+		}, "account s@second.example (alias x@acme.example, grant @acme.example);"},
+		"all inside": {"a@acme.example", AccountChange{
+			AddAliases: []mail.Address{{Local: "x", Domain: "acme.example"}}, AddGrants: []Grant{{Domain: "acme.example"}},
+		}, ""},
+		"all outside": {"s@second.example", AccountChange{AddGrants: []Grant{{Domain: "second.example"}}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			ctx := t.Context()
+			if err := w.admin.AddAccount(ctx, NewAccount{Address: address(t, "s@second.example"), Password: goodPassword}); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.admin.SetAccount(ctx, at(c.account), c.change); err != nil {
+				t.Fatal(err)
+			}
+			err := w.admin.SetDomainCustomer(ctx, "acme.example", "other")
+			if c.says == "" && err != nil || c.says != "" && (!fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), c.says)) {
+				t.Errorf("got %v, want %q", err, c.says)
+			}
+			d, err := w.store.Domain(ctx, "acme.example")
+			if err != nil || (d.Customer == "other") != (c.says == "") || len(d.Keys) != 1 {
+				t.Errorf("the domain is now %+v (%v)", d, err)
+			}
+		})
+	}
+}
+
+// A grant that was stored at the moment when its domain went is worth nothing,
+// and does not become so when the account's own domain follows.
+func TestDomainDoesNotFollowToWhatWasLeftBehind(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	if err := w.admin.SetDomainCustomer(ctx, "second.example", "other"); err != nil {
+		t.Fatal(err)
+	}
+	a := w.store.accounts["a@acme.example"]
+	a.Grants = []Grant{{Domain: "second.example"}}
+	w.store.accounts["a@acme.example"] = a
+	sender, err := w.store.Sender(ctx, "a@acme.example")
+	if err != nil || sender.Owns(address(t, "x@second.example")) {
+		t.Errorf("a grant reaches into another customer's domain (%v)", err)
+	}
+	for _, move := range []struct {
+		domain mail.Domain
+		to     string
+	}{{"acme.example", "other"}, {"second.example", "acme"}} {
+		if err := w.admin.SetDomainCustomer(ctx, move.domain, move.to); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "grant @second.example") {
+			t.Errorf("%s to %s: %v", move.domain, move.to, err)
 		}
 	}
 }

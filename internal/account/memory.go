@@ -71,7 +71,7 @@ func (m *memory) knows(a *Account, password string) bool {
 	}
 	m.mu.Lock()
 	have, ok := m.entries[a.ID]
-	if ok && !m.now().Before(have.until) {
+	if ok && m.over(have, m.now()) {
 		delete(m.entries, a.ID)
 		ok = false
 	}
@@ -81,6 +81,14 @@ func (m *memory) knows(a *Account, password string) bool {
 	}
 	sum := m.sum(a, password)
 	return hmac.Equal(have.mac[:], sum[:])
+}
+
+// over reports whether an entry holds no more. One that would hold for longer
+// than any new one was made before the clock was set back: nobody knows how old
+// it is.
+func (m *memory) over(e verified, now time.Time) bool {
+	left := e.until.Sub(now)
+	return left <= 0 || left > m.keep
 }
 
 // add remembers that password was verified for this revision of a.
@@ -101,7 +109,7 @@ func (m *memory) add(a *Account, password string) {
 func (m *memory) makeRoom() {
 	now, dropped := m.now(), false
 	for id, e := range m.entries {
-		if !now.Before(e.until) {
+		if m.over(e, now) {
 			delete(m.entries, id)
 			dropped = true
 		}

@@ -43,7 +43,14 @@ func TestSendersFeelAChangeWithinASecond(t *testing.T) {
 		"account":  func(w *world) error { return w.admin.SuspendAccount(context.Background(), at("a@acme.example")) },
 		"domain":   func(w *world) error { return w.admin.SuspendDomain(context.Background(), "acme.example") },
 		"customer": func(w *world) error { return w.admin.SuspendCustomer(context.Background(), "acme") },
-		"removal":  func(w *world) error { return w.admin.RemoveAccount(context.Background(), at("a@acme.example")) },
+		"plan":     func(w *world) error { return w.admin.SuspendPlan(context.Background(), "gold") },
+		"move": func(w *world) error {
+			if err := w.admin.SuspendCustomer(context.Background(), "other"); err != nil {
+				return err
+			}
+			return w.admin.SetDomainCustomer(context.Background(), "acme.example", "other")
+		},
+		"removal": func(w *world) error { return w.admin.RemoveAccount(context.Background(), at("a@acme.example")) },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {

@@ -17,11 +17,14 @@ import (
 // in the same transaction, raises the generation, and is durable when it returns.
 //
 // A Put that changes State to Suspended also holds the waiting deliveries of
-// all submissions of that account, domain or customer, with the hold reason
-// queue.HoldSuspended; one that changes it to Active releases what was held
-// for that reason and is not under another suspension. Removing an account
-// holds its waiting deliveries too. All methods are safe for concurrent use,
-// also from several processes.
+// all submissions of that account, domain or customer, or of all customers that
+// have that plan, with the hold reason queue.HoldSuspended; one that changes it
+// to Active releases what was held for that reason and is not under another
+// suspension. A Put that moves a customer to another plan, or a domain to
+// another customer, does the same where what is above was active and now is
+// suspended, or the other way round; no plan counts as an active one. Removing
+// an account holds its waiting deliveries too. All methods are safe for
+// concurrent use, also from several processes.
 
 // Directory is what the server asks while mail flows.
 type Directory interface {

@@ -9,8 +9,8 @@ import (
 // State says whether an object may be used.
 type State string
 
-// The states. A suspended object also stops everything below it: customer,
-// then domain, then account.
+// The states. A suspended object also stops everything below it: plan, then
+// customer, then domain, then account.
 const (
 	Active    State = "active"
 	Suspended State = "suspended"
@@ -26,6 +26,7 @@ type Plan struct {
 	MaxMessageBytes int64
 	// MaxMessages bounds the messages of one session.
 	MaxMessages int
+	State       State
 	Created     time.Time
 	// Revision is 0 for an object not stored yet; see Store.
 	Revision int64
@@ -106,9 +107,11 @@ type Sender struct {
 	Generation uint64
 }
 
-// Active reports whether account, domain and customer all are.
+// Active reports whether account, domain, customer and the customer's plan, if
+// it has one, all are.
 func (s *Sender) Active() bool {
-	return s.Account.State == Active && s.Domain.State == Active && s.Customer.State == Active
+	return s.Account.State == Active && s.Domain.State == Active && s.Customer.State == Active &&
+		(s.Customer.Plan == "" || s.Plan.State == Active)
 }
 
 // Owns reports whether the sender may write a under its name: its own address,

@@ -53,8 +53,8 @@ func NewVerifier(dir Directory, hasher *Hasher, opt VerifierOptions) *Verifier {
 // Password returns the account that login and password belong to.
 //
 // An unknown login, a wrong password, an account without one, and a suspended
-// account, domain or customer are one and the same fault.Unauthenticated with
-// reason "auth-failed", after the same work: one derivation. Other errors:
+// account, domain, customer or plan are one and the same fault.Unauthenticated
+// with reason "auth-failed", after the same work: one derivation. Other errors:
 // fault.Busy with reason "auth-busy" where too many wait, fault.Unavailable
 // with reason "auth-unavailable" where the directory cannot be asked,
 // fault.Canceled where ctx ended.

@@ -35,6 +35,7 @@ func TestFailuresAreAlikeInTextAndWork(t *testing.T) {
 		{name: "suspended account", before: func(w *world) error { return w.admin.SuspendAccount(context.Background(), at("a@acme.example")) }},
 		{name: "suspended domain", before: func(w *world) error { return w.admin.SuspendDomain(context.Background(), "acme.example") }},
 		{name: "suspended customer", before: func(w *world) error { return w.admin.SuspendCustomer(context.Background(), "acme") }},
+		{name: "suspended plan", before: func(w *world) error { return w.admin.SuspendPlan(context.Background(), "gold") }},
 		{name: "suspended and wrong", password: "wrong password, this", before: func(w *world) error { return w.admin.SuspendAccount(context.Background(), at("a@acme.example")) }},
 		{name: "no password", before: func(w *world) error { return w.setHash("") }},
 		{name: "damaged hash", before: func(w *world) error { return w.setHash("$argon2id$v=19$m=99999999,t=1,p=1$c29tZXNhbHQ$AAAA") }},
@@ -159,6 +160,10 @@ func TestRememberedPassword(t *testing.T) {
 			*now = now.Add(time.Minute)
 			return nil
 		}},
+		{name: "the clock was set back", right: true, derived: 1, between: func(_ *world, now *time.Time) error {
+			*now = now.Add(-1)
+			return nil
+		}},
 		{name: "another object changed", right: true, derived: 0, between: func(w *world, _ *time.Time) error {
 			return w.admin.AddCustomer(context.Background(), "third", "")
 		}},
@@ -174,6 +179,9 @@ func TestRememberedPassword(t *testing.T) {
 		}},
 		{name: "the customer was suspended", right: false, derived: 1, between: func(w *world, _ *time.Time) error {
 			return w.admin.SuspendCustomer(context.Background(), "acme")
+		}},
+		{name: "the plan was suspended", right: false, derived: 1, between: func(w *world, _ *time.Time) error {
+			return w.admin.SuspendPlan(context.Background(), "gold")
 		}},
 		{name: "removed and added anew", right: false, derived: 1, between: func(w *world, _ *time.Time) error {
 			if err := w.admin.RemoveAccount(context.Background(), at("a@acme.example")); err != nil {
@@ -228,6 +236,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	m.add(account("6"), "x")
 	if n := len(m.entries); n != 1 {
 		t.Errorf("%d entries after all but one have run out", n)
+	}
+	m.add(account("7"), "x")
+	m.add(account("8"), "x")
+	now = now.Add(-time.Hour)
+	m.add(account("9"), "x")
+	if n := len(m.entries); n != 1 {
+		t.Errorf("%d entries after the clock was set back", n)
 	}
 }
 

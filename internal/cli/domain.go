@@ -17,6 +17,7 @@ type domainGroup struct {
 	Add     domainAdd     `cmd:"" help:"Add a sender domain, with new DKIM keys, and print the records to publish."`
 	List    domainList    `cmd:"" help:"List domains."`
 	Show    domainShow    `cmd:"" help:"Show a domain and the DNS records to publish."`
+	Set     domainSet     `cmd:"" help:"Move a domain, with its accounts, to another customer."`
 	Suspend domainSuspend `cmd:"" help:"Stop all accounts and addresses of a domain."`
 	Resume  domainResume  `cmd:"" help:"Undo suspend, and release what it held."`
 	Remove  domainRemove  `cmd:"" help:"Remove a domain that no account uses, with its keys."`
@@ -44,6 +45,17 @@ func (cmd *domainAdd) Run(c *call) error {
 			return err
 		}
 		return printRecords(c.stdout, records(cmd.Name.Domain, keys, o.cfg.Hostname))
+	})
+}
+
+type domainSet struct {
+	Name     domainArg `arg:"" help:"The domain name."`
+	Customer string    `required:"" help:"The customer that shall own it." placeholder:"NAME"`
+}
+
+func (cmd *domainSet) Run(c *call) error {
+	return c.administer("domain "+cmd.Name.String()+" changed", func(a *account.Admin) error {
+		return a.SetDomainCustomer(c.ctx, cmd.Name.Domain, cmd.Customer)
 	})
 }
 

@@ -11,11 +11,13 @@ import (
 
 // planGroup is "countersign plan".
 type planGroup struct {
-	Add    planAdd    `cmd:"" help:"Add a plan."`
-	List   planList   `cmd:"" help:"List plans."`
-	Show   planShow   `cmd:"" help:"Show a plan."`
-	Set    planSet    `cmd:"" help:"Change the limits of a plan."`
-	Remove planRemove `cmd:"" help:"Remove a plan that no customer has."`
+	Add     planAdd     `cmd:"" help:"Add a plan."`
+	List    planList    `cmd:"" help:"List plans."`
+	Show    planShow    `cmd:"" help:"Show a plan."`
+	Set     planSet     `cmd:"" help:"Change the limits of a plan."`
+	Suspend planSuspend `cmd:"" help:"Stop all accounts of all customers that have a plan and hold what they have in the queue."`
+	Resume  planResume  `cmd:"" help:"Undo suspend, and release what it held."`
+	Remove  planRemove  `cmd:"" help:"Remove a plan that no customer has."`
 }
 
 // planLimits are the limits of a plan as flags.
@@ -72,6 +74,26 @@ func (p *planSet) Run(c *call) error {
 	})
 }
 
+type planSuspend struct {
+	Name string `arg:"" help:"Its name."`
+}
+
+func (p *planSuspend) Run(c *call) error {
+	return c.administer("plan "+p.Name+" suspended", func(a *account.Admin) error {
+		return a.SuspendPlan(c.ctx, p.Name)
+	})
+}
+
+type planResume struct {
+	Name string `arg:"" help:"Its name."`
+}
+
+func (p *planResume) Run(c *call) error {
+	return c.administer("plan "+p.Name+" resumed", func(a *account.Admin) error {
+		return a.ResumePlan(c.ctx, p.Name)
+	})
+}
+
 type planRemove struct {
 	Name string `arg:"" help:"Its name."`
 }
@@ -84,15 +106,16 @@ func (p *planRemove) Run(c *call) error {
 
 // planView is a plan as it is printed.
 type planView struct {
-	Name            string    `json:"name"`
-	MaxRecipients   int       `json:"max_recipients"`
-	MaxMessageBytes int64     `json:"max_message_bytes"`
-	MaxMessages     int       `json:"max_messages"`
-	Created         time.Time `json:"created"`
+	Name            string        `json:"name"`
+	State           account.State `json:"state"`
+	MaxRecipients   int           `json:"max_recipients"`
+	MaxMessageBytes int64         `json:"max_message_bytes"`
+	MaxMessages     int           `json:"max_messages"`
+	Created         time.Time     `json:"created"`
 }
 
 func viewPlan(p account.Plan) planView {
-	return planView{p.Name, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, p.Created}
+	return planView{p.Name, p.State, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, p.Created}
 }
 
 type planList struct{ asJSON }
@@ -103,10 +126,10 @@ func (p *planList) Run(c *call) error {
 		if err != nil {
 			return err
 		}
-		heads := []string{"NAME", "RECIPIENTS", "MESSAGE SIZE", "MESSAGES", "CREATED"}
+		heads := []string{"NAME", "STATE", "RECIPIENTS", "MESSAGE SIZE", "MESSAGES", "CREATED"}
 		return table.List(c.stdout, p.JSON, views(plans, viewPlan), heads, func(v planView) []string {
 			return []string{
-				v.Name, orServer(int64(v.MaxRecipients)), sizeText(v.MaxMessageBytes), orServer(int64(v.MaxMessages)), table.Stamp(v.Created),
+				v.Name, string(v.State), orServer(int64(v.MaxRecipients)), sizeText(v.MaxMessageBytes), orServer(int64(v.MaxMessages)), table.Stamp(v.Created),
 			}
 		})
 	})
@@ -129,6 +152,7 @@ func (p *planShow) Run(c *call) error {
 		}
 		t := table.New(c.stdout)
 		t.Row("plan", v.Name)
+		t.Row("state", string(v.State))
 		t.Row("max recipients", orServer(int64(v.MaxRecipients)))
 		t.Row("max message size", sizeText(v.MaxMessageBytes))
 		t.Row("max messages", orServer(int64(v.MaxMessages)))

@@ -27,9 +27,12 @@ const (
 	// ownDomainSQL finds an active domain of a customer.
 	ownDomainSQL = "SELECT 1 FROM domain WHERE name = ? AND customer = ? AND state = 'active'"
 
+	// activeFrom selects the accounts a that may send; see account.Sender.Active.
+	activeFrom = ` FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer LEFT JOIN plan p ON p.name = c.plan
+    WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active')`
+
 	// activeSQL finds an account that may send.
-	activeSQL = `SELECT 1 FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
-    WHERE a.login = ? AND a.id = ? AND a.state = 'active' AND d.state = 'active' AND c.state = 'active'`
+	activeSQL = "SELECT 1" + activeFrom + " AND a.login = ? AND a.id = ?"
 )
 
 // acceptance is a queue.Acceptance made ready for the writer: all arguments

@@ -7,23 +7,29 @@ import (
 	"countersign/internal/audit"
 )
 
-const planColumns = "SELECT name, max_recipients, max_message_bytes, max_messages, created, revision FROM plan"
+const planColumns = "SELECT name, max_recipients, max_message_bytes, max_messages, state, created, revision FROM plan"
 
 func scanPlan(r *row) account.Plan {
 	return account.Plan{
 		Name: r.Text(), MaxRecipients: r.Int(), MaxMessageBytes: r.Int64(), MaxMessages: r.Int(),
-		Created: r.Time(), Revision: r.Int64(),
+		State: account.State(r.Text()), Created: r.Time(), Revision: r.Int64(),
 	}
 }
 
 // PutPlan implements account.PlanStore.
 func (s *Store) PutPlan(ctx context.Context, p account.Plan, e audit.Event) error {
-	const text = `INSERT INTO plan (name, max_recipients, max_message_bytes, max_messages, created, revision) VALUES (?, ?, ?, ?, ?, 1)
+	const text = `INSERT INTO plan (name, max_recipients, max_message_bytes, max_messages, state, created, revision) VALUES (?, ?, ?, ?, ?, ?, 1)
     ON CONFLICT (name) DO UPDATE SET max_recipients = excluded.max_recipients, max_message_bytes = excluded.max_message_bytes,
-    max_messages = excluded.max_messages, revision = plan.revision + 1`
-	args := bind(p.Name, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, p.Created)
-	return s.put(ctx, planObject(p.Name), p.Revision, e, func(t *tx, _ account.State) error {
-		return t.Exec(text, args)
+    max_messages = excluded.max_messages, state = excluded.state, revision = plan.revision + 1`
+	if err := checkState("plan.put", p.State); err != nil {
+		return err
+	}
+	args := bind(p.Name, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, string(p.State), p.Created)
+	return s.put(ctx, planObject(p.Name), p.Revision, e, func(t *tx, before account.State) error {
+		if err := t.Exec(text, args); err != nil {
+			return err
+		}
+		return t.follow(before, p.State, ofPlan(p.Name))
 	})
 }
 
@@ -73,10 +79,12 @@ func (s *Store) PutCustomer(ctx context.Context, cu account.Customer, e audit.Ev
 				return err
 			}
 		}
-		if err := t.Exec(text, args); err != nil {
-			return err
-		}
-		return t.follow(before, cu.State, ofCustomer(cu.Name))
+		return t.moved(abovePlanSQL, cu.Name, ofCustomer(cu.Name), func() error {
+			if err := t.Exec(text, args); err != nil {
+				return err
+			}
+			return t.follow(before, cu.State, ofCustomer(cu.Name))
+		})
 	})
 }
 

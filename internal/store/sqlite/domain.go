@@ -33,13 +33,15 @@ func (s *Store) PutDomain(ctx context.Context, d account.Domain, e audit.Event) 
 		if err := customerObject(d.Customer).require(t, op); err != nil {
 			return err
 		}
-		if err := t.Exec(text, args); err != nil {
-			return err
-		}
-		if err := putKeys(t, d); err != nil {
-			return err
-		}
-		return t.follow(before, d.State, ofDomain(d.Name))
+		return t.moved(aboveCustomerSQL, string(d.Name), ofDomain(d.Name), func() error {
+			if err := t.Exec(text, args); err != nil {
+				return err
+			}
+			if err := putKeys(t, d); err != nil {
+				return err
+			}
+			return t.follow(before, d.State, ofDomain(d.Name))
+		})
 	})
 }
 

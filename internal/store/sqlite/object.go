@@ -10,17 +10,16 @@ import (
 )
 
 // object is a plan, customer, domain or account in the sense of package
-// account: something with a name, a revision and maybe a state.
+// account: something with a name, a revision and a state.
 type object struct {
 	// kind and name say which it is: "plan", "basic".
 	kind, name string
-	// stored selects revision and state by name; the state is "" for what has
-	// none.
+	// stored selects revision and state by name.
 	stored string
 }
 
 func planObject(name string) object {
-	return object{"plan", name, "SELECT revision, '' FROM plan WHERE name = ?"}
+	return object{"plan", name, "SELECT revision, state FROM plan WHERE name = ?"}
 }
 
 func customerObject(name string) object {

@@ -15,7 +15,7 @@ import (
 	"countersign/internal/queue"
 )
 
-func planOf(name string) account.Plan { return account.Plan{Name: name} }
+func planOf(name string) account.Plan { return account.Plan{Name: name, State: account.Active} }
 
 // explain returns what SQLite says it does for a query, one step to a line.
 func explain(t *testing.T, s *Store, text string, args values) string {
@@ -51,6 +51,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 	of := ofDomain("one.example")
 	ofOne := ofAccount("ann@one.example", "x")
 	ofAll := ofCustomer("acme")
+	ofMost := ofPlan("basic")
 	holds := bind("suspended", "one.example", "x", "x")
 	for name, c := range map[string]struct {
 		plan string
@@ -60,7 +61,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"totals":     {explain(t, s, totalsSQL, nil), []string{"SEARCH queue_total USING INTEGER PRIMARY KEY"}},
 		"oldest":     {explain(t, s, oldestSQL, nil), []string{"SCAN submission"}},
 		"generation": {explain(t, s, generationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
-		"active":     {explain(t, s, activeSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY"}},
+		"active":     {explain(t, s, activeSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY", "SEARCH p USING PRIMARY KEY"}},
 		"state":      {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
 		"any":        {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
 		"bodies":     {explain(t, s, usedBodiesSQL, nil), []string{"SCAN content USING COVERING INDEX content_large"}},
@@ -77,6 +78,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"hold count": {explain(t, s, of.countToHold(), holds[:1]), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)", "INDEX submission_owner (<expr>=? AND domain=?)"}},
 		"hold one":   {explain(t, s, ofOne.setHeld(), holds), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)", "INDEX submission_owner (<expr>=? AND domain=? AND login=?)"}},
 		"hold all":   {explain(t, s, ofAll.setHeld(), holds[:2]), []string{"SCAN s USING COVERING INDEX submission_owner", "SEARCH o USING COVERING INDEX domain_customer", "SEARCH delivery USING PRIMARY KEY (submission=?)"}},
+		"hold plan":  {explain(t, s, ofMost.setHeld(), holds[:2]), []string{"SCAN s USING COVERING INDEX submission_owner", "SEARCH o USING PRIMARY KEY", "SEARCH delivery USING PRIMARY KEY (submission=?)"}},
 		"release":    {explain(t, s, of.setReleased(), holds[:2]), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)", "INDEX submission_owner (<expr>=? AND domain=?)", "SEARCH a USING PRIMARY KEY"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,9 +7,10 @@ import (
 	"countersign/internal/store/sqlite/database"
 )
 
-// owned selects the submissions of an account, domain or customer: what comes
-// before SELECT, the FROM clause in which s is the submission, and arguments.
-// A customer's submissions are those of the domains that it has now.
+// owned selects the submissions of an account, domain, customer or plan: what
+// comes before SELECT, the FROM clause in which s is the submission, and
+// arguments. A customer's submissions are those of the domains that it has now,
+// a plan's those of the customers.
 type owned struct {
 	with string
 	from string
@@ -37,6 +38,46 @@ func ofCustomer(name string) owned {
 	return owned{"", "FROM submission s INDEXED BY submission_owner CROSS JOIN domain o ON o.name = s.domain WHERE s.domain <> '' AND o.customer = ?", []any{name}}
 }
 
+// ofPlan reads the whole index too.
+func ofPlan(name string) owned {
+	return owned{"", `FROM submission s INDEXED BY submission_owner CROSS JOIN domain o ON o.name = s.domain
+    CROSS JOIN customer k ON k.name = o.customer WHERE s.domain <> '' AND k.plan = ?`, []any{name}}
+}
+
+// The state of what is above a customer and above a domain, by its name.
+const (
+	abovePlanSQL = "SELECT coalesce(p.state, 'active') FROM customer c LEFT JOIN plan p ON p.name = c.plan WHERE c.name = ?"
+
+	aboveCustomerSQL = `SELECT iif(c.state = 'active' AND (c.plan IS NULL OR p.state = 'active'), 'active', 'suspended')
+    FROM domain d JOIN customer c ON c.name = d.customer LEFT JOIN plan p ON p.name = c.plan WHERE d.name = ?`
+)
+
+// moved lets the queue follow where move puts an object under something that
+// has another state than what was above before. A new object has no mail yet.
+func (t *tx) moved(above, name string, o owned, move func() error) error {
+	before, err := t.stateBy(above, name)
+	if err != nil {
+		return err
+	}
+	if err := move(); err != nil {
+		return err
+	}
+	now, err := t.stateBy(above, name)
+	if err != nil {
+		return err
+	}
+	return t.follow(before, now, o)
+}
+
+// stateBy reads one state, "" where the query finds nothing.
+func (t *tx) stateBy(text, name string) (state account.State, err error) {
+	err = t.Query(text, bind(name), func(r *row) error {
+		state = account.State(r.Text())
+		return nil
+	})
+	return state, err
+}
+
 // follow lets the queue follow a change of state.
 func (t *tx) follow(before, now account.State, o owned) error {
 	switch {
@@ -51,12 +92,10 @@ func (t *tx) follow(before, now account.State, o owned) error {
 // ids is the list of the submissions, for use behind IN.
 func (o owned) ids() string { return "(" + o.with + "SELECT s.id " + o.from + ")" }
 
-// activeIDs is the same of those whose account, domain and customer are
-// active; a removed account never is again.
+// activeIDs is the same of those whose account may send; a removed one never
+// may again.
 func (o owned) activeIDs() string {
-	return "(" + o.with + "SELECT s.id " + o.from + ` AND EXISTS (SELECT 1 FROM account a
-    JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
-    WHERE a.login = s.login AND a.id = s.account AND a.state = 'active' AND d.state = 'active' AND c.state = 'active'))`
+	return "(" + o.with + "SELECT s.id " + o.from + " AND EXISTS (SELECT 1" + activeFrom + " AND a.login = s.login AND a.id = s.account))"
 }
 
 // The statements of hold and release. The unary plus keeps SQLite from walking

@@ -144,6 +144,20 @@ func suspendedMeanwhile(t *testing.T, s Store) {
 			c.State = st
 			return s.PutCustomer(ctx, c, event(""))
 		},
+		"plan": func(st account.State) error {
+			p := got(s.Plan(ctx, "basic"))(t)
+			p.State = st
+			return s.PutPlan(ctx, p, event(""))
+		},
+		"move to a suspended plan": func(st account.State) error {
+			c := got(s.Customer(ctx, "acme"))(t)
+			c.Plan = "basic"
+			if st == account.Suspended {
+				must(t, s.PutPlan(ctx, account.Plan{Name: "stopped", State: account.Suspended, Created: start()}, event("")))
+				c.Plan = "stopped"
+			}
+			return s.PutCustomer(ctx, c, event(""))
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			decided := got(s.Generation(ctx))(t)

@@ -32,7 +32,7 @@ func objectsComeBack(t *testing.T, s Store) {
 	equal(t, "domain", got(s.Domain(ctx, "one.example"))(t), p.one)
 	equal(t, "account", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
 
-	p.plan.MaxMessages, p.plan.MaxRecipients, p.plan.MaxMessageBytes = 0, 7, 1<<40
+	p.plan.MaxMessages, p.plan.MaxRecipients, p.plan.MaxMessageBytes, p.plan.State = 0, 7, 1<<40, account.Suspended
 	must(t, s.PutPlan(ctx, p.plan, event("plan")))
 	p.plan.Revision++
 	equal(t, "changed plan", got(s.Plan(ctx, "basic"))(t), p.plan)
@@ -96,7 +96,7 @@ func revisionsGuard(t *testing.T, s Store) {
 	ctx := within(t)
 	p := settle(t, s)
 	for what, err := range map[string]error{
-		"plan": s.PutPlan(ctx, account.Plan{Name: "basic"}, event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "acme", State: account.Active}, event("")),
+		"plan": s.PutPlan(ctx, account.Plan{Name: "basic", State: account.Active}, event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "acme", State: account.Active}, event("")),
 		"domain":  s.PutDomain(ctx, account.Domain{Name: "one.example", Customer: "acme", State: account.Active}, event("")),
 		"account": s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: p.ann.Address, State: account.Active}, event("")),
 	} {
@@ -117,7 +117,7 @@ func revisionsGuard(t *testing.T, s Store) {
 		})
 	}
 	for what, err := range map[string]error{
-		"plan": s.PutPlan(ctx, account.Plan{Name: "x", Revision: 1}, event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "x", Revision: 1, State: account.Active}, event("")),
+		"plan": s.PutPlan(ctx, account.Plan{Name: "x", Revision: 1, State: account.Active}, event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "x", Revision: 1, State: account.Active}, event("")),
 		"domain":  s.PutDomain(ctx, account.Domain{Name: "x.example", Customer: "acme", Revision: 1, State: account.Active}, event("")),
 		"account": s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: address("x", "one.example"), Revision: 1, State: account.Active}, event("")),
 	} {

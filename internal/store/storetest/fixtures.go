@@ -47,7 +47,7 @@ func settle(t tester, s Store) people {
 	t.Helper()
 	ctx := t.Context()
 	p := people{
-		plan:     account.Plan{Name: "basic", MaxRecipients: 100, MaxMessageBytes: 10 << 20, MaxMessages: 50, Created: start()},
+		plan:     account.Plan{Name: "basic", MaxRecipients: 100, MaxMessageBytes: 10 << 20, MaxMessages: 50, State: account.Active, Created: start()},
 		customer: account.Customer{Name: "acme", Plan: "basic", State: account.Active, Created: start()},
 		one:      account.Domain{Name: "one.example", Customer: "acme", State: account.Active, Created: start()},
 		two:      account.Domain{Name: "two.example", Customer: "acme", State: account.Active, Created: start()},

@@ -51,7 +51,7 @@ type model struct {
 	deliveries map[place]*queue.Delivery
 	// owner is the login of each submission, finished ones too.
 	owner map[mail.ID]string
-	// suspended holds logins and names of domains.
+	// suspended holds logins and names of domains, customers and plans.
 	suspended map[string]bool
 	events    int
 }
@@ -141,7 +141,7 @@ func (m *model) waits(sub mail.ID) bool {
 }
 
 func (m *model) active(login string) bool {
-	return !m.suspended[login] && !m.suspended[login[len("ann@"):]]
+	return !m.suspended[login] && !m.suspended[login[len("ann@"):]] && !m.suspended["acme"] && !m.suspended["basic"]
 }
 
 func (m *model) accept(t *rapid.T) {
@@ -305,9 +305,9 @@ func (m *model) drop(t *rapid.T) {
 	m.changed(t, n, len(selected))
 }
 
-// suspend turns the state of an account or a domain.
+// suspend turns the state of an object; both accounts are under acme and basic.
 func (m *model) suspend(t *rapid.T) {
-	what := rapid.SampledFrom([]string{"ann@one.example", "bob@two.example", "one.example", "two.example"}).Draw(t, "what")
+	what := rapid.SampledFrom([]string{"ann@one.example", "bob@two.example", "one.example", "two.example", "acme", "basic"}).Draw(t, "what")
 	m.suspended[what] = !m.suspended[what]
 	if m.suspended[what] {
 		stateOf(m.test, m.store, what, account.Suspended)
@@ -317,7 +317,7 @@ func (m *model) suspend(t *rapid.T) {
 	m.events++
 	for p, d := range m.deliveries {
 		login := m.owner[p.submission]
-		switch touched := what == login || what == login[len("ann@"):]; {
+		switch touched := what == "acme" || what == "basic" || what == login || what == login[len("ann@"):]; {
 		case !touched:
 		case m.suspended[what] && d.State != queue.Held:
 			d.State, d.HoldReason = queue.Held, queue.HoldSuspended

@@ -39,12 +39,14 @@ func senderHasAll(t *testing.T, s Store) {
 func suspendedSenderIsFound(t *testing.T, s Store) {
 	ctx := within(t)
 	p := settle(t, s)
-	p.ann.State, p.one.State, p.customer.State = account.Suspended, account.Suspended, account.Suspended
+	p.ann.State, p.one.State, p.customer.State, p.plan.State = account.Suspended, account.Suspended, account.Suspended, account.Suspended
 	must(t, s.PutAccount(ctx, p.ann, event("")))
 	must(t, s.PutDomain(ctx, p.one, event("")))
 	must(t, s.PutCustomer(ctx, p.customer, event("")))
+	must(t, s.PutPlan(ctx, p.plan, event("")))
 	sender := got(s.Sender(ctx, "ann@one.example"))(t)
-	if sender.Active() || sender.Account.State != account.Suspended || sender.Domain.State != account.Suspended || sender.Customer.State != account.Suspended {
+	if sender.Active() || sender.Account.State != account.Suspended || sender.Domain.State != account.Suspended ||
+		sender.Customer.State != account.Suspended || sender.Plan.State != account.Suspended {
 		t.Errorf("got %+v", sender)
 	}
 }

@@ -14,6 +14,9 @@ func suspensionCases() map[string]func(*testing.T, Store) {
 		"an account's deliveries are held, others' not":  accountIsHeld,
 		"a domain's deliveries are held, others' not":    domainIsHeld,
 		"a customer's deliveries are held, others' not":  customerIsHeld,
+		"a plan's deliveries are held, others' not":      planIsHeld,
+		"a customer's deliveries follow its plan":        movedCustomerFollows,
+		"a domain's deliveries follow its customer":      movedDomainFollows,
 		"release waits for the last suspension":          releaseWaits,
 		"only what was held for a suspension is let go":  otherHoldsStay,
 		"a removed account's deliveries stay held":       removedIsHeld,
@@ -26,6 +29,10 @@ func stateOf(t *testing.T, s Store, what string, state account.State) {
 	t.Helper()
 	ctx := within(t)
 	switch what {
+	case "basic":
+		p := got(s.Plan(ctx, what))(t)
+		p.State = state
+		must(t, s.PutPlan(ctx, p, event(what)))
 	case "acme", "other":
 		c := got(s.Customer(ctx, what))(t)
 		c.State = state
@@ -118,8 +125,102 @@ func customerIsHeld(t *testing.T, s Store) {
 	wantHeld(t, s, 4)
 }
 
+func planIsHeld(t *testing.T, s Store) {
+	crowd(t, s)
+	stateOf(t, s, "basic", account.Suspended)
+	wantHeld(t, s, 1, 2, 3)
+	stateOf(t, s, "basic", account.Active)
+	wantHeld(t, s)
+}
+
+// movedTo gives a customer another plan.
+func movedTo(t *testing.T, s Store, customer, plan string) {
+	t.Helper()
+	c := got(s.Customer(within(t), customer))(t)
+	c.Plan = plan
+	must(t, s.PutCustomer(within(t), c, event(customer)))
+}
+
+func movedCustomerFollows(t *testing.T, s Store) {
+	ctx := within(t)
+	crowd(t, s)
+	for _, name := range []string{"stopped", "stopped too"} {
+		must(t, s.PutPlan(ctx, account.Plan{Name: name, State: account.Suspended, Created: start()}, event("")))
+	}
+	movedTo(t, s, "acme", "stopped")
+	wantHeld(t, s, 1, 2, 3)
+	movedTo(t, s, "other", "stopped")
+	wantHeld(t, s, 1, 2, 3, 4)
+	movedTo(t, s, "acme", "stopped too")
+	wantHeld(t, s, 1, 2, 3, 4)
+	stateOf(t, s, "one.example", account.Suspended)
+	movedTo(t, s, "acme", "basic")
+	wantHeld(t, s, 1, 2, 4)
+	movedTo(t, s, "other", "")
+	wantHeld(t, s, 1, 2)
+	stateOf(t, s, "one.example", account.Active)
+	wantHeld(t, s)
+
+	// Both at once: the suspension counts.
+	c := got(s.Customer(ctx, "acme"))(t)
+	c.Plan, c.State = "stopped", account.Suspended
+	must(t, s.PutCustomer(ctx, c, event("")))
+	wantHeld(t, s, 1, 2, 3)
+	c = got(s.Customer(ctx, "acme"))(t)
+	c.Plan = ""
+	must(t, s.PutCustomer(ctx, c, event("")))
+	wantHeld(t, s, 1, 2, 3)
+	c = got(s.Customer(ctx, "acme"))(t)
+	c.Plan, c.State = "stopped", account.Active
+	must(t, s.PutCustomer(ctx, c, event("")))
+	wantHeld(t, s, 1, 2, 3)
+	movedTo(t, s, "acme", "")
+	wantHeld(t, s)
+}
+
+func movedDomainFollows(t *testing.T, s Store) {
+	ctx := within(t)
+	p := crowd(t, s)
+	move := func(customer string) {
+		t.Helper()
+		d := got(s.Domain(ctx, p.two.Name))(t)
+		d.Customer = customer
+		must(t, s.PutDomain(ctx, d, event("")))
+	}
+	move("other")
+	wantHeld(t, s)
+	stateOf(t, s, "acme", account.Suspended)
+	wantHeld(t, s, 1, 2)
+	move("acme")
+	wantHeld(t, s, 1, 2, 3)
+	stateOf(t, s, "other", account.Suspended)
+	wantHeld(t, s, 1, 2, 3, 4)
+	move("other")
+	wantHeld(t, s, 1, 2, 3, 4)
+	stateOf(t, s, "acme", account.Active)
+	wantHeld(t, s, 3, 4)
+	move("acme")
+	wantHeld(t, s, 4)
+
+	// A customer's plan counts as well.
+	stateOf(t, s, "other", account.Active)
+	stateOf(t, s, "basic", account.Suspended)
+	wantHeld(t, s, 1, 2, 3)
+	move("other")
+	wantHeld(t, s, 1, 2)
+	move("acme")
+	wantHeld(t, s, 1, 2, 3)
+	// What is suspended itself stays held.
+	stateOf(t, s, "bob@two.example", account.Suspended)
+	move("other")
+	wantHeld(t, s, 1, 2, 3)
+	stateOf(t, s, "bob@two.example", account.Active)
+	wantHeld(t, s, 1, 2)
+}
+
 func releaseWaits(t *testing.T, s Store) {
 	crowd(t, s)
+	stateOf(t, s, "basic", account.Suspended)
 	stateOf(t, s, "ann@one.example", account.Suspended)
 	stateOf(t, s, "one.example", account.Suspended)
 	stateOf(t, s, "acme", account.Suspended)
@@ -127,6 +228,8 @@ func releaseWaits(t *testing.T, s Store) {
 	stateOf(t, s, "ann@one.example", account.Active)
 	wantHeld(t, s, 1, 2, 3)
 	stateOf(t, s, "acme", account.Active)
+	wantHeld(t, s, 1, 2, 3)
+	stateOf(t, s, "basic", account.Active)
 	wantHeld(t, s, 1, 2)
 	stateOf(t, s, "one.example", account.Active)
 	wantHeld(t, s)

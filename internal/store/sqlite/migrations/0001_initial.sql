@@ -17,6 +17,7 @@ CREATE TABLE plan (
     max_recipients    INTEGER NOT NULL,
     max_message_bytes INTEGER NOT NULL,
     max_messages      INTEGER NOT NULL,
+    state             TEXT NOT NULL,
     created           INTEGER NOT NULL,
     revision          INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
