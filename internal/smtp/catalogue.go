@@ -90,7 +90,6 @@ var catalogue = [...]entry{
 	{ELoopDetected, 554, EnhancedCode{5, 4, 6}, "The message has passed too many servers; it seems to go round in a circle.", ""},
 
 	{ESigningUnavailable, 451, EnhancedCode{4, 7, 5}, "The message cannot be signed at the moment; try again later.", ""},
-	{EStoreUnavailable, 451, EnhancedCode{4, 3, 0}, "The message cannot be stored at the moment; try again later.", ""},
 	{EStoreFull, 452, EnhancedCode{4, 3, 1}, "There is no room to store the message at the moment; try again later.", ""},
 	{EInternal, 451, EnhancedCode{4, 3, 0}, "Something went wrong on the server; try again later.", ""},
 
@@ -111,7 +110,6 @@ var catalogue = [...]entry{
 	{EDeliveryUTF8Unsupported, 553, EnhancedCode{5, 6, 7}, "The recipient's mail server does not take addresses beyond ASCII.", "The mail server %s does not take addresses beyond ASCII."},
 	{EDeliverySizeUnsupported, 552, EnhancedCode{5, 3, 4}, "The message is too large for the recipient's mail server.", "The message is too large for the mail server %s."},
 	{EDeliveryProtocol, 451, EnhancedCode{4, 5, 0}, "The recipient's mail server gave an answer that is not SMTP.", "The mail server %s gave an answer that is not SMTP."},
-	{EDeliveryDropped, 554, EnhancedCode{5, 7, 0}, "The message was taken out of the queue by the operator.", ""},
 }
 
 // lookup finds the row of a reason.

@@ -84,7 +84,6 @@ const (
 
 	// Our own troubles.
 	ESigningUnavailable Reason = "signing-unavailable"
-	EStoreUnavailable   Reason = "store-unavailable"
 	EStoreFull          Reason = "store-full"
 	EInternal           Reason = "internal"
 
@@ -107,5 +106,4 @@ const (
 	EDeliveryUTF8Unsupported Reason = "delivery-utf8-unsupported"
 	EDeliverySizeUnsupported Reason = "delivery-size-unsupported"
 	EDeliveryProtocol        Reason = "delivery-protocol"
-	EDeliveryDropped         Reason = "delivery-dropped"
 )

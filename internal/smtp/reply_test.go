@@ -116,7 +116,7 @@ func TestCatalogueCodes(t *testing.T) {
 		ENullSenderNotAllowed: "550 5.7.1", ESenderBadAddress: "501 5.1.7", ERecipientBadAddress: "501 5.1.3",
 		ETooManyRecipients: "452 4.5.3", EMessageTooLarge: "552 5.3.4", ETooManyErrors: "421 4.7.0", ETimeout: "421 4.4.2",
 		EShutdown: "421 4.3.2", EHeaderFromMissing: "550 5.6.0", EHeader8Bit: "550 5.6.7", ELoopDetected: "554 5.4.6",
-		ESigningUnavailable: "451 4.7.5", EStoreUnavailable: "451 4.3.0", EStoreFull: "452 4.3.1", EInternal: "451 4.3.0",
+		ESigningUnavailable: "451 4.7.5", EStoreFull: "452 4.3.1", EInternal: "451 4.3.0",
 		ESMTPUTF8Required: "553 5.6.7", ETLSUnavailable: "454 4.7.0",
 	}
 	for reason, want := range cases {

@@ -111,20 +111,3 @@ func (s *Store) Stats(ctx context.Context) (queue.Stats, error) {
 	})
 	return stats, err
 }
-
-// Waiting returns how many deliveries of a submission are queued for their
-// first attempt; fault.NotFound for a submission that is not in the queue.
-func (s *Store) Waiting(ctx context.Context, id mail.ID) (int, error) {
-	const text = `SELECT count(*), coalesce(sum(state = 1), 0) FROM delivery WHERE submission = ?`
-	all, waiting := 0, 0
-	err := s.db.Read(ctx, "queue.waiting", func(c *conn) error {
-		return c.Query(ctx, text, bind(id), func(r *row) error {
-			all, waiting = r.Int(), r.Int()
-			return nil
-		})
-	})
-	if err == nil && all == 0 {
-		err = fault.New("queue.waiting", fault.NotFound, "there is no submission %s in the queue", id)
-	}
-	return waiting, err
-}

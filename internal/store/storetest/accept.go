@@ -27,7 +27,6 @@ func acceptCases() map[string]func(*testing.T, Store) {
 		"rights that changed meanwhile deny for now":    changedRights,
 		"a report of our own has no sender to suspend":  reportHasNoSender,
 		"totals follow each state that is accepted":     totalsFollowAccept,
-		"waiting counts those queued for their first":   waitingCounts,
 		"unknown submissions have no content":           unknownContent,
 		"finished and new submissions share no content": contentIsNotMixed,
 	}
@@ -256,19 +255,6 @@ func totalsFollowAccept(t *testing.T, s Store) {
 	must(t, s.Accept(ctx, message(4, "a")))
 	if oldest := got(s.Stats(ctx))(t).Oldest; !oldest.Equal(start().Add(4 * time.Second)) {
 		t.Errorf("the oldest is of %v", oldest)
-	}
-}
-
-func waitingCounts(t *testing.T, s Store) {
-	ctx := within(t)
-	_, err := s.Waiting(ctx, id("SUB", 1))
-	wantKind(t, err, fault.NotFound)
-	must(t, s.Accept(ctx, message(1, "a", "b", "c", "d")))
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 2, queue.Deferred)))
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 3, queue.Held)))
-	if n := got(s.Waiting(ctx, id("SUB", 1)))(t); n != 1 {
-		t.Errorf("%d wait for their first attempt, want 1", n)
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/queue"
 )
 
@@ -27,9 +26,6 @@ type Store interface {
 	queue.AdminStore
 	audit.Store
 	CertificateStore
-	// Waiting counts deliveries of a submission that are queued for their
-	// first attempt; fault.NotFound for an unknown submission.
-	Waiting(ctx context.Context, id mail.ID) (int, error)
 	// Close ends the store; a second call does nothing.
 	Close() error
 }
