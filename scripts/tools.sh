@@ -4,11 +4,12 @@
 # fails. It never lets a test be skipped.
 set -euo pipefail
 
-# command or file that must exist : Debian package that brings it
+# what must exist, a command, a file, or a Perl module as "perl=NAME" : Debian package that brings it
 wanted=(
   gcc:gcc # the race detector needs cgo
   curl:curl
   swaks:swaks
+  perl=Net::SSLeay:libnet-ssleay-perl # swaks has no TLS without it, and only recommends it
   msmtp:msmtp
   /usr/sbin/postfix:postfix
   openssl:openssl
@@ -18,8 +19,9 @@ wanted=(
 
 missing=()
 for row in "${wanted[@]}"; do
-  what=${row%%:*} package=${row#*:}
+  what=${row%:*} package=${row##*:}
   case $what in
+    perl=*) perl -M"${what#perl=}" -e 1 2>/dev/null || missing+=("$package") ;;
     /*) [ -e "$what" ] || missing+=("$package") ;;
     *) command -v "$what" >/dev/null || missing+=("$package") ;;
   esac

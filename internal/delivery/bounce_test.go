@@ -124,14 +124,14 @@ func TestBounceNeverBounces(t *testing.T) {
 		a := b.put(b.letter("b@example.org"))
 		b.store.until(t, func() bool { return len(b.store.reports) == 2 })
 		time.Sleep(time.Hour) // in the bubble
-		if n := len(b.store.reports); n != 2 || len(b.store.waiting) != 0 || len(b.store.reports[1].Reports) != 0 {
+		if n := len(b.store.got()); n != 2 || len(b.store.waiting) != 0 || len(b.store.got()[1].Reports) != 0 {
 			t.Errorf("%d reports, %d wait; want the failure and that of its bounce", n, len(b.store.waiting))
 		}
-		bounce := b.store.reports[0].Reports[0].Submission
+		bounce := b.store.got()[0].Reports[0].Submission
 		if bounce.Cause != a.Submission.ID || !bounce.Envelope.From.IsNull() || bounce.Login != "" {
 			t.Errorf("bounce = %+v", bounce)
 		}
-		if got := b.store.reports[0].Events[0].Data["report"]; got != bounce.ID.String() {
+		if got := b.store.got()[0].Events[0].Data["report"]; got != bounce.ID.String() {
 			t.Errorf("the event names report %q, want %s", got, bounce.ID)
 		}
 	})
@@ -173,7 +173,7 @@ func TestOneReportForOneAttempt(t *testing.T) {
 		if !strings.Contains(reports[0], large) {
 			t.Error("the message is not returned whole")
 		}
-		kept := b.store.reports[0].Reports[0].Content
+		kept := b.store.got()[0].Reports[0].Content
 		if kept.Large == nil || kept.Body != nil || len(large) < queue.InlineMax {
 			t.Error("a large report is not kept in a file")
 		}

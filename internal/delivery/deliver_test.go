@@ -176,7 +176,7 @@ func TestOutcomes(t *testing.T) {
 				if tried := slices.Contains(b.network.Dials(), "192.0.2.2:25"); tried != tt.tried {
 					t.Errorf("second host tried: %v, want %v", tried, tt.tried)
 				}
-				maybe := b.store.reports[0].Events[0].Data["maybe_delivered"] == "yes"
+				maybe := b.store.got()[0].Events[0].Data["maybe_delivered"] == "yes"
 				if maybe != strings.Contains(tt.name, "after the dot") {
 					t.Errorf("maybe delivered = %v", maybe)
 				}
@@ -262,7 +262,7 @@ func TestRetriesOverDays(t *testing.T) {
 		if len(reports) != 1 || !strings.Contains(reports[0], "Status: 5.4.7") || !strings.Contains(reports[0], "never ready") {
 			t.Errorf("reports = %q", reports)
 		}
-		if bounce := b.store.reports[len(b.store.reports)-1]; bounce.Submission == a.Submission.ID {
+		if bounce := b.store.got()[len(b.store.got())-1]; bounce.Submission == a.Submission.ID {
 			t.Error("the last report is not about the bounce")
 		}
 	})

@@ -143,6 +143,13 @@ func (m *memory) Report(_ context.Context, r *queue.Report) error {
 
 func (m *memory) Stats(context.Context) (queue.Stats, error) { return queue.Stats{}, nil }
 
+// got returns the reports so far.
+func (m *memory) got() []queue.Report {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.reports)
+}
+
 // set changes the store under its lock.
 func (m *memory) set(f func()) {
 	m.mu.Lock()
