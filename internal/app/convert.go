@@ -11,6 +11,7 @@ import (
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
+	"countersign/internal/delivery/route"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
@@ -145,14 +146,14 @@ func deliveryOptions(c *config.Config) (delivery.Options, error) {
 		Resolver: resolver, Hostname: mail.Domain(c.Hostname), Hello: d.Hello,
 		Routes: list, Schedule: schedule(c),
 		Limits: delivery.Limits{
-			Workers: d.Workers, PerDestination: d.PerDestination,
+			Workers: d.Workers, PerDestination: d.PerDestination, PerAddress: d.PerAddress,
 			MessagesPerConnection: d.MaxMessagesPerConnection, IdleTimeout: idle,
 		},
 		Timeouts: smtpclient.Timeouts{
 			Greeting: min(d.CommandTimeout.Std(), greetingAtMost), Handshake: d.ConnectTimeout.Std(), Command: d.CommandTimeout.Std(),
 			DataStart: d.CommandTimeout.Std(), DataEnd: d.DataTimeout.Std(),
 		},
-		ConnectTimeout: d.ConnectTimeout.Std(), IPv6: d.IPv6,
+		ConnectTimeout: d.ConnectTimeout.Std(), AttemptTimeout: d.AttemptTimeout.Std(), IPv6: d.IPv6,
 		SourceIPv4: d.SourceIPv4, SourceIPv6: d.SourceIPv6,
 	}, nil
 }
@@ -178,14 +179,14 @@ func tlsMode(word string) smtpclient.TLSMode {
 }
 
 // routes reads the files that routes name.
-func routes(c *config.Config) ([]delivery.Route, error) {
-	var list []delivery.Route
+func routes(c *config.Config) ([]route.Route, error) {
+	var list []route.Route
 	for _, r := range c.Routes {
 		pool, err := roots(r.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("route %q: %w", r.Domain, err)
 		}
-		list = append(list, delivery.Route{
+		list = append(list, route.Route{
 			Domain: r.Domain, Host: r.NextHop.Host, Port: r.NextHop.Port,
 			ImplicitTLS: r.NextHop.Scheme == "smtps", TLS: tlsMode(r.TLS),
 			Username: r.Username, Password: r.Password.Reveal(), RootCAs: pool,

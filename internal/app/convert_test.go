@@ -20,6 +20,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/config/value"
 	"countersign/internal/delivery"
+	"countersign/internal/delivery/route"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
 	"countersign/internal/smtpclient"
@@ -126,6 +127,8 @@ enabled = false
 hello = "out.example.org"
 workers = 51
 per_destination = 33
+per_address = 34
+attempt_timeout = "58m"
 connect_timeout = "53s"
 command_timeout = "54s"
 data_timeout = "55s"
@@ -327,19 +330,19 @@ func TestDeliveryOfTheConfiguration(t *testing.T) {
 	got.Resolver, got.Routes[0].RootCAs = nil, nil
 	want := delivery.Options{
 		Hostname: "gate.example.org", Hello: "out.example.org",
-		Routes: []delivery.Route{
+		Routes: []route.Route{
 			{Domain: "example.com", Host: "relay.example.net", Port: 4650, ImplicitTLS: true, TLS: smtpclient.TLSRequired, Username: "gate", Password: "word"},
 			{Domain: "example.net", Host: "192.0.2.20", Port: 2525, TLS: smtpclient.TLSNone},
 			{Domain: "example.edu", Host: "relay.example.edu", Port: 25, TLS: smtpclient.TLSRequired, Username: "other", Password: "kept apart"},
 			{Domain: "*", TLS: smtpclient.TLSOpportunistic},
 		},
 		Schedule: queue.Schedule{Retry: []time.Duration{41 * time.Second, 42 * time.Second}, Lifetime: 43 * time.Hour},
-		Limits:   delivery.Limits{Workers: 51, PerDestination: 33, MessagesPerConnection: 57, IdleTimeout: 56 * time.Second},
+		Limits:   delivery.Limits{Workers: 51, PerDestination: 33, PerAddress: 34, MessagesPerConnection: 57, IdleTimeout: 56 * time.Second},
 		Timeouts: smtpclient.Timeouts{
 			Greeting: 54 * time.Second, Handshake: 53 * time.Second, Command: 54 * time.Second,
 			DataStart: 54 * time.Second, DataEnd: 55 * time.Second,
 		},
-		ConnectTimeout: 53 * time.Second, IPv6: true,
+		ConnectTimeout: 53 * time.Second, AttemptTimeout: 58 * time.Minute, IPv6: true,
 		SourceIPv4: netip.MustParseAddr("192.0.2.10"), SourceIPv6: netip.MustParseAddr("2001:db8::10"),
 	}
 	equal(t, got, want)

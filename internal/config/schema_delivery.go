@@ -17,10 +17,19 @@ type Delivery struct {
 	Enabled bool `toml:"enabled" default:"true" since:"0.1" reload:"no"`
 	// The name in our own EHLO: a domain name or an address literal.
 	Hello string `toml:"hello" derived:"hostname" since:"0.1" reload:"no" example:"mail.example.net"`
-	// Transactions with other servers at the same time.
-	Workers int `toml:"workers" default:"128" min:"1" max:"10000" unit:"transactions" since:"0.1" reload:"no"`
+	// Transactions with other servers at the same time. One customer gets at
+	// most half of them, one account at most a quarter, so that destinations
+	// that hang hold up nobody else.
+	Workers int `toml:"workers" default:"256" min:"1" max:"10000" unit:"transactions" since:"0.1" reload:"no"`
 	// Of delivery.workers, at most this many with the same destination.
 	PerDestination int `toml:"per_destination" default:"8" min:"1" max:"1000" unit:"transactions" since:"0.1" reload:"no"`
+	// Connections to one address in use at the same time, whichever
+	// destinations they are for; never less than delivery.per_destination.
+	PerAddress int `toml:"per_address" default:"32" min:"1" max:"1000" unit:"connections" since:"0.1" reload:"no"`
+	// How long an attempt may take in all, over all servers of a destination;
+	// what is not done then is tried again later. A third of it is for finding
+	// a server that can be talked to.
+	AttemptTimeout Duration `toml:"attempt_timeout" default:"30m" min:"10s" max:"6h" since:"0.1" reload:"no"`
 	// How long a connection may take to be made, and TLS to be negotiated.
 	ConnectTimeout Duration `toml:"connect_timeout" default:"30s" min:"1s" max:"10m" since:"0.1" reload:"no"`
 	// How long another server may take to answer a command.

@@ -99,7 +99,7 @@ func returned(s *queue.Submission, content *queue.Content) (io.ReadCloser, error
 func (d *Deliverer) acceptance(cause *queue.Submission, id mail.ID, m dsn.Message, now time.Time) *queue.Acceptance {
 	a := &queue.Acceptance{
 		Submission: queue.Submission{
-			ID: id, Cause: cause.ID, At: now, Expires: d.schedule.Load().Expires(now),
+			ID: id, Cause: cause.ID, Customer: cause.Customer, At: now, Expires: d.schedule.Load().Expires(now),
 			Envelope: mail.Envelope{Body: mail.Body7Bit, SMTPUTF8: m.SMTPUTF8},
 			Size:     int64(len(m.Head) + len(m.Body)),
 		},

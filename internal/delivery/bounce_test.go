@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -114,6 +116,82 @@ func TestDelayIsToldOnce(t *testing.T) {
 	})
 }
 
+// TestManyFailuresMakeOneReport: a message to many destinations, which fail one
+// after the other, is told of once, but for those that take longer than a
+// minute; what was delivered is stored at once.
+func TestManyFailuresMakeOneReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		sender := &testkit.MX{Extensions: testkit.AllExtensions()}
+		b.server("example.net", "192.0.2.200", 10, sender)
+		b.server("good.example", "192.0.2.201", 10, &testkit.MX{})
+		to := []string{"b@good.example"}
+		for i := range 40 {
+			domain, wait := fmt.Sprintf("bad%d.example", i), time.Duration(i)*time.Second
+			if i >= 38 {
+				wait = 4 * time.Minute
+			}
+			b.server(domain, fmt.Sprintf("192.0.2.%d", i+1), 10, &testkit.MX{Script: func(s testkit.Step) testkit.Action {
+				if s.At == "RCPT" {
+					time.Sleep(wait) // in the bubble
+					return testkit.Action{Say: "550 5.1.1 who"}
+				}
+				return testkit.Action{}
+			}})
+			to = append(to, "b@"+domain)
+		}
+		stop := b.start()
+		a := b.letter(to...)
+		a.Submission.Envelope.Return = mail.ReturnFull
+		b.put(a)
+		b.store.until(t, func() bool { return len(b.store.reports) > 0 })
+		if first := b.store.got()[0]; len(first.Outcomes) != 1 || first.Outcomes[0].State != queue.Delivered {
+			t.Errorf("the delivery waits for the failures: %+v", first.Outcomes)
+		}
+		b.store.empty(t)
+		reports := bounces(sender)
+		failed := 0
+		for _, r := range reports {
+			failed += strings.Count(r, "Action: failed")
+		}
+		if len(reports) != 2 || failed != 40 {
+			t.Errorf("%d reports of %d failures, want 2 of 40", len(reports), failed)
+		}
+		stop()
+		if n := b.d.backlog.Waiting() + len(b.d.letters.letters); n != 0 {
+			t.Errorf("%d are left behind", n)
+		}
+	})
+}
+
+// TestStopTellsWhatIsKnown: failures that wait for others are stored when we are
+// stopped, and what was cut off stays in the queue.
+func TestStopTellsWhatIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.server("bad.example", "192.0.2.1", 10, &testkit.MX{Script: say("RCPT", "550 5.1.1 who")})
+		b.server("hang.example", "192.0.2.2", 10, &testkit.MX{Script: hang("RCPT")})
+		b.opt.Limits.Workers = 16 // so that one account has more than one
+		stop := b.start()
+		b.put(b.letter("b@bad.example", "b@hang.example"))
+		time.Sleep(10 * time.Second) // in the bubble
+		synctest.Wait()
+		if n := len(b.store.got()); n != 0 {
+			t.Fatalf("%d stored, before the other one has ended", n)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := b.d.Stop(ctx); err == nil {
+			t.Error("nothing was cut off")
+		}
+		got := b.store.got()
+		if len(got) != 1 || len(got[0].Outcomes) != 1 || len(got[0].Reports) != 1 || b.store.left() != 2 {
+			t.Errorf("stored %+v, %d left; want the failure with its report, and the other recipient left", got, b.store.left())
+		}
+		stop()
+	})
+}
+
 // TestBounceNeverBounces: the sender's own address fails too.
 func TestBounceNeverBounces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -173,7 +251,10 @@ func TestOneReportForOneAttempt(t *testing.T) {
 		if !strings.Contains(reports[0], large) {
 			t.Error("the message is not returned whole")
 		}
-		kept := b.store.got()[0].Reports[0].Content
+		if n := len(b.store.got()); n != 3 || len(b.store.got()[0].Reports) != 0 || len(b.store.got()[1].Outcomes) != 2 {
+			t.Fatalf("%d reports, want that of the delivery, that of the failures, and that of the bounce", n)
+		}
+		kept := b.store.got()[1].Reports[0].Content
 		if kept.Large == nil || kept.Body != nil || len(large) < queue.InlineMax {
 			t.Error("a large report is not kept in a file")
 		}

@@ -181,6 +181,14 @@ func unreachable(err error, h host) answer {
 	return a
 }
 
+// hostBusy is the answer of a host that has as many connections of ours as it
+// gets.
+func hostBusy(h host) answer {
+	a := ours(queue.Deferred, smtp.EDeliveryHostBusy, h)
+	a.next = true
+	return a
+}
+
 // worst chooses, from what the hosts of a site answered one after the other,
 // what counts: a failure only where every one of them failed for good, else
 // the last that did not. all holds at least one.

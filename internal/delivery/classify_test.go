@@ -124,37 +124,6 @@ func TestHostString(t *testing.T) {
 	}
 }
 
-// TestRoom checks how memory is shared: no destination takes all of it.
-func TestRoom(t *testing.T) {
-	bench := newBench(t)
-	bench.opt.Limits.BacklogJobs = 100
-	d, err := New(bench.opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	count := map[string]int{}
-	for _, domain := range []string{"a.example", "b.example", "c.example"} {
-		for range 1000 {
-			before := d.backlog.size()
-			d.Offer(bench.letter("x@" + domain))
-			count[domain] += d.backlog.size() - before
-		}
-	}
-	if count["a.example"] != 50 || count["b.example"] != 25 || count["c.example"] < minRoom || count["c.example"] > 13 {
-		t.Errorf("jobs in memory: %v, want 50, 25 and about 12", count)
-	}
-	if !d.behind.Load() {
-		t.Error("nothing says that a scan is due")
-	}
-	d.opt.Limits.BacklogBytes = 0
-	d.backlog.limits.BacklogBytes = d.backlog.bytes + 10
-	before := d.backlog.size()
-	d.Offer(bench.letter("x@new.example"))
-	if d.backlog.size() != before || d.backlog.full() {
-		t.Error("more content is in memory than allowed")
-	}
-}
-
 func TestNewNeedsItsParts(t *testing.T) {
 	if _, err := New(Options{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("New = %v, want invalid", err)

@@ -15,12 +15,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/audit"
+	"countersign/internal/delivery/backlog"
+	"countersign/internal/delivery/route"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/smtpclient"
 	"countersign/internal/testkit"
 )
+
+// hang answers one step with nothing.
+func hang(at string) func(testkit.Step) testkit.Action {
+	return func(s testkit.Step) testkit.Action { return testkit.Action{Hang: s.At == at} }
+}
 
 // say answers one step with a text.
 func say(at, text string) func(testkit.Step) testkit.Action {
@@ -120,9 +127,6 @@ func TestTooManyRecipients(t *testing.T) {
 func TestOutcomes(t *testing.T) {
 	drop := func(at string) func(testkit.Step) testkit.Action {
 		return func(s testkit.Step) testkit.Action { return testkit.Action{Drop: s.At == at} }
-	}
-	hang := func(at string) func(testkit.Step) testkit.Action {
-		return func(s testkit.Step) testkit.Action { return testkit.Action{Hang: s.At == at} }
 	}
 	tests := []struct {
 		name string
@@ -351,7 +355,7 @@ func TestHangingSitesDoNotStarveOthers(t *testing.T) {
 		b.server("example.org", "192.0.2.1", 10, m)
 		stop := b.start()
 		for i := range 1000 {
-			b.put(b.letter(fmt.Sprintf("b@hang%d.example", i%5)))
+			b.put(from("other", "a@other.example", b.letter(fmt.Sprintf("b@hang%d.example", i%5))))
 		}
 		began := time.Now()
 		b.put(b.letter("b@example.org"))
@@ -359,7 +363,7 @@ func TestHangingSitesDoNotStarveOthers(t *testing.T) {
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("it took %v", took)
 		}
-		if n := b.d.backlog.size(); n > 64 {
+		if n := b.d.backlog.Waiting(); n > 64 {
 			t.Errorf("%d jobs in memory", n)
 		}
 		for _, m := range b.servers { // so that stopping need not cut off
@@ -381,8 +385,8 @@ func TestDownSiteIsAskedOnce(t *testing.T) {
 			b.put(b.letter("b@example.org"))
 		}
 		b.store.until(t, func() bool { return len(b.store.reports) == 50 })
-		if n := len(b.network.Dials()); n > firstWidth {
-			t.Errorf("%d connections were tried, want %d", n, firstWidth)
+		if n := len(b.network.Dials()); n > backlog.FirstWidth {
+			t.Errorf("%d connections were tried, want %d", n, backlog.FirstWidth)
 		}
 		b.network.Set("192.0.2.1:25", &testkit.MX{})
 		b.store.empty(t)
@@ -494,7 +498,7 @@ func TestHeldWhileItWaits(t *testing.T) {
 		b.put(b.letter("b@example.org"))
 		held := b.put(b.letter("c@example.org", "d@example.org"))
 		time.Sleep(time.Second) // in the bubble
-		b.store.set(func() { b.store.waiting[key{held.Submission.ID, 1}].Delivery.State = queue.Held })
+		b.store.set(func() { b.store.waiting[queue.Key{Submission: held.Submission.ID, N: 1}].Delivery.State = queue.Held })
 		close(free)
 		b.store.until(t, func() bool { return len(b.store.waiting) == 1 })
 		time.Sleep(time.Minute) // in the bubble
@@ -572,7 +576,7 @@ func TestRoutes(t *testing.T) {
 		b.network.Set("10.1.1.2:25", later)
 		b.server("secure.example", "192.0.2.1", 10, first)
 		b.servers = append(b.servers, relay, inside, later)
-		b.opt.Routes = []Route{
+		b.opt.Routes = []route.Route{
 			{Domain: "*", Host: "127.0.0.1", Port: 2525},
 			{Domain: "example.org", Host: "relay.example", ImplicitTLS: true, TLS: smtpclient.TLSRequired, Username: "gate", Password: "secret", RootCAs: authority.Pool()},
 			{Domain: "secure.example", TLS: smtpclient.TLSRequired, RootCAs: authority.Pool()},
@@ -589,7 +593,7 @@ func TestRoutes(t *testing.T) {
 		if got := first.Received(); len(got) != 1 || !got[0].TLS {
 			t.Errorf("the MX got %+v", got)
 		}
-		b.d.SetRoutes([]Route{{Domain: "*", Host: "10.1.1.2"}})
+		b.d.SetRoutes([]route.Route{{Domain: "*", Host: "10.1.1.2"}})
 		b.put(b.letter("a@example.org"))
 		b.store.empty(t)
 		if got := later.Received(); len(got) != 1 {
@@ -619,7 +623,7 @@ func TestTLSFallsBack(t *testing.T) {
 				return testkit.Action{}
 			}}
 			b.server("example.org", "192.0.2.1", 10, m)
-			b.opt.Routes = []Route{{Domain: "*", TLS: tt.mode}}
+			b.opt.Routes = []route.Route{{Domain: "*", TLS: tt.mode}}
 			defer b.start()()
 			b.put(b.letter("b@example.org"))
 			b.store.until(t, func() bool { return len(b.store.reports) > 0 })

@@ -5,10 +5,17 @@ import (
 	"crypto/tls"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"countersign/internal/delivery/backlog"
+	"countersign/internal/delivery/route"
+	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
 )
+
+// job is one transaction to be.
+type job = backlog.Job[site]
 
 // Deliverer delivers what is in the queue. New, then Start, then Stop. Its
 // methods are safe for concurrent use.
@@ -16,9 +23,14 @@ type Deliverer struct {
 	opt      Options
 	finder   *mx.Finder
 	sessions tls.ClientSessionCache
-	backlog  *backlog
+	backlog  *backlog.Backlog[site]
 	pool     *pool
-	routes   atomic.Pointer[routes]
+	// inUse bounds the connections to each address, downs knows which sites
+	// cannot be reached, letters what senders are still to be told.
+	inUse    *addresses
+	downs    downs
+	letters  gatherer
+	routes   atomic.Pointer[route.Table]
 	schedule atomic.Pointer[queue.Schedule]
 
 	// hard ends attempts, soft only what begins new ones.
@@ -29,9 +41,7 @@ type Deliverer struct {
 	// wake makes the scan begin at once.
 	wake chan struct{}
 
-	mu sync.Mutex // guards running and started
-	// running counts workers.
-	running int
+	mu      sync.Mutex // guards started
 	started bool
 	// workers and scans end with Stop.
 	workers, scans sync.WaitGroup
@@ -48,8 +58,11 @@ func New(o Options) (*Deliverer, error) {
 		opt:      o,
 		finder:   &mx.Finder{Resolver: o.Resolver, IPv6: o.IPv6, Allow: o.AllowTarget},
 		sessions: tls.NewLRUClientSessionCache(sessionCacheSize),
-		backlog:  newBacklog(o.Limits, o.Now),
+		backlog:  backlog.New[site](backlogLimits(o.Limits), o.Now),
 		pool:     newPool(o.Limits, o.Now),
+		inUse:    newAddresses(max(o.Limits.PerAddress, o.Limits.PerDestination)),
+		downs:    downs{sites: map[site]down{}},
+		letters:  gatherer{letters: map[mail.ID]*letter{}},
 		wake:     make(chan struct{}, 1),
 	}
 	d.hard, d.endHard = context.WithCancel(context.Background())
@@ -60,8 +73,8 @@ func New(o Options) (*Deliverer, error) {
 }
 
 // SetRoutes changes the routes for all transactions that are not formed yet.
-func (d *Deliverer) SetRoutes(list []Route) {
-	set := newRoutes(list)
+func (d *Deliverer) SetRoutes(list []route.Route) {
+	set := route.NewTable(list)
 	d.routes.Store(&set)
 }
 
@@ -78,11 +91,12 @@ func (d *Deliverer) Start() {
 }
 
 // Stop begins no new attempt and lets those under way finish until ctx ends;
-// then it cuts them off, which leaves them in the queue. It returns when nothing runs any
-// more; the error is ctx's where attempts were cut off.
+// then it cuts them off, which leaves them in the queue. What senders are still to be told is
+// stored last. It returns when nothing runs any more; the error is ctx's where
+// attempts were cut off.
 func (d *Deliverer) Stop(ctx context.Context) error {
 	d.endSoft()
-	d.backlog.stop()
+	d.backlog.Stop()
 	d.mu.Lock() // behind any kick that still saw a job
 	d.started = false
 	d.mu.Unlock()
@@ -100,6 +114,9 @@ func (d *Deliverer) Stop(ctx context.Context) error {
 		d.endHard()
 		<-done
 	}
+	for _, l := range d.letters.old(time.Time{}) {
+		d.write(l, nil)
+	}
 	d.endHard()
 	d.pool.close(err != nil)
 	return err
@@ -107,15 +124,14 @@ func (d *Deliverer) Stop(ctx context.Context) error {
 
 // kick starts workers for what is ready, as many as there may be.
 func (d *Deliverer) kick() {
-	d.opt.Metrics.waiting(d.backlog.size())
+	d.opt.Metrics.waiting(d.backlog.Waiting())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.started && d.running < d.opt.Limits.Workers {
-		j := d.backlog.next()
+	for d.started {
+		j := d.backlog.Next()
 		if j == nil {
 			return
 		}
-		d.running++
 		d.workers.Go(func() { d.work(j) })
 	}
 }
@@ -124,24 +140,13 @@ func (d *Deliverer) kick() {
 func (d *Deliverer) work(j *job) {
 	for j != nil {
 		d.attempt(d.hard, j)
-		if d.behind.Load() && d.backlog.low() {
+		d.backlog.Done(j)
+		if d.behind.Load() && d.backlog.Low() {
 			select {
 			case d.wake <- struct{}{}:
 			default:
 			}
 		}
-		j = d.after()
+		j = d.backlog.Next()
 	}
-}
-
-// after returns the next job for a worker that has finished one; without one
-// the worker ends.
-func (d *Deliverer) after() *job {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	j := d.backlog.next()
-	if j == nil {
-		d.running--
-	}
-	return j
 }

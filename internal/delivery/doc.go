@@ -3,14 +3,15 @@
 // over, and stores what became of it.
 //
 // worker.go reads as the path of one attempt. classify.go says what each
-// answer means for a delivery and is pure; backlog.go holds what is in memory
-// and who is next; transact.go chooses hosts and connections; bounce.go tells
-// the sender.
+// answer means for a delivery and is pure; transact.go chooses hosts and
+// connections; gather.go and bounce.go tell the sender. Package backlog below it
+// holds what is in memory and says whose turn it is.
 //
 // It stores nothing by itself and speaks neither DNS nor SMTP: packages queue,
 // mx and smtpclient do. It never loads the whole queue: a bounded window of it
-// is in memory, with a bounded part for each destination, so that a server
-// that hangs holds up nobody else.
+// is in memory, with a bounded part for each destination, customer and account,
+// so that neither a server that hangs nor a sender whose servers all hang
+// holds up anybody else.
 //
 // A message is repeated only if the remote server took it and our record of
 // that was not stored: after a crash between the two, or where the connection

@@ -173,3 +173,8 @@ func bounces(m *testkit.MX) []string {
 	}
 	return all
 }
+
+// contextWithin is a context of its own that ends after d.
+func contextWithin(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"time"
 
+	"countersign/internal/delivery/backlog"
+	"countersign/internal/delivery/route"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
@@ -18,33 +19,19 @@ import (
 	"countersign/internal/smtpclient"
 )
 
-// Route says how a recipient domain is reached.
-type Route struct {
-	// Domain is the recipient domain, or "*" for those without a route of their
-	// own.
-	Domain string
-	// Host is the next hop, a name or an IP address, which may lie in a private
-	// network; "" means the domain's MX.
-	Host string
-	// Port is the next hop's; 0 means 25, or 465 with ImplicitTLS.
-	Port uint16
-	// ImplicitTLS is TLS from the first octet, TLS how it is used otherwise.
-	ImplicitTLS bool
-	TLS         smtpclient.TLSMode
-	// Username and Password log in at the next hop, over TLS only.
-	Username, Password string
-	// RootCAs verify its certificate where TLS is required; nil is the
-	// system's.
-	RootCAs *x509.CertPool
-}
-
 // Limits bound what delivery does at the same time. A zero field means the
 // default in its comment.
 type Limits struct {
-	// Workers is the number of attempts at the same time (128).
+	// Workers is the number of attempts at the same time (256). One customer
+	// gets at most half of them, one account at most a quarter; see package
+	// backlog.
 	Workers int
 	// PerDestination is how many of those may go to one destination (8).
 	PerDestination int
+	// PerAddress is how many connections to one address may be in use,
+	// whichever destinations they are for (32, and never less than
+	// PerDestination).
+	PerAddress int
 	// Recipients is the most recipients of one transaction (100, which is what
 	// RFC 5321 section 4.5.3.1.8 asks servers to take).
 	Recipients int
@@ -57,6 +44,14 @@ type Limits struct {
 	// (4096 transactions, 64 MiB of content).
 	BacklogJobs  int
 	BacklogBytes int64
+}
+
+// site is a destination's identity.
+type site = route.Site
+
+// backlogLimits are those of what waits in memory.
+func backlogLimits(l Limits) backlog.Limits {
+	return backlog.Limits{Workers: l.Workers, PerDestination: l.PerDestination, Jobs: l.BacklogJobs, Bytes: l.BacklogBytes}
 }
 
 // Options are what a Deliverer is made of. Store, Resolver, IDs, Now and
@@ -72,7 +67,7 @@ type Options struct {
 	Hello string
 
 	// Routes and Schedule may be changed later by SetRoutes and SetSchedule.
-	Routes   []Route
+	Routes   []route.Route
 	Schedule queue.Schedule
 
 	Limits   Limits
@@ -80,6 +75,10 @@ type Options struct {
 	// ConnectTimeout bounds the making of a connection to one address; 0 means
 	// 30 seconds.
 	ConnectTimeout time.Duration
+	// AttemptTimeout bounds a whole attempt, over all hosts and addresses; 0
+	// means 30 minutes. A third of it is for finding a host that can be talked
+	// to.
+	AttemptTimeout time.Duration
 	// IPv6 says that servers are reached over IPv6 too.
 	IPv6 bool
 	// SourceIPv4 and SourceIPv6 are where connections come from; invalid leaves
@@ -116,7 +115,7 @@ func (o Options) withDefaults() (Options, error) {
 		field *int
 		value int
 	}{
-		{&l.Workers, 128}, {&l.PerDestination, 8}, {&l.Recipients, 100},
+		{&l.Workers, 256}, {&l.PerDestination, 8}, {&l.PerAddress, 32}, {&l.Recipients, 100},
 		{&l.MessagesPerConnection, 100}, {&l.BacklogJobs, 4096},
 	} {
 		if *f.field <= 0 {
@@ -131,6 +130,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = 30 * time.Second
+	}
+	if o.AttemptTimeout <= 0 {
+		o.AttemptTimeout = 30 * time.Minute
 	}
 	if o.DelayReportAfter <= 0 {
 		o.DelayReportAfter = 4 * time.Hour
@@ -167,64 +169,12 @@ func dialFrom(v4, v6 netip.Addr) func(context.Context, string, string) (net.Conn
 	}
 }
 
-// site is a destination's identity: all that share it share connections,
-// concurrency and fate. Route's Domain is left empty in it.
-type site struct {
-	route Route
-	// domain is the recipient domain where its MX decides, else "".
-	domain mail.Domain
-}
-
-// String names the site for logs.
-func (s site) String() string {
-	if s.route.Host != "" {
-		return s.route.Host
-	}
-	return string(s.domain)
-}
-
-// port returns the port to connect to.
-func (s site) port() uint16 {
-	switch {
-	case s.route.Port != 0 && s.route.Host != "":
-		return s.route.Port
-	case s.route.ImplicitTLS:
-		return 465
-	}
-	return 25
-}
-
-// routes is a set of routes by recipient domain.
-type routes map[string]Route
-
-func newRoutes(list []Route) routes {
-	set := make(routes, len(list))
-	for _, r := range list {
-		domain := r.Domain
-		r.Domain = ""
-		set[domain] = r
-	}
-	return set
-}
-
-// site returns the destination of a recipient domain.
-func (r routes) site(domain mail.Domain) site {
-	route, ok := r[string(domain)]
-	if !ok {
-		route = r["*"]
-	}
-	if route.Host != "" {
-		return site{route: route}
-	}
-	return site{route: route, domain: domain}
-}
-
 // sessionCacheSize is how many servers' TLS sessions are remembered, by name.
 const sessionCacheSize = 1024
 
 // tlsConfig returns the base of the TLS configuration for a route. Sessions of
 // servers that are not verified and of those that are do not mix.
-func (d *Deliverer) tlsConfig(r Route) *tls.Config {
+func (d *Deliverer) tlsConfig(r route.Route) *tls.Config {
 	c := &tls.Config{RootCAs: r.RootCAs}
 	if r.TLS == smtpclient.TLSOpportunistic {
 		c.ClientSessionCache = d.sessions

@@ -15,35 +15,56 @@ var eventKinds = map[queue.State]audit.Kind{
 	queue.Failed:    audit.DeliveryFailed,
 }
 
-// report turns answers into outcomes, events and reports to the sender. Those
-// that were cut off before an answer are left out.
-func (d *Deliverer) report(j *job, answers []answer, content *queue.Content) *queue.Report {
+// report turns answers into outcomes and events. Of what the sender is to be told, a
+// delivery is reported at once, as its outcome must not wait; the rest is left
+// for the letter. Those that were cut off before an answer are in neither.
+func (d *Deliverer) report(j *job, answers []answer, content *queue.Content) (r *queue.Report, told []gathered) {
 	now := d.opt.Now()
-	r := &queue.Report{Submission: j.submission.ID}
-	var told []telling
-	var reported []int // the events of those that the sender is told of
-	for i, delivery := range j.deliveries {
+	r = &queue.Report{Submission: j.Submission.ID}
+	var relayed []gathered
+	for i, delivery := range j.Deliveries {
 		if answers[i].canceled {
 			continue
 		}
-		o, a := d.outcome(j.submission, delivery, answers[i], now)
-		if t, ok := d.tell(j.submission, delivery, a, o, now); ok {
-			told = append(told, t)
-			reported = append(reported, len(r.Events))
-			o.DelayReported = o.DelayReported || o.State == queue.Deferred
-		}
-		r.Outcomes = append(r.Outcomes, o)
-		r.Events = append(r.Events, event(j.submission, delivery, o, a))
-	}
-	if len(told) > 0 {
-		if bounce := d.bounce(j.submission, told, content, now); bounce != nil {
-			r.Reports = append(r.Reports, *bounce)
-			for _, i := range reported {
-				r.Events[i].Data["report"] = bounce.Submission.ID.String()
-			}
+		o, a := d.outcome(j.Submission, delivery, answers[i], now)
+		g := gathered{outcome: o, event: event(j.Submission, delivery, o, a)}
+		tell := false
+		g.telling, tell = d.tell(j.Submission, delivery, a, o, now)
+		switch {
+		case tell && o.State == queue.Delivered:
+			relayed = append(relayed, g)
+		case tell:
+			g.outcome.DelayReported = o.DelayReported || o.State == queue.Deferred
+			told = append(told, g)
+		default:
+			r.Outcomes = append(r.Outcomes, g.outcome)
+			r.Events = append(r.Events, g.event)
 		}
 	}
-	return r
+	d.tellOf(r, j.Submission, relayed, content)
+	return r, told
+}
+
+// tellOf adds outcomes to r with one report to the sender of all of them.
+func (d *Deliverer) tellOf(r *queue.Report, s *queue.Submission, list []gathered, content *queue.Content) {
+	if len(list) == 0 {
+		return
+	}
+	var told []telling
+	for _, g := range list {
+		told = append(told, g.telling)
+	}
+	bounce := d.bounce(s, told, content, d.opt.Now())
+	if bounce != nil {
+		r.Reports = append(r.Reports, *bounce)
+	}
+	for _, g := range list {
+		if bounce != nil {
+			g.event.Data["report"] = bounce.Submission.ID.String()
+		}
+		r.Outcomes = append(r.Outcomes, g.outcome)
+		r.Events = append(r.Events, g.event)
+	}
 }
 
 // outcome decides what becomes of one delivery: a deferred one gets its next

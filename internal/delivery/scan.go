@@ -34,10 +34,10 @@ func (d *Deliverer) Offer(a *queue.Acceptance) {
 	if a.Content.Large == nil { // else read again at the attempt, in its final place
 		content := a.Content
 		for _, j := range jobs {
-			j.content = &content
+			j.Content = &content
 		}
 	}
-	if !d.backlog.offer(a.Submission.ID, jobs) {
+	if !d.backlog.Offer(a.Submission.ID, jobs) {
 		d.behind.Store(true)
 	}
 	d.kick()
@@ -50,14 +50,14 @@ func (d *Deliverer) group(s *queue.Submission, deliveries []queue.Delivery) []*j
 	last := map[site]*job{}
 	var jobs []*job
 	for _, delivery := range deliveries {
-		to := table.site(delivery.Recipient.To.Domain)
+		to := table.Site(delivery.Recipient.To.Domain)
 		j := last[to]
-		if j == nil || len(j.deliveries) >= d.opt.Limits.Recipients {
-			j = &job{site: to, submission: s}
+		if j == nil || len(j.Deliveries) >= d.opt.Limits.Recipients {
+			j = &job{Destination: to, Submission: s}
 			last[to] = j
 			jobs = append(jobs, j)
 		}
-		j.deliveries = append(j.deliveries, delivery)
+		j.Deliveries = append(j.Deliveries, delivery)
 	}
 	return jobs
 }
@@ -76,10 +76,26 @@ func (d *Deliverer) scanLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.backlog.sweep()
-			d.pool.sweep(false)
+			d.sweep()
 		case <-d.wake:
 		}
+	}
+}
+
+// sweep lets go what is over: sites that were left alone for a while, idle
+// connections, and failures that waited for others long enough.
+func (d *Deliverer) sweep() {
+	now := d.opt.Now()
+	d.backlog.Sweep()
+	d.downs.sweep(now, d.downFor())
+	d.pool.sweep(false)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.started {
+		return // Stop sees to the letters
+	}
+	for _, l := range d.letters.old(now) {
+		d.workers.Go(func() { d.write(l, nil) })
 	}
 }
 
@@ -100,11 +116,11 @@ func (d *Deliverer) scan(ctx context.Context, from queue.Position) queue.Positio
 	d.behind.Store(false)
 	defer d.kick()
 	for range maxPages {
-		if d.backlog.full() {
+		if d.backlog.Full() {
 			d.behind.Store(true)
 			return from
 		}
-		d.backlog.beginLook()
+		d.backlog.BeginLook()
 		items, err := d.opt.Store.Due(ctx, d.opt.Now(), from, pageSize)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -131,12 +147,12 @@ func (d *Deliverer) takePage(items []queue.Item) {
 		for len(items) > 0 && items[0].Submission.ID == s.ID {
 			delivery := items[0].Delivery
 			items = items[1:]
-			if !d.backlog.known(key{delivery.Submission, delivery.N}) {
+			if !d.backlog.Known(delivery) {
 				due = append(due, delivery)
 			}
 		}
 		for _, j := range d.group(s, due) {
-			d.backlog.take(j)
+			d.backlog.Take(j)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/delivery/route"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlite"
@@ -31,7 +32,7 @@ func TestWithSQLite(t *testing.T) {
 	}}
 	address := mustAddrPort(m.Listen(t))
 	b.opt.Store, b.opt.Dial = store, nil
-	b.opt.Routes = []Route{{Domain: "*", Host: address.Addr().String(), Port: address.Port()}}
+	b.opt.Routes = []route.Route{{Domain: "*", Host: address.Addr().String(), Port: address.Port()}}
 	put := func(a *queue.Acceptance, offer bool) {
 		t.Helper()
 		if err := store.Accept(context.Background(), a); err != nil {

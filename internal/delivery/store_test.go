@@ -20,7 +20,7 @@ import (
 // memory is a queue.Store in memory that can be made to fail.
 type memory struct {
 	mu         sync.Mutex // guards what follows
-	waiting    map[key]*queue.Item
+	waiting    map[queue.Key]*queue.Item
 	content    map[mail.ID]*queue.Content
 	events     []audit.Event
 	reports    []queue.Report
@@ -32,7 +32,7 @@ type memory struct {
 }
 
 func newMemory() *memory {
-	return &memory{waiting: map[key]*queue.Item{}, content: map[mail.ID]*queue.Content{}, changed: make(chan struct{})}
+	return &memory{waiting: map[queue.Key]*queue.Item{}, content: map[mail.ID]*queue.Content{}, changed: make(chan struct{})}
 }
 
 var errAway = fault.New("memory", fault.Unavailable, "the store is away")
@@ -65,7 +65,7 @@ func (m *memory) Accept(_ context.Context, a *queue.Acceptance) error {
 func (m *memory) accept(a *queue.Acceptance) {
 	s, c := a.Submission, a.Content
 	for _, d := range a.Deliveries {
-		m.waiting[key{s.ID, d.N}] = &queue.Item{Delivery: d, Submission: &s}
+		m.waiting[queue.Key{Submission: s.ID, N: d.N}] = &queue.Item{Delivery: d, Submission: &s}
 	}
 	m.content[s.ID] = &c
 	m.events = append(m.events, a.Events...)
@@ -109,7 +109,7 @@ func (m *memory) Waiting(_ context.Context, keys []queue.Key) ([]bool, error) {
 	}
 	waiting := make([]bool, len(keys))
 	for i, k := range keys {
-		item := m.waiting[key{k.Submission, k.N}]
+		item := m.waiting[k]
 		waiting[i] = item != nil && item.Delivery.State != queue.Held
 	}
 	return waiting, nil
@@ -133,7 +133,7 @@ func (m *memory) Report(_ context.Context, r *queue.Report) error {
 		return errAway
 	}
 	for _, o := range r.Outcomes {
-		k := key{r.Submission, o.N}
+		k := queue.Key{Submission: r.Submission, N: o.N}
 		item, ok := m.waiting[k]
 		switch {
 		case !ok:
@@ -162,6 +162,13 @@ func (m *memory) got() []queue.Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.reports)
+}
+
+// left counts what waits.
+func (m *memory) left() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.waiting)
 }
 
 // set changes the store under its lock.

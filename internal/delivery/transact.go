@@ -5,10 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
+	"countersign/internal/smtp"
 	"countersign/internal/smtpclient"
 )
 
@@ -30,38 +32,75 @@ type exchange struct {
 	// site collects what hosts answered that took nothing.
 	site  []answer
 	tries int
+	// began is when the attempt did, asked when the store was last asked whether
+	// the deliveries are still to be made.
+	began, asked time.Time
 	// reached says that some host came as far as a transaction.
 	reached bool
 	// over says that no other host is to be tried.
 	over bool
+	// busy says that some address has as many connections of ours as it gets,
+	// and that nobody has an answer yet.
+	busy bool
 }
 
-// transact hands a job over and returns an answer for each delivery. reached
-// says that the site answered.
-func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content) (answers []answer, reached bool) {
-	x := &exchange{d: d, job: j, answers: make([]answer, len(j.deliveries))}
+// transact hands a job over; each delivery has its answer in what it returns,
+// unless busy.
+func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content) *exchange {
+	now := d.opt.Now()
+	x := &exchange{d: d, job: j, answers: make([]answer, len(j.Deliveries)), began: now, asked: now}
 	x.message = smtpclient.Message{
-		Envelope: j.submission.Envelope,
-		Size:     j.submission.Size,
+		Envelope: j.Submission.Envelope,
+		Size:     j.Submission.Size,
 		Head:     content.Head,
 		Body:     content.Body,
 	}
 	if content.Large != nil {
 		x.message.Large = content.Large.Open
 	}
-	for i := range j.deliveries {
+	for i := range j.Deliveries {
 		x.open = append(x.open, i)
 	}
+	ctx, cancel := context.WithTimeout(ctx, d.opt.AttemptTimeout)
+	defer cancel()
+	x.message.Proceed = func() bool { return x.stillDue(ctx) }
 	if !x.overIdle(ctx) {
 		x.overHosts(ctx)
 	}
-	if len(x.open) > 0 {
-		verdict := worst(x.site)
-		for _, i := range x.open {
-			x.answers[i] = verdict
+	x.busy = x.busy && len(x.open) == len(j.Deliveries)
+	if len(x.site) == 0 { // no time was left to try anybody
+		x.site = append(x.site, ours(queue.Deferred, smtp.EDeliveryInterrupted, host{name: j.Destination.String()}))
+	}
+	for _, i := range x.open {
+		x.answers[i] = worst(x.site)
+	}
+	return x
+}
+
+// stillDue asks again, when some time has passed, whether the deliveries under way
+// are still to be made. One that is not has no answer; false says that none is.
+// While the store cannot be asked the attempt goes on.
+func (x *exchange) stillDue(ctx context.Context) bool {
+	now := x.d.opt.Now()
+	age := now.Sub(x.asked)
+	if age >= 0 && age <= staleAfter {
+		return true
+	}
+	waiting, err := x.d.opt.Store.Waiting(ctx, keysOf(x.job))
+	if err != nil {
+		return true
+	}
+	x.asked = now
+	var open []int // anew, as a transaction may be reading the old one
+	for _, i := range x.open {
+		if waiting[i] {
+			open = append(open, i)
+		} else {
+			x.answers[i] = answer{canceled: true}
 		}
 	}
-	return x.answers, x.reached
+	x.open = open
+	return len(open) > 0
 }
 
 // overIdle tries the connections that are open already; true when every
@@ -69,8 +108,12 @@ func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content
 // for nothing.
 func (x *exchange) overIdle(ctx context.Context) bool {
 	for {
-		c := x.d.pool.get(x.job.site)
+		c := x.d.pool.get(x.job.Destination)
 		if c == nil {
+			return false
+		}
+		if !x.d.inUse.enter(c.host.addr) {
+			x.d.pool.put(x.job.Destination, c)
 			return false
 		}
 		before := len(x.site)
@@ -84,21 +127,21 @@ func (x *exchange) overIdle(ctx context.Context) bool {
 
 // overHosts tries the hosts of the site in order.
 func (x *exchange) overHosts(ctx context.Context) {
-	s := x.job.site
-	if s.route.Host != "" {
-		addresses, err := x.d.finder.Route(ctx, s.route.Host)
-		x.overAddresses(ctx, host{name: s.route.Host}, addresses, err)
+	s := x.job.Destination
+	if s.Route.Host != "" {
+		addresses, err := x.d.finder.Route(ctx, s.Route.Host)
+		x.overAddresses(ctx, host{name: s.Route.Host}, addresses, err)
 		return
 	}
-	hosts, err := x.d.finder.Hosts(ctx, s.domain)
+	hosts, err := x.d.finder.Hosts(ctx, s.Domain)
 	if err != nil {
-		x.site = append(x.site, classifyLookup(err, host{name: string(s.domain)}))
+		x.site = append(x.site, classifyLookup(err, host{name: string(s.Domain)}))
 		return
 	}
 	for _, h := range hosts {
 		addresses, err := x.d.finder.Addresses(ctx, h)
 		x.overAddresses(ctx, hostOf(h), addresses, err)
-		if x.done() {
+		if x.done(ctx) {
 			return
 		}
 	}
@@ -113,7 +156,15 @@ func hostOf(h mx.Host) host {
 }
 
 // done reports whether nothing more is to be tried.
-func (x *exchange) done() bool { return len(x.open) == 0 || x.over || x.tries >= maxTries }
+func (x *exchange) done(ctx context.Context) bool {
+	return len(x.open) == 0 || x.over || x.tries >= maxTries || x.timeToConnect() <= 0 || !x.stillDue(ctx)
+}
+
+// timeToConnect is what is left of an attempt's time for finding a host that can be
+// talked to.
+func (x *exchange) timeToConnect() time.Duration {
+	return x.d.opt.AttemptTimeout/3 - x.d.opt.Now().Sub(x.began)
+}
 
 // overAddresses tries the addresses of one host.
 func (x *exchange) overAddresses(ctx context.Context, h host, addresses []netip.Addr, err error) {
@@ -122,12 +173,18 @@ func (x *exchange) overAddresses(ctx context.Context, h host, addresses []netip.
 		return
 	}
 	for _, a := range addresses {
-		if x.done() {
+		if x.done(ctx) {
 			return
 		}
 		h.addr = a
+		if !x.d.inUse.enter(a) {
+			x.busy = true
+			x.record(hostBusy(h))
+			continue
+		}
 		c, refusal := x.connect(ctx, h)
 		if refusal != nil {
+			x.d.inUse.leave(a)
 			x.record(*refusal)
 			continue
 		}
@@ -144,7 +201,7 @@ func (x *exchange) record(a answer) {
 // connect makes a connection to one address, in plain text where TLS is
 // opportunistic and fails.
 func (x *exchange) connect(ctx context.Context, h host) (*connection, *answer) {
-	route := x.job.site.route
+	route := x.job.Destination.Route
 	mode := route.TLS
 	h.tls = "none"
 	for {
@@ -184,11 +241,13 @@ func (x *exchange) connect(ctx context.Context, h host) (*connection, *answer) {
 
 // open1 makes one connection and brings it to where transactions can begin.
 func (x *exchange) open1(ctx context.Context, h host, mode smtpclient.TLSMode) (*smtpclient.Client, error) {
-	s := x.job.site
-	dialCtx, cancel := context.WithTimeout(ctx, x.d.opt.ConnectTimeout)
+	s := x.job.Destination
+	ctx, cancel := context.WithTimeout(ctx, x.timeToConnect())
 	defer cancel()
-	conn, err := x.d.opt.Dial(dialCtx, "tcp", netip.AddrPortFrom(h.addr, s.port()).String())
-	if err != nil && ctx.Err() != nil {
+	dialCtx, cancelDial := context.WithTimeout(ctx, x.d.opt.ConnectTimeout)
+	defer cancelDial()
+	conn, err := x.d.opt.Dial(dialCtx, "tcp", netip.AddrPortFrom(h.addr, s.Port()).String())
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return nil, context.Canceled
 	}
 	if err != nil {
@@ -196,22 +255,23 @@ func (x *exchange) open1(ctx context.Context, h host, mode smtpclient.TLSMode) (
 	}
 	return smtpclient.Open(ctx, conn, smtpclient.Options{
 		Hello: x.d.opt.Hello, Host: h.name,
-		TLS: mode, ImplicitTLS: s.route.ImplicitTLS, TLSConfig: x.d.tlsConfig(s.route),
-		Username: s.route.Username, Password: s.route.Password,
+		TLS: mode, ImplicitTLS: s.Route.ImplicitTLS, TLSConfig: x.d.tlsConfig(s.Route),
+		Username: s.Route.Username, Password: s.Route.Password,
 		Timeouts: x.d.opt.Timeouts,
 	})
 }
 
 // send makes transactions for all open recipients on one connection, and gives
-// it back to the pool. A server that takes only so many recipients at a time
+// it back to the pool; it counts as in use until then. A server that takes only so many recipients at a time
 // gets the rest in another (RFC 5321 section 4.5.3.1.10), as long as each takes some.
 func (x *exchange) send(ctx context.Context, c *connection) {
-	defer x.d.pool.put(x.job.site, c)
-	for {
+	defer x.d.pool.put(x.job.Destination, c)
+	defer x.d.inUse.leave(c.host.addr)
+	for len(x.open) > 0 && x.stillDue(ctx) {
 		tried := x.open
 		x.message.Recipients = make([]mail.Recipient, 0, len(tried))
 		for _, i := range tried {
-			x.message.Recipients = append(x.message.Recipients, x.job.deliveries[i].Recipient)
+			x.message.Recipients = append(x.message.Recipients, x.job.Deliveries[i].Recipient)
 		}
 		results := c.client.Send(ctx, &x.message)
 		more, took := x.take(tried, results, c.host)

@@ -11,47 +11,100 @@ import (
 )
 
 // attempt is the path of one job: load, resolve, transact, classify, report.
-// Its deliveries were leased by the backlog and stay so until the outcome is
-// stored; what ends before that is found by a scan again.
+// Its deliveries stay in flight until their outcome is stored; what ends before
+// that is found by a scan again.
 func (d *Deliverer) attempt(ctx context.Context, j *job) {
-	defer d.backlog.finish(j)
 	defer d.opt.Metrics.began()()
 
 	content, ok := d.load(ctx, j)
 	if !ok {
-		d.backlog.leave(j.site, false, nil, 0)
+		d.backlog.Leave(j, false, false)
+		d.conclude(j, content, nil)
 		return
 	}
-	answers := d.ask(ctx, j, content)
-	if answers == nil {
+	answers, parked := d.ask(ctx, j, content)
+	if parked {
 		return
 	}
-	report := d.report(j, answers, content)
-	if !d.store(report, j) {
+	report, told := d.report(j, answers, content)
+	if len(report.Outcomes) > 0 {
+		d.store(report, j.Submission)
+	}
+	d.conclude(j, content, told)
+}
+
+// conclude lets a job's deliveries go, but for what the sender is to be told:
+// that is kept until the last job of the submission in memory comes here, which
+// tells all of it in one report.
+func (d *Deliverer) conclude(j *job, content *queue.Content, told []gathered) {
+	kept := map[int]bool{}
+	for _, g := range told {
+		kept[g.outcome.N] = true
+	}
+	for _, delivery := range j.Deliveries {
+		if !kept[delivery.N] {
+			d.backlog.Land(j.Submission.ID, delivery.N)
+		}
+	}
+	if len(told) > 0 {
+		d.letters.add(j.Submission, told, d.opt.Now())
+	}
+	if !d.backlog.Last(j) {
 		return
 	}
-	for i := range report.Reports {
-		d.Offer(&report.Reports[i])
+	if l := d.letters.take(j.Submission.ID); l != nil {
+		d.write(l, content)
 	}
 }
 
-// staleAfter is how long a job may wait in memory before it is asked for again
-// whether it still is to be sent.
+// write stores the outcomes of a letter with the report to the sender, and
+// lets their deliveries go. content is nil where it is to be read from the store.
+func (d *Deliverer) write(l *letter, content *queue.Content) {
+	if content == nil {
+		content = d.contentOf(l.submission)
+	}
+	if content != nil {
+		r := &queue.Report{Submission: l.submission.ID}
+		d.tellOf(r, l.submission, l.list, content)
+		d.store(r, l.submission)
+	}
+	for _, g := range l.list {
+		d.backlog.Land(l.submission.ID, g.outcome.N)
+	}
+}
+
+// contentOf reads a message however long the store is away; nil where it is
+// gone or we are being stopped.
+func (d *Deliverer) contentOf(s *queue.Submission) *queue.Content {
+	for wait := firstBackoff; ; wait = min(wait*2, lastBackoff) {
+		ctx, cancel := d.patience()
+		content, err := d.opt.Store.Content(ctx, s.ID)
+		cancel()
+		if err == nil || fault.Is(err, fault.NotFound) || d.hard.Err() != nil {
+			return content
+		}
+		d.opt.Logger.Error("content cannot be read", "submission", s.ID, "error", err)
+		pause(d.hard, wait)
+	}
+}
+
+// staleAfter is how long a delivery may wait or be under way before the store is
+// asked again whether it still is to be made.
 const staleAfter = 500 * time.Millisecond
 
 // load returns the content of a job, false where it is not to be sent now.
 func (d *Deliverer) load(ctx context.Context, j *job) (*queue.Content, bool) {
-	age := d.opt.Now().Sub(j.since)
+	age := d.opt.Now().Sub(j.Since)
 	if (age > staleAfter || age < 0) && !d.stillDue(ctx, j) {
 		return nil, false
 	}
-	if j.content != nil {
-		return j.content, true
+	if j.Content != nil {
+		return j.Content, true
 	}
-	content, err := d.opt.Store.Content(ctx, j.submission.ID)
+	content, err := d.opt.Store.Content(ctx, j.Submission.ID)
 	if err != nil {
 		if ctx.Err() == nil && !fault.Is(err, fault.NotFound) { // an administrator may have dropped it
-			d.opt.Logger.Warn("content cannot be read", "submission", j.submission.ID, "error", err)
+			d.opt.Logger.Warn("content cannot be read", "submission", j.Submission.ID, "error", err)
 		}
 		return nil, false
 	}
@@ -59,67 +112,80 @@ func (d *Deliverer) load(ctx context.Context, j *job) (*queue.Content, bool) {
 }
 
 // stillDue asks the store whether the deliveries of a job that waited in
-// memory are still to be made: their account may have been suspended, or an
-// administrator may have held or dropped them.
+// memory are still to be made, and drops those that are not: their account may
+// have been suspended, or an administrator may have held or dropped them.
 func (d *Deliverer) stillDue(ctx context.Context, j *job) bool {
-	waiting := j.deliveries[:0]
-	for _, delivery := range j.deliveries {
-		after := queue.Position{Next: delivery.Next, Submission: delivery.Submission, N: delivery.N - 1}
-		items, err := d.opt.Store.Due(ctx, later(d.opt.Now(), delivery.Next), after, 1)
-		if err == nil && len(items) == 1 && items[0].Delivery.Submission == delivery.Submission && items[0].Delivery.N == delivery.N {
-			waiting = append(waiting, delivery)
+	waiting, err := d.opt.Store.Waiting(ctx, keysOf(j))
+	if err != nil { // nothing is sent that may have been stopped
+		return false
+	}
+	due := j.Deliveries[:0]
+	for i, delivery := range j.Deliveries {
+		if waiting[i] {
+			due = append(due, delivery)
 		} else {
-			d.backlog.finish(&job{deliveries: []queue.Delivery{delivery}})
+			d.backlog.Land(delivery.Submission, delivery.N)
 		}
 	}
-	j.deliveries = waiting
-	return len(waiting) > 0
+	j.Deliveries = due
+	return len(due) > 0
 }
 
-// later returns the later of two times.
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
+// keysOf names the deliveries of a job.
+func keysOf(j *job) []queue.Key {
+	keys := make([]queue.Key, len(j.Deliveries))
+	for i, delivery := range j.Deliveries {
+		keys[i] = queue.Key{Submission: delivery.Submission, N: delivery.N}
 	}
-	return a
+	return keys
 }
 
-// ask gets an answer for each delivery, nil where the attempt was cut off
-// before one. It gives the place at the destination back, so that the next
-// job starts while the outcome of this one is stored.
-func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) []answer {
-	hold := d.downFor()
-	if down, ok := d.backlog.isDown(j.site, hold); ok && !forced(j, d.opt.Now(), hold) {
-		d.backlog.leave(j.site, false, nil, 0)
-		answers := make([]answer, len(j.deliveries))
+// Parking: how long a site is left alone whose servers already have as many
+// connections of ours as they get, and how often before that counts as an
+// attempt.
+const (
+	parkFor    = time.Second
+	maxParking = 120
+)
+
+// ask gets an answer for each delivery. It gives the place at the destination
+// back, so that the next job starts while the outcome of this one is stored.
+// parked says that the job was put back without one.
+func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) (answers []answer, parked bool) {
+	hold, now := d.downFor(), d.opt.Now()
+	if down, ok := d.downs.why(j.Destination, now, hold); ok && !forced(j, now, hold) {
+		d.backlog.Leave(j, false, false)
+		answers := make([]answer, len(j.Deliveries))
 		for i := range answers {
 			answers[i] = down
 		}
-		return answers
+		return answers, false
 	}
-	answers, reached := d.transact(ctx, j, content)
-	var down *answer
-	canceled := 0
-	for i := range answers {
-		if answers[i].site && answers[i].state == queue.Deferred {
-			down = &answers[i]
-		}
-		if answers[i].canceled {
-			canceled++
+	x := d.transact(ctx, j, content)
+	if x.busy && j.Parked < maxParking {
+		d.backlog.Park(j, parkFor)
+		return nil, true
+	}
+	failed := false
+	for _, a := range x.answers {
+		if a.site && a.state == queue.Deferred && !a.canceled {
+			failed = true
+			d.downs.set(j.Destination, a, d.opt.Now().Add(hold))
+			break
 		}
 	}
-	d.backlog.leave(j.site, reached, down, hold)
+	if x.reached {
+		d.downs.clear(j.Destination)
+	}
+	d.backlog.Leave(j, x.reached, failed)
 	d.kick()
-	if canceled == len(answers) {
-		return nil
-	}
-	return answers
+	return x.answers, false
 }
 
 // forced reports whether an administrator wants a job tried now: no schedule
 // brings a delivery back as soon after its last attempt as hold.
 func forced(j *job, now time.Time, hold time.Duration) bool {
-	for _, delivery := range j.deliveries {
+	for _, delivery := range j.Deliveries {
 		if delivery.Attempts > 0 && now.Sub(delivery.Last.At) <= hold {
 			return true
 		}
@@ -143,23 +209,26 @@ const (
 
 // store stores a report, however long the store is away: until it has taken
 // the outcome, the deliveries are not made again. Only being stopped ends
-// that, after one last try. True when it is stored.
-func (d *Deliverer) store(r *queue.Report, j *job) bool {
+// that, after one last try. The reports in it are then ready to be delivered.
+func (d *Deliverer) store(r *queue.Report, s *queue.Submission) {
 	wait := firstBackoff
 	for {
 		last := d.hard.Err() != nil
 		err := d.storeOnce(r)
 		if err == nil {
-			d.opt.Metrics.stored(r, j.submission)
+			d.opt.Metrics.stored(r, s)
 			d.log(r)
-			return true
+			for i := range r.Reports {
+				d.Offer(&r.Reports[i])
+			}
+			return
 		}
 		if fault.Is(err, fault.NotFound) {
-			return false // dropped meanwhile
+			return // dropped meanwhile
 		}
 		d.opt.Logger.Error("outcome cannot be stored", "submission", r.Submission, "error", err, "stopping", last)
 		if last {
-			return false
+			return
 		}
 		if !fault.KindOf(err).Temporary() {
 			// Only a report can be what the store will never take, or has
@@ -171,16 +240,21 @@ func (d *Deliverer) store(r *queue.Report, j *job) bool {
 	}
 }
 
-// storeOnce tries to store a report. It is not ended by a stop, as what is
-// known of a delivery is worth a moment.
+// storeOnce tries to store a report.
 func (d *Deliverer) storeOnce(r *queue.Report) error {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(d.hard))
+	ctx, cancel := d.patience()
 	defer cancel()
+	return d.opt.Store.Report(ctx, r)
+}
+
+// patience returns a context that a stop does not end at once, as what is known
+// of a delivery is worth a moment.
+func (d *Deliverer) patience() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(d.hard))
 	stop := context.AfterFunc(d.hard, func() {
 		time.AfterFunc(lastPatience, cancel)
 	})
-	defer stop()
-	return d.opt.Store.Report(ctx, r)
+	return ctx, func() { stop(); cancel() }
 }
 
 // log writes one line for each event of a stored report, under the keys that

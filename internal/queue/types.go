@@ -35,8 +35,9 @@ type Submission struct {
 	ID mail.ID
 	// Session is the session that brought it; "" for a report of our own.
 	Session mail.ID
-	// Account, Login, Domain and Customer are whom it is attributed to; empty
-	// for a report of our own, whose Cause is set instead.
+	// Account, Login, Domain and Customer are whom it is attributed to. A
+	// report of our own has a Cause instead of the first three, and the
+	// Customer of that, as it takes from that one's share of delivery.
 	Account  mail.ID
 	Login    string
 	Domain   mail.Domain

@@ -13,7 +13,7 @@ var (
 	level0 = []string{"mail", "fault"}
 	level1 = []string{"smtp", "sasl", "message", "dkim", "dsn", "mx", "smtpclient"}
 	level2 = []string{"account", "queue", "audit"}
-	level3 = []string{"submission", "delivery"}
+	level3 = []string{"submission", "delivery", "delivery/route"}
 	level4 = []string{"smtpserver", "cert", "store/sqlite", "obs"}
 )
 
@@ -33,7 +33,9 @@ func allowed() map[string][]string {
 		"account":               join(level0, []string{"audit"}),
 		"queue":                 join(level0, []string{"audit"}),
 		"submission":            join(level0, level1, level2, []string{"smtpserver"}),
-		"delivery":              join(level0, level1, level2),
+		"delivery":              join(level0, level1, level2, []string{"delivery/backlog", "delivery/route"}),
+		"delivery/backlog":      join(level0, level2),
+		"delivery/route":        join(level0, []string{"smtpclient"}),
 		"smtpserver":            join(level0, []string{"smtp", "sasl", "smtpserver/wire"}),
 		"smtpserver/wire":       join(level0, []string{"smtp"}),
 		"cert":                  join(level0, []string{"cert/issuer"}),

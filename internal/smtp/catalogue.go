@@ -102,6 +102,7 @@ var catalogue = [...]entry{
 	{EDeliveryRefusedTarget, 550, EnhancedCode{5, 4, 4}, "The recipient's domain leads to an address that mail is not sent to.", "The recipient's domain leads to %s, an address that mail is not sent to."},
 	{EDeliveryNoHost, 550, EnhancedCode{5, 4, 4}, "The recipient's mail server has no address.", "The recipient's mail server %s has no address."},
 	{EDeliveryUnreachable, 451, EnhancedCode{4, 4, 1}, "The recipient's mail server cannot be reached.", "The recipient's mail server %s cannot be reached."},
+	{EDeliveryHostBusy, 451, EnhancedCode{4, 4, 5}, "The recipient's mail server already has as many connections from here as it gets.", "The mail server %s already has as many connections from here as it gets."},
 	{EDeliveryDNS, 451, EnhancedCode{4, 4, 3}, "The recipient's domain cannot be looked up at the moment.", "The domain %s cannot be looked up at the moment."},
 	{EDeliveryInterrupted, 451, EnhancedCode{4, 4, 2}, "The connection to the recipient's mail server was interrupted.", "The connection to the mail server %s was interrupted."},
 	{EDeliveryTLS, 451, EnhancedCode{4, 7, 5}, "The connection to the recipient's mail server could not be encrypted as required.", "The connection to the mail server %s could not be encrypted as required."},

@@ -98,6 +98,7 @@ const (
 	EDeliveryRefusedTarget   Reason = "delivery-refused-target"
 	EDeliveryNoHost          Reason = "delivery-no-host"
 	EDeliveryUnreachable     Reason = "delivery-unreachable"
+	EDeliveryHostBusy        Reason = "delivery-host-busy"
 	EDeliveryDNS             Reason = "delivery-dns"
 	EDeliveryInterrupted     Reason = "delivery-interrupted"
 	EDeliveryTLS             Reason = "delivery-tls"

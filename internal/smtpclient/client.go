@@ -219,11 +219,11 @@ func (c *Client) failed(stage Stage, err error) *Error {
 	c.broken = true
 	problem := Broken
 	switch {
-	case c.ctx.Err() != nil:
+	case errors.Is(c.ctx.Err(), context.Canceled):
 		problem = Canceled
 	case errors.Is(err, errGarbage):
 		problem = Garbage
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), c.ctx.Err() != nil:
 		problem = TimedOut
 	}
 	return &Error{Stage: stage, Problem: problem, Err: err}

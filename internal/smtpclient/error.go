@@ -30,7 +30,8 @@ const (
 	Refused Problem = "refused"
 	// Broken: the connection ended or could not be written to.
 	Broken Problem = "broken"
-	// TimedOut: the peer was silent, or slow, for too long.
+	// TimedOut: the peer was silent, or slow, for too long, or the deadline of the
+	// caller's context has passed.
 	TimedOut Problem = "timed-out"
 	// Garbage: the peer's answer is not SMTP, too long, or of a class that has
 	// no place here.
@@ -46,7 +47,7 @@ const (
 	TooBig Problem = "too-big"
 	// Local: our own copy of the message could not be read or is unfit.
 	Local Problem = "local"
-	// Canceled: the caller's context ended.
+	// Canceled: the caller's context was canceled, or Message.Proceed said no.
 	Canceled Problem = "canceled"
 )
 

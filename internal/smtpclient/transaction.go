@@ -23,6 +23,9 @@ type Message struct {
 	Head, Body []byte
 	// Large opens a body that is not in Body; nil where it is.
 	Large func() (io.ReadCloser, error)
+	// Proceed is asked just before the content is sent, which may be long after
+	// Send began; false ends the connection (Problem Canceled). nil is yes.
+	Proceed func() bool
 }
 
 // needsUTF8 reports whether the message can only go to a server with SMTPUTF8.
@@ -287,6 +290,10 @@ func (t *transaction) content() (Reply, *Error) {
 		return Reply{}, t.abandon(err)
 	}
 	defer body.Close()
+	if m.Proceed != nil && !m.Proceed() {
+		c.broken = true
+		return Reply{}, &Error{Stage: StageBody, Problem: Canceled, Err: errors.New("the message is not to be sent any more")}
+	}
 	w := &stuffer{w: c.out}
 	w.Write(m.Head) // a buffered writer repeats its error
 	if m.Large == nil {
