@@ -180,21 +180,23 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	})
 }
 
-// TestCalledAtTheMomentOfGivingUp lets contexts end while workers are handed
-// on: no worker may be lost by it.
+// TestCalledAtTheMomentOfGivingUp hands a worker to one whose context has
+// ended: the worker must not be lost, whichever of the two is seen first.
 func TestCalledAtTheMomentOfGivingUp(t *testing.T) {
-	p := New(Options{Workers: 2, Waiting: 50, Respects: 2})
-	var all sync.WaitGroup
-	for i := range 50 {
-		all.Go(func() {
-			for n := range 200 {
-				ctx, cancel := context.WithCancel(context.Background())
-				all.Go(cancel)
-				_ = p.Do(ctx, []string{fmt.Sprint(i % 7), fmt.Sprint(n % 5)}, func() {})
-			}
-		})
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := New(Options{Workers: 1, Waiting: 1, Respects: 2})
+	for range 100 {
+		if p.enter(nil) != nil {
+			t.Fatal("no worker is free")
+		}
+		waiting := p.enter(nil)
+		p.leave()
+		if err := p.await(over, waiting); err != nil {
+			t.Fatalf("called, and yet %v: nobody gives the worker back", err)
+		}
+		p.leave()
 	}
-	all.Wait()
 	if running, waiting := p.Load(); running+waiting != 0 || len(p.rings[1].groups) != 0 {
 		t.Errorf("%d run and %d wait in %d groups afterwards", running, waiting, len(p.rings[1].groups))
 	}
