@@ -94,4 +94,4 @@ gate_name=idle; gate idle false false
 load "2,000 idle authenticated TLS sessions" --idle 2000 --wait 20s
 stop
 echo "== the store alone"
-go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report' -benchtime 3s
+go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report|FailedLogin' -benchtime 3s

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
@@ -58,9 +59,18 @@ func (a *Admin) SetPassword(ctx context.Context, address mail.Address, password 
 	if err != nil {
 		return err
 	}
-	acc.PasswordChanged = a.now()
+	// The clock may have been set back; the time names the password.
+	acc.PasswordChanged = later(a.now(), acc.PasswordChanged)
 	err = a.opt.Store.PutAccount(ctx, acc, a.accountEvent(audit.AdminChanged, &acc, "password"))
 	return named(err, objectAccount(acc.Address), changed)
+}
+
+// later returns now, or the next moment after before where now is not later.
+func later(now, before time.Time) time.Time {
+	if now.After(before) {
+		return now
+	}
+	return before.Add(time.Microsecond)
 }
 
 // SuspendAccount stops an account and holds what it has in the queue.

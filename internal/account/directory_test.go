@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/account/phc"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -25,6 +26,7 @@ type memStore struct {
 	accounts   map[string]Account
 	events     []audit.Event
 	reads      int // calls of Sender
+	looks      int // calls of Credential
 	down       error
 }
 
@@ -156,12 +158,60 @@ func (s *memStore) Sender(_ context.Context, login string) (*Sender, error) {
 	d := s.domains[a.Address.Domain]
 	out := &Sender{Account: a, Domain: d, Customer: s.customers[d.Customer], Domains: map[mail.Domain]bool{}, Generation: s.generation}
 	out.Plan = s.plans[out.Customer.Plan]
-	for name, other := range s.domains {
-		if other.Customer == d.Customer && other.State == Active {
+	for _, name := range a.Under() {
+		if other := s.domains[name]; other.Customer == d.Customer && other.State == Active {
 			out.Domains[name] = true
 		}
 	}
 	return out, nil
+}
+
+func (s *memStore) Credential(ctx context.Context, login string) (Credential, error) {
+	s.mu.Lock()
+	reads := s.reads
+	s.looks++
+	s.mu.Unlock()
+	sender, err := s.Sender(ctx, login)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads = reads
+	if err != nil {
+		return Credential{}, err
+	}
+	a := &sender.Account
+	return Credential{
+		Account: a.ID, Revision: a.Revision, PasswordHash: a.PasswordHash, PasswordChanged: a.PasswordChanged, Active: sender.Active(),
+	}, nil
+}
+
+func (s *memStore) RenewHash(_ context.Context, login, before, after string, e audit.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.accounts[login]
+	switch {
+	case s.down != nil:
+		return s.down
+	case !ok:
+		return &fault.Error{Kind: fault.NotFound}
+	case a.PasswordHash != before:
+		return &fault.Error{Kind: fault.Conflict}
+	}
+	a.PasswordHash = after
+	s.accounts[login] = a
+	s.events = append(s.events, e)
+	return nil
+}
+
+func (s *memStore) HashCosts(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []string
+	for _, a := range s.accounts {
+		if parts := strings.Split(a.PasswordHash, "$"); len(parts) == 6 && !slices.Contains(list, parts[3]) {
+			list = append(list, parts[3])
+		}
+	}
+	return list, s.down
 }
 
 func (s *memStore) SigningKeys(_ context.Context, domain mail.Domain) ([]Key, error) {
@@ -182,11 +232,11 @@ type world struct {
 	admin  *Admin
 	hasher *Hasher
 	// derived lists the cost of every derivation so far.
-	derived *[]HashParams
+	derived *[]phc.Params
 }
 
 // cheap is as cheap as argon2id gets.
-var cheap = HashParams{MemoryKiB: 8, Iterations: 1, Parallelism: 1}
+var cheap = phc.Params{MemoryKiB: 8, Iterations: 1, Parallelism: 1}
 
 const goodPassword = "correct horse battery"
 
@@ -224,15 +274,15 @@ func newWorld(t *testing.T) *world {
 func (w *world) lastEvent() audit.Event { return w.store.events[len(w.store.events)-1] }
 
 // countingHasher returns a Hasher that notes the cost of each derivation.
-func countingHasher(t *testing.T, opt HasherOptions) (*Hasher, *[]HashParams) {
+func countingHasher(t *testing.T, opt HasherOptions) (*Hasher, *[]phc.Params) {
 	t.Helper()
 	h, err := NewHasher(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
-	derived, real := new([]HashParams), h.derive
-	h.derive = func(password, salt []byte, p HashParams, length uint32) []byte {
+	derived, real := new([]phc.Params), h.derive
+	h.derive = func(password, salt []byte, p phc.Params, length uint32) []byte {
 		mu.Lock()
 		*derived = append(*derived, p)
 		mu.Unlock()

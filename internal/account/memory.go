@@ -49,37 +49,37 @@ func newMemory(keep time.Duration, most int, now func() time.Time, random io.Rea
 // sum is the MAC over account, revision and password. The id comes with its
 // length and the revision has a fixed one, so that no two inputs run into each
 // other.
-func (m *memory) sum(a *Account, password string) (out [sha256.Size]byte) {
+func (m *memory) sum(c *Credential, password string) (out [sha256.Size]byte) {
 	var revision [8]byte
-	binary.BigEndian.PutUint64(revision[:], uint64(a.Revision))
+	binary.BigEndian.PutUint64(revision[:], uint64(c.Revision))
 	var length [8]byte
-	binary.BigEndian.PutUint64(length[:], uint64(len(a.ID)))
+	binary.BigEndian.PutUint64(length[:], uint64(len(c.Account)))
 	mac := hmac.New(sha256.New, m.key[:])
 	mac.Write(length[:])
-	mac.Write([]byte(a.ID))
+	mac.Write([]byte(c.Account))
 	mac.Write(revision[:])
 	mac.Write([]byte(password))
 	mac.Sum(out[:0])
 	return out
 }
 
-// knows reports whether this password of this revision of a was verified
+// knows reports whether this password of this revision of an account was verified
 // lately.
-func (m *memory) knows(a *Account, password string) bool {
+func (m *memory) knows(c *Credential, password string) bool {
 	if m.keep <= 0 {
 		return false
 	}
 	m.mu.Lock()
-	have, ok := m.entries[a.ID]
+	have, ok := m.entries[c.Account]
 	if ok && m.over(have, m.now()) {
-		delete(m.entries, a.ID)
+		delete(m.entries, c.Account)
 		ok = false
 	}
 	m.mu.Unlock()
 	if !ok {
 		return false
 	}
-	sum := m.sum(a, password)
+	sum := m.sum(c, password)
 	return hmac.Equal(have.mac[:], sum[:])
 }
 
@@ -91,18 +91,18 @@ func (m *memory) over(e verified, now time.Time) bool {
 	return left <= 0 || left > m.keep
 }
 
-// add remembers that password was verified for this revision of a.
-func (m *memory) add(a *Account, password string) {
+// add remembers that password was verified for this revision of an account.
+func (m *memory) add(c *Credential, password string) {
 	if m.keep <= 0 {
 		return
 	}
-	entry := verified{mac: m.sum(a, password), until: m.now().Add(m.keep)}
+	entry := verified{mac: m.sum(c, password), until: m.now().Add(m.keep)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.entries[a.ID]; !ok && len(m.entries) >= m.most {
+	if _, ok := m.entries[c.Account]; !ok && len(m.entries) >= m.most {
 		m.makeRoom()
 	}
-	m.entries[a.ID] = entry
+	m.entries[c.Account] = entry
 }
 
 // makeRoom drops what has run out, or any one entry where nothing has.

@@ -37,6 +37,25 @@ type Directory interface {
 	SigningKeys(ctx context.Context, domain mail.Domain) ([]Key, error)
 }
 
+// CredentialStore is what passwords are verified against.
+type CredentialStore interface {
+	Directory
+	// Credential returns what the account with that login (an Address key)
+	// proves itself with, also when suspended. fault.NotFound where there is
+	// none. It reads one account and the states above it: what it costs depends
+	// on nothing else, and hardly on whether there is such an account.
+	Credential(ctx context.Context, login string) (Credential, error)
+	// RenewHash puts another hash of the same password in the place of before,
+	// and stores the event in the same transaction. Nothing is decided by which
+	// of them it is, so revision, generation and PasswordChanged stay.
+	// fault.Conflict where the stored hash is another one, fault.NotFound where
+	// there is no such account.
+	RenewHash(ctx context.Context, login, before, after string, e audit.Event) error
+	// HashCosts lists the parameters ("m=19456,t=2,p=1") that stored argon2id
+	// hashes have, each once, in any order. It may look at every account.
+	HashCosts(ctx context.Context) ([]string, error)
+}
+
 // PlanStore keeps plans.
 type PlanStore interface {
 	PutPlan(ctx context.Context, p Plan, e audit.Event) error
@@ -74,7 +93,7 @@ type AccountStore interface {
 
 // Store is all of it; an engine implements it.
 type Store interface {
-	Directory
+	CredentialStore
 	PlanStore
 	CustomerStore
 	DomainStore

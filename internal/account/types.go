@@ -1,6 +1,7 @@
 package account
 
 import (
+	"slices"
 	"time"
 
 	"countersign/internal/mail"
@@ -79,7 +80,10 @@ type Account struct {
 	Address mail.Address
 	State   State
 	// PasswordHash is in PHC form ("$argon2id$v=19$m=...").
-	PasswordHash    string
+	PasswordHash string
+	// PasswordChanged is when the password was set, and names it: later than
+	// for any other password that the account had, and the same while only its
+	// hash is renewed.
 	PasswordChanged time.Time
 	// NullSender allows "<>" as MAIL FROM.
 	NullSender bool
@@ -94,6 +98,31 @@ type Account struct {
 // Login returns the name under which the account authenticates.
 func (a *Account) Login() string { return a.Address.Key() }
 
+// Under lists the domains that the account's own address, aliases and grants
+// are in, each once.
+func (a *Account) Under() []mail.Domain {
+	list := []mail.Domain{a.Address.Domain}
+	for _, alias := range a.Aliases {
+		list = append(list, alias.Domain)
+	}
+	for _, g := range a.Grants {
+		list = append(list, g.under())
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// Credential is what an account proves itself with.
+type Credential struct {
+	// Account, Revision, PasswordHash and PasswordChanged are those of Account.
+	Account         mail.ID
+	Revision        int64
+	PasswordHash    string
+	PasswordChanged time.Time
+	// Active is Sender.Active.
+	Active bool
+}
+
 // Sender is an account with everything that decides what it may do, read in one
 // consistent look at the store. It is immutable once made.
 type Sender struct {
@@ -101,7 +130,8 @@ type Sender struct {
 	Domain   Domain // without Keys
 	Customer Customer
 	Plan     Plan // zero where the customer has none
-	// Domains are the customer's active domains.
+	// Domains are, of the domains that the account's addresses and grants are
+	// in, those that are active and the customer's.
 	Domains map[mail.Domain]bool
 	// Generation is the store's generation that this was read at.
 	Generation uint64
@@ -112,6 +142,12 @@ type Sender struct {
 func (s *Sender) Active() bool {
 	return s.Account.State == Active && s.Domain.State == Active && s.Customer.State == Active &&
 		(s.Customer.Plan == "" || s.Plan.State == Active)
+}
+
+// Holds reports whether c is still what the account proves itself with: the
+// same account and password, with whatever hash.
+func (s *Sender) Holds(c *Credential) bool {
+	return s.Account.ID == c.Account && s.Account.PasswordChanged.Equal(c.PasswordChanged)
 }
 
 // Owns reports whether the sender may write a under its name: its own address,

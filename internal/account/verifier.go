@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"countersign/internal/account/phc"
+	"countersign/internal/audit"
 	"countersign/internal/fault"
 )
 
@@ -31,96 +33,159 @@ type VerifierOptions struct {
 // Verifier says whether a password proves who somebody is. It is safe for
 // concurrent use.
 type Verifier struct {
-	dir      Directory
+	store    CredentialStore
 	hasher   *Hasher
 	remember *memory
+	now      func() time.Time
 }
 
-// NewVerifier returns a Verifier that asks dir at every call, so that a change
-// is felt at once.
-func NewVerifier(dir Directory, hasher *Hasher, opt VerifierOptions) *Verifier {
+// NewVerifier returns a Verifier that asks store at every call, so that a
+// change is felt at once.
+func NewVerifier(store CredentialStore, hasher *Hasher, opt VerifierOptions) *Verifier {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
 	if opt.MaxRemembered <= 0 {
 		opt.MaxRemembered = 10_000
 	}
-	v := &Verifier{dir: dir, hasher: hasher}
+	v := &Verifier{store: store, hasher: hasher, now: opt.Now}
 	v.remember = newMemory(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader)
 	return v
 }
 
-// Password returns the account that login and password belong to.
+// Prepare looks up which parameters stored hashes have, so that the first
+// failures cost as much as all later ones. It is called once, before the first
+// client comes; without it the Verifier learns of them as their accounts are
+// tried. Errors are those of CredentialStore.HashCosts.
+func (v *Verifier) Prepare(ctx context.Context) error {
+	costs, err := v.store.HashCosts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, text := range costs {
+		// What cannot be read is a damaged hash, which nothing is derived for.
+		if p, err := phc.ParseParams(text); err == nil {
+			v.hasher.learn(p)
+		}
+	}
+	return nil
+}
+
+// Password returns the account that the login and the password belong to.
 //
 // An unknown login, a wrong password, an account without one, and a suspended
 // account, domain, customer or plan are one and the same fault.Unauthenticated
-// with reason "auth-failed", after the same work: one derivation. Other errors:
-// fault.Busy with reason "auth-busy" where too many wait, fault.Unavailable
-// with reason "auth-unavailable" where the directory cannot be asked,
-// fault.Canceled where ctx ended.
-func (v *Verifier) Password(ctx context.Context, login, password string) (*Sender, error) {
-	sender, err := v.sender(ctx, login)
+// with reason "auth-failed", after the same work: one short look at the store
+// and one derivation with each of the parameters in use. A right password
+// that was remembered costs no derivation and waits for none.
+//
+// Other errors: fault.Busy with reason "auth-busy" where too many wait, of
+// which those that share network or login with the most others give way first;
+// fault.Unavailable with reason "auth-unavailable" where the store cannot be
+// asked; fault.Canceled where ctx ended.
+func (v *Verifier) Password(ctx context.Context, a Attempt) (*Sender, error) {
+	login, ok := loginKey(a.Login)
+	if !ok {
+		login = "" // never a login: every one has an "@"
+	}
+	cred, cause := v.credential(ctx, login)
+	if cause != nil && !errors.Is(cause, errUnknown) {
+		return nil, cause
+	}
+	prepared, err := PreparePassword(a.Password)
+	if cause == nil {
+		cause = err // no stored password can be this one: fail, as slowly as any other
+	}
+	if cause == nil && cred.Active && v.remember.knows(&cred, prepared) {
+		return v.admit(ctx, login, &cred)
+	}
+	t := trial{keys: a.keys(login), password: prepared, hopeless: !cred.Active}
 	if err != nil {
-		return nil, err
+		t.password = a.Password
 	}
-	prepared, err := PreparePassword(password)
-	if err != nil {
-		// No stored password can be this one: fail, as slowly as any other.
-		return nil, v.fail(ctx, password, err)
+	if cause == nil {
+		t.stored, cause = storedHash(cred.PasswordHash)
 	}
-	if sender == nil {
-		return nil, v.fail(ctx, prepared, errUnknown)
-	}
-	if sender.Account.PasswordHash == "" {
-		return nil, v.fail(ctx, prepared, errNoPassword)
-	}
-	if sender.Active() && v.remember.knows(&sender.Account, prepared) {
-		return sender, nil
-	}
-	stored, err := parsePHC(sender.Account.PasswordHash)
-	if err != nil {
-		return nil, v.fail(ctx, prepared, err)
-	}
-	same, err := v.hasher.verify(ctx, stored, prepared)
-	if err != nil {
-		return nil, err
-	}
+	same, renewed, err := v.hasher.try(ctx, t)
 	switch {
+	case err != nil:
+		return nil, err
+	case cause != nil:
+		return nil, failure(cause)
 	case !same:
+		return nil, failure(errWrongPassword)
+	case !cred.Active:
+		return nil, failure(errSuspended)
+	}
+	if renewed != "" {
+		v.renew(ctx, a, login, &cred, renewed)
+	}
+	sender, err := v.admit(ctx, login, &cred)
+	if err == nil {
+		v.remember.add(&cred, prepared)
+	}
+	return sender, err
+}
+
+// credential asks the store; errUnknown for an unknown login. What is no
+// address is asked for too, as "", so that it takes as long.
+func (v *Verifier) credential(ctx context.Context, login string) (Credential, error) {
+	cred, err := v.store.Credential(ctx, login)
+	if fault.Is(err, fault.NotFound) {
+		return Credential{}, errUnknown
+	}
+	return cred, unavailable(ctx, err)
+}
+
+// unavailable is what becomes of an error of the store, nil of none.
+func unavailable(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fault.Wrap("account.verify", fault.Canceled, err)
+	}
+	return &fault.Error{Op: "account.verify", Kind: fault.Unavailable, Reason: reasonUnavailable, Err: err}
+}
+
+// storedHash reads the hash of an account.
+func storedHash(text string) (phc.Hash, error) {
+	if text == "" {
+		return phc.Hash{}, errNoPassword
+	}
+	return phc.Parse(text)
+}
+
+// admit reads all that decides what an account may do, now that it has proved
+// itself with cred, unless that has become worthless meanwhile.
+func (v *Verifier) admit(ctx context.Context, login string, cred *Credential) (*Sender, error) {
+	sender, err := v.store.Sender(ctx, login)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil, failure(errUnknown)
+	case err != nil:
+		return nil, unavailable(ctx, err)
+	case !sender.Holds(cred):
 		return nil, failure(errWrongPassword)
 	case !sender.Active():
 		return nil, failure(errSuspended)
 	}
-	v.remember.add(&sender.Account, prepared)
 	return sender, nil
 }
 
-// sender asks the directory; nil without an error for an unknown login. What
-// is no address is asked for too, as itself, so that it takes as long.
-func (v *Verifier) sender(ctx context.Context, login string) (*Sender, error) {
-	key, ok := loginKey(login)
-	if !ok {
-		key = "" // never a login: every one has an "@"
+// renew stores a hash of the proved password with the parameters of the day.
+// Where that fails, the old one stays, and the next login that derives it
+// tries again.
+func (v *Verifier) renew(ctx context.Context, a Attempt, login string, cred *Credential, hash string) {
+	e := audit.Event{
+		At: v.now().UTC().Truncate(time.Microsecond), Kind: audit.AdminChanged, Actor: "gate",
+		Object: "account " + login, Login: login, Session: a.Session,
+		Text: "password hash renewed with the parameters of the day",
 	}
-	sender, err := v.dir.Sender(ctx, key)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return nil, nil
-	case err != nil && ctx.Err() != nil:
-		return nil, fault.Wrap("account.verify", fault.Canceled, err)
-	case err != nil:
-		return nil, &fault.Error{Op: "account.verify", Kind: fault.Unavailable, Reason: reasonUnavailable, Err: err}
+	if a.Client.IsValid() {
+		e.Client = a.Client.Unmap().String()
 	}
-	return sender, nil
-}
-
-// fail does the work of a verification in vain, then refuses. cause is for the
-// log.
-func (v *Verifier) fail(ctx context.Context, password string, cause error) error {
-	if err := v.hasher.Waste(ctx, password); err != nil {
-		return err
-	}
-	return failure(cause)
+	_ = v.store.RenewHash(ctx, login, cred.PasswordHash, hash, e)
 }
 
 // Why a login failed: for the record alone, which the helpdesk reads. The

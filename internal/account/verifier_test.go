@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/account/phc"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
@@ -57,8 +58,8 @@ func TestFailuresAreAlikeInTextAndWork(t *testing.T) {
 			v := NewVerifier(w.store, w.hasher, VerifierOptions{Remember: time.Minute})
 			for range 2 { // the second time too
 				*w.derived = nil
-				reads := w.store.reads
-				sender, err := v.Password(t.Context(), c.login, c.password)
+				reads, looks := w.store.reads, w.store.looks
+				sender, err := v.Password(t.Context(), Attempt{Login: c.login, Password: c.password})
 				if sender != nil || !fault.Is(err, fault.Unauthenticated) || fault.ReasonOf(err) != "auth-failed" {
 					t.Errorf("%v, %v", sender, err)
 				}
@@ -66,11 +67,11 @@ func TestFailuresAreAlikeInTextAndWork(t *testing.T) {
 				if detail != "" {
 					t.Errorf("the refusal says more than the others: %q", detail)
 				}
-				if !slices.Equal(*w.derived, []HashParams{cheap}) {
+				if !slices.Equal(*w.derived, []phc.Params{cheap}) {
 					t.Errorf("derivations: %v; one with %v wanted", *w.derived, cheap)
 				}
-				if w.store.reads != reads+1 {
-					t.Errorf("%d looks at the directory, 1 wanted", w.store.reads-reads)
+				if w.store.looks != looks+1 || w.store.reads != reads {
+					t.Errorf("%d looks at a credential and %d at a whole account, 1 and none wanted", w.store.looks-looks, w.store.reads-reads)
 				}
 			}
 		})
@@ -91,7 +92,7 @@ func TestRightPassword(t *testing.T) {
 	w := newWorld(t)
 	v := NewVerifier(w.store, w.hasher, VerifierOptions{})
 	for _, login := range []string{"a@acme.example", "A@ACME.example", `"a"@acme.example`} {
-		sender, err := v.Password(t.Context(), login, goodPassword)
+		sender, err := v.Password(t.Context(), Attempt{Login: login, Password: goodPassword})
 		if err != nil || sender.Account.Login() != "a@acme.example" || sender.Plan.Name != "gold" {
 			t.Errorf("%s: %+v, %v", login, sender, err)
 		}
@@ -115,7 +116,7 @@ func TestPasswordFromAnotherKeyboard(t *testing.T) {
 		"fünf bücher im regal":             false,
 		"Funf Bucher im Regal":             false,
 	} {
-		_, err := v.Password(t.Context(), "a@acme.example", typed)
+		_, err := v.Password(t.Context(), Attempt{Login: "a@acme.example", Password: typed})
 		if (err == nil) != right {
 			t.Errorf("%q: %v", typed, err)
 		}
@@ -126,17 +127,17 @@ func TestFailuresThatAreNotTheClients(t *testing.T) {
 	w := newWorld(t)
 	v := NewVerifier(w.store, w.hasher, VerifierOptions{})
 	w.store.setDown(errDown)
-	_, err := v.Password(t.Context(), "a@acme.example", goodPassword)
+	_, err := v.Password(t.Context(), Attempt{Login: "a@acme.example", Password: goodPassword})
 	if !fault.Is(err, fault.Unavailable) || fault.ReasonOf(err) != "auth-unavailable" {
 		t.Errorf("store away: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err = v.Password(ctx, "a@acme.example", goodPassword); !fault.Is(err, fault.Canceled) {
+	if _, err = v.Password(ctx, Attempt{Login: "a@acme.example", Password: goodPassword}); !fault.Is(err, fault.Canceled) {
 		t.Errorf("client gone: %v", err)
 	}
 	w.store.setDown(nil)
-	if _, err = v.Password(ctx, "a@acme.example", goodPassword); !fault.Is(err, fault.Canceled) {
+	if _, err = v.Password(ctx, Attempt{Login: "a@acme.example", Password: goodPassword}); !fault.Is(err, fault.Canceled) {
 		t.Errorf("client gone before the hash: %v", err)
 	}
 }
@@ -195,7 +196,7 @@ func TestRememberedPassword(t *testing.T) {
 			w := newWorld(t)
 			now := time.Unix(1_800_000_000, 0)
 			v := NewVerifier(w.store, w.hasher, VerifierOptions{Remember: time.Minute, Now: func() time.Time { return now }})
-			if _, err := v.Password(t.Context(), "a@acme.example", goodPassword); err != nil {
+			if _, err := v.Password(t.Context(), Attempt{Login: "a@acme.example", Password: goodPassword}); err != nil {
 				t.Fatal(err)
 			}
 			if c.between != nil {
@@ -204,15 +205,15 @@ func TestRememberedPassword(t *testing.T) {
 				}
 			}
 			*w.derived = nil
-			_, err := v.Password(t.Context(), "a@acme.example", goodPassword)
+			_, err := v.Password(t.Context(), Attempt{Login: "a@acme.example", Password: goodPassword})
 			if (err == nil) != c.right || len(*w.derived) != c.derived {
 				t.Errorf("%v after %d derivations; right %v after %d wanted", err, len(*w.derived), c.right, c.derived)
 			}
 			*w.derived = nil
-			if _, err := v.Password(t.Context(), "a@acme.example", goodPassword+"x"); err == nil || len(*w.derived) != 1 {
+			if _, err := v.Password(t.Context(), Attempt{Login: "a@acme.example", Password: goodPassword + "x"}); err == nil || len(*w.derived) != 1 {
 				t.Errorf("a wrong password: %v after %d derivations", err, len(*w.derived))
 			}
-			if _, err := v.Password(t.Context(), "b@acme.example", other); err == nil {
+			if _, err := v.Password(t.Context(), Attempt{Login: "b@acme.example", Password: other}); err == nil {
 				t.Error("one account's password opens another")
 			}
 		})
@@ -222,7 +223,7 @@ func TestRememberedPassword(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	m := newMemory(time.Minute, 3, func() time.Time { return now }, strings.NewReader(strings.Repeat("k", 32)))
-	account := func(id string) *Account { return &Account{ID: mail.ID(id), Revision: 1} }
+	account := func(id string) *Credential { return &Credential{Account: mail.ID(id), Revision: 1} }
 	for _, id := range []string{"1", "2", "3", "4", "5"} {
 		m.add(account(id), "x")
 		if !m.knows(account(id), "x") || m.knows(account(id), "y") {
@@ -248,7 +249,7 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestMemoryWithoutRandomnessRemembersNothing(t *testing.T) {
 	m := newMemory(time.Minute, 3, time.Now, strings.NewReader(""))
-	a := &Account{ID: "1"}
+	a := &Credential{Account: "1"}
 	m.add(a, "x")
 	if m.knows(a, "x") {
 		t.Error("remembered under a key that anybody knows")

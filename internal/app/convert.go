@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/phc"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
@@ -22,7 +23,7 @@ import (
 
 func hasherOptions(c *config.Config) account.HasherOptions {
 	return account.HasherOptions{
-		Params: account.HashParams{
+		Params: phc.Params{
 			MemoryKiB:   uint32(c.Auth.HashMemory.Bytes() >> 10),
 			Iterations:  uint32(c.Auth.HashIterations),
 			Parallelism: uint8(c.Auth.HashParallelism),

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/phc"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/config/value"
@@ -295,7 +296,7 @@ func TestPolicyOfTheConfiguration(t *testing.T) {
 func TestPasswordsOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
 	equal(t, hasherOptions(cfg), account.HasherOptions{
-		Params:  account.HashParams{MemoryKiB: 9 << 10, Iterations: 3, Parallelism: 4},
+		Params:  phc.Params{MemoryKiB: 9 << 10, Iterations: 3, Parallelism: 4},
 		Workers: 5, Queue: 6,
 	})
 	equal(t, verifierOptions(cfg), account.VerifierOptions{Remember: 17 * time.Second})

@@ -127,12 +127,16 @@ func (a *App) startDelivery(context.Context) error {
 	return nil
 }
 
-func (a *App) openGate(context.Context) error {
+func (a *App) openGate(ctx context.Context) error {
+	verifier := account.NewVerifier(a.store, a.hasher, verifierOptions(a.cfg))
+	if err := verifier.Prepare(ctx); err != nil {
+		return err
+	}
 	senders := account.NewSenders(a.store, account.SendersOptions{})
 	a.background("account watch", senders.Run)
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname,
-		Verifier: account.NewVerifier(a.store, a.hasher, verifierOptions(a.cfg)),
+		Verifier: verifier,
 		Senders:  senders, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: time.Now, Policy: policy(a.cfg),

@@ -182,18 +182,23 @@ type Session struct {
 
 // Auth is table [auth].
 type Auth struct {
-	// Memory that one argon2id hash of a new password takes.
+	// Memory that one argon2id hash of a new password takes. When this or one of
+	// the next two changes, an account's stored hash is renewed at its next
+	// login; until the restart after the last one, a failed login costs a hash
+	// of each kind that is in use, so that none of them stands out.
 	HashMemory Size `toml:"hash_memory" default:"19MiB" min:"7MiB" max:"256MiB" since:"0.1" reload:"no"`
 	// Passes of argon2id over that memory.
 	HashIterations int `toml:"hash_iterations" default:"2" min:"1" max:"16" unit:"passes" since:"0.1" reload:"no"`
 	// Lanes of argon2id: its degree of parallelism.
 	HashParallelism int `toml:"hash_parallelism" default:"1" min:"1" max:"8" unit:"lanes" since:"0.1" reload:"no"`
 	// Passwords that are verified at the same time; 0 means one for each core.
-	// Each needs auth.hash_memory.
+	// Each needs auth.hash_memory, or what an older hash needs.
 	HashWorkers int `toml:"hash_workers" default:"0" min:"0" max:"1024" unit:"hashes" since:"0.1" reload:"no"`
-	// Verifications that may wait for a worker. A client beyond that is told to
-	// come again (454).
-	HashQueue int `toml:"hash_queue" default:"256" min:"1" max:"100000" unit:"hashes" since:"0.1" reload:"no"`
+	// Verifications that may wait for a worker. Turns go round the client
+	// networks (IPv4 /32 and /24, IPv6 /64 and /48) and the logins that wait.
+	// Where more would wait, one of those that share a network or login with
+	// the most others is told to come again (454).
+	HashQueue int `toml:"hash_queue" default:"256" min:"1" max:"10000" unit:"hashes" since:"0.1" reload:"no"`
 	// How long a verified password is remembered, in memory and as a keyed hash
 	// only, so that the next session with it is cheap; "0s" for never. A
 	// changed or revoked password is forgotten at once.

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/phc"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
@@ -50,7 +52,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	hasher, err := account.NewHasher(account.HasherOptions{Params: account.HashParams{MemoryKiB: 8 << 10, Iterations: 1, Parallelism: 1}})
+	hasher, err := account.NewHasher(account.HasherOptions{Params: phc.Params{MemoryKiB: 8 << 10, Iterations: 1, Parallelism: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,6 +346,41 @@ func TestOpenSessionFeelsSuspensionAndPasswordChange(t *testing.T) {
 	wantReason(t, s.Mail(ctx, env), smtp.EAccountChanged)
 	wantReason(t, authenticate(ctx, f.open(), "", testLogin, testPassword), smtp.EAuthFailed)
 	f.must(authenticate(ctx, f.open(), "", testLogin, "another long password"))
+}
+
+// A login that renews the hash of its password leaves other sessions of the
+// account, and their open transactions, alone.
+func TestOpenSessionSurvivesARenewedHash(t *testing.T) {
+	f := newFixture(t)
+	ctx := t.Context()
+	open := f.login()
+	env := mail.Envelope{From: address(t, testLogin)}
+	f.must(open.Mail(ctx, env))
+	f.must(open.Rcpt(ctx, mail.Recipient{To: address(t, "b@example.com")}))
+
+	old := phc.Hash{Params: phc.Params{MemoryKiB: 64, Iterations: 1, Parallelism: 1}, Salt: []byte("some salt")}
+	old.Key = old.Params.Derive([]byte(testPassword), old.Salt, phc.KeyLength)
+	acc, err := f.store.Account(ctx, testLogin)
+	f.must(err)
+	f.must(f.store.RenewHash(ctx, testLogin, acc.PasswordHash, old.String(), audit.Event{At: time.Now(), Kind: audit.AdminChanged}))
+
+	f.login()
+	acc, err = f.store.Account(ctx, testLogin)
+	f.must(err)
+	if now, err := phc.Parse(acc.PasswordHash); err != nil || now.Params.MemoryKiB != 8<<10 {
+		t.Fatalf("the hash is %v (%v)", now.Params, err)
+	}
+	_, err = open.Data(ctx, strings.NewReader(plainMail))
+	f.must(err)
+	f.must(open.Mail(ctx, env))
+
+	events, err := f.store.Search(ctx, audit.Query{Login: testLogin})
+	f.must(err)
+	if !slices.ContainsFunc(events, func(e audit.Event) bool {
+		return e.Kind == audit.AdminChanged && e.Actor == "gate" && e.Session != "" && e.Client == "192.0.2.7"
+	}) {
+		t.Errorf("no event of the renewal in %+v", events)
+	}
 }
 
 func TestAuthorizationIdentityIsTheAccountItselfOnly(t *testing.T) {

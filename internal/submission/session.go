@@ -68,7 +68,9 @@ func (s *session) Auth(mechanism string) (sasl.Exchange, error) {
 // whether one may act as another, and here nobody may).
 func (s *session) VerifyPassword(ctx context.Context, authzid, login, password string) error {
 	s.tried = loginForRecord(login)
-	sender, err := s.gate.opt.Verifier.Password(ctx, login, password)
+	sender, err := s.gate.opt.Verifier.Password(ctx, account.Attempt{
+		Login: login, Password: password, Client: s.peer.Client.Addr(), Session: s.peer.ID,
+	})
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (s *session) sender(ctx context.Context) (*account.Sender, error) {
 		return nil, err
 	case !now.Active():
 		return nil, fault.Refuse(op, fault.Denied, string(smtp.EAccountSuspended))
-	case now.Account.ID != s.proved.Account.ID, now.Account.PasswordHash != s.proved.Account.PasswordHash:
+	case now.Account.ID != s.proved.Account.ID, !now.Account.PasswordChanged.Equal(s.proved.Account.PasswordChanged):
 		return nil, fault.Refuse(op, fault.Unauthenticated, string(smtp.EAccountChanged))
 	}
 	return now, nil

@@ -194,8 +194,7 @@ func (s *Store) Sender(ctx context.Context, login string) (*account.Sender, erro
 			return err
 		}
 		out.Generation = uint64(n)
-		out.Account, err = readAccount(ctx, c, login)
-		if err != nil {
+		if out.Account, err = readAccount(ctx, c, login); err != nil {
 			return err
 		}
 		return readAbove(ctx, c, &out)
@@ -222,8 +221,14 @@ func readAbove(ctx context.Context, c *conn, out *account.Sender) (err error) {
 		}
 	}
 	out.Domains = map[mail.Domain]bool{}
-	return c.Query(ctx, "SELECT name FROM domain WHERE customer = ? AND state = 'active'", bind(out.Customer.Name), func(r *row) error {
-		out.Domains[r.Domain()] = true
-		return nil
-	})
+	for _, name := range out.Account.Under() {
+		err = c.Query(ctx, ownDomainSQL, bind(name, out.Customer.Name), func(*row) error {
+			out.Domains[name] = true
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

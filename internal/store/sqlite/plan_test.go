@@ -13,6 +13,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/sqlite/credential"
 )
 
 func planOf(name string) account.Plan { return account.Plan{Name: name, State: account.Active} }
@@ -62,6 +63,8 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"oldest":     {explain(t, s, oldestSQL, nil), []string{"SCAN submission"}},
 		"generation": {explain(t, s, generationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
 		"active":     {explain(t, s, activeSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY", "SEARCH p USING PRIMARY KEY"}},
+		"credential": {explain(t, s, credential.ReadSQL, bind("l")), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY (name=?)", "SEARCH c USING PRIMARY KEY (name=?)", "SEARCH p USING PRIMARY KEY (name=?)"}},
+		"own domain": {explain(t, s, ownDomainSQL, bind("d", "c")), []string{"SEARCH domain USING PRIMARY KEY (name=?)"}},
 		"state":      {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
 		"waiting":    {explain(t, s, waitingSQL, bind(id, 1)), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
 		"any":        {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
