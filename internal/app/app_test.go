@@ -41,6 +41,12 @@ type world struct {
 // newWorld starts it; extra is appended to the configuration.
 func newWorld(t testing.TB, extra string, received func(sink.Message) error) *world {
 	t.Helper()
+	return newWorldAt(t, time.Now, extra, received)
+}
+
+// newWorldAt is newWorld with a clock.
+func newWorldAt(t testing.TB, now func() time.Time, extra string, received func(sink.Message) error) *world {
+	t.Helper()
 	dir := t.TempDir()
 	hop, err := sink.Listen("127.0.0.1:0", received)
 	if err != nil {
@@ -48,7 +54,7 @@ func newWorld(t testing.TB, extra string, received func(sink.Message) error) *wo
 	}
 	t.Cleanup(func() { hop.Close() })
 	w := &world{t: t, dir: dir, path: filepath.Join(dir, "countersign.toml"), hop: hop}
-	w.app, err = New(w.configure(extra), Options{Version: "test", Stderr: io.Discard})
+	w.app, err = New(w.configure(extra), Options{Version: "test", Stderr: io.Discard, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (c queueCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	age := 0.0
 	if !stats.Oldest.IsZero() {
-		age = max(time.Since(stats.Oldest).Seconds(), 0)
+		age = max(c.app.opt.Now().Sub(stats.Oldest).Seconds(), 0)
 	}
 	ch <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, age)
 }

@@ -231,6 +231,11 @@ func TestFailingDisk(t *testing.T) {
 			accepted(t, c.submit("b@example.com", message("afterwards", "text")))
 			next.waitFor(t, "afterwards")
 			l.settle(t, g, next, 0)
+			for _, word := range []string{"changes could not be stored", "changes are stored again"} {
+				if !strings.Contains(logText(t, g, 0), word) {
+					t.Errorf("the log does not say that %s", word)
+				}
+			}
 			for _, m := range next.mx.Received() {
 				if strings.Contains(m.Data, "\r\nSubject: meanwhile") {
 					t.Error("a message that had been refused has arrived")
