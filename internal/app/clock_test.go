@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -125,7 +126,7 @@ func (w *world) talk(t *testing.T) *talk {
 	c := &talk{t: t, conn: textproto.NewConn(raw)}
 	c.read(220)
 	c.say(250, "EHLO client.example")
-	c.say(235, "AUTH PLAIN AGFAZXhhbXBsZS5vcmcAYSBsb25nIHRlc3QgcGFzc3dvcmQ=")
+	c.say(235, "AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00"+testLogin+"\x00"+testPassword)))
 	return c
 }
 
