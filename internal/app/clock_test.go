@@ -368,7 +368,8 @@ func TestClockIsSetBetweenLogins(t *testing.T) {
 	old := testPassword
 	for round, wrong := range []time.Duration{0, back, forward, 0} {
 		clock.set(wrong)
-		if !in(old) || !in(old) || in("wrong") {
+		first, again := in(old), in(old)
+		if !first || !again || in("wrong") {
 			t.Errorf("with the clock wrong by %v logins are judged wrongly", wrong)
 		}
 		changed := fmt.Sprintf("a changed test password %d", round)
