@@ -2,19 +2,29 @@
 # Looks for the third-party programs that the tests drive. As root on Debian it
 # installs what is missing; otherwise it prints the one command to run and
 # fails. It never lets a test be skipped.
+#
+# Everything is looked for itself, never by the program that usually brings it:
+# recommended packages are not installed, so a program may be there without
+# the module or the headers that its use in the tests needs.
 set -euo pipefail
 
-# what must exist, a command, a file, or a Perl module as "perl=NAME" : Debian package that brings it
+# what must exist, a command, a file, or a module as "perl=NAME" or
+# "python3=NAME" : Debian package that brings it
 wanted=(
   gcc:gcc # the race detector needs cgo
+  /usr/include/stdlib.h:libc6-dev # and cgo the headers, which gcc only recommends
   curl:curl
   swaks:swaks
   perl=Net::SSLeay:libnet-ssleay-perl # swaks has no TLS without it, and only recommends it
   msmtp:msmtp
   /usr/sbin/postfix:postfix
   openssl:openssl
-  /usr/lib/python3/dist-packages/dkim/__init__.py:python3-dkim
-  /usr/lib/python3/dist-packages/nacl/__init__.py:python3-nacl
+  strace:strace # makes system calls of the gate fail
+  /usr/bin/python3:python3
+  python3=email:libpython3-stdlib # reads our reports; the smallest Python lacks it
+  python3=dkim:python3-dkim
+  python3=dns:python3-dnspython # dkimpy's
+  python3=nacl:python3-nacl     # dkimpy's, for Ed25519
 )
 
 missing=()
@@ -22,6 +32,7 @@ for row in "${wanted[@]}"; do
   what=${row%:*} package=${row##*:}
   case $what in
     perl=*) perl -M"${what#perl=}" -e 1 2>/dev/null || missing+=("$package") ;;
+    python3=*) /usr/bin/python3 -c "import ${what#python3=}" 2>/dev/null || missing+=("$package") ;;
     /*) [ -e "$what" ] || missing+=("$package") ;;
     *) command -v "$what" >/dev/null || missing+=("$package") ;;
   esac

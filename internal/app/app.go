@@ -33,6 +33,10 @@ type Options struct {
 	Version string
 	// Stderr gets the log.
 	Stderr io.Writer
+	// Now is the clock of all parts; nil means time.Now. Waiting, as for a
+	// client or for the next scan of the queue, goes by the system's own. It is
+	// called concurrently.
+	Now func() time.Time
 }
 
 // App is a gate. New, then Start, then any number of Reload, then Stop.
@@ -77,6 +81,9 @@ func New(cfg *config.Config, o Options) (*App, error) {
 	if o.Stderr == nil {
 		o.Stderr = os.Stderr
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	level, err := obs.ParseLevel(cfg.Log.Level)
 	if err != nil {
 		return nil, err
@@ -87,7 +94,7 @@ func New(cfg *config.Config, o Options) (*App, error) {
 	}
 	a := &App{
 		opt: o, cfg: cfg, started: cfg, logLevel: new(slog.LevelVar),
-		ids: &mail.IDSource{}, health: new(obs.Health), addresses: map[string]string{},
+		ids: &mail.IDSource{Now: o.Now}, health: new(obs.Health), addresses: map[string]string{},
 	}
 	a.logLevel.Set(level)
 	a.log = obs.NewLogger(o.Stderr, a.logLevel, format)
@@ -117,7 +124,7 @@ func (a *App) Start(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("cannot start, %s: %w", step.name, err), a.Stop(ctx))
 		}
 	}
-	a.recorder.Record(audit.Event{At: time.Now(), Kind: audit.ServerStarted, Text: a.opt.Version})
+	a.recorder.Record(audit.Event{At: a.opt.Now(), Kind: audit.ServerStarted, Text: a.opt.Version})
 	a.log.Info("countersign is up", "version", a.opt.Version, "addresses", fmt.Sprint(a.addresses))
 	return nil
 }
@@ -169,7 +176,7 @@ func (a *App) Sealer() *dkim.Sealer { return a.sealer }
 
 // Admin returns the administration, acting in the name of actor.
 func (a *App) Admin(actor string) *account.Admin {
-	return account.NewAdmin(account.AdminOptions{Store: a.store, Hasher: a.hasher, IDs: a.ids, Actor: actor})
+	return account.NewAdmin(account.AdminOptions{Store: a.store, Hasher: a.hasher, IDs: a.ids, Actor: actor, Now: a.opt.Now})
 }
 
 // settle is how often Settle looks.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,17 +14,16 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/account"
 	"countersign/internal/config"
 	"countersign/internal/dkim"
 	"countersign/internal/loadgen"
-	"countersign/internal/mail"
 	"countersign/internal/sink"
+	"countersign/internal/testkit"
 )
 
 const (
-	testLogin    = "a@example.org"
-	testPassword = "a long test password"
+	testLogin    = testkit.Login
+	testPassword = testkit.Password
 )
 
 // world is an App on free ports with one account and a next hop.
@@ -41,6 +38,12 @@ type world struct {
 // newWorld starts it; extra is appended to the configuration.
 func newWorld(t testing.TB, extra string, received func(sink.Message) error) *world {
 	t.Helper()
+	return newWorldAt(t, time.Now, extra, received)
+}
+
+// newWorldAt is newWorld with a clock.
+func newWorldAt(t testing.TB, now func() time.Time, extra string, received func(sink.Message) error) *world {
+	t.Helper()
 	dir := t.TempDir()
 	hop, err := sink.Listen("127.0.0.1:0", received)
 	if err != nil {
@@ -48,7 +51,7 @@ func newWorld(t testing.TB, extra string, received func(sink.Message) error) *wo
 	}
 	t.Cleanup(func() { hop.Close() })
 	w := &world{t: t, dir: dir, path: filepath.Join(dir, "countersign.toml"), hop: hop}
-	w.app, err = New(w.configure(extra), Options{Version: "test", Stderr: io.Discard})
+	w.app, err = New(w.configure(extra), Options{Version: "test", Stderr: io.Discard, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,25 +66,7 @@ func newWorld(t testing.TB, extra string, received func(sink.Message) error) *wo
 // configure writes the file and loads it.
 func (w *world) configure(extra string) *config.Config {
 	w.t.Helper()
-	text := fmt.Sprintf(`hostname = "gate.example.org"
-data_dir = "data"
-[metrics]
-listen = "127.0.0.1:0"
-[[listener]]
-name = "submissions"
-kind = "submissions"
-address = ["127.0.0.1:0"]
-[[certificate]]
-name = "self"
-source = "self-signed"
-hosts = ["localhost"]
-[dns]
-servers = ["127.0.0.1:53"]
-[[route]]
-domain = "*"
-next_hop = "smtp://%s"
-tls = "none"
-%s`, w.hop.Addr(), extra)
+	text := testkit.GateConfig{NextHop: w.hop.Addr(), Extra: extra}.String()
 	if err := os.WriteFile(w.path, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
@@ -94,38 +79,21 @@ tls = "none"
 
 func (w *world) seed() {
 	w.t.Helper()
-	ctx := context.Background()
-	admin := w.app.Admin("test")
-	keys, err := NewKeys(w.app.Sealer(), "example.org", time.Now(), rand.Reader)
+	keys, err := NewKeys(w.app.Sealer(), testkit.Domain, time.Now(), rand.Reader)
+	if err == nil {
+		err = testkit.AddAccount(context.Background(), w.app.Admin("test"), keys)
+	}
 	if err != nil {
 		w.t.Fatal(err)
-	}
-	address, err := mail.ParseAddress(testLogin)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, err := range []error{
-		admin.AddCustomer(ctx, "acme", ""), admin.AddDomain(ctx, "example.org", "acme", keys),
-		admin.AddAccount(ctx, account.NewAccount{Address: address, Password: testPassword}),
-	} {
-		if err != nil {
-			w.t.Fatal(err)
-		}
 	}
 }
 
 // load describes a load on this gate.
 func (w *world) load(messages, connections int) loadgen.Options {
 	w.t.Helper()
-	pem, err := os.ReadFile(filepath.Join(w.dir, "data", "self.crt"))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
 	return loadgen.Options{
 		Address: w.app.Addresses()["submissions"], ImplicitTLS: true,
-		TLS:   &tls.Config{RootCAs: pool, ServerName: "localhost"},
+		TLS:   &tls.Config{RootCAs: testkit.Roots(w.t, filepath.Join(w.dir, "data", testkit.CAFile)), ServerName: "localhost"},
 		Login: testLogin, Password: testPassword, From: testLogin, To: []string{"b@example.com"},
 		Connections: connections, Messages: messages, Size: 4096,
 	}

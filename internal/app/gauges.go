@@ -21,7 +21,7 @@ func (a *App) registerGauges() {
 			Name: "countersign_smtpserver_sessions", Help: "Sessions that are open.",
 		}, func() float64 { return float64(a.server.Sessions()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "countersign_smtpserver_refused_connections_total", Help: "Connections refused for a limit.",
+			Name: "countersign_smtpserver_refused_connections_total", Help: "Connections refused before they became a session.",
 		}, func() float64 { return float64(a.server.Refused()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "countersign_audit_dropped_total",
@@ -56,7 +56,7 @@ func (c queueCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	age := 0.0
 	if !stats.Oldest.IsZero() {
-		age = max(time.Since(stats.Oldest).Seconds(), 0)
+		age = max(c.app.opt.Now().Sub(stats.Oldest).Seconds(), 0)
 	}
 	ch <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, age)
 }

@@ -203,4 +203,12 @@ proxies = ["192.0.2.1", "127.0.0.0/8"]
 	if text, err := io.ReadAll(bare); strings.HasPrefix(string(text), "220 ") {
 		t.Errorf("a peer that is a proxy was greeted without its header: %q (%v)", text, err)
 	}
+	if err := w.app.recorder.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	events, err = w.app.Store().Search(t.Context(), audit.Query{Kind: audit.ConnectionRefused})
+	if err != nil || len(events) != 1 || events[0].Reason != "proxy-header-missing" || events[0].Client != "127.0.0.1" ||
+		events[0].Data["proxy"] != bare.LocalAddr().String() || events[0].Data["listener"] != "behind" {
+		t.Errorf("the record of the proxy without a header: %+v, %v", events, err)
+	}
 }

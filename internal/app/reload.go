@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"strings"
-	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -42,7 +41,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	a.logLevel.Set(level)
 	a.cfg = cfg
 	a.recorder.Record(audit.Event{
-		At: time.Now(), Kind: audit.ServerReloaded,
+		At: a.opt.Now(), Kind: audit.ServerReloaded,
 		Data: map[string]string{"changed": strings.Join(changed, " "), "restart": strings.Join(restart, " ")},
 	})
 	return restart, nil

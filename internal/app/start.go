@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -30,7 +29,11 @@ import (
 // OpenStore opens the engine that the configuration names. server says that
 // the caller is the one process that delivers; admin commands are not.
 func OpenStore(ctx context.Context, cfg *config.Config, server bool) (*sqlite.Store, error) {
-	return sqlite.Open(ctx, sqlite.Options{Path: cfg.StorePath(), Server: server})
+	return sqlite.Open(ctx, storeOptions(cfg, server))
+}
+
+func storeOptions(cfg *config.Config, server bool) sqlite.Options {
+	return sqlite.Options{Path: cfg.StorePath(), Server: server}
 }
 
 // OpenSealer opens the key file that seals DKIM keys. It is made where there is
@@ -61,7 +64,9 @@ func (a *App) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	store, err := OpenStore(ctx, a.cfg, true)
+	o := storeOptions(a.cfg, true)
+	o.Now, o.Logger = a.opt.Now, a.log
+	store, err := sqlite.Open(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -81,9 +86,9 @@ func (a *App) openKeys(ctx context.Context) (err error) {
 
 func (a *App) openRecord(context.Context) error {
 	a.registry = obs.NewRegistry(obs.Build{Version: a.opt.Version})
-	a.recorder = audit.NewRecorder(a.store, audit.RecorderOptions{Logger: a.log})
+	a.recorder = audit.NewRecorder(a.store, audit.RecorderOptions{Logger: a.log, Now: a.opt.Now})
 	a.undo("record", func(ctx context.Context) error {
-		a.recorder.Record(audit.Event{At: time.Now(), Kind: audit.ServerStopped})
+		a.recorder.Record(audit.Event{At: a.opt.Now(), Kind: audit.ServerStopped})
 		return a.recorder.Close(ctx)
 	})
 	return nil
@@ -91,7 +96,7 @@ func (a *App) openRecord(context.Context) error {
 
 func (a *App) openCertificates(ctx context.Context) (err error) {
 	a.certs, err = cert.Open(ctx, certSpecs(a.cfg), cert.Options{
-		DataDir: a.cfg.DataDir, Cache: a.store, Logger: a.log,
+		DataDir: a.cfg.DataDir, Cache: a.store, Logger: a.log, Now: a.opt.Now,
 	})
 	if err != nil {
 		return err
@@ -108,7 +113,7 @@ func (a *App) openDelivery(context.Context) error {
 	if err != nil {
 		return err
 	}
-	opt.Store, opt.IDs, opt.Now, opt.Logger = a.store, a.ids, time.Now, a.log
+	opt.Store, opt.IDs, opt.Now, opt.Logger = a.store, a.ids, a.opt.Now, a.log
 	opt.Metrics = delivery.NewMetrics(a.registry)
 	opt.SignReport = a.signReport
 	a.deliverer, err = delivery.New(opt)
@@ -128,18 +133,20 @@ func (a *App) startDelivery(context.Context) error {
 }
 
 func (a *App) openGate(ctx context.Context) error {
-	verifier := account.NewVerifier(a.store, a.hasher, verifierOptions(a.cfg))
+	options := verifierOptions(a.cfg)
+	options.Now = a.opt.Now
+	verifier := account.NewVerifier(a.store, a.hasher, options)
 	if err := verifier.Prepare(ctx); err != nil {
 		return err
 	}
-	senders := account.NewSenders(a.store, account.SendersOptions{})
+	senders := account.NewSenders(a.store, account.SendersOptions{Now: a.opt.Now})
 	a.background("account watch", senders.Run)
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname,
 		Verifier: verifier,
 		Senders:  senders, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Recorder: a.recorder, Sealer: a.sealer,
-		IDs: a.ids, Now: time.Now, Policy: policy(a.cfg),
+		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry),
 	})
 	return nil

@@ -18,6 +18,7 @@ const (
 	AuthPassed        Kind = "auth.passed"
 	AuthFailed        Kind = "auth.failed"
 	CommandRefused    Kind = "command.refused"
+	CommandsOmitted   Kind = "command.omitted"
 	Accepted          Kind = "submission.accepted"
 	BounceAccepted    Kind = "submission.bounced"
 	DeliveryDelivered Kind = "delivery.delivered"
@@ -47,7 +48,7 @@ type Meaning struct {
 // Kinds lists every kind with its meaning, in the order of a message's life.
 func Kinds() []Meaning {
 	return []Meaning{
-		{ConnectionRefused, "A connection was refused for a limit; of a flood only some are recorded, the metric counts all."},
+		{ConnectionRefused, "A connection was refused for a limit, or as a named proxy did not say who its client is; of a flood only some are recorded, the metric counts all."},
 		{SessionOpened, "A client connected; client, listener and proxy are set."},
 		{SessionHello, "The client gave its name with EHLO or HELO."},
 		{SessionTLS, "A TLS handshake succeeded; version, cipher and server name are set."},
@@ -59,6 +60,7 @@ func Kinds() []Meaning {
 		{AuthPassed, "The client proved to be the account; mechanism is set."},
 		{AuthFailed, "An authentication exchange failed; login holds the name that was tried."},
 		{CommandRefused, "A command was refused; code and reason are those of the reply."},
+		{CommandsOmitted, "Between the chunks of one message more was refused than is recorded one by one; text says how much more."},
 		{Accepted, "A submission was accepted: stored, signed, and the 250 owed to the client."},
 		{BounceAccepted, "A report on another submission was queued to its sender."},
 		{DeliveryDelivered, "The next server took the message for this recipient."},

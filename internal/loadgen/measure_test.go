@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -16,46 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/config"
-	"countersign/internal/mail"
+	"countersign/internal/testkit"
 )
 
-const (
-	testLogin    = "load@example.org"
-	testPassword = "a long test password"
-)
-
-// gateConfig has places for the next hop and for more of [session].
-const gateConfig = `hostname = "gate.example.org"
-data_dir = "data"
-[metrics]
-listen = ""
-[auth]
-hash_memory = "7MiB"
-hash_iterations = 1
-[[listener]]
-name = "submission"
-kind = "submission"
-address = ["127.0.0.1:0"]
-[[listener]]
-name = "submissions"
-kind = "submissions"
-address = ["127.0.0.1:0"]
-[[certificate]]
-name = "self"
-source = "self-signed"
-hosts = ["localhost"]
-[dns]
-servers = ["127.0.0.1:53"]
-[[route]]
-domain = "*"
-next_hop = "smtp://%s"
-tls = "none"
-[session]
-%s
-`
+// cheap is a configuration that makes a login cost little, and begins what is
+// said of sessions.
+const cheap = "[auth]\nhash_memory = \"7MiB\"\nhash_iterations = 1\n[session]\n"
 
 // startGate starts a gate that delivers to sink and returns it with a load on
 // its port for TLS.
@@ -63,7 +29,7 @@ func startGate(t *testing.T, sink, session string) (*app.App, Options) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "countersign.toml")
-	if err := os.WriteFile(path, fmt.Appendf(nil, gateConfig, sink, session), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(testkit.GateConfig{NextHop: sink, Extra: cheap + session}.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, _, err := config.Load(path)
@@ -78,34 +44,18 @@ func startGate(t *testing.T, sink, session string) (*app.App, Options) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Stop(context.Background()) })
-	addAccount(t, a)
-	pem, err := os.ReadFile(filepath.Join(dir, "data", "self.crt"))
+	keys, err := app.NewKeys(a.Sealer(), testkit.Domain, time.Now(), rand.Reader)
+	if err == nil {
+		err = testkit.AddAccount(t.Context(), a.Admin("test"), keys)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
+	pool := testkit.Roots(t, filepath.Join(dir, "data", testkit.CAFile))
 	return a, Options{
 		Address: a.Addresses()["submissions"], ImplicitTLS: true, TLS: &tls.Config{RootCAs: pool, ServerName: "localhost"},
-		Login: testLogin, Password: testPassword, From: testLogin, To: []string{"b@example.com"},
+		Login: testkit.Login, Password: testkit.Password, From: testkit.Login, To: []string{"b@example.com"},
 		Connections: 2, Messages: 7, Size: 1000,
-	}
-}
-
-func addAccount(t *testing.T, a *app.App) {
-	t.Helper()
-	ctx, admin := t.Context(), a.Admin("test")
-	keys, err := app.NewKeys(a.Sealer(), "example.org", time.Now(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, err := range []error{
-		admin.AddCustomer(ctx, "acme", ""), admin.AddDomain(ctx, "example.org", "acme", keys),
-		admin.AddAccount(ctx, account.NewAccount{Address: mail.Address{Local: "load", Domain: "example.org"}, Password: testPassword}),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 
@@ -217,7 +167,7 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 func TestSendOneReturnsTheID(t *testing.T) {
 	a, load := startGate(t, freeAddress(t), "")
 	load.Address, load.ImplicitTLS = a.Addresses()["submission"], false
-	id, err := SendOne(t.Context(), load, []byte("From: <"+testLogin+">\r\n\r\nx\r\n"))
+	id, err := SendOne(t.Context(), load, []byte("From: <"+testkit.Login+">\r\n\r\nx\r\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,145 +1,256 @@
 package repocheck
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
 
-// The import table of docs/architecture.md. Levels: 0 vocabulary, 1 protocol,
-// 2 domain, 3 the two sentences of the product, 4 adapters, 5 composition.
-var (
-	level0 = []string{"mail", "fault"}
-	level1 = []string{"smtp", "sasl", "message", "dkim", "dsn", "mx", "smtpclient"}
-	level2 = []string{"account", "queue", "audit"}
-	level3 = []string{"submission", "delivery", "delivery/route"}
-	level4 = []string{"smtpserver", "cert", "store/sqlite", "obs"}
-)
+// nothing is what a row says of a package that imports none of ours.
+const nothing = "nothing"
 
-// allowed lists which packages of ours each package may import.
-func allowed() map[string][]string {
-	table := map[string][]string{
-		"mail":                    {},
-		"fault":                   {},
-		"smtp":                    level0,
-		"sasl":                    level0,
-		"message":                 level0,
-		"dkim":                    level0,
-		"mx":                      level0,
-		"dsn":                     join(level0, []string{"smtp", "message"}),
-		"smtpclient":              join(level0, []string{"smtp", "message"}),
-		"audit":                   level0,
-		"account":                 join(level0, []string{"account/phc", "account/pool", "audit"}),
-		"account/phc":             level0,
-		"account/pool":            level0,
-		"queue":                   join(level0, []string{"audit"}),
-		"submission":              join(level0, level1, level2, []string{"smtpserver"}),
-		"delivery":                join(level0, level1, level2, []string{"delivery/backlog", "delivery/route"}),
-		"delivery/backlog":        join(level0, level2),
-		"delivery/route":          join(level0, []string{"smtpclient"}),
-		"smtpserver":              join(level0, []string{"smtp", "sasl", "smtpserver/wire"}),
-		"smtpserver/wire":         join(level0, []string{"smtp"}),
-		"cert":                    join(level0, []string{"cert/issuer"}),
-		"cert/issuer":             level0,
-		"obs":                     level0,
-		"store/sqlite":            join(level0, level2, []string{"store/sqlite/bodies", "store/sqlite/credential", "store/sqlite/database"}),
-		"store/sqlite/credential": join(level0, []string{"account", "store/sqlite/database"}),
-		"store/sqlite/bodies":     level0,
-		"store/sqlite/database":   level0,
-		"store/storetest":         join(level0, level2),
-		"testkit":                 join(level0, level1, level2),
-		"config":                  join(level0, []string{"config/option", "config/source", "config/value"}),
-		"config/option":           {"config/source", "config/value"},
-		"config/source":           {"fault"},
-		"config/value":            {},
-		"config/generate":         {"config"},
-		"loadgen":                 join(level0, level1, []string{"sink"}),
-		"sink":                    join(level0, level1),
-		"quickstart":              join(level0, level1, level2, []string{"app", "config", "loadgen", "sink"}),
-		"app":                     join(level0, level1, level2, level3, level4, []string{"account/phc", "config"}),
-		"cli":                     join(level0, level1, level2, []string{"config", "app", "loadgen", "sink", "quickstart", "cli/story", "cli/table"}),
-		"cli/story":               join(level0, level2, []string{"cli/table"}),
-		"cli/table":               {},
-		"reference":               {"audit", "smtp"},
-		"repocheck":               {},
-		"cmd/countersign":         {"cli"},
+// importTable is the section "Import table" of docs/architecture.md.
+type importTable struct {
+	// groups are the packages that a word stands for.
+	groups map[string][]string
+	// allowed are the packages of ours that each may import.
+	allowed map[string][]string
+	// owners are the packages that may import a library.
+	owners map[string][]string
+}
+
+// readImportTable reads the page, where every word must mean something.
+func readImportTable(t *testing.T) importTable {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(root, "docs/architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(page), "\n## Import table\n")
+	section, _, ended := strings.Cut(section, "\n## ")
+	if !found || !ended {
+		t.Fatal("docs/architecture.md has no section on imports")
+	}
+	table, problems := parseImportTable(section)
+	for _, p := range problems {
+		t.Errorf("docs/architecture.md, import table: %s", p)
 	}
 	return table
 }
 
-// drivers are modules that one package alone may import, with the reason.
-var drivers = map[string]string{
-	"modernc.org/sqlite":             "internal/store/sqlite/database", // the engine is the only one that knows its driver
-	"github.com/miekg/dns":           "internal/mx",                    // DNS stands behind mx alone
-	"github.com/pires/go-proxyproto": "internal/smtpserver/wire",
-	"github.com/emersion/go-msgauth": "internal/dkim",
-	"github.com/pelletier/go-toml":   "internal/config/source",
-	"golang.org/x/crypto/acme":       "internal/cert/issuer",
-	"golang.org/x/crypto/argon2":     "internal/account/phc",
+// parseImportTable reads the three tables of the section, known by their heads.
+func parseImportTable(section string) (table importTable, problems []string) {
+	rows := func(head string) map[string][]string {
+		return tableRows(section, head, func(p string) { problems = append(problems, p) })
+	}
+	table = importTable{groups: rows("| group | packages |"), allowed: map[string][]string{}, owners: rows("| library | imported by |")}
+	for left, right := range rows("| packages | may import of ours |") {
+		for _, pkg := range words(left) {
+			if _, twice := table.allowed[pkg]; twice {
+				problems = append(problems, pkg+" has two rows")
+			}
+			table.allowed[pkg] = []string{}
+			if !slices.Equal(right, []string{nothing}) {
+				table.allowed[pkg] = table.expand(right)
+			}
+		}
+	}
+	for name := range table.groups {
+		if _, both := table.allowed[name]; both {
+			problems = append(problems, name+" is a group and a package")
+		}
+	}
+	for _, lists := range []map[string][]string{table.groups, table.allowed, table.owners} {
+		for name, list := range lists {
+			for _, pkg := range list {
+				if _, known := table.allowed[pkg]; !known {
+					problems = append(problems, "the row of "+name+" names "+pkg+", which has no row of its own")
+				}
+			}
+		}
+	}
+	return table, problems
 }
 
-// alsoDrivers are exceptions to drivers, with the reason.
-var alsoDrivers = map[string]string{
-	"internal/testkit github.com/miekg/dns": "the resolver double is a DNS server",
+// expand puts the packages of a group in the place of its name.
+func (table importTable) expand(list []string) []string {
+	var all []string
+	for _, word := range list {
+		if group, ok := table.groups[word]; ok {
+			all = append(all, group...)
+		} else {
+			all = append(all, word)
+		}
+	}
+	return all
 }
 
-func join(lists ...[]string) []string { return slices.Concat(lists...) }
+// tableRows returns the rows of the Markdown table with that head: the words of
+// the second column by the text of the first.
+func tableRows(section, head string, problem func(string)) map[string][]string {
+	rows := map[string][]string{}
+	_, body, found := strings.Cut(section, "\n"+head+"\n|---|---|\n")
+	if !found {
+		problem("there is no table with the head " + head)
+	}
+	for line := range strings.Lines(body) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 4 || cells[0] != "" || cells[3] != "" {
+			break // the end of the table
+		}
+		left, right := strings.TrimSpace(cells[1]), words(cells[2])
+		if _, twice := rows[left]; twice || left == "" || len(right) == 0 {
+			problem("a row is empty or stands twice: " + strings.TrimSpace(line))
+		}
+		rows[left] = right
+	}
+	return rows
+}
+
+// words splits a list with commas.
+func words(list string) []string {
+	var all []string
+	for _, word := range strings.Split(list, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			all = append(all, word)
+		}
+	}
+	return all
+}
 
 // short turns a folder into its name in the table.
 func short(pkg string) string { return strings.TrimPrefix(pkg, "internal/") }
 
 func TestImportsFollowTheTable(t *testing.T) {
-	table := allowed()
+	table := readImportTable(t)
 	for _, s := range sources(t) {
 		if strings.HasPrefix(s.pkg, "test/") {
 			continue // tests may use anything
 		}
-		may, known := table[short(s.pkg)]
-		if !known {
-			t.Errorf("%s: package %s is not in the import table of repocheck and docs/architecture.md", s.path, s.pkg)
-			continue
-		}
-		for _, spec := range s.file.Imports {
-			path, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			checkImport(t, s, path, may)
+		for _, p := range table.check(s) {
+			t.Error(p)
 		}
 	}
 }
 
-// checkImport reports one import that the table or the list of drivers forbids.
-func checkImport(t *testing.T, s source, path string, may []string) {
-	t.Helper()
-	if ours, ok := strings.CutPrefix(path, module+"/"); ok {
-		if name := short(ours); !slices.Contains(may, name) {
-			t.Errorf("%s imports %s: the import table allows %s only %v", s.path, name, short(s.pkg), may)
-		}
-		return
+// check says which imports of a file the table forbids.
+func (table importTable) check(s source) []string {
+	pkg := short(s.pkg)
+	may, known := table.allowed[pkg]
+	if !known {
+		return []string{s.path + ": package " + pkg + " has no row in the import table of docs/architecture.md"}
 	}
-	for driver, owner := range drivers {
-		if !strings.HasPrefix(path, driver) || s.pkg == owner {
+	var problems []string
+	for _, spec := range s.file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			problems = append(problems, s.path+": "+err.Error())
 			continue
 		}
-		if _, excepted := alsoDrivers[s.pkg+" "+driver]; !excepted {
-			t.Errorf("%s imports %s, which belongs to %s alone", s.path, path, owner)
+		if ours, ok := strings.CutPrefix(path, module+"/"); ok {
+			if name := short(ours); !slices.Contains(may, name) {
+				problems = append(problems, s.path+" imports "+name+": the import table of docs/architecture.md allows "+pkg+" only "+strings.Join(may, ", "))
+			}
+			continue
+		}
+		if why := table.library(pkg, path); why != "" {
+			problems = append(problems, s.path+" imports "+path+": "+why)
 		}
 	}
-	if level := short(s.pkg); level == "fault" && strings.Contains(strings.SplitN(path, "/", 2)[0], ".") {
-		t.Errorf("%s imports %s: fault uses the standard library only", s.path, path)
+	return problems
+}
+
+// library says why a package may not import a path that is not ours, "" if it may.
+func (table importTable) library(pkg, path string) string {
+	for library, owners := range table.owners {
+		if (path == library || strings.HasPrefix(path, library+"/")) && !slices.Contains(owners, pkg) {
+			return "it belongs to " + strings.Join(owners, ", ") + " alone"
+		}
 	}
+	if pkg == "fault" && strings.Contains(strings.SplitN(path, "/", 2)[0], ".") {
+		return "fault uses the standard library only"
+	}
+	return ""
 }
 
 func TestTableHasNoDeadRows(t *testing.T) {
-	seen := map[string]bool{}
+	imported, packages := map[string]bool{}, map[string]bool{}
 	for _, s := range sources(t) {
-		seen[short(s.pkg)] = true
+		packages[short(s.pkg)] = true
+		for _, spec := range s.file.Imports {
+			imported[short(s.pkg)+" "+spec.Path.Value] = true
+		}
 	}
-	for name := range allowed() {
-		if !seen[name] {
-			t.Errorf("import table has a row for %s, which does not exist", name)
+	table := readImportTable(t)
+	for name := range table.allowed {
+		if !packages[name] {
+			t.Errorf("the import table has a row for %s, which does not exist", name)
+		}
+	}
+	for library, owners := range table.owners {
+		for _, pkg := range owners {
+			used := false
+			for key := range imported {
+				used = used || strings.HasPrefix(key, pkg+` "`+library+`"`) || strings.HasPrefix(key, pkg+` "`+library+"/")
+			}
+			if !used {
+				t.Errorf("the table of libraries says that %s imports %s, which it does not", pkg, library)
+			}
+		}
+	}
+}
+
+// TestTableIsRead breaks a small table and a small tree in each way.
+func TestTableIsRead(t *testing.T) {
+	const good = `
+| group | packages |
+|---|---|
+| low | a, b |
+
+| packages | may import of ours |
+|---|---|
+| a, b | nothing |
+| c | low |
+
+| library | imported by |
+|---|---|
+| example.org/lib | b |
+
+text
+`
+	table, problems := parseImportTable(good)
+	if len(problems) > 0 || len(table.allowed) != 3 || !slices.Equal(table.allowed["c"], []string{"a", "b"}) || len(table.allowed["a"]) != 0 {
+		t.Fatalf("%+v, %q", table, problems)
+	}
+	for change, want := range map[string]string{
+		"| c | low |>| c | low, d |":                           "names d, which has no row",
+		"| low | a, b |>| low | a, e |":                        "names e, which has no row",
+		"| c | low |>| a | low |":                              "a has two rows",
+		"| c | low |>| low | a |":                              "low is a group and a package",
+		"| c | low |>| c | |":                                  "a row is empty",
+		"| example.org/lib | b |>| example.org/lib | f |":      "names f, which has no row",
+		"| library | imported by |>| library | belongs to |":   "no table with the head",
+		"| c | low |\n>| c | low |\n| c | a |\n":               "stands twice",
+		"| packages | may import of ours |>| package | may |":  "no table with the head",
+		"| group | packages |\n|---|---|>| group | packages |": "no table with the head",
+	} {
+		before, after, _ := strings.Cut(change, ">")
+		_, problems := parseImportTable(strings.Replace(good, before, after, 1))
+		if !strings.Contains(strings.Join(problems, "\n"), want) {
+			t.Errorf("after %q the problems are %q, want %q", change, problems, want)
+		}
+	}
+	for file, want := range map[string]string{
+		"c countersign/internal/a": "", "c countersign/internal/c": "allows c only a, b", "a countersign/internal/b": "allows a only",
+		"b example.org/lib/v2": "", "b example.org/library": "", "a example.org/lib": "belongs to b alone", "a fmt": "", "g fmt": "has no row",
+	} {
+		pkg, path, _ := strings.Cut(file, " ")
+		got := strings.Join(table.check(parse(t, "internal/"+pkg+"/x.go", "package "+pkg+"\nimport _ "+strconv.Quote(path))), "\n")
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", file, got, want)
 		}
 	}
 }

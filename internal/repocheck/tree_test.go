@@ -40,20 +40,23 @@ func sources(t *testing.T) []source {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fset := token.NewFileSet()
-		file, err := parser.ParseFile(fset, path, text, parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, source{
-			path: path, pkg: filepath.ToSlash(filepath.Dir(path)), file: file, fset: fset,
-			lines: strings.Count(string(text), "\n"),
-		})
+		all = append(all, parse(t, path, string(text)))
 	})
 	if len(all) < 20 {
 		t.Fatalf("found only %d source files: the walk is broken", len(all))
 	}
 	return all
+}
+
+// parse parses one file.
+func parse(t *testing.T, path, text string) source {
+	t.Helper()
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, path, text, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source{path: path, pkg: filepath.ToSlash(filepath.Dir(path)), file: file, fset: fset, lines: strings.Count(text, "\n")}
 }
 
 // walk calls f with each file's path relative to the repository, leaving out

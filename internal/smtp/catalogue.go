@@ -76,6 +76,7 @@ var catalogue = [...]entry{
 	{EWrongPortPlain, 554, EnhancedCode{5, 7, 0}, "This port is encrypted from the start: set the mail program to SSL/TLS, or use the port for STARTTLS.", ""},
 	{EWrongProtocol, 554, EnhancedCode{5, 5, 0}, "This is a mail server and speaks SMTP only.", ""},
 	{EEarlyTalker, 554, EnhancedCode{5, 5, 1}, "The client spoke before it was greeted.", ""},
+	{EProxyHeaderMissing, 554, EnhancedCode{5, 7, 0}, "The proxy did not say who its client is.", ""},
 	{EPipelinedSTARTTLS, 421, EnhancedCode{4, 7, 0}, "Unencrypted data followed STARTTLS; this connection is closed.", ""},
 
 	{EHeaderFromMissing, 550, EnhancedCode{5, 6, 0}, "The message has no From field; state a sender.", ""},

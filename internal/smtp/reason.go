@@ -68,6 +68,7 @@ const (
 	EWrongPortPlain            Reason = "wrong-port-plain"
 	EWrongProtocol             Reason = "wrong-protocol"
 	EEarlyTalker               Reason = "early-talker"
+	EProxyHeaderMissing        Reason = "proxy-header-missing"
 	EPipelinedSTARTTLS         Reason = "pipelined-starttls"
 
 	// The content of a message.

@@ -43,9 +43,10 @@ type session struct {
 	counts      counts
 
 	// inData says that the backend's Data is running; held is what it shall
-	// be told afterwards.
-	inData bool
-	held   []Observation
+	// be told afterwards, and omitted how much more there was.
+	inData  bool
+	held    []Observation
+	omitted int
 	// chunks is the message that BDAT brings, nil outside stateChunks.
 	chunks *chunks
 	// skipped is the octets of refused chunks thrown away since the last MAIL.
@@ -94,19 +95,18 @@ func (c *session) run() {
 }
 
 // identify finds out who the client is. It reports false for a proxy that does
-// not say so.
+// not say so, which nobody answers: whatever it speaks, it is not SMTP.
 func (c *session) identify() bool {
 	ends, err := c.wire.Identify(c.listener.Proxies, c.limits.Timeouts.Greeting)
-	if err != nil {
-		c.srv.opt.Logger.Warn("a proxy connected without a PROXY header",
-			"listener", c.listener.Name, "proxy", ends.Client.String())
-		return false
-	}
 	c.peer = Peer{
 		ID: c.srv.opt.IDs.New(), Listener: c.listener.Name,
 		Client: ends.Client, Local: ends.Local, Proxy: ends.Proxy,
 	}
-	return true
+	if errors.Is(err, wire.ErrNoHeader) {
+		c.srv.refused.Add(1)
+		c.srv.tellRefused(c.peer, smtp.EProxyHeaderMissing)
+	}
+	return err == nil
 }
 
 // serve is a session from its opening to its last command.

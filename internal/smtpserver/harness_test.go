@@ -28,6 +28,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
+	"countersign/internal/smtp"
 	"countersign/internal/smtpserver/wire"
 )
 
@@ -68,6 +69,27 @@ type double struct {
 	broken   []string
 	sessions []*doubleSession
 	messages []string
+	turned   []turnedAway
+}
+
+// turnedAway is a connection that the double has only been told of.
+type turnedAway struct {
+	peer   Peer
+	reason smtp.Reason
+}
+
+// refused is for Options.OnRefused.
+func (d *double) refused(peer Peer, reason smtp.Reason) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.turned = append(d.turned, turnedAway{peer, reason})
+}
+
+// turnedAway returns the connections it has been told of.
+func (d *double) turnedAway() []turnedAway {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.turned)
 }
 
 // doubleSession is the double's Session.
@@ -319,7 +341,7 @@ func testLimits() Limits {
 // newServer returns a server that is closed, and its double judged, at the end of the test.
 func newServer(t *testing.T, d *double, l Limits) *Server {
 	t.Helper()
-	srv := New(Options{Hostname: "mx.test", Backend: d, Limits: l})
+	srv := New(Options{Hostname: "mx.test", Backend: d, Limits: l, OnRefused: d.refused})
 	t.Cleanup(func() {
 		srv.Close()
 		for _, fault := range d.broken {

@@ -399,3 +399,27 @@ func TestPanicsAtTheEdges(t *testing.T) {
 		r.ready().play("> MAIL FROM:<panic@c.test>\n< 421\n< EOF")
 	})
 }
+
+// TestRefusalsBetweenChunksAreAllAccountedFor: so many are recorded one by one,
+// and of the rest how many there were.
+func TestRefusalsBetweenChunksAreAllAccountedFor(t *testing.T) {
+	t.Parallel()
+	for _, beyond := range []int{0, 7} {
+		d := &double{}
+		r := newRig(t, d, Submission, func(l *Limits, _ *ListenerConfig) { l.MaxErrors = 1000 })
+		script := toReady + toChunks + ">> \"BDAT 4\\r\\nhi\\r\\n\"\n< 250" +
+			strings.Repeat("\n> FOO\n< 500", maxHeld+beyond) + "\n> BDAT 0 LAST\n< 250\n> QUIT\n< 221\n< EOF"
+		r.dial().play(script)
+		recorded := 0
+		all := d.session(t, 1).observations(t)
+		for _, o := range all {
+			if o.Kind == ObservedRefusal {
+				recorded++
+			}
+		}
+		o, omitted := find(all, ObservedOmitted)
+		if recorded != maxHeld || omitted != (beyond > 0) || omitted && !strings.HasPrefix(o.Text, strconv.Itoa(beyond)+" more") {
+			t.Errorf("%d beyond: %d recorded, and %+v", beyond, recorded, o)
+		}
+	}
+}

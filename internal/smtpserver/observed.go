@@ -6,6 +6,7 @@ var observedNames = [observedCount]string{
 	ObservedTLS:         "tls",
 	ObservedTLSFailed:   "tls-failed",
 	ObservedRefusal:     "refusal",
+	ObservedOmitted:     "omitted",
 	ObservedAuthOK:      "auth-ok",
 	ObservedAuthFailed:  "auth-failed",
 	ObservedEarlyTalker: "early-talker",

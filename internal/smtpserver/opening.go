@@ -136,9 +136,7 @@ func (c *session) refuseOverLimit() {
 	default:
 		return
 	}
-	if c.srv.opt.OnRefused != nil {
-		c.srv.opt.OnRefused(c.peer, c.overLimit)
-	}
+	c.srv.tellRefused(c.peer, c.overLimit)
 	c.refuseConnection(smtp.Refusal(c.overLimit, ""), min(refusalHandshake, c.limits.Timeouts.Handshake))
 	c.wire.Close(false) // within the token
 }

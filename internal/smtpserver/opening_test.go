@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	proxyproto "github.com/pires/go-proxyproto"
 
 	"countersign/internal/fault"
+	"countersign/internal/smtp"
 )
 
 // patient lets the server wait long enough for a client that speaks first.
@@ -234,7 +236,28 @@ func TestProxyHeaderIsRequiredOfProxies(t *testing.T) {
 			if len(d.sessions) != 0 {
 				t.Error("a session was opened")
 			}
+			told := d.turnedAway()
+			if len(told) != 1 || told[0].reason != smtp.EProxyHeaderMissing || told[0].peer.Proxy.String() != c.raw.LocalAddr().String() ||
+				told[0].peer.Listener != "test" || told[0].peer.ID == "" {
+				t.Errorf("the backend was told %+v", told)
+			}
 		})
+	}
+}
+
+// TestProxyThatLooksIn connects and goes, as one does that only wants to know
+// whether the port is open: that is nothing to record.
+func TestProxyThatLooksIn(t *testing.T) {
+	t.Parallel()
+	d := &double{}
+	r := newRig(t, d, Submission, func(_ *Limits, lc *ListenerConfig) { lc.Proxies = []netip.Prefix{loopback} })
+	c := r.dial()
+	if err := c.raw.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	c.play("< EOF")
+	if told := d.turnedAway(); len(told) != 0 || r.srv.Refused() != 0 {
+		t.Errorf("the backend was told %+v", told)
 	}
 }
 

@@ -1,6 +1,10 @@
 package smtpserver
 
-import "countersign/internal/smtp"
+import (
+	"strconv"
+
+	"countersign/internal/smtp"
+)
 
 // budget says which count of a session a refusal adds to.
 type budget uint8
@@ -13,7 +17,7 @@ const (
 )
 
 // maxHeld bounds what is kept for the backend while it is within Data: the refusals
-// between two chunks. What is beyond is not recorded.
+// between two chunks. What is beyond is counted, and the count is recorded.
 const maxHeld = 64
 
 // counts are a session's refusals so far.
@@ -113,6 +117,8 @@ func (c *session) observe(o Observation) {
 	if c.inData {
 		if len(c.held) < maxHeld {
 			c.held = append(c.held, o)
+		} else {
+			c.omitted++
 		}
 		return
 	}
@@ -127,5 +133,8 @@ func (c *session) release() {
 	for _, o := range c.held {
 		c.observe(o)
 	}
-	c.held = nil
+	if c.omitted > 0 {
+		c.observe(Observation{Kind: ObservedOmitted, Text: strconv.Itoa(c.omitted) + " more between the chunks of one message"})
+	}
+	c.held, c.omitted = nil, 0
 }

@@ -26,8 +26,9 @@ type Options struct {
 	Limits Limits
 	// IDs names sessions; nil means the system's clock and randomness.
 	IDs *mail.IDSource
-	// OnRefused is told of connections refused for a limit, which the backend
-	// never sees: those that get an answer. It may be nil.
+	// OnRefused is told of connections that the backend never sees: refused for
+	// a limit, if they get an answer, or of a named proxy without its header. It
+	// may be nil.
 	OnRefused func(Peer, smtp.Reason)
 	// Logger gets faults of the server and of its configuration, never what a
 	// client did; nil discards them.
@@ -73,7 +74,7 @@ type Server struct {
 	cancel context.CancelFunc
 	// refusing holds a token for each connection that is being refused.
 	refusing chan struct{}
-	// refused counts the connections refused for a limit.
+	// refused counts the connections refused before the backend saw them.
 	refused atomic.Uint64
 	// running counts the goroutines of connections.
 	running sync.WaitGroup
@@ -128,8 +129,15 @@ func (s *Server) Sessions() int {
 }
 
 // Refused returns how many connections have been refused for MaxConnections or
-// MaxPerPrefix. The backend never hears of them.
+// MaxPerPrefix, or for want of a PROXY header. The backend never hears of them.
 func (s *Server) Refused() uint64 { return s.refused.Load() }
+
+// tellRefused tells of a connection that the backend never sees.
+func (s *Server) tellRefused(peer Peer, reason smtp.Reason) {
+	if s.opt.OnRefused != nil {
+		s.opt.OnRefused(peer, reason)
+	}
+}
 
 // Serve accepts connections from l until Shutdown or Close, then returns nil.
 // It takes l over and closes it in the end. An error of Accept is logged and

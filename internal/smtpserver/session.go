@@ -74,6 +74,9 @@ const (
 	// ObservedRefusal: a command was refused; Code, Enhanced, Reason, Text (the reply's
 	// text) and Verb are set. Refusals of Session methods are observed too.
 	ObservedRefusal
+	// ObservedOmitted: too much was observed between two chunks of a message to
+	// be told one by one; Text says how much is left out.
+	ObservedOmitted
 	// ObservedAuthOK: an exchange succeeded; Text is the mechanism.
 	ObservedAuthOK
 	// ObservedAuthFailed: an exchange failed; Text is the mechanism, Err the cause.

@@ -81,3 +81,59 @@ func TestUnlimited(t *testing.T) {
 		> BDAT 0 LAST
 		< 250`)
 }
+
+// TestEveryVerbMalformed sends each verb of the table without what it needs,
+// with what it cannot have, too long and where it is not legal. Each is
+// refused, and the session goes on, but for a BDAT, as how much follows one that
+// cannot be read nobody knows, and a line that no command can have.
+func TestEveryVerbMalformed(t *testing.T) {
+	t.Parallel()
+	toTLS, _, _ := strings.Cut(toReady, "> AUTH")
+	toMail := toReady + "> MAIL FROM:<user@c.test>\n< 250\n"
+	for _, v := range verbTable() {
+		legal := toReady
+		switch {
+		case v.name == "AUTH":
+			legal = toTLS
+		case v.name == "STARTTLS":
+			legal = "< 220\n> EHLO c.test\n< 250\n"
+		case v.legal&stateReady == 0 && v.legal&stateMail != 0:
+			legal = toMail
+		case v.legal&stateReady == 0:
+			legal = toReady + toChunks
+		}
+		type form struct{ name, before, line, want string }
+		forms := []form{{"too long", legal, v.name + " " + strings.Repeat("x", v.maxLine-len(v.name)-len(" \r\n")+1), "500 5.5.2"}}
+		switch v.args {
+		case argNeeded:
+			forms = append(forms, form{"bare", legal, v.name, "501 5.5.2"}, form{"blank", legal, v.name + "  ", "501 5.5.2"})
+		case argNone:
+			forms = append(forms, form{"with more", legal, v.name + " now", "501 5.5.2"})
+		}
+		if !v.plain {
+			forms = append(forms, form{"before TLS", "< 220\n> EHLO c.test\n< 250\n", v.name + " x", "5"})
+		}
+		if v.needsAuth {
+			forms = append(forms, form{"before AUTH", toTLS, v.name + " x", "530 5.7.0"})
+		}
+		if v.legal != anyState {
+			before := toReady + toChunks
+			if v.legal&stateRcpt != 0 {
+				before = toReady
+			}
+			forms = append(forms, form{"out of order", before, v.name + " x", "503 5.5.1"})
+		}
+		for _, f := range forms {
+			t.Run(v.name+" "+f.name, func(t *testing.T) {
+				t.Parallel()
+				c := newRig(t, &double{}, Submission, nil).dial()
+				c.play(f.before + "> " + f.line + "\n< " + f.want)
+				if v.name == "BDAT" || len(f.line)+len("\r\n") > lineLongest {
+					c.play("< EOF")
+					return
+				}
+				c.play("> NOOP\n< 250\n> QUIT\n< 221\n< EOF")
+			})
+		}
+	}
+}

@@ -20,6 +20,7 @@ var observed = map[smtpserver.Observed]audit.Kind{
 	smtpserver.ObservedTLS:         audit.SessionTLS,
 	smtpserver.ObservedTLSFailed:   audit.SessionTLSFailed,
 	smtpserver.ObservedRefusal:     audit.CommandRefused,
+	smtpserver.ObservedOmitted:     audit.CommandsOmitted,
 	smtpserver.ObservedAuthOK:      audit.AuthPassed,
 	smtpserver.ObservedAuthFailed:  audit.AuthFailed,
 	smtpserver.ObservedEarlyTalker: audit.SessionEarly,
@@ -123,8 +124,8 @@ func (r *refusals) allow(now time.Time) bool {
 	return r.count <= refusedPerSecond
 }
 
-// Refused records a connection that the server refused for a limit before it
-// became a session; of a flood, ten a second. It is safe for concurrent use.
+// Refused records a connection that the server refused before it became a
+// session; of a flood, ten a second. It is safe for concurrent use.
 func (g *Gate) Refused(peer smtpserver.Peer, reason smtp.Reason) {
 	now := g.opt.Now()
 	if !g.refused.allow(now) {
@@ -134,6 +135,6 @@ func (g *Gate) Refused(peer smtpserver.Peer, reason smtp.Reason) {
 	g.opt.Recorder.Record(audit.Event{
 		At: now, Kind: audit.ConnectionRefused, Session: peer.ID, Client: peer.Client.Addr().Unmap().String(),
 		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(reason), Text: r.Text,
-		Data: map[string]string{"listener": peer.Listener},
+		Data: map[string]string{"listener": peer.Listener, "proxy": proxyText(peer)},
 	})
 }

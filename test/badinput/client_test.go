@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/testkit"
 	"countersign/test/harness"
 )
 
@@ -58,15 +59,7 @@ func (c *client) wait() {
 // roots is what the certificate that the gate made itself verifies with.
 func roots(t *testing.T, g *harness.Gate) *x509.CertPool {
 	t.Helper()
-	pem, err := os.ReadFile(g.CAFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		t.Fatalf("%s holds no certificate", g.CAFile)
-	}
-	return pool
+	return testkit.Roots(t, g.CAFile)
 }
 
 // secure makes TLS.

@@ -2,6 +2,7 @@ package badinput
 
 import (
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"strings"
@@ -72,6 +73,9 @@ func lastWords() []lastWord {
 			c.envelope("b@example.com")
 			c.send(bdat(message(s, "text"), true))
 		}},
+		{"QUIT unread", false, func(c *client, _ string) { c.send("QUIT\r\n") }},
+		{"RSET in a transaction", false, func(c *client, _ string) { c.envelope("b@example.com"); c.send("RSET\r\n") }},
+		{"AUTH once more", false, func(c *client, _ string) { c.send("AUTH LOGIN\r\n") }},
 		{"all at once", true, func(c *client, s string) {
 			c.send("MAIL FROM:<" + harness.Login + ">\r\nRCPT TO:<b@example.com>\r\n" + bdat(message(s, "text"), true) + "QUIT\r\n")
 		}},
@@ -103,7 +107,21 @@ func early(g *harness.Gate, config *tls.Config) []func(*testing.T) *client {
 		},
 		func(t *testing.T) *client { c := dial(t, g.Submissions); c.secure(config); return c },
 		func(t *testing.T) *client { return open(t, g) },
+		func(t *testing.T) *client { // the same behind STARTTLS
+			c := plainText(t)
+			c.say("STARTTLS", "220 ")
+			c.send("\x16\x03\x01\x02\x00\x01")
+			return c
+		},
 		func(t *testing.T) *client { c := open(t, g); c.say("AUTH PLAIN", "334"); return c },
+		func(t *testing.T) *client { c := open(t, g); c.say("AUTH PLAIN", "334"); c.send("AGFAZX"); return c },
+		func(t *testing.T) *client { c := open(t, g); c.say("AUTH LOGIN", "334"); return c },
+		func(t *testing.T) *client { // between name and password
+			c := open(t, g)
+			c.say("AUTH LOGIN", "334")
+			c.say(base64.StdEncoding.EncodeToString([]byte(harness.Login)), "334")
+			return c
+		},
 		func(t *testing.T) *client {
 			c := open(t, g)
 			c.send("AUTH PLAIN " + plain(harness.Login, harness.Password) + "\r\n")

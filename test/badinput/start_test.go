@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite" // as the store's driver: the tests look behind it
 
 	"countersign/test/harness"
@@ -18,8 +19,10 @@ import (
 
 // TestUnusableDataDirectory: the directory is named, and no listener opens. As
 // tests may run as root, the directories are such that not even root can write
-// there.
+// there; the last is a file system that takes no writes, or, for a user who may
+// not mount, a directory without the right to write.
 func TestUnusableDataDirectory(t *testing.T) {
+	sealed := readOnly(t)
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("not a directory\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -28,6 +31,8 @@ func TestUnusableDataDirectory(t *testing.T) {
 		{"a file", file, file},
 		{"below a file", filepath.Join(file, "data"), file},
 		{"not a real disk", "/proc/countersign", "/proc/countersign"},
+		{"not writable", sealed, sealed},
+		{"not writable, to be made", filepath.Join(sealed, "data"), sealed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			config, data, _ := configFile(t, goodName, selfCertificate)
@@ -48,6 +53,59 @@ func TestUnusableDataDirectory(t *testing.T) {
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "not a directory\n" {
 		t.Errorf("the file in the way was changed: %q, %v", text, err)
+	}
+}
+
+// readOnly returns an empty directory in which this process cannot write.
+func readOnly(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if os.Geteuid() != 0 {
+		if err := os.Chmod(dir, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_RDONLY, "size=64k"); err != nil {
+		t.Logf("no file system may be mounted here (%v); /proc alone stands for one that cannot be written to", err)
+		return "/proc/countersign"
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// TestBodiesUnusable: where only the folder of large bodies cannot be used,
+// large messages are refused for the time being and small ones go on; when it
+// can be used again, so do large ones.
+func TestBodiesUnusable(t *testing.T) {
+	next := listen(t, "127.0.0.1:0", nil)
+	g := harness.Serve(t, next.addr(), "")
+	bodies := filepath.Join(dataDir(g), "bodies")
+	if err := os.WriteFile(bodies, []byte("in the way\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := login(t, g)
+	large := func(subject string) string {
+		return c.submit("b@example.com", message(subject, strings.TrimSuffix(lines(200_000), "\r\n")))
+	}
+	for range 2 {
+		if reply := large("large, refused"); !noRoom.MatchString(reply) {
+			t.Errorf("without a folder for it a large message is answered %q", reply)
+		}
+		accepted(t, c.submit("b@example.com", message("small", "text")))
+	}
+	if err := os.Remove(bodies); err != nil {
+		t.Fatal(err)
+	}
+	accepted(t, large("large, taken"))
+	next.waitFor(t, "large, taken")
+	waitEmpty(t, g)
+	if refused, small := len(next.find("large, refused")), len(next.find("small")); refused != 0 || small != 2 {
+		t.Errorf("%d refused and %d small messages arrived", refused, small)
 	}
 }
 

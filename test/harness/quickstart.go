@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"countersign/internal/testkit"
 )
 
 // patience bounds how long a quickstart may take to be ready.
@@ -102,13 +104,5 @@ func (g *Demo) said() string {
 // Roots returns what the gate's certificate verifies with.
 func (g *Demo) Roots(t *testing.T) *x509.CertPool {
 	t.Helper()
-	text, err := os.ReadFile(g.CAFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		t.Fatalf("%s holds no certificate", g.CAFile)
-	}
-	return pool
+	return testkit.Roots(t, g.CAFile)
 }

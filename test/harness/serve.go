@@ -2,8 +2,6 @@ package harness
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,12 +12,13 @@ import (
 	"time"
 
 	"countersign/internal/loadgen"
+	"countersign/internal/testkit"
 )
 
 // Login and Password are those of the account of a served gate.
 const (
-	Login    = "a@example.org"
-	Password = "a long demo password"
+	Login    = testkit.Login
+	Password = testkit.Password
 )
 
 // Gate is a gate run by "countersign serve" whose next hop is the test's
@@ -55,34 +54,13 @@ func Serve(t *testing.T, nextHop, extra string) *Gate {
 	t.Helper()
 	dir := t.TempDir()
 	s := &Gate{
-		t: t, Dir: dir, Config: filepath.Join(dir, "countersign.toml"), CAFile: filepath.Join(dir, "data", "self.crt"),
+		t: t, Dir: dir, Config: filepath.Join(dir, "countersign.toml"), CAFile: filepath.Join(dir, "data", testkit.CAFile),
 		Submission: FreePort(t), Submissions: FreePort(t), Metrics: FreePort(t),
 	}
-	text := fmt.Sprintf(`hostname = "gate.example.org"
-data_dir = %q
-[log]
-level = "info"
-[metrics]
-listen = %q
-[[listener]]
-name = "submission"
-kind = "submission"
-address = [%q]
-[[listener]]
-name = "submissions"
-kind = "submissions"
-address = [%q]
-[[certificate]]
-name = "self"
-source = "self-signed"
-hosts = ["localhost", "127.0.0.1"]
-[dns]
-servers = ["127.0.0.1:53"]
-[[route]]
-domain = "*"
-next_hop = "smtp://%s"
-tls = "none"
-%s`, filepath.Join(dir, "data"), s.Metrics, s.Submission, s.Submissions, nextHop, extra)
+	text := testkit.GateConfig{
+		DataDir: filepath.Join(dir, "data"), Submission: s.Submission, Submissions: s.Submissions, Metrics: s.Metrics,
+		NextHop: nextHop, Extra: extra,
+	}.String()
 	if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +69,8 @@ tls = "none"
 		t.Fatal(err)
 	}
 	s.log = log
-	s.Admin("", "customer", "add", "acme")
-	s.Admin("", "domain", "add", "example.org", "--customer", "acme")
+	s.Admin("", "customer", "add", testkit.Customer)
+	s.Admin("", "domain", "add", string(testkit.Domain), "--customer", testkit.Customer)
 	s.Admin(Password+"\n", "account", "add", Login)
 	s.Start()
 	t.Cleanup(func() {
@@ -155,14 +133,8 @@ func (s *Gate) Kill(signal syscall.Signal) {
 // Load describes a load on this gate.
 func (s *Gate) Load(messages, connections int) loadgen.Options {
 	s.t.Helper()
-	pem, err := os.ReadFile(s.CAFile)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
 	return loadgen.Options{
-		Address: s.Submissions, ImplicitTLS: true, TLS: &tls.Config{RootCAs: pool, ServerName: "localhost"},
+		Address: s.Submissions, ImplicitTLS: true, TLS: &tls.Config{RootCAs: testkit.Roots(s.t, s.CAFile), ServerName: "localhost"},
 		Login: Login, Password: Password, From: Login, To: []string{"b@example.com"},
 		Connections: connections, Messages: messages, Size: 4096,
 	}

@@ -40,9 +40,9 @@ func toolsWith(t *testing.T, programs map[string]string) (out string, status int
 // TestToolsWithoutRights: who may not install is told the one command to run,
 // and the tests do not begin.
 func TestToolsWithoutRights(t *testing.T) {
-	// Whatever is installed under /usr/lib and /usr/sbin on this machine is
-	// found; what is looked for in PATH is not.
-	const command = "sudo apt-get install -y --no-install-recommends gcc curl swaks msmtp"
+	// Whatever is looked for by its whole path, Postfix and Python, is found;
+	// what is looked for in PATH is not.
+	const command = "sudo apt-get install -y --no-install-recommends gcc curl swaks libnet-ssleay-perl msmtp"
 	const installs = `echo "apt-get was run: $*"`
 	for name, programs := range map[string]map[string]string{
 		"not root":   {"id": "echo 65534", "apt-get": installs},
@@ -53,7 +53,7 @@ func TestToolsWithoutRights(t *testing.T) {
 			if status != 1 || strings.Count(out, "apt-get") != 1 || !strings.Contains(out, command) {
 				t.Errorf("status %d, want 1 and once %q in:\n%s", status, command, out)
 			}
-			if !strings.Contains(out, " openssl") {
+			if !strings.Contains(out, " openssl strace") {
 				t.Errorf("not all that is missing is named:\n%s", out)
 			}
 		})
@@ -63,10 +63,24 @@ func TestToolsWithoutRights(t *testing.T) {
 // TestToolsWhenAllIsThere says nothing and needs no rights.
 func TestToolsWhenAllIsThere(t *testing.T) {
 	there := map[string]string{"id": "echo 65534"}
-	for _, name := range []string{"gcc", "curl", "swaks", "msmtp", "openssl"} {
+	for _, name := range []string{"gcc", "curl", "swaks", "msmtp", "openssl", "strace"} {
 		there[name] = "exit 1"
 	}
+	there["perl"] = "exit 0"
 	if out, status := toolsWith(t, there); status != 0 || out != "" {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
+// TestToolsLooksForModules: a program that is there without the module that
+// the tests use in it is not enough.
+func TestToolsLooksForModules(t *testing.T) {
+	there := map[string]string{"id": "echo 65534"}
+	for _, name := range []string{"gcc", "curl", "swaks", "msmtp", "openssl", "strace"} {
+		there[name] = "exit 0"
+	}
+	there["perl"] = `[ "$1" != -MNet::SSLeay ]` // as where the module is missing
+	if out, status := toolsWith(t, there); status != 1 || !strings.Contains(out, "recommends libnet-ssleay-perl\n") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 }

@@ -25,20 +25,26 @@ type Ends struct {
 
 // Identify finds out who the client is. From a peer in proxies a PROXY header
 // is required, within wait; from anybody else it is not looked for and stays
-// what it is to SMTP: no command.
+// what it is to SMTP: no command. Errors: ErrNoHeader, and ErrGone for a proxy
+// that left without a word, as one does that looks whether we are there. With
+// either, Ends are complete all the same.
 func (c *Conn) Identify(proxies []netip.Prefix, wait time.Duration) (Ends, error) {
 	ends := Ends{Client: addrPort(c.raw.RemoteAddr()), Local: addrPort(c.raw.LocalAddr())}
 	if !contains(proxies, ends.Client.Addr()) {
 		return ends, nil
 	}
-	conn := proxyproto.NewConn(c.raw,
+	ends.Proxy = ends.Client
+	heard := &hearing{Conn: c.raw}
+	conn := proxyproto.NewConn(heard,
 		proxyproto.WithPolicy(proxyproto.REQUIRE), proxyproto.SetReadHeaderTimeout(wait))
 	if conn.ProxyHeader() == nil {
+		if !heard.any && heard.ended {
+			return ends, ErrGone
+		}
 		return ends, ErrNoHeader
 	}
 	// A header that names no internet address (LOCAL, UNKNOWN) is the proxy's
 	// own health check and leaves the socket's addresses.
-	ends.Proxy = ends.Client
 	if client := addrPort(conn.RemoteAddr()); client.IsValid() {
 		ends.Client, ends.Local = client, addrPort(conn.LocalAddr())
 	}

@@ -19,8 +19,8 @@ type NoTLSError struct {
 // Error says so.
 func (e *NoTLSError) Error() string { return "wire: the client does not speak TLS" }
 
-// ErrGone is why a handshake failed with a client that left without a word.
-var ErrGone = errors.New("wire: the client left before the handshake")
+// ErrGone is why an opening failed with a peer that left without a word.
+var ErrGone = errors.New("wire: the client left without a word")
 
 // StartTLS makes the server's handshake over what is there and, if it
 // succeeds, reads and writes through it from then on. Octets received before
@@ -59,14 +59,15 @@ func diagnose(err error, heard bool) error {
 	return err
 }
 
-// hearing notes whether anything has been received.
+// hearing notes whether anything has been received, and whether the peer ended.
 type hearing struct {
 	net.Conn
-	any bool
+	any, ended bool
 }
 
 func (h *hearing) Read(p []byte) (int, error) {
 	n, err := h.Conn.Read(p)
 	h.any = h.any || n > 0
+	h.ended = h.ended || err != nil && !IsTimeout(err)
 	return n, err
 }

@@ -1,0 +1,106 @@
+package testkit
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"countersign/internal/account"
+	"countersign/internal/mail"
+)
+
+// The one account of a test gate, of the domain that it is in.
+const (
+	Login    = "a@example.org"
+	Password = "a long test password"
+	Domain   = mail.Domain("example.org")
+)
+
+// Customer is whose domain that is.
+const Customer = "acme"
+
+// GateConfig describes the gate that most tests start: both kinds of listener
+// on loopback, a certificate that it makes itself for localhost, and one next
+// hop for everything. A test of the program hands its text to the real
+// binary, one of package app to config.Load.
+type GateConfig struct {
+	// DataDir is the data directory; "" is "data" beside the file.
+	DataDir string
+	// Submission, Submissions and Metrics are where it listens; "" is any free
+	// port of 127.0.0.1.
+	Submission, Submissions, Metrics string
+	// NextHop is host:port of the server that gets everything.
+	NextHop string
+	// Extra is appended.
+	Extra string
+}
+
+// CAFile is the certificate's file, within the data directory.
+const CAFile = "self.crt"
+
+// String returns the configuration file.
+func (c GateConfig) String() string {
+	anywhere := func(address string) string {
+		if address == "" {
+			return "127.0.0.1:0"
+		}
+		return address
+	}
+	if c.DataDir == "" {
+		c.DataDir = "data"
+	}
+	return fmt.Sprintf(`hostname = "gate.example.org"
+data_dir = %q
+[log]
+level = "info"
+[metrics]
+listen = %q
+[[listener]]
+name = "submissions"
+kind = "submissions"
+address = [%q]
+[[listener]]
+name = "submission"
+kind = "submission"
+address = [%q]
+[[certificate]]
+name = "self"
+source = "self-signed"
+hosts = ["localhost", "127.0.0.1"]
+[dns]
+servers = ["127.0.0.1:53"]
+[[route]]
+domain = "*"
+next_hop = "smtp://%s"
+tls = "none"
+%s`, c.DataDir, anywhere(c.Metrics), anywhere(c.Submissions), anywhere(c.Submission), c.NextHop, c.Extra)
+}
+
+// AddAccount adds the one account, with the domain's keys.
+func AddAccount(ctx context.Context, admin *account.Admin, keys []account.Key) error {
+	address, err := mail.ParseAddress(Login)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		admin.AddCustomer(ctx, Customer, ""),
+		admin.AddDomain(ctx, Domain, Customer, keys),
+		admin.AddAccount(ctx, account.NewAccount{Address: address, Password: Password}))
+}
+
+// Roots reads a file of certificates to trust.
+func Roots(t testing.TB, file string) *x509.CertPool {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		t.Fatalf("%s holds no certificate", file)
+	}
+	return pool
+}
