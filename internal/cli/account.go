@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/cli/argument"
+	"countersign/internal/cli/password"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
 )
@@ -22,38 +24,38 @@ type accountGroup struct {
 }
 
 type accountAdd struct {
-	Address    addressArg   `arg:"" help:"Its address, which is also its login."`
-	Alias      []addressArg `help:"A further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	Grant      []grantArg   `help:"An address, or @domain for all of one, that it may also use; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	NullSender bool         `help:"Allow MAIL FROM:<>, for bounces that it sends."`
-	newPassword
+	Address    argument.Address   `arg:"" help:"Its address, which is also its login."`
+	Alias      []argument.Address `help:"A further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	Grant      []argument.Grant   `help:"An address, or @domain for all of one, that it may also use; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	NullSender bool               `help:"Allow MAIL FROM:<>, for bounces that it sends."`
+	password.New
 }
 
 func (cmd *accountAdd) Run(c *call) error {
-	password, generated, err := cmd.get(c)
+	secret, generated, err := cmd.Get(c.stdin, c.stderr)
 	if err != nil {
 		return err
 	}
 	return c.needing("auth").administer("account "+cmd.Address.String()+" added"+shown(generated), func(a *account.Admin) error {
 		return a.AddAccount(c.ctx, account.NewAccount{
-			Address: cmd.Address.Address, Password: password, NullSender: cmd.NullSender,
-			Aliases: addresses(cmd.Alias), Grants: grants(cmd.Grant),
+			Address: cmd.Address.Address, Password: secret, NullSender: cmd.NullSender,
+			Aliases: argument.Addresses(cmd.Alias), Grants: argument.Grants(cmd.Grant),
 		})
 	})
 }
 
 type accountPasswd struct {
 	accountName
-	newPassword
+	password.New
 }
 
 func (cmd *accountPasswd) Run(c *call) error {
-	password, generated, err := cmd.get(c)
+	secret, generated, err := cmd.Get(c.stdin, c.stderr)
 	if err != nil {
 		return err
 	}
 	return c.needing("auth").administer("password of "+cmd.String()+" changed"+shown(generated), func(a *account.Admin) error {
-		return a.SetPassword(c.ctx, cmd.Address.Address, password)
+		return a.SetPassword(c.ctx, cmd.Address.Address, secret)
 	})
 }
 
@@ -67,17 +69,17 @@ func shown(generated string) string {
 
 type accountSet struct {
 	accountName
-	AddAlias    []addressArg `help:"Give it a further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	RemoveAlias []addressArg `help:"Take an alias away; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	Grant       []grantArg   `help:"Let it use an address, or @domain for all of one; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	RevokeGrant []grantArg   `help:"Take a grant away; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	NullSender  *bool        `negatable:"" help:"Allow or forbid MAIL FROM:<>."`
+	AddAlias    []argument.Address `help:"Give it a further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	RemoveAlias []argument.Address `help:"Take an alias away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	Grant       []argument.Grant   `help:"Let it use an address, or @domain for all of one; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	RevokeGrant []argument.Grant   `help:"Take a grant away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	NullSender  *bool              `negatable:"" help:"Allow or forbid MAIL FROM:<>."`
 }
 
 func (cmd *accountSet) Run(c *call) error {
 	change := account.AccountChange{
-		AddAliases: addresses(cmd.AddAlias), RemoveAliases: addresses(cmd.RemoveAlias),
-		AddGrants: grants(cmd.Grant), RemoveGrants: grants(cmd.RevokeGrant),
+		AddAliases: argument.Addresses(cmd.AddAlias), RemoveAliases: argument.Addresses(cmd.RemoveAlias),
+		AddGrants: argument.Grants(cmd.Grant), RemoveGrants: argument.Grants(cmd.RevokeGrant),
 		NullSender: cmd.NullSender,
 	}
 	if len(cmd.AddAlias)+len(cmd.RemoveAlias)+len(cmd.Grant)+len(cmd.RevokeGrant) == 0 && cmd.NullSender == nil {
@@ -110,7 +112,7 @@ func viewAccount(a account.Account) accountView {
 }
 
 type accountList struct {
-	Domain domainArg `help:"Those of one domain alone." placeholder:"NAME"`
+	Domain argument.Domain `help:"Those of one domain alone." placeholder:"NAME"`
 	asJSON
 }
 

@@ -60,7 +60,8 @@ type root struct {
 	Domain     domainGroup       `cmd:"" help:"Sender domains with their DKIM keys."`
 	Account    accountGroup      `cmd:"" help:"Accounts: logins that may send."`
 	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
-	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission."`
+	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
+	Audit      auditGroup        `cmd:"" help:"The record: what happened, when, and who did it."`
 	Bench      benchCommand      `cmd:"" help:"Load generator and measuring sink, for the operator's own hardware."`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"countersign/internal/account"
+	"countersign/internal/cli/argument"
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -58,7 +59,7 @@ func (n customerName) String() string { return "customer " + n.Name }
 
 // domainName is the argument that names a domain.
 type domainName struct {
-	Name domainArg `arg:"" help:"The domain name."`
+	Name argument.Domain `arg:"" help:"The domain name."`
 }
 
 func (n domainName) name() mail.Domain { return n.Name.Domain }
@@ -66,7 +67,7 @@ func (n domainName) String() string    { return "domain " + n.Name.String() }
 
 // accountName is the argument that names an account.
 type accountName struct {
-	Address addressArg `arg:"" help:"Its address."`
+	Address argument.Address `arg:"" help:"Its address."`
 }
 
 func (n accountName) name() mail.Address { return n.Address.Address }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"countersign/internal/account"
+	"countersign/internal/cli/argument"
 	"countersign/internal/mail"
 )
 
@@ -49,7 +50,7 @@ func suspendedDomain(ctx context.Context, store account.Store, name mail.Domain)
 		return nil, err
 	}
 	above, err := suspendedCustomer(ctx, store, d.Customer)
-	return suspended(d.State, domainName{domainArg{name}}.String(), above), err
+	return suspended(d.State, domainName{argument.Domain{Domain: name}}.String(), above), err
 }
 
 // suspendedCustomer names a customer, if it is suspended, and its plan likewise.

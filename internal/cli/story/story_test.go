@@ -33,12 +33,14 @@ func (r *record) Search(_ context.Context, q audit.Query) ([]audit.Event, error)
 	r.searches++
 	var out []audit.Event
 	for _, e := range r.events {
-		match := e.Seq > q.AfterSeq && (q.Session == "" || e.Session == q.Session) &&
-			(q.Submission == "" || e.Submission == q.Submission) && (q.Kind == "" || e.Kind == q.Kind) &&
-			(q.Since.IsZero() || !e.At.Before(q.Since)) && (q.Until.IsZero() || e.At.Before(q.Until))
-		if match && len(out) < q.Limit {
+		if q.Matches(&e) {
 			out = append(out, e)
 		}
+	}
+	if over := len(out) - q.Limit; over > 0 && q.Newest {
+		return out[over:], nil
+	} else if over > 0 {
+		return out[:q.Limit], nil
 	}
 	return out, nil
 }
