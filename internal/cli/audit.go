@@ -107,17 +107,23 @@ type auditSearch struct {
 	JSON bool `help:"Print a JSON object in each line."`
 }
 
-func (cmd *auditSearch) Run(c *call) error {
-	q, err := cmd.query()
+// search makes the query; bounded says that it looks back for the default
+// time alone. Whatever is asked for, an id, an account or a time leads to it.
+func (cmd *auditSearch) search(now time.Time) (q audit.Query, bounded bool, err error) {
+	q, err = cmd.query()
 	if err == nil {
 		err = cmd.check()
 	}
+	q.Since, q.Until, bounded = cmd.times(now, !q.ByID() && q.Login == "")
+	q.Newest, q.Limit = true, cmd.Limit+1
+	return q, bounded, err
+}
+
+func (cmd *auditSearch) Run(c *call) error {
+	q, bounded, err := cmd.search(c.env.Now())
 	if err != nil {
 		return err
 	}
-	bounded := false
-	q.Since, q.Until, bounded = cmd.times(c.env.Now(), !q.ByID() && q.Login == "")
-	q.Newest, q.Limit = true, cmd.Limit+1
 	return c.with(func(o *opened) error {
 		events, err := o.store.Search(c.ctx, q)
 		if err != nil {

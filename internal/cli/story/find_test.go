@@ -77,6 +77,19 @@ func TestFindTellsOfTheQueue(t *testing.T) {
 	if err != nil || len(found) != 2 || found[1].To()+" "+found[1].Outcome() != "y@z held" {
 		t.Errorf("found %+v, %v", found, err)
 	}
+	// What was never tried is known to the queue alone.
+	store := withQueue{fill(t, events...), []queue.Item{item}}
+	y := mail.Address{Local: "y", Domain: "z"}
+	for want, w := range map[int][]Wanted{
+		1: {{To: y, Limit: 9}, {To: y, Since: start, Limit: 9}, {To: y, Until: start.Add(1), Limit: 9}},
+		0: {{To: y, Since: start.Add(1), Limit: 9}, {To: y, Until: start, Limit: 9}, {To: mail.Address{Local: "x", Domain: "z"}, Limit: 9}},
+	} {
+		for _, one := range w {
+			if found, _, err := Find(t.Context(), store, one); err != nil || len(found) != want {
+				t.Errorf("%+v finds %+v, %v", one, found, err)
+			}
+		}
+	}
 }
 
 // TestFollowerPrintsEachEventOnce lets a record grow in steps of more than a

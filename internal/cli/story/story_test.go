@@ -54,7 +54,8 @@ type withQueue struct {
 func (w withQueue) List(_ context.Context, f queue.Filter) ([]queue.Item, error) {
 	var out []queue.Item
 	for _, item := range w.items {
-		if item.Delivery.Submission == f.Submission {
+		to := f.To.IsNull() || f.To == item.Delivery.Recipient.To
+		if to && (f.Submission == "" || item.Delivery.Submission == f.Submission) {
 			out = append(out, item)
 		}
 	}
