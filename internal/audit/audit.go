@@ -37,25 +37,20 @@ type Event struct {
 	Data map[string]string
 }
 
-// Query selects events. Zero fields do not restrict.
-type Query struct {
-	Session    mail.ID
-	Submission mail.ID
-	Login      string
-	Kind       Kind
-	Since      time.Time
-	Until      time.Time
-	// AfterSeq continues a listing.
-	AfterSeq int64
-	// Limit bounds the answer; 0 means 1000.
-	Limit int
-}
-
 // Store keeps the record.
 type Store interface {
 	// Append stores events durably, in order, in one transaction. Concurrent
 	// calls may be committed together. Errors: fault.Full, fault.Unavailable.
 	Append(ctx context.Context, events []Event) error
-	// Search returns the events that match q, oldest first.
+	// Search returns the events that match q, by Seq, the oldest first. It sees
+	// what was stored when it is called, and what was stored later only if it
+	// shows everything before that too: whoever continues after the highest Seq
+	// seen misses nothing.
+	//
+	// A search by Session or Submission costs as much as it finds. One by Login
+	// costs little more, however long the record is. Any other reads what lies
+	// between Since and Until, and without Since the record from its beginning,
+	// or from its end with Newest, until Limit is reached: callers give Since.
+	// A search holds up nobody who writes.
 	Search(ctx context.Context, q Query) ([]Event, error)
 }

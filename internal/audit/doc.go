@@ -7,5 +7,6 @@
 // and no message bodies. It is not the log of package obs, which is for the
 // operator's eyes today and may be lost.
 //
-// Main types: Event, Kind (events.go lists them all), Query, Store, Recorder.
+// Main types: Event, Kind (events.go lists them all), Query (query.go),
+// Store, Recorder.
 package audit

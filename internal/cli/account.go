@@ -5,55 +5,57 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/cli/argument"
+	"countersign/internal/cli/password"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
 )
 
 // accountGroup is "countersign account".
 type accountGroup struct {
-	Add     accountAdd     `cmd:"" help:"Add an account. The password is asked for, or read as one line from standard input."`
-	List    accountList    `cmd:"" help:"List accounts."`
-	Show    accountShow    `cmd:"" help:"Show an account."`
-	Set     accountSet     `cmd:"" help:"Change which addresses an account may use."`
-	Passwd  accountPasswd  `cmd:"" help:"Change the password of an account; asked for, or read as one line from standard input."`
-	Suspend accountSuspend `cmd:"" help:"Stop an account and hold what it has in the queue."`
-	Resume  accountResume  `cmd:"" help:"Undo suspend, and release what it held."`
-	Remove  accountRemove  `cmd:"" help:"Remove an account for good; what it has in the queue is held."`
+	Add     accountAdd                     `cmd:"" help:"Add an account. The password is asked for, or read as one line from standard input."`
+	List    accountList                    `cmd:"" help:"List accounts."`
+	Show    accountShow                    `cmd:"" help:"Show an account."`
+	Set     accountSet                     `cmd:"" help:"Change which addresses an account may use."`
+	Passwd  accountPasswd                  `cmd:"" help:"Change the password of an account; asked for, or read as one line from standard input."`
+	Suspend act[accountName, mail.Address] `cmd:"" help:"Stop an account and hold what it has in the queue."`
+	Resume  act[accountName, mail.Address] `cmd:"" help:"Undo suspend, and release what it held."`
+	Remove  act[accountName, mail.Address] `cmd:"" help:"Remove an account for good; what it has in the queue is held."`
 }
 
 type accountAdd struct {
-	Address    addressArg   `arg:"" help:"Its address, which is also its login."`
-	Alias      []addressArg `help:"A further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	Grant      []grantArg   `help:"An address, or @domain for all of one, that it may also use; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	NullSender bool         `help:"Allow MAIL FROM:<>, for bounces that it sends."`
-	newPassword
+	Address    argument.Address   `arg:"" help:"Its address, which is also its login."`
+	Alias      []argument.Address `help:"A further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	Grant      []argument.Grant   `help:"An address, or @domain for all of one, that it may also use; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	NullSender bool               `help:"Allow MAIL FROM:<>, for bounces that it sends."`
+	password.New
 }
 
 func (cmd *accountAdd) Run(c *call) error {
-	password, generated, err := cmd.get(c)
+	secret, generated, err := cmd.Get(c.stdin, c.stderr)
 	if err != nil {
 		return err
 	}
-	return c.administer("account "+cmd.Address.String()+" added"+shown(generated), func(a *account.Admin) error {
+	return c.needing("auth").administer("account "+cmd.Address.String()+" added"+shown(generated), func(a *account.Admin) error {
 		return a.AddAccount(c.ctx, account.NewAccount{
-			Address: cmd.Address.Address, Password: password, NullSender: cmd.NullSender,
-			Aliases: addresses(cmd.Alias), Grants: grants(cmd.Grant),
+			Address: cmd.Address.Address, Password: secret, NullSender: cmd.NullSender,
+			Aliases: argument.Addresses(cmd.Alias), Grants: argument.Grants(cmd.Grant),
 		})
 	})
 }
 
 type accountPasswd struct {
-	Address addressArg `arg:"" help:"Its address."`
-	newPassword
+	accountName
+	password.New
 }
 
 func (cmd *accountPasswd) Run(c *call) error {
-	password, generated, err := cmd.get(c)
+	secret, generated, err := cmd.Get(c.stdin, c.stderr)
 	if err != nil {
 		return err
 	}
-	return c.administer("password of account "+cmd.Address.String()+" changed"+shown(generated), func(a *account.Admin) error {
-		return a.SetPassword(c.ctx, cmd.Address.Address, password)
+	return c.needing("auth").administer("password of "+cmd.String()+" changed"+shown(generated), func(a *account.Admin) error {
+		return a.SetPassword(c.ctx, cmd.Address.Address, secret)
 	})
 }
 
@@ -66,101 +68,67 @@ func shown(generated string) string {
 }
 
 type accountSet struct {
-	Address     addressArg   `arg:"" help:"Its address."`
-	AddAlias    []addressArg `help:"Give it a further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	RemoveAlias []addressArg `help:"Take an alias away; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	Grant       []grantArg   `help:"Let it use an address, or @domain for all of one; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	RevokeGrant []grantArg   `help:"Take a grant away; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	NullSender  *bool        `negatable:"" help:"Allow or forbid MAIL FROM:<>."`
+	accountName
+	AddAlias    []argument.Address `help:"Give it a further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	RemoveAlias []argument.Address `help:"Take an alias away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	Grant       []argument.Grant   `help:"Let it use an address, or @domain for all of one; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	RevokeGrant []argument.Grant   `help:"Take a grant away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	NullSender  *bool              `negatable:"" help:"Allow or forbid MAIL FROM:<>."`
 }
 
 func (cmd *accountSet) Run(c *call) error {
 	change := account.AccountChange{
-		AddAliases: addresses(cmd.AddAlias), RemoveAliases: addresses(cmd.RemoveAlias),
-		AddGrants: grants(cmd.Grant), RemoveGrants: grants(cmd.RevokeGrant),
+		AddAliases: argument.Addresses(cmd.AddAlias), RemoveAliases: argument.Addresses(cmd.RemoveAlias),
+		AddGrants: argument.Grants(cmd.Grant), RemoveGrants: argument.Grants(cmd.RevokeGrant),
 		NullSender: cmd.NullSender,
 	}
 	if len(cmd.AddAlias)+len(cmd.RemoveAlias)+len(cmd.Grant)+len(cmd.RevokeGrant) == 0 && cmd.NullSender == nil {
 		return usage("nothing to change was given: see \"countersign account set --help\"")
 	}
-	return c.administer("account "+cmd.Address.String()+" changed", func(a *account.Admin) error {
+	return c.administer(cmd.String()+" changed", func(a *account.Admin) error {
 		return a.SetAccount(c.ctx, cmd.Address.Address, change)
-	})
-}
-
-type accountSuspend struct {
-	Address addressArg `arg:"" help:"Its address."`
-}
-
-func (cmd *accountSuspend) Run(c *call) error {
-	return c.administer("account "+cmd.Address.String()+" suspended", func(a *account.Admin) error {
-		return a.SuspendAccount(c.ctx, cmd.Address.Address)
-	})
-}
-
-type accountResume struct {
-	Address addressArg `arg:"" help:"Its address."`
-}
-
-func (cmd *accountResume) Run(c *call) error {
-	return c.administer("account "+cmd.Address.String()+" resumed", func(a *account.Admin) error {
-		return a.ResumeAccount(c.ctx, cmd.Address.Address)
-	})
-}
-
-type accountRemove struct {
-	Address addressArg `arg:"" help:"Its address."`
-}
-
-func (cmd *accountRemove) Run(c *call) error {
-	return c.administer("account "+cmd.Address.String()+" removed", func(a *account.Admin) error {
-		return a.RemoveAccount(c.ctx, cmd.Address.Address)
 	})
 }
 
 // accountView is an account as it is printed: without its password hash.
 type accountView struct {
-	ID              mail.ID       `json:"id"`
-	Address         string        `json:"address"`
-	State           account.State `json:"state"`
-	NullSender      bool          `json:"null_sender"`
-	Aliases         []string      `json:"aliases"`
-	Grants          []string      `json:"grants"`
-	HasPassword     bool          `json:"has_password"`
-	PasswordChanged time.Time     `json:"password_changed"`
-	Created         time.Time     `json:"created"`
+	ID      mail.ID `json:"id"`
+	Address string  `json:"address"`
+	standing
+	NullSender      bool      `json:"null_sender"`
+	Aliases         []string  `json:"aliases"`
+	Grants          []string  `json:"grants"`
+	HasPassword     bool      `json:"has_password"`
+	PasswordChanged time.Time `json:"password_changed"`
+	Created         time.Time `json:"created"`
 }
 
 func viewAccount(a account.Account) accountView {
 	return accountView{
-		ID: a.ID, Address: a.Address.String(), State: a.State, NullSender: a.NullSender,
+		ID: a.ID, Address: a.Address.String(), standing: standing{State: a.State}, NullSender: a.NullSender,
 		Aliases: views(a.Aliases, mail.Address.String), Grants: views(a.Grants, account.Grant.String),
 		HasPassword: a.PasswordHash != "", PasswordChanged: a.PasswordChanged, Created: a.Created,
 	}
 }
 
 type accountList struct {
-	Domain domainArg `help:"Those of one domain alone." placeholder:"NAME"`
+	Domain argument.Domain `help:"Those of one domain alone." placeholder:"NAME"`
 	asJSON
 }
 
 func (cmd *accountList) Run(c *call) error {
-	return c.with(func(o *opened) error {
-		accounts, err := o.store.Accounts(c.ctx, cmd.Domain.Domain)
-		if err != nil {
-			return missing(err, "domain "+cmd.Domain.String())
-		}
-		heads := []string{"ADDRESS", "STATE", "ALIASES", "GRANTS", "CREATED"}
-		return table.List(c.stdout, cmd.JSON, views(accounts, viewAccount), heads, func(v accountView) []string {
-			return []string{
-				v.Address, string(v.State), strings.Join(v.Aliases, ","), strings.Join(v.Grants, ","), table.Stamp(v.Created),
-			}
-		})
+	cells := func(v accountView) []string {
+		return []string{v.Address, string(v.State), strings.Join(v.Aliases, ","), strings.Join(v.Grants, ","), table.Stamp(v.Created)}
+	}
+	heads := []string{"ADDRESS", "STATE", "ALIASES", "GRANTS", "CREATED"}
+	return list(c, cmd.asJSON, heads, viewAccount, cells, func(s Store) ([]account.Account, error) {
+		accounts, err := s.Accounts(c.ctx, cmd.Domain.Domain)
+		return accounts, missing(err, "domain "+cmd.Domain.String())
 	})
 }
 
 type accountShow struct {
-	Address addressArg `arg:"" help:"Its address."`
+	accountName
 	asJSON
 }
 
@@ -168,21 +136,25 @@ func (cmd *accountShow) Run(c *call) error {
 	return c.with(func(o *opened) error {
 		a, err := o.store.Account(c.ctx, cmd.Address.Key())
 		if err != nil {
-			return missing(err, "account "+cmd.Address.String())
+			return missing(err, cmd.String())
+		}
+		above, err := suspendedDomain(c.ctx, o.store, a.Address.Domain)
+		if err != nil {
+			return err
 		}
 		v := viewAccount(a)
-		if cmd.JSON {
-			return table.JSON(c.stdout, v)
-		}
-		t := table.New(c.stdout)
-		t.Row("account", v.Address)
-		t.Row("id", string(v.ID))
-		t.Row("state", string(v.State))
-		t.Row("null sender", map[bool]string{true: "allowed", false: "forbidden"}[v.NullSender])
-		t.Row("aliases", strings.Join(v.Aliases, ", "))
-		t.Row("grants", strings.Join(v.Grants, ", "))
-		t.Row("password of", table.Stamp(v.PasswordChanged))
-		t.Row("created", table.Stamp(v.Created))
-		return t.Flush()
+		v.standing = v.under(above)
+		return c.show(cmd.asJSON, v)
 	})
+}
+
+func (v accountView) details(t table.Table) {
+	t.Row("account", v.Address)
+	t.Row("id", string(v.ID))
+	t.Row("state", v.standing.String())
+	t.Row("null sender", map[bool]string{true: "allowed", false: "forbidden"}[v.NullSender])
+	t.Row("aliases", strings.Join(v.Aliases, ", "))
+	t.Row("grants", strings.Join(v.Grants, ", "))
+	t.Row("password of", table.Stamp(v.PasswordChanged))
+	t.Row("created", table.Stamp(v.Created))
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"countersign/internal/cli/password"
 	"countersign/internal/loadgen"
 )
 
@@ -38,17 +39,17 @@ type benchCommand struct {
 
 // Run measures and prints one JSON object.
 func (c *benchCommand) Run(call *call) error {
-	password, err := passwordLine(call.stdin)
+	secret, err := password.Line(call.stdin)
 	if err != nil {
 		return err
 	}
-	return c.measure(password, call.stdout)
+	return c.measure(secret, call.stdout)
 }
 
-func (c *benchCommand) measure(password string, out io.Writer) error {
+func (c *benchCommand) measure(secret string, out io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	load, err := c.options(password)
+	load, err := c.options(secret)
 	if err != nil {
 		return err
 	}

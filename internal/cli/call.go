@@ -23,21 +23,38 @@ type call struct {
 	config         string // path of the configuration file
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	// needs are the options that matter beside the place of the store.
+	needs []string
 }
 
 // opened is what a command works on.
 type opened struct {
 	*call
+	// cfg has what the command needs, see needing; the rest may be defaults.
 	cfg   *config.Config
 	store Store
 }
 
+// needing returns c for a command that needs these options or tables too; what
+// is wrong with others does not stop it.
+func (c *call) needing(options ...string) *call {
+	more := *c
+	more.needs = options
+	return &more
+}
+
 // with opens the store by the configuration, beside a server that may be
-// running, does work on it and closes it.
+// running, does work on it and closes it. Mistakes in the configuration that
+// do not concern the work are no more than a line on standard error: the
+// server may still run on an earlier file, and has to be administered.
 func (c *call) with(work func(*opened) error) error {
-	cfg, _, err := config.Load(c.config)
+	cfg, elsewhere, err := config.LoadPart(c.config, c.needs...)
 	if err != nil {
 		return err
+	}
+	if elsewhere > 0 {
+		fmt.Fprintf(c.stderr, "warning: %s has %s that %s not concern this command; \"countersign config check --config %s\" names all\n",
+			c.config, plural(elsewhere, "mistake", "mistakes"), map[bool]string{true: "does", false: "do"}[elsewhere == 1], c.config)
 	}
 	store, closer, err := c.env.OpenStore(c.ctx, cfg)
 	if err != nil {

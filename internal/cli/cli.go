@@ -60,8 +60,20 @@ type root struct {
 	Domain     domainGroup       `cmd:"" help:"Sender domains with their DKIM keys."`
 	Account    accountGroup      `cmd:"" help:"Accounts: logins that may send."`
 	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
-	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission."`
+	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
+	Audit      auditGroup        `cmd:"" help:"The record: what happened, when, and who did it."`
 	Bench      benchCommand      `cmd:"" help:"Load generator and measuring sink, for the operator's own hardware."`
+}
+
+// newRoot returns the command line with what its acts do.
+func newRoot() *root {
+	type admin = account.Admin
+	r := new(root)
+	r.Customer.Suspend, r.Customer.Resume, r.Customer.Remove = acts[customerName]((*admin).SuspendCustomer, (*admin).ResumeCustomer, (*admin).RemoveCustomer)
+	r.Plan.Suspend, r.Plan.Resume, r.Plan.Remove = acts[planName]((*admin).SuspendPlan, (*admin).ResumePlan, (*admin).RemovePlan)
+	r.Domain.Suspend, r.Domain.Resume, r.Domain.Remove = acts[domainName]((*admin).SuspendDomain, (*admin).ResumeDomain, (*admin).RemoveDomain)
+	r.Account.Suspend, r.Account.Resume, r.Account.Remove = acts[accountName]((*admin).SuspendAccount, (*admin).ResumeAccount, (*admin).RemoveAccount)
+	return r
 }
 
 // Run does one command line, without the program's name, and returns the exit
@@ -70,9 +82,9 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int 
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	var line root
+	line := newRoot()
 	ended := false
-	parser, err := kong.New(&line,
+	parser, err := kong.New(line,
 		kong.Name("countersign"),
 		kong.Description("Countersign, the outgoing mail gate of hosting providers."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),

@@ -6,8 +6,10 @@
 // statuses. A command works beside a running server, on the same store.
 //
 // There is one file for each command group: plan, customer, domain, account,
-// queue, trace, config. To add a command: its struct with a Run method, a field
-// in the group's struct, and a script in testdata.
+// queue, trace, audit, config. What the commands on objects have in common stands
+// in object.go, what they say of suspensions in standing.go. To add a command:
+// its struct with a Run method, a field in the group's struct, and a script in
+// testdata.
 //
 // Main types: Env (what the commands are given), Store; Run does one command
 // line.

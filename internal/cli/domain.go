@@ -14,22 +14,22 @@ import (
 
 // domainGroup is "countersign domain".
 type domainGroup struct {
-	Add     domainAdd     `cmd:"" help:"Add a sender domain, with new DKIM keys, and print the records to publish."`
-	List    domainList    `cmd:"" help:"List domains."`
-	Show    domainShow    `cmd:"" help:"Show a domain and the DNS records to publish."`
-	Set     domainSet     `cmd:"" help:"Move a domain, with its accounts, to another customer."`
-	Suspend domainSuspend `cmd:"" help:"Stop all accounts and addresses of a domain."`
-	Resume  domainResume  `cmd:"" help:"Undo suspend, and release what it held."`
-	Remove  domainRemove  `cmd:"" help:"Remove a domain that no account uses, with its keys."`
+	Add     domainAdd                    `cmd:"" help:"Add a sender domain, with new DKIM keys, and print the records to publish."`
+	List    domainList                   `cmd:"" help:"List domains."`
+	Show    domainShow                   `cmd:"" help:"Show a domain and the DNS records to publish."`
+	Set     domainSet                    `cmd:"" help:"Move a domain, with its accounts, to another customer."`
+	Suspend act[domainName, mail.Domain] `cmd:"" help:"Stop all accounts and addresses of a domain."`
+	Resume  act[domainName, mail.Domain] `cmd:"" help:"Undo suspend, and release what it held."`
+	Remove  act[domainName, mail.Domain] `cmd:"" help:"Remove a domain that no account uses, with its keys."`
 }
 
 type domainAdd struct {
-	Name     domainArg `arg:"" help:"The domain name."`
-	Customer string    `required:"" help:"The customer that owns it." placeholder:"NAME"`
+	domainName
+	Customer string `required:"" help:"The customer that owns it." placeholder:"NAME"`
 }
 
 func (cmd *domainAdd) Run(c *call) error {
-	return c.with(func(o *opened) error {
+	return c.needing("hostname", "dkim.key_file").with(func(o *opened) error {
 		admin, err := o.admin()
 		if err != nil {
 			return err
@@ -41,7 +41,7 @@ func (cmd *domainAdd) Run(c *call) error {
 		if err := admin.AddDomain(c.ctx, cmd.Name.Domain, cmd.Customer, keys); err != nil {
 			return err
 		}
-		if err := c.say("domain %s added; publish these records:\n", cmd.Name); err != nil {
+		if err := c.say("%s added; publish these records:\n", cmd); err != nil {
 			return err
 		}
 		return printRecords(c.stdout, records(cmd.Name.Domain, keys, o.cfg.Hostname))
@@ -49,52 +49,22 @@ func (cmd *domainAdd) Run(c *call) error {
 }
 
 type domainSet struct {
-	Name     domainArg `arg:"" help:"The domain name."`
-	Customer string    `required:"" help:"The customer that shall own it." placeholder:"NAME"`
+	domainName
+	Customer string `required:"" help:"The customer that shall own it." placeholder:"NAME"`
 }
 
 func (cmd *domainSet) Run(c *call) error {
-	return c.administer("domain "+cmd.Name.String()+" changed", func(a *account.Admin) error {
+	return c.administer(cmd.String()+" changed", func(a *account.Admin) error {
 		return a.SetDomainCustomer(c.ctx, cmd.Name.Domain, cmd.Customer)
-	})
-}
-
-type domainSuspend struct {
-	Name domainArg `arg:"" help:"The domain name."`
-}
-
-func (cmd *domainSuspend) Run(c *call) error {
-	return c.administer("domain "+cmd.Name.String()+" suspended", func(a *account.Admin) error {
-		return a.SuspendDomain(c.ctx, cmd.Name.Domain)
-	})
-}
-
-type domainResume struct {
-	Name domainArg `arg:"" help:"The domain name."`
-}
-
-func (cmd *domainResume) Run(c *call) error {
-	return c.administer("domain "+cmd.Name.String()+" resumed", func(a *account.Admin) error {
-		return a.ResumeDomain(c.ctx, cmd.Name.Domain)
-	})
-}
-
-type domainRemove struct {
-	Name domainArg `arg:"" help:"The domain name."`
-}
-
-func (cmd *domainRemove) Run(c *call) error {
-	return c.administer("domain "+cmd.Name.String()+" removed", func(a *account.Admin) error {
-		return a.RemoveDomain(c.ctx, cmd.Name.Domain)
 	})
 }
 
 // domainView is a domain as it is printed.
 type domainView struct {
-	Name     mail.Domain   `json:"name"`
-	Customer string        `json:"customer"`
-	State    account.State `json:"state"`
-	Created  time.Time     `json:"created"`
+	Name     mail.Domain `json:"name"`
+	Customer string      `json:"customer"`
+	standing
+	Created time.Time `json:"created"`
 	// Keys and Records are set by show alone.
 	Keys    []keyView    `json:"keys,omitempty"`
 	Records []recordView `json:"records,omitempty"`
@@ -115,7 +85,7 @@ type recordView struct {
 }
 
 func viewDomain(d account.Domain) domainView {
-	return domainView{Name: d.Name, Customer: d.Customer, State: d.State, Created: d.Created}
+	return domainView{Name: d.Name, Customer: d.Customer, standing: standing{State: d.State}, Created: d.Created}
 }
 
 type domainList struct {
@@ -124,49 +94,36 @@ type domainList struct {
 }
 
 func (cmd *domainList) Run(c *call) error {
-	return c.with(func(o *opened) error {
-		domains, err := o.store.Domains(c.ctx, cmd.Customer)
-		if err != nil {
-			return missing(err, "customer "+cmd.Customer)
-		}
-		heads := []string{"NAME", "STATE", "CUSTOMER", "CREATED"}
-		return table.List(c.stdout, cmd.JSON, views(domains, viewDomain), heads, func(v domainView) []string {
-			return []string{
-				v.Name.String(), string(v.State), v.Customer, table.Stamp(v.Created),
-			}
-		})
+	cells := func(v domainView) []string {
+		return []string{v.Name.String(), string(v.State), v.Customer, table.Stamp(v.Created)}
+	}
+	heads := []string{"NAME", "STATE", "CUSTOMER", "CREATED"}
+	return list(c, cmd.asJSON, heads, viewDomain, cells, func(s Store) ([]account.Domain, error) {
+		domains, err := s.Domains(c.ctx, cmd.Customer)
+		return domains, missing(err, "customer "+cmd.Customer)
 	})
 }
 
 type domainShow struct {
-	Name domainArg `arg:"" help:"The domain name."`
+	domainName
 	asJSON
 }
 
 func (cmd *domainShow) Run(c *call) error {
-	return c.with(func(o *opened) error {
+	return c.needing("hostname").with(func(o *opened) error {
 		d, err := o.store.Domain(c.ctx, cmd.Name.Domain)
 		if err != nil {
-			return missing(err, "domain "+cmd.Name.String())
+			return missing(err, cmd.String())
+		}
+		above, err := suspendedCustomer(c.ctx, o.store, d.Customer)
+		if err != nil {
+			return err
 		}
 		v := viewDomain(d)
+		v.standing = v.under(above)
 		v.Keys = views(d.Keys, func(k account.Key) keyView { return keyView{k.Selector, k.Algorithm, k.Created} })
 		v.Records = records(d.Name, d.Keys, o.cfg.Hostname)
-		if cmd.JSON {
-			return table.JSON(c.stdout, v)
-		}
-		t := table.New(c.stdout)
-		t.Row("domain", v.Name.String())
-		if unicode := v.Name.Unicode(); unicode != v.Name.String() {
-			t.Row("in letters", unicode)
-		}
-		t.Row("state", string(v.State))
-		t.Row("customer", v.Customer)
-		t.Row("created", table.Stamp(v.Created))
-		for _, k := range v.Keys {
-			t.Row("key", fmt.Sprintf("%s (%s, %s)", k.Selector, k.Algorithm, table.Stamp(k.Created)))
-		}
-		if err := t.Flush(); err != nil {
+		if err := c.show(cmd.asJSON, v); err != nil || cmd.JSON {
 			return err
 		}
 		if err := c.say("\nrecords to publish:\n"); err != nil {
@@ -174,6 +131,19 @@ func (cmd *domainShow) Run(c *call) error {
 		}
 		return printRecords(c.stdout, v.Records)
 	})
+}
+
+func (v domainView) details(t table.Table) {
+	t.Row("domain", v.Name.String())
+	if unicode := v.Name.Unicode(); unicode != v.Name.String() {
+		t.Row("in letters", unicode)
+	}
+	t.Row("state", v.standing.String())
+	t.Row("customer", v.Customer)
+	t.Row("created", table.Stamp(v.Created))
+	for _, k := range v.Keys {
+		t.Row("key", fmt.Sprintf("%s (%s, %s)", k.Selector, k.Algorithm, table.Stamp(k.Created)))
+	}
 }
 
 // records lists what to publish: the DKIM keys (RFC 6376 section 3.6), and a

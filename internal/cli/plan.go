@@ -1,23 +1,23 @@
 package cli
 
 import (
+	"fmt"
 	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
-	"countersign/internal/fault"
 )
 
 // planGroup is "countersign plan".
 type planGroup struct {
-	Add     planAdd     `cmd:"" help:"Add a plan."`
-	List    planList    `cmd:"" help:"List plans."`
-	Show    planShow    `cmd:"" help:"Show a plan."`
-	Set     planSet     `cmd:"" help:"Change the limits of a plan."`
-	Suspend planSuspend `cmd:"" help:"Stop all accounts of all customers that have a plan and hold what they have in the queue."`
-	Resume  planResume  `cmd:"" help:"Undo suspend, and release what it held."`
-	Remove  planRemove  `cmd:"" help:"Remove a plan that no customer has."`
+	Add     planAdd               `cmd:"" help:"Add a plan."`
+	List    planList              `cmd:"" help:"List plans."`
+	Show    planShow              `cmd:"" help:"Show a plan."`
+	Set     planSet               `cmd:"" help:"Change the limits of a plan."`
+	Suspend act[planName, string] `cmd:"" help:"Stop all accounts of all customers that have a plan and hold what they have in the queue."`
+	Resume  act[planName, string] `cmd:"" help:"Undo suspend, and release what it held."`
+	Remove  act[planName, string] `cmd:"" help:"Remove a plan that no customer has."`
 }
 
 // planLimits are the limits of a plan as flags.
@@ -38,7 +38,7 @@ func (l planLimits) change() account.PlanChange {
 }
 
 type planAdd struct {
-	Name string `arg:"" help:"Its name."`
+	planName
 	planLimits
 }
 
@@ -54,13 +54,13 @@ func (p *planAdd) Run(c *call) error {
 	if change.MaxMessages != nil {
 		plan.MaxMessages = *change.MaxMessages
 	}
-	return c.administer("plan "+p.Name+" added", func(a *account.Admin) error {
+	return c.administer(p.String()+" added", func(a *account.Admin) error {
 		return a.AddPlan(c.ctx, plan)
 	})
 }
 
 type planSet struct {
-	Name string `arg:"" help:"Its name."`
+	planName
 	planLimits
 }
 
@@ -69,38 +69,8 @@ func (p *planSet) Run(c *call) error {
 	if change == (account.PlanChange{}) {
 		return usage("nothing to change was given: name at least one limit")
 	}
-	return c.administer("plan "+p.Name+" changed", func(a *account.Admin) error {
+	return c.administer(p.String()+" changed", func(a *account.Admin) error {
 		return a.SetPlan(c.ctx, p.Name, change)
-	})
-}
-
-type planSuspend struct {
-	Name string `arg:"" help:"Its name."`
-}
-
-func (p *planSuspend) Run(c *call) error {
-	return c.administer("plan "+p.Name+" suspended", func(a *account.Admin) error {
-		return a.SuspendPlan(c.ctx, p.Name)
-	})
-}
-
-type planResume struct {
-	Name string `arg:"" help:"Its name."`
-}
-
-func (p *planResume) Run(c *call) error {
-	return c.administer("plan "+p.Name+" resumed", func(a *account.Admin) error {
-		return a.ResumePlan(c.ctx, p.Name)
-	})
-}
-
-type planRemove struct {
-	Name string `arg:"" help:"Its name."`
-}
-
-func (p *planRemove) Run(c *call) error {
-	return c.administer("plan "+p.Name+" removed", func(a *account.Admin) error {
-		return a.RemovePlan(c.ctx, p.Name)
 	})
 }
 
@@ -121,22 +91,17 @@ func viewPlan(p account.Plan) planView {
 type planList struct{ asJSON }
 
 func (p *planList) Run(c *call) error {
-	return c.with(func(o *opened) error {
-		plans, err := o.store.Plans(c.ctx)
-		if err != nil {
-			return err
+	heads := []string{"NAME", "STATE", "RECIPIENTS", "MESSAGE SIZE", "MESSAGES", "CREATED"}
+	cells := func(v planView) []string {
+		return []string{
+			v.Name, string(v.State), orServer(int64(v.MaxRecipients)), sizeText(v.MaxMessageBytes), orServer(int64(v.MaxMessages)), table.Stamp(v.Created),
 		}
-		heads := []string{"NAME", "STATE", "RECIPIENTS", "MESSAGE SIZE", "MESSAGES", "CREATED"}
-		return table.List(c.stdout, p.JSON, views(plans, viewPlan), heads, func(v planView) []string {
-			return []string{
-				v.Name, string(v.State), orServer(int64(v.MaxRecipients)), sizeText(v.MaxMessageBytes), orServer(int64(v.MaxMessages)), table.Stamp(v.Created),
-			}
-		})
-	})
+	}
+	return list(c, p.asJSON, heads, viewPlan, cells, func(s Store) ([]account.Plan, error) { return s.Plans(c.ctx) })
 }
 
 type planShow struct {
-	Name string `arg:"" help:"Its name."`
+	planName
 	asJSON
 }
 
@@ -144,21 +109,27 @@ func (p *planShow) Run(c *call) error {
 	return c.with(func(o *opened) error {
 		plan, err := o.store.Plan(c.ctx, p.Name)
 		if err != nil {
-			return missing(err, "plan "+p.Name)
+			return missing(err, p.String())
 		}
-		v := viewPlan(plan)
-		if p.JSON {
-			return table.JSON(c.stdout, v)
-		}
-		t := table.New(c.stdout)
-		t.Row("plan", v.Name)
-		t.Row("state", string(v.State))
-		t.Row("max recipients", orServer(int64(v.MaxRecipients)))
-		t.Row("max message size", sizeText(v.MaxMessageBytes))
-		t.Row("max messages", orServer(int64(v.MaxMessages)))
-		t.Row("created", table.Stamp(v.Created))
-		return t.Flush()
+		return c.show(p.asJSON, viewPlan(plan))
 	})
+}
+
+func (v planView) details(t table.Table) {
+	t.Row("plan", v.Name)
+	t.Row("state", string(v.State))
+	t.Row("max recipients", orServer(int64(v.MaxRecipients)))
+	t.Row("max message size", sizeText(v.MaxMessageBytes))
+	t.Row("max messages", orServer(int64(v.MaxMessages)))
+	t.Row("created", table.Stamp(v.Created))
+}
+
+// orServer prints a limit; 0 is that of the server.
+func orServer(limit int64) string {
+	if limit == 0 {
+		return "the server's"
+	}
+	return fmt.Sprint(limit)
 }
 
 // sizeText prints a limit of octets.
@@ -167,12 +138,4 @@ func sizeText(n int64) string {
 		return orServer(0)
 	}
 	return config.Size(n).String()
-}
-
-// missing names the object that a store did not find.
-func missing(err error, object string) error {
-	if fault.Is(err, fault.NotFound) {
-		return fault.New("cli.show", fault.NotFound, "%s does not exist", object)
-	}
-	return err
 }

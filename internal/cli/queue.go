@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"countersign/internal/audit"
+	"countersign/internal/cli/argument"
 	"countersign/internal/cli/story"
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
@@ -23,17 +24,18 @@ type queueGroup struct {
 
 // selection says which deliveries are meant.
 type selection struct {
-	Account     addressArg `help:"Those of one account." placeholder:"ADDRESS"`
-	Domain      domainArg  `help:"Those of one sender domain." placeholder:"NAME"`
-	Destination domainArg  `help:"Those to one recipient domain." placeholder:"NAME"`
-	State       string     `help:"Those in one state: queued, deferred or held." enum:",queued,deferred,held" default:"" placeholder:"STATE"`
+	Account     argument.Address `help:"Those of one account." placeholder:"ADDRESS"`
+	Domain      argument.Domain  `help:"Those of one sender domain." placeholder:"NAME"`
+	Destination argument.Domain  `help:"Those to one recipient domain." placeholder:"NAME"`
+	To          argument.Address `help:"Those to one recipient." placeholder:"ADDRESS"`
+	State       string           `help:"Those in one state: queued, deferred or held." enum:",queued,deferred,held" default:"" placeholder:"STATE"`
 }
 
 // filter turns the selection into one of the store.
-func (s selection) filter(d deliveryArg) queue.Filter {
+func (s selection) filter(d argument.Delivery) queue.Filter {
 	f := queue.Filter{
-		Submission: d.id, N: d.n, Domain: s.Domain.Domain,
-		Destination: s.Destination.Domain, State: queue.State(s.State),
+		Submission: d.ID, N: d.N, Domain: s.Domain.Domain,
+		Destination: s.Destination.Domain, To: s.To.Address, State: queue.State(s.State),
 	}
 	if !s.Account.IsNull() {
 		f.Login = s.Account.Key()
@@ -43,7 +45,7 @@ func (s selection) filter(d deliveryArg) queue.Filter {
 
 // changed is the part that all changes have.
 type changed struct {
-	ID deliveryArg `arg:"" optional:"" help:"The id of a submission, or ID/N for its recipient number N."`
+	ID argument.Delivery `arg:"" optional:"" help:"The id of a submission, or ID/N for its recipient number N."`
 	selection
 	All bool `help:"All that wait, without any other selection."`
 }
@@ -53,7 +55,7 @@ type changed struct {
 func (s *changed) change(c *call, verb string, do func(o *opened, f queue.Filter) (int, error)) error {
 	f := s.filter(s.ID)
 	if (f == queue.Filter{}) != s.All {
-		return usage("say which deliveries: an ID, --account, --domain, --destination, --state, or --all alone")
+		return usage("say which deliveries: an ID, --account, --domain, --destination, --to, --state, or --all alone")
 	}
 	return c.with(func(o *opened) error {
 		n, err := do(o, f)
@@ -69,10 +71,10 @@ func (s *changed) change(c *call, verb string, do func(o *opened, f queue.Filter
 
 // named says which id was asked for, "" where none was.
 func (s *changed) named() string {
-	if s.ID.id == "" {
+	if s.ID.ID == "" {
 		return ""
 	}
-	return " under " + string(s.ID.id)
+	return " under " + string(s.ID.ID)
 }
 
 // plural counts things.
@@ -132,7 +134,7 @@ func (cmd *queueList) Run(c *call) error {
 		return usage("--limit is at least 1")
 	}
 	return c.with(func(o *opened) error {
-		f := cmd.filter(deliveryArg{})
+		f := cmd.filter(argument.Delivery{})
 		f.Limit = cmd.Limit + 1 // one more, to see whether there are more
 		items, err := o.store.List(c.ctx, f)
 		if err != nil {
@@ -152,7 +154,7 @@ func (cmd *queueList) Run(c *call) error {
 }
 
 type queueShow struct {
-	ID deliveryArg `arg:"" help:"The id of a submission, or ID/N for its recipient number N."`
+	ID argument.Delivery `arg:"" help:"The id of a submission, or ID/N for its recipient number N."`
 	asJSON
 }
 
@@ -163,7 +165,7 @@ func (cmd *queueShow) Run(c *call) error {
 			return err
 		}
 		if len(items) == 0 {
-			return fault.New("cli.queue", fault.NotFound, "nothing waits under %s; \"countersign trace %s\" tells what became of it", cmd.ID.id, cmd.ID.id)
+			return fault.New("cli.queue", fault.NotFound, "nothing waits under %s; \"countersign trace %s\" tells what became of it", cmd.ID.ID, cmd.ID.ID)
 		}
 		all := views(items, story.View)
 		if cmd.JSON {

@@ -417,7 +417,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		c.DKIM.KeyFile = ""
 		if whole {
-			validate(c, r, time.Unix(0, 0))
+			(&validator{Report: r, c: c, now: time.Unix(0, 0)}).all()
 		}
 		if _, err := r.Result(); err == nil {
 			if !whole {

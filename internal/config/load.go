@@ -54,26 +54,45 @@ func Load(path string) (*Config, []Warning, error) {
 
 // load is Load at a given time, on which certificates may have expired.
 func load(path string, now time.Time) (*Config, []Warning, error) {
-	r := source.NewReport(path)
-	data, err := readFile(path)
-	if err != nil {
-		r.FailAt(0, "", "", "cannot be read: "+plainError(err))
-		warnings, err := r.Result()
-		return nil, warnings, err
-	}
-	c := Default()
-	root, whole := source.Parse(data, r)
-	schema().Decode(root, c, r)
-	resolvePaths(c, filepath.Dir(path))
-	if whole {
-		validate(c, r, now)
-	}
-	warnings, err := r.Result()
+	d := read(path, now)
+	warnings, err := d.report.Result()
 	if err != nil {
 		return nil, warnings, err
 	}
-	c.Complete()
-	return c, warnings, nil
+	d.config.Complete()
+	return d.config, warnings, nil
+}
+
+// draft is a file as far as it was read and checked.
+type draft struct {
+	config *Config
+	report *source.Report
+	// text is the file; whole says that nothing in it was passed over.
+	text  []byte
+	whole bool
+}
+
+// read reads the file at path and checks it, as long as it is whole; of one
+// that is not, only where the store is. The report has what is wrong.
+func read(path string, now time.Time) *draft {
+	d := &draft{config: Default(), report: source.NewReport(path)}
+	var err error
+	d.text, err = readFile(path)
+	if err != nil {
+		d.report.FailAt(0, "", "", "cannot be read: "+plainError(err))
+		return d
+	}
+	var root *source.Node
+	root, d.whole = source.Parse(d.text, d.report)
+	schema().Decode(root, d.config, d.report)
+	resolvePaths(d.config, filepath.Dir(path))
+	v := &validator{Report: d.report, c: d.config, now: now}
+	if d.whole {
+		v.all()
+	} else {
+		v.place()
+	}
+	return d
 }
 
 // Complete fills in what follows from other options and is not set. Load has

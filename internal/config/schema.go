@@ -35,21 +35,20 @@ type Config struct {
 	Store Store `toml:"store"`
 	// The log on standard error.
 	Log Log `toml:"log"`
-	// The listener for monitoring, apart from mail.
+	// Metrics and health, for monitoring.
 	Metrics Metrics `toml:"metrics"`
-	// The addresses at which clients submit mail, one table for each kind of
-	// listener.
+	// Where clients submit mail: one table for each kind of port.
 	Listeners []Listener `toml:"listener" required:"yes" reload:"no"`
 	// The certificates that listeners present. The one that matches the name
 	// asked for (SNI) is chosen, else the first.
 	Certificates []Certificate `toml:"certificate" required:"yes" reload:"yes"`
-	// Limits for each session, and for all together. Open sessions follow a
-	// change from their next command on; the numbers of connections hold for
-	// new ones.
+	// Limits for each session, and for all together. When they change, open
+	// sessions follow from their next command on; a lower number of connections
+	// closes none that is open.
 	Session Session `toml:"session"`
-	// Verification of passwords.
+	// How passwords are stored and verified.
 	Auth Auth `toml:"auth"`
-	// What is taken as a message.
+	// Which messages are taken, and how they are mended.
 	Message Message `toml:"message"`
 	// DKIM signatures.
 	DKIM DKIM `toml:"dkim"`
@@ -60,29 +59,29 @@ type Config struct {
 	// How a recipient domain is reached, where its MX is not to decide. The table for the
 	// domain itself wins over the one for "*".
 	Routes []Route `toml:"route" reload:"yes"`
-	// The resolvers to ask.
+	// How names are looked up.
 	DNS DNS `toml:"dns"`
 }
 
 // Store is table [store].
 type Store struct {
-	// The engine and its place. This version knows "sqlite:" followed by the
-	// path of the database file.
+	// Where the database is: "sqlite:" followed by the path of its file.
 	URL string `toml:"url" derived:"sqlite: with countersign.db in data_dir" since:"0.1" reload:"no" example:"sqlite:/var/lib/countersign/countersign.db"`
 }
 
 // Log is table [log].
 type Log struct {
-	// The least severe records that are written.
+	// The least severe messages that are logged.
 	Level string `toml:"level" default:"info" oneof:"debug,info,warn,error" since:"0.1" reload:"yes"`
-	// The form of a record: key=value pairs, or one JSON object in a line.
+	// The form of a log line: key=value pairs, or a JSON object.
 	Format string `toml:"format" default:"text" oneof:"text,json" since:"0.1" reload:"no"`
 }
 
 // Metrics is table [metrics].
 type Metrics struct {
-	// The address that serves /metrics, /healthz and /readyz over plain HTTP;
-	// "" for none. It asks for no password: keep it off public networks.
+	// The address, with port, that serves /metrics, /healthz and /readyz over
+	// plain HTTP; "" for none. It asks for no password: keep it off public
+	// networks.
 	Listen string `toml:"listen" default:"127.0.0.1:9587" since:"0.1" reload:"no"`
 }
 
@@ -96,12 +95,14 @@ type Listener struct {
 	// The addresses to listen on, each an IP address with a port. An empty host
 	// stands for every address of the machine, IPv4 and IPv6.
 	Address []string `toml:"address" since:"0.1" reload:"no" required:"yes" example:":587|:465"`
-	// The names of the certificates to present.
+	// The certificates to choose from, by their names.
 	Certificates []string `toml:"certificates" derived:"all" since:"0.1" reload:"no" example:"main"`
-	// The lowest TLS version that is spoken. Versions below 1.2 are never spoken.
+	// The lowest TLS version that clients may use. Versions below 1.2 are never
+	// offered.
 	MinTLS string `toml:"min_tls" default:"1.2" oneof:"1.2,1.3" since:"0.1" reload:"no"`
-	// The proxies, as addresses or networks, whose PROXY protocol header
-	// (version 1 or 2) is believed, and required. Any other peer that sends one is refused.
+	// The proxies, as addresses or networks, in front of this listener. From them
+	// a PROXY protocol header (version 1 or 2) is required, and believed; from
+	// anybody else it is refused.
 	Proxies []Prefix `toml:"proxies" derived:"none" since:"0.1" reload:"no" example:"192.0.2.7,2001:db8:7::/64"`
 }
 
@@ -109,11 +110,12 @@ type Listener struct {
 type Certificate struct {
 	// The name by which listeners refer to it.
 	Name string `toml:"name" since:"0.1" reload:"yes" required:"yes" example:"main"`
-	// "files" reads cert_file and key_file, and again when they change; "acme" obtains and renews
-	// one; "self-signed" makes one at first
-	// start, NAME.crt and NAME.key in data_dir, for trials.
+	// Where it comes from. "files" reads cert_file and key_file, and reads them
+	// again when they change; "acme" obtains one from a certificate authority and
+	// renews it; "self-signed" makes one at the first start (NAME.crt and
+	// NAME.key in data_dir), for trials only.
 	Source string `toml:"source" oneof:"files,acme,self-signed" since:"0.1" reload:"yes" required:"yes" example:"acme"`
-	// The names in the certificate.
+	// The host names that the certificate is for.
 	Hosts []string `toml:"hosts" when:"source=acme|self-signed" derived:"hostname" since:"0.1" reload:"yes" example:"mail.example.net"`
 	// The certificate chain in PEM, the server's own first.
 	CertFile string `toml:"cert_file" when:"source=files" since:"0.1" reload:"yes" path:"yes" alternative:"yes" example:"/etc/countersign/tls/mail.crt"`
@@ -121,21 +123,22 @@ type Certificate struct {
 	KeyFile string `toml:"key_file" when:"source=files" since:"0.1" reload:"yes" path:"yes" alternative:"yes" example:"/etc/countersign/tls/mail.key"`
 	// The URL of the ACME directory.
 	Directory string `toml:"directory" when:"source=acme" default:"https://acme-v02.api.letsencrypt.org/directory" since:"0.1" reload:"yes"`
-	// The address that the certificate authority may write to.
+	// A mail address at which the certificate authority may reach you.
 	Email string `toml:"email" when:"source=acme" derived:"none" since:"0.1" reload:"yes" example:"postmaster@example.net"`
-	// How control of the names is proved to the authority (RFC 8737; RFC 8555
-	// section 8.3).
+	// How you prove to the authority that the names are yours: over TLS on port
+	// 443 (RFC 8737), or over HTTP on port 80 (RFC 8555 section 8.3).
 	Challenge string `toml:"challenge" when:"source=acme" default:"tls-alpn-01" oneof:"tls-alpn-01,http-01" since:"0.1" reload:"yes"`
-	// Where challenge http-01 is answered; the authority connects to port 80.
+	// The address to answer challenge http-01 at. The authority connects to port
+	// 80 of each name.
 	HTTPListen string `toml:"http_listen" when:"source=acme" default:":80" since:"0.1" reload:"yes"`
-	// Where challenge tls-alpn-01 is answered; the authority connects to port
-	// 443.
+	// The address to answer challenge tls-alpn-01 at. The authority connects to
+	// port 443 of each name.
 	TLSListen string `toml:"tls_listen" when:"source=acme" default:":443" since:"0.1" reload:"yes"`
-	// Roots in PEM that the ACME server itself is verified with, instead of the
-	// system's.
+	// The root certificates, in PEM, that the ACME server must be certified by,
+	// in place of the system's.
 	CAFile string `toml:"ca_file" when:"source=acme" derived:"the system's" since:"0.1" reload:"yes" path:"yes" alternative:"yes" example:"/etc/countersign/acme-root.pem"`
-	// Set to true when you agree to the terms of the certificate authority.
-	// Source "acme" needs it.
+	// Set it to true if you agree to the terms of the certificate authority; source
+	// "acme" is refused without.
 	TermsAgreed bool `toml:"terms_agreed" when:"source=acme" default:"false" since:"0.1" reload:"yes" example:"true"`
 }
 
@@ -147,36 +150,37 @@ type Session struct {
 	CommandTimeout Duration `toml:"command_timeout" default:"5m" min:"1s" since:"0.1" reload:"yes"`
 	// How long a TLS handshake may take.
 	HandshakeTimeout Duration `toml:"handshake_timeout" default:"30s" min:"1s" since:"0.1" reload:"yes"`
-	// How long a message body may stand still.
+	// How long a client may pause while it sends a message.
 	DataProgressTimeout Duration `toml:"data_progress_timeout" default:"3m" min:"1s" since:"0.1" reload:"yes"`
-	// How long a whole message body may take.
+	// How long a client may take to send a whole message.
 	DataTimeout Duration `toml:"data_timeout" default:"30m" min:"1s" since:"0.1" reload:"yes"`
-	// Commands that are not understood before the session is ended.
+	// After so many commands that cannot be understood, the session is ended.
 	MaxSyntaxErrors int `toml:"max_syntax_errors" default:"10" min:"1" unit:"errors per session" since:"0.1" reload:"yes"`
-	// Refused AUTH exchanges before the session is ended.
+	// After so many failed logins, the session is ended.
 	MaxAuthFailures int `toml:"max_auth_failures" default:"3" min:"1" unit:"failures per session" since:"0.1" reload:"yes"`
-	// Refused recipients before the session is ended.
+	// After so many refused recipients, the session is ended.
 	MaxRefusedRecipients int `toml:"max_refused_recipients" default:"20" min:"1" unit:"recipients per session" since:"0.1" reload:"yes"`
-	// Sessions open at the same time, on all listeners together.
+	// The most sessions at the same time, on all listeners together.
 	MaxConnections int `toml:"max_connections" default:"5000" min:"1" unit:"sessions" since:"0.1" reload:"yes"`
-	// Sessions open at the same time from one client network.
+	// The most sessions at the same time from one client network, which
+	// prefix_ipv4 and prefix_ipv6 define.
 	MaxConnectionsPerPrefix int `toml:"max_connections_per_prefix" default:"50" min:"1" unit:"sessions" since:"0.1" reload:"yes"`
-	// The length of the prefix that makes a client network in IPv4; 32 is a
-	// single address.
+	// How many leading bits of an IPv4 address make its client network; with 32
+	// each address is one.
 	PrefixIPv4 int `toml:"prefix_ipv4" default:"32" min:"8" max:"32" unit:"bits" since:"0.1" reload:"yes"`
-	// The length of the prefix that makes a client network in IPv6; 64 is one
-	// customer's network.
+	// How many leading bits of an IPv6 address make its client network; 64 is
+	// what one line usually has.
 	PrefixIPv6 int `toml:"prefix_ipv6" default:"64" min:"16" max:"128" unit:"bits" since:"0.1" reload:"yes"`
-	// Recipients of one message.
+	// The most recipients of one message. A plan may set fewer.
 	MaxRecipients int `toml:"max_recipients" default:"100" min:"1" unit:"recipients" since:"0.1" reload:"yes"`
-	// The largest message, as offered in SIZE.
+	// The largest message, which EHLO announces as SIZE. A plan may set less.
 	MaxMessageSize Size `toml:"max_message_size" default:"50MB" min:"64KiB" max:"2GiB" since:"0.1" reload:"yes"`
-	// Messages in one session.
+	// The most messages in one session. A plan may set fewer.
 	MaxMessages int `toml:"max_messages" default:"1000" min:"1" unit:"messages" since:"0.1" reload:"yes"`
-	// Lines of a body over 998 octets: "refuse" the message, as RFC 5322
-	// section 2.1.1 forbids them, or "allow" them to pass.
+	// What to do with a message that has lines of more than 998 octets, which
+	// RFC 5322 section 2.1.1 forbids: "refuse" it, or "allow" it.
 	LongLines string `toml:"long_lines" default:"refuse" oneof:"refuse,allow" since:"0.1" reload:"yes"`
-	// How long a stop waits for messages that are being sent.
+	// When the server stops, how long it waits for messages under way.
 	ShutdownGrace Duration `toml:"shutdown_grace" default:"30s" since:"0.1" reload:"yes"`
 }
 
@@ -207,34 +211,36 @@ type Auth struct {
 
 // Message is table [message].
 type Message struct {
-	// Raw 8-bit text in a header without SMTPUTF8: "encode" it (RFC 2047), or
-	// "refuse" the message.
+	// What to do with text beyond ASCII in the header of a message that was sent
+	// without SMTPUTF8: "encode" it (RFC 2047), or "refuse" the message.
 	EightBitHeaders string `toml:"eight_bit_headers" default:"encode" oneof:"encode,refuse" since:"0.1" reload:"yes"`
-	// Addresses that a display name or comment of From, Sender or Resent-From
-	// shows: "allow" any, as contact forms write the visitor's there, or
-	// "check" that they belong to the account like the real ones.
+	// What to do where the display name or a comment in From, Sender or
+	// Resent-From looks like an address: "allow" any, as contact forms put the
+	// visitor's there, or "check" that it belongs to the account, as the real
+	// address must.
 	AddressesInNames string `toml:"addresses_in_names" default:"allow" oneof:"allow,check" since:"0.1" reload:"yes"`
-	// The largest header that is taken.
+	// The largest header that a message may have.
 	MaxHeaderSize Size `toml:"max_header_size" default:"128KiB" min:"16KiB" max:"4MiB" since:"0.1" reload:"yes"`
-	// Received fields that a message may bring; with more it is taken to run in
-	// a circle (RFC 5321 section 6.3).
+	// The most Received fields that a message may have; one with more is refused,
+	// as it seems to be in a loop (RFC 5321 section 6.3).
 	MaxReceived int `toml:"max_received" default:"50" min:"10" max:"1000" unit:"fields" since:"0.1" reload:"yes"`
 }
 
 // DKIM is table [dkim].
 type DKIM struct {
-	// The file with the key that seals the signing keys in the store. It is
-	// made at first start: keep a copy apart from the database.
+	// The file with the key that the DKIM keys in the database are encrypted with.
+	// It is made when it is first needed. Keep a copy of it, apart from the
+	// database.
 	KeyFile string `toml:"key_file" derived:"seal.key in data_dir" since:"0.1" reload:"no" path:"yes" example:"/var/lib/countersign/seal.key"`
-	// Whether messages are signed. False only where a later hop signs, or to
-	// measure.
+	// Whether messages are signed. Set it to false only where the next server
+	// signs.
 	Sign bool `toml:"sign" default:"true" since:"0.1" reload:"yes"`
 }
 
 // DNS is table [dns].
 type DNS struct {
-	// The resolvers, tried in this order, each an IP address with a port (53
-	// where left out).
+	// The resolvers, which are asked in this order, each an IP address with or
+	// without a port (53).
 	Servers []Resolver `toml:"servers" derived:"those of /etc/resolv.conf" since:"0.1" reload:"no" example:"127.0.0.1:53,[::1]:53"`
 	// How long one query may take.
 	Timeout Duration `toml:"timeout" default:"5s" min:"100ms" max:"1m" since:"0.1" reload:"no"`

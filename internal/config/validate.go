@@ -21,19 +21,16 @@ type validator struct {
 	now time.Time
 }
 
-// validate reports every contradiction in c. What has been reported already is
-// not reported again.
-func validate(c *Config, r *source.Report, now time.Time) {
-	v := &validator{Report: r, c: c, now: now}
+// all reports every contradiction in the Config. What has been reported
+// already is not reported again.
+func (v *validator) all() {
 	v.required()
+	c := v.c
 	c.Hostname = v.domain("hostname", c.Hostname)
 	if !strings.Contains(c.Hostname, ".") && c.Hostname != "localhost" && c.Hostname != "" && !v.Failed("hostname") {
 		v.Warn("hostname", "", "%q is not a full domain name; other servers may refuse it", c.Hostname)
 	}
-	if v.c.DataDir == "" {
-		v.Fail("data_dir", "", "must not be empty")
-	}
-	v.store()
+	v.place()
 	v.listeners()
 	v.certificates()
 	v.addresses()
@@ -84,7 +81,11 @@ func (v *validator) domain(path, text string) string {
 	return string(d)
 }
 
-func (v *validator) store() {
+// place checks the options that say where the store is.
+func (v *validator) place() {
+	if v.c.DataDir == "" {
+		v.Fail("data_dir", "", "must not be empty")
+	}
 	url := v.c.Store.URL
 	scheme, rest, found := strings.Cut(url, ":")
 	switch {

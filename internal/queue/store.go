@@ -75,14 +75,17 @@ type Filter struct {
 	Domain mail.Domain
 	// Destination is the recipients' domain.
 	Destination mail.Domain
-	State       State
+	// To is one recipient; the case of ASCII letters does not matter.
+	To    mail.Address
+	State State
 	// After continues a listing; Limit bounds it, 0 means 1000.
 	After Position
 	Limit int
 }
 
 // AdminStore is what administration asks of the queue. The changes store one event for
-// each delivery changed, made from e, and return their number.
+// each delivery changed, made from e and with the recipient as "to" in its Data, and
+// return their number.
 type AdminStore interface {
 	// List returns waiting deliveries by Submission and N.
 	List(ctx context.Context, f Filter) ([]Item, error)

@@ -2,9 +2,13 @@
 // the events under an id, and what still waits of it in the queue, puts them in
 // the order in which they happened, and prints them for people or scripts.
 //
+// Where the id is not known, Find lists the submissions that may be meant. An
+// event alone, as a search of the record finds it or as it comes, is printed here
+// too.
+//
 // It does not decide who may see it, and keeps nothing.
 //
-// Main types: Story (Read makes one), Delivery.
+// Main types: Story (Read makes one), Found (of Find), Follower, Event, Delivery.
 package story
 
 import (
@@ -12,9 +16,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -192,7 +194,7 @@ func (s *Story) Print(w io.Writer) error {
 	fmt.Fprintln(w)
 	t = table.New(w)
 	for _, e := range s.events {
-		t.Row(e.At.UTC().Format("2006-01-02 15:04:05.000Z"), string(e.Kind), s.tell(e))
+		t.Row(exactly(e.At), string(e.Kind), s.tell(e))
 	}
 	for _, v := range s.waiting {
 		when := "until it is released"
@@ -220,75 +222,32 @@ func (s *Story) first(text func(audit.Event) string) string {
 
 // tell puts an event into one line, without what stands above.
 func (s *Story) tell(e audit.Event) string {
-	var parts []string
-	add := func(text string) {
-		if text != "" {
-			parts = append(parts, text)
-		}
+	if e.Submission == s.submission { // not so in a session's story, and a report's
+		e.Submission = ""
 	}
-	if e.Submission != s.submission { // in a session's story, and a report's
-		add(e.Submission.String())
+	login := ""
+	if e.Kind == audit.AuthFailed {
+		login = e.Login
 	}
-	if e.Delivery > 0 {
-		add("#" + strconv.Itoa(e.Delivery))
-	}
-	add(e.Data["to"])
-	if e.Code != 0 {
-		add(strconv.Itoa(e.Code))
-	}
-	add(e.Enhanced)
-	add(e.Text)
-	if e.Reason != "" {
-		add("[" + e.Reason + "]")
-	}
-	if e.Kind == audit.AuthFailed && e.Login != "" {
-		add("as " + e.Login)
-	}
-	if e.Actor != "" {
-		add("by " + e.Actor)
-	}
-	for _, key := range slices.Sorted(maps.Keys(e.Data)) {
-		if value := e.Data[key]; value != "" && key != "to" {
-			add(key + "=" + value)
-		}
-	}
-	return strings.Join(parts, " ")
+	return joined(e.Submission.String(), tell(e), after("as ", login), after("by ", e.Actor), data(e))
 }
 
 // storyView is a story as JSON.
 type storyView struct {
-	Session    mail.ID     `json:"session,omitempty"`
-	Submission mail.ID     `json:"submission,omitempty"`
-	Events     []eventView `json:"events"`
-	Waiting    []Delivery  `json:"waiting"`
-}
-
-// eventView is an event as JSON.
-type eventView struct {
-	At         time.Time         `json:"at"`
-	Kind       audit.Kind        `json:"kind"`
-	Session    mail.ID           `json:"session,omitempty"`
-	Submission mail.ID           `json:"submission,omitempty"`
-	Delivery   int               `json:"delivery,omitempty"`
-	Account    string            `json:"account,omitempty"`
-	Actor      string            `json:"actor,omitempty"`
-	Client     string            `json:"client,omitempty"`
-	Object     string            `json:"object,omitempty"`
-	Code       int               `json:"code,omitempty"`
-	Enhanced   string            `json:"enhanced,omitempty"`
-	Reason     string            `json:"reason,omitempty"`
-	Text       string            `json:"text,omitempty"`
-	Data       map[string]string `json:"data,omitempty"`
+	Session    mail.ID    `json:"session,omitempty"`
+	Submission mail.ID    `json:"submission,omitempty"`
+	Events     []Event    `json:"events"`
+	Waiting    []Delivery `json:"waiting"`
 }
 
 // JSON tells the story to a script.
 func (s *Story) JSON(w io.Writer) error {
-	v := storyView{Session: s.session, Submission: s.submission, Events: []eventView{}, Waiting: append([]Delivery{}, s.waiting...)}
+	v := storyView{
+		Session: s.session, Submission: s.submission,
+		Events: make([]Event, 0, len(s.events)), Waiting: append([]Delivery{}, s.waiting...),
+	}
 	for _, e := range s.events {
-		v.Events = append(v.Events, eventView{
-			e.At, e.Kind, e.Session, e.Submission, e.Delivery, e.Login, e.Actor, e.Client,
-			e.Object, e.Code, e.Enhanced, e.Reason, e.Text, e.Data,
-		})
+		v.Events = append(v.Events, ViewEvent(e))
 	}
 	return table.JSON(w, v)
 }

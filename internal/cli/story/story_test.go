@@ -33,12 +33,14 @@ func (r *record) Search(_ context.Context, q audit.Query) ([]audit.Event, error)
 	r.searches++
 	var out []audit.Event
 	for _, e := range r.events {
-		match := e.Seq > q.AfterSeq && (q.Session == "" || e.Session == q.Session) &&
-			(q.Submission == "" || e.Submission == q.Submission) && (q.Kind == "" || e.Kind == q.Kind) &&
-			(q.Since.IsZero() || !e.At.Before(q.Since)) && (q.Until.IsZero() || e.At.Before(q.Until))
-		if match && len(out) < q.Limit {
+		if q.Matches(&e) {
 			out = append(out, e)
 		}
+	}
+	if over := len(out) - q.Limit; over > 0 && q.Newest {
+		return out[over:], nil
+	} else if over > 0 {
+		return out[:q.Limit], nil
 	}
 	return out, nil
 }
@@ -52,7 +54,8 @@ type withQueue struct {
 func (w withQueue) List(_ context.Context, f queue.Filter) ([]queue.Item, error) {
 	var out []queue.Item
 	for _, item := range w.items {
-		if item.Delivery.Submission == f.Submission {
+		to := f.To.IsNull() || f.To == item.Delivery.Recipient.To
+		if to && (f.Submission == "" || item.Delivery.Submission == f.Submission) {
 			out = append(out, item)
 		}
 	}

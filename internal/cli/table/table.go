@@ -62,6 +62,13 @@ func JSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// JSONLine prints a value for scripts in one line.
+func JSONLine(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
 // Clean replaces everything in s that a terminal would not print as a
 // character: controls, line ends, direction marks.
 func Clean(s string) string {

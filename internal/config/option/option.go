@@ -133,6 +133,20 @@ func (o Option) Name() string {
 	return o.Table + "." + o.Key
 }
 
+// Names returns the options that name stands for, as people write them: the
+// option of that name, or all of the table of that name.
+func (s Schema) Names(name string) []string {
+	var names []string
+	for _, t := range s {
+		for _, o := range t.options {
+			if o.Name() == name || t.Key != "" && t.Key == name {
+				names = append(names, o.Name())
+			}
+		}
+	}
+	return names
+}
+
 // Header returns the table as it is written in the file.
 func (t Table) Header() string {
 	if t.List {

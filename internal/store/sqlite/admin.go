@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"maps"
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
@@ -18,23 +19,24 @@ const adminBatch = 500
 type selection struct {
 	with  string // what comes before SELECT
 	from  string
-	where where
+	where database.Where
 }
 
 // selected makes the selection of a filter. For one login, the index of owners
 // leads; else the deliveries do, in their order.
 func selected(f queue.Filter) selection {
-	var w where
+	var w database.Where
 	byLogin := f.Login != "" && f.Submission == ""
 	// Stands in the FROM clause, so its argument is the first.
-	w.argue(byLogin, database.SplitAddress(f.Login).Domain)
-	w.add(f.Submission != "", "d.submission = ?", f.Submission)
-	w.add(f.Submission != "" && f.N != 0, "d.n = ?", f.N)
-	w.add(f.Destination != "", "d.destination = ?", f.Destination)
-	w.add(f.State != "", "+d.state = ?", storedState(f.State))
-	w.add(f.After.Submission != "", "(d.submission, d.n) > (?, ?)", f.After.Submission, f.After.N)
-	w.add(f.Domain != "", "s.domain = ?", f.Domain)
-	w.add(f.Login != "", "s.login = ?", f.Login)
+	w.Argue(byLogin, database.SplitAddress(f.Login).Domain)
+	w.Add(f.Submission != "", "d.submission = ?", f.Submission)
+	w.Add(f.Submission != "" && f.N != 0, "d.n = ?", f.N)
+	w.Add(f.Destination != "", "d.destination = ?", f.Destination)
+	w.Add(!f.To.IsNull(), "d.destination = ? AND lower(d.local) = lower(?)", f.To.Domain, f.To.Local)
+	w.Add(f.State != "", "+d.state = ?", storedState(f.State))
+	w.Add(f.After.Submission != "", "(d.submission, d.n) > (?, ?)", f.After.Submission, f.After.N)
+	w.Add(f.Domain != "", "s.domain = ?", f.Domain)
+	w.Add(f.Login != "", "s.login = ?", f.Login)
 	if byLogin {
 		return selection{withParts, " " + fromParts + " CROSS JOIN delivery d ON d.submission = s.id", w}
 	}
@@ -43,8 +45,8 @@ func selected(f queue.Filter) selection {
 
 // query makes a query of columns, at most limit rows in order.
 func (s *selection) query(columns string, limit int) (string, values) {
-	text := s.with + "SELECT " + columns + s.from + s.where.text() + " ORDER BY d.submission, d.n LIMIT ?"
-	return text, bind(append(s.where.args, limit)...)
+	text := s.with + "SELECT " + columns + s.from + s.where.Text() + " ORDER BY d.submission, d.n LIMIT ?"
+	return text, s.where.Bind(limit)
 }
 
 // listSQL makes the query of a listing of items.
@@ -126,6 +128,7 @@ type target struct {
 	submission mail.ID
 	n          int
 	login      string
+	to         mail.Address
 	state      int
 	tried      bool
 }
@@ -167,11 +170,11 @@ func (s *Store) administer(ctx context.Context, op string, f queue.Filter, e aud
 // targets finds what a step applies to, by submission and number.
 func (s *Store) targets(ctx context.Context, op string, f queue.Filter, st step) (found []target, err error) {
 	sel := selected(f)
-	sel.where.add(true, st.applies)
-	text, args := sel.query("d.submission, d.n, s.login", f.Limit)
+	sel.where.Add(true, st.applies)
+	text, args := sel.query("d.submission, d.n, s.login, d.local, d.destination", f.Limit)
 	err = s.db.Read(ctx, op, func(c *conn) error {
 		found, err = all(ctx, c, text, args, func(r *row) target {
-			return target{submission: r.ID(), n: r.Int(), login: r.Text()}
+			return target{submission: r.ID(), n: r.Int(), login: r.Text(), to: mail.Address{Local: r.Text(), Domain: r.Domain()}}
 		})
 		return err
 	})
@@ -217,6 +220,11 @@ func (t *tx) changeOne(d target, st step, e audit.Event) (finished []mail.ID, er
 		return nil, err
 	}
 	e.Submission, e.Delivery = d.submission, d.n
+	e.Data = maps.Clone(e.Data)
+	if e.Data == nil {
+		e.Data = map[string]string{}
+	}
+	e.Data["to"] = d.to.String()
 	if e.Login == "" {
 		e.Login = d.login
 	}

@@ -94,6 +94,65 @@ func BenchmarkAccept(b *testing.B) {
 	})
 }
 
+// BenchmarkAcceptBesideSearch accepts while the record, of a million older
+// events, is searched without a pause for what is not in it.
+func BenchmarkAcceptBesideSearch(b *testing.B) {
+	s := openBench(b)
+	fillRecord(b, s)
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			_, _ = s.Search(ctx, audit.Query{Since: time.Unix(1, 0), Reason: "no such reason"})
+		}
+	})
+	body := bytes.Repeat([]byte("0123456789abcde\n"), 256)
+	var ids mail.IDSource
+	spread(b, func(n int) error {
+		return s.Accept(context.Background(), benchMessage(ids.New(), ids.New(), body, n))
+	})
+	stop()
+	wg.Wait()
+}
+
+// BenchmarkSearch searches a record of a million events, one a millisecond.
+func BenchmarkSearch(b *testing.B) {
+	s := openBench(b)
+	fillRecord(b, s)
+	start := time.UnixMilli(0)
+	for name, q := range map[string]audit.Query{
+		"newest":          {Newest: true, Limit: 100},
+		"account":         {Login: "user7@sender.example", Newest: true, Limit: 100},
+		"unknown account": {Login: "nobody"},
+		"time, all":       {Since: start, Limit: 100, Newest: true},
+		"time, reason":    {Since: start.Add(time.Millisecond), Reason: "no such reason"},
+		"time, recipient": {Since: start.Add(time.Millisecond), To: mail.Address{Local: "x", Domain: "y.example"}},
+		"minute, reason":  {Since: start.Add(15 * time.Minute), Reason: "no such reason"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.Search(context.Background(), q); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// fillRecord stores a million events of 1,000 accounts without going through
+// Append.
+func fillRecord(b *testing.B, s *Store) {
+	b.Helper()
+	err := s.change(context.Background(), "bench", func(t *tx) error {
+		return t.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
+    INSERT INTO event SELECT NULL, i * 1000, 'delivery.delivered', '', printf('%026d', i), 1, 'user' || (i % 1000) || '@sender.example', '', '', '',
+    250, '2.0.0', '', 'taken', '{"to":"someone@recipient.example","attempt":"1"}' FROM n`, nil)
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
 func BenchmarkAcceptThenDeliver(b *testing.B) {
 	s := openBench(b)
 	body := bytes.Repeat([]byte("0123456789abcde\n"), 256)

@@ -6,6 +6,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
+	"countersign/internal/store/sqlite/database"
 )
 
 const domainColumns = "SELECT name, customer, state, created, revision FROM domain"
@@ -75,10 +76,10 @@ func (s *Store) Domain(ctx context.Context, name mail.Domain) (d account.Domain,
 
 // Domains implements account.DomainStore.
 func (s *Store) Domains(ctx context.Context, customer string) (list []account.Domain, err error) {
-	var w where
-	w.add(customer != "", "customer = ?", customer)
+	var w database.Where
+	w.Add(customer != "", "customer = ?", customer)
 	err = s.db.Read(ctx, "domain.list", func(c *conn) error {
-		list, err = all(ctx, c, domainColumns+w.text()+" ORDER BY name", bind(w.args...), scanDomain)
+		list, err = all(ctx, c, domainColumns+w.Text()+" ORDER BY name", w.Bind(), scanDomain)
 		return err
 	})
 	return list, err

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"countersign/internal/account"
-	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlite/credential"
@@ -45,10 +44,6 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		text, args := listSQL(f)
 		return explain(t, s, text, args)
 	}
-	search := func(q audit.Query, part int64) string {
-		text, args := searchSQL(q, part)
-		return explain(t, s, text, args)
-	}
 	of := ofDomain("one.example")
 	ofOne := ofAccount("ann@one.example", "x")
 	ofAll := ofCustomer("acme")
@@ -73,11 +68,6 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"list after": {list(queue.Filter{After: queue.Position{Submission: id}}), []string{"SEARCH d USING PRIMARY KEY ((submission,n)>(?,?))"}},
 		"list one":   {list(queue.Filter{Submission: id}), []string{"SEARCH d USING PRIMARY KEY (submission=?)"}},
 		"list login": {list(queue.Filter{Login: "a@b"}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING PRIMARY KEY"}},
-		"session":    {search(audit.Query{Session: id}, allParts), []string{"USING INDEX event_session (session=?)"}},
-		"submission": {search(audit.Query{Submission: id}, allParts), []string{"USING INDEX event_submission (submission=?)"}},
-		"paging":     {search(audit.Query{AfterSeq: 5}, allParts), []string{"USING INTEGER PRIMARY KEY (rowid>?)"}},
-		"login":      {search(audit.Query{Login: "x", AfterSeq: 5}, 3), []string{"USING INDEX event_login (<expr>=? AND login=?"}},
-		"last":       {explain(t, s, lastSeqSQL, nil), []string{"SEARCH event"}},
 		"hold":       {explain(t, s, of.setHeld(), holds[:2]), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)", "INDEX submission_owner (<expr>=? AND domain=?)"}},
 		"hold count": {explain(t, s, of.countToHold(), holds[:1]), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)", "INDEX submission_owner (<expr>=? AND domain=?)"}},
 		"hold one":   {explain(t, s, ofOne.setHeld(), holds), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)", "INDEX submission_owner (<expr>=? AND domain=? AND login=?)"}},

@@ -61,6 +61,9 @@ func filtersSelect(t *testing.T, s Store) {
 		"login and domain":      {queue.Filter{Login: "ann@one.example", Domain: "two.example"}, nil},
 		"login and submission":  {queue.Filter{Login: "ann@one.example", Submission: id("SUB", 4)}, nil},
 		"destination":           {queue.Filter{Destination: "elsewhere.example"}, []string{key(1, "2")}},
+		"recipient":             {queue.Filter{To: mail.Address{Local: "B", Domain: "elsewhere.example"}}, []string{key(1, "2")}},
+		"recipient of a login":  {queue.Filter{Login: "ann@one.example", To: mail.Address{Local: "a", Domain: "there.example"}}, []string{key(1, "1")}},
+		"no recipient":          {queue.Filter{To: mail.Address{Local: "a", Domain: "elsewhere.example"}}, nil},
 		"login and destination": {queue.Filter{Login: "ann@one.example", Destination: "there.example"}, []string{key(1, "1"), key(2, "1"), key(3, "1")}},
 		"queued":                {queue.Filter{State: queue.Queued}, []string{key(1, "1"), key(1, "2"), key(4, "1"), key(5, "1")}},
 		"deferred":              {queue.Filter{State: queue.Deferred}, []string{key(2, "1")}},
@@ -222,6 +225,7 @@ func eventForEach(t *testing.T, s Store) {
 	for i, h := range held {
 		want := e
 		want.Seq, want.Submission, want.Delivery, want.Login = h.Seq, id("SUB", 1), i+1, "ann@one.example"
+		want.Data = map[string]string{"k": "v", "to": []string{"a@there.example", "b@elsewhere.example"}[i]}
 		equal(t, "event", h, want)
 	}
 }

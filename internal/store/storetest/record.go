@@ -2,6 +2,9 @@ package storetest
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +17,8 @@ func recordCases() map[string]func(*testing.T, Store) {
 		"events come back as they were appended": eventsComeBack,
 		"queries select":                         queriesSelect,
 		"searches page":                          searchesPage,
+		"searches combine what they ask for":     searchesCombine,
+		"the newest are the last ones":           newestAreLast,
 	}
 }
 
@@ -60,6 +65,10 @@ func queriesSelect(t *testing.T, s Store) {
 		"login":             {audit.Query{Login: "ann@one.example"}, "0 3 4 7 8 11 "},
 		"kind":              {audit.Query{Kind: audit.AuthFailed}, "1 3 5 7 9 11 "},
 		"login and kind":    {audit.Query{Login: "ann@one.example", Kind: audit.AuthFailed}, "3 7 11 "},
+		"kinds":             {audit.Query{Kind: "auth.*", Limit: 3}, "0 1 2 "},
+		"kinds by pattern":  {audit.Query{Kind: "*.f?iled", Login: "ann@one.example"}, "3 7 11 "},
+		"no kind":           {audit.Query{Kind: "*.nothing"}, ""},
+		"not a pattern":     {audit.Query{Kind: "auth.[p"}, ""},
 		"since":             {audit.Query{Since: start().Add(10 * time.Minute)}, "10 11 "},
 		"until":             {audit.Query{Until: start().Add(2 * time.Minute)}, "0 1 "},
 		"login and times":   {audit.Query{Login: "ann@one.example", Since: start().Add(4 * time.Minute), Until: start().Add(8 * time.Minute)}, "4 7 "},
@@ -100,5 +109,131 @@ func searchesPage(t *testing.T, s Store) {
 				}
 			}
 		})
+	}
+}
+
+// variedEvents makes events in which everything that a search asks for varies, with a
+// clock that now and then runs backwards.
+func variedEvents(count int) []audit.Event {
+	random := rand.New(rand.NewPCG(7, 7))
+	pick := func(list ...string) string { return list[random.IntN(len(list))] }
+	var all []audit.Event
+	for n := range count {
+		e := audit.Event{
+			At:      start().Add(time.Duration(n-random.IntN(20)) * time.Second),
+			Kind:    audit.Kinds()[random.IntN(len(audit.Kinds()))].Kind,
+			Session: mail.ID(pick("", string(id("SES", 1)), string(id("SES", 2)))), Submission: mail.ID(pick("", string(id("SUB", 1)), string(id("SUB", 2)))),
+			Login: pick("", "ann@one.example", "bob@two.example"), Actor: pick("", "cli:root", "cli:ann"),
+			Client: pick("", "192.0.2.1", "192.0.2.200", "2001:db8::1", "2001:db8:0:1::1"), Object: pick("", "account ann@one.example"),
+			Reason: pick("", "auth-failed", "sender-not-owned"), Text: fmt.Sprint(n),
+		}
+		switch random.IntN(3) {
+		case 0:
+			e.Data = map[string]string{"from": pick("Ann@one.example", "ann@one.example", "Änn@one.example")}
+		case 1:
+			e.Data = map[string]string{"to": pick("x@dest.example", "X@dest.example", `"a b"@dest.example`), "remote": "x"}
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// searchesCombine compares searches for many combinations with what Matches
+// says of each event.
+func searchesCombine(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Append(ctx, variedEvents(2500)))
+	all := got(s.Search(ctx, audit.Query{Limit: 10_000}))(t)
+	random := rand.New(rand.NewPCG(8, 8))
+	found := 0
+	for range 600 {
+		q := queryLike(random, all[random.IntN(len(all))])
+		var want []int64
+		for _, e := range all {
+			if q.Matches(&e) {
+				want = append(want, e.Seq)
+			}
+		}
+		if over := len(want) - q.Limit; over > 0 && q.Newest {
+			want = want[over:]
+		} else if over > 0 {
+			want = want[:q.Limit]
+		}
+		var is []int64
+		for _, e := range got(s.Search(ctx, q))(t) {
+			is = append(is, e.Seq)
+		}
+		if !slices.Equal(is, want) {
+			t.Fatalf("%+v finds\n%v, not\n%v", q, is, want)
+		}
+		found += len(is)
+	}
+	if found < 600 {
+		t.Errorf("only %d events were found in all", found)
+	}
+}
+
+// queryLike makes a query that asks for some of what e has.
+func queryLike(random *rand.Rand, e audit.Event) audit.Query {
+	some := func() bool { return random.IntN(5) == 0 }
+	q := audit.Query{Limit: 1 + random.IntN(100), Newest: random.IntN(2) == 0}
+	texts := []struct{ to, from *string }{{&q.Login, &e.Login}, {&q.Reason, &e.Reason}, {&q.Actor, &e.Actor}, {&q.Object, &e.Object}}
+	for _, text := range texts {
+		if some() {
+			*text.to = *text.from
+		}
+	}
+	if some() {
+		q.Session = e.Session
+	}
+	if some() {
+		q.Submission = e.Submission
+	}
+	if some() {
+		q.Kind = []audit.Kind{e.Kind, e.Kind[:4] + "*", "*.*ed"}[random.IntN(3)]
+	}
+	if client, err := netip.ParseAddr(e.Client); err == nil && some() {
+		q.Client = netip.PrefixFrom(client, []int{24, client.BitLen()}[random.IntN(2)]).Masked()
+	}
+	if from, err := mail.ParseAddress(e.Data["from"]); err == nil && some() {
+		q.From = from
+	}
+	if to, err := mail.ParseAddress(e.Data["to"]); err == nil && some() {
+		q.To = to
+	}
+	if some() {
+		q.Since = e.At.Add(-time.Duration(random.IntN(1000)) * time.Second)
+	}
+	if some() {
+		q.Until = e.At.Add(time.Duration(random.IntN(1000)) * time.Second)
+	}
+	if some() {
+		q.AfterSeq = e.Seq - random.Int64N(500)
+	}
+	if some() {
+		q.BeforeSeq = e.Seq + random.Int64N(500)
+	}
+	return q
+}
+
+func newestAreLast(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Append(ctx, variedEvents(30)))
+	text := func(q audit.Query) string {
+		out := ""
+		for _, e := range got(s.Search(ctx, q))(t) {
+			out += e.Text + " "
+		}
+		return out
+	}
+	last := got(s.Search(ctx, audit.Query{Newest: true, Limit: 3}))(t)
+	if got := text(audit.Query{Newest: true, Limit: 3}); got != "27 28 29 " {
+		t.Errorf("the last three are %s", got)
+	}
+	if got := text(audit.Query{Newest: true, Limit: 3, BeforeSeq: last[0].Seq}); got != "24 25 26 " {
+		t.Errorf("the three before are %s", got)
+	}
+	if got := text(audit.Query{Newest: true, Limit: 3, AfterSeq: last[1].Seq}); got != "29 " {
+		t.Errorf("after the last but one there is %s", got)
 	}
 }

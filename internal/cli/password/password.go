@@ -1,4 +1,11 @@
-package cli
+// Package password gets a new password from whoever runs a command: typed twice
+// at a terminal, one line of standard input, or made at random. It is never an
+// argument, which other users of the machine can read.
+//
+// Whether a password is good enough is for package account.
+//
+// Main types: New; Line reads one that is known.
+package password
 
 import (
 	"bufio"
@@ -14,23 +21,24 @@ import (
 	"countersign/internal/fault"
 )
 
-// newPassword is how a command gets a new password: never from an argument,
-// which other users of the machine can read.
-type newPassword struct {
+// New are the flags of a command that needs a new password.
+type New struct {
 	Generate bool `help:"Make a random password and print it, once."`
 }
 
-// get returns the password: made, typed twice at a terminal, or one line of
-// standard input. generated is the same where it was made, to be shown.
-func (p newPassword) get(c *call) (password, generated string, err error) {
+// Get returns the password: made, typed twice where stdin is a terminal, or the
+// one line of it. generated is the same where it was made, to be shown. Errors:
+// fault.Invalid for input that is no password, fault.Canceled,
+// fault.Unavailable.
+func (p New) Get(stdin io.Reader, stderr io.Writer) (password, generated string, err error) {
 	if p.Generate {
 		password, err = account.GeneratePassword(rand.Reader)
 		return password, password, err
 	}
-	if ask := c.terminal(); ask != nil {
+	if ask := terminal(stdin, stderr); ask != nil {
 		password, err = twice(ask)
 	} else {
-		password, err = passwordLine(c.stdin)
+		password, err = Line(stdin)
 	}
 	return password, "", err
 }
@@ -39,15 +47,15 @@ func (p newPassword) get(c *call) (password, generated string, err error) {
 type asker func(prompt string) (string, error)
 
 // terminal returns how to ask a person, nil where standard input is none.
-func (c *call) terminal() asker {
-	f, ok := c.stdin.(*os.File)
+func terminal(stdin io.Reader, stderr io.Writer) asker {
+	f, ok := stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil
 	}
 	return func(prompt string) (string, error) {
-		fmt.Fprint(c.stderr, prompt)
+		fmt.Fprint(stderr, prompt)
 		typed, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(c.stderr)
+		fmt.Fprintln(stderr)
 		return string(typed), err
 	}
 }
@@ -72,9 +80,9 @@ func twice(ask asker) (string, error) {
 	return "", fault.New(op, fault.Invalid, "the two passwords differ; nothing was changed")
 }
 
-// passwordLine reads a password that is the only line of r, with or without
-// its end.
-func passwordLine(r io.Reader) (string, error) {
+// Line reads a password that is the only line of r, with or without its end.
+// Errors are those of Get.
+func Line(r io.Reader) (string, error) {
 	const op = "cli.password"
 	in := bufio.NewReader(io.LimitReader(r, 2*account.MaxPasswordBytes))
 	line, err := in.ReadString('\n')

@@ -1,0 +1,103 @@
+// Package argument reads what stands on a command line: addresses, domains, ids,
+// networks, times. Each type says what is wrong with a text that it cannot
+// read.
+//
+// It does not look anything up; what a name stands for is for the commands.
+//
+// Main types: Address, Domain, ID, Delivery, Time.
+package argument
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"countersign/internal/account"
+	"countersign/internal/mail"
+)
+
+// Address is an argument that is a mail address.
+type Address struct{ mail.Address }
+
+// UnmarshalText reads an address.
+func (a *Address) UnmarshalText(text []byte) (err error) {
+	a.Address, err = mail.ParseAddress(string(text))
+	return err
+}
+
+// Domain is an argument that is a domain.
+type Domain struct{ mail.Domain }
+
+// UnmarshalText reads a domain name.
+func (d *Domain) UnmarshalText(text []byte) (err error) {
+	d.Domain, err = mail.ParseDomain(string(text))
+	return err
+}
+
+// Grant is an argument that is an address or "@domain".
+type Grant struct{ account.Grant }
+
+// UnmarshalText reads a grant.
+func (g *Grant) UnmarshalText(text []byte) (err error) {
+	g.Grant, err = account.ParseGrant(string(text))
+	return err
+}
+
+// ID is an argument that is an id, in either case of letters.
+type ID struct{ mail.ID }
+
+// UnmarshalText reads an id.
+func (i *ID) UnmarshalText(text []byte) error {
+	s := strings.ToUpper(string(text))
+	if !mail.ValidID(s) {
+		return fmt.Errorf("%q is not an id: 26 digits and letters are expected, as the answer to DATA and the log show it", text)
+	}
+	i.ID = mail.ID(s)
+	return nil
+}
+
+// Delivery is an argument that names a submission, or with "/2" its second
+// recipient alone.
+type Delivery struct {
+	// ID is the submission.
+	ID mail.ID
+	// N is the recipient, from 1; 0 for all.
+	N int
+}
+
+// UnmarshalText reads "ID" or "ID/N".
+func (d *Delivery) UnmarshalText(text []byte) error {
+	id, number, one := strings.Cut(string(text), "/")
+	var arg ID
+	if err := arg.UnmarshalText([]byte(id)); err != nil {
+		return err
+	}
+	d.ID = arg.ID
+	if !one {
+		return nil
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 {
+		return fmt.Errorf("%q does not name a recipient: write ID/1 for the first one", text)
+	}
+	d.N = n
+	return nil
+}
+
+// Addresses takes the addresses out of arguments.
+func Addresses(args []Address) []mail.Address {
+	var out []mail.Address
+	for _, a := range args {
+		out = append(out, a.Address)
+	}
+	return out
+}
+
+// Grants takes the grants out of arguments.
+func Grants(args []Grant) []account.Grant {
+	var out []account.Grant
+	for _, g := range args {
+		out = append(out, g.Grant)
+	}
+	return out
+}

@@ -1,0 +1,70 @@
+package argument
+
+import (
+	"encoding"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTimes(t *testing.T) {
+	now := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"2026-11-19T10:00:00Z":      "2026-11-19T10:00:00Z",
+		"2026-11-19T10:00:00+02:00": "2026-11-19T08:00:00Z",
+		"2026-11-19":                "2026-11-19T00:00:00Z",
+		"2h":                        "2026-11-20T08:30:00Z",
+		"1h30m":                     "2026-11-20T09:00:00Z",
+		"7d":                        "2026-11-13T10:30:00Z",
+		"0s":                        "2026-11-20T10:30:00Z",
+	} {
+		var at Time
+		if err := at.UnmarshalText([]byte(text)); err != nil || !at.IsSet() {
+			t.Errorf("%s: %v", text, err)
+		}
+		if got := at.Of(now).Format(time.RFC3339); got != want {
+			t.Errorf("%s is %s", text, got)
+		}
+	}
+	for _, text := range []string{"", "yesterday", "-2h", "2026-13-01", "10:00"} {
+		if err := new(Time).UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "is not a time") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if none := (Time{}); none.IsSet() || !none.Of(now).IsZero() {
+		t.Error("no time is one")
+	}
+}
+
+// TestTexts reads texts of the other types, "" standing for a mistake.
+func TestTexts(t *testing.T) {
+	for _, c := range []struct {
+		into encoding.TextUnmarshaler
+		text string
+		want string
+	}{
+		{new(Network), "192.0.2.1", "192.0.2.1/32"},
+		{new(Network), "::ffff:192.0.2.1", "192.0.2.1/32"},
+		{new(Network), "192.0.2.77/24", "192.0.2.0/24"},
+		{new(Network), "2001:db8::/32", "2001:db8::/32"},
+		{new(Network), "192.0.2", ""},
+		{new(Network), "fe80::1%eth0", ""},
+		{new(Address), "A@Example.org", "A@example.org"},
+		{new(Address), "example.org", ""},
+		{new(Domain), "Example.org", "example.org"},
+		{new(Domain), "a..b", ""},
+		{new(Grant), "@example.org", "@example.org"},
+		{new(Grant), "example.org", ""},
+		{new(ID), "01k000000000000000000f1rst", "01K000000000000000000F1RST"},
+		{new(ID), "1", ""},
+		{new(Delivery), "01K000000000000000000F1RST/2", "&{01K000000000000000000F1RST 2}"},
+		{new(Delivery), "01K000000000000000000F1RST", "&{01K000000000000000000F1RST 0}"},
+		{new(Delivery), "01K000000000000000000F1RST/0", ""},
+	} {
+		err := c.into.UnmarshalText([]byte(c.text))
+		if got := fmt.Sprint(c.into); (err == nil) != (c.want != "") || err == nil && got != c.want {
+			t.Errorf("%T of %q is %s, %v", c.into, c.text, got, err)
+		}
+	}
+}

@@ -1,0 +1,24 @@
+package argument
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Network is an argument that is an IP address or a network.
+type Network struct{ netip.Prefix }
+
+// UnmarshalText reads "192.0.2.1" or "192.0.2.0/24".
+func (n *Network) UnmarshalText(text []byte) error {
+	if one, err := netip.ParseAddr(string(text)); err == nil && one.Zone() == "" {
+		one = one.Unmap()
+		n.Prefix = netip.PrefixFrom(one, one.BitLen())
+		return nil
+	}
+	prefix, err := netip.ParsePrefix(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not an address or network: write 192.0.2.1 or 192.0.2.0/24", text)
+	}
+	n.Prefix = prefix.Masked()
+	return nil
+}
