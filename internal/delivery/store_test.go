@@ -101,6 +101,20 @@ func (m *memory) Due(_ context.Context, now time.Time, after queue.Position, lim
 	return due[:min(limit, len(due))], nil
 }
 
+func (m *memory) Waiting(_ context.Context, keys []queue.Key) ([]bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return nil, errAway
+	}
+	waiting := make([]bool, len(keys))
+	for i, k := range keys {
+		item := m.waiting[key{k.Submission, k.N}]
+		waiting[i] = item != nil && item.Delivery.State != queue.Held
+	}
+	return waiting, nil
+}
+
 func (m *memory) Content(_ context.Context, id mail.ID) (*queue.Content, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

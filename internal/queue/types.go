@@ -81,6 +81,12 @@ type Delivery struct {
 	DelayReported bool
 }
 
+// Key names a delivery.
+type Key struct {
+	Submission mail.ID
+	N          int
+}
+
 // Content is a stored message: Head is the header block with its blank line as it leaves (signatures
 // included); the body is either Body or, when large, in Large.
 type Content struct {

@@ -63,6 +63,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"generation": {explain(t, s, generationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
 		"active":     {explain(t, s, activeSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY", "SEARCH p USING PRIMARY KEY"}},
 		"state":      {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
+		"waiting":    {explain(t, s, waitingSQL, bind(id, 1)), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
 		"any":        {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
 		"bodies":     {explain(t, s, usedBodiesSQL, nil), []string{"SCAN content USING COVERING INDEX content_large"}},
 		"list":       {list(queue.Filter{}), []string{"SCAN d", "SEARCH s USING PRIMARY KEY"}},

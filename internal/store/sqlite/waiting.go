@@ -66,6 +66,27 @@ func (s *Store) Due(ctx context.Context, now time.Time, after queue.Position, li
 	return found.list, err
 }
 
+// waitingSQL finds a delivery that is still to be attempted.
+const waitingSQL = "SELECT 1 FROM delivery WHERE submission = ? AND n = ? AND +state < 3"
+
+// Waiting implements queue.Store.
+func (s *Store) Waiting(ctx context.Context, keys []queue.Key) ([]bool, error) {
+	waiting := make([]bool, len(keys))
+	err := s.db.Snapshot(ctx, "queue.waiting", func(c *conn) (err error) {
+		for i, k := range keys {
+			_, waiting[i], err = c.Number(ctx, waitingSQL, bind(k.Submission, k.N))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return waiting, nil
+}
+
 // Content implements queue.Store.
 func (s *Store) Content(ctx context.Context, id mail.ID) (*queue.Content, error) {
 	const text = `SELECT c.head, c.body, c.large, c.large_size FROM submission s JOIN content c ON c.id = s.content WHERE s.id = ?`

@@ -14,6 +14,7 @@ func dueCases() map[string]func(*testing.T, Store) {
 	return map[string]func(*testing.T, Store){
 		"due is ordered, bounded and pages": dueIsOrdered,
 		"only what waits and is due":        onlyDue,
+		"what is still to be attempted":     stillWaiting,
 	}
 }
 
@@ -70,6 +71,28 @@ func onlyDue(t *testing.T, s Store) {
 	equal(t, "before", recipients(start().Add(-time.Microsecond)), []string(nil))
 	equal(t, "at start", recipients(start()), []string{"now", "deferred"})
 	equal(t, "after", recipients(start().Add(time.Hour)), []string{"now", "deferred", "later", "far"})
+}
+
+func stillWaiting(t *testing.T, s Store) {
+	ctx := within(t)
+	m := message(1, "queued", "deferred", "held", "delivered", "dropped", "held later")
+	m.Deliveries[1].State, m.Deliveries[1].Next = queue.Deferred, start().Add(1000*time.Hour)
+	m.Deliveries[2].State = queue.Held
+	must(t, s.Accept(ctx, m))
+	must(t, s.Accept(ctx, message(2, "another")))
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 4, queue.Delivered)))
+	got(s.Drop(ctx, queue.Filter{Submission: id("SUB", 1), N: 5}, audit.Event{At: start()}))(t)
+	var keys []queue.Key
+	for _, n := range []int{6, 5, 4, 3, 2, 1, 0, 7} {
+		keys = append(keys, queue.Key{Submission: id("SUB", 1), N: n})
+	}
+	keys = append(keys, queue.Key{Submission: id("SUB", 2), N: 1}, queue.Key{Submission: id("SUB", 3), N: 1}, keys[5])
+	equal(t, "waiting", got(s.Waiting(ctx, keys))(t), []bool{true, false, false, false, true, true, false, false, true, false, true})
+	got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1), N: 6}, "x", audit.Event{At: start()}))(t)
+	equal(t, "after a hold", got(s.Waiting(ctx, keys[:1]))(t), []bool{false})
+	got(s.Release(ctx, queue.Filter{}, audit.Event{At: start()}))(t)
+	equal(t, "after a release", got(s.Waiting(ctx, keys[:4]))(t), []bool{true, false, false, true})
+	equal(t, "nothing asked", len(got(s.Waiting(ctx, nil))(t)), 0)
 }
 
 func reportCases() map[string]func(*testing.T, Store) {

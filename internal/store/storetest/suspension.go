@@ -92,6 +92,9 @@ func wantHeld(t *testing.T, s Store, held ...int) {
 		if d.State != state || d.HoldReason != reason {
 			t.Errorf("message %d is %s for %q, want %s for %q", n, d.State, d.HoldReason, state, reason)
 		}
+		if waiting := got(s.Waiting(t.Context(), []queue.Key{{Submission: d.Submission, N: d.N}}))(t)[0]; waiting == (state == queue.Held) {
+			t.Errorf("message %d is %s, and to be attempted: %v", n, state, waiting)
+		}
 	}
 	wantStats(t, s, total[queue.Queued], total[queue.Deferred], total[queue.Held])
 }
