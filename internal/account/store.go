@@ -16,14 +16,26 @@ import (
 // fault.Conflict while other objects depend on it. Every Put and Remove stores the given event
 // in the same transaction, raises the generation, and is durable when it returns.
 //
-// A Put that changes State to Suspended also holds the waiting deliveries of
-// all submissions of that account, domain or customer, or of all customers that
-// have that plan, with the hold reason queue.HoldSuspended; one that changes it
-// to Active releases what was held for that reason and is not under another
-// suspension. A Put that moves a customer to another plan, or a domain to
-// another customer, does the same where what is above was active and now is
-// suspended, or the other way round; no plan counts as an active one. Removing
-// an account holds its waiting deliveries too. All methods are safe for
+// The waiting deliveries follow. Mail may go while its account exists and is
+// active with all above it (Sender.Active), and each further domain that its
+// acceptance relied on (queue.Acceptance.Domains) is an active one of the
+// customer that the account's own domain has. A Put or Remove that changes the
+// state of an account, the state or the customer of a domain, or whether a
+// customer or a plan is active (a customer is with its plan; no plan counts as
+// an active one), looks at all mail of that account, of that domain or relying
+// on it, of the domains of that customer, or of the customers on that plan: it
+// holds what may not go, with the reason queue.HoldSuspended, and releases what
+// was held for that reason and may go. What an operator released meanwhile stays
+// so until such a change. Each submission whose deliveries change gets one event
+// audit.DeliveryHeld or audit.DeliveryReleased, with queue.HoldSuspended as its
+// reason, actor and object of the given event, a text of that object and, behind
+// a colon, the event's text, and the number of deliveries in Data["deliveries"].
+//
+// From the moment the change is durable, queue.Store's Due and Waiting no longer
+// show what is to be held; states, totals and events follow in portions, between
+// which mail flows. Put and Remove return when all have followed. Where ctx ends
+// or something fails on the way, they return nil all the same, as the change
+// stands, and the server goes on, also after a crash. All methods are safe for
 // concurrent use, also from several processes.
 
 // Directory is what the server asks while mail flows.

@@ -25,14 +25,15 @@ type Store interface {
 	// must be nil or a sealed BodyFile of this store.
 	Accept(ctx context.Context, a *Acceptance) error
 	// Due lists waiting deliveries (Queued, Deferred) with Next <= now, by
-	// Next, Submission, N, starting behind after; at most limit. Its snapshot
-	// may be older than a Report that returns while it runs.
+	// Next, Submission, N, starting behind after; at most limit. What a
+	// suspension is about to hold (see package account) is not among them. Its
+	// snapshot may be older than a Report that returns while it runs.
 	Due(ctx context.Context, now time.Time, after Position, limit int) ([]Item, error)
 	// Waiting reports for each of keys, in their order, whether that delivery
 	// is still to be attempted: it is in the queue, Queued or Deferred, whatever
 	// its Next, and no suspension is about to hold it. All answers are of one
-	// moment. It reads one row for each key, so that whoever has deliveries in
-	// memory or under way may ask for hundreds of them several times a second.
+	// moment. It is cheap, so that whoever has deliveries in memory or under way
+	// may ask for hundreds of them several times a second.
 	Waiting(ctx context.Context, keys []Key) ([]bool, error)
 	// Content returns the stored message.
 	Content(ctx context.Context, id mail.ID) (*Content, error)

@@ -26,8 +26,8 @@ const (
 // Final reports whether a delivery in this state is finished.
 func (s State) Final() bool { return s == Delivered || s == Failed || s == Dropped }
 
-// HoldSuspended is the hold reason of deliveries whose account, domain or
-// customer was suspended or removed.
+// HoldSuspended is the hold reason of deliveries that may not go since an
+// account, domain, customer or plan was suspended, removed or moved.
 const HoldSuspended = "suspended"
 
 // Submission is one accepted message.
@@ -116,7 +116,8 @@ type Acceptance struct {
 	Generation uint64
 	// Revision is the account's at that time, and Domains are those that the
 	// decision relies on: of the envelope sender and of every header identity.
-	// A store looks at them only when the generation is another by now.
+	// Accept looks at them only when the generation is another by now; a store
+	// keeps the domains, as the deliveries wait while one is suspended.
 	Revision int64
 	Domains  []mail.Domain
 }

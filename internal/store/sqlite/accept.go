@@ -8,6 +8,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlite/bodies"
 	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlite/holding"
 )
 
 const (
@@ -27,12 +28,10 @@ const (
 	// ownDomainSQL finds an active domain of a customer.
 	ownDomainSQL = "SELECT 1 FROM domain WHERE name = ? AND customer = ? AND state = 'active'"
 
-	// activeFrom selects the accounts a that may send; see account.Sender.Active.
-	activeFrom = ` FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer LEFT JOIN plan p ON p.name = c.plan
-    WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active')`
-
 	// activeSQL finds an account that may send.
-	activeSQL = "SELECT 1" + activeFrom + " AND a.login = ? AND a.id = ?"
+	activeSQL = "SELECT 1" + holding.ActiveFrom + " AND a.login = ? AND a.id = ?"
+
+	insertReliedSQL = "INSERT OR IGNORE INTO relied (submission, domain, content) VALUES (?, ?, ?)"
 )
 
 // acceptance is a queue.Acceptance made ready for the writer: all arguments
@@ -44,6 +43,7 @@ type acceptance struct {
 	account    values   // of activeSQL
 	unchanged  values   // of unchangedSQL
 	domains    []values // of ownDomainSQL
+	relied     []values // of insertReliedSQL; the last is the content's number
 	content    values   // the first is its number, set by the writer
 	submission values   // the last is that number
 	deliveries []values
@@ -73,6 +73,9 @@ func (s *Store) prepare(a *queue.Acceptance) (*acceptance, error) {
 	p.unchanged = bind(sub.Login, sub.Account, a.Revision)
 	for _, d := range a.Domains {
 		p.domains = append(p.domains, bind(d, sub.Customer))
+		if d != sub.Domain {
+			p.relied = append(p.relied, bind(sub.ID, d, int64(0)))
+		}
 	}
 	p.submission = bind(sub.ID, sub.Session, sub.Account, sub.Login, sub.Domain, sub.Customer, sub.Cause, sub.At, sub.Expires,
 		e.From, e.Size, string(e.Body), e.SMTPUTF8, string(e.Return), e.EnvelopeID, sub.Size, int64(0))
@@ -129,6 +132,12 @@ func (p *acceptance) insert(t *tx) error {
 	}
 	if err := t.Exec(insertContentSQL, p.content); err != nil {
 		return err
+	}
+	for _, r := range p.relied {
+		r[len(r)-1].Value = number
+		if err := t.Exec(insertReliedSQL, r); err != nil {
+			return err
+		}
 	}
 	for _, d := range p.deliveries {
 		if err := t.Exec(insertDeliverySQL, d); err != nil {

@@ -33,17 +33,14 @@ func (s *Store) PutAccount(ctx context.Context, a account.Account, e audit.Event
 	}
 	login := a.Login()
 	args := bind(login, a.ID, a.Address, a.Address.Domain, string(a.State), a.PasswordHash, a.PasswordChanged, a.NullSender, a.Created)
-	return s.put(ctx, accountObject(login), a.Revision, e, func(t *tx, before account.State) error {
+	return s.put(ctx, accountObject(login), a.Revision, e, func(t *tx) error {
 		if err := checkAccount(t, &a); err != nil {
 			return err
 		}
 		if err := t.Exec(text, args); err != nil {
 			return err
 		}
-		if err := putAddresses(t, &a); err != nil {
-			return err
-		}
-		return t.follow(before, a.State, ofAccount(login, a.ID))
+		return putAddresses(t, &a)
 	})
 }
 
@@ -170,18 +167,7 @@ func addAddresses(ctx context.Context, c *conn, list []account.Account, conditio
 // RemoveAccount implements account.AccountStore.
 func (s *Store) RemoveAccount(ctx context.Context, login string, e audit.Event) error {
 	return s.remove(ctx, accountObject(login), e, "", func(t *tx) error {
-		var id mail.ID
-		err := t.Query("SELECT id FROM account WHERE login = ?", bind(login), func(r *row) error {
-			id = r.ID()
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if err := t.Exec("DELETE FROM account WHERE login = ?", bind(login)); err != nil { // with addresses and grants
-			return err
-		}
-		return t.hold(ofAccount(login, id))
+		return t.Exec("DELETE FROM account WHERE login = ?", bind(login)) // with addresses and grants
 	})
 }
 

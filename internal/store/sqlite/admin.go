@@ -14,6 +14,13 @@ import (
 // change treats, so that mail flows in between.
 const adminBatch = 500
 
+// withParts lists the parts of the index submission_owner; see the schema.
+const withParts = `WITH RECURSIVE part (n) AS (SELECT min(id) >> 9 FROM content
+    UNION ALL SELECT n + 1 FROM part WHERE n < (SELECT max(id) >> 9 FROM content)) `
+
+// fromParts selects by domain within each part.
+const fromParts = "FROM part CROSS JOIN submission s ON s.content >> 9 = part.n AND s.domain <> '' AND s.domain = ?"
+
 // selection is the beginning of a query for the deliveries d, with their
 // submissions s, that a filter selects.
 type selection struct {

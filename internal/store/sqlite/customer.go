@@ -25,12 +25,7 @@ func (s *Store) PutPlan(ctx context.Context, p account.Plan, e audit.Event) erro
 		return err
 	}
 	args := bind(p.Name, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, string(p.State), p.Created)
-	return s.put(ctx, planObject(p.Name), p.Revision, e, func(t *tx, before account.State) error {
-		if err := t.Exec(text, args); err != nil {
-			return err
-		}
-		return t.follow(before, p.State, ofPlan(p.Name))
-	})
+	return s.put(ctx, planObject(p.Name), p.Revision, e, func(t *tx) error { return t.Exec(text, args) })
 }
 
 // Plan implements account.PlanStore.
@@ -73,18 +68,13 @@ func (s *Store) PutCustomer(ctx context.Context, cu account.Customer, e audit.Ev
 		return err
 	}
 	args := bind(cu.Name, cu.Plan, string(cu.State), cu.Created)
-	return s.put(ctx, customerObject(cu.Name), cu.Revision, e, func(t *tx, before account.State) error {
+	return s.put(ctx, customerObject(cu.Name), cu.Revision, e, func(t *tx) error {
 		if cu.Plan != "" {
 			if err := planObject(cu.Plan).require(t, op); err != nil {
 				return err
 			}
 		}
-		return t.moved(abovePlanSQL, cu.Name, ofCustomer(cu.Name), func() error {
-			if err := t.Exec(text, args); err != nil {
-				return err
-			}
-			return t.follow(before, cu.State, ofCustomer(cu.Name))
-		})
+		return t.Exec(text, args)
 	})
 }
 

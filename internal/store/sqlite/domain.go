@@ -30,19 +30,14 @@ func (s *Store) PutDomain(ctx context.Context, d account.Domain, e audit.Event) 
 		return err
 	}
 	args := bind(d.Name, d.Customer, string(d.State), d.Created)
-	return s.put(ctx, domainObject(string(d.Name)), d.Revision, e, func(t *tx, before account.State) error {
+	return s.put(ctx, domainObject(string(d.Name)), d.Revision, e, func(t *tx) error {
 		if err := customerObject(d.Customer).require(t, op); err != nil {
 			return err
 		}
-		return t.moved(aboveCustomerSQL, string(d.Name), ofDomain(d.Name), func() error {
-			if err := t.Exec(text, args); err != nil {
-				return err
-			}
-			if err := putKeys(t, d); err != nil {
-				return err
-			}
-			return t.follow(before, d.State, ofDomain(d.Name))
-		})
+		if err := t.Exec(text, args); err != nil {
+			return err
+		}
+		return putKeys(t, d)
 	})
 }
 
@@ -97,7 +92,6 @@ func (s *Store) SigningKeys(ctx context.Context, domain mail.Domain) (keys []acc
 // RemoveDomain implements account.DomainStore.
 func (s *Store) RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error {
 	return s.remove(ctx, domainObject(string(name)), e, "SELECT 1 FROM account WHERE domain = ? LIMIT 1", func(t *tx) error {
-		err := t.Exec("DELETE FROM domain WHERE name = ?", bind(name)) // with its keys
-		return err
+		return t.Exec("DELETE FROM domain WHERE name = ?", bind(name)) // with its keys
 	})
 }

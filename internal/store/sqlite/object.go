@@ -7,49 +7,62 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlite/holding"
 )
 
 // object is a plan, customer, domain or account in the sense of package
 // account: something with a name, a revision and a state.
 type object struct {
 	// kind and name say which it is: "plan", "basic".
-	kind, name string
-	// stored selects revision and state by name.
-	stored string
+	kind holding.Kind
+	name string
+	// revision selects the revision by name, and standing all on which it
+	// depends whether mail that hangs on the object may go.
+	revision, standing string
 }
 
 func planObject(name string) object {
-	return object{"plan", name, "SELECT revision, state FROM plan WHERE name = ?"}
+	return object{kind: holding.Plan, name: name,
+		revision: "SELECT revision FROM plan WHERE name = ?", standing: "SELECT state FROM plan WHERE name = ?"}
 }
 
 func customerObject(name string) object {
-	return object{"customer", name, "SELECT revision, state FROM customer WHERE name = ?"}
+	const standing = `SELECT iif(c.state = 'active' AND coalesce(p.state, 'active') = 'active', 'active', 'suspended')
+    FROM customer c LEFT JOIN plan p ON p.name = c.plan WHERE c.name = ?`
+	return object{kind: holding.Customer, name: name, revision: "SELECT revision FROM customer WHERE name = ?", standing: standing}
 }
 
 func domainObject(name string) object {
-	return object{"domain", name, "SELECT revision, state FROM domain WHERE name = ?"}
+	return object{kind: holding.Domain, name: name,
+		revision: "SELECT revision FROM domain WHERE name = ?", standing: "SELECT state || ' of ' || customer FROM domain WHERE name = ?"}
 }
 
 func accountObject(login string) object {
-	return object{"account", login, "SELECT revision, state FROM account WHERE login = ?"}
+	return object{kind: holding.Account, name: login,
+		revision: "SELECT revision FROM account WHERE login = ?", standing: "SELECT state FROM account WHERE login = ?"}
 }
 
 func (o object) missing(op string) error {
 	return fault.New(op, fault.NotFound, "there is no %s %q", o.kind, o.name)
 }
 
-// stands reports what is stored of o; found is false where nothing is.
-func (o object) stands(t *tx) (revision int64, state account.State, found bool, err error) {
-	err = t.Query(o.stored, bind(o.name), func(r *row) error {
-		revision, state, found = r.Int64(), account.State(r.Text()), true
+// revisionOf reads the stored revision; found is false where nothing is stored.
+func (o object) revisionOf(t *tx) (revision int64, found bool, err error) {
+	return t.Number(o.revision, bind(o.name))
+}
+
+// standingOf reads what the queue depends on, "" where nothing is stored.
+func (o object) standingOf(t *tx) (standing string, err error) {
+	err = t.Query(o.standing, bind(o.name), func(r *row) error {
+		standing = r.Text()
 		return nil
 	})
-	return revision, state, found, err
+	return standing, err
 }
 
 // require fails with fault.NotFound where o is not stored.
 func (o object) require(t *tx, op string) error {
-	_, _, found, err := o.stands(t)
+	_, found, err := o.revisionOf(t)
 	if err == nil && !found {
 		err = o.missing(op)
 	}
@@ -57,58 +70,42 @@ func (o object) require(t *tx, op string) error {
 }
 
 // checkRevision compares the revision that a caller read with the stored one.
-// before is the stored state, "" for a new object.
-func (o object) checkRevision(t *tx, op string, given int64) (before account.State, err error) {
-	revision, before, found, err := o.stands(t)
+func (o object) checkRevision(t *tx, op string, given int64) error {
+	revision, found, err := o.revisionOf(t)
 	switch {
 	case err != nil:
-		return "", err
+		return err
 	case given == 0 && found:
-		return "", fault.New(op, fault.Conflict, "there is a %s %q already", o.kind, o.name)
+		return fault.New(op, fault.Conflict, "there is a %s %q already", o.kind, o.name)
 	case given != 0 && !found:
-		return "", o.missing(op)
+		return o.missing(op)
 	case given != revision && found:
-		return "", fault.New(op, fault.Conflict, "%s %q has changed since it was read", o.kind, o.name)
+		return fault.New(op, fault.Conflict, "%s %q has changed since it was read", o.kind, o.name)
 	}
-	return before, nil
+	return nil
 }
 
 // put stores one object: checks its revision, lets store do the rest, raises
-// the generation and adds the event, in one transaction. store must fail before
-// it writes.
-func (s *Store) put(ctx context.Context, o object, given int64, e audit.Event, store func(t *tx, before account.State) error) error {
-	op := o.kind + ".put"
+// the generation and adds the event, in one transaction; then the queue follows.
+// store must fail before it writes.
+func (s *Store) put(ctx context.Context, o object, given int64, e audit.Event, store func(t *tx) error) error {
+	op := string(o.kind) + ".put"
 	if o.name == "" {
 		return fault.New(op, fault.Invalid, "a %s needs a name", o.kind)
 	}
-	events, err := bindEvents([]audit.Event{e})
-	if err != nil {
-		return database.Failure(op, err)
-	}
-	return s.change(ctx, op, func(t *tx) error {
-		before, err := o.checkRevision(t, op, given)
-		if err != nil {
+	return s.alter(ctx, op, o, e, func(t *tx) error {
+		if err := o.checkRevision(t, op, given); err != nil {
 			return err
 		}
-		if err := store(t, before); err != nil {
-			return err
-		}
-		if err := t.raise(); err != nil {
-			return err
-		}
-		return insertEvents(t, events)
+		return store(t)
 	})
 }
 
-// remove removes one object that nothing depends on. inUse are queries by
-// name that have a row where something does.
+// remove removes one object that nothing depends on. inUse is a query by name
+// that has a row where something does.
 func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse string, drop func(t *tx) error) error {
-	op := o.kind + ".remove"
-	events, err := bindEvents([]audit.Event{e})
-	if err != nil {
-		return database.Failure(op, err)
-	}
-	return s.change(ctx, op, func(t *tx) error {
+	op := string(o.kind) + ".remove"
+	return s.alter(ctx, op, o, e, func(t *tx) error {
 		if err := o.require(t, op); err != nil {
 			return err
 		}
@@ -121,14 +118,60 @@ func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse strin
 				return fault.New(op, fault.Conflict, "%s %q is still in use", o.kind, o.name)
 			}
 		}
-		if err := drop(t); err != nil {
+		return drop(t)
+	})
+}
+
+// alter makes a change, raises the generation and adds the event, in one
+// transaction; then the queue follows.
+func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, make func(t *tx) error) error {
+	events, err := bindEvents([]audit.Event{e})
+	if err != nil {
+		return database.Failure(op, err)
+	}
+	var task *holding.Task
+	err = s.change(ctx, op, func(t *tx) error {
+		task = nil
+		before, err := o.standingOf(t)
+		if err != nil {
 			return err
+		}
+		if err := make(t); err != nil {
+			return err
+		}
+		now, err := o.standingOf(t)
+		if err != nil {
+			return err
+		}
+		if o.moves(before, now) {
+			task, err = s.holder.Begin(t.Tx, holding.Object{Kind: o.kind, Name: o.name}, e)
+			if err != nil {
+				return err
+			}
 		}
 		if err := t.raise(); err != nil {
 			return err
 		}
 		return insertEvents(t, events)
 	})
+	if err == nil && task != nil {
+		s.follow(ctx, task)
+	}
+	return err
+}
+
+// moves reports whether the queue has to follow a change of standing. Nothing
+// hangs on a new object, but that a domain which was removed may come back.
+func (o object) moves(before, now string) bool {
+	return before != now && (before != "" || o.kind == holding.Domain)
+}
+
+// follow lets the queue follow a change that is durable, so a failure is none of
+// the change: the server goes on.
+func (s *Store) follow(ctx context.Context, task *holding.Task) {
+	if err := s.holder.Run(ctx, task); err != nil {
+		s.log.Warn("the queue has not followed a change yet; the server goes on with it", "error", err)
+	}
 }
 
 // checkState refuses a state that does not exist.
@@ -163,7 +206,7 @@ func all[T any](ctx context.Context, c *conn, text string, args values, scan fun
 func one[T any](ctx context.Context, c *conn, o object, text string, scan func(*row) T) (T, error) {
 	list, err := all(ctx, c, text, bind(o.name), scan)
 	if err == nil && len(list) == 0 {
-		err = o.missing(o.kind + ".get")
+		err = o.missing(string(o.kind) + ".get")
 	}
 	if err != nil {
 		var none T

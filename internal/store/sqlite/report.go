@@ -158,8 +158,10 @@ func (t *tx) finish(id mail.ID) ([]mail.ID, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.Exec("DELETE FROM submission WHERE id = ?", key); err != nil {
-		return nil, err
+	for _, text := range []string{"DELETE FROM submission WHERE id = ?", "DELETE FROM relied WHERE submission = ?"} {
+		if err := t.Exec(text, key); err != nil {
+			return nil, err
+		}
 	}
 	err = t.Exec("DELETE FROM content WHERE id = ?", bind(content))
 	return large, err

@@ -6,13 +6,16 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
+	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlite/bodies"
 	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlite/holding"
 )
 
 //go:embed migrations/*.sql
@@ -47,8 +50,12 @@ type Options struct {
 type Store struct {
 	db     *database.DB[book]
 	bodies *bodies.Folder
+	holder *holding.Holder
 	now    func() time.Time
 	log    *slog.Logger
+	// stopWatching ends the goroutine of a server that lets the queue follow
+	// what others left unfinished, and waits for it.
+	stopWatching func()
 }
 
 // Open opens the database, makes or upgrades its schema, and starts the
@@ -69,7 +76,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault.Wrap("sqlite.open", fault.Invalid, err)
 	}
-	s := &Store{now: o.Now, log: o.Logger, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
+	s := &Store{now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Readers: o.Readers, Migrations: migrations, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
@@ -77,18 +84,48 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.holder = holding.New(holding.Options{
+		Read: s.db.Read, Record: recordIn, Now: o.Now, Logger: o.Logger,
+		Change: func(ctx context.Context, op string, run func(*database.Tx) error) error {
+			return s.db.Change(ctx, op, func(t *database.Tx, _ *book) error { return run(t) })
+		},
+	})
 	if o.Server {
 		if err := s.cleanBodies(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
+		s.watch()
 	}
 	return s, nil
+}
+
+// watch starts to let the queue follow what others left unfinished.
+func (s *Store) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { s.holder.Watch(ctx) })
+	s.stopWatching = func() {
+		cancel()
+		watching.Wait()
+	}
+}
+
+// recordIn stores events in a running transaction.
+func recordIn(t *database.Tx, events []audit.Event) error {
+	rows, err := bindEvents(events)
+	if err != nil {
+		return err
+	}
+	return insertEvents(&tx{Tx: t}, rows)
 }
 
 // Close finishes the changes that wait, then closes everything. Afterwards all
 // methods fail with fault.Unavailable. It waits for reads that run. A second
 // call does nothing.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	s.stopWatching()
+	return s.db.Close()
+}
 
 // change runs a change through the writer; op names it in errors.
 func (s *Store) change(ctx context.Context, op string, run func(*tx) error) error {

@@ -7,6 +7,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/sqlite/holding"
 )
 
 // itemColumns are what scanItem reads, from delivery d and submission s.
@@ -16,8 +17,8 @@ const itemColumns = `d.submission, d.n, d.state, d.next, d.attempts, d.local, d.
     s.sender, s.given_size, s.body_type, s.smtputf8, s.dsn_return, s.envelope_id, s.size`
 
 // dueSQL walks the index delivery_due; CROSS JOIN keeps the order of the
-// tables.
-const dueSQL = "SELECT " + itemColumns + ` FROM delivery d CROSS JOIN submission s ON s.id = d.submission
+// tables. The first column is false for what is about to be held.
+const dueSQL = "SELECT " + holding.Settled + ", " + itemColumns + ` FROM delivery d CROSS JOIN submission s ON s.id = d.submission
     WHERE d.state < 3 AND d.next <= ? AND (d.next, d.submission, d.n) > (?, ?, ?)
     ORDER BY d.next, d.submission, d.n LIMIT ?`
 
@@ -58,16 +59,48 @@ func (l *items) scan(r *row) error {
 	return nil
 }
 
+// skipPage is how many deliveries Due looks at once while it passes over what is
+// about to be held: there may be very much of it, and no reading may last long.
+const skipPage = 256
+
 // Due implements queue.Store.
 func (s *Store) Due(ctx context.Context, now time.Time, after queue.Position, limit int) ([]queue.Item, error) {
 	var found items
-	args := bind(now, after.Next, after.Submission, after.N, limit)
-	err := s.db.Read(ctx, "queue.due", func(c *conn) error { return c.Query(ctx, dueSQL, args, found.scan) })
+	err := s.db.Read(ctx, "queue.due", func(c *conn) error {
+		for asked := limit; ; asked = max(limit, skipPage) {
+			rows := 0
+			args := bind(now, after.Next, after.Submission, after.N, asked)
+			err := c.Query(ctx, dueSQL, args, func(r *row) error {
+				rows++
+				return found.scanSettled(r, limit, &after)
+			})
+			if err != nil || rows < asked || len(found.list) == limit {
+				return err
+			}
+		}
+	})
 	return found.list, err
 }
 
+// scanSettled takes one row of dueSQL, unless there are limit already or it is
+// about to be held. at becomes its position.
+func (l *items) scanSettled(r *row, limit int, at *queue.Position) error {
+	settled := r.Bool()
+	n := len(l.list)
+	if err := l.scan(r); err != nil {
+		return err
+	}
+	d := &l.list[n].Delivery
+	*at = queue.Position{Next: d.Next, Submission: d.Submission, N: d.N}
+	if !settled || n == limit {
+		l.list = l.list[:n]
+	}
+	return nil
+}
+
 // waitingSQL finds a delivery that is still to be attempted.
-const waitingSQL = "SELECT 1 FROM delivery WHERE submission = ? AND n = ? AND +state < 3"
+const waitingSQL = `SELECT 1 FROM delivery d CROSS JOIN submission s ON s.id = d.submission
+    WHERE d.submission = ? AND d.n = ? AND +d.state < 3 AND ` + holding.Settled
 
 // Waiting implements queue.Store.
 func (s *Store) Waiting(ctx context.Context, keys []queue.Key) ([]bool, error) {

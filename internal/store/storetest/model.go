@@ -21,9 +21,12 @@ func randomOperations(t *testing.T, open Opener) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t)
 		defer func() { must(rt, s.Close()) }()
-		m := &model{store: s, test: t, deliveries: map[place]*queue.Delivery{}, owner: map[mail.ID]string{}, suspended: map[string]bool{}}
+		m := &model{store: s, test: t, deliveries: map[place]*queue.Delivery{}, owner: map[mail.ID]string{}, relies: map[mail.ID][]mail.Domain{}, suspended: map[string]bool{}}
 		m.people = settle(t, s)
-		m.events = 6
+		m.customers = map[mail.Domain]string{"one.example": "acme", "two.example": "acme"}
+		must(rt, s.PutCustomer(rt.Context(), account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
+		m.people.generation = got(s.Generation(rt.Context()))(rt)
+		m.events = 7
 		rt.Repeat(map[string]func(*rapid.T){
 			"":        m.compare,
 			"accept":  m.accept,
@@ -33,6 +36,7 @@ func randomOperations(t *testing.T, open Opener) {
 			"retry":   m.retry,
 			"drop":    m.drop,
 			"suspend": m.suspend,
+			"move":    m.move,
 		})
 	})
 }
@@ -51,8 +55,12 @@ type model struct {
 	deliveries map[place]*queue.Delivery
 	// owner is the login of each submission, finished ones too.
 	owner map[mail.ID]string
+	// relies holds the domains that each relies on.
+	relies map[mail.ID][]mail.Domain
 	// suspended holds logins and names of domains, customers and plans.
 	suspended map[string]bool
+	// customers holds the customer of each domain; acme is on plan basic.
+	customers map[mail.Domain]string
 	events    int
 }
 
@@ -140,17 +148,34 @@ func (m *model) waits(sub mail.ID) bool {
 	return false
 }
 
+// domainOf is the domain of one of our logins.
+func domainOf(login string) mail.Domain { return mail.Domain(login[len("ann@"):]) }
+
+// active reports whether an account may send.
 func (m *model) active(login string) bool {
-	return !m.suspended[login] && !m.suspended[login[len("ann@"):]] && !m.suspended["acme"] && !m.suspended["basic"]
+	customer := m.customers[domainOf(login)]
+	return !m.suspended[login] && !m.suspended[string(domainOf(login))] && !m.suspended[customer] && (customer != "acme" || !m.suspended["basic"])
+}
+
+// usable reports whether all of the domains may be used by an account.
+func (m *model) usable(login string, domains []mail.Domain) bool {
+	for _, d := range domains {
+		if m.suspended[string(d)] || m.customers[d] != m.customers[domainOf(login)] {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *model) accept(t *rapid.T) {
 	who := rapid.SampledFrom([]account.Account{m.people.ann, m.people.bob}).Draw(t, "who")
 	a := message(rapid.IntRange(1, 12).Draw(t, "submission"), []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "recipients")]...)
 	a.Submission.Account, a.Submission.Login, a.Submission.Domain = who.ID, who.Login(), who.Address.Domain
+	a.Submission.Customer = m.customers[who.Address.Domain]
 	// As decided a moment ago, or long ago with the account as it is now.
 	now := got(m.store.Account(m.test.Context(), who.Login()))(t)
-	a.Generation, a.Revision, a.Domains = m.people.generation, now.Revision, []mail.Domain{who.Address.Domain}
+	a.Generation, a.Revision = m.people.generation, now.Revision
+	a.Domains = rapid.SampledFrom([][]mail.Domain{{who.Address.Domain}, {"two.example"}, {"one.example", "two.example"}}).Draw(t, "domains")
 	for i := range a.Deliveries {
 		a.Deliveries[i].Next = start().Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "next")) * time.Hour)
 	}
@@ -158,11 +183,13 @@ func (m *model) accept(t *rapid.T) {
 	switch {
 	case !m.active(who.Login()):
 		wantKind(t, err, fault.Denied)
+	case !m.usable(who.Login(), a.Domains):
+		wantKind(t, err, fault.Busy)
 	case m.waits(a.Submission.ID):
 		wantKind(t, err, fault.Conflict)
 	default:
 		must(t, err)
-		m.owner[a.Submission.ID] = who.Login()
+		m.owner[a.Submission.ID], m.relies[a.Submission.ID] = who.Login(), a.Domains
 		for _, d := range a.Deliveries {
 			m.deliveries[place{d.Submission, d.N}] = &d
 		}
@@ -305,9 +332,10 @@ func (m *model) drop(t *rapid.T) {
 	m.changed(t, n, len(selected))
 }
 
-// suspend turns the state of an object; both accounts are under acme and basic.
+// suspend turns the state of an object.
 func (m *model) suspend(t *rapid.T) {
-	what := rapid.SampledFrom([]string{"ann@one.example", "bob@two.example", "one.example", "two.example", "acme", "basic"}).Draw(t, "what")
+	what := rapid.SampledFrom([]string{"ann@one.example", "bob@two.example", "one.example", "two.example", "acme", "other", "basic"}).Draw(t, "what")
+	standing := m.standing()
 	m.suspended[what] = !m.suspended[what]
 	if m.suspended[what] {
 		stateOf(m.test, m.store, what, account.Suspended)
@@ -315,14 +343,48 @@ func (m *model) suspend(t *rapid.T) {
 		stateOf(m.test, m.store, what, account.Active)
 	}
 	m.events++
+	m.follow(what, standing)
+}
+
+// move gives a domain to the other of the two customers.
+func (m *model) move(t *rapid.T) {
+	d := got(m.store.Domain(m.test.Context(), rapid.SampledFrom([]mail.Domain{"one.example", "two.example"}).Draw(t, "domain")))(t)
+	standing := m.standing()
+	d.Customer = map[string]string{"acme": "other", "other": "acme"}[d.Customer]
+	must(t, m.store.PutDomain(m.test.Context(), d, event("")))
+	m.customers[d.Name] = d.Customer
+	m.events++
+	m.follow(string(d.Name), standing)
+}
+
+// standing says of acme whether it is active with its plan.
+func (m *model) standing() bool { return !m.suspended["acme"] && !m.suspended["basic"] }
+
+// follow does to the queue what a change of an object does: whatever hangs on
+// it is held or released. standing is that of before: what was suspended above
+// a customer already, or still is, changes nothing.
+func (m *model) follow(what string, standing bool) {
+	if what == "acme" && standing == m.standing() {
+		return
+	}
+	changed := map[mail.ID]bool{}
 	for p, d := range m.deliveries {
 		login := m.owner[p.submission]
-		switch touched := what == "acme" || what == "basic" || what == login || what == login[len("ann@"):]; {
-		case !touched:
-		case m.suspended[what] && d.State != queue.Held:
+		customer := m.customers[domainOf(login)]
+		hangs := what == login || what == string(domainOf(login)) || what == customer || what == "basic" && customer == "acme" ||
+			slices.Contains(m.relies[p.submission], mail.Domain(what))
+		if !hangs {
+			continue
+		}
+		mayGo := m.active(login) && m.usable(login, m.relies[p.submission])
+		switch {
+		case !mayGo && d.State != queue.Held:
 			d.State, d.HoldReason = queue.Held, queue.HoldSuspended
-		case m.active(login) && d.HoldReason == queue.HoldSuspended:
+			changed[p.submission] = true
+		case mayGo && d.State == queue.Held && d.HoldReason == queue.HoldSuspended:
 			backToQueue(d)
+			changed[p.submission] = true
 		}
 	}
+	m.events += len(changed)
 }

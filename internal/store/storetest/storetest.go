@@ -54,6 +54,7 @@ func Run(t *testing.T, open Opener) {
 		"report":      reportCases(),
 		"admin":       adminCases(),
 		"suspension":  suspensionCases(),
+		"reliance":    relianceCases(),
 		"record":      recordCases(),
 		"concurrency": concurrencyCases(),
 		"certificate": {"put, get, delete": certificates},

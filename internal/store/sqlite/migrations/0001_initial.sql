@@ -115,6 +115,30 @@ CREATE TABLE submission (
 -- a third of the throughput. Whoever looks for an owner asks part by part.
 CREATE INDEX submission_owner ON submission (content >> 9, domain, login) WHERE domain <> '';
 
+-- The domains that a submission relies on besides its own: of an envelope
+-- sender or a header that came under an alias or a grant. Most have none.
+CREATE TABLE relied (
+    submission TEXT NOT NULL,
+    domain     TEXT NOT NULL,
+    content    INTEGER NOT NULL, -- the submission's
+    PRIMARY KEY (submission, domain)
+) STRICT, WITHOUT ROWID;
+
+-- In parts, as submission_owner is.
+CREATE INDEX relied_domain ON relied (content >> 9, domain);
+
+-- Changes of accounts that the waiting deliveries have still to follow; see
+-- package holding. An id must never come back: somebody may still work on it.
+CREATE TABLE following (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind    TEXT NOT NULL,    -- of the object that changed
+    name    TEXT NOT NULL,
+    touched INTEGER NOT NULL, -- when it was worked on last
+    actor   TEXT NOT NULL,    -- these three as in the event of the change
+    object  TEXT NOT NULL,
+    text    TEXT NOT NULL
+) STRICT;
+
 -- Content stands apart, so that lists of submissions read narrow rows, under
 -- a number, as long rows fit a rowid table best.
 CREATE TABLE content (
