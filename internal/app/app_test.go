@@ -41,6 +41,19 @@ type world struct {
 // newWorld starts it; extra is appended to the configuration.
 func newWorld(t testing.TB, extra string, received func(sink.Message) error) *world {
 	t.Helper()
+	w := startWorld(t, extra, received)
+	w.seed()
+	return w
+}
+
+// emptyWorld is one without an account or a domain.
+func emptyWorld(t testing.TB) *world {
+	t.Helper()
+	return startWorld(t, "", func(sink.Message) error { return nil })
+}
+
+func startWorld(t testing.TB, extra string, received func(sink.Message) error) *world {
+	t.Helper()
 	dir := t.TempDir()
 	hop, err := sink.Listen("127.0.0.1:0", received)
 	if err != nil {
@@ -56,7 +69,6 @@ func newWorld(t testing.TB, extra string, received func(sink.Message) error) *wo
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.app.Stop(context.Background()) })
-	w.seed()
 	return w
 }
 

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/seal"
 )
 
 // made is a certificate for tests and the clock it was made by.
@@ -107,6 +108,9 @@ func write(t *testing.T, name string, data []byte, mode os.FileMode) {
 
 func open(t *testing.T, o Options, specs ...Spec) *Manager {
 	t.Helper()
+	if o.Sealer == nil {
+		o.Sealer = testSealer(t)
+	}
 	m, err := Open(t.Context(), specs, o)
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +176,16 @@ func leaf(t *testing.T, server *tls.Config, name string) *x509.Certificate {
 		t.Fatalf("server name %q: %v", name, err)
 	}
 	return st.PeerCertificates[0]
+}
+
+// testSealer seals what the tests keep, always with the same key.
+func testSealer(t *testing.T) *seal.Sealer {
+	t.Helper()
+	s, err := seal.New(make([]byte, 32), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // logTo returns a logger and what it wrote.

@@ -218,8 +218,9 @@ type Message struct {
 
 // DKIM is table [dkim].
 type DKIM struct {
-	// The file with the key that seals the signing keys in the store. It is
-	// made at first start: keep a copy apart from the database.
+	// The file with the key that seals secrets in the store: signing keys, and
+	// what ACME obtained. It is made at first start: keep a copy apart from the
+	// database.
 	KeyFile string `toml:"key_file" derived:"seal.key in data_dir" since:"0.1" reload:"no" path:"yes" example:"/var/lib/countersign/seal.key"`
 	// Whether messages are signed. False only where a later hop signs, or to
 	// measure.
