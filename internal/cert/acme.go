@@ -65,6 +65,7 @@ func newACMESource(ctx context.Context, s Spec, o Options) (*acmeSource, error) 
 		Roots:        roots,
 		Cache:        o.Cache,
 		Sealer:       o.Sealer,
+		Account:      o.account,
 		Now:          o.Now,
 		Every:        o.PollEvery,
 		Unkept:       a.unkept,

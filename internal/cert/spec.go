@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"countersign/internal/fault"
@@ -93,6 +94,9 @@ type Options struct {
 	// PollEvery is how often Watch looks at files, and ACME at the clock; 0
 	// means 2 seconds.
 	PollEvery time.Duration
+
+	// account makes ACME sources register one after the other.
+	account *sync.Mutex
 }
 
 // defaultPoll is how often files are looked at.
@@ -105,6 +109,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.account == nil {
+		o.account = new(sync.Mutex)
 	}
 	if o.PollEvery <= 0 {
 		o.PollEvery = defaultPoll

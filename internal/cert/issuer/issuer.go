@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -44,6 +45,9 @@ type Config struct {
 	// Cache keeps what is obtained, sealed by Sealer.
 	Cache  Cache
 	Sealer *seal.Sealer
+	// Account is held while an account is looked for and registered. Issuers
+	// of one Cache share it, so that they make one account between them.
+	Account *sync.Mutex
 	// Now is the clock, Every how often it is looked at.
 	Now   func() time.Time
 	Every time.Duration

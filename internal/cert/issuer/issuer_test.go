@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -85,7 +86,7 @@ func newIssuer(t *testing.T, c Config) *Issuer {
 	if c.Sealer == nil {
 		c.Sealer = sealerOf(t, 1)
 	}
-	c.Now, c.Every = time.Now, time.Second
+	c.Now, c.Every, c.Account = time.Now, time.Second, new(sync.Mutex)
 	told := func(key string, err error) { t.Errorf("told of %s: %v", key, err) }
 	if c.Unkept == nil {
 		c.Unkept = told

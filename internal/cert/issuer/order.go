@@ -98,6 +98,8 @@ func (i *Issuer) account(ctx context.Context) (*acme.Client, error) {
 	if i.client != nil {
 		return i.client, nil
 	}
+	i.c.Account.Lock()
+	defer i.c.Account.Unlock()
 	key, err := i.accountKey(ctx)
 	if err != nil {
 		return nil, err
