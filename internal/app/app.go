@@ -22,6 +22,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
+	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/submission"
@@ -52,7 +53,7 @@ type App struct {
 	started *config.Config
 
 	store     *sqlite.Store
-	sealer    *dkim.Sealer
+	sealer    *seal.Sealer
 	hasher    *account.Hasher
 	ids       *mail.IDSource
 	recorder  *audit.Recorder
@@ -171,8 +172,8 @@ func (a *App) Logger() *slog.Logger { return a.log }
 // Store returns the open store.
 func (a *App) Store() *sqlite.Store { return a.store }
 
-// Sealer returns what seals DKIM keys.
-func (a *App) Sealer() *dkim.Sealer { return a.sealer }
+// Sealer returns what seals secrets for the store.
+func (a *App) Sealer() *seal.Sealer { return a.sealer }
 
 // Admin returns the administration, acting in the name of actor.
 func (a *App) Admin(actor string) *account.Admin {
@@ -204,7 +205,7 @@ func (a *App) Settle(ctx context.Context, id mail.ID) error {
 }
 
 // NewKeys makes the DKIM keys of a new domain, one for each algorithm, sealed.
-func NewKeys(sealer *dkim.Sealer, domain mail.Domain, now time.Time, random io.Reader) ([]account.Key, error) {
+func NewKeys(sealer *seal.Sealer, domain mail.Domain, now time.Time, random io.Reader) ([]account.Key, error) {
 	if random == nil {
 		random = rand.Reader
 	}
@@ -214,7 +215,7 @@ func NewKeys(sealer *dkim.Sealer, domain mail.Domain, now time.Time, random io.R
 		if err != nil {
 			return nil, err
 		}
-		sealed, err := sealer.Seal(key)
+		sealed, err := key.Seal(sealer)
 		if err != nil {
 			return nil, err
 		}

@@ -44,6 +44,19 @@ func newWorld(t testing.TB, extra string, received func(sink.Message) error) *wo
 // newWorldAt is newWorld with a clock.
 func newWorldAt(t testing.TB, now func() time.Time, extra string, received func(sink.Message) error) *world {
 	t.Helper()
+	w := startWorld(t, now, extra, received)
+	w.seed()
+	return w
+}
+
+// emptyWorld is one without an account or a domain.
+func emptyWorld(t testing.TB) *world {
+	t.Helper()
+	return startWorld(t, time.Now, "", func(sink.Message) error { return nil })
+}
+
+func startWorld(t testing.TB, now func() time.Time, extra string, received func(sink.Message) error) *world {
+	t.Helper()
 	dir := t.TempDir()
 	hop, err := sink.Listen("127.0.0.1:0", received)
 	if err != nil {
@@ -59,7 +72,6 @@ func newWorldAt(t testing.TB, now func() time.Time, extra string, received func(
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.app.Stop(context.Background()) })
-	w.seed()
 	return w
 }
 

@@ -16,11 +16,11 @@ import (
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
-	"countersign/internal/dkim"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
+	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/submission"
@@ -36,23 +36,44 @@ func storeOptions(cfg *config.Config, server bool) sqlite.Options {
 	return sqlite.Options{Path: cfg.StorePath(), Server: server}
 }
 
-// OpenSealer opens the key file that seals DKIM keys. It is made where there is
-// neither a file nor a domain: a new file beside old domains would open none
-// of their keys, so that is an error instead.
-func OpenSealer(ctx context.Context, cfg *config.Config, domains account.DomainStore) (*dkim.Sealer, error) {
+// certificateCounter is the part of an engine that says how much of what ACME
+// obtained it keeps, which is sealed.
+type certificateCounter interface {
+	CountCertificates(ctx context.Context) (int, error)
+}
+
+// OpenSealer opens the key file that seals secrets in the store. It is made
+// where there is neither a file nor anything sealed: a new file beside old
+// secrets would open none of them, so that is an error instead. domains is the
+// store; what ACME obtained is looked for where it keeps that too.
+func OpenSealer(ctx context.Context, cfg *config.Config, domains account.DomainStore) (*seal.Sealer, error) {
+	const op = "app.keys"
 	_, err := os.Stat(cfg.DKIM.KeyFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		known, err := domains.Domains(ctx, "")
-		if err != nil {
-			return nil, err
-		}
-		if len(known) > 0 {
-			return nil, fault.New("app.keys", fault.Corrupt,
-				"the key file %s is missing, and the signing keys of %d domains are sealed with it: put it back from a copy, or remove the domains and add them again",
-				cfg.DKIM.KeyFile, len(known))
-		}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return seal.LoadOrCreate(cfg.DKIM.KeyFile, rand.Reader)
 	}
-	return dkim.LoadOrCreateSealer(cfg.DKIM.KeyFile, rand.Reader)
+	known, err := domains.Domains(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	if len(known) > 0 {
+		return nil, fault.New(op, fault.Corrupt,
+			"the key file %s is missing, and the signing keys of %d domains are sealed with it: put it back from a copy, or remove the domains and add them again",
+			cfg.DKIM.KeyFile, len(known))
+	}
+	certificates := 0
+	if c, ok := domains.(certificateCounter); ok {
+		certificates, err = c.CountCertificates(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if certificates > 0 {
+		return nil, fault.New(op, fault.Corrupt,
+			"the key file %s is missing, and what ACME obtained is sealed with it: put it back from a copy; if it is lost, %s",
+			cfg.DKIM.KeyFile, cert.StartAnew)
+	}
+	return seal.LoadOrCreate(cfg.DKIM.KeyFile, rand.Reader)
 }
 
 // NewHasher makes the pool that hashes passwords.
@@ -96,7 +117,7 @@ func (a *App) openRecord(context.Context) error {
 
 func (a *App) openCertificates(ctx context.Context) (err error) {
 	a.certs, err = cert.Open(ctx, certSpecs(a.cfg), cert.Options{
-		DataDir: a.cfg.DataDir, Cache: a.store, Logger: a.log, Now: a.opt.Now,
+		DataDir: a.cfg.DataDir, Cache: a.store, Sealer: a.sealer, Logger: a.log, Now: a.opt.Now,
 	})
 	if err != nil {
 		return err

@@ -24,6 +24,9 @@ const (
 	ChallengeHTTP    = issuer.ChallengeHTTP
 )
 
+// StartAnew says what to do where the key that sealed what ACME obtained is lost.
+const StartAnew = issuer.StartAnew
+
 // acmeSource holds what an Issuer delivers. Handshakes take what is there and
 // never wait for an authority, nor can they make it be asked.
 type acmeSource struct {
@@ -61,12 +64,17 @@ func newACMESource(ctx context.Context, s Spec, o Options) (*acmeSource, error) 
 		RSA:          s.ACME.RSA,
 		Roots:        roots,
 		Cache:        o.Cache,
-		CacheFailed:  a.cacheFailed,
+		Sealer:       o.Sealer,
+		Account:      o.account,
+		Now:          o.Now,
+		Every:        o.PollEvery,
+		Unkept:       a.unkept,
+		Dropped:      a.dropped,
 		Deliver:      a.deliver,
 	})
 	if err := a.issuer.Restore(ctx); err != nil {
 		a.issuer.Close()
-		return nil, s.unavailable("the store of ACME certificates cannot be read", err)
+		return nil, s.unavailable("what ACME obtained earlier cannot be read", err)
 	}
 	return a, nil
 }
@@ -88,8 +96,12 @@ func (o ACMEOptions) roots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func (a *acmeSource) cacheFailed(key string, err error) {
+func (a *acmeSource) unkept(key string, err error) {
 	a.o.Logger.Error("what ACME obtained cannot be kept", "certificate", a.spec.Name, "entry", key, "err", err)
+}
+
+func (a *acmeSource) dropped(key string, err error) {
+	a.o.Logger.Error("what is kept of ACME is of no use and is made anew", "certificate", a.spec.Name, "entry", key, "err", err)
 }
 
 // deliver takes an outcome and logs what is new. A failure leaves the
@@ -106,8 +118,11 @@ func (a *acmeSource) deliver(got issuer.Outcome) {
 	a.mu.Unlock()
 
 	switch {
-	case err != nil:
+	case err != nil && old.pair == nil:
 		a.o.Logger.Error("certificate cannot be obtained", "certificate", a.spec.Name, "host", got.Slot.Host, "err", err)
+	case err != nil:
+		a.o.Logger.Error("certificate cannot be renewed; the one in force stays",
+			slog.String("host", got.Slot.Host), logPair(a.spec, old.pair), slog.Any("err", err))
 	case old.pair == nil || !old.pair.cert.Leaf.Equal(p.cert.Leaf):
 		a.o.Logger.Info("certificate in force", slog.String("host", got.Slot.Host), logPair(a.spec, p))
 	}
@@ -145,9 +160,6 @@ func (a *acmeSource) status() []Status {
 		a.mu.Lock()
 		r := a.results[s]
 		a.mu.Unlock()
-		if r.err == nil && r.pair != nil {
-			r.err = a.issuer.Overdue(r.pair.cert.Leaf, now)
-		}
 		st := statusOf(a.spec, r.pair, now, r.err)
 		st.Hosts = []string{s.Host}
 		if st.Algorithm = algorithmECDSA; s.RSA {

@@ -1,6 +1,8 @@
 package cert
 
 import (
+	"bytes"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -14,6 +16,7 @@ import (
 
 	"countersign/internal/cert/issuer"
 	"countersign/internal/fault"
+	"countersign/internal/seal"
 )
 
 // refusingAuthority is an ACME directory that answers everything with an
@@ -110,14 +113,11 @@ func TestACMERestore(t *testing.T) {
 		"old.example.org":    {hosts: []string{"old.example.org"}, from: time.Now().Add(-48 * time.Hour), life: time.Hour},
 	} {
 		chain, private := c.pems(t)
-		if err := cache.PutCertificate(t.Context(), prefixOf(t, o)+key, append(private, chain...)); err != nil {
-			t.Fatal(err)
-		}
+		keep(t, cache, prefixOf(t, o)+key, append(private, chain...))
 	}
-	if err := cache.PutCertificate(t.Context(), prefixOf(t, o)+"old.example.org+rsa", []byte("garbage")); err != nil {
-		t.Fatal(err)
-	}
-	m := open(t, Options{Cache: cache}, spec)
+	keep(t, cache, prefixOf(t, o)+"old.example.org+rsa", []byte("garbage"))
+	log, out := logTo()
+	m := open(t, Options{Cache: cache, Logger: log}, spec)
 	server := tlsConfig(t, m)
 	if got := leaf(t, server, "mx.example.org"); got.PublicKeyAlgorithm != x509.ECDSA {
 		t.Errorf("got %v", got.PublicKeyAlgorithm)
@@ -132,11 +132,37 @@ func TestACMERestore(t *testing.T) {
 			all[0].Err == nil && all[1].Err == nil && all[2].Err != nil && all[3].Err != nil
 	})
 
+	m.Close()
+	if text := out.String(); !strings.Contains(text, "is of no use and is made anew") || !strings.Contains(text, "old.example.org+rsa") {
+		t.Errorf("the damaged one is not told: %s", text)
+	}
+
+	other, err := seal.New(bytes.Repeat([]byte{2}, 32), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), []Spec{spec}, Options{Cache: cache, Sealer: other})
+	if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "another key file") || !strings.Contains(err.Error(), StartAnew) {
+		t.Errorf("another key file: %v", err)
+	}
+
 	cache.mu.Lock()
 	cache.broken = true
 	cache.mu.Unlock()
-	if _, err := Open(t.Context(), []Spec{spec}, Options{Cache: cache}); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), errBroken.Error()) {
+	if _, err := Open(t.Context(), []Spec{spec}, Options{Cache: cache, Sealer: testSealer(t)}); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), errBroken.Error()) {
 		t.Errorf("store away: %v", err)
+	}
+}
+
+// keep puts an entry into the cache as an earlier process would have.
+func keep(t *testing.T, cache *memoryCache, key string, data []byte) {
+	t.Helper()
+	sealed, err := testSealer(t).Seal(seal.ACME, key, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cache.PutCertificate(t.Context(), key, sealed); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -168,7 +194,7 @@ func TestDeliver(t *testing.T) {
 	log, out := logTo()
 	o, _ := refusingAuthority(t)
 	a, err := newACMESource(t.Context(), Spec{Name: "acme", Source: SourceACME, Hosts: []string{"mx.example.org"}, ACME: o},
-		Options{Cache: &memoryCache{}, Logger: log, Now: time.Now})
+		Options{Cache: &memoryCache{}, Sealer: testSealer(t), Logger: log, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,12 +225,11 @@ func TestDeliver(t *testing.T) {
 			t.Errorf("good, then bad: %+v", st)
 		}
 	}
-	if n := strings.Count(out.String(), "in force"); n != 1 {
+	if n := strings.Count(out.String(), "certificate in force"); n != 1 {
 		t.Errorf("log: %s", out)
 	}
-	overdue := made{hosts: []string{"mx.example.org"}, from: time.Now().Add(-80 * 24 * time.Hour)}
-	if st := give(overdue, nil); !st.Usable || st.Err == nil || !strings.Contains(st.Err.Error(), "overdue") {
-		t.Errorf("overdue: %+v", st)
+	if n := strings.Count(out.String(), "cannot be renewed; the one in force stays"); n != 2 {
+		t.Errorf("log: %s", out)
 	}
 }
 

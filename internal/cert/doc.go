@@ -9,8 +9,6 @@
 // survive a reload. A new pair that cannot be used never replaces one that can.
 //
 // It does not accept mail connections, ask clients for certificates, or decide
-// which listener uses which names. ACME is left to
-// golang.org/x/crypto/acme/autocert; here are its cache, the two listeners
-// that answer challenges (HTTP-01, RFC 8555 section 8.3; TLS-ALPN-01,
-// RFC 8737), and a loop that keeps issuing out of the handshake's way.
+// which listener uses which names. ACME is package issuer: it obtains and renews
+// in the background, out of the handshake's way.
 package cert

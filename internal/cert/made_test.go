@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/seal"
 )
 
 // made is a certificate for tests and the clock it was made by.
@@ -36,7 +37,7 @@ type made struct {
 }
 
 // pems returns chain and key in PEM.
-func (m made) pems(t *testing.T) (chain, key []byte) {
+func (m made) pems(t testing.TB) (chain, key []byte) {
 	t.Helper()
 	signer := newKey(t, m.kind, m.bits)
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<60))
@@ -67,7 +68,7 @@ func (m made) pems(t *testing.T) (chain, key []byte) {
 }
 
 // files writes chain and key under dir and returns the Spec for them.
-func (m made) files(t *testing.T, dir, name string) Spec {
+func (m made) files(t testing.TB, dir, name string) Spec {
 	t.Helper()
 	s := Spec{Name: name, Source: SourceFiles, CertFile: filepath.Join(dir, name+".pem"), KeyFile: filepath.Join(dir, name+".key")}
 	chain, key := m.pems(t)
@@ -76,7 +77,7 @@ func (m made) files(t *testing.T, dir, name string) Spec {
 	return s
 }
 
-func newKey(t *testing.T, kind string, bits int) crypto.Signer {
+func newKey(t testing.TB, kind string, bits int) crypto.Signer {
 	t.Helper()
 	var signer crypto.Signer
 	var err error
@@ -98,7 +99,7 @@ func newKey(t *testing.T, kind string, bits int) crypto.Signer {
 }
 
 // write replaces a file, as careful programs do, by a new one.
-func write(t *testing.T, name string, data []byte, mode os.FileMode) {
+func write(t testing.TB, name string, data []byte, mode os.FileMode) {
 	t.Helper()
 	if err := writeFile(name, data, mode); err != nil {
 		t.Fatal(err)
@@ -107,6 +108,9 @@ func write(t *testing.T, name string, data []byte, mode os.FileMode) {
 
 func open(t *testing.T, o Options, specs ...Spec) *Manager {
 	t.Helper()
+	if o.Sealer == nil {
+		o.Sealer = testSealer(t)
+	}
 	m, err := Open(t.Context(), specs, o)
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +130,7 @@ func tlsConfig(t *testing.T, m *Manager, names ...string) *tls.Config {
 
 // handshake connects a client to a server configuration and returns what the
 // client saw. One octet passes, so that tickets arrive.
-func handshake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, error) {
+func handshake(t testing.TB, server, client *tls.Config) (tls.ConnectionState, error) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -172,6 +176,16 @@ func leaf(t *testing.T, server *tls.Config, name string) *x509.Certificate {
 		t.Fatalf("server name %q: %v", name, err)
 	}
 	return st.PeerCertificates[0]
+}
+
+// testSealer seals what the tests keep, always with the same key.
+func testSealer(t *testing.T) *seal.Sealer {
+	t.Helper()
+	s, err := seal.New(make([]byte, 32), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // logTo returns a logger and what it wrote.

@@ -101,8 +101,9 @@ func TestCheckSpecs(t *testing.T) {
 	}}
 	with := func(s Spec, change func(*Spec)) Spec { change(&s); return s }
 	self := Spec{Name: "self", Source: SourceSelfSigned, Hosts: []string{"localhost", "127.0.0.1", "::1", "*.bücher.example"}}
-	o := Options{DataDir: dir, Cache: &memoryCache{}}
-	noCache := Options{DataDir: dir}
+	o := Options{DataDir: dir, Cache: &memoryCache{}, Sealer: testSealer(t)}
+	noCache := Options{DataDir: dir, Sealer: testSealer(t)}
+	noSealer := Options{DataDir: dir, Cache: &memoryCache{}}
 	for name, c := range map[string]struct {
 		specs []Spec
 		o     Options
@@ -118,6 +119,7 @@ func TestCheckSpecs(t *testing.T) {
 		"bad host":        {[]Spec{with(self, func(s *Spec) { s.Hosts = []string{"a b"} })}, o, "not a domain name"},
 		"no data dir":     {[]Spec{self}, Options{}, "data directory"},
 		"no cache":        {[]Spec{acme}, noCache, "needs a store"},
+		"no sealer":       {[]Spec{acme}, noSealer, "a key that seals"},
 		"plain directory": {[]Spec{with(acme, func(s *Spec) { s.ACME.DirectoryURL = "http://acme.example" })}, o, "not an https URL"},
 		"terms":           {[]Spec{with(acme, func(s *Spec) { s.ACME.AgreeTerms = false })}, o, "terms of service"},
 		"challenge":       {[]Spec{with(acme, func(s *Spec) { s.ACME.Challenge = "dns-01" })}, o, "dns-01"},

@@ -9,10 +9,12 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/seal"
 )
 
 // Source says where a certificate comes from.
@@ -81,14 +83,20 @@ func (o ACMEOptions) listen() string {
 type Options struct {
 	// DataDir is where self-signed certificates are kept; it must exist.
 	DataDir string
-	// Cache keeps what ACME obtained; needed with SourceACME only.
-	Cache Cache
+	// Cache keeps what ACME obtained, sealed by Sealer; both are needed with
+	// SourceACME only.
+	Cache  Cache
+	Sealer *seal.Sealer
 	// Logger gets one line for each change and each failure; nil for none.
 	Logger *slog.Logger
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
-	// PollEvery is how often Watch looks at files; 0 means 2 seconds.
+	// PollEvery is how often Watch looks at files, and ACME at the clock; 0
+	// means 2 seconds.
 	PollEvery time.Duration
+
+	// account makes ACME sources register one after the other.
+	account *sync.Mutex
 }
 
 // defaultPoll is how often files are looked at.
@@ -101,6 +109,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.account == nil {
+		o.account = new(sync.Mutex)
 	}
 	if o.PollEvery <= 0 {
 		o.PollEvery = defaultPoll
@@ -217,8 +228,8 @@ func (s Spec) checkACME(o Options) error {
 	if !a.AgreeTerms {
 		return s.invalid("the terms of service of %s must be agreed to", u.Host)
 	}
-	if o.Cache == nil {
-		return s.invalid("ACME needs a store to keep its certificates in")
+	if o.Cache == nil || o.Sealer == nil {
+		return s.invalid("ACME needs a store to keep its certificates in, and a key that seals them there")
 	}
 	if _, err := a.roots(); err != nil {
 		return s.invalid("%v", err)

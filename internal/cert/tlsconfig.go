@@ -27,7 +27,8 @@ func suites12() []uint16 {
 //
 // Keep and reuse the returned object for the listener's life: certificates
 // change behind it, and its session ticket keys, which crypto/tls rotates
-// daily, live in it. Errors: Invalid for an unknown name or version.
+// daily, live in it. A session is resumed for at most a day after a
+// certificate was shown. Errors: Invalid for an unknown name or version.
 func (m *Manager) TLSConfig(names []string, minVersion uint16) (*tls.Config, error) {
 	const op = "cert.tlsconfig"
 	switch minVersion {
@@ -42,14 +43,18 @@ func (m *Manager) TLSConfig(names []string, minVersion uint16) (*tls.Config, err
 		return nil, err
 	}
 	names = append([]string(nil), names...)
-	return &tls.Config{
+	c := &tls.Config{
 		MinVersion:   minVersion,
 		CipherSuites: suites12(),
 		Time:         m.o.Now,
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return m.choose(names, hello)
 		},
-	}, nil
+	}
+	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		return withTickets(c, m.o.Now), nil
+	}
+	return c, nil
 }
 
 // use notes that a listener depends on names, so that a reload cannot take

@@ -122,37 +122,3 @@ func TestVersionsAndSuites(t *testing.T) {
 		t.Errorf("no certificate at all: %v", err)
 	}
 }
-
-// TestTicketsSurviveReload: a client resumes its session after the certificate
-// was replaced, by Reload and by a changed file.
-func TestTicketsSurviveReload(t *testing.T) {
-	dir := t.TempDir()
-	kind := made{hosts: []string{"mx.example"}}
-	spec := kind.files(t, dir, "mail")
-	m := open(t, Options{}, spec)
-	server := tlsConfig(t, m, "mail")
-	client := &tls.Config{ServerName: "mx.example", InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
-	for i, change := range []func(){
-		func() {},
-		func() { kind.files(t, dir, "mail"); m.table.Load().order[0].poll() },
-		func() {
-			kind.files(t, dir, "mail")
-			if err := m.Reload(t.Context(), []Spec{spec}); err != nil {
-				t.Fatal(err)
-			}
-		},
-	} {
-		before := leaf(t, server, "mx.example")
-		change()
-		if after := leaf(t, server, "mx.example"); (i > 0) == after.Equal(before) {
-			t.Errorf("step %d: certificate replaced: %v", i, !after.Equal(before))
-		}
-		st, err := handshake(t, server, client)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if st.DidResume != (i > 0) {
-			t.Errorf("step %d: resumed: %v", i, st.DidResume)
-		}
-	}
-}

@@ -228,8 +228,9 @@ type Message struct {
 
 // DKIM is table [dkim].
 type DKIM struct {
-	// The file with the key that the DKIM keys in the database are encrypted with.
-	// It is made when it is first needed. Keep a copy of it, apart from the
+	// The file with the key that secrets in the database are encrypted with:
+	// signing keys, and what ACME obtained. It is made when it is first needed.
+	// Keep a copy of it, apart from the
 	// database.
 	KeyFile string `toml:"key_file" derived:"seal.key in data_dir" since:"0.1" reload:"no" path:"yes" example:"/var/lib/countersign/seal.key"`
 	// Whether messages are signed. Set it to false only where the next server

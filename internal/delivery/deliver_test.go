@@ -366,9 +366,9 @@ func TestHangingSitesDoNotStarveOthers(t *testing.T) {
 		if n := b.d.backlog.Waiting(); n > 64 {
 			t.Errorf("%d jobs in memory", n)
 		}
-		for _, m := range b.servers { // so that stopping need not cut off
-			m.Close()
-		}
+		ctx, cancel := contextWithin(time.Second)
+		defer cancel()
+		b.d.Stop(ctx) // it cuts off; that is another test's matter
 		stop()
 	})
 }

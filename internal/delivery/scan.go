@@ -25,7 +25,8 @@ func (d *Deliverer) Offer(a *queue.Acceptance) {
 	now := d.opt.Now()
 	due := make([]queue.Delivery, 0, len(a.Deliveries))
 	for _, delivery := range a.Deliveries {
-		if delivery.State == queue.Queued && !delivery.Next.After(now) {
+		// Due since it was accepted, also where the clock was set back meanwhile.
+		if delivery.State == queue.Queued && (!delivery.Next.After(now) || !delivery.Next.After(a.Submission.At)) {
 			due = append(due, delivery)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	msgauth "github.com/emersion/go-msgauth/dkim"
+
+	"countersign/internal/seal"
 )
 
 // benchText is n octets of ordinary text in lines.
@@ -84,16 +86,16 @@ func BenchmarkSign4KB(b *testing.B) {
 
 func BenchmarkOpenSealed(b *testing.B) {
 	keys := testKeys(b)
-	s, err := NewSealer(make([]byte, 32), rand.Reader)
+	s, err := seal.New(make([]byte, 32), rand.Reader)
 	if err != nil {
 		b.Fatal(err)
 	}
-	sealed, err := s.Seal(keys[0])
+	sealed, err := keys[0].Seal(s)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		_, err := s.Open(keys[0].Domain, keys[0].Selector, sealed)
+		_, err := OpenKey(s, keys[0].Domain, keys[0].Selector, sealed)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/seal"
 )
 
 // Algorithm is the kind of a key as the k= tag of its record says it.
@@ -126,6 +127,34 @@ func selectorForm() *regexp.Regexp {
 func (k Key) Marshal() ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(k.signer)
 	return der, fault.Wrap("dkim.marshal", fault.Internal, err)
+}
+
+// Seal returns the key in the form to store, bound to its domain and selector.
+func (k Key) Seal(s *seal.Sealer) ([]byte, error) {
+	der, err := k.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	return s.Seal(seal.DKIM, sealedAs(k.Domain, k.Selector), der)
+}
+
+// OpenKey returns the key that Seal sealed for this domain and selector. The
+// error is Corrupt and says whether the key file is a different one or the
+// sealed key is damaged.
+func OpenKey(s *seal.Sealer, domain mail.Domain, selector string, sealed []byte) (Key, error) {
+	der, err := s.Open(seal.DKIM, sealedAs(domain, selector), sealed)
+	if err != nil {
+		return Key{}, &fault.Error{
+			Op: "dkim.open", Kind: fault.Corrupt, Err: err,
+			Detail: fmt.Sprintf("the key %s of %s cannot be opened", selector, domain),
+		}
+	}
+	return ParseKey(domain, selector, der)
+}
+
+// sealedAs is the name that a sealed key is bound to.
+func sealedAs(domain mail.Domain, selector string) string {
+	return domain.String() + "\x00" + selector
 }
 
 // String names the key without its secret.

@@ -3,16 +3,13 @@ package dkim
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/seal"
 )
 
 func TestGenerateAndMarshal(t *testing.T) {
@@ -110,21 +107,18 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-func TestSealer(t *testing.T) {
-	ours, err := NewSealer(bytes.Repeat([]byte{1}, 32), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := NewSealer(bytes.Repeat([]byte{2}, 32), rand.Reader)
+// TestSealedKey: a sealed key opens under its name alone, and for signing alone.
+func TestSealedKey(t *testing.T) {
+	s, err := seal.New(bytes.Repeat([]byte{1}, 32), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, k := range testKeys(t) {
-		sealed, err := ours.Seal(k)
+		sealed, err := k.Seal(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := ours.Open(k.Domain, k.Selector, sealed)
+		back, err := OpenKey(s, k.Domain, k.Selector, sealed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,115 +127,24 @@ func TestSealer(t *testing.T) {
 		if !bytes.Equal(der, again) {
 			t.Error("another key came back")
 		}
-		if bytes.Contains(sealed, der[len(der)-16:]) {
-			t.Error("the key can be read")
-		}
-		cases := map[string]struct {
-			s        *Sealer
+		for name, c := range map[string]struct {
 			domain   mail.Domain
 			selector string
-			sealed   []byte
-			want     string
 		}{
-			"other key file": {theirs, k.Domain, k.Selector, sealed, "another key file: " + ours.ID() + ", this one is " + theirs.ID()},
-			"other domain":   {ours, "other.example", k.Selector, sealed, "damaged or belongs to another name"},
-			"other selector": {ours, k.Domain, "other", sealed, "damaged or belongs to another name"},
-			"bit flipped":    {ours, k.Domain, k.Selector, flip(sealed, len(sealed)-1), "damaged or belongs to another name"},
-			"nonce flipped":  {ours, k.Domain, k.Selector, flip(sealed, 10), "damaged or belongs to another name"},
-			"cut":            {ours, k.Domain, k.Selector, sealed[:20], "damaged: 20 octets"},
-			"empty":          {ours, k.Domain, k.Selector, nil, "damaged: 0 octets"},
-			"version":        {ours, k.Domain, k.Selector, flip(sealed, 0), "unknown version"},
-		}
-		for name, c := range cases {
-			_, err := c.s.Open(c.domain, c.selector, c.sealed)
-			if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%s: got %v, want %q", name, err, c.want)
+			"other domain":   {"other.example", k.Selector},
+			"other selector": {k.Domain, "other"},
+		} {
+			_, err := OpenKey(s, c.domain, c.selector, sealed)
+			if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "the key "+c.selector+" of "+c.domain.String()+" cannot be opened") {
+				t.Errorf("%s: got %v", name, err)
 			}
 		}
-	}
-	_, err = NewSealer(make([]byte, 31), rand.Reader)
-	if !fault.Is(err, fault.Invalid) {
-		t.Errorf("a short key: %v", err)
-	}
-}
-
-// flip returns b with one bit of octet i changed.
-func flip(b []byte, i int) []byte {
-	out := bytes.Clone(b)
-	out[i] ^= 0x10
-	return out
-}
-
-func TestLoadOrCreateSealer(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "dkim.key")
-	ids := make([]string, 8)
-	var wg sync.WaitGroup
-	for i := range ids {
-		wg.Go(func() {
-			s, err := LoadOrCreateSealer(path, rand.Reader)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			ids[i] = s.ID()
-		})
-	}
-	wg.Wait()
-	for _, id := range ids {
-		if id != ids[0] {
-			t.Errorf("several keys were made: %v", ids)
+		other, err := s.Seal(seal.ACME, sealedAs(k.Domain, k.Selector), der)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(string(text), "\n"))
-	if err != nil || len(key) != 32 {
-		t.Errorf("the file holds %d octets, %v", len(key), err)
-	}
-	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".key-*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
-}
-
-func TestLoadOrCreateSealerRefuses(t *testing.T) {
-	good := base64.StdEncoding.EncodeToString(make([]byte, 32))
-	cases := map[string]struct {
-		content string
-		mode    os.FileMode
-		kind    fault.Kind
-	}{
-		"empty":            {"", 0o600, fault.Corrupt},
-		"not base64":       {"hello!", 0o600, fault.Corrupt},
-		"too short":        {good[:20], 0o600, fault.Corrupt},
-		"readable by all":  {good, 0o644, fault.Invalid},
-		"readable by some": {good, 0o640, fault.Invalid},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "dkim.key")
-			err := os.WriteFile(path, []byte(c.content), c.mode)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = os.Chmod(path, c.mode)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = LoadOrCreateSealer(path, rand.Reader)
-			if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), path) {
-				t.Errorf("got %v", err)
-			}
-		})
-	}
-	_, err := LoadOrCreateSealer(filepath.Join(t.TempDir(), "no", "dkim.key"), rand.Reader)
-	if !fault.Is(err, fault.Unavailable) {
-		t.Errorf("no folder: %v", err)
+		if _, err := OpenKey(s, k.Domain, k.Selector, other); !fault.Is(err, fault.Corrupt) {
+			t.Errorf("a key that was sealed for certificates signs mail: %v", err)
+		}
 	}
 }

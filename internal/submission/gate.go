@@ -12,6 +12,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
+	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 )
 
@@ -48,7 +49,7 @@ type Options struct {
 	// next scan of the queue.
 	Offer    func(*queue.Acceptance)
 	Recorder *audit.Recorder
-	Sealer   *dkim.Sealer
+	Sealer   *seal.Sealer
 	IDs      *mail.IDSource
 	Now      func() time.Time
 	Policy   Policy

@@ -22,6 +22,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
+	"countersign/internal/seal"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/store/sqlite"
@@ -56,7 +57,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := dkim.LoadOrCreateSealer(filepath.Join(t.TempDir(), "seal.key"), rand.Reader)
+	sealer, err := seal.LoadOrCreate(filepath.Join(t.TempDir(), "seal.key"), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,14 +79,14 @@ func newFixture(t *testing.T) *fixture {
 }
 
 // seed makes customer, domain with keys, and account.
-func (f *fixture) seed(sealer *dkim.Sealer) {
+func (f *fixture) seed(sealer *seal.Sealer) {
 	f.t.Helper()
 	ctx := f.t.Context()
 	f.must(f.admin.AddPlan(ctx, account.Plan{Name: "small", MaxRecipients: 2, MaxMessageBytes: 400_000, MaxMessages: 3}))
 	f.must(f.admin.AddCustomer(ctx, "acme", ""))
 	key, err := dkim.Generate("example.org", "ed", dkim.Ed25519, rand.Reader)
 	f.must(err)
-	sealed, err := sealer.Seal(key)
+	sealed, err := key.Seal(sealer)
 	f.must(err)
 	record, err := key.Record()
 	f.must(err)
@@ -397,7 +398,7 @@ func TestMailWithoutLoginIsRefused(t *testing.T) {
 
 func TestUnopenableKeyIsATemporaryRefusal(t *testing.T) {
 	f := newFixture(t)
-	other, err := dkim.LoadOrCreateSealer(filepath.Join(t.TempDir(), "other.key"), rand.Reader)
+	other, err := seal.LoadOrCreate(filepath.Join(t.TempDir(), "other.key"), rand.Reader)
 	f.must(err)
 	f.gate.keys = newKeyring(f.store, other, time.Now)
 	_, err = f.submit(f.login(), testLogin, strings.NewReader(plainMail), "b@example.com")

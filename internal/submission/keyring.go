@@ -10,6 +10,7 @@ import (
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/seal"
 	"countersign/internal/smtp"
 )
 
@@ -20,7 +21,7 @@ const keyringMax = 10_000
 // parsing. What it keeps is as old as the account generation it was read at.
 type keyring struct {
 	accounts account.Directory
-	sealer   *dkim.Sealer
+	sealer   *seal.Sealer
 	now      func() time.Time
 
 	mu sync.RWMutex // guards domains
@@ -35,7 +36,7 @@ type ringEntry struct {
 	signer     *dkim.Signer
 }
 
-func newKeyring(accounts account.Directory, sealer *dkim.Sealer, now func() time.Time) *keyring {
+func newKeyring(accounts account.Directory, sealer *seal.Sealer, now func() time.Time) *keyring {
 	return &keyring{accounts: accounts, sealer: sealer, now: now, domains: map[mail.Domain]ringEntry{}}
 }
 
@@ -76,7 +77,7 @@ func (r *keyring) open(domain mail.Domain, stored []account.Key) (*dkim.Signer, 
 	}
 	keys := make([]dkim.Key, 0, len(stored))
 	for _, k := range stored {
-		key, err := r.sealer.Open(domain, k.Selector, k.Sealed)
+		key, err := dkim.OpenKey(r.sealer, domain, k.Selector, k.Sealed)
 		if err != nil {
 			return nil, signingFault(err)
 		}

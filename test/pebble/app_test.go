@@ -80,25 +80,33 @@ func (a *authority) certificate(gate *app.App) (*x509.Certificate, error) {
 	return conn.ConnectionState().PeerCertificates[0], err
 }
 
-// TestGateWithAuthority starts a gate that has no certificate yet: it gets one
-// while it runs, and has it at once at the next start.
-func TestGateWithAuthority(t *testing.T) {
-	a := startAuthority(t)
-	dir := t.TempDir()
-	gate := a.startGate(t, dir)
+// waitCertificate waits until the gate serves a certificate that will do.
+func (a *authority) waitCertificate(t *testing.T, gate *app.App, willDo func(*x509.Certificate) bool) *x509.Certificate {
+	t.Helper()
 	limit, tick := time.NewTimer(deadline), time.NewTicker(20*time.Millisecond)
 	defer limit.Stop()
 	defer tick.Stop()
-	first, err := a.certificate(gate)
-	for err != nil {
+	for {
+		got, err := a.certificate(gate)
+		if err == nil && willDo(got) {
+			return got
+		}
 		select {
 		case <-tick.C:
-			first, err = a.certificate(gate)
 		case <-limit.C:
 			stopGate(t, gate)
 			t.Fatalf("in vain waited for a certificate: %v", err)
 		}
 	}
+}
+
+// TestGateWithAuthority starts a gate that has no certificate yet: it gets one
+// while it runs, and has it at once at the next start.
+func TestGateWithAuthority(t *testing.T) {
+	a := startAuthority(t, 90*day)
+	dir := t.TempDir()
+	gate := a.startGate(t, dir)
+	first := a.waitCertificate(t, gate, func(*x509.Certificate) bool { return true })
 	stopGate(t, gate)
 
 	orders := a.log.count(newOrder)
@@ -114,4 +122,41 @@ func TestGateWithAuthority(t *testing.T) {
 	if n := a.log.count(newOrder); n != orders || n == 0 {
 		t.Errorf("%d orders, then %d", orders, n)
 	}
+}
+
+// TestGateRenews: a gate with short-lived certificates renews while it runs. A
+// session that began before goes on, new ones see the new certificate.
+func TestGateRenews(t *testing.T) {
+	a := startAuthority(t, shortLife)
+	gate := a.startGate(t, t.TempDir())
+	defer stopGate(t, gate)
+	first := a.waitCertificate(t, gate, func(*x509.Certificate) bool { return true })
+	conn, err := tls.Dial("tcp", gate.Addresses()["submissions"], &tls.Config{RootCAs: a.issued, ServerName: host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	session := textproto.NewConn(conn)
+	say := func(line string, code int) {
+		t.Helper()
+		if err := conn.SetDeadline(time.Now().Add(deadline)); err != nil {
+			t.Fatal(err)
+		}
+		if line != "" {
+			if err := session.PrintfLine("%s", line); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+		}
+		if _, _, err := session.ReadResponse(code); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+	}
+	say("", 220)
+	say("EHLO client.example", 250)
+	second := a.waitCertificate(t, gate, func(c *x509.Certificate) bool { return !c.Equal(first) })
+	if !second.NotAfter.After(first.NotAfter) {
+		t.Errorf("the new certificate ends at %v, the old one at %v", second.NotAfter, first.NotAfter)
+	}
+	say("NOOP", 250)
+	say("QUIT", 221)
 }

@@ -1,5 +1,5 @@
-// Package pebble holds no code: its tests obtain certificates through
-// internal/cert, kept in the product's own store, and through a whole gate from
+// Package pebble holds no code: its tests obtain and renew certificates through
+// internal/cert, kept in the product's own store, and through a whole gate, from
 // Pebble, the small ACME authority of Let's Encrypt (RFC 8555), which runs
 // inside the test.
 //

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -8,6 +9,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +28,7 @@ import (
 	"github.com/miekg/dns"
 
 	"countersign/internal/cert"
+	"countersign/internal/seal"
 	"countersign/internal/store/sqlite"
 )
 
@@ -41,11 +45,15 @@ type authority struct {
 	httpAddr, tlsAddr string
 	// log is what Pebble says.
 	log *lines
+	// down makes it end every connection without an answer.
+	down atomic.Bool
 }
 
+const day = 24 * time.Hour
+
 // startAuthority runs Pebble: every name resolves to 127.0.0.1, no waiting, no
-// nonces refused for sport.
-func startAuthority(t *testing.T) *authority {
+// nonces refused for sport. Its certificates live as long as told.
+func startAuthority(t *testing.T, life time.Duration) *authority {
 	t.Helper()
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	t.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
@@ -55,10 +63,12 @@ func startAuthority(t *testing.T) *authority {
 	logger := log.New(a.log, "", 0)
 
 	store := db.NewMemoryStore()
-	authorityCA := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: 90 * 24 * 3600}})
+	authorityCA := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: uint64(life / time.Second)}})
 	validator := va.New(logger, port(t, a.httpAddr), port(t, a.tlsAddr), false, resolver(t), store)
 	front := wfe.New(logger, store, validator, authorityCA, []string{"pebble.test"}, false, false, 1, 1)
-	srv := httptest.NewTLSServer(front.Handler())
+	srv := httptest.NewUnstartedServer(a.unlessDown(front.Handler()))
+	srv.Config.ErrorLog = logger
+	srv.StartTLS()
 	t.Cleanup(srv.Close)
 
 	a.directory = srv.URL + wfe.DirectoryPath
@@ -74,6 +84,15 @@ func startAuthority(t *testing.T) *authority {
 	return a
 }
 
+func (a *authority) unlessDown(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.down.Load() {
+			panic(http.ErrAbortHandler) // ends the connection
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // lines collects Pebble's log.
 type lines struct {
 	mu  sync.Mutex
@@ -87,6 +106,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// count says how many lines hold part.
 func (l *lines) count(part string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -176,7 +196,18 @@ func (a *authority) spec(name string, c cert.Challenge, hosts ...string) cert.Sp
 // open opens a Manager; what it logs is shown if the test fails.
 func open(t *testing.T, store cert.Cache, specs ...cert.Spec) *cert.Manager {
 	t.Helper()
-	m, err := cert.Open(t.Context(), specs, cert.Options{Cache: store, Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil))})
+	return openWith(t, store, cert.Options{Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil))}, specs...)
+}
+
+// openWith opens a Manager that seals what it keeps, always with the same key.
+func openWith(t *testing.T, store cert.Cache, o cert.Options, specs ...cert.Spec) *cert.Manager {
+	t.Helper()
+	sealer, err := seal.New(make([]byte, 32), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Cache, o.Sealer = store, sealer
+	m, err := cert.Open(t.Context(), specs, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +274,7 @@ func (a *authority) handshake(t *testing.T, m *cert.Manager, client *tls.Config)
 func TestChallenges(t *testing.T) {
 	for _, challenge := range []cert.Challenge{cert.ChallengeHTTP, cert.ChallengeTLSALPN} {
 		t.Run(string(challenge), func(t *testing.T) {
-			a := startAuthority(t)
+			a := startAuthority(t, 90*day)
 			dir := t.TempDir()
 			store := openStore(t, dir)
 			spec := a.spec("mail", challenge, "mx.example.org", "smtp.example.org")
@@ -314,7 +345,7 @@ func (a *authority) restart(t *testing.T, dir string, spec cert.Spec, served map
 // TestUnreachable: the authority looks where nothing listens, and what it says
 // about it reaches the operator.
 func TestUnreachable(t *testing.T) {
-	a := startAuthority(t)
+	a := startAuthority(t, 90*day)
 	spec := a.spec("mail", cert.ChallengeHTTP, "mx.example.org")
 	spec.ACME.HTTPListen = freeAddress(t)
 	m := open(t, openStore(t, t.TempDir()), spec)

@@ -1,12 +1,13 @@
-// Package issuer obtains certificates from an ACME authority (RFC 8555) and
-// answers its challenges: HTTP-01 (RFC 8555 section 8.3) and TLS-ALPN-01
-// (RFC 8737).
+// Package issuer obtains certificates from an ACME authority (RFC 8555),
+// renews them, and answers its challenges: HTTP-01 (RFC 8555 section 8.3) and
+// TLS-ALPN-01 (RFC 8737).
 //
-// The protocol itself, and renewal, are golang.org/x/crypto/acme/autocert. An
-// Issuer keeps that away from handshakes: it asks in the background, at a pace
-// that authorities bear, and delivers what it gets. A Responder is a listener
-// that answers challenges for any number of Issuers, and nothing else.
+// An Issuer asks in the background, at a pace that authorities bear, and
+// delivers what it gets; handshakes wait for nothing. When a certificate is
+// due, and when a failure is tried again, goes by the clock it is given
+// (schedule.go). What it keeps is sealed. A Responder is a listener that
+// answers challenges for any number of Issuers, and nothing else.
 //
-// It does not choose certificates for handshakes or keep them: that is package
-// cert, the only one that uses it.
+// The protocol itself is golang.org/x/crypto/acme. It does not choose
+// certificates for handshakes: that is package cert, the only one that uses it.
 package issuer

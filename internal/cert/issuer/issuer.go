@@ -4,13 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net/http"
-	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/acme"
-	"golang.org/x/crypto/acme/autocert"
+
+	"countersign/internal/fault"
+	"countersign/internal/seal"
 )
 
 // Challenge names a way to prove control of a host name to an ACME authority.
@@ -24,21 +25,8 @@ const (
 	ChallengeHTTP Challenge = "http-01"
 )
 
-const (
-	// checkEvery is how often certificates that autocert has renewed are taken over.
-	checkEvery = time.Hour
-	// retryMin and retryMax bound the wait after a failure. Authorities
-	// allow few failures (Let's Encrypt five an hour for a host and account).
-	retryMin = 2 * time.Minute
-	retryMax = 6 * time.Hour
-	// closeWait is how long Close waits for an order under way.
-	closeWait = 5 * time.Second
-	// requestTimeout bounds one request to the authority.
-	requestTimeout = 30 * time.Second
-	// renewMax is the earliest that autocert renews before the end; for
-	// short-lived certificates it is a third of their life.
-	renewMax = 30 * 24 * time.Hour
-)
+// closeWait is how long Close waits for an order under way.
+const closeWait = 5 * time.Second
 
 // Config is what an Issuer is made of. All fields but Email, RSA and Roots are needed.
 type Config struct {
@@ -54,10 +42,18 @@ type Config struct {
 	RSA bool
 	// Roots verify the directory's own TLS; nil means those of the system.
 	Roots *x509.CertPool
-	// Cache keeps what is obtained.
-	Cache Cache
-	// CacheFailed is told that something obtained could not be kept.
-	CacheFailed func(key string, err error)
+	// Cache keeps what is obtained, sealed by Sealer.
+	Cache  Cache
+	Sealer *seal.Sealer
+	// Account is held while an account is looked for and registered. Issuers
+	// of one Cache share it, so that they make one account between them.
+	Account *sync.Mutex
+	// Now is the clock, Every how often it is looked at.
+	Now   func() time.Time
+	Every time.Duration
+	// Unkept is told that something obtained could not be kept, Dropped that
+	// something kept is of no use and is made anew.
+	Unkept, Dropped func(key string, err error)
 	// Deliver is told each outcome, from one goroutine at a time.
 	Deliver func(Outcome)
 }
@@ -70,7 +66,6 @@ type Slot struct {
 }
 
 // Outcome is what came of trying to have a certificate: either it or an error.
-// It comes again, unchanged, whenever the Issuer looks.
 type Outcome struct {
 	Slot Slot
 	// Cert has its Leaf set.
@@ -81,43 +76,47 @@ type Outcome struct {
 // Issuer obtains and renews the certificates of one Config.
 type Issuer struct {
 	c     Config
-	cache *authorityCache
-	// manager does the protocol and renews by timers of its own. These cannot be
-	// stopped; after Close, transport lets nothing through any more.
-	manager   *autocert.Manager
-	transport *transport
-	// answer serves HTTP-01; nil for the other challenge.
-	answer http.Handler
+	vault *vault
+	base  *http.Transport
+	// states are those of the slots. They belong to Restore, and from Start
+	// on to the loop.
+	states []state
+	// client has the account's key and is registered; nil before. It belongs
+	// to the loop.
+	client *acme.Client
 
-	cancel  context.CancelFunc
-	stopped <-chan struct{}
+	// life ends with Close, by cancel.
+	life   context.Context
+	cancel context.CancelFunc
 	// done is closed when the loop has ended; nil until Start.
 	done chan struct{}
 }
 
+// state is how a slot stands.
+type state struct {
+	slot Slot
+	// cert is the newest that there is, nil if none.
+	cert *tls.Certificate
+	// failures counts those since the last success.
+	failures int
+	// next is when to try again after a failure; zero after a success.
+	next time.Time
+}
+
+// due tells whether a certificate is to be obtained.
+func (s *state) due(now time.Time) bool {
+	if now.Before(s.next) {
+		return false
+	}
+	return s.cert == nil || !now.Before(renewAt(s.cert.Leaf))
+}
+
 // New makes an Issuer that does nothing yet.
 func New(c Config) *Issuer {
-	life, cancel := context.WithCancel(context.Background())
-	i := &Issuer{
-		c:         c,
-		cache:     newAuthorityCache(c.Cache, c.DirectoryURL, c.CacheFailed),
-		transport: newTransport(life, c.Roots, c.Challenge),
-		cancel:    cancel,
-		stopped:   life.Done(),
-	}
-	i.manager = &autocert.Manager{
-		Prompt:     autocert.AcceptTOS, // DirectoryURL's terms are agreed to, see Config
-		Cache:      i.cache,
-		Email:      c.Email,
-		HostPolicy: autocert.HostWhitelist(c.Hosts...),
-		Client: &acme.Client{
-			DirectoryURL: c.DirectoryURL,
-			HTTPClient:   &http.Client{Transport: i.transport, Timeout: requestTimeout},
-			UserAgent:    "countersign",
-		},
-	}
-	if c.Challenge == ChallengeHTTP {
-		i.answer = i.manager.HTTPHandler(http.NotFoundHandler())
+	i := &Issuer{c: c, vault: newVault(c), base: newTransport(c.Roots)}
+	i.life, i.cancel = context.WithCancel(context.Background())
+	for _, s := range i.Slots() {
+		i.states = append(i.states, state{slot: s})
 	}
 	return i
 }
@@ -134,27 +133,44 @@ func (i *Issuer) Slots() []Slot {
 	return all
 }
 
-// Restore delivers what the cache has, so that a restart serves at once. What
-// is damaged there is left for autocert to replace. Call it before Start; it
-// fails if the cache cannot be read.
+// Restore delivers what is kept, so that a restart serves at once. What is of
+// no use there will be obtained anew. Call it before Start. It fails if the
+// cache cannot be read, or is sealed with another key file: Unavailable.
 func (i *Issuer) Restore(ctx context.Context) error {
-	for _, s := range i.Slots() {
-		key := s.Host
-		if s.RSA {
-			key += "+rsa" // the name that autocert gives it
-		}
-		text, err := i.cache.Get(ctx, key)
-		if errors.Is(err, autocert.ErrCacheMiss) {
+	// The account's key too, so that a wrong key file is found here and not
+	// when a certificate is due.
+	_, err := i.vault.get(ctx, accountKey)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	for n := range i.states {
+		s := &i.states[n]
+		c, err := i.kept(ctx, s.slot)
+		if fault.Is(err, fault.NotFound) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if c, err := tls.X509KeyPair(text, text); err == nil {
-			i.c.Deliver(Outcome{Slot: s, Cert: &c})
-		}
+		s.cert = c
+		i.c.Deliver(Outcome{Slot: s.slot, Cert: c})
 	}
 	return nil
+}
+
+// kept returns the certificate that is kept for a slot, NotFound where there
+// is none that can be used.
+func (i *Issuer) kept(ctx context.Context, s Slot) (*tls.Certificate, error) {
+	text, err := i.vault.get(ctx, slotKey(s))
+	if err != nil {
+		return nil, err
+	}
+	c, err := decodePair(text)
+	if err != nil {
+		i.vault.dropped(slotKey(s), err)
+		return nil, fault.New("acme.kept", fault.NotFound, "what is kept for %s is no certificate with its key", s.Host)
+	}
+	return c, nil
 }
 
 // Start begins to obtain in the background.
@@ -167,7 +183,7 @@ func (i *Issuer) Start() {
 // waits a few seconds for that.
 func (i *Issuer) Close() {
 	i.cancel()
-	i.transport.closeIdle()
+	defer i.base.CloseIdleConnections()
 	if i.done == nil {
 		return
 	}
@@ -179,83 +195,57 @@ func (i *Issuer) Close() {
 	}
 }
 
-// run obtains, then looks again for what autocert has renewed.
+// run looks at the clock again and again rather than setting a timer for
+// weeks: a machine that was asleep, or whose clock was set, is not late.
 func (i *Issuer) run() {
 	defer close(i.done)
-	failures := 0
+	t := time.NewTicker(i.c.Every)
+	defer t.Stop()
 	for {
-		if i.obtainAll() {
-			failures = 0
-		} else {
-			failures++
+		for n := range i.states {
+			i.look(&i.states[n])
 		}
-		t := time.NewTimer(wait(failures))
 		select {
-		case <-i.stopped:
-			t.Stop()
+		case <-i.life.Done():
 			return
 		case <-t.C:
 		}
 	}
 }
 
-// wait returns how long to wait after so many failures in a row.
-func wait(failures int) time.Duration {
-	if failures == 0 {
-		return checkEvery
+// look obtains what is due for one slot.
+func (i *Issuer) look(s *state) {
+	if i.life.Err() != nil || !s.due(i.c.Now()) {
+		return
 	}
-	d := retryMin
-	for n := 1; n < failures && d < retryMax; n++ {
-		d *= 2
+	c, err := i.obtain(i.life, s.slot)
+	if i.life.Err() != nil {
+		return // a failure now says nothing
 	}
-	return min(d, retryMax)
+	now := i.c.Now()
+	// A certificate that is due at once, as under a clock that is months ahead,
+	// serves, but counts as a failure: it must not be ordered over and over.
+	if err == nil {
+		s.cert = c
+	}
+	if err == nil && now.Before(renewAt(c.Leaf)) {
+		s.failures, s.next = 0, time.Time{}
+	} else {
+		s.failures++
+		s.next = now.Add(retryAfter(s.failures, err))
+	}
+	i.c.Deliver(Outcome{Slot: s.slot, Cert: c, Err: err})
 }
 
-// obtainAll tries every slot and tells whether all went well.
-func (i *Issuer) obtainAll() bool {
-	ok := true
-	for _, s := range i.Slots() {
-		c, err := i.obtain(s)
-		select {
-		case <-i.stopped:
-			return false // a failure now says nothing
-		default:
-		}
-		i.c.Deliver(Outcome{Slot: s, Cert: c, Err: err})
-		ok = ok && err == nil
+// obtain takes what another node has put into the cache meanwhile, else
+// orders.
+func (i *Issuer) obtain(ctx context.Context, s Slot) (*tls.Certificate, error) {
+	c, err := i.kept(ctx, s)
+	if err == nil && i.c.Now().Before(renewAt(c.Leaf)) {
+		return c, nil
 	}
-	return ok
-}
-
-// obtain asks autocert, which answers from memory, from the cache, or by an
-// order that can take minutes.
-func (i *Issuer) obtain(s Slot) (*tls.Certificate, error) {
-	hello := &tls.ClientHelloInfo{ServerName: s.Host}
-	if !s.RSA {
-		// autocert makes an ECDSA certificate for clients that offer such a suite.
-		hello.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return nil, err // with a store that is away, nothing new must be ordered
 	}
-	c, err := i.manager.GetCertificate(hello)
-	if err != nil {
-		return nil, i.transport.explain(err)
-	}
-	return c, nil
-}
-
-// Overdue tells whether a certificate should have been renewed by now, and
-// what the authority last said about it; nil if not.
-func (i *Issuer) Overdue(leaf *x509.Certificate, now time.Time) error {
-	early := min(leaf.NotAfter.Sub(leaf.NotBefore)/3, renewMax)
-	if now.Before(leaf.NotAfter.Add(-early * 2 / 3)) {
-		return nil
-	}
-	return i.transport.explain(errors.New("the renewal is overdue"))
-}
-
-// challenge returns the certificate that answers TLS-ALPN-01 for a host of ours.
-func (i *Issuer) challenge(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if !slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto}) {
-		return nil, errors.New("not an ACME challenge")
-	}
-	return i.manager.GetCertificate(hello)
+	return i.order(ctx, s)
 }

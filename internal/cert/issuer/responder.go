@@ -107,7 +107,7 @@ func (r *Responder) Close() {
 	r.running.Wait()
 }
 
-// serveHTTP hands a request to the Issuer of its host.
+// serveHTTP answers a request by the Issuer of its host.
 func (r *Responder) serveHTTP(w http.ResponseWriter, req *http.Request) {
 	host := req.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -118,9 +118,13 @@ func (r *Responder) serveHTTP(w http.ResponseWriter, req *http.Request) {
 		http.NotFound(w, req)
 		return
 	}
-	plain := req.Clone(req.Context())
-	plain.Host = strings.ToLower(host) // autocert compares it without a port
-	src.answer.ServeHTTP(w, plain)
+	answer, err := src.httpAnswer(req.Context(), req.URL.Path)
+	if err != nil {
+		http.NotFound(w, req)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream") // RFC 8555 section 8.3
+	_, _ = w.Write(answer)                                     // whoever asked asks again
 }
 
 // acceptTLS makes handshakes, which is all that TLS-ALPN-01 is about.
@@ -177,5 +181,5 @@ func (r *Responder) challengeCert(hello *tls.ClientHelloInfo) (*tls.Certificate,
 	if src == nil {
 		return nil, errors.New("no such host here")
 	}
-	return src.challenge(hello)
+	return src.alpnAnswer(hello)
 }

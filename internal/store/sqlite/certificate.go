@@ -31,6 +31,17 @@ func (s *Store) PutCertificate(ctx context.Context, key string, data []byte) err
 	})
 }
 
+// CountCertificates says how many keys something is stored under.
+func (s *Store) CountCertificates(ctx context.Context) (n int, err error) {
+	err = s.db.Read(ctx, "certificate.count", func(c *conn) error {
+		return c.Query(ctx, "SELECT count(*) FROM certificate", nil, func(r *row) error {
+			n = int(r.Int())
+			return nil
+		})
+	})
+	return n, err
+}
+
 // DeleteCertificate removes what is stored under key; nothing there is no
 // error.
 func (s *Store) DeleteCertificate(ctx context.Context, key string) error {

@@ -30,7 +30,7 @@ type Store interface {
 	Close() error
 }
 
-// CertificateStore keeps what the certificate authority gave.
+// CertificateStore keeps what the certificate authority gave, sealed.
 type CertificateStore interface {
 	// GetCertificate returns what is stored under key, or fault.NotFound.
 	GetCertificate(ctx context.Context, key string) ([]byte, error)
@@ -38,6 +38,8 @@ type CertificateStore interface {
 	PutCertificate(ctx context.Context, key string, data []byte) error
 	// DeleteCertificate removes what is stored under key, if anything.
 	DeleteCertificate(ctx context.Context, key string) error
+	// CountCertificates says how many keys something is stored under.
+	CountCertificates(ctx context.Context) (int, error)
 }
 
 // Opener opens an empty store and has it closed when the test ends.
@@ -120,6 +122,9 @@ func certificates(t *testing.T, s Store) {
 	must(t, s.PutCertificate(ctx, "account", []byte("one")))
 	must(t, s.PutCertificate(ctx, "account", []byte("two")))
 	must(t, s.PutCertificate(ctx, "Account", []byte("another")))
+	if n := got(s.CountCertificates(ctx))(t); n != 2 {
+		t.Errorf("%d keys are counted, want 2", n)
+	}
 	if data := got(s.GetCertificate(ctx, "account"))(t); string(data) != "two" {
 		t.Errorf("got %q, want what was put last", data)
 	}
@@ -129,5 +134,9 @@ func certificates(t *testing.T, s Store) {
 	wantKind(t, err, fault.NotFound)
 	if data := got(s.GetCertificate(ctx, "Account"))(t); string(data) != "another" {
 		t.Errorf("got %q: keys differ by case", data)
+	}
+	must(t, s.DeleteCertificate(ctx, "Account"))
+	if n := got(s.CountCertificates(ctx))(t); n != 0 {
+		t.Errorf("%d keys are counted after the last is gone", n)
 	}
 }
