@@ -31,10 +31,17 @@ type load struct {
 	answers map[string]int
 	next    int
 
-	// large says that every message has a body in a file of its own, not only
-	// every fourth.
-	large bool
+	// size is that of every body in octets; 0 is a mixture, of which every
+	// fourth has a file of its own.
+	size int
 }
+
+// inFile and inDatabase are sizes of bodies that are kept there, the second
+// just so.
+const (
+	inFile     = 150_000
+	inDatabase = 60_000
+)
 
 // refusal is an answer of the gate that refuses.
 var refusal = regexp.MustCompile(`^([45]\d\d \d\.\d\.\d) `)
@@ -67,9 +74,13 @@ func (l *load) submit(ctx context.Context, o loadgen.Options) bool {
 	l.next++
 	number := l.next
 	l.mu.Unlock()
-	size := 3_000
-	if l.large || number%4 == 0 {
-		size = 150_000
+	size := l.size
+	switch {
+	case size > 0:
+	case number%4 == 0:
+		size = inFile
+	default:
+		size = 3_000
 	}
 	subject := fmt.Sprintf("load %d", number)
 	// A client that is to stop still waits for its answer.
@@ -245,13 +256,47 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
+// TestFailingCheckpoint: what is committed stands in the log of the database
+// until it is copied to the database itself. While that copying fails nobody
+// notices, and nothing is lost when the process dies meanwhile.
+func TestFailingCheckpoint(t *testing.T) {
+	for _, rule := range []string{flushes + ":error=EIO", "pwrite64:error=ENOSPC"} {
+		t.Run(rule, func(t *testing.T) {
+			g, next := faulty(t)
+			l := newLoad()
+			l.size = inDatabase
+			l.begin(t, g)
+			l.await(t, 10, 0)
+			f := fail(t, g, rule, databaseFiles(g)[0])
+			harness.WaitFor(t, "copying to fail", func() bool { return f.times() > 2 })
+			l.await(t, 10, 0)
+			g.Kill(syscall.SIGKILL)
+			l.stop()
+			f.end()
+			g.Start()
+			l.begin(t, g)
+			l.await(t, 10, 0)
+			l.stop()
+			if len(l.refused) > 0 {
+				t.Errorf("refused %v", l.answers)
+			}
+			l.settle(t, g, next, 1)
+			g.Kill(syscall.SIGTERM)
+			var verdict string
+			if err := database(t, g).QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+				t.Errorf("the database is %q, %v", verdict, err)
+			}
+		})
+	}
+}
+
 // TestKillWhileFlushesFail: a process that dies while its disk fails has kept
 // every promise it made. What comes to light after the restart, though it was
 // refused, is whole: its body's file is still there.
 func TestKillWhileFlushesFail(t *testing.T) {
 	g, next := faulty(t)
 	l := newLoad()
-	l.large = true
+	l.size = inFile
 	const kills = 2
 	for range kills {
 		l.begin(t, g)
