@@ -36,23 +36,23 @@ func storeOptions(cfg *config.Config, server bool) sqlite.Options {
 	return sqlite.Options{Path: cfg.StorePath(), Server: server}
 }
 
-// certificateCounter is the part of an engine that says how much of what ACME
-// obtained it keeps, which is sealed.
-type certificateCounter interface {
+// SealedStore is the part of an engine that keeps sealed secrets: the domains'
+// keys, and what ACME obtained.
+type SealedStore interface {
+	account.DomainStore
 	CountCertificates(ctx context.Context) (int, error)
 }
 
 // OpenSealer opens the key file that seals secrets in the store. It is made
 // where there is neither a file nor anything sealed: a new file beside old
-// secrets would open none of them, so that is an error instead. domains is the
-// store; what ACME obtained is looked for where it keeps that too.
-func OpenSealer(ctx context.Context, cfg *config.Config, domains account.DomainStore) (*seal.Sealer, error) {
+// secrets would open none of them, so that is an error instead.
+func OpenSealer(ctx context.Context, cfg *config.Config, store SealedStore) (*seal.Sealer, error) {
 	const op = "app.keys"
 	_, err := os.Stat(cfg.DKIM.KeyFile)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return seal.LoadOrCreate(cfg.DKIM.KeyFile, rand.Reader)
 	}
-	known, err := domains.Domains(ctx, "")
+	known, err := store.Domains(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -61,10 +61,7 @@ func OpenSealer(ctx context.Context, cfg *config.Config, domains account.DomainS
 			"the key file %s is missing, and the signing keys of %d domains are sealed with it: put it back from a copy, or remove the domains and add them again",
 			cfg.DKIM.KeyFile, len(known))
 	}
-	certificates := 0
-	if c, ok := domains.(certificateCounter); ok {
-		certificates, err = c.CountCertificates(ctx)
-	}
+	certificates, err := store.CountCertificates(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"countersign/internal/account"
+	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/mail"
@@ -27,6 +28,7 @@ type Store interface {
 	account.Store
 	audit.Store
 	queue.AdminStore
+	app.SealedStore
 }
 
 // Env is what the commands are given. All fields but Now are needed; SystemEnv
