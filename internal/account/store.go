@@ -33,10 +33,11 @@ import (
 //
 // From the moment the change is durable, queue.Store's Due and Waiting no longer
 // show what is to be held; states, totals and events follow in portions, between
-// which mail flows. Put and Remove return when all have followed. Where ctx ends
-// or something fails on the way, they return nil all the same, as the change
-// stands, and the server goes on, also after a crash. All methods are safe for
-// concurrent use, also from several processes.
+// which mail flows. Put and Remove return when all have followed, most of it by
+// the server where one runs. Where ctx ends or something fails on the way, they
+// return nil all the same, as the change stands, and the server goes on, also
+// after a crash. All methods are safe for concurrent use, also from several
+// processes.
 
 // Directory is what the server asks while mail flows.
 type Directory interface {

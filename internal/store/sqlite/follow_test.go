@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,7 +38,11 @@ func openClocked(t *testing.T, path string, server bool, c *clock) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // a second call in the tests that close themselves
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 
@@ -45,7 +51,7 @@ func openClocked(t *testing.T, path string, server bool, c *clock) *Store {
 // must not leave, and what it has not released must not stay.
 func TestUnfinishedFollowing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
-	s := openAt(t, path, true)
+	s := openAt(t, path, false)
 	a := addAccount(t, s)
 	fillWaiting(t, s, a, 1000, 150)
 	var ids mail.IDSource
@@ -60,7 +66,15 @@ func TestUnfinishedFollowing(t *testing.T) {
 		t.Fatalf("%d deliveries were held before the command was cut off", held)
 	}
 	wantDue(t, s, other.Submission.ID)
-	wantFollowed(t, s, path, 1000)
+	touchAll(t, s)
+	before := heldOf(t, s)
+	if err := s.holder.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now := heldOf(t, s); now != before {
+		t.Errorf("what is being worked on was taken over: %d are held, %d before", now, before)
+	}
+	wantFollowed(t, s, path, 1000, &clock{ahead: time.Minute})
 	wantDue(t, s, other.Submission.ID)
 
 	a.State, a.Revision = account.Active, a.Revision+1
@@ -68,7 +82,7 @@ func TestUnfinishedFollowing(t *testing.T) {
 	if held := heldOf(t, s); held == 0 || held == 1000 {
 		t.Fatalf("%d deliveries were left held when the command was cut off", held)
 	}
-	wantFollowed(t, s, path, 0)
+	wantFollowed(t, s, path, 0, &clock{ahead: -time.Hour}) // a clock that went back
 	events, err := s.Search(t.Context(), audit.Query{Login: a.Login(), Limit: 1 << 20})
 	if err != nil || len(events) != 2000 {
 		t.Errorf("there are %d events, want one for each hold and release: %v", len(events), err)
@@ -124,26 +138,30 @@ func wantDue(t *testing.T, s *Store, id mail.ID) {
 	}
 }
 
-// wantFollowed takes over what was left, as a server does once nobody else has
-// worked on it for a while.
-func wantFollowed(t *testing.T, s *Store, path string, held int) {
+// wantFollowed starts a server that finds what was left: at once, as the command
+// left it to a server, or once nobody has worked on it for a while.
+func wantFollowed(t *testing.T, s *Store, path string, held int, c *clock) {
 	t.Helper()
-	before := heldOf(t, s)
-	if err := s.holder.Resume(t.Context()); err != nil {
+	server := openClocked(t, path, true, c)
+	deadline := time.Now().Add(time.Minute)
+	for heldOf(t, s) != held || countRows(t, s, "following") > 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d deliveries are held, want %d", heldOf(t, s), held)
+		}
+	}
+	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if now := heldOf(t, s); now != before {
-		t.Errorf("what was worked on a moment ago was taken over: %d are held, %d before", now, before)
-	}
-	later := openClocked(t, path, false, &clock{ahead: time.Minute})
-	if err := later.holder.Resume(t.Context()); err != nil {
+}
+
+// touchAll makes all that is left look as if somebody worked on it now.
+func touchAll(t *testing.T, s *Store) {
+	t.Helper()
+	err := s.change(t.Context(), "test", func(t *tx) error {
+		return t.Exec("UPDATE following SET touched = ?", bind(time.Now()))
+	})
+	if err != nil {
 		t.Fatal(err)
-	}
-	if now := heldOf(t, s); now != held {
-		t.Errorf("%d deliveries are held, want %d", now, held)
-	}
-	if n := countRows(t, s, "following"); n != 0 {
-		t.Errorf("%d changes are not followed", n)
 	}
 }
 
@@ -160,24 +178,43 @@ func countRows(t *testing.T, s *Store, table string) (n int64) {
 	return n
 }
 
-// TestServerGoesOn lets a server find what was left before it started.
-func TestServerGoesOn(t *testing.T) {
+// TestCommandLeavesToServer suspends beside a running server, then without one.
+func TestCommandLeavesToServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
-	s := openAt(t, path, true)
-	a := addAccount(t, s)
-	fillWaiting(t, s, a, 1000, 150)
-	if err := s.Close(); err != nil {
+	var log strings.Builder
+	server, err := Open(t.Context(), Options{Path: path, Server: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
 		t.Fatal(err)
 	}
-	a.State = account.Suspended
-	cutOff(t, path, a)
-	s = openClocked(t, path, true, &clock{ahead: -time.Hour}) // a clock that went back
-	deadline := time.Now().Add(time.Minute)
-	for heldOf(t, s) < 1000 || countRows(t, s, "following") > 0 {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of 1000 deliveries are held", heldOf(t, s))
+	defer server.Close()
+	command := openAt(t, path, false)
+	a := addAccount(t, server)
+	fillWaiting(t, server, a, 1000, 150)
+	want := func(held int) {
+		t.Helper()
+		if now := heldOf(t, command); now != held {
+			t.Errorf("%d deliveries are held, want %d", now, held)
+		}
+		if n := countRows(t, command, "following"); n != 0 {
+			t.Errorf("%d changes are not followed", n)
 		}
 	}
+	a.State = account.Suspended
+	if err := command.PutAccount(t.Context(), a, audit.Event{Kind: audit.AdminSuspended}); err != nil {
+		t.Fatal(err)
+	}
+	want(1000)
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(log.String(), "goes on to follow") != 1 {
+		t.Errorf("the server did not do it: %s", log.String())
+	}
+	a.State, a.Revision = account.Active, a.Revision+1
+	if err := command.PutAccount(t.Context(), a, audit.Event{Kind: audit.AdminResumed}); err != nil {
+		t.Fatal(err)
+	}
+	want(0)
 }
 
 // TestDueSkipsWhatIsToBeHeld pages through a queue whose first half is about to be

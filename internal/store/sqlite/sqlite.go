@@ -85,7 +85,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s.holder = holding.New(holding.Options{
-		Read: s.db.Read, Record: recordIn, Now: o.Now, Logger: o.Logger,
+		Read: s.db.Read, Record: recordIn, Server: o.Server, Now: o.Now, Logger: o.Logger,
 		Change: func(ctx context.Context, op string, run func(*database.Tx) error) error {
 			return s.db.Change(ctx, op, func(t *database.Tx, _ *book) error { return run(t) })
 		},

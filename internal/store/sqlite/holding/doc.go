@@ -11,8 +11,8 @@
 // delivery with what holds at that moment, so that it can be run again after a
 // crash, by another process, or beside another task, and the result is the same.
 //
-// Whoever makes the change runs the task; one that nobody works on any more is
-// taken over by the server (Resume).
+// Whoever makes the change runs the task, but a command leaves a large one to the
+// server; one that nobody works on any more is the server's too (Resume).
 //
 // It decides nothing about who may send, and knows of the queue's tables only
 // what it needs to hold and to release.

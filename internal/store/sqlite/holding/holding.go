@@ -18,10 +18,7 @@ const (
 	stretch = 64
 	// portion is how many deliveries one transaction holds or releases, unless
 	// one submission alone has more: a few milliseconds of the writer's time.
-	portion = 250
-	// abandoned is how long nobody has worked on a task before it is taken
-	// over. Two who do work on one only waste their time.
-	abandoned = 15 * time.Second
+	portion = 100
 )
 
 // Kind is what kind of object has changed.
@@ -61,6 +58,8 @@ type Options struct {
 	Change func(ctx context.Context, op string, run func(*database.Tx) error) error
 	// Record stores events in a running transaction.
 	Record func(*database.Tx, []audit.Event) error
+	// Server says that this is the server's, which calls Watch.
+	Server bool
 	Now    func() time.Time
 	Logger *slog.Logger
 }
@@ -83,70 +82,60 @@ func (h *Holder) Begin(t *database.Tx, o Object, cause audit.Event) (*Task, erro
 }
 
 // Run holds and releases what the task is about, in transactions of their own,
-// then ends the task. After an error, also when ctx ends, the task is left to
-// Resume; nothing that it would hold leaves meanwhile.
+// then ends the task. What takes more than one is left to the server, where one
+// runs, and waited for: two processes that write all the time keep each other
+// waiting for the lock, while the server's writer takes the portions in with the
+// mail. After an error, also when ctx ends, the task is left to Resume; nothing
+// that it would hold leaves meanwhile.
 func (h *Holder) Run(ctx context.Context, task *Task) error {
-	var first, last int64
-	err := h.opt.Read(ctx, op, func(c *database.Conn) error {
-		return c.Query(ctx, boundsSQL, nil, func(r *database.Row) error {
-			first, last = r.Int64(), r.Int64()
-			return nil
-		})
-	})
+	first, last, err := h.bounds(ctx)
 	if err != nil {
 		return err
 	}
-	for from := first; from <= last; from += stretch {
-		found, err := h.find(ctx, task.object, from, min(from+stretch-1, last))
+	alone, begun := h.opt.Server, false
+	var next, found []target
+	for from := first; ; begun = true {
+		found, from, err = h.more(ctx, task.object, found, from, last)
 		if err != nil {
 			return err
 		}
-		for len(found) > 0 {
-			var next []target
-			next, found = cut(found)
-			if err := h.settle(ctx, task, next); err != nil {
+		if len(found) == 0 {
+			break
+		}
+		if begun && !alone {
+			done, err := h.handOver(ctx, task)
+			if done || err != nil {
 				return err
 			}
+			alone = true
+		}
+		next, found = cut(found)
+		if err := h.settle(ctx, task, next); err != nil {
+			return err
 		}
 	}
 	return h.opt.Change(ctx, op, func(t *database.Tx) error { return t.Exec(endSQL, database.Bind(task.id)) })
 }
 
-// Resume runs the tasks that nobody works on: whoever did was killed, or his
-// patience ended.
-func (h *Holder) Resume(ctx context.Context) error {
-	var left []*Task
-	now := h.opt.Now()
-	err := h.opt.Read(ctx, op, func(c *database.Conn) error {
-		left = nil
-		return c.Query(ctx, leftSQL, database.Bind(now.Add(-abandoned), now.Add(abandoned)), func(r *database.Row) error {
-			task := Task{id: r.Int64(), object: Object{Kind(r.Text()), r.Text()}}
-			task.cause = audit.Event{Actor: r.Text(), Object: r.Text(), Text: r.Text()}
-			left = append(left, &task)
+// bounds returns the first and the last part; none where the last is lower.
+func (h *Holder) bounds(ctx context.Context) (first, last int64, err error) {
+	err = h.opt.Read(ctx, op, func(c *database.Conn) error {
+		return c.Query(ctx, boundsSQL, nil, func(r *database.Row) error {
+			first, last = r.Int64(), r.Int64()
 			return nil
 		})
 	})
-	for i := 0; err == nil && i < len(left); i++ {
-		h.opt.Logger.Info("the queue goes on to follow a change", "object", left[i].cause.Object, "actor", left[i].cause.Actor)
-		err = h.Run(ctx, left[i])
-	}
-	return err
+	return first, last, err
 }
 
-// Watch calls Resume now and then until ctx ends.
-func (h *Holder) Watch(ctx context.Context) {
-	tick := time.NewTicker(abandoned / 3)
-	defer tick.Stop()
-	for {
-		if err := h.Resume(ctx); err != nil && ctx.Err() == nil {
-			h.opt.Logger.Warn("the queue could not follow a change yet", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+// more returns found unless it is empty, else what the next stretch that has any
+// target shows, beginning with part from. next is where to go on.
+func (h *Holder) more(ctx context.Context, o Object, found []target, from, last int64) (_ []target, next int64, err error) {
+	for len(found) == 0 && from <= last && err == nil {
+		found, err = h.find(ctx, o, from, min(from+stretch-1, last))
+		from += stretch
 	}
+	return found, from, err
 }
 
 // target is a submission with deliveries that stand as they should not.

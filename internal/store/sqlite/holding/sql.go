@@ -89,6 +89,8 @@ const (
 
 	touchSQL = "UPDATE following SET touched = ? WHERE id = ?"
 
+	touchedSQL = "SELECT touched FROM following WHERE id = ?"
+
 	// A clock that went back must not keep a task from being taken over.
 	leftSQL = "SELECT id, kind, name, actor, object, text FROM following WHERE touched NOT BETWEEN ? AND ? ORDER BY id"
 

@@ -133,7 +133,7 @@ CREATE TABLE following (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     kind    TEXT NOT NULL,    -- of the object that changed
     name    TEXT NOT NULL,
-    touched INTEGER NOT NULL, -- when it was worked on last
+    touched INTEGER NOT NULL, -- when it was worked on last, 0 where left to the server
     actor   TEXT NOT NULL,    -- these three as in the event of the change
     object  TEXT NOT NULL,
     text    TEXT NOT NULL
