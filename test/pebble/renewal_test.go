@@ -174,7 +174,7 @@ func TestRenewalFails(t *testing.T) {
 
 			a.down.Store(false)
 			at.advance(3 * time.Minute)
-			wait(t, m, func(all []cert.Status) bool { return all[0].Err == nil && all[0].NotAfter.After(st.NotAfter) })
+			wait(t, m, allWell)
 			wantHealthy(t, m, "1")
 			old.lives()
 			if now := a.session(t, addr, host).leaf(); now.Equal(old.leaf()) {
