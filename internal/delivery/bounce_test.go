@@ -192,6 +192,30 @@ func TestStopTellsWhatIsKnown(t *testing.T) {
 	})
 }
 
+// TestStopDoesNotWaitForAStoreThatIsAway: what waits for others and cannot be
+// stored stays in the queue when the time is over.
+func TestStopDoesNotWaitForAStoreThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.opt.Limits = Limits{PerDestination: 1, PerAddress: 1}
+		b.server("no.example", "192.0.2.1", 10, &testkit.MX{Script: say("RCPT", "550 5.1.1 who")})
+		b.server("busy.example", "192.0.2.2", 10, &testkit.MX{})
+		stop := b.start()
+		b.d.inUse.enter(netip.MustParseAddr("192.0.2.2")) // so that the second recipient waits
+		b.put(b.letter("a@no.example", "b@busy.example"))
+		time.Sleep(5 * time.Second) // in the bubble
+		b.store.set(func() { b.store.away = true })
+		ctx, cancel := contextWithin(30 * time.Second)
+		defer cancel()
+		began := time.Now()
+		b.d.Stop(ctx)
+		if took := time.Since(began); took < 30*time.Second || took > 30*time.Second+2*lastPatience || b.store.left() != 2 {
+			t.Errorf("stopped after %v with %d left, want the 30 s that it had, and 2", took, b.store.left())
+		}
+		stop()
+	})
+}
+
 // TestBounceNeverBounces: the sender's own address fails too.
 func TestBounceNeverBounces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

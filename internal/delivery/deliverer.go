@@ -114,6 +114,7 @@ func (d *Deliverer) Stop(ctx context.Context) error {
 		d.endHard()
 		<-done
 	}
+	defer context.AfterFunc(ctx, d.endHard)() // the store may be away
 	for _, l := range d.letters.old(time.Time{}) {
 		d.write(l, nil)
 	}
