@@ -46,7 +46,7 @@ func certSpecs(c *config.Config) []cert.Spec {
 			ACME: cert.ACMEOptions{
 				DirectoryURL: k.Directory, Email: k.Email, AgreeTerms: k.TermsAgreed,
 				Challenge: cert.Challenge(k.Challenge), HTTPListen: k.HTTPListen, ALPNListen: k.TLSListen,
-				RootCAsFile: k.CAFile,
+				RSA: k.RSA, RootCAsFile: k.CAFile,
 			},
 		})
 	}

@@ -81,6 +81,7 @@ http_listen = "127.0.0.1:2603"
 tls_listen = "127.0.0.1:2604"
 ca_file = "paper.crt"
 terms_agreed = true
+rsa = true
 
 [session]
 greeting_timeout = "11s"
@@ -312,7 +313,7 @@ func TestCertificatesOfTheConfiguration(t *testing.T) {
 		{Name: "own", Source: cert.SourceSelfSigned, Hosts: []string{"own.example.org"}},
 		{Name: "paper", Source: cert.SourceFiles, CertFile: paper, KeyFile: filepath.Join(dir, "paper.key")},
 		{Name: "auto", Source: cert.SourceACME, Hosts: []string{"auto.example.org"}, ACME: cert.ACMEOptions{
-			DirectoryURL: "https://acme.example.net/directory", Email: "post@example.net", AgreeTerms: true,
+			DirectoryURL: "https://acme.example.net/directory", Email: "post@example.net", AgreeTerms: true, RSA: true,
 			Challenge: cert.ChallengeHTTP, HTTPListen: "127.0.0.1:2603", ALPNListen: "127.0.0.1:2604", RootCAsFile: paper,
 		}},
 	})

@@ -134,6 +134,9 @@ type Certificate struct {
 	// The address to answer challenge tls-alpn-01 at. The authority connects to
 	// port 443 of each name.
 	TLSListen string `toml:"tls_listen" when:"source=acme" default:":443" since:"0.1" reload:"yes"`
+	// Whether each name gets a certificate with an RSA key beside the ECDSA one,
+	// for mail programs that know no other.
+	RSA bool `toml:"rsa" when:"source=acme" default:"false" since:"0.1" reload:"yes"`
 	// The root certificates, in PEM, that the ACME server must be certified by,
 	// in place of the system's.
 	CAFile string `toml:"ca_file" when:"source=acme" derived:"the system's" since:"0.1" reload:"yes" path:"yes" alternative:"yes" example:"/etc/countersign/acme-root.pem"`
