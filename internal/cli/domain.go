@@ -29,7 +29,7 @@ type domainAdd struct {
 }
 
 func (cmd *domainAdd) Run(c *call) error {
-	return c.needing("hostname", "dkim.key_file").with(func(o *opened) error {
+	return c.creating().needing("hostname", "dkim.key_file").with(func(o *opened) error {
 		admin, err := o.admin()
 		if err != nil {
 			return err

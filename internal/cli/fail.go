@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"countersign/internal/config"
 	"countersign/internal/fault"
@@ -55,6 +56,17 @@ func (e wholeError) Unwrap() error { return e.error }
 // usage makes a usageError.
 func usage(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
+}
+
+// pointed adds to the refusal of an object that does not exist where those are
+// listed that do.
+func pointed(err error) error {
+	var e *fault.Error
+	if !fault.Is(err, fault.NotFound) || !errors.As(err, &e) || !strings.HasSuffix(e.Detail, " does not exist") {
+		return err
+	}
+	kind, _, _ := strings.Cut(e.Detail, " ")
+	return fault.New("cli", fault.NotFound, "%s; see \"countersign %s list\"", e.Detail, kind)
 }
 
 // report says to a person why a command failed, and returns its exit status.
