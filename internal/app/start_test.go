@@ -21,7 +21,7 @@ func TestMissingKeyFile(t *testing.T) {
 		fill func(t *testing.T, w *world)
 	}{
 		"nothing sealed": {"", func(*testing.T, *world) {}},
-		"signing keys":   {"signing keys of 1 domains", func(_ *testing.T, w *world) { w.seed() }},
+		"signing keys":   {"signing keys of a domain", func(_ *testing.T, w *world) { w.seed() }},
 		"certificates": {cert.StartAnew, func(t *testing.T, w *world) {
 			if err := w.app.Store().PutCertificate(t.Context(), "acme/0/x", []byte("sealed")); err != nil {
 				t.Fatal(err)
@@ -82,7 +82,7 @@ func (w *world) until(what string, holds func() bool) {
 
 func wantMissing(t *testing.T, err error, parts ...string) {
 	t.Helper()
-	if !fault.Is(err, fault.Corrupt) {
+	if !fault.Is(err, fault.NotFound) {
 		t.Fatalf("got %v", err)
 	}
 	for _, part := range parts {

@@ -13,7 +13,6 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/config"
-	"countersign/internal/mail"
 	"countersign/internal/queue"
 )
 
@@ -42,8 +41,10 @@ type Env struct {
 	OpenStore func(ctx context.Context, cfg *config.Config) (Store, io.Closer, error)
 	// NewHasher makes the pool that hashes passwords.
 	NewHasher func(cfg *config.Config) (*account.Hasher, error)
-	// NewKeys makes the sealed DKIM keys of a new domain.
-	NewKeys func(ctx context.Context, cfg *config.Config, store Store, domain mail.Domain) ([]account.Key, error)
+	// NewKeys makes the sealed DKIM keys of a domain, beside those that it has.
+	// newFile says that a key file is made where it is missing, although what
+	// was sealed with it is lost then.
+	NewKeys func(ctx context.Context, cfg *config.Config, store Store, domain account.Domain, newFile bool) ([]account.Key, error)
 	// Actor is who runs the command, as the record shall name them.
 	Actor string
 	// Now is the clock; nil means time.Now.

@@ -18,6 +18,7 @@ type domainGroup struct {
 	List    domainList                   `cmd:"" help:"List domains."`
 	Show    domainShow                   `cmd:"" help:"Show a domain and the DNS records to publish."`
 	Set     domainSet                    `cmd:"" help:"Move a domain, with its accounts, to another customer."`
+	Rekey   domainRekey                  `cmd:"" help:"Give a domain new DKIM keys and print the records to publish."`
 	Suspend act[domainName, mail.Domain] `cmd:"" help:"Stop all accounts and addresses of a domain."`
 	Resume  act[domainName, mail.Domain] `cmd:"" help:"Undo suspend, and release what it held."`
 	Remove  act[domainName, mail.Domain] `cmd:"" help:"Remove a domain that no account uses, with its keys."`
@@ -34,7 +35,7 @@ func (cmd *domainAdd) Run(c *call) error {
 		if err != nil {
 			return err
 		}
-		keys, err := c.env.NewKeys(c.ctx, o.cfg, o.store, cmd.Name.Domain)
+		keys, err := c.env.NewKeys(c.ctx, o.cfg, o.store, account.Domain{Name: cmd.Name.Domain}, false)
 		if err != nil {
 			return err
 		}
@@ -45,6 +46,47 @@ func (cmd *domainAdd) Run(c *call) error {
 			return err
 		}
 		return printRecords(c.stdout, records(cmd.Name.Domain, keys, o.cfg.Hostname))
+	})
+}
+
+type domainRekey struct {
+	domainName
+	Replace bool `help:"Drop the old keys at once, as when the key file is lost or a key is known to others; a missing key file is made anew. Until the records are published, no signature verifies." xor:"old"`
+	Drop    bool `help:"Make no keys, but drop those that newer ones stand beside." xor:"old"`
+}
+
+// Help is what "domain rekey --help" says beside the flags.
+func (*domainRekey) Help() string {
+	return "Without a flag the old keys sign on beside the new ones, so that mail verifies while the new records " +
+		"spread; --drop ends that. A record of an old key may go when the last mail signed with it has arrived."
+}
+
+func (cmd *domainRekey) Run(c *call) error {
+	if cmd.Drop {
+		return c.administer("old keys of "+cmd.String()+" dropped", func(a *account.Admin) error {
+			return a.DropOldKeys(c.ctx, cmd.Name.Domain)
+		})
+	}
+	return c.needing("hostname", "dkim.key_file").with(func(o *opened) error {
+		admin, err := o.admin()
+		if err != nil {
+			return err
+		}
+		d, err := o.store.Domain(c.ctx, cmd.Name.Domain)
+		if err != nil {
+			return missing(err, cmd.String())
+		}
+		keys, err := c.env.NewKeys(c.ctx, o.cfg, o.store, d, cmd.Replace)
+		if err != nil {
+			return err
+		}
+		if err := admin.RekeyDomain(c.ctx, d.Name, keys, !cmd.Replace); err != nil {
+			return err
+		}
+		if err := c.say("%s has new keys; publish these records:\n", cmd); err != nil {
+			return err
+		}
+		return printRecords(c.stdout, keyRecords(d.Name, keys))
 	})
 }
 
@@ -149,14 +191,17 @@ func (v domainView) details(t table.Table) {
 // records lists what to publish: the DKIM keys (RFC 6376 section 3.6), and a
 // start for SPF (RFC 7208) and DMARC (RFC 7489) that turns nothing away yet.
 func records(domain mail.Domain, keys []account.Key, hostname string) []recordView {
-	var out []recordView
-	for _, k := range keys {
-		out = append(out, recordView{k.Selector + "._domainkey." + domain.String(), "TXT", k.Public})
-	}
-	return append(out,
+	return append(keyRecords(domain, keys),
 		recordView{domain.String(), "TXT", "v=spf1 a:" + hostname + " ~all"},
 		recordView{"_dmarc." + domain.String(), "TXT", "v=DMARC1; p=none; rua=mailto:postmaster@" + domain.String()},
 	)
+}
+
+// keyRecords lists the records of DKIM keys.
+func keyRecords(domain mail.Domain, keys []account.Key) []recordView {
+	return views(keys, func(k account.Key) recordView {
+		return recordView{k.Selector + "._domainkey." + domain.String(), "TXT", k.Public}
+	})
 }
 
 // printRecords prints records as lines of a zone file (RFC 1035 section 5.1).

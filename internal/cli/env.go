@@ -9,7 +9,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/config"
-	"countersign/internal/mail"
+	"countersign/internal/seal"
 )
 
 // SystemEnv is the Env of the real program.
@@ -21,12 +21,18 @@ func SystemEnv(version string) Env {
 			return store, store, err
 		},
 		NewHasher: app.NewHasher,
-		NewKeys: func(ctx context.Context, cfg *config.Config, store Store, domain mail.Domain) ([]account.Key, error) {
-			sealer, err := app.OpenSealer(ctx, cfg, store)
+		NewKeys: func(ctx context.Context, cfg *config.Config, store Store, domain account.Domain, newFile bool) ([]account.Key, error) {
+			open := app.OpenSealer
+			if newFile {
+				open = func(context.Context, *config.Config, app.SealedStore) (*seal.Sealer, error) {
+					return app.NewSealer(cfg)
+				}
+			}
+			sealer, err := open(ctx, cfg, store)
 			if err != nil {
 				return nil, err
 			}
-			return app.NewKeys(sealer, domain, time.Now(), rand.Reader)
+			return app.RenewKeys(sealer, domain.Name, domain.Keys, time.Now(), rand.Reader)
 		},
 		Actor: OSActor(),
 	}

@@ -84,13 +84,14 @@ func report(stderr io.Writer, err error) int {
 		fmt.Fprintf(stderr, "countersign: %v\n", err)
 		return statusFailed
 	}
-	fmt.Fprintf(stderr, "countersign: %s\n", explain(err))
+	said := explain(err)
+	fmt.Fprintf(stderr, "countersign: %s\n", said)
 	var bad usageError
 	if errors.As(err, &bad) {
 		return statusUsage
 	}
 	end := endings()[fault.KindOf(err)]
-	if end.advice != "" {
+	if end.advice != "" && !strings.Contains(said, "from a copy") { // which says more
 		fmt.Fprintln(stderr, end.advice)
 	}
 	return max(end.status, statusFailed)
