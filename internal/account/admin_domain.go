@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"countersign/internal/audit"
@@ -27,63 +26,12 @@ func (a *Admin) AddDomain(ctx context.Context, name mail.Domain, customer string
 	return named(err, objectDomain(name), taken)
 }
 
-// RekeyDomain gives a domain new DKIM keys, made for other selectors than it
-// has. Those that it has sign on beside them where keep is set, until
-// DropOldKeys; otherwise they are gone at once.
-func (a *Admin) RekeyDomain(ctx context.Context, name mail.Domain, keys []Key, keep bool) error {
-	return a.changeKeys(ctx, name, func(old []Key) ([]Key, string, error) {
-		text := "keys " + selectors(keys) + " instead of " + selectors(old)
-		for _, k := range keys {
-			if slices.ContainsFunc(old, func(o Key) bool { return o.Selector == k.Selector }) {
-				return nil, "", fault.New("account.domain", fault.Conflict, "%s has a key with the selector %s already; try again", objectDomain(name), k.Selector)
-			}
-		}
-		if !keep {
-			return keys, text, nil
-		}
-		return slices.Concat(keys, old), "keys " + selectors(keys) + " beside " + selectors(old), nil
-	})
-}
-
-// DropOldKeys leaves a domain the newest DKIM key of each algorithm. It is
-// fault.Conflict where there are no others.
-func (a *Admin) DropOldKeys(ctx context.Context, name mail.Domain) error {
-	return a.changeKeys(ctx, name, func(old []Key) ([]Key, string, error) {
-		newest := map[string]Key{}
-		for _, k := range old {
-			if have, ok := newest[k.Algorithm]; !ok || k.Created.After(have.Created) {
-				newest[k.Algorithm] = k
-			}
-		}
-		var kept, dropped []Key
-		for _, k := range old {
-			if newest[k.Algorithm].Selector == k.Selector {
-				kept = append(kept, k)
-			} else {
-				dropped = append(dropped, k)
-			}
-		}
-		if len(dropped) == 0 {
-			return nil, "", fault.New("account.domain", fault.Conflict, "%s has no old keys", objectDomain(name))
-		}
-		return kept, "without the old keys " + selectors(dropped), nil
-	})
-}
-
-// changeKeys stores the keys of a domain that change makes of those it has,
-// with its text for the record.
-func (a *Admin) changeKeys(ctx context.Context, name mail.Domain, change func(old []Key) ([]Key, string, error)) error {
-	d, err := a.opt.Store.Domain(ctx, name)
-	if err != nil {
-		return named(err, objectDomain(name), "")
-	}
-	keys, text, err := change(d.Keys)
-	if err != nil {
-		return err
-	}
+// RekeyDomain gives a domain, as it was read from the store, other DKIM keys.
+func (a *Admin) RekeyDomain(ctx context.Context, d Domain, keys []Key) error {
+	text := "keys " + selectors(keys) + " instead of " + selectors(d.Keys)
 	d.Keys = keys
-	err = a.opt.Store.PutDomain(ctx, d, a.event(audit.AdminChanged, objectDomain(name), text))
-	return named(err, objectDomain(name), changed)
+	err := a.opt.Store.PutDomain(ctx, d, a.event(audit.AdminChanged, objectDomain(d.Name), text))
+	return named(err, objectDomain(d.Name), changed)
 }
 
 // selectors lists the selectors of keys.

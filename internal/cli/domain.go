@@ -3,12 +3,14 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/cli/table"
 	"countersign/internal/dkim"
+	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
 
@@ -62,11 +64,6 @@ func (*domainRekey) Help() string {
 }
 
 func (cmd *domainRekey) Run(c *call) error {
-	if cmd.Drop {
-		return c.administer("old keys of "+cmd.String()+" dropped", func(a *account.Admin) error {
-			return a.DropOldKeys(c.ctx, cmd.Name.Domain)
-		})
-	}
 	return c.needing("hostname", "dkim.key_file").with(func(o *opened) error {
 		admin, err := o.admin()
 		if err != nil {
@@ -76,18 +73,43 @@ func (cmd *domainRekey) Run(c *call) error {
 		if err != nil {
 			return missing(err, cmd.String())
 		}
-		keys, err := c.env.NewKeys(c.ctx, o.cfg, o.store, d, cmd.Replace)
+		if cmd.Drop {
+			return cmd.drop(c, admin, d)
+		}
+		added, err := c.env.NewKeys(c.ctx, o.cfg, o.store, d, cmd.Replace)
 		if err != nil {
 			return err
 		}
-		if err := admin.RekeyDomain(c.ctx, d.Name, keys, !cmd.Replace); err != nil {
+		keys := added
+		if !cmd.Replace {
+			keys = slices.Concat(added, d.Keys)
+		}
+		if err := admin.RekeyDomain(c.ctx, d, keys); err != nil {
 			return err
 		}
 		if err := c.say("%s has new keys; publish these records:\n", cmd); err != nil {
 			return err
 		}
-		return printRecords(c.stdout, keyRecords(d.Name, keys))
+		return printRecords(c.stdout, keyRecords(d.Name, added))
 	})
+}
+
+// drop leaves the domain the newest key of each algorithm.
+func (cmd *domainRekey) drop(c *call, admin *account.Admin, d account.Domain) error {
+	var kept []account.Key
+	for _, k := range d.Keys {
+		newer := func(other account.Key) bool { return other.Algorithm == k.Algorithm && other.Created.After(k.Created) }
+		if !slices.ContainsFunc(d.Keys, newer) {
+			kept = append(kept, k)
+		}
+	}
+	if len(kept) == len(d.Keys) {
+		return fault.New("cli.rekey", fault.Conflict, "%s has no old keys", cmd)
+	}
+	if err := admin.RekeyDomain(c.ctx, d, kept); err != nil {
+		return err
+	}
+	return c.say("old keys of %s dropped", cmd)
 }
 
 type domainSet struct {

@@ -9,7 +9,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/config"
-	"countersign/internal/seal"
+	"countersign/internal/fault"
 )
 
 // SystemEnv is the Env of the real program.
@@ -22,13 +22,10 @@ func SystemEnv(version string) Env {
 		},
 		NewHasher: app.NewHasher,
 		NewKeys: func(ctx context.Context, cfg *config.Config, store Store, domain account.Domain, newFile bool) ([]account.Key, error) {
-			open := app.OpenSealer
-			if newFile {
-				open = func(context.Context, *config.Config, app.SealedStore) (*seal.Sealer, error) {
-					return app.NewSealer(cfg)
-				}
+			sealer, err := app.OpenSealer(ctx, cfg, store)
+			if newFile && fault.Is(err, fault.NotFound) {
+				sealer, err = app.NewSealer(cfg)
 			}
-			sealer, err := open(ctx, cfg, store)
 			if err != nil {
 				return nil, err
 			}
