@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/cert"
+	"countersign/internal/config"
 	"countersign/internal/fault"
 )
 
@@ -62,6 +64,27 @@ func TestMissingKeyFile(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestStartLineNamesEachListener: one attribute for each, in a fixed order.
+func TestStartLineNamesEachListener(t *testing.T) {
+	a := &App{opt: Options{Version: "1"}, addresses: map[string]string{"submissions": "b:465", "metrics": "c:9", "submission": "a:587"}}
+	if got := fmt.Sprint(a.attributes()...); got != fmt.Sprint("version", "1", "metrics", "c:9", "submission", "a:587", "submissions", "b:465") {
+		t.Errorf("the start is logged with %s", got)
+	}
+}
+
+// TestDataFolderThatCannotBeMade: the error names option and folder.
+func TestDataFolderThatCannotBeMade(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &App{cfg: &config.Config{DataDir: file}}
+	err := a.openStore(t.Context())
+	if err == nil || err.Error() != "the folder that data_dir names cannot be made: "+file+": not a directory" {
+		t.Errorf("got %v", err)
 	}
 }
 
