@@ -26,6 +26,14 @@ func (a *Admin) AddDomain(ctx context.Context, name mail.Domain, customer string
 	return named(err, objectDomain(name), taken)
 }
 
+// RekeyDomain gives a domain, as it was read from the store, other DKIM keys.
+func (a *Admin) RekeyDomain(ctx context.Context, d Domain, keys []Key) error {
+	text := "keys " + selectors(keys) + " instead of " + selectors(d.Keys)
+	d.Keys = keys
+	err := a.opt.Store.PutDomain(ctx, d, a.event(audit.AdminChanged, objectDomain(d.Name), text))
+	return named(err, objectDomain(d.Name), changed)
+}
+
 // selectors lists the selectors of keys.
 func selectors(keys []Key) string {
 	names := make([]string, len(keys))

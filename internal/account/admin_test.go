@@ -52,6 +52,13 @@ func TestChangesAreDoneAndRecorded(t *testing.T) {
 		{"domain set", func(ctx context.Context, _ *testing.T, ad *Admin) error {
 			return ad.SetDomainCustomer(ctx, "second.example", "other")
 		}, audit.AdminChanged, "domain second.example", "customer other instead of acme"},
+		{"domain rekey", func(ctx context.Context, t *testing.T, ad *Admin) error {
+			d, err := ad.opt.Store.Domain(ctx, "acme.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ad.RekeyDomain(ctx, d, append(d.Keys, Key{Selector: "s2"}))
+		}, audit.AdminChanged, "domain acme.example", "keys s1, s2 instead of s1"},
 		{"domain suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendDomain(ctx, "acme.example") },
 			audit.AdminSuspended, "domain acme.example", ""},
 		{"domain remove", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.RemoveDomain(ctx, "other.example") },

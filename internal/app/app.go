@@ -2,12 +2,13 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,6 @@ import (
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
-	"countersign/internal/dkim"
 	"countersign/internal/mail"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
@@ -126,8 +126,17 @@ func (a *App) Start(ctx context.Context) error {
 		}
 	}
 	a.recorder.Record(audit.Event{At: a.opt.Now(), Kind: audit.ServerStarted, Text: a.opt.Version})
-	a.log.Info("countersign is up", "version", a.opt.Version, "addresses", fmt.Sprint(a.addresses))
+	a.log.Info("countersign is up", a.attributes()...)
 	return nil
+}
+
+// attributes are the version, and the address of each listener under its name.
+func (a *App) attributes() []any {
+	all := []any{"version", a.opt.Version}
+	for _, name := range slices.Sorted(maps.Keys(a.addresses)) {
+		all = append(all, name, a.addresses[name])
+	}
+	return all
 }
 
 // Stop ends everything in the reverse order. Until ctx ends, messages that
@@ -202,31 +211,4 @@ func (a *App) Settle(ctx context.Context, id mail.ID) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// NewKeys makes the DKIM keys of a new domain, one for each algorithm, sealed.
-func NewKeys(sealer *seal.Sealer, domain mail.Domain, now time.Time, random io.Reader) ([]account.Key, error) {
-	if random == nil {
-		random = rand.Reader
-	}
-	var keys []account.Key
-	for _, algorithm := range dkim.Algorithms() {
-		key, err := dkim.Generate(domain, dkim.Selector(algorithm, now), algorithm, random)
-		if err != nil {
-			return nil, err
-		}
-		sealed, err := key.Seal(sealer)
-		if err != nil {
-			return nil, err
-		}
-		record, err := key.Record()
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, account.Key{
-			Selector: key.Selector, Algorithm: string(algorithm),
-			Public: record.Value, Sealed: sealed, Created: now,
-		})
-	}
-	return keys, nil
 }

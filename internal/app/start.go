@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,11 +15,9 @@ import (
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
-	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
-	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/submission"
@@ -36,43 +33,6 @@ func storeOptions(cfg *config.Config, server bool) sqlite.Options {
 	return sqlite.Options{Path: cfg.StorePath(), Server: server}
 }
 
-// SealedStore is the part of an engine that keeps sealed secrets: the domains'
-// keys, and what ACME obtained.
-type SealedStore interface {
-	account.DomainStore
-	CountCertificates(ctx context.Context) (int, error)
-}
-
-// OpenSealer opens the key file that seals secrets in the store. It is made
-// where there is neither a file nor anything sealed: a new file beside old
-// secrets would open none of them, so that is an error instead.
-func OpenSealer(ctx context.Context, cfg *config.Config, store SealedStore) (*seal.Sealer, error) {
-	const op = "app.keys"
-	_, err := os.Stat(cfg.DKIM.KeyFile)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return seal.LoadOrCreate(cfg.DKIM.KeyFile, rand.Reader)
-	}
-	known, err := store.Domains(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	if len(known) > 0 {
-		return nil, fault.New(op, fault.Corrupt,
-			"the key file %s is missing, and the signing keys of %d domains are sealed with it: put it back from a copy, or remove the domains and add them again",
-			cfg.DKIM.KeyFile, len(known))
-	}
-	certificates, err := store.CountCertificates(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if certificates > 0 {
-		return nil, fault.New(op, fault.Corrupt,
-			"the key file %s is missing, and what ACME obtained is sealed with it: put it back from a copy; if it is lost, %s",
-			cfg.DKIM.KeyFile, cert.StartAnew)
-	}
-	return seal.LoadOrCreate(cfg.DKIM.KeyFile, rand.Reader)
-}
-
 // NewHasher makes the pool that hashes passwords.
 func NewHasher(cfg *config.Config) (*account.Hasher, error) {
 	return account.NewHasher(hasherOptions(cfg))
@@ -80,7 +40,11 @@ func NewHasher(cfg *config.Config) (*account.Hasher, error) {
 
 func (a *App) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
-		return fmt.Errorf("data_dir: %w", err)
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = fmt.Errorf("%s: %w", path.Path, path.Err)
+		}
+		return fmt.Errorf("the folder that data_dir names cannot be made: %w", err)
 	}
 	o := storeOptions(a.cfg, true)
 	o.Now, o.Logger = a.opt.Now, a.log

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/cert"
+	"countersign/internal/config"
 	"countersign/internal/fault"
 )
 
@@ -21,7 +23,7 @@ func TestMissingKeyFile(t *testing.T) {
 		fill func(t *testing.T, w *world)
 	}{
 		"nothing sealed": {"", func(*testing.T, *world) {}},
-		"signing keys":   {"signing keys of 1 domains", func(_ *testing.T, w *world) { w.seed() }},
+		"signing keys":   {"signing keys of a domain", func(_ *testing.T, w *world) { w.seed() }},
 		"certificates": {cert.StartAnew, func(t *testing.T, w *world) {
 			if err := w.app.Store().PutCertificate(t.Context(), "acme/0/x", []byte("sealed")); err != nil {
 				t.Fatal(err)
@@ -65,6 +67,27 @@ func TestMissingKeyFile(t *testing.T) {
 	}
 }
 
+// TestStartLineNamesEachListener: one attribute for each, in a fixed order.
+func TestStartLineNamesEachListener(t *testing.T) {
+	a := &App{opt: Options{Version: "1"}, addresses: map[string]string{"submissions": "b:465", "metrics": "c:9", "submission": "a:587"}}
+	if got := fmt.Sprint(a.attributes()...); got != fmt.Sprint("version", "1", "metrics", "c:9", "submission", "a:587", "submissions", "b:465") {
+		t.Errorf("the start is logged with %s", got)
+	}
+}
+
+// TestDataFolderThatCannotBeMade: the error names option and folder.
+func TestDataFolderThatCannotBeMade(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &App{cfg: &config.Config{DataDir: file}}
+	err := a.openStore(t.Context())
+	if err == nil || err.Error() != "the folder that data_dir names cannot be made: "+file+": not a directory" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // until waits until a condition holds.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
@@ -82,7 +105,7 @@ func (w *world) until(what string, holds func() bool) {
 
 func wantMissing(t *testing.T, err error, parts ...string) {
 	t.Helper()
-	if !fault.Is(err, fault.Corrupt) {
+	if !fault.Is(err, fault.NotFound) {
 		t.Fatalf("got %v", err)
 	}
 	for _, part := range parts {

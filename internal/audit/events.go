@@ -48,7 +48,7 @@ type Meaning struct {
 // Kinds lists every kind with its meaning, in the order of a message's life.
 func Kinds() []Meaning {
 	return []Meaning{
-		{ConnectionRefused, "A connection was refused because of a limit, which reason names, or as a named proxy did not say who its client is. At most ten a second are recorded; the metric counts them all."},
+		{ConnectionRefused, "A connection was refused because of a limit, which reason names, or because a named proxy did not say who its client is. At most ten a second are recorded; the metric counts them all."},
 		{SessionOpened, "A client connected; data has the listener, the local address, and the proxy in front where there is one."},
 		{SessionHello, "The client introduced itself with EHLO or HELO; text is the name that it gave."},
 		{SessionTLS, "A TLS handshake succeeded; data has version, cipher and the server name that was asked for."},

@@ -36,7 +36,7 @@ func (cmd *accountAdd) Run(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.needing("auth").administer("account "+cmd.Address.String()+" added"+shown(generated), func(a *account.Admin) error {
+	return c.creating().needing("auth").administer("account "+cmd.Address.String()+" added"+shown(generated), func(a *account.Admin) error {
 		return a.AddAccount(c.ctx, account.NewAccount{
 			Address: cmd.Address.Address, Password: secret, NullSender: cmd.NullSender,
 			Aliases: argument.Addresses(cmd.Alias), Grants: argument.Grants(cmd.Grant),

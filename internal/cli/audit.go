@@ -3,13 +3,17 @@ package cli
 import (
 	"fmt"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/story"
+	"countersign/internal/config/option"
 	"countersign/internal/mail"
+	"countersign/internal/queue"
+	"countersign/internal/smtp"
 )
 
 // auditGroup is "countersign audit".
@@ -20,16 +24,16 @@ type auditGroup struct {
 
 // wanted says which events are meant; all that is given must hold.
 type wanted struct {
-	Account    string           `help:"Of one account; of a failed login, the name that was tried." placeholder:"LOGIN"`
-	Session    argument.ID      `help:"Of one session." placeholder:"ID"`
-	Submission argument.ID      `help:"Of one submission." placeholder:"ID"`
-	Client     argument.Network `help:"From a client's address, or a network." placeholder:"PREFIX"`
-	From       argument.Address `help:"Of messages from one sender: acceptances." placeholder:"ADDRESS"`
-	To         argument.Address `help:"Of one recipient: deliveries, and reports to it." placeholder:"ADDRESS"`
-	Kind       string           `help:"Of a kind, or of all that a pattern matches: 'delivery.*'." placeholder:"KIND"`
-	Reason     string           `help:"Refused for a reason, as docs/refusals.md has it." placeholder:"REASON"`
-	Actor      string           `help:"Done by an administrator: 'cli:root'." placeholder:"NAME"`
-	Object     string           `help:"Done to an object: 'account a@example.org'." placeholder:"NAME"`
+	Account    string            `help:"Of one account; of a failed login, the name that was tried." placeholder:"LOGIN"`
+	Session    argument.ID       `help:"Of one session." placeholder:"ID"`
+	Submission argument.Delivery `help:"Of one submission; of ID/N, as queue list has it, all of ID." placeholder:"ID"`
+	Client     argument.Network  `help:"From a client's address, or a network." placeholder:"PREFIX"`
+	From       argument.Address  `help:"Of messages from one sender: acceptances." placeholder:"ADDRESS"`
+	To         argument.Address  `help:"Of one recipient: deliveries, and reports to it." placeholder:"ADDRESS"`
+	Kind       string            `help:"Of a kind, or of all that a pattern matches: 'delivery.*'." placeholder:"KIND"`
+	Reason     string            `help:"Refused or held for a reason, as docs/refusals.md has it." placeholder:"REASON"`
+	Actor      string            `help:"Done by an administrator: 'cli:root'." placeholder:"NAME"`
+	Object     string            `help:"Done to an object: 'account a@example.org'." placeholder:"NAME"`
 }
 
 // query makes the query for what is wanted, at any time.
@@ -38,10 +42,40 @@ func (w *wanted) query() (audit.Query, error) {
 		Login: login(w.Account), Session: w.Session.ID, Submission: w.Submission.ID, Client: w.Client.Prefix,
 		From: w.From.Address, To: w.To.Address, Kind: audit.Kind(w.Kind), Reason: w.Reason, Actor: w.Actor, Object: w.Object,
 	}
+	return q, w.checkWords(q)
+}
+
+// checkWords refuses a kind or reason that there is not: it would look as if nothing
+// had happened.
+func (w *wanted) checkWords(q audit.Query) error {
 	if len(q.Kinds()) == 0 {
-		return q, usage("--kind %q matches no kind of event; docs/events.md lists them", w.Kind)
+		return usage("--kind %q matches no kind of event; docs/events.md lists them", w.Kind)
 	}
-	return q, nil
+	var kinds, reasons []string
+	for _, m := range audit.Kinds() {
+		kinds = append(kinds, string(m.Kind))
+	}
+	for _, r := range smtp.Reasons() {
+		reasons = append(reasons, string(r))
+	}
+	if len(q.Kinds()) == 1 {
+		if err := known("--kind", string(q.Kinds()[0]), kinds, "kind of event; docs/events.md lists them"); err != nil {
+			return err
+		}
+	}
+	return known("--reason", w.Reason, append(reasons, queue.HoldSuspended), "reason; docs/refusals.md lists them")
+}
+
+// known refuses a word that is not one of words, and offers the one that may be
+// meant.
+func known(flag, word string, words []string, what string) error {
+	if word == "" || slices.Contains(words, word) {
+		return nil
+	}
+	if near, found := option.Nearest(word, words); found {
+		return usage("%s %q: did you mean %q?", flag, word, near)
+	}
+	return usage("%s %q is no %s", flag, word, what)
 }
 
 // login returns the login that a text means: an address in its one form, and
@@ -96,7 +130,7 @@ func (l limited) note(c *call, more, bounded bool) {
 	case more:
 		fmt.Fprintf(c.stderr, "there are more than the newest %d; see --limit\n", l.Limit)
 	case bounded:
-		fmt.Fprintln(c.stderr, "only 24 hours were looked through; see --since")
+		fmt.Fprintln(c.stderr, "nothing found, but only 24 hours were looked through; see --since")
 	}
 }
 
@@ -130,6 +164,9 @@ func (cmd *auditSearch) Run(c *call) error {
 			return err
 		}
 		over := len(events) - cmd.Limit
+		if len(events) == 0 && !bounded {
+			fmt.Fprintln(c.stderr, "nothing matches")
+		}
 		cmd.note(c, over > 0, bounded && len(events) == 0)
 		return story.PrintEvents(c.stdout, cmd.JSON, events[max(over, 0):])
 	})

@@ -26,9 +26,9 @@ func TestEverySearchIsBounded(t *testing.T) {
 	now := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 	address := argument.Address{Address: mail.Address{Local: "a", Domain: "b.example"}}
 	given := wanted{
-		Account: "a@b.example", Session: argument.ID{ID: "S"}, Submission: argument.ID{ID: "M"},
+		Account: "a@b.example", Session: argument.ID{ID: "S"}, Submission: argument.Delivery{ID: "M"},
 		Client: argument.Network{Prefix: netip.MustParsePrefix("192.0.2.0/24")}, From: address, To: address,
-		Kind: "delivery.*", Reason: "x", Actor: "x", Object: "x",
+		Kind: "delivery.*", Reason: "auth-failed", Actor: "x", Object: "x",
 	}
 	byIndex := map[string]bool{"Account": true, "Session": true, "Submission": true}
 	search := func(w wanted) audit.Query {

@@ -22,22 +22,22 @@ const (
 	benchPassword = "a long test password\n"
 )
 
-// bench is a gate that "countersign bench" is pointed at.
-type bench struct {
+// measured is a gate that "countersign bench" is pointed at.
+type measured struct {
 	t *testing.T
 	// ca is the file of its certificate, sink where it delivers to.
 	ca, sink string
 	app      *app.App
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T) *measured {
 	t.Helper()
 	dir := t.TempDir()
 	hop, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, ca: filepath.Join(dir, "data", "main.crt"), sink: hop.Addr().String()}
+	b := &measured{t: t, ca: filepath.Join(dir, "data", "main.crt"), sink: hop.Addr().String()}
 	hop.Close()
 	path := filepath.Join(dir, "countersign.toml")
 	text := smallConfig + `hosts = ["localhost", "127.0.0.1"]
@@ -82,7 +82,7 @@ func command(args []string, stdin string) (status int, out, errs string) {
 }
 
 // run does "countersign bench" on this gate.
-func (b *bench) run(password string, args ...string) (status int, out, errs string) {
+func (b *measured) run(password string, args ...string) (status int, out, errs string) {
 	b.t.Helper()
 	args = append([]string{"bench", "--address", b.app.Addresses()["submission"], "--login", benchLogin}, args...)
 	if !slices.Contains(args, "--ca-file") {

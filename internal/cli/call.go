@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/user"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
+	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
 
@@ -25,6 +27,8 @@ type call struct {
 	stdout, stderr io.Writer
 	// needs are the options that matter beside the place of the store.
 	needs []string
+	// creates says that the store is made where there is none.
+	creates bool
 }
 
 // opened is what a command works on.
@@ -43,6 +47,24 @@ func (c *call) needing(options ...string) *call {
 	return &more
 }
 
+// creating returns c for a command that may be the first of all: it adds what
+// there can be before the server has run.
+func (c *call) creating() *call {
+	more := *c
+	more.creates = true
+	return &more
+}
+
+// exists refuses to work on a store that is not there: it would be an empty
+// one, made in the wrong place and in the wrong name.
+func (c *call) exists(cfg *config.Config) error {
+	_, err := os.Stat(cfg.StorePath())
+	if c.creates || !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fault.New("cli.open", fault.NotFound, "there is no database at %s; check data_dir in %s, or start the server first", cfg.StorePath(), c.config)
+}
+
 // with opens the store by the configuration, beside a server that may be
 // running, does work on it and closes it. Mistakes in the configuration that
 // do not concern the work are no more than a line on standard error: the
@@ -56,11 +78,14 @@ func (c *call) with(work func(*opened) error) error {
 		fmt.Fprintf(c.stderr, "warning: %s has %s that %s not concern this command; \"countersign config check --config %s\" names all\n",
 			c.config, plural(elsewhere, "mistake", "mistakes"), map[bool]string{true: "does", false: "do"}[elsewhere == 1], c.config)
 	}
+	if err := c.exists(cfg); err != nil {
+		return err
+	}
 	store, closer, err := c.env.OpenStore(c.ctx, cfg)
 	if err != nil {
 		return err
 	}
-	err = work(&opened{call: c, cfg: cfg, store: store})
+	err = pointed(work(&opened{call: c, cfg: cfg, store: store}))
 	return errors.Join(err, closer.Close())
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"reflect"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -12,7 +13,6 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/config"
-	"countersign/internal/mail"
 	"countersign/internal/queue"
 )
 
@@ -41,8 +41,10 @@ type Env struct {
 	OpenStore func(ctx context.Context, cfg *config.Config) (Store, io.Closer, error)
 	// NewHasher makes the pool that hashes passwords.
 	NewHasher func(cfg *config.Config) (*account.Hasher, error)
-	// NewKeys makes the sealed DKIM keys of a new domain.
-	NewKeys func(ctx context.Context, cfg *config.Config, store Store, domain mail.Domain) ([]account.Key, error)
+	// NewKeys makes the sealed DKIM keys of a domain, beside those that it has.
+	// newFile says that a key file is made where it is missing, although what
+	// was sealed with it is lost then.
+	NewKeys func(ctx context.Context, cfg *config.Config, store Store, domain account.Domain, newFile bool) ([]account.Key, error)
 	// Actor is who runs the command, as the record shall name them.
 	Actor string
 	// Now is the clock; nil means time.Now.
@@ -54,7 +56,7 @@ type root struct {
 	Config  string           `help:"The configuration file; /etc/countersign/countersign.toml where neither this nor COUNTERSIGN_CONFIG is given." default:"/etc/countersign/countersign.toml" env:"COUNTERSIGN_CONFIG" placeholder:"FILE"`
 	Version kong.VersionFlag `help:"Print the version."`
 
-	Quickstart quickstartCommand `cmd:"" help:"A complete gate on loopback with a demo account and a demo recipient."`
+	Quickstart quickstartCommand `cmd:"" noconfig:"" help:"A complete gate on loopback with a demo account and a demo recipient."`
 	Serve      serveCommand      `cmd:"" help:"The server."`
 	ConfigCmd  configGroup       `cmd:"" name:"config" help:"The configuration file: check, print, reference."`
 	Customer   customerGroup     `cmd:"" help:"Customers: who is billed, and owns domains."`
@@ -64,7 +66,7 @@ type root struct {
 	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
 	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
 	Audit      auditGroup        `cmd:"" help:"The record: what happened, when, and who did it."`
-	Bench      benchCommand      `cmd:"" help:"Load generator and measuring sink, for the operator's own hardware."`
+	Bench      benchCommand      `cmd:"" noconfig:"" help:"Load generator and measuring sink, for the operator's own hardware."`
 }
 
 // newRoot returns the command line with what its acts do.
@@ -90,6 +92,8 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int 
 		kong.Name("countersign"),
 		kong.Description("Countersign, the outgoing mail gate of hosting providers."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Help(help),
+		kong.KindMapper(reflect.Int, kong.MapperFunc(number)),
 		kong.Writers(stdout, stderr),
 		kong.Vars{"version": "countersign " + env.Version},
 		kong.Exit(func(int) { ended = true }),
@@ -103,8 +107,10 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int 
 	case ended: // --help or --version has been printed
 		return statusDone
 	case err != nil:
-		fmt.Fprintf(stderr, "countersign: %v\nSee \"countersign --help\", or add --help after a command.\n", err)
+		fmt.Fprintf(stderr, "countersign: %s\nSee \"countersign --help\", or add --help after a command.\n", misread(err))
 		return statusUsage
+	case line.Config == "" && !noConfig(parsed):
+		return report(stderr, usage("the name of the configuration file is empty: give --config FILE, or set COUNTERSIGN_CONFIG to it"))
 	}
 	return report(stderr, parsed.Run(&call{
 		ctx: context.Background(), env: env, config: line.Config,

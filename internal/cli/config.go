@@ -10,7 +10,7 @@ import (
 type configGroup struct {
 	Check     configCheck     `cmd:"" help:"Check the file and report everything that is wrong."`
 	Print     configPrint     `cmd:"" help:"Print the configuration in effect, secrets masked."`
-	Reference configReference `cmd:"" help:"Print the reference of all options."`
+	Reference configReference `cmd:"" noconfig:"" help:"Print the reference of all options."`
 }
 
 type configCheck struct{}

@@ -26,7 +26,7 @@ type customerAdd struct {
 }
 
 func (cmd *customerAdd) Run(c *call) error {
-	return c.administer(cmd.String()+" added", func(a *account.Admin) error {
+	return c.creating().administer(cmd.String()+" added", func(a *account.Admin) error {
 		return a.AddCustomer(c.ctx, cmd.Name, cmd.Plan)
 	})
 }

@@ -3,12 +3,14 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/cli/table"
 	"countersign/internal/dkim"
+	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
 
@@ -18,6 +20,7 @@ type domainGroup struct {
 	List    domainList                   `cmd:"" help:"List domains."`
 	Show    domainShow                   `cmd:"" help:"Show a domain and the DNS records to publish."`
 	Set     domainSet                    `cmd:"" help:"Move a domain, with its accounts, to another customer."`
+	Rekey   domainRekey                  `cmd:"" help:"Give a domain new DKIM keys and print the records to publish."`
 	Suspend act[domainName, mail.Domain] `cmd:"" help:"Stop all accounts and addresses of a domain."`
 	Resume  act[domainName, mail.Domain] `cmd:"" help:"Undo suspend, and release what it held."`
 	Remove  act[domainName, mail.Domain] `cmd:"" help:"Remove a domain that no account uses, with its keys."`
@@ -29,12 +32,12 @@ type domainAdd struct {
 }
 
 func (cmd *domainAdd) Run(c *call) error {
-	return c.needing("hostname", "dkim.key_file").with(func(o *opened) error {
+	return c.creating().needing("hostname", "dkim.key_file").with(func(o *opened) error {
 		admin, err := o.admin()
 		if err != nil {
 			return err
 		}
-		keys, err := c.env.NewKeys(c.ctx, o.cfg, o.store, cmd.Name.Domain)
+		keys, err := c.env.NewKeys(c.ctx, o.cfg, o.store, account.Domain{Name: cmd.Name.Domain}, false)
 		if err != nil {
 			return err
 		}
@@ -46,6 +49,67 @@ func (cmd *domainAdd) Run(c *call) error {
 		}
 		return printRecords(c.stdout, records(cmd.Name.Domain, keys, o.cfg.Hostname))
 	})
+}
+
+type domainRekey struct {
+	domainName
+	Replace bool `help:"Drop the old keys at once, as when the key file is lost or a key is known to others; a missing key file is made anew. Until the records are published, no signature verifies." xor:"old"`
+	Drop    bool `help:"Make no keys, but drop those that newer ones stand beside." xor:"old"`
+}
+
+// Help is what "domain rekey --help" says beside the flags.
+func (*domainRekey) Help() string {
+	return "Without a flag the old keys sign on beside the new ones, so that mail verifies while the new records " +
+		"spread; --drop ends that. A record of an old key may go when the last mail signed with it has arrived."
+}
+
+func (cmd *domainRekey) Run(c *call) error {
+	return c.needing("hostname", "dkim.key_file").with(func(o *opened) error {
+		admin, err := o.admin()
+		if err != nil {
+			return err
+		}
+		d, err := o.store.Domain(c.ctx, cmd.Name.Domain)
+		if err != nil {
+			return missing(err, cmd.String())
+		}
+		if cmd.Drop {
+			return cmd.drop(c, admin, d)
+		}
+		added, err := c.env.NewKeys(c.ctx, o.cfg, o.store, d, cmd.Replace)
+		if err != nil {
+			return err
+		}
+		keys := added
+		if !cmd.Replace {
+			keys = slices.Concat(added, d.Keys)
+		}
+		if err := admin.RekeyDomain(c.ctx, d, keys); err != nil {
+			return err
+		}
+		if err := c.say("%s has new keys; publish these records:\n", cmd); err != nil {
+			return err
+		}
+		return printRecords(c.stdout, keyRecords(d.Name, added))
+	})
+}
+
+// drop leaves the domain the newest key of each algorithm.
+func (cmd *domainRekey) drop(c *call, admin *account.Admin, d account.Domain) error {
+	var kept []account.Key
+	for _, k := range d.Keys {
+		newer := func(other account.Key) bool { return other.Algorithm == k.Algorithm && other.Created.After(k.Created) }
+		if !slices.ContainsFunc(d.Keys, newer) {
+			kept = append(kept, k)
+		}
+	}
+	if len(kept) == len(d.Keys) {
+		return fault.New("cli.rekey", fault.Conflict, "%s has no old keys", cmd)
+	}
+	if err := admin.RekeyDomain(c.ctx, d, kept); err != nil {
+		return err
+	}
+	return c.say("old keys of %s dropped", cmd)
 }
 
 type domainSet struct {
@@ -149,14 +213,17 @@ func (v domainView) details(t table.Table) {
 // records lists what to publish: the DKIM keys (RFC 6376 section 3.6), and a
 // start for SPF (RFC 7208) and DMARC (RFC 7489) that turns nothing away yet.
 func records(domain mail.Domain, keys []account.Key, hostname string) []recordView {
-	var out []recordView
-	for _, k := range keys {
-		out = append(out, recordView{k.Selector + "._domainkey." + domain.String(), "TXT", k.Public})
-	}
-	return append(out,
+	return append(keyRecords(domain, keys),
 		recordView{domain.String(), "TXT", "v=spf1 a:" + hostname + " ~all"},
 		recordView{"_dmarc." + domain.String(), "TXT", "v=DMARC1; p=none; rua=mailto:postmaster@" + domain.String()},
 	)
+}
+
+// keyRecords lists the records of DKIM keys.
+func keyRecords(domain mail.Domain, keys []account.Key) []recordView {
+	return views(keys, func(k account.Key) recordView {
+		return recordView{k.Selector + "._domainkey." + domain.String(), "TXT", k.Public}
+	})
 }
 
 // printRecords prints records as lines of a zone file (RFC 1035 section 5.1).

@@ -9,7 +9,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/config"
-	"countersign/internal/mail"
+	"countersign/internal/fault"
 )
 
 // SystemEnv is the Env of the real program.
@@ -21,12 +21,15 @@ func SystemEnv(version string) Env {
 			return store, store, err
 		},
 		NewHasher: app.NewHasher,
-		NewKeys: func(ctx context.Context, cfg *config.Config, store Store, domain mail.Domain) ([]account.Key, error) {
+		NewKeys: func(ctx context.Context, cfg *config.Config, store Store, domain account.Domain, newFile bool) ([]account.Key, error) {
 			sealer, err := app.OpenSealer(ctx, cfg, store)
+			if newFile && fault.Is(err, fault.NotFound) {
+				sealer, err = app.NewSealer(cfg)
+			}
 			if err != nil {
 				return nil, err
 			}
-			return app.NewKeys(sealer, domain, time.Now(), rand.Reader)
+			return app.RenewKeys(sealer, domain.Name, domain.Keys, time.Now(), rand.Reader)
 		},
 		Actor: OSActor(),
 	}

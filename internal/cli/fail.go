@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"countersign/internal/config"
 	"countersign/internal/fault"
@@ -57,6 +58,17 @@ func usage(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
+// pointed adds to the refusal of an object that does not exist where those are
+// listed that do.
+func pointed(err error) error {
+	var e *fault.Error
+	if !fault.Is(err, fault.NotFound) || !errors.As(err, &e) || !strings.HasSuffix(e.Detail, " does not exist") {
+		return err
+	}
+	kind, _, _ := strings.Cut(e.Detail, " ")
+	return fault.New("cli", fault.NotFound, "%s; see \"countersign %s list\"", e.Detail, kind)
+}
+
 // report says to a person why a command failed, and returns its exit status.
 func report(stderr io.Writer, err error) int {
 	if err == nil {
@@ -72,13 +84,14 @@ func report(stderr io.Writer, err error) int {
 		fmt.Fprintf(stderr, "countersign: %v\n", err)
 		return statusFailed
 	}
-	fmt.Fprintf(stderr, "countersign: %s\n", explain(err))
+	said := explain(err)
+	fmt.Fprintf(stderr, "countersign: %s\n", said)
 	var bad usageError
 	if errors.As(err, &bad) {
 		return statusUsage
 	}
 	end := endings()[fault.KindOf(err)]
-	if end.advice != "" {
+	if end.advice != "" && !strings.Contains(said, "from a copy") { // which says more
 		fmt.Fprintln(stderr, end.advice)
 	}
 	return max(end.status, statusFailed)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/cli/argument"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
 )
@@ -22,9 +23,9 @@ type planGroup struct {
 
 // planLimits are the limits of a plan as flags.
 type planLimits struct {
-	MaxRecipients  *int         `help:"Recipients of one message; 0 for the server's limit." placeholder:"N"`
-	MaxMessageSize *config.Size `help:"Size of one message, such as 25MB; 0 for the server's limit." placeholder:"SIZE"`
-	MaxMessages    *int         `help:"Messages of one session; 0 for the server's limit." placeholder:"N"`
+	MaxRecipients  *int           `help:"Recipients of one message; 0 for the server's limit." placeholder:"N"`
+	MaxMessageSize *argument.Size `help:"Size of one message, such as 25MB; 0 for the server's limit." placeholder:"SIZE"`
+	MaxMessages    *int           `help:"Messages of one session; 0 for the server's limit." placeholder:"N"`
 }
 
 // change turns the flags that were given into a change.
@@ -54,7 +55,7 @@ func (p *planAdd) Run(c *call) error {
 	if change.MaxMessages != nil {
 		plan.MaxMessages = *change.MaxMessages
 	}
-	return c.administer(p.String()+" added", func(a *account.Admin) error {
+	return c.creating().administer(p.String()+" added", func(a *account.Admin) error {
 		return a.AddPlan(c.ctx, plan)
 	})
 }

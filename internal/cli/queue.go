@@ -28,14 +28,14 @@ type selection struct {
 	Domain      argument.Domain  `help:"Those of one sender domain." placeholder:"NAME"`
 	Destination argument.Domain  `help:"Those to one recipient domain." placeholder:"NAME"`
 	To          argument.Address `help:"Those to one recipient." placeholder:"ADDRESS"`
-	State       string           `help:"Those in one state: queued, deferred or held." enum:",queued,deferred,held" default:"" placeholder:"STATE"`
+	State       argument.State   `help:"Those in one state: queued, deferred or held." placeholder:"STATE"`
 }
 
 // filter turns the selection into one of the store.
 func (s selection) filter(d argument.Delivery) queue.Filter {
 	f := queue.Filter{
 		Submission: d.ID, N: d.N, Domain: s.Domain.Domain,
-		Destination: s.Destination.Domain, To: s.To.Address, State: queue.State(s.State),
+		Destination: s.Destination.Domain, To: s.To.Address, State: s.State.State,
 	}
 	if !s.Account.IsNull() {
 		f.Login = s.Account.Key()

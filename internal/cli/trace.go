@@ -13,9 +13,9 @@ import (
 
 // traceCommand is "countersign trace".
 type traceCommand struct {
-	ID      argument.ID      `arg:"" optional:"" help:"The id of a session or a submission."`
-	Account string           `help:"Without an id: list the submissions of an account." placeholder:"LOGIN"`
-	To      argument.Address `help:"Without an id: list the submissions to a recipient." placeholder:"ADDRESS"`
+	ID      argument.Delivery `arg:"" optional:"" help:"The id of a session or a submission, or ID/N for recipient number N of a submission."`
+	Account string            `help:"Without an id: list the submissions of an account." placeholder:"LOGIN"`
+	To      argument.Address  `help:"Without an id: list the submissions to a recipient." placeholder:"ADDRESS"`
 	past
 	limited
 	asJSON
@@ -33,6 +33,9 @@ func (cmd *traceCommand) Run(c *call) error {
 	}
 	return c.with(func(o *opened) error {
 		s, err := story.Read(c.ctx, o.store, cmd.ID.ID)
+		if err == nil && cmd.ID.N > 0 {
+			err = s.Only(cmd.ID.N)
+		}
 		if err != nil {
 			return err
 		}
@@ -57,11 +60,30 @@ func (cmd *traceCommand) list(c *call) error {
 			return err
 		}
 		cmd.note(c, more, bounded && len(found) == 0)
+		if len(found) == 0 && !cmd.JSON {
+			return cmd.none(o, w.Login)
+		}
 		heads := []string{"ACCEPTED", "FROM", "TO", "OUTCOME", "ID"}
 		return table.List(c.stdout, cmd.JSON, found, heads, func(f story.Found) []string {
 			return []string{table.Stamp(f.Accepted), "<" + f.From + ">", f.To(), f.Outcome(), f.Submission.String()}
 		})
 	})
+}
+
+// none says that nothing was found, and whether there is such an account at all:
+// a misspelt one sends nothing either.
+func (cmd *traceCommand) none(o *opened, login string) error {
+	if login == "" {
+		return o.say("no submission found")
+	}
+	_, err := o.store.Account(o.ctx, login)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return o.say("no submission found, and there is no account %s; see \"countersign account list\"", login)
+	case err != nil:
+		return err
+	}
+	return o.say("no submission found of account %s", login)
 }
 
 // Trace prints to w the story of a session or a submission. Where store also

@@ -79,7 +79,11 @@ func read(path string, now time.Time) *draft {
 	var err error
 	d.text, err = readFile(path)
 	if err != nil {
-		d.report.FailAt(0, "", "", "cannot be read: "+plainError(err))
+		other := ""
+		if errors.Is(err, fs.ErrNotExist) {
+			other = "name another with --config FILE, or set COUNTERSIGN_CONFIG"
+		}
+		d.report.FailAt(0, "", other, "cannot be read: "+plainError(err))
 		return d
 	}
 	var root *source.Node

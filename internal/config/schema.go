@@ -217,9 +217,9 @@ type Message struct {
 	// What to do with text beyond ASCII in the header of a message that was sent
 	// without SMTPUTF8: "encode" it (RFC 2047), or "refuse" the message.
 	EightBitHeaders string `toml:"eight_bit_headers" default:"encode" oneof:"encode,refuse" since:"0.1" reload:"yes"`
-	// What to do where the display name or a comment in From, Sender or
-	// Resent-From looks like an address: "allow" any, as contact forms put the
-	// visitor's there, or "check" that it belongs to the account, as the real
+	// What to do where the display name or a comment in From, Sender,
+	// Resent-From or Resent-Sender looks like an address: "allow" any, as contact
+	// forms put the visitor's there, or "check" that it belongs to the account, as the real
 	// address must.
 	AddressesInNames string `toml:"addresses_in_names" default:"allow" oneof:"allow,check" since:"0.1" reload:"yes"`
 	// The largest header that a message may have.

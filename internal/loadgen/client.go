@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -24,24 +25,27 @@ func (e *replyError) Error() string { return e.line }
 // client is one authenticated connection.
 type client struct {
 	conn net.Conn
-	in   *bufio.Reader
-	out  *bufio.Writer
+	// forget ends the watch on the context that the connection is closed with.
+	forget func() bool
+	in     *bufio.Reader
+	out    *bufio.Writer
 }
 
 // patience bounds how long one answer may take.
 const patience = 60 * time.Second
 
-// dial connects, makes TLS and authenticates.
+// dial connects, makes TLS and authenticates. When ctx ends, so does the
+// connection, whatever is waited for.
 func dial(ctx context.Context, o Options) (*client, error) {
 	d := net.Dialer{Timeout: patience}
 	conn, err := d.DialContext(ctx, "tcp", o.Address)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{}
+	c := &client{forget: context.AfterFunc(ctx, func() { conn.Close() })}
 	if err := c.open(conn, o); err != nil {
-		conn.Close()
-		return nil, err
+		c.close()
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	return c, nil
 }
@@ -154,5 +158,10 @@ func (c *client) send(from string, to []string, body []byte) (reply string, refu
 func (c *client) quit() {
 	// The connection is at its end either way.
 	_ = c.say(221, "QUIT")
+	c.close()
+}
+
+func (c *client) close() {
+	c.forget()
 	c.conn.Close()
 }

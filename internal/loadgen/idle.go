@@ -36,7 +36,7 @@ func Idle(ctx context.Context, o Options, n int, measure func()) error {
 		measure()
 	}
 	for _, c := range clients {
-		c.conn.Close()
+		c.close()
 	}
 	return first
 }

@@ -103,6 +103,9 @@ func (r *run) worker(ctx context.Context) {
 	broken := 0
 	for ctx.Err() == nil && broken < 10 && r.left() {
 		c, err := dial(ctx, r.opt)
+		if ctx.Err() != nil && err != nil {
+			return
+		}
 		if err != nil {
 			r.fail(err)
 			broken++
@@ -134,6 +137,9 @@ func (r *run) use(ctx context.Context, c *client) error {
 		body := message(r.opt, shown)
 		start := time.Now()
 		reply, refused, err := c.send(r.opt.From, r.opt.To, body)
+		if err != nil && ctx.Err() != nil {
+			return err // cut off by us: neither accepted nor refused
+		}
 		if err != nil {
 			r.fail(err)
 			return err

@@ -1,6 +1,10 @@
 package loadgen
 
 import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
 	"testing"
 	"time"
 )
@@ -42,6 +46,44 @@ func TestReadUsageOfThisProcess(t *testing.T) {
 func TestRunNeedsSomethingToDo(t *testing.T) {
 	if _, err := Run(t.Context(), Options{}); err == nil {
 		t.Error("an empty run is no error")
+	}
+}
+
+// TestRunEndsWithItsContext: a server that falls silent does not keep a run that
+// is told to stop, wherever it waits.
+func TestRunEndsWithItsContext(t *testing.T) {
+	for name, replies := range map[string][]string{
+		"EHLO":      {"220 mute.example\r\n"},
+		"handshake": {"220 mute.example\r\n", "250 mute.example\r\n", "220 go on\r\n"},
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ctx, stop := context.WithCancel(t.Context())
+		go func() {
+			defer stop()
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			for _, reply := range replies {
+				io.WriteString(conn, reply)
+				conn.Read(make([]byte, 1024))
+			}
+			stop()
+			io.Copy(io.Discard, conn) // until the other side ends it
+		}()
+		start := time.Now()
+		got, err := Run(ctx, Options{
+			Address: l.Addr().String(), TLS: &tls.Config{ServerName: "mute.example"},
+			To: []string{"b@example.com"}, Connections: 1, Messages: 1,
+		})
+		if err != nil || got.Accepted+got.Failed != 0 || time.Since(start) > patience/2 {
+			t.Errorf("%s: %+v after %v, %v", name, got, time.Since(start), err)
+		}
 	}
 }
 

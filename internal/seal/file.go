@@ -27,6 +27,10 @@ func LoadOrCreate(path string, random io.Reader) (*Sealer, error) {
 		}
 		text, err = readKeyFile(path)
 	}
+	var said *fault.Error
+	if errors.As(err, &said) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fault.Wrap(op, fault.Invalid, err)
 	}

@@ -75,7 +75,7 @@ func TestLoadOrCreateRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = LoadOrCreate(path, rand.Reader)
-			if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), path) {
+			if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), path) || strings.Count(err.Error(), "seal.keyfile") != 1 {
 				t.Errorf("got %v", err)
 			}
 		})

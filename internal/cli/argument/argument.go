@@ -4,7 +4,7 @@
 //
 // It does not look anything up; what a name stands for is for the commands.
 //
-// Main types: Address, Domain, ID, Delivery, Time.
+// Main types: Address, Domain, ID, Delivery, Time, State, Size.
 package argument
 
 import (
@@ -13,7 +13,9 @@ import (
 	"strings"
 
 	"countersign/internal/account"
+	"countersign/internal/config"
 	"countersign/internal/mail"
+	"countersign/internal/queue"
 )
 
 // Address is an argument that is a mail address.
@@ -81,6 +83,30 @@ func (d *Delivery) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q does not name a recipient: write ID/1 for the first one", text)
 	}
 	d.N = n
+	return nil
+}
+
+// State is an argument that is the state of a waiting delivery.
+type State struct{ queue.State }
+
+// UnmarshalText reads a state in either case of letters.
+func (s *State) UnmarshalText(text []byte) error {
+	s.State = queue.State(strings.ToLower(string(text)))
+	switch s.State {
+	case queue.Queued, queue.Deferred, queue.Held:
+		return nil
+	}
+	return fmt.Errorf("%q is not a state: write queued, deferred or held", text)
+}
+
+// Size is an argument that is a number of octets.
+type Size struct{ config.Size }
+
+// UnmarshalText reads a number with or without a unit.
+func (s *Size) UnmarshalText(text []byte) error {
+	if err := s.Size.UnmarshalText(text); err != nil {
+		return fmt.Errorf("%w: write 25MB or 64KiB", err)
+	}
 	return nil
 }
 

@@ -44,6 +44,11 @@ func TestTexts(t *testing.T) {
 		text string
 		want string
 	}{
+		{new(State), "HELD", "&{held}"},
+		{new(State), "lost", ""},
+		{new(State), "", ""},
+		{new(Size), "25MB", "25MB"},
+		{new(Size), "25XB", ""},
 		{new(Network), "192.0.2.1", "192.0.2.1/32"},
 		{new(Network), "::ffff:192.0.2.1", "192.0.2.1/32"},
 		{new(Network), "192.0.2.77/24", "192.0.2.0/24"},

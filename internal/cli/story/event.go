@@ -57,6 +57,9 @@ func PrintEvents(w io.Writer, asJSON bool, events []audit.Event) error {
 			id = e.Session
 		}
 		object := e.Object
+		if strings.HasPrefix(e.Text, object) { // as in what follows from a suspension
+			object = ""
+		}
 		if object != "" && e.Text != "" {
 			object += ":"
 		}

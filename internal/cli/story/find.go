@@ -155,7 +155,8 @@ func look(ctx context.Context, store audit.Store, id mail.ID, to mail.Address) (
 		case audit.Accepted, audit.BounceAccepted:
 			f.Accepted, f.Account, f.From = e.At, e.Login, e.Data["from"]
 		}
-		if outcome := outcomeOf(e.Kind); outcome != "" {
+		// What is said of all deliveries together has no number.
+		if outcome := outcomeOf(e.Kind); outcome != "" && e.Delivery > 0 {
 			byNumber[e.Delivery] = Recipient{e.Delivery, cmp.Or(e.Data["to"], byNumber[e.Delivery].To), outcome}
 		}
 	}

@@ -92,6 +92,19 @@ func TestFindTellsOfTheQueue(t *testing.T) {
 	}
 }
 
+// TestFindCountsNoCollectiveEvent: what a suspension holds or releases of many
+// submissions at once is no recipient.
+func TestFindCountsNoCollectiveEvent(t *testing.T) {
+	events := sent(1, 1)
+	for _, kind := range []audit.Kind{audit.DeliveryHeld, audit.DeliveryReleased} {
+		events = append(events, audit.Event{At: start, Kind: kind, Submission: "M0001", Login: "a@b.example", Text: "account a@b.example"})
+	}
+	found, _, err := Find(t.Context(), fill(t, events...), Wanted{Login: "a@b.example", Limit: 9})
+	if err != nil || len(found) != 1 || found[0].To()+" "+found[0].Outcome() != "X@to.example delivered" {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
 // TestFollowerPrintsEachEventOnce lets a record grow in steps of more than a
 // page between looks at it.
 func TestFollowerPrintsEachEventOnce(t *testing.T) {

@@ -87,6 +87,27 @@ func Read(ctx context.Context, store audit.Store, id mail.ID) (*Story, error) {
 	return s, s.findWaiting(ctx, store)
 }
 
+// Only leaves of the story of a submission what concerns its recipient number n
+// or all of them. Errors: fault.Invalid for the story of a session,
+// fault.NotFound where nothing is known of such a recipient.
+func (s *Story) Only(n int) error {
+	const op = "story.only"
+	if s.submission == "" {
+		return fault.New(op, fault.Invalid, "%s is a session, which has no recipients; leave out /%d", s.id, n)
+	}
+	known := false
+	others := func(submission mail.ID, number int) bool {
+		known = known || submission == s.submission && number == n
+		return submission == s.submission && number != 0 && number != n
+	}
+	s.events = slices.DeleteFunc(s.events, func(e audit.Event) bool { return others(e.Submission, e.Delivery) })
+	s.waiting = slices.DeleteFunc(s.waiting, func(v Delivery) bool { return others(v.Submission, v.N) })
+	if !known {
+		return fault.New(op, fault.NotFound, "nothing is recorded of a recipient number %d of %s", n, s.id)
+	}
+	return nil
+}
+
 // consequence is 1 for what follows from another event of the same instant.
 func consequence(e audit.Event) int {
 	if e.Kind == audit.BounceAccepted {

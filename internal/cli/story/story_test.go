@@ -15,6 +15,21 @@ import (
 	"countersign/internal/queue"
 )
 
+// TestPrintEventsNamesAnObjectOnce: what follows from a suspension has its object
+// in its text, too.
+func TestPrintEventsNamesAnObjectOnce(t *testing.T) {
+	for want, e := range map[string]audit.Event{
+		"account a@b.example: spam [suspended] by cli:root": {Object: "account a@b.example", Text: "account a@b.example: spam", Reason: "suspended", Actor: "cli:root"},
+		"account a@b.example: spam by cli:root":             {Object: "account a@b.example", Text: "spam", Actor: "cli:root"},
+		"account a@b.example by cli:root":                   {Object: "account a@b.example", Actor: "cli:root"},
+	} {
+		var out bytes.Buffer
+		if err := PrintEvents(&out, false, []audit.Event{e}); err != nil || !strings.HasSuffix(out.String(), " - "+" "+want+"\n") {
+			t.Errorf("printed %q, want %q", out.String(), want)
+		}
+	}
+}
+
 // record is an audit.Store over a list of events.
 type record struct {
 	events   []audit.Event

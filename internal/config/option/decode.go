@@ -202,7 +202,7 @@ func (d *decoder) unknownKey(t Table, key, prefix string, line int) {
 		}
 	}
 	suggestion := d.belongs(key)
-	if near, found := nearest(key, known); found && (suggestion == "" || distance(key, near) == 1) {
+	if near, found := Nearest(key, known); found && (suggestion == "" || distance(key, near) == 1) {
 		suggestion = fmt.Sprintf("did you mean %s?", near)
 		// What was meant is not missing.
 		d.report.Excuse(prefix + near)

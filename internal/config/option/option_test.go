@@ -101,7 +101,7 @@ func TestSuggestions(t *testing.T) {
 		"x": "", "tarpit": "", "": "", strings.Repeat("a", 1000): "",
 	}
 	for text, want := range cases {
-		got, found := nearest(text, words)
+		got, found := Nearest(text, words)
 		if found != (want != "") || found && got != want {
 			t.Errorf("%.20q: %q, %v", text, got, found)
 		}

@@ -7,7 +7,7 @@ import (
 
 // Choice offers the one of words that is most like text, else all of them.
 func Choice(text string, words []string) string {
-	if near, found := nearest(text, words); found {
+	if near, found := Nearest(text, words); found {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "one of " + strings.Join(words, ", ")
@@ -16,9 +16,9 @@ func Choice(text string, words []string) string {
 // maxGuess is the longest text for which a word is sought.
 const maxGuess = 64
 
-// nearest returns the word most like text, and whether it is like enough to be
+// Nearest returns the word most like text, and whether it is like enough to be
 // what was meant.
-func nearest(text string, words []string) (string, bool) {
+func Nearest(text string, words []string) (string, bool) {
 	if len(text) > maxGuess {
 		return "", false
 	}
