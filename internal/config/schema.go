@@ -217,7 +217,8 @@ type Message struct {
 	// What to do where the display name or a comment in From, Sender or
 	// Resent-From looks like an address: "allow" any, as contact forms put the
 	// visitor's there, or "check" that it belongs to the account, as the real
-	// address must.
+	// address must. Names that hide control characters or run backwards are
+	// refused in any case.
 	AddressesInNames string `toml:"addresses_in_names" default:"allow" oneof:"allow,check" since:"0.1" reload:"yes"`
 	// The largest header that a message may have.
 	MaxHeaderSize Size `toml:"max_header_size" default:"128KiB" min:"16KiB" max:"4MiB" since:"0.1" reload:"yes"`
