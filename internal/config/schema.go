@@ -67,6 +67,12 @@ type Config struct {
 type Store struct {
 	// Where the database is: "sqlite:" followed by the path of its file.
 	URL string `toml:"url" derived:"sqlite: with countersign.db in data_dir" since:"0.1" reload:"no" example:"sqlite:/var/lib/countersign/countersign.db"`
+	// The space of the database's file system that new mail leaves untouched, so that
+	// outcomes, bounces, the record and administration can still be stored:
+	// while less is free, messages are refused for the time being (452), and those of
+	// more than 64 KiB also while fewer than 1,000 files may be made. What is
+	// free within the database counts for up to three quarters. "0" keeps none.
+	Reserve Size `toml:"reserve" default:"256MiB" since:"0.1" reload:"yes"`
 }
 
 // Log is table [log].
