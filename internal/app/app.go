@@ -59,6 +59,7 @@ type App struct {
 	recorder  *audit.Recorder
 	certs     *cert.Manager
 	gate      *submission.Gate
+	space     *spaceWatch
 	deliverer *delivery.Deliverer
 	server    *smtpserver.Server
 	registry  *prometheus.Registry
@@ -113,6 +114,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"store", a.openStore},
 		{"keys", a.openKeys},
 		{"record", a.openRecord},
+		{"space", a.openSpace},
 		{"certificates", a.openCertificates},
 		{"delivery", a.openDelivery},
 		{"gate", a.openGate},

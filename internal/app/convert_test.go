@@ -36,6 +36,7 @@ data_dir = "elsewhere"
 
 [store]
 url = "sqlite:book.db"
+reserve = "77MiB"
 
 [log]
 level = "debug"
@@ -466,6 +467,7 @@ func TestListenersOfTheConfiguration(t *testing.T) {
 var elsewhere = map[string]string{
 	"data_dir":               "App.openStore, openCertificates: TestPlacesOfTheConfiguration",
 	"store.url":              "OpenStore: TestPlacesOfTheConfiguration",
+	"store.reserve":          "App.openSpace, Reload: TestReserveIsReloaded",
 	"log.level":              "New, Reload: TestPlacesOfTheConfiguration",
 	"log.format":             "New: TestPlacesOfTheConfiguration",
 	"metrics.listen":         "App.openMetrics: TestPlacesOfTheConfiguration",

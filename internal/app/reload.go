@@ -10,7 +10,7 @@ import (
 )
 
 // Reload takes a changed configuration, all or nothing: certificates, limits,
-// routes, message rules, retry times and the log level. Sessions go on. What
+// routes, message rules, the reserve of the store, retry times and the log level. Sessions go on. What
 // needs a restart stays as it was; its keys are returned, for a warning. An
 // error means that nothing has changed.
 func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string, err error) {
@@ -36,6 +36,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	change.Commit()
 	a.server.SetLimits(limits(cfg))
 	a.gate.SetPolicy(policy(cfg))
+	a.space.reserve.Store(cfg.Store.Reserve.Bytes())
 	a.deliverer.SetRoutes(opt.Routes)
 	a.deliverer.SetSchedule(opt.Schedule)
 	a.logLevel.Set(level)

@@ -127,7 +127,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname,
 		Verifier: verifier,
 		Senders:  senders, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry),
 	})

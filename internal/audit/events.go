@@ -36,6 +36,8 @@ const (
 	ServerStarted     Kind = "server.started"
 	ServerReloaded    Kind = "server.reloaded"
 	ServerStopped     Kind = "server.stopped"
+	StoreLow          Kind = "store.low"
+	StoreRegained     Kind = "store.regained"
 )
 
 // Meaning is one row of the event catalogue.
@@ -78,5 +80,7 @@ func Kinds() []Meaning {
 		{ServerStarted, "The server started; text is its version."},
 		{ServerReloaded, "The server took a changed configuration; data names the options that changed, and those that wait for a restart."},
 		{ServerStopped, "The server stopped."},
+		{StoreLow, "The free space of the store has come down to store.reserve, and new mail is refused; data has the octets that are free, spare within the database and kept in reserve, and how many files may still be made."},
+		{StoreRegained, "The store has room again, and takes new mail; data as above."},
 	}
 }

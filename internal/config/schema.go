@@ -67,6 +67,12 @@ type Config struct {
 type Store struct {
 	// Where the database is: "sqlite:" followed by the path of its file.
 	URL string `toml:"url" derived:"sqlite: with countersign.db in data_dir" since:"0.1" reload:"no" example:"sqlite:/var/lib/countersign/countersign.db"`
+	// The space of the database's file system that new mail leaves untouched, so that
+	// outcomes, bounces, the record and administration can still be stored:
+	// while less is free, messages are refused for the time being (452), and those of
+	// more than 64 KiB also while fewer than 1,000 files may be made. What is
+	// free within the database counts for up to three quarters. "0" keeps none.
+	Reserve Size `toml:"reserve" default:"256MiB" since:"0.1" reload:"yes"`
 }
 
 // Log is table [log].
@@ -219,8 +225,9 @@ type Message struct {
 	EightBitHeaders string `toml:"eight_bit_headers" default:"encode" oneof:"encode,refuse" since:"0.1" reload:"yes"`
 	// What to do where the display name or a comment in From, Sender,
 	// Resent-From or Resent-Sender looks like an address: "allow" any, as contact
-	// forms put the visitor's there, or "check" that it belongs to the account, as the real
-	// address must.
+	// forms put the visitor's there, or "check" that it belongs to the account, as
+	// the real address must. Names that hide control characters or run backwards
+	// are refused in any case.
 	AddressesInNames string `toml:"addresses_in_names" default:"allow" oneof:"allow,check" since:"0.1" reload:"yes"`
 	// The largest header that a message may have.
 	MaxHeaderSize Size `toml:"max_header_size" default:"128KiB" min:"16KiB" max:"4MiB" since:"0.1" reload:"yes"`

@@ -14,6 +14,11 @@ const (
 	ReasonFromMissing  = "header-from-missing"
 	ReasonFromMultiple = "header-from-multiple"
 	ReasonRaw8Bit      = "header-8bit"
+	ReasonControl      = "header-control-character"
+	ReasonRepeated     = "header-field-repeated"
+	ReasonName         = "header-name-misleading"
+	ReasonHiddenLine   = "header-hidden-line"
+	ReasonContent      = "content-ambiguous"
 	ReasonLoop         = "loop-detected"
 )
 
@@ -100,19 +105,23 @@ func newField(name, body string) field {
 	return field{raw: []byte(name + ": " + body + "\r\n"), colon: len(name)}
 }
 
-// onceFields may appear once only (the table of RFC 5322 section 3.6). From is
-// not among them, as it must appear and has its own reasons; Bcc is removed
-// anyway.
+// onceFields may appear once only: by the table of RFC 5322 section 3.6, and by
+// RFC 2045 section 3 and RFC 2183 section 2, of whose fields one program believes the
+// first and the next the last. From is not among them, as it must appear and
+// has its own reasons; Bcc is removed anyway.
 func onceFields() []string {
 	return []string{
 		"Date", "Sender", "Reply-To", "To", "Cc", "Message-ID",
 		"In-Reply-To", "References", "Subject",
+		"MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition",
+		"Content-ID", "Content-Description",
 	}
 }
 
 // Check reports what makes the message unfit to leave whoever sends it: no From
-// field or several, any other field of RFC 5322 section 3.6 more often than
-// allowed, or more than maxReceived Received fields, which means that it loops (RFC
+// field or several, any other field of RFC 5322 section 3.6 or of MIME more often than
+// allowed, text that encoded words hide (checkHidden), content fields that are read in more than
+// one way (checkContent), or more than maxReceived Received fields, which means that it loops (RFC
 // 5321 section 6.3). The error is a *fault.Error with a reason.
 func (h *Header) Check(maxReceived int) error {
 	switch h.count("From") {
@@ -124,8 +133,16 @@ func (h *Header) Check(maxReceived int) error {
 	}
 	for _, name := range onceFields() {
 		if h.count(name) > 1 {
-			return refuse(ReasonMalformed, "the message has more than one %s field", name)
+			return refuse(ReasonRepeated, "%s", name)
 		}
+	}
+	err := h.checkHidden()
+	if err != nil {
+		return err
+	}
+	err = h.checkContent()
+	if err != nil {
+		return err
 	}
 	if n := h.count("Received"); n > maxReceived {
 		return refuse(ReasonLoop, "the message has passed %d servers already, at most %d allowed", n, maxReceived)

@@ -32,7 +32,7 @@ func identitiesOf(t testing.TB, head string) string {
 }
 
 func TestIdentities(t *testing.T) {
-	const bad = "<header-malformed>"
+	const bad, misleading = "<header-malformed>", "<header-name-misleading>"
 	cases := map[string]struct{ head, want string }{
 		"bare":                  {"From: joe@cust.example\r\n", "joe@cust.example"},
 		"angle":                 {"From: <joe@cust.example>\r\n", "joe@cust.example"},
@@ -73,13 +73,13 @@ func TestIdentities(t *testing.T) {
 		"two @":                  {"From: joe@cust.example@evil.example\r\n", bad},
 		"brackets in name":       {"From: Joe [x] <joe@cust.example>\r\n", bad},
 		"backslash":              {"From: Joe\\, X <joe@cust.example>\r\n", bad},
-		"control character":      {"From: \"J\x01\" <joe@cust.example>\r\n", bad},
-		"bad charset":            {"From: =?ibm037?b?w4WW?= <joe@cust.example>\r\n", bad},
-		"bad base64":             {"From: =?utf-8?b?Y*?= <joe@cust.example>\r\n", bad},
-		"UTF-7":                  {"From: =?utf-7?q?ceo+AEA-bank.example?= <joe@cust.example>\r\n", bad},
-		"unused charset":         {"From: =?iso-2022-kr?q?Joe?= <joe@cust.example>\r\n", bad},
-		"encoded line end":       {"From: =?utf-8?q?Joe=0D=0AX?= <joe@cust.example>\r\n", bad},
-		"direction override":     {"From: \"J\u202eeo\" <joe@cust.example>\r\n", bad},
+		"control character":      {"From: \"J\x01\" <joe@cust.example>\r\n", "<header-control-character>"},
+		"bad charset":            {"From: =?ibm037?b?w4WW?= <joe@cust.example>\r\n", misleading},
+		"bad base64":             {"From: =?utf-8?b?Y*?= <joe@cust.example>\r\n", misleading},
+		"UTF-7":                  {"From: =?utf-7?q?ceo+AEA-bank.example?= <joe@cust.example>\r\n", misleading},
+		"unused charset":         {"From: =?iso-2022-kr?q?Joe?= <joe@cust.example>\r\n", misleading},
+		"encoded line end":       {"From: =?utf-8?q?Joe=0D=0AX?= <joe@cust.example>\r\n", misleading},
+		"direction override":     {"From: \"J\u202eeo\" <joe@cust.example>\r\n", misleading},
 		"wrong separator":        {"From: <joe@cust.example>;<ann@cust.example>\r\nSender: joe@cust.example\r\n", bad},
 		"broken Sender":          {"From: joe@cust.example\r\nSender: x\r\n", bad},
 		"broken Resent-From":     {"From: joe@cust.example\r\nResent-From: x\r\n", bad},

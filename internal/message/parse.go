@@ -18,7 +18,7 @@ type mailbox struct {
 // UTF-8, and nothing more liberal than the package comment says.
 func parseMailboxes(s string) ([]mailbox, error) {
 	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+		if isControl(s[i]) {
 			return nil, syntaxError("it holds a control character")
 		}
 	}

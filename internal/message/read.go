@@ -119,7 +119,9 @@ func (r *headerReader) readLine() (last bool, err error) {
 
 // checkLine insists on CRLF as the only line end and on no NUL (RFC 5321
 // section 2.3.8). The data reader of the session has refused these already;
-// this keeps the promise that Bytes is fit for the wire.
+// this keeps the promise that Bytes is fit for the wire. It also refuses the other
+// control characters but TAB, which RFC 5322 section 4.1 has as obsolete (obs-NO-WS-CTL)
+// and some programs take for the end of a line or of a text.
 func checkLine(line []byte) error {
 	if len(line) == 0 {
 		return nil
@@ -128,8 +130,16 @@ func checkLine(line []byte) error {
 	if !found || bytes.ContainsAny(text, "\r\n\x00") {
 		return refuse(ReasonMalformed, "a header line holds a bare CR, bare LF or NUL")
 	}
+	for _, c := range text {
+		if isControl(c) {
+			return refuse(ReasonControl, "0x%02x in the line %.60q", c, text)
+		}
+	}
 	return nil
 }
+
+// isControl reports whether c is a control character of ASCII other than TAB.
+func isControl(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // addLine takes one line, without CRLF, that begins at start: the first of a
 // field, or a continuation.

@@ -77,7 +77,7 @@ func visible(text string) (string, error) {
 		switch {
 		case r == '\t':
 			return ' '
-		case unicode.IsControl(r), r == '\u202d', r == '\u202e':
+		case misleads(r):
 			bad = true
 			return -1
 		case unicode.IsSpace(r):
@@ -136,11 +136,19 @@ func notInLocal(r rune) bool {
 // strings and glued to other text too, as lenient receivers do. An encoded word that cannot be
 // decoded, and one in a charset that is not known, is an error.
 func decodeWords(s string) (string, error) {
+	return resolveWords(s, encodedWord.decode)
+}
+
+// resolveWords replaces each encoded word of s by what decode makes of it, and
+// drops the white space between two of them.
+func resolveWords(s string, decode func(encodedWord) (string, error)) (string, error) {
 	var b strings.Builder
 	afterWord := false
-	for {
+	// Behind the last "?=" no word ends, and none is looked for.
+	ends := strings.LastIndex(s, "?=")
+	for size := len(s); ; {
 		start := strings.Index(s, "=?")
-		if start < 0 {
+		if start < 0 || size-len(s)+start > ends {
 			b.WriteString(s)
 			return b.String(), nil
 		}
@@ -156,7 +164,7 @@ func decodeWords(s string) (string, error) {
 		if !afterWord || strings.Trim(between, " \t") != "" {
 			b.WriteString(between)
 		}
-		text, err := w.decode()
+		text, err := decode(w)
 		if err != nil {
 			return "", err
 		}

@@ -15,9 +15,17 @@ const checkTimeout = 3 * time.Second
 // errBusy is the answer of a check whose last run has not come back.
 var errBusy = errors.New("the last check has not come back yet")
 
-// Check tells whether one thing that mail needs is in order: nil if so. It
+// Check tells whether one thing that mail needs is in order: nil if so, a
+// Warning if it is but may not stay so. It
 // should return when ctx is done.
 type Check func(ctx context.Context) error
+
+// Warning is what a Check returns that is to be known but leaves the gate ready:
+// it is shown, and the answer stays 200.
+type Warning string
+
+// Error implements error.
+func (w Warning) Error() string { return "warning: " + string(w) }
 
 // Health is a set of named checks. Its methods are safe for concurrent use;
 // the zero value is ready and has none.
@@ -96,11 +104,11 @@ func (c *namedCheck) try(ctx context.Context) error {
 type report struct {
 	// Status is "ok" or "failing".
 	Status string `json:"status"`
-	// Checks has "ok" or what is wrong, by name.
+	// Checks has "ok", a warning or what is wrong, by name.
 	Checks map[string]string `json:"checks"`
 }
 
-// serveReady answers 200 if all checks are in order, else 503.
+// serveReady answers 200 if all checks are in order, warnings apart, else 503.
 func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) {
 	rep := report{Status: "ok", Checks: make(map[string]string)}
 	code := http.StatusOK
@@ -108,6 +116,9 @@ func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) {
 		rep.Checks[name] = "ok"
 		if err != nil {
 			rep.Checks[name] = err.Error()
+			if errors.As(err, new(Warning)) {
+				continue
+			}
 			rep.Status = "failing"
 			code = http.StatusServiceUnavailable
 		}

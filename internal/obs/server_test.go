@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -86,6 +87,9 @@ func TestServer(t *testing.T) {
 
 	h.Add("store", func(context.Context) error { return errors.New("disk full") })
 	checkReady(t, base, 503, report{Status: "failing", Checks: map[string]string{"store": "disk full", "certificates": "ok"}})
+	h.Add("store", func(context.Context) error { return fmt.Errorf("wrapped: %w", Warning("disk filling")) })
+	checkReady(t, base, 200, report{Status: "ok", Checks: map[string]string{"store": "wrapped: warning: disk filling", "certificates": "ok"}})
+	h.Add("store", func(context.Context) error { return errors.New("disk full") })
 	if code, _, _ := get(t, "GET", base+"/healthz"); code != 200 {
 		t.Errorf("/healthz answers %d where only a check fails", code)
 	}

@@ -45,7 +45,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		Received: s.received(id, tx, now),
 		Date:     now, ID: id, Domain: mail.Domain(s.gate.opt.Hostname),
 	})
-	in := &intake{store: s.gate.opt.Queue, limit: sender.Plan.MaxMessageBytes, announced: tx.env.Size}
+	in := &intake{store: s.gate.opt.Queue, space: s.gate.opt.Space, limit: sender.Plan.MaxMessageBytes, announced: tx.env.Size}
 	defer in.discard()
 	head := header.Bytes()
 	err = in.read(ctx, rest, len(head))

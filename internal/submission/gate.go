@@ -37,7 +37,7 @@ type Policy struct {
 	Sign bool
 }
 
-// Options are what a Gate is made of. All fields but Offer are needed.
+// Options are what a Gate is made of. All fields but Offer and Space are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -47,7 +47,9 @@ type Options struct {
 	Queue    queue.Store
 	// Offer hands an accepted message on for delivery; nil leaves it to the
 	// next scan of the queue.
-	Offer    func(*queue.Acceptance)
+	Offer func(*queue.Acceptance)
+	// Space bounds what is stored of new mail; nil bounds nothing.
+	Space    Space
 	Recorder *audit.Recorder
 	Sealer   *seal.Sealer
 	IDs      *mail.IDSource
@@ -55,6 +57,22 @@ type Options struct {
 	Policy   Policy
 	Metrics  *Metrics
 }
+
+// Space knows how much new mail there is room for. It is asked often and
+// concurrently, and answers from memory.
+type Space interface {
+	// Fits reports whether so many octets could be stored now, in a file of
+	// their own or in the database: nil, or a fault of kind Full.
+	Fits(octets int64, file bool) error
+	// Take is Fits for octets that are written next, which it counts.
+	Take(octets int64, file bool) error
+}
+
+// boundless is a Space without end.
+type boundless struct{}
+
+func (boundless) Fits(int64, bool) error { return nil }
+func (boundless) Take(int64, bool) error { return nil }
 
 // Gate implements smtpserver.Backend. It is safe for concurrent use.
 type Gate struct {
@@ -69,6 +87,9 @@ var _ smtpserver.Backend = (*Gate)(nil)
 
 // New returns a Gate.
 func New(opt Options) *Gate {
+	if opt.Space == nil {
+		opt.Space = boundless{}
+	}
 	g := &Gate{opt: opt, keys: newKeyring(opt.Accounts, opt.Sealer, opt.Now)}
 	g.SetPolicy(opt.Policy)
 	return g

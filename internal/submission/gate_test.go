@@ -37,6 +37,7 @@ const (
 // and one account.
 type fixture struct {
 	t        *testing.T
+	dir      string // of the store
 	gate     *Gate
 	store    *sqlite.Store
 	admin    *account.Admin
@@ -48,7 +49,8 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	ctx := t.Context()
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db"), Server: true})
+	dir := t.TempDir()
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, "test.db"), Server: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, store: store, ids: &mail.IDSource{}}
+	f := &fixture{t: t, dir: dir, store: store, ids: &mail.IDSource{}}
 	f.admin = account.NewAdmin(account.AdminOptions{Store: store, Hasher: hasher, IDs: f.ids, Actor: "test"})
 	f.recorder = audit.NewRecorder(store, audit.RecorderOptions{Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { f.recorder.Close(context.Background()) })

@@ -17,6 +17,8 @@ import (
 // store when it is not, and through the signers' hash in both cases.
 type intake struct {
 	store queue.Store
+	// space is asked before anything is written.
+	space Space
 	// limit is the plan's bound on the whole message in octets, 0 for none.
 	limit int64
 	// announced is the SIZE parameter of MAIL, 0 for none.
@@ -97,7 +99,7 @@ func (in *intake) finish(ctx context.Context, buf []byte) error {
 	}
 	if in.file == nil && len(buf) <= queue.InlineMax {
 		in.inline = buf
-		return nil
+		return in.space.Take(in.size, false)
 	}
 	if err := in.spill(ctx, buf); err != nil {
 		return err
@@ -105,8 +107,12 @@ func (in *intake) finish(ctx context.Context, buf []byte) error {
 	return in.file.Seal()
 }
 
-// spill writes what is in memory to the file.
+// spill writes what is in memory to the file. A large body is on its way for
+// long: whether there is room is asked for each part.
 func (in *intake) spill(ctx context.Context, buf []byte) error {
+	if err := in.space.Take(int64(len(buf)), true); err != nil {
+		return err
+	}
 	if in.file == nil {
 		file, err := in.store.NewBody(ctx)
 		if err != nil {

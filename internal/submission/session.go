@@ -7,6 +7,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/queue"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
@@ -131,6 +132,11 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 		return tooLarge(op, plan.MaxMessageBytes)
 	case plan.MaxMessages > 0 && s.messages >= plan.MaxMessages:
 		return fault.Refuse(op, fault.Busy, string(smtp.ETooManyMessages))
+	}
+	// RFC 1870 section 6.1 (4): a size for which there is no room now.
+	err = s.gate.opt.Space.Fits(env.Size, env.Size > queue.InlineMax)
+	if err != nil {
+		return err
 	}
 	s.tx = &transaction{env: env, sender: sender, seen: map[mail.Address]bool{}}
 	return nil

@@ -112,6 +112,9 @@ func mayMount(t *testing.T) bool {
 	return unix.Unmount(dir, unix.MNT_DETACH) == nil
 }
 
+// noReserve lets a gate go on until its disk is really full.
+const noReserve = "[queue]\nretry = [\"1s\"]\n[store]\nreserve = \"0\"\n"
+
 // noRoom is how a gate without space refuses.
 var noRoom = regexp.MustCompile(`^(452 4\.3\.1|451 4\.3\.0) `)
 
@@ -139,7 +142,7 @@ func TestStartOnFullDisk(t *testing.T) {
 		return
 	}
 	address := harness.FreePort(t)
-	g := harness.Serve(t, address, "[queue]\nretry = [\"1s\"]\n")
+	g := harness.Serve(t, address, noReserve)
 	d := mounted()
 	d.prepare(t, g)
 	mustSubmit(t, g, "b@example.com", "before the disk was full")
@@ -262,7 +265,7 @@ func (b *book) submit(t *testing.T, c *client, size int) bool {
 
 func fullDisk(t *testing.T, d disk) {
 	address := harness.FreePort(t) // the next hop comes later, so that all has to be kept
-	g := harness.Serve(t, address, "[queue]\nretry = [\"1s\"]\n")
+	g := harness.Serve(t, address, noReserve)
 	d.prepare(t, g)
 	c := login(t, g)
 	b := &book{accepted: map[string]bool{}, refused: map[string]bool{}, codes: map[string]int{}}
