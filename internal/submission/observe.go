@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/mail"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 )
@@ -70,8 +71,28 @@ func tlsData(state *tls.ConnectionState) map[string]string {
 	return map[string]string{
 		"version": tls.VersionName(state.Version),
 		"cipher":  tls.CipherSuiteName(state.CipherSuite),
-		"name":    state.ServerName,
+		"name":    serverName(state.ServerName),
 	}
+}
+
+// maxServerName is how much is recorded of a server name that is none, in octets.
+const maxServerName = 64
+
+// serverName returns what is recorded of the name that a client asked for in
+// its handshake. RFC 6066 section 3 makes it a host name, but crypto/tls takes
+// any 64 KiB that end in no dot: what is no domain is cut to its beginning, and
+// "?" stands for each octet that is no printable ASCII.
+func serverName(asked string) string {
+	if domain, err := mail.ParseDomain(asked); err == nil {
+		return string(domain)
+	}
+	printable := []byte(asked[:min(len(asked), maxServerName)])
+	for i, c := range printable {
+		if c < ' ' || c > '~' {
+			printable[i] = '?'
+		}
+	}
+	return string(printable)
 }
 
 // maxRecorded bounds the events of one session, acceptances apart: a client
