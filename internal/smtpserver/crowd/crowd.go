@@ -219,21 +219,38 @@ func (c *Crowd) rank(n *network, had int) {
 	}
 }
 
+// Wide returns the wide network that a client is in, invalid for an invalid
+// address.
+func Wide(client netip.Addr) netip.Prefix {
+	client = client.Unmap().WithZone("")
+	bits := WideIPv6
+	if client.Is4() {
+		bits = WideIPv4
+	}
+	network, err := client.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return network
+}
+
 // networks returns those that a client is counted for, both invalid for one
 // without an address.
 func (l Limits) networks(client netip.Addr) (narrow, wide netip.Prefix) {
-	client = client.Unmap().WithZone("")
-	narrowBits, wideBits := l.NarrowIPv6, WideIPv6
-	if client.Is4() {
-		narrowBits, wideBits = l.NarrowIPv4, WideIPv4
-	}
-	narrow, err := client.Prefix(narrowBits)
-	if err != nil || !client.IsValid() {
+	wide = Wide(client)
+	if !wide.IsValid() {
 		return netip.Prefix{}, netip.Prefix{}
 	}
-	wide, err = client.Prefix(min(wideBits, narrowBits))
-	if err != nil {
+	bits := l.NarrowIPv6
+	if wide.Addr().Is4() {
+		bits = l.NarrowIPv4
+	}
+	narrow, err := client.Unmap().WithZone("").Prefix(bits)
+	switch {
+	case err != nil:
 		return netip.Prefix{}, netip.Prefix{}
+	case bits < wide.Bits():
+		return narrow, narrow
 	}
 	return narrow, wide
 }
