@@ -113,10 +113,12 @@ func limits(c *config.Config) smtpserver.Limits {
 	return smtpserver.Limits{
 		Timeouts: smtpserver.Timeouts{
 			Greeting: s.GreetingTimeout.Std(), Handshake: s.HandshakeTimeout.Std(), Command: s.CommandTimeout.Std(),
+			Login:        s.LoginTimeout.Std(),
 			DataProgress: s.DataProgressTimeout.Std(), DataTotal: s.DataTimeout.Std(),
 		},
 		MaxConnections: s.MaxConnections, MaxPerPrefix: s.MaxConnectionsPerPrefix,
-		PrefixV4: s.PrefixIPv4, PrefixV6: s.PrefixIPv6,
+		MaxPerWide: s.MaxConnectionsPerWideNetwork,
+		PrefixV4:   s.PrefixIPv4, PrefixV6: s.PrefixIPv6,
 		MaxErrors: s.MaxSyntaxErrors, MaxAuthFailures: s.MaxAuthFailures, MaxRefusedRecipients: s.MaxRefusedRecipients,
 		MaxRecipients: s.MaxRecipients, MaxMessages: s.MaxMessages, MaxMessageBytes: s.MaxMessageSize.Bytes(),
 		LongLines: s.LongLines == "allow",

@@ -87,6 +87,7 @@ rsa = true
 [session]
 greeting_timeout = "11s"
 command_timeout = "12s"
+login_timeout = "18s"
 handshake_timeout = "13s"
 data_progress_timeout = "14s"
 data_timeout = "15s"
@@ -95,6 +96,7 @@ max_auth_failures = 22
 max_refused_recipients = 23
 max_connections = 24
 max_connections_per_prefix = 25
+max_connections_per_wide_network = 35
 prefix_ipv4 = 26
 prefix_ipv6 = 27
 max_recipients = 28
@@ -273,11 +275,11 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
 	equal(t, limits(cfg), smtpserver.Limits{
 		Timeouts: smtpserver.Timeouts{
-			Greeting: 11 * time.Second, Command: 12 * time.Second, Handshake: 13 * time.Second,
+			Greeting: 11 * time.Second, Command: 12 * time.Second, Login: 18 * time.Second, Handshake: 13 * time.Second,
 			DataProgress: 14 * time.Second, DataTotal: 15 * time.Second,
 		},
 		MaxErrors: 21, MaxAuthFailures: 22, MaxRefusedRecipients: 23,
-		MaxConnections: 24, MaxPerPrefix: 25, PrefixV4: 26, PrefixV6: 27,
+		MaxConnections: 24, MaxPerPrefix: 25, MaxPerWide: 35, PrefixV4: 26, PrefixV6: 27,
 		MaxRecipients: 28, MaxMessages: 29, MaxMessageBytes: 3 << 20, LongLines: true,
 	})
 	cfg.Session.LongLines = "refuse"

@@ -131,6 +131,7 @@ func (a *App) openGate(ctx context.Context) error {
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry),
 	})
+	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
 	return nil
 }
 

@@ -31,7 +31,8 @@ type Event struct {
 	Code     int
 	Enhanced string
 	Reason   string
-	// Text is one line for people, already free of control characters.
+	// Text is one line for people, already free of control characters. It has
+	// at most MaxText octets where Bounded has seen it, as each value of Data.
 	Text string
 	// Data holds what else belongs to the kind, by stable keys.
 	Data map[string]string

@@ -19,6 +19,7 @@ const (
 	AuthFailed        Kind = "auth.failed"
 	CommandRefused    Kind = "command.refused"
 	CommandsOmitted   Kind = "command.omitted"
+	EventsOmitted     Kind = "event.omitted"
 	Accepted          Kind = "submission.accepted"
 	BounceAccepted    Kind = "submission.bounced"
 	DeliveryDelivered Kind = "delivery.delivered"
@@ -50,7 +51,7 @@ type Meaning struct {
 // Kinds lists every kind with its meaning, in the order of a message's life.
 func Kinds() []Meaning {
 	return []Meaning{
-		{ConnectionRefused, "A connection was refused because of a limit, which reason names, or because a named proxy did not say who its client is. At most ten a second are recorded; the metric counts them all."},
+		{ConnectionRefused, "A connection was refused because of a limit, which reason names, or because a named proxy did not say who its client is. The metric counts those that event.omitted tells of, too."},
 		{SessionOpened, "A client connected; data has the listener, the local address, and the proxy in front where there is one."},
 		{SessionHello, "The client introduced itself with EHLO or HELO; text is the name that it gave."},
 		{SessionTLS, "A TLS handshake succeeded; data has version, cipher and the server name that was asked for."},
@@ -58,11 +59,12 @@ func Kinds() []Meaning {
 		{SessionWrongPort, "The client spoke TLS on a port that begins unencrypted, or plain text on one that is encrypted from the start."},
 		{SessionEarly, "The client spoke before it was greeted."},
 		{SessionPanicked, "A defect in the gate ended the session; the log has the details. Please report it."},
-		{SessionClosed, "The connection ended; text says why."},
+		{SessionClosed, "The connection ended; text says why, data how many events of the session were not recorded, if any."},
 		{AuthPassed, "A client logged in; data has the mechanism."},
 		{AuthFailed, "A login failed; account is the name that was tried, data has the cause, which the client is not told."},
 		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command."},
 		{CommandsOmitted, "Between the chunks of one message more was refused than is recorded one by one; text says how much more."},
+		{EventsOmitted, "Clients of one wide network (IPv4 /24, IPv6 /48) that had not logged in did more within a minute than is recorded one by one; data has the network, how many events were left out, and how many failed logins. Metrics count them all."},
 		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer."},

@@ -109,13 +109,15 @@ func NewRecorder(store Store, opt RecorderOptions) *Recorder {
 
 // Record logs e and queues it for the store. It does not block while the
 // buffer has room. In a full one it waits for Patience, then drops the event:
-// the log has it, Dropped counts it. At is filled in where it is zero.
+// the log has it, Dropped counts it. At is filled in where it is zero, and
+// what is too long is cut (Bounded).
 func (r *Recorder) Record(e Event) {
+	e = Bounded(e)
 	if e.At.IsZero() {
 		e.At = r.opt.Now()
 	}
 	e.At = e.At.UTC().Truncate(time.Microsecond)
-	r.Log(e)
+	r.log(e)
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if r.closed {
@@ -142,8 +144,11 @@ func (r *Recorder) Record(e Event) {
 	}
 }
 
-// Log writes the log line of an event that another transaction stores.
-func (r *Recorder) Log(e Event) {
+// Log writes the log line of an event that another transaction stores, cut as
+// Record does it.
+func (r *Recorder) Log(e Event) { r.log(Bounded(e)) }
+
+func (r *Recorder) log(e Event) {
 	r.logger.LogAttrs(context.Background(), Level(e.Kind), string(e.Kind), LogAttrs(e)...)
 }
 

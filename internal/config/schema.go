@@ -157,6 +157,9 @@ type Session struct {
 	GreetingTimeout Duration `toml:"greeting_timeout" default:"1m" min:"1s" since:"0.1" reload:"yes"`
 	// How long a client may take for each further command.
 	CommandTimeout Duration `toml:"command_timeout" default:"5m" min:"1s" since:"0.1" reload:"yes"`
+	// How long a client may take for everything until it has logged in, from
+	// when it connected.
+	LoginTimeout Duration `toml:"login_timeout" default:"3m" min:"10s" since:"0.1" reload:"yes"`
 	// How long a TLS handshake may take.
 	HandshakeTimeout Duration `toml:"handshake_timeout" default:"30s" min:"1s" since:"0.1" reload:"yes"`
 	// How long a client may pause while it sends a message.
@@ -169,11 +172,17 @@ type Session struct {
 	MaxAuthFailures int `toml:"max_auth_failures" default:"3" min:"1" unit:"failures per session" since:"0.1" reload:"yes"`
 	// After so many refused recipients, the session is ended.
 	MaxRefusedRecipients int `toml:"max_refused_recipients" default:"20" min:"1" unit:"recipients per session" since:"0.1" reload:"yes"`
-	// The most sessions at the same time, on all listeners together.
+	// The most sessions at the same time, on all listeners together. When there
+	// are so many, a newcomer takes the place of the oldest session without a login
+	// of that network (IPv4 /24, IPv6 /48) which has the most of them, unless its
+	// own has as many.
 	MaxConnections int `toml:"max_connections" default:"5000" min:"1" unit:"sessions" since:"0.1" reload:"yes"`
 	// The most sessions at the same time from one client network, which
 	// prefix_ipv4 and prefix_ipv6 define.
 	MaxConnectionsPerPrefix int `toml:"max_connections_per_prefix" default:"50" min:"1" unit:"sessions" since:"0.1" reload:"yes"`
+	// The most sessions at the same time from one wide network: IPv4 /24, IPv6
+	// /48.
+	MaxConnectionsPerWideNetwork int `toml:"max_connections_per_wide_network" derived:"a quarter of max_connections, or max_connections_per_prefix where that is more" min:"1" unit:"sessions" since:"0.1" reload:"yes" example:"1250"`
 	// How many leading bits of an IPv4 address make its client network; with 32
 	// each address is one.
 	PrefixIPv4 int `toml:"prefix_ipv4" default:"32" min:"8" max:"32" unit:"bits" since:"0.1" reload:"yes"`

@@ -97,12 +97,26 @@ func (v *validator) place() {
 	}
 }
 
+// session checks [session], and fills in what follows from other options.
 func (v *validator) session() {
 	s := &v.c.Session
 	if s.DataProgressTimeout > s.DataTimeout {
 		path := v.newest("session.data_progress_timeout", "session.data_timeout")
 		v.Fail(path, "", "data_progress_timeout (%s) is longer than data_timeout (%s), so it would never apply",
 			s.DataProgressTimeout, s.DataTimeout)
+	}
+	if s.GreetingTimeout > s.LoginTimeout {
+		path := v.newest("session.login_timeout", "session.greeting_timeout")
+		v.Fail(path, "", "greeting_timeout (%s) is longer than login_timeout (%s), so it would never apply",
+			s.GreetingTimeout, s.LoginTimeout)
+	}
+	if s.MaxConnectionsPerWideNetwork == 0 {
+		s.MaxConnectionsPerWideNetwork = max(s.MaxConnections/4, s.MaxConnectionsPerPrefix)
+	}
+	if s.MaxConnectionsPerPrefix > s.MaxConnectionsPerWideNetwork {
+		path := v.newest("session.max_connections_per_wide_network", "session.max_connections_per_prefix")
+		v.Fail(path, "", "max_connections_per_prefix (%d) is more than max_connections_per_wide_network (%d), so it would never apply",
+			s.MaxConnectionsPerPrefix, s.MaxConnectionsPerWideNetwork)
 	}
 	if v.c.Message.MaxHeaderSize > s.MaxMessageSize {
 		path := v.newest("message.max_header_size", "session.max_message_size")

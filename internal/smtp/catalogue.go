@@ -69,6 +69,8 @@ var catalogue = [...]entry{
 	{ETooManyRefusedRecipients, 421, EnhancedCode{4, 7, 0}, "Too many refused recipients; check the addresses, then connect again.", ""},
 	{ETooManyConnections, 421, EnhancedCode{4, 7, 0}, "Too many connections at this moment; try again shortly.", ""},
 	{ETooManyConnectionsFromYou, 421, EnhancedCode{4, 7, 0}, "Too many connections from your network; close some, then try again.", ""},
+	{EMadeRoom, 421, EnhancedCode{4, 3, 2}, "The server is full, and nobody has logged in on this connection; try again shortly.", ""},
+	{ELoginTimeout, 421, EnhancedCode{4, 4, 2}, "Nobody has logged in on this connection for too long; connect again when there is something to send.", ""},
 	{ETimeout, 421, EnhancedCode{4, 4, 2}, "Nothing was received for too long; this connection is closed.", ""},
 	{EShutdown, 421, EnhancedCode{4, 3, 2}, "The server is stopping or restarting; try again shortly.", ""},
 	{ESessionFailed, 421, EnhancedCode{4, 3, 0}, "Something went wrong on the server; try again later.", ""},

@@ -61,6 +61,8 @@ const (
 	ETooManyRefusedRecipients  Reason = "too-many-refused-recipients"
 	ETooManyConnections        Reason = "too-many-connections"
 	ETooManyConnectionsFromYou Reason = "too-many-connections-from-you"
+	EMadeRoom                  Reason = "made-room"
+	ELoginTimeout              Reason = "login-timeout"
 	ETimeout                   Reason = "timeout"
 	EShutdown                  Reason = "shutdown"
 	ESessionFailed             Reason = "session-failed"

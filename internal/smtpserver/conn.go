@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/crowd"
 	"countersign/internal/smtpserver/wire"
 )
 
@@ -20,10 +21,12 @@ type session struct {
 	listener *ListenerConfig
 	wire     *wire.Conn
 	peer     Peer
-	// network is what the session counts for under MaxPerPrefix.
-	network netip.Prefix
-	// overLimit is why the connection is refused before it opens, "" if not.
-	overLimit smtp.Reason
+	// began is when the connection was accepted.
+	began time.Time
+	// guest is the session's place, nil while it has none. displaced says that
+	// it has lost it to another one; that one sets it.
+	guest     *crowd.Guest
+	displaced atomic.Bool
 	backend   Session
 	// limits are those of the current command.
 	limits *Limits
@@ -68,6 +71,7 @@ type deferred struct {
 
 // run serves the connection to its end.
 func (c *session) run() {
+	defer c.leave()
 	defer func() {
 		c.wire.Close(c.linger)
 	}()
@@ -80,15 +84,8 @@ func (c *session) run() {
 	if !c.identify() {
 		return
 	}
-	if c.overLimit == "" {
-		network, ok := c.srv.countNetwork(c.peer.Client.Addr(), c.limits)
-		c.network = network
-		if !ok {
-			c.overLimit = smtp.ETooManyConnectionsFromYou
-		}
-	}
-	if c.overLimit != "" {
-		c.refuseOverLimit()
+	if reason := c.enter(); reason != "" {
+		c.refuseOverLimit(reason)
 		return
 	}
 	c.serve()
@@ -131,10 +128,13 @@ func (c *session) serve() {
 }
 
 // next reads one command and runs it. It must arrive before end, if that is
-// not zero.
+// not zero, and before the time to log in is over.
 func (c *session) next(end time.Time) {
 	c.limits = c.srv.limits.Load()
-	c.wire.SetReplyTime(c.limits.Timeouts.Command)
+	c.wire.SetReplyTime(c.patience(c.limits.Timeouts.Command))
+	if !c.authenticated {
+		end = c.loginBy()
+	}
 	if c.wire.Stopped() {
 		c.readFailed(wire.ErrStopped)
 		return
@@ -165,12 +165,17 @@ func (c *session) next(end time.Time) {
 func (c *session) readFailed(err error) {
 	var line *smtp.LineError
 	switch {
+	case errors.Is(err, wire.ErrStopped) && c.displaced.Load():
+		c.refuse("", smtp.Refusal(smtp.EMadeRoom, ""), countNothing) // a 421
 	case errors.Is(err, wire.ErrStopped):
 		c.reply(c.named(smtp.Refusal(smtp.EShutdown, "")))
 		c.end(closedShutdown, false)
 	case errors.As(err, &line):
 		c.refuse("", line.Reply(), countNothing)
 		c.end(closedProtocol, true)
+	case wire.IsTimeout(err) && !c.authenticated && !time.Now().Before(c.loginBy()):
+		c.reply(c.named(smtp.Refusal(smtp.ELoginTimeout, "")))
+		c.end(string(smtp.ELoginTimeout), false)
 	case wire.IsTimeout(err):
 		c.reply(c.named(smtp.Refusal(smtp.ETimeout, "")))
 		c.end(closedTimeout, false)
@@ -179,10 +184,35 @@ func (c *session) readFailed(err error) {
 	case errors.Is(err, smtp.ErrDrainLimit):
 		c.end(closedNeverEnded, true)
 	case c.wire.Forced():
-		c.end(closedShutdown, false)
+		c.end(c.stoppedFor(), false)
 	default:
 		c.end(closedIO, false)
 	}
+}
+
+// loginBy is when a client must have logged in. RFC 5321 section 4.5.3.2.7 has
+// a server wait 5 minutes for each command; here it is one time for all of them
+// up to AUTH, as who has not logged in has nothing else to do.
+func (c *session) loginBy() time.Time { return c.began.Add(c.limits.Timeouts.Login) }
+
+// minPatience leaves a client the time to hear that its own is over.
+const minPatience = time.Second
+
+// patience returns how long the client may take for something that has a limit
+// of its own: no longer than it has to log in.
+func (c *session) patience(limit time.Duration) time.Duration {
+	if c.authenticated {
+		return limit
+	}
+	return min(limit, max(time.Until(c.loginBy()), minPatience))
+}
+
+// stoppedFor is why a session ends that has to end at once.
+func (c *session) stoppedFor() string {
+	if c.displaced.Load() {
+		return string(smtp.EMadeRoom)
+	}
+	return closedShutdown
 }
 
 // setState moves the session to st.

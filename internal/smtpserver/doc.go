@@ -8,7 +8,8 @@
 //
 // Main types: Server, ListenerConfig, Limits; verbs.go holds the table of
 // verbs with what each needs, and dispatch, the one way to a handler. Package
-// wire is the connection below the protocol.
+// crowd counts the sessions and says who makes room, package wire is the
+// connection below the protocol.
 //
 // Invariants: any error while reading ends the session, so no octet of a message is ever
 // taken for a command; before TLS nothing but EHLO, HELO, STARTTLS, NOOP, RSET

@@ -42,7 +42,7 @@ func playTape(d *double, said []byte, step int, secure bool) string {
 	defer srv.Close()
 	conn := &tape{in: bytes.NewReader(said), step: step}
 	c := &session{
-		srv: srv, wire: wire.New(conn, srv.buffers), limits: srv.limits.Load(),
+		srv: srv, wire: wire.New(conn, srv.buffers), limits: srv.limits.Load(), began: time.Now(),
 		listener: &ListenerConfig{Name: "tape", TLS: testTLS},
 	}
 	if secure {

@@ -347,8 +347,9 @@ func newServer(t *testing.T, d *double, l Limits) *Server {
 		for _, fault := range d.broken {
 			t.Errorf("contract: %s", fault)
 		}
-		if srv.Sessions() != 0 || len(srv.wires) != 0 || len(srv.perPrefix) != 0 {
-			t.Errorf("left in the books: %d sessions, %d connections, %d networks", srv.Sessions(), len(srv.wires), len(srv.perPrefix))
+		narrow, wide := srv.crowd.Networks()
+		if srv.Sessions() != 0 || len(srv.wires) != 0 || narrow != 0 || wide != 0 {
+			t.Errorf("left in the books: %d sessions, %d connections, %d and %d networks", srv.Sessions(), len(srv.wires), narrow, wide)
 		}
 	})
 	return srv

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/crowd"
 )
 
 // Limits are the budgets of the server and of each session. A count of 0 means
@@ -14,12 +15,16 @@ type Limits struct {
 	Timeouts Timeouts
 
 	// MaxConnections is how many sessions are open at the same time, on all
-	// listeners together.
+	// listeners together. Beyond it, one that has not logged in makes room for a
+	// newcomer where its wide network has more of that sort than the newcomer's.
 	MaxConnections int
 	// MaxPerPrefix is how many of them come from one client network, whose
 	// size is PrefixV4 (1 to 32) or PrefixV6 (1 to 128) bits.
 	MaxPerPrefix       int
 	PrefixV4, PrefixV6 int
+	// MaxPerWide is how many of them come from one wide network, of crowd.WideIPv4
+	// or crowd.WideIPv6 bits.
+	MaxPerWide int
 
 	// MaxErrors is how many commands that are unknown, malformed or out of order a
 	// session may send, MaxAuthFailures how many AUTH may be refused, and
@@ -53,6 +58,9 @@ type Timeouts struct {
 	// Command is the time for each whole command line after that, and for the
 	// client to take a reply.
 	Command time.Duration
+	// Login is the time for everything until AUTH has succeeded, from when the
+	// connection was accepted.
+	Login time.Duration
 	// DataProgress is how long a message may stand still.
 	DataProgress time.Duration
 	// DataTotal is the time for a whole message.
@@ -68,11 +76,13 @@ func DefaultLimits() Limits {
 			Greeting:     time.Minute,
 			Handshake:    30 * time.Second,
 			Command:      5 * time.Minute,
+			Login:        3 * time.Minute,
 			DataProgress: 3 * time.Minute,
 			DataTotal:    30 * time.Minute,
 		},
 		MaxConnections:       5000,
 		MaxPerPrefix:         50,
+		MaxPerWide:           1250,
 		PrefixV4:             32,
 		PrefixV6:             64,
 		MaxErrors:            10,
@@ -92,12 +102,21 @@ func (l Limits) complete() *Limits {
 	t.Greeting = cmp.Or(t.Greeting, d.Timeouts.Greeting)
 	t.Handshake = cmp.Or(t.Handshake, d.Timeouts.Handshake)
 	t.Command = cmp.Or(t.Command, d.Timeouts.Command)
+	t.Login = cmp.Or(t.Login, d.Timeouts.Login)
 	t.DataProgress = cmp.Or(t.DataProgress, d.Timeouts.DataProgress)
 	t.DataTotal = cmp.Or(t.DataTotal, d.Timeouts.DataTotal)
 	l.PrefixV4 = cmp.Or(l.PrefixV4, d.PrefixV4)
 	l.PrefixV6 = cmp.Or(l.PrefixV6, d.PrefixV6)
 	l.MaxLine = cmp.Or(l.MaxLine, d.MaxLine)
 	return &l
+}
+
+// places returns the bounds of how many sessions there are.
+func (l *Limits) places() crowd.Limits {
+	return crowd.Limits{
+		All: l.MaxConnections, PerNarrow: l.MaxPerPrefix, PerWide: l.MaxPerWide,
+		NarrowIPv4: l.PrefixV4, NarrowIPv6: l.PrefixV6,
+	}
 }
 
 // drainSlack is how far beyond its size limit a refused message is read before

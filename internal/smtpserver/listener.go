@@ -2,75 +2,72 @@ package smtpserver
 
 import (
 	"net"
-	"net/netip"
+	"time"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/crowd"
 	"countersign/internal/smtpserver/wire"
 )
 
-// start runs a connection, or closes it when the server stops or has too many
-// to refuse.
+// start runs a connection, or closes it when the server stops or has more of
+// them than it can have sessions: so many proxies that have not named their
+// client, sessions on their way out, and clients being refused.
 func (s *Server) start(conn net.Conn, lc *ListenerConfig) {
+	limits := s.limits.Load()
 	w := wire.New(conn, s.buffers)
 	s.mu.Lock()
-	if s.stop != wire.StopNone {
+	tooMany := limits.MaxConnections > 0 && len(s.wires) >= 2*limits.MaxConnections+maxRefusing
+	if s.stop != wire.StopNone || tooMany {
 		s.mu.Unlock()
 		conn.Close()
+		if tooMany {
+			s.refused.Add(1)
+		}
 		return
-	}
-	limit := s.limits.Load().MaxConnections
-	counted := limit <= 0 || s.open < limit
-	if counted {
-		s.open++
 	}
 	s.wires[w] = struct{}{}
 	s.running.Add(1)
 	s.mu.Unlock()
 
-	c := &session{srv: s, listener: lc, wire: w, limits: s.limits.Load()}
-	if !counted {
-		c.overLimit = smtp.ETooManyConnections
-	}
+	c := &session{srv: s, listener: lc, wire: w, limits: limits, began: time.Now()}
 	go func() {
-		defer s.forget(c, counted)
+		defer s.forget(c)
 		c.run()
 	}()
 }
 
 // forget takes a connection that is over out of the books.
-func (s *Server) forget(c *session, counted bool) {
+func (s *Server) forget(c *session) {
 	s.mu.Lock()
 	delete(s.wires, c.wire)
-	if counted {
-		s.open--
-	}
-	if c.network.IsValid() {
-		s.perPrefix[c.network]--
-		if s.perPrefix[c.network] == 0 {
-			delete(s.perPrefix, c.network)
-		}
-	}
 	s.mu.Unlock()
 	s.running.Done()
 }
 
-// countNetwork counts a session for its client's network and returns that, or
-// returns false where the network has enough. A client without an address (a
-// pipe in a test) is not counted.
-func (s *Server) countNetwork(client netip.Addr, l *Limits) (netip.Prefix, bool) {
-	bits := l.PrefixV6
-	if client.Is4() {
-		bits = l.PrefixV4
+// enter asks for a place among the sessions; the reason is why there is none,
+// "" where there is.
+func (c *session) enter() smtp.Reason {
+	guest, answer := c.srv.crowd.Enter(c.peer.Client.Addr(), c.limits.places(), c.makeRoom)
+	c.guest = guest
+	switch answer {
+	case crowd.Full:
+		return smtp.ETooManyConnections
+	case crowd.NetworkFull:
+		return smtp.ETooManyConnectionsFromYou
 	}
-	network, err := client.Prefix(bits)
-	if err != nil || !network.IsValid() {
-		return netip.Prefix{}, true
+	return ""
+}
+
+// makeRoom ends a session that has lost its place to another one. It is called
+// from that one's goroutine.
+func (c *session) makeRoom() {
+	c.displaced.Store(true)
+	c.wire.Interrupt(wire.StopAtOnce)
+}
+
+// leave gives the session's place back.
+func (c *session) leave() {
+	if c.guest != nil {
+		c.srv.crowd.Leave(c.guest)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l.MaxPerPrefix > 0 && s.perPrefix[network] >= l.MaxPerPrefix {
-		return netip.Prefix{}, false
-	}
-	s.perPrefix[network]++
-	return network, true
 }

@@ -100,7 +100,7 @@ func speaksHTTP(first []byte) bool {
 
 // handshake makes the connection one of TLS.
 func (c *session) handshake(config *tls.Config) error {
-	conn, err := c.wire.StartTLS(config, c.limits.Timeouts.Handshake)
+	conn, err := c.wire.StartTLS(config, c.patience(c.limits.Timeouts.Handshake))
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (c *session) handshake(config *tls.Config) error {
 // more (RFC 3207 section 4.1).
 func (c *session) handshakeFailed(err error) {
 	if c.wire.Stopped() {
-		c.end(closedShutdown, false)
+		c.end(c.stoppedFor(), false)
 		return
 	}
 	if errors.Is(err, wire.ErrGone) {
@@ -125,10 +125,10 @@ func (c *session) handshakeFailed(err error) {
 	c.end(closedTLSFailed, false)
 }
 
-// refuseOverLimit tells a client that there are too many connections, unless
-// too many are being told so already: being refused must stay cheaper than
-// being served.
-func (c *session) refuseOverLimit() {
+// refuseOverLimit tells a client that there are too many connections, which
+// reason says more closely, unless too many are being told so already: being
+// refused must stay cheaper than being served.
+func (c *session) refuseOverLimit(reason smtp.Reason) {
 	c.srv.refused.Add(1)
 	select {
 	case c.srv.refusing <- struct{}{}:
@@ -136,8 +136,8 @@ func (c *session) refuseOverLimit() {
 	default:
 		return
 	}
-	c.srv.tellRefused(c.peer, c.overLimit)
-	c.refuseConnection(smtp.Refusal(c.overLimit, ""), min(refusalHandshake, c.limits.Timeouts.Handshake))
+	c.srv.tellRefused(c.peer, reason)
+	c.refuseConnection(smtp.Refusal(reason, ""), min(refusalHandshake, c.limits.Timeouts.Handshake))
 	c.wire.Close(false) // within the token
 }
 

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/crowd"
 	"countersign/internal/smtpserver/wire"
 )
 
@@ -76,6 +77,8 @@ type Server struct {
 	refusing chan struct{}
 	// refused counts the connections refused before the backend saw them.
 	refused atomic.Uint64
+	// crowd counts the sessions, in all and of each client network.
+	crowd *crowd.Crowd
 	// running counts the goroutines of connections.
 	running sync.WaitGroup
 
@@ -86,10 +89,6 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	// wires are all connections, those being refused too.
 	wires map[*wire.Conn]struct{}
-	// open counts the sessions within MaxConnections, perPrefix those of each
-	// client network.
-	open      int
-	perPrefix map[netip.Prefix]int
 }
 
 // New returns a Server that listens nowhere yet.
@@ -111,7 +110,7 @@ func New(opt Options) *Server {
 		stopping:  make(chan struct{}),
 		listeners: map[net.Listener]struct{}{},
 		wires:     map[*wire.Conn]struct{}{},
-		perPrefix: map[netip.Prefix]int{},
+		crowd:     crowd.New(),
 	}
 	s.SetLimits(opt.Limits)
 	return s
@@ -122,14 +121,11 @@ func New(opt Options) *Server {
 func (s *Server) SetLimits(l Limits) { s.limits.Store(l.complete()) }
 
 // Sessions returns how many sessions are open.
-func (s *Server) Sessions() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.open
-}
+func (s *Server) Sessions() int { return s.crowd.Len() }
 
-// Refused returns how many connections have been refused for MaxConnections or
-// MaxPerPrefix, or for want of a PROXY header. The backend never hears of them.
+// Refused returns how many connections have been refused for MaxConnections,
+// MaxPerPrefix or MaxPerWide, or for want of a PROXY header. The backend never
+// hears of them.
 func (s *Server) Refused() uint64 { return s.refused.Load() }
 
 // tellRefused tells of a connection that the backend never sees.

@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
+	"countersign/internal/smtpserver/crowd"
 )
 
 // Backend is what stands behind the protocol. It is used concurrently.
@@ -31,6 +32,10 @@ type Peer struct {
 	// Proxy is the named proxy's own address; invalid where there is none.
 	Proxy netip.AddrPort
 }
+
+// Network returns the wide network that the client is in, of crowd.WideIPv4 or
+// crowd.WideIPv6 bits; invalid for a client without an address.
+func (p Peer) Network() netip.Prefix { return crowd.Wide(p.Client.Addr()) }
 
 // Session is one SMTP connection as the backend sees it. The server calls it
 // from one goroutine at a time and in legal order only: Mail never before

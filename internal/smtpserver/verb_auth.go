@@ -4,10 +4,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/wire"
 )
 
 // auth runs AUTH (RFC 4954 section 4): it carries an exchange of the backend's
@@ -47,6 +47,10 @@ func (c *session) auth(args string) {
 	}
 	c.authenticated = true
 	c.observe(Observation{Kind: ObservedAuthOK, Verb: "AUTH", Text: mechanism})
+	if !c.srv.crowd.Prove(c.guest) {
+		c.readFailed(wire.ErrStopped) // too late: it has just made room
+		return
+	}
 	c.reply(smtp.AuthOK())
 }
 
@@ -58,7 +62,7 @@ func (c *session) exchange(exchange sasl.Exchange, response []byte) error {
 			return err
 		}
 		c.reply(smtp.Challenge(challenge))
-		c.wire.Expect(c.limits.Timeouts.Command, time.Time{})
+		c.wire.Expect(c.limits.Timeouts.Command, c.loginBy())
 		line, err := c.wire.Reader().ReadLine(lineResponse)
 		if err != nil {
 			c.authReadFailed(err)

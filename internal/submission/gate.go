@@ -79,21 +79,29 @@ type Gate struct {
 	opt    Options
 	policy atomic.Pointer[Policy]
 	keys   *keyring
-	// refused bounds what Refused records.
-	refused refusals
+	// rations bounds what is recorded of clients that have not logged in.
+	rations *rations
 }
 
 var _ smtpserver.Backend = (*Gate)(nil)
 
-// New returns a Gate.
+// New returns a Gate. Close ends it.
 func New(opt Options) *Gate {
 	if opt.Space == nil {
 		opt.Space = boundless{}
 	}
 	g := &Gate{opt: opt, keys: newKeyring(opt.Accounts, opt.Sealer, opt.Now)}
+	g.rations = newRations(opt.Now, func(e audit.Event) {
+		e.At = g.opt.Now()
+		g.opt.Recorder.Record(e)
+	})
 	g.SetPolicy(opt.Policy)
 	return g
 }
+
+// Close records what has been left out of the record and not been told yet. It is
+// called when no session is open any more, and before the Recorder is closed.
+func (g *Gate) Close() { g.rations.close() }
 
 // SetPolicy changes the policy for every message whose header has not been
 // read yet.

@@ -76,6 +76,7 @@ func newFixture(t *testing.T) *fixture {
 		IDs:   f.ids, Now: time.Now,
 		Policy: Policy{EncodeHeaders: true, MaxHeaderBytes: 128 << 10, MaxReceived: 50, Lifetime: 120 * time.Hour, Sign: true},
 	})
+	t.Cleanup(f.gate.Close)
 	f.seed(sealer)
 	return f
 }

@@ -19,6 +19,7 @@ type Metrics struct {
 	recipients  prometheus.Counter
 	octets      prometheus.Counter
 	seconds     prometheus.Histogram
+	unrecorded  prometheus.Counter
 }
 
 // NewMetrics registers the figures with reg.
@@ -53,8 +54,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Time from the first octet of a message to its commit.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30},
 		}),
+		unrecorded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "countersign_submission_unrecorded_total",
+			Help: "Events left out of the record: too many before a login, or in one session.",
+		}),
 	}
-	reg.MustRegister(m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds)
+	reg.MustRegister(m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
 	return m
 }
 
@@ -73,6 +78,13 @@ func (m *Metrics) observe(o smtpserver.Observation) {
 		m.auth.WithLabelValues(o.Text, "failed").Inc()
 	case smtpserver.ObservedRefusal:
 		m.refusals.WithLabelValues(strconv.Itoa(o.Code), o.Reason).Inc()
+	}
+}
+
+// leftOut counts one event that is not recorded.
+func (m *Metrics) leftOut() {
+	if m != nil {
+		m.unrecorded.Inc()
 	}
 }
 

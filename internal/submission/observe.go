@@ -4,11 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"strconv"
-	"sync"
-	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/mail"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 )
@@ -70,25 +69,69 @@ func tlsData(state *tls.ConnectionState) map[string]string {
 	return map[string]string{
 		"version": tls.VersionName(state.Version),
 		"cipher":  tls.CipherSuiteName(state.CipherSuite),
-		"name":    state.ServerName,
+		"name":    serverName(state.ServerName),
 	}
 }
 
+// maxServerName is how much is recorded of a server name that is none, in octets.
+const maxServerName = 64
+
+// serverName returns what is recorded of the name that a client asked for in
+// its handshake. RFC 6066 section 3 makes it a host name, but crypto/tls takes
+// any 64 KiB that end in no dot: what is no domain is cut to its beginning, and
+// "?" stands for each octet that is no printable ASCII.
+func serverName(asked string) string {
+	if domain, err := mail.ParseDomain(asked); err == nil {
+		return string(domain)
+	}
+	printable := []byte(asked[:min(len(asked), maxServerName)])
+	for i, c := range printable {
+		if c < ' ' || c > '~' {
+			printable[i] = '?'
+		}
+	}
+	return string(printable)
+}
+
 // maxRecorded bounds the events of one session, acceptances apart: a client
-// must not fill the record. What is beyond is counted at the session's end.
+// must not fill the record. What is beyond is counted at the session's end, and
+// so is what a ration left out before its login.
 const maxRecorded = 1000
 
 // record completes an event with what the session knows and hands it to the
-// recorder.
+// recorder, unless there are too many.
 func (s *session) record(e audit.Event) {
-	s.recorded++
-	if s.recorded > maxRecorded && e.Kind != audit.SessionClosed {
+	closes := e.Kind == audit.SessionClosed
+	if s.recorded >= maxRecorded && !closes || !s.afford(e.Kind) {
+		s.unrecorded++
+		s.gate.opt.Metrics.leftOut()
 		return
 	}
-	if s.recorded > maxRecorded {
-		e.Data = map[string]string{"unrecorded": strconv.Itoa(s.recorded - maxRecorded)}
+	s.recorded++
+	if closes && s.unrecorded > 0 {
+		e.Data = map[string]string{"unrecorded": strconv.Itoa(s.unrecorded)}
 	}
 	s.gate.opt.Recorder.Record(s.complete(e))
+}
+
+// afford reports whether one more event may be recorded. From the login on all
+// may, and what had been spent before is given back.
+func (s *session) afford(kind audit.Kind) bool {
+	network := s.peer.Network()
+	if s.login != "" {
+		if s.spent > 0 {
+			s.gate.rations.refund(network, s.spent)
+			s.spent = 0
+		}
+		return true
+	}
+	if !s.gate.rations.spend(network, kind) {
+		return false
+	}
+	if kind != audit.AuthFailed {
+		s.spent++
+	}
+	return true
 }
 
 // complete fills in time, session, client and account.
@@ -102,38 +145,16 @@ func (s *session) complete(e audit.Event) audit.Event {
 	return e
 }
 
-// refusedPerSecond bounds the connections whose refusal is recorded: a flood
-// must not fill the record.
-const refusedPerSecond = 10
-
-// refusals counts what has been recorded in the running second.
-type refusals struct {
-	mu     sync.Mutex // guards what follows
-	second int64
-	count  int
-}
-
-// allow reports whether one more may be recorded now.
-func (r *refusals) allow(now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s := now.Unix(); s != r.second {
-		r.second, r.count = s, 0
-	}
-	r.count++
-	return r.count <= refusedPerSecond
-}
-
 // Refused records a connection that the server refused before it became a
-// session; of a flood, ten a second. It is safe for concurrent use.
+// session, within the ration of its network. It is safe for concurrent use.
 func (g *Gate) Refused(peer smtpserver.Peer, reason smtp.Reason) {
-	now := g.opt.Now()
-	if !g.refused.allow(now) {
+	if !g.rations.spend(peer.Network(), audit.ConnectionRefused) {
+		g.opt.Metrics.leftOut()
 		return
 	}
 	r := smtp.Refusal(reason, "")
 	g.opt.Recorder.Record(audit.Event{
-		At: now, Kind: audit.ConnectionRefused, Session: peer.ID, Client: peer.Client.Addr().Unmap().String(),
+		At: g.opt.Now(), Kind: audit.ConnectionRefused, Session: peer.ID, Client: peer.Client.Addr().Unmap().String(),
 		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(reason), Text: r.Text,
 		Data: map[string]string{"listener": peer.Listener, "proxy": proxyText(peer)},
 	})

@@ -30,8 +30,9 @@ type session struct {
 	// proved is the account as it was when it authenticated: a credential
 	// changed since ends the session's right to send.
 	proved *account.Sender
-	// recorded counts the events of the session so far.
-	recorded int
+	// recorded counts the events of the session so far, unrecorded those that
+	// were left out, spent those that the ration of its network has paid for.
+	recorded, unrecorded, spent int
 	// messages counts the submissions accepted in this session.
 	messages int
 	// tx is the open transaction.
