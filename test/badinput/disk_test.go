@@ -199,7 +199,7 @@ func begins(t *testing.T, g *harness.Gate) (up bool, out string) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(harness.Binary(t), "serve", "--config", g.Config)
+	cmd := harness.Command(t, "serve", "--config", g.Config)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
