@@ -35,5 +35,5 @@ generate: ## Write the generated pages.
 	$(GO) run ./internal/config/generate
 	$(GO) run ./internal/reference
 
-check: generate ## Format, generate, vet; fails when that changes a committed file.
+check: generate lint ## Generate, format, lint; fails when that changes a committed file.
 	./scripts/check.sh

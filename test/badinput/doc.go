@@ -8,7 +8,8 @@
 // that fails (EIO), are put in by strace: attached to the running gate, it
 // changes the kernel's answer to chosen system calls, or kills the process at
 // one of them, while clients keep their own record of what they were told.
-// That needs ptrace; where it is forbidden these tests fail and say so.
+// That needs ptrace, and a full disk one that may be mounted; where either is
+// forbidden these tests fail and say so.
 //
 // It holds tests only and exports nothing. Malformed SMTP is the subject of the
 // dialogues in package e2e and of internal/smtpserver; the wording of

@@ -27,7 +27,7 @@ func run(t *testing.T, args ...string) (status int, out string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, harness.Binary(t), args...)
-	cmd.Env = append(os.Environ(), "COUNTERSIGN_CONFIG=")
+	cmd.Env = append(harness.WatchRaces(t), "COUNTERSIGN_CONFIG=")
 	text, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

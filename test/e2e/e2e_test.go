@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -41,7 +40,7 @@ func TestSecondStartKeepsTheData(t *testing.T) {
 
 // TestOnce runs the command that a newcomer runs, as a script would.
 func TestOnce(t *testing.T) {
-	out, err := exec.Command(harness.Binary(t), "quickstart", "--once", "--data", t.TempDir(),
+	out, err := harness.Command(t, "quickstart", "--once", "--data", t.TempDir(),
 		"--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

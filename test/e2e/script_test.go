@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -334,7 +333,7 @@ func (s *script) command(args string) (string, error) {
 		args, stdin = before, after+"\n"
 	}
 	words := append(strings.Fields(args), "--config", s.gate.Config)
-	cmd := exec.Command(harness.Binary(s.t), words...)
+	cmd := harness.Command(s.t, words...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	return string(out), err

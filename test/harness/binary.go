@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -12,7 +13,8 @@ import (
 var built = sync.OnceValues(build)
 
 // Binary returns the program under test: the one that COUNTERSIGN_BIN names,
-// or one built for this run.
+// or one built for this run with the race detector in it. Run it with the
+// environment of WatchRaces, or by Command.
 func Binary(t *testing.T) string {
 	t.Helper()
 	path, err := built()
@@ -31,8 +33,67 @@ func build() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "countersign")
-	cmd := exec.Command("go", "build", "-o", path, "countersign/cmd/countersign")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd := exec.Command("go", "build", "-race", "-o", path, "countersign/cmd/countersign")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // for the race detector alone
 	cmd.Stderr = os.Stderr
 	return path, cmd.Run()
+}
+
+// Command prepares a run of the binary. The test fails when its race detector
+// finds something.
+func Command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(Binary(t), args...)
+	cmd.Env = WatchRaces(t)
+	return cmd
+}
+
+// WatchRaces returns the environment for processes that run the binary. At
+// the end of the test, behind the cleanups that are registered after this
+// call, whatever the race detector has found in any of them fails it. So it
+// is called before the cleanup that ends the process.
+func WatchRaces(t *testing.T) []string {
+	t.Helper()
+	// The detector writes to files of its own instead of to the standard
+	// error, which not every test keeps. It writes at once, so that a killed
+	// process has told as well.
+	reports := filepath.Join(t.TempDir(), "race")
+	t.Cleanup(func() {
+		found, err := races(reports)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, text := range found {
+			t.Errorf("the race detector of the binary reports:\n%s", text)
+		}
+	})
+	return append(os.Environ(), raceOptions(reports))
+}
+
+// raceOptions tells the race detector of a process where its reports go; the
+// quotes are for names of tests, which may hold a comma. It would have every
+// process wait a second at its end for reports to come, and the tests run
+// many.
+func raceOptions(reports string) string {
+	return "GORACE=log_path='" + reports + "' atexit_sleep_ms=20"
+}
+
+// races returns what detectors have written to these files; the detector
+// appends the id of its process to the name.
+func races(reports string) ([]string, error) {
+	files, err := filepath.Glob(reports + ".*")
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if strings.TrimSpace(string(text)) != "" {
+			found = append(found, string(text))
+		}
+	}
+	return found, nil
 }

@@ -31,6 +31,8 @@ type Gate struct {
 	// Submission, Submissions and Metrics are its listeners.
 	Submission, Submissions, Metrics string
 
+	// env is the environment of its processes, cmd the one that serves.
+	env    []string
 	cmd    *exec.Cmd
 	exited chan error
 	log    *os.File
@@ -56,6 +58,7 @@ func Serve(t *testing.T, nextHop, extra string) *Gate {
 	s := &Gate{
 		t: t, Dir: dir, Config: filepath.Join(dir, "countersign.toml"), CAFile: filepath.Join(dir, "data", testkit.CAFile),
 		Submission: FreePort(t), Submissions: FreePort(t), Metrics: FreePort(t),
+		env: WatchRaces(t),
 	}
 	text := testkit.GateConfig{
 		DataDir: filepath.Join(dir, "data"), Submission: s.Submission, Submissions: s.Submissions, Metrics: s.Metrics,
@@ -92,6 +95,7 @@ func tail(text string, n int) string {
 func (s *Gate) Admin(stdin string, args ...string) string {
 	s.t.Helper()
 	cmd := exec.Command(Binary(s.t), append(args, "--config", s.Config)...)
+	cmd.Env = s.env
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -104,6 +108,7 @@ func (s *Gate) Admin(stdin string, args ...string) string {
 func (s *Gate) Start() {
 	s.t.Helper()
 	s.cmd = exec.Command(Binary(s.t), "serve", "--config", s.Config)
+	s.cmd.Env = s.env
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

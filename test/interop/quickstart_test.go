@@ -28,7 +28,7 @@ func startQuickstart(t *testing.T, data string) []string {
 		t.Fatal(err)
 	}
 	defer said.Close()
-	cmd := exec.Command(harness.Binary(t), "quickstart", "--data", data,
+	cmd := harness.Command(t, "quickstart", "--data", data,
 		"--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
@@ -96,7 +96,7 @@ func TestQuickstartsCommands(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "sh", "-c", command)
-			cmd.Dir = top
+			cmd.Dir, cmd.Env = top, harness.WatchRaces(t)
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), want.says) {
 				t.Fatalf("%s\n%v, want %q in:\n%s", command, err, want.says, out)

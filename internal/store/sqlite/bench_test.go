@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/loadgen"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 )
@@ -54,12 +56,14 @@ func benchMessage(id mail.ID, session mail.ID, body []byte, n int) *queue.Accept
 	}
 }
 
-// spread runs work b.N times on many goroutines and reports percentiles.
+// spread runs work b.N times on many goroutines and reports percentiles, and
+// what the process has used meanwhile, the callers included.
 func spread(b *testing.B, work func(n int) error) {
 	b.Helper()
 	var next atomic.Int64
 	took := make([]time.Duration, b.N)
 	var wg sync.WaitGroup
+	before := usage(b)
 	b.ResetTimer()
 	for range producers {
 		wg.Go(func() {
@@ -79,10 +83,27 @@ func spread(b *testing.B, work func(n int) error) {
 	}
 	wg.Wait()
 	b.StopTimer()
+	after := usage(b)
 	slices.Sort(took)
+	b.ReportMetric((after.CPUSeconds-before.CPUSeconds)/float64(b.N)*1000, "cpu-s/1000")
+	b.ReportMetric(float64(after.PeakKiB)/1024, "peak-MiB")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 	b.ReportMetric(float64(took[b.N/2])/1e6, "p50-ms")
 	b.ReportMetric(float64(took[b.N*99/100])/1e6, "p99-ms")
+}
+
+// usage returns what this process has used so far, and lets its peak of memory
+// begin anew (proc_pid_clear_refs(5)).
+func usage(b *testing.B) loadgen.Usage {
+	b.Helper()
+	u, err := loadgen.ReadUsage(os.Getpid())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		b.Fatal(err)
+	}
+	return u
 }
 
 func BenchmarkAccept(b *testing.B) {
