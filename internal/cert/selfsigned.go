@@ -109,10 +109,14 @@ func (g *selfSigned) serves(p *pair) bool {
 	return true
 }
 
+// setBack is by how much the clock may have been set back before a certificate
+// that is not valid yet is replaced: whoever trusts it would have to trust another.
+const setBack = 24 * time.Hour
+
 // due tells whether a certificate is to be replaced because of its dates.
 func (g *selfSigned) due(p *pair) bool {
 	now := g.o.Now()
-	return now.Before(p.cert.Leaf.NotBefore) || now.After(p.cert.Leaf.NotAfter.Add(-selfSignedRenew))
+	return now.Add(setBack).Before(p.cert.Leaf.NotBefore) || now.After(p.cert.Leaf.NotAfter.Add(-selfSignedRenew))
 }
 
 // make signs and keeps a certificate for a key that is kept already.
