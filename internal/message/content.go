@@ -94,7 +94,7 @@ func checkMultipart(body string, params []parameter) error {
 			if !isBoundary(p.value) {
 				return syntaxError("its boundary cannot be used")
 			}
-		case strings.Contains(strings.ToLower(p.name+p.value), "boundary"):
+		case looseBoundary.MatchString(p.name + "=" + p.value):
 			return syntaxError("a boundary stands within another parameter")
 		}
 	}
@@ -106,9 +106,11 @@ func checkMultipart(body string, params []parameter) error {
 
 // quotedBoundary and bareBoundary are the boundaries that all read alike. RFC 2046
 // section 5.1.1 has fewer characters; programs use those of the rest that ends neither a
-// parameter nor a quoted string. 70 octets are the most, and the last is no space.
+// parameter nor a quoted string. 70 octets are the most, and the last is no space. looseBoundary
+// is what a program finds that looks for a boundary without reading the parameters before it.
 var (
 	quotedBoundary = regexp.MustCompile(`^"[ !#-:<-\[\]-~]{0,69}[!#-:<-\[\]-~]"$`)
+	looseBoundary  = regexp.MustCompile(`(?i)boundary[ \t]*[*=]`)
 	bareBoundary   = regexp.MustCompile(`^[!#-'*+.-:=?A-Z^-~-]{1,70}$`)
 )
 
