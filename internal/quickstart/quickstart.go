@@ -30,6 +30,8 @@ type Options struct {
 	Submission, Submissions, Metrics string
 	// Once ends it after the trace.
 	Once bool
+	// Arrival bounds how long the demo message may take; 0 is 30 s.
+	Arrival time.Duration
 	// Stdout gets what a person reads; Stderr the log.
 	Stdout, Stderr io.Writer
 	// Version is the program's.
@@ -38,8 +40,8 @@ type Options struct {
 	Trace func(ctx context.Context, w io.Writer, store audit.Store, id string) error
 }
 
-// arrival bounds how long the demo message may take.
-const arrival = 30 * time.Second
+// defaultArrival is the Arrival of Options that give none.
+const defaultArrival = 30 * time.Second
 
 // demo is a running quickstart.
 type demo struct {
@@ -61,6 +63,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	if err := checkLoopback(o); err != nil {
 		return err
+	}
+	if o.Arrival == 0 {
+		o.Arrival = defaultArrival
 	}
 	d := &demo{opt: o, rcpt: &recipient{dir: filepath.Join(o.Data, "mail"), waiting: map[string]chan string{}}}
 	if err := os.MkdirAll(d.rcpt.dir, 0o700); err != nil {
@@ -205,8 +210,8 @@ func (d *demo) tour(ctx context.Context) error {
 	var file string
 	select {
 	case file = <-arrived:
-	case <-time.After(arrival):
-		return fmt.Errorf("the demo message %s was accepted but has not arrived after %v", id, arrival)
+	case <-time.After(d.opt.Arrival):
+		return fmt.Errorf("the demo message %s was accepted but has not arrived after %v", id, d.opt.Arrival)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"countersign/test/harness"
@@ -44,5 +45,15 @@ func TestOnce(t *testing.T) {
 		"--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// TestOnceFailsAloud: what a run of quickstart is refused or finds wrong is its
+// status as well.
+func TestOnceFailsAloud(t *testing.T) {
+	cmd := harness.Command(t, "quickstart", "--once", "--data", t.TempDir(), "--submission", "192.0.2.1:0")
+	out, err := cmd.CombinedOutput()
+	if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(string(out), "loopback") {
+		t.Errorf("status %d, %v\n%s", status, err, out)
 	}
 }
