@@ -1,7 +1,8 @@
-package database
+package sqlkit
 
 import (
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,7 +12,10 @@ import (
 // Values are a statement's arguments.
 type Values = []driver.NamedValue
 
-// bind makes a statement's arguments. What is not of a type below reaches the
+// ErrDamaged marks stored data that is not of the form in which it was stored.
+var ErrDamaged = errors.New("stored data is damaged")
+
+// Bind makes a statement's arguments. What is not of a type below reaches the
 // driver as it is, which refuses what it does not know.
 func Bind(list ...any) Values {
 	out := make(Values, len(list))
@@ -48,6 +52,12 @@ type Row struct {
 	err     error
 }
 
+// Set makes the row one of these columns, which the next call may overwrite.
+func (r *Row) Set(columns []driver.Value) { *r = Row{columns: columns} }
+
+// Err tells what was wrong with the columns taken so far.
+func (r *Row) Err() error { return r.err }
+
 func (r *Row) next() driver.Value {
 	if r.at >= len(r.columns) {
 		r.err = fmt.Errorf("%w: a row has only %d columns", ErrDamaged, len(r.columns))
@@ -61,6 +71,12 @@ func (r *Row) next() driver.Value {
 func (r *Row) Int64() int64 {
 	v := r.next()
 	n, ok := v.(int64)
+	switch narrow := v.(type) {
+	case int32:
+		n, ok = int64(narrow), true
+	case int16:
+		n, ok = int64(narrow), true
+	}
 	if !ok && r.err == nil {
 		r.err = fmt.Errorf("%w: column %d is a %T, not an integer", ErrDamaged, r.at, v)
 	}
