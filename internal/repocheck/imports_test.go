@@ -46,6 +46,7 @@ func allowed() map[string][]string {
 		"store/sqlite/database": level0,
 		"store/storetest":       join(level0, level2),
 		"testkit":               join(level0, level1, level2),
+		"testkit/pgcluster":     {"testkit"},
 		"config":                join(level0, []string{"config/option", "config/source", "config/value"}),
 		"config/option":         {"config/source", "config/value"},
 		"config/source":         {"fault"},
@@ -74,6 +75,7 @@ var drivers = map[string]string{
 	"github.com/pelletier/go-toml":   "internal/config/source",
 	"golang.org/x/crypto/acme":       "internal/cert/issuer",
 	"golang.org/x/crypto/argon2":     "internal/account",
+	"github.com/jackc/pgx":           "internal/testkit/pgcluster",
 }
 
 // alsoDrivers are exceptions to drivers, with the reason.
