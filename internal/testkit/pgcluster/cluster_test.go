@@ -86,8 +86,20 @@ func wantCode(t *testing.T, err error, code string) {
 	}
 }
 
+// wantSettings wants fsync, full_page_writes and synchronous_commit.
+func wantSettings(t *testing.T, c *Cluster, want string) {
+	t.Helper()
+	var got string
+	must(t, c.ask(&got, `SELECT concat_ws(' ', current_setting('fsync'), current_setting('full_page_writes'),
+		current_setting('synchronous_commit'))`))
+	if got != want {
+		t.Errorf("fsync, full_page_writes and synchronous_commit are %q, want %q", got, want)
+	}
+}
+
 func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
 	c := shared.Cluster(t)
+	wantSettings(t, c, "off off on")
 	var first string
 	t.Run("used", func(t *testing.T) {
 		first = c.Database(t)

@@ -32,7 +32,7 @@ func (c *Cluster) Restart(t testing.TB, mode Mode) {
 func (c *Cluster) Kill(t testing.TB) {
 	t.Helper()
 	must(t, c.down(func(s *server) error {
-		if err := signalAll(c.folder.path, syscall.SIGKILL, isAlive); err != nil {
+		if err := c.folder.signal(syscall.SIGKILL, isAlive); err != nil {
 			return err
 		}
 		return s.ended()
@@ -43,13 +43,13 @@ func (c *Cluster) Kill(t testing.TB) {
 // ones are made, nothing is answered. Continue lets it go on.
 func (c *Cluster) Pause(t testing.TB) {
 	t.Helper()
-	must(t, signalAll(c.folder.path, syscall.SIGSTOP, isAwake))
+	must(t, c.folder.signal(syscall.SIGSTOP, isAwake))
 }
 
 // Continue ends a Pause.
 func (c *Cluster) Continue(t testing.TB) {
 	t.Helper()
-	must(t, signalAll(c.folder.path, syscall.SIGCONT, isStopped))
+	must(t, c.folder.signal(syscall.SIGCONT, isStopped))
 }
 
 // SetReadOnly makes the server refuse to write, with SQLSTATE 25006, or ends that.

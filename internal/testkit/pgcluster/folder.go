@@ -29,7 +29,7 @@ type folder struct {
 // It is directly under /tmp because the path of a Unix socket has at most 107
 // bytes.
 func newFolder(owner *syscall.Credential) (*folder, error) {
-	path, err := os.MkdirTemp("/tmp", "cs-pg")
+	path, err := os.MkdirTemp("/tmp", prefix)
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,14 @@ import (
 	"time"
 )
 
-// processes returns the ids of the processes that work in a folder or below.
-func processes(folder string) ([]int, error) {
+// prefix begins the name of every folder, and so guards all other processes.
+const prefix = "cs-pg"
+
+// processes returns the ids of the processes that work in the folder or below.
+func (f *folder) processes() ([]int, error) {
+	if !strings.HasPrefix(filepath.Base(f.path), prefix) {
+		return nil, fmt.Errorf("%q is not the folder of a cluster", f.path)
+	}
 	links, err := filepath.Glob("/proc/[0-9]*/cwd")
 	if err != nil {
 		return nil, err
@@ -23,7 +29,7 @@ func processes(folder string) ([]int, error) {
 	var ids []int
 	for _, link := range links {
 		at, err := os.Readlink(link)
-		if err != nil || at != folder && !strings.HasPrefix(at, folder+"/") {
+		if err != nil || at != f.path && !strings.HasPrefix(at, f.path+"/") {
 			continue // has ended, or is not ours
 		}
 		id, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
@@ -35,12 +41,12 @@ func processes(folder string) ([]int, error) {
 	return ids, nil
 }
 
-// signalAll sends a signal to the processes of a folder until pending finds
-// none among them that it has not reached. A server that forks meanwhile is
-// seen in the next round.
-func signalAll(folder string, signal syscall.Signal, pending func(id int) bool) error {
+// signal sends a signal to the processes of the folder until pending finds none
+// among them that it has not reached. What a server forks meanwhile is seen in
+// the next round.
+func (f *folder) signal(signal syscall.Signal, pending func(id int) bool) error {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		ids, err := processes(folder)
+		ids, err := f.processes()
 		if err != nil {
 			return err
 		}
@@ -58,7 +64,7 @@ func signalAll(folder string, signal syscall.Signal, pending func(id int) bool) 
 			return nil
 		}
 	}
-	return fmt.Errorf("%s: the processes in %s did not obey within %s", signal, folder, patience)
+	return fmt.Errorf("%s: the processes in %s did not obey within %s", signal, f.path, patience)
 }
 
 // isAlive is for a signal that ends processes.

@@ -22,6 +22,7 @@ const defaultPort = 5432
 // origin is the data of a cluster as initdb makes it.
 type origin struct {
 	programs programs
+	folder   *folder // is removed when nothing refers to it any more
 	data     string
 }
 
@@ -41,7 +42,7 @@ func initialise() (origin, error) {
 	data := filepath.Join(folder.path, "template")
 	err = finish(p.command(folder, "initdb", "-D", data, "-U", systemUser,
 		"--encoding=UTF8", "--locale=C", "--auth=trust", "--no-sync", "--no-instructions", "--wal-segsize=1"))
-	return origin{programs: p, data: data}, err
+	return origin{programs: p, folder: folder, data: data}, err
 }
 
 // configure writes the settings, who may connect, and the certificates.
@@ -89,13 +90,15 @@ func (c *Cluster) access() string {
 	if c.options.Password != "" {
 		method = "scram-sha-256"
 	}
-	return strings.Join([]string{
+	lines := []string{
 		"local all " + systemUser + " trust",
 		"local replication " + systemUser + " trust",
 		"local all all " + method,
-		"host all " + systemUser + " all reject",
-		"hostssl all all 127.0.0.1/32 " + method,
-	}, "\n") + "\n"
+	}
+	if c.options.Authority != nil {
+		lines = append(lines, "host all "+systemUser+" all reject", "hostssl all all 127.0.0.1/32 "+method)
+	}
+	return strings.Join(lines, "\n") + "\n"
 }
 
 // write writes a file among the server's data.

@@ -18,12 +18,15 @@ func (c *Cluster) Standby(t testing.TB) *Cluster {
 	must(t, err)
 	s.endWith(t)
 	must(t, s.copyOf(c))
-	must(t, c.await(append(c.standbys, s.name())))
+	must(t, c.await(func(names []string) []string { return append(names, s.name()) }))
 	t.Cleanup(func() {
 		if !c.isUp() {
 			return
 		}
-		if err := c.await(slices.DeleteFunc(c.standbys, func(name string) bool { return name == s.name() })); err != nil {
+		err := c.await(func(names []string) []string {
+			return slices.DeleteFunc(names, func(name string) bool { return name == s.name() })
+		})
+		if err != nil {
 			t.Error(err)
 		}
 	})
@@ -50,20 +53,22 @@ func (s *Cluster) copyOf(primary *Cluster) error {
 	return s.write("standby.signal", "", os.O_TRUNC)
 }
 
-// await makes commits wait for the standbys with these names, all of them.
-func (c *Cluster) await(names []string) error {
-	c.standbys = names
+// await changes the names of the standbys that commits wait for, all of them.
+func (c *Cluster) await(change func(names []string) []string) error {
+	c.mu.Lock()
+	c.standbys = change(c.standbys)
+	names := slices.Clone(c.standbys)
+	c.mu.Unlock()
 	if len(names) == 0 {
 		return c.set("synchronous_standby_names", "")
+	}
+	for i, name := range names {
+		names[i] = strconv.Quote(name)
 	}
 	if err := c.set("synchronous_commit", "remote_apply"); err != nil {
 		return err
 	}
-	quoted := make([]string, len(names))
-	for i, name := range names {
-		quoted[i] = strconv.Quote(name)
-	}
-	return c.set("synchronous_standby_names", fmt.Sprintf("FIRST %d (%s)", len(names), strings.Join(quoted, ", ")))
+	return c.set("synchronous_standby_names", fmt.Sprintf("FIRST %d (%s)", len(names), strings.Join(names, ", ")))
 }
 
 // Promote makes a standby the primary: it writes from now on. The former primary is

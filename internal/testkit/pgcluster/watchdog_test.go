@@ -19,14 +19,14 @@ func waitToBeKilled() error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(strings.TrimSuffix(origin.data, "/template"))
+	fmt.Println(origin.folder.path)
 	for n := range 2 {
 		c, err := start(Options{NoSync: true})
 		if err != nil {
 			return err
 		}
 		if n == 1 {
-			err = signalAll(c.folder.path, syscall.SIGSTOP, isAwake)
+			err = c.folder.signal(syscall.SIGSTOP, isAwake)
 		}
 		if err != nil {
 			return err
@@ -52,8 +52,8 @@ func TestAKilledTestLeavesNothingBehind(t *testing.T) {
 	for len(folders) < 3 && lines.Scan() {
 		folders = append(folders, lines.Text())
 	}
-	for _, folder := range folders[1:] {
-		if ids, err := processes(folder); err != nil || len(ids) < 5 {
+	for _, path := range folders[1:] {
+		if ids, err := (&folder{path: path}).processes(); err != nil || len(ids) < 5 {
 			t.Errorf("a server has the processes %v, want five or more; error %v", ids, err)
 		}
 	}
@@ -61,14 +61,40 @@ func TestAKilledTestLeavesNothingBehind(t *testing.T) {
 	if err := child.Wait(); err == nil {
 		t.Error("the child was not killed")
 	}
-	for _, folder := range folders {
+	for _, path := range folders {
 		eventually(t, "the folder is removed", func() bool {
-			_, err := os.Stat(folder)
+			_, err := os.Stat(path)
 			return os.IsNotExist(err)
 		})
-		if ids, err := processes(folder); err != nil || len(ids) > 0 {
-			t.Errorf("the processes %v were left behind; error %v", ids, err)
-		}
+		wantNothingLeft(t, &folder{path: path})
+	}
+}
+
+func TestTheEndOfATestRemovesEverything(t *testing.T) {
+	t.Parallel()
+	var f *folder
+	t.Run("server and disk", func(t *testing.T) {
+		c := Start(t, Options{NoSync: true})
+		c.DatabaseOnDisk(t, 16<<20)
+		f = c.folder
+	})
+	wantNothingLeft(t, f)
+}
+
+// wantNothingLeft wants that a folder, what was mounted in it and its
+// processes are gone.
+func wantNothingLeft(t *testing.T, f *folder) {
+	t.Helper()
+	if _, err := os.Stat(f.path); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", f.path, err)
+	}
+	mounts, err := os.ReadFile("/proc/mounts")
+	must(t, err)
+	if strings.Contains(string(mounts), f.path) {
+		t.Errorf("a disk is still mounted in %s", f.path)
+	}
+	if ids, err := f.processes(); err != nil || len(ids) > 0 {
+		t.Errorf("the processes %v were left behind; error %v", ids, err)
 	}
 }
 
