@@ -67,7 +67,7 @@ func (r *Row) next() driver.Value {
 	return r.columns[r.at-1]
 }
 
-// Int64 takes an integer.
+// Int64 takes an integer, or a truth value as 0 or 1.
 func (r *Row) Int64() int64 {
 	v := r.next()
 	n, ok := v.(int64)
@@ -76,6 +76,11 @@ func (r *Row) Int64() int64 {
 		n, ok = int64(narrow), true
 	case int16:
 		n, ok = int64(narrow), true
+	case bool:
+		n, ok = 0, true
+		if narrow {
+			n = 1
+		}
 	}
 	if !ok && r.err == nil {
 		r.err = fmt.Errorf("%w: column %d is a %T, not an integer", ErrDamaged, r.at, v)

@@ -25,7 +25,7 @@ type Conn struct{ q querier }
 // Tx is a running transaction. It is used by one goroutine.
 type Tx struct {
 	ctx context.Context
-	q   querier
+	q   pgx.Tx
 }
 
 var (
@@ -69,16 +69,26 @@ func (t *Tx) Exists(text string, args sqlkit.Values) (bool, error) {
 	return found, err
 }
 
-// Raw runs a statement in the server's own words, with "$1" and arguments of
-// any type that the driver knows, arrays among them.
+// RawQuery is Query in the server's own words, with "$1" and arguments of any
+// type that the driver knows, arrays among them.
+func (t *Tx) RawQuery(text string, args []any, each func(*sqlkit.Row) error) error {
+	return raw(t.ctx, t.q, text, args, each)
+}
+
+// RawQuery is Query in the server's own words; see Tx.
+func (c *Conn) RawQuery(ctx context.Context, text string, args []any, each func(*sqlkit.Row) error) error {
+	return raw(ctx, c.q, text, args, each)
+}
+
+// Raw runs a statement in the server's own words and returns how many rows it
+// changed.
 func (t *Tx) Raw(text string, args ...any) (rows int64, err error) {
 	tag, err := t.q.Exec(t.ctx, text, args...)
 	return tag.RowsAffected(), err
 }
 
-// RawQuery is Query in the server's own words.
-func (t *Tx) RawQuery(text string, args []any, each func(*sqlkit.Row) error) error {
-	rows, err := t.q.Query(t.ctx, text, args...)
+func raw(ctx context.Context, q querier, text string, args []any, each func(*sqlkit.Row) error) error {
+	rows, err := q.Query(ctx, text, args...)
 	if err != nil {
 		return err
 	}
@@ -87,11 +97,7 @@ func (t *Tx) RawQuery(text string, args []any, each func(*sqlkit.Row) error) err
 
 // query runs a query for each row of its result.
 func query(ctx context.Context, q querier, text string, args sqlkit.Values, each func(*sqlkit.Row) error) error {
-	rows, err := q.Query(ctx, Placeholders(text), plain(args)...)
-	if err != nil {
-		return err
-	}
-	return eachRow(rows, each)
+	return raw(ctx, q, Placeholders(text), plain(args), each)
 }
 
 func eachRow(rows pgx.Rows, each func(*sqlkit.Row) error) error {
@@ -141,8 +147,8 @@ func Text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 }
 
-// Placeholders turns each "?" of a statement into "$1", "$2" and so on. No
-// statement has a "?" in a literal.
+// Placeholders turns each "?" of a statement into "$1", "$2" and so on, and "?1"
+// into "$1". No statement has a "?" in a literal.
 func Placeholders(text string) string {
 	n := strings.Count(text, "?")
 	if n == 0 {
@@ -156,7 +162,10 @@ func Placeholders(text string) string {
 		if !found {
 			return b.String()
 		}
-		b.WriteString("$" + strconv.Itoa(i))
+		b.WriteByte('$')
+		if after == "" || after[0] < '0' || after[0] > '9' {
+			b.WriteString(strconv.Itoa(i))
+		}
 		text = after
 	}
 }

@@ -51,6 +51,18 @@ const (
 	lockSchema   = 0x4353474e_0002
 )
 
+const (
+	// LockRecordSQL makes the events of one transaction visible after those of all
+	// that drew their numbers before: it stands before the first event is stored,
+	// which comes last, and is held until the commit. Its number is one above
+	// lockSchema.
+	LockRecordSQL = "SELECT pg_advisory_xact_lock(x'4353474e0003'::bigint)"
+
+	// ShareAccountsSQL takes lockAccounts for many: it keeps accounts as they are
+	// until the commit.
+	ShareAccountsSQL = "SELECT pg_advisory_xact_lock_shared(x'4353474e0001'::bigint)"
+)
+
 // Open connects, and brings the schema up to date. Errors: fault.Invalid for a
 // URL that is none, fault.Denied where user, password or rights are refused,
 // fault.Conflict where the database belongs to somebody else or is newer than
@@ -157,27 +169,14 @@ func (db *DB) Snapshot(ctx context.Context, op string, fn func(*Conn) error) err
 	return Failure(op, err)
 }
 
-// Exclusive runs a change of accounts, or one that has to be alone with them, in
-// a transaction of its own. It is made again where others were in its way. Where
-// the connection breaks at the commit it is not known whether it was made: fault.Unavailable,
-// whose text says so.
+// Exclusive runs a change of accounts, or one that has to be alone with them and
+// the queue, in a transaction of its own. It is made again where others were in
+// its way. Where the connection breaks at the commit it is not known whether it
+// was made: fault.Unavailable, whose text says so.
 func (db *DB) Exclusive(ctx context.Context, op string, fn func(*Tx) error) error {
-	return db.transact(ctx, op, "SELECT pg_advisory_xact_lock($1)", fn)
-}
-
-// Change is Exclusive for what only relies on accounts as they are: many may run
-// at the same time.
-func (db *DB) Change(ctx context.Context, op string, fn func(*Tx) error) error {
-	return db.transact(ctx, op, "SELECT pg_advisory_xact_lock_shared($1)", fn)
-}
-
-// maxRepeats bounds how often a transaction is made again for others' sake.
-const maxRepeats = 10
-
-func (db *DB) transact(ctx context.Context, op, lock string, fn func(*Tx) error) error {
 	var err error
 	for range maxRepeats {
-		err = db.patiently(ctx, func() error { return db.once(ctx, op, lock, fn) })
+		err = db.patiently(ctx, func() error { return db.once(ctx, op, fn) })
 		if !repeatable(err) {
 			break
 		}
@@ -185,15 +184,18 @@ func (db *DB) transact(ctx context.Context, op, lock string, fn func(*Tx) error)
 	return Failure(op, err)
 }
 
+// maxRepeats bounds how often a transaction is made again for others' sake.
+const maxRepeats = 10
+
 // once runs one transaction.
-func (db *DB) once(ctx context.Context, op, lock string, fn func(*Tx) error) error {
+func (db *DB) once(ctx context.Context, op string, fn func(*Tx) error) error {
 	raw, err := db.pool.Begin(ctx)
 	if err != nil {
 		return err
 	}
 	// After a commit it does nothing; without one there is nobody to tell.
 	defer func() { _ = raw.Rollback(context.WithoutCancel(ctx)) }()
-	if _, err := raw.Exec(ctx, lock, int64(lockAccounts)); err != nil {
+	if _, err := raw.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockAccounts)); err != nil {
 		return err
 	}
 	if err := fn(&Tx{ctx, raw}); err != nil {
@@ -225,6 +227,7 @@ func (db *DB) patiently(ctx context.Context, fn func() error) error {
 		if err == nil || errors.As(err, &known) || !away(err) || ctx.Err() != nil || time.Now().After(deadline) {
 			return err
 		}
+		db.log.Debug("the database is away", "error", err)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

@@ -8,7 +8,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
-	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit"
 )
 
 // stand is how the deliveries of one submission stand.
@@ -32,22 +32,22 @@ func (h *Holder) settle(ctx context.Context, task *Task, found []target) error {
 	if err != nil {
 		return err
 	}
-	return h.opt.Change(ctx, op, func(t *database.Tx) error {
+	return h.Change(ctx, op, func(t sqlkit.Writer) error {
 		var c changes
-		err := t.Query(standSQL, all, func(r *database.Row) error {
+		err := t.Query(h.sql.Stand, all, func(r *sqlkit.Row) error {
 			c.add(stand{r.ID(), r.Text(), r.Bool(), r.Int(), r.Int(), r.Int(), r.Int()})
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		if err := c.apply(t); err != nil {
+		if err := h.apply(t, &c); err != nil {
 			return err
 		}
-		if err := h.opt.Record(t, h.events(task, &c)); err != nil {
+		if err := t.Exec(touchSQL, sqlkit.Bind(h.Now(), task.id)); err != nil {
 			return err
 		}
-		return t.Exec(touchSQL, database.Bind(h.opt.Now(), task.id))
+		return h.Record(t, h.events(task, &c))
 	})
 }
 
@@ -75,11 +75,11 @@ func (c *changes) add(s stand) {
 
 // apply stores the changes. A released delivery that was tried before waits on
 // until its time.
-func (c *changes) apply(t *database.Tx) error {
+func (h *Holder) apply(t sqlkit.Writer, c *changes) error {
 	for _, step := range []struct {
 		text string
 		of   []stand
-	}{{holdSQL, c.hold}, {releaseSQL, c.release}} {
+	}{{h.sql.Hold, c.hold}, {h.sql.Release, c.release}} {
 		if len(step.of) == 0 {
 			continue
 		}
@@ -98,13 +98,13 @@ func (c *changes) apply(t *database.Tx) error {
 	if c.hold == nil && c.release == nil {
 		return nil
 	}
-	return t.Exec(totalSQL, database.Bind(c.queued, c.deferred, c.held))
+	return h.count(t, c.queued, c.deferred, c.held)
 }
 
 // events makes the events of the changes: not one for each delivery, as those
 // of one submission always change together.
 func (h *Holder) events(task *Task, c *changes) []audit.Event {
-	now := h.opt.Now()
+	now := h.Now()
 	text := task.cause.Object
 	if task.cause.Text != "" {
 		text += ": " + task.cause.Text
@@ -126,7 +126,7 @@ func (h *Holder) events(task *Task, c *changes) []audit.Event {
 }
 
 // list makes the argument of json_each.
-func list(ids []mail.ID) (database.Values, error) {
+func list(ids []mail.ID) (sqlkit.Values, error) {
 	text, err := json.Marshal(ids)
-	return database.Bind(string(text)), err
+	return sqlkit.Bind(string(text)), err
 }

@@ -2,12 +2,11 @@ package holding
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
-	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit"
 )
 
 const op = "queue.follow"
@@ -43,11 +42,11 @@ type Object struct {
 }
 
 // domain is that of an account's login.
-func (o Object) domain() mail.Domain { return database.SplitAddress(o.Name).Domain }
+func (o Object) domain() mail.Domain { return sqlkit.SplitAddress(o.Name).Domain }
 
 // Task is a change that the queue has still to follow.
 type Task struct {
-	id     int64
+	id     mail.ID
 	object Object
 	// cause is the event of the change; its actor, object and text go into
 	// the events of the deliveries.
@@ -56,30 +55,31 @@ type Task struct {
 
 // Options is what a Holder works with. All fields must be set.
 type Options struct {
-	// Read and Change are those of the database.
-	Read   func(ctx context.Context, op string, fn func(*database.Conn) error) error
-	Change func(ctx context.Context, op string, run func(*database.Tx) error) error
-	// Record stores events in a running transaction.
-	Record func(*database.Tx, []audit.Event) error
-	Now    func() time.Time
-	Logger *slog.Logger
+	Base    sqlkit.Base
+	Dialect *sqlkit.Dialect
+	// Count changes the totals, in a running transaction, by that many queued,
+	// deferred and held deliveries.
+	Count func(t sqlkit.Writer, queued, deferred, held int) error
 }
 
 // Holder runs tasks. It is safe for concurrent use.
-type Holder struct{ opt Options }
+type Holder struct {
+	sqlkit.Base
+	count func(t sqlkit.Writer, queued, deferred, held int) error
+	sql   Statements
+	ids   mail.IDSource
+}
 
 // New returns a Holder.
-func New(o Options) *Holder { return &Holder{o} }
+func New(o Options) *Holder {
+	return &Holder{Base: o.Base, count: o.Count, sql: StatementsOf(o.Dialect)}
+}
 
 // Begin notes, in the transaction of a change, that the queue has to follow it.
 // cause is the event of that change. After the commit, Run does what is left.
-func (h *Holder) Begin(t *database.Tx, o Object, cause audit.Event) (*Task, error) {
-	args := database.Bind(string(o.Kind), o.Name, h.opt.Now(), cause.Actor, cause.Object, cause.Text)
-	if err := t.Exec(beginSQL, args); err != nil {
-		return nil, err
-	}
-	id, _, err := t.Number("SELECT last_insert_rowid()", nil)
-	return &Task{id, o, cause}, err
+func (h *Holder) Begin(t sqlkit.Writer, o Object, cause audit.Event) (*Task, error) {
+	task := &Task{h.ids.New(), o, cause}
+	return task, t.Exec(beginSQL, sqlkit.Bind(task.id, string(o.Kind), o.Name, h.Now(), cause.Actor, cause.Object, cause.Text))
 }
 
 // Run holds and releases what the task is about, in transactions of their own,
@@ -87,8 +87,8 @@ func (h *Holder) Begin(t *database.Tx, o Object, cause audit.Event) (*Task, erro
 // Resume; nothing that it would hold leaves meanwhile.
 func (h *Holder) Run(ctx context.Context, task *Task) error {
 	var first, last int64
-	err := h.opt.Read(ctx, op, func(c *database.Conn) error {
-		return c.Query(ctx, boundsSQL, nil, func(r *database.Row) error {
+	err := h.Read(ctx, op, func(c sqlkit.Reader) error {
+		return c.Query(ctx, BoundsSQL, nil, func(r *sqlkit.Row) error {
 			first, last = r.Int64(), r.Int64()
 			return nil
 		})
@@ -109,25 +109,25 @@ func (h *Holder) Run(ctx context.Context, task *Task) error {
 			}
 		}
 	}
-	return h.opt.Change(ctx, op, func(t *database.Tx) error { return t.Exec(endSQL, database.Bind(task.id)) })
+	return h.Change(ctx, op, func(t sqlkit.Writer) error { return t.Exec(endSQL, sqlkit.Bind(task.id)) })
 }
 
 // Resume runs the tasks that nobody works on: whoever did was killed, or his
 // patience ended.
 func (h *Holder) Resume(ctx context.Context) error {
 	var left []*Task
-	now := h.opt.Now()
-	err := h.opt.Read(ctx, op, func(c *database.Conn) error {
+	now := h.Now()
+	err := h.Read(ctx, op, func(c sqlkit.Reader) error {
 		left = nil
-		return c.Query(ctx, leftSQL, database.Bind(now.Add(-abandoned), now.Add(abandoned)), func(r *database.Row) error {
-			task := Task{id: r.Int64(), object: Object{Kind(r.Text()), r.Text()}}
+		return c.Query(ctx, leftSQL, sqlkit.Bind(now.Add(-abandoned), now.Add(abandoned)), func(r *sqlkit.Row) error {
+			task := Task{id: r.ID(), object: Object{Kind(r.Text()), r.Text()}}
 			task.cause = audit.Event{Actor: r.Text(), Object: r.Text(), Text: r.Text()}
 			left = append(left, &task)
 			return nil
 		})
 	})
 	for i := 0; err == nil && i < len(left); i++ {
-		h.opt.Logger.Info("the queue goes on to follow a change", "object", left[i].cause.Object, "actor", left[i].cause.Actor)
+		h.Logger.Info("the queue goes on to follow a change", "object", left[i].cause.Object, "actor", left[i].cause.Actor)
 		err = h.Run(ctx, left[i])
 	}
 	return err
@@ -139,7 +139,7 @@ func (h *Holder) Watch(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := h.Resume(ctx); err != nil && ctx.Err() == nil {
-			h.opt.Logger.Warn("the queue could not follow a change yet", "error", err)
+			h.Logger.Warn("the queue could not follow a change yet", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -157,12 +157,13 @@ type target struct {
 
 // find looks for targets in a range of parts, without holding up the writer.
 func (h *Holder) find(ctx context.Context, o Object, from, to int64) (found []target, err error) {
-	text, args, err := o.query()
+	text, args, err := o.query(&h.sql)
 	if err != nil {
 		return nil, err
 	}
-	err = h.opt.Read(ctx, op, func(c *database.Conn) error {
-		return c.Query(ctx, text, database.Bind(append([]any{from, to}, args...)...), func(r *database.Row) error {
+	err = h.Read(ctx, op, func(c sqlkit.Reader) error {
+		found = nil
+		return c.Query(ctx, text, sqlkit.Bind(append([]any{from, to}, args...)...), func(r *sqlkit.Row) error {
 			if t := (target{r.ID(), r.Int()}); t.n > 0 {
 				found = append(found, t)
 			}

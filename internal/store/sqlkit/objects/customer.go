@@ -1,10 +1,11 @@
-package sqlite
+package objects
 
 import (
 	"context"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/store/sqlkit"
 )
 
 const planColumns = "SELECT name, max_recipients, max_message_bytes, max_messages, state, created, revision FROM plan"
@@ -25,12 +26,12 @@ func (s *Store) PutPlan(ctx context.Context, p account.Plan, e audit.Event) erro
 		return err
 	}
 	args := bind(p.Name, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, string(p.State), p.Created)
-	return s.put(ctx, planObject(p.Name), p.Revision, e, func(t *tx) error { return t.Exec(text, args) })
+	return s.put(ctx, planObject(p.Name), p.Revision, e, func(t writer) error { return t.Exec(text, args) })
 }
 
 // Plan implements account.PlanStore.
 func (s *Store) Plan(ctx context.Context, name string) (p account.Plan, err error) {
-	err = s.db.Read(ctx, "plan.get", func(c *conn) error {
+	err = s.base.Read(ctx, "plan.get", func(c reader) error {
 		p, err = one(ctx, c, planObject(name), planColumns+" WHERE name = ?", scanPlan)
 		return err
 	})
@@ -39,8 +40,8 @@ func (s *Store) Plan(ctx context.Context, name string) (p account.Plan, err erro
 
 // Plans implements account.PlanStore.
 func (s *Store) Plans(ctx context.Context) (list []account.Plan, err error) {
-	err = s.db.Read(ctx, "plan.list", func(c *conn) error {
-		list, err = all(ctx, c, planColumns+" ORDER BY name", nil, scanPlan)
+	err = s.base.Read(ctx, "plan.list", func(c reader) error {
+		list, err = sqlkit.All(ctx, c, planColumns+" ORDER BY name", nil, scanPlan)
 		return err
 	})
 	return list, err
@@ -48,7 +49,7 @@ func (s *Store) Plans(ctx context.Context) (list []account.Plan, err error) {
 
 // RemovePlan implements account.PlanStore.
 func (s *Store) RemovePlan(ctx context.Context, name string, e audit.Event) error {
-	return s.remove(ctx, planObject(name), e, "SELECT 1 FROM customer WHERE plan = ? LIMIT 1", func(t *tx) error {
+	return s.remove(ctx, planObject(name), e, "SELECT 1 FROM customer WHERE plan = ? LIMIT 1", func(t writer) error {
 		return t.Exec("DELETE FROM plan WHERE name = ?", bind(name))
 	})
 }
@@ -68,7 +69,7 @@ func (s *Store) PutCustomer(ctx context.Context, cu account.Customer, e audit.Ev
 		return err
 	}
 	args := bind(cu.Name, cu.Plan, string(cu.State), cu.Created)
-	return s.put(ctx, customerObject(cu.Name), cu.Revision, e, func(t *tx) error {
+	return s.put(ctx, customerObject(cu.Name), cu.Revision, e, func(t writer) error {
 		if cu.Plan != "" {
 			if err := planObject(cu.Plan).require(t, op); err != nil {
 				return err
@@ -80,7 +81,7 @@ func (s *Store) PutCustomer(ctx context.Context, cu account.Customer, e audit.Ev
 
 // Customer implements account.CustomerStore.
 func (s *Store) Customer(ctx context.Context, name string) (cu account.Customer, err error) {
-	err = s.db.Read(ctx, "customer.get", func(c *conn) error {
+	err = s.base.Read(ctx, "customer.get", func(c reader) error {
 		cu, err = one(ctx, c, customerObject(name), customerColumns+" WHERE name = ?", scanCustomer)
 		return err
 	})
@@ -89,8 +90,8 @@ func (s *Store) Customer(ctx context.Context, name string) (cu account.Customer,
 
 // Customers implements account.CustomerStore.
 func (s *Store) Customers(ctx context.Context) (list []account.Customer, err error) {
-	err = s.db.Read(ctx, "customer.list", func(c *conn) error {
-		list, err = all(ctx, c, customerColumns+" ORDER BY name", nil, scanCustomer)
+	err = s.base.Read(ctx, "customer.list", func(c reader) error {
+		list, err = sqlkit.All(ctx, c, customerColumns+" ORDER BY name", nil, scanCustomer)
 		return err
 	})
 	return list, err
@@ -98,7 +99,7 @@ func (s *Store) Customers(ctx context.Context) (list []account.Customer, err err
 
 // RemoveCustomer implements account.CustomerStore.
 func (s *Store) RemoveCustomer(ctx context.Context, name string, e audit.Event) error {
-	return s.remove(ctx, customerObject(name), e, "SELECT 1 FROM domain WHERE customer = ? LIMIT 1", func(t *tx) error {
+	return s.remove(ctx, customerObject(name), e, "SELECT 1 FROM domain WHERE customer = ? LIMIT 1", func(t writer) error {
 		return t.Exec("DELETE FROM customer WHERE name = ?", bind(name))
 	})
 }

@@ -1,4 +1,4 @@
-package sqlite
+package objects
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 func (s *Store) GetCertificate(ctx context.Context, key string) ([]byte, error) {
 	var data []byte
 	found := false
-	err := s.db.Read(ctx, "certificate.get", func(c *conn) error {
+	err := s.base.Read(ctx, "certificate.get", func(c reader) error {
 		return c.Query(ctx, "SELECT data FROM certificate WHERE key = ?", bind(key), func(r *row) error {
 			data, found = r.Blob(), true
 			return nil
@@ -26,14 +26,14 @@ func (s *Store) GetCertificate(ctx context.Context, key string) ([]byte, error) 
 // PutCertificate stores data under key, in place of what was there.
 func (s *Store) PutCertificate(ctx context.Context, key string, data []byte) error {
 	args := bind(key, data)
-	return s.change(ctx, "certificate.put", func(t *tx) error {
+	return s.base.Change(ctx, "certificate.put", func(t writer) error {
 		return t.Exec("INSERT INTO certificate (key, data) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data", args)
 	})
 }
 
 // CountCertificates says how many keys something is stored under.
 func (s *Store) CountCertificates(ctx context.Context) (n int, err error) {
-	err = s.db.Read(ctx, "certificate.count", func(c *conn) error {
+	err = s.base.Read(ctx, "certificate.count", func(c reader) error {
 		return c.Query(ctx, "SELECT count(*) FROM certificate", nil, func(r *row) error {
 			n = int(r.Int())
 			return nil
@@ -46,7 +46,7 @@ func (s *Store) CountCertificates(ctx context.Context) (n int, err error) {
 // error.
 func (s *Store) DeleteCertificate(ctx context.Context, key string) error {
 	args := bind(key)
-	return s.change(ctx, "certificate.delete", func(t *tx) error {
+	return s.base.Change(ctx, "certificate.delete", func(t writer) error {
 		return t.Exec("DELETE FROM certificate WHERE key = ?", args)
 	})
 }

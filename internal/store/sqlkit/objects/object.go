@@ -1,4 +1,4 @@
-package sqlite
+package objects
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
-	"countersign/internal/store/sqlite/database"
-	"countersign/internal/store/sqlite/holding"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/holding"
 )
 
 // object is a plan, customer, domain or account in the sense of package
@@ -27,7 +27,7 @@ func planObject(name string) object {
 }
 
 func customerObject(name string) object {
-	const standing = `SELECT iif(c.state = 'active' AND coalesce(p.state, 'active') = 'active', 'active', 'suspended')
+	const standing = `SELECT CASE WHEN c.state = 'active' AND coalesce(p.state, 'active') = 'active' THEN 'active' ELSE 'suspended' END
     FROM customer c LEFT JOIN plan p ON p.name = c.plan WHERE c.name = ?`
 	return object{kind: holding.Customer, name: name, revision: "SELECT revision FROM customer WHERE name = ?", standing: standing}
 }
@@ -47,12 +47,12 @@ func (o object) missing(op string) error {
 }
 
 // revisionOf reads the stored revision; found is false where nothing is stored.
-func (o object) revisionOf(t *tx) (revision int64, found bool, err error) {
+func (o object) revisionOf(t writer) (revision int64, found bool, err error) {
 	return t.Number(o.revision, bind(o.name))
 }
 
 // standingOf reads what the queue depends on, "" where nothing is stored.
-func (o object) standingOf(t *tx) (standing string, err error) {
+func (o object) standingOf(t writer) (standing string, err error) {
 	err = t.Query(o.standing, bind(o.name), func(r *row) error {
 		standing = r.Text()
 		return nil
@@ -61,7 +61,7 @@ func (o object) standingOf(t *tx) (standing string, err error) {
 }
 
 // require fails with fault.NotFound where o is not stored.
-func (o object) require(t *tx, op string) error {
+func (o object) require(t writer, op string) error {
 	_, found, err := o.revisionOf(t)
 	if err == nil && !found {
 		err = o.missing(op)
@@ -70,7 +70,7 @@ func (o object) require(t *tx, op string) error {
 }
 
 // checkRevision compares the revision that a caller read with the stored one.
-func (o object) checkRevision(t *tx, op string, given int64) error {
+func (o object) checkRevision(t writer, op string, given int64) error {
 	revision, found, err := o.revisionOf(t)
 	switch {
 	case err != nil:
@@ -88,12 +88,12 @@ func (o object) checkRevision(t *tx, op string, given int64) error {
 // put stores one object: checks its revision, lets store do the rest, raises
 // the generation and adds the event, in one transaction; then the queue follows.
 // store must fail before it writes.
-func (s *Store) put(ctx context.Context, o object, given int64, e audit.Event, store func(t *tx) error) error {
+func (s *Store) put(ctx context.Context, o object, given int64, e audit.Event, store func(t writer) error) error {
 	op := string(o.kind) + ".put"
 	if o.name == "" {
 		return fault.New(op, fault.Invalid, "a %s needs a name", o.kind)
 	}
-	return s.alter(ctx, op, o, e, func(t *tx) error {
+	return s.alter(ctx, op, o, e, func(t writer) error {
 		if err := o.checkRevision(t, op, given); err != nil {
 			return err
 		}
@@ -103,9 +103,9 @@ func (s *Store) put(ctx context.Context, o object, given int64, e audit.Event, s
 
 // remove removes one object that nothing depends on. inUse is a query by name
 // that has a row where something does.
-func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse string, drop func(t *tx) error) error {
+func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse string, drop func(t writer) error) error {
 	op := string(o.kind) + ".remove"
-	return s.alter(ctx, op, o, e, func(t *tx) error {
+	return s.alter(ctx, op, o, e, func(t writer) error {
 		if err := o.require(t, op); err != nil {
 			return err
 		}
@@ -124,13 +124,9 @@ func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse strin
 
 // alter makes a change, raises the generation and adds the event, in one
 // transaction; then the queue follows.
-func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, make func(t *tx) error) error {
-	events, err := bindEvents([]audit.Event{e})
-	if err != nil {
-		return database.Failure(op, err)
-	}
+func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, make func(t writer) error) error {
 	var task *holding.Task
-	err = s.change(ctx, op, func(t *tx) error {
+	err := s.base.Change(ctx, op, func(t writer) error {
 		task = nil
 		before, err := o.standingOf(t)
 		if err != nil {
@@ -144,15 +140,15 @@ func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, m
 			return err
 		}
 		if o.moves(before, now) {
-			task, err = s.holder.Begin(t.Tx, holding.Object{Kind: o.kind, Name: o.name}, e)
+			task, err = s.holder.Begin(t, holding.Object{Kind: o.kind, Name: o.name}, e)
 			if err != nil {
 				return err
 			}
 		}
-		if err := t.raise(); err != nil {
+		if err := t.Exec("UPDATE meta SET value = value + 1 WHERE name = 'generation'", nil); err != nil {
 			return err
 		}
-		return insertEvents(t, events)
+		return s.base.Record(t, []audit.Event{e})
 	})
 	if err == nil && task != nil {
 		s.follow(ctx, task)
@@ -170,7 +166,7 @@ func (o object) moves(before, now string) bool {
 // the change: the server goes on.
 func (s *Store) follow(ctx context.Context, task *holding.Task) {
 	if err := s.holder.Run(ctx, task); err != nil {
-		s.log.Warn("the queue has not followed a change yet; the server goes on with it", "error", err)
+		s.base.Logger.Warn("the queue has not followed a change yet; the server goes on with it", "error", err)
 	}
 }
 
@@ -182,29 +178,22 @@ func checkState(op string, s account.State) error {
 	return nil
 }
 
+// GenerationSQL reads the account generation.
+const GenerationSQL = "SELECT value FROM meta WHERE name = 'generation'"
+
 // Generation implements account.Directory.
 func (s *Store) Generation(ctx context.Context) (uint64, error) {
 	var n int64
-	err := s.db.Read(ctx, "account.generation", func(c *conn) (err error) {
-		n, _, err = c.Number(ctx, generationSQL, nil)
+	err := s.base.Read(ctx, "account.generation", func(c reader) (err error) {
+		n, _, err = c.Number(ctx, GenerationSQL, nil)
 		return err
 	})
 	return uint64(n), err
 }
 
-// all collects what a query finds.
-func all[T any](ctx context.Context, c *conn, text string, args values, scan func(*row) T) ([]T, error) {
-	var list []T
-	err := c.Query(ctx, text, args, func(r *row) error {
-		list = append(list, scan(r))
-		return nil
-	})
-	return list, err
-}
-
 // one returns the only row of a query, or o's absence.
-func one[T any](ctx context.Context, c *conn, o object, text string, scan func(*row) T) (T, error) {
-	list, err := all(ctx, c, text, bind(o.name), scan)
+func one[T any](ctx context.Context, c reader, o object, text string, scan func(*row) T) (T, error) {
+	list, err := sqlkit.All(ctx, c, text, bind(o.name), scan)
 	if err == nil && len(list) == 0 {
 		err = o.missing(string(o.kind) + ".get")
 	}

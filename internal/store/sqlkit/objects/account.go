@@ -1,4 +1,4 @@
-package sqlite
+package objects
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/store/sqlkit"
 )
 
 const accountColumns = `SELECT id, address, state, password_hash, password_changed, null_sender, created, revision FROM account`
@@ -33,7 +34,7 @@ func (s *Store) PutAccount(ctx context.Context, a account.Account, e audit.Event
 	}
 	login := a.Login()
 	args := bind(login, a.ID, a.Address, a.Address.Domain, string(a.State), a.PasswordHash, a.PasswordChanged, a.NullSender, a.Created)
-	return s.put(ctx, accountObject(login), a.Revision, e, func(t *tx) error {
+	return s.put(ctx, accountObject(login), a.Revision, e, func(t writer) error {
 		if err := checkAccount(t, &a); err != nil {
 			return err
 		}
@@ -46,7 +47,7 @@ func (s *Store) PutAccount(ctx context.Context, a account.Account, e audit.Event
 
 // checkAccount checks what an account refers to: its domain, and addresses
 // that no other account has.
-func checkAccount(t *tx, a *account.Account) error {
+func checkAccount(t writer, a *account.Account) error {
 	const op = "account.put"
 	if err := domainObject(string(a.Address.Domain)).require(t, op); err != nil {
 		return err
@@ -78,7 +79,7 @@ func checkAccount(t *tx, a *account.Account) error {
 }
 
 // putAddresses replaces the addresses and grants of an account.
-func putAddresses(t *tx, a *account.Account) error {
+func putAddresses(t writer, a *account.Account) error {
 	login := bind(a.Login())
 	for _, text := range []string{"DELETE FROM account_address WHERE login = ?", "DELETE FROM account_grant WHERE login = ?"} {
 		if err := t.Exec(text, login); err != nil {
@@ -104,7 +105,7 @@ func putAddresses(t *tx, a *account.Account) error {
 
 // Account implements account.AccountStore.
 func (s *Store) Account(ctx context.Context, login string) (a account.Account, err error) {
-	err = s.db.Snapshot(ctx, "account.get", func(c *conn) error {
+	err = s.base.Snapshot(ctx, "account.get", func(c reader) error {
 		a, err = readAccount(ctx, c, login)
 		return err
 	})
@@ -112,7 +113,7 @@ func (s *Store) Account(ctx context.Context, login string) (a account.Account, e
 }
 
 // readAccount reads one account with its aliases and grants.
-func readAccount(ctx context.Context, c *conn, login string) (account.Account, error) {
+func readAccount(ctx context.Context, c reader, login string) (account.Account, error) {
 	a, err := one(ctx, c, accountObject(login), accountColumns+" WHERE login = ?", scanAccount)
 	if err != nil {
 		return a, err
@@ -128,8 +129,8 @@ func (s *Store) Accounts(ctx context.Context, domain mail.Domain) (list []accoun
 	if domain != "" {
 		condition, args = "login IN (SELECT login FROM account WHERE domain = ?)", string(domain)
 	}
-	err = s.db.Snapshot(ctx, "account.list", func(c *conn) error {
-		list, err = all(ctx, c, accountColumns+" WHERE "+condition+" ORDER BY login", bind(args), scanAccount)
+	err = s.base.Snapshot(ctx, "account.list", func(c reader) error {
+		list, err = sqlkit.All(ctx, c, accountColumns+" WHERE "+condition+" ORDER BY login", bind(args), scanAccount)
 		if err != nil {
 			return err
 		}
@@ -140,7 +141,7 @@ func (s *Store) Accounts(ctx context.Context, domain mail.Domain) (list []accoun
 
 // addAddresses reads aliases and grants into the accounts that condition
 // selects.
-func addAddresses(ctx context.Context, c *conn, list []account.Account, condition, arg string) error {
+func addAddresses(ctx context.Context, c reader, list []account.Account, condition, arg string) error {
 	index := make(map[string]int, len(list))
 	for i := range list {
 		index[list[i].Login()] = i
@@ -166,16 +167,19 @@ func addAddresses(ctx context.Context, c *conn, list []account.Account, conditio
 
 // RemoveAccount implements account.AccountStore.
 func (s *Store) RemoveAccount(ctx context.Context, login string, e audit.Event) error {
-	return s.remove(ctx, accountObject(login), e, "", func(t *tx) error {
+	return s.remove(ctx, accountObject(login), e, "", func(t writer) error {
 		return t.Exec("DELETE FROM account WHERE login = ?", bind(login)) // with addresses and grants
 	})
 }
 
+// OwnDomainSQL finds an active domain of a customer.
+const OwnDomainSQL = "SELECT 1 FROM domain WHERE name = ? AND customer = ? AND state = 'active'"
+
 // Sender implements account.Directory.
 func (s *Store) Sender(ctx context.Context, login string) (*account.Sender, error) {
 	var out account.Sender
-	err := s.db.Snapshot(ctx, "account.sender", func(c *conn) error {
-		n, _, err := c.Number(ctx, generationSQL, nil)
+	err := s.base.Snapshot(ctx, "account.sender", func(c reader) error {
+		n, _, err := c.Number(ctx, GenerationSQL, nil)
 		if err != nil {
 			return err
 		}
@@ -192,7 +196,7 @@ func (s *Store) Sender(ctx context.Context, login string) (*account.Sender, erro
 }
 
 // readAbove reads what is above the account of a sender.
-func readAbove(ctx context.Context, c *conn, out *account.Sender) (err error) {
+func readAbove(ctx context.Context, c reader, out *account.Sender) (err error) {
 	domain := domainObject(string(out.Account.Address.Domain))
 	if out.Domain, err = one(ctx, c, domain, domainColumns+" WHERE name = ?", scanDomain); err != nil {
 		return err
@@ -208,7 +212,7 @@ func readAbove(ctx context.Context, c *conn, out *account.Sender) (err error) {
 	}
 	out.Domains = map[mail.Domain]bool{}
 	for _, name := range out.Account.Under() {
-		err = c.Query(ctx, ownDomainSQL, bind(name, out.Customer.Name), func(*row) error {
+		err = c.Query(ctx, OwnDomainSQL, bind(name, out.Customer.Name), func(*row) error {
 			out.Domains[name] = true
 			return nil
 		})

@@ -1,4 +1,4 @@
-package sqlite
+package objects
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
-	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit"
 )
 
 const domainColumns = "SELECT name, customer, state, created, revision FROM domain"
@@ -30,7 +30,7 @@ func (s *Store) PutDomain(ctx context.Context, d account.Domain, e audit.Event) 
 		return err
 	}
 	args := bind(d.Name, d.Customer, string(d.State), d.Created)
-	return s.put(ctx, domainObject(string(d.Name)), d.Revision, e, func(t *tx) error {
+	return s.put(ctx, domainObject(string(d.Name)), d.Revision, e, func(t writer) error {
 		if err := customerObject(d.Customer).require(t, op); err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (s *Store) PutDomain(ctx context.Context, d account.Domain, e audit.Event) 
 }
 
 // putKeys replaces the keys of a domain.
-func putKeys(t *tx, d account.Domain) error {
+func putKeys(t writer, d account.Domain) error {
 	if err := t.Exec("DELETE FROM domain_key WHERE domain = ?", bind(d.Name)); err != nil {
 		return err
 	}
@@ -58,12 +58,12 @@ func putKeys(t *tx, d account.Domain) error {
 
 // Domain implements account.DomainStore.
 func (s *Store) Domain(ctx context.Context, name mail.Domain) (d account.Domain, err error) {
-	err = s.db.Snapshot(ctx, "domain.get", func(c *conn) error {
+	err = s.base.Snapshot(ctx, "domain.get", func(c reader) error {
 		d, err = one(ctx, c, domainObject(string(name)), domainColumns+" WHERE name = ?", scanDomain)
 		if err != nil {
 			return err
 		}
-		d.Keys, err = all(ctx, c, keysSQL, bind(name), scanKey)
+		d.Keys, err = sqlkit.All(ctx, c, keysSQL, bind(name), scanKey)
 		return err
 	})
 	return d, err
@@ -71,10 +71,10 @@ func (s *Store) Domain(ctx context.Context, name mail.Domain) (d account.Domain,
 
 // Domains implements account.DomainStore.
 func (s *Store) Domains(ctx context.Context, customer string) (list []account.Domain, err error) {
-	var w database.Where
+	var w sqlkit.Where
 	w.Add(customer != "", "customer = ?", customer)
-	err = s.db.Read(ctx, "domain.list", func(c *conn) error {
-		list, err = all(ctx, c, domainColumns+w.Text()+" ORDER BY name", w.Bind(), scanDomain)
+	err = s.base.Read(ctx, "domain.list", func(c reader) error {
+		list, err = sqlkit.All(ctx, c, domainColumns+w.Text()+" ORDER BY name", w.Bind(), scanDomain)
 		return err
 	})
 	return list, err
@@ -82,8 +82,8 @@ func (s *Store) Domains(ctx context.Context, customer string) (list []account.Do
 
 // SigningKeys implements account.Directory.
 func (s *Store) SigningKeys(ctx context.Context, domain mail.Domain) (keys []account.Key, err error) {
-	err = s.db.Read(ctx, "domain.keys", func(c *conn) error {
-		keys, err = all(ctx, c, keysSQL, bind(domain), scanKey)
+	err = s.base.Read(ctx, "domain.keys", func(c reader) error {
+		keys, err = sqlkit.All(ctx, c, keysSQL, bind(domain), scanKey)
 		return err
 	})
 	return keys, err
@@ -91,7 +91,7 @@ func (s *Store) SigningKeys(ctx context.Context, domain mail.Domain) (keys []acc
 
 // RemoveDomain implements account.DomainStore.
 func (s *Store) RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error {
-	return s.remove(ctx, domainObject(string(name)), e, "SELECT 1 FROM account WHERE domain = ? LIMIT 1", func(t *tx) error {
+	return s.remove(ctx, domainObject(string(name)), e, "SELECT 1 FROM account WHERE domain = ? LIMIT 1", func(t writer) error {
 		return t.Exec("DELETE FROM domain WHERE name = ?", bind(name)) // with its keys
 	})
 }

@@ -1,14 +1,4 @@
-// Package search finds events in the record of the embedded engine.
-//
-// A search by id has an index. Any other turns its times into a range of
-// numbers, which the index of times has too, and reads that range in the order
-// of the events, an account's with the help of an index that is divided by the
-// same numbers. So every search gives its events in order without gathering
-// them first, and no search needs an index that accepting a message would have
-// to keep up.
-//
-// Main function: Find.
-package search
+package record
 
 import (
 	"context"
@@ -21,7 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/audit"
-	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit"
 )
 
 const (
@@ -37,69 +27,81 @@ const (
 // Span is a range of seq, both ends in it.
 type Span struct{ First, Last int64 }
 
-// Store is the database, which several may read at once.
-type Store interface {
-	Read(ctx context.Context, op string, fn func(*database.Conn) error) error
-}
+// defaultLimit is how many events a search without a limit returns.
+const defaultLimit = 1000
 
 // Find does what audit.Store says of Search, window by window where no index
 // leads to what is wanted. As events only ever come at the end, several
-// transactions see the same as one would. q has a Limit.
-func Find(ctx context.Context, db Store, q *audit.Query) ([]audit.Event, error) {
-	f := &finding{query: q}
-	err := f.find(ctx, db)
+// transactions see the same as one would.
+func Find(ctx context.Context, b *sqlkit.Base, d *sqlkit.Dialect, q *audit.Query) ([]audit.Event, error) {
+	if q.Limit <= 0 {
+		q.Limit = defaultLimit
+	}
+	f := &finding{base: b, dialect: d, query: q}
+	err := f.find(ctx)
 	if q.Newest {
 		slices.Reverse(f.events)
 	}
 	return f.events, err
 }
 
-func (f *finding) find(ctx context.Context, db Store) error {
-	const op = "audit.search"
+func (f *finding) find(ctx context.Context) error {
 	if f.query.ByID() {
-		text, args := SQL(f.query, nil)
-		return db.Read(ctx, op, func(c *database.Conn) error { return f.collect(ctx, c, text, args) })
+		return f.read(ctx, func(c sqlkit.Reader) error { return f.collect(ctx, c, nil) })
 	}
 	var within Span
-	err := db.Read(ctx, op, func(c *database.Conn) (err error) {
-		within, err = SpanOf(ctx, c, f.query)
+	err := f.read(ctx, func(c sqlkit.Reader) (err error) {
+		within, err = SpanOf(ctx, c, f.dialect, f.query)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, w := range within.cut(WindowBits, f.query.Newest) {
+	windows := []Span{within}
+	if f.query.Login == "" || f.dialect.Divided {
+		windows = within.cut(WindowBits, f.query.Newest)
+	}
+	for _, w := range windows {
 		if f.enough() {
 			return nil
 		}
-		err := db.Read(ctx, op, func(c *database.Conn) error { return f.window(ctx, c, w) })
-		if err != nil {
+		if err := f.read(ctx, func(c sqlkit.Reader) error { return f.window(ctx, c, w) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-const (
-	// LastSeqSQL is the range of a search that no time bounds.
-	LastSeqSQL = "SELECT 1, coalesce(max(seq), 0) FROM event"
-	// TimesSQL is the range of one that times bound. It is answered by the index
-	// alone. The clock may have run backwards, so that both ends have to be
-	// looked for in all of it.
-	TimesSQL = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM event INDEXED BY event_at WHERE at >= ? AND at < ?"
-)
+// read runs one transaction, which may be repeated.
+func (f *finding) read(ctx context.Context, fn func(sqlkit.Reader) error) error {
+	before := len(f.events)
+	return f.base.Read(ctx, "audit.search", func(c sqlkit.Reader) error {
+		f.events = f.events[:before]
+		return fn(c)
+	})
+}
+
+// LastSeqSQL is the range of a search that no time bounds.
+const LastSeqSQL = "SELECT 1, coalesce(max(seq), 0) FROM event"
+
+// TimesSQL is the range of one that times bound. It is answered by the index
+// alone. The clock may have run backwards, so that both ends have to be
+// looked for in all of it.
+func TimesSQL(d *sqlkit.Dialect) string {
+	return "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM event" + d.ByTime + " WHERE at >= ? AND at < ?"
+}
 
 // SpanOf returns where the events of a query are to be looked for.
-func SpanOf(ctx context.Context, c *database.Conn, q *audit.Query) (w Span, err error) {
-	text, args := LastSeqSQL, database.Values(nil)
+func SpanOf(ctx context.Context, c sqlkit.Reader, d *sqlkit.Dialect, q *audit.Query) (w Span, err error) {
+	text, args := LastSeqSQL, sqlkit.Values(nil)
 	if !q.Since.IsZero() {
 		until := q.Until
 		if until.IsZero() {
 			until = time.UnixMicro(math.MaxInt64)
 		}
-		text, args = TimesSQL, database.Bind(q.Since, until)
+		text, args = TimesSQL(d), sqlkit.Bind(q.Since, until)
 	}
-	err = c.Query(ctx, text, args, func(r *database.Row) error {
+	err = c.Query(ctx, text, args, func(r *sqlkit.Row) error {
 		w = Span{r.Int64(), r.Int64()}
 		return nil
 	})
@@ -124,7 +126,9 @@ func (w Span) cut(bits int, newestFirst bool) []Span {
 
 // finding is a search under way.
 type finding struct {
-	query *audit.Query
+	base    *sqlkit.Base
+	dialect *sqlkit.Dialect
+	query   *audit.Query
 	// events are in the order in which they were found: the newest first where
 	// those are asked for.
 	events []audit.Event
@@ -134,17 +138,16 @@ func (f *finding) enough() bool { return len(f.events) >= f.query.Limit }
 
 // window searches one window: an account's events in one part of the index
 // after the other, which is their order, any others by seq.
-func (f *finding) window(ctx context.Context, c *database.Conn, w Span) error {
+func (f *finding) window(ctx context.Context, c sqlkit.Reader, w Span) error {
 	parts := []Span{w}
-	if f.query.Login != "" {
+	if f.query.Login != "" && f.dialect.Divided {
 		parts = w.cut(PartBits, f.query.Newest)
 	}
 	for _, part := range parts {
 		if f.enough() {
 			return nil
 		}
-		text, args := SQL(f.query, &part)
-		if err := f.collect(ctx, c, text, args); err != nil {
+		if err := f.collect(ctx, c, &part); err != nil {
 			return err
 		}
 	}
@@ -154,10 +157,11 @@ func (f *finding) window(ctx context.Context, c *database.Conn, w Span) error {
 // errEnough ends a query of which no more rows are needed.
 var errEnough = errors.New("enough")
 
-// collect adds what a query of SQL finds, up to the limit. The client's
-// network is judged here, as SQLite knows no addresses.
-func (f *finding) collect(ctx context.Context, c *database.Conn, text string, args database.Values) error {
-	err := c.Query(ctx, text, args, func(r *database.Row) error {
+// collect adds what the query of SQL finds, up to the limit. The client's
+// network is judged here, as not every engine knows addresses.
+func (f *finding) collect(ctx context.Context, c sqlkit.Reader, within *Span) error {
+	text, args := SQL(f.dialect, f.query, within)
+	err := c.Query(ctx, text, args, func(r *sqlkit.Row) error {
 		e, err := scanEvent(r)
 		if err != nil {
 			return err
@@ -177,13 +181,12 @@ func (f *finding) collect(ctx context.Context, c *database.Conn, text string, ar
 }
 
 // SQL makes the query of a search: within a span, or by the index of an
-// id where that is nil. The conditions that indexes have are repeated, as
-// SQLite has to see that they hold; "+" keeps it from an index that would not
-// give the order.
-func SQL(q *audit.Query, within *Span) (string, database.Values) {
-	var w database.Where
+// id where that is nil. The conditions that indexes have are repeated, as an
+// engine has to see that they hold; the index of times would not give the order.
+func SQL(d *sqlkit.Dialect, q *audit.Query, within *Span) (string, sqlkit.Values) {
+	var w sqlkit.Where
 	if within != nil {
-		w.Add(q.Login != "", "seq >> 10 = ?", within.First>>PartBits)
+		w.Add(q.Login != "" && d.Divided, "seq >> 10 = ?", within.First>>PartBits)
 		w.Add(true, "seq >= ? AND seq <= ?", within.First, within.Last)
 	} else {
 		w.Add(q.AfterSeq != 0, "seq > ?", q.AfterSeq)
@@ -193,22 +196,22 @@ func SQL(q *audit.Query, within *Span) (string, database.Values) {
 	w.Add(q.Submission != "", "submission <> '' AND submission = ?", q.Submission)
 	w.Add(q.Login != "", "login <> '' AND login = ?", q.Login)
 	addKinds(&w, q)
-	w.Add(!q.Since.IsZero(), "+at >= ?", q.Since)
-	w.Add(!q.Until.IsZero(), "+at < ?", q.Until)
+	w.Add(!q.Since.IsZero(), d.Aside+"at >= ?", q.Since)
+	w.Add(!q.Until.IsZero(), d.Aside+"at < ?", q.Until)
 	w.Add(q.Reason != "", "reason = ?", q.Reason)
 	w.Add(q.Actor != "", "actor = ?", q.Actor)
 	w.Add(q.Object != "", "object = ?", q.Object)
 	w.Add(q.Client.IsSingleIP(), "client = ?", q.Client.Addr().String())
 	w.Add(q.Client.IsValid(), "client <> ''")
-	w.Add(!q.From.IsNull(), "CASE WHEN data <> '' THEN lower(json_extract(data, '$.from')) END = ?", audit.FoldedText(q.From))
-	w.Add(!q.To.IsNull(), "CASE WHEN data <> '' THEN lower(json_extract(data, '$.to')) END = ?", audit.FoldedText(q.To))
+	w.Add(!q.From.IsNull(), "CASE WHEN data <> '' THEN lower("+d.Member("from")+") END = ?", audit.FoldedText(q.From))
+	w.Add(!q.To.IsNull(), "CASE WHEN data <> '' THEN lower("+d.Member("to")+") END = ?", audit.FoldedText(q.To))
 	order := " ORDER BY seq LIMIT ?"
 	if q.Newest {
 		order = " ORDER BY seq DESC LIMIT ?"
 	}
 	limit := q.Limit
 	if q.Client.IsValid() && !q.Client.IsSingleIP() {
-		limit = -1 // rows are judged after this
+		limit = math.MaxInt64 // rows are judged after this
 	}
 	text := `SELECT seq, at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data
     FROM event` + w.Text() + order
@@ -216,7 +219,7 @@ func SQL(q *audit.Query, within *Span) (string, database.Values) {
 }
 
 // addKinds adds the condition for the kinds that a query wants.
-func addKinds(w *database.Where, q *audit.Query) {
+func addKinds(w *sqlkit.Where, q *audit.Query) {
 	if q.Kind == "" {
 		return
 	}
@@ -224,11 +227,15 @@ func addKinds(w *database.Where, q *audit.Query) {
 	for _, k := range q.Kinds() {
 		args = append(args, string(k))
 	}
+	if args == nil {
+		w.Add(true, "1 = 0")
+		return
+	}
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(args)), ", ")
 	w.Add(true, "kind IN ("+marks+")", args...)
 }
 
-func scanEvent(r *database.Row) (audit.Event, error) {
+func scanEvent(r *sqlkit.Row) (audit.Event, error) {
 	e := audit.Event{
 		Seq: r.Int64(), At: r.Time(), Kind: audit.Kind(r.Text()), Session: r.ID(), Submission: r.ID(), Delivery: r.Int(),
 		Login: r.Text(), Actor: r.Text(), Client: r.Text(), Object: r.Text(),
@@ -239,7 +246,7 @@ func scanEvent(r *database.Row) (audit.Event, error) {
 		return e, nil
 	}
 	if err := json.Unmarshal([]byte(data), &e.Data); err != nil {
-		return e, fmt.Errorf("%w: data of event %d: %w", database.ErrDamaged, e.Seq, err)
+		return e, fmt.Errorf("%w: data of event %d: %w", sqlkit.ErrDamaged, e.Seq, err)
 	}
 	return e, nil
 }
