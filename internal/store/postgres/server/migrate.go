@@ -56,13 +56,8 @@ const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
 // migrate brings the schema to the newest step. The lock makes sure that one
 // process alone applies steps.
 func migrate(t *Tx, list []migration, now time.Time) error {
-	version, _, err := t.Number("SELECT current_setting('server_version_num')::bigint", nil)
-	if err != nil {
+	if err := checkVersion(t, minVersion); err != nil {
 		return err
-	}
-	if version < minVersion {
-		return fault.New("postgres.open", fault.Unavailable,
-			"the server is PostgreSQL %d.%d; 15 or later is needed", version/10000, version%10000)
 	}
 	if _, err := t.Raw("SELECT pg_advisory_xact_lock($1)", int64(lockSchema)); err != nil {
 		return err
@@ -94,6 +89,16 @@ func migrate(t *Tx, list []migration, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// checkVersion refuses a server that is older than least, a server_version_num.
+func checkVersion(t *Tx, least int64) error {
+	version, _, err := t.Number("SELECT current_setting('server_version_num')::bigint", nil)
+	if err == nil && version < least {
+		err = fault.New("postgres.open", fault.Unavailable,
+			"the server is PostgreSQL %d.%d; %d or later is needed", version/10000, version%10000, least/10000)
+	}
+	return err
 }
 
 // refuseForeign refuses a schema in which somebody else keeps tables.

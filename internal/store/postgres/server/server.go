@@ -91,8 +91,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, unusable(config, err)
 	}
 	db := &DB{pool: pool, patience: o.Patience, log: o.Logger}
-	err = db.prepare(ctx, steps, o.Now)
-	if err != nil {
+	if err := db.prepare(ctx, steps, o.Now); err != nil {
 		pool.Close()
 		return nil, unusable(config, err)
 	}
