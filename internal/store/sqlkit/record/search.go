@@ -86,9 +86,10 @@ const LastSeqSQL = "SELECT 1, coalesce(max(seq), 0) FROM event"
 
 // TimesSQL is the range of one that times bound. It is answered by the index
 // alone. The clock may have run backwards, so that both ends have to be
-// looked for in all of it.
+// looked for in all of it. The plus keeps an engine from walking all events from
+// one end of the record until the first that matches.
 func TimesSQL(d *sqlkit.Dialect) string {
-	return "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM event" + d.ByTime + " WHERE at >= ? AND at < ?"
+	return "SELECT coalesce(min(+seq), 1), coalesce(max(+seq), 0) FROM event" + d.ByTime + " WHERE at >= ? AND at < ?"
 }
 
 // SpanOf returns where the events of a query are to be looked for.
