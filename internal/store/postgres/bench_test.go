@@ -111,3 +111,33 @@ func delivered(id mail.ID) *queue.Report {
 		Events:     []audit.Event{{At: time.Now(), Kind: audit.DeliveryDelivered, Submission: id, Delivery: 1, Code: 250}},
 	}
 }
+
+// BenchmarkBesideAMillion accepts messages beside a million waiting deliveries,
+// and reads what is due in pages of 1000. It also holds all queries to their
+// indexes there.
+func BenchmarkBesideAMillion(b *testing.B) {
+	s := openBench(b)
+	fill(b, s, "1000000")
+	checkPlans(b, s)
+	b.Run("accept", func(b *testing.B) {
+		var ids mail.IDSource
+		body := bytes.Repeat([]byte("0123456789abcdef"), 4096/16)
+		spread(b, func(n int) error {
+			return s.Accept(b.Context(), benchMessage(ids.New(), ids.New(), body, n))
+		})
+	})
+	b.Run("due", func(b *testing.B) {
+		from := queue.Position{}
+		for b.Loop() {
+			due, err := s.Due(b.Context(), time.Now(), from, 1000)
+			if err != nil {
+				b.Fatal(err)
+			}
+			from = queue.Position{}
+			if len(due) == 1000 {
+				last := due[len(due)-1].Delivery
+				from = queue.Position{Next: last.Next, Submission: last.Submission, N: last.N}
+			}
+		}
+	})
+}

@@ -435,3 +435,38 @@ func TestOldBodiesAreSwept(t *testing.T) {
 		}
 	}
 }
+
+// TestFullDisk fills the disk that the database is on: messages are refused as
+// fault.Full, and accepted again once there is room.
+func TestFullDisk(t *testing.T) {
+	url, disk := shared.Cluster(t).DatabaseOnDisk(t, 32<<20)
+	s := openAt(t, url, true)
+	var ids mail.IDSource
+	body := make([]byte, queue.InlineMax)
+	disk.Fill(t)
+	var accepted []mail.ID
+	for n := 0; ; n++ {
+		m := benchMessage(ids.New(), "", body, n)
+		err := s.Accept(t.Context(), m)
+		if fault.Is(err, fault.Full) {
+			break
+		}
+		if err != nil || n == 1000 {
+			t.Fatalf("message %d: %v", n, err)
+		}
+		accepted = append(accepted, m.Submission.ID)
+	}
+	large, err := s.NewBody(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := large.Write(make([]byte, 1<<20)); !fault.Is(err, fault.Full) {
+		t.Errorf("a large body on a full disk: %v", err)
+	}
+	disk.Free(t)
+	again := benchMessage(ids.New(), "", body, 1)
+	if err := s.Accept(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	wantQueue(t, s, append(accepted, again.Submission.ID)...)
+}
