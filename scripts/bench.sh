@@ -93,5 +93,11 @@ stop
 gate_name=idle; gate idle false false
 load "2,000 idle authenticated TLS sessions" --idle 2000 --wait 20s
 stop
+echo "== accepted alone, generator included, the store in PostgreSQL"
+go test ./internal/app -run '^$' -bench 'AcceptOnPostgres' -benchtime "${messages}x"
+echo "== the store alone, PostgreSQL"
+go test ./internal/store/postgres -run '^$' -bench 'Accept' -benchtime "${messages}x"
+echo "== the store alone, PostgreSQL, beside a million waiting deliveries"
+go test ./internal/store/postgres -run '^$' -bench 'BesideAMillion' -benchtime 5000x -timeout 30m
 echo "== the store alone"
 go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report|FailedLogin' -benchtime 3s

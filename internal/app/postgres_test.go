@@ -83,3 +83,10 @@ func TestGateOnPostgres(t *testing.T) {
 		t.Errorf("the story of a message is %+v, %v", story, err)
 	}
 }
+
+// BenchmarkAcceptOnPostgres is BenchmarkAccept with a PostgreSQL database on a
+// server of its own, which is as durable as one is by default.
+func BenchmarkAcceptOnPostgres(b *testing.B) {
+	cluster := pgcluster.Start(b, pgcluster.Options{Settings: map[string]string{"shared_buffers": "256MB", "max_wal_size": "4GB"}})
+	benchAccept(b, fmt.Sprintf("[store]\nurl = %q\n", cluster.Database(b)))
+}
