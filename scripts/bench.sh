@@ -93,6 +93,12 @@ stop
 gate_name=idle; gate idle false false
 load "2,000 idle authenticated TLS sessions" --idle 2000 --wait 20s
 stop
+echo "== accepted alone, generator included, the store in PostgreSQL"
+go test ./internal/app -run '^$' -bench 'AcceptOnPostgres' -benchtime "${messages}x"
+echo "== the store alone, PostgreSQL"
+go test ./internal/store/postgres -run '^$' -bench 'Accept' -benchtime "${messages}x"
+echo "== the store alone, PostgreSQL, beside a million waiting deliveries"
+go test ./internal/store/postgres -run '^$' -bench 'BesideAMillion' -benchtime 5000x -timeout 30m
 echo "== the store alone: cpu-s/1000 is processor seconds for 1000 messages, with 64 callers in the same process"
 mkdir -p "$work/store"
 # The benchmarks keep their database in a temporary folder, which must be on the

@@ -470,6 +470,7 @@ var elsewhere = map[string]string{
 	"data_dir":               "App.openStore, openCertificates: TestPlacesOfTheConfiguration",
 	"store.url":              "OpenStore: TestPlacesOfTheConfiguration",
 	"store.reserve":          "App.openSpace, Reload: TestReserveIsReloaded",
+	"store.password_file":    "OpenStore: TestGateOnPostgres",
 	"log.level":              "New, Reload: TestPlacesOfTheConfiguration",
 	"log.format":             "New: TestPlacesOfTheConfiguration",
 	"metrics.listen":         "App.openMetrics: TestPlacesOfTheConfiguration",

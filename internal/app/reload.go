@@ -36,7 +36,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	change.Commit()
 	a.server.SetLimits(limits(cfg))
 	a.gate.SetPolicy(policy(cfg))
-	a.space.reserve.Store(cfg.Store.Reserve.Bytes())
+	a.space.reserve.Store(reserve(cfg))
 	a.deliverer.SetRoutes(opt.Routes)
 	a.deliverer.SetSchedule(opt.Schedule)
 	a.logLevel.Set(level)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"countersign/internal/audit"
+	"countersign/internal/config"
 	"countersign/internal/fault"
 	"countersign/internal/obs"
 	"countersign/internal/smtp"
@@ -166,15 +167,34 @@ func (w *spaceWatch) figure(of func(*room) int64) float64 {
 // openSpace begins to watch the room for the store.
 func (a *App) openSpace(ctx context.Context) error {
 	a.space = &spaceWatch{measure: a.measure, changed: a.spaceChanged, log: a.log}
-	a.space.reserve.Store(a.cfg.Store.Reserve.Bytes())
+	a.space.reserve.Store(reserve(a.cfg))
 	a.space.look(ctx)
 	a.background("space watch", a.space.run)
 	a.health.Add("space", a.space.check)
 	return nil
 }
 
-// measure asks the file system of the database, and the database.
+// reserve is what new mail leaves untouched. A PostgreSQL server's disk is not
+// seen from here.
+func reserve(cfg *config.Config) int64 {
+	if cfg.Store.InPostgres() {
+		return 0
+	}
+	return cfg.Store.Reserve.Bytes()
+}
+
+// spacious is a store that keeps what was deleted as room for later.
+type spacious interface {
+	Spare(ctx context.Context) (int64, error)
+}
+
+// measure asks the file system of the database, and the database; that of
+// data_dir where the database is elsewhere.
 func (a *App) measure(ctx context.Context) (room, error) {
+	local, ok := a.store.(spacious)
+	if !ok {
+		return fileSystemRoom(a.started.DataDir)
+	}
 	r, err := fileSystemRoom(filepath.Dir(a.started.StorePath()))
 	if err != nil {
 		return room{}, err
@@ -182,7 +202,7 @@ func (a *App) measure(ctx context.Context) (room, error) {
 	ctx, cancel := context.WithTimeout(ctx, spaceInterval)
 	defer cancel()
 	// A database that does not answer has nothing to spare.
-	r.spare, err = a.store.Spare(ctx)
+	r.spare, err = local.Spare(ctx)
 	if err != nil {
 		r.spare = 0
 	}

@@ -58,6 +58,9 @@ func (c *call) creating() *call {
 // exists refuses to work on a store that is not there: it would be an empty
 // one, made in the wrong place and in the wrong name.
 func (c *call) exists(cfg *config.Config) error {
+	if cfg.Store.InPostgres() {
+		return nil // the server itself says when there is no such database
+	}
 	_, err := os.Stat(cfg.StorePath())
 	if c.creates || !errors.Is(err, fs.ErrNotExist) {
 		return nil

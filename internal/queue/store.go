@@ -10,7 +10,9 @@ import (
 )
 
 // Store keeps the queue. Each method is one transaction; all are safe for
-// concurrent use. Errors: fault.Full where there is no space, fault.Unavailable
+// concurrent use. A store that several nodes share belongs to one of them: what it
+// accepts is that node's to deliver, and Due, Waiting and the outcomes of Report see
+// no other deliveries. All else sees the queue of every node. Errors: fault.Full where there is no space, fault.Unavailable
 // where the database cannot be reached, fault.NotFound for an unknown id.
 type Store interface {
 	// NewBody begins a body file for content over InlineMax octets.

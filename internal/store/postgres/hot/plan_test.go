@@ -1,0 +1,97 @@
+package hot
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/incoming"
+	"countersign/internal/store/sqlkit/objects"
+	"countersign/internal/testkit/pgcluster"
+)
+
+// shared has databases with the engine's schema and 100,000 deliveries.
+var shared = pgcluster.Shared{Options: pgcluster.Options{NoSync: true, Prepare: fill}}
+
+func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
+
+func openDB(ctx context.Context, url string) (*server.DB, error) {
+	return server.Open(ctx, server.Options{URL: url, Migrations: os.DirFS("..")})
+}
+
+func fill(ctx context.Context, url string) error {
+	text, err := os.ReadFile("../testdata/fill.sql")
+	if err != nil {
+		return err
+	}
+	db, err := openDB(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.Exclusive(ctx, "test", func(t *server.Tx) error {
+		_, err := t.Raw(string(text))
+		return err
+	})
+}
+
+// TestStatementsUseIndexes holds every statement of the writer to the plans that
+// make it fast beside a long queue.
+func TestStatementsUseIndexes(t *testing.T) {
+	db, err := openDB(t.Context(), shared.Cluster(t).Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	ids, numbers, texts := []string{"S0000000000000000000000007"}, []int64{1}, []string{""}
+	attempted := []any{numbers, numbers, texts, numbers, numbers, numbers, texts, texts, texts, ids, numbers, "1"}
+	submission := []any{ids, texts, texts, texts, texts, texts, texts, numbers, numbers, texts, numbers, texts, numbers, texts, texts, numbers, numbers, numbers, false}
+	for name, c := range map[string]struct {
+		text string
+		args []any
+		want []string
+	}{
+		"submission":  {insertSQL, submission, []string{"meta"}},
+		"lock":        {lockSQL, []any{ids}, []string{"submission_pkey"}},
+		"states":      {statesSQL, []any{ids, numbers, "1"}, []string{"delivery_pkey"}},
+		"take":        {takeSQL, []any{ids}, []string{"Update on body"}},
+		"attempted":   {attemptedSQL, attempted, []string{"delivery_pkey"}},
+		"delete":      {deleteSQL, []any{ids, numbers, "1"}, []string{"delivery_pkey"}},
+		"finish":      {FinishSQL, []any{ids, 1}, []string{"submission_pkey", "delivery_pkey", "content_pkey", "relied_pkey"}},
+		"fold":        {foldSQL, []any{"1", 1, 500}, []string{"queue_total"}},
+		"committed":   {committedSQL, []any{"1", 1, 500}, []string{"queue_total"}},
+		"own":         {ownSQL + " FOR KEY SHARE", []any{"1", 1}, []string{"node"}},
+		"active":      {server.Placeholders(incoming.ActiveSQL), []any{"u1@d2.example", "id1"}, []string{"account"}},
+		"unchanged":   {server.Placeholders(incoming.UnchangedSQL), []any{"u1@d2.example", "id1", 1}, []string{"account"}},
+		"own domain":  {server.Placeholders(objects.OwnDomainSQL), []any{"d1.example", "customer1"}, []string{"domain"}},
+		"the content": {contentSQL, []any{numbers, [][]byte{nil}, [][]byte{nil}, texts, numbers}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var steps []string
+			err := db.Exclusive(t.Context(), "test", func(tx *server.Tx) error {
+				steps = nil
+				return tx.RawQuery("EXPLAIN "+c.text, c.args, func(r *sqlkit.Row) error {
+					steps = append(steps, r.Text())
+					return nil
+				})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan := strings.Join(steps, "\n")
+			for _, want := range c.want {
+				if !strings.Contains(plan, want) {
+					t.Errorf("the plan lacks %q:\n%s", want, plan)
+				}
+			}
+			for _, table := range []string{"delivery", "submission", "content", "relied", "event"} {
+				if strings.Contains(plan, "Seq Scan on "+table) {
+					t.Errorf("the plan reads all of %s:\n%s", table, plan)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,171 @@
+package postgres
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/queue"
+	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/holding"
+	"countersign/internal/store/sqlkit/objects"
+	"countersign/internal/store/sqlkit/record"
+	"countersign/internal/store/sqlkit/waiting"
+)
+
+// fill fills a database with that many deliveries, as text: "100000".
+func fill(t testing.TB, s *Store, deliveries string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/fill.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := strings.ReplaceAll(strings.ReplaceAll(string(text), "(1, 100000)", "(1, "+deliveries+")"), "(1, 300000)", "(1, 3*"+deliveries+")")
+	err = s.db.Exclusive(context.Background(), "test", func(tx *server.Tx) error {
+		_, err := tx.Raw(full)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// explain returns what the server says it does for a query.
+func explain(t testing.TB, s *Store, text string, args ...any) string {
+	t.Helper()
+	return explainRaw(t, s, server.Placeholders(text), args...)
+}
+
+func explainRaw(t testing.TB, s *Store, text string, args ...any) string {
+	t.Helper()
+	var steps []string
+	err := s.db.Read(context.Background(), "test", func(c *server.Conn) error {
+		steps = nil
+		return c.RawQuery(context.Background(), "EXPLAIN "+text, args, func(r *sqlkit.Row) error {
+			steps = append(steps, r.Text())
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return strings.Join(steps, "\n")
+}
+
+// TestQueriesUseIndexes holds the queries that run while mail flows, and those of
+// administration on a long queue, to their indexes.
+func TestQueriesUseIndexes(t *testing.T) {
+	s := openNew(t)
+	fill(t, s, "100000")
+	checkPlans(t, s)
+}
+
+func checkPlans(t testing.TB, s *Store) {
+	t.Helper()
+	d, id, login := s.dialect, "S0000000000000000000000007", "u1@d2.example"
+	sql := holding.StatementsOf(d)
+	list := func(f queue.Filter) string {
+		text, args := waiting.ListSQL(d, f)
+		return explain(t, s, text, plainArgs(args)...)
+	}
+	search := func(q audit.Query, within *record.Span) string {
+		q.Limit = 1000
+		text, args := record.SQL(d, &q, within)
+		return explain(t, s, text, plainArgs(args)...)
+	}
+	ids := `["` + id + `"]`
+	for name, c := range map[string]struct {
+		plan string
+		want []string
+	}{
+		"due":           {explain(t, s, waiting.DueSQL(d, "d.node = ? AND "), "1", 50000, 100, id, 1, 100), []string{"Index Scan using delivery_due", "ROW(next, submission, n) > ROW", "submission_pkey"}},
+		"waiting":       {explainRaw(t, s, waitingSQL, []string{id}, []int64{1}, "1"), []string{"delivery_pkey", "submission_pkey"}},
+		"content":       {explain(t, s, waiting.ContentSQL, id), []string{"submission_pkey", "content_pkey"}},
+		"oldest":        {explain(t, s, waiting.OldestSQL), []string{"submission_pkey"}},
+		"credential":    {explain(t, s, objects.CredentialSQL, login), []string{"account_pkey"}},
+		"list":          {list(queue.Filter{}), []string{"delivery_pkey", "submission_pkey"}},
+		"list after":    {list(queue.Filter{After: queue.Position{Submission: "S0000000000000000000000007"}}), []string{"delivery_pkey", "submission_pkey"}},
+		"list one":      {list(queue.Filter{Submission: "S0000000000000000000000007"}), []string{"delivery_pkey"}},
+		"list login":    {list(queue.Filter{Login: login}), []string{"submission_owner"}},
+		"of account":    {explain(t, s, sql.OfAccount, 1, 64, "d2.example", login), []string{"submission_owner", "delivery_pkey"}},
+		"of domain":     {explain(t, s, sql.OfDomain, 1, 64, "d2.example"), []string{"submission_owner", "relied_domain"}},
+		"of customer":   {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"submission_owner", "delivery_pkey"}},
+		"of plan":       {explain(t, s, sql.OfPlan, 1, 64, "plan1"), []string{"submission_owner", "delivery_pkey"}},
+		"stand":         {explain(t, s, sql.Stand, ids), []string{"submission_pkey", "delivery_pkey"}},
+		"bounds":        {explain(t, s, holding.BoundsSQL), []string{"content_pkey"}},
+		"times":         {explain(t, s, record.TimesSQL(d), 1000, 2000), []string{"Index Only Scan using event_at"}},
+		"last":          {explain(t, s, record.LastSeqSQL), []string{"event_pkey"}},
+		"by session":    {search(audit.Query{Session: "X0000000000000000000000007"}, nil), []string{"event_session"}},
+		"by submission": {search(audit.Query{Submission: "S0000000000000000000000007"}, nil), []string{"event_submission"}},
+		"by login":      {search(audit.Query{Login: login}, &record.Span{First: 1, Last: 200000}), []string{"event_login"}},
+		"by times":      {search(audit.Query{Since: time.UnixMicro(10), Until: time.UnixMicro(500)}, &record.Span{First: 100, Last: 65536}), []string{"using event_"}},
+	} {
+		for _, want := range c.want {
+			if !strings.Contains(c.plan, want) {
+				t.Errorf("%s: the plan lacks %q:\n%s", name, want, c.plan)
+			}
+		}
+		for _, table := range []string{"delivery", "submission", "content", "relied", "event"} {
+			if strings.Contains(c.plan, "Seq Scan on "+table) {
+				t.Errorf("%s: the plan reads all of %s:\n%s", name, table, c.plan)
+			}
+		}
+	}
+}
+
+func plainArgs(args sqlkit.Values) []any {
+	var list []any
+	for _, a := range args {
+		list = append(list, a.Value)
+	}
+	return list
+}
+
+// TestSchemasAgree compares tables and columns with those of the other engine.
+func TestSchemasAgree(t *testing.T) {
+	ours, theirs := schemaIn(t, "migrations/0001_initial.sql"), schemaIn(t, "../sqlite/migrations/0001_initial.sql")
+	// What is different on purpose.
+	delete(ours, "node")       // SQLite has but one
+	delete(ours, "body")       // files
+	delete(ours, "body_chunk") // files
+	ours["delivery"] = slices.DeleteFunc(ours["delivery"], func(c string) bool { return c == "node" })
+	delete(ours, "queue_total") // rows to add up
+	delete(theirs, "queue_total")
+	for table, columns := range theirs {
+		if !slices.Equal(ours[table], columns) {
+			t.Errorf("%s has %v here, %v in SQLite", table, ours[table], columns)
+		}
+		delete(ours, table)
+	}
+	if len(theirs) < 15 || len(ours) > 0 {
+		t.Errorf("SQLite has %d tables, and not %v", len(theirs), ours)
+	}
+}
+
+// schemaIn reads the names of tables and columns.
+func schemaIn(t *testing.T, file string) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]string{}
+	table := ""
+	for line := range strings.Lines(string(text)) {
+		word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch {
+		case strings.HasPrefix(line, "CREATE TABLE "):
+			table = strings.Fields(line)[2]
+		case strings.HasPrefix(line, ")"):
+			table = ""
+		case table != "" && word != "" && word != "--" && strings.ToUpper(word) != word:
+			all[table] = append(all[table], word)
+		}
+	}
+	return all
+}

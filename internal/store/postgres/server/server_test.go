@@ -1,0 +1,361 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"countersign/internal/fault"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/testkit/pgcluster"
+)
+
+var shared = pgcluster.Shared{Options: pgcluster.Options{NoSync: true, Password: "right"}}
+
+func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
+
+// steps is a schema of that many steps.
+func steps(n int) fstest.MapFS {
+	files := fstest.MapFS{}
+	for i := range n {
+		files[fmt.Sprintf("migrations/%04d_step.sql", i+1)] = &fstest.MapFile{
+			Data: fmt.Appendf(nil, "CREATE TABLE t%d (id text PRIMARY KEY, n bigint NOT NULL);", i+1)}
+	}
+	return files
+}
+
+func openDB(t *testing.T, url string) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), Options{URL: url, Migrations: steps(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+// must runs a change.
+func must(t *testing.T, db *DB, text string, args ...any) {
+	t.Helper()
+	err := db.Exclusive(t.Context(), "test", func(tx *Tx) error {
+		_, err := tx.Raw(text, args...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantUnusable opens a database that cannot be used.
+func wantUnusable(t *testing.T, o Options, kind fault.Kind, want string) {
+	t.Helper()
+	if o.Migrations == nil {
+		o.Migrations = steps(1)
+	}
+	o.Patience = time.Millisecond
+	db, err := Open(t.Context(), o)
+	if err == nil {
+		db.Close()
+		t.Fatal("it was opened")
+	}
+	if fault.KindOf(err) != kind || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v (%v), want %v with %q", err, fault.KindOf(err), kind, want)
+	}
+	if strings.Contains(err.Error(), "right") || strings.Contains(err.Error(), "wrong-one") {
+		t.Errorf("a password is shown: %v", err)
+	}
+}
+
+func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
+	c := shared.Cluster(t)
+	url := c.Database(t)
+	in := func(user, password, database string) string {
+		before, after, _ := strings.Cut(url, "@")
+		_, query, _ := strings.Cut(after, "?")
+		if before == "" || query == "" {
+			t.Fatalf("the URL is %s", url)
+		}
+		return "postgres://" + user + ":" + password + "@/" + database + "?" + query
+	}
+	name := func(url string) string {
+		_, after, _ := strings.Cut(url, "@/")
+		database, _, _ := strings.Cut(after, "?")
+		return database
+	}
+	t.Run("no URL", func(t *testing.T) {
+		wantUnusable(t, Options{URL: "postgres://gate:right@%zz/x"}, fault.Invalid, "cannot be read")
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		wantUnusable(t, Options{URL: "postgres://gate:right@127.0.0.1:1,127.0.0.1:2/x"}, fault.Unavailable, "no server of 127.0.0.1:1, 127.0.0.1:2 answers")
+	})
+	t.Run("wrong password", func(t *testing.T) {
+		wantUnusable(t, Options{URL: url, Password: "wrong-one"}, fault.Denied, "look at the password file")
+	})
+	t.Run("no database", func(t *testing.T) {
+		wantUnusable(t, Options{URL: in(pgcluster.Role, "right", "nowhere")}, fault.Unavailable, "createdb --owner=gate nowhere")
+	})
+	t.Run("missing rights", func(t *testing.T) {
+		admin := openAdmin(t, c)
+		must(t, admin, "CREATE ROLE guest LOGIN PASSWORD 'right'")
+		wantUnusable(t, Options{URL: in("guest", "right", name(url))}, fault.Denied, "make it the owner")
+	})
+	t.Run("tables of others", func(t *testing.T) {
+		other := openDB(t, c.Database(t))
+		must(t, other, "ALTER TABLE schema_migration RENAME TO theirs")
+		wantUnusable(t, Options{URL: other.url()}, fault.Conflict, "tables of another program")
+	})
+	t.Run("newer", func(t *testing.T) {
+		url := c.Database(t)
+		db, err := Open(t.Context(), Options{URL: url, Migrations: steps(3)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.Close()
+		wantUnusable(t, Options{URL: url, Migrations: steps(2)}, fault.Conflict, "has schema version 3, this program knows up to 2")
+	})
+	t.Run("another step", func(t *testing.T) {
+		db := openDB(t, c.Database(t))
+		must(t, db, "UPDATE schema_migration SET checksum = 'x'")
+		wantUnusable(t, Options{URL: db.url()}, fault.Conflict, "schema step 1")
+	})
+	t.Run("too old", func(t *testing.T) {
+		db := openDB(t, c.Database(t))
+		err := db.Exclusive(t.Context(), "test", func(tx *Tx) error { return checkVersion(tx, 990000) })
+		if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "99 or later is needed") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("standby", func(t *testing.T) {
+		own := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+		url := own.Database(t)
+		own.SetReadOnly(t, true)
+		wantUnusable(t, Options{URL: url}, fault.Unavailable, "target_session_attrs=read-write")
+	})
+}
+
+// url is where the database is, with the password.
+func (db *DB) url() string { return db.pool.Config().ConnString() }
+
+// openAdmin opens the superuser's database.
+func openAdmin(t *testing.T, c *pgcluster.Cluster) *DB {
+	t.Helper()
+	config, err := poolConfig(Options{URL: c.Admin()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return &DB{pool: pool, log: slog.New(slog.DiscardHandler)}
+}
+
+// TestOneProcessAppliesSteps opens an empty database many times at once.
+func TestOneProcessAppliesSteps(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	results := make(chan error)
+	for range 4 {
+		go func() {
+			db, err := Open(context.Background(), Options{URL: url, Migrations: steps(3)})
+			if err == nil {
+				db.Close()
+			}
+			results <- err
+		}()
+	}
+	for range 4 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestOthersInTheWay makes two transactions that wait for each other: both pass,
+// as one is made again.
+func TestOthersInTheWay(t *testing.T) {
+	db := openDB(t, shared.Cluster(t).Database(t))
+	must(t, db, "INSERT INTO t1 VALUES ('a', 0), ('b', 0)")
+	var met sync.WaitGroup // both have changed their first row
+	met.Add(2)
+	run := func(first, second string) error {
+		tried := false
+		return repeat(func() error {
+			return db.Session(t.Context(), func(s *Session) error {
+				var p Pipe
+				p.Exec("BEGIN")
+				p.Exec("UPDATE t1 SET n = n + 1 WHERE id = $1", first)
+				if err := s.Send(&p); err != nil {
+					return err
+				}
+				if !tried {
+					tried = true
+					met.Done()
+					met.Wait()
+				}
+				var rest Pipe
+				rest.Exec("UPDATE t1 SET n = n + 1 WHERE id = $1", second)
+				rest.Exec("COMMIT")
+				return s.Send(&rest)
+			})
+		})
+	}
+	results := make(chan error)
+	go func() { results <- run("a", "b") }()
+	go func() { results <- run("b", "a") }()
+	if err := errors.Join(<-results, <-results); err != nil {
+		t.Error(err)
+	}
+	if n := sum(t, db); n != 4 {
+		t.Errorf("the sum is %d, want each change once", n)
+	}
+}
+
+// repeat runs fn again where others were in its way.
+func repeat(fn func() error) error {
+	for {
+		if err := fn(); !Repeatable(err) {
+			return err
+		}
+	}
+}
+
+func sum(t *testing.T, db *DB) (n int64) {
+	t.Helper()
+	err := db.Read(t.Context(), "test", func(c *Conn) (err error) {
+		n, _, err = c.Number(t.Context(), "SELECT coalesce(sum(n), 0)::bigint FROM t1", nil)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestWaitsForARestart reads and writes while the server restarts.
+func TestWaitsForARestart(t *testing.T) {
+	own := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	db, err := Open(t.Context(), Options{URL: own.Database(t), Migrations: steps(1), Patience: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	must(t, db, "INSERT INTO t1 VALUES ('a', 1)")
+	own.Stop(t, pgcluster.Immediate)
+	results := make(chan error, 2)
+	go func() {
+		results <- db.Exclusive(context.Background(), "test", func(tx *Tx) error {
+			return tx.Exec("UPDATE t1 SET n = n + ?", sqlkit.Bind(1))
+		})
+	}()
+	go func() { results <- db.Send(context.Background(), "test", func(p *Pipe) { p.Exec("SELECT n FROM t1") }) }()
+	own.Start(t)
+	if err := errors.Join(<-results, <-results); err != nil {
+		t.Error(err)
+	}
+	if n := sum(t, db); n != 2 {
+		t.Errorf("the sum is %d", n)
+	}
+	// Patience ends, and so does a caller's.
+	own.Stop(t, pgcluster.Immediate)
+	db.patience = time.Millisecond
+	if err := db.Read(t.Context(), "test", func(c *Conn) error { return readOne(t.Context(), c) }); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("without a server: %v", err)
+	}
+	db.patience = time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := db.Read(ctx, "test", func(c *Conn) error { return readOne(ctx, c) }); err == nil {
+		t.Error("a read without a server passed")
+	}
+}
+
+func readOne(ctx context.Context, c *Conn) error {
+	_, _, err := c.Number(ctx, "SELECT 1", nil)
+	return err
+}
+
+// TestKinds looks at what errors of a real server become.
+func TestKinds(t *testing.T) {
+	db := openDB(t, shared.Cluster(t).Database(t))
+	must(t, db, "INSERT INTO t1 VALUES ('a', 1)")
+	for text, want := range map[string]fault.Kind{
+		"INSERT INTO t1 VALUES ('a', 1)":                        fault.Conflict,
+		"SELECT nothing":                                        fault.Internal,
+		"DO $$BEGIN RAISE SQLSTATE '53100'; END$$":              fault.Full,
+		"DO $$BEGIN RAISE SQLSTATE '55P03'; END$$":              fault.Busy,
+		"DO $$BEGIN RAISE SQLSTATE 'XX001'; END$$":              fault.Corrupt,
+		"DO $$BEGIN RAISE SQLSTATE '57014'; END$$":              fault.Canceled,
+		"SET LOCAL statement_timeout = 1; SELECT pg_sleep(100)": fault.Canceled,
+	} {
+		err := db.Exclusive(t.Context(), "test", func(tx *Tx) error {
+			_, err := tx.Raw(text)
+			return err
+		})
+		if fault.KindOf(err) != want {
+			t.Errorf("%s: got %v (%v), want %v", text, err, fault.KindOf(err), want)
+		}
+	}
+}
+
+// TestHoldIsOfOne takes a lock twice.
+func TestHoldIsOfOne(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	one, two := openDB(t, url), openDB(t, url)
+	held, taken, err := one.Hold(t.Context(), "x")
+	if err != nil || !taken {
+		t.Fatal(taken, err)
+	}
+	if _, taken, err := two.Hold(t.Context(), "x"); err != nil || taken {
+		t.Errorf("it was taken twice: %v", err)
+	}
+	other, taken, err := two.Hold(t.Context(), "y")
+	if err != nil || !taken {
+		t.Error("another was not to be had", err)
+	}
+	if err := errors.Join(held.Release(t.Context()), other.Release(t.Context())); err != nil {
+		t.Error(err)
+	}
+	for taken = false; !taken; { // the server notices that a connection has ended a moment later
+		var again *Held
+		again, taken, err = two.Hold(t.Context(), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken {
+			if err := again.Release(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestPlaceholders(t *testing.T) {
+	for text, want := range map[string]string{
+		"SELECT 1":                   "SELECT 1",
+		"a = ? AND b = ?":            "a = $1 AND b = $2",
+		"a = ?2 OR b = ?1 OR c = ?2": "a = $2 OR b = $1 OR c = $2",
+		"?":                          "$1",
+	} {
+		if got := Placeholders(text); got != want {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+}
+
+func TestTextCanBeStored(t *testing.T) {
+	for text, want := range map[string]string{"ünï": "ünï", "a\x00b": "a\ufffdb", "a\xff": "a\ufffd", "": ""} {
+		if got := Text(text); got != want {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+}

@@ -1,0 +1,21 @@
+-- Fills an empty database with as many deliveries as generate_series says, of 500
+-- accounts and 20 customers, half of them due, and three events for each.
+INSERT INTO plan SELECT 'plan' || n, 0, 0, 0, 'active', 1, 1 FROM generate_series(1, 3) n;
+INSERT INTO customer SELECT 'customer' || n, 'plan' || n % 3 + 1, 'active', 1, 1 FROM generate_series(1, 20) n;
+INSERT INTO domain SELECT 'd' || n || '.example', 'customer' || n % 20 + 1, 'active', 1, 1 FROM generate_series(1, 100) n;
+INSERT INTO account SELECT 'u' || n || '@d' || n % 100 + 1 || '.example', 'id' || n, 'u' || n || '@d' || n % 100 + 1 || '.example',
+    'd' || n % 100 + 1 || '.example', 'active', '', 0, 0, 1, 1 FROM generate_series(1, 500) n;
+INSERT INTO account_address SELECT login, login, 0, login FROM account;
+INSERT INTO submission SELECT 'S' || lpad(n::text, 25, '0'), 'X' || lpad(n::text, 25, '0'), 'id' || n % 500 + 1,
+    'u' || n % 500 + 1 || '@d' || (n % 500 + 1) % 100 + 1 || '.example', 'd' || (n % 500 + 1) % 100 + 1 || '.example', 'customer1', '', n, n,
+    '', 0, '', 0, '', '', 4096, 512 + n FROM generate_series(1, 100000) n;
+INSERT INTO content SELECT 512 + n, 'x', 'x', CASE WHEN n % 1000 = 0 THEN 'B' || n ELSE '' END, 0 FROM generate_series(1, 100000) n;
+INSERT INTO body SELECT 'B' || n, 1, 3, 1 FROM generate_series(1, 100000) n WHERE n % 1000 = 0;
+INSERT INTO relied SELECT 'S' || lpad(n::text, 25, '0'), 'd' || n % 100 + 1 || '.example', 512 + n FROM generate_series(1, 100000) n WHERE n % 50 = 0;
+INSERT INTO delivery SELECT 'S' || lpad(n::text, 25, '0'), 1, '1', n % 3 + 1, n * 2, 0, 'someone', 'r' || n % 1000 || '.example', 0, '', '', 0, 0, 0, '', '', ''
+    FROM generate_series(1, 100000) n;
+INSERT INTO event (at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data)
+    SELECT n, 'message.accepted', 'X' || lpad((n / 3)::text, 25, '0'), 'S' || lpad((n / 3)::text, 25, '0'), 0,
+    'u' || n % 500 + 1 || '@d' || (n % 500 + 1) % 100 + 1 || '.example', '', '', '', 250, '', '', '', '' FROM generate_series(1, 300000) n;
+INSERT INTO queue_total SELECT '1', 1, n, 1, 0, 0 FROM generate_series(1, 256) n;
+ANALYZE;
