@@ -65,6 +65,10 @@ func openEngine(ctx context.Context, cfg *config.Config, o engineOptions) (Store
 		}
 		return s, nil
 	}
+	// The key file is there, as with an engine that keeps its own file in it.
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fault.Wrap("app.store", fault.Unavailable, err)
+	}
 	password, err := cfg.Store.Password()
 	if err != nil {
 		return nil, err
