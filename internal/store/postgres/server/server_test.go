@@ -339,6 +339,41 @@ func TestHoldIsOfOne(t *testing.T) {
 	}
 }
 
+// TestSendIsOneTransaction looks at what its statements see, and stores nothing of
+// those before a failure.
+func TestSendIsOneTransaction(t *testing.T) {
+	db := openDB(t, shared.Cluster(t).Database(t))
+	var lax string
+	err := db.Send(t.Context(), "test", func(p *Pipe) {
+		p.Exec("SELECT set_config('synchronous_commit', 'off', true)")
+		p.Exec("INSERT INTO t1 VALUES ('a', 1)")
+		p.Query("SHOW synchronous_commit", nil, func(r *sqlkit.Row) error {
+			lax = r.Text()
+			return nil
+		})
+	})
+	if err != nil || lax != "off" {
+		t.Errorf("within it, synchronous_commit is %q, %v", lax, err)
+	}
+	err = db.Send(t.Context(), "test", func(p *Pipe) {
+		p.Exec("INSERT INTO t1 VALUES ('b', 1)")
+		p.Exec("INSERT INTO t1 VALUES ('a', 1)")
+		p.Query("SHOW synchronous_commit", nil, func(*sqlkit.Row) error { return nil })
+	})
+	if !fault.Is(err, fault.Conflict) || sum(t, db) != 1 {
+		t.Errorf("a key that is taken: %v, the sum is %d", err, sum(t, db))
+	}
+	err = db.Send(t.Context(), "test", func(p *Pipe) {
+		p.Query("SHOW synchronous_commit", nil, func(r *sqlkit.Row) error {
+			lax = r.Text()
+			return nil
+		})
+	})
+	if err != nil || lax != "on" {
+		t.Errorf("afterwards, synchronous_commit is %q, %v", lax, err)
+	}
+}
+
 func TestPlaceholders(t *testing.T) {
 	for text, want := range map[string]string{
 		"SELECT 1":                   "SELECT 1",
