@@ -269,7 +269,11 @@ func openPatient(t *testing.T, url string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // the connection that holds the node may be gone
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 
@@ -460,7 +464,11 @@ func TestOldBodiesAreSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // as openAt does
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	var ids mail.IDSource
 	large := func(seal bool) queue.BodyFile {
 		body, err := s.NewBody(t.Context())
