@@ -19,4 +19,4 @@ INSERT INTO event (at, kind, session, submission, delivery, login, actor, client
     'u' || n % 500 + 1 || '@d' || (n % 500 + 1) % 100 + 1 || '.example', '', '', '', 250, '', '', '', '' FROM generate_series(1, 100000) n;
 INSERT INTO queue_total SELECT '1', 1, n, 1, 0, 0 FROM generate_series(1, 256) n;
 SELECT setval('content_number', (SELECT max(id) / 512 + 1 FROM content) * 512);
-ANALYZE;
+ANALYZE plan, customer, domain, account, submission, content, body, relied, delivery, event, queue_total;
