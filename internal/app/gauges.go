@@ -34,6 +34,38 @@ func (a *App) registerGauges() {
 			Help: "Events that could not be stored because the store was away for too long.",
 		}, func() float64 { return float64(a.recorder.Dropped()) }),
 	)
+	if store, ok := a.store.(vacuumedStore); ok {
+		a.registry.MustRegister(deadCollector{store, prometheus.NewDesc(
+			"countersign_store_dead_rows", "Rows of the queue's tables that are dead and not yet vacuumed, of PostgreSQL alone.", []string{"table"}, nil)})
+	}
+}
+
+// vacuumedStore is an engine that leaves dead rows behind.
+type vacuumedStore interface {
+	DeadRows(ctx context.Context) (map[string]int64, error)
+}
+
+// deadCollector asks the store at each scrape.
+type deadCollector struct {
+	store vacuumedStore
+	dead  *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c deadCollector) Describe(ch chan<- *prometheus.Desc) { ch <- c.dead }
+
+// Collect implements prometheus.Collector. A store that does not answer in
+// time leaves the figures out.
+func (c deadCollector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), gaugePatience)
+	defer cancel()
+	rows, err := c.store.DeadRows(ctx)
+	if err != nil {
+		return
+	}
+	for table, n := range rows {
+		ch <- prometheus.MustNewConstMetric(c.dead, prometheus.GaugeValue, float64(n), table)
+	}
 }
 
 // queueCollector asks the store at each scrape.

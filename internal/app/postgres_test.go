@@ -42,6 +42,9 @@ func TestGateOnPostgres(t *testing.T) {
 	}
 	send(3)
 
+	if metrics := get(t, "http://"+w.app.Addresses()["metrics"]+"/metrics"); !strings.Contains(metrics, `countersign_store_dead_rows{table="delivery"}`) {
+		t.Error("the dead rows of the queue are not counted")
+	}
 	ready := "http://" + w.app.Addresses()["metrics"] + "/readyz"
 	get(t, ready)
 	cluster.Stop(t, pgcluster.Immediate)

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
+	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
@@ -61,6 +62,10 @@ func openEngine(ctx context.Context, cfg *config.Config, o engineOptions) (Store
 			return nil, err
 		}
 		return s, nil
+	}
+	// The key file is there, as with an engine that keeps its own file in it.
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, fault.Wrap("app.store", fault.Unavailable, err)
 	}
 	password, err := cfg.Store.Password()
 	if err != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/testkit/pgcluster"
 )
 
 // smallConfig is the configuration of every script, unless it has its own.
@@ -44,23 +46,42 @@ source = "self-signed"
 //	status N                   the exit status of the last countersign
 //	fill                       see the function
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
-		Setup: func(env *testscript.Env) error {
-			return os.WriteFile(filepath.Join(env.WorkDir, "countersign.toml"), []byte(smallConfig), 0o600)
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"countersign": runCommand,
-			"status": func(ts *testscript.TestScript, _ bool, args []string) {
-				if got := ts.Getenv("status"); len(args) != 1 || got != args[0] {
-					ts.Fatalf("the last exit status was %s", got)
-				}
-			},
-			"fill": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Check(fill(context.Background(), ts.MkAbs("countersign.toml")))
-			},
-		},
+	runScripts(t, testscript.Params{Dir: "testdata"}, func(string) string { return smallConfig })
+}
+
+// TestScriptsOnPostgres runs the scripts that are about what the store keeps on
+// the other engine.
+func TestScriptsOnPostgres(t *testing.T) {
+	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	var files []string
+	databases := map[string]string{}
+	for _, name := range []string{"account", "audit", "customer", "domain", "plan", "queue", "trace"} {
+		files = append(files, filepath.Join("testdata", name+".txt"))
+		databases["script-"+name] = cluster.Database(t)
+	}
+	runScripts(t, testscript.Params{Files: files}, func(script string) string {
+		return smallConfig + fmt.Sprintf("[store]\nurl = %q\n", databases[script])
 	})
+}
+
+// runScripts runs scripts with the configuration of each.
+func runScripts(t *testing.T, p testscript.Params, config func(script string) string) {
+	t.Helper()
+	p.Setup = func(env *testscript.Env) error {
+		return os.WriteFile(filepath.Join(env.WorkDir, "countersign.toml"), []byte(config(filepath.Base(env.WorkDir))), 0o600)
+	}
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+		"countersign": runCommand,
+		"status": func(ts *testscript.TestScript, _ bool, args []string) {
+			if got := ts.Getenv("status"); len(args) != 1 || got != args[0] {
+				ts.Fatalf("the last exit status was %s", got)
+			}
+		},
+		"fill": func(ts *testscript.TestScript, _ bool, _ []string) {
+			ts.Check(fill(context.Background(), ts.MkAbs("countersign.toml")))
+		},
+	}
+	testscript.Run(t, p)
 }
 
 // runCommand is "countersign" in scripts.

@@ -140,8 +140,8 @@ type Outcome struct {
 	DelayReported bool
 }
 
-// Report is the outcome of one attempt for deliveries of one submission, with the reports to
-// its sender that follow from it.
+// Report is the outcome of one attempt for deliveries of one submission, each named once,
+// with the reports to its sender that follow from it.
 type Report struct {
 	Submission mail.ID
 	Outcomes   []Outcome

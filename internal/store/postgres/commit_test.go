@@ -2,26 +2,24 @@ package postgres
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/postgres/hot"
 	"countersign/internal/store/postgres/server"
-	"countersign/internal/store/sqlkit"
-	"countersign/internal/testkit/pgcluster"
 )
 
 // between stands between a store and its server and cuts connections.
@@ -176,78 +174,6 @@ func wantQueue(t *testing.T, s *Store, ids ...mail.ID) {
 	}
 }
 
-// TestRestartsLoseAndDoubleNothing accepts, reports and records while the server
-// crashes again and again.
-func TestRestartsLoseAndDoubleNothing(t *testing.T) {
-	const workers, restarts = 8, 4
-	c := pgcluster.Start(t, pgcluster.Options{NoSync: true, Prepare: prepare})
-	s, err := Open(t.Context(), Options{URL: c.Database(t), Server: true, Patience: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // closed below
-	var ids mail.IDSource
-	stop := make(chan struct{})
-	var working sync.WaitGroup
-	var mu sync.Mutex // guards what follows
-	var waiting []mail.ID
-	done := 0
-	for w := range workers {
-		working.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				m := benchMessage(ids.New(), "", []byte("x"), n)
-				if err := s.Accept(context.Background(), m); err != nil {
-					t.Errorf("worker %d: %v", w, err)
-					return
-				}
-				final := n%2 == 0
-				if final {
-					if err := s.Report(context.Background(), delivered(m.Submission.ID)); err != nil {
-						t.Errorf("worker %d: %v", w, err)
-						return
-					}
-				}
-				mu.Lock()
-				done++
-				if !final {
-					waiting = append(waiting, m.Submission.ID)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	progress := func(least int) {
-		deadline := time.Now().Add(time.Minute)
-		for {
-			mu.Lock()
-			now := done
-			mu.Unlock()
-			if now >= least || time.Now().After(deadline) || t.Failed() {
-				return
-			}
-			if _, err := s.Generation(context.Background()); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	for n := range restarts {
-		progress((n + 1) * 100)
-		c.Restart(t, pgcluster.Immediate)
-	}
-	progress((restarts + 1) * 100)
-	close(stop)
-	working.Wait()
-	wantQueue(t, s, waiting...)
-	if events, want := len(search(t, s, audit.Query{})), done+done-len(waiting); events != want {
-		t.Errorf("there are %d events, want %d", events, want)
-	}
-}
-
 // TestReplacedNodeStoresNothing lets another process take the node over.
 func TestReplacedNodeStoresNothing(t *testing.T) {
 	s := openNew(t)
@@ -329,113 +255,6 @@ func TestTotalsArePutTogether(t *testing.T) {
 	}
 }
 
-// TestLostBodyIsNotAccepted takes the mark of a sealed body away, as a crash of
-// the server between Seal and Accept can.
-func TestLostBodyIsNotAccepted(t *testing.T) {
-	s := openNew(t)
-	var ids mail.IDSource
-	write := func() queue.BodyFile {
-		body, err := s.NewBody(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := body.Write(make([]byte, 600<<10)); err != nil {
-			t.Fatal(err)
-		}
-		return body
-	}
-	exec := func(text string, args ...any) {
-		err := s.db.Exclusive(t.Context(), "test", func(tx *server.Tx) error { return tx.Exec(text, sqlkit.Bind(args...)) })
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	body := write()
-	if err := body.Seal(); err != nil {
-		t.Fatal(err)
-	}
-	exec("UPDATE body SET state = 1")
-	m := benchMessage(ids.New(), "", nil, 1)
-	m.Content.Body, m.Content.Large = nil, body
-	good := benchMessage(ids.New(), "", nil, 1)
-	results := make(chan error)
-	go func() { results <- s.Accept(context.Background(), good) }()
-	if err := s.Accept(t.Context(), m); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("a lost body: %v", err)
-	}
-	if err := <-results; err != nil {
-		t.Error(err)
-	}
-	wantQueue(t, s, good.Submission.ID)
-	body = write()
-	exec("DELETE FROM body_chunk WHERE n = 1")
-	if err := body.Seal(); !fault.Is(err, fault.Unavailable) {
-		t.Errorf("a lost piece: %v", err)
-	}
-}
-
-// TestOldBodiesAreSwept lets time pass over bodies in each state.
-func TestOldBodiesAreSwept(t *testing.T) {
-	now := time.Now()
-	var ahead atomic.Int64
-	url := shared.Cluster(t).Database(t)
-	s, err := Open(t.Context(), Options{URL: url, Now: func() time.Time { return now.Add(time.Duration(ahead.Load())) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // as openAt does
-	var ids mail.IDSource
-	large := func(seal bool) queue.BodyFile {
-		body, err := s.NewBody(t.Context())
-		if err == nil {
-			_, err = body.Write(make([]byte, 300<<10))
-		}
-		if err == nil && seal {
-			err = body.Seal()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return body
-	}
-	large(false)
-	large(true)
-	var messages []mail.ID
-	for range 2 {
-		m := benchMessage(ids.New(), "", nil, 1)
-		m.Content.Body, m.Content.Large = nil, large(true)
-		if err := s.Accept(t.Context(), m); err != nil {
-			t.Fatal(err)
-		}
-		messages = append(messages, m.Submission.ID)
-	}
-	if err := s.Report(t.Context(), delivered(messages[0])); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		after time.Duration
-		want  string
-	}{{time.Minute, "4 bodies, 7 pieces"}, {2 * time.Hour, "3 bodies, 5 pieces"}, {25 * time.Hour, "1 bodies, 2 pieces"}} {
-		ahead.Store(int64(c.after))
-		if err := s.bodies.Sweep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		var got [2]int64
-		err := s.db.Read(t.Context(), "test", func(c *server.Conn) (err error) {
-			for i, table := range []string{"body", "body_chunk"} {
-				if got[i], _, err = c.Number(t.Context(), "SELECT count(*) FROM "+table, nil); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		// Of the body that is being written one piece is stored.
-		if text := fmt.Sprintf("%d bodies, %d pieces", got[0], got[1]); err != nil || text != c.want {
-			t.Errorf("after %v there are %s, want %s (%v)", c.after, text, c.want, err)
-		}
-	}
-}
-
 // TestFullDisk fills the disk that the database is on: messages are refused as
 // fault.Full, and accepted again once there is room.
 func TestFullDisk(t *testing.T) {
@@ -469,4 +288,57 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantQueue(t, s, append(accepted, again.Submission.ID)...)
+}
+
+// TestBrokenChangeOfAccounts cuts the connection before the answer to the commit
+// of an administrator's change, which says that it is not known what became of it,
+// and before the server has it, which is made again.
+func TestBrokenChangeOfAccounts(t *testing.T) {
+	b, through := standBetween(t, shared.Cluster(t).Database(t))
+	s := openAt(t, through, true)
+	put := func(name string) error { return s.PutPlan(t.Context(), planOf(name), audit.Event{}) }
+	if err := put("first"); err != nil {
+		t.Fatal(err)
+	}
+	answer := func(fromServer bool, data []byte) bool {
+		return fromServer && bytes.Contains(data, []byte("COMMIT\x00"))
+	}
+	b.cut.Store(&answer)
+	if err := put("second"); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "look whether it was") {
+		t.Errorf("without an answer: %v", err)
+	}
+	statement := func(fromServer bool, data []byte) bool { return !fromServer && bytes.Contains(data, []byte("third")) }
+	b.cut.Store(&statement)
+	if err := put("third"); err != nil {
+		t.Errorf("cut before the commit: %v", err)
+	}
+	plans, err := s.Plans(t.Context())
+	if err != nil || len(plans) != 3 || b.cuts.Load() != 2 {
+		t.Errorf("there are %d plans after %d cuts, %v", len(plans), b.cuts.Load(), err)
+	}
+}
+
+func planOf(name string) account.Plan { return account.Plan{Name: name, State: account.Active} }
+
+// TestTextThatTheServerDoesNotTake stores what is not UTF-8 and what has NUL in it.
+func TestTextThatTheServerDoesNotTake(t *testing.T) {
+	s := openNew(t)
+	event := audit.Event{Kind: audit.AuthFailed, Login: "a\xffb", Text: "x\x00y", Data: map[string]string{"from": "a@b.example", "text": "\x00\xff"}}
+	if err := s.Append(t.Context(), []audit.Event{event}); err != nil {
+		t.Fatal(err)
+	}
+	for name, q := range map[string]audit.Query{"all": {}, "from": {From: mail.Address{Local: "A", Domain: "b.example"}}, "login": {Login: "a\xffb"}} {
+		found := search(t, s, q)
+		if len(found) != 1 || found[0].Login != "a\ufffdb" || found[0].Text != "x\ufffdy" || found[0].Data["text"] != "\ufffd\ufffd" {
+			t.Errorf("%s: got %+v", name, found)
+		}
+	}
+	m := benchMessage("M", "", []byte("\x00\xff"), 1)
+	m.Submission.Envelope.EnvelopeID = "\x00"
+	if err := s.Accept(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := s.Content(t.Context(), "M"); err != nil || string(content.Body) != "\x00\xff" {
+		t.Errorf("the body is %q, %v", content.Body, err)
+	}
 }

@@ -252,5 +252,11 @@ func wrongOutcomes(t *testing.T, s Store) {
 	for _, state := range []queue.State{queue.Queued, queue.Dropped, "", "lost"} {
 		wantKind(t, s.Report(ctx, outcome(id("SUB", 1), 1, state)), fault.Invalid)
 	}
+	twice := outcome(id("SUB", 1), 1, queue.Deferred)
+	twice.Outcomes = append(twice.Outcomes, outcome(id("SUB", 1), 1, queue.Delivered).Outcomes...)
+	wantKind(t, s.Report(ctx, twice), fault.Invalid)
+	same := outcome(id("SUB", 1), 1, queue.Failed)
+	same.Reports = []queue.Acceptance{bounce(2, id("SUB", 1)), bounce(2, id("SUB", 1))}
+	wantKind(t, s.Report(ctx, same), fault.Conflict)
 	wantStats(t, s, 1, 0, 0)
 }

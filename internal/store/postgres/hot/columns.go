@@ -1,25 +1,12 @@
 package hot
 
 import (
-	"strconv"
-	"strings"
-
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
 )
 
-// unnest prints "unnest($1::text[], $2::bigint[])" for kinds "ti": t is text, i an
-// integer, b octets. The first argument has the number from.
-func unnest(kinds string, from int) string {
-	types := map[rune]string{'t': "text", 'i': "bigint", 'b': "bytea"}
-	var list []string
-	for i, k := range kinds {
-		list = append(list, "$"+strconv.Itoa(from+i)+"::"+types[k]+"[]")
-	}
-	return "unnest(" + strings.Join(list, ", ") + ")"
-}
-
-// columns turns rows into the arguments of unnest, one array for each column.
+// columns turns rows into the arguments of unnest, one array for each column of
+// kinds: t is text, i an integer, b octets.
 func columns(rows []sqlkit.Values, kinds string) []any {
 	args := make([]any, len(kinds))
 	for i, k := range kinds {

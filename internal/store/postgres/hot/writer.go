@@ -134,6 +134,10 @@ func (w *Writer) do(ctx context.Context, o *operation) error {
 		}
 		<-o.done
 	}
+	if server.IsConstraint(o.err) {
+		// An id that is taken has been found out before: this is a fault of ours.
+		return fault.Wrap(o.name, fault.Internal, o.err)
+	}
 	return server.Failure(o.name, o.err)
 }
 

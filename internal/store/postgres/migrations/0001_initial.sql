@@ -126,6 +126,8 @@ CREATE TABLE submission (
     autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX submission_owner ON submission (domain, login, content) WHERE domain <> '';
+-- The submissions of a customer or a plan are looked for in ranges of all.
+CREATE INDEX submission_content ON submission (content);
 
 CREATE TABLE relied (
     submission text COLLATE "C" NOT NULL,

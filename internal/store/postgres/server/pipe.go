@@ -107,5 +107,5 @@ func (db *DB) Hold(ctx context.Context, name string) (h *Held, taken bool, err e
 // Held is a lock that is held.
 type Held struct{ raw *pgx.Conn }
 
-// Release gives it back.
-func (h *Held) Release(ctx context.Context) error { return h.raw.Close(ctx) }
+// Release gives it back. Where the connection has broken, it is already.
+func (h *Held) Release(ctx context.Context) { _ = h.raw.Close(ctx) }

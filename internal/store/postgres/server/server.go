@@ -227,6 +227,9 @@ func (db *DB) patiently(ctx context.Context, fn func() error) error {
 			return err
 		}
 		db.log.Debug("the database is away", "error", err)
+		if stateOf(err) == stateReadOnly {
+			db.pool.Reset() // the connections are to a primary that is none any more
+		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

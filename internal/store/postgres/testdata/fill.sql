@@ -1,5 +1,5 @@
 -- Fills an empty database with as many deliveries as generate_series says, of 500
--- accounts and 20 customers, half of them due, and three events for each.
+-- accounts and 20 customers, half of them due, and an event for each.
 INSERT INTO plan SELECT 'plan' || n, 0, 0, 0, 'active', 1, 1 FROM generate_series(1, 3) n;
 INSERT INTO customer SELECT 'customer' || n, 'plan' || n % 3 + 1, 'active', 1, 1 FROM generate_series(1, 20) n;
 INSERT INTO domain SELECT 'd' || n || '.example', 'customer' || n % 20 + 1, 'active', 1, 1 FROM generate_series(1, 100) n;
@@ -15,7 +15,8 @@ INSERT INTO relied SELECT 'S' || lpad(n::text, 25, '0'), 'd' || n % 100 + 1 || '
 INSERT INTO delivery SELECT 'S' || lpad(n::text, 25, '0'), 1, '1', n % 3 + 1, n * 2, 0, 'someone', 'r' || n % 1000 || '.example', 0, '', '', 0, 0, 0, '', '', ''
     FROM generate_series(1, 100000) n;
 INSERT INTO event (at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data)
-    SELECT n, 'message.accepted', 'X' || lpad((n / 3)::text, 25, '0'), 'S' || lpad((n / 3)::text, 25, '0'), 0,
-    'u' || n % 500 + 1 || '@d' || (n % 500 + 1) % 100 + 1 || '.example', '', '', '', 250, '', '', '', '' FROM generate_series(1, 300000) n;
+    SELECT n, 'message.accepted', 'X' || lpad(n::text, 25, '0'), 'S' || lpad(n::text, 25, '0'), 0,
+    'u' || n % 500 + 1 || '@d' || (n % 500 + 1) % 100 + 1 || '.example', '', '', '', 250, '', '', '', '' FROM generate_series(1, 100000) n;
 INSERT INTO queue_total SELECT '1', 1, n, 1, 0, 0 FROM generate_series(1, 256) n;
-ANALYZE;
+SELECT setval('content_number', (SELECT max(id) / 512 + 1 FROM content) * 512);
+ANALYZE plan, customer, domain, account, submission, content, body, relied, delivery, event, queue_total;

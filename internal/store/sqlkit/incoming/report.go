@@ -33,18 +33,28 @@ type Report struct {
 // PrepareReport makes a report ready; owned is as for Prepare.
 func PrepareReport(r *queue.Report, owned func(queue.LargeBody) Body) (*Report, error) {
 	p := &Report{Submission: r.Submission}
+	numbers := make(map[int]bool, len(r.Outcomes))
 	for i := range r.Outcomes {
 		o, err := prepareOutcome(r.Submission, &r.Outcomes[i])
+		if err == nil && numbers[o.N] {
+			err = fault.New("queue.report", fault.Invalid, "delivery %d of submission %s has two outcomes", o.N, r.Submission)
+		}
 		if err != nil {
 			return nil, err
 		}
+		numbers[o.N] = true
 		p.Outcomes = append(p.Outcomes, o)
 	}
+	ids := make(map[mail.ID]bool, len(r.Reports))
 	for i := range r.Reports {
 		a, err := Prepare(&r.Reports[i], owned)
+		if err == nil && ids[a.ID] {
+			err = a.Taken()
+		}
 		if err != nil {
 			return nil, err
 		}
+		ids[a.ID] = true
 		p.Reports = append(p.Reports, a)
 	}
 	var err error
