@@ -43,12 +43,15 @@ type fixture struct {
 	recorder *audit.Recorder
 	offered  []*queue.Acceptance
 	ids      *mail.IDSource
+	// dir is the folder of the database and of the large bodies.
+	dir string
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	ctx := t.Context()
-	store, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(t.TempDir(), "test.db"), Server: true})
+	dir := t.TempDir()
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, "test.db"), Server: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +64,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, store: store, ids: &mail.IDSource{}}
+	f := &fixture{t: t, store: store, ids: &mail.IDSource{}, dir: dir}
 	f.admin = account.NewAdmin(account.AdminOptions{Store: store, Hasher: hasher, IDs: f.ids, Actor: "test"})
 	f.recorder = audit.NewRecorder(store, audit.RecorderOptions{Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { f.recorder.Close(context.Background()) })
@@ -467,53 +470,5 @@ func TestRecordSaysWhyALoginFailed(t *testing.T) {
 	}
 	if replies[0] != replies[1] || replies[1] != replies[2] {
 		t.Errorf("the replies differ: %q", replies)
-	}
-}
-
-// during runs act when a reader gets to its end, in the middle of a message.
-type during struct {
-	io.Reader
-	act func()
-}
-
-func (d *during) Read(p []byte) (int, error) {
-	n, err := d.Reader.Read(p)
-	if err == io.EOF && d.act != nil {
-		d.act()
-		d.act = nil
-	}
-	return n, err
-}
-
-// TestRightsLostDuringTheBodyAreLost: a client may stretch a body for half an
-// hour; what counts is what the account may do at the end of it.
-func TestRightsLostDuringTheBodyAreLost(t *testing.T) {
-	alias := "alias@second.example"
-	tests := []struct {
-		name string
-		act  func(f *fixture)
-		from string
-		want smtp.Reason
-	}{
-		{"password changed", func(f *fixture) {
-			f.must(f.admin.SetPassword(f.t.Context(), address(f.t, testLogin), "another long password"))
-		}, testLogin, smtp.EAccountChanged},
-		{"suspended", func(f *fixture) { f.must(f.admin.SuspendAccount(f.t.Context(), address(f.t, testLogin))) }, testLogin, smtp.EAccountSuspended},
-		{"alias removed", func(f *fixture) {
-			f.must(f.admin.SetAccount(f.t.Context(), address(f.t, testLogin), account.AccountChange{RemoveAliases: []mail.Address{address(f.t, alias)}}))
-		}, alias, smtp.ESenderNotOwned},
-		{"domain suspended", func(f *fixture) { f.must(f.admin.SuspendDomain(f.t.Context(), "second.example")) }, alias, smtp.ESenderNotOwned},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			f := newFixture(t)
-			keys, err := f.store.SigningKeys(t.Context(), "example.org")
-			f.must(err)
-			f.must(f.admin.AddDomain(t.Context(), "second.example", "acme", keys))
-			f.must(f.admin.SetAccount(t.Context(), address(t, testLogin), account.AccountChange{AddAliases: []mail.Address{address(t, alias)}}))
-			body := &during{Reader: strings.NewReader("From: " + tt.from + "\r\n\r\nx\r\n"), act: func() { tt.act(f) }}
-			_, err = f.submit(f.login(), tt.from, body, "b@example.com")
-			wantReason(t, err, tt.want)
-		})
 	}
 }
