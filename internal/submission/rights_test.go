@@ -88,7 +88,7 @@ func TestRightsLostBeforeTheCommitAreLost(t *testing.T) {
 			f.setPolicy(func(p *Policy) { p.Sign = false })
 			f.gate.opt.Queue = lateStore{f.store, func() { act(f) }}
 			_, err := f.submit(f.login(), testLogin, strings.NewReader("From: "+alias+"\r\n\r\n"+largeBody), "b@example.com")
-			wantReason(t, err, "account-changed-now")
+			wantReason(t, err, smtp.EAccountChangedNow)
 			if stats, err := f.store.Stats(t.Context()); err != nil || stats.Queued != 0 {
 				t.Errorf("%d are queued (%v)", stats.Queued, err)
 			}
