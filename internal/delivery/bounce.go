@@ -25,7 +25,7 @@ type telling = dsn.Recipient
 // report that fails itself ends there (RFC 5321 section 4.5.5).
 func (d *Deliverer) tell(s *queue.Submission, delivery queue.Delivery, a answer, o queue.Outcome, now time.Time) (telling, bool) {
 	notify := delivery.Recipient.Notify
-	if s.Envelope.From.IsNull() || notify.Has(mail.NotifyNever) {
+	if s.Envelope.From.IsNull() {
 		return telling{}, false
 	}
 	t := telling{Recipient: delivery.Recipient, Status: a.enhanced, LastAttempt: now}

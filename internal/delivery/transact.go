@@ -206,7 +206,7 @@ func (x *exchange) connect(ctx context.Context, h host) (*connection, *answer) {
 	h.tls = "none"
 	for {
 		x.tries++
-		client, err := x.open1(ctx, h, mode)
+		client, err := x.reach(ctx, h, mode)
 		if err == nil {
 			h.dsn = client.Offers("DSN")
 			if state := client.TLS(); state != nil {
@@ -239,8 +239,8 @@ func (x *exchange) connect(ctx context.Context, h host) (*connection, *answer) {
 	}
 }
 
-// open1 makes one connection and brings it to where transactions can begin.
-func (x *exchange) open1(ctx context.Context, h host, mode smtpclient.TLSMode) (*smtpclient.Client, error) {
+// reach makes one connection and brings it to where transactions can begin.
+func (x *exchange) reach(ctx context.Context, h host, mode smtpclient.TLSMode) (*smtpclient.Client, error) {
 	s := x.job.Destination
 	ctx, cancel := context.WithTimeout(ctx, x.timeToConnect())
 	defer cancel()

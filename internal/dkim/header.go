@@ -18,12 +18,16 @@ type signedField struct {
 // signedFields are the fields that a signature covers where they are present (RFC
 // 6376 section 5.4.1; RFC 8058 section 4 for the last two of List-). Those that say who wrote
 // what to whom, and how the body is to be read, are oversigned also where they are
-// absent: nobody can add one and keep the signature.
+// absent: nobody can add one and keep the signature. The Resent- fields are not: who
+// resends a message puts a block of them on top (RFC 5322 section 3.6.6), and the
+// signature, which counts from the bottom, goes on covering those that were there.
 func signedFields() []signedField {
 	return []signedField{
 		{"From", true}, {"Sender", true}, {"Reply-To", true}, {"To", true}, {"Cc", true},
 		{"Subject", true}, {"Date", true}, {"Message-ID", true},
 		{"In-Reply-To", false}, {"References", false},
+		{"Resent-From", false}, {"Resent-Sender", false}, {"Resent-To", false}, {"Resent-Cc", false},
+		{"Resent-Date", false}, {"Resent-Message-ID", false},
 		{"MIME-Version", true}, {"Content-Type", true}, {"Content-Transfer-Encoding", true},
 		{"List-ID", false}, {"List-Help", false}, {"List-Subscribe", false}, {"List-Post", false},
 		{"List-Owner", false}, {"List-Archive", false},

@@ -204,6 +204,39 @@ func TestSignFieldsThatRepeat(t *testing.T) {
 	}
 }
 
+// TestResentFieldsAreSigned: nobody can change who resent a message, and
+// whoever resends it once more does not break the signature.
+func TestResentFieldsAreSigned(t *testing.T) {
+	keys := testKeys(t)
+	const block = "Resent-From: <joe@cust.example>\r\nResent-Sender: <joe@cust.example>\r\nResent-To: <bob@third.example>\r\n" +
+		"Resent-Cc: <eve@third.example>\r\nResent-Date: Wed, 04 Nov 2026 12:05:06 +0000\r\nResent-Message-ID: <2@cust.example>\r\n"
+	signed := sign(t, testSigner(t, keys), block+testHead, "x\r\n")
+	valid := func(text string) bool {
+		t.Helper()
+		results, err := Verify(strings.NewReader(text), lookup(t, keys))
+		if err != nil || len(results) != 2 {
+			t.Fatalf("%v, %v", results, err)
+		}
+		return results[0].Err == nil && results[1].Err == nil
+	}
+	if !valid(signed) {
+		t.Error("the signatures do not verify")
+	}
+	again := strings.NewReplacer("joe@cust", "ann@other", "<2@cust", "<3@other").Replace(block)
+	if !valid(again + signed) {
+		t.Error("resent once more, the signatures do not verify")
+	}
+	for _, field := range strings.SplitAfter(strings.TrimSuffix(block, "\r\n"), "\r\n") {
+		name, value, _ := strings.Cut(strings.TrimSuffix(field, "\r\n"), ":")
+		if valid(strings.Replace(signed, name+":"+value, name+": changed", 1)) {
+			t.Errorf("%s can be changed", name)
+		}
+		if valid(strings.Replace(signed, name+":"+value+"\r\n", "", 1)) {
+			t.Errorf("%s can be taken away", name)
+		}
+	}
+}
+
 func TestSignatureForm(t *testing.T) {
 	keys := testKeys(t)
 	head := "From: joe@cust.example\r\nList-Id: <x>\r\nReferences: <a>\r\n\r\n"

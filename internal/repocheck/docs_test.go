@@ -8,8 +8,14 @@ import (
 	"testing"
 )
 
-// link finds the target of a Markdown link.
-var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
+// link finds the target of a Markdown link, file and anchor.
+var link = regexp.MustCompile(`\]\(([^)#\s]*)(#[^)\s]*)?\)`)
+
+// heading finds the headings of a Markdown page.
+var heading = regexp.MustCompile(`(?m)^#{1,6} +(.+?) *$`)
+
+// unanchored is what a heading loses when it becomes an anchor.
+var unanchored = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 
 // codePath finds a path of this repository in backquotes: `internal/smtp/reply.go`.
 var codePath = regexp.MustCompile("`((?:internal|cmd|docs|test|scripts|bench|store|smtp|smtpserver|submission|delivery)/[A-Za-z0-9_./-]+)`")
@@ -49,8 +55,14 @@ func checkLinks(t *testing.T, path, text string) {
 		if strings.Contains(m[1], ":") {
 			continue
 		}
-		if _, err := os.Stat(filepath.Join(root, filepath.Dir(path), m[1])); err != nil {
+		target := path
+		if m[1] != "" {
+			target = filepath.Join(filepath.Dir(path), m[1])
+		}
+		if !exists(target) {
 			t.Errorf("%s links to %s, which does not exist", path, m[1])
+		} else if m[2] != "" && !anchors(t, target)[m[2]] {
+			t.Errorf("%s links to %s%s, which has no such heading", path, m[1], m[2])
 		}
 	}
 	for _, m := range codePath.FindAllStringSubmatch(text, -1) {
@@ -59,6 +71,33 @@ func checkLinks(t *testing.T, path, text string) {
 			continue
 		}
 		t.Errorf("%s names %s, which does not exist", path, m[1])
+	}
+}
+
+// anchors returns the anchors that the headings of a page have: in lower case,
+// without punctuation, a hyphen for each space.
+func anchors(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{}
+	for _, m := range heading.FindAllStringSubmatch(string(text), -1) {
+		bare := unanchored.ReplaceAllString(strings.ToLower(m[1]), "")
+		all["#"+strings.ReplaceAll(bare, " ", "-")] = true
+	}
+	return all
+}
+
+// TestAnchors holds one heading of each sort against what a reader's browser
+// would be sent to.
+func TestAnchors(t *testing.T) {
+	got := anchors(t, "internal/repocheck/testdata/headings.md")
+	for _, want := range []string{"#plain", "#two-words", "#with-code-and-dots-10", "#a--b", "#under_score"} {
+		if !got[want] {
+			t.Errorf("no %s in %v", want, got)
+		}
 	}
 }
 

@@ -376,6 +376,46 @@ var dialogues = []struct {
 		< 250
 		< 503
 		< EOF`, closed: "protocol"},
+	{name: "a body sent in spite of a refused DATA", ready: true, script: `
+		> MAIL FROM:<user@c.test>
+		< 250
+		> DATA
+		< 503
+		>> "Subject: x\r\n\r\nRSET\r\nMAIL FROM:<user@c.test>\r\nRCPT TO:<a@b.test>\r\n"
+		< 500 5.5.1
+		< EOF`, closed: "protocol"},
+	{name: "an empty line in spite of a refused DATA", ready: true, script: `
+		> DATA now
+		< 503
+		>
+		< 500 5.5
+		< EOF`, closed: "protocol"},
+	{name: "an endless header field in spite of a refused DATA", ready: true, script: `
+		> DATA
+		< 503
+		> NOOP ` + strings.Repeat("x", 506) + `
+		< 500 5.5.2
+		< EOF`, closed: "protocol"},
+	{name: "commands behind a refused DATA", ready: true, script: `
+		>> "MAIL FROM:<user@c.test>\r\nRCPT TO:<refused@b.test>\r\nDATA\r\n"
+		< 250
+		< 550
+		< 503
+		> RCPT TO:<a@b.test>
+		< 250
+		> FOO
+		< 500 5.5.1
+		> DATA
+		< 354
+		> hi
+		> .
+		< 250 2.0.0 queued
+		> DATA
+		< 503
+		> DATA
+		< 503
+		> QUIT
+		< 221`, closed: "quit"},
 	{name: "SIZE too large", ready: true, script: `
 		> MAIL FROM:<user@c.test> SIZE=65537
 		< 552 5.3.4

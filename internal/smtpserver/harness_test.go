@@ -61,6 +61,7 @@ type double struct {
 	mail  func(mail.Envelope) error
 	rcpt  func(mail.Recipient) error
 	data  func(ctx context.Context, body io.Reader) (mail.ID, error)
+	auth  func(mechanism string) error
 	watch func(Observation)
 	// secure lets sessions count as encrypted from the start.
 	secure bool
@@ -139,6 +140,11 @@ func (s *doubleSession) Mechanisms() []string {
 
 func (s *doubleSession) Auth(mechanism string) (sasl.Exchange, error) {
 	defer s.claim("Auth", s.tls && !s.authed && !s.inMail)()
+	if s.d.auth != nil {
+		if err := s.d.auth(mechanism); err != nil {
+			return nil, err
+		}
+	}
 	switch mechanism {
 	case "PLAIN":
 		return &plainDouble{s: s}, nil

@@ -64,8 +64,11 @@ func (c *session) answerMessage(verb string, id mail.ID, err, drain error) {
 
 // dataRefused ends the session when more has been received behind a refused
 // DATA: the client may have sent the message without waiting for the 354
-// (against RFC 2920 section 3.1), and its lines must not be run.
+// (against RFC 2920 section 3.1), and its lines must not be run. One that
+// sends it later, whatever the answer was, betrays itself by its first line,
+// which is a header field and no command; mistrust ends its session.
 func (c *session) dataRefused(string) {
+	c.bodyMayFollow = true
 	if c.wire.Reader().Buffered() > 0 {
 		c.end(closedProtocol, true)
 	}

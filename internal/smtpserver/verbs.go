@@ -142,6 +142,7 @@ func (c *session) dispatch(line []byte) {
 		c.mistrust(line)
 		return
 	}
+	c.bodyMayFollow = false
 	if refusal, ok := c.allows(v, command.Args); !ok {
 		c.refuse(v.name, refusal, c.outOfOrderBudget(v))
 		if v.refused != nil && c.closing == "" {
@@ -168,10 +169,12 @@ func (c *session) unknown(name string) {
 }
 
 // mistrust ends the session after a refused line that may have been a BDAT:
-// its chunk follows, and nobody knows how long it is.
+// its chunk follows, and nobody knows how long it is. Nor is a line that is no
+// command passed over behind a refused DATA.
 func (c *session) mistrust(line []byte) {
 	const bdat = "BDAT"
-	if c.closing == "" && len(line) >= len(bdat) && bytes.EqualFold(line[:len(bdat)], []byte(bdat)) {
+	mayBeBdat := len(line) >= len(bdat) && bytes.EqualFold(line[:len(bdat)], []byte(bdat))
+	if c.closing == "" && (mayBeBdat || c.bodyMayFollow) {
 		c.end(closedProtocol, true)
 	}
 }

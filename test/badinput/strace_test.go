@@ -52,13 +52,26 @@ func (o *output) String() string {
 // are meant. It returns when the rule is in force.
 func fail(t *testing.T, g *harness.Gate, rule string, files ...string) *failing {
 	t.Helper()
-	f := &failing{t: t, said: &output{}, calls: filepath.Join(t.TempDir(), "calls"), ended: make(chan struct{})}
 	calls, _, _ := strings.Cut(rule, ":")
-	args := []string{"-f", "-o", f.calls, "-e", "trace=" + calls, "-e", "inject=" + rule, "-p", strconv.Itoa(pid(t, g))}
+	args := []string{"-e", "trace=" + calls, "-e", "inject=" + rule}
 	for _, file := range files {
 		args = append(args, "-P", file)
 	}
-	f.strace = exec.Command("strace", args...)
+	return attach(t, g, args...)
+}
+
+// watch begins to record calls, with the names of their files, and lets them
+// be.
+func watch(t *testing.T, g *harness.Gate, calls string) *failing {
+	t.Helper()
+	return attach(t, g, "-y", "-e", "trace="+calls)
+}
+
+// attach attaches strace to a gate.
+func attach(t *testing.T, g *harness.Gate, args ...string) *failing {
+	t.Helper()
+	f := &failing{t: t, said: &output{}, calls: filepath.Join(t.TempDir(), "calls"), ended: make(chan struct{})}
+	f.strace = exec.Command("strace", append([]string{"-f", "-o", f.calls, "-p", strconv.Itoa(pid(t, g))}, args...)...)
 	f.strace.Stderr = f.said
 	if err := f.strace.Start(); err != nil {
 		t.Fatalf("these tests drive strace (package strace): %v", err)
@@ -71,7 +84,7 @@ func fail(t *testing.T, g *harness.Gate, rule string, files ...string) *failing 
 	attached := func() bool { return strings.Contains(f.said.String(), " attached") }
 	harness.WaitFor(t, "strace to attach", func() bool { return f.over() || attached() })
 	if !attached() {
-		t.Fatalf("strace cannot make system calls of the gate fail; the tests need ptrace, "+
+		t.Fatalf("strace cannot follow the system calls of the gate; the tests need ptrace, "+
 			"which root has, in a container with the capability SYS_PTRACE: %s", f.said)
 	}
 	return f
@@ -98,9 +111,15 @@ func (f *failing) end() {
 // times returns how many calls have failed so far.
 func (f *failing) times() int {
 	f.t.Helper()
+	return strings.Count(f.record(), "(INJECTED)")
+}
+
+// record returns the calls so far, one a line.
+func (f *failing) record() string {
+	f.t.Helper()
 	text, err := os.ReadFile(f.calls)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return bytes.Count(text, []byte("(INJECTED)"))
+	return string(text)
 }
