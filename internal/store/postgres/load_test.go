@@ -203,3 +203,60 @@ func TestServerThatDoesNotAnswer(t *testing.T) {
 		t.Errorf("%d are due, %v", len(due), err)
 	}
 }
+
+// TestReaderMissesNoEvent reads the record behind the last event seen while two
+// nodes append to it.
+func TestReaderMissesNoEvent(t *testing.T) {
+	const each, workers = 60, 4
+	url := shared.Cluster(t).Database(t)
+	first := openAt(t, url, true)
+	second, err := Open(t.Context(), Options{URL: url, Server: true, Node: "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := second.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var appending sync.WaitGroup
+	for w := range workers {
+		s := []*Store{first, second}[w%2]
+		appending.Go(func() {
+			for range each {
+				if err := s.Append(context.Background(), make([]audit.Event, 50)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		appending.Wait()
+		close(done)
+	}()
+	var last int64
+	seen := 0
+	read := func() int {
+		events := search(t, first, audit.Query{AfterSeq: last})
+		for _, e := range events {
+			last = e.Seq
+		}
+		seen += len(events)
+		return len(events)
+	}
+	for ended := false; !ended; {
+		select {
+		case <-done:
+			ended = true
+		default:
+		}
+		read()
+	}
+	for read() > 0 {
+	}
+	if seen != workers*each*50 {
+		t.Errorf("%d events were seen of %d", seen, workers*each*50)
+	}
+}
