@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/queue"
 	"countersign/internal/testkit/pgcluster"
 )
 
@@ -163,4 +165,98 @@ func TestReadOnlyForAWhile(t *testing.T) {
 	c.SetReadOnly(t, false)
 	l.progress(50)
 	l.finish()
+}
+
+// TestServerThatDoesNotAnswer stops the server's processes where they are: callers
+// get an answer, and all goes on by itself when the server does.
+func TestServerThatDoesNotAnswer(t *testing.T) {
+	c := pgcluster.Start(t, pgcluster.Options{NoSync: true, Prepare: prepare})
+	s, err := Open(t.Context(), Options{URL: c.Database(t), Server: true, Patience: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var ids mail.IDSource
+	doubtful := ids.New()
+	c.Pause(t)
+	if err := s.Accept(t.Context(), benchMessage(doubtful, "", nil, 1)); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("from a server that does not answer: %v", err)
+	}
+	c.Continue(t)
+	var kept mail.ID
+	for deadline := time.Now().Add(time.Minute); kept == ""; {
+		id := ids.New()
+		err := s.Accept(t.Context(), benchMessage(id, "", nil, 1))
+		switch {
+		case err == nil:
+			kept = id
+		case time.Now().After(deadline):
+			t.Fatal(err)
+		}
+	}
+	due, err := s.Due(t.Context(), time.Now(), queue.Position{}, 10)
+	if err != nil || len(due) == 0 || due[len(due)-1].Submission.ID != kept {
+		t.Errorf("%d are due, %v", len(due), err)
+	}
+}
+
+// TestReaderMissesNoEvent reads the record behind the last event seen while two
+// nodes append to it.
+func TestReaderMissesNoEvent(t *testing.T) {
+	const each, workers = 60, 4
+	url := shared.Cluster(t).Database(t)
+	first := openAt(t, url, true)
+	second, err := Open(t.Context(), Options{URL: url, Server: true, Node: "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := second.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var appending sync.WaitGroup
+	for w := range workers {
+		s := []*Store{first, second}[w%2]
+		appending.Go(func() {
+			for range each {
+				if err := s.Append(context.Background(), make([]audit.Event, 50)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		appending.Wait()
+		close(done)
+	}()
+	var last int64
+	seen := 0
+	read := func() int {
+		events := search(t, first, audit.Query{AfterSeq: last})
+		for _, e := range events {
+			last = e.Seq
+		}
+		seen += len(events)
+		return len(events)
+	}
+	for ended := false; !ended; {
+		select {
+		case <-done:
+			ended = true
+		default:
+		}
+		read()
+	}
+	for read() > 0 {
+	}
+	if seen != workers*each*50 {
+		t.Errorf("%d events were seen of %d", seen, workers*each*50)
+	}
 }

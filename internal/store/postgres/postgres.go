@@ -101,7 +101,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
-	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Epoch: epoch, Timeout: 4 * o.Patience, Now: o.Now, Logger: o.Logger})
+	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Epoch: epoch, Timeout: 2 * o.Patience, Now: o.Now, Logger: o.Logger})
 	s.share()
 	if o.Server {
 		s.watch()

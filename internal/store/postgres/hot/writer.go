@@ -134,6 +134,9 @@ func (w *Writer) do(ctx context.Context, o *operation) error {
 		}
 		<-o.done
 	}
+	if fault.KindOf(o.err) == fault.Internal && errors.Is(o.err, context.DeadlineExceeded) {
+		return server.Silent(o.err) // it is our own deadline: the caller waits
+	}
 	if server.IsConstraint(o.err) {
 		// An id that is taken has been found out before: this is a fault of ours.
 		return fault.Wrap(o.name, fault.Internal, o.err)

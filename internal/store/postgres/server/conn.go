@@ -20,7 +20,12 @@ type querier interface {
 }
 
 // Conn reads. It is used by one goroutine.
-type Conn struct{ q querier }
+type Conn struct {
+	// ctx bounds every query: it is that of the call, and ends before it where the
+	// server does not answer.
+	ctx context.Context
+	q   querier
+}
 
 // Tx is a running transaction. It is used by one goroutine.
 type Tx struct {
@@ -34,13 +39,13 @@ var (
 )
 
 // Query implements sqlkit.Reader.
-func (c *Conn) Query(ctx context.Context, text string, args sqlkit.Values, each func(*sqlkit.Row) error) error {
-	return query(ctx, c.q, text, args, each)
+func (c *Conn) Query(_ context.Context, text string, args sqlkit.Values, each func(*sqlkit.Row) error) error {
+	return query(c.ctx, c.q, text, args, each)
 }
 
 // Number implements sqlkit.Reader.
-func (c *Conn) Number(ctx context.Context, text string, args sqlkit.Values) (n int64, found bool, err error) {
-	err = query(ctx, c.q, text, args, func(r *sqlkit.Row) error {
+func (c *Conn) Number(_ context.Context, text string, args sqlkit.Values) (n int64, found bool, err error) {
+	err = query(c.ctx, c.q, text, args, func(r *sqlkit.Row) error {
 		n, found = r.Int64(), true
 		return nil
 	})
@@ -60,7 +65,7 @@ func (t *Tx) Query(text string, args sqlkit.Values, each func(*sqlkit.Row) error
 
 // Number implements sqlkit.Writer.
 func (t *Tx) Number(text string, args sqlkit.Values) (n int64, found bool, err error) {
-	return (&Conn{t.q}).Number(t.ctx, text, args)
+	return (&Conn{t.ctx, t.q}).Number(t.ctx, text, args)
 }
 
 // Exists implements sqlkit.Writer.
@@ -76,8 +81,8 @@ func (t *Tx) RawQuery(text string, args []any, each func(*sqlkit.Row) error) err
 }
 
 // RawQuery is Query in the server's own words; see Tx.
-func (c *Conn) RawQuery(ctx context.Context, text string, args []any, each func(*sqlkit.Row) error) error {
-	return raw(ctx, c.q, text, args, each)
+func (c *Conn) RawQuery(_ context.Context, text string, args []any, each func(*sqlkit.Row) error) error {
+	return raw(c.ctx, c.q, text, args, each)
 }
 
 // Raw runs a statement in the server's own words and returns how many rows it

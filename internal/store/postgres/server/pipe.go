@@ -68,9 +68,11 @@ func (t *Tx) Send(p *Pipe) error { return t.q.SendBatch(t.ctx, &p.batch).Close()
 // that.
 func (db *DB) Send(ctx context.Context, op string, fill func(*Pipe)) error {
 	return Failure(op, db.patiently(ctx, func() error {
-		var p Pipe
-		fill(&p)
-		return db.pool.SendBatch(ctx, &p.batch).Close()
+		return answered(ctx, func(ctx context.Context) error {
+			var p Pipe
+			fill(&p)
+			return db.pool.SendBatch(ctx, &p.batch).Close()
+		})
 	}))
 }
 

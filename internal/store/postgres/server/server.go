@@ -154,7 +154,9 @@ func (db *DB) prepare(ctx context.Context, steps []migration, now func() time.Ti
 // sets its results anew each time.
 func (db *DB) Read(ctx context.Context, op string, fn func(*Conn) error) error {
 	err := db.patiently(ctx, func() error {
-		return db.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return fn(&Conn{c}) })
+		return answered(ctx, func(ctx context.Context) error {
+			return db.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return fn(&Conn{ctx, c}) })
+		})
 	})
 	return Failure(op, err)
 }
@@ -163,9 +165,31 @@ func (db *DB) Read(ctx context.Context, op string, fn func(*Conn) error) error {
 func (db *DB) Snapshot(ctx context.Context, op string, fn func(*Conn) error) error {
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := db.patiently(ctx, func() error {
-		return pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error { return fn(&Conn{raw}) })
+		return answered(ctx, func(ctx context.Context) error {
+			return pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error { return fn(&Conn{ctx, raw}) })
+		})
 	})
 	return Failure(op, err)
+}
+
+// answerLimit is how long a server may take that has taken the connection: far
+// more than anything of ours lasts.
+const answerLimit = 30 * time.Second
+
+// answered runs fn, but not for longer than answerLimit.
+func answered(ctx context.Context, fn func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	err := fn(limited)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return Silent(err)
+	}
+	return err
+}
+
+// Silent is the error where the server did not answer in time, which ended with err.
+func Silent(err error) error {
+	return &fault.Error{Op: "postgres", Kind: fault.Unavailable, Detail: "the database does not answer", Err: err}
 }
 
 // Exclusive runs a change of accounts, or one that has to be alone with them and
@@ -175,7 +199,9 @@ func (db *DB) Snapshot(ctx context.Context, op string, fn func(*Conn) error) err
 func (db *DB) Exclusive(ctx context.Context, op string, fn func(*Tx) error) error {
 	var err error
 	for range maxRepeats {
-		err = db.patiently(ctx, func() error { return db.once(ctx, op, fn) })
+		err = db.patiently(ctx, func() error {
+			return answered(ctx, func(ctx context.Context) error { return db.once(ctx, op, fn) })
+		})
 		if !repeatable(err) {
 			break
 		}
