@@ -66,6 +66,11 @@ type Options struct {
 	// Hello is our name in EHLO; "" means Hostname.
 	Hello string
 
+	// Holds reports whether deliveries of this node are certainly its own at
+	// the moment; nil means always. While they may not be, nothing is begun,
+	// and what is under way goes no further than it can be taken back.
+	Holds func() bool
+
 	// Routes and Schedule may be changed later by SetRoutes and SetSchedule.
 	Routes   []route.Route
 	Schedule queue.Schedule
@@ -136,6 +141,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.DelayReportAfter <= 0 {
 		o.DelayReportAfter = 4 * time.Hour
+	}
+	if o.Holds == nil {
+		o.Holds = func() bool { return true }
 	}
 	if o.Random == nil {
 		o.Random = rand.Reader

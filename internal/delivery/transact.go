@@ -79,8 +79,13 @@ func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content
 
 // stillDue asks again, when some time has passed, whether the deliveries under way
 // are still to be made. One that is not has no answer; false says that none is.
-// While the store cannot be asked the attempt goes on.
+// While the store cannot be asked the attempt goes on, as long as the deliveries
+// are certainly this node's.
 func (x *exchange) stillDue(ctx context.Context) bool {
+	if !x.d.opt.Holds() {
+		x.giveUp()
+		return false
+	}
 	now := x.d.opt.Now()
 	age := now.Sub(x.asked)
 	if age >= 0 && age <= staleAfter {
@@ -101,6 +106,14 @@ func (x *exchange) stillDue(ctx context.Context) bool {
 	}
 	x.open = open
 	return len(open) > 0
+}
+
+// giveUp leaves the deliveries that have no answer to whoever owns them.
+func (x *exchange) giveUp() {
+	for _, i := range x.open {
+		x.answers[i] = answer{canceled: true}
+	}
+	x.open = nil
 }
 
 // overIdle tries the connections that are open already; true when every

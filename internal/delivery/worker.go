@@ -223,8 +223,8 @@ func (d *Deliverer) store(r *queue.Report, s *queue.Submission) {
 			}
 			return
 		}
-		if fault.Is(err, fault.NotFound) {
-			return // dropped meanwhile
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Fenced) {
+			return // dropped meanwhile, or another node's by now
 		}
 		d.opt.Logger.Error("outcome cannot be stored", "submission", r.Submission, "error", err, "stopping", last)
 		if last {
