@@ -24,7 +24,6 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
-	"countersign/internal/store/sqlite"
 	"countersign/internal/submission"
 )
 
@@ -52,7 +51,7 @@ type App struct {
 	// change still follows.
 	started *config.Config
 
-	store     *sqlite.Store
+	store     Store
 	sealer    *seal.Sealer
 	hasher    *account.Hasher
 	ids       *mail.IDSource
@@ -170,7 +169,7 @@ func (a *App) Addresses() map[string]string { return a.addresses }
 func (a *App) Logger() *slog.Logger { return a.log }
 
 // Store returns the open store.
-func (a *App) Store() *sqlite.Store { return a.store }
+func (a *App) Store() Store { return a.store }
 
 // Sealer returns what seals secrets for the store.
 func (a *App) Sealer() *seal.Sealer { return a.sealer }

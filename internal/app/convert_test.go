@@ -465,6 +465,7 @@ func TestListenersOfTheConfiguration(t *testing.T) {
 var elsewhere = map[string]string{
 	"data_dir":               "App.openStore, openCertificates: TestPlacesOfTheConfiguration",
 	"store.url":              "OpenStore: TestPlacesOfTheConfiguration",
+	"store.password_file":    "OpenStore: TestGateOnPostgres",
 	"log.level":              "New, Reload: TestPlacesOfTheConfiguration",
 	"log.format":             "New: TestPlacesOfTheConfiguration",
 	"metrics.listen":         "App.openMetrics: TestPlacesOfTheConfiguration",

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -22,18 +24,58 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
+	"countersign/internal/store/postgres"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/submission"
 )
 
-// OpenStore opens the engine that the configuration names. server says that
-// the caller is the one process that delivers; admin commands are not.
-func OpenStore(ctx context.Context, cfg *config.Config, server bool) (*sqlite.Store, error) {
-	return sqlite.Open(ctx, storeOptions(cfg, server))
+// Store is all that a gate needs of an engine.
+type Store interface {
+	account.Store
+	queue.Store
+	queue.AdminStore
+	audit.Store
+	SealedStore
+	// These are what package cert keeps there.
+	GetCertificate(ctx context.Context, key string) ([]byte, error)
+	PutCertificate(ctx context.Context, key string, data []byte) error
+	DeleteCertificate(ctx context.Context, key string) error
+	// Close ends the store; a second call does nothing.
+	Close() error
 }
 
-func storeOptions(cfg *config.Config, server bool) sqlite.Options {
-	return sqlite.Options{Path: cfg.StorePath(), Server: server}
+// OpenStore opens the engine that the configuration names. server says that
+// the caller is the one process that delivers; admin commands are not.
+func OpenStore(ctx context.Context, cfg *config.Config, server bool) (Store, error) {
+	return openEngine(ctx, cfg, engineOptions{server: server})
+}
+
+// engineOptions are what engines are opened with beside the configuration.
+type engineOptions struct {
+	server bool
+	now    func() time.Time // nil for time.Now
+	log    *slog.Logger     // nil for none
+}
+
+func openEngine(ctx context.Context, cfg *config.Config, o engineOptions) (Store, error) {
+	if !cfg.Store.InPostgres() {
+		s, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.StorePath(), Server: o.server, Now: o.now, Logger: o.log})
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	password, err := cfg.Store.Password()
+	if err != nil {
+		return nil, err
+	}
+	s, err := postgres.Open(ctx, postgres.Options{
+		URL: cfg.Store.URL, Password: password.Reveal(), Server: o.server, Now: o.now, Logger: o.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // SealedStore is the part of an engine that keeps sealed secrets: the domains'
@@ -82,9 +124,7 @@ func (a *App) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("data_dir: %w", err)
 	}
-	o := storeOptions(a.cfg, true)
-	o.Now, o.Logger = a.opt.Now, a.log
-	store, err := sqlite.Open(ctx, o)
+	store, err := openEngine(ctx, a.cfg, engineOptions{server: true, now: a.opt.Now, log: a.log})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -29,7 +30,7 @@ type Errors = source.Errors
 // schema returns the description of all options.
 func schema() option.Schema { return option.Of(reflect.TypeFor[Config]()) }
 
-// storeScheme begins the only kind of store URL that this version knows.
+// storeScheme begins the URL of a store in a file.
 const storeScheme = "sqlite:"
 
 // maxFile bounds the configuration file and the files it names, in octets.
@@ -125,7 +126,24 @@ func (c *Config) Complete() {
 	}
 }
 
-// StorePath returns the path of the database file.
+// InPostgres reports whether the store is a PostgreSQL database, and not a file.
+func (s Store) InPostgres() bool {
+	return strings.HasPrefix(s.URL, "postgres://") || strings.HasPrefix(s.URL, "postgresql://")
+}
+
+// Password reads the password for the store, "" where no file is named.
+func (s Store) Password() (Secret, error) {
+	if s.PasswordFile == "" {
+		return "", nil
+	}
+	secret, err := readSecret(s.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("store.password_file: %s %w", s.PasswordFile, err)
+	}
+	return secret, nil
+}
+
+// StorePath returns the path of the database file, where the store is one.
 func (c *Config) StorePath() string {
 	return strings.TrimPrefix(c.Store.URL, storeScheme)
 }

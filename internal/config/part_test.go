@@ -57,8 +57,8 @@ source = "self-signed"
 		"the store misspelt":         {good + "[stor]\nurl = \"sqlite:x\"\n", nil, "did you mean store?"},
 		"the store in no table":      {"url = \"sqlite:x\"\n" + good, nil, "it belongs under [store]"},
 		"an option of the store":     {good + "[store]\npath = \"x\"\n", nil, "store.path: unknown option"},
-		"another engine":             {good + "[store]\nurl = \"postgres:x\"\n", nil, "store.url"},
-		"another engine, not TOML":   {good + "[store]\nurl = \"postgres:x\"\n" + unclosed, nil, "store.url"},
+		"another engine":             {good + "[store]\nurl = \"mysql:x\"\n", nil, "store.url"},
+		"another engine, not TOML":   {good + "[store]\nurl = \"mysql:x\"\n" + unclosed, nil, "store.url"},
 		"a comment on the store":     {good + unclosed + "# url = \"x\"\n", nil, elsewhere},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -65,8 +65,12 @@ type Config struct {
 
 // Store is table [store].
 type Store struct {
-	// Where the database is: "sqlite:" followed by the path of its file.
-	URL string `toml:"url" derived:"sqlite: with countersign.db in data_dir" since:"0.1" reload:"no" example:"sqlite:/var/lib/countersign/countersign.db"`
+	// Where the database is: "sqlite:" followed by the path of its file, or the
+	// URL of a PostgreSQL database (15 or later) as libpq takes it, with several
+	// hosts where there are standbys. It must not hold a password.
+	URL string `toml:"url" derived:"sqlite: with countersign.db in data_dir" since:"0.1" reload:"no" example:"postgres://countersign@db1.example.net,db2.example.net/countersign?sslmode=verify-full&target_session_attrs=read-write"`
+	// The file with the password for the PostgreSQL database, one line.
+	PasswordFile string `toml:"password_file" derived:"none" since:"0.1" reload:"no" path:"yes" alternative:"yes" example:"/etc/countersign/store.password"`
 }
 
 // Log is table [log].

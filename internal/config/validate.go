@@ -86,15 +86,49 @@ func (v *validator) place() {
 	if v.c.DataDir == "" {
 		v.Fail("data_dir", "", "must not be empty")
 	}
-	url := v.c.Store.URL
-	scheme, rest, found := strings.Cut(url, ":")
+	v.store()
+}
+
+// store checks where the store is. It shows nothing of a URL that may hold a
+// password.
+func (v *validator) store() {
+	s := v.c.Store
+	scheme, rest, found := strings.Cut(s.URL, ":")
 	switch {
-	case url == "":
+	case s.URL == "":
+	case s.InPostgres() && hasPassword(s.URL):
+		v.Fail("store.url", "take it out, and put it into the file that store.password_file names", "holds a password")
+	case s.InPostgres():
 	case !found || scheme+":" != storeScheme:
-		v.Fail("store.url", `write "sqlite:" and the path of the database file`, "%q is not a store that this version knows", scheme+":")
+		v.Fail("store.url", `write "sqlite:" and the path of the database file, or "postgres://user@host/database"`,
+			"%q is not a store that this version knows", scheme+":")
 	case rest == "":
 		v.Fail("store.url", `for example "sqlite:/var/lib/countersign/countersign.db"`, "has no path")
 	}
+	if s.PasswordFile == "" {
+		return
+	}
+	if !s.InPostgres() {
+		v.Fail("store.password_file", "remove it", "is for a PostgreSQL database alone")
+		return
+	}
+	if _, err := readSecret(s.PasswordFile); err != nil {
+		v.Fail("store.password_file", "", "%s %v", s.PasswordFile, err)
+		return
+	}
+	v.secretFileMode("store.password_file", s.PasswordFile)
+}
+
+// hasPassword reports whether the URL of a database holds a password.
+func hasPassword(url string) bool {
+	_, rest, _ := strings.Cut(url, "://")
+	authority, query, _ := strings.Cut(rest, "?")
+	authority, _, _ = strings.Cut(authority, "/")
+	user := ""
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		user = authority[:i]
+	}
+	return strings.Contains(user, ":") || strings.HasPrefix(query, "password=") || strings.Contains(query, "&password=")
 }
 
 func (v *validator) session() {

@@ -12,7 +12,9 @@ import (
 // stateAllowed are package-level variables that may change, as "folder name",
 // each with the reason.
 var stateAllowed = map[string]string{
-	"test/harness built": "one build of the binary for a whole test program; package testing has no place for it",
+	"test/harness built":                   "one build of the binary for a whole test program; package testing has no place for it",
+	"internal/testkit/pgcluster installed": "one search for PostgreSQL for a whole test program",
+	"internal/testkit/pgcluster template":  "one initdb for a whole test program",
 }
 
 // scope is what is needed to know a package-level variable where it is used.

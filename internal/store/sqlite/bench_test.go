@@ -14,6 +14,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/sqlkit/waiting"
 )
 
 // producers is how many sessions bring messages at the same time.
@@ -219,7 +220,7 @@ func fill(b *testing.B, s *Store) {
 	b.Helper()
 	const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) "
 	err := s.change(context.Background(), "bench", func(t *tx) error {
-		t.waiting[stateQueued] = 1_000_000
+		t.waiting[waiting.Queued] = 1_000_000
 		err := t.Exec(`INSERT INTO submission SELECT printf('%026d', i), '', '', 'user' || (i % 1000) || '@sender.example', 'sender.example', 'acme', '',
     i, i, 'a@b', 0, '', 0, '', '', 1, i FROM (`+numbers+`SELECT i FROM n)`, nil)
 		if err != nil {

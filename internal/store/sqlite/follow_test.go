@@ -193,7 +193,7 @@ func TestDueSkipsWhatIsToBeHeld(t *testing.T) {
 		if err := t.Exec("UPDATE account SET state = 'suspended'", nil); err != nil {
 			return err
 		}
-		return t.Exec("INSERT INTO following (kind, name, touched, actor, object, text) VALUES ('account', 'x', ?, '', '', '')", bind(time.Now()))
+		return t.Exec("INSERT INTO following (id, kind, name, touched, actor, object, text) VALUES ('t', 'account', 'x', ?, '', '', '')", bind(time.Now()))
 	})
 	if err != nil {
 		t.Fatal(err)

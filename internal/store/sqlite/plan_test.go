@@ -12,7 +12,10 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
-	"countersign/internal/store/sqlite/credential"
+	"countersign/internal/store/sqlkit/holding"
+	"countersign/internal/store/sqlkit/incoming"
+	"countersign/internal/store/sqlkit/objects"
+	"countersign/internal/store/sqlkit/waiting"
 )
 
 func planOf(name string) account.Plan { return account.Plan{Name: name, State: account.Active} }
@@ -41,20 +44,20 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 	now := time.Now()
 	id := mail.ID("x")
 	list := func(f queue.Filter) string {
-		text, args := listSQL(f)
+		text, args := waiting.ListSQL(newDialect(), f)
 		return explain(t, s, text, args)
 	}
 	for name, c := range map[string]struct {
 		plan string
 		want []string // must stand in it
 	}{
-		"due":        {explain(t, s, dueSQL, bind(now, now, id, 1, 10)), []string{"SEARCH d USING INDEX delivery_due ((next,submission,n)>(?,?,?) AND next<?)", "SEARCH s USING PRIMARY KEY"}},
-		"totals":     {explain(t, s, totalsSQL, nil), []string{"SEARCH queue_total USING INTEGER PRIMARY KEY"}},
-		"oldest":     {explain(t, s, oldestSQL, nil), []string{"SCAN submission"}},
-		"generation": {explain(t, s, generationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
-		"active":     {explain(t, s, activeSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY", "SEARCH p USING PRIMARY KEY"}},
-		"credential": {explain(t, s, credential.ReadSQL, bind("l")), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY (name=?)", "SEARCH c USING PRIMARY KEY (name=?)", "SEARCH p USING PRIMARY KEY (name=?)"}},
-		"own domain": {explain(t, s, ownDomainSQL, bind("d", "c")), []string{"SEARCH domain USING PRIMARY KEY (name=?)"}},
+		"due":        {explain(t, s, waiting.DueSQL(newDialect(), ""), bind(now, now, id, 1, 10)), []string{"SEARCH d USING INDEX delivery_due ((next,submission,n)>(?,?,?) AND next<?)", "SEARCH s USING PRIMARY KEY"}},
+		"totals":     {explain(t, s, newDialect().Totals, nil), []string{"SEARCH queue_total USING INTEGER PRIMARY KEY"}},
+		"oldest":     {explain(t, s, waiting.OldestSQL, nil), []string{"SCAN submission"}},
+		"generation": {explain(t, s, objects.GenerationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
+		"active":     {explain(t, s, incoming.ActiveSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY", "SEARCH p USING PRIMARY KEY"}},
+		"credential": {explain(t, s, objects.CredentialSQL, bind("l")), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY (name=?)", "SEARCH c USING PRIMARY KEY (name=?)", "SEARCH p USING PRIMARY KEY (name=?)"}},
+		"own domain": {explain(t, s, objects.OwnDomainSQL, bind("d", "c")), []string{"SEARCH domain USING PRIMARY KEY (name=?)"}},
 		"state":      {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
 		"waiting":    {explain(t, s, waitingSQL, bind(id, 1)), []string{"SEARCH d USING PRIMARY KEY (submission=? AND n=?)"}},
 		"any":        {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
@@ -76,6 +79,38 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 				t.Errorf("the plan sorts:\n%s", c.plan)
 			}
 		})
+	}
+}
+
+// TestTasksUseIndexes holds the queries of tasks to the plans that make them
+// fast with a million messages waiting.
+func TestTasksUseIndexes(t *testing.T) {
+	s, sql := openNew(t), holding.StatementsOf(newDialect())
+	const byID = "SEARCH v USING PRIMARY KEY (submission=?)"
+	const account = "SEARCH a USING PRIMARY KEY (login=?)"
+	const extra = "SEARCH r USING PRIMARY KEY (submission=?)"
+	for text, c := range map[string]struct {
+		args []any
+		want []string
+	}{
+		sql.OfAccount:     {[]any{1, 2, "d", "l"}, []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", byID, account, extra}},
+		sql.OfDomain:      {[]any{1, 2, "d"}, []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=?)", "SEARCH r USING COVERING INDEX relied_domain (<expr>=? AND domain=?)", byID, account, extra}},
+		sql.OfCustomer:    {[]any{1, 2, "c"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", byID, account, extra}},
+		sql.OfPlan:        {[]any{1, 2, "p"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", "SEARCH k USING COVERING INDEX customer_plan (plan=? AND name=?)", byID, account, extra}},
+		sql.Stand:         {[]any{"[]"}, []string{"SEARCH s USING PRIMARY KEY (id=?)", byID, account, extra}},
+		sql.Hold:          {[]any{"[]"}, []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
+		sql.Release:       {[]any{"[]"}, []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
+		holding.BoundsSQL: {nil, []string{"SEARCH content"}},
+	} {
+		plan := explain(t, s, text, bind(c.args...))
+		for _, want := range c.want {
+			if !strings.Contains(plan, want) {
+				t.Errorf("%s\nthe plan lacks %q:\n%s", text, want, plan)
+			}
+		}
+		if strings.Contains(plan, "SCAN s") || strings.Contains(plan, "SCAN delivery") || strings.Contains(plan, "SCAN v") {
+			t.Errorf("%s\nthe plan reads a whole table:\n%s", text, plan)
+		}
 	}
 }
 
@@ -115,7 +150,7 @@ func TestTotalsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var counted [stateCount]int
+	var counted [waiting.States]int
 	err := s.db.Read(t.Context(), "test", func(c *conn) error {
 		return c.Query(t.Context(), "SELECT state, count(*) FROM delivery GROUP BY state", nil, func(r *row) error {
 			counted[r.Int()] = r.Int()
@@ -126,7 +161,7 @@ func TestTotalsAgree(t *testing.T) {
 	if err != nil || failed != nil {
 		t.Fatal(err, failed)
 	}
-	if got := [stateCount]int{0, stats.Queued, stats.Deferred, stats.Held}; got != counted {
+	if got := [waiting.States]int{0, stats.Queued, stats.Deferred, stats.Held}; got != counted {
 		t.Errorf("kept %v, counted %v", got, counted)
 	}
 	if fmt.Sprint(counted) != "[0 50 50 50]" {

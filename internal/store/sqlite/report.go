@@ -3,10 +3,11 @@ package sqlite
 import (
 	"context"
 
-	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
-	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/incoming"
+	"countersign/internal/store/sqlkit/waiting"
 )
 
 const (
@@ -14,86 +15,44 @@ const (
 	deleteDeliverySQL = "DELETE FROM delivery WHERE submission = ? AND n = ?"
 	anyDeliverySQL    = "SELECT 1 FROM delivery WHERE submission = ? LIMIT 1"
 
-	// A held delivery stays held unless the outcome holds it.
-	attemptedSQL = `UPDATE delivery SET state = ?, next = ?, hold_reason = ?, attempts = attempts + 1,
-    delay_reported = delay_reported OR ?, last_at = ?, last_code = ?, last_enhanced = ?, last_text = ?, last_remote = ?
-    WHERE submission = ? AND n = ?`
-	attemptedHeldSQL = `UPDATE delivery SET next = ?, attempts = attempts + 1,
-    delay_reported = delay_reported OR ?, last_at = ?, last_code = ?, last_enhanced = ?, last_text = ?, last_remote = ?
-    WHERE submission = ? AND n = ?`
+	// A held delivery stays held unless the outcome holds it. Both have the
+	// arguments of incoming.Outcome.Attempted.
+	attemptedSQL = `UPDATE delivery SET state = ?1, next = ?2, hold_reason = ?3, attempts = attempts + 1,
+    delay_reported = delay_reported OR ?4, last_at = ?5, last_code = ?6, last_enhanced = ?7, last_text = ?8, last_remote = ?9
+    WHERE submission = ?10 AND n = ?11`
+	attemptedHeldSQL = `UPDATE delivery SET next = ?2, attempts = attempts + 1,
+    delay_reported = delay_reported OR ?4, last_at = ?5, last_code = ?6, last_enhanced = ?7, last_text = ?8, last_remote = ?9
+    WHERE submission = ?10 AND n = ?11`
 )
-
-// outcome is a queue.Outcome made ready for the writer.
-type outcome struct {
-	state int    // the stored state that follows, 0 for a final one
-	key   values // submission and number
-	// attempted and held are the arguments of attemptedSQL and
-	// attemptedHeldSQL; nil for a final outcome.
-	attempted, held values
-}
-
-func prepareOutcome(submission mail.ID, o *queue.Outcome) (outcome, error) {
-	out := outcome{state: storedState(o.State), key: bind(submission, o.N)}
-	switch o.State {
-	case queue.Delivered, queue.Failed:
-		return out, nil
-	case queue.Deferred, queue.Held:
-	default:
-		return out, fault.New("queue.report", fault.Invalid, "%q is not the outcome of an attempt", o.State)
-	}
-	hold := ""
-	if o.State == queue.Held {
-		hold = o.HoldReason
-	}
-	l := &o.Result
-	out.attempted = bind(out.state, o.Next, hold, o.DelayReported, l.At, l.Code, l.Enhanced, l.Text, l.Remote, submission, o.N)
-	out.held = bind(o.Next, o.DelayReported, l.At, l.Code, l.Enhanced, l.Text, l.Remote, submission, o.N)
-	return out, nil
-}
 
 // Report implements queue.Store.
 func (s *Store) Report(ctx context.Context, r *queue.Report) error {
-	outcomes := make([]outcome, len(r.Outcomes))
-	for i := range r.Outcomes {
-		var err error
-		outcomes[i], err = prepareOutcome(r.Submission, &r.Outcomes[i])
-		if err != nil {
-			return err
-		}
-	}
-	events, err := bindEvents(r.Events)
+	p, err := incoming.PrepareReport(r, s.owned)
 	if err != nil {
-		return database.Failure("queue.report", err)
-	}
-	reports := make([]*acceptance, len(r.Reports))
-	for i := range r.Reports {
-		reports[i], err = s.prepare(&r.Reports[i])
-		if err != nil {
-			return err
-		}
+		return err
 	}
 	var finished []mail.ID
 	err = s.change(ctx, "queue.report", func(t *tx) error {
 		finished = nil
 		// The reports go first: they alone can fail without a fault of the
 		// database, and then before anything is written.
-		for _, p := range reports {
-			if err := p.insert(t); err != nil {
+		for _, a := range p.Reports {
+			if err := t.insert(a); err != nil {
 				return err
 			}
 		}
-		large, err := t.report(r.Submission, outcomes)
+		large, err := t.report(r.Submission, p.Outcomes)
 		if err != nil {
 			return err
 		}
 		finished = large
-		return insertEvents(t, events)
+		return insertEvents(t, p.Events)
 	})
 	if err != nil {
 		return err
 	}
-	for _, p := range reports {
-		p.markTaken()
+	for _, a := range p.Reports {
+		a.MarkTaken()
 	}
 	s.removeBodies(finished)
 	return nil
@@ -101,27 +60,27 @@ func (s *Store) Report(ctx context.Context, r *queue.Report) error {
 
 // report applies outcomes and returns the large bodies that nobody needs any
 // more.
-func (t *tx) report(submission mail.ID, outcomes []outcome) ([]mail.ID, error) {
+func (t *tx) report(submission mail.ID, outcomes []incoming.Outcome) ([]mail.ID, error) {
 	removed := false
 	for i := range outcomes {
 		o := &outcomes[i]
-		before, found, err := t.Number(stateSQL, o.key)
+		before, found, err := t.Number(stateSQL, o.Key)
 		if err != nil {
 			return nil, err
 		}
 		if !found {
 			continue
 		}
-		after := o.state
+		after := o.State
 		switch {
-		case o.state == 0:
-			err = t.Exec(deleteDeliverySQL, o.key)
+		case o.State == 0:
+			err = t.Exec(deleteDeliverySQL, o.Key)
 			removed = true
-		case before == stateHeld && o.state == stateDeferred:
-			after = stateHeld
-			err = t.Exec(attemptedHeldSQL, o.held)
+		case before == waiting.Held && o.State == waiting.Deferred:
+			after = waiting.Held
+			err = t.Exec(attemptedHeldSQL, o.Attempted)
 		default:
-			err = t.Exec(attemptedSQL, o.attempted)
+			err = t.Exec(attemptedSQL, o.Attempted)
 		}
 		if err != nil {
 			return nil, err
@@ -134,12 +93,24 @@ func (t *tx) report(submission mail.ID, outcomes []outcome) ([]mail.ID, error) {
 	if !removed {
 		return nil, nil
 	}
-	return t.finish(submission)
+	return finish(t, submission)
+}
+
+// finishAll is finish for several.
+func finishAll(t sqlkit.Writer, submissions []mail.ID) (large []mail.ID, err error) {
+	for _, id := range submissions {
+		found, err := finish(t, id)
+		if err != nil {
+			return nil, err
+		}
+		large = append(large, found...)
+	}
+	return large, nil
 }
 
 // finish removes a submission and its content if no delivery of it is left. It
 // returns the large body to remove after the commit.
-func (t *tx) finish(id mail.ID) ([]mail.ID, error) {
+func finish(t sqlkit.Writer, id mail.ID) ([]mail.ID, error) {
 	key := bind(id)
 	waits, err := t.Exists(anyDeliverySQL, key)
 	if err != nil || waits {

@@ -9,7 +9,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
-	"countersign/internal/store/sqlite/search"
+	"countersign/internal/store/sqlkit/record"
 )
 
 // TestNoSearchReadsTheWholeRecord looks at the plan of every combination of
@@ -38,21 +38,21 @@ func TestNoSearchReadsTheWholeRecord(t *testing.T) {
 				ask(&q)
 			}
 		}
-		within, want := &search.Span{First: 3, Last: 9}, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+		within, want := &record.Span{First: 3, Last: 9}, "SEARCH event USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
 		switch {
 		case q.ByID():
 			within, want = nil, "SEARCH event USING INDEX event_s" // event_session or event_submission
 		case q.Login != "":
 			want = "SEARCH event USING INDEX event_login (<expr>=? AND login=? AND rowid>? AND rowid<?)"
 		}
-		text, args := search.SQL(&q, within)
+		text, args := record.SQL(newDialect(), &q, within)
 		if plan := explain(t, s, text, args); !strings.HasPrefix(plan, want) || strings.Contains(plan, "\n") {
 			t.Fatalf("%+v is answered by\n%s", q, plan)
 		}
 	}
 	for text, want := range map[string]string{
-		search.LastSeqSQL: "SEARCH event",
-		search.TimesSQL:   "SEARCH event USING COVERING INDEX event_at (at>? AND at<?)",
+		record.LastSeqSQL:             "SEARCH event",
+		record.TimesSQL(newDialect()): "SEARCH event USING COVERING INDEX event_at (at>? AND at<?)",
 	} {
 		args := bind(time.Now(), time.Now())[:strings.Count(text, "?")]
 		if plan := explain(t, s, text, args); plan != want {
@@ -64,7 +64,7 @@ func TestNoSearchReadsTheWholeRecord(t *testing.T) {
 // TestSearchGoesOverWindows searches a record with events far apart.
 func TestSearchGoesOverWindows(t *testing.T) {
 	s := openNew(t)
-	seqs := []int64{1, 1 << search.WindowBits, 1<<search.WindowBits + 1, 3<<search.WindowBits - 1, 3 << search.WindowBits, 7<<search.WindowBits + 1<<search.PartBits}
+	seqs := []int64{1, 1 << record.WindowBits, 1<<record.WindowBits + 1, 3<<record.WindowBits - 1, 3 << record.WindowBits, 7<<record.WindowBits + 1<<record.PartBits}
 	for i, seq := range seqs {
 		err := s.change(t.Context(), "test", func(t *tx) error {
 			return t.Exec("INSERT INTO event SELECT ?, ?, 'x.y', '', '', 0, 'ann', '', '', '', 0, '', '', '', ''", bind(seq, int64(i)))
@@ -76,8 +76,8 @@ func TestSearchGoesOverWindows(t *testing.T) {
 	at := func(n int64) time.Time { return time.UnixMicro(n) }
 	// What is read is bounded by the times.
 	err := s.db.Read(t.Context(), "test", func(c *conn) error {
-		within, err := search.SpanOf(t.Context(), c, &audit.Query{Since: at(2), Until: at(4), BeforeSeq: seqs[3]})
-		if want := (search.Span{First: seqs[2], Last: seqs[3] - 1}); within != want {
+		within, err := record.SpanOf(t.Context(), c, newDialect(), &audit.Query{Since: at(2), Until: at(4), BeforeSeq: seqs[3]})
+		if want := (record.Span{First: seqs[2], Last: seqs[3] - 1}); within != want {
 			t.Errorf("times bound a search to %v", within)
 		}
 		return err

@@ -15,7 +15,11 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlite/bodies"
 	"countersign/internal/store/sqlite/database"
-	"countersign/internal/store/sqlite/holding"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/holding"
+	"countersign/internal/store/sqlkit/objects"
+	"countersign/internal/store/sqlkit/record"
+	"countersign/internal/store/sqlkit/waiting"
 )
 
 //go:embed migrations/*.sql
@@ -48,11 +52,14 @@ type Options struct {
 // database locked, fault.Unavailable where it cannot be used, fault.Corrupt
 // where it is damaged, and what their contracts say.
 type Store struct {
-	db     *database.DB[book]
-	bodies *bodies.Folder
-	holder *holding.Holder
-	now    func() time.Time
-	log    *slog.Logger
+	*objects.Store
+	*waiting.Queue
+	dialect *sqlkit.Dialect
+	db      *database.DB[book]
+	bodies  *bodies.Folder
+	holder  *holding.Holder
+	now     func() time.Time
+	log     *slog.Logger
 	// stopWatching ends the goroutine of a server that lets the queue follow
 	// what others left unfinished, and waits for it.
 	stopWatching func()
@@ -76,7 +83,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault.Wrap("sqlite.open", fault.Invalid, err)
 	}
-	s := &Store{now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
+	s := &Store{dialect: newDialect(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Readers: o.Readers, Migrations: migrations, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
@@ -84,12 +91,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.holder = holding.New(holding.Options{
-		Read: s.db.Read, Record: recordIn, Now: o.Now, Logger: o.Logger,
-		Change: func(ctx context.Context, op string, run func(*database.Tx) error) error {
-			return s.db.Change(ctx, op, func(t *database.Tx, _ *book) error { return run(t) })
-		},
-	})
+	s.share()
 	if o.Server {
 		if err := s.cleanBodies(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -110,13 +112,98 @@ func (s *Store) watch() {
 	}
 }
 
+// base is what the shared parts work with. Their changes may raise the account
+// generation, so it is asked for again.
+func (s *Store) base() sqlkit.Base {
+	return sqlkit.Base{
+		Read: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
+			return s.db.Read(ctx, op, func(c *conn) error { return fn(c) })
+		},
+		Snapshot: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
+			return s.db.Snapshot(ctx, op, func(c *conn) error { return fn(c) })
+		},
+		Change: func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
+			return s.change(ctx, op, func(t *tx) error {
+				t.current = 0
+				return run(t)
+			})
+		},
+		Record: recordIn, Now: s.now, Logger: s.log,
+	}
+}
+
+// share makes the parts that the engines share.
+func (s *Store) share() {
+	b := s.base()
+	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count})
+	s.Store = objects.New(b, s.dialect, s.holder)
+	s.Queue = waiting.New(waiting.Options{
+		Base: b, Dialect: s.dialect, Count: count, Finish: finishAll, Finished: s.removeBodies,
+		Large: func(id mail.ID, size int64) queue.LargeBody { return s.bodies.Stored(id, size) },
+	})
+}
+
 // recordIn stores events in a running transaction.
-func recordIn(t *database.Tx, events []audit.Event) error {
-	rows, err := bindEvents(events)
+func recordIn(t sqlkit.Writer, events []audit.Event) error {
+	rows, err := record.Bind(events)
 	if err != nil {
 		return err
 	}
-	return insertEvents(&tx{Tx: t}, rows)
+	return insertEvents(t, rows)
+}
+
+func insertEvents(t sqlkit.Writer, events []values) error {
+	for _, e := range events {
+		if err := t.Exec(record.InsertSQL, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count changes the totals in a running transaction.
+func count(t sqlkit.Writer, queued, deferred, held int) error {
+	return t.Exec(totalSQL, bind(queued, deferred, held))
+}
+
+// Append implements audit.Store.
+func (s *Store) Append(ctx context.Context, events []audit.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	rows, err := record.Bind(events)
+	if err != nil {
+		return database.Failure("audit.append", err)
+	}
+	return s.change(ctx, "audit.append", func(t *tx) error { return insertEvents(t, rows) })
+}
+
+// Search implements audit.Store.
+func (s *Store) Search(ctx context.Context, q audit.Query) ([]audit.Event, error) {
+	b := s.base()
+	return record.Find(ctx, &b, s.dialect, &q)
+}
+
+// waitingSQL finds a delivery that is still to be attempted.
+const waitingSQL = `SELECT 1 FROM delivery d CROSS JOIN submission s ON s.id = d.submission
+    WHERE d.submission = ? AND d.n = ? AND +d.state < 3 AND ` + holding.Settled
+
+// Waiting implements queue.Store.
+func (s *Store) Waiting(ctx context.Context, keys []queue.Key) ([]bool, error) {
+	waiting := make([]bool, len(keys))
+	err := s.db.Snapshot(ctx, "queue.waiting", func(c *conn) (err error) {
+		for i, k := range keys {
+			_, waiting[i], err = c.Number(ctx, waitingSQL, bind(k.Submission, k.N))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return waiting, nil
 }
 
 // Close finishes the changes that wait, then closes everything. Afterwards all

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
+	"countersign/internal/store/sqlkit/waiting"
 )
 
 // BenchmarkSuspend suspends and resumes an account with very many waiting
@@ -60,7 +61,7 @@ func fillWaiting(t testing.TB, s *Store, a account.Account, n, gap int) {
 	t.Helper()
 	numbers := fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + %d FROM n WHERE i < %d) ", gap, gap, n*gap)
 	err := s.change(context.Background(), "bench", func(t *tx) error {
-		t.waiting[stateQueued] += n
+		t.waiting[waiting.Queued] += n
 		err := t.Exec(`INSERT INTO submission SELECT printf('%026d', i), '', ?, ?, 'sender.example', 'acme', '',
     i, i, 'a@b', 0, '', 0, '', '', 1, i FROM (`+numbers+`SELECT i FROM n)`, bind(a.ID, a.Login()))
 		if err != nil {

@@ -1,8 +1,9 @@
 package sqlite
 
 import (
-	"countersign/internal/queue"
 	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit/objects"
+	"countersign/internal/store/sqlkit/waiting"
 )
 
 // Short names for what every file here uses.
@@ -27,32 +28,20 @@ type book struct {
 	content int64
 	// waiting is by how much the number of waiting deliveries changes, by
 	// their stored state.
-	waiting [stateCount]int
+	waiting [waiting.States]int
 }
-
-const generationSQL = "SELECT value FROM meta WHERE name = 'generation'"
 
 // generation returns the account generation as this transaction sees it.
 func (t *tx) generation() (uint64, error) {
 	if t.current != 0 {
 		return t.current, nil
 	}
-	n, found, err := t.Number(generationSQL, nil)
+	n, found, err := t.Number(objects.GenerationSQL, nil)
 	if err == nil && !found {
 		err = database.ErrDamaged
 	}
 	t.current = uint64(n)
 	return t.current, err
-}
-
-// raise makes the account generation one higher.
-func (t *tx) raise() error {
-	now, err := t.generation()
-	if err != nil {
-		return err
-	}
-	t.current = now + 1
-	return t.Exec("UPDATE meta SET value = value + 1 WHERE name = 'generation'", nil)
 }
 
 // nextContent returns a number that no row of table content has.
@@ -68,48 +57,16 @@ func (t *tx) nextContent() (int64, error) {
 	return t.content, nil
 }
 
+const totalSQL = "UPDATE queue_total SET queued = queued + ?, deferred = deferred + ?, held = held + ? WHERE id = 1"
+
 // flush writes the totals, once for the whole transaction.
 func (t *tx) flush() error {
-	if t.waiting == [stateCount]int{} {
+	if t.waiting == [waiting.States]int{} {
 		return nil
 	}
-	return t.Exec("UPDATE queue_total SET queued = queued + ?, deferred = deferred + ?, held = held + ? WHERE id = 1",
-		bind(t.waiting[stateQueued], t.waiting[stateDeferred], t.waiting[stateHeld]))
+	return t.Exec(totalSQL,
+		bind(t.waiting[waiting.Queued], t.waiting[waiting.Deferred], t.waiting[waiting.Held]))
 }
 
 // bind makes a statement's arguments.
 func bind(list ...any) values { return database.Bind(list...) }
-
-// The stored states. Below stateHeld a delivery can become due: the index
-// delivery_due is made of those.
-const (
-	stateQueued   = 1
-	stateDeferred = 2
-	stateHeld     = 3
-
-	stateCount = 4 // keep last; 0 is no state
-)
-
-// storedState turns a waiting state into its number, 0 for any other.
-func storedState(s queue.State) int {
-	switch s {
-	case queue.Queued:
-		return stateQueued
-	case queue.Deferred:
-		return stateDeferred
-	case queue.Held:
-		return stateHeld
-	}
-	return 0
-}
-
-// waitingState undoes storedState.
-func waitingState(n int) queue.State {
-	switch n {
-	case stateQueued:
-		return queue.Queued
-	case stateDeferred:
-		return queue.Deferred
-	}
-	return queue.Held
-}

@@ -109,9 +109,10 @@ func (c *Conn) Query(ctx context.Context, text string, args Values, each func(*R
 }
 
 func eachRow(ctx context.Context, rows driver.Rows, each func(*Row) error) error {
-	r := Row{columns: make([]driver.Value, len(rows.Columns()))}
+	var r Row
+	columns := make([]driver.Value, len(rows.Columns()))
 	for {
-		err := rows.Next(r.columns)
+		err := rows.Next(columns)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -121,12 +122,12 @@ func eachRow(ctx context.Context, rows driver.Rows, each func(*Row) error) error
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		r.at = 0
+		r.Set(columns)
 		if err := each(&r); err != nil {
 			return err
 		}
-		if r.err != nil {
-			return r.err
+		if err := r.Err(); err != nil {
+			return err
 		}
 	}
 }

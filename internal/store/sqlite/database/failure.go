@@ -26,9 +26,6 @@ const (
 	codeSharedSize = 10 | 19<<8
 )
 
-// ErrDamaged marks stored data that is not of the form in which it was stored.
-var ErrDamaged = errors.New("stored data is damaged")
-
 // sqliteCode returns the result code in err's chain, 0 where there is none.
 // The low octet is the primary code.
 func sqliteCode(err error) int {

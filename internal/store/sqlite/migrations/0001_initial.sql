@@ -128,16 +128,16 @@ CREATE TABLE relied (
 CREATE INDEX relied_domain ON relied (content >> 9, domain);
 
 -- Changes of accounts that the waiting deliveries have still to follow; see
--- package holding. An id must never come back: somebody may still work on it.
+-- package holding.
 CREATE TABLE following (
-    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    id      TEXT PRIMARY KEY,
     kind    TEXT NOT NULL,    -- of the object that changed
     name    TEXT NOT NULL,
     touched INTEGER NOT NULL, -- when it was worked on last
     actor   TEXT NOT NULL,    -- these three as in the event of the change
     object  TEXT NOT NULL,
     text    TEXT NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Content stands apart, so that lists of submissions read narrow rows, under
 -- a number, as long rows fit a rowid table best.

@@ -1,0 +1,22 @@
+package postgres
+
+import "countersign/internal/store/sqlkit"
+
+// newDialect returns how PostgreSQL says what package sqlkit asks for. Its indexes of owners
+// begin with the domain, so that parts are ranges of content numbers.
+func newDialect() *sqlkit.Dialect {
+	return &sqlkit.Dialect{
+		Position: "strpos",
+		Member:   func(name string) string { return "(data::json ->> '" + name + "')" },
+		Cross:    " JOIN ",
+		Listed:   "json_array_elements_text(?::json) j(value)",
+		OfDomain: "FROM submission s WHERE s.domain <> '' AND s.domain = ?3 AND" + inParts,
+		Relying:  "FROM relied r JOIN submission s ON s.id = r.submission WHERE r.domain = ?3 AND r.content BETWEEN ?1::bigint << 9 AND (?2::bigint << 9) + 511",
+		OfAll:    "FROM submission s JOIN domain o ON o.name = s.domain",
+		InParts:  " WHERE s.domain <> '' AND" + inParts,
+		Owned:    "FROM submission s JOIN (SELECT ?::text AS name) o ON s.domain = o.name AND s.domain <> ''",
+		Totals:   "SELECT coalesce(sum(queued), 0)::bigint, coalesce(sum(deferred), 0)::bigint, coalesce(sum(held), 0)::bigint FROM queue_total",
+	}
+}
+
+const inParts = " s.content BETWEEN ?1::bigint << 9 AND (?2::bigint << 9) + 511"

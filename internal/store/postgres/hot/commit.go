@@ -1,0 +1,130 @@
+package hot
+
+import (
+	"context"
+	"errors"
+
+	"countersign/internal/fault"
+	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
+)
+
+// ErrFenced is in the chain of the error where another process has taken the
+// node over: nothing of this one may be stored any more.
+var ErrFenced = errors.New("another process has taken this node over")
+
+// errAlone says that an operation failed after something of it was written: the
+// transaction has to be rolled back, and each operation gets its own.
+var errAlone = errors.New("an operation needs a transaction of its own")
+
+// maxRepeats bounds how often a transaction is made again for others' sake.
+const maxRepeats = 10
+
+// surely runs a batch in one transaction, again where the server was away for a
+// moment. A nil result means that all operations whose err is nil are durable;
+// any other, that nothing is, or that it is not known.
+func (w *Writer) surely(batch []*operation) error {
+	var err error
+	for range maxRepeats {
+		err = w.opt.DB.Patiently(context.Background(), func() error { return w.once(batch) })
+		if !server.Repeatable(err) {
+			break
+		}
+	}
+	return err
+}
+
+// once runs a batch, and finds out what became of it where the connection broke
+// at the commit.
+func (w *Writer) once(batch []*operation) error {
+	w.batch++
+	for _, o := range batch {
+		o.err = nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), w.opt.Timeout)
+	defer cancel()
+	t := &transaction{opt: &w.opt, number: w.batch, batch: batch, draw: w.draw}
+	err := w.opt.DB.Session(ctx, t.run)
+	if err != nil && server.Broken(err) {
+		// After a crash the server may give numbers again that nothing used yet.
+		w.next, w.last = 0, 0
+	}
+	if err != nil && t.committing && server.Broken(err) {
+		err = w.resolve(err)
+	}
+	return err
+}
+
+// draw gives the contents of a batch their numbers.
+func (w *Writer) draw(s *server.Session, batch []*operation) error {
+	for _, o := range batch {
+		for _, a := range o.accepts {
+			if w.next == w.last {
+				if err := w.drawBlock(s); err != nil {
+					return err
+				}
+			}
+			a.SetNumber(w.next)
+			w.next++
+		}
+	}
+	return nil
+}
+
+// blockSize is how many numbers of content are drawn at once; see the schema.
+const blockSize = 512
+
+func (w *Writer) drawBlock(s *server.Session) error {
+	var p server.Pipe
+	p.Query("SELECT nextval('content_number')", nil, func(r *sqlkit.Row) error {
+		w.next = r.Int64()
+		w.last = w.next + blockSize
+		return nil
+	})
+	return s.Send(&p)
+}
+
+// ownSQL finds the row of a node that this process still is. The lock lasts until
+// the end of the transaction, and whoever wants to know how it ended waits for it.
+const ownSQL = "SELECT 1 FROM node WHERE id = $1 AND epoch = $2"
+
+// committedSQL finds a numbered transaction.
+const committedSQL = "SELECT 1 FROM queue_total WHERE node = $1 AND epoch = $2 AND batch = $3"
+
+// resolve finds out whether the last transaction, which ended with err, was
+// committed: nil if so, and an error after which it can be made again if not.
+func (w *Writer) resolve(err error) error {
+	unknown := &fault.Error{
+		Op: "postgres.commit", Kind: fault.Unavailable, Err: err,
+		Detail: "the connection to the database broke while changes were being stored; it is not known whether they were",
+	}
+	if w.opt.Epoch == 0 {
+		return unknown
+	}
+	committed := false
+	failed := w.opt.DB.Patiently(context.Background(), func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), w.opt.Timeout)
+		defer cancel()
+		committed = false
+		return w.opt.DB.Session(ctx, func(s *server.Session) error {
+			var p server.Pipe
+			p.Exec("BEGIN")
+			p.Exec(ownSQL+" FOR UPDATE", w.opt.Node, w.opt.Epoch) // waits for the end of the other
+			p.Query(committedSQL, []any{w.opt.Node, w.opt.Epoch, w.batch}, func(*sqlkit.Row) error {
+				committed = true
+				return nil
+			})
+			p.Exec("COMMIT")
+			return s.Send(&p)
+		})
+	})
+	switch {
+	case failed != nil:
+		return unknown
+	case committed:
+		w.opt.Logger.Info("the connection to the database broke at a commit; it was made")
+		return nil
+	}
+	w.opt.Logger.Info("the connection to the database broke at a commit; it was not made and is made again")
+	return err
+}

@@ -1,0 +1,18 @@
+// Package hot stores what comes in while mail flows: messages, the outcomes of
+// attempts, and events. One goroutine writes. Callers hand it what they have made
+// ready and wait; it takes all that wait, brings them to the server in two
+// pipelines of statements over arrays, commits once, and wakes all, each with its
+// own result.
+//
+// A transaction shares the lock of accounts, so that no account changes between
+// its look at the generation and its commit, and the row of its node, by which a
+// node that was taken over is kept from writing. Each is numbered, and the number
+// is stored with the totals: where the connection breaks at the commit, the next
+// connection tells whether the transaction was committed, and only if not is it
+// made again.
+//
+// Only one transaction is under way at a time: the numbers of events are drawn
+// under a lock that is held until the commit, so several would wait for each other.
+//
+// Main types: Writer.
+package hot

@@ -1,0 +1,254 @@
+package hot
+
+import (
+	"countersign/internal/fault"
+	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/incoming"
+	"countersign/internal/store/sqlkit/objects"
+	"countersign/internal/store/sqlkit/waiting"
+)
+
+// place is one delivery.
+type place struct {
+	submission string
+	n          int
+}
+
+// transaction is one batch on its way.
+type transaction struct {
+	opt    *Options
+	number int64
+	batch  []*operation
+	s      *server.Session
+	// draw gives the contents of the batch their numbers.
+	draw func(s *server.Session, batch []*operation) error
+	// committing says that COMMIT was sent.
+	committing bool
+
+	// What the server told.
+	generation uint64
+	mine       bool            // this process still is the node
+	inserted   map[string]bool // submissions that are stored
+	bodies     map[string]bool // large bodies that were taken
+	before     map[place]int   // the states of the deliveries reported on
+}
+
+// run runs the batch and commits. Each operation's err is its own result.
+func (t *transaction) run(s *server.Session) error {
+	t.s = s
+	t.inserted, t.bodies, t.before = map[string]bool{}, map[string]bool{}, map[place]int{}
+	if err := t.draw(s, t.batch); err != nil {
+		return err
+	}
+	if err := t.begin(); err != nil {
+		return err
+	}
+	if !t.mine {
+		return &fault.Error{Op: "postgres.commit", Kind: fault.Unavailable, Detail: "nothing is stored any more", Err: ErrFenced}
+	}
+	if err := t.judge(); err != nil {
+		return err
+	}
+	if err := t.settle(); err != nil {
+		return err
+	}
+	return t.finish()
+}
+
+// begin begins the transaction, inserts the submissions that were decided on at
+// this generation, and looks at the deliveries that are reported on.
+func (t *transaction) begin() error {
+	var p server.Pipe
+	p.Exec("BEGIN")
+	p.Exec(server.ShareAccountsSQL)
+	p.Query(objects.GenerationSQL, nil, func(r *sqlkit.Row) error {
+		t.generation = uint64(r.Int64())
+		return nil
+	})
+	t.mine = t.opt.Epoch == 0
+	if !t.mine {
+		p.Query(ownSQL+" FOR KEY SHARE", []any{t.opt.Node, t.opt.Epoch}, func(*sqlkit.Row) error {
+			t.mine = true
+			return nil
+		})
+	}
+	var accepts []*incoming.Acceptance
+	var reported []sqlkit.Values
+	for _, o := range t.batch {
+		accepts = append(accepts, o.accepts...)
+		for i := range o.outcomes {
+			reported = append(reported, o.outcomes[i].Key)
+		}
+	}
+	t.insert(&p, accepts, false)
+	if len(reported) > 0 {
+		// Several nodes may report the last deliveries of one submission: each
+		// has to see what the other did.
+		keys := columns(reported, "ti")
+		p.Exec(lockSQL, keys[0])
+		p.Query(statesSQL, append(keys, t.opt.Node), func(r *sqlkit.Row) error {
+			t.before[place{r.Text(), r.Int()}] = r.Int()
+			return nil
+		})
+	}
+	return t.s.Send(&p)
+}
+
+const (
+	lockSQL = "SELECT 1 FROM submission WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE"
+
+	statesSQL = `SELECT d.submission, d.n, d.state FROM unnest($1::text[], $2::bigint[]) u(submission, n)
+    JOIN delivery d ON d.submission = u.submission AND d.n = u.n WHERE d.node = $3`
+
+	takeSQL = "UPDATE body SET state = 3 WHERE id = ANY($1::text[]) AND state = 2 RETURNING id"
+)
+
+const submissionKinds = "ttttttt" + "ii" + "titittii" // of incoming.SubmissionColumns
+
+// insertSQL inserts submissions; the last argument are their generations. Those of
+// another generation wait for a closer look.
+const insertSQL = "INSERT INTO submission (" + incoming.SubmissionColumns + `)
+    SELECT id, session, account, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8,
+        dsn_return, envelope_id, size, content
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
+        $10::text[], $11::bigint[], $12::text[], $13::bigint[], $14::text[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[])
+        u(id, session, account, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8,
+        dsn_return, envelope_id, size, content, generation)
+    WHERE $19 OR account = '' OR generation = (SELECT value FROM meta WHERE name = 'generation')
+    ON CONFLICT (id) DO NOTHING RETURNING id`
+
+// insert adds the statements that insert submissions and take their large bodies.
+// checked says that the accounts were looked at.
+func (t *transaction) insert(p *server.Pipe, accepts []*incoming.Acceptance, checked bool) {
+	if len(accepts) == 0 {
+		return
+	}
+	rows := make([]sqlkit.Values, len(accepts))
+	generations := make([]int64, len(accepts))
+	var large []string
+	for i, a := range accepts {
+		rows[i], generations[i] = a.Submission, int64(a.Generation)
+		if a.Large != nil {
+			large = append(large, string(a.Large.ID()))
+		}
+	}
+	p.Query(insertSQL, append(columns(rows, submissionKinds), generations, checked), func(r *sqlkit.Row) error {
+		t.inserted[r.Text()] = true
+		return nil
+	})
+	if large == nil {
+		return
+	}
+	p.Query(takeSQL, []any{large}, func(r *sqlkit.Row) error {
+		t.bodies[r.Text()] = true
+		return nil
+	})
+}
+
+// judge looks at the accounts of those that were decided on at another
+// generation, and inserts those that may be.
+func (t *transaction) judge() error {
+	var p server.Pipe
+	var doubtful []*operation
+	var active, same [][]bool
+	for _, o := range t.batch {
+		a := t.doubtful(o)
+		if a == nil {
+			continue
+		}
+		n := len(doubtful)
+		doubtful = append(doubtful, o)
+		active, same = append(active, make([]bool, 1)), append(same, make([]bool, 1+len(a.Domains)))
+		ask := func(answer *bool, text string, args sqlkit.Values) {
+			p.Query(server.Placeholders(text), plain(args), func(*sqlkit.Row) error {
+				*answer = true
+				return nil
+			})
+		}
+		ask(&active[n][0], incoming.ActiveSQL, a.Account)
+		ask(&same[n][0], incoming.UnchangedSQL, a.Unchanged)
+		for i, d := range a.Domains {
+			ask(&same[n][1+i], objects.OwnDomainSQL, d)
+		}
+	}
+	if doubtful == nil {
+		return nil
+	}
+	if err := t.s.Send(&p); err != nil {
+		return err
+	}
+	var insert server.Pipe
+	var passed []*incoming.Acceptance
+	for n, o := range doubtful {
+		all := true
+		for _, ok := range same[n] {
+			all = all && ok
+		}
+		if o.err = incoming.Judge(active[n][0], all); o.err == nil {
+			passed = append(passed, t.doubtful(o))
+		}
+	}
+	if passed == nil {
+		return nil
+	}
+	t.insert(&insert, passed, true)
+	return t.s.Send(&insert)
+}
+
+// doubtful returns the acceptance of an operation that was decided on at another
+// generation, nil for none. Reports of our own have no account.
+func (t *transaction) doubtful(o *operation) *incoming.Acceptance {
+	for _, a := range o.accepts {
+		if a.AccountID != "" && a.Generation != t.generation {
+			return a
+		}
+	}
+	return nil
+}
+
+// settle gives each operation its result. One that fails after something of it
+// was written has to be alone in its transaction, which is then rolled back.
+func (t *transaction) settle() error {
+	for _, o := range t.batch {
+		wrote := false
+		for _, a := range o.accepts {
+			if a.Large != nil && t.bodies[string(a.Large.ID())] {
+				wrote = true
+			}
+			switch {
+			case o.err != nil:
+			case !t.inserted[string(a.ID)]:
+				o.err = a.Taken()
+				continue
+			case a.Large != nil && !t.bodies[string(a.Large.ID())]:
+				o.err = fault.New("queue.accept", fault.Unavailable, "the body of submission %s was lost when the database restarted", a.ID)
+			}
+			wrote = wrote || t.inserted[string(a.ID)]
+		}
+		if o.err != nil && wrote {
+			if len(t.batch) == 1 {
+				return o.err
+			}
+			return errAlone
+		}
+	}
+	return nil
+}
+
+// stateAfter returns the stored state that an outcome leads to.
+func stateAfter(before int, o *incoming.Outcome) int {
+	if before == waiting.Held && o.State == waiting.Deferred {
+		return waiting.Held
+	}
+	return o.State
+}
+
+// plain turns arguments into what the driver takes.
+func plain(args sqlkit.Values) []any {
+	list := make([]any, len(args))
+	for i, a := range args {
+		list[i] = a.Value
+	}
+	return list
+}

@@ -1,0 +1,238 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+	"countersign/internal/store/postgres/bodies"
+	"countersign/internal/store/postgres/hot"
+	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/holding"
+	"countersign/internal/store/sqlkit/objects"
+	"countersign/internal/store/sqlkit/record"
+	"countersign/internal/store/sqlkit/waiting"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Options say which database to use and how. All but URL have a default.
+type Options struct {
+	// URL is "postgres://user@host1,host2/database?options", as libpq takes it.
+	URL string
+	// Password is used in place of one in URL where it is not "".
+	Password string
+	// Server opens for a process that serves mail: it becomes the node, and
+	// cleans up after a crash. Others may work beside it.
+	Server bool
+	// Node is the id of the node whose deliveries these are; "" means "1".
+	Node string
+	// Connections is the most that are open at the same time; 0 means 8.
+	Connections int
+	// Patience is how long an operation waits for a server that is away; 0
+	// means 5 seconds.
+	Patience time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Logger gets what no caller is told; nil means none.
+	Logger *slog.Logger
+}
+
+// Store is a database in use. It implements account.Store, queue.Store,
+// queue.AdminStore and audit.Store, and keeps certificates. All methods are safe
+// for concurrent use, also from several processes. Errors of all of them are
+// fault.Full where the server has no space, fault.Busy where it has no time,
+// fault.Unavailable where it is away for longer than Options.Patience, and what
+// their contracts say.
+type Store struct {
+	*objects.Store
+	*waiting.Queue
+	dialect *sqlkit.Dialect
+	db      *server.DB
+	writer  *hot.Writer
+	bodies  *bodies.Folder
+	holder  *holding.Holder
+	held    *server.Held // the node's lock, nil unless Server
+	opt     Options
+	// stopWatching ends the goroutine of a server that lets the queue follow
+	// what others left unfinished and removes old bodies, and waits for it.
+	stopWatching func()
+	closeOnce    sync.Once
+}
+
+// Open connects and brings the schema up to date. Errors: fault.Invalid for a URL
+// that is none, fault.Denied where user, password or rights are refused,
+// fault.Conflict where the database belongs to somebody else, is newer than this
+// program, or another process is the node, fault.Unavailable where no server
+// answers, or one that is too old.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Node == "" {
+		o.Node = "1"
+	}
+	if o.Patience <= 0 {
+		o.Patience = 5 * time.Second
+	}
+	db, err := server.Open(ctx, server.Options{
+		URL: o.URL, Password: o.Password, Connections: o.Connections, Patience: o.Patience,
+		Migrations: migrations, Now: o.Now, Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dialect: newDialect(), db: db, opt: o, bodies: bodies.New(db, o.Now), stopWatching: func() {}}
+	var epoch int64
+	if o.Server {
+		if epoch, err = s.becomeNode(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Epoch: epoch, Timeout: 4 * o.Patience, Now: o.Now, Logger: o.Logger})
+	s.share()
+	if o.Server {
+		s.watch()
+	}
+	return s, nil
+}
+
+// becomeNode makes sure that this process alone is its node, and returns the
+// epoch by which the database knows it.
+func (s *Store) becomeNode(ctx context.Context) (epoch int64, err error) {
+	const op = "postgres.open"
+	held, taken, err := s.db.Hold(ctx, "countersign node "+s.opt.Node)
+	if err == nil && !taken {
+		err = fault.New(op, fault.Conflict, "another process serves mail as node %q of this database; stop it first", s.opt.Node)
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.held = held
+	const text = `INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch) VALUES (?, '', '', 'up', ?, ?, 0, 1)
+    ON CONFLICT (id) DO UPDATE SET state = 'up', started = excluded.started, heartbeat = excluded.heartbeat, epoch = node.epoch + 1 RETURNING epoch`
+	err = s.db.Exclusive(ctx, op, func(t *server.Tx) (err error) {
+		epoch, _, err = t.Number(text, sqlkit.Bind(s.opt.Node, s.opt.Now(), s.opt.Now()))
+		return err
+	})
+	return epoch, err
+}
+
+// share makes the parts that the engines share.
+func (s *Store) share() {
+	b := s.base()
+	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count})
+	s.Store = objects.New(b, s.dialect, s.holder)
+	s.Queue = waiting.New(waiting.Options{
+		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
+		Finish: func(t sqlkit.Writer, submissions []mail.ID) ([]mail.ID, error) {
+			_, err := t.(*server.Tx).Raw(hot.FinishSQL, texts(submissions), s.opt.Now().UnixMicro())
+			return nil, err
+		},
+		Finished: func([]mail.ID) {}, // what is finished is marked, see package bodies
+		Large:    func(id mail.ID, size int64) queue.LargeBody { return s.bodies.Stored(id, size) },
+	})
+}
+
+// base is what the shared parts work with.
+func (s *Store) base() sqlkit.Base {
+	return sqlkit.Base{
+		Read: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
+			return s.db.Read(ctx, op, func(c *server.Conn) error { return fn(c) })
+		},
+		Snapshot: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
+			return s.db.Snapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
+		},
+		Change: func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
+			return s.db.Exclusive(ctx, op, func(t *server.Tx) error { return run(t) })
+		},
+		Record: recordIn, Now: s.opt.Now, Logger: s.opt.Logger,
+	}
+}
+
+// recordIn stores events in a running transaction of base.
+func recordIn(t sqlkit.Writer, events []audit.Event) error {
+	rows, err := record.Bind(events)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	var p server.Pipe
+	hot.AddEvents(&p, rows)
+	return t.(*server.Tx).Send(&p)
+}
+
+// count changes the totals in a running transaction.
+func count(t sqlkit.Writer, queued, deferred, held int) error {
+	return t.Exec("INSERT INTO queue_total (node, epoch, batch, queued, deferred, held) VALUES ('', 0, 0, ?, ?, ?)", sqlkit.Bind(queued, deferred, held))
+}
+
+// texts are ids as the driver takes them.
+func texts(ids []mail.ID) []string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = string(id)
+	}
+	return list
+}
+
+// sweepEvery is how often a server removes bodies that nobody needs any more.
+const sweepEvery = 10 * time.Minute
+
+// watch starts what a server does now and then.
+func (s *Store) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	watching.Go(func() { s.holder.Watch(ctx) })
+	watching.Go(func() { s.sweep(ctx) })
+	s.stopWatching = func() {
+		cancel()
+		watching.Wait()
+	}
+}
+
+func (s *Store) sweep(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := s.bodies.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.opt.Logger.Warn("finished bodies could not be removed yet", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Close finishes the changes that wait, then closes all connections. Afterwards
+// all methods fail with fault.Unavailable. It waits for reads that run. A second
+// call does nothing.
+func (s *Store) Close() error {
+	var err error
+	s.closeOnce.Do(func() {
+		s.stopWatching()
+		if s.writer != nil {
+			s.writer.Close()
+		}
+		if s.held != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), s.opt.Patience)
+			defer cancel()
+			err = s.held.Release(ctx)
+		}
+		s.db.Close()
+	})
+	return server.Failure("postgres.close", err)
+}

@@ -1,0 +1,49 @@
+package postgres
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"countersign/internal/store/storetest"
+	"countersign/internal/testkit/pgcluster"
+)
+
+// shared is the server of all tests that only ask what is answered. Its databases
+// have the schema already.
+var shared = pgcluster.Shared{Options: pgcluster.Options{NoSync: true, Prepare: prepare}}
+
+// prepare makes the schema.
+func prepare(ctx context.Context, url string) error {
+	s, err := Open(ctx, Options{URL: url})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
+
+// openAt opens a database for a test.
+func openAt(t testing.TB, url string, server bool) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), Options{URL: url, Server: server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func openNew(t testing.TB) *Store {
+	t.Helper()
+	return openAt(t, shared.Cluster(t).Database(t), true)
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}

@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"countersign/internal/fault"
+	"countersign/internal/store/sqlkit"
+)
+
+// SQLSTATE values and classes that mean something to us, from the appendix
+// "PostgreSQL Error Codes" of its manual.
+const (
+	stateSerialization = "40001"
+	stateDeadlock      = "40P01"
+	stateReadOnly      = "25006"
+	stateLockTimeout   = "55P03"
+	stateCanceled      = "57014"
+	stateDiskFull      = "53100"
+	stateNoDatabase    = "3D000"
+	statePrivilege     = "42501"
+	stateUndefined     = "42P01"
+
+	classConnection = "08" // connection exception
+	classAuth       = "28" // invalid authorization
+	classConstraint = "23" // integrity constraint violation
+	classResources  = "53" // insufficient resources
+	classOperator   = "57" // operator intervention: shutdown, crash, starting up
+	classCorrupt    = "XX"
+)
+
+// stateOf returns the SQLSTATE in err's chain, "" where there is none.
+func stateOf(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// IsConstraint reports whether err says that a statement would have broken a
+// constraint: a key that is taken, most often.
+func IsConstraint(err error) bool { return strings.HasPrefix(stateOf(err), classConstraint) }
+
+// repeatable reports whether a transaction that failed with err has certainly
+// not been committed and may pass when it is tried again at once: others were in its
+// way.
+func repeatable(err error) bool {
+	switch stateOf(err) {
+	case stateSerialization, stateDeadlock:
+		return true
+	}
+	return false
+}
+
+// away reports whether err says that the server, or a primary, cannot be used at
+// the moment: what was asked may be asked again when it is back.
+func away(err error) bool {
+	state := stateOf(err)
+	switch {
+	case state == stateCanceled, state == stateDiskFull:
+		return false
+	case state == stateReadOnly: // a standby, or a primary that became one
+		return true
+	case strings.HasPrefix(state, classConnection), strings.HasPrefix(state, classOperator), strings.HasPrefix(state, classResources):
+		return true
+	case state != "":
+		return false
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err) || isClosed(err)
+}
+
+// isClosed recognises the driver's own word for a connection that broke before.
+func isClosed(err error) bool { return strings.Contains(err.Error(), "conn closed") }
+
+// Failure gives an error of the database its kind. A *fault.Error stays as it is.
+func Failure(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return fault.Wrap(op, kindOf(err), err)
+}
+
+func kindOf(err error) fault.Kind {
+	state := stateOf(err)
+	switch {
+	case errors.Is(err, sqlkit.ErrDamaged), strings.HasPrefix(state, classCorrupt):
+		return fault.Corrupt
+	case state == stateDiskFull:
+		return fault.Full
+	case repeatable(err), state == stateLockTimeout:
+		return fault.Busy
+	case strings.HasPrefix(state, classConstraint):
+		return fault.Conflict
+	case state == stateCanceled, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fault.Canceled
+	case away(err):
+		return fault.Unavailable
+	}
+	return fault.Internal
+}

@@ -1,0 +1,192 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"countersign/internal/fault"
+	"countersign/internal/store/sqlkit"
+)
+
+// migration is one step of the schema, from a file "0001_what.sql". A step
+// that was released never changes: the next one does.
+type migration struct {
+	version int
+	name    string
+	text    string
+	sum     string
+}
+
+// migrations reads the steps in the folder "migrations" of files, which are
+// numbered from 1 without gaps.
+func migrations(files fs.FS) ([]migration, error) {
+	entries, err := fs.ReadDir(files, "migrations") // sorted by name
+	if err != nil {
+		return nil, err
+	}
+	var list []migration
+	for _, e := range entries {
+		text, err := fs.ReadFile(files, "migrations/"+e.Name())
+		if err != nil {
+			return nil, err
+		}
+		number, _, _ := strings.Cut(e.Name(), "_")
+		version, err := strconv.Atoi(number)
+		if err != nil || version != len(list)+1 {
+			return nil, fmt.Errorf("migration %s is not number %d", e.Name(), len(list)+1)
+		}
+		sum := sha256.Sum256(text)
+		list = append(list, migration{version, e.Name(), string(text), hex.EncodeToString(sum[:])})
+	}
+	return list, nil
+}
+
+const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
+    version bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied bigint NOT NULL)`
+
+// migrate brings the schema to the newest step. The lock makes sure that one
+// process alone applies steps.
+func migrate(t *Tx, list []migration, now time.Time) error {
+	version, _, err := t.Number("SELECT current_setting('server_version_num')::bigint", nil)
+	if err != nil {
+		return err
+	}
+	if version < minVersion {
+		return fault.New("postgres.open", fault.Unavailable,
+			"the server is PostgreSQL %d.%d; 15 or later is needed", version/10000, version%10000)
+	}
+	if _, err := t.Raw("SELECT pg_advisory_xact_lock($1)", int64(lockSchema)); err != nil {
+		return err
+	}
+	known, err := t.Exists("SELECT 1 FROM pg_class WHERE oid = to_regclass('schema_migration')", nil)
+	if err != nil {
+		return err
+	}
+	if !known {
+		if err := refuseForeign(t); err != nil {
+			return err
+		}
+		if err := t.Exec(createMigrationSQL, nil); err != nil {
+			return err
+		}
+	}
+	pending, err := pendingOf(t, list)
+	if err != nil {
+		return err
+	}
+	for _, m := range pending {
+		if _, err := t.Raw(m.text); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		err := t.Exec("INSERT INTO schema_migration (version, name, checksum, applied) VALUES (?, ?, ?, ?)",
+			sqlkit.Bind(m.version, m.name, m.sum, now))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuseForeign refuses a schema in which somebody else keeps tables.
+func refuseForeign(t *Tx) error {
+	found, err := t.Exists("SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1", nil)
+	if err == nil && found {
+		err = fault.New("postgres.open", fault.Conflict,
+			"this database holds the tables of another program; name an empty database, or one with a schema of its own in search_path")
+	}
+	return err
+}
+
+// pendingOf returns the steps that are not applied, and an error for a step
+// that is applied otherwise than it stands here.
+func pendingOf(t *Tx, list []migration) ([]migration, error) {
+	applied := 0
+	err := t.Query("SELECT version, checksum FROM schema_migration ORDER BY version", nil, func(r *sqlkit.Row) error {
+		version, sum := r.Int(), r.Text()
+		applied++
+		switch {
+		case version > len(list):
+			// Reported below, with the newest version.
+		case version != applied || sum != list[version-1].sum:
+			return fault.New("postgres.open", fault.Conflict,
+				"schema step %d of this database is not the one that this program has; use the release that made the database, or a later one", version)
+		}
+		applied = version
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if applied > len(list) {
+		return nil, fault.New("postgres.open", fault.Conflict,
+			"the database has schema version %d, this program knows up to %d; use a release at least as new as the one that wrote it, or restore a backup from before the upgrade",
+			applied, len(list))
+	}
+	return list[applied:], nil
+}
+
+// unusable says of a failed opening what is wrong and what to do, without the
+// password that the driver's own text may hold.
+func unusable(config *pgxpool.Config, err error) error {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	c := config.ConnConfig
+	kind, text := kindOf(err), ""
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		text = e.Message
+	}
+	switch state := stateOf(err); {
+	case strings.HasPrefix(state, classAuth):
+		kind, text = fault.Denied, fmt.Sprintf("the server refuses user %q (%s); look at the password file and at the server's pg_hba.conf", c.User, text)
+	case state == stateNoDatabase:
+		kind, text = fault.Unavailable, fmt.Sprintf("there is no database %q; make it with: createdb --owner=%s %s", c.Database, c.User, c.Database)
+	case state == statePrivilege:
+		kind, text = fault.Denied, fmt.Sprintf("user %q may not make what is needed in database %q (%s); make it the owner of the database", c.User, c.Database, text)
+	case state == stateReadOnly:
+		kind, text = fault.Unavailable, "the server is a standby that takes no changes; name all servers in store.url, with target_session_attrs=read-write"
+	case state == stateDiskFull:
+		text = "the server's disk is full (" + text + ")"
+	case text == "":
+		kind, text = fault.Unavailable, fmt.Sprintf("no server of %s answers as it should", hostsOf(config))
+	}
+	return &fault.Error{Op: "postgres.open", Kind: kind, Detail: "the database cannot be used: " + text, Err: withoutSecrets(err)}
+}
+
+// hostsOf names the servers of a configuration.
+func hostsOf(config *pgxpool.Config) string {
+	c := config.ConnConfig
+	list := []string{fmt.Sprintf("%s:%d", c.Host, c.Port)}
+	for _, f := range c.Fallbacks {
+		host := fmt.Sprintf("%s:%d", f.Host, f.Port)
+		if host != list[len(list)-1] {
+			list = append(list, host)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// withoutSecrets keeps the server's own words and drops the driver's, which
+// repeat the address it was given.
+func withoutSecrets(err error) error {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e
+	}
+	var inner *pgconn.ConnectError
+	if errors.As(err, &inner) && errors.Unwrap(inner) != nil {
+		return errors.Unwrap(inner)
+	}
+	return err
+}

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"countersign/internal/store/sqlkit"
+)
+
+// Pipe gathers statements, in the server's own words, that go to it together:
+// the first that fails ends the rest.
+type Pipe struct{ batch pgx.Batch }
+
+// Exec adds a statement whose rows nobody reads.
+func (p *Pipe) Exec(text string, args ...any) { p.batch.Queue(text, args...) }
+
+// Query adds a query; each is called for its rows when the pipe is sent.
+func (p *Pipe) Query(text string, args []any, each func(*sqlkit.Row) error) {
+	p.batch.Queue(text, args...).Query(func(rows pgx.Rows) error { return eachRow(rows, each) })
+}
+
+// Count adds a statement and sets n to the number of rows that it changed.
+func (p *Pipe) Count(n *int64, text string, args ...any) {
+	p.batch.Queue(text, args...).Exec(func(tag pgconn.CommandTag) error {
+		*n = tag.RowsAffected()
+		return nil
+	})
+}
+
+// Session is one connection, on which whoever uses it begins and ends
+// transactions in its pipes. It is used by one goroutine.
+type Session struct {
+	ctx context.Context
+	raw *pgxpool.Conn
+}
+
+// Session runs fn with a connection of its own. A transaction that fn leaves open
+// is rolled back. The error is the driver's: see Failure, Away and Repeatable.
+func (db *DB) Session(ctx context.Context, fn func(*Session) error) error {
+	raw, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer raw.Release() // closes a connection that is not idle
+	s := &Session{ctx, raw}
+	err = fn(s)
+	if err != nil && raw.Conn().PgConn().TxStatus() != 'I' {
+		_, rolled := raw.Exec(ctx, "ROLLBACK")
+		if rolled != nil && !raw.Conn().IsClosed() {
+			err = errors.Join(err, rolled)
+		}
+	}
+	return err
+}
+
+// Send sends the statements of p and waits for all their results.
+func (s *Session) Send(p *Pipe) error { return s.raw.SendBatch(s.ctx, &p.batch).Close() }
+
+// Send sends the statements of p within the transaction.
+func (t *Tx) Send(p *Pipe) error { return t.q.SendBatch(t.ctx, &p.batch).Close() }
+
+// Send sends the statements of p as one transaction of their own; they must not
+// begin or end one. It is made again while the server is away: p must be fit for
+// that.
+func (db *DB) Send(ctx context.Context, op string, fill func(*Pipe)) error {
+	return Failure(op, db.patiently(ctx, func() error {
+		var p Pipe
+		fill(&p)
+		return db.pool.SendBatch(ctx, &p.batch).Close()
+	}))
+}
+
+// Patiently runs fn again while the server is away, as long as the patience of
+// the database and ctx last. The error is fn's.
+func (db *DB) Patiently(ctx context.Context, fn func() error) error { return db.patiently(ctx, fn) }
+
+// Broken reports whether err says nothing about what became of a COMMIT that was
+// sent: the connection ended before the answer.
+func Broken(err error) bool { return err != nil && stateOf(err) == "" }
+
+// Repeatable reports whether a transaction that failed with err has certainly not
+// been committed and may pass when it is tried again at once.
+func Repeatable(err error) bool { return repeatable(err) }
+
+// Hold takes the lock of that name for as long as the connection lives, which
+// Release ends. taken is false where somebody else has it.
+func (db *DB) Hold(ctx context.Context, name string) (h *Held, taken bool, err error) {
+	err = db.patiently(ctx, func() error {
+		raw, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
+		if err != nil {
+			return err
+		}
+		err = raw.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name).Scan(&taken)
+		if err != nil || !taken {
+			return errors.Join(err, raw.Close(ctx))
+		}
+		h = &Held{raw}
+		return nil
+	})
+	return h, taken, Failure("postgres.open", err)
+}
+
+// Held is a lock that is held.
+type Held struct{ raw *pgx.Conn }
+
+// Release gives it back.
+func (h *Held) Release(ctx context.Context) error { return h.raw.Close(ctx) }

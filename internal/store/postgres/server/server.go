@@ -1,0 +1,239 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"countersign/internal/fault"
+)
+
+// Options say which database to use and how. All but URL and Migrations have a
+// default.
+type Options struct {
+	// URL is "postgres://user@host1,host2/database?options", as libpq takes it.
+	URL string
+	// Password is used in place of one in URL where it is not "".
+	Password string
+	// Name is what the server shows for our connections: "countersign".
+	Name string
+	// Connections is the most that are open at the same time; 0 means 8.
+	Connections int
+	// Patience is how long an operation waits for a server that is away; 0
+	// means 5 seconds.
+	Patience time.Duration
+	// Migrations has the schema's steps in its folder "migrations".
+	Migrations fs.FS
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Logger gets what no caller is told; nil means none.
+	Logger *slog.Logger
+}
+
+// DB is a database in use. Its methods are safe for concurrent use.
+type DB struct {
+	pool     *pgxpool.Pool
+	patience time.Duration
+	log      *slog.Logger
+}
+
+// lockAccounts is the advisory lock between changes of accounts, which take it
+// exclusively, and transactions that rely on accounts as they are, which share
+// it. lockSchema is that of migrations. The numbers are ours alone: "CSGN" and a
+// count.
+const (
+	lockAccounts = 0x4353474e_0001
+	lockSchema   = 0x4353474e_0002
+)
+
+const (
+	// LockRecordSQL makes the events of one transaction visible after those of all
+	// that drew their numbers before: it stands before the first event is stored,
+	// which comes last, and is held until the commit. Its number is one above
+	// lockSchema.
+	LockRecordSQL = "SELECT pg_advisory_xact_lock(x'4353474e0003'::bigint)"
+
+	// ShareAccountsSQL takes lockAccounts for many: it keeps accounts as they are
+	// until the commit.
+	ShareAccountsSQL = "SELECT pg_advisory_xact_lock_shared(x'4353474e0001'::bigint)"
+)
+
+// Open connects, and brings the schema up to date. Errors: fault.Invalid for a
+// URL that is none, fault.Denied where user, password or rights are refused,
+// fault.Conflict where the database belongs to somebody else or is newer than
+// this program, fault.Unavailable where no server answers, or one that is too
+// old.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Patience <= 0 {
+		o.Patience = 5 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	steps, err := migrations(o.Migrations)
+	if err != nil {
+		return nil, fault.Wrap("postgres.open", fault.Internal, err)
+	}
+	config, err := poolConfig(o)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, unusable(config, err)
+	}
+	db := &DB{pool: pool, patience: o.Patience, log: o.Logger}
+	err = db.prepare(ctx, steps, o.Now)
+	if err != nil {
+		pool.Close()
+		return nil, unusable(config, err)
+	}
+	return db, nil
+}
+
+// poolConfig reads the URL. It never shows it, as it may hold a password.
+func poolConfig(o Options) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, fault.New("postgres.open", fault.Invalid,
+			`store.url cannot be read as "postgres://user@host:port/database"; special characters are written as %%xx`)
+	}
+	if o.Password != "" {
+		config.ConnConfig.Password = o.Password
+	}
+	if o.Connections <= 0 {
+		o.Connections = 8
+	}
+	if o.Name == "" {
+		o.Name = "countersign"
+	}
+	config.MaxConns = int32(o.Connections)
+	config.MaxConnIdleTime = time.Minute
+	config.HealthCheckPeriod = 5 * time.Second
+	config.ConnConfig.ConnectTimeout = min(cmpZero(config.ConnConfig.ConnectTimeout, 5*time.Second), 5*time.Second)
+	set := config.ConnConfig.RuntimeParams
+	set["application_name"] = o.Name
+	// What a transaction of ours may wait for a lock, and hold one while we are
+	// stopped or gone.
+	set["lock_timeout"] = "10s"
+	set["idle_in_transaction_session_timeout"] = "15s"
+	return config, nil
+}
+
+// cmpZero returns d, or instead where d is not set.
+func cmpZero(d, instead time.Duration) time.Duration {
+	if d <= 0 {
+		return instead
+	}
+	return d
+}
+
+// Close waits for what runs and closes all connections.
+func (db *DB) Close() { db.pool.Close() }
+
+// minVersion is the oldest server that is used, as its server_version_num.
+const minVersion = 150000
+
+// prepare looks at the server and brings the schema up to date.
+func (db *DB) prepare(ctx context.Context, steps []migration, now func() time.Time) error {
+	return db.patiently(ctx, func() error {
+		return pgx.BeginFunc(ctx, db.pool, func(raw pgx.Tx) error {
+			return migrate(&Tx{ctx, raw}, steps, now())
+		})
+	})
+}
+
+// Read runs fn with a connection, again where the server was away for a moment: fn
+// sets its results anew each time.
+func (db *DB) Read(ctx context.Context, op string, fn func(*Conn) error) error {
+	err := db.patiently(ctx, func() error {
+		return db.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return fn(&Conn{c}) })
+	})
+	return Failure(op, err)
+}
+
+// Snapshot is Read with all queries of fn seeing one state of the database.
+func (db *DB) Snapshot(ctx context.Context, op string, fn func(*Conn) error) error {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := db.patiently(ctx, func() error {
+		return pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error { return fn(&Conn{raw}) })
+	})
+	return Failure(op, err)
+}
+
+// Exclusive runs a change of accounts, or one that has to be alone with them and
+// the queue, in a transaction of its own. It is made again where others were in
+// its way. Where the connection breaks at the commit it is not known whether it
+// was made: fault.Unavailable, whose text says so.
+func (db *DB) Exclusive(ctx context.Context, op string, fn func(*Tx) error) error {
+	var err error
+	for range maxRepeats {
+		err = db.patiently(ctx, func() error { return db.once(ctx, op, fn) })
+		if !repeatable(err) {
+			break
+		}
+	}
+	return Failure(op, err)
+}
+
+// maxRepeats bounds how often a transaction is made again for others' sake.
+const maxRepeats = 10
+
+// once runs one transaction.
+func (db *DB) once(ctx context.Context, op string, fn func(*Tx) error) error {
+	raw, err := db.pool.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	// After a commit it does nothing; without one there is nobody to tell.
+	defer func() { _ = raw.Rollback(context.WithoutCancel(ctx)) }()
+	if _, err := raw.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockAccounts)); err != nil {
+		return err
+	}
+	if err := fn(&Tx{ctx, raw}); err != nil {
+		return err
+	}
+	err = raw.Commit(ctx)
+	if err != nil && stateOf(err) == "" {
+		return &fault.Error{
+			Op: op, Kind: fault.Unavailable, Err: err,
+			Detail: "the connection to the database broke while the change was being made; look whether it was",
+		}
+	}
+	return err
+}
+
+// Waits between tries to reach a server that is away.
+const (
+	firstWait = 20 * time.Millisecond
+	lastWait  = 500 * time.Millisecond
+)
+
+// patiently runs fn again while the server is away, as long as patience and ctx
+// last.
+func (db *DB) patiently(ctx context.Context, fn func() error) error {
+	deadline := time.Now().Add(db.patience)
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		err := fn()
+		var known *fault.Error
+		if err == nil || errors.As(err, &known) || !away(err) || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		db.log.Debug("the database is away", "error", err)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}

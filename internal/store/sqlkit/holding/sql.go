@@ -1,0 +1,88 @@
+package holding
+
+import (
+	"countersign/internal/fault"
+	"countersign/internal/store/sqlkit"
+)
+
+// ActiveFrom selects the accounts a that may send, with their domain d; see
+// account.Sender.Active.
+const ActiveFrom = ` FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer LEFT JOIN plan p ON p.name = c.plan
+    WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active')`
+
+// mayGo is the condition that mail of a submission s may go: its account may
+// send, and each further domain that it relies on is an active one of the same
+// customer. A report of our own has no account.
+const mayGo = `(s.account = '' OR EXISTS (SELECT 1` + ActiveFrom + ` AND a.login = s.login AND a.id = s.account
+    AND NOT EXISTS (SELECT 1 FROM relied r WHERE r.submission = s.id
+        AND NOT EXISTS (SELECT 1 FROM domain x WHERE x.name = r.domain AND x.state = 'active' AND x.customer = d.customer))))`
+
+// Settled is the condition that mail of a submission s need not be passed over:
+// no task is left that would hold it.
+const Settled = "(NOT EXISTS (SELECT 1 FROM following) OR " + mayGo + ")"
+
+// BoundsSQL finds the parts that there are; see sqlkit.Dialect.
+const BoundsSQL = "SELECT coalesce((SELECT min(id) >> 9 FROM content), 0), coalesce((SELECT max(id) >> 9 FROM content), -1)"
+
+// Statements are the texts of a dialect.
+type Statements struct {
+	// The submissions of an account, domain, customer and plan in a range of
+	// parts. A customer's are those of the domains that it has now, a plan's those
+	// of the customers; what relies on a domain of another customer is held for
+	// that already.
+	OfAccount, OfDomain, OfCustomer, OfPlan string
+	// What one portion does. The ids come as one argument, a JSON list: as many
+	// statements as submissions would take much longer.
+	Stand, Hold, Release string
+}
+
+// StatementsOf makes the statements of a dialect.
+func StatementsOf(d *sqlkit.Dialect) Statements {
+	// wrong selects of submissions s how many deliveries stand as they should
+	// not.
+	wrong := `SELECT s.id, CASE WHEN ` + mayGo + `
+    THEN (SELECT count(*) FROM delivery v WHERE v.submission = s.id AND v.state = 3 AND v.hold_reason = 'suspended')
+    ELSE (SELECT count(*) FROM delivery v WHERE v.submission = s.id AND ` + d.Aside + `v.state < 3) END `
+	listed := "submission IN (SELECT value FROM " + d.Listed + ")"
+	return Statements{
+		OfAccount:  d.Parts + wrong + d.OfDomain + " AND s.login = ?4",
+		OfDomain:   d.Parts + wrong + d.OfDomain + " UNION ALL " + wrong + d.Relying,
+		OfCustomer: wrong + d.OfAll + d.InParts + " AND o.customer = ?3",
+		OfPlan:     wrong + d.OfAll + d.Cross + "customer k ON k.name = o.customer" + d.InParts + " AND k.plan = ?3",
+		Stand: `SELECT s.id, s.login, CASE WHEN ` + mayGo + ` THEN 1 ELSE 0 END, count(CASE WHEN v.state = 1 THEN 1 END), count(CASE WHEN v.state = 2 THEN 1 END),
+    count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts = 0 THEN 1 END),
+    count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts > 0 THEN 1 END)
+    FROM ` + d.Listed + d.Cross + `submission s ON s.id = j.value` + d.Cross + `delivery v ON v.submission = s.id GROUP BY s.id`,
+		Hold: "UPDATE delivery SET state = 3, hold_reason = 'suspended' WHERE " + d.Aside + "state < 3 AND " + listed,
+		Release: `UPDATE delivery SET state = CASE WHEN attempts > 0 THEN 2 ELSE 1 END, hold_reason = ''
+    WHERE state = 3 AND hold_reason = 'suspended' AND ` + listed,
+	}
+}
+
+// query returns the query for an object's submissions in a range of parts, and
+// the arguments that follow the range.
+func (o Object) query(sql *Statements) (string, []any, error) {
+	switch o.Kind {
+	case Account:
+		return sql.OfAccount, []any{o.domain(), o.Name}, nil
+	case Domain:
+		return sql.OfDomain, []any{o.Name}, nil
+	case Customer:
+		return sql.OfCustomer, []any{o.Name}, nil
+	case Plan:
+		return sql.OfPlan, []any{o.Name}, nil
+	}
+	return "", nil, fault.New(op, fault.Invalid, "no mail hangs on a %q", string(o.Kind))
+}
+
+// The tasks.
+const (
+	beginSQL = "INSERT INTO following (id, kind, name, touched, actor, object, text) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+	touchSQL = "UPDATE following SET touched = ? WHERE id = ?"
+
+	// A clock that went back must not keep a task from being taken over.
+	leftSQL = "SELECT id, kind, name, actor, object, text FROM following WHERE touched NOT BETWEEN ? AND ? ORDER BY id"
+
+	endSQL = "DELETE FROM following WHERE id = ?"
+)

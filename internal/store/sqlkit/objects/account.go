@@ -1,0 +1,224 @@
+package objects
+
+import (
+	"context"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/store/sqlkit"
+)
+
+const accountColumns = `SELECT id, address, state, password_hash, password_changed, null_sender, created, revision FROM account`
+
+func scanAccount(r *row) account.Account {
+	return account.Account{
+		ID: r.ID(), Address: r.Address(), State: account.State(r.Text()), PasswordHash: r.Text(), PasswordChanged: r.Time(),
+		NullSender: r.Bool(), Created: r.Time(), Revision: r.Int64(),
+	}
+}
+
+// PutAccount implements account.AccountStore.
+func (s *Store) PutAccount(ctx context.Context, a account.Account, e audit.Event) error {
+	const op = "account.put"
+	const text = `INSERT INTO account (login, id, address, domain, state, password_hash, password_changed, null_sender, created, revision)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
+    ON CONFLICT (login) DO UPDATE SET address = excluded.address, state = excluded.state, password_hash = excluded.password_hash,
+    password_changed = excluded.password_changed, null_sender = excluded.null_sender, revision = account.revision + 1`
+	if err := checkState(op, a.State); err != nil {
+		return err
+	}
+	if a.ID == "" || a.Address.IsNull() {
+		return fault.New(op, fault.Invalid, "an account needs an id and an address")
+	}
+	login := a.Login()
+	args := bind(login, a.ID, a.Address, a.Address.Domain, string(a.State), a.PasswordHash, a.PasswordChanged, a.NullSender, a.Created)
+	return s.put(ctx, accountObject(login), a.Revision, e, func(t writer) error {
+		if err := checkAccount(t, &a); err != nil {
+			return err
+		}
+		if err := t.Exec(text, args); err != nil {
+			return err
+		}
+		return putAddresses(t, &a)
+	})
+}
+
+// checkAccount checks what an account refers to: its domain, and addresses
+// that no other account has.
+func checkAccount(t writer, a *account.Account) error {
+	const op = "account.put"
+	if err := domainObject(string(a.Address.Domain)).require(t, op); err != nil {
+		return err
+	}
+	const otherSQL = "SELECT 1 FROM account WHERE (login = ?1 AND id <> ?2) OR (id = ?2 AND login <> ?1)"
+	other, err := t.Exists(otherSQL, bind(a.Login(), a.ID))
+	if err != nil {
+		return err
+	}
+	if other {
+		return fault.New(op, fault.Conflict, "account %q is another one now", a.Login())
+	}
+	seen := map[string]bool{}
+	for _, address := range append([]mail.Address{a.Address}, a.Aliases...) {
+		key := address.Key()
+		if seen[key] {
+			return fault.New(op, fault.Invalid, "address %s stands twice in account %q", address, a.Login())
+		}
+		seen[key] = true
+		taken, err := t.Exists("SELECT 1 FROM account_address WHERE key = ? AND login <> ?", bind(key, a.Login()))
+		if err != nil {
+			return err
+		}
+		if taken {
+			return fault.New(op, fault.Conflict, "address %s belongs to another account", address)
+		}
+	}
+	return nil
+}
+
+// putAddresses replaces the addresses and grants of an account.
+func putAddresses(t writer, a *account.Account) error {
+	login := bind(a.Login())
+	for _, text := range []string{"DELETE FROM account_address WHERE login = ?", "DELETE FROM account_grant WHERE login = ?"} {
+		if err := t.Exec(text, login); err != nil {
+			return err
+		}
+	}
+	for i, address := range append([]mail.Address{a.Address}, a.Aliases...) {
+		err := t.Exec("INSERT INTO account_address (key, login, position, address) VALUES (?, ?, ?, ?)",
+			bind(address.Key(), a.Login(), i, address))
+		if err != nil {
+			return err
+		}
+	}
+	for i, g := range a.Grants {
+		err := t.Exec("INSERT INTO account_grant (login, position, address, domain) VALUES (?, ?, ?, ?)",
+			bind(a.Login(), i, g.Address, g.Domain))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Account implements account.AccountStore.
+func (s *Store) Account(ctx context.Context, login string) (a account.Account, err error) {
+	err = s.base.Snapshot(ctx, "account.get", func(c reader) error {
+		a, err = readAccount(ctx, c, login)
+		return err
+	})
+	return a, err
+}
+
+// readAccount reads one account with its aliases and grants.
+func readAccount(ctx context.Context, c reader, login string) (account.Account, error) {
+	a, err := one(ctx, c, accountObject(login), accountColumns+" WHERE login = ?", scanAccount)
+	if err != nil {
+		return a, err
+	}
+	list := []account.Account{a}
+	err = addAddresses(ctx, c, list, "login = ?", login)
+	return list[0], err
+}
+
+// Accounts implements account.AccountStore.
+func (s *Store) Accounts(ctx context.Context, domain mail.Domain) (list []account.Account, err error) {
+	condition, args := "?1 = ''", ""
+	if domain != "" {
+		condition, args = "login IN (SELECT login FROM account WHERE domain = ?)", string(domain)
+	}
+	err = s.base.Snapshot(ctx, "account.list", func(c reader) error {
+		list, err = sqlkit.All(ctx, c, accountColumns+" WHERE "+condition+" ORDER BY login", bind(args), scanAccount)
+		if err != nil {
+			return err
+		}
+		return addAddresses(ctx, c, list, condition, args)
+	})
+	return list, err
+}
+
+// addAddresses reads aliases and grants into the accounts that condition
+// selects.
+func addAddresses(ctx context.Context, c reader, list []account.Account, condition, arg string) error {
+	index := make(map[string]int, len(list))
+	for i := range list {
+		index[list[i].Login()] = i
+	}
+	err := c.Query(ctx, "SELECT login, address FROM account_address WHERE position > 0 AND "+condition+" ORDER BY login, position",
+		bind(arg), func(r *row) error {
+			if i, known := index[r.Text()]; known {
+				list[i].Aliases = append(list[i].Aliases, r.Address())
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	return c.Query(ctx, "SELECT login, address, domain FROM account_grant WHERE "+condition+" ORDER BY login, position",
+		bind(arg), func(r *row) error {
+			if i, known := index[r.Text()]; known {
+				list[i].Grants = append(list[i].Grants, account.Grant{Address: r.Address(), Domain: r.Domain()})
+			}
+			return nil
+		})
+}
+
+// RemoveAccount implements account.AccountStore.
+func (s *Store) RemoveAccount(ctx context.Context, login string, e audit.Event) error {
+	return s.remove(ctx, accountObject(login), e, "", func(t writer) error {
+		return t.Exec("DELETE FROM account WHERE login = ?", bind(login)) // with addresses and grants
+	})
+}
+
+// OwnDomainSQL finds an active domain of a customer.
+const OwnDomainSQL = "SELECT 1 FROM domain WHERE name = ? AND customer = ? AND state = 'active'"
+
+// Sender implements account.Directory.
+func (s *Store) Sender(ctx context.Context, login string) (*account.Sender, error) {
+	var out account.Sender
+	err := s.base.Snapshot(ctx, "account.sender", func(c reader) error {
+		n, _, err := c.Number(ctx, GenerationSQL, nil)
+		if err != nil {
+			return err
+		}
+		out.Generation = uint64(n)
+		if out.Account, err = readAccount(ctx, c, login); err != nil {
+			return err
+		}
+		return readAbove(ctx, c, &out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// readAbove reads what is above the account of a sender.
+func readAbove(ctx context.Context, c reader, out *account.Sender) (err error) {
+	domain := domainObject(string(out.Account.Address.Domain))
+	if out.Domain, err = one(ctx, c, domain, domainColumns+" WHERE name = ?", scanDomain); err != nil {
+		return err
+	}
+	customer := customerObject(out.Domain.Customer)
+	if out.Customer, err = one(ctx, c, customer, customerColumns+" WHERE name = ?", scanCustomer); err != nil {
+		return err
+	}
+	if out.Customer.Plan != "" {
+		if out.Plan, err = one(ctx, c, planObject(out.Customer.Plan), planColumns+" WHERE name = ?", scanPlan); err != nil {
+			return err
+		}
+	}
+	out.Domains = map[mail.Domain]bool{}
+	for _, name := range out.Account.Under() {
+		err = c.Query(ctx, OwnDomainSQL, bind(name, out.Customer.Name), func(*row) error {
+			out.Domains[name] = true
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

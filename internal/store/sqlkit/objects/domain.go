@@ -1,0 +1,97 @@
+package objects
+
+import (
+	"context"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+	"countersign/internal/store/sqlkit"
+)
+
+const domainColumns = "SELECT name, customer, state, created, revision FROM domain"
+
+func scanDomain(r *row) account.Domain {
+	return account.Domain{Name: r.Domain(), Customer: r.Text(), State: account.State(r.Text()), Created: r.Time(), Revision: r.Int64()}
+}
+
+const keysSQL = "SELECT selector, algorithm, public, sealed, created FROM domain_key WHERE domain = ? ORDER BY position"
+
+func scanKey(r *row) account.Key {
+	return account.Key{Selector: r.Text(), Algorithm: r.Text(), Public: r.Text(), Sealed: r.Blob(), Created: r.Time()}
+}
+
+// PutDomain implements account.DomainStore.
+func (s *Store) PutDomain(ctx context.Context, d account.Domain, e audit.Event) error {
+	const op = "domain.put"
+	const text = `INSERT INTO domain (name, customer, state, created, revision) VALUES (?, ?, ?, ?, 1)
+    ON CONFLICT (name) DO UPDATE SET customer = excluded.customer, state = excluded.state, revision = domain.revision + 1`
+	if err := checkState(op, d.State); err != nil {
+		return err
+	}
+	args := bind(d.Name, d.Customer, string(d.State), d.Created)
+	return s.put(ctx, domainObject(string(d.Name)), d.Revision, e, func(t writer) error {
+		if err := customerObject(d.Customer).require(t, op); err != nil {
+			return err
+		}
+		if err := t.Exec(text, args); err != nil {
+			return err
+		}
+		return putKeys(t, d)
+	})
+}
+
+// putKeys replaces the keys of a domain.
+func putKeys(t writer, d account.Domain) error {
+	if err := t.Exec("DELETE FROM domain_key WHERE domain = ?", bind(d.Name)); err != nil {
+		return err
+	}
+	for i, k := range d.Keys {
+		err := t.Exec("INSERT INTO domain_key (domain, position, selector, algorithm, public, sealed, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			bind(d.Name, i, k.Selector, k.Algorithm, k.Public, k.Sealed, k.Created))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Domain implements account.DomainStore.
+func (s *Store) Domain(ctx context.Context, name mail.Domain) (d account.Domain, err error) {
+	err = s.base.Snapshot(ctx, "domain.get", func(c reader) error {
+		d, err = one(ctx, c, domainObject(string(name)), domainColumns+" WHERE name = ?", scanDomain)
+		if err != nil {
+			return err
+		}
+		d.Keys, err = sqlkit.All(ctx, c, keysSQL, bind(name), scanKey)
+		return err
+	})
+	return d, err
+}
+
+// Domains implements account.DomainStore.
+func (s *Store) Domains(ctx context.Context, customer string) (list []account.Domain, err error) {
+	var w sqlkit.Where
+	w.Add(customer != "", "customer = ?", customer)
+	err = s.base.Read(ctx, "domain.list", func(c reader) error {
+		list, err = sqlkit.All(ctx, c, domainColumns+w.Text()+" ORDER BY name", w.Bind(), scanDomain)
+		return err
+	})
+	return list, err
+}
+
+// SigningKeys implements account.Directory.
+func (s *Store) SigningKeys(ctx context.Context, domain mail.Domain) (keys []account.Key, err error) {
+	err = s.base.Read(ctx, "domain.keys", func(c reader) error {
+		keys, err = sqlkit.All(ctx, c, keysSQL, bind(domain), scanKey)
+		return err
+	})
+	return keys, err
+}
+
+// RemoveDomain implements account.DomainStore.
+func (s *Store) RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error {
+	return s.remove(ctx, domainObject(string(name)), e, "SELECT 1 FROM account WHERE domain = ? LIMIT 1", func(t writer) error {
+		return t.Exec("DELETE FROM domain WHERE name = ?", bind(name)) // with its keys
+	})
+}
