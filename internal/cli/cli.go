@@ -11,8 +11,10 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/audit"
+	"countersign/internal/cli/cluster"
 	"countersign/internal/config"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 	"countersign/internal/queue"
 )
 
@@ -28,6 +30,7 @@ type Store interface {
 	account.Store
 	audit.Store
 	queue.AdminStore
+	node.Store
 	app.SealedStore
 }
 
@@ -62,6 +65,7 @@ type root struct {
 	Domain     domainGroup       `cmd:"" help:"Sender domains with their DKIM keys."`
 	Account    accountGroup      `cmd:"" help:"Accounts: logins that may send."`
 	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
+	Node       cluster.Group     `cmd:"" help:"The gates that share one PostgreSQL database."`
 	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
 	Audit      auditGroup        `cmd:"" help:"The record: what happened, when, and who did it."`
 	Bench      benchCommand      `cmd:"" help:"Load generator and measuring sink, for the operator's own hardware."`
@@ -106,8 +110,9 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int 
 		fmt.Fprintf(stderr, "countersign: %v\nSee \"countersign --help\", or add --help after a command.\n", err)
 		return statusUsage
 	}
-	return report(stderr, parsed.Run(&call{
+	c := &call{
 		ctx: context.Background(), env: env, config: line.Config,
 		stdin: stdin, stdout: stdout, stderr: stderr,
-	}))
+	}
+	return report(stderr, parsed.Run(c, c.site()))
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,13 +17,13 @@ type KeeperOptions struct {
 	// Length is that of a lease; 0 means 15 seconds. A dead node's deliveries
 	// wait that long at most, plus one renewal of a living one.
 	Length time.Duration
-	// Portion is how many deliveries are adopted at a time; 0 means 200. Small
-	// portions spread the work of a dead node evenly.
+	// Portion is how many deliveries are adopted at a time; 0 means 500.
 	Portion int
 	// OnLost is called when the lease is lost, OnDrain when the node is asked to
 	// drain, each from Run's goroutine.
 	OnLost, OnDrain func()
-	// Now is this node's clock, for the record; nil means time.Now.
+	// Now is this node's clock, which is compared with the store's; nil means
+	// time.Now.
 	Now func() time.Time
 	// Logger gets what no caller is told; nil means none.
 	Logger *slog.Logger
@@ -33,6 +34,9 @@ type KeeperOptions struct {
 type Keeper struct {
 	opt KeeperOptions
 
+	// turn is held by whoever talks with the store about the lease.
+	turn sync.Mutex
+
 	mu    sync.Mutex // guards all below
 	lease Lease
 	// until is when the lease is over by our own measure, which begins before
@@ -40,6 +44,12 @@ type Keeper struct {
 	// stands still while the machine sleeps, and the one that may be set.
 	until time.Time
 	lost  bool
+	// left is set by Leave: there is no lease to come.
+	left bool
+	// skew is by how much our clock was ahead of the store's, skewed that it
+	// was too much for trust.
+	skew   time.Duration
+	skewed bool
 }
 
 // NewKeeper returns a Keeper without a lease.
@@ -48,7 +58,7 @@ func NewKeeper(o KeeperOptions) *Keeper {
 		o.Length = 15 * time.Second
 	}
 	if o.Portion <= 0 {
-		o.Portion = 200
+		o.Portion = 500
 	}
 	if o.OnLost == nil {
 		o.OnLost = func() {}
@@ -69,18 +79,73 @@ func NewKeeper(o KeeperOptions) *Keeper {
 // does not end after it.
 const safety = 5
 
-// Join takes the lease. Errors are those of Store.Join.
+// OddSkew and MaxSkew are how far a node's clock may be from the store's: beyond
+// OddSkew people are told, beyond MaxSkew a node does not join, as what it writes
+// into the record, and when it tries again, would be wrong.
+const (
+	OddSkew = 2 * time.Second
+	MaxSkew = time.Minute
+)
+
+// Join takes the lease. Errors are those of Store.Join, and fault.Conflict where
+// this machine's clock differs from the store's by more than MaxSkew.
 func (k *Keeper) Join(ctx context.Context) error {
-	began := time.Now()
-	lease, err := k.opt.Store.Join(ctx, k.opt.Node, k.opt.Length)
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	return k.join(ctx)
+}
+
+func (k *Keeper) join(ctx context.Context) error {
+	began, clock := time.Now(), k.opt.Now()
+	renewal, err := k.opt.Store.Join(ctx, k.opt.Node, k.opt.Length)
 	if err != nil {
 		return err
 	}
+	k.compare(clock, time.Since(began), renewal.Now)
+	if skew := k.Skew(); skew.Abs() > MaxSkew {
+		err := fault.New("node.join", fault.Conflict,
+			"the clock of this machine is %s the database's, more than a minute is not taken; set it, for example by NTP", ShowSkew(skew))
+		return errors.Join(err, k.opt.Store.Leave(ctx, renewal.Lease, false))
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.lease, k.lost = lease, false
+	k.lease, k.lost = renewal.Lease, false
 	k.until = began.Add(k.opt.Length - k.opt.Length/safety)
 	return nil
+}
+
+// longest is how long the store may take to answer for its clock to be compared.
+const longest = time.Second
+
+// compare notes how far our clock, which showed that before the store was asked
+// for as long as took, is ahead of the store's.
+func (k *Keeper) compare(clock time.Time, took time.Duration, store time.Time) {
+	if took > longest {
+		return
+	}
+	k.mu.Lock()
+	k.skew = clock.Add(took / 2).Sub(store)
+	skew, known := k.skew, k.skewed
+	k.skewed = skew.Abs() > OddSkew
+	k.mu.Unlock()
+	if skew.Abs() > OddSkew && !known {
+		k.opt.Logger.Warn("the clock of this machine is "+ShowSkew(skew)+" the database's; set it, for example by NTP", "node", k.opt.Node.ID)
+	}
+}
+
+// ShowSkew puts a skew in words: "1m15s ahead of".
+func ShowSkew(skew time.Duration) string {
+	if skew < 0 {
+		return (-skew).Round(100*time.Millisecond).String() + " behind"
+	}
+	return skew.Round(100*time.Millisecond).String() + " ahead of"
+}
+
+// Skew returns by how much our clock was last ahead of the store's.
+func (k *Keeper) Skew() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.skew
 }
 
 // Holds reports whether the lease certainly holds: whatever is begun now is ours
@@ -103,8 +168,8 @@ func (k *Keeper) Lease() Lease {
 	return k.lease
 }
 
-// Run renews the lease until ctx ends, joins again when it was lost, and adopts
-// what dead nodes have left.
+// Run renews the lease until ctx ends or Leave is called, joins again when it was
+// lost, and adopts what dead nodes have left.
 func (k *Keeper) Run(ctx context.Context) {
 	tick := time.NewTicker(k.opt.Length / safety)
 	defer tick.Stop()
@@ -115,7 +180,10 @@ func (k *Keeper) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		state := k.renew(ctx)
+		state, over := k.renew(ctx)
+		if over {
+			return
+		}
 		if state == Draining && !drained {
 			drained = true
 			k.opt.OnDrain()
@@ -127,28 +195,40 @@ func (k *Keeper) Run(ctx context.Context) {
 }
 
 // renew renews the lease and returns what the node is to do, "" where that is
-// not known.
-func (k *Keeper) renew(ctx context.Context) State {
-	began := time.Now()
+// not known. over says that it was left.
+func (k *Keeper) renew(ctx context.Context) (state State, over bool) {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	if k.hasLeft() {
+		return "", true
+	}
+	began, clock := time.Now(), k.opt.Now()
 	ctx, cancel := context.WithTimeout(ctx, k.opt.Length/2)
 	defer cancel()
-	state, err := k.opt.Store.Renew(ctx, k.Lease(), k.opt.Length, k.opt.Now())
+	renewal, err := k.opt.Store.Renew(ctx, k.Lease(), k.opt.Length, k.Skew())
 	switch {
 	case err == nil:
 		k.mu.Lock()
 		k.until, k.lost = began.Add(k.opt.Length-k.opt.Length/safety), false
 		k.mu.Unlock()
-		return state
+		k.compare(clock, time.Since(began), renewal.Now)
+		return renewal.State, false
 	case fault.Is(err, fault.Fenced):
 		k.lose("another process has it, or it ran out", err)
 		k.rejoin(ctx)
-		return ""
+		return "", false
 	}
 	k.opt.Logger.Warn("the lease of this node could not be renewed", "node", k.opt.Node.ID, "error", err)
 	if !k.Holds() {
 		k.lose("it could not be renewed in time", err)
 	}
-	return ""
+	return "", false
+}
+
+func (k *Keeper) hasLeft() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.left
 }
 
 // lose notes that the lease is lost, once.
@@ -166,7 +246,7 @@ func (k *Keeper) lose(why string, err error) {
 
 // rejoin takes a new lease after one was lost.
 func (k *Keeper) rejoin(ctx context.Context) {
-	if err := k.Join(ctx); err != nil {
+	if err := k.join(ctx); err != nil {
 		k.opt.Logger.Error("this node cannot join again", "node", k.opt.Node.ID, "error", err)
 		return
 	}
@@ -176,31 +256,39 @@ func (k *Keeper) rejoin(ctx context.Context) {
 // maxPortions bounds what is adopted between two renewals.
 const maxPortions = 50
 
-// adopt takes over what dead and drained nodes own, a portion at a time, so that
-// all living nodes that do the same get their part.
+// adopt shares out what dead and drained nodes own, a portion at a time, as long
+// as it delays no renewal.
 func (k *Keeper) adopt(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, k.opt.Length/safety)
+	defer cancel()
 	total := 0
 	for range maxPortions {
 		n, err := k.opt.Store.Adopt(ctx, k.Lease(), k.opt.Portion)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			k.opt.Logger.Warn("nothing could be adopted", "node", k.opt.Node.ID, "error", err)
-			break
 		}
 		total += n
-		if n < k.opt.Portion || !k.Holds() {
+		if err != nil || n < k.opt.Portion || !k.Holds() {
 			break
 		}
 	}
 	if total > 0 {
-		k.opt.Logger.Info("deliveries adopted", "node", k.opt.Node.ID, "deliveries", total)
+		k.opt.Logger.Info("deliveries of dead or drained nodes were shared out", "node", k.opt.Node.ID, "deliveries", total)
 	}
 }
 
-// Leave ends the lease; drained says that others may have what is left.
+// Leave ends the lease, and Run; drained says that the node is drained. Nothing
+// else may be done in its name afterwards.
 func (k *Keeper) Leave(ctx context.Context, drained bool) error {
+	k.turn.Lock()
+	defer k.turn.Unlock()
 	lease := k.Lease()
 	k.mu.Lock()
-	k.lost = true
+	again := k.left
+	k.lost, k.left = true, true
 	k.mu.Unlock()
+	if again {
+		return nil
+	}
 	return k.opt.Store.Leave(ctx, lease, drained)
 }

@@ -22,6 +22,8 @@ type memory struct {
 	state  State
 	orphan int
 	calls  []string
+	// ahead is by how much the store's clock is, skew what a node said of that.
+	ahead, skew time.Duration
 }
 
 var _ Store = (*memory)(nil)
@@ -44,25 +46,26 @@ func (m *memory) fenced(l Lease) error {
 	return nil
 }
 
-func (m *memory) Join(_ context.Context, n Node, length time.Duration) (l Lease, err error) {
+func (m *memory) Join(_ context.Context, n Node, length time.Duration) (r Renewal, err error) {
 	err = m.do("join", func() error {
 		m.epoch++
 		m.until, m.state = time.Now().Add(length), Active
-		l = Lease{Node: n.ID, Epoch: m.epoch}
+		r = Renewal{Lease: Lease{Node: n.ID, Epoch: m.epoch}, State: Active, Now: time.Now().Add(m.ahead)}
 		return nil
 	})
-	return l, err
+	return r, err
 }
 
-func (m *memory) Renew(_ context.Context, l Lease, length time.Duration, _ time.Time) (s State, err error) {
+func (m *memory) Renew(_ context.Context, l Lease, length, skew time.Duration) (r Renewal, err error) {
 	err = m.do("renew", func() error {
 		if err := m.fenced(l); err != nil {
 			return err
 		}
-		m.until, s = time.Now().Add(length), m.state
+		m.until, m.skew = time.Now().Add(length), skew
+		r = Renewal{Lease: l, State: m.state, Now: time.Now().Add(m.ahead)}
 		return nil
 	})
-	return s, err
+	return r, err
 }
 
 func (m *memory) Leave(_ context.Context, l Lease, drained bool) error {
@@ -220,5 +223,49 @@ func TestAdoptsInPortionsAndDrainsOnce(t *testing.T) {
 				t.Errorf("left: %v, holds %v, %s", err, b.Holds(), b.store.state)
 			}
 		})
+	})
+}
+
+// TestLeftForGood: who has left does not come back by itself.
+func TestLeftForGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t)
+		time.Sleep(time.Second) // in the bubble
+		if err := b.Leave(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // in the bubble
+		if err := b.Leave(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		b.store.set(func() {
+			if calls := strings.Join(b.store.calls, " "); b.Holds() || calls != "join leave" || b.store.state != Drained {
+				t.Errorf("holds %v after %q, %s", b.Holds(), calls, b.store.state)
+			}
+		})
+	})
+}
+
+// TestSkew: a clock that is far off is known to the others, one that is too far
+// off keeps the node from joining.
+func TestSkew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t)
+		b.store.set(func() { b.store.ahead = -3 * time.Second })
+		time.Sleep(5 * time.Second) // in the bubble
+		b.store.set(func() {
+			if b.store.skew != 3*time.Second || b.Skew() != 3*time.Second {
+				t.Errorf("the store knows a skew of %v, the node of %v", b.store.skew, b.Skew())
+			}
+		})
+		late := &memory{ahead: 61 * time.Second}
+		k := NewKeeper(KeeperOptions{Store: late, Node: Node{ID: "late"}})
+		err := k.Join(t.Context())
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "1m1s behind the database's") || k.Holds() {
+			t.Errorf("a node whose clock is a minute late joins: %v", err)
+		}
+		if calls := strings.Join(late.calls, " "); calls != "join leave" {
+			t.Errorf("it did %q", calls)
+		}
 	})
 }
