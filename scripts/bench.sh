@@ -95,3 +95,5 @@ load "2,000 idle authenticated TLS sessions" --idle 2000 --wait 20s
 stop
 echo "== the store alone"
 go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report|FailedLogin' -benchtime 3s
+echo "== a gate of three on one database, killed twenty times"
+CLUSTER_KILLS=20 COUNTERSIGN_BIN=$PWD/bin/countersign go test ./test/cluster -run TestKilledNode -count 1 -v -timeout 20m

@@ -179,7 +179,7 @@ func (a *App) openDelivery(context.Context) error {
 	opt.Metrics = delivery.NewMetrics(a.registry)
 	opt.SignReport = a.signReport
 	if a.keeper != nil {
-		opt.Holds = a.keeper.Holds
+		opt.Holds, opt.HeldSince = a.keeper.Holds, a.keeper.HeldSince
 	}
 	a.deliverer, err = delivery.New(opt)
 	return err

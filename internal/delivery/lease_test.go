@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/queue"
 	"countersign/internal/testkit"
 )
 
@@ -80,6 +81,32 @@ func TestFencedReportIsGivenUp(t *testing.T) {
 		synctest.Wait()
 		if b.store.refused == 0 || strings.Contains(b.log.String(), "outcome cannot be stored") {
 			t.Errorf("refused %d times; log: %s", b.store.refused, b.log)
+		}
+	})
+}
+
+// TestAnotherLeaseIsNotTheSame: what came into memory under a lease that was lost
+// is not sent under the next, however soon that comes, unless the store says so.
+func TestAnotherLeaseIsNotTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		m := &testkit.MX{}
+		b.server("example.org", "192.0.2.1", 10, m)
+		var holds atomic.Bool
+		var since atomic.Int64
+		b.opt.Holds = holds.Load
+		b.opt.HeldSince = func() time.Time { return time.Unix(0, since.Load()) }
+		defer b.start()()
+		a := b.letter("b@example.org")
+		b.put(a)
+		time.Sleep(10 * time.Millisecond)                                                             // in the bubble
+		b.store.set(func() { delete(b.store.waiting, queue.Key{Submission: a.Submission.ID, N: 1}) }) // another node has delivered it
+		since.Store(time.Now().UnixNano())
+		holds.Store(true)
+		b.d.kick()
+		time.Sleep(time.Second) // in the bubble
+		if n := len(m.Received()); n != 0 {
+			t.Errorf("sent %d times under a lease that came after it", n)
 		}
 	})
 }

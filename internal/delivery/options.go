@@ -70,6 +70,10 @@ type Options struct {
 	// the moment; nil means always. While they may not be, nothing is begun,
 	// and what is under way goes no further than it can be taken back.
 	Holds func() bool
+	// HeldSince is since when they are, by Now; nil means always. What came into
+	// memory before that is another node's by now, unless the store says that it
+	// is not.
+	HeldSince func() time.Time
 
 	// Routes and Schedule may be changed later by SetRoutes and SetSchedule.
 	Routes   []route.Route
@@ -144,6 +148,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Holds == nil {
 		o.Holds = func() bool { return true }
+	}
+	if o.HeldSince == nil {
+		o.HeldSince = func() time.Time { return time.Time{} }
 	}
 	if o.Random == nil {
 		o.Random = rand.Reader

@@ -48,7 +48,7 @@ type exchange struct {
 // unless busy.
 func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content) *exchange {
 	now := d.opt.Now()
-	x := &exchange{d: d, job: j, answers: make([]answer, len(j.Deliveries)), began: now, asked: now}
+	x := &exchange{d: d, job: j, answers: make([]answer, len(j.Deliveries)), began: now, asked: j.Since}
 	x.message = smtpclient.Message{
 		Envelope: j.Submission.Envelope,
 		Size:     j.Submission.Size,
@@ -83,17 +83,15 @@ func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content
 // are certainly this node's.
 func (x *exchange) stillDue(ctx context.Context) bool {
 	if !x.d.opt.Holds() {
-		x.giveUp()
-		return false
+		return x.giveUp()
 	}
 	now := x.d.opt.Now()
-	age := now.Sub(x.asked)
-	if age >= 0 && age <= staleAfter {
+	if !x.d.stale(x.asked, now) {
 		return true
 	}
 	waiting, err := x.d.opt.Store.Waiting(ctx, keysOf(x.job))
 	if err != nil {
-		return true
+		return !x.d.lostSince(x.asked) || x.giveUp()
 	}
 	x.asked = now
 	var open []int // anew, as a transaction may be reading the old one
@@ -108,12 +106,14 @@ func (x *exchange) stillDue(ctx context.Context) bool {
 	return len(open) > 0
 }
 
-// giveUp leaves the deliveries that have no answer to whoever owns them.
-func (x *exchange) giveUp() {
+// giveUp leaves the deliveries that have no answer to whoever owns them: false, as
+// none is still due.
+func (x *exchange) giveUp() bool {
 	for _, i := range x.open {
 		x.answers[i] = answer{canceled: true}
 	}
 	x.open = nil
+	return false
 }
 
 // overIdle tries the connections that are open already; true when every

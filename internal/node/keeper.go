@@ -44,6 +44,8 @@ type Keeper struct {
 	// stands still while the machine sleeps, and the one that may be set.
 	until time.Time
 	lost  bool
+	// since is when the lease was taken, by our clock.
+	since time.Time
 	// left is set by Leave: there is no lease to come.
 	left bool
 	// skew is by how much our clock was ahead of the store's, skewed that it
@@ -109,7 +111,7 @@ func (k *Keeper) join(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.lease, k.lost = renewal.Lease, false
+	k.lease, k.lost, k.since = renewal.Lease, false, k.opt.Now()
 	k.until = began.Add(k.opt.Length - k.opt.Length/safety)
 	return nil
 }
@@ -159,6 +161,14 @@ func (k *Keeper) Holds() bool {
 func (k *Keeper) holds(now time.Time) bool {
 	// Round(0) strips the monotonic reading: then the wall clock is compared.
 	return !k.lost && now.Before(k.until) && now.Round(0).Before(k.until.Round(0))
+}
+
+// HeldSince returns when the present lease was taken, by our clock: what was known
+// before that may have become another node's.
+func (k *Keeper) HeldSince() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.since
 }
 
 // Lease returns the lease as it was taken last.
