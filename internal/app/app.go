@@ -20,6 +20,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/delivery"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
@@ -60,10 +61,14 @@ type App struct {
 	gate      *submission.Gate
 	space     *spaceWatch
 	deliverer *delivery.Deliverer
-	server    *smtpserver.Server
-	registry  *prometheus.Registry
-	health    *obs.Health
-	metrics   *obs.Server
+	// keeper has the lease of this node, nil where the store has but one; draining
+	// is closed when the node is asked to drain.
+	keeper   *node.Keeper
+	draining chan struct{}
+	server   *smtpserver.Server
+	registry *prometheus.Registry
+	health   *obs.Health
+	metrics  *obs.Server
 
 	// addresses are the real ones of the listeners, by name, and "metrics".
 	addresses map[string]string
@@ -102,7 +107,7 @@ func New(cfg *config.Config, o Options) (*App, error) {
 	return a, nil
 }
 
-// Start opens everything in order: store, keys, record, certificates,
+// Start opens everything in order: store, node, keys, record, certificates,
 // delivery, and last the listeners. An error leaves nothing open. ctx bounds
 // the start alone.
 func (a *App) Start(ctx context.Context) error {
@@ -111,6 +116,7 @@ func (a *App) Start(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"store", a.openStore},
+		{"node", a.joinNode},
 		{"keys", a.openKeys},
 		{"record", a.openRecord},
 		{"space", a.openSpace},
@@ -120,6 +126,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"delivery", a.startDelivery},
 		{"metrics", a.openMetrics},
 		{"listeners", a.openListeners},
+		{"drain", a.watchDrain},
 	}
 	for _, step := range steps {
 		if err := step.run(ctx); err != nil {

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/delivery"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
 	"countersign/internal/smtpserver"
@@ -33,6 +34,7 @@ type Store interface {
 	queue.Store
 	queue.AdminStore
 	audit.Store
+	node.Store
 	SealedStore
 	// These are what package cert keeps there.
 	GetCertificate(ctx context.Context, key string) ([]byte, error)
@@ -50,9 +52,10 @@ func OpenStore(ctx context.Context, cfg *config.Config, server bool) (Store, err
 
 // engineOptions are what engines are opened with beside the configuration.
 type engineOptions struct {
-	server bool
-	now    func() time.Time // nil for time.Now
-	log    *slog.Logger     // nil for none
+	server  bool
+	version string
+	now     func() time.Time // nil for time.Now
+	log     *slog.Logger     // nil for none
 }
 
 func openEngine(ctx context.Context, cfg *config.Config, o engineOptions) (Store, error) {
@@ -73,6 +76,7 @@ func openEngine(ctx context.Context, cfg *config.Config, o engineOptions) (Store
 	}
 	s, err := postgres.Open(ctx, postgres.Options{
 		URL: cfg.Store.URL, Password: password.Reveal(), Server: o.server, Now: o.now, Logger: o.log,
+		Node: cfg.Node.ID, Lease: cfg.Node.Lease.Std(), Address: cfg.Hostname, Version: o.version,
 	})
 	if err != nil {
 		return nil, err
@@ -93,7 +97,7 @@ func (a *App) openStore(ctx context.Context) error {
 		}
 		return fmt.Errorf("the folder that data_dir names cannot be made: %w", err)
 	}
-	store, err := openEngine(ctx, a.cfg, engineOptions{server: true, now: a.opt.Now, log: a.log})
+	store, err := openEngine(ctx, a.cfg, engineOptions{server: true, version: a.opt.Version, now: a.opt.Now, log: a.log})
 	if err != nil {
 		return err
 	}
@@ -143,6 +147,9 @@ func (a *App) openDelivery(context.Context) error {
 	opt.Store, opt.IDs, opt.Now, opt.Logger = a.store, a.ids, a.opt.Now, a.log
 	opt.Metrics = delivery.NewMetrics(a.registry)
 	opt.SignReport = a.signReport
+	if a.keeper != nil {
+		opt.Holds, opt.HeldSince = a.keeper.Holds, a.keeper.HeldSince
+	}
 	a.deliverer, err = delivery.New(opt)
 	return err
 }
@@ -218,6 +225,7 @@ func (a *App) openListeners(context.Context) error {
 		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()
+	a.registerNode()
 	type bound struct {
 		l  net.Listener
 		lc smtpserver.ListenerConfig

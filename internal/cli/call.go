@@ -12,10 +12,12 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/cli/cluster"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 )
 
 // call is one command line that is being done.
@@ -123,6 +125,13 @@ func (o *opened) admin() (*account.Admin, error) {
 // completes it.
 func (o *opened) event(kind audit.Kind, text string) audit.Event {
 	return audit.Event{At: o.env.Now().UTC(), Kind: kind, Actor: o.env.Actor, Text: text}
+}
+
+// site is what the commands about nodes work with.
+func (c *call) site() *cluster.Site {
+	return &cluster.Site{Stdout: c.stdout, With: func(work func(context.Context, node.Store, func(audit.Kind, string) audit.Event) error) error {
+		return c.with(func(o *opened) error { return work(c.ctx, o.store, o.event) })
+	}}
 }
 
 // say prints one line.

@@ -12,7 +12,9 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/audit"
+	"countersign/internal/cli/cluster"
 	"countersign/internal/config"
+	"countersign/internal/node"
 	"countersign/internal/queue"
 )
 
@@ -28,6 +30,7 @@ type Store interface {
 	account.Store
 	audit.Store
 	queue.AdminStore
+	node.Store
 	app.SealedStore
 }
 
@@ -64,6 +67,7 @@ type root struct {
 	Domain     domainGroup       `cmd:"" help:"Sender domains with their DKIM keys."`
 	Account    accountGroup      `cmd:"" help:"Accounts: logins that may send."`
 	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
+	Node       cluster.Group     `cmd:"" help:"The gates that share one PostgreSQL database."`
 	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
 	Audit      auditGroup        `cmd:"" help:"The record: what happened, when, and who did it."`
 	Bench      benchCommand      `cmd:"" noconfig:"" help:"Load generator and measuring sink, for the operator's own hardware."`
@@ -112,8 +116,9 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int 
 	case line.Config == "" && !noConfig(parsed):
 		return report(stderr, usage("the name of the configuration file is empty: give --config FILE, or set COUNTERSIGN_CONFIG to it"))
 	}
-	return report(stderr, parsed.Run(&call{
+	c := &call{
 		ctx: context.Background(), env: env, config: line.Config,
 		stdin: stdin, stdout: stdout, stderr: stderr,
-	}))
+	}
+	return report(stderr, parsed.Run(c, c.site()))
 }

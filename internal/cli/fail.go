@@ -31,6 +31,7 @@ func endings() map[fault.Kind]ending {
 		fault.TooLarge:        {statusFailed, ""},
 		fault.Unavailable:     {statusFailed, "Check the data folder of the configuration, and that you may write in it."},
 		fault.Corrupt:         {statusFailed, "Stored data is damaged; put it back from a copy."},
+		fault.Fenced:          {statusFailed, "This node has lost its place among the others; try again."},
 		fault.Canceled:        {statusFailed, "The command was interrupted; look whether it was done."},
 	}
 }

@@ -106,6 +106,9 @@ func (c *Config) Complete() {
 	if c.Store.URL == "" {
 		c.Store.URL = storeScheme + filepath.Join(c.DataDir, "countersign.db")
 	}
+	if c.Node.ID == "" && c.Store.InPostgres() {
+		c.Node.ID = machine()
+	}
 	if c.DKIM.KeyFile == "" {
 		c.DKIM.KeyFile = filepath.Join(c.DataDir, "seal.key")
 	}

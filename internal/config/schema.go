@@ -33,6 +33,8 @@ type Config struct {
 
 	// Where accepted messages, accounts and the record are kept.
 	Store Store `toml:"store"`
+	// Which of several gates on one PostgreSQL database this one is.
+	Node Node `toml:"node"`
 	// The log on standard error.
 	Log Log `toml:"log"`
 	// Metrics and health, for monitoring.
@@ -78,6 +80,17 @@ type Store struct {
 	// free within the database counts for up to three quarters. "0" keeps none. With
 	// PostgreSQL, whose disk the gate does not see, it is none.
 	Reserve Size `toml:"reserve" default:"256MiB" since:"0.1" reload:"yes"`
+}
+
+// Node is table [node].
+type Node struct {
+	// The name of this gate among those that share the database. It stays the same
+	// over restarts, and no other has it: letters, digits, "-", "_" and ".".
+	ID string `toml:"id" derived:"the host name of the machine" since:"0.1" reload:"no" example:"gate-1"`
+	// How long this node owns its deliveries without renewing its claim, which it
+	// does five times as often. When it dies, the other nodes take its deliveries
+	// over after that time. Without effect where the store is SQLite.
+	Lease Duration `toml:"lease" default:"15s" min:"3s" max:"10m" since:"0.1" reload:"no"`
 }
 
 // Log is table [log].

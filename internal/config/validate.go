@@ -87,6 +87,7 @@ func (v *validator) place() {
 		v.Fail("data_dir", "", "must not be empty")
 	}
 	v.store()
+	v.node()
 }
 
 // store checks where the store is. It shows nothing of a URL that may hold a

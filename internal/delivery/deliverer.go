@@ -128,7 +128,7 @@ func (d *Deliverer) kick() {
 	d.opt.Metrics.waiting(d.backlog.Waiting())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.started {
+	for d.started && d.opt.Holds() {
 		j := d.backlog.Next()
 		if j == nil {
 			return
@@ -148,6 +148,9 @@ func (d *Deliverer) work(j *job) {
 			default:
 			}
 		}
-		j = d.backlog.Next()
+		j = nil
+		if d.opt.Holds() {
+			j = d.backlog.Next()
+		}
 	}
 }

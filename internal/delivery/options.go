@@ -66,6 +66,15 @@ type Options struct {
 	// Hello is our name in EHLO; "" means Hostname.
 	Hello string
 
+	// Holds reports whether deliveries of this node are certainly its own at
+	// the moment; nil means always. While they may not be, nothing is begun,
+	// and what is under way goes no further than it can be taken back.
+	Holds func() bool
+	// HeldSince is since when they are, by Now; nil means always. What came into
+	// memory before that is another node's by now, unless the store says that it
+	// is not.
+	HeldSince func() time.Time
+
 	// Routes and Schedule may be changed later by SetRoutes and SetSchedule.
 	Routes   []route.Route
 	Schedule queue.Schedule
@@ -136,6 +145,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.DelayReportAfter <= 0 {
 		o.DelayReportAfter = 4 * time.Hour
+	}
+	if o.Holds == nil {
+		o.Holds = func() bool { return true }
+	}
+	if o.HeldSince == nil {
+		o.HeldSince = func() time.Time { return time.Time{} }
 	}
 	if o.Random == nil {
 		o.Random = rand.Reader

@@ -31,7 +31,11 @@ func (d *Deliverer) Offer(a *queue.Acceptance) {
 		}
 	}
 	submission := a.Submission
-	jobs := d.group(&submission, due)
+	since := a.Submission.At // the process may have been stopped since then
+	if since.After(now) {
+		since = now
+	}
+	jobs := d.group(&submission, due, since)
 	if a.Content.Large == nil { // else read again at the attempt, in its final place
 		content := a.Content
 		for _, j := range jobs {
@@ -45,8 +49,8 @@ func (d *Deliverer) Offer(a *queue.Acceptance) {
 }
 
 // group makes one job of the recipients that share a site, up to the most that
-// one transaction takes.
-func (d *Deliverer) group(s *queue.Submission, deliveries []queue.Delivery) []*job {
+// one transaction takes, of what was known to wait at that time.
+func (d *Deliverer) group(s *queue.Submission, deliveries []queue.Delivery, since time.Time) []*job {
 	table := *d.routes.Load()
 	last := map[site]*job{}
 	var jobs []*job
@@ -54,7 +58,7 @@ func (d *Deliverer) group(s *queue.Submission, deliveries []queue.Delivery) []*j
 		to := table.Site(delivery.Recipient.To.Domain)
 		j := last[to]
 		if j == nil || len(j.Deliveries) >= d.opt.Limits.Recipients {
-			j = &job{Destination: to, Submission: s}
+			j = &job{Destination: to, Submission: s, Since: since}
 			last[to] = j
 			jobs = append(jobs, j)
 		}
@@ -122,14 +126,15 @@ func (d *Deliverer) scan(ctx context.Context, from queue.Position) queue.Positio
 			return from
 		}
 		d.backlog.BeginLook()
-		items, err := d.opt.Store.Due(ctx, d.opt.Now(), from, pageSize)
+		now := d.opt.Now()
+		items, err := d.opt.Store.Due(ctx, now, from, pageSize)
 		if err != nil {
 			if ctx.Err() == nil {
 				d.opt.Logger.Error("queue cannot be read", "error", err)
 			}
 			return from
 		}
-		d.takePage(items)
+		d.takePage(items, now)
 		if len(items) < pageSize {
 			return queue.Position{}
 		}
@@ -140,8 +145,8 @@ func (d *Deliverer) scan(ctx context.Context, from queue.Position) queue.Positio
 	return from
 }
 
-// takePage takes what one look showed, less what finds no room.
-func (d *Deliverer) takePage(items []queue.Item) {
+// takePage takes what a look at that time showed, less what finds no room.
+func (d *Deliverer) takePage(items []queue.Item, at time.Time) {
 	for len(items) > 0 {
 		s := items[0].Submission
 		var due []queue.Delivery
@@ -152,7 +157,7 @@ func (d *Deliverer) takePage(items []queue.Item) {
 				due = append(due, delivery)
 			}
 		}
-		for _, j := range d.group(s, due) {
+		for _, j := range d.group(s, due, at) {
 			d.backlog.Take(j)
 		}
 	}

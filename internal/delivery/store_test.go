@@ -19,6 +19,9 @@ import (
 
 // memory is a queue.Store in memory that can be made to fail.
 type memory struct {
+	// refuse is what Report answers, and refused how often it did.
+	refuse     error
+	refused    int
 	mu         sync.Mutex // guards what follows
 	waiting    map[queue.Key]*queue.Item
 	content    map[mail.ID]*queue.Content
@@ -131,6 +134,10 @@ func (m *memory) Report(_ context.Context, r *queue.Report) error {
 	defer m.mu.Unlock()
 	if m.away {
 		return errAway
+	}
+	if m.refuse != nil {
+		m.refused++
+		return m.refuse
 	}
 	for _, o := range r.Outcomes {
 		k := queue.Key{Submission: r.Submission, N: o.N}

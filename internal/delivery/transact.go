@@ -48,7 +48,7 @@ type exchange struct {
 // unless busy.
 func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content) *exchange {
 	now := d.opt.Now()
-	x := &exchange{d: d, job: j, answers: make([]answer, len(j.Deliveries)), began: now, asked: now}
+	x := &exchange{d: d, job: j, answers: make([]answer, len(j.Deliveries)), began: now, asked: j.Since}
 	x.message = smtpclient.Message{
 		Envelope: j.Submission.Envelope,
 		Size:     j.Submission.Size,
@@ -79,16 +79,19 @@ func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content
 
 // stillDue asks again, when some time has passed, whether the deliveries under way
 // are still to be made. One that is not has no answer; false says that none is.
-// While the store cannot be asked the attempt goes on.
+// While the store cannot be asked the attempt goes on, as long as the deliveries
+// are certainly this node's.
 func (x *exchange) stillDue(ctx context.Context) bool {
+	if !x.d.opt.Holds() {
+		return x.giveUp()
+	}
 	now := x.d.opt.Now()
-	age := now.Sub(x.asked)
-	if age >= 0 && age <= staleAfter {
+	if !x.d.stale(x.asked, now) {
 		return true
 	}
 	waiting, err := x.d.opt.Store.Waiting(ctx, keysOf(x.job))
 	if err != nil {
-		return true
+		return !x.d.lostSince(x.asked) || x.giveUp()
 	}
 	x.asked = now
 	var open []int // anew, as a transaction may be reading the old one
@@ -101,6 +104,16 @@ func (x *exchange) stillDue(ctx context.Context) bool {
 	}
 	x.open = open
 	return len(open) > 0
+}
+
+// giveUp leaves the deliveries that have no answer to whoever owns them: false, as
+// none is still due.
+func (x *exchange) giveUp() bool {
+	for _, i := range x.open {
+		x.answers[i] = answer{canceled: true}
+	}
+	x.open = nil
+	return false
 }
 
 // overIdle tries the connections that are open already; true when every

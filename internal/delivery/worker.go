@@ -94,8 +94,7 @@ const staleAfter = 500 * time.Millisecond
 
 // load returns the content of a job, false where it is not to be sent now.
 func (d *Deliverer) load(ctx context.Context, j *job) (*queue.Content, bool) {
-	age := d.opt.Now().Sub(j.Since)
-	if (age > staleAfter || age < 0) && !d.stillDue(ctx, j) {
+	if d.stale(j.Since, d.opt.Now()) && !d.stillDue(ctx, j) {
 		return nil, false
 	}
 	if j.Content != nil {
@@ -111,14 +110,26 @@ func (d *Deliverer) load(ctx context.Context, j *job) (*queue.Content, bool) {
 	return content, true
 }
 
+// stale reports whether what the store said at that time is too old to go by.
+func (d *Deliverer) stale(said, now time.Time) bool {
+	age := now.Sub(said)
+	return age > staleAfter || age < 0 || d.lostSince(said)
+}
+
+// lostSince reports whether this node's deliveries may have gone to others since
+// that time.
+func (d *Deliverer) lostSince(said time.Time) bool { return !said.After(d.opt.HeldSince()) }
+
 // stillDue asks the store whether the deliveries of a job that waited in
 // memory are still to be made, and drops those that are not: their account may
 // have been suspended, or an administrator may have held or dropped them.
 func (d *Deliverer) stillDue(ctx context.Context, j *job) bool {
+	now := d.opt.Now()
 	waiting, err := d.opt.Store.Waiting(ctx, keysOf(j))
 	if err != nil { // nothing is sent that may have been stopped
 		return false
 	}
+	j.Since = now
 	due := j.Deliveries[:0]
 	for i, delivery := range j.Deliveries {
 		if waiting[i] {
@@ -223,8 +234,8 @@ func (d *Deliverer) store(r *queue.Report, s *queue.Submission) {
 			}
 			return
 		}
-		if fault.Is(err, fault.NotFound) {
-			return // dropped meanwhile
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Fenced) {
+			return // dropped meanwhile, or another node's by now
 		}
 		d.opt.Logger.Error("outcome cannot be stored", "submission", r.Submission, "error", err, "stopping", last)
 		if last {

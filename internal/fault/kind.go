@@ -32,6 +32,8 @@ const (
 	Corrupt
 	// Canceled: the caller gave up or we are shutting down.
 	Canceled
+	// Fenced: this node has lost its lease, and others may have what it had.
+	Fenced
 
 	kindCount // keep last
 )
@@ -49,6 +51,7 @@ var kindNames = [kindCount]string{
 	Unavailable:     "unavailable",
 	Corrupt:         "corrupt",
 	Canceled:        "canceled",
+	Fenced:          "lease lost",
 }
 
 // Kinds returns every kind, for exhaustiveness tests.
@@ -71,7 +74,7 @@ func (k Kind) String() string {
 // Temporary reports whether the same request may succeed later.
 func (k Kind) Temporary() bool {
 	switch k {
-	case Internal, Busy, Full, Unavailable, Corrupt, Canceled:
+	case Internal, Busy, Full, Unavailable, Corrupt, Canceled, Fenced:
 		return true
 	}
 	return false

@@ -20,6 +20,7 @@ var replyByKind = map[fault.Kind]Reason{
 	fault.TooLarge:        EMessageTooLarge,
 	fault.Unavailable:     EUnavailable,
 	fault.Corrupt:         EInternal,
+	fault.Fenced:          EUnavailable,
 	fault.Canceled:        ECanceled,
 }
 

@@ -423,3 +423,25 @@ func TestLargeBody(t *testing.T) {
 type iotestErr struct{}
 
 func (iotestErr) Read([]byte) (int, error) { return 0, errors.New("disk") }
+
+// TestProceed: a message that is not to be sent any more is not taken by the
+// peer, wherever that turns out.
+func TestProceed(t *testing.T) {
+	for asked := 1; asked <= 3; asked++ {
+		m := &testkit.MX{Extensions: testkit.AllExtensions()}
+		c := mustConnect(t, m, Options{})
+		l := letter(t, strings.Repeat("a line of many\r\n", 50_000), "b@example.org")
+		n := 0
+		l.Proceed = func() bool { n++; return n < asked }
+		r := c.Send(t.Context(), l)[0]
+		c.Close()
+		m.Close()
+		taken := len(m.Received())
+		switch {
+		case asked < 3 && (taken != 0 || r.Err == nil || r.Err.Problem != Canceled || r.Err.MaybeDelivered() || c.Usable()):
+			t.Errorf("no at question %d: taken %d times, %v", asked, taken, r.Err)
+		case asked == 3 && (taken != 1 || r.Err != nil || n != 2):
+			t.Errorf("always yes: taken %d times, %v, asked %d times", taken, r.Err, n)
+		}
+	}
+}

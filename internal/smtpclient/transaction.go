@@ -24,7 +24,8 @@ type Message struct {
 	// Large opens a body that is not in Body; nil where it is.
 	Large func() (io.ReadCloser, error)
 	// Proceed is asked just before the content is sent, which may be long after
-	// Send began; false ends the connection (Problem Canceled). nil is yes.
+	// Send began, and again just before its end, without which the peer does
+	// not take it; false ends the connection (Problem Canceled). nil is yes.
 	Proceed func() bool
 }
 
@@ -290,9 +291,8 @@ func (t *transaction) content() (Reply, *Error) {
 		return Reply{}, t.abandon(err)
 	}
 	defer body.Close()
-	if m.Proceed != nil && !m.Proceed() {
-		c.broken = true
-		return Reply{}, &Error{Stage: StageBody, Problem: Canceled, Err: errors.New("the message is not to be sent any more")}
+	if err := t.proceed(); err != nil {
+		return Reply{}, err
 	}
 	w := &stuffer{w: c.out}
 	w.Write(m.Head) // a buffered writer repeats its error
@@ -309,6 +309,9 @@ func (t *transaction) content() (Reply, *Error) {
 	if err != nil {
 		return Reply{}, c.failed(StageBody, err)
 	}
+	if err := t.proceed(); err != nil {
+		return Reply{}, err
+	}
 	w.end()
 	reply, failure := c.read(StageEnd, c.opt.Timeouts.DataEnd)
 	if failure != nil {
@@ -318,6 +321,15 @@ func (t *transaction) content() (Reply, *Error) {
 		return Reply{}, c.refused(StageEnd, reply)
 	}
 	return reply.reply(), nil
+}
+
+// proceed asks whether the message is still to be sent.
+func (t *transaction) proceed() *Error {
+	if t.message.Proceed == nil || t.message.Proceed() {
+		return nil
+	}
+	t.client.broken = true
+	return &Error{Stage: StageBody, Problem: Canceled, Err: errors.New("the message is not to be sent any more")}
 }
 
 // abandon breaks the connection off, as a content that has begun can be ended

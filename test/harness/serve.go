@@ -54,6 +54,26 @@ func FreePort(t *testing.T) string {
 // is appended to the configuration.
 func Serve(t *testing.T, nextHop, extra string) *Gate {
 	t.Helper()
+	s := prepare(t, nextHop, extra)
+	s.Admin("", "customer", "add", testkit.Customer)
+	s.Admin("", "domain", "add", string(testkit.Domain), "--customer", testkit.Customer)
+	s.Admin(Password+"\n", "account", "add", Login)
+	s.begin()
+	return s
+}
+
+// Join is Serve for one more gate on a database that has the account already,
+// which extra names.
+func Join(t *testing.T, nextHop, extra string) *Gate {
+	t.Helper()
+	s := prepare(t, nextHop, extra)
+	s.begin()
+	return s
+}
+
+// prepare writes the configuration.
+func prepare(t *testing.T, nextHop, extra string) *Gate {
+	t.Helper()
 	dir := t.TempDir()
 	s := &Gate{
 		t: t, Dir: dir, Config: filepath.Join(dir, "countersign.toml"), CAFile: filepath.Join(dir, "data", testkit.CAFile),
@@ -72,18 +92,28 @@ func Serve(t *testing.T, nextHop, extra string) *Gate {
 		t.Fatal(err)
 	}
 	s.log = log
-	s.Admin("", "customer", "add", testkit.Customer)
-	s.Admin("", "domain", "add", string(testkit.Domain), "--customer", testkit.Customer)
-	s.Admin(Password+"\n", "account", "add", Login)
+	return s
+}
+
+// begin starts the server and ends it with the test.
+func (s *Gate) begin() {
+	s.t.Helper()
 	s.Start()
-	t.Cleanup(func() {
+	s.t.Cleanup(func() {
+		s.Signal(syscall.SIGCONT)
 		s.Kill(syscall.SIGTERM)
-		if t.Failed() {
-			text, _ := os.ReadFile(log.Name())
-			t.Logf("serve said:\n%s", tail(string(text), 60))
+		if s.t.Failed() {
+			text, _ := os.ReadFile(s.log.Name())
+			s.t.Logf("serve said:\n%s", tail(string(text), 60))
 		}
 	})
-	return s
+}
+
+// Signal sends a running server a signal.
+func (s *Gate) Signal(signal syscall.Signal) {
+	if s.cmd != nil {
+		s.cmd.Process.Signal(signal)
+	}
 }
 
 func tail(text string, n int) string {

@@ -29,7 +29,8 @@ type Job[S comparable] struct {
 	Deliveries []queue.Delivery
 	// Content is nil where it is to be read from the store.
 	Content *queue.Content
-	// Since is when it came into memory.
+	// Since is when it was certain that it is to be made; it may be set before the
+	// job is given away, else it is when that comes into memory.
 	Since time.Time
 	// Parked counts how often it was put back by Park.
 	Parked int
@@ -105,7 +106,9 @@ func (b *Backlog[S]) Take(j *Job[S]) bool {
 
 // add puts a job at the end of its lane.
 func (b *Backlog[S]) add(j *Job[S]) {
-	j.Since = b.now()
+	if j.Since.IsZero() {
+		j.Since = b.now()
+	}
 	b.flights.begin(j.Submission.ID, j.Deliveries)
 	b.turns.add(j, b.now())
 }

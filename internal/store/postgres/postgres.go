@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"countersign/internal/audit"
-	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 	"countersign/internal/queue"
 	"countersign/internal/store/postgres/bodies"
 	"countersign/internal/store/postgres/hot"
+	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/holding"
@@ -31,11 +32,15 @@ type Options struct {
 	URL string
 	// Password is used in place of one in URL where it is not "".
 	Password string
-	// Server opens for a process that serves mail: it becomes the node, and
+	// Server opens for a process that serves mail: it joins as the node, and
 	// cleans up after a crash. Others may work beside it.
 	Server bool
 	// Node is the id of the node whose deliveries these are; "" means "1".
 	Node string
+	// Lease is how long the process is the node before it has to renew its lease;
+	// 0 means an hour, for one that does not. Address and Version are the node's.
+	Lease            time.Duration
+	Address, Version string
 	// Connections is the most that are open at the same time; 0 means 8.
 	Connections int
 	// Patience is how long an operation waits for a server that is away; 0
@@ -48,7 +53,7 @@ type Options struct {
 }
 
 // Store is a database in use. It implements account.Store, queue.Store,
-// queue.AdminStore and audit.Store, and keeps certificates. All methods are safe
+// queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are safe
 // for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
 // fault.Unavailable where it is away for longer than Options.Patience, and what
@@ -56,12 +61,12 @@ type Options struct {
 type Store struct {
 	*objects.Store
 	*waiting.Queue
+	*nodes.Roster
 	dialect *sqlkit.Dialect
 	db      *server.DB
 	writer  *hot.Writer
 	bodies  *bodies.Folder
 	holder  *holding.Holder
-	held    *server.Held // the node's lock, nil unless Server
 	opt     Options
 	// stopWatching ends the goroutine of a server that lets the queue follow
 	// what others left unfinished and removes old bodies, and waits for it.
@@ -84,6 +89,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Node == "" {
 		o.Node = "1"
 	}
+	if o.Lease <= 0 {
+		o.Lease = time.Hour
+	}
 	if o.Patience <= 0 {
 		o.Patience = 5 * time.Second
 	}
@@ -95,39 +103,18 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dialect: newDialect(), db: db, opt: o, bodies: bodies.New(db, o.Now), stopWatching: func() {}}
-	var epoch int64
+	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 4 * o.Patience, Now: o.Now, Logger: o.Logger})
+	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch})
 	if o.Server {
-		if epoch, err = s.becomeNode(ctx); err != nil {
+		if _, err := s.Join(ctx, node.Node{ID: o.Node, Address: o.Address, Version: o.Version}, o.Lease); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
-	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Epoch: epoch, Timeout: 2 * o.Patience, Now: o.Now, Logger: o.Logger})
 	s.share()
 	if o.Server {
 		s.watch()
 	}
 	return s, nil
-}
-
-// becomeNode makes sure that this process alone is its node, and returns the
-// epoch by which the database knows it.
-func (s *Store) becomeNode(ctx context.Context) (epoch int64, err error) {
-	const op = "postgres.open"
-	held, taken, err := s.db.Hold(ctx, "countersign node "+s.opt.Node)
-	if err == nil && !taken {
-		err = fault.New(op, fault.Conflict, "another process serves mail as node %q of this database; stop it first", s.opt.Node)
-	}
-	if err != nil {
-		return 0, err
-	}
-	s.held = held
-	const text = `INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch) VALUES (?, '', '', 'up', ?, ?, 0, 1)
-    ON CONFLICT (id) DO UPDATE SET state = 'up', started = excluded.started, heartbeat = excluded.heartbeat, epoch = node.epoch + 1 RETURNING epoch`
-	err = s.db.Exclusive(ctx, op, func(t *server.Tx) (err error) {
-		epoch, _, err = t.Number(text, sqlkit.Bind(s.opt.Node, s.opt.Now(), s.opt.Now()))
-		return err
-	})
-	return epoch, err
 }
 
 // share makes the parts that the engines share.
@@ -240,14 +227,10 @@ func (s *Store) DeadRows(ctx context.Context) (rows map[string]int64, err error)
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.stopWatching()
-		if s.writer != nil {
-			s.writer.Close()
-		}
-		if s.held != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), s.opt.Patience)
-			defer cancel()
-			s.held.Release(ctx)
-		}
+		s.writer.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), s.opt.Patience)
+		defer cancel()
+		s.Roster.Close(ctx)
 		s.db.Close()
 	})
 	return nil

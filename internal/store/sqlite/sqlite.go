@@ -58,6 +58,7 @@ type Store struct {
 	db      *database.DB[book]
 	bodies  *bodies.Folder
 	holder  *holding.Holder
+	nodes   nodes
 	now     func() time.Time
 	log     *slog.Logger
 	// stopWatching ends the goroutine of a server that lets the queue follow

@@ -1,5 +1,5 @@
 // Package storetest is the one conformance suite that every storage engine
-// passes: what the contracts of packages account, queue and audit promise, as
+// passes: what the contracts of packages account, queue, node and audit promise, as
 // tests. An engine calls Run from a test of its own.
 //
 // It does not test what is an engine's own affair: files, locks, schema,
@@ -16,6 +16,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/node"
 	"countersign/internal/queue"
 )
 
@@ -25,6 +26,7 @@ type Store interface {
 	queue.Store
 	queue.AdminStore
 	audit.Store
+	node.Store
 	CertificateStore
 	// Close ends the store; a second call does nothing.
 	Close() error
@@ -59,6 +61,7 @@ func Run(t *testing.T, open Opener) {
 		"reliance":    relianceCases(),
 		"record":      recordCases(),
 		"concurrency": concurrencyCases(),
+		"node":        nodeCases(),
 		"certificate": {"put, get, delete": certificates},
 	}
 	for group, cases := range groups {

@@ -9,9 +9,9 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
-// ErrFenced is in the chain of the error where another process has taken the
-// node over: nothing of this one may be stored any more.
-var ErrFenced = errors.New("another process has taken this node over")
+// ErrFenced is in the chain of the error, of kind fault.Fenced, where the lease of
+// the node is over: nothing may be stored under it any more.
+var ErrFenced = errors.New("the lease of this node is over, or another process has it")
 
 // errAlone says that an operation failed after something of it was written: the
 // transaction has to be rolled back, and each operation gets its own.
@@ -43,14 +43,14 @@ func (w *Writer) once(batch []*operation) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), w.opt.Timeout)
 	defer cancel()
-	t := &transaction{opt: &w.opt, number: w.batch, batch: batch, draw: w.draw}
+	t := &transaction{opt: &w.opt, number: w.batch, epoch: w.epoch.Load(), batch: batch, draw: w.draw}
 	err := w.opt.DB.Session(ctx, t.run)
 	if err != nil && server.Broken(err) {
 		// After a crash the server may give numbers again that nothing used yet.
 		w.next, w.last = 0, 0
 	}
 	if err != nil && t.committing && server.Broken(err) {
-		err = w.resolve(err)
+		err = w.resolve(t.epoch, err)
 	}
 	return err
 }
@@ -84,21 +84,22 @@ func (w *Writer) drawBlock(s *server.Session) error {
 	return s.Send(&p)
 }
 
-// ownSQL finds the row of a node that this process still is. The lock lasts until
-// the end of the transaction, and whoever wants to know how it ended waits for it.
+// ownSQL finds the row of a node under an epoch. Whoever locks it waits for the
+// end of a transaction under that epoch; and where the epoch is another by now,
+// who changed it has done so.
 const ownSQL = "SELECT 1 FROM node WHERE id = $1 AND epoch = $2"
 
 // committedSQL finds a numbered transaction.
 const committedSQL = "SELECT 1 FROM queue_total WHERE node = $1 AND epoch = $2 AND batch = $3"
 
-// resolve finds out whether the last transaction, which ended with err, was
-// committed: nil if so, and an error after which it can be made again if not.
-func (w *Writer) resolve(err error) error {
+// resolve finds out whether the last transaction, made under an epoch and ended
+// with err, was committed: nil if so, and an error after which it can be made again if not.
+func (w *Writer) resolve(epoch int64, err error) error {
 	unknown := &fault.Error{
 		Op: "postgres.commit", Kind: fault.Unavailable, Err: err,
 		Detail: "the connection to the database broke while changes were being stored; it is not known whether they were",
 	}
-	if w.opt.Epoch == 0 {
+	if epoch == 0 {
 		return unknown
 	}
 	committed := false
@@ -109,8 +110,8 @@ func (w *Writer) resolve(err error) error {
 		return w.opt.DB.Session(ctx, func(s *server.Session) error {
 			var p server.Pipe
 			p.Exec("BEGIN")
-			p.Exec(ownSQL+" FOR UPDATE", w.opt.Node, w.opt.Epoch) // waits for the end of the other
-			p.Query(committedSQL, []any{w.opt.Node, w.opt.Epoch, w.batch}, func(*sqlkit.Row) error {
+			p.Exec(ownSQL+" FOR UPDATE", w.opt.Node, epoch) // waits for the end of the other
+			p.Query(committedSQL, []any{w.opt.Node, epoch, w.batch}, func(*sqlkit.Row) error {
 				committed = true
 				return nil
 			})

@@ -5,8 +5,8 @@
 // own result.
 //
 // A transaction shares the lock of accounts, so that no account changes between
-// its look at the generation and its commit, and the row of its node, by which a
-// node that was taken over is kept from writing. Each is numbered, and the number
+// its look at the generation and its commit, and the row of its node while the
+// lease holds: one whose lease is over is kept from writing. Each is numbered, and the number
 // is stored with the totals: where the connection breaks at the commit, the next
 // connection tells whether the transaction was committed, and only if not is it
 // made again.

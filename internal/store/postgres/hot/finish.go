@@ -154,14 +154,14 @@ func (t *transaction) finish() error {
 // count adds to the totals, under the number of the transaction, and now and then
 // puts them together.
 func (t *transaction) count(p *server.Pipe, grow [waiting.States]int) {
-	if t.opt.Epoch == 0 {
+	if t.epoch == 0 {
 		if grow != [waiting.States]int{} {
 			p.Exec(TotalSQL, "", 0, 0, grow[waiting.Queued], grow[waiting.Deferred], grow[waiting.Held])
 		}
 		return
 	}
 	if t.number%foldEvery == 0 {
-		p.Exec(foldSQL, t.opt.Node, t.opt.Epoch, t.number)
+		p.Exec(foldSQL, t.opt.Node, t.epoch, t.number)
 	}
-	p.Exec(TotalSQL, t.opt.Node, t.opt.Epoch, t.number, grow[waiting.Queued], grow[waiting.Deferred], grow[waiting.Held])
+	p.Exec(TotalSQL, t.opt.Node, t.epoch, t.number, grow[waiting.Queued], grow[waiting.Deferred], grow[waiting.Held])
 }

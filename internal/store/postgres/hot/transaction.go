@@ -2,6 +2,7 @@ package hot
 
 import (
 	"countersign/internal/fault"
+	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/incoming"
@@ -19,6 +20,7 @@ type place struct {
 type transaction struct {
 	opt    *Options
 	number int64
+	epoch  int64 // under which it is made
 	batch  []*operation
 	s      *server.Session
 	// draw gives the contents of the batch their numbers.
@@ -45,7 +47,7 @@ func (t *transaction) run(s *server.Session) error {
 		return err
 	}
 	if !t.mine {
-		return &fault.Error{Op: "postgres.commit", Kind: fault.Unavailable, Detail: "nothing is stored any more", Err: ErrFenced}
+		return &fault.Error{Op: "postgres.commit", Kind: fault.Fenced, Detail: "nothing is stored any more", Err: ErrFenced}
 	}
 	if err := t.judge(); err != nil {
 		return err
@@ -66,9 +68,9 @@ func (t *transaction) begin() error {
 		t.generation = uint64(r.Int64())
 		return nil
 	})
-	t.mine = t.opt.Epoch == 0
+	t.mine = t.epoch == 0
 	if !t.mine {
-		p.Query(ownSQL+" FOR KEY SHARE", []any{t.opt.Node, t.opt.Epoch}, func(*sqlkit.Row) error {
+		p.Query(nodes.HoldsSQL+" FOR KEY SHARE", []any{t.opt.Node, t.epoch}, func(*sqlkit.Row) error {
 			t.mine = true
 			return nil
 		})

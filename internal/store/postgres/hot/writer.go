@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/fault"
@@ -19,14 +20,11 @@ import (
 // for the others.
 const maxBatch = 256
 
-// Options is what a Writer works with. All but Epoch must be set.
+// Options is what a Writer works with. All must be set.
 type Options struct {
 	DB *server.DB
 	// Node is whose deliveries these are.
 	Node string
-	// Epoch is that of the node's row, 0 for a process that is no node: it may
-	// write, but nothing tells what became of a broken commit.
-	Epoch int64
 	// Timeout bounds one transaction.
 	Timeout time.Duration
 	Now     func() time.Time
@@ -50,6 +48,8 @@ type operation struct {
 // Writer runs the operations. Its methods are safe for concurrent use.
 type Writer struct {
 	opt Options
+	// epoch is that of the node's lease, 0 for a process that has none.
+	epoch atomic.Int64
 
 	mu sync.Mutex // guards queue and closed
 	// queue holds operations in the order they came.
@@ -74,6 +74,12 @@ func Start(o Options) *Writer {
 	go w.loop()
 	return w
 }
+
+// SetEpoch tells the writer the epoch of the node's lease: what is stored from now
+// on is stored under it, and refused with fault.Fenced when it is over. 0 is for a
+// process that is no node: it may write, but nothing tells what became of a broken
+// commit.
+func (w *Writer) SetEpoch(epoch int64) { w.epoch.Store(epoch) }
 
 // Close lets the writer finish what is queued, then ends it. Afterwards all
 // methods fail with fault.Unavailable. A second call does nothing.

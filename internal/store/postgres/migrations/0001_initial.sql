@@ -10,9 +10,9 @@ CREATE TABLE meta (
 
 INSERT INTO meta (name, value) VALUES ('generation', 1);
 
--- The nodes that share this database. epoch grows each time that a process takes
--- a node over; what a process of an earlier epoch still wants to write is
--- refused.
+-- The nodes that share this database, by its clock. Whoever writes in a node's
+-- name does so under a lease of an epoch; lease_until is 0 where nobody has one.
+-- skew is by how many microseconds the node's own clock was ahead.
 CREATE TABLE node (
     id          text COLLATE "C" PRIMARY KEY,
     address     text COLLATE "C" NOT NULL,
@@ -21,8 +21,11 @@ CREATE TABLE node (
     started     bigint NOT NULL,
     heartbeat   bigint NOT NULL,
     lease_until bigint NOT NULL,
-    epoch       bigint NOT NULL
+    epoch       bigint NOT NULL,
+    skew        bigint NOT NULL
 ) WITH (fillfactor = 50);
+
+CREATE SEQUENCE node_epoch;
 
 -- Accounts. Names are the keys, in their one normal form.
 
@@ -206,6 +209,7 @@ CREATE TABLE delivery (
     autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX delivery_due ON delivery (node, next, submission, n) WHERE state < 3;
+CREATE INDEX delivery_held ON delivery (node, submission, n) WHERE state = 3;
 
 -- How many deliveries wait in each state, as a sum: each transaction adds a row,
 -- as one that all change would have to be waited for. The transactions of a

@@ -109,5 +109,8 @@ func (db *DB) Hold(ctx context.Context, name string) (h *Held, taken bool, err e
 // Held is a lock that is held.
 type Held struct{ raw *pgx.Conn }
 
+// Alive reports whether it still is held: it is lost when the server restarts.
+func (h *Held) Alive(ctx context.Context) bool { return !h.raw.IsClosed() && h.raw.Ping(ctx) == nil }
+
 // Release gives it back. Where the connection has broken, it is already.
 func (h *Held) Release(ctx context.Context) { _ = h.raw.Close(ctx) }

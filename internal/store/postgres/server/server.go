@@ -123,7 +123,7 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	// What a transaction of ours may wait for a lock, and hold one while we are
 	// stopped or gone.
 	set["lock_timeout"] = "10s"
-	set["idle_in_transaction_session_timeout"] = "15s"
+	set["idle_in_transaction_session_timeout"] = "5s"
 	return config, nil
 }
 
@@ -197,6 +197,17 @@ func Silent(err error) error {
 // its way. Where the connection breaks at the commit it is not known whether it
 // was made: fault.Unavailable, whose text says so.
 func (db *DB) Exclusive(ctx context.Context, op string, fn func(*Tx) error) error {
+	return db.Change(ctx, op, func(t *Tx) error {
+		if _, err := t.Raw("SELECT pg_advisory_xact_lock($1)", int64(lockAccounts)); err != nil {
+			return err
+		}
+		return fn(t)
+	})
+}
+
+// Change is Exclusive for what neither changes accounts nor relies on them: it
+// holds nobody up.
+func (db *DB) Change(ctx context.Context, op string, fn func(*Tx) error) error {
 	var err error
 	for range maxRepeats {
 		err = db.patiently(ctx, func() error {
@@ -220,9 +231,6 @@ func (db *DB) once(ctx context.Context, op string, fn func(*Tx) error) error {
 	}
 	// After a commit it does nothing; without one there is nobody to tell.
 	defer func() { _ = raw.Rollback(context.WithoutCancel(ctx)) }()
-	if _, err := raw.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockAccounts)); err != nil {
-		return err
-	}
 	if err := fn(&Tx{ctx, raw}); err != nil {
 		return err
 	}

@@ -1,0 +1,44 @@
+package config
+
+import (
+	"os"
+	"strings"
+)
+
+// maxNodeID bounds a node's id, in octets.
+const maxNodeID = 64
+
+// node checks which node this is. A store that only one process can use has none.
+func (v *validator) node() {
+	if !v.c.Store.InPostgres() {
+		if v.c.Node.ID != "" && !v.Failed("store.url") {
+			v.Fail("node.id", "remove it, or name one in store.url", "is for gates that share a PostgreSQL database")
+		}
+		return
+	}
+	id := v.c.Node.ID
+	switch {
+	case id == "" && v.IsSet("node.id"):
+		v.Fail("node.id", "", "must not be empty")
+	case id == "":
+	case len(id) > maxNodeID || strings.Trim(id, idOctets) != "":
+		v.Fail("node.id", `for example "gate-1"`, `%q is not a name of at most %d letters, digits, "-", "_" and "."`, id, maxNodeID)
+	}
+}
+
+const idOctets = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+// machine returns the host name as a node's id.
+func machine() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "1"
+	}
+	keep := func(r rune) rune {
+		if strings.ContainsRune(idOctets, r) {
+			return r
+		}
+		return '-'
+	}
+	return strings.Map(keep, name[:min(len(name), maxNodeID)])
+}

@@ -1,0 +1,14 @@
+// Package node says which gates share a store, and which of them may deliver what.
+//
+// A node owns the deliveries that it accepted. It owns them under a lease, which
+// it renews all the time; one whose lease has run out delivers nothing more by
+// itself, its reports are refused by the store, and the others adopt what it
+// owned. So no lock is taken for a delivery, and a node that dies, hangs or is
+// cut off from the store costs no more than the time of a lease.
+//
+// It delivers nothing itself: package delivery asks Keeper.Holds before it hands
+// anything over. A store that only one process can use has one node, whose
+// lease never ends.
+//
+// Main types: Node, Lease, Store (what an engine implements), Keeper.
+package node

@@ -1,0 +1,304 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"countersign/internal/fault"
+)
+
+// KeeperOptions are what a Keeper is made of. Store and Node.ID are needed.
+type KeeperOptions struct {
+	Store Store
+	Node  Node
+	// Length is that of a lease; 0 means 15 seconds. A dead node's deliveries
+	// wait that long at most, plus one renewal of a living one.
+	Length time.Duration
+	// Portion is how many deliveries are adopted at a time; 0 means 500.
+	Portion int
+	// OnLost is called when the lease is lost, OnDrain when the node is asked to
+	// drain, each from Run's goroutine.
+	OnLost, OnDrain func()
+	// Now is this node's clock, which is compared with the store's; nil means
+	// time.Now.
+	Now func() time.Time
+	// Logger gets what no caller is told; nil means none.
+	Logger *slog.Logger
+}
+
+// Keeper keeps this process's lease. Join, then Run until the end, then Leave.
+// It is safe for concurrent use.
+type Keeper struct {
+	opt KeeperOptions
+
+	// turn is held by whoever talks with the store about the lease.
+	turn sync.Mutex
+
+	mu    sync.Mutex // guards all below
+	lease Lease
+	// until is when the lease is over by our own measure, which begins before
+	// the store's. Both readings of the clock must be before it: the one that
+	// stands still while the machine sleeps, and the one that may be set.
+	until time.Time
+	lost  bool
+	// since is when the lease was taken, by our clock.
+	since time.Time
+	// left is set by Leave: there is no lease to come.
+	left bool
+	// skew is by how much our clock was ahead of the store's, skewed that it
+	// was too much for trust.
+	skew   time.Duration
+	skewed bool
+}
+
+// NewKeeper returns a Keeper without a lease.
+func NewKeeper(o KeeperOptions) *Keeper {
+	if o.Length <= 0 {
+		o.Length = 15 * time.Second
+	}
+	if o.Portion <= 0 {
+		o.Portion = 500
+	}
+	if o.OnLost == nil {
+		o.OnLost = func() {}
+	}
+	if o.OnDrain == nil {
+		o.OnDrain = func() {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Keeper{opt: o}
+}
+
+// safety is the part of a lease that is not used, so that what begins under it
+// does not end after it.
+const safety = 5
+
+// OddSkew and MaxSkew are how far a node's clock may be from the store's: beyond
+// OddSkew people are told, beyond MaxSkew a node does not join, as what it writes
+// into the record, and when it tries again, would be wrong.
+const (
+	OddSkew = 2 * time.Second
+	MaxSkew = time.Minute
+)
+
+// Join takes the lease. Errors are those of Store.Join, and fault.Conflict where
+// this machine's clock differs from the store's by more than MaxSkew.
+func (k *Keeper) Join(ctx context.Context) error {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	return k.join(ctx)
+}
+
+func (k *Keeper) join(ctx context.Context) error {
+	began, clock := time.Now(), k.opt.Now()
+	renewal, err := k.opt.Store.Join(ctx, k.opt.Node, k.opt.Length)
+	if err != nil {
+		return err
+	}
+	k.compare(clock, time.Since(began), renewal.Now)
+	if skew := k.Skew(); skew.Abs() > MaxSkew {
+		err := fault.New("node.join", fault.Conflict,
+			"the clock of this machine is %s the database's, more than a minute is not taken; set it, for example by NTP", ShowSkew(skew))
+		return errors.Join(err, k.opt.Store.Leave(ctx, renewal.Lease, false))
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lease, k.lost, k.since = renewal.Lease, false, k.opt.Now()
+	k.until = began.Add(k.opt.Length - k.opt.Length/safety)
+	return nil
+}
+
+// longest is how long the store may take to answer for its clock to be compared.
+const longest = time.Second
+
+// compare notes how far our clock, which showed that before the store was asked
+// for as long as took, is ahead of the store's.
+func (k *Keeper) compare(clock time.Time, took time.Duration, store time.Time) {
+	if took > longest {
+		return
+	}
+	k.mu.Lock()
+	k.skew = clock.Add(took / 2).Sub(store)
+	skew, known := k.skew, k.skewed
+	k.skewed = skew.Abs() > OddSkew
+	k.mu.Unlock()
+	if skew.Abs() > OddSkew && !known {
+		k.opt.Logger.Warn("the clock of this machine is "+ShowSkew(skew)+" the database's; set it, for example by NTP", "node", k.opt.Node.ID)
+	}
+}
+
+// ShowSkew puts a skew in words: "1m15s ahead of".
+func ShowSkew(skew time.Duration) string {
+	if skew < 0 {
+		return (-skew).Round(100*time.Millisecond).String() + " behind"
+	}
+	return skew.Round(100*time.Millisecond).String() + " ahead of"
+}
+
+// Skew returns by how much our clock was last ahead of the store's.
+func (k *Keeper) Skew() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.skew
+}
+
+// Holds reports whether the lease certainly holds: whatever is begun now is ours
+// to do.
+func (k *Keeper) Holds() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.holds(time.Now())
+}
+
+func (k *Keeper) holds(now time.Time) bool {
+	// Round(0) strips the monotonic reading: then the wall clock is compared.
+	return !k.lost && now.Before(k.until) && now.Round(0).Before(k.until.Round(0))
+}
+
+// HeldSince returns when the present lease was taken, by our clock: what was known
+// before that may have become another node's.
+func (k *Keeper) HeldSince() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.since
+}
+
+// Lease returns the lease as it was taken last.
+func (k *Keeper) Lease() Lease {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lease
+}
+
+// Run renews the lease until ctx ends or Leave is called, joins again when it was
+// lost, and adopts what dead nodes have left.
+func (k *Keeper) Run(ctx context.Context) {
+	tick := time.NewTicker(k.opt.Length / safety)
+	defer tick.Stop()
+	drained := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		state, over := k.renew(ctx)
+		if over {
+			return
+		}
+		if state == Draining && !drained {
+			drained = true
+			k.opt.OnDrain()
+		}
+		if state == Active {
+			k.adopt(ctx)
+		}
+	}
+}
+
+// renew renews the lease and returns what the node is to do, "" where that is
+// not known. over says that it was left.
+func (k *Keeper) renew(ctx context.Context) (state State, over bool) {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	if k.hasLeft() {
+		return "", true
+	}
+	began, clock := time.Now(), k.opt.Now()
+	ctx, cancel := context.WithTimeout(ctx, k.opt.Length/2)
+	defer cancel()
+	renewal, err := k.opt.Store.Renew(ctx, k.Lease(), k.opt.Length, k.Skew())
+	switch {
+	case err == nil:
+		k.mu.Lock()
+		k.until, k.lost = began.Add(k.opt.Length-k.opt.Length/safety), false
+		k.mu.Unlock()
+		k.compare(clock, time.Since(began), renewal.Now)
+		return renewal.State, false
+	case fault.Is(err, fault.Fenced):
+		k.lose("another process has it, or it ran out", err)
+		k.rejoin(ctx)
+		return "", false
+	}
+	k.opt.Logger.Warn("the lease of this node could not be renewed", "node", k.opt.Node.ID, "error", err)
+	if !k.Holds() {
+		k.lose("it could not be renewed in time", err)
+	}
+	return "", false
+}
+
+func (k *Keeper) hasLeft() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.left
+}
+
+// lose notes that the lease is lost, once.
+func (k *Keeper) lose(why string, err error) {
+	k.mu.Lock()
+	known := k.lost
+	k.lost = true
+	k.mu.Unlock()
+	if known {
+		return
+	}
+	k.opt.Logger.Error("this node has lost its lease: it delivers nothing until it has another", "node", k.opt.Node.ID, "why", why, "error", err)
+	k.opt.OnLost()
+}
+
+// rejoin takes a new lease after one was lost.
+func (k *Keeper) rejoin(ctx context.Context) {
+	if err := k.join(ctx); err != nil {
+		k.opt.Logger.Error("this node cannot join again", "node", k.opt.Node.ID, "error", err)
+		return
+	}
+	k.opt.Logger.Warn("this node has a new lease", "node", k.opt.Node.ID)
+}
+
+// maxPortions bounds what is adopted between two renewals.
+const maxPortions = 50
+
+// adopt shares out what dead and drained nodes own, a portion at a time, as long
+// as it delays no renewal.
+func (k *Keeper) adopt(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, k.opt.Length/safety)
+	defer cancel()
+	total := 0
+	for range maxPortions {
+		n, err := k.opt.Store.Adopt(ctx, k.Lease(), k.opt.Portion)
+		if err != nil && ctx.Err() == nil {
+			k.opt.Logger.Warn("nothing could be adopted", "node", k.opt.Node.ID, "error", err)
+		}
+		total += n
+		if err != nil || n < k.opt.Portion || !k.Holds() {
+			break
+		}
+	}
+	if total > 0 {
+		k.opt.Logger.Info("deliveries of dead or drained nodes were shared out", "node", k.opt.Node.ID, "deliveries", total)
+	}
+}
+
+// Leave ends the lease, and Run; drained says that the node is drained. Nothing
+// else may be done in its name afterwards.
+func (k *Keeper) Leave(ctx context.Context, drained bool) error {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	lease := k.Lease()
+	k.mu.Lock()
+	again := k.left
+	k.lost, k.left = true, true
+	k.mu.Unlock()
+	if again {
+		return nil
+	}
+	return k.opt.Store.Leave(ctx, lease, drained)
+}

@@ -1,0 +1,112 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"countersign/internal/audit"
+)
+
+// State is what a node is to do. That a node is dead is no state: its lease is
+// over.
+type State string
+
+// The states.
+const (
+	// Active: it accepts and delivers.
+	Active State = "active"
+	// Draining: it is to accept nothing more, to let what is under way finish,
+	// and to give the rest to the others.
+	Draining State = "draining"
+	// Drained: it has done so, and others may adopt what it owns.
+	Drained State = "drained"
+)
+
+// Node is one gate on a shared store.
+type Node struct {
+	// ID names it among all nodes of the store; it stays the same over restarts.
+	ID string `json:"id"`
+	// Address is where people find it: a host name.
+	Address string `json:"address"`
+	// Version is the program's.
+	Version string `json:"version"`
+	State   State  `json:"state"`
+	// Started is when it joined, Seen when it last renewed its lease, Until when
+	// that ends; by the store's clock.
+	Started time.Time `json:"started,omitzero"`
+	Seen    time.Time `json:"seen,omitzero"`
+	Until   time.Time `json:"lease_until,omitzero"`
+	// Alive says that Until had not come when the store was asked.
+	Alive bool `json:"alive"`
+	// Queued, Deferred and Held count the deliveries that it owns.
+	Queued   int `json:"queued"`
+	Deferred int `json:"deferred"`
+	Held     int `json:"held"`
+	// Oldest is when the oldest of those was accepted, zero where there is
+	// none.
+	Oldest time.Time `json:"oldest,omitzero"`
+	// Skew is by how much its clock was ahead of the store's when it last
+	// renewed its lease.
+	Skew time.Duration `json:"clock_skew_ns"`
+}
+
+// Standing says in a word how a node is: its state while it is alive, "dead" for
+// one that is gone without having been drained.
+func (n Node) Standing() string {
+	if n.Alive || n.State == Drained {
+		return string(n.State)
+	}
+	return "dead"
+}
+
+// Lease is a node's right to own deliveries.
+type Lease struct {
+	Node string
+	// Epoch is another at each joining. What was done under an earlier one is
+	// refused.
+	Epoch int64
+}
+
+// Renewal is what the store says when a lease was taken or renewed.
+type Renewal struct {
+	Lease
+	// State is what the node is to do.
+	State State
+	// Now was the store's clock.
+	Now time.Time
+}
+
+// Store keeps the nodes. All methods are safe for concurrent use, and measure
+// leases by the store's own clock. Errors: fault.Unavailable where the store is
+// away.
+type Store interface {
+	// Join makes n a node with a lease of that length from now, under a new
+	// epoch. It is Active, but for a process that joins again while it drains.
+	// fault.Conflict where a node of that id is alive as another process, or
+	// where this process already is a node of another id.
+	Join(ctx context.Context, n Node, length time.Duration) (Renewal, error)
+	// Renew makes the lease last that long from now, notes the node's skew, and
+	// returns what the node is to do. fault.Fenced where the lease has run out
+	// or was given to another.
+	Renew(ctx context.Context, l Lease, length, skew time.Duration) (Renewal, error)
+	// Leave ends the lease, so that others need not wait for it; what the
+	// process still stores for the record is taken. With drained the node is
+	// Drained from then on. fault.Fenced where it had been lost before.
+	Leave(ctx context.Context, l Lease, drained bool) error
+	// Adopt shares out at most limit deliveries of nodes that are Drained or
+	// whose lease is over, the longest due first, evenly among the active nodes
+	// that are alive, and returns their number. The deliveries of one
+	// submission stay together. Several nodes may adopt at the same time: each
+	// delivery goes to one of them. From before the first is given away, what
+	// its former node reports is refused. fault.Fenced as in Renew.
+	Adopt(ctx context.Context, l Lease, limit int) (int, error)
+	// Nodes lists all nodes by id. It counts all that waits: not for a scrape.
+	Nodes(ctx context.Context) ([]Node, error)
+	// Drain asks a node to drain; one that is not alive is Drained at once.
+	// fault.NotFound for an unknown one, fault.Conflict where there is no other
+	// that could take over what it owns, ever.
+	Drain(ctx context.Context, id string, e audit.Event) error
+	// Remove forgets a node that is not alive and owns nothing: fault.Conflict
+	// where it is or does, fault.NotFound for an unknown one.
+	Remove(ctx context.Context, id string, e audit.Event) error
+}

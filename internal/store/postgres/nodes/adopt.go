@@ -1,0 +1,99 @@
+package nodes
+
+import (
+	"context"
+
+	"countersign/internal/node"
+	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
+)
+
+const (
+	// FenceSQL ends the leases that are over. A row that somebody is writing
+	// under is left for the next time.
+	FenceSQL = `WITH dead AS MATERIALIZED (SELECT id FROM node WHERE lease_until BETWEEN 1 AND ` + clock + ` ORDER BY id FOR UPDATE SKIP LOCKED)
+    UPDATE node n SET lease_until = 0, epoch = nextval('node_epoch') FROM dead WHERE n.id = dead.id`
+
+	// livingSQL finds who may be given something. The lock keeps them in the
+	// list until the commit.
+	livingSQL = "SELECT id FROM node WHERE state = 'active' AND lease_until > " + clock + " ORDER BY id FOR KEY SHARE"
+
+	// orphanedSQL finds whose deliveries may be given away. The lock keeps them
+	// from joining until the commit.
+	orphanedSQL = "SELECT id FROM node WHERE lease_until = 0 ORDER BY id FOR KEY SHARE SKIP LOCKED"
+
+	// shareSQL gives at most $2 deliveries of node $1 to the nodes $3, all of one
+	// submission to the same.
+	shareSQL = ` UPDATE delivery d SET node = ($3::text[])[1 + (hashtext(d.submission) & 2147483647) % cardinality($3::text[])]
+    FROM part WHERE d.submission = part.submission AND d.n = part.n`
+
+	// ShareDueSQL does that with what is to be attempted.
+	ShareDueSQL = `WITH part AS MATERIALIZED (SELECT submission, n FROM delivery WHERE node = $1 AND state < 3
+        ORDER BY next, submission, n LIMIT $2 FOR UPDATE SKIP LOCKED)` + shareSQL
+
+	// ShareHeldSQL does that with what waits for an administrator.
+	ShareHeldSQL = `WITH part AS MATERIALIZED (SELECT submission, n FROM delivery WHERE node = $1 AND state = 3
+        ORDER BY submission, n LIMIT $2 FOR UPDATE SKIP LOCKED)` + shareSQL
+)
+
+// Adopt implements node.Store.
+func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int) (total int, err error) {
+	const op = "node.adopt"
+	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+		_, err := t.Raw(FenceSQL)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+		total = 0
+		own, err := ids(t, "SELECT id FROM node WHERE id = $1 AND epoch = $2 AND lease_until > "+clock+" FOR KEY SHARE", l.Node, l.Epoch)
+		if err != nil {
+			return err
+		}
+		if len(own) == 0 {
+			return fenced(op, l)
+		}
+		living, err := ids(t, livingSQL)
+		if err != nil || len(living) == 0 {
+			return err
+		}
+		orphaned, err := ids(t, orphanedSQL)
+		if err != nil {
+			return err
+		}
+		total, err = share(t, orphaned, living, limit)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return total, nil
+}
+
+// share gives at most limit deliveries of the orphaned to the living.
+func share(t *server.Tx, orphaned, living []string, limit int) (total int, err error) {
+	for _, id := range orphaned {
+		for _, text := range []string{ShareDueSQL, ShareHeldSQL} {
+			if total >= limit {
+				return total, nil
+			}
+			n, err := t.Raw(text, id, limit-total, living)
+			if err != nil {
+				return 0, err
+			}
+			total += int(n)
+		}
+	}
+	return total, nil
+}
+
+// ids collects the ids that a query finds.
+func ids(t *server.Tx, text string, args ...any) (list []string, err error) {
+	err = t.RawQuery(text, args, func(r *sqlkit.Row) error {
+		list = append(list, r.Text())
+		return nil
+	})
+	return list, err
+}

@@ -1,0 +1,190 @@
+package nodes
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/node"
+	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
+)
+
+// Options are what a Roster works with. All are set.
+type Options struct {
+	DB *server.DB
+	// Node is the id of the one node that this process may become.
+	Node string
+	// Record stores events in a running transaction, last.
+	Record func(sqlkit.Writer, []audit.Event) error
+	// Leased is told the epoch of a lease that this process has got, and 0 when it
+	// has left.
+	Leased func(epoch int64)
+}
+
+// Roster implements node.Store. Its methods are safe for concurrent use.
+type Roster struct {
+	opt Options
+
+	mu sync.Mutex // guards what follows
+	// held is the lock of the process, nil until it joins.
+	held *server.Held
+	// epoch is that of the last lease of this process, 0 where it had none or
+	// left.
+	epoch int64
+}
+
+// New returns the roster of a database.
+func New(o Options) *Roster { return &Roster{opt: o} }
+
+// clock is the server's clock in microseconds.
+const clock = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+// HoldsSQL finds the row of node $1 while its lease of epoch $2 holds.
+const HoldsSQL = "SELECT 1 FROM node WHERE id = $1 AND epoch = $2 AND lease_until > " + clock
+
+// fenced is the answer to who acts under a lease that is over.
+func fenced(op string, l node.Lease) error {
+	return fault.New(op, fault.Fenced, "the lease of node %q has run out, or another process has it", l.Node)
+}
+
+// Join implements node.Store.
+func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (node.Renewal, error) {
+	const op = "node.join"
+	r := node.Renewal{Lease: node.Lease{Node: n.ID}}
+	if n.ID != s.opt.Node {
+		return r, fault.New(op, fault.Conflict, "this process is node %q and cannot be %q", s.opt.Node, n.ID)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	alone, err := s.lock(ctx)
+	if err != nil {
+		return r, err
+	}
+	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+		alive := false
+		const lookSQL = "SELECT lease_until > " + clock + ", address, epoch FROM node WHERE id = $1 FOR UPDATE"
+		at, epoch := "", int64(0)
+		err := t.RawQuery(lookSQL, []any{n.ID}, func(r *sqlkit.Row) error {
+			alive, at, epoch = r.Bool(), r.Text(), r.Int64()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		// Who comes back after a hang may find that another has come meanwhile.
+		replaced := s.epoch != 0 && epoch != s.epoch
+		if alive && (!alone || replaced) {
+			return fault.New(op, fault.Conflict,
+				"another process%s serves mail as node %q of this database; stop it first, or give each node an id of its own (node.id)", where(at), n.ID)
+		}
+		return t.RawQuery(joinSQL, []any{n.ID, n.Address, n.Version, length.Microseconds(), s.epoch != 0}, func(row *sqlkit.Row) error {
+			r.Epoch, r.Now, r.State = row.Int64(), row.Time(), node.State(row.Text())
+			return nil
+		})
+	})
+	if err != nil {
+		return r, err
+	}
+	s.epoch = r.Epoch
+	s.opt.Leased(r.Epoch)
+	return r, nil
+}
+
+const joinSQL = `INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew)
+    SELECT $1, $2, $3, 'active', now, now, now + $4::bigint, nextval('node_epoch'), 0 FROM (SELECT ` + clock + ` AS now) c
+    ON CONFLICT (id) DO UPDATE SET address = excluded.address, version = excluded.version,
+        state = CASE WHEN $5::boolean AND node.state = 'draining' THEN 'draining' ELSE 'active' END,
+        started = CASE WHEN $5::boolean THEN node.started ELSE excluded.started END,
+        heartbeat = excluded.heartbeat, lease_until = excluded.lease_until, epoch = excluded.epoch
+    RETURNING epoch, heartbeat, state`
+
+// where names an address in a sentence, where it is known.
+func where(address string) string {
+	if address == "" {
+		return ""
+	}
+	return " (at " + address + ")"
+}
+
+// lock takes the lock of this process, where it has not got it or has lost it,
+// and reports whether it has. The caller holds mu.
+func (s *Roster) lock(ctx context.Context) (alone bool, err error) {
+	if s.held != nil && s.held.Alive(ctx) {
+		return true, nil
+	}
+	s.unlock(ctx)
+	s.held, alone, err = s.opt.DB.Hold(ctx, "countersign node "+s.opt.Node)
+	return alone, err
+}
+
+// unlock gives the lock back. One whose connection is gone needs no more.
+func (s *Roster) unlock(ctx context.Context) {
+	if s.held != nil {
+		s.held.Release(ctx)
+	}
+	s.held = nil
+}
+
+// Close gives the lock of this process back, at its end.
+func (s *Roster) Close(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unlock(ctx)
+}
+
+// Renew implements node.Store.
+func (s *Roster) Renew(ctx context.Context, l node.Lease, length, skew time.Duration) (node.Renewal, error) {
+	const op = "node.renew"
+	r := node.Renewal{Lease: l}
+	err := s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+		found := false
+		const text = "UPDATE node SET heartbeat = " + clock + ", lease_until = " + clock + " + $3::bigint, skew = $4" +
+			" WHERE id = $1 AND epoch = $2 AND lease_until > " + clock + " RETURNING state, heartbeat"
+		err := t.RawQuery(text, []any{l.Node, l.Epoch, length.Microseconds(), skew.Microseconds()}, func(row *sqlkit.Row) error {
+			r.State, r.Now, found = node.State(row.Text()), row.Time(), true
+			return nil
+		})
+		if err == nil && !found {
+			err = fenced(op, l)
+		}
+		return err
+	})
+	if err != nil {
+		return r, err
+	}
+	// A restart of the server ends the lock, but not the lease.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err = s.lock(ctx)
+	return r, err
+}
+
+// Leave implements node.Store.
+func (s *Roster) Leave(ctx context.Context, l node.Lease, drained bool) error {
+	const op = "node.leave"
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+		found := false
+		err := t.RawQuery("SELECT 1 FROM node WHERE id = $1 AND epoch = $2 FOR UPDATE", []any{l.Node, l.Epoch}, func(*sqlkit.Row) error {
+			found = true
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fenced(op, l)
+		}
+		_, err = t.Raw("UPDATE node SET lease_until = 0, epoch = nextval('node_epoch'), state = CASE WHEN $2::boolean THEN 'drained' ELSE state END WHERE id = $1", l.Node, drained)
+		return err
+	})
+	if err == nil {
+		s.epoch = 0
+		s.opt.Leased(0)
+	}
+	return err
+}

@@ -1,0 +1,103 @@
+package sqlite
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/node"
+)
+
+// onlyNode is the id of the one node that can use the database.
+const onlyNode = "1"
+
+// nodes implements node.Store for a database that one process uses: its lease
+// never ends, and there is nobody to give anything to.
+type nodes struct {
+	mu   sync.Mutex // guards what follows
+	self node.Node
+	// epoch counts the joinings, 0 before the first and after leaving.
+	epoch, last int64
+}
+
+// Join implements node.Store.
+func (s *Store) Join(_ context.Context, n node.Node, _ time.Duration) (node.Renewal, error) {
+	s.nodes.mu.Lock()
+	defer s.nodes.mu.Unlock()
+	if s.nodes.last > 0 && n.ID != s.nodes.self.ID {
+		return node.Renewal{}, fault.New("node.join", fault.Conflict, "this process is node %q and cannot be %q", s.nodes.self.ID, n.ID)
+	}
+	s.nodes.last++
+	s.nodes.epoch = s.nodes.last
+	s.nodes.self = node.Node{ID: n.ID, Address: n.Address, Version: n.Version, Started: s.now()}
+	return node.Renewal{Lease: node.Lease{Node: n.ID, Epoch: s.nodes.epoch}, State: node.Active, Now: s.now()}, nil
+}
+
+// fenced is the error of who acts under a lease of another epoch, nil for the
+// one that holds.
+func (s *Store) fenced(op string, l node.Lease) error {
+	s.nodes.mu.Lock()
+	defer s.nodes.mu.Unlock()
+	if l.Epoch == 0 || l.Epoch != s.nodes.epoch || l.Node != s.nodes.self.ID {
+		return fault.New(op, fault.Fenced, "the lease of node %q is over", l.Node)
+	}
+	return nil
+}
+
+// Renew implements node.Store.
+func (s *Store) Renew(_ context.Context, l node.Lease, _, skew time.Duration) (node.Renewal, error) {
+	if err := s.fenced("node.renew", l); err != nil {
+		return node.Renewal{}, err
+	}
+	s.nodes.mu.Lock()
+	defer s.nodes.mu.Unlock()
+	s.nodes.self.Skew = skew
+	return node.Renewal{Lease: l, State: node.Active, Now: s.now()}, nil
+}
+
+// Leave implements node.Store.
+func (s *Store) Leave(_ context.Context, l node.Lease, _ bool) error {
+	if err := s.fenced("node.leave", l); err != nil {
+		return err
+	}
+	s.nodes.mu.Lock()
+	defer s.nodes.mu.Unlock()
+	s.nodes.epoch = 0
+	return nil
+}
+
+// Adopt implements node.Store.
+func (s *Store) Adopt(_ context.Context, l node.Lease, _ int) (int, error) {
+	return 0, s.fenced("node.adopt", l)
+}
+
+// Nodes implements node.Store. Of another process it knows no more than the
+// queue.
+func (s *Store) Nodes(ctx context.Context) ([]node.Node, error) {
+	stats, err := s.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.nodes.mu.Lock()
+	defer s.nodes.mu.Unlock()
+	n := s.nodes.self
+	if n.ID == "" {
+		n.ID = onlyNode
+	}
+	n.State, n.Alive = node.Active, true
+	n.Queued, n.Deferred, n.Held, n.Oldest = stats.Queued, stats.Deferred, stats.Held, stats.Oldest
+	return []node.Node{n}, nil
+}
+
+// Drain implements node.Store.
+func (s *Store) Drain(context.Context, string, audit.Event) error {
+	return fault.New("node.drain", fault.Conflict,
+		"a SQLite database has one node, and no other could take over what it owns; stop the server instead, or move to PostgreSQL")
+}
+
+// Remove implements node.Store.
+func (s *Store) Remove(context.Context, string, audit.Event) error {
+	return fault.New("node.remove", fault.Conflict, "a SQLite database has one node, which cannot be removed")
+}

@@ -1,0 +1,106 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/node"
+	"countersign/internal/queue"
+)
+
+// nodeCases check what holds for the one node "1" that an Opener's store is. What
+// several nodes do to each other is a matter of engines that can have them.
+func nodeCases() map[string]func(*testing.T, Store) {
+	return map[string]func(*testing.T, Store){
+		"a lease is taken, renewed and left": leaseIsKept,
+		"an earlier lease is refused":        earlierLeaseIsRefused,
+		"the one node is listed":             nodeIsListed,
+		"the one node adopts nothing":        nothingToAdopt,
+		"the one node stays":                 nodeStays,
+	}
+}
+
+// self is the node that the store is.
+func self() node.Node { return node.Node{ID: "1", Address: "gate.example", Version: "1.2"} }
+
+func leaseIsKept(t *testing.T, s Store) {
+	ctx := within(t)
+	joined := got(s.Join(ctx, self(), time.Minute))(t)
+	if joined.Node != "1" || joined.Epoch == 0 || joined.State != node.Active || time.Since(joined.Now).Abs() > time.Minute {
+		t.Errorf("got %+v", joined)
+	}
+	renewed := got(s.Renew(ctx, joined.Lease, time.Minute, 0))(t)
+	if renewed.Lease != joined.Lease || renewed.State != node.Active || renewed.Now.Before(joined.Now) {
+		t.Errorf("renewed %+v to %+v", joined, renewed)
+	}
+	must(t, s.Leave(ctx, joined.Lease, false))
+	_, err := s.Renew(ctx, joined.Lease, time.Minute, 0)
+	wantKind(t, err, fault.Fenced)
+	wantKind(t, s.Leave(ctx, joined.Lease, false), fault.Fenced)
+	again := got(s.Join(ctx, self(), time.Minute))(t)
+	if again.Epoch <= joined.Epoch {
+		t.Errorf("epoch %d follows %d", again.Epoch, joined.Epoch)
+	}
+}
+
+func earlierLeaseIsRefused(t *testing.T, s Store) {
+	ctx := within(t)
+	first := got(s.Join(ctx, self(), time.Minute))(t)
+	second := got(s.Join(ctx, self(), time.Minute))(t)
+	_, err := s.Renew(ctx, first.Lease, time.Minute, 0)
+	wantKind(t, err, fault.Fenced)
+	_, err = s.Adopt(ctx, first.Lease, 10)
+	wantKind(t, err, fault.Fenced)
+	wantKind(t, s.Leave(ctx, first.Lease, true), fault.Fenced)
+	got(s.Renew(ctx, second.Lease, time.Minute, 0))(t)
+	must(t, s.Accept(ctx, message(1, "a"))) // under the second
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	another := self()
+	another.ID = "2"
+	_, err = s.Join(ctx, another, time.Minute)
+	wantKind(t, err, fault.Conflict)
+}
+
+func nodeIsListed(t *testing.T, s Store) {
+	ctx := within(t)
+	joined := got(s.Join(ctx, self(), time.Minute))(t)
+	must(t, s.Accept(ctx, message(2, "a", "b", "c")))
+	m := message(5, "d")
+	m.Deliveries[0].State = queue.Held
+	must(t, s.Accept(ctx, m))
+	must(t, s.Report(ctx, outcome(id("SUB", 2), 2, queue.Deferred)))
+	got(s.Renew(ctx, joined.Lease, time.Minute, 1500*time.Millisecond))(t)
+	list := got(s.Nodes(ctx))(t)
+	if len(list) != 1 {
+		t.Fatalf("%d nodes", len(list))
+	}
+	n := list[0]
+	if n.ID != "1" || n.Address != "gate.example" || n.Version != "1.2" || n.State != node.Active || !n.Alive || n.Skew != 1500*time.Millisecond {
+		t.Errorf("got %+v", n)
+	}
+	if n.Queued != 2 || n.Deferred != 1 || n.Held != 1 || !n.Oldest.Equal(start().Add(2*time.Second)) {
+		t.Errorf("got %+v", n)
+	}
+	if n.Started.IsZero() {
+		t.Error("nobody knows since when it runs")
+	}
+}
+
+func nothingToAdopt(t *testing.T, s Store) {
+	ctx := within(t)
+	joined := got(s.Join(ctx, self(), time.Minute))(t)
+	must(t, s.Accept(ctx, message(1, "a", "b")))
+	if n := got(s.Adopt(ctx, joined.Lease, 10))(t); n != 0 {
+		t.Errorf("adopted %d of its own", n)
+	}
+}
+
+func nodeStays(t *testing.T, s Store) {
+	ctx := within(t)
+	got(s.Join(ctx, self(), time.Minute))(t)
+	wantKind(t, s.Remove(ctx, "1", event("node 1")), fault.Conflict)
+	if n := len(got(s.Nodes(ctx))(t)); n != 1 {
+		t.Errorf("%d nodes are left", n)
+	}
+}
