@@ -47,8 +47,7 @@ type exchange struct {
 // transact hands a job over; each delivery has its answer in what it returns,
 // unless busy.
 func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content) *exchange {
-	now := d.opt.Now()
-	x := &exchange{d: d, job: j, answers: make([]answer, len(j.Deliveries)), began: now, asked: j.Since}
+	x := &exchange{d: d, job: j, answers: make([]answer, len(j.Deliveries)), began: time.Now(), asked: j.Since}
 	x.message = smtpclient.Message{
 		Envelope: j.Submission.Envelope,
 		Size:     j.Submission.Size,
@@ -176,7 +175,7 @@ func (x *exchange) done(ctx context.Context) bool {
 // timeToConnect is what is left of an attempt's time for finding a host that can be
 // talked to.
 func (x *exchange) timeToConnect() time.Duration {
-	return x.d.opt.AttemptTimeout/3 - x.d.opt.Now().Sub(x.began)
+	return x.d.opt.AttemptTimeout/3 - time.Since(x.began) // the clock may be set meanwhile
 }
 
 // overAddresses tries the addresses of one host.
