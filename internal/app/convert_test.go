@@ -60,6 +60,9 @@ certificates = ["paper"]
 min_tls = "1.3"
 proxies = ["192.0.2.7", "2001:db8:7::/64"]
 
+[node]
+lease = "119s"
+
 [[certificate]]
 name = "own"
 source = "self-signed"
@@ -237,11 +240,11 @@ func options(c *config.Config) []option {
 }
 
 // TestEveryOptionIsSet holds everyOption to what its comment says. delivery.ipv6
-// is false in no file that has a source_ipv6 too, and store.password_file stands
-// beside the URL of a PostgreSQL database alone.
+// is false in no file that has a source_ipv6 too, and store.password_file and
+// node.id are for a store that the file of every option does not have.
 func TestEveryOptionIsSet(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	set, numbers := map[string]bool{"delivery.ipv6": true, "store.password_file": true}, map[string]string{}
+	set, numbers := map[string]bool{"delivery.ipv6": true, "store.password_file": true, "node.id": true}, map[string]string{}
 	all := options(cfg)
 	for _, o := range all {
 		initial, hasDefault := o.field.Tag.Lookup("default")
@@ -472,6 +475,8 @@ var elsewhere = map[string]string{
 	"store.url":              "OpenStore: TestPlacesOfTheConfiguration",
 	"store.reserve":          "App.openSpace, Reload: TestReserveIsReloaded",
 	"store.password_file":    "OpenStore: TestGateOnPostgres",
+	"node.id":                "joinNode: TestDrainedGateStaysUp",
+	"node.lease":             "joinNode: TestDrainedGateStaysUp",
 	"log.level":              "New, Reload: TestPlacesOfTheConfiguration",
 	"log.format":             "New: TestPlacesOfTheConfiguration",
 	"metrics.listen":         "App.openMetrics: TestPlacesOfTheConfiguration",

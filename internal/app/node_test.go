@@ -53,6 +53,10 @@ func TestDrainedGateStaysUp(t *testing.T) {
 	if body := get(t, base+"/metrics"); !strings.Contains(body, "countersign_node_lease_held 1") {
 		t.Error("the metrics do not say that the lease is held")
 	}
+	list, err := w.app.Store().Nodes(t.Context())
+	if err != nil || len(list) != 1 || !list[0].Alive || list[0].Until.Sub(list[0].Seen).Round(time.Millisecond) != 3*time.Second {
+		t.Errorf("the lease is not as configured: %+v, %v", list, err)
+	}
 	e := audit.Event{At: time.Now(), Kind: audit.AdminChanged, Actor: "test", Object: "node gate-1"}
 	if err := w.app.Store().Drain(t.Context(), "gate-1", e); err != nil {
 		t.Fatal(err)
