@@ -40,7 +40,8 @@ type Event struct {
 
 // Store keeps the record.
 type Store interface {
-	// Append stores events durably, in order, in one transaction. Concurrent
+	// Append stores events durably, in order, in one transaction, each as
+	// Bounded has it; so does every method that stores events with something else. Concurrent
 	// calls may be committed together. Errors: fault.Full, fault.Unavailable.
 	Append(ctx context.Context, events []Event) error
 	// Search returns the events that match q, by Seq, the oldest first. It sees

@@ -16,8 +16,7 @@ const cutMark = "…"
 
 // Bounded returns e with every text and every value of its data within
 // MaxText; what is longer is cut between two characters and ends in "…". The
-// map of e is not changed. Record and Log do it to each event; whoever gives
-// events to a store's transaction does it there.
+// map of e is not changed. Record, Log and every store do it to each event.
 func Bounded(e Event) Event {
 	for _, text := range []*string{
 		(*string)(&e.Kind), (*string)(&e.Session), (*string)(&e.Submission),

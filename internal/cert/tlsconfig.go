@@ -2,6 +2,7 @@ package cert
 
 import (
 	"crypto/tls"
+	"errors"
 	"strings"
 
 	"countersign/internal/fault"
@@ -51,11 +52,20 @@ func (m *Manager) TLSConfig(names []string, minVersion uint16) (*tls.Config, err
 			return m.choose(names, hello)
 		},
 	}
-	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if len(hello.ServerName) > maxServerName {
+			return nil, errServerName
+		}
 		return withTickets(c, m.o.Now), nil
 	}
 	return c, nil
 }
+
+// maxServerName bounds the name that a client asks for (RFC 6066 section 3: a DNS
+// name, which has at most 255 octets): a connection keeps it as long as it lasts.
+const maxServerName = 255
+
+var errServerName = errors.New("the client asks for a server name that is longer than any")
 
 // use notes that a listener depends on names, so that a reload cannot take
 // them away.

@@ -122,3 +122,18 @@ func TestVersionsAndSuites(t *testing.T) {
 		t.Errorf("no certificate at all: %v", err)
 	}
 }
+
+// TestServerNameIsBounded: a name that is none costs no memory.
+func TestServerNameIsBounded(t *testing.T) {
+	m := open(t, Options{DataDir: t.TempDir()}, Spec{Name: "own", Source: SourceSelfSigned, Hosts: []string{"localhost"}})
+	server := tlsConfig(t, m)
+	for _, tt := range []struct {
+		length int
+		taken  bool
+	}{{255, true}, {256, false}, {60_000, false}} {
+		_, err := handshake(t, server, &tls.Config{ServerName: strings.Repeat("x", tt.length), InsecureSkipVerify: true})
+		if (err == nil) != tt.taken {
+			t.Errorf("a name of %d octets: %v", tt.length, err)
+		}
+	}
+}

@@ -67,7 +67,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	a := s.acceptance(id, tx, policy, now)
 	a.Domains = domainsOf(tx.env.From, identities)
 	in.complete(a, head, header)
-	a.Events = []audit.Event{audit.Bounded(s.acceptedEvent(a))}
+	a.Events = []audit.Event{s.acceptedEvent(a)}
 	err = s.gate.opt.Queue.Accept(ctx, a)
 	if err != nil {
 		in.abandon(err)

@@ -5,20 +5,45 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
+	"countersign/internal/queue"
 )
 
 func recordCases() map[string]func(*testing.T, Store) {
 	return map[string]func(*testing.T, Store){
 		"events come back as they were appended": eventsComeBack,
 		"queries select":                         queriesSelect,
+		"long texts are cut":                     longTextsAreCut,
 		"searches page":                          searchesPage,
 		"searches combine what they ask for":     searchesCombine,
 		"the newest are the last ones":           newestAreLast,
+	}
+}
+
+// longTextsAreCut stores one event by each way that there is.
+func longTextsAreCut(t *testing.T, s Store) {
+	ctx := within(t)
+	long := audit.Event{At: start(), Kind: audit.CommandRefused, Text: strings.Repeat("x", 60_000), Data: map[string]string{"name": strings.Repeat("y", 60_000)}}
+	must(t, s.Append(ctx, []audit.Event{long}))
+	m := message(1, "one")
+	m.Events = []audit.Event{long}
+	must(t, s.Accept(ctx, m))
+	must(t, s.Report(ctx, &queue.Report{Submission: m.Submission.ID, Events: []audit.Event{long}}))
+	must(t, s.PutPlan(ctx, account.Plan{Name: "p", State: account.Active, Created: start()}, long))
+	all := got(s.Search(ctx, audit.Query{Kind: audit.CommandRefused}))(t)
+	if len(all) != 4 {
+		t.Fatalf("there are %d events, want 4", len(all))
+	}
+	for i, e := range all {
+		if len(e.Text) > audit.MaxText || len(e.Data["name"]) > audit.MaxText {
+			t.Errorf("event %d has %d octets of text and %d of data", i, len(e.Text), len(e.Data["name"]))
+		}
 	}
 }
 

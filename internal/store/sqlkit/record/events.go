@@ -12,11 +12,12 @@ import (
 const InsertSQL = `INSERT INTO event (at, kind, session, submission, delivery, login, actor, client, object,
     code, enhanced, reason, text, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-// Bind binds the arguments of InsertSQL for each event.
+// Bind binds the arguments of InsertSQL for each event, within the bounds of
+// audit.Bounded.
 func Bind(events []audit.Event) ([]sqlkit.Values, error) {
 	all := make([]sqlkit.Values, 0, len(events))
 	for i := range events {
-		e := &events[i]
+		e := audit.Bounded(events[i])
 		data, err := Data(e.Data)
 		if err != nil {
 			return nil, err
