@@ -110,3 +110,40 @@ func TestAnotherLeaseIsNotTheSame(t *testing.T) {
 		}
 	})
 }
+
+// TestSenderIsToldOnce: a failure that was found out under a lease that is lost is
+// told of by who makes the delivery then, here the same node.
+func TestSenderIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var since atomic.Int64
+		tries := 0
+		m := &testkit.MX{Script: func(s testkit.Step) testkit.Action {
+			if s.At != "RCPT" {
+				return testkit.Action{}
+			}
+			if tries++; tries == 1 {
+				since.Store(time.Now().Add(time.Millisecond).UnixNano())
+			}
+			return testkit.Action{Say: "550 5.1.1 nobody"}
+		}}
+		b.server("example.org", "192.0.2.1", 10, m)
+		b.opt.HeldSince = func() time.Time { return time.Unix(0, since.Load()) }
+		defer b.start()()
+		a := b.letter("b@example.org")
+		b.put(a)
+		time.Sleep(30 * time.Second) // in the bubble
+		bounces, outcomes := 0, 0
+		for _, r := range b.store.got() {
+			bounces += len(r.Reports)
+			for _, o := range r.Outcomes {
+				if o.State == queue.Failed && r.Submission == a.Submission.ID {
+					outcomes++
+				}
+			}
+		}
+		if tries < 2 || bounces != 1 || outcomes != 1 {
+			t.Errorf("%d tries, %d reports to the sender, %d failures; want 2 at least, 1, 1", tries, bounces, outcomes)
+		}
+	})
+}

@@ -31,12 +31,8 @@ func (d *Deliverer) Offer(a *queue.Acceptance) {
 		}
 	}
 	submission := a.Submission
-	since := a.Submission.At // the process may have been stopped since then
-	if since.After(now) {
-		since = now
-	}
-	jobs := d.group(&submission, due, since)
-	if a.Content.Large == nil { // else read again at the attempt, in its final place
+	jobs := d.group(&submission, due, a.Submission.At) // the process may have been stopped since then
+	if a.Content.Large == nil {                        // else read again at the attempt, in its final place
 		content := a.Content
 		for _, j := range jobs {
 			j.Content = &content

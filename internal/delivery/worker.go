@@ -37,6 +37,9 @@ func (d *Deliverer) attempt(ctx context.Context, j *job) {
 // that is kept until the last job of the submission in memory comes here, which
 // tells all of it in one report.
 func (d *Deliverer) conclude(j *job, content *queue.Content, told []gathered) {
+	if d.lostSince(j.Since) { // who has it by now tells of it
+		told = nil
+	}
 	kept := map[int]bool{}
 	for _, g := range told {
 		kept[g.outcome.N] = true
@@ -63,7 +66,7 @@ func (d *Deliverer) write(l *letter, content *queue.Content) {
 	if content == nil {
 		content = d.contentOf(l.submission)
 	}
-	if content != nil {
+	if content != nil && !d.lostSince(l.since) {
 		r := &queue.Report{Submission: l.submission.ID}
 		d.tellOf(r, l.submission, l.list, content)
 		d.store(r, l.submission)
