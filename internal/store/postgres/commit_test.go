@@ -191,7 +191,7 @@ func TestReplacedNodeStoresNothing(t *testing.T) {
 		"report": s.Report(t.Context(), delivered(kept.Submission.ID)),
 		"append": s.Append(t.Context(), kept.Events),
 	} {
-		if !errors.Is(err, hot.ErrFenced) || !fault.Is(err, fault.Unavailable) {
+		if !errors.Is(err, hot.ErrFenced) || !fault.Is(err, fault.Fenced) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/queue"
+	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/holding"
@@ -84,6 +85,8 @@ func checkPlans(t testing.TB, s *Store) {
 		want []string
 	}{
 		"due":           {explain(t, s, waiting.DueSQL(d, "d.node = ? AND "), "1", 50000, 100, id, 1, 100), []string{"Index Scan using delivery_due", "ROW(next, submission, n) > ROW", "submission_pkey"}},
+		"share due":     {explainRaw(t, s, nodes.ShareDueSQL, "1", 500, []string{"1", "2"}), []string{"Index Scan using delivery_due", "delivery_pkey"}},
+		"share held":    {explainRaw(t, s, nodes.ShareHeldSQL, "1", 500, []string{"1", "2"}), []string{"delivery_held", "delivery_pkey"}},
 		"waiting":       {explainRaw(t, s, waitingSQL, []string{id}, []int64{1}, "1"), []string{"delivery_pkey", "submission_pkey"}},
 		"content":       {explain(t, s, waiting.ContentSQL, id), []string{"submission_pkey", "content_pkey"}},
 		"oldest":        {explain(t, s, waiting.OldestSQL), []string{"submission_pkey"}},

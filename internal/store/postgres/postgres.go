@@ -103,7 +103,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dialect: newDialect(), db: db, opt: o, bodies: bodies.New(db, o.Now), stopWatching: func() {}}
-	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 4 * o.Patience, Now: o.Now, Logger: o.Logger})
+	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Now: o.Now, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch})
 	if o.Server {
 		if _, err := s.Join(ctx, node.Node{ID: o.Node, Address: o.Address, Version: o.Version}, o.Lease); err != nil {
