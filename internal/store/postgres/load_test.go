@@ -115,14 +115,17 @@ func openPatient(t *testing.T, url string) *Store {
 	return s
 }
 
-// TestRestartsLoseAndDoubleNothing lets the server crash again and again under
-// load.
+// TestRestartsLoseAndDoubleNothing lets the server crash, and be stopped, again and
+// again under load. One that is stopped tells of its end behind a commit that it
+// has made.
 func TestRestartsLoseAndDoubleNothing(t *testing.T) {
 	c := pgcluster.Start(t, pgcluster.Options{NoSync: true, Prepare: prepare})
 	l := startLoad(t, openPatient(t, c.Database(t)))
 	for range 4 {
 		l.progress(50)
 		c.Restart(t, pgcluster.Immediate)
+		l.progress(50)
+		c.Restart(t, pgcluster.Fast)
 	}
 	l.progress(50)
 	l.finish()

@@ -18,9 +18,12 @@ const (
 	// list until the commit.
 	livingSQL = "SELECT id FROM node WHERE state = 'active' AND lease_until > " + clock + " ORDER BY id FOR KEY SHARE"
 
-	// orphanedSQL finds whose deliveries may be given away. The lock keeps them
-	// from joining until the commit.
-	orphanedSQL = "SELECT id FROM node WHERE lease_until = 0 ORDER BY id FOR KEY SHARE SKIP LOCKED"
+	// OrphanedSQL finds whose deliveries may be given away. The lock keeps them
+	// from joining until the commit. Who has none is passed over: a gate that had
+	// another id at each start leaves many.
+	OrphanedSQL = `SELECT id FROM node n WHERE lease_until = 0
+        AND (EXISTS (SELECT 1 FROM delivery d WHERE d.node = n.id AND d.state < 3) OR EXISTS (SELECT 1 FROM delivery d WHERE d.node = n.id AND d.state = 3))
+    ORDER BY id FOR KEY SHARE SKIP LOCKED`
 
 	// shareSQL gives at most $2 deliveries of node $1 to the nodes $3, all of one
 	// submission to the same.
@@ -59,7 +62,7 @@ func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int) (total int,
 		if err != nil || len(living) == 0 {
 			return err
 		}
-		orphaned, err := ids(t, orphanedSQL)
+		orphaned, err := ids(t, OrphanedSQL)
 		if err != nil {
 			return err
 		}

@@ -59,6 +59,9 @@ func migrate(t *Tx, list []migration, now time.Time) error {
 	if err := checkVersion(t, minVersion); err != nil {
 		return err
 	}
+	if err := checkDurability(t); err != nil {
+		return err
+	}
 	if _, err := t.Raw("SELECT pg_advisory_xact_lock($1)", int64(lockSchema)); err != nil {
 		return err
 	}
@@ -97,6 +100,21 @@ func checkVersion(t *Tx, least int64) error {
 	if err == nil && version < least {
 		err = fault.New("postgres.open", fault.Unavailable,
 			"the server is PostgreSQL %d.%d; %d or later is needed", version/10000, version%10000, least/10000)
+	}
+	return err
+}
+
+// checkDurability refuses a role, database or server that answers a commit before
+// it is on the disk: so would we.
+func checkDurability(t *Tx) error {
+	commit := ""
+	err := t.Query("SELECT current_setting('synchronous_commit')", nil, func(r *sqlkit.Row) error {
+		commit = r.Text()
+		return nil
+	})
+	if err == nil && commit == "off" {
+		err = fault.New("postgres.open", fault.Conflict,
+			"synchronous_commit is off for this user or database: what is answered with 250 would not be on the disk; switch it on (ALTER ROLE … RESET synchronous_commit)")
 	}
 	return err
 }

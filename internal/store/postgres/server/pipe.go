@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -81,8 +82,12 @@ func (db *DB) Send(ctx context.Context, op string, fill func(*Pipe)) error {
 func (db *DB) Patiently(ctx context.Context, fn func() error) error { return db.patiently(ctx, fn) }
 
 // Broken reports whether err says nothing about what became of a COMMIT that was
-// sent: the connection ended before the answer.
-func Broken(err error) bool { return err != nil && stateOf(err) == "" }
+// sent: the connection ended before the answer, or the server ended it, which it
+// may tell of behind a commit that it has made.
+func Broken(err error) bool {
+	state := stateOf(err)
+	return err != nil && (state == "" || strings.HasPrefix(state, classConnection) || strings.HasPrefix(state, classOperator))
+}
 
 // Repeatable reports whether a transaction that failed with err has certainly not
 // been committed and may pass when it is tried again at once.

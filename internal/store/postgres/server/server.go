@@ -123,6 +123,9 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	// What a transaction of ours may wait for a lock, and hold one while we are
 	// stopped or gone.
 	set["lock_timeout"] = "10s"
+	// What a role or a database has instead would let a message of an account pass
+	// that is being suspended: each statement has to see what was committed before it.
+	set["default_transaction_isolation"] = "read committed"
 	set["idle_in_transaction_session_timeout"] = "5s"
 	return config, nil
 }
@@ -235,7 +238,7 @@ func (db *DB) once(ctx context.Context, op string, fn func(*Tx) error) error {
 		return err
 	}
 	err = raw.Commit(ctx)
-	if err != nil && stateOf(err) == "" {
+	if Broken(err) {
 		return &fault.Error{
 			Op: op, Kind: fault.Unavailable, Err: err,
 			Detail: "the connection to the database broke while the change was being made; look whether it was",

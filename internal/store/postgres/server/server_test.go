@@ -108,6 +108,11 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 		must(t, admin, "CREATE ROLE guest LOGIN PASSWORD 'right'")
 		wantUnusable(t, Options{URL: in("guest", "right", name(url))}, fault.Denied, "make it the owner")
 	})
+	t.Run("not durable", func(t *testing.T) {
+		lax := openDB(t, c.Database(t))
+		must(t, lax, "ALTER ROLE "+pgcluster.Role+" IN DATABASE "+name(lax.url())+" SET synchronous_commit = off")
+		wantUnusable(t, Options{URL: lax.url()}, fault.Conflict, "synchronous_commit is off")
+	})
 	t.Run("tables of others", func(t *testing.T) {
 		other := openDB(t, c.Database(t))
 		must(t, other, "ALTER TABLE schema_migration RENAME TO theirs")
