@@ -1,10 +1,11 @@
-// Package sqlkit is what the SQL engines share: how values are stored, and what
-// a statement, a connection and a transaction are to those who only use them.
+// Package sqlkit is what the SQL engines share: how values are stored, what a
+// statement, a connection and a transaction are to those who only use them, and
+// the list of a schema's steps.
 //
 // Statements are written with "?" for their arguments, in the SQL that SQLite
 // and PostgreSQL have in common. It knows no driver.
 //
-// Main types: Values, Row, Reader, Writer.
+// Main types: Values, Row, Reader, Writer, Migration.
 package sqlkit
 
 import "context"

@@ -1,12 +1,8 @@
 package server
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,45 +13,12 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
-// migration is one step of the schema, from a file "0001_what.sql". A step
-// that was released never changes: the next one does.
-type migration struct {
-	version int
-	name    string
-	text    string
-	sum     string
-}
-
-// migrations reads the steps in the folder "migrations" of files, which are
-// numbered from 1 without gaps.
-func migrations(files fs.FS) ([]migration, error) {
-	entries, err := fs.ReadDir(files, "migrations") // sorted by name
-	if err != nil {
-		return nil, err
-	}
-	var list []migration
-	for _, e := range entries {
-		text, err := fs.ReadFile(files, "migrations/"+e.Name())
-		if err != nil {
-			return nil, err
-		}
-		number, _, _ := strings.Cut(e.Name(), "_")
-		version, err := strconv.Atoi(number)
-		if err != nil || version != len(list)+1 {
-			return nil, fmt.Errorf("migration %s is not number %d", e.Name(), len(list)+1)
-		}
-		sum := sha256.Sum256(text)
-		list = append(list, migration{version, e.Name(), string(text), hex.EncodeToString(sum[:])})
-	}
-	return list, nil
-}
-
 const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
     version bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied bigint NOT NULL)`
 
 // migrate brings the schema to the newest step. The lock makes sure that one
 // process alone applies steps.
-func migrate(t *Tx, list []migration, now time.Time) error {
+func migrate(t *Tx, list []sqlkit.Migration, now time.Time) error {
 	if err := checkVersion(t, minVersion); err != nil {
 		return err
 	}
@@ -77,16 +40,15 @@ func migrate(t *Tx, list []migration, now time.Time) error {
 			return err
 		}
 	}
-	pending, err := pendingOf(t, list)
+	pending, err := sqlkit.Pending("postgres.open", list, t.Query)
 	if err != nil {
 		return err
 	}
 	for _, m := range pending {
-		if _, err := t.Raw(m.text); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+		if _, err := t.Raw(m.Text); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
 		}
-		err := t.Exec("INSERT INTO schema_migration (version, name, checksum, applied) VALUES (?, ?, ?, ?)",
-			sqlkit.Bind(m.version, m.name, m.sum, now))
+		err := t.Exec(sqlkit.InsertMigrationSQL, m.Applied(now))
 		if err != nil {
 			return err
 		}
@@ -127,34 +89,6 @@ func refuseForeign(t *Tx) error {
 			"this database holds the tables of another program; name an empty database, or one with a schema of its own in search_path")
 	}
 	return err
-}
-
-// pendingOf returns the steps that are not applied, and an error for a step
-// that is applied otherwise than it stands here.
-func pendingOf(t *Tx, list []migration) ([]migration, error) {
-	applied := 0
-	err := t.Query("SELECT version, checksum FROM schema_migration ORDER BY version", nil, func(r *sqlkit.Row) error {
-		version, sum := r.Int(), r.Text()
-		applied++
-		switch {
-		case version > len(list):
-			// Reported below, with the newest version.
-		case version != applied || sum != list[version-1].sum:
-			return fault.New("postgres.open", fault.Conflict,
-				"schema step %d of this database is not the one that this program has; use the release that made the database, or a later one", version)
-		}
-		applied = version
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if applied > len(list) {
-		return nil, fault.New("postgres.open", fault.Conflict,
-			"the database has schema version %d, this program knows up to %d; use a release at least as new as the one that wrote it, or restore a backup from before the upgrade",
-			applied, len(list))
-	}
-	return list[applied:], nil
 }
 
 // unusable says of a failed opening what is wrong and what to do, without the

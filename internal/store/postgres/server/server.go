@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"countersign/internal/fault"
+	"countersign/internal/store/sqlkit"
 )
 
 // Options say which database to use and how. All but URL and Migrations have a
@@ -78,7 +79,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	steps, err := migrations(o.Migrations)
+	steps, err := sqlkit.Migrations(o.Migrations)
 	if err != nil {
 		return nil, fault.Wrap("postgres.open", fault.Internal, err)
 	}
@@ -145,7 +146,7 @@ func (db *DB) Close() { db.pool.Close() }
 const minVersion = 150000
 
 // prepare looks at the server and brings the schema up to date.
-func (db *DB) prepare(ctx context.Context, steps []migration, now func() time.Time) error {
+func (db *DB) prepare(ctx context.Context, steps []sqlkit.Migration, now func() time.Time) error {
 	return db.patiently(ctx, func() error {
 		return pgx.BeginFunc(ctx, db.pool, func(raw pgx.Tx) error {
 			return migrate(&Tx{ctx, raw}, steps, now())

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/store/sqlkit"
 )
 
 // lockSuffix is what the lock's name adds to the database's.
@@ -127,7 +128,7 @@ func makeFiles(path string) error {
 
 // connect opens all connections and brings the schema up to date.
 func (db *DB[B]) connect(path string, o Options[B]) error {
-	steps, err := migrations(o.Migrations)
+	steps, err := sqlkit.Migrations(o.Migrations)
 	if err != nil {
 		return err
 	}

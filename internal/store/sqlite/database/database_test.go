@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/store/sqlkit"
 )
 
 // count is what the transactions of these tests keep in memory.
@@ -381,7 +382,7 @@ func TestMigrationFilesAreNumbered(t *testing.T) {
 		"none":    {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if list, err := migrations(files); err == nil {
+			if list, err := sqlkit.Migrations(files); err == nil {
 				t.Errorf("got %v", list)
 			}
 		})

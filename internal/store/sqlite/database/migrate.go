@@ -2,57 +2,20 @@ package database
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"strconv"
-	"strings"
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/store/sqlkit"
 )
-
-// migration is one step of the schema, from a file "0001_what.sql". A step
-// that was released never changes: the next one does.
-type migration struct {
-	version int
-	name    string
-	text    string
-	sum     string
-}
-
-// migrations reads the steps in the folder "migrations" of files, which are
-// numbered from 1 without gaps.
-func migrations(files fs.FS) ([]migration, error) {
-	entries, err := fs.ReadDir(files, "migrations") // sorted by name
-	if err != nil {
-		return nil, err
-	}
-	var list []migration
-	for _, e := range entries {
-		text, err := fs.ReadFile(files, "migrations/"+e.Name())
-		if err != nil {
-			return nil, err
-		}
-		number, _, _ := strings.Cut(e.Name(), "_")
-		version, err := strconv.Atoi(number)
-		if err != nil || version != len(list)+1 {
-			return nil, fmt.Errorf("migration %s is not number %d", e.Name(), len(list)+1)
-		}
-		sum := sha256.Sum256(text)
-		list = append(list, migration{version, e.Name(), string(text), hex.EncodeToString(sum[:])})
-	}
-	return list, nil
-}
 
 const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied INTEGER NOT NULL) STRICT`
 
 // migrate brings the schema to the newest step. Without a step to apply it
 // only reads, so that commands start also while the server is busy.
-func migrate(c *Conn, list []migration, now time.Time) error {
+func migrate(c *Conn, list []sqlkit.Migration, now time.Time) error {
 	// A new database, or another program's, has no such table.
 	const table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
 	known, _, err := c.Number(context.Background(), table, Bind("schema_migration"))
@@ -93,45 +56,23 @@ func refuseForeign(c *Conn) error {
 	return err
 }
 
-// pendingOf returns the steps that are not applied, and an error for a step
-// that is applied otherwise than it stands here.
-func pendingOf(c *Conn, list []migration) ([]migration, error) {
-	applied := 0
-	err := c.Query(context.Background(), "SELECT version, checksum FROM schema_migration ORDER BY version", nil, func(r *Row) error {
-		version, sum := r.Int(), r.Text()
-		applied++
-		switch {
-		case version > len(list):
-			// Reported below, with the newest version.
-		case version != applied || sum != list[version-1].sum:
-			return fault.New("sqlite.open", fault.Conflict,
-				"schema step %d of this database is not the one that this program has; use the release that made the database, or a later one", version)
-		}
-		applied = version
-		return nil
+// pendingOf returns the steps that are not applied.
+func pendingOf(c *Conn, list []sqlkit.Migration) ([]sqlkit.Migration, error) {
+	return sqlkit.Pending("sqlite.open", list, func(text string, args Values, each func(*Row) error) error {
+		return c.Query(context.Background(), text, args, each)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if applied > len(list) {
-		return nil, fault.New("sqlite.open", fault.Conflict,
-			"the database has schema version %d, this program knows up to %d; use a release at least as new as the one that wrote it, or restore a backup from before the upgrade",
-			applied, len(list))
-	}
-	return list[applied:], nil
 }
 
-func applyAll(c *Conn, list []migration, now time.Time) error {
+func applyAll(c *Conn, list []sqlkit.Migration, now time.Time) error {
 	pending, err := pendingOf(c, list)
 	if err != nil {
 		return err
 	}
 	for _, m := range pending {
-		if err := c.once(m.text); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+		if err := c.once(m.Text); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
 		}
-		_, err := c.exec("INSERT INTO schema_migration (version, name, checksum, applied) VALUES (?, ?, ?, ?)",
-			Bind(m.version, m.name, m.sum, now))
+		_, err := c.exec(sqlkit.InsertMigrationSQL, m.Applied(now))
 		if err != nil {
 			return err
 		}
