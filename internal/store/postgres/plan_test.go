@@ -59,10 +59,12 @@ func explainRaw(t testing.TB, s *Store, text string, args ...any) string {
 }
 
 // TestQueriesUseIndexes holds the queries that run while mail flows, and those of
-// administration on a long queue, to their indexes.
+// administration on a long queue, to their indexes: on a million rows, where the
+// server chooses otherwise than on few. The submissions of a domain in a range
+// may come by the domain or by the range, which are both short.
 func TestQueriesUseIndexes(t *testing.T) {
 	s := openNew(t)
-	fill(t, s, "100000")
+	fill(t, s, "1000000")
 	checkPlans(t, s)
 }
 
@@ -96,8 +98,8 @@ func checkPlans(t testing.TB, s *Store) {
 		"list one":      {list(queue.Filter{Submission: "S0000000000000000000000007"}), []string{"delivery_pkey"}},
 		"list login":    {list(queue.Filter{Login: login}), []string{"submission_owner"}},
 		"of account":    {explain(t, s, sql.OfAccount, 1, 64, "d2.example", login), []string{"submission_owner", "delivery_pkey"}},
-		"of domain":     {explain(t, s, sql.OfDomain, 1, 64, "d2.example"), []string{"submission_owner", "relied_domain"}},
-		"of customer":   {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"on submission", "delivery_pkey"}},
+		"of domain":     {explain(t, s, sql.OfDomain, 1, 64, "d2.example"), []string{"Index Scan using submission_", "relied_domain"}},
+		"of customer":   {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"Index Scan using submission_", "delivery_pkey"}},
 		"of plan":       {explain(t, s, sql.OfPlan, 1, 64, "plan1"), []string{"submission_content", "delivery_pkey"}},
 		"stand":         {explain(t, s, sql.Stand, ids), []string{"submission_pkey", "delivery_pkey"}},
 		"bounds":        {explain(t, s, holding.BoundsSQL), []string{"content_pkey"}},
