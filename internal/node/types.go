@@ -30,7 +30,9 @@ type Node struct {
 	Address string `json:"address"`
 	// Version is the program's.
 	Version string `json:"version"`
-	State   State  `json:"state"`
+	// Schema is the newest schema version that the program knows.
+	Schema int   `json:"schema"`
+	State  State `json:"state"`
 	// Started is when it joined, Seen when it last renewed its lease, Until when
 	// that ends; by the store's clock.
 	Started time.Time `json:"started,omitzero"`
@@ -82,8 +84,9 @@ type Renewal struct {
 type Store interface {
 	// Join makes n a node with a lease of that length from now, under a new
 	// epoch. It is Active, but for a process that joins again while it drains.
-	// fault.Conflict where a node of that id is alive as another process, or
-	// where this process already is a node of another id.
+	// fault.Conflict where a node of that id is alive as another process, where
+	// this process already is a node of another id, or where the schema has
+	// become too new for this program. The store notes which schema it knows.
 	Join(ctx context.Context, n Node, length time.Duration) (Renewal, error)
 	// Renew makes the lease last that long from now, notes the node's skew, and
 	// returns what the node is to do. fault.Fenced where the lease has run out

@@ -162,7 +162,7 @@ func TestNewerDatabase(t *testing.T) {
 	g.Kill(syscall.SIGTERM)
 
 	const next = "(SELECT max(version) + 1 FROM schema_migration)"
-	change(t, g, "INSERT INTO schema_migration (version, name, checksum, applied) VALUES ("+next+", 'later', 'unknown', 0)")
+	change(t, g, "INSERT INTO schema_migration (version, name, checksum, compatible, applied) VALUES ("+next+", 'later', 'unknown', "+next+", 0)")
 	before := digest(t, filepath.Join(dataDir(g), "countersign.db"))
 	for _, args := range [][]string{{"serve"}, {"account", "list"}, {"queue", "list"}} {
 		refused(t, []string{"schema version", "release"}, append(args, "--config", g.Config)...)

@@ -1,7 +1,9 @@
 package harness
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -28,6 +30,9 @@ type Gate struct {
 	// Dir is its folder, Config its configuration file, CAFile what its
 	// certificate verifies with.
 	Dir, Config, CAFile string
+	// Program is the binary that its commands run, and the server when it is started
+	// next; "" is the one under test.
+	Program string
 	// Submission, Submissions and Metrics are its listeners.
 	Submission, Submissions, Metrics string
 
@@ -116,6 +121,14 @@ func (s *Gate) Signal(signal syscall.Signal) {
 	}
 }
 
+// Process returns the id of the running server's process, 0 where none runs.
+func (s *Gate) Process() int {
+	if s.cmd == nil {
+		return 0
+	}
+	return s.cmd.Process.Pid
+}
+
 func tail(text string, n int) string {
 	lines := strings.Split(text, "\n")
 	return strings.Join(lines[max(len(lines)-n, 0):], "\n")
@@ -124,20 +137,56 @@ func tail(text string, n int) string {
 // Admin runs a command that must succeed.
 func (s *Gate) Admin(stdin string, args ...string) string {
 	s.t.Helper()
-	cmd := exec.Command(Binary(s.t), append(args, "--config", s.Config)...)
-	cmd.Env = s.env
-	cmd.Stdin = strings.NewReader(stdin)
-	out, err := cmd.CombinedOutput()
+	out, err := s.run(stdin, args...)
 	if err != nil {
 		s.t.Fatalf("countersign %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	return string(out)
+	return out
+}
+
+// Refused runs a command that must fail, "serve" among them, and returns what it
+// says.
+func (s *Gate) Refused(args ...string) string {
+	s.t.Helper()
+	out, err := s.run("", args...)
+	if err == nil {
+		s.t.Fatalf("countersign %s is not refused:\n%s", strings.Join(args, " "), out)
+	}
+	return out
+}
+
+// run runs a command, for no longer than a minute.
+func (s *Gate) run(stdin string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, s.program(), append(args, "--config", s.Config)...)
+	cmd.Env = s.env
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	return string(out), errors.Join(err, ctx.Err())
+}
+
+func (s *Gate) program() string {
+	if s.Program != "" {
+		return s.Program
+	}
+	return Binary(s.t)
+}
+
+// Log returns what its servers have said so far.
+func (s *Gate) Log() string {
+	s.t.Helper()
+	text, err := os.ReadFile(s.log.Name())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // Start runs the server and waits until it answers.
 func (s *Gate) Start() {
 	s.t.Helper()
-	s.cmd = exec.Command(Binary(s.t), "serve", "--config", s.Config)
+	s.cmd = exec.Command(s.program(), "serve", "--config", s.Config)
 	s.cmd.Env = s.env
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {

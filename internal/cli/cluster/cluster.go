@@ -43,10 +43,10 @@ func (cmd *List) Run(s *Site) error {
 		if err != nil {
 			return err
 		}
-		heads := []string{"NODE", "STATE", "ADDRESS", "VERSION", "SEEN", "QUEUED", "DEFERRED", "HELD", "OLDEST", "CLOCK"}
+		heads := []string{"NODE", "STATE", "ADDRESS", "VERSION", "SCHEMA", "SEEN", "QUEUED", "DEFERRED", "HELD", "OLDEST", "CLOCK"}
 		return table.List(s.Stdout, cmd.JSON, nodes, heads, func(n node.Node) []string {
 			return []string{
-				n.ID, n.Standing(), n.Address, n.Version, table.Stamp(n.Seen),
+				n.ID, n.Standing(), n.Address, n.Version, strconv.Itoa(n.Schema), table.Stamp(n.Seen),
 				strconv.Itoa(n.Queued), strconv.Itoa(n.Deferred), strconv.Itoa(n.Held), table.Stamp(n.Oldest), offset(n.Skew),
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -50,6 +51,9 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets what no caller is told; nil means none.
 	Logger *slog.Logger
+
+	// steps has the schema's steps in its folder "migrations"; nil means ours.
+	steps fs.FS
 }
 
 // Store is a database in use. It implements account.Store, queue.Store,
@@ -76,8 +80,9 @@ type Store struct {
 
 // Open connects and brings the schema up to date. Errors: fault.Invalid for a URL
 // that is none, fault.Denied where user, password or rights are refused,
-// fault.Conflict where the database belongs to somebody else, is newer than this
-// program, or another process is the node, fault.Unavailable where no server
+// fault.Conflict where the database belongs to somebody else, is too new for this
+// program, has nodes that could not go on after a step that this program would
+// apply, or another process is the node, fault.Unavailable where no server
 // answers, or one that is too old.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
@@ -95,9 +100,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Patience <= 0 {
 		o.Patience = 5 * time.Second
 	}
+	if o.steps == nil {
+		o.steps = migrations
+	}
+	own := ""
+	if o.Server {
+		own = o.Node
+	}
 	db, err := server.Open(ctx, server.Options{
 		URL: o.URL, Password: o.Password, Connections: o.Connections, Patience: o.Patience,
-		Migrations: migrations, Now: o.Now, Logger: o.Logger,
+		Migrations: o.steps, Beside: nodes.Beside(own), Now: o.Now, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func (s *Store) Nodes(ctx context.Context) ([]node.Node, error) {
 	if n.ID == "" {
 		n.ID = onlyNode
 	}
-	n.State, n.Alive = node.Active, true
+	n.State, n.Alive, n.Schema = node.Active, true, s.db.Known()
 	n.Queued, n.Deferred, n.Held, n.Oldest = stats.Queued, stats.Deferred, stats.Held, stats.Oldest
 	return []node.Node{n}, nil
 }

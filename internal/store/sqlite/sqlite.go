@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -43,6 +44,9 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets what no caller is told; nil means none.
 	Logger *slog.Logger
+
+	// steps has the schema's steps in its folder "migrations"; nil means ours.
+	steps fs.FS
 }
 
 // Store is an open database. It implements account.Store, queue.Store,
@@ -67,8 +71,9 @@ type Store struct {
 }
 
 // Open opens the database, makes or upgrades its schema, and starts the
-// writer. Errors: fault.Conflict where another server uses the database or it
-// is newer than this program, fault.Corrupt for a damaged one,
+// writer. A newer schema is used as it is where its steps allow that to this
+// program. Errors: fault.Conflict where another server uses the database or may
+// not go on after a step, or the schema is too new for this program, fault.Corrupt for a damaged one,
 // fault.Unavailable where folder or file cannot be used, fault.Full.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
@@ -80,13 +85,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Readers <= 0 {
 		o.Readers = 4
 	}
+	if o.steps == nil {
+		o.steps = migrations
+	}
 	path, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, fault.Wrap("sqlite.open", fault.Invalid, err)
 	}
 	s := &Store{dialect: newDialect(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
 	s.db, err = database.Open(ctx, database.Options[book]{
-		Path: path, Server: o.Server, Readers: o.Readers, Migrations: migrations, Now: o.Now, Logger: o.Logger,
+		Path: path, Server: o.Server, Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
 	})
 	if err != nil {

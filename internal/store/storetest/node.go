@@ -82,6 +82,9 @@ func nodeIsListed(t *testing.T, s Store) {
 	if n.Queued != 2 || n.Deferred != 1 || n.Held != 1 || !n.Oldest.Equal(start().Add(2*time.Second)) {
 		t.Errorf("got %+v", n)
 	}
+	if n.Schema < 1 {
+		t.Errorf("it knows schema version %d", n.Schema)
+	}
 	if n.Started.IsZero() {
 		t.Error("nobody knows since when it runs")
 	}

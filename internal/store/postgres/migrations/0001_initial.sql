@@ -1,3 +1,4 @@
+-- compatible: 1
 -- The schema of the SQLite engine in PostgreSQL's words; see there for what a
 -- table or column means that is not explained here. Times are microseconds since
 -- 1970 in UTC, 0 for "none". Text that does not apply is '', so that no column
@@ -12,7 +13,8 @@ INSERT INTO meta (name, value) VALUES ('generation', 1);
 
 -- The nodes that share this database, by its clock. Whoever writes in a node's
 -- name does so under a lease of an epoch; lease_until is 0 where nobody has one.
--- skew is by how many microseconds the node's own clock was ahead.
+-- skew is by how many microseconds the node's own clock was ahead, schema the
+-- newest step that its program knows.
 CREATE TABLE node (
     id          text COLLATE "C" PRIMARY KEY,
     address     text COLLATE "C" NOT NULL,
@@ -22,7 +24,8 @@ CREATE TABLE node (
     heartbeat   bigint NOT NULL,
     lease_until bigint NOT NULL,
     epoch       bigint NOT NULL,
-    skew        bigint NOT NULL
+    skew        bigint NOT NULL,
+    schema      bigint NOT NULL
 ) WITH (fillfactor = 50);
 
 CREATE SEQUENCE node_epoch;

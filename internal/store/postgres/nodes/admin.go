@@ -13,7 +13,7 @@ import (
 
 // listSQL reads all deliveries once: one more index would cost at each message
 // what nobody asks for more often than people look.
-const listSQL = `SELECT n.id, n.address, n.version, n.state, n.started, n.heartbeat, n.lease_until, n.lease_until > ` + clock + `, n.skew,
+const listSQL = `SELECT n.id, n.address, n.version, n.schema, n.state, n.started, n.heartbeat, n.lease_until, n.lease_until > ` + clock + `, n.skew,
         coalesce(q.queued, 0), coalesce(q.deferred, 0), coalesce(q.held, 0), coalesce(s.at, 0)
     FROM node n LEFT JOIN (
         SELECT node, count(*) FILTER (WHERE state = 1) AS queued, count(*) FILTER (WHERE state = 2) AS deferred,
@@ -27,7 +27,7 @@ func (s *Roster) Nodes(ctx context.Context) (list []node.Node, err error) {
 		list = nil
 		return c.RawQuery(ctx, listSQL, nil, func(r *sqlkit.Row) error {
 			list = append(list, node.Node{
-				ID: r.Text(), Address: r.Text(), Version: r.Text(), State: node.State(r.Text()),
+				ID: r.Text(), Address: r.Text(), Version: r.Text(), Schema: r.Int(), State: node.State(r.Text()),
 				Started: r.Time(), Seen: r.Time(), Until: r.Time(), Alive: r.Bool(),
 				Skew:   time.Duration(r.Int64()) * time.Microsecond,
 				Queued: r.Int(), Deferred: r.Int(), Held: r.Int(), Oldest: r.Time(),

@@ -64,6 +64,9 @@ func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (n
 		return r, err
 	}
 	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+		if err := s.opt.DB.KeepSchema(t, op); err != nil {
+			return err
+		}
 		alive := false
 		const lookSQL = "SELECT lease_until > " + clock + ", address, epoch FROM node WHERE id = $1 FOR UPDATE"
 		at, epoch := "", int64(0)
@@ -80,7 +83,7 @@ func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (n
 			return fault.New(op, fault.Conflict,
 				"another process%s serves mail as node %q of this database; stop it first, or give each node an id of its own (node.id)", where(at), n.ID)
 		}
-		return t.RawQuery(joinSQL, []any{n.ID, n.Address, n.Version, length.Microseconds(), s.epoch != 0}, func(row *sqlkit.Row) error {
+		return t.RawQuery(joinSQL, []any{n.ID, n.Address, n.Version, length.Microseconds(), s.epoch != 0, s.opt.DB.Known()}, func(row *sqlkit.Row) error {
 			r.Epoch, r.Now, r.State = row.Int64(), row.Time(), node.State(row.Text())
 			return nil
 		})
@@ -93,9 +96,9 @@ func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (n
 	return r, nil
 }
 
-const joinSQL = `INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew)
-    SELECT $1, $2, $3, 'active', now, now, now + $4::bigint, nextval('node_epoch'), 0 FROM (SELECT ` + clock + ` AS now) c
-    ON CONFLICT (id) DO UPDATE SET address = excluded.address, version = excluded.version,
+const joinSQL = `INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew, schema)
+    SELECT $1, $2, $3, 'active', now, now, now + $4::bigint, nextval('node_epoch'), 0, $6::bigint FROM (SELECT ` + clock + ` AS now) c
+    ON CONFLICT (id) DO UPDATE SET address = excluded.address, version = excluded.version, schema = excluded.schema,
         state = CASE WHEN $5::boolean AND node.state = 'draining' THEN 'draining' ELSE 'active' END,
         started = CASE WHEN $5::boolean THEN node.started ELSE excluded.started END,
         heartbeat = excluded.heartbeat, lease_until = excluded.lease_until, epoch = excluded.epoch
@@ -109,6 +112,9 @@ func where(address string) string {
 	return " (at " + address + ")"
 }
 
+// lockPrefix and the node's id name the lock of the process that is the node.
+const lockPrefix = "countersign node "
+
 // lock takes the lock of this process, where it has not got it or has lost it,
 // and reports whether it has. The caller holds mu.
 func (s *Roster) lock(ctx context.Context) (alone bool, err error) {
@@ -116,7 +122,7 @@ func (s *Roster) lock(ctx context.Context) (alone bool, err error) {
 		return true, nil
 	}
 	s.unlock(ctx)
-	s.held, alone, err = s.opt.DB.Hold(ctx, "countersign node "+s.opt.Node)
+	s.held, alone, err = s.opt.DB.Hold(ctx, lockPrefix+s.opt.Node)
 	return alone, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,47 +13,68 @@ import (
 )
 
 const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
-    version bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied bigint NOT NULL)`
+    version bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, compatible bigint NOT NULL,
+    applied bigint NOT NULL)`
 
-// migrate brings the schema to the newest step. The lock makes sure that one
-// process alone applies steps.
-func migrate(t *Tx, list []sqlkit.Migration, now time.Time) error {
+// migrate brings the schema to the newest step, and returns what the database had
+// before. The lock makes sure that one process alone applies steps, and that
+// nobody joins meanwhile.
+func (db *DB) migrate(t *Tx, o *Options) (s sqlkit.Standing, err error) {
 	if err := checkVersion(t, minVersion); err != nil {
-		return err
+		return s, err
 	}
 	if err := checkDurability(t); err != nil {
-		return err
+		return s, err
 	}
 	if _, err := t.Raw("SELECT pg_advisory_xact_lock($1)", int64(lockSchema)); err != nil {
-		return err
+		return s, err
 	}
 	known, err := t.Exists("SELECT 1 FROM pg_class WHERE oid = to_regclass('schema_migration')", nil)
 	if err != nil {
-		return err
+		return s, err
 	}
 	if !known {
 		if err := refuseForeign(t); err != nil {
-			return err
+			return s, err
 		}
 		if err := t.Exec(createMigrationSQL, nil); err != nil {
-			return err
+			return s, err
 		}
 	}
-	pending, err := sqlkit.Pending("postgres.open", list, t.Query)
+	s, err = sqlkit.Compare("postgres.open", db.steps, t.Query)
 	if err != nil {
+		return s, err
+	}
+	if hardest := s.Hardest(); hardest != nil {
+		if err := o.Beside(t, hardest); err != nil {
+			return s, err
+		}
+	}
+	for _, m := range s.Pending {
+		if _, err := t.Raw(m.Text); err != nil {
+			return s, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		err := t.Exec(sqlkit.InsertMigrationSQL, m.Applied(o.Now()))
+		if err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// KeepSchema refuses with fault.Conflict, under op, what this program may not do
+// any more, as the schema has become too new for it since it was opened. Until the
+// end of the transaction no step is applied.
+func (db *DB) KeepSchema(t *Tx, op string) error {
+	if _, err := t.Raw("SELECT pg_advisory_xact_lock_shared($1)", int64(lockSchema)); err != nil {
 		return err
 	}
-	for _, m := range pending {
-		if _, err := t.Raw(m.Text); err != nil {
-			return fmt.Errorf("%s: %w", m.Name, err)
-		}
-		err := t.Exec(sqlkit.InsertMigrationSQL, m.Applied(now))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := sqlkit.Compare(op, db.steps, t.Query)
+	return err
 }
+
+// Known returns the newest step of the schema that this program has.
+func (db *DB) Known() int { return len(db.steps) }
 
 // checkVersion refuses a server that is older than least, a server_version_num.
 func checkVersion(t *Tx, least int64) error {

@@ -30,6 +30,10 @@ type Options struct {
 	Patience time.Duration
 	// Migrations has the schema's steps in its folder "migrations".
 	Migrations fs.FS
+	// Beside is asked before a step is applied, in its transaction: an error keeps
+	// it back for the sake of who works on the database at the moment. nil means
+	// that there is nobody.
+	Beside func(*Tx, *sqlkit.Migration) error
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger gets what no caller is told; nil means none.
@@ -41,11 +45,13 @@ type DB struct {
 	pool     *pgxpool.Pool
 	patience time.Duration
 	log      *slog.Logger
+	// steps are those of the schema that this program has.
+	steps []sqlkit.Migration
 }
 
 // lockAccounts is the advisory lock between changes of accounts, which take it
 // exclusively, and transactions that rely on accounts as they are, which share
-// it. lockSchema is that of migrations. The numbers are ours alone: "CSGN" and a
+// it. lockSchema is that of migrations, which who joins shares. The numbers are ours alone: "CSGN" and a
 // count.
 const (
 	lockAccounts = 0x4353474e_0001
@@ -64,10 +70,11 @@ const (
 	ShareAccountsSQL = "SELECT pg_advisory_xact_lock_shared(x'4353474e0001'::bigint)"
 )
 
-// Open connects, and brings the schema up to date. Errors: fault.Invalid for a
-// URL that is none, fault.Denied where user, password or rights are refused,
-// fault.Conflict where the database belongs to somebody else or is newer than
-// this program, fault.Unavailable where no server answers, or one that is too
+// Open connects, and brings the schema up to date. A newer schema is used as it is
+// where its steps allow that to this program, which is said in the log. Errors:
+// fault.Invalid for a URL that is none, fault.Denied where user, password or rights
+// are refused, fault.Conflict where the database belongs to somebody else or is too
+// new for this program, and those of Options.Beside, fault.Unavailable where no server answers, or one that is too
 // old.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Logger == nil {
@@ -78,6 +85,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Beside == nil {
+		o.Beside = func(*Tx, *sqlkit.Migration) error { return nil }
 	}
 	steps, err := sqlkit.Migrations(o.Migrations)
 	if err != nil {
@@ -91,8 +101,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, unusable(config, err)
 	}
-	db := &DB{pool: pool, patience: o.Patience, log: o.Logger}
-	if err := db.prepare(ctx, steps, o.Now); err != nil {
+	db := &DB{pool: pool, patience: o.Patience, log: o.Logger, steps: steps}
+	if err := db.prepare(ctx, &o); err != nil {
 		pool.Close()
 		return nil, unusable(config, err)
 	}
@@ -146,12 +156,18 @@ func (db *DB) Close() { db.pool.Close() }
 const minVersion = 150000
 
 // prepare looks at the server and brings the schema up to date.
-func (db *DB) prepare(ctx context.Context, steps []sqlkit.Migration, now func() time.Time) error {
-	return db.patiently(ctx, func() error {
-		return pgx.BeginFunc(ctx, db.pool, func(raw pgx.Tx) error {
-			return migrate(&Tx{ctx, raw}, steps, now())
+func (db *DB) prepare(ctx context.Context, o *Options) error {
+	var standing sqlkit.Standing
+	err := db.patiently(ctx, func() error {
+		return pgx.BeginFunc(ctx, db.pool, func(raw pgx.Tx) (err error) {
+			standing, err = db.migrate(&Tx{ctx, raw}, o)
+			return err
 		})
 	})
+	if notice := standing.Notice(); err == nil && notice != "" {
+		db.log.Warn(notice)
+	}
+	return err
 }
 
 // Read runs fn with a connection, again where the server was away for a moment: fn

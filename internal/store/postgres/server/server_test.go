@@ -23,12 +23,12 @@ var shared = pgcluster.Shared{Options: pgcluster.Options{NoSync: true, Password:
 
 func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 
-// steps is a schema of that many steps.
+// steps is a schema of that many steps, each of which no earlier program may work on.
 func steps(n int) fstest.MapFS {
 	files := fstest.MapFS{}
 	for i := range n {
 		files[fmt.Sprintf("migrations/%04d_step.sql", i+1)] = &fstest.MapFile{
-			Data: fmt.Appendf(nil, "CREATE TABLE t%d (id text PRIMARY KEY, n bigint NOT NULL);", i+1)}
+			Data: fmt.Appendf(nil, "-- compatible: %[1]d\nCREATE TABLE t%[1]d (id text PRIMARY KEY, n bigint NOT NULL);", i+1)}
 	}
 	return files
 }
@@ -127,6 +127,20 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 		db.Close()
 		wantUnusable(t, Options{URL: url, Migrations: steps(2)}, fault.Conflict, "has schema version 3, this program knows up to 2")
 	})
+	t.Run("a step that somebody cannot follow", func(t *testing.T) {
+		url := c.Database(t)
+		openDB(t, url)
+		asked := ""
+		beside := func(_ *Tx, m *sqlkit.Migration) error {
+			asked = fmt.Sprint(m.Name, " ", m.Compatible)
+			return fault.New("test", fault.Conflict, "somebody is in the way")
+		}
+		wantUnusable(t, Options{URL: url, Migrations: steps(3), Beside: beside}, fault.Conflict, "somebody is in the way")
+		if asked != "0003_step.sql 3" {
+			t.Errorf("asked about %s, the hardest is step 3", asked)
+		}
+		openDB(t, url) // is as it was
+	})
 	t.Run("another step", func(t *testing.T) {
 		db := openDB(t, c.Database(t))
 		must(t, db, "UPDATE schema_migration SET checksum = 'x'")
@@ -182,6 +196,42 @@ func TestOneProcessAppliesSteps(t *testing.T) {
 		if err := <-results; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestOlderProgramBesideNewerSchema: a program whose schema a newer one has added to
+// opens it, says so once, and changes nothing about it.
+func TestOlderProgramBesideNewerSchema(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	files := steps(2)
+	files["migrations/0002_step.sql"].Data = []byte("-- compatible: 1\nALTER TABLE t1 ADD COLUMN more text NOT NULL DEFAULT 'none';")
+	newer, err := Open(t.Context(), Options{URL: url, Migrations: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(newer.Close)
+	var said strings.Builder
+	older, err := Open(t.Context(), Options{URL: url, Migrations: steps(1), Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(older.Close)
+	must(t, older, "INSERT INTO t1 (id, n) VALUES ('a', 1)")
+	if n := strings.Count(said.String(), "schema version 2, which a newer release made; this program knows up to 1"); n != 1 || strings.Count(said.String(), "\n") != 1 {
+		t.Errorf("the log says %s", said.String())
+	}
+	keep := func(db *DB) error {
+		return db.Change(t.Context(), "test", func(tx *Tx) error { return db.KeepSchema(tx, "test") })
+	}
+	if err := keep(older); err != nil {
+		t.Error(err)
+	}
+	must(t, newer, "INSERT INTO schema_migration (version, name, checksum, compatible, applied) VALUES (3, 'later', '', 2, 0)")
+	if err := keep(older); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "schema version 3, this program knows up to 1") {
+		t.Errorf("the schema has become too new: %v", err)
+	}
+	if err := keep(newer); err != nil {
+		t.Error(err)
 	}
 }
 

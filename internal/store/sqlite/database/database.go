@@ -54,14 +54,17 @@ type DB[B any] struct {
 	readers chan *Conn
 	// readerCount is how many connections readers has when none is in use.
 	readerCount int
+	// known is the newest step of the schema that this program has.
+	known int
 	// closed is closed by Close, once.
 	closed    chan struct{}
 	closeOnce sync.Once
 }
 
 // Open opens the database, brings its schema up to date and starts the writer.
-// Errors: fault.Conflict where another server uses the database or it is newer
-// than this program, fault.Corrupt for a damaged one, fault.Unavailable where
+// A newer schema is used as it is where its steps allow that to this program, which
+// is said in the log. Errors: fault.Conflict where another server uses the database
+// or may not go on after a step, or the schema is too new for this program, fault.Corrupt for a damaged one, fault.Unavailable where
 // folder or file cannot be used, fault.Full.
 func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
 	if err := ctx.Err(); err != nil {
@@ -74,14 +77,18 @@ func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
 	if err != nil {
 		return nil, unusable(path, err)
 	}
-	db := &DB[B]{readers: make(chan *Conn, o.Readers), closed: make(chan struct{})}
+	steps, err := sqlkit.Migrations(o.Migrations)
+	if err != nil {
+		return nil, fault.Wrap("sqlite.open", fault.Internal, err)
+	}
+	db := &DB[B]{readers: make(chan *Conn, o.Readers), known: len(steps), closed: make(chan struct{})}
 	if o.Server {
-		db.lock, err = takeLock(path + lockSuffix)
+		db.lock, err = takeLock(path+lockSuffix, db.known)
 		if err != nil {
 			return nil, unusable(path, err)
 		}
 	}
-	if err := db.connect(path, o); err != nil {
+	if err := db.connect(path, steps, o); err != nil {
 		return nil, errors.Join(unusable(path, err), db.Close())
 	}
 	return db, nil
@@ -127,11 +134,7 @@ func makeFiles(path string) error {
 }
 
 // connect opens all connections and brings the schema up to date.
-func (db *DB[B]) connect(path string, o Options[B]) error {
-	steps, err := sqlkit.Migrations(o.Migrations)
-	if err != nil {
-		return err
-	}
+func (db *DB[B]) connect(path string, steps []sqlkit.Migration, o Options[B]) error {
 	open := func() (*Conn, error) {
 		// FULL: the log is flushed at each commit. A checkpoint each 1000
 		// pages keeps both the log and the wait for it short. What a burst
@@ -143,8 +146,16 @@ func (db *DB[B]) connect(path string, o Options[B]) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(migrate(first, steps, o.Now()), first.close()); err != nil {
+	beside := besideServer(path)
+	if o.Server {
+		beside = alone
+	}
+	standing, err := migrate(first, steps, o.Now(), beside)
+	if err := errors.Join(err, first.close()); err != nil {
 		return err
+	}
+	if notice := standing.Notice(); notice != "" {
+		o.Logger.Warn(notice, "database", path)
 	}
 	db.writer, err = newWriter(open, o.Flush, o.Logger)
 	if err != nil {
@@ -160,6 +171,9 @@ func (db *DB[B]) connect(path string, o Options[B]) error {
 	}
 	return nil
 }
+
+// Known returns the newest step of the schema that this program has.
+func (db *DB[B]) Known() int { return db.known }
 
 // Close finishes the changes that wait and the reads that run, then closes
 // everything. Afterwards all methods fail with fault.Unavailable. A second

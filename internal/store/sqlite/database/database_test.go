@@ -24,9 +24,14 @@ type count struct{ added int }
 
 const firstStep = "CREATE TABLE thing (name TEXT PRIMARY KEY, value BLOB) STRICT; CREATE TABLE total (n INTEGER NOT NULL) STRICT; INSERT INTO total VALUES (0);"
 
+// steps is a schema whose steps all programs may work on, but for those that begin
+// with a line that says otherwise.
 func steps(texts ...string) fs.FS {
 	files := fstest.MapFS{}
 	for i, text := range texts {
+		if !strings.HasPrefix(text, "-- compatible: ") {
+			text = "-- compatible: 1\n" + text
+		}
 		files[fmt.Sprintf("migrations/%04d_step.sql", i+1)] = &fstest.MapFile{Data: []byte(text)}
 	}
 	return files
@@ -330,7 +335,11 @@ func TestOneServerOnly(t *testing.T) {
 	open(t, o)
 }
 
+// breaking makes of the n-th step one that no earlier program may work on.
+func breaking(n int, text string) string { return fmt.Sprintf("-- compatible: %d\n%s", n, text) }
+
 func TestMigrations(t *testing.T) {
+	third := breaking(2, "CREATE TABLE third (x INTEGER) STRICT")
 	second := "ALTER TABLE thing ADD COLUMN more TEXT NOT NULL DEFAULT ''"
 	failing := "CREATE TABLE other (x INTEGER); CREATE TABLE thing (x INTEGER)"
 	at := func(path string, texts ...string) error {
@@ -349,7 +358,10 @@ func TestMigrations(t *testing.T) {
 	}{
 		"upgrade":         {[]string{firstStep}, []string{firstStep, second}, 0, ""},
 		"again":           {[]string{firstStep, second}, []string{firstStep, second}, 0, ""},
-		"newer database":  {[]string{firstStep, second}, []string{firstStep}, fault.Conflict, "schema version 2, this program knows up to 1; use a release"},
+		"newer database":  {[]string{firstStep, breaking(2, second)}, []string{firstStep}, fault.Conflict, "schema version 2, this program knows up to 1; use a release"},
+		"newer, usable":   {[]string{firstStep, second}, []string{firstStep}, 0, ""},
+		"one step of two": {[]string{firstStep, second, third}, []string{firstStep}, fault.Conflict, "schema version 3, this program knows up to 1"},
+		"usable from two": {[]string{firstStep, second, third}, []string{firstStep, second}, 0, ""},
 		"changed step":    {[]string{firstStep, second}, []string{firstStep + " ", second}, fault.Conflict, "schema step 1 of this database is not the one"},
 		"a step that can": {[]string{firstStep}, []string{firstStep, failing}, fault.Unavailable, "0002_step.sql"},
 	} {
@@ -375,11 +387,67 @@ func TestMigrations(t *testing.T) {
 	}
 }
 
-func TestMigrationFilesAreNumbered(t *testing.T) {
+// TestOlderProgramBesideNewerSchema: a program whose schema a newer one has added
+// to goes on, also where it runs meanwhile, says so once, and changes nothing about
+// it; where the step does not allow it, the newer one is told who is in the way.
+func TestOlderProgramBesideNewerSchema(t *testing.T) {
+	second := "ALTER TABLE thing ADD COLUMN more TEXT NOT NULL DEFAULT 'none'"
+	o := options(newPath(t))
+	o.Server = true
+	older := open(t, o)
+	if err := older.Change(t.Context(), "test", add("a")); err != nil {
+		t.Fatal(err)
+	}
+	beside := options(o.Path)
+	beside.Migrations = steps(firstStep, breaking(2, second))
+	_, err := Open(t.Context(), beside)
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), fmt.Sprintf("process %d, knows schema version 1, and step 2", os.Getpid())) {
+		t.Fatalf("a step that the running server cannot follow: %v", err)
+	}
+	if n := number(t, older, "SELECT count(*) FROM schema_migration"); n != 1 {
+		t.Fatalf("%d steps are applied", n)
+	}
+	beside.Migrations = steps(firstStep, second)
+	newer := open(t, beside)
+	if n := number(t, newer, "SELECT count(*) FROM thing WHERE more = 'none'"); n != 1 {
+		t.Errorf("%d rows have what the step adds", n)
+	}
+	if err := older.Change(t.Context(), "test", add("b")); err != nil {
+		t.Error("the server that runs:", err)
+	}
+	if err := older.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	older = open(t, o)
+	if err := older.Change(t.Context(), "test", add("c")); err != nil {
+		t.Error("the server that was started again:", err)
+	}
+	stored(t, older, 3)
+	if n := strings.Count(said.String(), "schema version 2, which a newer release made; this program knows up to 1"); n != 1 || strings.Count(said.String(), "\n") != 1 {
+		t.Errorf("the log says %s", said.String())
+	}
+	if n := number(t, older, "SELECT count(*) FROM schema_migration"); n != 2 {
+		t.Errorf("%d steps are applied", n)
+	}
+}
+
+func TestMigrationFilesAreInOrder(t *testing.T) {
+	file := func(line string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(line + "\nSELECT 1;\n")} }
+	good := file("-- compatible: 1")
+	if _, err := sqlkit.Migrations(fstest.MapFS{"migrations/0001_a.sql": good, "migrations/0002_b.sql": file("-- compatible: 2")}); err != nil {
+		t.Error(err)
+	}
 	for name, files := range map[string]fstest.MapFS{
-		"gap":     {"migrations/0001_a.sql": {}, "migrations/0003_b.sql": {}},
-		"no name": {"migrations/readme.txt": {}},
-		"none":    {},
+		"gap":              {"migrations/0001_a.sql": good, "migrations/0003_b.sql": good},
+		"no name":          {"migrations/readme.txt": good},
+		"none":             {},
+		"no line":          {"migrations/0001_a.sql": file("-- What it does.")},
+		"line below":       {"migrations/0001_a.sql": file("\n-- compatible: 1")},
+		"no number":        {"migrations/0001_a.sql": file("-- compatible: all")},
+		"nobody's version": {"migrations/0001_a.sql": good, "migrations/0002_b.sql": file("-- compatible: 0")},
+		"a later version":  {"migrations/0001_a.sql": good, "migrations/0002_b.sql": file("-- compatible: 3")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if list, err := sqlkit.Migrations(files); err == nil {

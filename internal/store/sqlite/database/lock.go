@@ -2,6 +2,7 @@ package database
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -17,31 +18,51 @@ type lock struct {
 	file *os.File
 }
 
-// takeLock locks the file at path, and writes our process id into it for the
-// message that the second one gets.
-func takeLock(path string) (*lock, error) {
+// holder is what is known of the process that has a lock.
+type holder struct {
+	process string
+	// known is the newest step of the schema that it knows.
+	known int
+}
+
+// takeLock locks the file at path for a server that knows the schema up to that
+// step.
+func takeLock(path string, known int) (*lock, error) {
+	l, other, err := tryLock(path, known)
+	if err == nil && l == nil {
+		err = fault.New("sqlite.open", fault.Conflict, "%s is already used by process %s; stop it first, or give this one a data directory of its own",
+			strings.TrimSuffix(path, lockSuffix), other.process)
+	}
+	return l, err
+}
+
+// tryLock is takeLock, but a lock that another has is no error: it returns nil
+// and says who that is. What is written into the file is for the other's message.
+func tryLock(path string, known int) (*lock, holder, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, holder{}, err
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		text, _ := io.ReadAll(io.LimitReader(file, 64)) // who has just taken it has written nothing yet
+		var h holder
+		process, schema, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+		h.process = process
+		h.known, _ = strconv.Atoi(strings.TrimPrefix(schema, "schema "))
+		return nil, h, file.Close()
+	}
 	if err != nil {
-		holder, _ := io.ReadAll(io.LimitReader(file, 32)) // only for the message
-		closed := file.Close()
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errors.Join(&os.PathError{Op: "lock", Path: path, Err: err}, closed)
-		}
-		return nil, fault.New("sqlite.open", fault.Conflict, "%s is already used by process %s; stop it first, or give this one a data directory of its own",
-			strings.TrimSuffix(path, lockSuffix), strings.TrimSpace(string(holder)))
+		return nil, holder{}, errors.Join(&os.PathError{Op: "lock", Path: path, Err: err}, file.Close())
 	}
 	err = file.Truncate(0)
 	if err == nil {
-		_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		_, err = file.WriteAt(fmt.Appendf(nil, "%d\nschema %d\n", os.Getpid(), known), 0)
 	}
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, holder{}, errors.Join(err, file.Close())
 	}
-	return &lock{file}, nil
+	return &lock{file}, holder{}, nil
 }
 
 // release gives the lock back. The file stays: removing it would let two

@@ -11,41 +11,73 @@ import (
 )
 
 const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
-    version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied INTEGER NOT NULL) STRICT`
+    version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, compatible INTEGER NOT NULL,
+    applied INTEGER NOT NULL) STRICT`
 
-// migrate brings the schema to the newest step. Without a step to apply it
-// only reads, so that commands start also while the server is busy.
-func migrate(c *Conn, list []sqlkit.Migration, now time.Time) error {
+// migrate brings the schema to the newest step, and returns what the database had
+// before. Without a step to apply it only reads, so that commands start also while
+// the server is busy. beside is asked before a step changes what a server may be
+// working on; it returns what to do when all are applied.
+func migrate(c *Conn, list []sqlkit.Migration, now time.Time, beside func(*sqlkit.Migration) (func() error, error)) (s sqlkit.Standing, err error) {
 	// A new database, or another program's, has no such table.
 	const table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
 	known, _, err := c.Number(context.Background(), table, Bind("schema_migration"))
 	if err != nil {
-		return err
+		return s, err
 	}
 	if known == 0 {
 		if err := refuseForeign(c); err != nil {
-			return err
+			return s, err
 		}
 	}
 	if known != 0 {
-		pending, err := pendingOf(c, list)
-		if err != nil || len(pending) == 0 {
-			return err
+		s, err = compare(c, list)
+		if err != nil || len(s.Pending) == 0 {
+			return s, err
 		}
+	}
+	if hardest := s.Hardest(); hardest != nil {
+		after, err := beside(hardest)
+		if err != nil {
+			return s, err
+		}
+		defer func() { err = errors.Join(err, after()) }()
 	}
 	// The write lock makes sure that one process alone applies steps.
 	if err := c.once("BEGIN IMMEDIATE; " + createMigrationSQL); err != nil {
-		return err
+		return s, err
 	}
 	err = applyAll(c, list, now)
 	if err == nil {
 		err = c.once("COMMIT")
 	}
 	if err != nil {
-		return errors.Join(err, c.once("ROLLBACK"))
+		return s, errors.Join(err, c.once("ROLLBACK"))
 	}
-	return nil
+	return s, nil
 }
+
+// besideServer keeps servers away from the database at path while a step is
+// applied; where one runs, it may go on if its program knows enough.
+func besideServer(path string) func(*sqlkit.Migration) (func() error, error) {
+	return func(m *sqlkit.Migration) (func() error, error) {
+		l, holder, err := tryLock(path+lockSuffix, m.Version)
+		switch {
+		case err != nil:
+			return nil, err
+		case l != nil:
+			return l.release, nil
+		case holder.known < m.Compatible:
+			return nil, fault.New("sqlite.open", fault.Conflict,
+				"the server that runs on %s, process %s, knows schema version %d, and step %d of the schema (%s) needs %d; stop it first, then start this release in its place",
+				path, holder.process, holder.known, m.Version, m.Name, m.Compatible)
+		}
+		return func() error { return nil }, nil
+	}
+}
+
+// alone is for the server itself, which has the lock.
+func alone(*sqlkit.Migration) (func() error, error) { return func() error { return nil }, nil }
 
 // refuseForeign refuses a database in which somebody else keeps tables.
 func refuseForeign(c *Conn) error {
@@ -56,19 +88,19 @@ func refuseForeign(c *Conn) error {
 	return err
 }
 
-// pendingOf returns the steps that are not applied.
-func pendingOf(c *Conn, list []sqlkit.Migration) ([]sqlkit.Migration, error) {
-	return sqlkit.Pending("sqlite.open", list, func(text string, args Values, each func(*Row) error) error {
+// compare compares the database with the steps of this program.
+func compare(c *Conn, list []sqlkit.Migration) (sqlkit.Standing, error) {
+	return sqlkit.Compare("sqlite.open", list, func(text string, args Values, each func(*Row) error) error {
 		return c.Query(context.Background(), text, args, each)
 	})
 }
 
 func applyAll(c *Conn, list []sqlkit.Migration, now time.Time) error {
-	pending, err := pendingOf(c, list)
+	s, err := compare(c, list)
 	if err != nil {
 		return err
 	}
-	for _, m := range pending {
+	for _, m := range s.Pending {
 		if err := c.once(m.Text); err != nil {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}

@@ -1,3 +1,4 @@
+-- compatible: 1
 -- Times are microseconds since 1970 in UTC, 0 for "none". Text that does not
 -- apply is '', so that no column but a blob is ever NULL.
 

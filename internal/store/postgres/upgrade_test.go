@@ -1,0 +1,145 @@
+package postgres
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/node"
+	"countersign/internal/store/postgres/server"
+)
+
+// withStep is our schema and one more step.
+func withStep(t *testing.T, text string) fs.FS {
+	t.Helper()
+	files := fstest.MapFS{"migrations/0002_next.sql": &fstest.MapFile{Data: []byte(text)}}
+	first, err := migrations.ReadFile("migrations/0001_initial.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["migrations/0001_initial.sql"] = &fstest.MapFile{Data: first}
+	return files
+}
+
+const (
+	addingStep   = "-- compatible: 1\nALTER TABLE delivery ADD COLUMN colour text NOT NULL DEFAULT 'none';"
+	breakingStep = "-- compatible: 2\nALTER TABLE delivery DROP COLUMN original;"
+)
+
+// upgradeTo opens a database by a program that has one more step.
+func upgradeTo(t *testing.T, url, id, step string) (*Store, error) {
+	t.Helper()
+	s, err := Open(t.Context(), Options{URL: url, Server: id != "", Node: id, Version: "9", steps: withStep(t, step)})
+	if err == nil {
+		t.Cleanup(func() { s.Close() })
+	}
+	return s, err
+}
+
+// TestBreakingStepWaitsForOlderNodes: as long as a node is up that could not go on,
+// the step is not applied, whoever comes with it, and the error names the node; one
+// that is drained, whose process is still there, counts too, one that died does not
+// keep its own successor back.
+func TestBreakingStepWaitsForOlderNodes(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	a, b := joinAs(t, url, "a"), joinAs(t, url, "b")
+	refused := func(id string, names ...string) {
+		t.Helper()
+		_, err := upgradeTo(t, url, id, breakingStep)
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "step 2 of the schema (0002_next.sql) needs that all nodes know schema version 2") {
+			t.Fatalf("node %q applies a breaking step: %v", id, err)
+		}
+		for _, name := range []string{"a", "b"} {
+			in, want := strings.Contains(err.Error(), `node "`+name+`"`), strings.Contains(strings.Join(names, ""), name)
+			if in != want {
+				t.Errorf("node %q is named %v, want %v: %v", name, in, want, err)
+			}
+		}
+	}
+	refused("c", "a", "b")
+	refused("a", "a", "b")
+	refused("", "a", "b") // a command
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	refused("c", "a", "b") // its lease holds
+	refused("a", "b")
+	b.accept(1, 1, 1)
+	if err := b.Leave(t.Context(), b.lease, true); err != nil {
+		t.Fatal(err)
+	}
+	refused("a", "b") // drained
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var s *Store
+	var err error
+	for deadline := time.Now().Add(10 * time.Second); ; { // the server notices a moment later that b is gone
+		s, err = upgradeTo(t, url, "a", breakingStep)
+		if err == nil || time.Now().After(deadline) {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := s.Nodes(t.Context())
+	if err != nil || len(list) != 2 || list[0].Schema != 2 || list[1].Schema != 1 {
+		t.Errorf("the nodes are %+v, %v", list, err)
+	}
+	_, err = Open(t.Context(), Options{URL: url})
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "schema version 2, this program knows up to 1") {
+		t.Errorf("an older program: %v", err)
+	}
+}
+
+// TestOlderNodeGoesOnBesideNewer: a node that runs while another adds to the schema
+// goes on, and so does one that comes back.
+func TestOlderNodeGoesOnBesideNewer(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	a := joinAs(t, url, "a")
+	a.accept(1, 2, 1)
+	newer, err := upgradeTo(t, url, "b", addingStep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.accept(3, 2, 1)
+	if err := a.Report(t.Context(), arrived(1)); err != nil {
+		t.Error(err)
+	}
+	if n := a.due(); n != 3 {
+		t.Errorf("%d are due of 3", n)
+	}
+	coloured := 0
+	err = newer.db.Change(t.Context(), "test", func(tx *server.Tx) error {
+		n, _, err := tx.Number("SELECT count(*) FROM delivery WHERE colour = 'none'", nil)
+		coloured = int(n)
+		return err
+	})
+	if err != nil || coloured != 3 {
+		t.Errorf("%d have what the step adds, %v", coloured, err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := joinAs(t, url, "a")
+	again.accept(5, 1, 1)
+	if n := again.due(); n != 4 {
+		t.Errorf("%d are due of 4", n)
+	}
+}
+
+// TestNobodyJoinsASchemaTooNew: a node that had no lease while a breaking step came,
+// as it slept, gets none any more.
+func TestNobodyJoinsASchemaTooNew(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	a := joinAs(t, url, "a")
+	a.change("INSERT INTO schema_migration (version, name, checksum, compatible, applied) VALUES (2, 'next', '', 2, 0)")
+	_, err := a.Join(t.Context(), node.Node{ID: "a"}, time.Minute)
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "schema version 2, this program knows up to 1") {
+		t.Errorf("it joins: %v", err)
+	}
+}
