@@ -79,7 +79,7 @@ func checkPlans(t testing.TB, s *Store) {
 		text, args := record.SQL(d, &q, within)
 		return explain(t, s, text, plainArgs(args)...)
 	}
-	ids := `["` + id + `"]`
+	ids, keys := `["`+id+`"]`, `[["`+id+`", 1]]`
 	for name, c := range map[string]struct {
 		plan string
 		want []string
@@ -100,6 +100,9 @@ func checkPlans(t testing.TB, s *Store) {
 		"of customer":   {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"on submission", "delivery_pkey"}},
 		"of plan":       {explain(t, s, sql.OfPlan, 1, 64, "plan1"), []string{"submission_content", "delivery_pkey"}},
 		"stand":         {explain(t, s, sql.Stand, ids), []string{"submission_pkey", "delivery_pkey"}},
+		"chosen stand":  {explain(t, s, waiting.StandSQL(d, "d.state < 3"), keys), []string{"delivery_pkey"}},
+		"chosen hold":   {explain(t, s, "UPDATE delivery SET state = 3, hold_reason = ?"+waiting.ChosenSQL(d), "x", keys), []string{"delivery_pkey"}},
+		"chosen drop":   {explain(t, s, "DELETE FROM delivery"+waiting.ChosenSQL(d), keys), []string{"delivery_pkey"}},
 		"bounds":        {explain(t, s, holding.BoundsSQL), []string{"content_pkey"}},
 		"times":         {explain(t, s, record.TimesSQL(d), 1000, 2000), []string{"Index Only Scan using event_at"}},
 		"last":          {explain(t, s, record.LastSeqSQL), []string{"event_pkey"}},
