@@ -27,7 +27,6 @@ type Options struct {
 	Node string
 	// Timeout bounds one transaction.
 	Timeout time.Duration
-	Now     func() time.Time
 	Logger  *slog.Logger
 }
 

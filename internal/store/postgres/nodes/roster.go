@@ -46,7 +46,7 @@ type Roster struct {
 func New(o Options) *Roster { return &Roster{opt: o} }
 
 // clock is the server's clock in microseconds.
-const clock = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+const clock = server.ClockSQL
 
 // HoldsSQL finds the row of node $1 while its lease of epoch $2 holds.
 const HoldsSQL = "SELECT 1 FROM node WHERE id = $1 AND epoch = $2 AND lease_until > " + clock

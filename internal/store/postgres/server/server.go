@@ -63,6 +63,9 @@ const (
 	// until the commit.
 	ShareAccountsSQL = "SELECT pg_advisory_xact_lock_shared(x'4353474e0001'::bigint)"
 
+	// ClockSQL is the server's clock in microseconds.
+	ClockSQL = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
 	// LockNodesSQL keeps nodes from joining, leaving, draining and being removed,
 	// and deliveries from being shared out, until the commit.
 	LockNodesSQL = "SELECT pg_advisory_xact_lock(x'4353474e0004'::bigint)"
