@@ -92,9 +92,10 @@ type Store interface {
 	// returns what the node is to do. fault.Fenced where the lease has run out
 	// or was given to another.
 	Renew(ctx context.Context, l Lease, length, skew time.Duration) (Renewal, error)
-	// Leave ends the lease, so that others need not wait for it; what the
-	// process still stores for the record is taken. With drained the node is
-	// Drained from then on. fault.Fenced where it had been lost before.
+	// Leave ends the lease, so that others need not wait for it. What the
+	// process still appends to the record is taken; a message or an outcome is
+	// fault.Fenced until it joins again. With drained the node is Drained from
+	// then on. fault.Fenced where it had been lost before.
 	Leave(ctx context.Context, l Lease, drained bool) error
 	// Adopt shares out at most limit deliveries of nodes that are Drained or
 	// whose lease is over, the longest due first, evenly among the active nodes

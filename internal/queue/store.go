@@ -13,7 +13,8 @@ import (
 // concurrent use. A store that several nodes share belongs to one of them: what it
 // accepts is that node's to deliver, and Due, Waiting and the outcomes of Report see
 // no other deliveries. All else sees the queue of every node. Errors: fault.Full where there is no space, fault.Unavailable
-// where the database cannot be reached, fault.NotFound for an unknown id.
+// where the database cannot be reached, fault.NotFound for an unknown id,
+// fault.Fenced in Accept and Report where the node has lost its lease or left.
 type Store interface {
 	// NewBody begins a body file for content over InlineMax octets.
 	NewBody(ctx context.Context) (BodyFile, error)

@@ -102,7 +102,10 @@ type LargeBody interface {
 	// Size is its octets.
 	Size() int64
 	// Open returns a reader from the start. The body stays readable until
-	// closed, also when the submission is finished meanwhile.
+	// closed, also when the submission is finished meanwhile. It never is taken
+	// for whole where it is not: where there are fewer than Size octets, as
+	// before Seal, Open or the reader fails with fault.Corrupt and
+	// io.ErrUnexpectedEOF in its chain. fault.NotFound where it is gone.
 	Open() (io.ReadCloser, error)
 }
 

@@ -117,7 +117,7 @@ func delivered(id mail.ID) *queue.Report {
 // indexes there.
 func BenchmarkBesideAMillion(b *testing.B) {
 	s := openBench(b)
-	fill(b, s, "1000000")
+	fill(b, s, 1_000_000)
 	checkPlans(b, s)
 	b.Run("accept", func(b *testing.B) {
 		var ids mail.IDSource

@@ -2,8 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync/atomic"
+	"io"
 	"testing"
 	"time"
 
@@ -59,12 +60,70 @@ func TestLostBodyIsNotAccepted(t *testing.T) {
 	}
 }
 
-// TestOldBodiesAreSwept lets time pass over bodies in each state.
+// TestBodiesAreWholeOrFail takes pieces of a stored body away, shortens one, and adds
+// one: whoever reads gets an error before the end.
+func TestBodiesAreWholeOrFail(t *testing.T) {
+	s := openNew(t)
+	var ids mail.IDSource
+	change := func(text string) {
+		t.Helper()
+		err := s.db.Change(t.Context(), "test", func(tx *server.Tx) error { return tx.Exec(text, nil) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		damage string
+		short  bool
+	}{
+		"the last is missing":       {"DELETE FROM body_chunk WHERE n = 2", true},
+		"one is missing":            {"DELETE FROM body_chunk WHERE n = 1", true},
+		"all are missing":           {"DELETE FROM body_chunk", true},
+		"one is too short":          {"UPDATE body_chunk SET data = substr(data, 2) WHERE n = 0", true},
+		"one is too many":           {"INSERT INTO body_chunk VALUES ((SELECT max(id) FROM body), 3, 'x')", false},
+		"one is in another's place": {"UPDATE body_chunk SET n = 7 WHERE n = 1", true},
+	} {
+		body, err := s.NewBody(t.Context())
+		if err == nil {
+			_, err = body.Write(make([]byte, 600<<10))
+		}
+		if err == nil {
+			err = body.Seal()
+		}
+		m := benchMessage(ids.New(), "", nil, 1)
+		m.Content.Body, m.Content.Large = nil, body
+		if err == nil {
+			err = s.Accept(t.Context(), m)
+		}
+		content, failed := s.Content(t.Context(), m.Submission.ID)
+		if err != nil || failed != nil {
+			t.Fatal(err, failed)
+		}
+		early, err := content.Large.Open() // before the damage, which is then seen on the way
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(c.damage)
+		n, underway := io.Copy(io.Discard, early)
+		late, err := content.Large.Open()
+		if err == nil { // the pieces are as long as they should be together
+			_, err = io.Copy(io.Discard, late)
+		}
+		for _, err := range []error{underway, err} {
+			if !fault.Is(err, fault.Corrupt) || errors.Is(err, io.ErrUnexpectedEOF) != c.short {
+				t.Errorf("%s: %v after %d octets", name, err, n)
+			}
+		}
+		change("DELETE FROM body_chunk")
+		change("DELETE FROM body")
+	}
+}
+
+// TestOldBodiesAreSwept lets time pass over bodies in each state, by the server's
+// clock; that of the node is two days ahead.
 func TestOldBodiesAreSwept(t *testing.T) {
-	now := time.Now()
-	var ahead atomic.Int64
 	url := shared.Cluster(t).Database(t)
-	s, err := Open(t.Context(), Options{URL: url, Now: func() time.Time { return now.Add(time.Duration(ahead.Load())) }})
+	s, err := Open(t.Context(), Options{URL: url, Now: func() time.Time { return time.Now().Add(48 * time.Hour) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,12 +164,17 @@ func TestOldBodiesAreSwept(t *testing.T) {
 		after time.Duration
 		want  string
 	}{{time.Minute, "4 bodies, 7 pieces"}, {2 * time.Hour, "3 bodies, 5 pieces"}, {25 * time.Hour, "1 bodies, 2 pieces"}} {
-		ahead.Store(int64(c.after))
+		err := s.db.Change(t.Context(), "test", func(tx *server.Tx) error {
+			return tx.Exec("UPDATE body SET changed = changed - ?", sqlkit.Bind(c.after.Microseconds()))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := s.bodies.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		var got [2]int64
-		err := s.db.Read(t.Context(), "test", func(c *server.Conn) (err error) {
+		err = s.db.Read(t.Context(), "test", func(c *server.Conn) (err error) {
 			for i, table := range []string{"body", "body_chunk"} {
 				if got[i], _, err = c.Number(t.Context(), "SELECT count(*) FROM "+table, nil); err != nil {
 					return err

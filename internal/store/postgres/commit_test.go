@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 	"countersign/internal/queue"
 	"countersign/internal/store/postgres/hot"
 	"countersign/internal/store/postgres/server"
@@ -340,5 +342,51 @@ func TestTextThatTheServerDoesNotTake(t *testing.T) {
 	}
 	if content, err := s.Content(t.Context(), "M"); err != nil || string(content.Body) != "\x00\xff" {
 		t.Errorf("the body is %q, %v", content.Body, err)
+	}
+}
+
+// TestUnknownCommit cuts the connection before the answer to the commit, and lets
+// another process take the node over and put totals together before the first can
+// ask: nothing tells any more what became of it, so the answer is neither yes nor no.
+func TestUnknownCommit(t *testing.T) {
+	direct := shared.Cluster(t).Database(t)
+	b, through := standBetween(t, direct)
+	s := openAt(t, through, true)
+	var ids mail.IDSource
+	first := benchMessage(ids.New(), "", []byte("x"), 1)
+	if err := s.Accept(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	other := openAt(t, direct, false)
+	takeOver := func(fromServer bool, data []byte) bool {
+		if !fromServer || !bytes.Contains(data, []byte("COMMIT\x00")) {
+			return false
+		}
+		err := other.db.Change(context.Background(), "test", func(tx *server.Tx) error {
+			return tx.Exec("UPDATE node SET lease_until = 1", nil)
+		})
+		if err == nil {
+			_, err = other.Join(context.Background(), node.Node{ID: "1"}, time.Hour)
+		}
+		for n := 0; err == nil && n < 2*256; n++ { // more than totals are kept of
+			err = other.Append(context.Background(), []audit.Event{{Kind: audit.ServerStarted}})
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return true
+	}
+	b.cut.Store(&takeOver)
+	second := benchMessage(ids.New(), "", []byte("x"), 1)
+	err := s.Accept(t.Context(), second)
+	if !fault.Is(err, fault.Fenced) || !errors.Is(err, hot.ErrUnknown) || !strings.Contains(err.Error(), "not known") {
+		t.Errorf("got %v, want that it is not known", err)
+	}
+	if b.cuts.Load() != 1 {
+		t.Fatalf("%d connections were cut", b.cuts.Load())
+	}
+	wantQueue(t, other, first.Submission.ID, second.Submission.ID) // it was made
+	if err := s.Report(t.Context(), delivered(first.Submission.ID)); !fault.Is(err, fault.Fenced) || errors.Is(err, hot.ErrUnknown) {
+		t.Errorf("the next: %v, want what is known not to be stored", err)
 	}
 }

@@ -10,6 +10,7 @@ func newDialect() *sqlkit.Dialect {
 		Member:   func(name string) string { return "(data::json ->> '" + name + "')" },
 		Cross:    " JOIN ",
 		Listed:   "json_array_elements_text(?::json) j(value)",
+		Pairs:    "json_array_elements(?::json) j(value)",
 		OfDomain: "FROM submission s WHERE s.domain <> '' AND s.domain = ?3 AND" + inParts,
 		Relying:  "FROM relied r JOIN submission s ON s.id = r.submission WHERE r.domain = ?3 AND r.content BETWEEN ?1::bigint << 9 AND (?2::bigint << 9) + 511",
 		OfAll:    "FROM submission s JOIN domain o ON o.name = s.domain",

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -19,20 +20,32 @@ import (
 	"countersign/internal/store/sqlkit/waiting"
 )
 
-// fill fills a database with that many deliveries, as text: "100000".
-func fill(t testing.TB, s *Store, deliveries string) {
+// fillPortion is how many rows of a table are made in one transaction: one that
+// takes half a minute is given up.
+const fillPortion = 100_000
+
+// fill fills a database with that many deliveries, full portions.
+func fill(t testing.TB, s *Store, deliveries int) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/fill.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := strings.ReplaceAll(string(text), "(1, 100000)", "(1, "+deliveries+")")
-	err = s.db.Exclusive(context.Background(), "test", func(tx *server.Tx) error {
-		_, err := tx.Raw(full)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	for statement := range strings.SplitSeq(string(text), ";\n") {
+		last := deliveries
+		if !strings.Contains(statement, "(1, 100000)") {
+			last = fillPortion // once
+		}
+		for n := 0; n < last; n += fillPortion {
+			portion := strings.ReplaceAll(statement, "(1, 100000)", fmt.Sprintf("(%d, %d)", n+1, n+fillPortion))
+			err = s.db.Exclusive(context.Background(), "test", func(tx *server.Tx) error {
+				_, err := tx.Raw(portion)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -64,7 +77,7 @@ func explainRaw(t testing.TB, s *Store, text string, args ...any) string {
 // may come by the domain or by the range, which are both short.
 func TestQueriesUseIndexes(t *testing.T) {
 	s := openNew(t)
-	fill(t, s, "1000000")
+	fill(t, s, 1_000_000)
 	checkPlans(t, s)
 }
 
@@ -81,7 +94,7 @@ func checkPlans(t testing.TB, s *Store) {
 		text, args := record.SQL(d, &q, within)
 		return explain(t, s, text, plainArgs(args)...)
 	}
-	ids := `["` + id + `"]`
+	ids, keys := `["`+id+`"]`, `[["`+id+`", 1]]`
 	for name, c := range map[string]struct {
 		plan string
 		want []string
@@ -102,6 +115,9 @@ func checkPlans(t testing.TB, s *Store) {
 		"of customer":   {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"Index Scan using submission_", "delivery_pkey"}},
 		"of plan":       {explain(t, s, sql.OfPlan, 1, 64, "plan1"), []string{"submission_content", "delivery_pkey"}},
 		"stand":         {explain(t, s, sql.Stand, ids), []string{"submission_pkey", "delivery_pkey"}},
+		"chosen stand":  {explain(t, s, waiting.StandSQL(d, "d.state < 3"), keys), []string{"delivery_pkey"}},
+		"chosen hold":   {explain(t, s, "UPDATE delivery SET state = 3, hold_reason = ?"+waiting.ChosenSQL(d), "x", keys), []string{"delivery_pkey"}},
+		"chosen drop":   {explain(t, s, "DELETE FROM delivery"+waiting.ChosenSQL(d), keys), []string{"delivery_pkey"}},
 		"bounds":        {explain(t, s, holding.BoundsSQL), []string{"content_pkey"}},
 		"times":         {explain(t, s, record.TimesSQL(d), 1000, 2000), []string{"Index Only Scan using event_at"}},
 		"last":          {explain(t, s, record.LastSeqSQL), []string{"event_pkey"}},

@@ -114,8 +114,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: newDialect(), db: db, opt: o, bodies: bodies.New(db, o.Now), stopWatching: func() {}}
-	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Now: o.Now, Logger: o.Logger})
+	s := &Store{dialect: newDialect(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
+	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch})
 	if o.Server {
 		if _, err := s.Join(ctx, node.Node{ID: o.Node, Address: o.Address, Version: o.Version}, o.Lease); err != nil {
@@ -137,7 +137,7 @@ func (s *Store) share() {
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Finish: func(t sqlkit.Writer, submissions []mail.ID) ([]mail.ID, error) {
-			_, err := t.(*server.Tx).Raw(hot.FinishSQL, texts(submissions), s.opt.Now().UnixMicro())
+			_, err := t.(*server.Tx).Raw(hot.FinishSQL, texts(submissions))
 			return nil, err
 		},
 		Finished: func([]mail.ID) {}, // what is finished is marked, see package bodies

@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest"
 	"countersign/internal/testkit/pgcluster"
 )
@@ -46,4 +47,17 @@ func openNew(t testing.TB) *Store {
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+// number reads one number.
+func number(t testing.TB, s *Store, text string) (n int64) {
+	t.Helper()
+	err := s.db.Read(context.Background(), "test", func(c *server.Conn) (err error) {
+		n, _, err = c.Number(context.Background(), text, nil)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

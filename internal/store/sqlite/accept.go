@@ -89,6 +89,9 @@ func (t *tx) checkSender(p *incoming.Acceptance) error {
 
 // Accept implements queue.Store.
 func (s *Store) Accept(ctx context.Context, a *queue.Acceptance) error {
+	if err := s.hasLeft("queue.accept"); err != nil {
+		return err
+	}
 	p, err := incoming.Prepare(a, s.owned)
 	if err != nil {
 		return err

@@ -46,6 +46,17 @@ func (s *Store) fenced(op string, l node.Lease) error {
 	return nil
 }
 
+// hasLeft is the error of who would store a message or an outcome after leaving,
+// nil before it. A process that never joined is none of those.
+func (s *Store) hasLeft(op string) error {
+	s.nodes.mu.Lock()
+	defer s.nodes.mu.Unlock()
+	if s.nodes.last > 0 && s.nodes.epoch == 0 {
+		return fault.New(op, fault.Fenced, "node %q has left: nothing is stored any more", s.nodes.self.ID)
+	}
+	return nil
+}
+
 // Renew implements node.Store.
 func (s *Store) Renew(_ context.Context, l node.Lease, _, skew time.Duration) (node.Renewal, error) {
 	if err := s.fenced("node.renew", l); err != nil {

@@ -27,6 +27,9 @@ const (
 
 // Report implements queue.Store.
 func (s *Store) Report(ctx context.Context, r *queue.Report) error {
+	if err := s.hasLeft("queue.report"); err != nil {
+		return err
+	}
 	p, err := incoming.PrepareReport(r, s.owned)
 	if err != nil {
 		return err

@@ -42,6 +42,9 @@ type Dialect struct {
 	// Listed is a table j with the column value, of the JSON list of texts that
 	// is the next argument.
 	Listed string
+	// Pairs is a table j with the column value, of the JSON list of lists that is
+	// the next argument.
+	Pairs string
 	// Parts comes before the SELECT of a query with OfDomain or Relying.
 	Parts string
 	// OfDomain selects the submissions s of domain ?3 in the parts ?1 to ?2, and

@@ -285,6 +285,7 @@ func bodyCases() map[string]func(*testing.T, Store) {
 		"a large body comes back":              largeBody,
 		"a body at the limit stands inline":    inlineBody,
 		"a body has to be sealed, and is once": bodyMustBeSealed,
+		"a part of a body is not the whole":    partIsNotTheWhole,
 		"discarding":                           discarding,
 		"an open body outlives its message":    openBodyOutlives,
 	}
@@ -358,6 +359,25 @@ func bodyMustBeSealed(t *testing.T, s Store) {
 	wantKind(t, s.Accept(within(t), second), fault.Invalid)
 	if body.Size() != 4 || readBody(t, body) != "text" {
 		t.Error("the body is not what was written")
+	}
+}
+
+func partIsNotTheWhole(t *testing.T, s Store) {
+	body := got(s.NewBody(within(t)))(t)
+	got(body.Write(make([]byte, 1<<20)))(t)
+	got(body.Write([]byte("the end")))(t) // which an engine keeps to itself before Seal
+	r, err := body.Open()
+	if err == nil {
+		_, err = io.ReadAll(r)
+		must(t, r.Close())
+	}
+	wantKind(t, err, fault.Corrupt)
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a part of a body ends with %v", err)
+	}
+	must(t, body.Seal())
+	if n := len(readBody(t, body)); n != 1<<20+7 {
+		t.Errorf("the whole has %d octets", n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/node"
 	"countersign/internal/queue"
@@ -15,6 +16,7 @@ func nodeCases() map[string]func(*testing.T, Store) {
 	return map[string]func(*testing.T, Store){
 		"a lease is taken, renewed and left": leaseIsKept,
 		"an earlier lease is refused":        earlierLeaseIsRefused,
+		"who has left completes the record":  leftCompletesRecord,
 		"the one node is listed":             nodeIsListed,
 		"the one node adopts nothing":        nothingToAdopt,
 		"the one node stays":                 nodeStays,
@@ -60,6 +62,37 @@ func earlierLeaseIsRefused(t *testing.T, s Store) {
 	another.ID = "2"
 	_, err = s.Join(ctx, another, time.Minute)
 	wantKind(t, err, fault.Conflict)
+}
+
+func leftCompletesRecord(t *testing.T, s Store) {
+	ctx := within(t)
+	joined := got(s.Join(ctx, self(), time.Minute))(t)
+	must(t, s.Accept(ctx, message(1, "a", "b")))
+	must(t, s.Leave(ctx, joined.Lease, false))
+	before := len(got(s.Search(ctx, audit.Query{}))(t))
+	// All at once, as what is refused must not take what is taken with it.
+	var accepted, reported, appended error
+	together(3, func(i int) {
+		switch i {
+		case 0:
+			accepted = s.Accept(ctx, message(2, "a"))
+		case 1:
+			reported = s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered))
+		case 2:
+			appended = s.Append(ctx, []audit.Event{{At: start(), Kind: audit.ServerStopped}})
+		}
+	})
+	wantKind(t, accepted, fault.Fenced)
+	wantKind(t, reported, fault.Fenced)
+	must(t, appended)
+	if now := len(got(s.Search(ctx, audit.Query{}))(t)); now != before+1 {
+		t.Errorf("%d events were added", now-before)
+	}
+	wantStats(t, s, 2, 0, 0)
+	got(s.Join(ctx, self(), time.Minute))(t)
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	must(t, s.Accept(ctx, message(2, "a")))
+	wantStats(t, s, 2, 0, 0)
 }
 
 func nodeIsListed(t *testing.T, s Store) {

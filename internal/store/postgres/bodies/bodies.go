@@ -6,8 +6,9 @@
 // with it all that was written before. A server that crashes in between loses the
 // end of the log: then the mark is missing, and the message is not accepted.
 //
-// A finished body is only marked, and removed a while later, so that whoever reads
-// it can go on.
+// A finished body is only marked, and removed a while later by the server's clock,
+// so that whoever reads it can go on. One of which a piece is missing is not read to
+// an end.
 //
 // Main types: Folder, File (a body being written), Stored.
 package bodies
@@ -40,12 +41,11 @@ const stateFinished = 4
 // Folder is where bodies are kept. Its methods are safe for concurrent use.
 type Folder struct {
 	db  *server.DB
-	now func() time.Time
 	ids mail.IDSource
 }
 
 // New returns the bodies in a database.
-func New(db *server.DB, now func() time.Time) *Folder { return &Folder{db: db, now: now} }
+func New(db *server.DB) *Folder { return &Folder{db: db} }
 
 // Create begins a body. The database is asked only when there is something to
 // store. ctx lends its values, not its end.
@@ -57,28 +57,31 @@ const (
 	// laxSQL lets a transaction end without waiting for the disk.
 	laxSQL = "SELECT set_config('synchronous_commit', 'off', true)"
 
-	createSQL = "INSERT INTO body (id, size, state, changed) VALUES ($1, 0, 1, $2) ON CONFLICT (id) DO NOTHING"
+	createSQL = "INSERT INTO body (id, size, state, changed) VALUES ($1, 0, 1, " + server.ClockSQL + ") ON CONFLICT (id) DO NOTHING"
 	chunkSQL  = "INSERT INTO body_chunk (body, n, data) VALUES ($1, $2, $3) ON CONFLICT (body, n) DO NOTHING"
 
-	sealSQL = `UPDATE body SET size = $2, state = 2, changed = $3 WHERE id = $1 AND state < 3
-    AND (SELECT count(*) FROM body_chunk WHERE body = $1) = $4`
+	sealSQL = `UPDATE body SET size = $2, state = 2, changed = ` + server.ClockSQL + ` WHERE id = $1 AND state < 3
+    AND (SELECT count(*) FROM body_chunk WHERE body = $1) = $3`
 
 	discardSQL = "DELETE FROM body WHERE id = $1 AND state < 3"
 	dropSQL    = "DELETE FROM body_chunk WHERE body = $1 AND NOT EXISTS (SELECT 1 FROM body WHERE id = $1)"
 
-	// readSQL reads one piece; a body that is finished is not opened any more.
-	openSQL = "SELECT state FROM body WHERE id = $1"
+	// openSQL counts what is there without reading it, and readSQL reads one piece; a
+	// body that is finished is not opened any more.
+	openSQL = "SELECT state, (SELECT coalesce(sum(octet_length(data)), 0)::bigint FROM body_chunk WHERE body = $1) FROM body WHERE id = $1"
 	readSQL = "SELECT data FROM body_chunk WHERE body = $1 AND n = $2"
 
-	sweepSQL = `WITH old AS (DELETE FROM body WHERE state <> 3 AND changed < $1 AND (state = 4 OR changed < $2) RETURNING id)
+	// sweepSQL goes by the clock that changed was taken from: that of a node may be
+	// wrong by a minute, or be set while it runs.
+	sweepSQL = `WITH clock AS MATERIALIZED (SELECT ` + server.ClockSQL + ` AS now),
+        old AS (DELETE FROM body USING clock WHERE state <> 3 AND changed < now - $1::bigint AND (state = 4 OR changed < now - $2::bigint) RETURNING id)
     DELETE FROM body_chunk c USING old WHERE c.body = old.id`
 )
 
 // Sweep removes bodies that nobody needs any more.
 func (b *Folder) Sweep(ctx context.Context) error {
-	now := b.now()
 	return b.db.Send(ctx, "body.sweep", func(p *server.Pipe) {
-		p.Exec(sweepSQL, now.Add(-keepFinished).UnixMicro(), now.Add(-keepUnused).UnixMicro())
+		p.Exec(sweepSQL, keepFinished.Microseconds(), keepUnused.Microseconds())
 	})
 }
 
@@ -124,7 +127,7 @@ func (f *File) store(after func(*server.Pipe)) error {
 	err := f.folder.db.Send(f.ctx, "body.write", func(p *server.Pipe) {
 		p.Exec(laxSQL)
 		if f.chunks == 0 {
-			p.Exec(createSQL, f.id, f.folder.now().UnixMicro())
+			p.Exec(createSQL, f.id)
 		}
 		if len(f.piece) > 0 {
 			p.Exec(chunkSQL, f.id, f.chunks, f.piece)
@@ -152,7 +155,7 @@ func (f *File) Seal() error {
 	}
 	var sealed int64
 	err := f.store(func(p *server.Pipe) {
-		p.Count(&sealed, sealSQL, f.id, f.size, f.folder.now().UnixMicro(), chunks)
+		p.Count(&sealed, sealSQL, f.id, f.size, chunks)
 	})
 	if err == nil && sealed == 0 {
 		err = fault.New("body.seal", fault.Unavailable, "parts of the body were lost when the database restarted")
@@ -189,7 +192,7 @@ func (f *File) ID() mail.ID { return f.id }
 func (f *File) Size() int64 { return f.size }
 
 // Open implements queue.LargeBody. Before Seal part of the body is missing.
-func (f *File) Open() (io.ReadCloser, error) { return f.folder.open(f.id) }
+func (f *File) Open() (io.ReadCloser, error) { return f.folder.open(f.id, f.size) }
 
 // Stored returns a body that was stored before.
 func (b *Folder) Stored(id mail.ID, size int64) Stored { return Stored{b, id, size} }
@@ -205,23 +208,26 @@ type Stored struct {
 func (s Stored) Size() int64 { return s.size }
 
 // Open implements queue.LargeBody.
-func (s Stored) Open() (io.ReadCloser, error) { return s.folder.open(s.id) }
+func (s Stored) Open() (io.ReadCloser, error) { return s.folder.open(s.id, s.size) }
 
-func (b *Folder) open(id mail.ID) (io.ReadCloser, error) {
-	state := 0
+func (b *Folder) open(id mail.ID, size int64) (io.ReadCloser, error) {
+	state, have := 0, int64(0)
 	err := b.db.Read(context.Background(), "body.open", func(c *server.Conn) error {
 		return c.RawQuery(context.Background(), openSQL, []any{id}, func(r *sqlkit.Row) error {
-			state = r.Int()
+			state, have = r.Int(), r.Int64()
 			return nil
 		})
 	})
 	if err == nil && (state == 0 || state == stateFinished) {
 		err = fault.New("body.open", fault.NotFound, "the body %s is gone", id)
 	}
+	if err == nil {
+		err = sqlkit.CheckBody(id, have, size)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &reader{folder: b, id: id}, nil
+	return sqlkit.Whole(id, size, &reader{folder: b, id: id}), nil
 }
 
 // reader reads a body piece by piece.

@@ -13,6 +13,11 @@ import (
 // the node is over: nothing may be stored under it any more.
 var ErrFenced = errors.New("the lease of this node is over, or another process has it")
 
+// ErrUnknown is in the chain of the error, of kind fault.Fenced, where nothing tells
+// any more whether an operation was stored: another process has the node since. It
+// must not be made again: it might be there twice.
+var ErrUnknown = errors.New("it is not known whether it was stored")
+
 // errAlone says that an operation failed after something of it was written: the
 // transaction has to be rolled back, and each operation gets its own.
 var errAlone = errors.New("an operation needs a transaction of its own")
@@ -37,13 +42,14 @@ func (w *Writer) surely(batch []*operation) error {
 // once runs a batch, and finds out what became of it where the connection broke
 // at the commit.
 func (w *Writer) once(batch []*operation) error {
-	w.batch++
-	for _, o := range batch {
-		o.err = nil
+	epoch, batch := w.under(batch)
+	if len(batch) == 0 {
+		return nil
 	}
+	w.batch++
 	ctx, cancel := context.WithTimeout(context.Background(), w.opt.Timeout)
 	defer cancel()
-	t := &transaction{opt: &w.opt, number: w.batch, epoch: w.epoch.Load(), batch: batch, draw: w.draw}
+	t := &transaction{opt: &w.opt, number: w.batch, epoch: epoch, batch: batch, draw: w.draw}
 	err := w.opt.DB.Session(ctx, t.run)
 	if err != nil && server.Broken(err) {
 		// After a crash the server may give numbers again that nothing used yet.
@@ -53,6 +59,27 @@ func (w *Writer) once(batch []*operation) error {
 		err = w.resolve(t.epoch, err)
 	}
 	return err
+}
+
+// under returns the epoch under which a batch is stored, and what of it may be. The
+// rest has its error: a process that has left stores nothing but events, as no row
+// of a node keeps it from what is another's.
+func (w *Writer) under(batch []*operation) (epoch int64, allowed []*operation) {
+	epoch = w.epoch.Load()
+	for _, o := range batch {
+		o.err = nil
+		if epoch == left && len(o.accepts)+len(o.outcomes) > 0 {
+			o.err = nothingMore()
+			continue
+		}
+		allowed = append(allowed, o)
+	}
+	return max(epoch, 0), allowed
+}
+
+// nothingMore is the answer to who has no lease.
+func nothingMore() error {
+	return &fault.Error{Op: "postgres.commit", Kind: fault.Fenced, Detail: "nothing is stored any more", Err: ErrFenced}
 }
 
 // draw gives the contents of a batch their numbers.
@@ -93,7 +120,15 @@ const ownSQL = "SELECT 1 FROM node WHERE id = $1 AND epoch = $2"
 const committedSQL = "SELECT 1 FROM queue_total WHERE node = $1 AND epoch = $2 AND batch = $3"
 
 // resolve finds out whether the last transaction, made under an epoch and ended
-// with err, was committed: nil if so, and an error after which it can be made again if not.
+// with err, was committed: nil if so, and an error after which it can be made again
+// if not. Where another process has become the node, it may have put the totals
+// together, the transaction's number among them: then nothing tells (ErrUnknown).
+//
+// It must not become read-only. What we ended by a deadline of ours the driver
+// cancels on the server too: a commit that waits for a synchronous standby ends
+// then, and is seen by all although the standby may not have it. As this
+// transaction writes, its own commit waits for the standby, and so for all that was
+// logged before it: what it has seen is then as durable as any other commit.
 func (w *Writer) resolve(epoch int64, err error) error {
 	unknown := &fault.Error{
 		Op: "postgres.commit", Kind: fault.Unavailable, Err: err,
@@ -102,19 +137,24 @@ func (w *Writer) resolve(epoch int64, err error) error {
 	if epoch == 0 {
 		return unknown
 	}
-	committed := false
+	own, committed := false, false
 	failed := w.opt.DB.Patiently(context.Background(), func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), w.opt.Timeout)
 		defer cancel()
-		committed = false
+		own, committed = false, false
 		return w.opt.DB.Session(ctx, func(s *server.Session) error {
 			var p server.Pipe
 			p.Exec("BEGIN")
-			p.Exec(ownSQL+" FOR UPDATE", w.opt.Node, epoch) // waits for the end of the other
+			// Waits for the end of the other.
+			p.Query(ownSQL+" FOR UPDATE", []any{w.opt.Node, epoch}, func(*sqlkit.Row) error {
+				own = true
+				return nil
+			})
 			p.Query(committedSQL, []any{w.opt.Node, epoch, w.batch}, func(*sqlkit.Row) error {
 				committed = true
 				return nil
 			})
+			p.Exec(TotalSQL, "", 0, 0, 0, 0, 0) // it has to write something; this is put together with the rest
 			p.Exec("COMMIT")
 			return s.Send(&p)
 		})
@@ -125,6 +165,9 @@ func (w *Writer) resolve(epoch int64, err error) error {
 	case committed:
 		w.opt.Logger.Info("the connection to the database broke at a commit; it was made")
 		return nil
+	case !own:
+		unknown.Kind, unknown.Err = fault.Fenced, errors.Join(ErrUnknown, ErrFenced, err)
+		return unknown
 	}
 	w.opt.Logger.Info("the connection to the database broke at a commit; it was not made and is made again")
 	return err

@@ -37,12 +37,12 @@ const (
     WHERE d.submission = u.submission AND d.n = u.n AND d.node = $3`
 
 	// FinishSQL removes those of the submissions $1 of which no delivery is left,
-	// with their content, and marks their large bodies as finished at $2.
+	// with their content, and marks their large bodies as finished.
 	FinishSQL = `WITH gone AS (DELETE FROM submission s WHERE s.id = ANY($1::text[])
             AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.submission = s.id) RETURNING s.id, s.content),
         relying AS (DELETE FROM relied r USING gone WHERE r.submission = gone.id),
         contents AS (DELETE FROM content c USING gone WHERE c.id = gone.content RETURNING c.large)
-    UPDATE body b SET state = 4, changed = $2 FROM contents WHERE b.id = contents.large AND contents.large <> ''`
+    UPDATE body b SET state = 4, changed = ` + server.ClockSQL + ` FROM contents WHERE b.id = contents.large AND contents.large <> ''`
 
 	eventSQL = `INSERT INTO event (at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data)
     SELECT at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data
@@ -142,7 +142,7 @@ func (t *transaction) finish() error {
 	add(attemptedSQL, r.attempted, attemptedKinds, t.opt.Node)
 	add(deleteSQL, r.deleted, "ti", t.opt.Node)
 	if r.left != nil {
-		p.Exec(FinishSQL, r.left, t.opt.Now().UnixMicro())
+		p.Exec(FinishSQL, r.left)
 	}
 	t.count(&p, r.grow)
 	AddEvents(&p, r.events)

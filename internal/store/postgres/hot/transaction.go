@@ -47,7 +47,7 @@ func (t *transaction) run(s *server.Session) error {
 		return err
 	}
 	if !t.mine {
-		return &fault.Error{Op: "postgres.commit", Kind: fault.Fenced, Detail: "nothing is stored any more", Err: ErrFenced}
+		return nothingMore()
 	}
 	if err := t.judge(); err != nil {
 		return err

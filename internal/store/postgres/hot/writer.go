@@ -27,7 +27,6 @@ type Options struct {
 	Node string
 	// Timeout bounds one transaction.
 	Timeout time.Duration
-	Now     func() time.Time
 	Logger  *slog.Logger
 }
 
@@ -48,7 +47,8 @@ type operation struct {
 // Writer runs the operations. Its methods are safe for concurrent use.
 type Writer struct {
 	opt Options
-	// epoch is that of the node's lease, 0 for a process that has none.
+	// epoch is that of the node's lease, 0 for a process that never had one, left
+	// for one that has none any more.
 	epoch atomic.Int64
 
 	mu sync.Mutex // guards queue and closed
@@ -75,11 +75,20 @@ func Start(o Options) *Writer {
 	return w
 }
 
+// left stands for the epoch of a process that has left.
+const left = -1
+
 // SetEpoch tells the writer the epoch of the node's lease: what is stored from now
-// on is stored under it, and refused with fault.Fenced when it is over. 0 is for a
-// process that is no node: it may write, but nothing tells what became of a broken
-// commit.
-func (w *Writer) SetEpoch(epoch int64) { w.epoch.Store(epoch) }
+// on is stored under it, and refused with fault.Fenced when it is over. 0 says that
+// the process has left: it stores events alone, and all else is refused likewise. A
+// process that never was a node may write, but nothing tells what became of a
+// broken commit.
+func (w *Writer) SetEpoch(epoch int64) {
+	if epoch == 0 {
+		epoch = left
+	}
+	w.epoch.Store(epoch)
+}
 
 // Close lets the writer finish what is queued, then ends it. Afterwards all
 // methods fail with fault.Unavailable. A second call does nothing.

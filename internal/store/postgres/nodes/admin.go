@@ -40,6 +40,9 @@ func (s *Roster) Nodes(ctx context.Context) (list []node.Node, err error) {
 
 // found looks for a node, and keeps it as it is until the end of the transaction.
 func found(t *server.Tx, op, id string) (alive bool, err error) {
+	if _, err := t.Raw(server.LockNodesSQL); err != nil {
+		return false, err
+	}
 	known := false
 	err = t.RawQuery("SELECT lease_until > "+clock+" FROM node WHERE id = $1 FOR UPDATE", []any{id}, func(r *sqlkit.Row) error {
 		known, alive = true, r.Bool()

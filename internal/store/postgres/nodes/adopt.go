@@ -14,9 +14,9 @@ const (
 	FenceSQL = `WITH dead AS MATERIALIZED (SELECT id FROM node WHERE lease_until BETWEEN 1 AND ` + clock + ` ORDER BY id FOR UPDATE SKIP LOCKED)
     UPDATE node n SET lease_until = 0, epoch = nextval('node_epoch') FROM dead WHERE n.id = dead.id`
 
-	// livingSQL finds who may be given something. The lock keeps them in the
-	// list until the commit.
-	livingSQL = "SELECT id FROM node WHERE state = 'active' AND lease_until > " + clock + " ORDER BY id FOR KEY SHARE"
+	// livingSQL finds who may be given something. It needs no lock of its own: what
+	// is given to one whose lease ends meanwhile is shared out again.
+	livingSQL = "SELECT id FROM node WHERE state = 'active' AND lease_until > " + clock + " ORDER BY id"
 
 	// OrphanedSQL finds whose deliveries may be given away. The lock keeps them
 	// from joining until the commit. Who has none is passed over: a gate that had
@@ -51,12 +51,17 @@ func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int) (total int,
 	}
 	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
 		total = 0
-		own, err := ids(t, "SELECT id FROM node WHERE id = $1 AND epoch = $2 AND lease_until > "+clock+" FOR KEY SHARE", l.Node, l.Epoch)
+		own, err := ids(t, "SELECT id FROM node WHERE id = $1 AND epoch = $2 AND lease_until > "+clock, l.Node, l.Epoch)
 		if err != nil {
 			return err
 		}
 		if len(own) == 0 {
 			return fenced(op, l)
+		}
+		// One at a time, and nobody before who joins or leaves.
+		turn, err := t.Exists("SELECT 1 WHERE ("+server.TryLockNodesSQL+")", nil)
+		if err != nil || !turn {
+			return err
 		}
 		living, err := ids(t, livingSQL)
 		if err != nil || len(living) == 0 {

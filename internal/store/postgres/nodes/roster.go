@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,18 +30,23 @@ type Roster struct {
 	opt Options
 
 	mu sync.Mutex // guards what follows
-	// held is the lock of the process, nil until it joins.
+	// held holds the locks of the process, nil until it joins: one of the node,
+	// where no other process has it, and one of the node under the epoch of the
+	// lease, which nobody else can have.
 	held *server.Held
 	// epoch is that of the last lease of this process, 0 where it had none or
 	// left.
 	epoch int64
+	// drawn is the epoch that this process drew last: that of a lease which it may
+	// have without knowing, where the connection broke at the commit.
+	drawn int64
 }
 
 // New returns the roster of a database.
 func New(o Options) *Roster { return &Roster{opt: o} }
 
 // clock is the server's clock in microseconds.
-const clock = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+const clock = server.ClockSQL
 
 // HoldsSQL finds the row of node $1 while its lease of epoch $2 holds.
 const HoldsSQL = "SELECT 1 FROM node WHERE id = $1 AND epoch = $2 AND lease_until > " + clock
@@ -59,12 +65,15 @@ func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (n
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	alone, err := s.lock(ctx)
-	if err != nil {
+	if err := s.connect(ctx); err != nil {
 		return r, err
 	}
-	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+	err := s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
 		if err := s.opt.DB.KeepSchema(t, op); err != nil {
+			return err
+		}
+		// Of many that come at once, one looks at a time.
+		if _, err := t.Raw(server.LockNodesSQL); err != nil {
 			return err
 		}
 		alive := false
@@ -77,23 +86,49 @@ func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (n
 		if err != nil {
 			return err
 		}
-		// Who comes back after a hang may find that another has come meanwhile.
-		replaced := s.epoch != 0 && epoch != s.epoch
-		if alive && (!alone || replaced) {
-			return fault.New(op, fault.Conflict,
-				"another process%s serves mail as node %q of this database; stop it first, or give each node an id of its own (node.id)", where(at), n.ID)
+		if alive {
+			another, err := s.another(ctx, epoch)
+			if err != nil {
+				return err
+			}
+			if another {
+				return fault.New(op, fault.Conflict,
+					"another process%s serves mail as node %q of this database; stop it first, or give each node an id of its own (node.id)", where(at), n.ID)
+			}
 		}
-		return t.RawQuery(joinSQL, []any{n.ID, n.Address, n.Version, length.Microseconds(), s.epoch != 0, s.opt.DB.Known()}, func(row *sqlkit.Row) error {
+		err = t.RawQuery(joinSQL, []any{n.ID, n.Address, n.Version, length.Microseconds(), s.epoch != 0, s.opt.DB.Known()}, func(row *sqlkit.Row) error {
 			r.Epoch, r.Now, r.State = row.Int64(), row.Time(), node.State(row.Text())
 			return nil
 		})
+		if err != nil {
+			return err
+		}
+		s.drawn = r.Epoch
+		_, err = s.held.Take(ctx, s.lockOf(r.Epoch)) // before anybody sees the lease
+		return err
 	})
 	if err != nil {
 		return r, err
 	}
+	if s.epoch != 0 {
+		_ = s.held.Give(ctx, s.lockOf(s.epoch)) // it goes with the connection else
+	}
 	s.epoch = r.Epoch
 	s.opt.Leased(r.Epoch)
 	return r, nil
+}
+
+// another reports whether a lease of an epoch that has not run out is that of
+// another process which lives. The caller holds mu, and the row of the node.
+func (s *Roster) another(ctx context.Context, epoch int64) (bool, error) {
+	if epoch == s.epoch || epoch == s.drawn {
+		return false, nil
+	}
+	if s.epoch != 0 {
+		return true, nil // who comes back after a hang finds that another has come
+	}
+	gone, err := s.held.Take(ctx, s.lockOf(epoch))
+	return !gone, err
 }
 
 const joinSQL = `INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew, schema)
@@ -115,18 +150,32 @@ func where(address string) string {
 // lockPrefix and the node's id name the lock of the process that is the node.
 const lockPrefix = "countersign node "
 
-// lock takes the lock of this process, where it has not got it or has lost it,
-// and reports whether it has. The caller holds mu.
-func (s *Roster) lock(ctx context.Context) (alone bool, err error) {
-	if s.held != nil && s.held.Alive(ctx) {
-		return true, nil
-	}
-	s.unlock(ctx)
-	s.held, alone, err = s.opt.DB.Hold(ctx, lockPrefix+s.opt.Node)
-	return alone, err
+// lockOf names the lock of the process that has the lease of an epoch.
+func (s *Roster) lockOf(epoch int64) string {
+	return lockPrefix + s.opt.Node + " epoch " + strconv.FormatInt(epoch, 10)
 }
 
-// unlock gives the lock back. One whose connection is gone needs no more.
+// connect makes sure of the connection that holds the locks of this process, and
+// of those locks. The caller holds mu.
+func (s *Roster) connect(ctx context.Context) (err error) {
+	if s.held != nil && s.held.Alive(ctx) {
+		return nil
+	}
+	s.unlock(ctx)
+	if s.held, err = s.opt.DB.Apart(ctx); err != nil {
+		return err
+	}
+	_, err = s.held.Take(ctx, lockPrefix+s.opt.Node)
+	if err == nil && s.epoch != 0 {
+		_, err = s.held.Take(ctx, s.lockOf(s.epoch))
+	}
+	if err != nil {
+		s.unlock(ctx)
+	}
+	return err
+}
+
+// unlock gives the locks back. Those whose connection is gone need no more.
 func (s *Roster) unlock(ctx context.Context) {
 	if s.held != nil {
 		s.held.Release(ctx)
@@ -134,7 +183,7 @@ func (s *Roster) unlock(ctx context.Context) {
 	s.held = nil
 }
 
-// Close gives the lock of this process back, at its end.
+// Close gives the locks of this process back, at its end.
 func (s *Roster) Close(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,11 +210,11 @@ func (s *Roster) Renew(ctx context.Context, l node.Lease, length, skew time.Dura
 	if err != nil {
 		return r, err
 	}
-	// A restart of the server ends the lock, but not the lease.
+	// A restart of the server ends the locks, but not the lease.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// The next renewal tries again: the lease does not hang on it.
-	_, _ = s.lock(ctx)
+	_ = s.connect(ctx)
 	return r, nil
 }
 
@@ -175,6 +224,9 @@ func (s *Roster) Leave(ctx context.Context, l node.Lease, drained bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+		if _, err := t.Raw(server.LockNodesSQL); err != nil {
+			return err
+		}
 		found := false
 		err := t.RawQuery("SELECT 1 FROM node WHERE id = $1 AND epoch = $2 FOR UPDATE", []any{l.Node, l.Epoch}, func(*sqlkit.Row) error {
 			found = true

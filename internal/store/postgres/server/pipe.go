@@ -96,26 +96,51 @@ func Repeatable(err error) bool { return repeatable(err) }
 // Hold takes the lock of that name for as long as the connection lives, which
 // Release ends. taken is false where somebody else has it.
 func (db *DB) Hold(ctx context.Context, name string) (h *Held, taken bool, err error) {
-	err = db.patiently(ctx, func() error {
-		raw, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
-		if err != nil {
-			return err
-		}
-		err = raw.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name).Scan(&taken)
-		if err != nil || !taken {
-			return errors.Join(err, raw.Close(ctx))
-		}
-		h = &Held{raw}
-		return nil
-	})
-	return h, taken, Failure("postgres.open", err)
+	h, err = db.Apart(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	taken, err = h.Take(ctx, name)
+	if err != nil || !taken {
+		h.Release(ctx)
+		return nil, false, err
+	}
+	return h, true, nil
 }
 
-// Held is a lock that is held.
+// Apart opens a connection beside the pool, for locks that last as long as it
+// lives, which Release ends.
+func (db *DB) Apart(ctx context.Context) (h *Held, err error) {
+	err = db.patiently(ctx, func() error {
+		raw, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
+		h = &Held{raw}
+		return err
+	})
+	if err != nil {
+		return nil, Failure("postgres.open", err)
+	}
+	return h, nil
+}
+
+// Held is a connection that holds locks. It is used by one goroutine at a time.
 type Held struct{ raw *pgx.Conn }
 
-// Alive reports whether it still is held: it is lost when the server restarts.
+// Take takes the lock of that name too, and reports whether it has it: somebody
+// else may. It does not wait.
+func (h *Held) Take(ctx context.Context, name string) (taken bool, err error) {
+	err = h.raw.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name).Scan(&taken)
+	return taken, Failure("postgres.lock", err)
+}
+
+// Give gives one lock back.
+func (h *Held) Give(ctx context.Context, name string) error {
+	_, err := h.raw.Exec(ctx, "SELECT pg_advisory_unlock(hashtextextended($1, 0))", name)
+	return Failure("postgres.lock", err)
+}
+
+// Alive reports whether the locks still are held: they are lost when the server
+// restarts.
 func (h *Held) Alive(ctx context.Context) bool { return !h.raw.IsClosed() && h.raw.Ping(ctx) == nil }
 
-// Release gives it back. Where the connection has broken, it is already.
+// Release gives all back. Where the connection has broken, they are already.
 func (h *Held) Release(ctx context.Context) { _ = h.raw.Close(ctx) }

@@ -68,6 +68,17 @@ const (
 	// ShareAccountsSQL takes lockAccounts for many: it keeps accounts as they are
 	// until the commit.
 	ShareAccountsSQL = "SELECT pg_advisory_xact_lock_shared(x'4353474e0001'::bigint)"
+
+	// ClockSQL is the server's clock in microseconds.
+	ClockSQL = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+	// LockNodesSQL keeps nodes from joining, leaving, draining and being removed,
+	// and deliveries from being shared out, until the commit.
+	LockNodesSQL = "SELECT pg_advisory_xact_lock(x'4353474e0004'::bigint)"
+
+	// TryLockNodesSQL is LockNodesSQL for who need not: false where somebody has
+	// the lock, or waits for it.
+	TryLockNodesSQL = "SELECT pg_try_advisory_xact_lock(x'4353474e0004'::bigint)"
 )
 
 // Open connects, and brings the schema up to date. A newer schema is used as it is

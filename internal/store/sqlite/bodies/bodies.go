@@ -19,6 +19,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/store/sqlkit"
 )
 
 // Folder is where bodies are kept: in sub-folders named by the last two
@@ -190,10 +191,10 @@ func (f *File) ID() mail.ID { return f.id }
 func (f *File) Size() int64 { return f.size }
 
 // Open implements queue.LargeBody. Before Seal part of the body is missing.
-func (f *File) Open() (io.ReadCloser, error) { return f.folder.open(f.id) }
+func (f *File) Open() (io.ReadCloser, error) { return f.folder.open(f.id, f.size) }
 
 // open opens a stored body. An open file stays readable after its removal.
-func (b *Folder) open(id mail.ID) (io.ReadCloser, error) {
+func (b *Folder) open(id mail.ID, size int64) (io.ReadCloser, error) {
 	file, err := os.Open(b.path(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New("body.open", fault.NotFound, "the body %s is gone", id)
@@ -201,7 +202,14 @@ func (b *Folder) open(id mail.ID) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, failure("body.open", err)
 	}
-	return file, nil
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(failure("body.open", err), file.Close())
+	}
+	if err := sqlkit.CheckBody(id, info.Size(), size); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return sqlkit.Whole(id, size, file), nil
 }
 
 // Stored returns a body that was stored before.
@@ -218,7 +226,7 @@ type Stored struct {
 func (s Stored) Size() int64 { return s.size }
 
 // Open implements queue.LargeBody.
-func (s Stored) Open() (io.ReadCloser, error) { return s.folder.open(s.id) }
+func (s Stored) Open() (io.ReadCloser, error) { return s.folder.open(s.id, s.size) }
 
 // failure gives an error of a file its kind.
 func failure(op string, err error) error {

@@ -145,3 +145,44 @@ func TestRemoving(t *testing.T) {
 		t.Errorf("what is gone: %v", err)
 	}
 }
+
+// TestBodiesAreWholeOrFail shortens the file of a stored body and lengthens it,
+// before it is opened and while it is read.
+func TestBodiesAreWholeOrFail(t *testing.T) {
+	const size = 200_000
+	for name, c := range map[string]struct {
+		becomes int64
+		short   bool
+	}{
+		"empty": {0, true}, "one octet is missing": {size - 1, true}, "one is too many": {size + 1, false},
+	} {
+		b := New(t.TempDir())
+		f, err := b.Create()
+		if err == nil {
+			_, err = f.Write(make([]byte, size))
+		}
+		if err == nil {
+			err = f.Seal()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		early, err := b.Stored(f.ID(), size).Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(b.path(f.ID()), c.becomes); err != nil {
+			t.Fatal(err)
+		}
+		_, underway := io.Copy(io.Discard, early)
+		_, err = b.Stored(f.ID(), size).Open()
+		for _, err := range []error{underway, err} {
+			if !fault.Is(err, fault.Corrupt) || errors.Is(err, io.ErrUnexpectedEOF) != c.short {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := early.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package waiting
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 
 	"countersign/internal/audit"
@@ -78,7 +79,8 @@ func (q *Queue) List(ctx context.Context, f queue.Filter) ([]queue.Item, error) 
 type step struct {
 	// applies is a condition on the state of a delivery d.
 	applies string
-	// text changes one delivery; args come before its key.
+	// text changes deliveries, which a condition behind it chooses; args are its
+	// arguments.
 	text string
 	args []any
 	// becomes returns the stored state that follows, 0 for none.
@@ -89,7 +91,7 @@ type step struct {
 func (q *Queue) Hold(ctx context.Context, f queue.Filter, reason string, e audit.Event) (int, error) {
 	return q.administer(ctx, "queue.hold", f, e, step{
 		applies: q.opt.Dialect.Aside + "d.state < 3",
-		text:    "UPDATE delivery SET state = 3, hold_reason = ? WHERE submission = ? AND n = ?",
+		text:    "UPDATE delivery SET state = 3, hold_reason = ?",
 		args:    []any{reason},
 		becomes: func(target) int { return Held },
 	})
@@ -99,7 +101,7 @@ func (q *Queue) Hold(ctx context.Context, f queue.Filter, reason string, e audit
 func (q *Queue) Release(ctx context.Context, f queue.Filter, e audit.Event) (int, error) {
 	return q.administer(ctx, "queue.release", f, e, step{
 		applies: q.opt.Dialect.Aside + "d.state = 3",
-		text:    "UPDATE delivery SET state = CASE WHEN attempts > 0 THEN 2 ELSE 1 END, hold_reason = '', next = ? WHERE submission = ? AND n = ?",
+		text:    "UPDATE delivery SET state = CASE WHEN attempts > 0 THEN 2 ELSE 1 END, hold_reason = '', next = ?",
 		args:    []any{q.opt.Base.Now()},
 		becomes: func(d target) int {
 			if d.tried {
@@ -114,7 +116,7 @@ func (q *Queue) Release(ctx context.Context, f queue.Filter, e audit.Event) (int
 func (q *Queue) Retry(ctx context.Context, f queue.Filter, e audit.Event) (int, error) {
 	return q.administer(ctx, "queue.retry", f, e, step{
 		applies: q.opt.Dialect.Aside + "d.state = 2",
-		text:    "UPDATE delivery SET next = ? WHERE submission = ? AND n = ?",
+		text:    "UPDATE delivery SET next = ?",
 		args:    []any{q.opt.Base.Now()},
 		becomes: func(target) int { return Deferred },
 	})
@@ -124,7 +126,7 @@ func (q *Queue) Retry(ctx context.Context, f queue.Filter, e audit.Event) (int, 
 func (q *Queue) Drop(ctx context.Context, f queue.Filter, e audit.Event) (int, error) {
 	return q.administer(ctx, "queue.drop", f, e, step{
 		applies: "true",
-		text:    "DELETE FROM delivery WHERE submission = ? AND n = ?",
+		text:    "DELETE FROM delivery",
 		becomes: func(target) int { return 0 },
 	})
 }
@@ -187,38 +189,81 @@ func (q *Queue) targets(ctx context.Context, op string, f queue.Filter, st step)
 	return found, err
 }
 
-// applyStep changes the deliveries that still are as the step needs them. It
+// keys makes the argument of Dialect.Pairs.
+func keys(list []target) (string, error) {
+	pairs := make([][2]any, len(list))
+	for i, d := range list {
+		pairs[i] = [2]any{d.submission, d.n}
+	}
+	text, err := json.Marshal(pairs)
+	return string(text), err
+}
+
+// pair is the key of a delivery in a row of Dialect.Pairs.
+const pair = "j.value ->> 0, CAST(j.value ->> 1 AS integer)"
+
+// StandSQL makes the query of how those of a list of deliveries stand to which a
+// condition applies.
+func StandSQL(d *sqlkit.Dialect, applies string) string {
+	return "SELECT d.submission, d.n, d.state, d.attempts FROM " + d.Pairs + d.Cross +
+		"delivery d ON (d.submission, d.n) = (" + pair + ") WHERE " + applies
+}
+
+// ChosenSQL makes the condition that a delivery is one of a list.
+func ChosenSQL(d *sqlkit.Dialect) string {
+	return " WHERE (submission, n) IN (SELECT " + pair + " FROM " + d.Pairs + ")"
+}
+
+// stillApplies returns those of found that still are as the step needs them, as
+// they stand now: others were delivered, dropped or held meanwhile.
+func (q *Queue) stillApplies(t sqlkit.Writer, found []target, st step) (now []target, err error) {
+	list, err := keys(found)
+	if err != nil {
+		return nil, err
+	}
+	stands := map[queue.Key]target{}
+	err = t.Query(StandSQL(q.opt.Dialect, st.applies), sqlkit.Bind(list), func(r *row) error {
+		key := queue.Key{Submission: r.ID(), N: r.Int()}
+		stands[key] = target{state: r.Int(), tried: r.Int() > 0}
+		return nil
+	})
+	for _, d := range found {
+		stand, applies := stands[queue.Key{Submission: d.submission, N: d.n}]
+		if applies {
+			d.state, d.tried = stand.state, stand.tried
+			now = append(now, d)
+		}
+	}
+	return now, err
+}
+
+// applyStep changes the deliveries that still are as the step needs them, in as
+// many statements for all as for one: nobody else gets at the queue meanwhile. It
 // returns how many, and the large bodies to remove after the commit.
 func (q *Queue) applyStep(t sqlkit.Writer, found []target, st step, e audit.Event) (changed int, finished []mail.ID, err error) {
+	found, err = q.stillApplies(t, found, st)
+	if err != nil || len(found) == 0 {
+		return 0, nil, err
+	}
+	list, err := keys(found)
+	if err != nil {
+		return 0, nil, err
+	}
+	args := append(st.args[:len(st.args):len(st.args)], list)
+	if err := t.Exec(st.text+ChosenSQL(q.opt.Dialect), sqlkit.Bind(args...)); err != nil {
+		return 0, nil, err
+	}
 	var grow [States]int
 	var left []mail.ID
-	var events []audit.Event
-	for _, d := range found {
-		applies := false
-		err := t.Query("SELECT d.state, d.attempts FROM delivery d WHERE d.submission = ? AND d.n = ? AND "+st.applies, sqlkit.Bind(d.submission, d.n), func(r *row) error {
-			d.state, d.tried, applies = r.Int(), r.Int() > 0, true
-			return nil
-		})
-		if err != nil {
-			return 0, nil, err
-		}
-		if !applies {
-			continue // delivered, dropped or held meanwhile
-		}
-		args := append(st.args[:len(st.args):len(st.args)], d.submission, d.n)
-		if err := t.Exec(st.text, sqlkit.Bind(args...)); err != nil {
-			return 0, nil, err
-		}
+	events := make([]audit.Event, len(found))
+	for i, d := range found {
 		grow[d.state]--
 		if after := st.becomes(d); after != 0 {
 			grow[after]++
 		} else if len(left) == 0 || left[len(left)-1] != d.submission {
 			left = append(left, d.submission)
 		}
-		events = append(events, eventOf(e, d))
-	}
-	if len(events) == 0 {
-		return 0, nil, nil
+		events[i] = eventOf(e, d)
 	}
 	if len(left) > 0 {
 		if finished, err = q.opt.Finish(t, left); err != nil {
