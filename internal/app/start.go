@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
@@ -173,12 +174,12 @@ func (a *App) openGate(ctx context.Context) error {
 	if err := verifier.Prepare(ctx); err != nil {
 		return err
 	}
-	senders := account.NewSenders(a.store, account.SendersOptions{Now: a.opt.Now})
-	a.background("account watch", senders.Run)
+	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
+	a.background("account watch", sending.Run)
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname,
 		Verifier: verifier,
-		Senders:  senders, Accounts: a.store, Queue: a.store,
+		Senders:  sending, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Space: a.space, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry),
