@@ -77,6 +77,7 @@ func openEngine(ctx context.Context, cfg *config.Config, o engineOptions) (Store
 	}
 	s, err := postgres.Open(ctx, postgres.Options{
 		URL: cfg.Store.URL, Password: password.Reveal(), Server: o.server, Now: o.now, Logger: o.log,
+		Connections: cfg.Store.Connections, Patience: cfg.Store.Patience.Std(),
 		Node: cfg.Node.ID, Lease: cfg.Node.Lease.Std(), Address: cfg.Hostname, Version: o.version,
 	})
 	if err != nil {
