@@ -144,6 +144,8 @@ func (s *memStore) Generation(context.Context) (uint64, error) {
 	return s.generation, s.down
 }
 
+func (s *memStore) Changed() (<-chan struct{}, bool) { return nil, false }
+
 func (s *memStore) Sender(_ context.Context, login string) (*Sender, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -43,6 +43,11 @@ import (
 type Directory interface {
 	// Generation returns a number that every Put and Remove raises. It is cheap.
 	Generation(ctx context.Context) (uint64, error)
+	// Changed returns a channel that is closed once the generation may have been
+	// raised. told says that this holds for the changes of every process at
+	// present, else for this one's alone; the channel is closed when told changes.
+	// A store may miss some: Generation is to be asked now and then all the same.
+	Changed() (changed <-chan struct{}, told bool)
 	// Sender returns the account with that login (an Address key) and what is
 	// above it, also when suspended. fault.NotFound where there is none.
 	Sender(ctx context.Context, login string) (*Sender, error)

@@ -6,8 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"countersign/internal/audit"
 	"countersign/internal/loadgen"
@@ -92,4 +95,54 @@ func TestGateOnPostgres(t *testing.T) {
 func BenchmarkAcceptOnPostgres(b *testing.B) {
 	cluster := pgcluster.Start(b, pgcluster.Options{Settings: map[string]string{"shared_buffers": "256MB", "max_wal_size": "4GB"}})
 	benchAccept(b, fmt.Sprintf("[store]\nurl = %q\n", cluster.Database(b)))
+}
+
+// TestStoreOptionsReachTheDatabase opens a store with two connections and a patience of
+// a second: many questions at once have no more, and a database that is away is
+// given up after that time.
+func TestStoreOptionsReachTheDatabase(t *testing.T) {
+	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	url := cluster.Database(t)
+	w := &world{t: t, dir: t.TempDir()}
+	w.path = filepath.Join(w.dir, "countersign.toml")
+	hop, err := sink.Listen("127.0.0.1:0", func(sink.Message) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hop.Close() })
+	w.hop = hop
+	s, err := OpenStore(t.Context(), w.configure(fmt.Sprintf("[store]\nurl = %q\nconnections = 2\npatience = \"1s\"\n", url)), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			for range 20 {
+				if _, err := s.Generation(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	watcher, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := 0
+	const text = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'countersign'"
+	if err := watcher.QueryRow(t.Context(), text).Scan(&open); err != nil || open != 2 {
+		t.Errorf("%d connections, %v", open, err)
+	}
+	if err := watcher.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	cluster.Stop(t, pgcluster.Immediate)
+	began := time.Now()
+	_, err = s.Generation(t.Context())
+	if took := time.Since(began); err == nil || took < time.Second || took > 4*time.Second {
+		t.Errorf("given up after %v: %v", took, err)
+	}
 }

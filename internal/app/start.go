@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
@@ -76,6 +77,7 @@ func openEngine(ctx context.Context, cfg *config.Config, o engineOptions) (Store
 	}
 	s, err := postgres.Open(ctx, postgres.Options{
 		URL: cfg.Store.URL, Password: password.Reveal(), Server: o.server, Now: o.now, Logger: o.log,
+		Connections: cfg.Store.Connections, Patience: cfg.Store.Patience.Std(),
 		Node: cfg.Node.ID, Lease: cfg.Node.Lease.Std(), Address: cfg.Hostname, Version: o.version,
 	})
 	if err != nil {
@@ -173,12 +175,12 @@ func (a *App) openGate(ctx context.Context) error {
 	if err := verifier.Prepare(ctx); err != nil {
 		return err
 	}
-	senders := account.NewSenders(a.store, account.SendersOptions{Now: a.opt.Now})
-	a.background("account watch", senders.Run)
+	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
+	a.background("account watch", sending.Run)
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname,
 		Verifier: verifier,
-		Senders:  senders, Accounts: a.store, Queue: a.store,
+		Senders:  sending, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Space: a.space, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry),

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -106,8 +107,10 @@ func (c *Config) Complete() {
 	if c.Store.URL == "" {
 		c.Store.URL = storeScheme + filepath.Join(c.DataDir, "countersign.db")
 	}
-	if c.Node.ID == "" && c.Store.InPostgres() {
-		c.Node.ID = machine()
+	if c.Store.InPostgres() {
+		c.Node.ID = cmp.Or(c.Node.ID, machine())
+		c.Store.Connections = cmp.Or(c.Store.Connections, 8)
+		c.Store.Patience = cmp.Or(c.Store.Patience, Duration(5*time.Second))
 	}
 	if c.DKIM.KeyFile == "" {
 		c.DKIM.KeyFile = filepath.Join(c.DataDir, "seal.key")

@@ -73,6 +73,15 @@ type Store struct {
 	URL string `toml:"url" derived:"sqlite: with countersign.db in data_dir" since:"0.1" reload:"no" example:"postgres://countersign@db1.example.net,db2.example.net/countersign?sslmode=verify-full&target_session_attrs=read-write"`
 	// The file with the password for the PostgreSQL database, one line.
 	PasswordFile string `toml:"password_file" derived:"none" since:"0.1" reload:"no" path:"yes" alternative:"yes" example:"/etc/countersign/store.password"`
+	// The most connections to the PostgreSQL database for what mail and administration
+	// ask. A server has two more: one whose lock says that it is this node, and one by
+	// which it hears of changes. The database's max_connections must do for all gates
+	// and their commands.
+	Connections int `toml:"connections" derived:"8 with PostgreSQL" min:"2" max:"1000" unit:"connections" since:"0.1" reload:"no" example:"16"`
+	// How long an operation waits for a PostgreSQL database that is away, as during a
+	// restart or the change to a standby; then clients get 451. An operation that has
+	// begun may take as long again.
+	Patience Duration `toml:"patience" derived:"5s with PostgreSQL" min:"1s" max:"1m" since:"0.1" reload:"no" example:"10s"`
 	// The space of the database's file system that new mail leaves untouched, so that
 	// outcomes, bounces, the record and administration can still be stored:
 	// while less is free, messages are refused for the time being (452), and those of

@@ -87,6 +87,7 @@ func (v *validator) place() {
 		v.Fail("data_dir", "", "must not be empty")
 	}
 	v.store()
+	v.database()
 	v.node()
 }
 

@@ -8,6 +8,18 @@ import (
 // maxNodeID bounds a node's id, in octets.
 const maxNodeID = 64
 
+// database checks what says how a database on a server is used.
+func (v *validator) database() {
+	if v.c.Store.InPostgres() || v.Failed("store.url") {
+		return
+	}
+	for _, path := range []string{"store.connections", "store.patience"} {
+		if v.IsSet(path) && !v.Failed(path) {
+			v.Fail(path, "remove it, or name one in store.url", "is for a PostgreSQL database alone")
+		}
+	}
+}
+
 // node checks which node this is. A store that only one process can use has none.
 func (v *validator) node() {
 	if !v.c.Store.InPostgres() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/mail"
@@ -42,7 +43,7 @@ type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
 	Verifier *account.Verifier
-	Senders  *account.Senders
+	Senders  *senders.Cache
 	Accounts account.Directory
 	Queue    queue.Store
 	// Offer hands an accepted message on for delivery; nil leaves it to the

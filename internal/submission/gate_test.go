@@ -16,6 +16,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/account/phc"
+	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
@@ -70,7 +71,7 @@ func newFixture(t *testing.T) *fixture {
 	f.gate = New(Options{
 		Hostname: "gate.example.org",
 		Verifier: account.NewVerifier(store, hasher, account.VerifierOptions{}),
-		Senders:  account.NewSenders(store, account.SendersOptions{}),
+		Senders:  senders.New(store, senders.Options{}),
 		Accounts: store, Queue: store, Recorder: f.recorder, Sealer: sealer,
 		Offer: func(a *queue.Acceptance) { f.offered = append(f.offered, a) },
 		IDs:   f.ids, Now: time.Now,

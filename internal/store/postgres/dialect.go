@@ -16,8 +16,15 @@ func newDialect() *sqlkit.Dialect {
 		OfAll:    "FROM submission s JOIN domain o ON o.name = s.domain",
 		InParts:  " WHERE s.domain <> '' AND" + inParts,
 		Owned:    "FROM submission s JOIN (SELECT ?::text AS name) o ON s.domain = o.name AND s.domain <> ''",
-		Totals:   "SELECT coalesce(sum(queued), 0)::bigint, coalesce(sum(deferred), 0)::bigint, coalesce(sum(held), 0)::bigint FROM queue_total",
+		Raise: "WITH raised AS (UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value) " +
+			"SELECT pg_notify('" + changesChannel + "', value::text) FROM raised",
+		Totals: "SELECT coalesce(sum(queued), 0)::bigint, coalesce(sum(deferred), 0)::bigint, coalesce(sum(held), 0)::bigint FROM queue_total",
 	}
 }
+
+// changesChannel is where the server tells of each change that raised the account
+// generation. A commit that notifies waits for all others that do, so what comes in
+// while mail flows never does.
+const changesChannel = "countersign_generation"
 
 const inParts = " s.content BETWEEN ?1::bigint << 9 AND (?2::bigint << 9) + 511"

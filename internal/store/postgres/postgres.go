@@ -71,9 +71,11 @@ type Store struct {
 	writer  *hot.Writer
 	bodies  *bodies.Folder
 	holder  *holding.Holder
+	signal  *sqlkit.Signal
 	opt     Options
-	// stopWatching ends the goroutine of a server that lets the queue follow
-	// what others left unfinished and removes old bodies, and waits for it.
+	// stopWatching ends the goroutines of a server that let the queue follow
+	// what others left unfinished, remove old bodies and hear of changes, and waits
+	// for them.
 	stopWatching func()
 	closeOnce    sync.Once
 }
@@ -114,7 +116,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: newDialect(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
+	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch})
 	if o.Server {
@@ -132,7 +134,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // share makes the parts that the engines share.
 func (s *Store) share() {
 	b := s.base()
-	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count})
+	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, LookEvery: lookEvery})
 	s.Store = objects.New(b, s.dialect, s.holder)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
@@ -157,7 +159,7 @@ func (s *Store) base() sqlkit.Base {
 		Change: func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 			return s.db.Exclusive(ctx, op, func(t *server.Tx) error { return run(t) })
 		},
-		Record: recordIn, Now: s.opt.Now, Logger: s.opt.Logger,
+		Record: recordIn, Signal: s.signal, Now: s.opt.Now, Logger: s.opt.Logger,
 	}
 }
 
@@ -186,6 +188,10 @@ func texts(ids []mail.ID) []string {
 	return list
 }
 
+// lookEvery is how often a server looks whether others have left the queue to
+// follow a change, which it takes over after 15 seconds: nobody hands anything over.
+const lookEvery = 5 * time.Second
+
 // sweepEvery is how often a server removes bodies that nobody needs any more.
 const sweepEvery = 10 * time.Minute
 
@@ -195,6 +201,7 @@ func (s *Store) watch() {
 	var watching sync.WaitGroup
 	watching.Go(func() { s.holder.Watch(ctx) })
 	watching.Go(func() { s.sweep(ctx) })
+	watching.Go(func() { s.db.Listen(ctx, changesChannel, s.signal.Told, s.signal.Raise) })
 	s.stopWatching = func() {
 		cancel()
 		watching.Wait()

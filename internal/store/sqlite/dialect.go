@@ -26,6 +26,7 @@ func newDialect() *sqlkit.Dialect {
     UNION ALL SELECT n + 1 FROM part WHERE n < (SELECT max(id) >> 9 FROM content)) `,
 		Owned:   "FROM part CROSS JOIN submission s ON s.content >> 9 = part.n AND s.domain <> '' AND s.domain = ?",
 		Divided: true,
+		Raise:   "UPDATE meta SET value = value + 1 WHERE name = 'generation'",
 		Totals:  "SELECT queued, deferred, held FROM queue_total WHERE id = 1",
 	}
 }

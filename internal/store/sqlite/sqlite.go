@@ -62,6 +62,7 @@ type Store struct {
 	db      *database.DB[book]
 	bodies  *bodies.Folder
 	holder  *holding.Holder
+	signal  *sqlkit.Signal
 	nodes   nodes
 	now     func() time.Time
 	log     *slog.Logger
@@ -92,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault.Wrap("sqlite.open", fault.Invalid, err)
 	}
-	s := &Store{dialect: newDialect(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
+	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
@@ -137,7 +138,7 @@ func (s *Store) base() sqlkit.Base {
 				return run(t)
 			})
 		},
-		Record: recordIn, Now: s.now, Logger: s.log,
+		Record: recordIn, Signal: s.signal, Now: s.now, Logger: s.log,
 	}
 }
 

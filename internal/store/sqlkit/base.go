@@ -19,6 +19,8 @@ type Base struct {
 	Change func(ctx context.Context, op string, run func(Writer) error) error
 	// Record stores events in a running transaction, in order. It comes last.
 	Record func(Writer, []audit.Event) error
+	// Signal is raised when a change has raised the account generation.
+	Signal *Signal
 	// Now is the clock.
 	Now func() time.Time
 	// Logger gets what no caller is told.
@@ -61,6 +63,9 @@ type Dialect struct {
 	// Divided says that the index of an account's events is divided by the upper
 	// bits of their numbers, so that each part is asked for.
 	Divided bool
+	// Raise raises the account generation, and lets other processes know where the
+	// engine can.
+	Raise string
 	// Totals selects how many deliveries are queued, deferred and held.
 	Totals string
 }

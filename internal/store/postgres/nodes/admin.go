@@ -84,8 +84,7 @@ func (s *Roster) Remove(ctx context.Context, id string, e audit.Event) error {
 		if alive {
 			return fault.New(op, fault.Conflict, "node %q is alive; drain it first, or stop it", id)
 		}
-		const ownsSQL = "SELECT 1 WHERE EXISTS (SELECT 1 FROM delivery WHERE node = ? AND state < 3) OR EXISTS (SELECT 1 FROM delivery WHERE node = ? AND state = 3)"
-		owns, err := t.Exists(ownsSQL, sqlkit.Bind(id, id))
+		owns, err := t.Exists("SELECT 1 FROM node n WHERE id = ? AND "+ownsSQL, sqlkit.Bind(id))
 		if err != nil {
 			return err
 		}

@@ -21,9 +21,10 @@ const (
 	// OrphanedSQL finds whose deliveries may be given away. The lock keeps them
 	// from joining until the commit. Who has none is passed over: a gate that had
 	// another id at each start leaves many.
-	OrphanedSQL = `SELECT id FROM node n WHERE lease_until = 0
-        AND (EXISTS (SELECT 1 FROM delivery d WHERE d.node = n.id AND d.state < 3) OR EXISTS (SELECT 1 FROM delivery d WHERE d.node = n.id AND d.state = 3))
-    ORDER BY id FOR KEY SHARE SKIP LOCKED`
+	OrphanedSQL = "SELECT id FROM node n WHERE lease_until = 0 AND " + ownsSQL + " ORDER BY id FOR KEY SHARE SKIP LOCKED"
+
+	// ownsSQL is the condition that node n owns anything.
+	ownsSQL = "(EXISTS (SELECT 1 FROM delivery d WHERE d.node = n.id AND d.state < 3) OR EXISTS (SELECT 1 FROM delivery d WHERE d.node = n.id AND d.state = 3))"
 
 	// shareSQL gives at most $2 deliveries of node $1 to the nodes $3, all of one
 	// submission to the same.
@@ -39,9 +40,33 @@ const (
         ORDER BY submission, n LIMIT $2 FOR UPDATE SKIP LOCKED)` + shareSQL
 )
 
+// lookSQL tells whether the lease of node $1 under epoch $2 holds, and whether there
+// is anything to do: one question, as there hardly ever is.
+const lookSQL = "SELECT EXISTS (" + HoldsSQL + "), EXISTS (SELECT 1 FROM node WHERE lease_until BETWEEN 1 AND " + clock + `)
+    OR EXISTS (SELECT 1 FROM node n WHERE lease_until = 0 AND ` + ownsSQL + ")"
+
+// look asks that; fault.Fenced where the lease is over.
+func (s *Roster) look(ctx context.Context, op string, l node.Lease) (work bool, err error) {
+	holds := false
+	err = s.opt.DB.Read(ctx, op, func(c *server.Conn) error {
+		return c.RawQuery(ctx, lookSQL, []any{l.Node, l.Epoch}, func(r *sqlkit.Row) error {
+			holds, work = r.Bool(), r.Bool()
+			return nil
+		})
+	})
+	if err == nil && !holds {
+		err = fenced(op, l)
+	}
+	return work, err
+}
+
 // Adopt implements node.Store.
 func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int) (total int, err error) {
 	const op = "node.adopt"
+	work, err := s.look(ctx, op, l)
+	if err != nil || !work {
+		return 0, err
+	}
 	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
 		_, err := t.Raw(FenceSQL)
 		return err
@@ -51,13 +76,6 @@ func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int) (total int,
 	}
 	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
 		total = 0
-		own, err := ids(t, "SELECT id FROM node WHERE id = $1 AND epoch = $2 AND lease_until > "+clock, l.Node, l.Epoch)
-		if err != nil {
-			return err
-		}
-		if len(own) == 0 {
-			return fenced(op, l)
-		}
 		// One at a time, and nobody before who joins or leaves.
 		turn, err := t.Exists("SELECT 1 WHERE ("+server.TryLockNodesSQL+")", nil)
 		if err != nil || !turn {

@@ -2,6 +2,7 @@ package holding
 
 import (
 	"context"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
@@ -49,13 +50,16 @@ type Task struct {
 	cause audit.Event
 }
 
-// Options is what a Holder works with. All fields must be set.
+// Options is what a Holder works with. Base, Dialect and Count must be set.
 type Options struct {
 	Base    sqlkit.Base
 	Dialect *sqlkit.Dialect
 	// Count changes the totals, in a running transaction, by that many queued,
 	// deferred and held deliveries.
 	Count func(t sqlkit.Writer, queued, deferred, held int) error
+	// LookEvery is how often Watch looks for tasks that others left; 0 means
+	// 250 ms, with which a server takes what a command leaves to it.
+	LookEvery time.Duration
 	// Leave says that what takes long is left to the server, which is another
 	// process.
 	Leave bool
@@ -68,11 +72,15 @@ type Holder struct {
 	sql   Statements
 	ids   mail.IDSource
 	leave bool
+	every time.Duration
 }
 
 // New returns a Holder.
 func New(o Options) *Holder {
-	return &Holder{Base: o.Base, count: o.Count, sql: StatementsOf(o.Dialect), leave: o.Leave}
+	if o.LookEvery <= 0 {
+		o.LookEvery = lookEvery
+	}
+	return &Holder{Base: o.Base, count: o.Count, sql: StatementsOf(o.Dialect), leave: o.Leave, every: o.LookEvery}
 }
 
 // Begin notes, in the transaction of a change, that the queue has to follow it.

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// lookEvery is how often the server looks for tasks that others left.
+	// lookEvery is how often a server looks for tasks that others left, if nothing
+	// else is said.
 	lookEvery = 250 * time.Millisecond
 	// abandoned is how long nobody has worked on a task before it is taken
 	// over. Two who do work on one only waste their time.
@@ -87,7 +88,7 @@ func (h *Holder) Resume(ctx context.Context) error {
 
 // Watch calls Resume now and then until ctx ends.
 func (h *Holder) Watch(ctx context.Context) {
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(h.every)
 	defer tick.Stop()
 	for {
 		if err := h.Resume(ctx); err != nil && ctx.Err() == nil {

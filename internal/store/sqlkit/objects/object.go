@@ -145,11 +145,12 @@ func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, m
 				return err
 			}
 		}
-		if err := t.Exec("UPDATE meta SET value = value + 1 WHERE name = 'generation'", nil); err != nil {
+		if err := t.Exec(s.dialect.Raise, nil); err != nil {
 			return err
 		}
 		return s.base.Record(t, []audit.Event{e})
 	})
+	s.base.Signal.Raise() // also where it failed: the change may have been made
 	if err == nil && task != nil {
 		s.follow(ctx, task)
 	}
@@ -190,6 +191,9 @@ func (s *Store) Generation(ctx context.Context) (uint64, error) {
 	})
 	return uint64(n), err
 }
+
+// Changed implements account.Directory.
+func (s *Store) Changed() (changed <-chan struct{}, told bool) { return s.base.Signal.Changed() }
 
 // one returns the only row of a query, or o's absence.
 func one[T any](ctx context.Context, c reader, o object, text string, scan func(*row) T) (T, error) {

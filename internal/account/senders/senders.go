@@ -1,14 +1,25 @@
-package account
+// Package senders keeps in memory what the directory says of accounts that send now,
+// and follows the account generation, so that asking at each MAIL costs no look at the
+// store and a change is felt at once all the same: where the store tells of changes as
+// they happen, with a question now and then as the net; else by asking often.
+//
+// It decides nothing about who may send.
+//
+// Main types: Cache.
+package senders
 
 import (
 	"context"
 	"sync"
 	"time"
+
+	"countersign/internal/account"
 )
 
-// SendersOptions are what Senders may be told. The zero value is usable.
-type SendersOptions struct {
-	// Poll is how often the generation is asked for; 0 means 200 ms.
+// Options are what a Cache may be told. The zero value is usable.
+type Options struct {
+	// Poll is how often the generation is asked for where the directory does not
+	// tell of all changes; 0 means 200 ms.
 	Poll time.Duration
 	// MaxAge is how old the last answer may be before every question goes
 	// straight to the directory; 0 means three times Poll. Together with Poll
@@ -20,25 +31,24 @@ type SendersOptions struct {
 	Now func() time.Time
 }
 
-// Senders keeps what the directory says of accounts that send now, so that
-// asking at each MAIL costs no look at the store. A change is felt within
-// MaxAge. Run keeps it current; without it every question goes to the
+// Cache keeps what the directory says of accounts. A change is felt within MaxAge. Run keeps it current; without it every question goes to the
 // directory. It is safe for concurrent use.
-type Senders struct {
-	dir Directory
-	opt SendersOptions
+type Cache struct {
+	dir account.Directory
+	opt Options
 
 	mu sync.Mutex // guards all below
 	// generation is the newest that was seen; asked is when the question for
 	// it was put, zero before the first answer.
 	generation uint64
 	asked      time.Time
+	maxAge     time.Duration // of that answer
 	// entries holds accounts by login, each as old as its Generation.
-	entries map[string]*Sender
+	entries map[string]*account.Sender
 }
 
-// NewSenders returns an empty Senders over dir.
-func NewSenders(dir Directory, opt SendersOptions) *Senders {
+// New returns an empty Cache over dir.
+func New(dir account.Directory, opt Options) *Cache {
 	if opt.Poll <= 0 {
 		opt.Poll = 200 * time.Millisecond
 	}
@@ -51,25 +61,37 @@ func NewSenders(dir Directory, opt SendersOptions) *Senders {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Senders{dir: dir, opt: opt, entries: map[string]*Sender{}}
+	return &Cache{dir: dir, opt: opt, entries: map[string]*account.Sender{}}
 }
 
-// Run asks for the generation every Poll until ctx ends.
-func (s *Senders) Run(ctx context.Context) {
-	ticker := time.NewTicker(s.opt.Poll)
-	defer ticker.Stop()
-	for {
-		s.poll(ctx)
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
+// Where the directory tells of all changes, the generation is asked for at each,
+// and every calmPoll besides: a change that was missed is felt within calmAge.
+const (
+	calmPoll = 800 * time.Millisecond
+	calmAge  = time.Second
+)
+
+// Run asks for the generation every Poll, and when it changes, until ctx ends.
+func (s *Cache) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed, told := s.dir.Changed() // before the question, so that nothing comes between
+		every, maxAge := s.opt.Poll, s.opt.MaxAge
+		if told {
+			every, maxAge = calmPoll, calmAge
 		}
+		next := time.NewTimer(every)
+		s.poll(ctx, maxAge)
+		select {
+		case <-next.C:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		next.Stop()
 	}
 }
 
 // poll asks once. A failure leaves the last answer to grow old.
-func (s *Senders) poll(ctx context.Context) {
+func (s *Cache) poll(ctx context.Context, maxAge time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, s.opt.MaxAge)
 	defer cancel()
 	asked := s.opt.Now()
@@ -82,22 +104,22 @@ func (s *Senders) poll(ctx context.Context) {
 	if generation < s.generation { // a database put back from a copy counts anew
 		clear(s.entries)
 	}
-	s.generation, s.asked = generation, asked
+	s.generation, s.asked, s.maxAge = generation, asked, maxAge
 }
 
 // Seen tells that an account was read at that generation elsewhere: nothing
 // older is answered from now on, so that who has just logged in is never
 // judged by an older look at the account than the login was.
-func (s *Senders) Seen(generation uint64) {
+func (s *Cache) Seen(generation uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.generation = max(s.generation, generation)
 }
 
 // Sender returns the account with that login as it was at most MaxAge ago,
-// also when suspended. Errors are those of Directory.Sender; they are not
+// also when suspended. Errors are those of account.Directory.Sender; they are not
 // kept.
-func (s *Senders) Sender(ctx context.Context, login string) (*Sender, error) {
+func (s *Cache) Sender(ctx context.Context, login string) (*account.Sender, error) {
 	if have := s.kept(login); have != nil {
 		return have, nil
 	}
@@ -116,11 +138,11 @@ func (s *Senders) Sender(ctx context.Context, login string) (*Sender, error) {
 }
 
 // kept returns an entry that still holds, nil where there is none.
-func (s *Senders) kept(login string) *Sender {
+func (s *Cache) kept(login string) *account.Sender {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	age := s.opt.Now().Sub(s.asked)
-	if s.asked.IsZero() || age > s.opt.MaxAge || age < 0 { // < 0: the clock was set back
+	if s.asked.IsZero() || age > s.maxAge || age < 0 { // < 0: the clock was set back
 		return nil
 	}
 	have := s.entries[login]
@@ -131,7 +153,7 @@ func (s *Senders) kept(login string) *Sender {
 }
 
 // makeRoom drops what is out of date, or any one entry where nothing is.
-func (s *Senders) makeRoom() {
+func (s *Cache) makeRoom() {
 	before := len(s.entries)
 	for login, e := range s.entries {
 		if e.Generation < s.generation {

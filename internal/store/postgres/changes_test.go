@@ -1,0 +1,172 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"countersign/internal/account"
+	"countersign/internal/account/senders"
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+	"countersign/internal/store/sqlkit/objects"
+)
+
+// told waits until a store hears of the changes of all processes, or of its own
+// alone again.
+func told(t *testing.T, s *Store, want bool) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		changed, told := s.Changed()
+		if told == want {
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Until(deadline)):
+			t.Fatalf("told of all changes: %v", told)
+		}
+	}
+}
+
+// pair is two nodes, one of which changes an account that the other has in memory.
+type pair struct {
+	t    *testing.T
+	here *member
+	far  *member
+	seen *senders.Cache // over far
+	acc  account.Account
+}
+
+func newPair(t *testing.T, url, farURL string) *pair {
+	t.Helper()
+	p := &pair{t: t, here: joinAs(t, url, "here"), far: joinAs(t, farURL, "far")}
+	var err error
+	for _, do := range []func() error{
+		func() error {
+			return p.here.PutCustomer(t.Context(), account.Customer{Name: "acme", State: account.Active}, audit.Event{})
+		},
+		func() error {
+			return p.here.PutDomain(t.Context(), account.Domain{Name: "acme.example", Customer: "acme", State: account.Active}, audit.Event{})
+		},
+		func() error {
+			a := account.Account{ID: "A", Address: mail.Address{Local: "a", Domain: "acme.example"}, State: account.Active}
+			return p.here.PutAccount(t.Context(), a, audit.Event{})
+		},
+		func() error { p.acc, err = p.here.Account(t.Context(), "a@acme.example"); return err },
+	} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told(t, p.far.Store, true)
+	p.seen = senders.New(p.far, senders.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { p.seen.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return p
+}
+
+// felt changes the account and returns how long the far node takes to feel it.
+func (p *pair) felt() time.Duration {
+	p.t.Helper()
+	p.acc.State = map[account.State]account.State{account.Active: account.Suspended, account.Suspended: account.Active}[p.acc.State]
+	if err := p.here.PutAccount(p.t.Context(), p.acc, audit.Event{}); err != nil {
+		p.t.Fatal(err)
+	}
+	p.acc.Revision++
+	return p.until(time.Now())
+}
+
+// until waits until the far node answers as the account is now.
+func (p *pair) until(began time.Time) time.Duration {
+	p.t.Helper()
+	for {
+		sender, err := p.seen.Sender(context.Background(), "a@acme.example")
+		took := time.Since(began)
+		if err == nil && sender.Account.State == p.acc.State {
+			return took
+		}
+		if took > time.Minute {
+			p.t.Fatalf("not felt after %v: %v", took, err)
+		}
+	}
+}
+
+// TestChangesAreFeltAtOnce measures how long a change on one node takes to be felt on
+// another that has the account in memory.
+func TestChangesAreFeltAtOnce(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	p := newPair(t, url, url)
+	var all []time.Duration
+	for range 50 {
+		all = append(all, p.felt())
+	}
+	slices.Sort(all)
+	t.Logf("felt after %v in the middle, %v at most", all[25], all[49])
+	if all[25] > 50*time.Millisecond || all[49] > time.Second {
+		t.Errorf("a change is felt after %v", all)
+	}
+}
+
+// TestLostNotificationsAreFeltToo ends the connection that hears of changes again and
+// again, and makes changes of which nobody is told: each is felt within a second,
+// and the connection comes back.
+func TestLostNotificationsAreFeltToo(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	p := newPair(t, url, url)
+	longest := time.Duration(0)
+	for range 5 {
+		p.here.change("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'")
+		longest = max(longest, p.felt())
+		told(t, p.far.Store, true)
+		p.acc.State = account.Active
+		p.here.change("UPDATE account SET state = 'active'")
+		p.here.change("UPDATE meta SET value = value + 1")
+		longest = max(longest, p.until(time.Now()))
+	}
+	t.Logf("felt after %v at most", longest)
+	if longest > time.Second {
+		t.Errorf("a change of which nobody was told is felt after %v", longest)
+	}
+}
+
+// TestMailTellsNobody: what comes in while mail flows notifies nobody, as commits
+// that do wait for each other.
+func TestMailTellsNobody(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	m := joinAs(t, url, "a")
+	listener, err := pgx.Connect(t.Context(), url)
+	if err == nil {
+		_, err = listener.Exec(t.Context(), "LISTEN "+changesChannel)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close(context.Background())
+	m.accept(0, 20, 1)
+	_, renewed := m.Renew(t.Context(), m.lease, time.Hour, 0)
+	for _, err := range []error{m.Report(t.Context(), arrived(0)), m.Append(t.Context(), arrived(1).Events), renewed} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.change("SELECT pg_notify('" + changesChannel + "', 'the end')") // comes behind all others
+	if n, err := listener.WaitForNotification(t.Context()); err != nil || n.Payload != "the end" {
+		t.Errorf("mail notifies: %+v, %v", n, err)
+	}
+	before := number(t, m.Store, objects.GenerationSQL)
+	if err := m.PutPlan(t.Context(), planOf("x"), audit.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := listener.WaitForNotification(t.Context()); err != nil || n.Payload != fmt.Sprint(before+1) {
+		t.Errorf("a change notifies with %+v, %v", n, err)
+	}
+}

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// listenCheck is how often the connection of Listen is tried while nothing
+	// comes, and listenAnswer how long the server may take for that.
+	listenCheck  = 10 * time.Second
+	listenAnswer = 5 * time.Second
+)
+
+// Listen calls notified for each notification on a channel, until ctx ends, with a
+// connection beside the pool, which it makes anew where it breaks. It calls up when
+// it begins to hear and when it ceases to; what is sent meanwhile is lost.
+// Notifications that come together may be one call.
+func (db *DB) Listen(ctx context.Context, channel string, up func(bool), notified func()) {
+	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, lastWait) {
+		heard, err := db.listenOnce(ctx, channel, up, notified)
+		if ctx.Err() != nil {
+			return
+		}
+		if heard {
+			wait = firstWait
+			db.log.Warn("the database tells of changes no more; a new connection is made, and they are asked for meanwhile", "error", withoutSecrets(err))
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// listenOnce is Listen with one connection. heard says that it was there.
+func (db *DB) listenOnce(ctx context.Context, channel string, up func(bool), notified func()) (heard bool, err error) {
+	raw, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
+	if err != nil {
+		return false, err
+	}
+	defer func() {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = raw.Close(bounded)
+	}()
+	if _, err := raw.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
+		return false, err
+	}
+	up(true)
+	defer up(false)
+	for {
+		err := await(ctx, raw)
+		switch {
+		case err == nil:
+			notified()
+		case ctx.Err() != nil || !pgconn.Timeout(err) || raw.IsClosed():
+			return true, err
+		default: // nothing came: is it still there?
+			bounded, cancel := context.WithTimeout(ctx, listenAnswer)
+			err := raw.Ping(bounded)
+			cancel()
+			if err != nil {
+				return true, err
+			}
+		}
+	}
+}
+
+// await waits for a notification, not for longer than listenCheck.
+func await(ctx context.Context, raw *pgx.Conn) error {
+	bounded, cancel := context.WithTimeout(ctx, listenCheck)
+	defer cancel()
+	_, err := raw.WaitForNotification(bounded)
+	return err
+}
