@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/delivery/backlog"
+	"countersign/internal/delivery/outage"
 	"countersign/internal/delivery/route"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
@@ -28,7 +29,7 @@ type Deliverer struct {
 	// inUse bounds the connections to each address, downs knows which sites
 	// cannot be reached, letters what senders are still to be told.
 	inUse    *addresses
-	downs    downs
+	downs    *outage.List[site, answer]
 	letters  gatherer
 	routes   atomic.Pointer[route.Table]
 	schedule atomic.Pointer[queue.Schedule]
@@ -61,7 +62,7 @@ func New(o Options) (*Deliverer, error) {
 		backlog:  backlog.New[site](backlogLimits(o.Limits), o.Now),
 		pool:     newPool(o.Limits, o.Now),
 		inUse:    newAddresses(max(o.Limits.PerAddress, o.Limits.PerDestination)),
-		downs:    downs{sites: map[site]down{}},
+		downs:    outage.New[site, answer](),
 		letters:  gatherer{letters: map[mail.ID]*letter{}},
 		wake:     make(chan struct{}, 1),
 	}

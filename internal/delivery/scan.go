@@ -88,7 +88,7 @@ func (d *Deliverer) scanLoop(ctx context.Context) {
 func (d *Deliverer) sweep() {
 	now := d.opt.Now()
 	d.backlog.Sweep()
-	d.downs.sweep(now, d.downFor())
+	d.downs.Sweep(now, d.downFor())
 	d.pool.sweep(false)
 	d.mu.Lock()
 	defer d.mu.Unlock()

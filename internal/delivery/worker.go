@@ -167,7 +167,7 @@ const (
 // parked says that the job was put back without one.
 func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) (answers []answer, parked bool) {
 	hold, now := d.downFor(), d.opt.Now()
-	if down, ok := d.downs.why(j.Destination, now, hold); ok && !forced(j, now, hold) {
+	if down, ok := d.downs.Why(j.Destination, now, hold); ok && !forced(j, now, hold) {
 		d.backlog.Leave(j, false, false)
 		answers := make([]answer, len(j.Deliveries))
 		for i := range answers {
@@ -184,12 +184,12 @@ func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) (an
 	for _, a := range x.answers {
 		if a.site && a.state == queue.Deferred && !a.canceled {
 			failed = true
-			d.downs.set(j.Destination, a, d.opt.Now().Add(hold))
+			d.downs.Set(j.Destination, a, d.opt.Now().Add(hold))
 			break
 		}
 	}
 	if x.reached {
-		d.downs.clear(j.Destination)
+		d.downs.Clear(j.Destination)
 	}
 	d.backlog.Leave(j, x.reached, failed)
 	d.kick()

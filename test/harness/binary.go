@@ -15,7 +15,7 @@ var built = sync.OnceValues(build)
 // Binary returns the program under test: the one that COUNTERSIGN_BIN names,
 // or one built for this run with the race detector in it. Run it with the
 // environment of WatchRaces, or by Command.
-func Binary(t *testing.T) string {
+func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := built()
 	if err != nil {
@@ -41,7 +41,7 @@ func build() (string, error) {
 
 // Command prepares a run of the binary. The test fails when its race detector
 // finds something.
-func Command(t *testing.T, args ...string) *exec.Cmd {
+func Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(Binary(t), args...)
 	cmd.Env = WatchRaces(t)
@@ -52,7 +52,7 @@ func Command(t *testing.T, args ...string) *exec.Cmd {
 // the end of the test, behind the cleanups that are registered after this
 // call, whatever the race detector has found in any of them fails it. So it
 // is called before the cleanup that ends the process.
-func WatchRaces(t *testing.T) []string {
+func WatchRaces(t testing.TB) []string {
 	t.Helper()
 	// The detector writes to files of its own instead of to the standard
 	// error, which not every test keeps. It writes at once, so that a killed

@@ -46,7 +46,7 @@ func (g *Demo) Stop() {
 }
 
 // Quickstart runs a quickstart in dir and waits until it is ready.
-func Quickstart(t *testing.T, dir string) *Demo {
+func Quickstart(t testing.TB, dir string) *Demo {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "quickstart.log"))
 	if err != nil {
@@ -102,7 +102,7 @@ func (g *Demo) said() string {
 }
 
 // Roots returns what the gate's certificate verifies with.
-func (g *Demo) Roots(t *testing.T) *x509.CertPool {
+func (g *Demo) Roots(t testing.TB) *x509.CertPool {
 	t.Helper()
 	return testkit.Roots(t, g.CAFile)
 }

@@ -17,7 +17,7 @@ var versionLine = regexp.MustCompile(`const version = ".*"`)
 // Release builds the binary of another release: the tree as it is, with that
 // version, and with more files laid over it, by their paths in the tree. As nearly
 // all of it has been built before, it takes seconds.
-func Release(t *testing.T, version string, files map[string]string) string {
+func Release(t testing.TB, version string, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()

@@ -26,7 +26,7 @@ const (
 // Gate is a gate run by "countersign serve" whose next hop is the test's
 // own.
 type Gate struct {
-	t *testing.T
+	t testing.TB
 	// Dir is its folder, Config its configuration file, CAFile what its
 	// certificate verifies with.
 	Dir, Config, CAFile string
@@ -45,7 +45,7 @@ type Gate struct {
 
 // FreePort returns a loopback address that was free a moment ago. A restart
 // needs the same one, so port 0 would not do.
-func FreePort(t *testing.T) string {
+func FreePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,7 +57,7 @@ func FreePort(t *testing.T) string {
 
 // Serve writes a configuration, makes the account and starts the server. extra
 // is appended to the configuration.
-func Serve(t *testing.T, nextHop, extra string) *Gate {
+func Serve(t testing.TB, nextHop, extra string) *Gate {
 	t.Helper()
 	s := prepare(t, nextHop, extra)
 	s.Admin("", "customer", "add", testkit.Customer)
@@ -69,7 +69,7 @@ func Serve(t *testing.T, nextHop, extra string) *Gate {
 
 // Join is Serve for one more gate on a database that has the account already,
 // which extra names.
-func Join(t *testing.T, nextHop, extra string) *Gate {
+func Join(t testing.TB, nextHop, extra string) *Gate {
 	t.Helper()
 	s := prepare(t, nextHop, extra)
 	s.begin()
@@ -77,7 +77,7 @@ func Join(t *testing.T, nextHop, extra string) *Gate {
 }
 
 // prepare writes the configuration.
-func prepare(t *testing.T, nextHop, extra string) *Gate {
+func prepare(t testing.TB, nextHop, extra string) *Gate {
 	t.Helper()
 	dir := t.TempDir()
 	s := &Gate{
@@ -225,7 +225,7 @@ func (s *Gate) Load(messages, connections int) loadgen.Options {
 }
 
 // WaitFor waits for a condition that another process brings about.
-func WaitFor(t *testing.T, what string, done func() bool) {
+func WaitFor(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

@@ -295,3 +295,47 @@ func TestNothingIsLostOrStuck(t *testing.T) {
 		}
 	})
 }
+
+// TestUnreachableDestinationsAreForgotten: what cannot be reached leaves nothing
+// behind, however many they are; one that has answered is remembered for a while,
+// unless there are very many of those.
+func TestUnreachableDestinationsAreForgotten(t *testing.T) {
+	b := newBench(wide)
+	try := func(destination string, reached bool) {
+		t.Helper()
+		b.offer("c", "a@c", destination)
+		j := b.Next()
+		if j == nil || j.Destination != destination {
+			t.Fatalf("got %v", j)
+		}
+		b.Leave(j, reached, !reached)
+		b.Done(j)
+	}
+	for i := range 1000 {
+		try(fmt.Sprint("gone", i), false)
+	}
+	if n := len(b.turns.places); n != 0 {
+		t.Errorf("%d destinations are remembered for nothing", n)
+	}
+	try("there", true)
+	try("there", false)
+	if n := len(b.turns.places); n != 0 {
+		t.Errorf("one that cannot be reached any more is remembered")
+	}
+	for i := range maxPlaces {
+		try(fmt.Sprint("there", i), true)
+	}
+	b.Sweep()
+	if n := len(b.turns.places); n != maxPlaces {
+		t.Errorf("%d destinations that answered are remembered, want %d", n, maxPlaces)
+	}
+	b.offer("c", "a@c", "there0")
+	if n := b.turns.places["there0"].width; n != 2 {
+		t.Errorf("one that answered has %d places", n)
+	}
+	b.turns.place("one more").width = 2
+	b.Sweep()
+	if n := len(b.turns.places); n != 1 { // the one that a job waits for
+		t.Errorf("%d destinations are remembered when there are too many", n)
+	}
+}

@@ -67,8 +67,13 @@ type place[S comparable] struct {
 // FirstWidth is how many places a destination has before it has answered.
 const FirstWidth = 1
 
-// placeKept is how long a destination is remembered that nothing needs.
-const placeKept = time.Minute
+// placeKept is how long a destination is remembered that nothing needs and that
+// has earned itself places, maxPlaces how many destinations may be remembered
+// when that comes to be looked at.
+const (
+	placeKept = time.Minute
+	maxPlaces = 16384
+)
 
 // maxPark bounds how long a destination can be parked. More than that is left
 // only where the clock went back.
@@ -164,6 +169,9 @@ func (t *turns[S]) place(name S) *place[S] {
 
 // free is how many workers have nothing to do.
 func (t *turns[S]) free() int { return t.limits.Workers - t.waiting.running }
+
+// idle reports whether nothing needs a destination.
+func (p *place[S]) idle() bool { return p.active == 0 && p.queued == 0 }
 
 // open reports whether a job may start at a destination.
 func (p *place[S]) open(now time.Time) bool {
@@ -270,6 +278,11 @@ func (t *turns[S]) leave(j *Job[S], reached, failed bool, now time.Time) {
 		p.width = 1
 	}
 	t.unblock(p, now)
+	// Nothing is known that is not so of any other: a queue may be for hundreds of
+	// thousands that cannot be reached.
+	if p.idle() && p.width <= FirstWidth && p.open(now) {
+		delete(t.places, p.name)
+	}
 }
 
 // unblock makes lanes ready, as many as there are places. A lane whose owner has
@@ -319,10 +332,10 @@ func (t *turns[S]) done(j *Job[S]) {
 
 // sweep reopens places and forgets those that nobody needs.
 func (t *turns[S]) sweep(now time.Time) {
+	crowded := len(t.places) > maxPlaces
 	for name, p := range t.places {
 		t.unblock(p, now)
-		unused := p.active == 0 && p.queued == 0
-		if age := now.Sub(p.used); unused && (age > placeKept || age < 0) {
+		if age := now.Sub(p.used); p.idle() && (crowded || age > placeKept || age < 0) {
 			delete(t.places, name)
 		}
 	}
