@@ -60,7 +60,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 		"take":        {takeSQL, []any{ids}, []string{"Update on body"}},
 		"attempted":   {attemptedSQL, attempted, []string{"delivery_pkey"}},
 		"delete":      {deleteSQL, []any{ids, numbers, "1"}, []string{"delivery_pkey"}},
-		"finish":      {FinishSQL, []any{ids, 1}, []string{"submission_pkey", "delivery_pkey", "content_pkey", "relied_pkey"}},
+		"finish":      {FinishSQL, []any{ids}, []string{"submission_pkey", "delivery_pkey", "content_pkey", "relied_pkey"}},
 		"fold":        {foldSQL, []any{"1", 1, 500}, []string{"queue_total"}},
 		"committed":   {committedSQL, []any{"1", 1, 500}, []string{"queue_total"}},
 		"own":         {ownSQL + " FOR KEY SHARE", []any{"1", 1}, []string{"node"}},
