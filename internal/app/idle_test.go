@@ -76,7 +76,7 @@ func TestIdleGateAsksLittle(t *testing.T) {
 	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
 	through, turns := counted(t, cluster.Database(t))
 	newWorld(t, onPostgres(through, "gate-1"), func(sink.Message) error { return io.EOF })
-	const span = 6 * time.Second
+	const span = 3 * time.Second
 	measure := func() float64 {
 		before, timer := turns.Load(), time.NewTimer(span)
 		<-timer.C

@@ -67,8 +67,8 @@ func New(dir account.Directory, opt Options) *Cache {
 // Where the directory tells of all changes, the generation is asked for at each,
 // and every calmPoll besides: a change that was missed is felt within calmAge.
 const (
-	calmPoll = 800 * time.Millisecond
-	calmAge  = time.Second
+	calmPoll = 700 * time.Millisecond
+	calmAge  = 900 * time.Millisecond
 )
 
 // Run asks for the generation every Poll, and when it changes, until ctx ends.
