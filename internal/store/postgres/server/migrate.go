@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,7 +17,7 @@ const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
 
 // migrate brings the schema to the newest step. The lock makes sure that one
 // process alone applies steps.
-func migrate(t *Tx, list []sqlkit.Migration, now time.Time) error {
+func migrate(t *Tx, list []sqlkit.Migration, o Options) error {
 	if err := checkVersion(t, minVersion); err != nil {
 		return err
 	}
@@ -36,6 +35,9 @@ func migrate(t *Tx, list []sqlkit.Migration, now time.Time) error {
 		if err := refuseForeign(t); err != nil {
 			return err
 		}
+		if err := o.Schema.Refuse("postgres.open", false, len(list)); err != nil {
+			return err
+		}
 		if err := t.Exec(createMigrationSQL, nil); err != nil {
 			return err
 		}
@@ -44,11 +46,16 @@ func migrate(t *Tx, list []sqlkit.Migration, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if known {
+		if err := o.Schema.Refuse("postgres.open", true, len(pending)); err != nil {
+			return err
+		}
+	}
 	for _, m := range pending {
 		if _, err := t.Raw(m.Text); err != nil {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
-		err := t.Exec(sqlkit.InsertMigrationSQL, m.Applied(now))
+		err := t.Exec(sqlkit.InsertMigrationSQL, m.Applied(o.Now()))
 		if err != nil {
 			return err
 		}

@@ -30,6 +30,8 @@ type Options struct {
 	Patience time.Duration
 	// Migrations has the schema's steps in its folder "migrations".
 	Migrations fs.FS
+	// Schema says what may be done about the schema.
+	Schema sqlkit.Schema
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger gets what no caller is told; nil means none.
@@ -92,7 +94,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, unusable(config, err)
 	}
 	db := &DB{pool: pool, patience: o.Patience, log: o.Logger}
-	if err := db.prepare(ctx, steps, o.Now); err != nil {
+	if err := db.prepare(ctx, steps, o); err != nil {
 		pool.Close()
 		return nil, unusable(config, err)
 	}
@@ -146,10 +148,10 @@ func (db *DB) Close() { db.pool.Close() }
 const minVersion = 150000
 
 // prepare looks at the server and brings the schema up to date.
-func (db *DB) prepare(ctx context.Context, steps []sqlkit.Migration, now func() time.Time) error {
+func (db *DB) prepare(ctx context.Context, steps []sqlkit.Migration, o Options) error {
 	return db.patiently(ctx, func() error {
 		return pgx.BeginFunc(ctx, db.pool, func(raw pgx.Tx) error {
-			return migrate(&Tx{ctx, raw}, steps, now())
+			return migrate(&Tx{ctx, raw}, steps, o)
 		})
 	})
 }

@@ -36,6 +36,8 @@ type Options[B any] struct {
 	Server bool
 	// Readers is the number of connections for reading.
 	Readers int
+	// Schema says what may be done about the schema.
+	Schema sqlkit.Schema
 	// Migrations has the schema's steps in its folder "migrations".
 	Migrations fs.FS
 	// Flush is called at the end of each transaction.
@@ -69,7 +71,14 @@ func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
 	}
 	path, err := filepath.Abs(o.Path)
 	if err == nil {
-		err = makeFiles(path)
+		err = prepare(path, o.Schema)
+	}
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	steps, err := sqlkit.Migrations(o.Migrations)
+	if err == nil {
+		err = look(path, steps, o.Schema)
 	}
 	if err != nil {
 		return nil, unusable(path, err)
@@ -81,7 +90,7 @@ func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
 			return nil, unusable(path, err)
 		}
 	}
-	if err := db.connect(path, o); err != nil {
+	if err := db.connect(path, steps, o); err != nil {
 		return nil, errors.Join(unusable(path, err), db.Close())
 	}
 	return db, nil
@@ -108,6 +117,18 @@ func unusable(path string, err error) error {
 	return &fault.Error{Op: "sqlite.open", Kind: kind, Detail: "the database " + path + " " + text, Err: err}
 }
 
+// prepare makes the files, where a database may be made.
+func prepare(path string, schema sqlkit.Schema) error {
+	if schema != sqlkit.UpgradeOnly {
+		return makeFiles(path)
+	}
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.New("sqlite.open", fault.NotFound, "there is no database at %s", path)
+	}
+	return err
+}
+
 // makeFiles makes folder and database file where they are missing, both for
 // our eyes only; SQLite gives its other files the mode of the first. It never
 // opens a file that exists: closing it would drop the locks that this process
@@ -127,11 +148,7 @@ func makeFiles(path string) error {
 }
 
 // connect opens all connections and brings the schema up to date.
-func (db *DB[B]) connect(path string, o Options[B]) error {
-	steps, err := sqlkit.Migrations(o.Migrations)
-	if err != nil {
-		return err
-	}
+func (db *DB[B]) connect(path string, steps []sqlkit.Migration, o Options[B]) error {
 	open := func() (*Conn, error) {
 		// FULL: the log is flushed at each commit. A checkpoint each 1000
 		// pages keeps both the log and the wait for it short. What a burst

@@ -13,23 +13,45 @@ import (
 const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied INTEGER NOT NULL) STRICT`
 
-// migrate brings the schema to the newest step. Without a step to apply it
-// only reads, so that commands start also while the server is busy.
-func migrate(c *Conn, list []sqlkit.Migration, now time.Time) error {
-	// A new database, or another program's, has no such table.
-	const table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
-	known, _, err := c.Number(context.Background(), table, Bind("schema_migration"))
+// look refuses a database that is not ours to change, before anything is changed
+// in it, locks and the way of writing included.
+func look(path string, list []sqlkit.Migration, schema sqlkit.Schema) error {
+	c, err := openConn(path, "query_only = ON")
 	if err != nil {
 		return err
 	}
-	if known == 0 {
-		if err := refuseForeign(c); err != nil {
-			return err
-		}
+	known, pending, err := stand(c, list)
+	if err == nil && !known {
+		err = refuseForeign(c)
 	}
-	if known != 0 {
-		pending, err := pendingOf(c, list)
-		if err != nil || len(pending) == 0 {
+	if err == nil {
+		err = schema.Refuse("sqlite.open", known, len(pending))
+	}
+	return errors.Join(err, c.close())
+}
+
+// stand says whether a database has a schema of ours, and which steps are not
+// applied.
+func stand(c *Conn, list []sqlkit.Migration) (known bool, pending []sqlkit.Migration, err error) {
+	// A new database, or another program's, has no such table.
+	const table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
+	n, _, err := c.Number(context.Background(), table, Bind("schema_migration"))
+	if err != nil || n == 0 {
+		return false, list, err
+	}
+	pending, err = pendingOf(c, list)
+	return true, pending, err
+}
+
+// migrate brings the schema to the newest step. Without a step to apply it
+// only reads, so that commands start also while the server is busy.
+func migrate(c *Conn, list []sqlkit.Migration, now time.Time) error {
+	known, pending, err := stand(c, list)
+	if err != nil || known && len(pending) == 0 {
+		return err
+	}
+	if !known {
+		if err := refuseForeign(c); err != nil {
 			return err
 		}
 	}
