@@ -17,6 +17,7 @@ import (
 	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
@@ -100,6 +101,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		Migrations: migrations, Now: o.Now, Logger: o.Logger,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := db.Read(ctx, "postgres.open", func(c *server.Conn) error { return copying.Refuse(ctx, c, "postgres.open") }); err != nil {
+		db.Close()
 		return nil, err
 	}
 	s := &Store{dialect: newDialect(), db: db, opt: o, bodies: bodies.New(db, o.Now), stopWatching: func() {}}

@@ -64,6 +64,9 @@ func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (n
 		return r, err
 	}
 	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+		if err := notCopied(t, op); err != nil {
+			return err
+		}
 		alive := false
 		const lookSQL = "SELECT lease_until > " + clock + ", address, epoch FROM node WHERE id = $1 FOR UPDATE"
 		at, epoch := "", int64(0)
