@@ -104,6 +104,8 @@ mkdir -p "$work/store"
 # The benchmarks keep their database in a temporary folder, which must be on the
 # disk as well.
 TMPDIR=$work/store go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report|FailedLogin' -benchtime 3s
+echo "== 100,000 waiting messages of 4 KB copied to PostgreSQL and back"
+TMPDIR=$work/store go test ./internal/app -run '^$' -bench 'BenchmarkCopy' -benchtime 1x -timeout 30m
 ./scripts/million.sh sqlite
 ./scripts/million.sh postgres
 echo "== a gate of three on one database, killed twenty times"

@@ -39,6 +39,7 @@ const (
 	ServerStopped     Kind = "server.stopped"
 	StoreLow          Kind = "store.low"
 	StoreRegained     Kind = "store.regained"
+	StoreCopied       Kind = "store.copied"
 )
 
 // Meaning is one row of the event catalogue.
@@ -84,5 +85,6 @@ func Kinds() []Meaning {
 		{ServerStopped, "The server stopped."},
 		{StoreLow, "The free space of the store has come down to store.reserve, and new mail is refused; data has the octets that are free, spare within the database and kept in reserve, and how many files may still be made."},
 		{StoreRegained, "The store has room again, and takes new mail; data as above."},
+		{StoreCopied, "An administrator copied another store into this one; data has the two, and how much was copied. What is before this event happened in the other store."},
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/cli/cluster"
+	"countersign/internal/cli/storage"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
 	"countersign/internal/fault"
@@ -132,6 +133,12 @@ func (c *call) site() *cluster.Site {
 	return &cluster.Site{Stdout: c.stdout, With: func(work func(context.Context, node.Store, func(audit.Kind, string) audit.Event) error) error {
 		return c.with(func(o *opened) error { return work(c.ctx, o.store, o.event) })
 	}}
+}
+
+// storage is what the commands about a whole store work with.
+func (c *call) storage() *storage.Site {
+	load := func() (*config.Config, error) { cfg, _, err := config.LoadPart(c.config); return cfg, err }
+	return &storage.Site{Stdout: c.stdout, Stderr: c.stderr, Config: load, Actor: c.env.Actor, Now: c.env.Now}
 }
 
 // say prints one line.

@@ -155,7 +155,7 @@ func (s Store) Password() (Secret, error) {
 
 // StorePath returns the path of the database file, where the store is one.
 func (c *Config) StorePath() string {
-	return strings.TrimPrefix(c.Store.URL, storeScheme)
+	return c.Store.Path()
 }
 
 // resolvePaths makes the file names of c relative to folder instead of to the

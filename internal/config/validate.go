@@ -121,18 +121,6 @@ func (v *validator) store() {
 	v.secretFileMode("store.password_file", s.PasswordFile)
 }
 
-// hasPassword reports whether the URL of a database holds a password.
-func hasPassword(url string) bool {
-	_, rest, _ := strings.Cut(url, "://")
-	authority, query, _ := strings.Cut(rest, "?")
-	authority, _, _ = strings.Cut(authority, "/")
-	user := ""
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		user = authority[:i]
-	}
-	return strings.Contains(user, ":") || strings.HasPrefix(query, "password=") || strings.Contains(query, "&password=")
-}
-
 // session checks [session], and fills in what follows from other options.
 func (v *validator) session() {
 	s := &v.c.Session

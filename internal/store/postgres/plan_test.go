@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -149,7 +150,7 @@ func plainArgs(args sqlkit.Values) []any {
 
 // TestSchemasAgree compares tables and columns with those of the other engine.
 func TestSchemasAgree(t *testing.T) {
-	ours, theirs := schemaIn(t, "migrations/0001_initial.sql"), schemaIn(t, "../sqlite/migrations/0001_initial.sql")
+	ours, theirs := schemaIn(t, "migrations"), schemaIn(t, "../sqlite/migrations")
 	// What is different on purpose.
 	delete(ours, "node")       // SQLite has but one
 	delete(ours, "body")       // files
@@ -168,12 +169,20 @@ func TestSchemasAgree(t *testing.T) {
 	}
 }
 
-// schemaIn reads the names of tables and columns.
-func schemaIn(t *testing.T, file string) map[string][]string {
+// schemaIn reads the names of tables and columns from all steps in a folder.
+func schemaIn(t *testing.T, folder string) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	files, err := filepath.Glob(filepath.Join(folder, "*.sql"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	var text []byte
+	for _, file := range files {
+		step, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, step...)
 	}
 	all := map[string][]string{}
 	table := ""

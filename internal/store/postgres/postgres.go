@@ -18,6 +18,7 @@ import (
 	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
@@ -114,6 +115,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		Migrations: o.steps, Beside: nodes.Beside(own), Now: o.Now, Logger: o.Logger,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := db.Read(ctx, "postgres.open", func(c *server.Conn) error { return copying.Refuse(ctx, c, "postgres.open") }); err != nil {
+		db.Close()
 		return nil, err
 	}
 	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}

@@ -10,23 +10,29 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/node"
 	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
 )
 
 // withStep is our schema and one more step.
 func withStep(t *testing.T, text string) fs.FS {
 	t.Helper()
-	files := fstest.MapFS{"migrations/0002_next.sql": &fstest.MapFile{Data: []byte(text)}}
-	first, err := migrations.ReadFile("migrations/0001_initial.sql")
-	if err != nil {
-		t.Fatal(err)
+	ours, err := sqlkit.Migrations(migrations)
+	if err != nil || len(ours) != knownVersion {
+		t.Fatalf("there are %d steps, knownVersion says %d: %v", len(ours), knownVersion, err)
 	}
-	files["migrations/0001_initial.sql"] = &fstest.MapFile{Data: first}
+	files := fstest.MapFS{"migrations/0003_next.sql": &fstest.MapFile{Data: []byte(text)}}
+	for _, m := range ours {
+		files["migrations/"+m.Name] = &fstest.MapFile{Data: []byte(m.Text)}
+	}
 	return files
 }
 
+// knownVersion is our newest step. If you add one, also change the texts below.
+const knownVersion = 2
+
 const (
-	addingStep   = "-- compatible: 1\nALTER TABLE delivery ADD COLUMN colour text NOT NULL DEFAULT 'none';"
-	breakingStep = "-- compatible: 2\nALTER TABLE delivery DROP COLUMN original;"
+	addingStep   = "-- compatible: 2\nALTER TABLE delivery ADD COLUMN colour text NOT NULL DEFAULT 'none';"
+	breakingStep = "-- compatible: 3\nALTER TABLE delivery DROP COLUMN original;"
 )
 
 // upgradeTo opens a database by a program that has one more step.
@@ -49,7 +55,7 @@ func TestBreakingStepWaitsForOlderNodes(t *testing.T) {
 	refused := func(id string, names ...string) {
 		t.Helper()
 		_, err := upgradeTo(t, url, id, breakingStep)
-		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "step 2 of the schema (0002_next.sql) needs that all nodes know schema version 2") {
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "step 3 of the schema (0003_next.sql) needs that all nodes know schema version 3") {
 			t.Fatalf("node %q applies a breaking step: %v", id, err)
 		}
 		for _, name := range []string{"a", "b"} {
@@ -87,11 +93,11 @@ func TestBreakingStepWaitsForOlderNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, err := s.Nodes(t.Context())
-	if err != nil || len(list) != 2 || list[0].Schema != 2 || list[1].Schema != 1 {
+	if err != nil || len(list) != 2 || list[0].Schema != 3 || list[1].Schema != 2 {
 		t.Errorf("the nodes are %+v, %v", list, err)
 	}
 	_, err = Open(t.Context(), Options{URL: url})
-	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "schema version 2, this program knows up to 1") {
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "schema version 3, this program knows up to 2") {
 		t.Errorf("an older program: %v", err)
 	}
 }
@@ -137,9 +143,9 @@ func TestOlderNodeGoesOnBesideNewer(t *testing.T) {
 func TestNobodyJoinsASchemaTooNew(t *testing.T) {
 	url := shared.Cluster(t).Database(t)
 	a := joinAs(t, url, "a")
-	a.change("INSERT INTO schema_migration (version, name, checksum, compatible, applied) VALUES (2, 'next', '', 2, 0)")
+	a.change("INSERT INTO schema_migration (version, name, checksum, compatible, applied) VALUES (3, 'next', '', 3, 0)")
 	_, err := a.Join(t.Context(), node.Node{ID: "a"}, time.Minute)
-	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "schema version 2, this program knows up to 1") {
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "schema version 3, this program knows up to 2") {
 		t.Errorf("it joins: %v", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/store/sqlite/bodies"
 	"countersign/internal/store/sqlite/database"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
@@ -100,6 +101,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := s.db.Read(ctx, "sqlite.open", func(c *conn) error { return copying.Refuse(ctx, c, "sqlite.open") }); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	s.share(o.Server)
 	if o.Server {

@@ -72,6 +72,9 @@ func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (n
 		if err := s.opt.DB.KeepSchema(t, op); err != nil {
 			return err
 		}
+		if err := notCopied(t, op); err != nil {
+			return err
+		}
 		// Of many that come at once, one looks at a time.
 		if _, err := t.Raw(server.LockNodesSQL); err != nil {
 			return err

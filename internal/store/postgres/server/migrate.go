@@ -37,11 +37,17 @@ func (db *DB) migrate(t *Tx, o *Options) (s sqlkit.Standing, err error) {
 		if err := refuseForeign(t); err != nil {
 			return s, err
 		}
+		if err := o.Schema.Refuse("postgres.open", s); err != nil {
+			return s, err
+		}
 		if err := t.Exec(createMigrationSQL, nil); err != nil {
 			return s, err
 		}
 	}
 	s, err = sqlkit.Compare("postgres.open", db.steps, t.Query)
+	if err == nil && known {
+		err = o.Schema.Refuse("postgres.open", s)
+	}
 	if err != nil {
 		return s, err
 	}

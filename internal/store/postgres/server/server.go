@@ -30,6 +30,8 @@ type Options struct {
 	Patience time.Duration
 	// Migrations has the schema's steps in its folder "migrations".
 	Migrations fs.FS
+	// Schema says what may be done about the schema.
+	Schema sqlkit.Schema
 	// Beside is asked before a step is applied, in its transaction: an error keeps
 	// it back for the sake of who works on the database at the moment. nil means
 	// that there is nobody.

@@ -36,6 +36,8 @@ type Options[B any] struct {
 	Server bool
 	// Readers is the number of connections for reading.
 	Readers int
+	// Schema says what may be done about the schema.
+	Schema sqlkit.Schema
 	// Migrations has the schema's steps in its folder "migrations".
 	Migrations fs.FS
 	// Flush is called at the end of each transaction.
@@ -72,7 +74,7 @@ func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
 	}
 	path, err := filepath.Abs(o.Path)
 	if err == nil {
-		err = makeFiles(path)
+		err = prepare(path, o.Schema)
 	}
 	if err != nil {
 		return nil, unusable(path, err)
@@ -80,6 +82,9 @@ func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
 	steps, err := sqlkit.Migrations(o.Migrations)
 	if err != nil {
 		return nil, fault.Wrap("sqlite.open", fault.Internal, err)
+	}
+	if err := look(path, steps, o.Schema); err != nil {
+		return nil, unusable(path, err)
 	}
 	db := &DB[B]{readers: make(chan *Conn, o.Readers), known: len(steps), closed: make(chan struct{})}
 	if o.Server {
@@ -113,6 +118,18 @@ func unusable(path string, err error) error {
 		kind = fault.Unavailable
 	}
 	return &fault.Error{Op: "sqlite.open", Kind: kind, Detail: "the database " + path + " " + text, Err: err}
+}
+
+// prepare makes the files, where a database may be made.
+func prepare(path string, schema sqlkit.Schema) error {
+	if schema != sqlkit.UpgradeOnly {
+		return makeFiles(path)
+	}
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.New("sqlite.open", fault.NotFound, "there is no database at %s", path)
+	}
+	return err
 }
 
 // makeFiles makes folder and database file where they are missing, both for

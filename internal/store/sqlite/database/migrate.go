@@ -14,27 +14,40 @@ const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, compatible INTEGER NOT NULL,
     applied INTEGER NOT NULL) STRICT`
 
+// look refuses a database that is not ours to change, before anything is changed
+// in it, locks and the way of writing included.
+func look(path string, list []sqlkit.Migration, schema sqlkit.Schema) error {
+	c, err := openConn(path, "query_only = ON")
+	if err != nil {
+		return err
+	}
+	s, err := stand(c, list)
+	if err == nil {
+		err = schema.Refuse("sqlite.open", s)
+	}
+	return errors.Join(err, c.close())
+}
+
+// stand compares the database with the steps of this program; it refuses one in
+// which somebody else keeps tables.
+func stand(c *Conn, list []sqlkit.Migration) (sqlkit.Standing, error) {
+	// A new database, or another program's, has no such table.
+	const table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
+	n, _, err := c.Number(context.Background(), table, Bind("schema_migration"))
+	if err != nil || n == 0 {
+		return sqlkit.Standing{Known: len(list), Pending: list}, errors.Join(err, refuseForeign(c))
+	}
+	return compare(c, list)
+}
+
 // migrate brings the schema to the newest step, and returns what the database had
 // before. Without a step to apply it only reads, so that commands start also while
 // the server is busy. beside is asked before a step changes what a server may be
 // working on; it returns what to do when all are applied.
 func migrate(c *Conn, list []sqlkit.Migration, now time.Time, beside func(*sqlkit.Migration) (func() error, error)) (s sqlkit.Standing, err error) {
-	// A new database, or another program's, has no such table.
-	const table = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?"
-	known, _, err := c.Number(context.Background(), table, Bind("schema_migration"))
-	if err != nil {
+	s, err = stand(c, list)
+	if err != nil || len(s.Pending) == 0 {
 		return s, err
-	}
-	if known == 0 {
-		if err := refuseForeign(c); err != nil {
-			return s, err
-		}
-	}
-	if known != 0 {
-		s, err = compare(c, list)
-		if err != nil || len(s.Pending) == 0 {
-			return s, err
-		}
 	}
 	if hardest := s.Hardest(); hardest != nil {
 		after, err := beside(hardest)

@@ -1,0 +1,90 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"countersign/internal/config"
+	"countersign/internal/fault"
+	"countersign/internal/store/postgres"
+	"countersign/internal/store/sqlite"
+	"countersign/internal/store/transfer"
+)
+
+// CopyOptions say how a store is copied.
+type CopyOptions struct {
+	// From and To are the stores.
+	From, To config.Store
+	// Restart, Progress and Actor are those of transfer.Options.
+	Restart  bool
+	Progress func(transfer.Progress)
+	Actor    string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// CopyStore copies a store into another one, see transfer.Run. No gate may use
+// either of them: fault.Conflict, as where both are the same.
+func CopyStore(ctx context.Context, o CopyOptions) (result *transfer.Result, err error) {
+	result = new(transfer.Result)
+	if sameFile(o.From, o.To) {
+		return result, fault.New("store.copy", fault.Conflict, "the source and the target are the same store")
+	}
+	source, err := openSide(ctx, o.From, o.Now, false)
+	if err != nil {
+		return result, ofSide("the source", err)
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	target, err := openSide(ctx, o.To, o.Now, true)
+	if err != nil {
+		return result, ofSide("the target", err)
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+	return transfer.Run(ctx, transfer.Options{
+		Source: source, Target: target, Restart: o.Restart, Progress: o.Progress, Actor: o.Actor, Now: o.Now,
+	})
+}
+
+// ofSide says of which of the two an error is.
+func ofSide(side string, err error) error {
+	return &fault.Error{Op: "store.copy", Kind: fault.KindOf(err), Detail: side, Err: err}
+}
+
+// sameFile reports whether two stores are one file, whatever it is called. Two
+// URLs of one database are told by the lock of the first.
+func sameFile(a, b config.Store) bool {
+	if a.URL == b.URL {
+		return true
+	}
+	if a.InPostgres() || b.InPostgres() {
+		return false
+	}
+	one, err := os.Stat(a.Path())
+	if err != nil {
+		return false // the source is looked for when it is opened
+	}
+	other, err := os.Stat(b.Path())
+	return err == nil && os.SameFile(one, other)
+}
+
+// openSide opens one of the two.
+func openSide(ctx context.Context, s config.Store, now func() time.Time, target bool) (transfer.Target, error) {
+	if !s.InPostgres() {
+		side, err := sqlite.OpenSide(ctx, sqlite.Options{Path: s.Path(), Now: now}, target)
+		if err != nil {
+			return nil, err
+		}
+		return side, nil
+	}
+	password, err := s.Password()
+	if err != nil {
+		return nil, err
+	}
+	side, err := postgres.OpenSide(ctx, postgres.Options{URL: s.URL, Password: password.Reveal(), Now: now}, target)
+	if err != nil {
+		return nil, err
+	}
+	return side, nil
+}

@@ -1,0 +1,108 @@
+package storage
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"countersign/internal/app"
+	"countersign/internal/cli/table"
+	"countersign/internal/config"
+	"countersign/internal/fault"
+	"countersign/internal/store/transfer"
+)
+
+// Copy is "countersign store copy".
+type Copy struct {
+	From             string `help:"The store that is copied, as store.url has it; that of the configuration where it is not given." placeholder:"URL"`
+	To               string `help:"The store that it is copied into: a file that does not exist, or an empty database." placeholder:"URL" required:""`
+	FromPasswordFile string `help:"The file with the password for --from, one line." placeholder:"FILE"`
+	ToPasswordFile   string `help:"The file with the password for --to, one line." placeholder:"FILE"`
+	Restart          bool   `help:"Remove what an unfinished copy has in the target, and begin anew."`
+}
+
+// Help is shown behind the options.
+func (*Copy) Help() string {
+	return "No gate may use either of the stores. A copy that was interrupted goes on where it was when the same command is given again. " +
+		"At the end both stores are read and compared; the target can be opened only then."
+}
+
+// Run does it.
+func (cmd *Copy) Run(s *Site) error {
+	from, to, err := cmd.stores(s)
+	if err != nil {
+		return err
+	}
+	ctx, end := interruptible()
+	defer end()
+	m := &meter{out: s.Stderr, now: s.Now}
+	began := s.Now()
+	result, err := app.CopyStore(ctx, app.CopyOptions{From: from, To: to, Restart: cmd.Restart, Progress: m.show, Actor: s.Actor, Now: s.Now})
+	m.end()
+	if err != nil && result.Begun {
+		// Not of the kind of its cause, whose advice is for commands that change all or nothing.
+		return &fault.Error{Op: "store.copy", Detail: "the copy is not finished; what it has so far stays in the target, and the same command goes on with it: stopped at", Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(list(s.Stdout, result), conclude(s.Stdout, result, to, s.Now().Sub(began)))
+}
+
+// stores reads the two places.
+func (cmd *Copy) stores(s *Site) (from, to config.Store, err error) {
+	to, err = storeAt("--to", cmd.To, cmd.ToPasswordFile)
+	if err != nil {
+		return from, to, err
+	}
+	if cmd.From != "" {
+		from, err = storeAt("--from", cmd.From, cmd.FromPasswordFile)
+		return from, to, err
+	}
+	if cmd.FromPasswordFile != "" {
+		return from, to, fault.New("store.copy", fault.Invalid, "--from-password-file is for --from, which is not given")
+	}
+	cfg, err := s.Config()
+	if err != nil {
+		return from, to, err
+	}
+	return cfg.Store, to, nil
+}
+
+// storeAt reads what an option names.
+func storeAt(option, url, passwordFile string) (config.Store, error) {
+	s, err := config.StoreAt(url, passwordFile)
+	switch {
+	case errors.Is(err, config.ErrPassword):
+		err = fault.New("store.copy", fault.Invalid, "%s %v (%s-password-file)", option, err, option)
+	case err != nil:
+		err = fault.New("store.copy", fault.Invalid, "%s %v", option, err)
+	}
+	return s, err
+}
+
+// list prints what the target has.
+func list(w io.Writer, result *transfer.Result) error {
+	heads := []string{"TABLE", "ROWS", "BYTES", "SHA-256"}
+	return table.List(w, false, result.Tables, heads, func(t transfer.Sum) []string {
+		return []string{t.Table, strconv.FormatInt(t.Rows, 10), strconv.FormatInt(t.Bytes, 10), hex.EncodeToString(t.SHA256[:6])}
+	})
+}
+
+// conclude says what is left to do.
+func conclude(w io.Writer, result *transfer.Result, to config.Store, took time.Duration) error {
+	fmt.Fprintf(w, "\n%s is copied to %s in %s; both were read again and are the same.\n", result.From, result.To, took.Round(time.Second))
+	if result.Changed > 0 {
+		fmt.Fprintf(w, "%d texts of the record have octets that PostgreSQL does not keep, and U+FFFD in their place.\n", result.Changed)
+	}
+	fmt.Fprintf(w, "The key file (dkim.key_file) is not part of a store: it must be where the gate that uses the copy looks for it.\nIn its configuration:\n\n")
+	fmt.Fprintf(w, "    [store]\n    url = %q\n", to.URL)
+	if to.PasswordFile != "" {
+		fmt.Fprintf(w, "    password_file = %q\n", to.PasswordFile)
+	}
+	_, err := fmt.Fprintf(w, "\nThe source is as it was. Do not start a gate on it any more: what waits would be sent twice.\n")
+	return err
+}

@@ -1,0 +1,53 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// ErrPassword is the error of StoreAt for a URL with a password in it.
+var ErrPassword = errors.New("holds a password; take it out, and put it into a file that is named beside it")
+
+// StoreAt returns the store at a URL that does not stand in the file, with the
+// file of its password, "" for none. Relative paths are those of the process. The
+// error shows nothing of a URL that may hold a password.
+func StoreAt(url, passwordFile string) (Store, error) {
+	s := Store{URL: url, PasswordFile: passwordFile}
+	path, inFile := strings.CutPrefix(url, storeScheme)
+	switch {
+	case s.InPostgres() && hasPassword(url):
+		return s, ErrPassword
+	case s.InPostgres():
+	case !inFile || path == "":
+		return s, errors.New(`is not the URL of a store; write "sqlite:" and the path of the database file, or "postgres://user@host/database"`)
+	case passwordFile != "":
+		return s, errors.New("is a file, which has no password")
+	default:
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return s, err
+		}
+		s.URL = storeScheme + absolute
+	}
+	if _, err := s.Password(); err != nil {
+		return s, fmt.Errorf("has a password file that is of no use: %s", strings.TrimPrefix(err.Error(), "store.password_file: "))
+	}
+	return s, nil
+}
+
+// Path returns the path of the database file, where the store is one.
+func (s Store) Path() string { return strings.TrimPrefix(s.URL, storeScheme) }
+
+// hasPassword reports whether the URL of a database holds a password.
+func hasPassword(url string) bool {
+	_, rest, _ := strings.Cut(url, "://")
+	authority, query, _ := strings.Cut(rest, "?")
+	authority, _, _ = strings.Cut(authority, "/")
+	user := ""
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		user = authority[:i]
+	}
+	return strings.Contains(user, ":") || strings.HasPrefix(query, "password=") || strings.Contains(query, "&password=")
+}

@@ -1,0 +1,8 @@
+-- compatible: 2
+-- While another store is copied into this one there is a row, and nobody but the
+-- copy opens the store.
+CREATE TABLE unfinished_copy (
+    source text COLLATE "C" PRIMARY KEY, -- the store that is copied, as people name it
+    born   bigint NOT NULL, -- when its schema was made: it tells it from another of that name
+    began  bigint NOT NULL
+);

@@ -1,0 +1,48 @@
+package postgres
+
+import (
+	"testing"
+
+	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/tables"
+)
+
+// TestEveryTableIsCarried holds the list of what a copy carries against the
+// schema.
+func TestEveryTableIsCarried(t *testing.T) {
+	s := openAt(t, shared.Cluster(t).Database(t), false)
+	const text = `SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL), NOT a.attnotnull, coalesce(array_position(i.indkey::smallint[], a.attnum), -1) >= 0
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+    WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
+    ORDER BY c.relname, array_position(i.indkey::smallint[], a.attnum), a.attnum`
+	kinds := map[string]tables.Kind{
+		"bigint": tables.Integer, "integer": tables.Integer, "smallint": tables.Integer, "text": tables.Text, "bytea": tables.Blob,
+	}
+	schema, keys := tables.Schema{}, map[string]int{}
+	err := s.db.Read(t.Context(), "test", func(c *server.Conn) error {
+		return c.Query(t.Context(), text, nil, func(r *sqlkit.Row) error {
+			table, name, kind := r.Text(), r.Text(), r.Text()
+			if _, known := kinds[kind]; !known {
+				t.Errorf("%s.%s is of type %s", table, name, kind)
+			}
+			schema[table] = append(schema[table], tables.Column{Name: name, Kind: kinds[kind], Optional: r.Bool()})
+			if r.Bool() {
+				keys[table]++
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range tables.Differences(schema, keys) {
+		t.Error(d)
+	}
+	for name := range tables.LeftOut() {
+		if _, table := schema[name]; !table && name != "delivery.node" {
+			t.Errorf("%s is left out and does not exist", name)
+		}
+	}
+}
