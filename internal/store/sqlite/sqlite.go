@@ -102,11 +102,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// watch starts to let the queue follow what others left unfinished.
+// watch starts what a server does now and then.
 func (s *Store) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() { s.holder.Watch(ctx) })
+	watching.Go(func() { s.removePutOff(ctx) })
 	s.stopWatching = func() {
 		cancel()
 		watching.Wait()
@@ -248,6 +249,9 @@ func (s *Store) cleanBodies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.bodies.Prepare(); err != nil {
+		return err
+	}
 	removed, err := s.bodies.RemoveOthers(keep)
 	if removed > 0 {
 		s.log.Info("removed body files without a submission", "files", removed)
@@ -258,9 +262,33 @@ func (s *Store) cleanBodies(ctx context.Context) error {
 // removeBodies removes the files of submissions that are finished. What it
 // cannot remove, the next start does.
 func (s *Store) removeBodies(ids []mail.ID) {
-	for _, id := range ids {
-		if err := s.bodies.Remove(id); err != nil {
-			s.log.Warn("a finished body could not be removed", "body", id, "error", err)
+	if len(ids) == 0 {
+		return
+	}
+	if err := s.bodies.RemoveStored(ids); err != nil {
+		s.log.Warn("finished bodies could not be removed yet", "bodies", len(ids), "error", err)
+	}
+}
+
+// retryEvery is how often a server looks whether what a backup kept it from
+// removing may be removed.
+const retryEvery = time.Second
+
+// removePutOff removes bodies that a backup needed, when it no longer does.
+func (s *Store) removePutOff(ctx context.Context) {
+	tick := time.NewTicker(retryEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
+		waiting, err := s.bodies.RemovePutOff()
+		if err != nil && !failing {
+			s.log.Warn("finished bodies could not be removed yet", "bodies", waiting, "error", err)
+		}
+		failing = err != nil
 	}
 }
