@@ -39,6 +39,7 @@ const (
 	ServerStopped     Kind = "server.stopped"
 	StoreLow          Kind = "store.low"
 	StoreRegained     Kind = "store.regained"
+	StoreRestored     Kind = "store.restored"
 )
 
 // Meaning is one row of the event catalogue.
@@ -84,5 +85,6 @@ func Kinds() []Meaning {
 		{ServerStopped, "The server stopped."},
 		{StoreLow, "The free space of the store has come down to store.reserve, and new mail is refused; data has the octets that are free, spare within the database and kept in reserve, and how many files may still be made."},
 		{StoreRegained, "The store has room again, and takes new mail; data as above."},
+		{StoreRestored, "An administrator, the actor, put the store back from a backup; data has when and by which version that was made, and how many deliveries are held since, if any. What happened between the backup and this is not in the record."},
 	}
 }

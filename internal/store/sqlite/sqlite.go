@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -25,8 +26,15 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// bodiesName is the folder of large bodies, beside the database file.
-const bodiesName = "bodies"
+// BodiesName is the folder of large bodies, beside the database file.
+const BodiesName = "bodies"
+
+// RestoringSuffix is what a database adds to its name while it is being restored;
+// nothing is opened beside such a file.
+const RestoringSuffix = ".restoring"
+
+// Migrations returns the steps of the schema.
+func Migrations() fs.FS { return migrations }
 
 // Options says which database to open and how.
 type Options struct {
@@ -84,7 +92,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault.Wrap("sqlite.open", fault.Invalid, err)
 	}
-	s := &Store{dialect: newDialect(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
+	if err := refuseUnfinished(path); err != nil {
+		return nil, err
+	}
+	s := &Store{dialect: newDialect(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), BodiesName))}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Readers: o.Readers, Migrations: migrations, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },

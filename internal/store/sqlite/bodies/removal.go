@@ -26,8 +26,22 @@ const lockSuffix = ".lock"
 const removed = 256
 
 // openLock opens the file that removals lock for many and a backup for itself.
+// What root makes belongs to whom the folder above belongs, as a server that is
+// not root has to open it.
 func (b *Folder) openLock() (*os.File, error) {
-	return os.OpenFile(b.root+lockSuffix, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(b.root+lockSuffix, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil || os.Geteuid() != 0 {
+		return file, err
+	}
+	above, err := os.Stat(filepath.Dir(b.root))
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	owner := above.Sys().(*syscall.Stat_t)
+	if err := file.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // Prepare makes the lock's file, so that it belongs to the server and not to
