@@ -56,6 +56,26 @@ func migrate(t *Tx, list []sqlkit.Migration, now time.Time) error {
 	return nil
 }
 
+// upToDate refuses a schema that is not the newest that this program knows.
+func upToDate(t *Tx, list []sqlkit.Migration) error {
+	if err := checkVersion(t, minVersion); err != nil {
+		return err
+	}
+	known, err := t.Exists("SELECT 1 FROM pg_class WHERE oid = to_regclass('schema_migration')", nil)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return fault.New("postgres.look", fault.NotFound, "there are no tables of this program in the database; start the server first, or name the right one in store.url")
+	}
+	pending, err := sqlkit.Pending("postgres.look", list, t.Query)
+	if err == nil && len(pending) > 0 {
+		err = fault.New("postgres.look", fault.Conflict,
+			"the database has an older schema than this program; start the server of this release first, or use the release that made it")
+	}
+	return err
+}
+
 // checkVersion refuses a server that is older than least, a server_version_num.
 func checkVersion(t *Tx, least int64) error {
 	version, _, err := t.Number("SELECT current_setting('server_version_num')::bigint", nil)

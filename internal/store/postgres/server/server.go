@@ -30,6 +30,9 @@ type Options struct {
 	Patience time.Duration
 	// Migrations has the schema's steps in its folder "migrations".
 	Migrations fs.FS
+	// LookOnly opens for looking alone: the schema is not brought up to date, but
+	// must be. Transactions of Inspect are all there is to do then.
+	LookOnly bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger gets what no caller is told; nil means none.
@@ -92,7 +95,11 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, unusable(config, err)
 	}
 	db := &DB{pool: pool, patience: o.Patience, log: o.Logger}
-	if err := db.prepare(ctx, steps, o.Now); err != nil {
+	prepare := db.prepare
+	if o.LookOnly {
+		prepare = db.compare
+	}
+	if err := prepare(ctx, steps, o.Now); err != nil {
 		pool.Close()
 		return nil, unusable(config, err)
 	}
@@ -152,6 +159,22 @@ func (db *DB) prepare(ctx context.Context, steps []sqlkit.Migration, now func() 
 			return migrate(&Tx{ctx, raw}, steps, now())
 		})
 	})
+}
+
+// compare refuses a server that has another schema.
+func (db *DB) compare(ctx context.Context, steps []sqlkit.Migration, _ func() time.Time) error {
+	return db.patiently(ctx, func() error {
+		return pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(raw pgx.Tx) error {
+			return upToDate(&Tx{ctx, raw}, steps)
+		})
+	})
+}
+
+// Inspect is Snapshot for what may take as long as it does. It is not made again
+// where the server goes away meanwhile.
+func (db *DB) Inspect(ctx context.Context, op string, fn func(*Conn) error) error {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	return Failure(op, pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error { return fn(&Conn{ctx, raw}) }))
 }
 
 // Read runs fn with a connection, again where the server was away for a moment: fn
