@@ -13,6 +13,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/cli/cluster"
+	"countersign/internal/cli/storage"
 	"countersign/internal/config"
 	"countersign/internal/node"
 	"countersign/internal/queue"
@@ -68,6 +69,7 @@ type root struct {
 	Account    accountGroup      `cmd:"" help:"Accounts: logins that may send."`
 	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
 	Node       cluster.Group     `cmd:"" help:"The gates that share one PostgreSQL database."`
+	Store      storage.Group     `cmd:"" help:"The store as a whole: backup, restore, check."`
 	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
 	Audit      auditGroup        `cmd:"" help:"The record: what happened, when, and who did it."`
 	Bench      benchCommand      `cmd:"" noconfig:"" help:"Load generator and measuring sink, for the operator's own hardware."`
@@ -120,5 +122,5 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int 
 		ctx: context.Background(), env: env, config: line.Config,
 		stdin: stdin, stdout: stdout, stderr: stderr,
 	}
-	return report(stderr, parsed.Run(c, c.site()))
+	return report(stderr, parsed.Run(c, c.site(), c.storage()))
 }

@@ -126,7 +126,7 @@ func readManifest(folder string) (*Manifest, error) {
 // damaged is the error of a backup that is not as it was made.
 func damaged(format string, args ...any) error {
 	err := fault.New("backup.verify", fault.Corrupt, format, args...)
-	err.Detail += ": the backup is damaged; take another one, or another copy of this one. Nothing was changed"
+	err.Detail += ": the backup is damaged, and nothing was changed; take another one, or put this one back from a copy"
 	return err
 }
 
