@@ -13,6 +13,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/soundness"
 	"countersign/internal/store/sqlite/bodies"
+	"countersign/internal/store/sqlkit/inspection"
 	"countersign/internal/store/storetest/unsound"
 )
 
@@ -137,5 +138,29 @@ func TestCheckChangesNothing(t *testing.T) {
 	}
 	if _, err := Check(t.Context(), path, time.Now); !fault.Is(err, fault.Corrupt) {
 		t.Errorf("of a file that is no database: %v", err)
+	}
+}
+
+// TestCheckPlans holds what looks at all of a large store to an order in which
+// nothing is gathered, and to keys.
+func TestCheckPlans(t *testing.T) {
+	s := openNew(t)
+	chains := explain(t, s, inspection.ChainsSQL(), nil)
+	for _, want := range []string{"MERGE (UNION ALL)", "SCAN event USING INDEX event_submission", "SCAN delivery"} {
+		if !strings.Contains(chains, want) {
+			t.Errorf("the plan lacks %q:\n%s", want, chains)
+		}
+	}
+	if strings.Contains(chains, "TEMP B-TREE") {
+		t.Errorf("the plan sorts:\n%s", chains)
+	}
+	if unknown := explain(t, s, inspection.UnknownSQL(), bind(0)); !strings.Contains(unknown, "SEARCH e USING INDEX event_submission (submission=?)") {
+		t.Errorf("acceptances are not looked up:\n%s", unknown)
+	}
+	for _, q := range inspection.Queries(newDialect()) {
+		plan := explain(t, s, q.Text, nil)
+		if strings.Count(plan, "SCAN") > 1 && !strings.Contains(plan, "EXCEPT") {
+			t.Errorf("%s: for each row of one table all of another is read:\n%s\n%s", q.Kind, q.Text, plan)
+		}
 	}
 }

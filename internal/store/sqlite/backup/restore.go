@@ -39,8 +39,9 @@ type Restored struct {
 	Held int
 }
 
-// The files that SQLite keeps beside a database.
-var beside = []string{"-wal", "-shm", "-journal"}
+// beside returns what the names of the files that SQLite keeps beside a database
+// add to its own.
+func beside() []string { return []string{"-wal", "-shm", "-journal"} }
 
 // restoringBodies is the folder that bodies are restored in.
 const restoringBodies = sqlite.BodiesName + sqlite.RestoringSuffix
@@ -86,7 +87,7 @@ func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
 // vacant refuses a place where a store is. What an earlier restore has left there
 // is none.
 func vacant(path string) error {
-	for _, suffix := range append([]string{""}, beside...) {
+	for _, suffix := range append(beside(), "") {
 		there, err := exists(path + suffix)
 		if err != nil {
 			return err
@@ -177,7 +178,7 @@ func (r *restore) run() (held int, err error) {
 // as it says that the bodies are left, too.
 func (r *restore) clear() error {
 	names := []string{filepath.Join(r.place, sqlite.BodiesName), filepath.Join(r.place, restoringBodies)}
-	for _, suffix := range append(beside, "") {
+	for _, suffix := range append(beside(), "") {
 		names = append(names, r.database+suffix)
 	}
 	for _, name := range names {
@@ -216,7 +217,7 @@ func (r *restore) finish() (held int, err error) {
 	if err := errors.Join(err, s.Close()); err != nil {
 		return 0, err
 	}
-	for _, suffix := range beside {
+	for _, suffix := range beside() {
 		there, err := exists(r.database + suffix)
 		if err == nil && there {
 			err = fault.New("backup.restore", fault.Internal, "%s was left: the database is in use by somebody", r.database+suffix)

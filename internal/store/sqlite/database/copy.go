@@ -130,7 +130,7 @@ func Look(ctx context.Context, path string, migrations fs.FS, fn func(*Conn) err
 	if err := exists(path); err != nil {
 		return err
 	}
-	c, err := openConn(path, "query_only = ON", "cache_size = -65536")
+	c, err := openConn(path, "query_only = ON", "cache_size = -16384")
 	if err != nil {
 		return unusable(path, err)
 	}
