@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -110,4 +112,26 @@ func pathOf(t *testing.T, url string) string {
 		t.Fatal(err)
 	}
 	return pgx.Identifier{config.Database}.Sanitize()
+}
+
+// TestDocumentedHold runs the statements that docs/ops/backup.md gives for a
+// restored database.
+func TestDocumentedHold(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/ops/backup.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, begins := strings.Cut(string(page), "    BEGIN;")
+	text, _, ends := strings.Cut(rest, "    COMMIT;")
+	if !begins || !ends {
+		t.Fatal("the page has no such statements")
+	}
+	o, url := openDamageable(t)
+	unsound.Fill(t, o.Store)
+	execAt(t, url, "BEGIN;"+text+"COMMIT;")
+	unsound.Want(t, o.Check(t), nil)
+	stats, err := o.Store.Stats(t.Context())
+	if err != nil || stats.Held != 4 || stats.Queued+stats.Deferred != 0 {
+		t.Errorf("got %+v, %v", stats, err)
+	}
 }

@@ -33,9 +33,13 @@ func Check(ctx context.Context, path string, now func() time.Time) (*soundness.R
 		return nil, fault.Wrap("sqlite.check", fault.Invalid, err)
 	}
 	k := &check{path: path, folder: bodies.New(filepath.Join(filepath.Dir(path), BodiesName)), begun: now()}
-	err = database.Look(ctx, path, migrations, func(c *conn) error { return k.all(ctx, c) })
-	if err != nil {
-		return nil, err
+	// Pages are looked at by themselves: as long as anybody reads one state, the log
+	// of what is written since cannot be cleared.
+	for _, look := range []func(context.Context, *conn) error{k.pages, k.tables} {
+		err := database.Look(ctx, path, migrations, func(c *conn) error { return look(ctx, c) })
+		if err != nil {
+			return nil, err
+		}
 	}
 	return k.found.Result(), nil
 }
@@ -53,7 +57,8 @@ type check struct {
 
 func damagedData(err error) bool { return fault.Is(database.Failure("", err), fault.Corrupt) }
 
-func (k *check) all(ctx context.Context, c *conn) error {
+// pages looks at every page of the file.
+func (k *check) pages(ctx context.Context, c *conn) error {
 	err := c.Query(ctx, pagesSQL, nil, func(r *row) error {
 		if said := r.Text(); said != "ok" {
 			k.found.Add(soundness.DamagedPages, said)
@@ -64,9 +69,13 @@ func (k *check) all(ctx context.Context, c *conn) error {
 		k.found.Add(soundness.DamagedPages, err.Error())
 		err = nil
 	}
-	if err == nil {
-		err = inspection.Tables(ctx, c, newDialect(), &k.found, damagedData)
-	}
+	return err
+}
+
+// tables looks at what they hold, all of one moment, and at the bodies that they
+// name.
+func (k *check) tables(ctx context.Context, c *conn) error {
+	err := inspection.Tables(ctx, c, newDialect(), &k.found, damagedData)
 	if err == nil {
 		err = inspection.Record(ctx, c, &k.found, damagedData)
 	}
