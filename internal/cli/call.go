@@ -71,18 +71,24 @@ func (c *call) exists(cfg *config.Config) error {
 	return fault.New("cli.open", fault.NotFound, "there is no database at %s; check data_dir in %s, or start the server first", cfg.StorePath(), c.config)
 }
 
+// load reads what the command needs of the configuration.
+func (c *call) load() (*config.Config, error) {
+	cfg, elsewhere, err := config.LoadPart(c.config, c.needs...)
+	if elsewhere > 0 {
+		fmt.Fprintf(c.stderr, "warning: %s has %s that %s not concern this command; \"countersign config check --config %s\" names all\n",
+			c.config, plural(elsewhere, "mistake", "mistakes"), map[bool]string{true: "does", false: "do"}[elsewhere == 1], c.config)
+	}
+	return cfg, err
+}
+
 // with opens the store by the configuration, beside a server that may be
 // running, does work on it and closes it. Mistakes in the configuration that
 // do not concern the work are no more than a line on standard error: the
 // server may still run on an earlier file, and has to be administered.
 func (c *call) with(work func(*opened) error) error {
-	cfg, elsewhere, err := config.LoadPart(c.config, c.needs...)
+	cfg, err := c.load()
 	if err != nil {
 		return err
-	}
-	if elsewhere > 0 {
-		fmt.Fprintf(c.stderr, "warning: %s has %s that %s not concern this command; \"countersign config check --config %s\" names all\n",
-			c.config, plural(elsewhere, "mistake", "mistakes"), map[bool]string{true: "does", false: "do"}[elsewhere == 1], c.config)
 	}
 	if err := c.exists(cfg); err != nil {
 		return err
@@ -135,10 +141,12 @@ func (c *call) site() *cluster.Site {
 	}}
 }
 
-// storage is what the commands about a whole store work with.
+// storage is what the commands about the whole store work with.
 func (c *call) storage() *storage.Site {
-	load := func() (*config.Config, error) { cfg, _, err := config.LoadPart(c.config); return cfg, err }
-	return &storage.Site{Stdout: c.stdout, Stderr: c.stderr, Config: load, Actor: c.env.Actor, Now: c.env.Now}
+	return &storage.Site{
+		Stdout: c.stdout, Stderr: c.stderr, Version: c.env.Version, Actor: c.env.Actor, Now: c.env.Now,
+		Config: c.needing("dkim.key_file").load,
+	}
 }
 
 // say prints one line.

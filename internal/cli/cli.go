@@ -69,7 +69,7 @@ type root struct {
 	Account    accountGroup      `cmd:"" help:"Accounts: logins that may send."`
 	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
 	Node       cluster.Group     `cmd:"" help:"The gates that share one PostgreSQL database."`
-	Store      storage.Group     `cmd:"" help:"The store as a whole: copy it into another one."`
+	Store      storage.Group     `cmd:"" help:"The store as a whole: backup, restore, check, copy."`
 	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
 	Audit      auditGroup        `cmd:"" help:"The record: what happened, when, and who did it."`
 	Bench      benchCommand      `cmd:"" noconfig:"" help:"Load generator and measuring sink, for the operator's own hardware."`

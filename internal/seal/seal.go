@@ -72,6 +72,15 @@ func New(key []byte, random io.Reader) (*Sealer, error) {
 // ID names the sealing key, in hexadecimal; it tells nothing of the key.
 func (s *Sealer) ID() string { return hex.EncodeToString(s.id[:]) }
 
+// KeyOf names the key that something was sealed with, as ID does; "" for what is
+// not sealed.
+func KeyOf(sealed []byte) string {
+	if len(sealed) < Overhead || sealed[0] != version {
+		return ""
+	}
+	return hex.EncodeToString(sealed[1 : 1+idSize])
+}
+
 // Seal returns a secret in the form to store. It opens for this purpose and
 // name alone.
 func (s *Sealer) Seal(p Purpose, name string, secret []byte) ([]byte, error) {

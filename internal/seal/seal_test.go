@@ -100,3 +100,20 @@ func flip(b []byte, i int) []byte {
 	out[i] ^= 0x10
 	return out
 }
+
+// TestKeyOf: what is sealed tells which key opens it, and nothing else does.
+func TestKeyOf(t *testing.T) {
+	s := newSealer(t, 1)
+	sealed, err := s.Seal(DKIM, "n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := KeyOf(sealed); got != s.ID() {
+		t.Errorf("got %q, want %q", got, s.ID())
+	}
+	for _, other := range [][]byte{nil, sealed[:len(sealed)-1], flip(sealed, 0), []byte("-----BEGIN CERTIFICATE-----, or anything else that is long enough")} {
+		if got := KeyOf(other); got != "" {
+			t.Errorf("%x is sealed with %q", other, got)
+		}
+	}
+}

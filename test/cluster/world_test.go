@@ -141,6 +141,7 @@ func (c *world) verdict() (repeats []arrival) {
 		items, err := c.db.List(context.Background(), queue.Filter{Limit: 1})
 		return err == nil && len(items) == 0
 	})
+	c.gates[0].Admin("", "store", "check") // which fails unless it is sound
 	recorded := c.recorded()
 	for n, id := range acked {
 		if recorded[id] != 1 {

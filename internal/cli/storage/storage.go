@@ -6,6 +6,7 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -18,12 +19,21 @@ import (
 // Site is what the commands work with.
 type Site struct {
 	Stdout, Stderr io.Writer
-	// Config reads the configuration as far as it says where the store is.
-	Config func() (*config.Config, error)
-	// Actor is who runs the command.
-	Actor string
+	// Version is the program's, Actor who runs it.
+	Version, Actor string
 	// Now is the clock.
 	Now func() time.Time
+	// Config reads the configuration, as far as it concerns the store and its key
+	// file.
+	Config func() (*config.Config, error)
+}
+
+// Group is "countersign store".
+type Group struct {
+	Copy    Copy    `cmd:"" help:"Copy everything, the queue included, into another store: from SQLite to PostgreSQL, and back."`
+	Backup  Backup  `cmd:"" help:"Make a whole backup while the server runs."`
+	Restore Restore `cmd:"" help:"Verify a backup and make a store of it."`
+	Check   Check   `cmd:"" help:"Look for what is wrong with the store, while the server runs."`
 }
 
 // interruptible returns a context that ends at the first Ctrl-C or SIGTERM; a second
@@ -34,7 +44,37 @@ func interruptible() (ctx context.Context, end func()) {
 	return ctx, end
 }
 
-// Group is "countersign store".
-type Group struct {
-	Copy Copy `cmd:"" help:"Copy everything, the queue included, into another store: from SQLite to PostgreSQL, and back."`
+// tellEvery is how often progress is told of.
+const tellEvery = 2 * time.Second
+
+// progress returns what tells on standard error how far something is that takes
+// long.
+func (s *Site) progress() func(what string, done, total int64) {
+	last := s.Now()
+	return func(what string, done, total int64) {
+		now := s.Now()
+		if now.Sub(last) < tellEvery {
+			return
+		}
+		last = now
+		percent := int64(100)
+		if total > 0 {
+			percent = 100 * done / total
+		}
+		fmt.Fprintf(s.Stderr, "%s: %d %%\n", what, percent)
+	}
+}
+
+// say prints one line.
+func (s *Site) say(format string, args ...any) error {
+	_, err := fmt.Fprintf(s.Stdout, format+"\n", args...)
+	return err
+}
+
+// plural counts things.
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -243,7 +243,7 @@ func TestOrphanedBodiesGo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	others := filepath.Join(filepath.Dir(path), bodiesName, "README")
+	others := filepath.Join(filepath.Dir(path), BodiesName, "README")
 	if err := os.WriteFile(others, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestOrphanedBodiesGo(t *testing.T) {
 func bodyFiles(t *testing.T, path string) int {
 	t.Helper()
 	n := 0
-	err := filepath.WalkDir(filepath.Join(filepath.Dir(path), bodiesName), func(_ string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(filepath.Dir(path), BodiesName), func(_ string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			n++
 		}

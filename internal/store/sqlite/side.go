@@ -40,11 +40,14 @@ func OpenSide(ctx context.Context, o Options, target bool) (*Side, error) {
 	if err != nil {
 		return nil, fault.Wrap("sqlite.open", fault.Invalid, err)
 	}
+	if err := refuseUnfinished(path); err != nil {
+		return nil, err
+	}
 	schema := sqlkit.UpgradeOnly
 	if target {
 		schema = sqlkit.MakeOnly
 	}
-	s := &Side{now: o.Now, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
+	s := &Side{now: o.Now, bodies: bodies.New(filepath.Join(filepath.Dir(path), BodiesName))}
 	s.db, err = database.Open(ctx, database.Options[struct{}]{
 		Path: path, Server: true, Readers: 3, Schema: schema, Migrations: migrations, Now: o.Now, Logger: o.Logger,
 		Flush: func(*database.Tx, *struct{}) error { return nil },

@@ -27,8 +27,15 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// bodiesName is the folder of large bodies, beside the database file.
-const bodiesName = "bodies"
+// BodiesName is the folder of large bodies, beside the database file.
+const BodiesName = "bodies"
+
+// RestoringSuffix is what a database adds to its name while it is being restored;
+// nothing is opened beside such a file.
+const RestoringSuffix = ".restoring"
+
+// Migrations returns the steps of the schema.
+func Migrations() fs.FS { return migrations }
 
 // Options says which database to open and how.
 type Options struct {
@@ -94,7 +101,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fault.Wrap("sqlite.open", fault.Invalid, err)
 	}
-	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), bodiesName))}
+	if err := refuseUnfinished(path); err != nil {
+		return nil, err
+	}
+	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), BodiesName))}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
@@ -115,11 +125,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// watch starts to let the queue follow what others left unfinished.
+// watch starts what a server does now and then.
 func (s *Store) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() { s.holder.Watch(ctx) })
+	watching.Go(func() { s.removePutOff(ctx) })
 	s.stopWatching = func() {
 		cancel()
 		watching.Wait()
@@ -261,6 +272,9 @@ func (s *Store) cleanBodies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.bodies.Prepare(); err != nil {
+		return err
+	}
 	removed, err := s.bodies.RemoveOthers(keep)
 	if removed > 0 {
 		s.log.Info("removed body files without a submission", "files", removed)
@@ -271,9 +285,33 @@ func (s *Store) cleanBodies(ctx context.Context) error {
 // removeBodies removes the files of submissions that are finished. What it
 // cannot remove, the next start does.
 func (s *Store) removeBodies(ids []mail.ID) {
-	for _, id := range ids {
-		if err := s.bodies.Remove(id); err != nil {
-			s.log.Warn("a finished body could not be removed", "body", id, "error", err)
+	if len(ids) == 0 {
+		return
+	}
+	if err := s.bodies.RemoveStored(ids); err != nil {
+		s.log.Warn("finished bodies could not be removed yet", "bodies", len(ids), "error", err)
+	}
+}
+
+// retryEvery is how often a server looks whether what a backup kept it from
+// removing may be removed.
+const retryEvery = time.Second
+
+// removePutOff removes bodies that a backup needed, when it no longer does.
+func (s *Store) removePutOff(ctx context.Context) {
+	tick := time.NewTicker(retryEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
+		waiting, err := s.bodies.RemovePutOff()
+		if err != nil && !failing {
+			s.log.Warn("finished bodies could not be removed yet", "bodies", waiting, "error", err)
+		}
+		failing = err != nil
 	}
 }

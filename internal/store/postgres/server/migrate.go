@@ -82,6 +82,26 @@ func (db *DB) KeepSchema(t *Tx, op string) error {
 // Known returns the newest step of the schema that this program has.
 func (db *DB) Known() int { return len(db.steps) }
 
+// upToDate refuses a schema that lacks what this program knows.
+func (db *DB) upToDate(t *Tx) error {
+	if err := checkVersion(t, minVersion); err != nil {
+		return err
+	}
+	known, err := t.Exists("SELECT 1 FROM pg_class WHERE oid = to_regclass('schema_migration')", nil)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return fault.New("postgres.look", fault.NotFound, "there are no tables of this program in the database; start the server first, or name the right one in store.url")
+	}
+	s, err := sqlkit.Compare("postgres.look", db.steps, t.Query)
+	if err == nil && len(s.Pending) > 0 {
+		err = fault.New("postgres.look", fault.Conflict,
+			"the database has an older schema than this program; start the server of this release first, or use the release that made it")
+	}
+	return err
+}
+
 // checkVersion refuses a server that is older than least, a server_version_num.
 func checkVersion(t *Tx, least int64) error {
 	version, _, err := t.Number("SELECT current_setting('server_version_num')::bigint", nil)

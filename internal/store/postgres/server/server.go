@@ -36,6 +36,9 @@ type Options struct {
 	// it back for the sake of who works on the database at the moment. nil means
 	// that there is nobody.
 	Beside func(*Tx, *sqlkit.Migration) error
+	// LookOnly opens for looking alone: the schema is not brought up to date, but
+	// must be. Transactions of Inspect are all there is to do then.
+	LookOnly bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger gets what no caller is told; nil means none.
@@ -115,7 +118,11 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, unusable(config, err)
 	}
 	db := &DB{pool: pool, patience: o.Patience, log: o.Logger, steps: steps}
-	if err := db.prepare(ctx, &o); err != nil {
+	prepare := db.prepare
+	if o.LookOnly {
+		prepare = db.compare
+	}
+	if err := prepare(ctx, &o); err != nil {
 		pool.Close()
 		return nil, unusable(config, err)
 	}
@@ -181,6 +188,22 @@ func (db *DB) prepare(ctx context.Context, o *Options) error {
 		db.log.Warn(notice)
 	}
 	return err
+}
+
+// compare refuses a server that has another schema.
+func (db *DB) compare(ctx context.Context, _ *Options) error {
+	return db.patiently(ctx, func() error {
+		return pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(raw pgx.Tx) error {
+			return db.upToDate(&Tx{ctx, raw})
+		})
+	})
+}
+
+// Inspect is Snapshot for what may take as long as it does. It is not made again
+// where the server goes away meanwhile.
+func (db *DB) Inspect(ctx context.Context, op string, fn func(*Conn) error) error {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	return Failure(op, pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error { return fn(&Conn{ctx, raw}) }))
 }
 
 // Read runs fn with a connection, again where the server was away for a moment: fn

@@ -4,6 +4,11 @@
 // It does not know which bodies are in use: package sqlite stores that, and
 // names those to keep when it cleans up after a crash.
 //
+// A backup reads which bodies the database names, then fetches them, while mail
+// flows. So it keeps the folder meanwhile (Keep), under a lock of the file system
+// that ends with the process that has it: whoever would remove a stored body puts
+// it off until the lock is gone.
+//
 // Main types: Folder, File (a body being written), Stored.
 package bodies
 
@@ -29,9 +34,11 @@ type Folder struct {
 	root string
 	ids  mail.IDSource
 
-	mu sync.Mutex // guards durable
+	mu sync.Mutex // guards what follows
 	// durable holds the folders whose own names are known to be on the disk.
 	durable map[string]bool
+	// putOff are the files to remove when nobody keeps the folder any more.
+	putOff []string
 }
 
 // New returns the folder at root, which Create makes where it is missing.
@@ -42,7 +49,7 @@ func (b *Folder) folder(id mail.ID) string {
 	return filepath.Join(b.root, string(id[len(id)-2:]))
 }
 
-func (b *Folder) path(id mail.ID) string { return filepath.Join(b.folder(id), string(id)) }
+func (b *Folder) path(id mail.ID) string { return filepath.Join(b.root, Name(id)) }
 
 // Create makes the file of a new body. Errors: fault.Full, fault.Unavailable.
 func (b *Folder) Create() (*File, error) {
@@ -84,34 +91,6 @@ func syncFolder(path string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// Remove removes a body. One that is gone is no error.
-func (b *Folder) Remove(id mail.ID) error {
-	err := os.Remove(b.path(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// RemoveOthers removes all bodies that keep does not name, and returns their number.
-func (b *Folder) RemoveOthers(keep map[mail.ID]bool) (int, error) {
-	removed := 0
-	err := filepath.WalkDir(b.root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		if name := d.Name(); !mail.ValidID(name) || keep[mail.ID(name)] {
-			return nil // somebody else's file is not ours to remove
-		}
-		removed++
-		return os.Remove(path)
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // no large body was ever stored
-	}
-	return removed, err
 }
 
 // handle is what a body needs of its file.
@@ -174,7 +153,7 @@ func (f *File) Discard() {
 	if !f.sealed {
 		_ = f.file.Close()
 	}
-	_ = f.folder.Remove(f.id)
+	_ = os.Remove(f.folder.path(f.id))
 }
 
 // Ready reports whether a submission of the store that b belongs to may take
@@ -195,12 +174,9 @@ func (f *File) Open() (io.ReadCloser, error) { return f.folder.open(f.id, f.size
 
 // open opens a stored body. An open file stays readable after its removal.
 func (b *Folder) open(id mail.ID, size int64) (io.ReadCloser, error) {
-	file, err := os.Open(b.path(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New("body.open", fault.NotFound, "the body %s is gone", id)
-	}
+	file, err := b.openFile(id)
 	if err != nil {
-		return nil, failure("body.open", err)
+		return nil, err
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -210,6 +186,17 @@ func (b *Folder) open(id mail.ID, size int64) (io.ReadCloser, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return sqlkit.Whole(id, size, file), nil
+}
+
+func (b *Folder) openFile(id mail.ID) (*os.File, error) {
+	file, err := os.Open(b.path(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New("body.open", fault.NotFound, "the body %s is gone", id)
+	}
+	if err != nil {
+		return nil, failure("body.open", err)
+	}
+	return file, nil
 }
 
 // Stored returns a body that was stored before.

@@ -138,7 +138,7 @@ func TestRemoving(t *testing.T) {
 	if n, err := b.RemoveOthers(nil); n != 0 || err != nil {
 		t.Errorf("without a folder: %d, %v", n, err)
 	}
-	if err := b.Remove(mail.ID("01M85RM9P62D31H7STSCFHADBD")); err != nil {
+	if err := b.RemoveStored([]mail.ID{mail.ID("01M85RM9P62D31H7STSCFHADBD")}); err != nil {
 		t.Errorf("what is gone: %v", err)
 	}
 	if _, err := b.Stored("01M85RM9P62D31H7STSCFHADBD", 1).Open(); !fault.Is(err, fault.NotFound) {

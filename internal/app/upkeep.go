@@ -1,0 +1,87 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"countersign/internal/config"
+	"countersign/internal/fault"
+	"countersign/internal/soundness"
+	"countersign/internal/store/postgres"
+	"countersign/internal/store/sqlite"
+	"countersign/internal/store/sqlite/backup"
+)
+
+// Upkeep is what a backup or a restore needs beside the configuration.
+type Upkeep struct {
+	// Folder is that of the backup.
+	Folder string
+	// Hold lets everything that a restore brings back wait for an administrator.
+	Hold bool
+	// Version is the program's, Actor who does it.
+	Version, Actor string
+	// Now is the clock.
+	Now func() time.Time
+	// Progress is told what is being done, how much of it is, and how much there is;
+	// nil for nobody.
+	Progress func(what string, done, total int64)
+}
+
+// BackUp makes a whole backup of the store while a server works on it. Errors are
+// those of backup.Make; fault.Conflict for a store in PostgreSQL, which has better
+// means.
+func BackUp(ctx context.Context, cfg *config.Config, u Upkeep) (*backup.Manifest, error) {
+	if cfg.Store.InPostgres() {
+		return nil, fault.New("app.backup", fault.Conflict,
+			"the store is in PostgreSQL: make backups of the database with pg_dump, or with pg_basebackup and an archive of its log; docs/ops/backup.md says how")
+	}
+	return backup.Make(ctx, backup.Options{Path: cfg.StorePath(), To: u.Folder, Version: u.Version, Now: u.Now, Progress: u.Progress})
+}
+
+// Restore makes a store of a backup, where none is. Errors are those of
+// backup.Restore; fault.Conflict for a store in PostgreSQL.
+func Restore(ctx context.Context, cfg *config.Config, u Upkeep) (*backup.Restored, error) {
+	if cfg.Store.InPostgres() {
+		return nil, fault.New("app.restore", fault.Conflict,
+			"the store is in PostgreSQL: restore the database with pg_restore, or its log up to a moment; docs/ops/backup.md says how, and what is sent again")
+	}
+	return backup.Restore(ctx, backup.RestoreOptions{
+		From: u.Folder, Path: cfg.StorePath(), Hold: u.Hold, Actor: u.Actor, Now: u.Now, Progress: u.Progress,
+	})
+}
+
+// CheckStore looks for what is wrong with the store, beside servers that work on
+// it, and changes nothing. Errors are those of the engine's Check.
+func CheckStore(ctx context.Context, cfg *config.Config, now func() time.Time) (*soundness.Report, error) {
+	if !cfg.Store.InPostgres() {
+		return sqlite.Check(ctx, cfg.StorePath(), now)
+	}
+	password, err := cfg.Store.Password()
+	if err != nil {
+		return nil, err
+	}
+	return postgres.Check(ctx, postgres.Options{URL: cfg.Store.URL, Password: password.Reveal()})
+}
+
+// KeyState says of the key file whether it opens what is sealed with keys: "there",
+// "another", "missing", or "not needed" where keys is empty.
+func KeyState(cfg *config.Config, keys []string) (string, error) {
+	if len(keys) == 0 {
+		return "not needed", nil
+	}
+	if _, err := os.Stat(cfg.DKIM.KeyFile); errors.Is(err, fs.ErrNotExist) {
+		return "missing", nil
+	}
+	sealer, err := NewSealer(cfg)
+	if err != nil {
+		return "", err
+	}
+	if len(keys) == 1 && slices.Contains(keys, sealer.ID()) {
+		return "there", nil
+	}
+	return "another", nil
+}

@@ -1,0 +1,292 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/seal"
+	"countersign/internal/store/sqlite"
+	"countersign/internal/store/sqlite/bodies"
+	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit"
+)
+
+// Options says what to make a backup of, and where. All but Progress are needed.
+type Options struct {
+	// Path is the database file; the bodies are beside it.
+	Path string
+	// To is the folder to make. It must not exist, or be empty.
+	To string
+	// Version is the program's.
+	Version string
+	// Now is the clock.
+	Now func() time.Time
+	// Progress is told what is being done, and how many octets of it; nil for nobody.
+	Progress func(what string, done, total int64)
+}
+
+// Make makes a backup while others use the store. When it returns without error,
+// all of it is on the disk; otherwise there is no folder To. Errors:
+// fault.NotFound without a database, fault.Conflict where To is in use, another
+// backup is being made or the database is newer than this program, fault.Full,
+// fault.Unavailable, fault.Corrupt, fault.Canceled.
+func Make(ctx context.Context, o Options) (*Manifest, error) {
+	const op = "backup.make"
+	path, err := filepath.Abs(o.Path)
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Invalid, err)
+	}
+	to, err := filepath.Abs(o.To)
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Invalid, err)
+	}
+	if err := free(to); err != nil {
+		return nil, err
+	}
+	partial, unlock, err := makePartial(to)
+	if err != nil {
+		return nil, failure(op, err)
+	}
+	w := &work{
+		Options: o, path: path, partial: partial, pace: pace{ctx: ctx, told: o.Progress},
+		manifest: &Manifest{Format: Format, Program: o.Version, Made: o.Now().UTC(), Keys: []string{}, Bodies: []File{}},
+	}
+	err = w.run()
+	if err == nil {
+		err = os.Rename(partial, to)
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(to))
+	} else {
+		err = errors.Join(err, os.RemoveAll(partial))
+	}
+	return w.manifest, failure(op, errors.Join(err, unlock()))
+}
+
+// free refuses a folder in which something is.
+func free(to string) error {
+	entries, err := os.ReadDir(to)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fault.New("backup.make", fault.Conflict, "%s is no folder that a backup can be made in: %v", to, err)
+	case len(entries) > 0:
+		return fault.New("backup.make", fault.Conflict, "%s is not empty; name a folder that does not exist yet, one for each backup", to)
+	}
+	return nil
+}
+
+// makePartial makes the folder that a backup is made in, empty whatever was left
+// in it, and keeps it from another process until unlock is called.
+func makePartial(to string) (partial string, unlock func() error, err error) {
+	partial = filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+".partial")
+	if err := os.Mkdir(partial, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", nil, err
+	}
+	d, err := os.Open(partial)
+	if err != nil {
+		return "", nil, err
+	}
+	err = syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = fault.New("backup.make", fault.Conflict, "another process is making the backup %s", to)
+	}
+	var left []fs.DirEntry
+	if err == nil {
+		left, err = os.ReadDir(partial)
+	}
+	for _, entry := range left {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(partial, entry.Name())))
+	}
+	if err != nil {
+		return "", nil, errors.Join(err, d.Close())
+	}
+	return partial, d.Close, nil
+}
+
+// work is a backup that is being made.
+type work struct {
+	Options
+	pace
+	path, partial string
+	manifest      *Manifest
+}
+
+// wanted is a body that the database names.
+type wanted struct {
+	id   mail.ID
+	size int64
+}
+
+func (w *work) run() error {
+	source := bodies.New(filepath.Join(filepath.Dir(w.path), sqlite.BodiesName))
+	// Nobody may make the lock's folder for a database that is not there.
+	info, err := os.Stat(w.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.New("backup.make", fault.NotFound, "there is no database at %s", w.path)
+	}
+	if err != nil {
+		return err
+	}
+	if err := room(w.partial, info.Size()); err != nil {
+		return err
+	}
+	release, err := source.Keep(w.ctx)
+	if err != nil {
+		return err
+	}
+	err = w.secure(source)
+	if err := errors.Join(err, release()); err != nil {
+		return err
+	}
+	if err := w.sums(); err != nil {
+		return err
+	}
+	if err := w.manifest.write(w.partial); err != nil {
+		return err
+	}
+	return syncTree(w.partial)
+}
+
+// secure copies the database, and links or copies the bodies that the copy names.
+func (w *work) secure(source *bodies.Folder) error {
+	copied := filepath.Join(w.partial, databaseName)
+	err := database.Copy(w.ctx, w.path, copied, func(done, total int) {
+		if w.told != nil {
+			w.told("database, pages", int64(done), int64(total))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	var list []wanted
+	err = database.Look(w.ctx, copied, nil, func(c *database.Conn) (err error) {
+		list, err = w.describe(c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	total := int64(0)
+	for _, b := range list {
+		total += b.size
+	}
+	w.begin("bodies", total)
+	for _, b := range list {
+		if err := w.fetch(source, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describe fills in what the manifest says of the database, and returns the bodies
+// that it names.
+func (w *work) describe(c *database.Conn) (list []wanted, err error) {
+	m := w.manifest
+	steps, err := sqlkit.Migrations(sqlite.Migrations())
+	if err != nil {
+		return nil, err
+	}
+	schema, _, err := c.Number(w.ctx, "SELECT coalesce(max(version), 0) FROM schema_migration", nil)
+	if err != nil {
+		return nil, err
+	}
+	m.Schema = int(schema)
+	if m.Schema > len(steps) {
+		return nil, fault.New("backup.make", fault.Conflict, "the database has schema version %d, this program knows up to %d; make the backup with the release that serves mail", m.Schema, len(steps))
+	}
+	tables, err := sqlkit.All(w.ctx, c, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'", nil, (*database.Row).Text)
+	if err != nil {
+		return nil, err
+	}
+	m.Rows = map[string]int64{}
+	for _, t := range tables {
+		m.Rows[t], _, err = c.Number(w.ctx, `SELECT count(*) FROM "`+strings.ReplaceAll(t, `"`, `""`)+`"`, nil)
+		if err != nil {
+			return nil, err
+		}
+	}
+	keys := map[string]bool{}
+	const sealedSQL = "SELECT substr(sealed, 1, 64) FROM domain_key WHERE sealed IS NOT NULL UNION ALL SELECT substr(data, 1, 64) FROM certificate WHERE data IS NOT NULL"
+	err = c.Query(w.ctx, sealedSQL, nil, func(r *database.Row) error {
+		if key := seal.KeyOf(r.Blob()); key != "" {
+			keys[key] = true
+		}
+		return nil
+	})
+	m.Keys = append(m.Keys, slices.Sorted(maps.Keys(keys))...)
+	if err != nil {
+		return nil, err
+	}
+	return sqlkit.All(w.ctx, c, "SELECT large, large_size FROM content WHERE large <> '' ORDER BY large", nil, func(r *database.Row) wanted {
+		return wanted{r.ID(), r.Int64()}
+	})
+}
+
+// fetch links a body into the backup, or copies it where links do not reach. One
+// that is not as the database says is noted: the rest is worth a backup all the
+// more.
+func (w *work) fetch(source *bodies.Folder, b wanted) error {
+	if !mail.ValidID(string(b.id)) {
+		w.manifest.Missing = append(w.manifest.Missing, b.id)
+		return nil
+	}
+	seen, err := source.Look(b.id)
+	if fault.Is(err, fault.NotFound) {
+		w.manifest.Missing = append(w.manifest.Missing, b.id)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if seen.Size != b.size {
+		w.manifest.Missing = append(w.manifest.Missing, b.id)
+	}
+	name := bodyName(b.id)
+	from := filepath.Join(filepath.Dir(w.path), sqlite.BodiesName, bodies.Name(b.id))
+	to := filepath.Join(w.partial, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	if os.Link(from, to) == nil {
+		w.tell(seen.Size)
+	} else if _, _, err := w.copyFile(from, to); err != nil {
+		return err
+	}
+	w.manifest.Bodies = append(w.manifest.Bodies, File{Name: name, Size: seen.Size})
+	return nil
+}
+
+// sums reads everything once more and fills in what the manifest says of files.
+func (w *work) sums() error {
+	m := w.manifest
+	info, err := os.Stat(filepath.Join(w.partial, databaseName))
+	if err != nil {
+		return err
+	}
+	m.Database = File{Name: databaseName, Size: info.Size()}
+	w.begin("sums", m.Octets())
+	files := []*File{&m.Database}
+	for i := range m.Bodies {
+		files = append(files, &m.Bodies[i])
+	}
+	for _, f := range files {
+		f.Size, f.SHA256, err = w.sumOf(filepath.Join(w.partial, filepath.FromSlash(f.Name)))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

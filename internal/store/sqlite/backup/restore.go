@@ -1,0 +1,249 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/store/sqlite"
+	"countersign/internal/store/sqlite/database"
+)
+
+// HoldReason is why deliveries are held that were restored so.
+const HoldReason = "restored from a backup"
+
+// RestoreOptions says what to restore, and where to.
+type RestoreOptions struct {
+	// From is the folder of the backup, Path the database file to make; the
+	// bodies go beside it.
+	From, Path string
+	// Hold lets everything that waits to be delivered be held.
+	Hold bool
+	// Actor is who does it, for the record.
+	Actor string
+	// Now is the clock.
+	Now func() time.Time
+	// Progress is as in Options.
+	Progress func(what string, done, total int64)
+}
+
+// Restored is what was restored.
+type Restored struct {
+	*Manifest
+	// Held is how many deliveries were held for it.
+	Held int
+}
+
+// beside returns what the names of the files that SQLite keeps beside a database
+// add to its own.
+func beside() []string { return []string{"-wal", "-shm", "-journal"} }
+
+// restoringBodies is the folder that bodies are restored in.
+const restoringBodies = sqlite.BodiesName + sqlite.RestoringSuffix
+
+// Restore verifies a backup and makes a store of it, where none is. Until all of
+// it is on the disk there is no database under its name, and nothing opens one
+// there; it may then be run again. Errors are those of Verify, and fault.Conflict
+// where a server runs or a store is there already.
+func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
+	const op = "backup.restore"
+	path, err := filepath.Abs(o.Path)
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Invalid, err)
+	}
+	m, err := readManifest(o.From)
+	if err != nil {
+		return nil, err
+	}
+	if err := vacant(path); err != nil { // before the long reading, and before a folder is made
+		return nil, failure(op, err)
+	}
+	if _, err := Verify(ctx, o.From, o.Progress); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, failure(op, err)
+	}
+	unlock, err := database.Lock(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &restore{
+		RestoreOptions: o, pace: pace{ctx: ctx, told: o.Progress}, manifest: m,
+		path: path, place: filepath.Dir(path), database: path + sqlite.RestoringSuffix,
+	}
+	held, err := r.run()
+	if err = errors.Join(err, unlock()); err != nil {
+		return nil, failure(op, err)
+	}
+	return &Restored{m, held}, nil
+}
+
+// vacant refuses a place where a store is. What an earlier restore has left there
+// is none.
+func vacant(path string) error {
+	for _, suffix := range append(beside(), "") {
+		there, err := exists(path + suffix)
+		if err != nil {
+			return err
+		}
+		if there {
+			return fault.New("backup.restore", fault.Conflict,
+				"there is a database already (%s); stop the server, move the database, what begins with its name, and the folder %s beside it to another place, then restore again", path+suffix, sqlite.BodiesName)
+		}
+	}
+	unfinished, err := exists(path + sqlite.RestoringSuffix)
+	if err != nil || unfinished {
+		return err
+	}
+	folder := filepath.Join(filepath.Dir(path), sqlite.BodiesName)
+	err = filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			err = fault.New("backup.restore", fault.Conflict, "there are bodies of another database in %s (%s); move that folder to another place, then restore again", folder, d.Name())
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func exists(path string) (bool, error) {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// restore is a restore that is being made.
+type restore struct {
+	RestoreOptions
+	pace
+	manifest *Manifest
+	// path is the database to be, place its folder, database its name until all is
+	// there.
+	path, place, database string
+}
+
+func (r *restore) run() (held int, err error) {
+	// Whoever was first may have been faster than the first look.
+	if err := vacant(r.path); err != nil {
+		return 0, err
+	}
+	if err := r.clear(); err != nil {
+		return 0, err
+	}
+	if err := room(r.place, r.manifest.Octets()); err != nil {
+		return 0, err
+	}
+	r.begin("restoring", r.manifest.Octets())
+	// From here on nothing opens a database in this place.
+	if err := r.copyOne(r.manifest.Database, r.database); err != nil {
+		return 0, err
+	}
+	if err := syncFolder(r.place); err != nil {
+		return 0, err
+	}
+	bodies := filepath.Join(r.place, restoringBodies)
+	if err := os.Mkdir(bodies, 0o700); err != nil {
+		return 0, err
+	}
+	for _, f := range r.manifest.Bodies {
+		to := filepath.Join(bodies, filepath.Base(filepath.Dir(f.Name)), filepath.Base(f.Name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			return 0, err
+		}
+		if err := r.copyOne(f, to); err != nil {
+			return 0, err
+		}
+	}
+	if err := syncTree(bodies); err != nil {
+		return 0, err
+	}
+	held, err = r.finish()
+	if err != nil {
+		return 0, err
+	}
+	return held, r.rename(bodies)
+}
+
+// clear removes what an earlier restore has left. Its database is the last to go,
+// as it says that the bodies are left, too.
+func (r *restore) clear() error {
+	names := []string{filepath.Join(r.place, sqlite.BodiesName), filepath.Join(r.place, restoringBodies)}
+	for _, suffix := range append(beside(), "") {
+		names = append(names, r.database+suffix)
+	}
+	for _, name := range names {
+		if err := os.RemoveAll(name); err != nil {
+			return err
+		}
+	}
+	return syncFolder(r.place)
+}
+
+// copyOne copies one file and compares it with the manifest once more: it may have
+// changed since it was verified.
+func (r *restore) copyOne(f File, to string) error {
+	size, sum, err := r.copyFile(filepath.Join(r.From, filepath.FromSlash(f.Name)), to)
+	if err == nil && (size != f.Size || sum != f.SHA256) {
+		err = damaged("in %s %s has changed while it was read", r.From, f.Name)
+	}
+	return err
+}
+
+// finish lets the database say that it was restored, holds what is to be held, and
+// leaves it as one file on the disk.
+func (r *restore) finish() (held int, err error) {
+	s, err := sqlite.Open(r.ctx, sqlite.Options{Path: r.database, Now: r.Now})
+	if err != nil {
+		return 0, err
+	}
+	m, reason := r.manifest, ""
+	if r.Hold {
+		reason = HoldReason
+	}
+	held, err = s.MarkRestored(r.ctx, reason, audit.Event{
+		At: r.Now().UTC(), Kind: audit.StoreRestored, Actor: r.Actor, Object: "store", Text: "from " + r.From,
+		Data: map[string]string{"made": m.Made.Format(time.RFC3339), "program": m.Program},
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		return 0, err
+	}
+	for _, suffix := range beside() {
+		there, err := exists(r.database + suffix)
+		if err == nil && there {
+			err = fault.New("backup.restore", fault.Internal, "%s was left: the database is in use by somebody", r.database+suffix)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	file, err := os.OpenFile(r.database, os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	return held, errors.Join(file.Sync(), file.Close())
+}
+
+// rename gives everything its name: the bodies first, as the database makes the
+// store.
+func (r *restore) rename(bodies string) error {
+	if err := os.Rename(bodies, filepath.Join(r.place, sqlite.BodiesName)); err != nil {
+		return err
+	}
+	if err := syncFolder(r.place); err != nil {
+		return err
+	}
+	if err := os.Rename(r.database, r.path); err != nil {
+		return err
+	}
+	return syncFolder(r.place)
+}

@@ -1,0 +1,161 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/soundness"
+	"countersign/internal/store/sqlite/bodies"
+	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit/inspection"
+)
+
+const (
+	// pagesSQL looks at every page; the number bounds what it says.
+	pagesSQL = "PRAGMA integrity_check(100)"
+
+	namedSQL  = "SELECT large, large_size FROM content WHERE large <> ''"
+	isUsedSQL = "SELECT 1 FROM content WHERE large <> '' AND large = ? LIMIT 1"
+)
+
+// Check looks for what is wrong with the store at path, whether or not a server
+// works on it, and changes nothing. Errors: fault.NotFound where there is none,
+// fault.Conflict where its schema is not this program's, fault.Corrupt where
+// nothing of it can be read, fault.Unavailable, fault.Canceled.
+func Check(ctx context.Context, path string, now func() time.Time) (*soundness.Report, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fault.Wrap("sqlite.check", fault.Invalid, err)
+	}
+	k := &check{path: path, folder: bodies.New(filepath.Join(filepath.Dir(path), BodiesName)), begun: now()}
+	// Pages are looked at by themselves: as long as anybody reads one state, the log
+	// of what is written since cannot be cleared.
+	for _, look := range []func(context.Context, *conn) error{k.pages, k.tables} {
+		err := database.Look(ctx, path, migrations, func(c *conn) error { return look(ctx, c) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	return k.found.Result(), nil
+}
+
+// check is a check under way.
+type check struct {
+	path   string
+	folder *bodies.Folder
+	begun  time.Time
+	found  soundness.Findings
+	// suspects are bodies that were not there: their submissions may have been
+	// finished since the state of the database that is looked at.
+	suspects []mail.ID
+}
+
+func damagedData(err error) bool { return fault.Is(database.Failure("", err), fault.Corrupt) }
+
+// pages looks at every page of the file.
+func (k *check) pages(ctx context.Context, c *conn) error {
+	err := c.Query(ctx, pagesSQL, nil, func(r *row) error {
+		if said := r.Text(); said != "ok" {
+			k.found.Add(soundness.DamagedPages, said)
+		}
+		return nil
+	})
+	if err != nil && damagedData(err) {
+		k.found.Add(soundness.DamagedPages, err.Error())
+		err = nil
+	}
+	return err
+}
+
+// tables looks at what they hold, all of one moment, and at the bodies that they
+// name.
+func (k *check) tables(ctx context.Context, c *conn) error {
+	err := inspection.Tables(ctx, c, newDialect(), &k.found, damagedData)
+	if err == nil {
+		err = inspection.Record(ctx, c, &k.found, damagedData)
+	}
+	if err == nil {
+		err = k.bodies(ctx, c)
+	}
+	return err
+}
+
+// bodies looks at every body that is named, then for those that are not.
+func (k *check) bodies(ctx context.Context, c *conn) error {
+	err := c.Query(ctx, namedSQL, nil, func(r *row) error { return k.look(ctx, r.ID(), r.Int64()) })
+	if err == nil {
+		err = k.judge(ctx)
+	}
+	if err != nil && damagedData(err) {
+		k.found.Add(soundness.Unread, "large bodies: "+err.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return k.folder.Each(func(id mail.ID, changed time.Time) error {
+		if k.begun.Sub(changed) < fresh {
+			return ctx.Err()
+		}
+		_, used, err := c.Number(ctx, isUsedSQL, bind(id))
+		if err == nil && !used {
+			k.found.Add(soundness.UnusedBody, BodiesName+"/"+bodies.Name(id))
+		}
+		return err
+	})
+}
+
+// fresh is how old a file must be before anybody may miss the submission that
+// names it: it is written first.
+const fresh = time.Hour
+
+// maxSuspects bounds how many bodies wait to be judged.
+const maxSuspects = 1000
+
+// look compares a body with what the database says of it.
+func (k *check) look(ctx context.Context, id mail.ID, size int64) error {
+	if !mail.ValidID(string(id)) {
+		k.found.Add(soundness.BodyMissing, "body "+string(id))
+		return nil
+	}
+	seen, err := k.folder.Look(id)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		k.suspects = append(k.suspects, id)
+		if len(k.suspects) < maxSuspects {
+			return nil
+		}
+		return k.judge(ctx)
+	case err != nil:
+		k.found.Add(soundness.BodyUnreadable, "body "+string(id)+": "+err.Error())
+	case seen.Size != size:
+		k.found.Add(soundness.BodySize, fmt.Sprintf("body %s has %d octets instead of %d", id, seen.Size, size))
+	}
+	return nil
+}
+
+// judge asks the database as it is now about bodies that are not there: a file goes
+// after the commit that ends its submission.
+func (k *check) judge(ctx context.Context) error {
+	suspects := k.suspects
+	k.suspects = nil
+	if len(suspects) == 0 {
+		return nil
+	}
+	return database.Look(ctx, k.path, nil, func(c *conn) error {
+		var all error
+		for _, id := range suspects {
+			_, used, err := c.Number(ctx, isUsedSQL, bind(id))
+			if used {
+				k.found.Add(soundness.BodyMissing, "body "+string(id))
+			}
+			all = errors.Join(all, err)
+		}
+		return all
+	})
+}

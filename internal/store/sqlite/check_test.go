@@ -1,0 +1,166 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/soundness"
+	"countersign/internal/store/sqlite/bodies"
+	"countersign/internal/store/sqlkit/inspection"
+	"countersign/internal/store/storetest/unsound"
+)
+
+// openDamageable opens a store that SQL may damage.
+func openDamageable(t *testing.T) (unsound.Opened, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "data", "test.db")
+	return unsound.Opened{
+		Store: openAt(t, path, true),
+		Exec: func(t *testing.T, text string) {
+			t.Helper()
+			db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)") // without foreign keys
+			if err == nil {
+				_, err = db.Exec(text)
+			}
+			if err := errors.Join(err, db.Close()); err != nil {
+				t.Fatalf("%s: %v", text, err)
+			}
+		},
+		Check: func(t *testing.T) *soundness.Report { t.Helper(); return checked(t, path) },
+	}, path
+}
+
+func checked(t *testing.T, path string) *soundness.Report {
+	t.Helper()
+	r, err := Check(t.Context(), path, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestSoundness(t *testing.T) {
+	unsound.Run(t, func(t *testing.T) unsound.Opened {
+		o, _ := openDamageable(t)
+		return o
+	})
+}
+
+// TestDamagedFiles damages what is beside SQL: body files and pages.
+func TestDamagedFiles(t *testing.T) {
+	o, path := openDamageable(t)
+	unsound.Fill(t, o.Store)
+	folder := filepath.Join(filepath.Dir(path), BodiesName)
+	files, err := filepath.Glob(filepath.Join(folder, "*", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	if err := os.Truncate(files[0], 5); err != nil {
+		t.Fatal(err)
+	}
+	unsound.Want(t, o.Check(t), map[soundness.Kind]int64{soundness.BodySize: 1})
+
+	// Not even root can read a file through a link that leads to itself.
+	if err := errors.Join(os.Remove(files[0]), os.Symlink(filepath.Base(files[0]), files[0])); err != nil {
+		t.Fatal(err)
+	}
+	unsound.Want(t, o.Check(t), map[soundness.Kind]int64{soundness.BodyUnreadable: 1})
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	unsound.Want(t, o.Check(t), map[soundness.Kind]int64{soundness.BodyMissing: 1})
+
+	left := filepath.Join(folder, bodies.Name("01K000000000000000000EXTRA"))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(left), 0o700), os.WriteFile(left, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	unsound.Want(t, o.Check(t), map[soundness.Kind]int64{soundness.BodyMissing: 1}) // it may have been begun just now
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(left, old, old); err != nil {
+		t.Fatal(err)
+	}
+	r := o.Check(t)
+	unsound.Want(t, r, map[soundness.Kind]int64{soundness.BodyMissing: 1, soundness.UnusedBody: 1})
+	if r.Sound() {
+		t.Error("a store without a body is sound")
+	}
+}
+
+// TestDamagedPages overwrites pages of the database: it is found, and what can be
+// read is checked all the same.
+func TestDamagedPages(t *testing.T) {
+	o, path := openDamageable(t)
+	unsound.Fill(t, o.Store)
+	o.Exec(t, "DELETE FROM delivery WHERE n = 2 AND submission = '"+string(unsound.Partly)+"'")
+	var page int64
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err == nil {
+		err = db.QueryRow("SELECT rootpage FROM sqlite_schema WHERE name = 'certificate'").Scan(&page)
+	}
+	if err := errors.Join(err, db.Close(), o.Store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		_, err = file.WriteAt([]byte(strings.Repeat("x", 4096)), (page-1)*4096)
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r := checked(t, path)
+	found := map[soundness.Kind]bool{}
+	for _, f := range r.Findings {
+		found[f.Kind] = true
+	}
+	if !found[soundness.DamagedPages] || !found[soundness.LostMail] {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// TestCheckChangesNothing: it makes no database, and brings none up to date.
+func TestCheckChangesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	if _, err := Check(t.Context(), path, time.Now); !fault.Is(err, fault.NotFound) {
+		t.Errorf("got %v", err)
+	}
+	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || len(files) > 0 {
+		t.Errorf("made %v, %v", files, err)
+	}
+	if err := os.WriteFile(path, []byte(fmt.Sprintf("%4096s", "x")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Check(t.Context(), path, time.Now); !fault.Is(err, fault.Corrupt) {
+		t.Errorf("of a file that is no database: %v", err)
+	}
+}
+
+// TestCheckPlans holds what looks at all of a large store to an order in which
+// nothing is gathered, and to keys.
+func TestCheckPlans(t *testing.T) {
+	s := openNew(t)
+	chains := explain(t, s, inspection.ChainsSQL(), nil)
+	for _, want := range []string{"MERGE (UNION ALL)", "SCAN event USING INDEX event_submission", "SCAN delivery"} {
+		if !strings.Contains(chains, want) {
+			t.Errorf("the plan lacks %q:\n%s", want, chains)
+		}
+	}
+	if strings.Contains(chains, "TEMP B-TREE") {
+		t.Errorf("the plan sorts:\n%s", chains)
+	}
+	if unknown := explain(t, s, inspection.UnknownSQL(), bind(0)); !strings.Contains(unknown, "SEARCH e USING INDEX event_submission (submission=?)") {
+		t.Errorf("acceptances are not looked up:\n%s", unknown)
+	}
+	for _, q := range inspection.Queries(newDialect()) {
+		plan := explain(t, s, q.Text, nil)
+		if strings.Count(plan, "SCAN") > 1 && !strings.Contains(plan, "EXCEPT") {
+			t.Errorf("%s: for each row of one table all of another is read:\n%s\n%s", q.Kind, q.Text, plan)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package inspection
+
+import (
+	"context"
+	"fmt"
+
+	"countersign/internal/soundness"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/waiting"
+)
+
+// Query finds what is wrong in one way.
+type Query struct {
+	Kind soundness.Kind
+	// Text selects a text for each, which says where.
+	Text string
+}
+
+// Tables looks at the tables. damaged says of an error that it comes of damaged
+// data: then the rest is checked all the same.
+func Tables(ctx context.Context, c sqlkit.Reader, d *sqlkit.Dialect, f *soundness.Findings, damaged func(error) bool) error {
+	for _, q := range Queries(d) {
+		if err := Run(ctx, c, q, f, damaged); err != nil {
+			return err
+		}
+	}
+	return tolerate(totals(ctx, c, d, f), "the totals", f, damaged)
+}
+
+// Run runs one query and notes what it finds.
+func Run(ctx context.Context, c sqlkit.Reader, q Query, f *soundness.Findings, damaged func(error) bool) error {
+	err := c.Query(ctx, q.Text, nil, func(r *sqlkit.Row) error {
+		f.Add(q.Kind, r.Text())
+		return nil
+	})
+	return tolerate(err, "what would be "+string(q.Kind), f, damaged)
+}
+
+// tolerate notes an error that comes of damaged data, and returns any other.
+func tolerate(err error, what string, f *soundness.Findings, damaged func(error) bool) error {
+	if err != nil && damaged(err) {
+		f.Add(soundness.Unread, fmt.Sprintf("%s: %v", what, err))
+		return nil
+	}
+	return err
+}
+
+// Queries returns the queries of Tables. Each walks one table and looks others up by
+// their keys, or compares two sorted lists.
+func Queries(d *sqlkit.Dialect) []Query {
+	list := []Query{
+		{soundness.NoSubmission, `SELECT d.submission || '/' || CAST(d.n AS text) FROM delivery d
+    WHERE NOT EXISTS (SELECT 1 FROM submission s WHERE s.id = d.submission)`},
+		{soundness.NoDelivery, `SELECT s.id FROM submission s WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.submission = s.id)`},
+		{soundness.NoContent, `SELECT s.id FROM submission s WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = s.content)`},
+		{soundness.UnusedContent, `SELECT 'content ' || CAST(x.id AS text) FROM (SELECT id FROM content EXCEPT SELECT content FROM submission) x`},
+		{soundness.SharedContent, `SELECT 'content ' || CAST(content AS text) || ' of ' || min(id) || ' and ' || max(id) FROM submission GROUP BY content HAVING count(*) > 1`},
+		{soundness.UnusedReliance, `SELECT r.submission || ' on ' || r.domain FROM relied r WHERE NOT EXISTS (SELECT 1 FROM submission s WHERE s.id = r.submission)`},
+		{soundness.OwnAddress, `SELECT 'account ' || a.login FROM account a
+    WHERE NOT EXISTS (SELECT 1 FROM account_address x WHERE x.key = a.login AND x.login = a.login AND x.position = 0 AND x.address = a.address)`},
+	}
+	for _, r := range []struct{ table, row, column, other, key string }{
+		{"customer", "name", "plan", "plan", "name"},
+		{"domain", "name", "customer", "customer", "name"},
+		{"domain_key", "selector", "domain", "domain", "name"},
+		{"account", "login", "domain", "domain", "name"},
+		{"account_address", "key", "login", "account", "login"},
+		{"account_grant", "login", "login", "account", "login"},
+	} {
+		list = append(list, Query{soundness.UnknownObject, fmt.Sprintf(`SELECT '%[1]s ' || x.%[2]s || ' names %[4]s ' || x.%[3]s FROM %[1]s x
+    WHERE x.%[3]s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %[4]s o WHERE o.%[5]s = x.%[3]s)`, r.table, r.row, r.column, r.other, r.key)})
+	}
+	// A local part with an "@" in it is passed over: where its domain begins is
+	// not for SQL to say.
+	foreign := func(what, table, text, domain, condition string) Query {
+		return Query{soundness.ForeignAddress, fmt.Sprintf(`SELECT 'account ' || a.login || ', %s ' || %s FROM %s x
+    JOIN account a ON a.login = x.login JOIN domain own ON own.name = a.domain
+    WHERE %s AND %s(%s, '@') = 0 AND NOT EXISTS (SELECT 1 FROM domain o WHERE o.name = %s AND o.customer = own.customer)`,
+			what, text, table, condition, d.Position, domain, domain)}
+	}
+	behind := func(column string) string {
+		return "substr(" + column + ", " + d.Position + "(" + column + ", '@') + 1)"
+	}
+	return append(list,
+		foreign("alias", "account_address", "x.address", behind("x.key"), "x.position > 0"),
+		foreign("grant for", "account_grant", "x.address", behind("x.address"), "x.address <> ''"),
+		foreign("grant for all of", "account_grant", "x.domain", "x.domain", "x.address = ''"))
+}
+
+// totals compares the totals with what is counted.
+func totals(ctx context.Context, c sqlkit.Reader, d *sqlkit.Dialect, f *soundness.Findings) error {
+	var kept, counted [waiting.States]int64
+	err := c.Query(ctx, d.Totals, nil, func(r *sqlkit.Row) error {
+		kept[waiting.Queued], kept[waiting.Deferred], kept[waiting.Held] = r.Int64(), r.Int64(), r.Int64()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = c.Query(ctx, "SELECT state, count(*) FROM delivery GROUP BY state", nil, func(r *sqlkit.Row) error {
+		state, n := r.Int64(), r.Int64()
+		f.Deliveries += n
+		if state <= 0 || state >= int64(len(counted)) {
+			f.Add(soundness.Totals, fmt.Sprintf("%d deliveries in the unknown state %d", n, state))
+			return nil
+		}
+		counted[state] = n
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, state := range []struct {
+		n    int
+		name string
+	}{{waiting.Queued, "queued"}, {waiting.Deferred, "deferred"}, {waiting.Held, "held"}} {
+		if kept[state.n] != counted[state.n] {
+			f.Add(soundness.Totals, fmt.Sprintf("%s: %d wait, the total says %d", state.name, counted[state.n], kept[state.n]))
+		}
+	}
+	return nil
+}

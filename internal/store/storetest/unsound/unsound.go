@@ -1,0 +1,322 @@
+// Package unsound damages stores and wants the damage to be found: one case for
+// each kind of finding that the engines share, and stores with nothing wrong in
+// which nothing is found.
+//
+// Main types: Opened, Run.
+package unsound
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+	"countersign/internal/soundness"
+	"countersign/internal/store/storetest"
+)
+
+// Opened is a store that can be damaged.
+type Opened struct {
+	Store storetest.Store
+	// Exec runs statements that nothing of the store's stands in the way of.
+	Exec func(t *testing.T, text string)
+	// Check checks the store.
+	Check func(t *testing.T) *soundness.Report
+}
+
+// Opener opens an empty store and has it closed when the test ends.
+type Opener func(t *testing.T) Opened
+
+// The submissions of the story: partly delivered, finished, with a large body, and
+// a report to the sender.
+const (
+	Partly   = mail.ID("01K0000000000000000000PART")
+	Finished = mail.ID("01K0000000000000000000D0NE")
+	Large    = mail.ID("01K0000000000000000000B1GS")
+	Bounce   = mail.ID("01K0000000000000000000B0NC")
+)
+
+// Run runs the cases.
+func Run(t *testing.T, open Opener) {
+	for name, c := range cases() {
+		t.Run(name, func(t *testing.T) {
+			o := open(t)
+			Fill(t, o.Store)
+			if r := o.Check(t); !r.Sound() || len(r.Findings) > 0 || r.Deliveries != 4 {
+				t.Fatalf("before the damage: %+v", r)
+			}
+			for _, text := range c.damage {
+				o.Exec(t, text)
+			}
+			Want(t, o.Check(t), c.want)
+		})
+	}
+	t.Run("a record whose beginning was removed", func(t *testing.T) { pruned(t, open(t)) })
+	t.Run("more than are named", func(t *testing.T) { many(t, open(t)) })
+	t.Run("beside a server", func(t *testing.T) { beside(t, open(t)) })
+}
+
+// Want compares findings with how many of each kind there should be.
+func Want(t *testing.T, r *soundness.Report, want map[soundness.Kind]int64) {
+	t.Helper()
+	for _, f := range r.Findings {
+		if want[f.Kind] != f.Count {
+			t.Errorf("%s is found %d times (%v), want %d", f.Kind, f.Count, f.Where, want[f.Kind])
+		}
+		if f.What == "" || f.Do == "" || len(f.Where) == 0 || int64(len(f.Where)) > f.Count {
+			t.Errorf("a finding does not say enough: %+v", f)
+		}
+	}
+	for kind := range want {
+		if !slices.ContainsFunc(r.Findings, func(f soundness.Finding) bool { return f.Kind == kind }) {
+			t.Errorf("%s is not found", kind)
+		}
+	}
+}
+
+// damaged is a case.
+type damaged struct {
+	damage []string
+	want   map[soundness.Kind]int64
+}
+
+// one is a case with one statement and one finding for each of kinds.
+func one(text string, kinds ...soundness.Kind) damaged {
+	c := damaged{[]string{text}, map[soundness.Kind]int64{}}
+	for _, k := range kinds {
+		c.want[k]++
+	}
+	return c
+}
+
+func cases() map[string]damaged {
+	const part = "'" + string(Partly) + "'"
+	const big = "'" + string(Large) + "'"
+	const done = "'" + string(Finished) + "'"
+	return map[string]damaged{
+		"nothing":                       {nil, nil},
+		"a delivery is gone":            one("DELETE FROM delivery WHERE n = 2 AND submission = "+part, soundness.LostMail, soundness.Totals, soundness.NoDelivery),
+		"an outcome is gone":            one("DELETE FROM event WHERE kind = 'delivery.delivered' AND delivery = 1 AND submission = "+part, soundness.LostMail),
+		"a finished one has no outcome": {[]string{"DELETE FROM event WHERE kind = 'delivery.delivered' AND submission = " + done}, map[soundness.Kind]int64{soundness.LostMail: 2}},
+		"a report to a sender is gone": {[]string{
+			"DELETE FROM delivery WHERE submission = '" + string(Bounce) + "'", "DELETE FROM content WHERE id = (SELECT content FROM submission WHERE id = '" + string(Bounce) + "')",
+			"DELETE FROM submission WHERE id = '" + string(Bounce) + "'",
+		}, map[soundness.Kind]int64{soundness.LostMail: 1, soundness.Totals: 1}},
+		"a whole submission is gone": {[]string{
+			"DELETE FROM delivery WHERE submission = " + part, "DELETE FROM relied WHERE submission = " + part,
+			"DELETE FROM content WHERE id = (SELECT content FROM submission WHERE id = " + part + ")", "DELETE FROM submission WHERE id = " + part,
+		}, map[soundness.Kind]int64{soundness.LostMail: 1, soundness.Totals: 1}},
+		"it waits though it was delivered": one("INSERT INTO event (at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data) VALUES (1, 'delivery.delivered', '', "+part+", 2, '', '', '', '', 250, '', '', '', '')", soundness.WaitsThough),
+		"no acceptance":                    one("DELETE FROM event WHERE kind = 'submission.accepted' AND submission = "+big, soundness.NoAcceptance),
+		"outcomes alone":                   one("DELETE FROM event WHERE kind = 'submission.accepted' AND submission = "+done, soundness.OutcomeAlone),
+		"a submission is gone":             {[]string{"DELETE FROM submission WHERE id = " + part}, map[soundness.Kind]int64{soundness.NoSubmission: 1, soundness.UnusedContent: 1, soundness.UnusedReliance: 1}},
+		"content is gone":                  one("DELETE FROM content WHERE id = (SELECT content FROM submission WHERE id = "+part+")", soundness.NoContent),
+		"content is shared":                one("UPDATE submission SET content = (SELECT content FROM submission WHERE id = "+part+") WHERE id = '"+string(Bounce)+"'", soundness.SharedContent, soundness.UnusedContent),
+		"content is left":                  one("INSERT INTO content (id, head, body, large, large_size) VALUES (99999, NULL, NULL, '', 0)", soundness.UnusedContent),
+		"a reliance is left":               one("INSERT INTO relied (submission, domain, content) VALUES ('x', 'one.example', 1)", soundness.UnusedReliance),
+		"an unknown state":                 {[]string{"UPDATE delivery SET state = 9 WHERE n = 2 AND submission = " + part}, map[soundness.Kind]int64{soundness.Totals: 2}},
+		"totals":                           {[]string{"UPDATE queue_total SET queued = queued + 1, held = held + 1"}, map[soundness.Kind]int64{soundness.Totals: 2}},
+		"a body has another size":          one("UPDATE content SET large_size = large_size + 1 WHERE large <> ''", soundness.BodySize),
+		"a plan is gone":                   one("DELETE FROM plan", soundness.UnknownObject),
+		"a customer is gone":               one("DELETE FROM customer WHERE name = 'other'", soundness.UnknownObject),
+		"an account is gone":               {[]string{"DELETE FROM account"}, map[soundness.Kind]int64{soundness.UnknownObject: 4}},
+		"a domain is gone": {[]string{"DELETE FROM domain WHERE name = 'one.example'"},
+			map[soundness.Kind]int64{soundness.UnknownObject: 2}},
+		"an aliased domain is gone":     {[]string{"DELETE FROM domain WHERE name = 'two.example'"}, map[soundness.Kind]int64{soundness.ForeignAddress: 2}},
+		"a granted domain moved":        one("UPDATE domain SET customer = 'other' WHERE name = 'three.example'", soundness.ForeignAddress),
+		"an own address is gone":        one("DELETE FROM account_address WHERE position = 0", soundness.OwnAddress),
+		"an own address is another's":   one("UPDATE account_address SET address = 'x@one.example' WHERE position = 0", soundness.OwnAddress),
+		"an acceptance nobody can read": {[]string{"UPDATE event SET data = '{' WHERE kind = 'submission.accepted' AND submission = " + big}, map[soundness.Kind]int64{soundness.Unread: 1}},
+	}
+}
+
+// Fill stores people and four submissions.
+func Fill(t *testing.T, s storetest.Store) {
+	t.Helper()
+	ctx := t.Context()
+	now := time.Now().UTC()
+	e := func(object string) audit.Event {
+		return audit.Event{At: now, Kind: audit.AdminAdded, Actor: "cli:tester", Object: object}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(local string, domain mail.Domain) mail.Address { return mail.Address{Local: local, Domain: domain} }
+	must(s.PutPlan(ctx, account.Plan{Name: "basic", MaxRecipients: 10, MaxMessageBytes: 1 << 20, MaxMessages: 9, State: account.Active, Created: now}, e("plan")))
+	must(s.PutCustomer(ctx, account.Customer{Name: "acme", Plan: "basic", State: account.Active, Created: now}, e("customer")))
+	must(s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: now}, e("customer")))
+	for domain, customer := range map[mail.Domain]string{"one.example": "acme", "two.example": "acme", "three.example": "acme", "four.example": "other"} {
+		d := account.Domain{Name: domain, Customer: customer, State: account.Active, Created: now}
+		if domain == "one.example" {
+			d.Keys = []account.Key{{Selector: "s1", Algorithm: "rsa", Public: "p", Sealed: []byte{1}, Created: now}}
+		}
+		must(s.PutDomain(ctx, d, e("domain")))
+	}
+	must(s.PutAccount(ctx, account.Account{
+		ID: "01K00000000000000000000ACC", Address: at("Ann", "one.example"), State: account.Active, PasswordHash: "x", PasswordChanged: now, Created: now,
+		Aliases: []mail.Address{at("ann", "two.example")},
+		Grants:  []account.Grant{{Address: at("x", "two.example")}, {Domain: "three.example"}},
+	}, e("account")))
+
+	must(s.Accept(ctx, message(Partly, now, 3, "two.example")))
+	must(s.Accept(ctx, message(Finished, now, 2)))
+	big := message(Large, now, 1)
+	body, err := s.NewBody(ctx)
+	must(err)
+	_, err = body.Write(bytes.Repeat([]byte("0123456789abcdef"), 40_000))
+	must(err)
+	must(body.Seal())
+	big.Content.Body, big.Content.Large = nil, body
+	must(s.Accept(ctx, big))
+	must(s.Report(ctx, ended(Finished, now, 1, 2)))
+	r := ended(Partly, now, 1)
+	report := message(Bounce, now, 1)
+	report.Submission.Login, report.Submission.Domain, report.Submission.Cause = "", "", Partly
+	report.Events = []audit.Event{{At: now, Kind: audit.BounceAccepted, Submission: Bounce, Data: map[string]string{"cause": string(Partly)}}}
+	report.Domains = nil
+	r.Reports = []queue.Acceptance{*report}
+	r.Outcomes = append(r.Outcomes, queue.Outcome{N: 3, State: queue.Deferred, Next: now.Add(time.Hour)})
+	r.Events = append(r.Events, audit.Event{At: now, Kind: audit.DeliveryDeferred, Submission: Partly, Delivery: 3})
+	must(s.Report(ctx, r))
+	n, err := s.Drop(ctx, queue.Filter{Submission: Partly, N: 3}, audit.Event{At: now, Kind: audit.DeliveryDropped, Actor: "cli:tester"})
+	must(err)
+	if n != 1 {
+		t.Fatalf("%d were dropped", n)
+	}
+	again := message("01K0000000000000000000HE1D", now, 1)
+	must(s.Accept(ctx, again))
+	n, err = s.Hold(ctx, queue.Filter{Submission: again.Submission.ID}, "look", audit.Event{At: now, Kind: audit.DeliveryHeld})
+	must(err)
+	if n != 1 {
+		t.Fatalf("%d are held", n)
+	}
+}
+
+// message makes a message to n recipients.
+func message(id mail.ID, at time.Time, n int, relied ...mail.Domain) *queue.Acceptance {
+	a := &queue.Acceptance{
+		Submission: queue.Submission{
+			ID: id, Login: "ann@one.example", Domain: "one.example", Customer: "acme", At: at, Expires: at.Add(time.Hour),
+			Envelope: mail.Envelope{From: mail.Address{Local: "Ann", Domain: "one.example"}},
+		},
+		Content: queue.Content{Head: []byte("A: b\r\n\r\n"), Body: []byte("x\r\n")},
+		Events: []audit.Event{{
+			At: at, Kind: audit.Accepted, Submission: id, Login: "ann@one.example", Data: map[string]string{"recipients": fmt.Sprint(n)},
+		}},
+		Domains: append([]mail.Domain{"one.example"}, relied...),
+	}
+	for i := range n {
+		a.Deliveries = append(a.Deliveries, queue.Delivery{
+			Submission: id, N: i + 1, State: queue.Queued, Next: at,
+			Recipient: mail.Recipient{To: mail.Address{Local: fmt.Sprint(i), Domain: "there.example"}},
+		})
+	}
+	return a
+}
+
+// ended reports these recipients as delivered.
+func ended(id mail.ID, at time.Time, numbers ...int) *queue.Report {
+	r := &queue.Report{Submission: id}
+	for _, n := range numbers {
+		r.Outcomes = append(r.Outcomes, queue.Outcome{N: n, State: queue.Delivered})
+		r.Events = append(r.Events, audit.Event{At: at, Kind: audit.DeliveryDelivered, Submission: id, Delivery: n})
+	}
+	return r
+}
+
+// pruned removes the beginning of the record: what was accepted then is not
+// missed, what came later still is.
+func pruned(t *testing.T, o Opened) {
+	Fill(t, o.Store)
+	later := message("01K1000000000000000000LATE", time.Now().UTC().Add(time.Hour), 1)
+	if err := o.Store.Accept(t.Context(), later); err != nil {
+		t.Fatal(err)
+	}
+	o.Exec(t, "DELETE FROM event WHERE seq < (SELECT seq FROM event WHERE submission = '01K1000000000000000000LATE')")
+	r := o.Check(t)
+	Want(t, r, nil)
+	if r.RecordBegins == 0 {
+		t.Error("that the record has lost its beginning is not said")
+	}
+	o.Exec(t, "DELETE FROM delivery WHERE submission = '01K1000000000000000000LATE'")
+	Want(t, o.Check(t), map[soundness.Kind]int64{soundness.LostMail: 1, soundness.Totals: 1, soundness.NoDelivery: 1})
+}
+
+// many counts all and names some.
+func many(t *testing.T, o Opened) {
+	Fill(t, o.Store)
+	o.Exec(t, `INSERT INTO relied (submission, domain, content) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+    SELECT 'gone' || i, 'one.example', 1 FROM n`)
+	r := o.Check(t)
+	Want(t, r, map[soundness.Kind]int64{soundness.UnusedReliance: 1000})
+	if len(r.Findings) != 1 || len(r.Findings[0].Where) != soundness.MaxExamples {
+		t.Errorf("got %+v", r.Findings)
+	}
+}
+
+// beside checks a store again and again while messages with large bodies come and
+// go.
+func beside(t *testing.T, o Opened) {
+	Fill(t, o.Store)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	through := make(chan struct{}, 1)
+	go func() {
+		var ids mail.IDSource
+		for ctx.Err() == nil {
+			if err := pass(o.Store, ids.New()); err != nil {
+				done <- err
+				return
+			}
+			select {
+			case through <- struct{}{}:
+			default:
+			}
+		}
+		done <- nil
+	}()
+	for range 10 {
+		select {
+		case <-through:
+		case err := <-done:
+			cancel()
+			t.Fatal(err)
+		}
+		Want(t, o.Check(t), nil)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// pass accepts a message with a large body and delivers it.
+func pass(s storetest.Store, id mail.ID) error {
+	ctx := context.Background()
+	now := time.Now().UTC()
+	m := message(id, now, 1)
+	body, err := s.NewBody(ctx)
+	if err == nil {
+		_, err = body.Write(make([]byte, 100_000))
+	}
+	if err == nil {
+		err = body.Seal()
+	}
+	if err != nil {
+		return err
+	}
+	m.Content.Body, m.Content.Large = nil, body
+	if err := s.Accept(ctx, m); err != nil {
+		return err
+	}
+	return s.Report(ctx, ended(id, now, 1))
+}
