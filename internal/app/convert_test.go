@@ -240,11 +240,14 @@ func options(c *config.Config) []option {
 }
 
 // TestEveryOptionIsSet holds everyOption to what its comment says. delivery.ipv6
-// is false in no file that has a source_ipv6 too, and store.password_file and
-// node.id are for a store that the file of every option does not have.
+// is false in no file that has a source_ipv6 too, and node.id and three of [store]
+// are for a store that the file of every option does not have.
 func TestEveryOptionIsSet(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	set, numbers := map[string]bool{"delivery.ipv6": true, "store.password_file": true, "node.id": true}, map[string]string{}
+	set, numbers := map[string]bool{"delivery.ipv6": true, "node.id": true}, map[string]string{}
+	for _, name := range []string{"password_file", "connections", "patience"} {
+		set["store."+name] = true
+	}
 	all := options(cfg)
 	for _, o := range all {
 		initial, hasDefault := o.field.Tag.Lookup("default")
@@ -475,6 +478,8 @@ var elsewhere = map[string]string{
 	"store.url":              "OpenStore: TestPlacesOfTheConfiguration",
 	"store.reserve":          "App.openSpace, Reload: TestReserveIsReloaded",
 	"store.password_file":    "OpenStore: TestGateOnPostgres",
+	"store.connections":      "openEngine: TestStoreOptionsReachTheDatabase",
+	"store.patience":         "openEngine: TestStoreOptionsReachTheDatabase",
 	"node.id":                "joinNode: TestDrainedGateStaysUp",
 	"node.lease":             "joinNode: TestDrainedGateStaysUp",
 	"log.level":              "New, Reload: TestPlacesOfTheConfiguration",

@@ -170,3 +170,24 @@ func TestMailTellsNobody(t *testing.T) {
 		t.Errorf("a change notifies with %+v, %v", n, err)
 	}
 }
+
+// TestListenerFollowsThePrimary kills the primary and makes its standby the new one: a
+// node knows that it hears nothing, and hears again by itself.
+func TestListenerFollowsThePrimary(t *testing.T) {
+	primary, standby, database := withStandby(t)
+	s := openPatient(t, database)
+	told(t, s, true)
+	primary.Kill(t)
+	told(t, s, false)
+	standby.Promote(t)
+	told(t, s, true)
+	changed, _ := s.Changed()
+	if err := openAt(t, database, false).PutPlan(t.Context(), planOf("x"), audit.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-changed:
+	case <-time.After(time.Minute):
+		t.Error("a change on the new primary is not told of")
+	}
+}

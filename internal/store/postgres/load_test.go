@@ -131,12 +131,13 @@ func TestRestartsLoseAndDoubleNothing(t *testing.T) {
 	l.finish()
 }
 
-// TestFailover kills the primary under load and makes its synchronous standby the
-// new one.
-func TestFailover(t *testing.T) {
-	primary := pgcluster.Start(t, pgcluster.Options{NoSync: true, Prepare: prepare})
+// withStandby starts a server with a synchronous standby, and returns the URL of a
+// database that names both.
+func withStandby(t *testing.T) (primary, standby *pgcluster.Cluster, database string) {
+	t.Helper()
+	primary = pgcluster.Start(t, pgcluster.Options{NoSync: true, Prepare: prepare})
 	first := primary.Database(t)
-	standby := primary.Standby(t)
+	standby = primary.Standby(t)
 	one, err := url.Parse(first)
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +151,14 @@ func TestFailover(t *testing.T) {
 	both.Set("port", one.Query().Get("port")+","+other.Query().Get("port"))
 	both.Set("target_session_attrs", "read-write")
 	one.RawQuery = both.Encode()
-	l := startLoad(t, openPatient(t, one.String()))
+	return primary, standby, one.String()
+}
+
+// TestFailover kills the primary under load and makes its synchronous standby the
+// new one.
+func TestFailover(t *testing.T) {
+	primary, standby, database := withStandby(t)
+	l := startLoad(t, openPatient(t, database))
 	l.progress(50)
 	primary.Kill(t)
 	standby.Promote(t)

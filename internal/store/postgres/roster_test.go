@@ -13,6 +13,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/node"
+	"countersign/internal/testkit/pgcluster"
 )
 
 // TestOneOfManyFirstStarts lets many processes start at once under one id: one of
@@ -141,4 +142,21 @@ func TestAdoptersStarveNobody(t *testing.T) {
 	cancel()
 	all.Wait()
 	t.Logf("%d deliveries were adopted in %d turns", adopted.Load(), turns.Load())
+}
+
+// TestLocksComeBackAfterARestart: a restart of the server ends the locks that tell of a
+// living process; its next renewal takes them again, and a second process is refused.
+func TestLocksComeBackAfterARestart(t *testing.T) {
+	c := pgcluster.Start(t, pgcluster.Options{NoSync: true, Prepare: prepare})
+	url := c.Database(t)
+	first := joinAs(t, url, "a")
+	c.Restart(t, pgcluster.Fast)
+	if _, err := first.Renew(t.Context(), first.lease, time.Hour, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(t.Context(), Options{URL: url, Server: true, Node: "a"})
+	wantFault(t, err, fault.Conflict, "another process")
+	if err := first.Accept(t.Context(), letterTo(1, 1)); err != nil {
+		t.Errorf("the first was harmed: %v", err)
+	}
 }

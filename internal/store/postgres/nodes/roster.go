@@ -34,6 +34,8 @@ type Roster struct {
 	// where no other process has it, and one of the node under the epoch of the
 	// lease, which nobody else can have.
 	held *server.Held
+	// alone says that the first of them is held.
+	alone bool
 	// epoch is that of the last lease of this process, 0 where it had none or
 	// left.
 	epoch int64
@@ -161,16 +163,20 @@ func (s *Roster) lockOf(epoch int64) string {
 // connect makes sure of the connection that holds the locks of this process, and
 // of those locks. The caller holds mu.
 func (s *Roster) connect(ctx context.Context) (err error) {
-	if s.held != nil && s.held.Alive(ctx) {
-		return nil
+	if s.held == nil || !s.held.Alive(ctx) {
+		s.unlock(ctx)
+		if s.held, err = s.opt.DB.Apart(ctx); err != nil {
+			return err
+		}
+		if s.epoch != 0 {
+			_, err = s.held.Take(ctx, s.lockOf(s.epoch))
+		}
+		if err == nil && s.drawn != s.epoch {
+			_, err = s.held.Take(ctx, s.lockOf(s.drawn))
+		}
 	}
-	s.unlock(ctx)
-	if s.held, err = s.opt.DB.Apart(ctx); err != nil {
-		return err
-	}
-	_, err = s.held.Take(ctx, lockPrefix+s.opt.Node)
-	if err == nil && s.epoch != 0 {
-		_, err = s.held.Take(ctx, s.lockOf(s.epoch))
+	if err == nil && !s.alone {
+		s.alone, err = s.held.Take(ctx, lockPrefix+s.opt.Node)
 	}
 	if err != nil {
 		s.unlock(ctx)
@@ -183,7 +189,7 @@ func (s *Roster) unlock(ctx context.Context) {
 	if s.held != nil {
 		s.held.Release(ctx)
 	}
-	s.held = nil
+	s.held, s.alone = nil, false
 }
 
 // Close gives the locks of this process back, at its end.

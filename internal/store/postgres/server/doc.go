@@ -9,5 +9,5 @@
 //
 // It knows no table but schema_migration.
 //
-// Main types: DB (Open, Read, Snapshot, Change, Exclusive), Tx, Conn.
+// Main types: DB (Open, Read, Snapshot, Change, Exclusive, Listen), Tx, Conn, Held.
 package server

@@ -142,5 +142,9 @@ func (h *Held) Give(ctx context.Context, name string) error {
 // restarts.
 func (h *Held) Alive(ctx context.Context) bool { return !h.raw.IsClosed() && h.raw.Ping(ctx) == nil }
 
-// Release gives all back. Where the connection has broken, they are already.
-func (h *Held) Release(ctx context.Context) { _ = h.raw.Close(ctx) }
+// Release gives all back and closes the connection. Where that has broken, they are
+// already. The server notices an end a moment later: so they are given back first.
+func (h *Held) Release(ctx context.Context) {
+	_, _ = h.raw.Exec(ctx, "SELECT pg_advisory_unlock_all()")
+	_ = h.raw.Close(ctx)
+}
