@@ -192,6 +192,23 @@ func (db *DB) Snapshot(ctx context.Context, op string, fn func(*Conn) error) err
 	return Failure(op, err)
 }
 
+// PlannedSQL begins a transaction whose queries have one plan for all arguments.
+const PlannedSQL = "BEGIN READ ONLY; SET LOCAL plan_cache_mode = force_generic_plan"
+
+// Planned is Read for queries that are asked again and again and whose plan does
+// not depend on their arguments: the server makes it once for each connection. It
+// would plan anew each time where that promises the least gain, and for a large
+// query over large tables planning takes longer than the work.
+func (db *DB) Planned(ctx context.Context, op string, fn func(*Conn) error) error {
+	options := pgx.TxOptions{BeginQuery: PlannedSQL}
+	err := db.patiently(ctx, func() error {
+		return answered(ctx, func(ctx context.Context) error {
+			return pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error { return fn(&Conn{ctx, raw}) })
+		})
+	})
+	return Failure(op, err)
+}
+
 // answerLimit is how long a server may take that has taken the connection: far
 // more than anything of ours lasts.
 const answerLimit = 30 * time.Second
