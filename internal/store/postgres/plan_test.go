@@ -92,6 +92,17 @@ func TestQueriesUseIndexes(t *testing.T) {
 	s := openNew(t)
 	fill(t, s, "100000")
 	checkPlans(t, s)
+	err := s.db.Planned(t.Context(), "test", func(c *server.Conn) error {
+		return c.RawQuery(t.Context(), "SELECT current_setting('jit'), current_setting('plan_cache_mode'), current_setting('transaction_read_only')", nil, func(r *sqlkit.Row) error {
+			if jit, mode, readOnly := r.Text(), r.Text(), r.Text(); jit != "off" || mode != "force_generic_plan" || readOnly != "on" {
+				t.Errorf("queries that are planned once run with jit %s, plans %s, read only %s", jit, mode, readOnly)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func checkPlans(t testing.TB, s *Store) {

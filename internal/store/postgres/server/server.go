@@ -138,6 +138,9 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	// that is being suspended: each statement has to see what was committed before it.
 	set["default_transaction_isolation"] = "read committed"
 	set["idle_in_transaction_session_timeout"] = "5s"
+	// No query of ours does so much that compiling it would pay, yet an estimate of a
+	// long queue asks for that, at seconds for each look.
+	set["jit"] = "off"
 	return config, nil
 }
 
