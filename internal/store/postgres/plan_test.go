@@ -50,6 +50,32 @@ func fill(t testing.TB, s *Store, deliveries int) {
 	}
 }
 
+// explainPlanned is explain for a query of Planned: with one plan for all arguments,
+// which stand in args as they do in SQL.
+func explainPlanned(t testing.TB, s *Store, text, types, args string) string {
+	t.Helper()
+	var steps []string
+	err := s.db.Planned(context.Background(), "test", func(c *server.Conn) error {
+		steps = nil
+		for _, statement := range []string{
+			"PREPARE planned (" + types + ") AS " + server.Placeholders(text), "EXPLAIN EXECUTE planned (" + args + ")", "DEALLOCATE planned",
+		} {
+			err := c.RawQuery(context.Background(), statement, nil, func(r *sqlkit.Row) error {
+				steps = append(steps, r.Text())
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return strings.Join(steps, "\n")
+}
+
 // explain returns what the server says it does for a query.
 func explain(t testing.TB, s *Store, text string, args ...any) string {
 	t.Helper()
@@ -80,6 +106,17 @@ func TestQueriesUseIndexes(t *testing.T) {
 	s := openNew(t)
 	fill(t, s, 1_000_000)
 	checkPlans(t, s)
+	err := s.db.Planned(t.Context(), "test", func(c *server.Conn) error {
+		return c.RawQuery(t.Context(), "SELECT current_setting('jit'), current_setting('plan_cache_mode'), current_setting('transaction_read_only')", nil, func(r *sqlkit.Row) error {
+			if jit, mode, readOnly := r.Text(), r.Text(), r.Text(); jit != "off" || mode != "force_generic_plan" || readOnly != "on" {
+				t.Errorf("queries that are planned once run with jit %s, plans %s, read only %s", jit, mode, readOnly)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func checkPlans(t testing.TB, s *Store) {
@@ -100,7 +137,8 @@ func checkPlans(t testing.TB, s *Store) {
 		plan string
 		want []string
 	}{
-		"due":           {explain(t, s, waiting.DueSQL(d, "d.node = ? AND "), "1", 50000, 100, id, 1, 100), []string{"Index Scan using delivery_due", "ROW(next, submission, n) > ROW", "submission_pkey"}},
+		"due": {explainPlanned(t, s, waiting.DueSQL(d, "d.node = ? AND "), "text, bigint, bigint, text, int, bigint", "'1', 50000, 100, '"+id+"', 1, 100"),
+			[]string{"Index Scan using delivery_due", "(next <= $2)", "ROW(next, submission, n) > ROW", "submission_pkey"}},
 		"share due":     {explainRaw(t, s, nodes.ShareDueSQL, "1", 500, []string{"1", "2"}), []string{"Index Scan using delivery_due", "delivery_pkey"}},
 		"share held":    {explainRaw(t, s, nodes.ShareHeldSQL, "1", 500, []string{"1", "2"}), []string{"delivery_held", "delivery_pkey"}},
 		"waiting":       {explainRaw(t, s, waitingSQL, []string{id}, []int64{1}, "1"), []string{"delivery_pkey", "submission_pkey"}},

@@ -143,6 +143,9 @@ func (s *Store) share() {
 	s.Store = objects.New(b, s.dialect, s.holder)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
+		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
+			return s.db.Planned(ctx, op, func(c *server.Conn) error { return fn(c) })
+		},
 		Finish: func(t sqlkit.Writer, submissions []mail.ID) ([]mail.ID, error) {
 			_, err := t.(*server.Tx).Raw(hot.FinishSQL, texts(submissions))
 			return nil, err

@@ -158,6 +158,9 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	// that is being suspended: each statement has to see what was committed before it.
 	set["default_transaction_isolation"] = "read committed"
 	set["idle_in_transaction_session_timeout"] = "5s"
+	// No query of ours does so much that compiling it would pay, yet an estimate of a
+	// long queue asks for that, at seconds for each look.
+	set["jit"] = "off"
 	return config, nil
 }
 
@@ -220,6 +223,23 @@ func (db *DB) Read(ctx context.Context, op string, fn func(*Conn) error) error {
 // Snapshot is Read with all queries of fn seeing one state of the database.
 func (db *DB) Snapshot(ctx context.Context, op string, fn func(*Conn) error) error {
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := db.patiently(ctx, func() error {
+		return answered(ctx, func(ctx context.Context) error {
+			return pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error { return fn(&Conn{ctx, raw}) })
+		})
+	})
+	return Failure(op, err)
+}
+
+// PlannedSQL begins a transaction whose queries have one plan for all arguments.
+const PlannedSQL = "BEGIN READ ONLY; SET LOCAL plan_cache_mode = force_generic_plan"
+
+// Planned is Read for queries that are asked again and again and whose plan does
+// not depend on their arguments: the server makes it once for each connection. It
+// would plan anew each time where that promises the least gain, and for a large
+// query over large tables planning takes longer than the work.
+func (db *DB) Planned(ctx context.Context, op string, fn func(*Conn) error) error {
+	options := pgx.TxOptions{BeginQuery: PlannedSQL}
 	err := db.patiently(ctx, func() error {
 		return answered(ctx, func(ctx context.Context) error {
 			return pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error { return fn(&Conn{ctx, raw}) })

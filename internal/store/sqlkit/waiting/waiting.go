@@ -11,13 +11,16 @@ import (
 	"countersign/internal/store/sqlkit/holding"
 )
 
-// Options is what a Queue works with. All but Mine must be set.
+// Options is what a Queue works with. All but Mine and Scan must be set.
 type Options struct {
 	Base    sqlkit.Base
 	Dialect *sqlkit.Dialect
 	// Mine is a condition on a delivery d that this node delivers it, with AND
 	// behind it, and Node its argument; "" where there is but one node.
 	Mine, Node string
+	// Scan is Base.Read for Due, which asks the same again and again; nil for no
+	// difference.
+	Scan func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error
 	// Count changes the totals, in a running transaction, by that many queued,
 	// deferred and held deliveries.
 	Count func(t sqlkit.Writer, queued, deferred, held int) error
@@ -38,7 +41,12 @@ type Queue struct {
 }
 
 // New returns a Queue.
-func New(o Options) *Queue { return &Queue{o, DueSQL(o.Dialect, o.Mine)} }
+func New(o Options) *Queue {
+	if o.Scan == nil {
+		o.Scan = o.Base.Read
+	}
+	return &Queue{o, DueSQL(o.Dialect, o.Mine)}
+}
 
 // DueSQL makes the query of what is due: it walks an index in the order of its
 // rows. The first column is 0 for what is about to be held.
@@ -54,7 +62,7 @@ const skipPage = 256
 
 // Due implements queue.Store.
 func (q *Queue) Due(ctx context.Context, now time.Time, after queue.Position, limit int) (list []queue.Item, err error) {
-	err = q.opt.Base.Read(ctx, "queue.due", func(c sqlkit.Reader) (err error) {
+	err = q.opt.Scan(ctx, "queue.due", func(c sqlkit.Reader) (err error) {
 		list, err = q.dueFrom(ctx, c, now, after, limit)
 		return err
 	})
