@@ -104,5 +104,7 @@ mkdir -p "$work/store"
 # The benchmarks keep their database in a temporary folder, which must be on the
 # disk as well.
 TMPDIR=$work/store go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report|FailedLogin' -benchtime 3s
+echo "== beside a large store: a check, and accepts before, during and after a backup; makes 4 GB"
+TMPDIR=$work/store go test ./internal/store/sqlite/backup -run '^$' -bench . -benchtime 1x -timeout 60m
 echo "== a gate of three on one database, killed twenty times"
 CLUSTER_KILLS=20 COUNTERSIGN_BIN=$PWD/bin/countersign go test ./test/cluster -run TestKilledNode -count 1 -v -timeout 20m
