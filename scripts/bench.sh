@@ -108,5 +108,7 @@ echo "== 100,000 waiting messages of 4 KB copied to PostgreSQL and back"
 TMPDIR=$work/store go test ./internal/app -run '^$' -bench 'BenchmarkCopy' -benchtime 1x -timeout 30m
 ./scripts/million.sh sqlite
 ./scripts/million.sh postgres
+echo "== beside a large store: a check, and accepts before, during and after a backup; makes 4 GB"
+TMPDIR=$work/store go test ./internal/store/sqlite/backup -run '^$' -bench . -benchtime 1x -timeout 60m
 echo "== a gate of three on one database, killed twenty times"
 CLUSTER_KILLS=20 COUNTERSIGN_BIN=$PWD/bin/countersign go test ./test/cluster -run TestKilledNode -count 1 -v -timeout 20m

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -200,6 +201,58 @@ func TestDeliveredMeanwhile(t *testing.T) {
 	waitBodies(t, filepath.Join(dir, "live"), 0)
 }
 
+// TestOverDevices copies bodies where links do not reach.
+func TestOverDevices(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, filepath.Join(dir, "live", "test.db"), true)
+	id := s.must(true)
+	partial := filepath.Join(dir, "backup")
+	if err := os.Mkdir(partial, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w := &work{
+		Options: Options{Now: time.Now}, pace: pace{ctx: t.Context()}, path: s.path, partial: partial,
+		manifest: &Manifest{Format: Format, Made: time.Now()}, link: func(string, string) error { return syscall.EXDEV },
+	}
+	if err := w.run(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "restored", "test.db")
+	if _, err := restoreTo(t, partial, path, false); err != nil {
+		t.Fatal(err)
+	}
+	checkRestored(t, path, []mail.ID{id}, w.manifest)
+}
+
+// TestNobodyElseReads: all that is made is for the eyes of its owner.
+func TestNobodyElseReads(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, filepath.Join(dir, "live", "test.db"), true)
+	s.must(true)
+	folder, place := filepath.Join(dir, "backup"), filepath.Join(dir, "restored")
+	if _, err := makeIn(t, s, folder); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := restoreTo(t, folder, filepath.Join(place, "test.db"), false); err != nil {
+		t.Fatal(err)
+	}
+	for _, root := range []string{folder, place} {
+		err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil && info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s has the mode %v", path, info.Mode())
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // waitBodies waits until a store has that many files of bodies.
 func waitBodies(t *testing.T, place string, want int) {
 	t.Helper()
@@ -384,6 +437,9 @@ func TestOccupied(t *testing.T) {
 	folder := filepath.Join(dir, "backup")
 	if _, err := makeIn(t, s, folder); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := makeIn(t, s, filepath.Join(dir, "nowhere", "backup")); !fault.Is(err, fault.NotFound) {
+		t.Errorf("a backup in a folder that is not there: %v", err)
 	}
 	if _, err := makeIn(t, s, folder); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a second backup in one folder: %v", err)

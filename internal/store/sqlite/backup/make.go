@@ -58,7 +58,7 @@ func Make(ctx context.Context, o Options) (*Manifest, error) {
 		return nil, failure(op, err)
 	}
 	w := &work{
-		Options: o, path: path, partial: partial, pace: pace{ctx: ctx, told: o.Progress},
+		Options: o, path: path, partial: partial, link: os.Link, pace: pace{ctx: ctx, told: o.Progress},
 		manifest: &Manifest{Format: Format, Program: o.Version, Made: o.Now().UTC(), Keys: []string{}, Bodies: []File{}},
 	}
 	err = w.run()
@@ -91,7 +91,13 @@ func free(to string) error {
 // in it, and keeps it from another process until unlock is called.
 func makePartial(to string) (partial string, unlock func() error, err error) {
 	partial = filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+".partial")
-	if err := os.Mkdir(partial, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = os.Mkdir(partial, 0o700)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil, fault.New("backup.make", fault.NotFound, "there is no folder %s to make the backup in; make it first, with mode 0700", filepath.Dir(to))
+	case errors.Is(err, fs.ErrPermission):
+		return "", nil, fault.New("backup.make", fault.Denied, "this user may not make a backup in %s", filepath.Dir(to))
+	case err != nil && !errors.Is(err, fs.ErrExist):
 		return "", nil, err
 	}
 	d, err := os.Open(partial)
@@ -121,6 +127,8 @@ type work struct {
 	pace
 	path, partial string
 	manifest      *Manifest
+	// link is os.Link, or fails where links do not reach.
+	link func(from, to string) error
 }
 
 // wanted is a body that the database names.
@@ -260,7 +268,7 @@ func (w *work) fetch(source *bodies.Folder, b wanted) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	if os.Link(from, to) == nil {
+	if w.link(from, to) == nil {
 		w.tell(seen.Size)
 	} else if _, _, err := w.copyFile(from, to); err != nil {
 		return err

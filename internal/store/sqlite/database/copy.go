@@ -14,9 +14,14 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
-// copyPages is how many pages are copied between two looks at whether to go on: 8
-// MiB.
-const copyPages = 2048
+const (
+	// copyPages is how many pages are copied between two looks at whether to go on:
+	// 8 MiB.
+	copyPages = 2048
+	// flushSteps is after how many of those the copy is flushed. Left to the end, it
+	// would keep whoever flushes a log meanwhile waiting for all of it.
+	flushSteps = 4
+)
 
 // Copy writes one state of the database at path to a new file, which is on the
 // disk when it returns. Others may read and write meanwhile, and are never waited
@@ -35,7 +40,7 @@ func Copy(ctx context.Context, path, to string, progress func(done, total int)) 
 	if err != nil {
 		return Failure("sqlite.copy", err)
 	}
-	err = copyPagesOf(ctx, path, to, progress)
+	err = copyPagesOf(ctx, path, file, progress)
 	if err == nil {
 		err = plainFile(to)
 	}
@@ -54,7 +59,7 @@ func Copy(ctx context.Context, path, to string, progress func(done, total int)) 
 
 // copyPagesOf copies within one transaction for reading, so that no change of
 // others makes the engine begin again.
-func copyPagesOf(ctx context.Context, path, to string, progress func(done, total int)) error {
+func copyPagesOf(ctx context.Context, path string, to *os.File, progress func(done, total int)) error {
 	c, err := openConn(path, "query_only = ON")
 	if err != nil {
 		return err
@@ -76,23 +81,27 @@ func (c *Conn) reading(fn func() error) error {
 
 // copyTo copies all pages. What is written needs no care of the engine's: where
 // it is not finished, it is nothing.
-func (c *Conn) copyTo(ctx context.Context, to string, progress func(done, total int)) error {
+func (c *Conn) copyTo(ctx context.Context, to *os.File, progress func(done, total int)) error {
 	source, ok := c.raw.(interface {
 		NewBackup(uri string) (*engine.Backup, error)
 	})
 	if !ok {
 		return errors.New("the driver cannot copy a database")
 	}
-	target := url.URL{Scheme: "file", Path: to, RawQuery: "_pragma=synchronous(0)&_pragma=journal_mode(off)"}
+	target := url.URL{Scheme: "file", Path: to.Name(), RawQuery: "_pragma=synchronous(0)&_pragma=journal_mode(off)"}
 	b, err := source.NewBackup(target.String())
 	if err != nil {
 		return err
 	}
-	for more := true; more && err == nil; {
+	more := true
+	for step := 1; more && err == nil; step++ {
 		if err = ctx.Err(); err != nil {
 			break
 		}
 		more, err = b.Step(copyPages)
+		if err == nil && step%flushSteps == 0 {
+			err = to.Sync()
+		}
 		if err == nil && progress != nil {
 			progress(b.PageCount()-b.Remaining(), b.PageCount())
 		}
