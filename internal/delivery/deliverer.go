@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"countersign/internal/delivery/backlog"
+	"countersign/internal/delivery/notice"
 	"countersign/internal/delivery/route"
-	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
 )
@@ -26,10 +26,12 @@ type Deliverer struct {
 	backlog  *backlog.Backlog[site]
 	pool     *pool
 	// inUse bounds the connections to each address, downs knows which sites
-	// cannot be reached, letters what senders are still to be told.
+	// cannot be reached, letters what senders are still to be told,
+	// which notices writes.
 	inUse    *addresses
 	downs    downs
-	letters  gatherer
+	letters  notice.Gatherer
+	notices  *notice.Writer
 	routes   atomic.Pointer[route.Table]
 	schedule atomic.Pointer[queue.Schedule]
 
@@ -62,8 +64,11 @@ func New(o Options) (*Deliverer, error) {
 		pool:     newPool(o.Limits, o.Now),
 		inUse:    newAddresses(max(o.Limits.PerAddress, o.Limits.PerDestination)),
 		downs:    downs{sites: map[site]down{}},
-		letters:  gatherer{letters: map[mail.ID]*letter{}},
 		wake:     make(chan struct{}, 1),
+	}
+	d.notices = &notice.Writer{
+		IDs: o.IDs, Now: o.Now, Host: o.Hostname, Random: o.Random, Sign: o.SignReport, Logger: o.Logger,
+		Expires: func(now time.Time) time.Time { return d.schedule.Load().Expires(now) }, NewBody: o.Store.NewBody,
 	}
 	d.hard, d.endHard = context.WithCancel(context.Background())
 	d.soft, d.endSoft = context.WithCancel(d.hard)
@@ -115,7 +120,7 @@ func (d *Deliverer) Stop(ctx context.Context) error {
 		<-done
 	}
 	defer context.AfterFunc(ctx, d.endHard)() // the store may be away
-	for _, l := range d.letters.old(time.Time{}) {
+	for _, l := range d.letters.Old(time.Time{}) {
 		d.write(l, nil)
 	}
 	d.endHard()

@@ -3,6 +3,8 @@ package delivery
 import (
 	"sync"
 	"time"
+
+	"countersign/internal/delivery/verdict"
 )
 
 // downs remembers for a while why sites could not be reached, so that what
@@ -15,12 +17,12 @@ type downs struct {
 
 // down is why a site is not tried, until when.
 type down struct {
-	why   answer
+	why   verdict.Answer
 	until time.Time
 }
 
 // set notes why a site could not be reached.
-func (d *downs) set(s site, why answer, until time.Time) {
+func (d *downs) set(s site, why verdict.Answer, until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sites[s] = down{why, until}
@@ -35,7 +37,7 @@ func (d *downs) clear(s site) {
 
 // why returns why a site is not to be tried now. hold is the longest that a
 // site is down: more is left only where the clock went back.
-func (d *downs) why(s site, now time.Time, hold time.Duration) (answer, bool) {
+func (d *downs) why(s site, now time.Time, hold time.Duration) (verdict.Answer, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	have, ok := d.sites[s]

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/delivery/notice"
+	"countersign/internal/delivery/verdict"
 	"countersign/internal/fault"
 	"countersign/internal/queue"
 )
@@ -36,13 +38,13 @@ func (d *Deliverer) attempt(ctx context.Context, j *job) {
 // conclude lets a job's deliveries go, but for what the sender is to be told:
 // that is kept until the last job of the submission in memory comes here, which
 // tells all of it in one report.
-func (d *Deliverer) conclude(j *job, content *queue.Content, told []gathered) {
+func (d *Deliverer) conclude(j *job, content *queue.Content, told []notice.Notice) {
 	if d.lostSince(j.Since) { // who has it by now tells of it
 		told = nil
 	}
 	kept := map[int]bool{}
-	for _, g := range told {
-		kept[g.outcome.N] = true
+	for _, n := range told {
+		kept[n.Outcome.N] = true
 	}
 	for _, delivery := range j.Deliveries {
 		if !kept[delivery.N] {
@@ -50,29 +52,29 @@ func (d *Deliverer) conclude(j *job, content *queue.Content, told []gathered) {
 		}
 	}
 	if len(told) > 0 {
-		d.letters.add(j.Submission, told, d.opt.Now())
+		d.letters.Add(j.Submission, told, d.opt.Now())
 	}
 	if !d.backlog.Last(j) {
 		return
 	}
-	if l := d.letters.take(j.Submission.ID); l != nil {
+	if l := d.letters.Take(j.Submission.ID); l != nil {
 		d.write(l, content)
 	}
 }
 
 // write stores the outcomes of a letter with the report to the sender, and
 // lets their deliveries go. content is nil where it is to be read from the store.
-func (d *Deliverer) write(l *letter, content *queue.Content) {
+func (d *Deliverer) write(l *notice.Letter, content *queue.Content) {
 	if content == nil {
-		content = d.contentOf(l.submission)
+		content = d.contentOf(l.Submission)
 	}
-	if content != nil && !d.lostSince(l.since) {
-		r := &queue.Report{Submission: l.submission.ID}
-		d.tellOf(r, l.submission, l.list, content)
-		d.store(r, l.submission)
+	if content != nil && !d.lostSince(l.Since) {
+		r := &queue.Report{Submission: l.Submission.ID}
+		d.notices.AddTo(r, l.Submission, l.List, content)
+		d.store(r, l.Submission)
 	}
-	for _, g := range l.list {
-		d.backlog.Land(l.submission.ID, g.outcome.N)
+	for _, n := range l.List {
+		d.backlog.Land(l.Submission.ID, n.Outcome.N)
 	}
 }
 
@@ -165,11 +167,11 @@ const (
 // ask gets an answer for each delivery. It gives the place at the destination
 // back, so that the next job starts while the outcome of this one is stored.
 // parked says that the job was put back without one.
-func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) (answers []answer, parked bool) {
+func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) (answers []verdict.Answer, parked bool) {
 	hold, now := d.downFor(), d.opt.Now()
 	if down, ok := d.downs.why(j.Destination, now, hold); ok && !forced(j, now, hold) {
 		d.backlog.Leave(j, false, false)
-		answers := make([]answer, len(j.Deliveries))
+		answers := make([]verdict.Answer, len(j.Deliveries))
 		for i := range answers {
 			answers[i] = down
 		}
@@ -182,7 +184,7 @@ func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) (an
 	}
 	failed := false
 	for _, a := range x.answers {
-		if a.site && a.state == queue.Deferred && !a.canceled {
+		if a.Site && a.State == queue.Deferred && !a.Canceled {
 			failed = true
 			d.downs.set(j.Destination, a, d.opt.Now().Add(hold))
 			break
