@@ -9,9 +9,13 @@ import (
 )
 
 const (
-	// FenceSQL ends the leases that are over. A row that somebody is writing
-	// under is left for the next time.
-	FenceSQL = `WITH dead AS MATERIALIZED (SELECT id FROM node WHERE lease_until BETWEEN 1 AND ` + clock + ` ORDER BY id FOR UPDATE SKIP LOCKED)
+	// FenceSQL ends the leases that are over, where node $1 with epoch $2 renewed its
+	// own in the last half of its length: else the server may have stood still since
+	// that was asked, and nobody could renew. A row that somebody is writing under
+	// is left for the next time.
+	FenceSQL = `WITH dead AS MATERIALIZED (SELECT id FROM node WHERE lease_until BETWEEN 1 AND ` + clock + `
+        AND EXISTS (SELECT 1 FROM node own WHERE own.id = $1 AND own.epoch = $2 AND (own.heartbeat + own.lease_until) / 2 > ` + clock + `)
+        ORDER BY id FOR UPDATE SKIP LOCKED)
     UPDATE node n SET lease_until = 0, epoch = nextval('node_epoch') FROM dead WHERE n.id = dead.id`
 
 	// livingSQL finds who may be given something. The lock keeps them in the
@@ -40,12 +44,14 @@ const (
 )
 
 // Adopt implements node.Store.
-func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int) (total int, err error) {
+func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int, dead bool) (total int, err error) {
 	const op = "node.adopt"
-	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
-		_, err := t.Raw(FenceSQL)
-		return err
-	})
+	if dead {
+		err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+			_, err := t.Raw(FenceSQL, l.Node, l.Epoch)
+			return err
+		})
+	}
 	if err != nil {
 		return 0, err
 	}
