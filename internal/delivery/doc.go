@@ -13,8 +13,12 @@
 // so that neither a server that hangs nor a sender whose servers all hang
 // holds up anybody else.
 //
+// An outcome is kept until it is stored, however long the store is away and also
+// where the lease is lost meanwhile; as long, its worker begins nothing else.
+//
 // A message is repeated only if the remote server took it and our record of
-// that was not stored: after a crash between the two, or where the connection
+// that was not stored: after a crash between the two, where this node alone was away
+// for longer than its lease, or where the connection
 // broke between the end of the content and the answer (then the record says
 // that it may have been delivered). It is never lost.
 //

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"time"
 
-	"countersign/internal/audit"
 	"countersign/internal/delivery/notice"
 	"countersign/internal/delivery/verdict"
 	"countersign/internal/fault"
@@ -213,76 +212,6 @@ func forced(j *job, now time.Time, hold time.Duration) bool {
 // than the shortest wait of the schedule, so that it delays no retry.
 func (d *Deliverer) downFor() time.Duration {
 	return min(d.schedule.Load().Wait(1)/2, 30*time.Second)
-}
-
-// Waits between tries to store an outcome.
-const (
-	firstBackoff = 100 * time.Millisecond
-	lastBackoff  = 5 * time.Second
-	// lastPatience is what the store gets when we are being stopped.
-	lastPatience = 2 * time.Second
-)
-
-// store stores a report, however long the store is away: until it has taken
-// the outcome, the deliveries are not made again. Only being stopped ends
-// that, after one last try. The reports in it are then ready to be delivered.
-func (d *Deliverer) store(r *queue.Report, s *queue.Submission) {
-	wait := firstBackoff
-	for {
-		last := d.hard.Err() != nil
-		err := d.storeOnce(r)
-		if err == nil {
-			d.opt.Metrics.stored(r, s)
-			d.log(r)
-			for i := range r.Reports {
-				d.Offer(&r.Reports[i])
-			}
-			return
-		}
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Fenced) {
-			return // dropped meanwhile, or another node's by now
-		}
-		d.opt.Logger.Error("outcome cannot be stored", "submission", r.Submission, "error", err, "stopping", last)
-		if last {
-			return
-		}
-		if !fault.KindOf(err).Temporary() {
-			// Only a report can be what the store will never take, or has
-			// taken already; the outcome matters more.
-			r.Reports = nil
-		}
-		pause(d.hard, wait)
-		wait = min(wait*2, lastBackoff)
-	}
-}
-
-// storeOnce tries to store a report.
-func (d *Deliverer) storeOnce(r *queue.Report) error {
-	ctx, cancel := d.patience()
-	defer cancel()
-	return d.opt.Store.Report(ctx, r)
-}
-
-// patience returns a context that a stop does not end at once, as what is known
-// of a delivery is worth a moment.
-func (d *Deliverer) patience() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(d.hard))
-	stop := context.AfterFunc(d.hard, func() {
-		time.AfterFunc(lastPatience, cancel)
-	})
-	return ctx, func() { stop(); cancel() }
-}
-
-// log writes one line for each event of a stored report, under the keys that
-// all events have.
-func (d *Deliverer) log(r *queue.Report) {
-	events := r.Events
-	for _, report := range r.Reports {
-		events = append(events[:len(events):len(events)], report.Events...)
-	}
-	for _, e := range events {
-		d.opt.Logger.LogAttrs(context.Background(), audit.Level(e.Kind), string(e.Kind), audit.LogAttrs(e)...)
-	}
 }
 
 // tlsName names a TLS version as the record does: "TLS 1.3".
