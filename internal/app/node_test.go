@@ -50,7 +50,7 @@ func TestDrainedGateStaysUp(t *testing.T) {
 	if status, body := answerOf(t, base+"/readyz"); status != http.StatusOK || !strings.Contains(body, `"node": "ok"`) {
 		t.Errorf("ready: %d %s", status, body)
 	}
-	if body := get(t, base+"/metrics"); !strings.Contains(body, "countersign_node_lease_held 1") {
+	if body := get(t, base+"/metrics"); !strings.Contains(body, "\ncountersign_node_lease_held 1\n") {
 		t.Error("the metrics do not say that the lease is held")
 	}
 	list, err := w.app.Store().Nodes(t.Context())

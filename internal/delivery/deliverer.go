@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"countersign/internal/delivery/backlog"
+	"countersign/internal/delivery/notice"
 	"countersign/internal/delivery/outage"
 	"countersign/internal/delivery/route"
-	"countersign/internal/mail"
+	"countersign/internal/delivery/verdict"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
 )
@@ -27,10 +28,12 @@ type Deliverer struct {
 	backlog  *backlog.Backlog[site]
 	pool     *pool
 	// inUse bounds the connections to each address, downs knows which sites
-	// cannot be reached, letters what senders are still to be told.
+	// cannot be reached, letters what senders are still to be told,
+	// which notices writes.
 	inUse    *addresses
-	downs    *outage.List[site, answer]
-	letters  gatherer
+	downs    *outage.List[site, verdict.Answer]
+	letters  notice.Gatherer
+	notices  *notice.Writer
 	routes   atomic.Pointer[route.Table]
 	schedule atomic.Pointer[queue.Schedule]
 
@@ -62,9 +65,12 @@ func New(o Options) (*Deliverer, error) {
 		backlog:  backlog.New[site](backlogLimits(o.Limits), o.Now),
 		pool:     newPool(o.Limits, o.Now),
 		inUse:    newAddresses(max(o.Limits.PerAddress, o.Limits.PerDestination)),
-		downs:    outage.New[site, answer](),
-		letters:  gatherer{letters: map[mail.ID]*letter{}},
+		downs:    outage.New[site, verdict.Answer](),
 		wake:     make(chan struct{}, 1),
+	}
+	d.notices = &notice.Writer{
+		IDs: o.IDs, Now: o.Now, Host: o.Hostname, Random: o.Random, Sign: o.SignReport, Logger: o.Logger,
+		Expires: func(now time.Time) time.Time { return d.schedule.Load().Expires(now) }, NewBody: o.Store.NewBody,
 	}
 	d.hard, d.endHard = context.WithCancel(context.Background())
 	d.soft, d.endSoft = context.WithCancel(d.hard)
@@ -116,7 +122,7 @@ func (d *Deliverer) Stop(ctx context.Context) error {
 		<-done
 	}
 	defer context.AfterFunc(ctx, d.endHard)() // the store may be away
-	for _, l := range d.letters.old(time.Time{}) {
+	for _, l := range d.letters.Old(time.Time{}) {
 		d.write(l, nil)
 	}
 	d.endHard()

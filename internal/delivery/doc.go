@@ -2,10 +2,10 @@
 // the server that each recipient's domain is reached by, hands the message
 // over, and stores what became of it.
 //
-// worker.go reads as the path of one attempt. classify.go says what each
-// answer means for a delivery and is pure; transact.go chooses hosts and
-// connections; gather.go and bounce.go tell the sender. Package backlog below it
-// holds what is in memory and says whose turn it is.
+// worker.go reads as the path of one attempt; transact.go chooses hosts and
+// connections. Of the packages below it, verdict says what each answer means for a
+// delivery, notice tells the sender, backlog holds what is in memory and says
+// whose turn it is.
 //
 // It stores nothing by itself and speaks neither DNS nor SMTP: packages queue,
 // mx and smtpclient do. It never loads the whole queue: a bounded window of it
@@ -13,8 +13,12 @@
 // so that neither a server that hangs nor a sender whose servers all hang
 // holds up anybody else.
 //
+// An outcome is kept until it is stored, however long the store is away and also
+// where the lease is lost meanwhile; as long, its worker begins nothing else.
+//
 // A message is repeated only if the remote server took it and our record of
-// that was not stored: after a crash between the two, or where the connection
+// that was not stored: after a crash between the two, where this node alone was away
+// for longer than its lease, or where the connection
 // broke between the end of the content and the answer (then the record says
 // that it may have been delivered). It is never lost.
 //

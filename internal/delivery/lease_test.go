@@ -1,13 +1,11 @@
 package delivery
 
 import (
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"countersign/internal/fault"
 	"countersign/internal/queue"
 	"countersign/internal/testkit"
 )
@@ -65,24 +63,6 @@ func TestLostLeaseStopsAnAttempt(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestFencedReportIsGivenUp: an outcome that the store refuses for a lost lease
-// is another node's affair.
-func TestFencedReportIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		m := &testkit.MX{}
-		b.server("example.org", "192.0.2.1", 10, m)
-		b.store.refuse = fault.New("memory", fault.Fenced, "epoch 1 is over")
-		defer b.start()()
-		b.put(b.letter("b@example.org"))
-		time.Sleep(500 * time.Millisecond) // in the bubble: before the next scan
-		synctest.Wait()
-		if b.store.refused == 0 || strings.Contains(b.log.String(), "outcome cannot be stored") {
-			t.Errorf("refused %d times; log: %s", b.store.refused, b.log)
-		}
-	})
 }
 
 // TestAnotherLeaseIsNotTheSame: what came into memory under a lease that was lost

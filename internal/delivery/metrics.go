@@ -14,6 +14,7 @@ type Metrics struct {
 	connections *prometheus.CounterVec
 	reports     prometheus.Counter
 	attempts    prometheus.Gauge
+	unstored    prometheus.Gauge
 	backlog     prometheus.Gauge
 	seconds     prometheus.Histogram
 	age         prometheus.Histogram
@@ -38,6 +39,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "countersign_delivery_attempts",
 			Help: "Attempts that run now.",
 		}),
+		unstored: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "countersign_delivery_unreported",
+			Help: "Attempts whose outcome is known and could not be stored yet.",
+		}),
 		backlog: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "countersign_delivery_backlog_jobs",
 			Help: "Transactions that wait in memory for a worker.",
@@ -53,7 +58,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{.005, .01, .05, .1, .5, 1, 5, 30, 300, 1800, 14400, 86400},
 		}),
 	}
-	reg.MustRegister(m.outcomes, m.connections, m.reports, m.attempts, m.backlog, m.seconds, m.age)
+	reg.MustRegister(m.outcomes, m.connections, m.reports, m.attempts, m.unstored, m.backlog, m.seconds, m.age)
 	return m
 }
 
@@ -75,6 +80,16 @@ func (m *Metrics) began() func() {
 		m.attempts.Dec()
 		m.seconds.Observe(time.Since(started).Seconds())
 	}
+}
+
+// unreported counts an outcome in that could not be stored at once; the function it
+// returns counts it out.
+func (m *Metrics) unreported() func() {
+	if m == nil {
+		return func() {}
+	}
+	m.unstored.Inc()
+	return m.unstored.Dec
 }
 
 // waiting tells how many jobs wait.

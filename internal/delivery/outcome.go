@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/delivery/notice"
+	"countersign/internal/delivery/verdict"
 	"countersign/internal/queue"
 )
 
@@ -18,77 +20,55 @@ var eventKinds = map[queue.State]audit.Kind{
 // report turns answers into outcomes and events. Of what the sender is to be told, a
 // delivery is reported at once, as its outcome must not wait; the rest is left
 // for the letter. Those that were cut off before an answer are in neither.
-func (d *Deliverer) report(j *job, answers []answer, content *queue.Content) (r *queue.Report, told []gathered) {
+func (d *Deliverer) report(j *job, answers []verdict.Answer, content *queue.Content) (r *queue.Report, told []notice.Notice) {
 	now := d.opt.Now()
 	r = &queue.Report{Submission: j.Submission.ID}
-	var relayed []gathered
+	var relayed []notice.Notice
 	for i, delivery := range j.Deliveries {
-		if answers[i].canceled {
+		if answers[i].Canceled {
 			continue
 		}
 		o, a := d.outcome(j.Submission, delivery, answers[i], now)
-		g := gathered{outcome: o, event: event(j.Submission, delivery, o, a)}
+		n := notice.Notice{Outcome: o, Event: event(j.Submission, delivery, o, a)}
 		tell := false
-		g.telling, tell = d.tell(j.Submission, delivery, a, o, now)
+		n.Telling, tell = notice.Tell(j.Submission, delivery, a, o, d.opt.DelayReportAfter)
 		switch {
 		case tell && o.State == queue.Delivered:
-			relayed = append(relayed, g)
+			relayed = append(relayed, n)
 		case tell:
-			g.outcome.DelayReported = o.DelayReported || o.State == queue.Deferred
-			told = append(told, g)
+			n.Outcome.DelayReported = o.DelayReported || o.State == queue.Deferred
+			told = append(told, n)
 		default:
-			r.Outcomes = append(r.Outcomes, g.outcome)
-			r.Events = append(r.Events, g.event)
+			r.Outcomes = append(r.Outcomes, n.Outcome)
+			r.Events = append(r.Events, n.Event)
 		}
 	}
-	d.tellOf(r, j.Submission, relayed, content)
+	d.notices.AddTo(r, j.Submission, relayed, content)
 	return r, told
-}
-
-// tellOf adds outcomes to r with one report to the sender of all of them.
-func (d *Deliverer) tellOf(r *queue.Report, s *queue.Submission, list []gathered, content *queue.Content) {
-	if len(list) == 0 {
-		return
-	}
-	var told []telling
-	for _, g := range list {
-		told = append(told, g.telling)
-	}
-	bounce := d.bounce(s, told, content, d.opt.Now())
-	if bounce != nil {
-		r.Reports = append(r.Reports, *bounce)
-	}
-	for _, g := range list {
-		if bounce != nil {
-			g.event.Data["report"] = bounce.Submission.ID.String()
-		}
-		r.Outcomes = append(r.Outcomes, g.outcome)
-		r.Events = append(r.Events, g.event)
-	}
 }
 
 // outcome decides what becomes of one delivery: a deferred one gets its next
 // time, or fails when its lifetime is over.
-func (d *Deliverer) outcome(s *queue.Submission, delivery queue.Delivery, a answer, now time.Time) (queue.Outcome, answer) {
-	o := queue.Outcome{N: delivery.N, State: a.state, DelayReported: delivery.DelayReported}
-	if a.state == queue.Deferred {
+func (d *Deliverer) outcome(s *queue.Submission, delivery queue.Delivery, a verdict.Answer, now time.Time) (queue.Outcome, verdict.Answer) {
+	o := queue.Outcome{N: delivery.N, State: a.State, DelayReported: delivery.DelayReported}
+	if a.State == queue.Deferred {
 		next, giveUp := d.schedule.Load().Next(delivery.Attempts+1, now, s.At, s.Expires)
 		if giveUp {
-			a = expired(a)
-			o.State = a.state
+			a = verdict.Expired(a)
+			o.State = a.State
 		} else {
 			o.Next = next
 		}
 	}
-	o.Result = queue.Result{At: now, Code: a.code, Enhanced: a.enhanced, Text: a.text}
-	if a.host.addr.IsValid() {
-		o.Result.Remote = a.host.String()
+	o.Result = queue.Result{At: now, Code: a.Code, Enhanced: a.Enhanced, Text: a.Text}
+	if a.Host.Addr.IsValid() {
+		o.Result.Remote = a.Host.String()
 	}
 	return o, a
 }
 
 // event records one outcome.
-func event(s *queue.Submission, delivery queue.Delivery, o queue.Outcome, a answer) audit.Event {
+func event(s *queue.Submission, delivery queue.Delivery, o queue.Outcome, a verdict.Answer) audit.Event {
 	e := audit.Event{
 		At: o.Result.At, Kind: eventKinds[o.State],
 		Session: s.Session, Submission: s.ID, Delivery: delivery.N, Login: s.Login,
@@ -101,16 +81,16 @@ func event(s *queue.Submission, delivery queue.Delivery, o queue.Outcome, a answ
 	if o.Result.Remote != "" {
 		e.Data["remote"] = o.Result.Remote
 	}
-	if a.cause != "" {
-		e.Data["error"] = a.cause
+	if a.Cause != "" {
+		e.Data["error"] = a.Cause
 	}
-	if a.host.tls != "" {
-		e.Data["tls"] = a.host.tls
+	if a.Host.TLS != "" {
+		e.Data["tls"] = a.Host.TLS
 	}
 	if o.State == queue.Deferred {
 		e.Data["next"] = o.Next.UTC().Format(time.RFC3339)
 	}
-	if a.maybe {
+	if a.Maybe {
 		e.Data["maybe_delivered"] = "yes"
 	}
 	return e

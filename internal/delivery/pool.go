@@ -4,13 +4,14 @@ import (
 	"sync"
 	"time"
 
+	"countersign/internal/delivery/verdict"
 	"countersign/internal/smtpclient"
 )
 
 // connection is an open connection with whom it leads to.
 type connection struct {
 	client *smtpclient.Client
-	host   host
+	host   verdict.Host
 	// since is when it was last used.
 	since time.Time
 }

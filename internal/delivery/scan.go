@@ -95,7 +95,7 @@ func (d *Deliverer) sweep() {
 	if !d.started {
 		return // Stop sees to the letters
 	}
-	for _, l := range d.letters.old(now) {
+	for _, l := range d.letters.Old(now) {
 		d.workers.Go(func() { d.write(l, nil) })
 	}
 }

@@ -19,10 +19,12 @@ import (
 
 // memory is a queue.Store in memory that can be made to fail.
 type memory struct {
-	// refuse is what Report answers, and refused how often it did.
+	mu sync.Mutex // guards what follows
+	// refuse is what Report answers, and refused how often it did. deaf says that
+	// it stores all the same, for once.
 	refuse     error
 	refused    int
-	mu         sync.Mutex // guards what follows
+	deaf       bool
 	waiting    map[queue.Key]*queue.Item
 	content    map[mail.ID]*queue.Content
 	events     []audit.Event
@@ -135,9 +137,15 @@ func (m *memory) Report(_ context.Context, r *queue.Report) error {
 	if m.away {
 		return errAway
 	}
-	if m.refuse != nil {
+	if m.refuse != nil && !m.deaf {
 		m.refused++
 		return m.refuse
+	}
+	m.deaf = false
+	for _, o := range r.Outcomes {
+		if r.Again && m.waiting[queue.Key{Submission: r.Submission, N: o.N}] == nil {
+			return fault.New("memory", fault.NotFound, "delivery %d is another's", o.N)
+		}
 	}
 	for _, o := range r.Outcomes {
 		k := queue.Key{Submission: r.Submission, N: o.N}
@@ -159,7 +167,7 @@ func (m *memory) Report(_ context.Context, r *queue.Report) error {
 	m.reports = append(m.reports, *r)
 	close(m.changed)
 	m.changed = make(chan struct{})
-	return nil
+	return m.refuse
 }
 
 func (m *memory) Stats(context.Context) (queue.Stats, error) { return queue.Stats{}, nil }

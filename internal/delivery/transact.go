@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"countersign/internal/delivery/verdict"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
@@ -27,10 +28,10 @@ type exchange struct {
 	message smtpclient.Message
 	// answers holds what became of each delivery, open the indexes of those
 	// that another host may still take.
-	answers []answer
+	answers []verdict.Answer
 	open    []int
 	// site collects what hosts answered that took nothing.
-	site  []answer
+	site  []verdict.Answer
 	tries int
 	// began is when the attempt did, asked when the store was last asked whether
 	// the deliveries are still to be made.
@@ -47,7 +48,7 @@ type exchange struct {
 // transact hands a job over; each delivery has its answer in what it returns,
 // unless busy.
 func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content) *exchange {
-	x := &exchange{d: d, job: j, answers: make([]answer, len(j.Deliveries)), began: time.Now(), asked: j.Since}
+	x := &exchange{d: d, job: j, answers: make([]verdict.Answer, len(j.Deliveries)), began: time.Now(), asked: j.Since}
 	x.message = smtpclient.Message{
 		Envelope: j.Submission.Envelope,
 		Size:     j.Submission.Size,
@@ -68,10 +69,10 @@ func (d *Deliverer) transact(ctx context.Context, j *job, content *queue.Content
 	}
 	x.busy = x.busy && len(x.open) == len(j.Deliveries)
 	if len(x.site) == 0 { // no time was left to try anybody
-		x.site = append(x.site, ours(queue.Deferred, smtp.EDeliveryInterrupted, host{name: j.Destination.String()}))
+		x.site = append(x.site, verdict.Ours(queue.Deferred, smtp.EDeliveryInterrupted, verdict.Host{Name: j.Destination.String()}))
 	}
 	for _, i := range x.open {
-		x.answers[i] = worst(x.site)
+		x.answers[i] = verdict.Worst(x.site)
 	}
 	return x
 }
@@ -98,7 +99,7 @@ func (x *exchange) stillDue(ctx context.Context) bool {
 		if waiting[i] {
 			open = append(open, i)
 		} else {
-			x.answers[i] = answer{canceled: true}
+			x.answers[i] = verdict.Answer{Canceled: true}
 		}
 	}
 	x.open = open
@@ -109,7 +110,7 @@ func (x *exchange) stillDue(ctx context.Context) bool {
 // none is still due.
 func (x *exchange) giveUp() bool {
 	for _, i := range x.open {
-		x.answers[i] = answer{canceled: true}
+		x.answers[i] = verdict.Answer{Canceled: true}
 	}
 	x.open = nil
 	return false
@@ -124,7 +125,7 @@ func (x *exchange) overIdle(ctx context.Context) bool {
 		if c == nil {
 			return false
 		}
-		if !x.d.inUse.enter(c.host.addr) {
+		if !x.d.inUse.enter(c.host.Addr) {
 			x.d.pool.put(x.job.Destination, c)
 			return false
 		}
@@ -142,12 +143,12 @@ func (x *exchange) overHosts(ctx context.Context) {
 	s := x.job.Destination
 	if s.Route.Host != "" {
 		addresses, err := x.d.finder.Route(ctx, s.Route.Host)
-		x.overAddresses(ctx, host{name: s.Route.Host}, addresses, err)
+		x.overAddresses(ctx, verdict.Host{Name: s.Route.Host}, addresses, err)
 		return
 	}
 	hosts, err := x.d.finder.Hosts(ctx, s.Domain)
 	if err != nil {
-		x.site = append(x.site, classifyLookup(err, host{name: string(s.Domain)}))
+		x.site = append(x.site, verdict.OfLookup(err, verdict.Host{Name: string(s.Domain)}))
 		return
 	}
 	for _, h := range hosts {
@@ -160,11 +161,11 @@ func (x *exchange) overHosts(ctx context.Context) {
 }
 
 // hostOf returns the host without an address; a literal's name is its address.
-func hostOf(h mx.Host) host {
+func hostOf(h mx.Host) verdict.Host {
 	if h.Literal.IsValid() {
-		return host{name: h.Literal.String()}
+		return verdict.Host{Name: h.Literal.String()}
 	}
-	return host{name: h.Name}
+	return verdict.Host{Name: h.Name}
 }
 
 // done reports whether nothing more is to be tried.
@@ -179,19 +180,19 @@ func (x *exchange) timeToConnect() time.Duration {
 }
 
 // overAddresses tries the addresses of one host.
-func (x *exchange) overAddresses(ctx context.Context, h host, addresses []netip.Addr, err error) {
+func (x *exchange) overAddresses(ctx context.Context, h verdict.Host, addresses []netip.Addr, err error) {
 	if err != nil {
-		x.record(classifyLookup(err, h))
+		x.record(verdict.OfLookup(err, h))
 		return
 	}
 	for _, a := range addresses {
 		if x.done(ctx) {
 			return
 		}
-		h.addr = a
+		h.Addr = a
 		if !x.d.inUse.enter(a) {
 			x.busy = true
-			x.record(hostBusy(h))
+			x.record(verdict.HostBusy(h))
 			continue
 		}
 		c, refusal := x.connect(ctx, h)
@@ -205,34 +206,34 @@ func (x *exchange) overAddresses(ctx context.Context, h host, addresses []netip.
 }
 
 // record notes the answer of a host that took nothing.
-func (x *exchange) record(a answer) {
+func (x *exchange) record(a verdict.Answer) {
 	x.site = append(x.site, a)
-	x.over = x.over || !a.next
+	x.over = x.over || !a.Next
 }
 
 // connect makes a connection to one address, in plain text where TLS is
 // opportunistic and fails.
-func (x *exchange) connect(ctx context.Context, h host) (*connection, *answer) {
+func (x *exchange) connect(ctx context.Context, h verdict.Host) (*connection, *verdict.Answer) {
 	route := x.job.Destination.Route
 	mode := route.TLS
-	h.tls = "none"
+	h.TLS = "none"
 	for {
 		x.tries++
 		client, err := x.reach(ctx, h, mode)
 		if err == nil {
-			h.dsn = client.Offers("DSN")
+			h.DSN = client.Offers("DSN")
 			if state := client.TLS(); state != nil {
-				h.tls = tlsName(state.Version)
+				h.TLS = tlsName(state.Version)
 			} else if client.TLSRefused() {
-				h.tls = "refused"
+				h.TLS = "refused"
 			}
-			x.d.opt.Metrics.connected(h.tls)
+			x.d.opt.Metrics.connected(h.TLS)
 			return &connection{client: client, host: h}, nil
 		}
 		var e *smtpclient.Error
 		if !errors.As(err, &e) {
 			x.d.opt.Metrics.connected("unreachable")
-			a := unreachable(err, h)
+			a := verdict.Unreachable(err, h)
 			return nil, &a
 		}
 		level := slog.LevelDebug
@@ -243,22 +244,22 @@ func (x *exchange) connect(ctx context.Context, h host) (*connection, *answer) {
 		if e.Problem == smtpclient.NoTLS && mode == smtpclient.TLSOpportunistic && !route.ImplicitTLS && route.Username == "" {
 			// RFC 7435 section 3: no TLS is better than no delivery where
 			// nothing was promised.
-			mode, h.tls = smtpclient.TLSNone, "failed"
+			mode, h.TLS = smtpclient.TLSNone, "failed"
 			continue
 		}
-		a := classifyOpen(e, h)
+		a := verdict.OfConnection(e, h)
 		return nil, &a
 	}
 }
 
 // reach makes one connection and brings it to where transactions can begin.
-func (x *exchange) reach(ctx context.Context, h host, mode smtpclient.TLSMode) (*smtpclient.Client, error) {
+func (x *exchange) reach(ctx context.Context, h verdict.Host, mode smtpclient.TLSMode) (*smtpclient.Client, error) {
 	s := x.job.Destination
 	ctx, cancel := context.WithTimeout(ctx, x.timeToConnect())
 	defer cancel()
 	dialCtx, cancelDial := context.WithTimeout(ctx, x.d.opt.ConnectTimeout)
 	defer cancelDial()
-	conn, err := x.d.opt.Dial(dialCtx, "tcp", netip.AddrPortFrom(h.addr, s.Port()).String())
+	conn, err := x.d.opt.Dial(dialCtx, "tcp", netip.AddrPortFrom(h.Addr, s.Port()).String())
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return nil, context.Canceled
 	}
@@ -266,7 +267,7 @@ func (x *exchange) reach(ctx context.Context, h host, mode smtpclient.TLSMode) (
 		return nil, err
 	}
 	return smtpclient.Open(ctx, conn, smtpclient.Options{
-		Hello: x.d.opt.Hello, Host: h.name,
+		Hello: x.d.opt.Hello, Host: h.Name,
 		TLS: mode, ImplicitTLS: s.Route.ImplicitTLS, TLSConfig: x.d.tlsConfig(s.Route),
 		Username: s.Route.Username, Password: s.Route.Password,
 		Timeouts: x.d.opt.Timeouts,
@@ -278,7 +279,7 @@ func (x *exchange) reach(ctx context.Context, h host, mode smtpclient.TLSMode) (
 // gets the rest in another (RFC 5321 section 4.5.3.1.10), as long as each takes some.
 func (x *exchange) send(ctx context.Context, c *connection) {
 	defer x.d.pool.put(x.job.Destination, c)
-	defer x.d.inUse.leave(c.host.addr)
+	defer x.d.inUse.leave(c.host.Addr)
 	for len(x.open) > 0 && x.stillDue(ctx) {
 		tried := x.open
 		x.message.Recipients = make([]mail.Recipient, 0, len(tried))
@@ -295,20 +296,20 @@ func (x *exchange) send(ctx context.Context, c *connection) {
 
 // take notes the results of one transaction. more says that some recipients were
 // refused only for being too many, took that others were not; then the former stay open.
-func (x *exchange) take(tried []int, results []smtpclient.Result, h host) (more, took bool) {
+func (x *exchange) take(tried []int, results []smtpclient.Result, h verdict.Host) (more, took bool) {
 	for _, r := range results {
 		took = took || r.Err == nil
 	}
 	x.open = nil
 	for n, i := range tried {
-		a := classify(results[n], h)
+		a := verdict.Of(results[n], h)
 		x.answers[i] = a
-		x.reached = x.reached || !a.next && !a.canceled && a.host.addr.IsValid()
+		x.reached = x.reached || !a.Next && !a.Canceled && a.Host.Addr.IsValid()
 		switch {
-		case took && tooManyRecipients(results[n].Err):
+		case took && verdict.TooManyRecipients(results[n].Err):
 			more = true
 			x.open = append(x.open, i)
-		case a.next:
+		case a.Next:
 			x.open = append(x.open, i)
 		}
 	}

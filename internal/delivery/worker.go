@@ -5,7 +5,8 @@ import (
 	"crypto/tls"
 	"time"
 
-	"countersign/internal/audit"
+	"countersign/internal/delivery/notice"
+	"countersign/internal/delivery/verdict"
 	"countersign/internal/fault"
 	"countersign/internal/queue"
 )
@@ -36,13 +37,13 @@ func (d *Deliverer) attempt(ctx context.Context, j *job) {
 // conclude lets a job's deliveries go, but for what the sender is to be told:
 // that is kept until the last job of the submission in memory comes here, which
 // tells all of it in one report.
-func (d *Deliverer) conclude(j *job, content *queue.Content, told []gathered) {
+func (d *Deliverer) conclude(j *job, content *queue.Content, told []notice.Notice) {
 	if d.lostSince(j.Since) { // who has it by now tells of it
 		told = nil
 	}
 	kept := map[int]bool{}
-	for _, g := range told {
-		kept[g.outcome.N] = true
+	for _, n := range told {
+		kept[n.Outcome.N] = true
 	}
 	for _, delivery := range j.Deliveries {
 		if !kept[delivery.N] {
@@ -50,29 +51,29 @@ func (d *Deliverer) conclude(j *job, content *queue.Content, told []gathered) {
 		}
 	}
 	if len(told) > 0 {
-		d.letters.add(j.Submission, told, d.opt.Now())
+		d.letters.Add(j.Submission, told, d.opt.Now())
 	}
 	if !d.backlog.Last(j) {
 		return
 	}
-	if l := d.letters.take(j.Submission.ID); l != nil {
+	if l := d.letters.Take(j.Submission.ID); l != nil {
 		d.write(l, content)
 	}
 }
 
 // write stores the outcomes of a letter with the report to the sender, and
 // lets their deliveries go. content is nil where it is to be read from the store.
-func (d *Deliverer) write(l *letter, content *queue.Content) {
+func (d *Deliverer) write(l *notice.Letter, content *queue.Content) {
 	if content == nil {
-		content = d.contentOf(l.submission)
+		content = d.contentOf(l.Submission)
 	}
-	if content != nil && !d.lostSince(l.since) {
-		r := &queue.Report{Submission: l.submission.ID}
-		d.tellOf(r, l.submission, l.list, content)
-		d.store(r, l.submission)
+	if content != nil && !d.lostSince(l.Since) {
+		r := &queue.Report{Submission: l.Submission.ID}
+		d.notices.AddTo(r, l.Submission, l.List, content)
+		d.store(r, l.Submission)
 	}
-	for _, g := range l.list {
-		d.backlog.Land(l.submission.ID, g.outcome.N)
+	for _, n := range l.List {
+		d.backlog.Land(l.Submission.ID, n.Outcome.N)
 	}
 }
 
@@ -165,11 +166,11 @@ const (
 // ask gets an answer for each delivery. It gives the place at the destination
 // back, so that the next job starts while the outcome of this one is stored.
 // parked says that the job was put back without one.
-func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) (answers []answer, parked bool) {
+func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) (answers []verdict.Answer, parked bool) {
 	hold, now := d.downFor(), d.opt.Now()
 	if down, ok := d.downs.Why(j.Destination, now, hold); ok && !forced(j, now, hold) {
 		d.backlog.Leave(j, false, false)
-		answers := make([]answer, len(j.Deliveries))
+		answers := make([]verdict.Answer, len(j.Deliveries))
 		for i := range answers {
 			answers[i] = down
 		}
@@ -182,7 +183,7 @@ func (d *Deliverer) ask(ctx context.Context, j *job, content *queue.Content) (an
 	}
 	failed := false
 	for _, a := range x.answers {
-		if a.site && a.state == queue.Deferred && !a.canceled {
+		if a.Site && a.State == queue.Deferred && !a.Canceled {
 			failed = true
 			d.downs.Set(j.Destination, a, d.opt.Now().Add(hold))
 			break
@@ -211,76 +212,6 @@ func forced(j *job, now time.Time, hold time.Duration) bool {
 // than the shortest wait of the schedule, so that it delays no retry.
 func (d *Deliverer) downFor() time.Duration {
 	return min(d.schedule.Load().Wait(1)/2, 30*time.Second)
-}
-
-// Waits between tries to store an outcome.
-const (
-	firstBackoff = 100 * time.Millisecond
-	lastBackoff  = 5 * time.Second
-	// lastPatience is what the store gets when we are being stopped.
-	lastPatience = 2 * time.Second
-)
-
-// store stores a report, however long the store is away: until it has taken
-// the outcome, the deliveries are not made again. Only being stopped ends
-// that, after one last try. The reports in it are then ready to be delivered.
-func (d *Deliverer) store(r *queue.Report, s *queue.Submission) {
-	wait := firstBackoff
-	for {
-		last := d.hard.Err() != nil
-		err := d.storeOnce(r)
-		if err == nil {
-			d.opt.Metrics.stored(r, s)
-			d.log(r)
-			for i := range r.Reports {
-				d.Offer(&r.Reports[i])
-			}
-			return
-		}
-		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Fenced) {
-			return // dropped meanwhile, or another node's by now
-		}
-		d.opt.Logger.Error("outcome cannot be stored", "submission", r.Submission, "error", err, "stopping", last)
-		if last {
-			return
-		}
-		if !fault.KindOf(err).Temporary() {
-			// Only a report can be what the store will never take, or has
-			// taken already; the outcome matters more.
-			r.Reports = nil
-		}
-		pause(d.hard, wait)
-		wait = min(wait*2, lastBackoff)
-	}
-}
-
-// storeOnce tries to store a report.
-func (d *Deliverer) storeOnce(r *queue.Report) error {
-	ctx, cancel := d.patience()
-	defer cancel()
-	return d.opt.Store.Report(ctx, r)
-}
-
-// patience returns a context that a stop does not end at once, as what is known
-// of a delivery is worth a moment.
-func (d *Deliverer) patience() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(d.hard))
-	stop := context.AfterFunc(d.hard, func() {
-		time.AfterFunc(lastPatience, cancel)
-	})
-	return ctx, func() { stop(); cancel() }
-}
-
-// log writes one line for each event of a stored report, under the keys that
-// all events have.
-func (d *Deliverer) log(r *queue.Report) {
-	events := r.Events
-	for _, report := range r.Reports {
-		events = append(events[:len(events):len(events)], report.Events...)
-	}
-	for _, e := range events {
-		d.opt.Logger.LogAttrs(context.Background(), audit.Level(e.Kind), string(e.Kind), audit.LogAttrs(e)...)
-	}
 }
 
 // tlsName names a TLS version as the record does: "TLS 1.3".

@@ -6,6 +6,10 @@
 // owned. So no lock is taken for a delivery, and a node that dies, hangs or is
 // cut off from the store costs no more than the time of a lease.
 //
+// Where the store itself was away, all leases may be over together. Then each node
+// takes a new one, and none judges another until a whole lease has passed: who is
+// alive keeps what it owned, and reports what it delivered meanwhile.
+//
 // It delivers nothing itself: package delivery asks Keeper.Holds before it hands
 // anything over. A store that only one process can use has one node, whose
 // lease never ends.

@@ -46,6 +46,9 @@ type Keeper struct {
 	lost  bool
 	// since is when the lease was taken, by our clock.
 	since time.Time
+	// seen is when the store was last asked, steady since when it has always been
+	// there, both by its own clock.
+	seen, steady time.Time
 	// left is set by Leave: there is no lease to come.
 	left bool
 	// skew is by how much our clock was ahead of the store's, skewed that it
@@ -113,6 +116,7 @@ func (k *Keeper) join(ctx context.Context) error {
 	defer k.mu.Unlock()
 	k.lease, k.lost, k.since = renewal.Lease, false, k.opt.Now()
 	k.until = began.Add(k.opt.Length - k.opt.Length/safety)
+	k.seen, k.steady = renewal.Now, renewal.Now
 	return nil
 }
 
@@ -220,6 +224,12 @@ func (k *Keeper) renew(ctx context.Context) (state State, over bool) {
 	case err == nil:
 		k.mu.Lock()
 		k.until, k.lost = began.Add(k.opt.Length-k.opt.Length/safety), false
+		// After half a lease without the store, leases of others may be over that
+		// nobody could renew.
+		if gap := renewal.Now.Sub(k.seen); gap < 0 || gap > k.opt.Length/2 {
+			k.steady = renewal.Now
+		}
+		k.seen = renewal.Now
 		k.mu.Unlock()
 		k.compare(clock, time.Since(began), renewal.Now)
 		return renewal.State, false
@@ -266,14 +276,24 @@ func (k *Keeper) rejoin(ctx context.Context) {
 // maxPortions bounds what is adopted between two renewals.
 const maxPortions = 50
 
-// adopt shares out what dead and drained nodes own, a portion at a time, as long
-// as it delays no renewal.
+// canJudge reports whether a lease that has run out says that its node is dead: not
+// until a whole lease has passed since this node joined, or since the store was
+// away. That may have let all leases run out at once, and gives the others time to
+// take theirs again, with what they own and could not report.
+func (k *Keeper) canJudge() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.seen.Sub(k.steady) >= k.opt.Length
+}
+
+// adopt shares out what others have left, and what dead nodes own, a portion at a
+// time, as long as it delays no renewal.
 func (k *Keeper) adopt(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, k.opt.Length/safety)
 	defer cancel()
 	total := 0
 	for range maxPortions {
-		n, err := k.opt.Store.Adopt(ctx, k.Lease(), k.opt.Portion)
+		n, err := k.opt.Store.Adopt(ctx, k.Lease(), k.opt.Portion, k.canJudge())
 		if err != nil && ctx.Err() == nil {
 			k.opt.Logger.Warn("nothing could be adopted", "node", k.opt.Node.ID, "error", err)
 		}

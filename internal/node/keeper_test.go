@@ -15,13 +15,15 @@ import (
 
 // memory is a Store whose clock is that of the bubble, and that can be away.
 type memory struct {
-	mu     sync.Mutex // guards all below
-	away   bool
-	epoch  int64
-	until  time.Time
-	state  State
-	orphan int
-	calls  []string
+	mu    sync.Mutex // guards all below
+	away  bool
+	epoch int64
+	until time.Time
+	state State
+	// orphan is how many deliveries others have left, dead how many those own
+	// whose lease ran out.
+	orphan, dead int
+	calls        []string
 	// ahead is by how much the store's clock is, skew what a node said of that.
 	ahead, skew time.Duration
 }
@@ -78,10 +80,13 @@ func (m *memory) Leave(_ context.Context, l Lease, drained bool) error {
 	})
 }
 
-func (m *memory) Adopt(_ context.Context, l Lease, limit int) (n int, err error) {
+func (m *memory) Adopt(_ context.Context, l Lease, limit int, dead bool) (n int, err error) {
 	err = m.do("adopt", func() error {
 		if err := m.fenced(l); err != nil {
 			return err
+		}
+		if dead {
+			m.orphan, m.dead = m.orphan+m.dead, 0
 		}
 		n = min(limit, m.orphan)
 		m.orphan -= n
@@ -223,6 +228,68 @@ func TestAdoptsInPortionsAndDrainsOnce(t *testing.T) {
 				t.Errorf("left: %v, holds %v, %s", err, b.Holds(), b.store.state)
 			}
 		})
+	})
+}
+
+// TestJudgesWhenOthersHadTheirChance: that a lease ran out means nothing until a whole
+// lease has passed since the node joined or the store came back. What others gave
+// away is taken at once.
+func TestJudgesWhenOthersHadTheirChance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t)
+		// adopted returns how long the deliveries of a dead node wait from now on.
+		adopted := func() time.Duration {
+			began := time.Now()
+			b.store.set(func() { b.store.dead = 10 })
+			for left := 10; left > 0; {
+				time.Sleep(10 * time.Millisecond) // in the bubble
+				b.store.set(func() { left = b.store.dead })
+			}
+			return time.Since(began)
+		}
+		away := func(d time.Duration) {
+			b.store.set(func() { b.store.away = true })
+			time.Sleep(d) // in the bubble
+			b.store.set(func() { b.store.away = false })
+		}
+		time.Sleep(time.Millisecond) // in the bubble: from here on just after a renewal
+		b.store.set(func() { b.store.orphan = 10 })
+		time.Sleep(2 * time.Second) // in the bubble
+		b.store.set(func() {
+			if b.store.orphan != 0 {
+				t.Error("what others gave away waits")
+			}
+		})
+		if took := adopted(); took < 7900*time.Millisecond || took > 8100*time.Millisecond {
+			t.Errorf("after it joined, it judges others after 2s and %v, want 10s", took)
+		}
+		time.Sleep(time.Millisecond) // in the bubble
+		if took := adopted(); took > 2*time.Second {
+			t.Errorf("in quiet times, a dead node's deliveries wait for %v", took)
+		}
+		time.Sleep(time.Millisecond) // in the bubble
+		away(3 * time.Second)        // and is missed once
+		if took := adopted(); took > 2*time.Second {
+			t.Errorf("after a moment without the store, a dead node's deliveries wait for %v", took)
+		}
+		time.Sleep(time.Millisecond) // in the bubble
+		away(5 * time.Second)        // the lease goes on
+		if took := adopted(); took < 10*time.Second || took > 12*time.Second {
+			t.Errorf("after half a lease without the store it judges others after %v", took)
+		}
+		time.Sleep(time.Millisecond) // in the bubble
+		away(time.Minute)
+		if took := adopted(); took < 10*time.Second || took > 14*time.Second {
+			t.Errorf("after a long time without the store it judges others after %v", took)
+		}
+		if b.Lease().Epoch != 2 {
+			t.Errorf("epoch %d, want 2", b.Lease().Epoch)
+		}
+		b.store.set(func() { b.store.ahead += time.Hour }) // another server, with another clock
+		time.Sleep(2 * time.Second)                        // in the bubble
+		if took := adopted(); took < 7900*time.Millisecond {
+			t.Errorf("after the store's clock was set it judges others after %v", took)
+		}
 	})
 }
 

@@ -97,13 +97,13 @@ type Store interface {
 	// fault.Fenced until it joins again. With drained the node is Drained from
 	// then on. fault.Fenced where it had been lost before.
 	Leave(ctx context.Context, l Lease, drained bool) error
-	// Adopt shares out at most limit deliveries of nodes that are Drained or
-	// whose lease is over, the longest due first, evenly among the active nodes
-	// that are alive, and returns their number. The deliveries of one
+	// Adopt shares out at most limit deliveries of nodes that have left, and with
+	// dead of those whose lease has run out too, the longest due first, evenly
+	// among the active nodes that are alive, and returns their number. The deliveries of one
 	// submission stay together. Several nodes may adopt at the same time: each
 	// delivery goes to one of them. From before the first is given away, what
 	// its former node reports is refused. fault.Fenced as in Renew.
-	Adopt(ctx context.Context, l Lease, limit int) (int, error)
+	Adopt(ctx context.Context, l Lease, limit int, dead bool) (int, error)
 	// Nodes lists all nodes by id. It counts all that waits: not for a scrape.
 	Nodes(ctx context.Context) ([]Node, error)
 	// Drain asks a node to drain; one that is not alive is Drained at once.

@@ -44,7 +44,8 @@ type Store interface {
 	// deliveries leave the queue; with its last one the submission and its
 	// content go. An outcome for a delivery that is no longer there is ignored, but its
 	// event is kept. A Deferred outcome for a delivery that was held meanwhile
-	// leaves it held.
+	// leaves it held. With r.Again nothing is stored where one of the deliveries is no
+	// longer there, or another node's: fault.NotFound.
 	Report(ctx context.Context, r *Report) error
 	// Stats counts what waits.
 	Stats(ctx context.Context) (Stats, error)

@@ -150,6 +150,9 @@ type Report struct {
 	Outcomes   []Outcome
 	Reports    []Acceptance
 	Events     []audit.Event
+	// Again says that it may have been stored already, or that the lease under
+	// which the attempt was made may be over; see Store.Report.
+	Again bool
 }
 
 // Position marks a place in the order in which Due lists.

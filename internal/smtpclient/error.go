@@ -23,7 +23,7 @@ const (
 // Problem says in what way something failed.
 type Problem string
 
-// The problems. If you add one, teach delivery/classify.go what it means for a
+// The problems. If you add one, teach delivery/verdict what it means for a
 // delivery; a test fails until it is done.
 const (
 	// Refused: the peer answered 4yz or 5yz; Reply has it.

@@ -5,5 +5,5 @@
 // record in the database.
 //
 // Each test prints the seed of its random moments; CLUSTER_SEED repeats one, and
-// CLUSTER_KILLS says how often a gate is killed.
+// CLUSTER_KILLS says how often a gate is killed, in place of twenty times.
 package cluster

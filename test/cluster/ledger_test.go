@@ -123,16 +123,24 @@ type receivers struct {
 
 	mu  sync.Mutex // guards what follows
 	all []arrival
-	// held has a channel for each gate whose server answers nothing until it is
-	// closed.
-	held map[int]chan struct{}
+	// held has what the server of a gate waits for before it answers.
+	held map[int]*holding
+}
+
+// holding is a server that answers nothing for a while.
+type holding struct {
+	over chan struct{} // closed at the end
+	// takes says that it then takes what it was sent meanwhile.
+	takes bool
+	// sent counts that.
+	sent int
 }
 
 var loadNumber = regexp.MustCompile(`X-Load-Number: (\d+)`)
 
 func newReceivers(t *testing.T, n int) *receivers {
 	t.Helper()
-	r := &receivers{t: t, held: map[int]chan struct{}{}}
+	r := &receivers{t: t, held: map[int]*holding{}}
 	for gate := range n {
 		hop, err := sink.Listen("127.0.0.1:0", func(m sink.Message) error { return r.take(gate, m) })
 		if err != nil {
@@ -155,11 +163,14 @@ func (r *receivers) take(gate int, m sink.Message) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if wait := r.held[gate]; wait != nil {
+	if h := r.held[gate]; h != nil {
+		h.sent++
 		r.mu.Unlock()
-		<-wait
+		<-h.over
 		r.mu.Lock()
-		return errHeld
+		if !h.takes {
+			return errHeld
+		}
 	}
 	r.all = append(r.all, arrival{n, gate, time.Now()})
 	return nil
@@ -170,17 +181,31 @@ var errHeld = fmt.Errorf("this server takes nothing at the moment")
 // hold lets the server of a gate answer nothing until the returned function is
 // called; what it was sent meanwhile it has not taken.
 func (r *receivers) hold(gate int) (release func()) {
+	return r.holdFor(gate, &holding{over: make(chan struct{})})
+}
+
+// delay is hold, but for that in the end the server takes what it was sent.
+func (r *receivers) delay(gate int) (sent func() int, release func()) {
+	h := &holding{over: make(chan struct{}), takes: true}
+	sent = func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return h.sent
+	}
+	return sent, r.holdFor(gate, h)
+}
+
+func (r *receivers) holdFor(gate int, h *holding) (release func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	wait := make(chan struct{})
-	r.held[gate] = wait
+	r.held[gate] = h
 	var once sync.Once
 	release = func() {
 		once.Do(func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			delete(r.held, gate)
-			close(wait)
+			close(h.over)
 		})
 	}
 	r.t.Cleanup(release)

@@ -75,6 +75,9 @@ func newWorld(t *testing.T, url string) *world {
 	return c
 }
 
+// gate returns the id of a gate.
+func gate(g int) string { return fmt.Sprint("gate-", g) }
+
 // pause waits for a random while: the moment of a fault is to be any.
 func (c *world) pause(most time.Duration) {
 	timer := time.NewTimer(time.Duration(c.random.Int64N(int64(most))))

@@ -73,7 +73,7 @@ func (m *member) adopt(portion int) int {
 	m.t.Helper()
 	total := 0
 	for {
-		n, err := m.Adopt(m.t.Context(), m.lease, portion)
+		n, err := m.Adopt(m.t.Context(), m.lease, portion, true)
 		if err != nil {
 			m.t.Fatal(err)
 		}
@@ -177,7 +177,7 @@ func TestAdoptionIsEven(t *testing.T) {
 		t.Fatalf("%d deliveries of a living node were adopted", n)
 	}
 	dead.expire()
-	if _, err := living[0].Adopt(t.Context(), living[0].lease, 100); err != nil {
+	if _, err := living[0].Adopt(t.Context(), living[0].lease, 100, true); err != nil {
 		t.Fatal(err)
 	}
 	var all sync.WaitGroup
@@ -231,7 +231,7 @@ func TestLostLeaseStoresNothing(t *testing.T) {
 		}
 		_, err := a.Renew(t.Context(), a.lease, time.Hour, 0)
 		wantFault(t, err, fault.Fenced)
-		_, err = a.Adopt(t.Context(), a.lease, 10)
+		_, err = a.Adopt(t.Context(), a.lease, 10, true)
 		wantFault(t, err, fault.Fenced)
 	}
 	a.expire()
@@ -247,8 +247,15 @@ func TestLostLeaseStoresNothing(t *testing.T) {
 	if err := a.Report(t.Context(), arrived(0)); err != nil {
 		t.Fatal(err)
 	}
+	late := arrived(0)
+	late.Again = true
+	wantFault(t, a.Report(t.Context(), late), fault.NotFound)
 	if a.due() != 0 || b.due() != 2 {
 		t.Errorf("%d and %d are due; another's delivery was reported", a.due(), b.due())
+	}
+	found, err := b.Search(t.Context(), audit.Query{Kind: audit.DeliveryDelivered})
+	if err != nil || len(found) != 1 { // of the report that was not made again
+		t.Errorf("the record has %+v, %v", found, err)
 	}
 	waiting, err := a.Waiting(t.Context(), []queue.Key{{Submission: subOf(1), N: 1}})
 	if err != nil || waiting[0] {
@@ -261,6 +268,35 @@ func TestLostLeaseStoresNothing(t *testing.T) {
 	if a.due() != 1 || b.due() != 1 {
 		t.Errorf("%d and %d are due", a.due(), b.due())
 	}
+}
+
+// TestWhoMayBeJudged: who has left is adopted at once; whose lease ran out, only where
+// that was asked for, and only by a node whose own lease is not old: then the server
+// may have stood still.
+func TestWhoMayBeJudged(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	left, dead, judge := joinAs(t, url, "left"), joinAs(t, url, "dead"), joinAs(t, url, "judge")
+	left.accept(0, 2, 1)
+	dead.accept(10, 3, 1)
+	if err := left.Leave(t.Context(), left.lease, false); err != nil {
+		t.Fatal(err)
+	}
+	dead.expire()
+	want := func(what string, n int, ask bool) {
+		t.Helper()
+		if got, err := judge.Adopt(t.Context(), judge.lease, 100, ask); err != nil || got != n {
+			t.Errorf("%s: adopted %d, %v; want %d", what, got, err, n)
+		}
+	}
+	want("those that have left", 2, false)
+	age := func(part string) {
+		judge.change("UPDATE node SET heartbeat = heartbeat - l, lease_until = lease_until - l FROM (SELECT "+part+
+			"::bigint AS l FROM node WHERE id = $1) x WHERE id = $1", "judge")
+	}
+	age("(lease_until - heartbeat) * 6 / 10")
+	want("under an old lease", 0, true)
+	age("-(lease_until - heartbeat) * 2 / 10")
+	want("under a fresh one", 3, true)
 }
 
 // TestJoiningKeepsItsOwn: a node that comes back before anybody adopted goes on

@@ -95,7 +95,7 @@ func TestAdoptersStarveNobody(t *testing.T) {
 		for range 6 { // their transactions overlap
 			all.Go(func() {
 				for ctx.Err() == nil {
-					n, err := m.Adopt(ctx, m.lease, 2)
+					n, err := m.Adopt(ctx, m.lease, 2, true)
 					adopted.Add(int64(n))
 					turns.Add(1)
 					if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Fenced) {

@@ -80,7 +80,7 @@ func (s *Store) Leave(_ context.Context, l node.Lease, _ bool) error {
 }
 
 // Adopt implements node.Store.
-func (s *Store) Adopt(_ context.Context, l node.Lease, _ int) (int, error) {
+func (s *Store) Adopt(_ context.Context, l node.Lease, _ int, _ bool) (int, error) {
 	return 0, s.fenced("node.adopt", l)
 }
 

@@ -37,6 +37,9 @@ func (s *Store) Report(ctx context.Context, r *queue.Report) error {
 	var finished []mail.ID
 	err = s.change(ctx, "queue.report", func(t *tx) error {
 		finished = nil
+		if err := t.checkAgain(p); err != nil {
+			return err
+		}
 		// The reports go first: they alone can fail without a fault of the
 		// database, and then before anything is written.
 		for _, a := range p.Reports {
@@ -58,6 +61,23 @@ func (s *Store) Report(ctx context.Context, r *queue.Report) error {
 		a.MarkTaken()
 	}
 	s.removeBodies(finished)
+	return nil
+}
+
+// checkAgain refuses a report that is made again where one of its deliveries is gone.
+func (t *tx) checkAgain(p *incoming.Report) error {
+	if !p.Again {
+		return nil
+	}
+	for i := range p.Outcomes {
+		_, found, err := t.Number(stateSQL, p.Outcomes[i].Key)
+		if err == nil && !found {
+			err = incoming.NotOwn(p.Submission, p.Outcomes[i].N)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -52,7 +52,7 @@ func earlierLeaseIsRefused(t *testing.T, s Store) {
 	second := got(s.Join(ctx, self(), time.Minute))(t)
 	_, err := s.Renew(ctx, first.Lease, time.Minute, 0)
 	wantKind(t, err, fault.Fenced)
-	_, err = s.Adopt(ctx, first.Lease, 10)
+	_, err = s.Adopt(ctx, first.Lease, 10, true)
 	wantKind(t, err, fault.Fenced)
 	wantKind(t, s.Leave(ctx, first.Lease, true), fault.Fenced)
 	got(s.Renew(ctx, second.Lease, time.Minute, 0))(t)
@@ -127,7 +127,7 @@ func nothingToAdopt(t *testing.T, s Store) {
 	ctx := within(t)
 	joined := got(s.Join(ctx, self(), time.Minute))(t)
 	must(t, s.Accept(ctx, message(1, "a", "b")))
-	if n := got(s.Adopt(ctx, joined.Lease, 10))(t); n != 0 {
+	if n := got(s.Adopt(ctx, joined.Lease, 10, true))(t); n != 0 {
 		t.Errorf("adopted %d of its own", n)
 	}
 }

@@ -101,6 +101,7 @@ func reportCases() map[string]func(*testing.T, Store) {
 		"a deferred outcome waits":                         deferredWaits,
 		"a held outcome waits for a person":                heldWaits,
 		"an outcome for what is gone keeps its event":      goneKeepsEvent,
+		"made again, it is stored once":                    againIsOnce,
 		"a delivery held meanwhile stays held":             heldMeanwhile,
 		"reports to the sender come with the outcome":      reportsComeAlong,
 		"a report that cannot be stored stops the outcome": reportIsWhole,
@@ -176,6 +177,31 @@ func goneKeepsEvent(t *testing.T, s Store) {
 	if n := len(eventsOf(t, s, id("SUB", 2))); n != 4 {
 		t.Errorf("there are %d events, want 4", n)
 	}
+}
+
+func againIsOnce(t *testing.T, s Store) {
+	ctx := within(t)
+	must(t, s.Accept(ctx, message(1, "a", "b", "c")))
+	got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1), N: 1}, "operator", audit.Event{At: start(), Kind: audit.DeliveryHeld}))(t)
+	before := len(eventsOf(t, s, id("SUB", 1)))
+	again := func(state queue.State, numbers ...int) error {
+		r := outcome(id("SUB", 1), numbers[0], state)
+		for _, n := range numbers[1:] {
+			r.Outcomes = append(r.Outcomes, outcome(id("SUB", 1), n, state).Outcomes...)
+		}
+		r.Again = true
+		r.Reports = []queue.Acceptance{bounce(10+before, id("SUB", 1))}
+		return s.Report(ctx, r)
+	}
+	must(t, again(queue.Delivered, 1)) // it was not, the first time; that it is held matters nothing
+	wantKind(t, again(queue.Delivered, 1), fault.NotFound)
+	wantKind(t, again(queue.Failed, 2, 1), fault.NotFound) // all or nothing
+	wantKind(t, again(queue.Deferred, 9), fault.NotFound)
+	equal(t, "left", names(everything(t, s)), []string{string(id("SUB", 1)) + "/2", string(id("SUB", 1)) + "/3", string(id("SUB", 10+before)) + "/1"})
+	if n := len(eventsOf(t, s, id("SUB", 1))); n != before+1 {
+		t.Errorf("there are %d events, want %d", n, before+1)
+	}
+	wantStats(t, s, 3, 0, 0)
 }
 
 func heldMeanwhile(t *testing.T, s Store) {

@@ -2,6 +2,7 @@ package hot
 
 import (
 	"countersign/internal/fault"
+	"countersign/internal/mail"
 	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
@@ -214,6 +215,9 @@ func (t *transaction) doubtful(o *operation) *incoming.Acceptance {
 func (t *transaction) settle() error {
 	for _, o := range t.batch {
 		wrote := false
+		if err := t.notOwn(o); err != nil && o.err == nil {
+			o.err = err
+		}
 		for _, a := range o.accepts {
 			if a.Large != nil && t.bodies[string(a.Large.ID())] {
 				wrote = true
@@ -233,6 +237,17 @@ func (t *transaction) settle() error {
 				return o.err
 			}
 			return errAlone
+		}
+	}
+	return nil
+}
+
+// notOwn refuses an operation that is made again where one of its deliveries is not
+// there for this node.
+func (t *transaction) notOwn(o *operation) error {
+	for i := range o.outcomes {
+		if _, found := t.before[place{o.submission, o.outcomes[i].N}]; o.again && !found {
+			return incoming.NotOwn(mail.ID(o.submission), o.outcomes[i].N)
 		}
 	}
 	return nil

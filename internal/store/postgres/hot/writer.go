@@ -39,7 +39,9 @@ type operation struct {
 	// submission is that of the outcomes.
 	submission string
 	events     []sqlkit.Values
-	err        error
+	// again says that nothing is stored where one of the deliveries is not there.
+	again bool
+	err   error
 	// done gets one value when err is final.
 	done chan struct{}
 }
@@ -112,7 +114,7 @@ func (w *Writer) Accept(ctx context.Context, a *incoming.Acceptance) error {
 // Report stores what attempts did; see queue.Store.
 func (w *Writer) Report(ctx context.Context, r *incoming.Report) error {
 	err := w.do(ctx, &operation{
-		name: "queue.report", accepts: r.Reports, outcomes: r.Outcomes, submission: string(r.Submission), events: r.Events,
+		name: "queue.report", accepts: r.Reports, outcomes: r.Outcomes, submission: string(r.Submission), events: r.Events, again: r.Again,
 	})
 	for i := 0; err == nil && i < len(r.Reports); i++ {
 		r.Reports[i].MarkTaken()
@@ -263,7 +265,7 @@ func (w *Writer) commit(batch []*operation) {
 
 // note logs when transactions begin to fail and when they pass again.
 func (w *Writer) note(err error, operations int) {
-	if errors.Is(err, errAlone) || fault.Is(err, fault.Conflict) || fault.Is(err, fault.Denied) {
+	if errors.Is(err, errAlone) || fault.Is(err, fault.Conflict) || fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
 		return // of one operation, which is told
 	}
 	switch {

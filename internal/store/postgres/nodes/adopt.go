@@ -9,9 +9,13 @@ import (
 )
 
 const (
-	// FenceSQL ends the leases that are over. A row that somebody is writing
-	// under is left for the next time.
-	FenceSQL = `WITH dead AS MATERIALIZED (SELECT id FROM node WHERE lease_until BETWEEN 1 AND ` + clock + ` ORDER BY id FOR UPDATE SKIP LOCKED)
+	// FenceSQL ends the leases that are over, where node $1 with epoch $2 renewed its
+	// own in the last half of its length: else the server may have stood still since
+	// that was asked, and nobody could renew. A row that somebody is writing under
+	// is left for the next time.
+	FenceSQL = `WITH dead AS MATERIALIZED (SELECT id FROM node WHERE lease_until BETWEEN 1 AND ` + clock + `
+        AND EXISTS (SELECT 1 FROM node own WHERE own.id = $1 AND own.epoch = $2 AND (own.heartbeat + own.lease_until) / 2 > ` + clock + `)
+        ORDER BY id FOR UPDATE SKIP LOCKED)
     UPDATE node n SET lease_until = 0, epoch = nextval('node_epoch') FROM dead WHERE n.id = dead.id`
 
 	// livingSQL finds who may be given something. It needs no lock of its own: what
@@ -41,15 +45,16 @@ const (
 )
 
 // lookSQL tells whether the lease of node $1 under epoch $2 holds, and whether there
-// is anything to do: one question, as there hardly ever is.
-const lookSQL = "SELECT EXISTS (" + HoldsSQL + "), EXISTS (SELECT 1 FROM node WHERE lease_until BETWEEN 1 AND " + clock + `)
+// is anything to do, with $3 for dead nodes too: one question, as there hardly ever
+// is.
+const lookSQL = "SELECT EXISTS (" + HoldsSQL + "), $3::boolean AND EXISTS (SELECT 1 FROM node WHERE lease_until BETWEEN 1 AND " + clock + `)
     OR EXISTS (SELECT 1 FROM node n WHERE lease_until = 0 AND ` + ownsSQL + ")"
 
 // look asks that; fault.Fenced where the lease is over.
-func (s *Roster) look(ctx context.Context, op string, l node.Lease) (work bool, err error) {
+func (s *Roster) look(ctx context.Context, op string, l node.Lease, dead bool) (work bool, err error) {
 	holds := false
 	err = s.opt.DB.Read(ctx, op, func(c *server.Conn) error {
-		return c.RawQuery(ctx, lookSQL, []any{l.Node, l.Epoch}, func(r *sqlkit.Row) error {
+		return c.RawQuery(ctx, lookSQL, []any{l.Node, l.Epoch, dead}, func(r *sqlkit.Row) error {
 			holds, work = r.Bool(), r.Bool()
 			return nil
 		})
@@ -61,16 +66,18 @@ func (s *Roster) look(ctx context.Context, op string, l node.Lease) (work bool, 
 }
 
 // Adopt implements node.Store.
-func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int) (total int, err error) {
+func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int, dead bool) (total int, err error) {
 	const op = "node.adopt"
-	work, err := s.look(ctx, op, l)
+	work, err := s.look(ctx, op, l, dead)
 	if err != nil || !work {
 		return 0, err
 	}
-	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
-		_, err := t.Raw(FenceSQL)
-		return err
-	})
+	if dead {
+		err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
+			_, err := t.Raw(FenceSQL, l.Node, l.Epoch)
+			return err
+		})
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -28,11 +28,18 @@ type Report struct {
 	Outcomes   []Outcome
 	Reports    []*Acceptance
 	Events     []sqlkit.Values
+	Again      bool
+}
+
+// NotOwn is the answer to a report, made again, of a delivery that is not there for
+// this node.
+func NotOwn(submission mail.ID, n int) error {
+	return fault.New("queue.report", fault.NotFound, "delivery %d of submission %s is finished, or another node has it by now", n, submission)
 }
 
 // PrepareReport makes a report ready; owned is as for Prepare.
 func PrepareReport(r *queue.Report, owned func(queue.LargeBody) Body) (*Report, error) {
-	p := &Report{Submission: r.Submission}
+	p := &Report{Submission: r.Submission, Again: r.Again}
 	numbers := make(map[int]bool, len(r.Outcomes))
 	for i := range r.Outcomes {
 		o, err := prepareOutcome(r.Submission, &r.Outcomes[i])

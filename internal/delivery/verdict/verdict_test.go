@@ -1,6 +1,7 @@
-package delivery
+package verdict
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestEveryProblemIsClassified(t *testing.T) {
 		smtpclient.Local:    {queue.Deferred, "4.3.0"},
 		smtpclient.Canceled: {queue.Deferred, "4.4.2"},
 	}
-	h := host{name: "mx.example.org", addr: mustAddr("192.0.2.1")}
+	h := Host{Name: "mx.example.org", Addr: netip.MustParseAddr("192.0.2.1")}
 	for _, p := range smtpclient.Problems() {
 		want, ok := decided[p]
 		if !ok {
@@ -40,21 +41,21 @@ func TestEveryProblemIsClassified(t *testing.T) {
 			if p == smtpclient.Refused {
 				e.Reply = smtpclient.Reply{Code: 550, Text: "no"}
 			}
-			a := classify(smtpclient.Result{Err: e}, h)
-			if a.state != want.state || a.enhanced != want.enhanced || a.code == 0 || a.text == "" {
+			a := Of(smtpclient.Result{Err: e}, h)
+			if a.State != want.state || a.Enhanced != want.enhanced || a.Code == 0 || a.Text == "" {
 				t.Errorf("%s at %s = %+v, want %v", p, stage, a, want)
 			}
-			if a.next && a.maybe {
+			if a.Next && a.Maybe {
 				t.Errorf("%s at %s: what may be delivered goes to another host", p, stage)
 			}
-			if a.maybe != e.MaybeDelivered() && a.state == queue.Deferred && p != smtpclient.Local {
-				t.Errorf("%s at %s: maybe = %v", p, stage, a.maybe)
+			if a.Maybe != e.MaybeDelivered() && a.State == queue.Deferred && p != smtpclient.Local {
+				t.Errorf("%s at %s: maybe = %v", p, stage, a.Maybe)
 			}
 		}
 	}
 }
 
-func TestClassifyOpen(t *testing.T) {
+func TestConnectionsAreClassified(t *testing.T) {
 	refuse := func(stage smtpclient.Stage, code int) *smtpclient.Error {
 		return &smtpclient.Error{Stage: stage, Problem: smtpclient.Refused, Reply: smtpclient.Reply{Code: code}}
 	}
@@ -72,7 +73,7 @@ func TestClassifyOpen(t *testing.T) {
 		{&smtpclient.Error{Stage: smtpclient.StageGreeting, Problem: smtpclient.Canceled}, queue.Deferred, false},
 	}
 	for _, tt := range tests {
-		if a := classifyOpen(tt.err, host{name: "x"}); a.state != tt.state || a.next != tt.next || !a.site {
+		if a := OfConnection(tt.err, Host{Name: "x"}); a.State != tt.state || a.Next != tt.next || !a.Site {
 			t.Errorf("%v = %+v, want %s, next %v", tt.err, a, tt.state, tt.next)
 		}
 	}
@@ -86,46 +87,40 @@ func TestEveryLookupReasonIsClassified(t *testing.T) {
 		mx.ReasonRefusedTarget: "5.4.4", mx.ReasonUnavailable: "4.4.3", "": "4.4.3",
 	}
 	for reason, enhanced := range want {
-		a := classifyLookup(&fault.Error{Reason: reason}, host{name: "example.org"})
+		a := OfLookup(&fault.Error{Reason: reason}, Host{Name: "example.org"})
 		final := enhanced[0] == '5'
-		if a.enhanced != enhanced || (a.state == queue.Failed) != final || !strings.Contains(a.text, "example.org") {
+		if a.Enhanced != enhanced || (a.State == queue.Failed) != final || !strings.Contains(a.Text, "example.org") {
 			t.Errorf("%q = %+v, want %s", reason, a, enhanced)
 		}
 	}
 }
 
 func TestWorst(t *testing.T) {
-	failed, later := answer{state: queue.Failed, text: "failed"}, answer{state: queue.Deferred, text: "later"}
+	failed, later := Answer{State: queue.Failed, Text: "failed"}, Answer{State: queue.Deferred, Text: "later"}
 	tests := []struct {
-		all  []answer
-		want answer
+		all  []Answer
+		want Answer
 	}{
-		{[]answer{failed}, failed},
-		{[]answer{failed, failed}, failed},
-		{[]answer{failed, later}, later},
-		{[]answer{later, failed}, later},
-		{[]answer{later, failed, failed}, later},
+		{[]Answer{failed}, failed},
+		{[]Answer{failed, failed}, failed},
+		{[]Answer{failed, later}, later},
+		{[]Answer{later, failed}, later},
+		{[]Answer{later, failed, failed}, later},
 	}
 	for _, tt := range tests {
-		if got := worst(tt.all); got != tt.want {
-			t.Errorf("worst(%v) = %v, want %v", tt.all, got, tt.want)
+		if got := Worst(tt.all); got != tt.want {
+			t.Errorf("Worst(%v) = %v, want %v", tt.all, got, tt.want)
 		}
 	}
 }
 
 func TestHostString(t *testing.T) {
-	addr := mustAddr("192.0.2.1")
+	addr := netip.MustParseAddr("192.0.2.1")
 	got := []string{
-		host{name: "mx", addr: addr}.String(), host{name: "192.0.2.1", addr: addr}.String(),
-		host{addr: addr}.String(), host{name: "mx"}.String(), host{}.String(),
+		Host{Name: "mx", Addr: addr}.String(), Host{Name: "192.0.2.1", Addr: addr}.String(),
+		Host{Addr: addr}.String(), Host{Name: "mx"}.String(), Host{}.String(),
 	}
 	if want := []string{"mx [192.0.2.1]", "[192.0.2.1]", "[192.0.2.1]", "mx", ""}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-func TestNewNeedsItsParts(t *testing.T) {
-	if _, err := New(Options{}); !fault.Is(err, fault.Invalid) {
-		t.Errorf("New = %v, want invalid", err)
 	}
 }

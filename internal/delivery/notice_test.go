@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
@@ -158,7 +159,7 @@ func TestManyFailuresMakeOneReport(t *testing.T) {
 			t.Errorf("%d reports of %d failures, want 2 of 40", len(reports), failed)
 		}
 		stop()
-		if n := b.d.backlog.Waiting() + len(b.d.letters.letters); n != 0 {
+		if n := b.d.backlog.Waiting() + len(b.d.letters.Old(time.Time{})); n != 0 {
 			t.Errorf("%d are left behind", n)
 		}
 	})
@@ -283,4 +284,10 @@ func TestOneReportForOneAttempt(t *testing.T) {
 			t.Error("a large report is not kept in a file")
 		}
 	})
+}
+
+func TestNewNeedsItsParts(t *testing.T) {
+	if _, err := New(Options{}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("New = %v, want invalid", err)
+	}
 }
