@@ -551,6 +551,31 @@ func TestCanceled(t *testing.T) {
 	}
 }
 
+// TestCanceledRestore leaves the place as it was.
+func TestCanceledRestore(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, filepath.Join(dir, "live", "test.db"), true)
+	s.must(true)
+	folder := filepath.Join(dir, "backup")
+	if _, err := makeIn(t, s, folder); err != nil {
+		t.Fatal(err)
+	}
+	place := filepath.Join(dir, "restored")
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := Restore(ctx, RestoreOptions{From: folder, Path: filepath.Join(place, "test.db"), Now: time.Now, Progress: func(what string, done, _ int64) {
+		if what == "restoring" && done > 0 {
+			cancel()
+		}
+	}})
+	if !fault.Is(err, fault.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if left := tree(t, place); len(left) != 0 {
+		t.Errorf("left %d files", len(left))
+	}
+	openStore(t, filepath.Join(place, "test.db"), true) // or nothing could be opened there any more
+}
+
 // TestDamagedStore: what a damaged store still has is backed up, and what is
 // missing is said.
 func TestDamagedStore(t *testing.T) {

@@ -140,6 +140,19 @@ func (r *restore) run() (held int, err error) {
 	if err := r.clear(); err != nil {
 		return 0, err
 	}
+	held, err = r.write()
+	if err != nil { // a crash leaves what another restore clears
+		return 0, errors.Join(err, r.clear())
+	}
+	return held, r.rename()
+}
+
+// bodies is the folder that bodies are restored in.
+func (r *restore) bodies() string { return filepath.Join(r.place, restoringBodies) }
+
+// write puts everything on the disk, under names that say that it is being
+// restored.
+func (r *restore) write() (held int, err error) {
 	if err := room(r.place, r.manifest.Octets()); err != nil {
 		return 0, err
 	}
@@ -151,7 +164,7 @@ func (r *restore) run() (held int, err error) {
 	if err := syncFolder(r.place); err != nil {
 		return 0, err
 	}
-	bodies := filepath.Join(r.place, restoringBodies)
+	bodies := r.bodies()
 	if err := os.Mkdir(bodies, 0o700); err != nil {
 		return 0, err
 	}
@@ -167,11 +180,7 @@ func (r *restore) run() (held int, err error) {
 	if err := syncTree(bodies); err != nil {
 		return 0, err
 	}
-	held, err = r.finish()
-	if err != nil {
-		return 0, err
-	}
-	return held, r.rename(bodies)
+	return r.finish()
 }
 
 // clear removes what an earlier restore has left. Its database is the last to go,
@@ -235,8 +244,8 @@ func (r *restore) finish() (held int, err error) {
 
 // rename gives everything its name: the bodies first, as the database makes the
 // store.
-func (r *restore) rename(bodies string) error {
-	if err := os.Rename(bodies, filepath.Join(r.place, sqlite.BodiesName)); err != nil {
+func (r *restore) rename() error {
+	if err := os.Rename(r.bodies(), filepath.Join(r.place, sqlite.BodiesName)); err != nil {
 		return err
 	}
 	if err := syncFolder(r.place); err != nil {
