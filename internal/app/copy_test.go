@@ -67,6 +67,13 @@ func TestCopyThereAndBack(t *testing.T) {
 	fillPlace(first)
 	halfFollowed(first)
 	first.exec("UPDATE following SET touched = 0") // left to the server, at once
+	// As if more messages had come before: PostgreSQL would give 512 next.
+	for _, text := range []string{ // by way of other numbers, as each is a key
+		"UPDATE content SET id = -id", "UPDATE content SET id = 450 - id",
+		"UPDATE submission SET content = 450 + content", "UPDATE relied SET content = 450 + content",
+	} {
+		first.exec(text)
+	}
 	want := first.dump()
 	var before queue.Stats
 	first.with(func(s Store) { before, _ = s.Stats(t.Context()) })

@@ -42,14 +42,24 @@ func (cmd *Copy) Run(s *Site) error {
 	began := s.Now()
 	result, err := app.CopyStore(ctx, app.CopyOptions{From: from, To: to, Restart: cmd.Restart, Progress: m.show, Actor: s.Actor, Now: s.Now})
 	m.end()
-	if err != nil && result.Begun {
-		// Not of the kind of its cause, whose advice is for commands that change all or nothing.
-		return &fault.Error{Op: "store.copy", Detail: "the copy is not finished; what it has so far stays in the target, and the same command goes on with it: stopped at", Err: err}
-	}
 	if err != nil {
-		return err
+		return ending(result, err)
 	}
 	return errors.Join(list(s.Stdout, result), conclude(s.Stdout, result, to, s.Now().Sub(began)))
+}
+
+// ending says how to go on after an error.
+func ending(result *transfer.Result, err error) error {
+	const on = "; what is in the target so far stays there, and the same command goes on with it"
+	// Not of the kind of the cause, whose advice is for commands that change all or nothing.
+	unfinished := &fault.Error{Op: "store.copy", Detail: "the copy is not finished" + on, Err: err}
+	switch {
+	case !result.Begun, result.Differs:
+		return err
+	case fault.Is(err, fault.Canceled):
+		unfinished.Detail, unfinished.Err = "interrupted"+on, nil
+	}
+	return unfinished
 }
 
 // stores reads the two places.

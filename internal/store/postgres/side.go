@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -88,10 +89,20 @@ func (s *Side) read(ctx context.Context, fn func(*server.Conn) error) error {
 // Origin implements transfer.Side.
 func (s *Side) Origin() transfer.Origin { return s.origin }
 
+// counted is up to how many rows are counted, and not estimated: no more than what
+// takes a moment.
+const counted = 1_000_000
+
 // Count implements transfer.Side.
 func (s *Side) Count(ctx context.Context, t *tables.Table) (n int64, err error) {
+	const few, many = "SELECT count(*) FROM (SELECT 1 FROM %s LIMIT ?) counted", "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(?)"
 	err = s.read(ctx, func(c *server.Conn) error {
-		n, err = t.Count(ctx, c)
+		n, _, err = c.Number(ctx, fmt.Sprintf(few, t.Name), sqlkit.Bind(counted))
+		if err != nil || n < counted {
+			return err
+		}
+		estimate, _, err := c.Number(ctx, many, sqlkit.Bind(t.Name))
+		n = max(n, estimate)
 		return err
 	})
 	return n, err

@@ -102,6 +102,7 @@ func (c *copier) verify(ctx context.Context, list []tables.Table) error {
 	}
 	c.result.Tables = sums[1]
 	if wrong := differing(sums[0], sums[1]); wrong != "" {
+		c.result.Differs = true
 		return fault.New(op, fault.Conflict, "the copy is not what the source is, in %s: something has changed one of them since the copy began; "+
 			"see that nothing does, and use --restart", wrong)
 	}

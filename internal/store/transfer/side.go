@@ -24,7 +24,8 @@ type Origin struct {
 // fault.Unavailable where the store is away, fault.Canceled at the end of ctx.
 type Side interface {
 	Origin() Origin
-	// Count counts the rows of a table, Page reads some, see tables.Table.Page.
+	// Count says how many rows a table has, about where that would take long. Page
+	// reads some, see tables.Table.Page.
 	Count(ctx context.Context, t *tables.Table) (int64, error)
 	Page(ctx context.Context, t *tables.Table, behind tables.Row, limit tables.Limit) ([]tables.Row, error)
 	// Body opens a large body.

@@ -35,7 +35,7 @@ type Progress struct {
 	// Phase is "copy" or "verify".
 	Phase string
 	// Table is being worked on; of Total rows, those of an earlier run included,
-	// Rows are done.
+	// Rows are done. Both are about right where there are millions.
 	Table       string
 	Rows, Total int64
 	// Bytes were read by this run in this phase.
@@ -48,6 +48,8 @@ type Result struct {
 	Begun bool
 	// Resumed says that an earlier run had begun.
 	Resumed bool
+	// Differs says that the two were compared and are not the same.
+	Differs bool
 	// From and To are the stores.
 	From, To string
 	// Tables are what the target has, table by table.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"countersign/internal/store/sqlkit"
 )
@@ -21,7 +22,16 @@ func (t *Tx) Load(table string, columns []string, rows [][]any) error {
 // Name says which database this is, without a password: servers, user, database,
 // and the schema where it is not "public".
 func (db *DB) Name(ctx context.Context) (name string, err error) {
-	config := db.pool.Config()
+	err = db.Read(ctx, "postgres.name", func(c *Conn) error {
+		return c.Query(ctx, "SELECT current_schema()", nil, func(r *sqlkit.Row) error {
+			name = nameOf(db.pool.Config(), r.Text())
+			return nil
+		})
+	})
+	return name, err
+}
+
+func nameOf(config *pgxpool.Config, schema string) string {
 	c := config.ConnConfig
 	u := url.URL{Scheme: "postgres", User: url.User(c.User), Host: strings.ReplaceAll(hostsOf(config), ", ", ","), Path: "/" + c.Database}
 	query := url.Values{}
@@ -30,14 +40,9 @@ func (db *DB) Name(ctx context.Context) (name string, err error) {
 		query.Set("host", c.Host)
 		query.Set("port", strconv.Itoa(int(c.Port)))
 	}
-	err = db.Read(ctx, "postgres.name", func(c *Conn) error {
-		return c.Query(ctx, "SELECT current_schema()", nil, func(r *sqlkit.Row) error {
-			if schema := r.Text(); schema != "public" {
-				query.Set("search_path", schema)
-			}
-			return nil
-		})
-	})
+	if schema != "public" {
+		query.Set("search_path", schema)
+	}
 	u.RawQuery = query.Encode()
-	return u.String(), err
+	return u.String()
 }
