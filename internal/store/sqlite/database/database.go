@@ -179,7 +179,7 @@ func (db *DB[B]) connect(path string, steps []sqlkit.Migration, o Options[B]) er
 		return err
 	}
 	for range o.Readers {
-		c, err := openConn(path, "query_only = ON", "cache_size = -8192")
+		c, err := openConn(path, "query_only = ON", "cache_size = -16384")
 		if err != nil {
 			return err
 		}
