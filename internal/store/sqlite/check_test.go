@@ -88,6 +88,9 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	r := o.Check(t)
 	unsound.Want(t, r, map[soundness.Kind]int64{soundness.BodyMissing: 1, soundness.UnusedBody: 1})
+	if said := fmt.Sprint(r.Findings[0].Where); !strings.Contains(said, string(unsound.Large)) {
+		t.Errorf("whose body is missing is not said: %s", said)
+	}
 	if r.Sound() {
 		t.Error("a store without a body is sound")
 	}
