@@ -54,7 +54,7 @@ func Kinds() []Meaning {
 		{Kind: DamagedPages, What: "the database file is damaged", Do: "stop the server, look at the disk, " + fromBackup},
 		{Kind: Unread, What: "a part of the store could not be read, so it was not checked", Do: "look at the disk and at the other findings; " + fromBackup},
 		{Kind: NoContent, What: "a waiting submission has no content: it cannot be delivered", Do: "restore it from a backup into another place and send it again, or \"countersign queue drop ID\" and tell the sender"},
-		{Kind: BodyMissing, What: "the large body of a waiting message is not there", Do: "put its file back from a backup, or \"countersign queue drop ID\" and tell the sender; audit and queue name it by the submission"},
+		{Kind: BodyMissing, What: "the large body of a waiting message is not there", Do: "put its file back from a backup, or \"countersign queue drop ID\" and tell the sender"},
 		{Kind: BodySize, What: "the large body of a waiting message is not as long as it was", Do: "as for body-missing; what was delivered of it is cut off"},
 		{Kind: BodyUnreadable, What: "the large body of a waiting message cannot be read", Do: "give the file to the user of the service, mode 0600; otherwise look at the disk, then as for body-missing"},
 		{Kind: NoSubmission, What: "a delivery waits whose submission is not there: it cannot be delivered", Do: "\"countersign trace ID\" names sender and recipient: tell the sender; " + fromBackup},

@@ -53,15 +53,11 @@ func (s *Site) progress() func(what string, done, total int64) {
 	last := s.Now()
 	return func(what string, done, total int64) {
 		now := s.Now()
-		if now.Sub(last) < tellEvery {
+		if total == 0 || now.Sub(last) < tellEvery {
 			return
 		}
 		last = now
-		percent := int64(100)
-		if total > 0 {
-			percent = 100 * done / total
-		}
-		fmt.Fprintf(s.Stderr, "%s: %d %%\n", what, percent)
+		fmt.Fprintf(s.Stderr, "%s: %d %%\n", what, 100*done/total)
 	}
 }
 

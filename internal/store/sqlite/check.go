@@ -19,7 +19,7 @@ const (
 	// pagesSQL looks at every page; the number bounds what it says.
 	pagesSQL = "PRAGMA integrity_check(100)"
 
-	namedSQL  = "SELECT large, large_size FROM content WHERE large <> ''"
+	namedSQL  = "SELECT c.large, c.large_size, s.id FROM submission s CROSS JOIN content c ON c.id = s.content WHERE c.large <> ''"
 	isUsedSQL = "SELECT 1 FROM content WHERE large <> '' AND large = ? LIMIT 1"
 )
 
@@ -52,8 +52,18 @@ type check struct {
 	found  soundness.Findings
 	// suspects are bodies that were not there: their submissions may have been
 	// finished since the state of the database that is looked at.
-	suspects []mail.ID
+	suspects []namedBody
 }
+
+// namedBody is a body that a submission names.
+type namedBody struct {
+	id         mail.ID
+	size       int64
+	submission mail.ID
+}
+
+// String says which it is.
+func (b namedBody) String() string { return fmt.Sprintf("body %s of %s", b.id, b.submission) }
 
 func damagedData(err error) bool { return fault.Is(database.Failure("", err), fault.Corrupt) }
 
@@ -87,7 +97,7 @@ func (k *check) tables(ctx context.Context, c *conn) error {
 
 // bodies looks at every body that is named, then for those that are not.
 func (k *check) bodies(ctx context.Context, c *conn) error {
-	err := c.Query(ctx, namedSQL, nil, func(r *row) error { return k.look(ctx, r.ID(), r.Int64()) })
+	err := c.Query(ctx, namedSQL, nil, func(r *row) error { return k.look(ctx, namedBody{r.ID(), r.Int64(), r.ID()}) })
 	if err == nil {
 		err = k.judge(ctx)
 	}
@@ -118,23 +128,23 @@ const fresh = time.Hour
 const maxSuspects = 1000
 
 // look compares a body with what the database says of it.
-func (k *check) look(ctx context.Context, id mail.ID, size int64) error {
-	if !mail.ValidID(string(id)) {
-		k.found.Add(soundness.BodyMissing, "body "+string(id))
+func (k *check) look(ctx context.Context, b namedBody) error {
+	if !mail.ValidID(string(b.id)) {
+		k.found.Add(soundness.BodyMissing, b.String())
 		return nil
 	}
-	seen, err := k.folder.Look(id)
+	seen, err := k.folder.Look(b.id)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		k.suspects = append(k.suspects, id)
+		k.suspects = append(k.suspects, b)
 		if len(k.suspects) < maxSuspects {
 			return nil
 		}
 		return k.judge(ctx)
 	case err != nil:
-		k.found.Add(soundness.BodyUnreadable, "body "+string(id)+": "+err.Error())
-	case seen.Size != size:
-		k.found.Add(soundness.BodySize, fmt.Sprintf("body %s has %d octets instead of %d", id, seen.Size, size))
+		k.found.Add(soundness.BodyUnreadable, b.String()+": "+err.Error())
+	case seen.Size != b.size:
+		k.found.Add(soundness.BodySize, fmt.Sprintf("%v has %d octets instead of %d", b, seen.Size, b.size))
 	}
 	return nil
 }
@@ -149,10 +159,10 @@ func (k *check) judge(ctx context.Context) error {
 	}
 	return database.Look(ctx, k.path, nil, func(c *conn) error {
 		var all error
-		for _, id := range suspects {
-			_, used, err := c.Number(ctx, isUsedSQL, bind(id))
+		for _, b := range suspects {
+			_, used, err := c.Number(ctx, isUsedSQL, bind(b.id))
 			if used {
-				k.found.Add(soundness.BodyMissing, "body "+string(id))
+				k.found.Add(soundness.BodyMissing, b.String())
 			}
 			all = errors.Join(all, err)
 		}

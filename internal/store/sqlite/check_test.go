@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/queue"
 	"countersign/internal/soundness"
 	"countersign/internal/store/sqlite/bodies"
+	"countersign/internal/store/sqlite/database"
 	"countersign/internal/store/sqlkit/inspection"
 	"countersign/internal/store/storetest/unsound"
 )
@@ -88,6 +90,9 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	r := o.Check(t)
 	unsound.Want(t, r, map[soundness.Kind]int64{soundness.BodyMissing: 1, soundness.UnusedBody: 1})
+	if said := fmt.Sprint(r.Findings[0].Where); !strings.Contains(said, string(unsound.Large)) {
+		t.Errorf("whose body is missing is not said: %s", said)
+	}
 	if r.Sound() {
 		t.Error("a store without a body is sound")
 	}
@@ -163,4 +168,26 @@ func TestCheckPlans(t *testing.T) {
 			t.Errorf("%s: for each row of one table all of another is read:\n%s\n%s", q.Kind, q.Text, plan)
 		}
 	}
+}
+
+// TestBodyOfOneJustFinished: a body that goes after the state that is looked at is
+// not missed.
+func TestBodyOfOneJustFinished(t *testing.T) {
+	o, path := openDamageable(t)
+	unsound.Fill(t, o.Store)
+	k := &check{path: path, folder: bodies.New(filepath.Join(filepath.Dir(path), BodiesName)), begun: time.Now()}
+	err := database.Look(t.Context(), path, migrations, func(c *conn) error {
+		done := &queue.Report{Submission: unsound.Large, Outcomes: []queue.Outcome{{N: 1, State: queue.Delivered}}}
+		if err := o.Store.Report(t.Context(), done); err != nil {
+			return err
+		}
+		if files, err := filepath.Glob(filepath.Join(filepath.Dir(path), BodiesName, "*", "*")); err != nil || len(files) > 0 {
+			t.Errorf("the body is still there: %v, %v", files, err)
+		}
+		return k.bodies(t.Context(), c)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsound.Want(t, k.found.Result(), nil)
 }
