@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"context"
+	"time"
 
 	"countersign/internal/fault"
 	"countersign/internal/store/postgres/server"
@@ -37,11 +38,11 @@ func KeepOut(ctx context.Context, db *server.DB) (*server.Held, error) {
 	if err != nil {
 		return nil, err
 	}
-	held, taken, err := db.Hold(ctx, name)
+	held, err := hold(ctx, db, name)
 	if err != nil {
 		return nil, err
 	}
-	if !taken {
+	if held == nil {
 		return nil, fault.New(op, fault.Conflict, "this store is being copied already, or a gate joins it at this moment, or it is the one that is copied")
 	}
 	if err := refuseAlive(ctx, db, op); err != nil {
@@ -49,6 +50,32 @@ func KeepOut(ctx context.Context, db *server.DB) (*server.Held, error) {
 		return nil, err
 	}
 	return held, nil
+}
+
+// The server takes a moment to see that a process was killed that had a lock, and a
+// node that joins has it for as long.
+const (
+	holdTries = 20
+	holdWait  = 100 * time.Millisecond
+)
+
+// hold takes a lock, and waits a little for one that somebody has; nil where that
+// was in vain.
+func hold(ctx context.Context, db *server.DB, name string) (*server.Held, error) {
+	tick := time.NewTicker(holdWait)
+	defer tick.Stop()
+	for range holdTries {
+		held, taken, err := db.Hold(ctx, name)
+		if err != nil || taken {
+			return held, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, fault.Wrap("store.copy", fault.Canceled, ctx.Err())
+		}
+	}
+	return nil, nil
 }
 
 // refuseAlive names a node whose lease runs.
