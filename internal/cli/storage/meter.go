@@ -48,5 +48,9 @@ func (m *meter) print(now time.Time) {
 	m.said = true
 	const mega = 1 << 20
 	rate := float64(m.last.Bytes) / mega / max(now.Sub(m.began).Seconds(), 0.001)
-	fmt.Fprintf(m.out, "%s %s: %d of %d rows, %d MiB, %.0f MiB/s\n", m.last.Phase, m.last.Table, m.last.Rows, m.last.Total, m.last.Bytes/mega, rate)
+	what := m.last.Table
+	if m.last.Store != "" {
+		what = "the " + m.last.Store + ", " + what
+	}
+	fmt.Fprintf(m.out, "%s %s: %d of %d rows, %d MiB, %.0f MiB/s\n", m.last.Phase, what, m.last.Rows, m.last.Total, m.last.Bytes/mega, rate)
 }

@@ -82,12 +82,12 @@ func (c *copier) verify(ctx context.Context, list []tables.Table) error {
 	var errs [2]error
 	w := &watch{copier: c}
 	for i, s := range []Side{c.Source, c.Target} {
-		storable := c.Target.Storable
+		d := &digest{name: "source", side: s, storable: c.Target.Storable, told: w}
 		if i == 1 {
-			storable = func(text string) string { return text }
+			d.name, d.storable = "copy", func(text string) string { return text }
 		}
 		both.Go(func() {
-			sums[i], errs[i] = c.sums(ctx, &digest{side: s, storable: storable, told: w}, list)
+			sums[i], errs[i] = c.sums(ctx, d, list)
 			if errs[i] != nil {
 				stop()
 			}
@@ -116,15 +116,16 @@ type watch struct {
 	bytes int64
 }
 
-func (w *watch) add(t *tables.Table, done, total, octets int64) {
+func (w *watch) add(store string, t *tables.Table, done, total, octets int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.bytes += octets
-	w.Progress(Progress{Phase: "verify", Table: t.Name, Rows: done, Total: total, Bytes: w.bytes})
+	w.Progress(Progress{Phase: "verify", Store: store, Table: t.Name, Rows: done, Total: total, Bytes: w.bytes})
 }
 
 // digest sums up one side.
 type digest struct {
+	name     string // of the side, to people
 	side     Side
 	storable func(string) string
 	told     *watch
@@ -169,7 +170,7 @@ func (d *digest) table(ctx context.Context, t *tables.Table, s *Sum, pages <-cha
 				return err
 			}
 		}
-		d.told.add(t, s.Rows, total, s.Bytes-before)
+		d.told.add(d.name, t, s.Rows, total, s.Bytes-before)
 	}
 	return nil
 }

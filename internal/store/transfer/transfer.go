@@ -32,8 +32,10 @@ type Options struct {
 
 // Progress is how far the work is.
 type Progress struct {
-	// Phase is "copy" or "verify".
+	// Phase is "copy", or "verify", in which each of the two stores is read.
 	Phase string
+	// Store is "source" or "copy" in the phase "verify", "" in the other.
+	Store string
 	// Table is being worked on; of Total rows, those of an earlier run included,
 	// Rows are done. Both are about right where there are millions.
 	Table       string
