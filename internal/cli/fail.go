@@ -13,26 +13,28 @@ import (
 // ending is how a command ends that failed with an error of some kind.
 type ending struct {
 	status int
-	// advice says what to do, where the error itself does not.
+	// advice says what to do, where the error itself does not: one of this kind
+	// that has a Detail does, where advice is about the data folder.
 	advice string
+	folder bool
 }
 
 // endings has one row for each kind of error; a test fails until it has.
 func endings() map[fault.Kind]ending {
 	return map[fault.Kind]ending{
-		fault.Internal:        {statusFailed, ""},
-		fault.Invalid:         {statusFailed, ""},
-		fault.NotFound:        {statusFailed, ""},
-		fault.Conflict:        {statusFailed, ""},
-		fault.Denied:          {statusFailed, ""},
-		fault.Unauthenticated: {statusFailed, ""},
-		fault.Busy:            {statusFailed, "Somebody else is at work; try again in a moment."},
-		fault.Full:            {statusFailed, "Make room on the disk of the data folder, then try again. Nothing was changed."},
-		fault.TooLarge:        {statusFailed, ""},
-		fault.Unavailable:     {statusFailed, "Check the data folder of the configuration, and that you may write in it."},
-		fault.Corrupt:         {statusFailed, "Stored data is damaged; put it back from a copy."},
-		fault.Fenced:          {statusFailed, "This node has lost its place among the others; try again."},
-		fault.Canceled:        {statusFailed, "The command was interrupted; look whether it was done."},
+		fault.Internal:        {status: statusFailed},
+		fault.Invalid:         {status: statusFailed},
+		fault.NotFound:        {status: statusFailed},
+		fault.Conflict:        {status: statusFailed},
+		fault.Denied:          {status: statusFailed},
+		fault.Unauthenticated: {status: statusFailed},
+		fault.Busy:            {status: statusFailed, advice: "Somebody else is at work; try again in a moment."},
+		fault.Full:            {status: statusFailed, advice: "Make room on the disk of the data folder, then try again. Nothing was changed.", folder: true},
+		fault.TooLarge:        {status: statusFailed},
+		fault.Unavailable:     {status: statusFailed, advice: "Check the data folder of the configuration, and that you may write in it.", folder: true},
+		fault.Corrupt:         {status: statusFailed, advice: "Stored data is damaged; put it back from a copy."},
+		fault.Fenced:          {status: statusFailed, advice: "This node has lost its place among the others; try again."},
+		fault.Canceled:        {status: statusFailed, advice: "The command was interrupted; look whether it was done."},
 	}
 }
 
@@ -91,11 +93,26 @@ func report(stderr io.Writer, err error) int {
 	if errors.As(err, &bad) {
 		return statusUsage
 	}
-	end := endings()[fault.KindOf(err)]
-	if end.advice != "" && !strings.Contains(said, "from a copy") { // which says more
+	kind := fault.KindOf(err)
+	end := endings()[kind]
+	known := strings.Contains(said, "from a copy") || end.folder && detailed(err, kind)
+	if end.advice != "" && !known {
 		fmt.Fprintln(stderr, end.advice)
 	}
 	return max(end.status, statusFailed)
+}
+
+// detailed reports whether an error of this kind in err's chain says in words for
+// people what is wrong. Those of PostgreSQL do, which has no data folder.
+func detailed(err error, kind fault.Kind) bool {
+	var e *fault.Error
+	for errors.As(err, &e) {
+		if e.Kind == kind && e.Detail != "" {
+			return true
+		}
+		err = e.Err
+	}
+	return false
 }
 
 // explain puts an error in words: the sentence made for people where there is
