@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -11,6 +12,9 @@ import (
 
 // checkTimeout bounds one check.
 const checkTimeout = 3 * time.Second
+
+// errLate is the answer of a check that took longer.
+var errLate = fmt.Errorf("no answer within %v", checkTimeout)
 
 // errBusy is the answer of a check whose last run has not come back.
 var errBusy = errors.New("the last check has not come back yet")
@@ -64,7 +68,7 @@ func (h *Health) Run(ctx context.Context) map[string]error {
 	checks := append([]*namedCheck(nil), h.checks...)
 	h.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, errLate)
 	defer cancel()
 	errs := make([]error, len(checks))
 	var all sync.WaitGroup
@@ -94,6 +98,9 @@ func (c *namedCheck) try(ctx context.Context) error {
 	}()
 	select {
 	case err := <-done:
+		if err != nil && ctx.Err() != nil { // it gave up for no other reason
+			return context.Cause(ctx)
+		}
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
