@@ -13,9 +13,10 @@ import (
 // ending is how a command ends that failed with an error of some kind.
 type ending struct {
 	status int
-	// advice says what to do, where the error itself does not: one of this kind
-	// that has a Detail does, where advice is about the data folder.
+	// advice says what to do, where the error itself does not.
 	advice string
+	// folder says that it is about the data folder: errors of PostgreSQL, which has
+	// none, have a Detail, and go without.
 	folder bool
 }
 
@@ -95,24 +96,11 @@ func report(stderr io.Writer, err error) int {
 	}
 	kind := fault.KindOf(err)
 	end := endings()[kind]
-	known := strings.Contains(said, "from a copy") || end.folder && detailed(err, kind)
+	known := strings.Contains(said, "from a copy") || end.folder && fault.DetailOf(err, kind) != ""
 	if end.advice != "" && !known {
 		fmt.Fprintln(stderr, end.advice)
 	}
 	return max(end.status, statusFailed)
-}
-
-// detailed reports whether an error of this kind in err's chain says in words for
-// people what is wrong. Those of PostgreSQL do, which has no data folder.
-func detailed(err error, kind fault.Kind) bool {
-	var e *fault.Error
-	for errors.As(err, &e) {
-		if e.Kind == kind && e.Detail != "" {
-			return true
-		}
-		err = e.Err
-	}
-	return false
 }
 
 // explain puts an error in words: the sentence made for people where there is
