@@ -96,15 +96,16 @@ func (c *namedCheck) try(ctx context.Context) error {
 		<-c.running
 		done <- err
 	}()
+	var err error
 	select {
-	case err := <-done:
-		if err != nil && ctx.Err() != nil { // it gave up for no other reason
-			return context.Cause(ctx)
-		}
-		return err
+	case err = <-done:
 	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil && ctx.Err() != nil { // whoever was first: it has no other reason
 		return context.Cause(ctx)
 	}
+	return err
 }
 
 // report is the answer of /readyz.
