@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/queue"
 	"countersign/internal/soundness"
@@ -97,6 +98,11 @@ func TestDamagedFiles(t *testing.T) {
 	if r.Sound() {
 		t.Error("a store without a body is sound")
 	}
+	n, err := o.Store.Drop(t.Context(), queue.Filter{Submission: unsound.Large}, audit.Event{At: time.Now().UTC(), Kind: audit.DeliveryDropped, Actor: "cli:tester"})
+	if err != nil || n != 1 {
+		t.Errorf("%d were dropped, %v", n, err)
+	}
+	unsound.Want(t, o.Check(t), map[soundness.Kind]int64{soundness.UnusedBody: 1})
 }
 
 // TestDamagedPages overwrites pages of the database: it is found, and what can be
