@@ -12,7 +12,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
-	"countersign/internal/cli/cluster"
+	"countersign/internal/cli/nodes"
 	"countersign/internal/cli/storage"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
@@ -135,8 +135,8 @@ func (o *opened) event(kind audit.Kind, text string) audit.Event {
 }
 
 // site is what the commands about nodes work with.
-func (c *call) site() *cluster.Site {
-	return &cluster.Site{Stdout: c.stdout, With: func(work func(context.Context, node.Store, func(audit.Kind, string) audit.Event) error) error {
+func (c *call) site() *nodes.Site {
+	return &nodes.Site{Stdout: c.stdout, With: func(work func(context.Context, node.Store, func(audit.Kind, string) audit.Event) error) error {
 		return c.with(func(o *opened) error { return work(c.ctx, o.store, o.event) })
 	}}
 }

@@ -12,7 +12,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/audit"
-	"countersign/internal/cli/cluster"
+	"countersign/internal/cli/nodes"
 	"countersign/internal/cli/storage"
 	"countersign/internal/config"
 	"countersign/internal/node"
@@ -68,7 +68,7 @@ type root struct {
 	Domain     domainGroup       `cmd:"" help:"Sender domains with their DKIM keys."`
 	Account    accountGroup      `cmd:"" help:"Accounts: logins that may send."`
 	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
-	Node       cluster.Group     `cmd:"" help:"The gates that share one PostgreSQL database."`
+	Node       nodes.Group       `cmd:"" help:"The gates that share one PostgreSQL database."`
 	Store      storage.Group     `cmd:"" help:"The store as a whole: backup, restore, check, copy."`
 	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
 	Audit      auditGroup        `cmd:"" help:"The record: what happened, when, and who did it."`

@@ -15,24 +15,27 @@ type ending struct {
 	status int
 	// advice says what to do, where the error itself does not.
 	advice string
+	// folder says that it is about the data folder: errors of PostgreSQL, which has
+	// none, have a Detail, and go without.
+	folder bool
 }
 
 // endings has one row for each kind of error; a test fails until it has.
 func endings() map[fault.Kind]ending {
 	return map[fault.Kind]ending{
-		fault.Internal:        {statusFailed, ""},
-		fault.Invalid:         {statusFailed, ""},
-		fault.NotFound:        {statusFailed, ""},
-		fault.Conflict:        {statusFailed, ""},
-		fault.Denied:          {statusFailed, ""},
-		fault.Unauthenticated: {statusFailed, ""},
-		fault.Busy:            {statusFailed, "Somebody else is at work; try again in a moment."},
-		fault.Full:            {statusFailed, "Make room on the disk of the data folder, then try again. Nothing was changed."},
-		fault.TooLarge:        {statusFailed, ""},
-		fault.Unavailable:     {statusFailed, "Check the data folder of the configuration, and that you may write in it."},
-		fault.Corrupt:         {statusFailed, "Stored data is damaged; put it back from a copy."},
-		fault.Fenced:          {statusFailed, "This node has lost its place among the others; try again."},
-		fault.Canceled:        {statusFailed, "The command was interrupted; look whether it was done."},
+		fault.Internal:        {status: statusFailed},
+		fault.Invalid:         {status: statusFailed},
+		fault.NotFound:        {status: statusFailed},
+		fault.Conflict:        {status: statusFailed},
+		fault.Denied:          {status: statusFailed},
+		fault.Unauthenticated: {status: statusFailed},
+		fault.Busy:            {status: statusFailed, advice: "Somebody else is at work; try again in a moment."},
+		fault.Full:            {status: statusFailed, advice: "Make room on the disk of the data folder, then try again. Nothing was changed.", folder: true},
+		fault.TooLarge:        {status: statusFailed},
+		fault.Unavailable:     {status: statusFailed, advice: "Check the data folder of the configuration, and that you may write in it.", folder: true},
+		fault.Corrupt:         {status: statusFailed, advice: "Stored data is damaged; put it back from a copy."},
+		fault.Fenced:          {status: statusFailed, advice: "This node has lost its place among the others; try again."},
+		fault.Canceled:        {status: statusFailed, advice: "The command was interrupted; look whether it was done."},
 	}
 }
 
@@ -91,8 +94,10 @@ func report(stderr io.Writer, err error) int {
 	if errors.As(err, &bad) {
 		return statusUsage
 	}
-	end := endings()[fault.KindOf(err)]
-	if end.advice != "" && !strings.Contains(said, "from a copy") { // which says more
+	kind := fault.KindOf(err)
+	end := endings()[kind]
+	known := strings.Contains(said, "from a copy") || end.folder && fault.DetailOf(err, kind) != ""
+	if end.advice != "" && !known {
 		fmt.Fprintln(stderr, end.advice)
 	}
 	return max(end.status, statusFailed)

@@ -37,6 +37,8 @@ func TestReport(t *testing.T) {
 		{usage("say %s", "more"), 2, "countersign: say more\n"},
 		{fault.Wrap("x.y", fault.Full, errors.New("disk")), 1, "countersign: no space left: disk\nMake room"},
 		{fault.Wrap("a", fault.Unavailable, fault.New("b", fault.Internal, "the database is locked")), 1, "countersign: unavailable: the database is locked\nCheck the data folder"},
+		{&fault.Error{Kind: fault.Unavailable, Detail: "the database is away", Err: errors.New("EOF")}, 1, "countersign: the database is away: EOF\n"},
+		{fault.Wrap("a", fault.Internal, fault.New("b", fault.Full, "its disk is full")), 1, "countersign: no space left: its disk is full\n"},
 		{&fault.Error{Kind: fault.Conflict}, 1, "countersign: conflict\n"},
 		{fault.New("a", fault.Corrupt, "the key file is damaged: put it back from a copy"), 1, "countersign: the key file is damaged: put it back from a copy\n"},
 		{errors.Join(fault.New("a", fault.Invalid, "first"), errors.New("second")), 1, "countersign: first\n"},
@@ -44,7 +46,8 @@ func TestReport(t *testing.T) {
 	for _, c := range cases {
 		var out bytes.Buffer
 		status := report(&out, c.err)
-		if status != c.status || !strings.HasPrefix(out.String(), c.says) || strings.Count(out.String(), "copy") > 1 || c.says == "" && out.Len() > 0 {
+		whole := !strings.HasSuffix(c.says, "\n") || out.String() == c.says
+		if status != c.status || !whole || !strings.HasPrefix(out.String(), c.says) || strings.Count(out.String(), "copy") > 1 || c.says == "" && out.Len() > 0 {
 			t.Errorf("%v: status %d, %q", c.err, status, out.String())
 		}
 	}

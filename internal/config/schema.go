@@ -98,7 +98,8 @@ type Node struct {
 	ID string `toml:"id" derived:"the host name of the machine" since:"0.1" reload:"no" example:"gate-1"`
 	// How long this node owns its deliveries without renewing its claim, which it
 	// does five times as often. When it dies, the other nodes take its deliveries
-	// over after that time. Without effect where the store is SQLite.
+	// over after that time; up to twice that where they had just come, or the
+	// database was away. Without effect where the store is SQLite.
 	Lease Duration `toml:"lease" default:"15s" min:"3s" max:"10m" since:"0.1" reload:"no"`
 }
 

@@ -9,8 +9,8 @@ import (
 
 	"countersign/internal/delivery/backlog"
 	"countersign/internal/delivery/notice"
-	"countersign/internal/delivery/outage"
 	"countersign/internal/delivery/route"
+	"countersign/internal/delivery/unreached"
 	"countersign/internal/delivery/verdict"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
@@ -31,7 +31,7 @@ type Deliverer struct {
 	// cannot be reached, letters what senders are still to be told,
 	// which notices writes.
 	inUse    *addresses
-	downs    *outage.List[site, verdict.Answer]
+	downs    *unreached.List[site, verdict.Answer]
 	letters  notice.Gatherer
 	notices  *notice.Writer
 	routes   atomic.Pointer[route.Table]
@@ -65,7 +65,7 @@ func New(o Options) (*Deliverer, error) {
 		backlog:  backlog.New[site](backlogLimits(o.Limits), o.Now),
 		pool:     newPool(o.Limits, o.Now),
 		inUse:    newAddresses(max(o.Limits.PerAddress, o.Limits.PerDestination)),
-		downs:    outage.New[site, verdict.Answer](),
+		downs:    unreached.New[site, verdict.Answer](),
 		wake:     make(chan struct{}, 1),
 	}
 	d.notices = &notice.Writer{

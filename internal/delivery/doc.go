@@ -3,9 +3,10 @@
 // over, and stores what became of it.
 //
 // worker.go reads as the path of one attempt; transact.go chooses hosts and
-// connections. Of the packages below it, verdict says what each answer means for a
-// delivery, notice tells the sender, backlog holds what is in memory and says
-// whose turn it is.
+// connections. Of the packages below it, route says how a recipient's domain is
+// reached, unreached which destinations are not tried at the moment, verdict what
+// each answer means for a delivery; notice tells the sender, backlog holds what is
+// in memory and says whose turn it is.
 //
 // It stores nothing by itself and speaks neither DNS nor SMTP: packages queue,
 // mx and smtpclient do. It never loads the whole queue: a bounded window of it

@@ -101,6 +101,19 @@ func ReasonOf(err error) string {
 	return ""
 }
 
+// DetailOf returns the first Detail of an *Error of the given kind in err's chain,
+// "" where there is none.
+func DetailOf(err error, kind Kind) string {
+	var e *Error
+	for errors.As(err, &e) {
+		if e.Kind == kind && e.Detail != "" {
+			return e.Detail
+		}
+		err = e.Err
+	}
+	return ""
+}
+
 // Is reports whether err is an *Error of the given kind.
 func Is(err error, kind Kind) bool {
 	var e *Error

@@ -63,3 +63,18 @@ func TestErrorTextNamesOpDetailAndCause(t *testing.T) {
 		t.Errorf("text is %q", got)
 	}
 }
+
+func TestDetailOf(t *testing.T) {
+	inner := New("b", Full, "its disk is full")
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""}, {errors.New("x"), ""}, {inner, "its disk is full"}, {Wrap("a", Internal, fmt.Errorf("x: %w", inner)), "its disk is full"},
+		{Wrap("a", Unavailable, inner), "its disk is full"}, {New("a", Unavailable, "away"), ""}, {Wrap("a", Full, errors.New("x")), ""},
+	} {
+		if got := DetailOf(c.err, Full); got != c.want {
+			t.Errorf("%v: %q, want %q", c.err, got, c.want)
+		}
+	}
+}

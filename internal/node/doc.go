@@ -3,8 +3,11 @@
 // A node owns the deliveries that it accepted. It owns them under a lease, which
 // it renews all the time; one whose lease has run out delivers nothing more by
 // itself, its reports are refused by the store, and the others adopt what it
-// owned. So no lock is taken for a delivery, and a node that dies, hangs or is
-// cut off from the store costs no more than the time of a lease.
+// owned. Under its next lease it makes those reports once more, and the store takes
+// them where the deliveries are still its own (queue.Report.Again). So no lock is
+// taken for a delivery, and a node that dies, hangs or is cut off from the store
+// costs no more than the time of a lease; up to two where the others had just come,
+// or the database was away.
 //
 // Where the store itself was away, all leases may be over together. Then each node
 // takes a new one, and none judges another until a whole lease has passed: who is

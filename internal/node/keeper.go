@@ -15,7 +15,8 @@ type KeeperOptions struct {
 	Store Store
 	Node  Node
 	// Length is that of a lease; 0 means 15 seconds. A dead node's deliveries
-	// wait that long at most, plus one renewal of a living one.
+	// wait that long at most, plus one renewal of a living one; up to two leases
+	// where the others had just come, or the database was away.
 	Length time.Duration
 	// Portion is how many deliveries are adopted at a time; 0 means 500.
 	Portion int

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -11,6 +12,9 @@ import (
 
 // checkTimeout bounds one check.
 const checkTimeout = 3 * time.Second
+
+// errLate is the answer of a check that took longer.
+var errLate = fmt.Errorf("no answer within %v", checkTimeout)
 
 // errBusy is the answer of a check whose last run has not come back.
 var errBusy = errors.New("the last check has not come back yet")
@@ -64,7 +68,7 @@ func (h *Health) Run(ctx context.Context) map[string]error {
 	checks := append([]*namedCheck(nil), h.checks...)
 	h.mu.Unlock()
 
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, errLate)
 	defer cancel()
 	errs := make([]error, len(checks))
 	var all sync.WaitGroup
@@ -92,12 +96,16 @@ func (c *namedCheck) try(ctx context.Context) error {
 		<-c.running
 		done <- err
 	}()
+	var err error
 	select {
-	case err := <-done:
-		return err
+	case err = <-done:
 	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil && ctx.Err() != nil { // whoever was first: it has no other reason
 		return context.Cause(ctx)
 	}
+	return err
 }
 
 // report is the answer of /readyz.

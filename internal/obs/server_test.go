@@ -136,6 +136,23 @@ func TestStartErrors(t *testing.T) {
 	}
 }
 
+// TestLateCheck has a check that ends with its deadline, as one of a database does
+// that is away: what is said is what it means.
+func TestLateCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Health{}
+		h.Add("store", func(ctx context.Context) error {
+			<-ctx.Done()
+			return fmt.Errorf("store: %w", ctx.Err())
+		})
+		h.Add("node", func(context.Context) error { return errors.New("no lease") })
+		got := h.Run(t.Context())
+		if got["store"] == nil || got["store"].Error() != "no answer within 3s" || got["node"] == nil || got["node"].Error() != "no lease" {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
 // TestHealthHangs has a check that ignores its deadline: the answer comes all
 // the same, and the check is not started again before it has come back.
 func TestHealthHangs(t *testing.T) {
@@ -148,7 +165,7 @@ func TestHealthHangs(t *testing.T) {
 
 		begin := time.Now()
 		got := h.Run(t.Context())
-		if !errors.Is(got["stuck"], context.DeadlineExceeded) || got["fine"] != nil || len(got) != 2 {
+		if !errors.Is(got["stuck"], errLate) || got["fine"] != nil || len(got) != 2 {
 			t.Errorf("first run: %v", got)
 		}
 		if took := time.Since(begin); took != checkTimeout {

@@ -42,21 +42,29 @@ type Meaning struct {
 	Kind Kind
 	// What says in one sentence what is wrong, Do what to do about it.
 	What, Do string
+	// InRows is what to do instead where large bodies are rows of the database, ""
+	// where that makes no difference.
+	InRows string
 	// Remark says that it does no harm: a store with it is sound.
 	Remark bool
 }
 
 // Kinds lists every kind with its meaning, the gravest first.
 func Kinds() []Meaning {
-	const fromBackup = "restore the latest backup that is sound"
+	const (
+		fromBackup = "restore the latest backup that is sound"
+		drop       = "\"countersign queue drop ID\" with the id of the submission, and tell the sender, whom \"countersign trace ID\" names"
+		putBack    = "copy the file from a backup, where it has the same name in bodies/, and give it to the user of the service, mode 0600; where no backup has it, " + drop
+		notCutOff  = "; nothing leaves cut off meanwhile"
+	)
 	return []Meaning{
 		{Kind: LostMail, What: "a recipient was accepted and neither waits nor has an outcome in the record: this message is lost", Do: "tell the sender, whom \"countersign trace ID\" names, and send it again; please report it, with the record of that id"},
 		{Kind: DamagedPages, What: "the database file is damaged", Do: "stop the server, look at the disk, " + fromBackup},
 		{Kind: Unread, What: "a part of the store could not be read, so it was not checked", Do: "look at the disk and at the other findings; " + fromBackup},
-		{Kind: NoContent, What: "a waiting submission has no content: it cannot be delivered", Do: "restore it from a backup into another place and send it again, or \"countersign queue drop ID\" and tell the sender"},
-		{Kind: BodyMissing, What: "the large body of a waiting message is not there", Do: "put its file back from a backup, or \"countersign queue drop ID\" and tell the sender"},
-		{Kind: BodySize, What: "the large body of a waiting message is not as long as it was", Do: "as for body-missing; what was delivered of it is cut off"},
-		{Kind: BodyUnreadable, What: "the large body of a waiting message cannot be read", Do: "give the file to the user of the service, mode 0600; otherwise look at the disk, then as for body-missing"},
+		{Kind: NoContent, What: "a waiting submission has no content: it cannot be delivered", Do: drop},
+		{Kind: BodyMissing, What: "the large body of a waiting message is not there", Do: putBack, InRows: drop},
+		{Kind: BodySize, What: "the large body of a waiting message is not as long as it was", Do: putBack + notCutOff, InRows: drop + notCutOff},
+		{Kind: BodyUnreadable, What: "the large body of a waiting message cannot be read", Do: "give the file to the user of the service, mode 0600; where that is not it, look at the disk and " + putBack},
 		{Kind: NoSubmission, What: "a delivery waits whose submission is not there: it cannot be delivered", Do: "\"countersign trace ID\" names sender and recipient: tell the sender; " + fromBackup},
 		{Kind: NoDelivery, What: "a submission is kept of which nothing waits", Do: "\"countersign trace ID\" says whether all its recipients have an outcome; then it only takes room"},
 		{Kind: NoNode, What: "a delivery belongs to a node that does not exist: nobody delivers it", Do: "UPDATE delivery SET node = 'ID' WHERE node = 'THAT ONE', with a node that \"countersign node list\" names"},
@@ -70,7 +78,7 @@ func Kinds() []Meaning {
 		{Kind: ForeignAddress, What: "an alias or a grant is for a domain that is not its customer's", Do: "\"countersign account set\" with --remove-alias or --revoke"},
 		{Kind: UnusedContent, What: "content is kept that no submission has", Do: "it only takes room; if it grows, please report it"},
 		{Kind: UnusedReliance, What: "a reliance on a domain is kept that no submission has", Do: "it only takes room; if it grows, please report it"},
-		{Kind: UnusedBody, What: "a large body is kept that nothing names", Do: "nothing: a server with SQLite removes it when it starts next; in PostgreSQL it takes room until its rows in body and body_chunk are deleted", Remark: true},
+		{Kind: UnusedBody, What: "a large body is kept that nothing names", Do: "nothing: the server removes it when it starts next", InRows: "nothing: it takes room until its rows in body and body_chunk are deleted", Remark: true},
 	}
 }
 
@@ -110,7 +118,9 @@ func (r *Report) Sound() bool {
 // Findings gathers what a check finds. It is used by one goroutine.
 type Findings struct {
 	Report
-	found map[Kind]*Finding
+	// BodiesInRows says that large bodies are rows of the database, not files.
+	BodiesInRows bool
+	found        map[Kind]*Finding
 }
 
 // Add notes one thing that is wrong; where names it.
@@ -136,6 +146,9 @@ func (f *Findings) Result() *Report {
 	for _, m := range Kinds() {
 		if one := f.found[m.Kind]; one != nil {
 			one.What, one.Do, one.Remark = m.What, m.Do, m.Remark
+			if f.BodiesInRows && m.InRows != "" {
+				one.Do = m.InRows
+			}
 			r.Findings = append(r.Findings, *one)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign/internal/app"
+	"countersign/internal/cli/table"
 )
 
 // Backup is "countersign store backup".
@@ -32,8 +33,8 @@ func (cmd *Backup) Run(s *Site) error {
 	if err != nil {
 		return err
 	}
-	err = s.say("%s: %s, %s, %s, %d MiB", cmd.To, plural(m.Rows["delivery"], "delivery that waits", "deliveries that wait"),
-		plural(m.Rows["event"], "event", "events"), plural(int64(len(m.Bodies)), "large body", "large bodies"), m.Octets()>>20)
+	err = s.say("%s: %s, %s, %s, %s", cmd.To, plural(m.Rows["delivery"], "delivery that waits", "deliveries that wait"),
+		plural(m.Rows["event"], "event", "events"), plural(int64(len(m.Bodies)), "large body", "large bodies"), table.Octets(m.Octets()))
 	if err == nil && len(m.Keys) > 0 {
 		err = s.say("not in it: the key file %s, which opens the signing keys (%s); keep a copy of it in another place", cfg.DKIM.KeyFile, strings.Join(m.Keys, ", "))
 	}

@@ -87,3 +87,16 @@ func Stamp(t time.Time) string {
 	}
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
+
+// Octets says how large something is, in the unit in which it has at least two
+// digits, rounded up.
+func Octets(n int64) string {
+	unit := "bytes"
+	for _, larger := range []string{"KiB", "MiB", "GiB"} {
+		if n < 10<<10 {
+			break
+		}
+		n, unit = (n+1<<10-1)>>10, larger
+	}
+	return fmt.Sprintf("%d %s", n, unit)
+}

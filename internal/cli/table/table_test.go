@@ -52,3 +52,13 @@ func TestStamp(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestOctets(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 bytes", 10<<10 - 1: "10239 bytes", 10 << 10: "10 KiB", 530_000: "518 KiB", 10<<20 - 1: "10 MiB", 10 << 20: "10 MiB", 11<<30 + 1: "12 GiB", 9 << 40: "9216 GiB",
+	} {
+		if got := Octets(n); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
+		}
+	}
+}

@@ -26,7 +26,7 @@ func Check(ctx context.Context, o Options) (*soundness.Report, error) {
 		return nil, err
 	}
 	defer db.Close()
-	var found soundness.Findings
+	found := soundness.Findings{BodiesInRows: true}
 	err = db.Inspect(ctx, "postgres.check", func(c *server.Conn) error { return inspect(ctx, c, &found) })
 	if err != nil {
 		return nil, err

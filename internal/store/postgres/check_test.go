@@ -83,6 +83,12 @@ func TestDamagedRows(t *testing.T) {
 				want = 4 // all that waits
 			}
 			unsound.Want(t, r, map[soundness.Kind]int64{c.kind: want})
+			for _, f := range r.Findings {
+				body := f.Kind == soundness.BodySize || f.Kind == soundness.BodyMissing
+				if body && !strings.HasPrefix(f.Where[0], "submission "+string(unsound.Large)+" (body 01") || strings.Contains(f.Do, "file") {
+					t.Errorf("%s: %s", f.Where, f.Do)
+				}
+			}
 			if r.Sound() != (c.kind == soundness.UnusedBody) {
 				t.Errorf("sound is %v", r.Sound())
 			}

@@ -1,10 +1,13 @@
 package postgres
 
 import (
+	"slices"
 	"testing"
 
+	"countersign/internal/store/postgres/bodies"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/inspection"
 	"countersign/internal/store/sqlkit/tables"
 )
 
@@ -44,5 +47,29 @@ func TestEveryTableIsCarried(t *testing.T) {
 		if _, table := schema[name]; !table && name != "delivery.node" {
 			t.Errorf("%s is left out and does not exist", name)
 		}
+	}
+}
+
+// TestEveryTableIsInspected: "store check" looks at each table of the schema, or
+// there is a reason why not.
+func TestEveryTableIsInspected(t *testing.T) {
+	s := openAt(t, shared.Cluster(t).Database(t), false)
+	var names []string
+	err := s.db.Read(t.Context(), "test", func(c *server.Conn) (err error) {
+		names, err = sqlkit.All(t.Context(), c, "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()", nil, (*sqlkit.Row).Text)
+		return err
+	})
+	if err != nil || len(names) < 10 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	texts := append(inspection.Texts(newDialect()), noNodeSQL)
+	for _, q := range bodies.Checks() {
+		texts = append(texts, q.Text)
+	}
+	for _, name := range inspection.Missed(names, texts) {
+		t.Errorf("table %s is neither read by a query of the check nor left out for a reason, or both", name)
+	}
+	if got := inspection.Missed([]string{"delivery", "bounce", "meta"}, append(texts, "SELECT 1 FROM meta")); !slices.Equal(got, []string{"bounce", "meta"}) {
+		t.Errorf("got %q", got)
 	}
 }

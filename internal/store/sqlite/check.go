@@ -62,8 +62,14 @@ type namedBody struct {
 	submission mail.ID
 }
 
-// String says which it is.
-func (b namedBody) String() string { return fmt.Sprintf("body %s of %s", b.id, b.submission) }
+// String says which it is: the submission's id, which commands take, and the file.
+func (b namedBody) String() string {
+	file := string(b.id)
+	if mail.ValidID(file) {
+		file = BodiesName + "/" + bodies.Name(b.id)
+	}
+	return fmt.Sprintf("submission %s (body %s)", b.submission, file)
+}
 
 func damagedData(err error) bool { return fault.Is(database.Failure("", err), fault.Corrupt) }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/queue"
 	"countersign/internal/soundness"
@@ -90,12 +91,18 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	r := o.Check(t)
 	unsound.Want(t, r, map[soundness.Kind]int64{soundness.BodyMissing: 1, soundness.UnusedBody: 1})
-	if said := fmt.Sprint(r.Findings[0].Where); !strings.Contains(said, string(unsound.Large)) {
-		t.Errorf("whose body is missing is not said: %s", said)
+	name, err := filepath.Rel(filepath.Dir(path), files[0])
+	if want := fmt.Sprintf("[submission %s (body %s)]", unsound.Large, name); err != nil || fmt.Sprint(r.Findings[0].Where) != want {
+		t.Errorf("missing is %s, want %s", r.Findings[0].Where, want)
 	}
 	if r.Sound() {
 		t.Error("a store without a body is sound")
 	}
+	n, err := o.Store.Drop(t.Context(), queue.Filter{Submission: unsound.Large}, audit.Event{At: time.Now().UTC(), Kind: audit.DeliveryDropped, Actor: "cli:tester"})
+	if err != nil || n != 1 {
+		t.Errorf("%d were dropped, %v", n, err)
+	}
+	unsound.Want(t, o.Check(t), map[soundness.Kind]int64{soundness.UnusedBody: 1})
 }
 
 // TestDamagedPages overwrites pages of the database: it is found, and what can be

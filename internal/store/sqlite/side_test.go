@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/inspection"
 	"countersign/internal/store/sqlkit/tables"
 )
 
@@ -47,5 +49,26 @@ func TestEveryTableIsCarried(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestEveryTableIsInspected: "store check" looks at each table of the schema, or
+// there is a reason why not.
+func TestEveryTableIsInspected(t *testing.T) {
+	s := openAt(t, filepath.Join(t.TempDir(), "test.db"), false)
+	var names []string
+	err := s.db.Read(t.Context(), "test", func(c *conn) (err error) {
+		names, err = sqlkit.All(t.Context(), c, "SELECT name FROM sqlite_schema WHERE type = 'table'", nil, (*row).Text)
+		return err
+	})
+	if err != nil || len(names) < 10 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	texts := append(inspection.Texts(newDialect()), namedSQL, isUsedSQL)
+	for _, name := range inspection.Missed(names, texts) {
+		t.Errorf("table %s is neither read by a query of the check nor left out for a reason, or both", name)
+	}
+	if got := inspection.Missed([]string{"delivery", "bounce", "meta"}, append(texts, "SELECT 1 FROM meta")); !slices.Equal(got, []string{"bounce", "meta"}) {
+		t.Errorf("got %q", got)
 	}
 }

@@ -125,7 +125,7 @@ func Compare(op string, list []Migration, query func(text string, args Values, e
 	}
 	if least > len(list) {
 		return s, fault.New(op, fault.Conflict,
-			"the database has schema version %d, this program knows up to %d; use a release at least as new as the one that wrote it, or restore a backup from before the upgrade",
+			"the database has schema version %d, this program knows up to %d; use a release at least as new as the one that wrote it, or restore a backup from before the upgrade (which loses what was accepted since)",
 			s.Version, len(list))
 	}
 	s.Pending = list[min(s.Version, len(list)):]

@@ -12,9 +12,9 @@ import (
 func Checks() []inspection.Query {
 	chunk := strconv.Itoa(chunkSize)
 	return []inspection.Query{
-		{Kind: soundness.BodyMissing, Text: `SELECT 'body ' || c.large || ' of ' || s.id || CASE WHEN b.id IS NULL THEN '' ELSE ', which is in state ' || b.state END
+		{Kind: soundness.BodyMissing, Text: `SELECT 'submission ' || s.id || ' (body ' || c.large || ')' || CASE WHEN b.id IS NULL THEN '' ELSE ', which is in state ' || b.state END
     FROM submission s JOIN content c ON c.id = s.content LEFT JOIN body b ON b.id = c.large WHERE c.large <> '' AND (b.id IS NULL OR b.state <> 3)`},
-		{Kind: soundness.BodySize, Text: `SELECT 'body ' || c.large || ' of ' || s.id || ' has ' || coalesce(k.octets, 0) || ' octets in ' || coalesce(k.n, 0) || ' pieces instead of ' || c.large_size
+		{Kind: soundness.BodySize, Text: `SELECT 'submission ' || s.id || ' (body ' || c.large || ') has ' || coalesce(k.octets, 0) || ' octets in ' || coalesce(k.n, 0) || ' pieces instead of ' || c.large_size
     FROM submission s JOIN content c ON c.id = s.content JOIN body b ON b.id = c.large AND b.state = 3
     LEFT JOIN (SELECT body, count(*) AS n, max(n) AS last, sum(octet_length(data)) AS octets,
             min(n) FILTER (WHERE octet_length(data) <> ` + chunk + `) AS short FROM body_chunk GROUP BY body) k ON k.body = b.id

@@ -14,5 +14,9 @@
 // Only one transaction is under way at a time: the numbers of events are drawn
 // under a lock that is held until the commit, so several would wait for each other.
 //
+// writer.go takes what waits, commit.go runs it and finds out what became of a commit
+// that broke; transaction.go is the first pipeline and what it is judged by, finish.go
+// the second, which ends in the COMMIT that a 250 waits for.
+//
 // Main types: Writer.
 package hot

@@ -81,7 +81,8 @@ func away(err error) bool {
 // isClosed recognises the driver's own word for a connection that broke before.
 func isClosed(err error) bool { return strings.Contains(err.Error(), "conn closed") }
 
-// Failure gives an error of the database its kind. A *fault.Error stays as it is.
+// Failure gives an error of the database its kind, and where the server is at fault
+// a Detail that says so. A *fault.Error stays as it is.
 func Failure(op string, err error) error {
 	if err == nil {
 		return nil
@@ -90,7 +91,14 @@ func Failure(op string, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	return fault.Wrap(op, kindOf(err), err)
+	e := &fault.Error{Op: op, Kind: kindOf(err), Err: err}
+	switch e.Kind {
+	case fault.Unavailable:
+		e.Detail = "the database is away"
+	case fault.Full:
+		e.Detail = "the disk of the database's server is full; make room there, then try again"
+	}
+	return e
 }
 
 func kindOf(err error) fault.Kind {

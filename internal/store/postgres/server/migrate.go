@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -156,11 +157,17 @@ func unusable(config *pgxpool.Config, err error) error {
 	case state == stateNoDatabase:
 		kind, text = fault.Unavailable, fmt.Sprintf("there is no database %q; make it with: createdb --owner=%s %s", c.Database, c.User, c.Database)
 	case state == statePrivilege:
-		kind, text = fault.Denied, fmt.Sprintf("user %q may not make what is needed in database %q (%s); make it the owner of the database", c.User, c.Database, text)
+		kind, text = fault.Denied, fmt.Sprintf("user %q may not make what is needed in database %q (%s); make it the owner of the database and of its tables", c.User, c.Database, text)
 	case state == stateReadOnly:
 		kind, text = fault.Unavailable, "the server is a standby that takes no changes; name all servers in store.url, with target_session_attrs=read-write"
 	case state == stateDiskFull:
 		text = "the server's disk is full (" + text + ")"
+	case strings.Contains(err.Error(), "server refused TLS connection"): // the driver has no other sign of it
+		kind, text = fault.Unavailable, fmt.Sprintf("a server of %s takes no TLS, which sslmode in store.url asks for; switch it on there (ssl = on), "+
+			"or set sslmode=disable for a server on this machine", hostsOf(config))
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		kind, text = fault.Unavailable, fmt.Sprintf("the certificate of a server of %s is not accepted; in store.url name the file of its authority with sslrootcert, "+
+			"and the server as the certificate does", hostsOf(config))
 	case text == "":
 		kind, text = fault.Unavailable, fmt.Sprintf("no server of %s answers as it should", hostsOf(config))
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -12,10 +14,12 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"countersign/internal/fault"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/testkit"
 	"countersign/internal/testkit/pgcluster"
 )
 
@@ -153,12 +157,53 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("no TLS", func(t *testing.T) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		go refuseTLS(listener)
+		wantUnusable(t, Options{URL: "postgres://gate:right@" + listener.Addr().String() + "/x?sslmode=verify-full"}, fault.Unavailable, "takes no TLS, which sslmode in store.url asks for")
+	})
+	t.Run("an authority that nobody knows", func(t *testing.T) {
+		own := pgcluster.Start(t, pgcluster.Options{NoSync: true, Authority: testkit.NewAuthority(t)})
+		url, _, _ := strings.Cut(own.OverTLS(own.Database(t)), "&sslrootcert=")
+		wantUnusable(t, Options{URL: url}, fault.Unavailable, "name the file of its authority with sslrootcert")
+	})
 	t.Run("standby", func(t *testing.T) {
 		own := pgcluster.Start(t, pgcluster.Options{NoSync: true})
 		url := own.Database(t)
 		own.SetReadOnly(t, true)
 		wantUnusable(t, Options{URL: url}, fault.Unavailable, "target_session_attrs=read-write")
 	})
+}
+
+// refuseTLS answers each request for TLS as a PostgreSQL server does that has none:
+// with the letter N, see "SSL Session Encryption" in its manual.
+func refuseTLS(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if _, err := io.ReadFull(c, make([]byte, 8)); err == nil {
+			_, _ = c.Write([]byte("N")) // whoever asked may be gone
+		}
+		c.Close()
+	}
+}
+
+// TestFailureSaysWhoseFault: the two kinds that people would look for on their own
+// machine say that it is the database's.
+func TestFailureSaysWhoseFault(t *testing.T) {
+	for state, want := range map[string]string{stateDiskFull: "the disk of the database's server is full", "57P01": "the database is away", stateUndefined: ""} {
+		var e *fault.Error
+		err := Failure("test", &pgconn.PgError{Code: state})
+		if !errors.As(err, &e) || !strings.HasPrefix(e.Detail, want) || want == "" && e.Detail != "" {
+			t.Errorf("%s: %v", state, err)
+		}
+	}
 }
 
 // url is where the database is, with the password.

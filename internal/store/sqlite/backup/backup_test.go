@@ -444,10 +444,10 @@ func TestOccupied(t *testing.T) {
 	if _, err := makeIn(t, s, folder); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a second backup in one folder: %v", err)
 	}
-	refused := func(what, path string) {
+	refused := func(what, path, why string) {
 		t.Helper()
 		before := tree(t, filepath.Dir(path))
-		if _, err := restoreTo(t, folder, path, false); !fault.Is(err, fault.Conflict) {
+		if _, err := restoreTo(t, folder, path, false); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", what, err)
 		}
 		after := tree(t, filepath.Dir(path))
@@ -455,20 +455,20 @@ func TestOccupied(t *testing.T) {
 			t.Errorf("%s: files changed", what)
 		}
 	}
-	refused("over a store in use", s.path)
+	refused("over a store in use", s.path, fmt.Sprintf("a server runs on %s, process %d: stop it", s.path, os.Getpid()))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	refused("over a store", s.path)
+	refused("over a store", s.path, "there is a database already")
 	if err := os.Remove(s.path); err != nil {
 		t.Fatal(err)
 	}
-	refused("beside another's bodies", s.path)
+	refused("beside another's bodies", s.path, "bodies of another database")
 	log := filepath.Join(dir, "log", "test.db")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(log), 0o700), os.WriteFile(log+"-wal", []byte("x"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	refused("beside another's log", log)
+	refused("beside another's log", log, "there is a database already ("+log+"-wal)")
 }
 
 // TestCutOff lets a restore end at each of its steps, as a crash would: nothing
@@ -581,8 +581,7 @@ func TestCanceledRestore(t *testing.T) {
 func TestDamagedStore(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, filepath.Join(dir, "live", "test.db"), true)
-	s.must(true)
-	s.must(true)
+	ids := []mail.ID{s.must(true), s.must(true)}
 	files, err := filepath.Glob(filepath.Join(dir, "live", "bodies", "*", "*"))
 	if err != nil || len(files) != 2 {
 		t.Fatalf("%v, %v", files, err)
@@ -591,7 +590,12 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := makeIn(t, s, filepath.Join(dir, "backup"))
-	if err != nil || len(m.Missing) != 2 || len(m.Bodies) != 1 {
+	for i, id := range ids { // in the order of the bodies, as the submissions are
+		if want := "submission " + string(id) + " (body "; len(m.Missing) != 2 || !strings.HasPrefix(m.Missing[i], want) {
+			t.Errorf("missing are %q, want %s…", m.Missing, want)
+		}
+	}
+	if err != nil || len(m.Bodies) != 1 {
 		t.Errorf("got %+v, %v", m, err)
 	}
 	if _, err := restoreTo(t, filepath.Join(dir, "backup"), filepath.Join(dir, "restored", "test.db"), false); err != nil {

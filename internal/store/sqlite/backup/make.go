@@ -127,6 +127,8 @@ type work struct {
 	pace
 	path, partial string
 	manifest      *Manifest
+	// missing are the bodies that are not there, or not whole.
+	missing []mail.ID
 	// link is os.Link, or fails where links do not reach.
 	link func(from, to string) error
 }
@@ -196,7 +198,37 @@ func (w *work) secure(source *bodies.Folder) error {
 			return err
 		}
 	}
-	return nil
+	if len(w.missing) == 0 {
+		return nil
+	}
+	return database.Look(w.ctx, copied, nil, w.nameMissing)
+}
+
+// ownersSQL finds whose the large bodies are.
+const ownersSQL = "SELECT c.large, s.id FROM submission s CROSS JOIN content c ON c.id = s.content WHERE c.large <> ''"
+
+// nameMissing puts into the manifest whose the bodies are that are missing, as
+// people and commands know submissions alone.
+func (w *work) nameMissing(c *database.Conn) error {
+	owners := map[mail.ID]mail.ID{}
+	for _, body := range w.missing {
+		owners[body] = ""
+	}
+	err := c.Query(w.ctx, ownersSQL, nil, func(r *database.Row) error {
+		body, owner := r.ID(), r.ID()
+		if _, missing := owners[body]; missing {
+			owners[body] = owner
+		}
+		return nil
+	})
+	for _, body := range w.missing {
+		name := "body " + string(body) + " of no submission"
+		if owner := owners[body]; owner != "" {
+			name = "submission " + string(owner) + " (body " + string(body) + ")"
+		}
+		w.manifest.Missing = append(w.manifest.Missing, name)
+	}
+	return err
 }
 
 // describe fills in what the manifest says of the database, and returns the bodies
@@ -248,19 +280,19 @@ func (w *work) describe(c *database.Conn) (list []wanted, err error) {
 // more.
 func (w *work) fetch(source *bodies.Folder, b wanted) error {
 	if !mail.ValidID(string(b.id)) {
-		w.manifest.Missing = append(w.manifest.Missing, b.id)
+		w.missing = append(w.missing, b.id)
 		return nil
 	}
 	seen, err := source.Look(b.id)
 	if fault.Is(err, fault.NotFound) {
-		w.manifest.Missing = append(w.manifest.Missing, b.id)
+		w.missing = append(w.missing, b.id)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	if seen.Size != b.size {
-		w.manifest.Missing = append(w.manifest.Missing, b.id)
+		w.missing = append(w.missing, b.id)
 	}
 	name := bodyName(b.id)
 	from := filepath.Join(filepath.Dir(w.path), sqlite.BodiesName, bodies.Name(b.id))

@@ -47,8 +47,8 @@ type Manifest struct {
 	Database File   `json:"database"`
 	Bodies   []File `json:"bodies"`
 	// Missing are the bodies that the database names and that were not there, or
-	// not whole: the store itself was damaged.
-	Missing []mail.ID `json:"missing,omitempty"`
+	// not whole, each with its submission: the store itself was damaged.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // File is one file of a backup.

@@ -61,7 +61,7 @@ func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
 		return nil, err
 	}
 	if err := vacant(path); err != nil { // before the long reading, and before a folder is made
-		return nil, failure(op, err)
+		return nil, failure(op, served(path, err))
 	}
 	if _, err := Verify(ctx, o.From, o.Progress); err != nil {
 		return nil, err
@@ -112,6 +112,17 @@ func vacant(path string) error {
 		return nil
 	}
 	return err
+}
+
+// served returns err, or where a server runs at the place that is not vacant one
+// that says so.
+func served(path string, err error) error {
+	process, failed := database.Server(path)
+	if failed != nil || process == "" {
+		return err
+	}
+	return fault.New("backup.restore", fault.Conflict,
+		"a server runs on %s, process %s: stop it, move the database, what begins with its name, and the folder %s beside it to another place, then restore again", path, process, sqlite.BodiesName)
 }
 
 func exists(path string) (bool, error) {

@@ -179,6 +179,22 @@ func upToDate(ctx context.Context, c *Conn, migrations fs.FS) error {
 	return err
 }
 
+// Server returns the process of the server that works on the database at path, ""
+// where none does.
+func Server(path string) (process string, err error) {
+	if _, err := os.Stat(path + lockSuffix); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil
+		}
+		return "", Failure("sqlite.lock", err)
+	}
+	l, other, err := tryLock(path+lockSuffix, 0)
+	if l != nil {
+		err = l.release()
+	}
+	return other.process, Failure("sqlite.lock", err)
+}
+
 // Lock keeps every server away from the database at path until release is called
 // or the process ends. fault.Conflict where one runs.
 func Lock(path string) (release func() error, err error) {

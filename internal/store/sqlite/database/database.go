@@ -105,11 +105,11 @@ func unusable(path string, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	kind, text := kindOf(err), "cannot be opened"
+	kind, text := kindOf(err), "cannot be opened; check its folder, and that you may write in it"
 	var file *fs.PathError
 	switch {
 	case kind == fault.Full:
-		text = "is on a disk without free space"
+		text = "is on a disk without free space; make room, then try again"
 	case errors.As(err, &file):
 		kind, text = fault.Unavailable, "is not in a folder that this process can write to"
 	case kind == fault.Corrupt:

@@ -358,7 +358,7 @@ func TestMigrations(t *testing.T) {
 	}{
 		"upgrade":         {[]string{firstStep}, []string{firstStep, second}, 0, ""},
 		"again":           {[]string{firstStep, second}, []string{firstStep, second}, 0, ""},
-		"newer database":  {[]string{firstStep, breaking(2, second)}, []string{firstStep}, fault.Conflict, "schema version 2, this program knows up to 1; use a release"},
+		"newer database":  {[]string{firstStep, breaking(2, second)}, []string{firstStep}, fault.Conflict, "schema version 2, this program knows up to 1; use a release at least as new as the one that wrote it, or restore a backup from before the upgrade (which loses what was accepted since)"},
 		"newer, usable":   {[]string{firstStep, second}, []string{firstStep}, 0, ""},
 		"one step of two": {[]string{firstStep, second, third}, []string{firstStep}, fault.Conflict, "schema version 3, this program knows up to 1"},
 		"usable from two": {[]string{firstStep, second, third}, []string{firstStep, second}, 0, ""},

@@ -87,6 +87,9 @@ func Queries(d *sqlkit.Dialect) []Query {
 		foreign("grant for all of", "account_grant", "x.domain", "x.domain", "x.address = ''"))
 }
 
+// countStatesSQL counts what the totals should be.
+const countStatesSQL = "SELECT state, count(*) FROM delivery GROUP BY state"
+
 // totals compares the totals with what is counted.
 func totals(ctx context.Context, c sqlkit.Reader, d *sqlkit.Dialect, f *soundness.Findings) error {
 	var kept, counted [waiting.States]int64
@@ -97,7 +100,7 @@ func totals(ctx context.Context, c sqlkit.Reader, d *sqlkit.Dialect, f *soundnes
 	if err != nil {
 		return err
 	}
-	err = c.Query(ctx, "SELECT state, count(*) FROM delivery GROUP BY state", nil, func(r *sqlkit.Row) error {
+	err = c.Query(ctx, countStatesSQL, nil, func(r *sqlkit.Row) error {
 		state, n := r.Int64(), r.Int64()
 		f.Deliveries += n
 		if state <= 0 || state >= int64(len(counted)) {

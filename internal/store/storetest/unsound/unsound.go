@@ -59,6 +59,7 @@ func Run(t *testing.T, open Opener) {
 	}
 	t.Run("a record whose beginning was removed", func(t *testing.T) { pruned(t, open(t)) })
 	t.Run("more than are named", func(t *testing.T) { many(t, open(t)) })
+	t.Run("dropped as advised", func(t *testing.T) { dropped(t, open(t)) })
 	t.Run("beside a server", func(t *testing.T) { beside(t, open(t)) })
 }
 
@@ -249,6 +250,22 @@ func pruned(t *testing.T, o Opened) {
 	}
 	o.Exec(t, "DELETE FROM delivery WHERE submission = '01K1000000000000000000LATE'")
 	Want(t, o.Check(t), map[soundness.Kind]int64{soundness.LostMail: 1, soundness.Totals: 1, soundness.NoDelivery: 1})
+}
+
+// dropped does what the advice for a message says whose content or body nobody has
+// any more: the store is sound again.
+func dropped(t *testing.T, o Opened) {
+	Fill(t, o.Store)
+	o.Exec(t, "DELETE FROM content WHERE id = (SELECT content FROM submission WHERE id = '"+string(Partly)+"')")
+	o.Exec(t, "UPDATE content SET large_size = large_size + 1 WHERE large <> ''")
+	Want(t, o.Check(t), map[soundness.Kind]int64{soundness.NoContent: 1, soundness.BodySize: 1})
+	for _, id := range []mail.ID{Partly, Large} {
+		n, err := o.Store.Drop(t.Context(), queue.Filter{Submission: id}, audit.Event{At: time.Now().UTC(), Kind: audit.DeliveryDropped, Actor: "cli:tester"})
+		if err != nil || n != 1 {
+			t.Errorf("%s: %d were dropped, %v", id, n, err)
+		}
+	}
+	Want(t, o.Check(t), nil)
 }
 
 // many counts all and names some.

@@ -1,11 +1,11 @@
-// Package outage remembers for a while why destinations could not be reached, so
+// Package unreached remembers for a while why destinations could not be reached, so
 // that what waits for them gets the same answer without an attempt of its own.
 //
 // It is a help and no more: how many are remembered is bounded, as a queue may be
 // for hundreds of thousands that a failing name server keeps from being found.
 //
 // Main types: List.
-package outage
+package unreached
 
 import (
 	"sync"
@@ -19,17 +19,17 @@ const most = 8192
 // with New. It is safe for concurrent use.
 type List[S comparable, W any] struct {
 	mu    sync.Mutex // guards sites
-	sites map[S]outage[W]
+	sites map[S]reason[W]
 }
 
-// outage is why a destination is not tried, until when.
-type outage[W any] struct {
+// reason is why a destination is not tried, until when.
+type reason[W any] struct {
 	why   W
 	until time.Time
 }
 
 // New returns an empty List.
-func New[S comparable, W any]() *List[S, W] { return &List[S, W]{sites: map[S]outage[W]{}} }
+func New[S comparable, W any]() *List[S, W] { return &List[S, W]{sites: map[S]reason[W]{}} }
 
 // Set notes why a destination could not be reached. Where there are too many, any
 // other is forgotten.
@@ -42,7 +42,7 @@ func (l *List[S, W]) Set(s S, why W, until time.Time) {
 		}
 		delete(l.sites, other)
 	}
-	l.sites[s] = outage[W]{why, until}
+	l.sites[s] = reason[W]{why, until}
 }
 
 // Clear forgets it, as the destination was reached.

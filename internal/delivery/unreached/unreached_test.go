@@ -1,4 +1,4 @@
-package outage
+package unreached
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 
 const hold = 30 * time.Second
 
-func TestOutageHoldsForAWhile(t *testing.T) {
+func TestReasonHoldsForAWhile(t *testing.T) {
 	l, now := New[string, string](), time.Unix(1_800_000_000, 0)
 	down := func(site string, at time.Time, want string) {
 		t.Helper()

@@ -1,8 +1,8 @@
-// Package cluster is "countersign node": the commands about the gates that share
+// Package nodes is "countersign node": the commands about the gates that share
 // one database. They look and ask; what a node does about it is its own affair.
 //
 // Main types: Group, Site.
-package cluster
+package nodes
 
 import (
 	"context"

@@ -1,0 +1,52 @@
+package inspection
+
+import (
+	"regexp"
+	"slices"
+
+	"countersign/internal/store/sqlkit"
+)
+
+// LeftOut are the tables of any engine that are not looked at, each with the reason.
+func LeftOut() map[string]string {
+	return map[string]string{
+		"schema_migration": "opening the store compares it with the program's own steps",
+		"unfinished_copy":  "a store that has one is not opened",
+		"meta":             "it has counters alone, of which every value may be right",
+		"following":        "what is in it is work that the server goes on with, and refers to nothing that must be there",
+		"certificate":      "it is sealed, and refers to nothing",
+	}
+}
+
+// Texts returns every query that an engine with this dialect is looked at with;
+// those of its own come on top.
+func Texts(d *sqlkit.Dialect) []string {
+	all := []string{d.Totals, countStatesSQL, FirstSQL, CountSQL, UnknownSQL(), ChainsSQL()}
+	for _, q := range Queries(d) {
+		all = append(all, q.Text)
+	}
+	return all
+}
+
+// read finds the tables that a query reads.
+var read = regexp.MustCompile(`\b(?:FROM|JOIN) ([a-z_]+)\b`)
+
+// Missed returns the tables of a schema that no query reads and that are not left
+// out, and those that are both.
+func Missed(tables, texts []string) []string {
+	seen := map[string]bool{}
+	for _, text := range texts {
+		for _, found := range read.FindAllStringSubmatch(text, -1) {
+			seen[found[1]] = true
+		}
+	}
+	out := LeftOut()
+	var missed []string
+	for _, name := range tables {
+		if seen[name] == (out[name] != "") {
+			missed = append(missed, name)
+		}
+	}
+	slices.Sort(missed)
+	return missed
+}
