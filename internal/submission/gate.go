@@ -38,10 +38,14 @@ type Policy struct {
 	Sign bool
 }
 
-// Options are what a Gate is made of. All fields but Offer and Space are needed.
+// Options are what a Gate is made of. All fields but Node, Offer and Space are
+// needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
+	// Node is the id of this gate among those that share the store, for the
+	// record; "" where there are no others.
+	Node     string
 	Verifier *account.Verifier
 	Senders  *senders.Cache
 	Accounts account.Directory
@@ -128,7 +132,7 @@ func (g *Gate) SignOwn(ctx context.Context, domain mail.Domain, head, body []byt
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, peer: peer}
-	s.record(audit.Event{
+	e := audit.Event{
 		Kind: audit.SessionOpened,
 		Data: map[string]string{
 			"listener": peer.Listener,
@@ -136,7 +140,11 @@ func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session
 			"local":    peer.Local.String(),
 			"proxy":    proxyText(peer),
 		},
-	})
+	}
+	if g.opt.Node != "" {
+		e.Data["node"] = g.opt.Node
+	}
+	s.record(e)
 	return s, nil
 }
 
