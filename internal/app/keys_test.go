@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"countersign/internal/fault"
+	"countersign/internal/loadgen"
 	"countersign/internal/sink"
 	"countersign/internal/testkit/pgcluster"
 )
@@ -39,5 +40,38 @@ func TestNoNewKeyFileBesideAnotherGate(t *testing.T) {
 	}
 	if _, err := os.Stat(second.DKIM.KeyFile); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUnsignableIsNotReady: a gate that can sign for nobody it was asked to is not
+// ready, and says of which domain.
+func TestUnsignableIsNotReady(t *testing.T) {
+	w := newWorld(t, "", func(sink.Message) error { return nil })
+	ready := "http://" + w.app.Addresses()["metrics"] + "/readyz"
+	if _, body := answerOf(t, ready); !strings.Contains(body, `"signing": "ok"`) {
+		t.Errorf("at first: %s", body)
+	}
+	other := *w.app.cfg
+	other.DKIM.KeyFile = filepath.Join(t.TempDir(), "seal.key")
+	sealer, err := NewSealer(&other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := w.app.Store().Domain(t.Context(), "example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := RenewKeys(sealer, d.Name, d.Keys, w.app.opt.Now(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.app.Admin("test").RekeyDomain(t.Context(), d, keys); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := loadgen.Run(t.Context(), w.load(1, 1)); err != nil || res.Accepted != 0 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	if status, body := answerOf(t, ready); status != 503 || !strings.Contains(body, "mail of example.org is refused") {
+		t.Errorf("ready: %d %s", status, body)
 	}
 }

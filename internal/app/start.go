@@ -179,7 +179,7 @@ func (a *App) openGate(ctx context.Context) error {
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.gate = submission.New(submission.Options{
-		Hostname: a.cfg.Hostname, Node: a.nodeID(),
+		Hostname: a.cfg.Hostname, Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Space: a.space, Recorder: a.recorder, Sealer: a.sealer,
@@ -187,7 +187,21 @@ func (a *App) openGate(ctx context.Context) error {
 		Metrics: submission.NewMetrics(a.registry),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
+	a.health.Add("signing", a.signingHealth)
 	return nil
+}
+
+// signingHealth is a warning while keys of some domains cannot be opened, and an error
+// where those of no other are open.
+func (a *App) signingHealth(ctx context.Context) error {
+	problem, others := a.gate.SigningHealth(ctx)
+	switch {
+	case problem == "":
+		return nil
+	case others:
+		return obs.Warning(problem)
+	}
+	return errors.New(problem)
 }
 
 // signReport signs a bounce where our own host name is a domain with keys.

@@ -2,6 +2,7 @@ package submission
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,8 @@ type Policy struct {
 	Sign bool
 }
 
-// Options are what a Gate is made of. All fields but Node, Offer and Space are
-// needed.
+// Options are what a Gate is made of. All fields but Node, Offer, Space and Logger
+// are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -61,6 +62,8 @@ type Options struct {
 	Now      func() time.Time
 	Policy   Policy
 	Metrics  *Metrics
+	// Logger gets what no caller is told; nil means none.
+	Logger *slog.Logger
 }
 
 // Space knows how much new mail there is room for. It is asked often and
@@ -95,7 +98,10 @@ func New(opt Options) *Gate {
 	if opt.Space == nil {
 		opt.Space = boundless{}
 	}
-	g := &Gate{opt: opt, keys: newKeyring(opt.Accounts, opt.Sealer, opt.Now)}
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	g := &Gate{opt: opt, keys: newKeyring(opt)}
 	g.rations = newRations(opt.Now, func(e audit.Event) {
 		e.At = g.opt.Now()
 		g.opt.Recorder.Record(e)
