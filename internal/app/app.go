@@ -65,10 +65,12 @@ type App struct {
 	// is closed when the node is asked to drain.
 	keeper   *node.Keeper
 	draining chan struct{}
-	server   *smtpserver.Server
-	registry *prometheus.Registry
-	health   *obs.Health
-	metrics  *obs.Server
+	// recording is closed when there is a recorder.
+	recording chan struct{}
+	server    *smtpserver.Server
+	registry  *prometheus.Registry
+	health    *obs.Health
+	metrics   *obs.Server
 
 	// addresses are the real ones of the listeners, by name, and "metrics".
 	addresses map[string]string
@@ -100,7 +102,7 @@ func New(cfg *config.Config, o Options) (*App, error) {
 	}
 	a := &App{
 		opt: o, cfg: cfg, started: cfg, logLevel: new(slog.LevelVar),
-		ids: &mail.IDSource{Now: o.Now}, health: new(obs.Health), addresses: map[string]string{},
+		ids: &mail.IDSource{Now: o.Now}, health: new(obs.Health), addresses: map[string]string{}, recording: make(chan struct{}),
 	}
 	a.logLevel.Set(level)
 	a.log = obs.NewLogger(o.Stderr, a.logLevel, format)
@@ -133,14 +135,20 @@ func (a *App) Start(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("cannot start, %s: %w", step.name, err), a.Stop(ctx))
 		}
 	}
-	a.recorder.Record(audit.Event{At: a.opt.Now(), Kind: audit.ServerStarted, Text: a.opt.Version})
+	e := a.event(audit.ServerStarted)
+	e.Text, e.Data["store"] = a.opt.Version, a.storeName()
+	a.recorder.Record(e)
 	a.log.Info("countersign is up", a.attributes()...)
 	return nil
 }
 
-// attributes are the version, and the address of each listener under its name.
+// attributes are the version, store and node, and the address of each listener under
+// its name.
 func (a *App) attributes() []any {
-	all := []any{"version", a.opt.Version}
+	all := []any{"version", a.opt.Version, "store", a.storeName()}
+	if id := a.nodeID(); id != "" {
+		all = append(all, "node", id)
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.addresses)) {
 		all = append(all, name, a.addresses[name])
 	}

@@ -55,7 +55,18 @@ func emptyWorld(t testing.TB) *world {
 	return startWorld(t, time.Now, "", func(sink.Message) error { return nil })
 }
 
+// startWorldTo is one without an account or a domain whose log goes to w.
+func startWorldTo(t testing.TB, w io.Writer, extra string) *world {
+	t.Helper()
+	return startWorldWith(t, Options{Version: "test", Stderr: w, Now: time.Now}, extra, func(sink.Message) error { return nil })
+}
+
 func startWorld(t testing.TB, now func() time.Time, extra string, received func(sink.Message) error) *world {
+	t.Helper()
+	return startWorldWith(t, Options{Version: "test", Stderr: io.Discard, Now: now}, extra, received)
+}
+
+func startWorldWith(t testing.TB, o Options, extra string, received func(sink.Message) error) *world {
 	t.Helper()
 	dir := t.TempDir()
 	hop, err := sink.Listen("127.0.0.1:0", received)
@@ -64,7 +75,7 @@ func startWorld(t testing.TB, now func() time.Time, extra string, received func(
 	}
 	t.Cleanup(func() { hop.Close() })
 	w := &world{t: t, dir: dir, path: filepath.Join(dir, "countersign.toml"), hop: hop}
-	w.app, err = New(w.configure(extra), Options{Version: "test", Stderr: io.Discard, Now: now})
+	w.app, err = New(w.configure(extra), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,7 @@ func wantAdopted(t *testing.T, s Store) {
 	t.Helper()
 	until(t, "the gate to own everything", func() bool {
 		list, err := s.Nodes(t.Context())
-		if err != nil || len(list) != 2 || list[1].ID != "store-copy" || list[1].Standing() != "drained" {
+		if err != nil || len(list) != 2 || list[1].ID != "store-copy" || list[1].Standing() != "stopped" {
 			t.Fatalf("%+v, %v", list, err)
 		}
 		return list[0].Held == 8+252 && list[1].Held == 0

@@ -6,8 +6,47 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"countersign/internal/audit"
 	"countersign/internal/node"
 )
+
+// nodeID is the id of this gate among those that may share its store, "" where none
+// can.
+func (a *App) nodeID() string {
+	if !a.started.Store.InPostgres() {
+		return ""
+	}
+	return a.started.Node.ID
+}
+
+// storeName is where the store is: a path, or a URL, which never holds a password.
+func (a *App) storeName() string {
+	if a.started.Store.InPostgres() {
+		return a.started.Store.URL
+	}
+	return a.started.StorePath()
+}
+
+// event makes an event of this gate, which names its node where there may be others.
+func (a *App) event(kind audit.Kind) audit.Event {
+	e := audit.Event{At: a.opt.Now(), Kind: kind, Data: map[string]string{}}
+	if id := a.nodeID(); id != "" {
+		e.Data["node"] = id
+	}
+	return e
+}
+
+// leaseLost records that this gate has lost its lease. What is lost while it starts,
+// before there is a record, stands in the log alone.
+func (a *App) leaseLost(why string) {
+	select {
+	case <-a.recording:
+		e := a.event(audit.NodeLost)
+		e.Text = why
+		a.recorder.Record(e)
+	default:
+	}
+}
 
 // joinNode takes the lease under which this gate delivers, where several share the
 // store, and keeps it.
@@ -20,6 +59,7 @@ func (a *App) joinNode(ctx context.Context) error {
 		Store:  a.store,
 		Node:   node.Node{ID: a.cfg.Node.ID, Address: a.cfg.Hostname, Version: a.opt.Version},
 		Length: a.cfg.Node.Lease.Std(),
+		OnLost: a.leaseLost,
 		OnDrain: func() {
 			a.log.Info("this node is asked to drain", "node", a.cfg.Node.ID)
 			close(a.draining)

@@ -58,7 +58,7 @@ func TestDrainedGateStaysUp(t *testing.T) {
 		t.Errorf("the lease is not as configured: %+v, %v", list, err)
 	}
 	e := audit.Event{At: time.Now(), Kind: audit.AdminChanged, Actor: "test", Object: "node gate-1"}
-	if err := w.app.Store().Drain(t.Context(), "gate-1", e); err != nil {
+	if err := w.app.Store().Drain(t.Context(), "gate-1", true, e); err != nil {
 		t.Fatal(err)
 	}
 	var only node.Node

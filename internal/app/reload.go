@@ -41,10 +41,9 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	a.deliverer.SetSchedule(opt.Schedule)
 	a.logLevel.Set(level)
 	a.cfg = cfg
-	a.recorder.Record(audit.Event{
-		At: a.opt.Now(), Kind: audit.ServerReloaded,
-		Data: map[string]string{"changed": strings.Join(changed, " "), "restart": strings.Join(restart, " ")},
-	})
+	e := a.event(audit.ServerReloaded)
+	e.Data["changed"], e.Data["restart"] = strings.Join(changed, " "), strings.Join(restart, " ")
+	a.recorder.Record(e)
 	return restart, nil
 }
 

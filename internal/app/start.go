@@ -120,8 +120,9 @@ func (a *App) openKeys(ctx context.Context) (err error) {
 func (a *App) openRecord(context.Context) error {
 	a.registry = obs.NewRegistry(obs.Build{Version: a.opt.Version})
 	a.recorder = audit.NewRecorder(a.store, audit.RecorderOptions{Logger: a.log, Now: a.opt.Now})
+	close(a.recording)
 	a.undo("record", func(ctx context.Context) error {
-		a.recorder.Record(audit.Event{At: a.opt.Now(), Kind: audit.ServerStopped})
+		a.recorder.Record(a.event(audit.ServerStopped))
 		return a.recorder.Close(ctx)
 	})
 	return nil
@@ -147,7 +148,7 @@ func (a *App) openDelivery(context.Context) error {
 		return err
 	}
 	opt.Store, opt.IDs, opt.Now, opt.Logger = a.store, a.ids, a.opt.Now, a.log
-	opt.Metrics = delivery.NewMetrics(a.registry)
+	opt.Node, opt.Metrics = a.nodeID(), delivery.NewMetrics(a.registry)
 	opt.SignReport = a.signReport
 	if a.keeper != nil {
 		opt.Holds, opt.HeldSince = a.keeper.Holds, a.keeper.HeldSince
@@ -178,7 +179,7 @@ func (a *App) openGate(ctx context.Context) error {
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.gate = submission.New(submission.Options{
-		Hostname: a.cfg.Hostname,
+		Hostname: a.cfg.Hostname, Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Space: a.space, Recorder: a.recorder, Sealer: a.sealer,
@@ -186,7 +187,21 @@ func (a *App) openGate(ctx context.Context) error {
 		Metrics: submission.NewMetrics(a.registry),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
+	a.health.Add("signing", a.signingHealth)
 	return nil
+}
+
+// signingHealth is a warning while keys of some domains cannot be opened, and an error
+// where those of no other are open.
+func (a *App) signingHealth(ctx context.Context) error {
+	problem, others := a.gate.SigningHealth(ctx)
+	switch {
+	case problem == "":
+		return nil
+	case others:
+		return obs.Warning(problem)
+	}
+	return errors.New(problem)
 }
 
 // signReport signs a bounce where our own host name is a domain with keys.

@@ -37,6 +37,9 @@ const (
 	ServerStarted     Kind = "server.started"
 	ServerReloaded    Kind = "server.reloaded"
 	ServerStopped     Kind = "server.stopped"
+	NodeLost          Kind = "node.lost"
+	NodeDead          Kind = "node.dead"
+	NodeAdopted       Kind = "node.adopted"
 	StoreLow          Kind = "store.low"
 	StoreRegained     Kind = "store.regained"
 	StoreCopied       Kind = "store.copied"
@@ -54,7 +57,7 @@ type Meaning struct {
 func Kinds() []Meaning {
 	return []Meaning{
 		{ConnectionRefused, "A connection was refused because of a limit, which reason names, or because a named proxy did not say who its client is. The metric counts those that event.omitted tells of, too."},
-		{SessionOpened, "A client connected; data has the listener, the local address, and the proxy in front where there is one."},
+		{SessionOpened, "A client connected; data has the listener, the local address, the proxy in front where there is one, and the node where several gates share the store."},
 		{SessionHello, "The client introduced itself with EHLO or HELO; text is the name that it gave."},
 		{SessionTLS, "A TLS handshake succeeded; data has version, cipher and the server name that was asked for."},
 		{SessionTLSFailed, "A TLS handshake failed; text says why."},
@@ -69,7 +72,7 @@ func Kinds() []Meaning {
 		{EventsOmitted, "Clients of one wide network (IPv4 /24, IPv6 /48) that had not logged in did more within a minute than is recorded one by one; data has the network, how many events were left out, and how many failed logins. Metrics count them all."},
 		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
-		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer."},
+		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},
 		{DeliveryFailed, "The delivery was given up; code and text say why."},
 		{DeliveryHeld, "The delivery waits until it is released; text says why. For a suspension, one event says so of all deliveries that waited; text names what was suspended."},
@@ -81,9 +84,12 @@ func Kinds() []Meaning {
 		{AdminSuspended, "An administrator suspended the object, and with it everything below it."},
 		{AdminResumed, "An administrator ended the suspension of the object."},
 		{AdminRemoved, "An administrator removed the object."},
-		{ServerStarted, "The server started; text is its version."},
-		{ServerReloaded, "The server took a changed configuration; data names the options that changed, and those that wait for a restart."},
-		{ServerStopped, "The server stopped."},
+		{ServerStarted, "The server started; text is its version, data has its store and, where several gates may share that, its node."},
+		{ServerReloaded, "The server took a changed configuration; data names the options that changed, those that wait for a restart, and the node likewise."},
+		{ServerStopped, "The server stopped; data names the node likewise."},
+		{NodeLost, "A gate, which data names as node, lost its lease; text says why. It delivers nothing until it has another, and records this then."},
+		{NodeDead, "The lease of the object, a node, had run out and was ended: it is dead, hangs or is cut off; data names the node that saw it."},
+		{NodeAdopted, "Deliveries of the object, a node that is dead, drained or stopped, were shared out among the active ones; data has how many, and the node that did it. There is one for each portion."},
 		{StoreLow, "The free space of the store has come down to store.reserve, and new mail is refused; data has the octets that are free, spare within the database and kept in reserve, and how many files may still be made."},
 		{StoreRegained, "The store has room again, and takes new mail; data as above."},
 		{StoreCopied, "An administrator copied another store into this one; data has the two, and how much was copied. What is before this event happened in the other store."},

@@ -50,7 +50,7 @@ func Level(k Kind) slog.Level {
 	switch k {
 	case SessionPanicked:
 		return slog.LevelError
-	case DeliveryFailed, SessionTLSFailed:
+	case DeliveryFailed, SessionTLSFailed, NodeLost:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

@@ -53,7 +53,7 @@ func (cmd *domainAdd) Run(c *call) error {
 
 type domainRekey struct {
 	domainName
-	Replace bool `help:"Drop the old keys at once, as when the key file is lost or a key is known to others; a missing key file is made anew. Until the records are published, no signature verifies." xor:"old"`
+	Replace bool `help:"Drop the old keys at once, as when the key file is lost or a key is known to others; a missing key file is made anew unless another gate is up. Until the records are published, no signature verifies." xor:"old"`
 	Drop    bool `help:"Make no keys, but drop those that newer ones stand beside." xor:"old"`
 }
 

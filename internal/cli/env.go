@@ -9,7 +9,6 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/config"
-	"countersign/internal/fault"
 )
 
 // SystemEnv is the Env of the real program.
@@ -22,10 +21,11 @@ func SystemEnv(version string) Env {
 		},
 		NewHasher: app.NewHasher,
 		NewKeys: func(ctx context.Context, cfg *config.Config, store Store, domain account.Domain, newFile bool) ([]account.Key, error) {
-			sealer, err := app.OpenSealer(ctx, cfg, store)
-			if newFile && fault.Is(err, fault.NotFound) {
-				sealer, err = app.NewSealer(cfg)
+			open := app.OpenSealer
+			if newFile {
+				open = app.RenewSealer
 			}
+			sealer, err := open(ctx, cfg, store)
 			if err != nil {
 				return nil, err
 			}

@@ -65,6 +65,9 @@ type Options struct {
 	Hostname mail.Domain
 	// Hello is our name in EHLO; "" means Hostname.
 	Hello string
+	// Node is the id of this gate among those that share the store, for the
+	// record; "" where there are no others.
+	Node string
 
 	// Holds reports whether deliveries of this node are certainly its own at
 	// the moment; nil means always. While they may not be, nothing is begun,

@@ -29,7 +29,7 @@ func (d *Deliverer) report(j *job, answers []verdict.Answer, content *queue.Cont
 			continue
 		}
 		o, a := d.outcome(j.Submission, delivery, answers[i], now)
-		n := notice.Notice{Outcome: o, Event: event(j.Submission, delivery, o, a)}
+		n := notice.Notice{Outcome: o, Event: d.event(j.Submission, delivery, o, a)}
 		tell := false
 		n.Telling, tell = notice.Tell(j.Submission, delivery, a, o, d.opt.DelayReportAfter)
 		switch {
@@ -68,7 +68,7 @@ func (d *Deliverer) outcome(s *queue.Submission, delivery queue.Delivery, a verd
 }
 
 // event records one outcome.
-func event(s *queue.Submission, delivery queue.Delivery, o queue.Outcome, a verdict.Answer) audit.Event {
+func (d *Deliverer) event(s *queue.Submission, delivery queue.Delivery, o queue.Outcome, a verdict.Answer) audit.Event {
 	e := audit.Event{
 		At: o.Result.At, Kind: eventKinds[o.State],
 		Session: s.Session, Submission: s.ID, Delivery: delivery.N, Login: s.Login,
@@ -89,6 +89,9 @@ func event(s *queue.Submission, delivery queue.Delivery, o queue.Outcome, a verd
 	}
 	if o.State == queue.Deferred {
 		e.Data["next"] = o.Next.UTC().Format(time.RFC3339)
+	}
+	if d.opt.Node != "" {
+		e.Data["node"] = d.opt.Node
 	}
 	if a.Maybe {
 		e.Data["maybe_delivered"] = "yes"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,9 +22,10 @@ type KeeperOptions struct {
 	Length time.Duration
 	// Portion is how many deliveries are adopted at a time; 0 means 500.
 	Portion int
-	// OnLost is called when the lease is lost, OnDrain when the node is asked to
-	// drain, each from Run's goroutine.
-	OnLost, OnDrain func()
+	// OnLost is called when the lease is lost, with the reason, OnDrain when the
+	// node is asked to drain, each from Run's goroutine.
+	OnLost  func(why string)
+	OnDrain func()
 	// Now is this node's clock, which is compared with the store's; nil means
 	// time.Now.
 	Now func() time.Time
@@ -67,7 +70,7 @@ func NewKeeper(o KeeperOptions) *Keeper {
 		o.Portion = 500
 	}
 	if o.OnLost == nil {
-		o.OnLost = func() {}
+		o.OnLost = func(string) {}
 	}
 	if o.OnDrain == nil {
 		o.OnDrain = func() {}
@@ -262,7 +265,7 @@ func (k *Keeper) lose(why string, err error) {
 		return
 	}
 	k.opt.Logger.Error("this node has lost its lease: it delivers nothing until it has another", "node", k.opt.Node.ID, "why", why, "error", err)
-	k.opt.OnLost()
+	k.opt.OnLost(why)
 }
 
 // rejoin takes a new lease after one was lost.
@@ -292,20 +295,37 @@ func (k *Keeper) canJudge() bool {
 func (k *Keeper) adopt(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, k.opt.Length/safety)
 	defer cancel()
-	total := 0
+	given := map[string]Share{}
 	for range maxPortions {
-		n, err := k.opt.Store.Adopt(ctx, k.Lease(), k.opt.Portion, k.canJudge())
+		shares, err := k.opt.Store.Adopt(ctx, k.Lease(), k.opt.Portion, k.canJudge())
 		if err != nil && ctx.Err() == nil {
 			k.opt.Logger.Warn("nothing could be adopted", "node", k.opt.Node.ID, "error", err)
 		}
-		total += n
+		n := 0
+		for _, s := range shares {
+			n += s.Deliveries
+			s.Deliveries += given[s.Node].Deliveries
+			given[s.Node] = s
+		}
 		if err != nil || n < k.opt.Portion || !k.Holds() {
 			break
 		}
 	}
-	if total > 0 {
-		k.opt.Logger.Info("deliveries of dead or drained nodes were shared out", "node", k.opt.Node.ID, "deliveries", total)
+	for _, id := range slices.Sorted(maps.Keys(given)) {
+		k.tell(given[id])
 	}
+}
+
+// tell logs what was taken of a node: that one is dead matters to people, that one
+// has left they know.
+func (k *Keeper) tell(s Share) {
+	if s.Dead {
+		k.opt.Logger.Warn("node "+s.Node+" is dead: its deliveries were shared out among the others",
+			"node", k.opt.Node.ID, "dead", s.Node, "deliveries", s.Deliveries)
+		return
+	}
+	k.opt.Logger.Info("deliveries of node "+s.Node+", which has left, were shared out among the others",
+		"node", k.opt.Node.ID, "left", s.Node, "deliveries", s.Deliveries)
 }
 
 // Leave ends the lease, and Run; drained says that the node is drained. Nothing

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,24 +82,28 @@ func (m *memory) Leave(_ context.Context, l Lease, drained bool) error {
 	})
 }
 
-func (m *memory) Adopt(_ context.Context, l Lease, limit int, dead bool) (n int, err error) {
+func (m *memory) Adopt(_ context.Context, l Lease, limit int, dead bool) (shares []Share, err error) {
 	err = m.do("adopt", func() error {
 		if err := m.fenced(l); err != nil {
 			return err
 		}
-		if dead {
-			m.orphan, m.dead = m.orphan+m.dead, 0
+		for _, s := range []struct {
+			from *int
+			Share
+		}{{&m.orphan, Share{Node: "left"}}, {&m.dead, Share{Node: "dead", Dead: true}}} {
+			if n := min(limit, *s.from); n > 0 && (dead || !s.Dead) {
+				*s.from, limit, s.Deliveries = *s.from-n, limit-n, n
+				shares = append(shares, s.Share)
+			}
 		}
-		n = min(limit, m.orphan)
-		m.orphan -= n
 		return nil
 	})
-	return n, err
+	return shares, err
 }
 
-func (m *memory) Nodes(context.Context) ([]Node, error)             { return nil, nil }
-func (m *memory) Drain(context.Context, string, audit.Event) error  { return nil }
-func (m *memory) Remove(context.Context, string, audit.Event) error { return nil }
+func (m *memory) Nodes(context.Context) ([]Node, error)                  { return nil, nil }
+func (m *memory) Drain(context.Context, string, bool, audit.Event) error { return nil }
+func (m *memory) Remove(context.Context, string, audit.Event) error      { return nil }
 
 func (m *memory) set(f func()) {
 	m.mu.Lock()
@@ -116,7 +122,7 @@ func run(t *testing.T) (b *bench) {
 	b = &bench{store: &memory{}}
 	b.Keeper = NewKeeper(KeeperOptions{
 		Store: b.store, Node: Node{ID: "a"}, Length: 10 * time.Second, Portion: 100,
-		OnLost: func() { b.lost.Add(1) }, OnDrain: func() { b.drained.Add(1) },
+		OnLost: func(string) { b.lost.Add(1) }, OnDrain: func() { b.drained.Add(1) },
 	})
 	if b.Holds() {
 		t.Error("it holds a lease before it has joined")
@@ -333,6 +339,46 @@ func TestSkew(t *testing.T) {
 		}
 		if calls := strings.Join(late.calls, " "); calls != "join leave" {
 			t.Errorf("it did %q", calls)
+		}
+	})
+}
+
+// TestTheDeadAreNamed: the log names each node that is dead once, loudly, with all
+// that was taken of it, and who has left quietly.
+func TestTheDeadAreNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		store := &memory{}
+		k := NewKeeper(KeeperOptions{
+			Store: store, Node: Node{ID: "a"}, Length: 10 * time.Second, Portion: 100,
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		if err := k.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			k.Run(ctx)
+		}()
+		time.Sleep(15 * time.Second) // in the bubble: it may judge
+		store.set(func() { store.dead, store.orphan = 250, 30 })
+		time.Sleep(10 * time.Second) // in the bubble
+		cancel()
+		<-done
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		want := []string{
+			`level=WARN msg="node dead is dead: its deliveries were shared out among the others" node=a dead=dead deliveries=250`,
+			`level=INFO msg="deliveries of node left, which has left, were shared out among the others" node=a left=left deliveries=30`,
+		}
+		for i, line := range lines {
+			if i >= len(want) || !strings.HasSuffix(line, want[i]) {
+				t.Errorf("line %d: %s", i, line)
+			}
+		}
+		if len(lines) != len(want) {
+			t.Errorf("%d lines", len(lines))
 		}
 	})
 }

@@ -20,6 +20,8 @@ const (
 	Draining State = "draining"
 	// Drained: it has done so, and others may adopt what it owns.
 	Drained State = "drained"
+	// Stopped: its process ended in order, and others may adopt what it owns.
+	Stopped State = "stopped"
 )
 
 // Node is one gate on a shared store.
@@ -31,15 +33,21 @@ type Node struct {
 	// Version is the program's.
 	Version string `json:"version"`
 	// Schema is the newest schema version that the program knows.
-	Schema int   `json:"schema"`
-	State  State `json:"state"`
+	Schema int `json:"schema"`
+	// State is "" where the store cannot tell whether a process is there.
+	State State `json:"state"`
 	// Started is when it joined, Seen when it last renewed its lease, Until when
 	// that ends; by the store's clock.
 	Started time.Time `json:"started,omitzero"`
 	Seen    time.Time `json:"seen,omitzero"`
 	Until   time.Time `json:"lease_until,omitzero"`
+	// Silent is how long ago Seen was when the store was asked.
+	Silent time.Duration `json:"silent_ns"`
 	// Alive says that Until had not come when the store was asked.
 	Alive bool `json:"alive"`
+	// Up says that its process is there and reaches the store, as also one does
+	// that is drained.
+	Up bool `json:"up"`
 	// Queued, Deferred and Held count the deliveries that it owns.
 	Queued   int `json:"queued"`
 	Deferred int `json:"deferred"`
@@ -52,13 +60,27 @@ type Node struct {
 	Skew time.Duration `json:"clock_skew_ns"`
 }
 
-// Standing says in a word how a node is: its state while it is alive, "dead" for
-// one that is gone without having been drained.
+// Standing says in a word how a node is: its state while it is alive or its process
+// is drained, "stopped" for one whose process ended in order or after it was drained,
+// "dead" for one whose lease ran out, and "" where the store cannot tell.
 func (n Node) Standing() string {
-	if n.Alive || n.State == Drained {
+	switch {
+	case n.State == Drained && !n.Up:
+		return string(Stopped)
+	case n.Alive, n.State == Drained, n.State == Stopped, n.State == "":
 		return string(n.State)
 	}
 	return "dead"
+}
+
+// Share is what was given away of the deliveries of one node.
+type Share struct {
+	// Node had them.
+	Node string
+	// Dead says that its lease ran out, and was not given back.
+	Dead bool
+	// Deliveries is their number, 0 for a node that is dead and owned nothing.
+	Deliveries int
 }
 
 // Lease is a node's right to own deliveries.
@@ -94,22 +116,27 @@ type Store interface {
 	Renew(ctx context.Context, l Lease, length, skew time.Duration) (Renewal, error)
 	// Leave ends the lease, so that others need not wait for it. What the
 	// process still appends to the record is taken; a message or an outcome is
-	// fault.Fenced until it joins again. With drained the node is Drained from
-	// then on. fault.Fenced where it had been lost before.
+	// fault.Fenced until it joins again. From then on the node is Drained with
+	// drained, else Stopped. fault.Fenced where it had been lost before.
 	Leave(ctx context.Context, l Lease, drained bool) error
 	// Adopt shares out at most limit deliveries of nodes that have left, and with
 	// dead of those whose lease has run out too, the longest due first, evenly
-	// among the active nodes that are alive, and returns their number. The deliveries of one
+	// among the active nodes that are alive, and returns whose and how many. The
+	// deliveries of one
 	// submission stay together. Several nodes may adopt at the same time: each
 	// delivery goes to one of them. From before the first is given away, what
-	// its former node reports is refused. fault.Fenced as in Renew.
-	Adopt(ctx context.Context, l Lease, limit int, dead bool) (int, error)
+	// its former node reports is refused. The same transactions record
+	// audit.NodeDead of each node whose lease was ended as it had run out, once,
+	// and audit.NodeAdopted of each that something was taken of. fault.Fenced as
+	// in Renew; the Shares may be incomplete, but not wrong, where there is an error.
+	Adopt(ctx context.Context, l Lease, limit int, dead bool) ([]Share, error)
 	// Nodes lists all nodes by id. It counts all that waits: not for a scrape.
 	Nodes(ctx context.Context) ([]Node, error)
 	// Drain asks a node to drain; one that is not alive is Drained at once.
-	// fault.NotFound for an unknown one, fault.Conflict where there is no other
+	// fault.NotFound for an unknown one, fault.Conflict where it is the only
+	// active one that is alive, unless force is set, and where there is no other
 	// that could take over what it owns, ever.
-	Drain(ctx context.Context, id string, e audit.Event) error
+	Drain(ctx context.Context, id string, force bool, e audit.Event) error
 	// Remove forgets a node that is not alive and owns nothing: fault.Conflict
 	// where it is or does, fault.NotFound for an unknown one.
 	Remove(ctx context.Context, id string, e audit.Event) error

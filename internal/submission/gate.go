@@ -2,6 +2,7 @@ package submission
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -38,10 +39,14 @@ type Policy struct {
 	Sign bool
 }
 
-// Options are what a Gate is made of. All fields but Offer and Space are needed.
+// Options are what a Gate is made of. All fields but Node, Offer, Space and Logger
+// are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
+	// Node is the id of this gate among those that share the store, for the
+	// record; "" where there are no others.
+	Node     string
 	Verifier *account.Verifier
 	Senders  *senders.Cache
 	Accounts account.Directory
@@ -57,6 +62,8 @@ type Options struct {
 	Now      func() time.Time
 	Policy   Policy
 	Metrics  *Metrics
+	// Logger gets what no caller is told; nil means none.
+	Logger *slog.Logger
 }
 
 // Space knows how much new mail there is room for. It is asked often and
@@ -91,7 +98,10 @@ func New(opt Options) *Gate {
 	if opt.Space == nil {
 		opt.Space = boundless{}
 	}
-	g := &Gate{opt: opt, keys: newKeyring(opt.Accounts, opt.Sealer, opt.Now)}
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	g := &Gate{opt: opt, keys: newKeyring(opt)}
 	g.rations = newRations(opt.Now, func(e audit.Event) {
 		e.At = g.opt.Now()
 		g.opt.Recorder.Record(e)
@@ -128,7 +138,7 @@ func (g *Gate) SignOwn(ctx context.Context, domain mail.Domain, head, body []byt
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, peer: peer}
-	s.record(audit.Event{
+	e := audit.Event{
 		Kind: audit.SessionOpened,
 		Data: map[string]string{
 			"listener": peer.Listener,
@@ -136,7 +146,11 @@ func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session
 			"local":    peer.Local.String(),
 			"proxy":    proxyText(peer),
 		},
-	})
+	}
+	if g.opt.Node != "" {
+		e.Data["node"] = g.opt.Node
+	}
+	s.record(e)
 	return s, nil
 }
 

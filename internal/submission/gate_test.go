@@ -404,7 +404,7 @@ func TestUnopenableKeyIsATemporaryRefusal(t *testing.T) {
 	f := newFixture(t)
 	other, err := seal.LoadOrCreate(filepath.Join(t.TempDir(), "other.key"), rand.Reader)
 	f.must(err)
-	f.gate.keys = newKeyring(f.store, other, time.Now)
+	f.gate.keys = newKeyring(withSealer(f.gate.opt, other))
 	_, err = f.submit(f.login(), testLogin, strings.NewReader(plainMail), "b@example.com")
 	wantReason(t, err, smtp.ESigningUnavailable)
 	if !smtp.ReplyFor(err).Temporary() {

@@ -3,6 +3,7 @@ package submission
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -23,10 +24,14 @@ type keyring struct {
 	accounts account.Directory
 	sealer   *seal.Sealer
 	now      func() time.Time
+	logger   *slog.Logger
 
-	mu sync.RWMutex // guards domains
+	mu sync.RWMutex // guards all below
 	// domains holds the opened keys of each domain seen.
 	domains map[mail.Domain]ringEntry
+	// failing has each domain whose keys could not be opened when they were
+	// wanted last, and why; bounded as domains.
+	failing map[mail.Domain]error
 }
 
 // ringEntry is one domain's keys.
@@ -36,8 +41,11 @@ type ringEntry struct {
 	signer     *dkim.Signer
 }
 
-func newKeyring(accounts account.Directory, sealer *seal.Sealer, now func() time.Time) *keyring {
-	return &keyring{accounts: accounts, sealer: sealer, now: now, domains: map[mail.Domain]ringEntry{}}
+func newKeyring(o Options) *keyring {
+	return &keyring{
+		accounts: o.Accounts, sealer: o.Sealer, now: o.Now, logger: o.Logger,
+		domains: map[mail.Domain]ringEntry{}, failing: map[mail.Domain]error{},
+	}
 }
 
 // signerFor returns the signer of a domain as of that account generation. A
@@ -58,11 +66,13 @@ func (r *keyring) signerFor(ctx context.Context, domain mail.Domain, generation 
 	if !ok || !sameKeys(stored, have.stored) {
 		entry.signer, err = r.open(domain, stored)
 		if err != nil {
+			r.fails(domain, err)
 			return nil, err
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.failing, domain)
 	if len(r.domains) >= keyringMax {
 		clear(r.domains)
 	}

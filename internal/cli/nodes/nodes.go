@@ -27,7 +27,7 @@ type Site struct {
 // Group is "countersign node".
 type Group struct {
 	List   List   `cmd:"" help:"List the nodes and what each has to deliver."`
-	Drain  Drain  `cmd:"" help:"Let a node finish what is under way, and the others take over the rest."`
+	Drain  Drain  `cmd:"" help:"Let a node close its listeners and finish what is under way, and the others take over the rest."`
 	Remove Remove `cmd:"" help:"Forget a node that is gone for good."`
 }
 
@@ -46,19 +46,31 @@ func (cmd *List) Run(s *Site) error {
 		heads := []string{"NODE", "STATE", "ADDRESS", "VERSION", "SCHEMA", "SEEN", "QUEUED", "DEFERRED", "HELD", "OLDEST", "CLOCK"}
 		return table.List(s.Stdout, cmd.JSON, nodes, heads, func(n node.Node) []string {
 			return []string{
-				n.ID, n.Standing(), n.Address, n.Version, strconv.Itoa(n.Schema), table.Stamp(n.Seen),
-				strconv.Itoa(n.Queued), strconv.Itoa(n.Deferred), strconv.Itoa(n.Held), table.Stamp(n.Oldest), offset(n.Skew),
+				n.ID, n.Standing(), n.Address, n.Version, strconv.Itoa(n.Schema), seen(n),
+				strconv.Itoa(n.Queued), strconv.Itoa(n.Deferred), strconv.Itoa(n.Held), table.Stamp(n.Oldest), offset(n),
 			}
 		})
 	})
 }
 
-// offset says how far a clock is off, "ok" where that does no harm.
-func offset(skew time.Duration) string {
-	if skew.Abs() <= node.OddSkew {
+// seen says how long ago a node was seen, "" where that is not known.
+func seen(n node.Node) string {
+	if n.Seen.IsZero() {
+		return ""
+	}
+	return n.Silent.Round(time.Second).String() + " ago"
+}
+
+// offset says how far a clock is off, "ok" where that does no harm, "" where nobody
+// knows.
+func offset(n node.Node) string {
+	switch {
+	case n.Standing() == "":
+		return ""
+	case n.Skew.Abs() <= node.OddSkew:
 		return "ok"
 	}
-	return node.ShowSkew(skew) + " the database's"
+	return node.ShowSkew(n.Skew) + " the database's"
 }
 
 // act asks something of a node, with the event that says so.
@@ -72,16 +84,23 @@ func (s *Site) act(id string, kind audit.Kind, text string, do func(ctx context.
 
 // Drain is "countersign node drain".
 type Drain struct {
-	ID string `arg:"" help:"The node, as the list names it."`
+	ID    string `arg:"" help:"The node, as the list names it."`
+	Force bool   `help:"Drain it although no other node is active: no mail is taken or delivered then."`
+}
+
+// Help is what "node drain --help" says beside the flags.
+func (*Drain) Help() string {
+	return "The node closes its listeners, lets sessions and deliveries that are under way finish, and gives the rest to the others. " +
+		"Its process stays up without listeners; only a restart of it makes the node active again."
 }
 
 // Run does it.
 func (cmd *Drain) Run(s *Site) error {
 	err := s.act(cmd.ID, audit.AdminChanged, "asked to drain", func(ctx context.Context, store node.Store, e audit.Event) error {
-		return store.Drain(ctx, cmd.ID, e)
+		return store.Drain(ctx, cmd.ID, cmd.Force, e)
 	})
 	if err == nil {
-		_, err = fmt.Fprintf(s.Stdout, "node %s drains; \"countersign node list\" says when it has\n", cmd.ID)
+		_, err = fmt.Fprintf(s.Stdout, "node %s drains: it closes its listeners, and only a restart of it undoes that; \"countersign node list\" says when it has\n", cmd.ID)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -73,10 +74,11 @@ func (m *member) adopt(portion int) int {
 	m.t.Helper()
 	total := 0
 	for {
-		n, err := m.Adopt(m.t.Context(), m.lease, portion, true)
+		shares, err := m.Adopt(m.t.Context(), m.lease, portion, true)
 		if err != nil {
 			m.t.Fatal(err)
 		}
+		n := sum(shares)
 		if n > portion {
 			m.t.Fatalf("adopted %d, at most %d were asked for", n, portion)
 		}
@@ -85,6 +87,14 @@ func (m *member) adopt(portion int) int {
 			return total
 		}
 	}
+}
+
+// sum counts what was given away.
+func sum(shares []node.Share) (total int) {
+	for _, s := range shares {
+		total += s.Deliveries
+	}
+	return total
 }
 
 // accept takes n messages with a number of recipients each.
@@ -284,8 +294,14 @@ func TestWhoMayBeJudged(t *testing.T) {
 	dead.expire()
 	want := func(what string, n int, ask bool) {
 		t.Helper()
-		if got, err := judge.Adopt(t.Context(), judge.lease, 100, ask); err != nil || got != n {
-			t.Errorf("%s: adopted %d, %v; want %d", what, got, err, n)
+		shares, err := judge.Adopt(t.Context(), judge.lease, 100, ask)
+		if err != nil || sum(shares) != n {
+			t.Errorf("%s: adopted %+v, %v; want %d", what, shares, err, n)
+		}
+		for _, s := range shares {
+			if s.Dead != (s.Node == "dead") {
+				t.Errorf("%s: %+v", what, s)
+			}
 		}
 	}
 	want("those that have left", 2, false)
@@ -297,6 +313,97 @@ func TestWhoMayBeJudged(t *testing.T) {
 	want("under an old lease", 0, true)
 	age("-(lease_until - heartbeat) * 2 / 10")
 	want("under a fresh one", 3, true)
+	wantEvents(t, judge, "node.*", "node.adopted node left 2 by judge", "node.dead node dead  by judge", "node.adopted node dead 3 by judge")
+	list := judge.nodes()
+	if was := list["left"].Standing() + " " + list["dead"].Standing(); was != "stopped dead" {
+		t.Errorf("they are %s", was)
+	}
+}
+
+// wantEvents wants these of a kind in the record, in this order.
+func wantEvents(t *testing.T, m *member, kind audit.Kind, want ...string) {
+	t.Helper()
+	found, err := m.Search(t.Context(), audit.Query{Kind: kind})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range found {
+		got = append(got, fmt.Sprintf("%s %s %s by %s", e.Kind, e.Object, e.Data["deliveries"], e.Data["node"]))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the record has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestDeadWithoutDeliveries: of a dead node that owned nothing people are told too,
+// once.
+func TestDeadWithoutDeliveries(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	dead, judge := joinAs(t, url, "dead"), joinAs(t, url, "judge")
+	dead.expire()
+	for _, want := range [][]node.Share{{{Node: "dead", Dead: true}}, nil} {
+		shares, err := judge.Adopt(t.Context(), judge.lease, 100, true)
+		if err != nil || !slices.Equal(shares, want) {
+			t.Errorf("got %+v, %v; want %+v", shares, err, want)
+		}
+	}
+	wantEvents(t, judge, "node.*", "node.dead node dead  by judge")
+}
+
+// TestDrainOfTheLast: the only active node is drained by force alone; one that is
+// dead or drains already is none.
+func TestDrainOfTheLast(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	a, b, c := joinAs(t, url, "a"), joinAs(t, url, "b"), joinAs(t, url, "c")
+	e := audit.Event{At: time.Unix(1, 0), Kind: audit.AdminChanged, Object: "node"}
+	drain := func(id string, force bool) error { return a.Drain(t.Context(), id, force, e) }
+	for _, id := range []string{"c", "b"} {
+		if id == "c" {
+			c.expire()
+		}
+		if err := drain(id, false); err != nil {
+			t.Fatalf("drain of %s: %v", id, err)
+		}
+	}
+	wantFault(t, drain("a", false), fault.Conflict, `node "a"`, "only active", "--force", "restart")
+	if n := a.nodes()["a"]; n.State != node.Active {
+		t.Fatalf("a refused drain makes it %s", n.State)
+	}
+	if err := drain("a", true); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.nodes()["a"]; n.State != node.Draining {
+		t.Errorf("got %+v", n)
+	}
+	if err := drain("a", false); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+}
+
+// TestIsItsProcessUp: of a drained node the list says whether its process is there.
+func TestIsItsProcessUp(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	a, b := joinAs(t, url, "a"), joinAs(t, url, "b")
+	want := func(standing string, up bool) {
+		t.Helper()
+		if n := b.nodes()["a"]; n.Standing() != standing || n.Up != up {
+			t.Errorf("it is %s, its process up: %v; want %s, %v", n.Standing(), n.Up, standing, up)
+		}
+	}
+	want("active", true)
+	b.change("UPDATE node SET heartbeat = heartbeat - 12000000 WHERE id = 'a'")
+	if silent := b.nodes()["a"].Silent; silent < 12*time.Second || silent > time.Minute {
+		t.Errorf("it was seen %v ago", silent)
+	}
+	if err := a.Leave(t.Context(), a.lease, true); err != nil {
+		t.Fatal(err)
+	}
+	want("drained", true)
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want("stopped", false)
 }
 
 // TestJoiningKeepsItsOwn: a node that comes back before anybody adopted goes on
@@ -362,7 +469,7 @@ func TestLeavingGivesAtOnce(t *testing.T) {
 	if err := a.Append(t.Context(), []audit.Event{{At: time.Unix(1, 0), Kind: audit.ServerStopped}}); err != nil {
 		t.Error(err)
 	}
-	if n := b.nodes()["a"]; n.Alive || n.State != node.Active {
+	if n := b.nodes()["a"]; n.Alive || n.State != node.Stopped {
 		t.Errorf("got %+v", n)
 	}
 }
@@ -374,8 +481,8 @@ func TestDrain(t *testing.T) {
 	a, b, c := joinAs(t, url, "a"), joinAs(t, url, "b"), joinAs(t, url, "c")
 	a.accept(0, 20, 1)
 	e := audit.Event{At: time.Unix(1, 0), Kind: audit.AdminChanged, Actor: "cli:me", Object: "node a", Text: "drain"}
-	wantFault(t, b.Drain(t.Context(), "x", e), fault.NotFound, "node list")
-	if err := b.Drain(t.Context(), "a", e); err != nil {
+	wantFault(t, b.Drain(t.Context(), "x", false, e), fault.NotFound, "node list")
+	if err := b.Drain(t.Context(), "a", false, e); err != nil {
 		t.Fatal(err)
 	}
 	r, err := a.Renew(t.Context(), a.lease, time.Hour, 0)
@@ -411,7 +518,7 @@ func TestDrain(t *testing.T) {
 	if n := b.nodes()["a"]; n.State != node.Active || !n.Alive {
 		t.Errorf("after a restart: %+v", n)
 	}
-	if err := b.Drain(t.Context(), "c", e); err != nil {
+	if err := b.Drain(t.Context(), "c", false, e); err != nil {
 		t.Fatal(err)
 	}
 	if n := b.nodes()["c"]; n.State != node.Drained {

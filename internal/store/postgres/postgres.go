@@ -123,7 +123,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
-	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch})
+	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Now: o.Now})
 	if o.Server {
 		if _, err := s.Join(ctx, node.Node{ID: o.Node, Address: o.Address, Version: o.Version}, o.Lease); err != nil {
 			return nil, errors.Join(err, s.Close())

@@ -95,8 +95,8 @@ func TestAdoptersStarveNobody(t *testing.T) {
 		for range 6 { // their transactions overlap
 			all.Go(func() {
 				for ctx.Err() == nil {
-					n, err := m.Adopt(ctx, m.lease, 2, true)
-					adopted.Add(int64(n))
+					shares, err := m.Adopt(ctx, m.lease, 2, true)
+					adopted.Add(int64(sum(shares)))
 					turns.Add(1)
 					if err != nil && ctx.Err() == nil && !fault.Is(err, fault.Fenced) {
 						t.Error(err)
@@ -126,7 +126,7 @@ func TestAdoptersStarveNobody(t *testing.T) {
 		}
 	}
 	for range 12 {
-		prompt("drain", func(ctx context.Context) error { return watcher.Drain(ctx, "b", e) })
+		prompt("drain", func(ctx context.Context) error { return watcher.Drain(ctx, "b", false, e) })
 		prompt("join", func(ctx context.Context) error {
 			_, err := watcher.Join(ctx, node.Node{ID: "watcher"}, time.Hour)
 			return err

@@ -80,12 +80,12 @@ func (s *Store) Leave(_ context.Context, l node.Lease, _ bool) error {
 }
 
 // Adopt implements node.Store.
-func (s *Store) Adopt(_ context.Context, l node.Lease, _ int, _ bool) (int, error) {
-	return 0, s.fenced("node.adopt", l)
+func (s *Store) Adopt(_ context.Context, l node.Lease, _ int, _ bool) ([]node.Share, error) {
+	return nil, s.fenced("node.adopt", l)
 }
 
 // Nodes implements node.Store. Of another process it knows no more than the
-// queue.
+// queue, so not whether there is one.
 func (s *Store) Nodes(ctx context.Context) ([]node.Node, error) {
 	stats, err := s.Stats(ctx)
 	if err != nil {
@@ -97,13 +97,19 @@ func (s *Store) Nodes(ctx context.Context) ([]node.Node, error) {
 	if n.ID == "" {
 		n.ID = onlyNode
 	}
-	n.State, n.Alive, n.Schema = node.Active, true, s.db.Known()
+	switch {
+	case s.nodes.epoch > 0:
+		n.State, n.Alive, n.Up = node.Active, true, true
+	case s.nodes.last > 0:
+		n.State, n.Up = node.Stopped, true
+	}
+	n.Schema = s.db.Known()
 	n.Queued, n.Deferred, n.Held, n.Oldest = stats.Queued, stats.Deferred, stats.Held, stats.Oldest
 	return []node.Node{n}, nil
 }
 
 // Drain implements node.Store.
-func (s *Store) Drain(context.Context, string, audit.Event) error {
+func (s *Store) Drain(context.Context, string, bool, audit.Event) error {
 	return fault.New("node.drain", fault.Conflict,
 		"a SQLite database has one node, and no other could take over what it owns; stop the server instead, or move to PostgreSQL")
 }

@@ -121,14 +121,26 @@ func nodeIsListed(t *testing.T, s Store) {
 	if n.Started.IsZero() {
 		t.Error("nobody knows since when it runs")
 	}
+	if !n.Up || n.Standing() != "active" || n.Silent < 0 || n.Silent > time.Minute {
+		t.Errorf("while it serves mail it is %q: %+v", n.Standing(), n)
+	}
+	must(t, s.Leave(ctx, joined.Lease, false))
+	if n := got(s.Nodes(ctx))(t)[0]; n.Alive || n.State != node.Stopped || n.Standing() != "stopped" {
+		t.Errorf("after it has left it is %q: %+v", n.Standing(), n)
+	}
 }
 
 func nothingToAdopt(t *testing.T, s Store) {
 	ctx := within(t)
 	joined := got(s.Join(ctx, self(), time.Minute))(t)
 	must(t, s.Accept(ctx, message(1, "a", "b")))
-	if n := got(s.Adopt(ctx, joined.Lease, 10, true))(t); n != 0 {
-		t.Errorf("adopted %d of its own", n)
+	if shares := got(s.Adopt(ctx, joined.Lease, 10, true))(t); len(shares) != 0 {
+		t.Errorf("adopted %+v of its own", shares)
+	}
+	for _, kind := range []audit.Kind{audit.NodeDead, audit.NodeAdopted} {
+		if found := got(s.Search(ctx, audit.Query{Kind: kind}))(t); len(found) != 0 {
+			t.Errorf("the record has %+v", found)
+		}
 	}
 }
 
@@ -136,6 +148,10 @@ func nodeStays(t *testing.T, s Store) {
 	ctx := within(t)
 	got(s.Join(ctx, self(), time.Minute))(t)
 	wantKind(t, s.Remove(ctx, "1", event("node 1")), fault.Conflict)
+	wantKind(t, s.Drain(ctx, "1", false, event("node 1")), fault.Conflict)
+	if state := got(s.Nodes(ctx))(t)[0].State; state != node.Active {
+		t.Errorf("a refused drain makes it %s", state)
+	}
 	if n := len(got(s.Nodes(ctx))(t)); n != 1 {
 		t.Errorf("%d nodes are left", n)
 	}

@@ -11,9 +11,16 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
+// upSQL is the condition that the process of node n is there: that it has its lock,
+// which nobody has to try for that.
+const upSQL = `EXISTS (SELECT 1 FROM pg_locks k WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1
+        AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (k.classid::bigint << 32) + k.objid::bigint = hashtextextended('` + lockPrefix + `' || n.id, 0))`
+
 // listSQL reads all deliveries once: one more index would cost at each message
 // what nobody asks for more often than people look.
-const listSQL = `SELECT n.id, n.address, n.version, n.schema, n.state, n.started, n.heartbeat, n.lease_until, n.lease_until > ` + clock + `, n.skew,
+const listSQL = `SELECT n.id, n.address, n.version, n.schema, n.state, n.started, n.heartbeat, n.lease_until, greatest(` + clock + ` - n.heartbeat, 0),
+        n.lease_until > ` + clock + `, ` + upSQL + `, n.skew,
         coalesce(q.queued, 0), coalesce(q.deferred, 0), coalesce(q.held, 0), coalesce(s.at, 0)
     FROM node n LEFT JOIN (
         SELECT node, count(*) FILTER (WHERE state = 1) AS queued, count(*) FILTER (WHERE state = 2) AS deferred,
@@ -28,7 +35,9 @@ func (s *Roster) Nodes(ctx context.Context) (list []node.Node, err error) {
 		return c.RawQuery(ctx, listSQL, nil, func(r *sqlkit.Row) error {
 			list = append(list, node.Node{
 				ID: r.Text(), Address: r.Text(), Version: r.Text(), Schema: r.Int(), State: node.State(r.Text()),
-				Started: r.Time(), Seen: r.Time(), Until: r.Time(), Alive: r.Bool(),
+				Started: r.Time(), Seen: r.Time(), Until: r.Time(),
+				Silent: time.Duration(r.Int64()) * time.Microsecond,
+				Alive:  r.Bool(), Up: r.Bool(),
 				Skew:   time.Duration(r.Int64()) * time.Microsecond,
 				Queued: r.Int(), Deferred: r.Int(), Held: r.Int(), Oldest: r.Time(),
 			})
@@ -55,12 +64,20 @@ func found(t *server.Tx, op, id string) (alive bool, err error) {
 }
 
 // Drain implements node.Store.
-func (s *Roster) Drain(ctx context.Context, id string, e audit.Event) error {
+func (s *Roster) Drain(ctx context.Context, id string, force bool, e audit.Event) error {
 	const op = "node.drain"
 	return s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
 		alive, err := found(t, op, id)
 		if err != nil {
 			return err
+		}
+		living, err := ids(t, livingSQL)
+		if err != nil {
+			return err
+		}
+		if !force && len(living) == 1 && living[0] == id {
+			return fault.New(op, fault.Conflict,
+				"node %q is the only active one: drained, it closes its listeners, no mail is taken or delivered any more, and only a restart of it undoes that; --force drains it all the same", id)
 		}
 		state := node.Drained
 		if alive {

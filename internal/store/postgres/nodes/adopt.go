@@ -2,7 +2,10 @@ package nodes
 
 import (
 	"context"
+	"slices"
+	"strconv"
 
+	"countersign/internal/audit"
 	"countersign/internal/node"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
@@ -16,7 +19,7 @@ const (
 	FenceSQL = `WITH dead AS MATERIALIZED (SELECT id FROM node WHERE lease_until BETWEEN 1 AND ` + clock + `
         AND EXISTS (SELECT 1 FROM node own WHERE own.id = $1 AND own.epoch = $2 AND (own.heartbeat + own.lease_until) / 2 > ` + clock + `)
         ORDER BY id FOR UPDATE SKIP LOCKED)
-    UPDATE node n SET lease_until = 0, epoch = nextval('node_epoch') FROM dead WHERE n.id = dead.id`
+    UPDATE node n SET lease_until = 0, epoch = nextval('node_epoch') FROM dead WHERE n.id = dead.id RETURNING n.id`
 
 	// livingSQL finds who may be given something. It needs no lock of its own: what
 	// is given to one whose lease ends meanwhile is shared out again.
@@ -24,8 +27,8 @@ const (
 
 	// OrphanedSQL finds whose deliveries may be given away. The lock keeps them
 	// from joining until the commit. Who has none is passed over: a gate that had
-	// another id at each start leaves many.
-	OrphanedSQL = "SELECT id FROM node n WHERE lease_until = 0 AND " + ownsSQL + " ORDER BY id FOR KEY SHARE SKIP LOCKED"
+	// another id at each start leaves many. One that has not left in order is dead.
+	OrphanedSQL = "SELECT id, state NOT IN ('drained', 'stopped') FROM node n WHERE lease_until = 0 AND " + ownsSQL + " ORDER BY id FOR KEY SHARE SKIP LOCKED"
 
 	// ownsSQL is the condition that node n owns anything.
 	ownsSQL = "(EXISTS (SELECT 1 FROM delivery d WHERE d.node = n.id AND d.state < 3) OR EXISTS (SELECT 1 FROM delivery d WHERE d.node = n.id AND d.state = 3))"
@@ -66,23 +69,22 @@ func (s *Roster) look(ctx context.Context, op string, l node.Lease, dead bool) (
 }
 
 // Adopt implements node.Store.
-func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int, dead bool) (total int, err error) {
+func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int, dead bool) ([]node.Share, error) {
 	const op = "node.adopt"
 	work, err := s.look(ctx, op, l, dead)
 	if err != nil || !work {
-		return 0, err
+		return nil, err
 	}
+	var gone []string
 	if dead {
-		err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
-			_, err := t.Raw(FenceSQL, l.Node, l.Epoch)
-			return err
-		})
+		gone, err = s.fence(ctx, op, l)
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	var shares []node.Share
 	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
-		total = 0
+		shares = nil
 		// One at a time, and nobody before who joins or leaves.
 		turn, err := t.Exists("SELECT 1 WHERE ("+server.TryLockNodesSQL+")", nil)
 		if err != nil || !turn {
@@ -92,34 +94,82 @@ func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int, dead bool) 
 		if err != nil || len(living) == 0 {
 			return err
 		}
-		orphaned, err := ids(t, OrphanedSQL)
-		if err != nil {
+		shares, err = orphaned(t)
+		if err == nil {
+			shares, err = share(t, shares, living, limit)
+		}
+		if err != nil || len(shares) == 0 {
 			return err
 		}
-		total, err = share(t, orphaned, living, limit)
-		return err
+		events := make([]audit.Event, 0, len(shares))
+		for _, one := range shares {
+			e := s.event(audit.NodeAdopted, one.Node, l)
+			e.Data["deliveries"] = strconv.Itoa(one.Deliveries)
+			events = append(events, e)
+		}
+		return s.opt.Record(t, events)
 	})
 	if err != nil {
-		return 0, err
+		shares = nil
 	}
-	return total, nil
-}
-
-// share gives at most limit deliveries of the orphaned to the living.
-func share(t *server.Tx, orphaned, living []string, limit int) (total int, err error) {
-	for _, id := range orphaned {
-		for _, text := range []string{ShareDueSQL, ShareHeldSQL} {
-			if total >= limit {
-				return total, nil
-			}
-			n, err := t.Raw(text, id, limit-total, living)
-			if err != nil {
-				return 0, err
-			}
-			total += int(n)
+	for _, id := range gone { // who owned nothing is told of too
+		if !slices.ContainsFunc(shares, func(one node.Share) bool { return one.Node == id }) {
+			shares = append(shares, node.Share{Node: id, Dead: true})
 		}
 	}
-	return total, nil
+	return shares, err
+}
+
+// fence ends the leases that are over, records it and returns whose they were.
+func (s *Roster) fence(ctx context.Context, op string, l node.Lease) (gone []string, err error) {
+	err = s.opt.DB.Change(ctx, op, func(t *server.Tx) (err error) {
+		gone, err = ids(t, FenceSQL, l.Node, l.Epoch)
+		if err != nil || len(gone) == 0 {
+			return err
+		}
+		events := make([]audit.Event, 0, len(gone))
+		for _, id := range gone {
+			events = append(events, s.event(audit.NodeDead, id, l))
+		}
+		return s.opt.Record(t, events)
+	})
+	return gone, err
+}
+
+// event makes the event of what node l.Node did to another.
+func (s *Roster) event(kind audit.Kind, id string, l node.Lease) audit.Event {
+	return audit.Event{At: s.opt.Now().UTC(), Kind: kind, Object: "node " + id, Data: map[string]string{"node": l.Node}}
+}
+
+// orphaned finds whose deliveries may be given away.
+func orphaned(t *server.Tx) (list []node.Share, err error) {
+	err = t.RawQuery(OrphanedSQL, nil, func(r *sqlkit.Row) error {
+		list = append(list, node.Share{Node: r.Text(), Dead: r.Bool()})
+		return nil
+	})
+	return list, err
+}
+
+// share gives at most limit deliveries of the orphaned to the living, and returns
+// of whom and how many.
+func share(t *server.Tx, orphaned []node.Share, living []string, limit int) (shares []node.Share, err error) {
+	for _, one := range orphaned {
+		for _, text := range []string{ShareDueSQL, ShareHeldSQL} {
+			if limit == 0 {
+				break
+			}
+			n, err := t.Raw(text, one.Node, limit, living)
+			if err != nil {
+				return nil, err
+			}
+			one.Deliveries += int(n)
+			limit -= int(n)
+		}
+		if one.Deliveries > 0 {
+			shares = append(shares, one)
+		}
+	}
+	return shares, nil
 }
 
 // ids collects the ids that a query finds.

@@ -23,6 +23,8 @@ type Options struct {
 	// Leased is told the epoch of a lease that this process has got, and 0 when it
 	// has left.
 	Leased func(epoch int64)
+	// Now is the clock of what is recorded.
+	Now func() time.Time
 }
 
 // Roster implements node.Store. Its methods are safe for concurrent use.
@@ -247,7 +249,7 @@ func (s *Roster) Leave(ctx context.Context, l node.Lease, drained bool) error {
 		if !found {
 			return fenced(op, l)
 		}
-		_, err = t.Raw("UPDATE node SET lease_until = 0, epoch = nextval('node_epoch'), state = CASE WHEN $2::boolean THEN 'drained' ELSE state END WHERE id = $1", l.Node, drained)
+		_, err = t.Raw("UPDATE node SET lease_until = 0, epoch = nextval('node_epoch'), state = CASE WHEN $2::boolean THEN 'drained' ELSE 'stopped' END WHERE id = $1", l.Node, drained)
 		return err
 	})
 	if err == nil {
