@@ -106,7 +106,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), BodiesName))}
 	s.db, err = database.Open(ctx, database.Options[book]{
-		Path: path, Server: o.Server, Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
+		Path: path, Server: o.Server, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
 	})
 	if err != nil {
