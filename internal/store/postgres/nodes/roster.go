@@ -23,6 +23,9 @@ type Options struct {
 	// Leased is told the epoch of a lease that this process has got, and 0 when it
 	// has left.
 	Leased func(epoch int64)
+	// Refuse is asked, in the transaction of a joining, whether nodes may serve from
+	// the store; fault.Conflict where they may not.
+	Refuse func(t *server.Tx, op string) error
 }
 
 // Roster implements node.Store. Its methods are safe for concurrent use.
@@ -75,6 +78,9 @@ func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (n
 			return err
 		}
 		if err := notCopied(t, op); err != nil {
+			return err
+		}
+		if err := s.opt.Refuse(t, op); err != nil { // after the copy that may have made the mark
 			return err
 		}
 		// Of many that come at once, one looks at a time.
