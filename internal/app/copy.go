@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/fault"
 	"countersign/internal/store/postgres"
@@ -17,10 +18,10 @@ import (
 type CopyOptions struct {
 	// From and To are the stores.
 	From, To config.Store
-	// Restart, Progress and Actor are those of transfer.Options.
-	Restart  bool
-	Progress func(transfer.Progress)
-	Actor    string
+	// Restart, KeepSource, Progress and Actor are those of transfer.Options.
+	Restart, KeepSource bool
+	Progress            func(transfer.Progress)
+	Actor               string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -43,8 +44,28 @@ func CopyStore(ctx context.Context, o CopyOptions) (result *transfer.Result, err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
 	return transfer.Run(ctx, transfer.Options{
-		Source: source, Target: target, Restart: o.Restart, Progress: o.Progress, Actor: o.Actor, Now: o.Now,
+		Source: source, Target: target, Restart: o.Restart, KeepSource: o.KeepSource, Progress: o.Progress, Actor: o.Actor, Now: o.Now,
 	})
+}
+
+// ReopenStore lets gates serve again from a store that was copied into another one,
+// in the name of actor, and returns its name and where it was copied to.
+// fault.Conflict where it is not marked as copied, is itself the target of an
+// unfinished copy, or is in use; fault.NotFound where there is no store.
+func ReopenStore(ctx context.Context, at config.Store, actor string, now func() time.Time) (name string, moved []transfer.Moved, err error) {
+	s, err := openSide(ctx, at, now, false)
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	moved, err = s.Reopen(ctx, audit.Event{At: now().UTC(), Kind: audit.StoreReopened, Actor: actor, Object: "store"})
+	return s.Origin().Name, moved, err
+}
+
+// side is a store that is copied, copied into, or reopened.
+type side interface {
+	transfer.Target
+	Reopen(ctx context.Context, e audit.Event) ([]transfer.Moved, error)
 }
 
 // ofSide says of which of the two an error is.
@@ -70,21 +91,21 @@ func sameFile(a, b config.Store) bool {
 }
 
 // openSide opens one of the two.
-func openSide(ctx context.Context, s config.Store, now func() time.Time, target bool) (transfer.Target, error) {
+func openSide(ctx context.Context, s config.Store, now func() time.Time, target bool) (side, error) {
 	if !s.InPostgres() {
-		side, err := sqlite.OpenSide(ctx, sqlite.Options{Path: s.Path(), Now: now}, target)
+		in, err := sqlite.OpenSide(ctx, sqlite.Options{Path: s.Path(), Now: now}, target)
 		if err != nil {
 			return nil, err
 		}
-		return side, nil
+		return in, nil
 	}
 	password, err := s.Password()
 	if err != nil {
 		return nil, err
 	}
-	side, err := postgres.OpenSide(ctx, postgres.Options{URL: s.URL, Password: password.Reveal(), Now: now}, target)
+	in, err := postgres.OpenSide(ctx, postgres.Options{URL: s.URL, Password: password.Reveal(), Now: now}, target)
 	if err != nil {
 		return nil, err
 	}
-	return side, nil
+	return in, nil
 }

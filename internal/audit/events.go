@@ -43,6 +43,7 @@ const (
 	StoreLow          Kind = "store.low"
 	StoreRegained     Kind = "store.regained"
 	StoreCopied       Kind = "store.copied"
+	StoreReopened     Kind = "store.reopened"
 	StoreRestored     Kind = "store.restored"
 )
 
@@ -93,6 +94,7 @@ func Kinds() []Meaning {
 		{StoreLow, "The free space of the store has come down to store.reserve, and new mail is refused; data has the octets that are free, spare within the database and kept in reserve, and how many files may still be made."},
 		{StoreRegained, "The store has room again, and takes new mail; data as above."},
 		{StoreCopied, "An administrator copied another store into this one; data has the two, and how much was copied. What is before this event happened in the other store."},
+		{StoreReopened, "An administrator, the actor, lets gates serve again from this store, which had been copied into another one; text names that one and says when, data has it."},
 		{StoreRestored, "An administrator, the actor, put the store back from a backup; data has when and by which version that was made, and how many deliveries are held since, if any. What happened between the backup and this is not in the record."},
 	}
 }

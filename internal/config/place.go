@@ -11,7 +11,8 @@ import (
 var ErrPassword = errors.New("holds a password; take it out, and put it into a file that is named beside it")
 
 // StoreAt returns the store at a URL that does not stand in the file, with the
-// file of its password, "" for none. Relative paths are those of the process. The
+// file of its password, "" for none. Relative paths are those of the process; what
+// is returned has absolute ones, which mean the same in a configuration. The
 // error shows nothing of a URL that may hold a password.
 func StoreAt(url, passwordFile string) (Store, error) {
 	s := Store{URL: url, PasswordFile: passwordFile}
@@ -33,6 +34,13 @@ func StoreAt(url, passwordFile string) (Store, error) {
 	}
 	if _, err := s.Password(); err != nil {
 		return s, fmt.Errorf("has a password file that is of no use: %s", strings.TrimPrefix(err.Error(), "store.password_file: "))
+	}
+	if passwordFile != "" { // in a configuration it would be relative to that
+		absolute, err := filepath.Abs(passwordFile)
+		if err != nil {
+			return s, err
+		}
+		s.PasswordFile = absolute
 	}
 	return s, nil
 }

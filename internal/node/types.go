@@ -107,8 +107,9 @@ type Store interface {
 	// Join makes n a node with a lease of that length from now, under a new
 	// epoch. It is Active, but for a process that joins again while it drains.
 	// fault.Conflict where a node of that id is alive as another process, where
-	// this process already is a node of another id, or where the schema has
-	// become too new for this program. The store notes which schema it knows.
+	// this process already is a node of another id, where the schema has become
+	// too new for this program, or where the store was copied into another one,
+	// from which what waits is sent. The store notes which schema it knows.
 	Join(ctx context.Context, n Node, length time.Duration) (Renewal, error)
 	// Renew makes the lease last that long from now, notes the node's skew, and
 	// returns what the node is to do. fault.Fenced where the lease has run out

@@ -21,13 +21,15 @@ type Copy struct {
 	To               string `help:"The store that it is copied into: a file that does not exist, or an empty database." placeholder:"URL" required:""`
 	FromPasswordFile string `help:"The file with the password for --from, one line." placeholder:"FILE"`
 	ToPasswordFile   string `help:"The file with the password for --to, one line." placeholder:"FILE"`
+	KeepSource       bool   `help:"Do not mark the source as copied: gates may serve from it as before. For a trial; never start gates on both."`
 	Restart          bool   `help:"Remove what an unfinished copy has in the target, and begin anew."`
 }
 
 // Help is shown behind the options.
 func (*Copy) Help() string {
 	return "No gate may use either of the stores. A copy that was interrupted goes on where it was when the same command is given again. " +
-		"At the end both stores are read and compared; the target can be opened only then."
+		"At the end both stores are read and compared; the target can be opened only then. " +
+		"From then on no gate serves from the source, as what waits would be sent twice; \"store reopen\" undoes that."
 }
 
 // Run does it.
@@ -40,7 +42,7 @@ func (cmd *Copy) Run(s *Site) error {
 	defer end()
 	m := &meter{out: s.Stderr, now: s.Now}
 	began := s.Now()
-	result, err := app.CopyStore(ctx, app.CopyOptions{From: from, To: to, Restart: cmd.Restart, Progress: m.show, Actor: s.Actor, Now: s.Now})
+	result, err := app.CopyStore(ctx, app.CopyOptions{From: from, To: to, Restart: cmd.Restart, KeepSource: cmd.KeepSource, Progress: m.show, Actor: s.Actor, Now: s.Now})
 	m.end()
 	if err != nil {
 		return ending(result, err)
@@ -50,7 +52,10 @@ func (cmd *Copy) Run(s *Site) error {
 
 // ending says how to go on after an error.
 func ending(result *transfer.Result, err error) error {
-	const on = "; what is in the target so far stays there, and the same command goes on with it"
+	on := "; what is in the target so far stays there, and the same command goes on with it"
+	if result.Marked {
+		on += ". The source is marked as copied already: until then no gate serves from either"
+	}
 	// Not of the kind of the cause, whose advice is for commands that change all or nothing.
 	unfinished := &fault.Error{Op: "store.copy", Detail: "the copy is not finished" + on, Err: err}
 	switch {
@@ -64,32 +69,30 @@ func ending(result *transfer.Result, err error) error {
 
 // stores reads the two places.
 func (cmd *Copy) stores(s *Site) (from, to config.Store, err error) {
-	to, err = storeAt("--to", cmd.To, cmd.ToPasswordFile)
+	to, err = storeAt("--to", cmd.To, "--to-password-file", cmd.ToPasswordFile)
 	if err != nil {
 		return from, to, err
 	}
 	if cmd.From != "" {
-		from, err = storeAt("--from", cmd.From, cmd.FromPasswordFile)
+		from, err = storeAt("--from", cmd.From, "--from-password-file", cmd.FromPasswordFile)
 		return from, to, err
 	}
 	if cmd.FromPasswordFile != "" {
 		return from, to, fault.New("store.copy", fault.Invalid, "--from-password-file is for --from, which is not given")
 	}
-	cfg, err := s.Config()
-	if err != nil {
-		return from, to, err
-	}
-	return cfg.Store, to, nil
+	from, err = s.place()
+	return from, to, err
 }
 
-// storeAt reads what an option names.
-func storeAt(option, url, passwordFile string) (config.Store, error) {
+// storeAt reads what an option names; file is the option for the file of its
+// password.
+func storeAt(option, url, file, passwordFile string) (config.Store, error) {
 	s, err := config.StoreAt(url, passwordFile)
 	switch {
 	case errors.Is(err, config.ErrPassword):
-		err = fault.New("store.copy", fault.Invalid, "%s %v (%s-password-file)", option, err, option)
+		err = fault.New("store.at", fault.Invalid, "%s %v (%s)", option, err, file)
 	case err != nil:
-		err = fault.New("store.copy", fault.Invalid, "%s %v", option, err)
+		err = fault.New("store.at", fault.Invalid, "%s %v", option, err)
 	}
 	return s, err
 }
@@ -113,6 +116,11 @@ func conclude(w io.Writer, result *transfer.Result, to config.Store, took time.D
 	if to.PasswordFile != "" {
 		fmt.Fprintf(w, "    password_file = %q\n", to.PasswordFile)
 	}
-	_, err := fmt.Fprintf(w, "\nThe source is as it was. Do not start a gate on it any more: what waits would be sent twice.\n")
+	source := "The source is marked: no gate serves from it any more, as what waits would be sent twice.\n" +
+		"\"countersign store reopen\" takes the mark away, for when this copy is given up."
+	if !result.Marked {
+		source = "No mark was put into the source (--keep-source). Start gates on one of the two alone: what waits in both would be sent twice."
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", source)
 	return err
 }

@@ -33,7 +33,17 @@ type Group struct {
 	Copy    Copy    `cmd:"" help:"Copy everything, the queue included, into another store: from SQLite to PostgreSQL, and back."`
 	Backup  Backup  `cmd:"" help:"Make a whole backup while the server runs."`
 	Restore Restore `cmd:"" help:"Verify a backup and make a store of it."`
+	Reopen  Reopen  `cmd:"" help:"Let gates serve again from a store that was copied, where the copy is given up."`
 	Check   Check   `cmd:"" help:"Look for what is wrong with the store, while the server runs."`
+}
+
+// place returns the store of the configuration.
+func (s *Site) place() (config.Store, error) {
+	cfg, err := s.Config()
+	if err != nil {
+		return config.Store{}, err
+	}
+	return cfg.Store, nil
 }
 
 // interruptible returns a context that ends at the first Ctrl-C or SIGTERM; a second

@@ -85,7 +85,8 @@ type Store struct {
 // that is none, fault.Denied where user, password or rights are refused,
 // fault.Conflict where the database belongs to somebody else, is too new for this
 // program, has nodes that could not go on after a step that this program would
-// apply, or another process is the node, fault.Unavailable where no server
+// apply, another process is the node, or the store was copied into another one and
+// a node is to join it, fault.Unavailable where no server
 // answers, or one that is too old.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
@@ -123,7 +124,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
-	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Now: o.Now})
+	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now})
 	if o.Server {
 		if _, err := s.Join(ctx, node.Node{ID: o.Node, Address: o.Address, Version: o.Version}, o.Lease); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -165,11 +166,21 @@ func (s *Store) base() sqlkit.Base {
 			return s.db.Snapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
 		},
 		Change: func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
-			return s.db.Exclusive(ctx, op, func(t *server.Tx) error { return run(t) })
+			return s.db.Exclusive(ctx, op, func(t *server.Tx) error {
+				if !s.opt.Server { // a node has looked when it joined
+					if err := refuseMoved(t, op); err != nil {
+						return err
+					}
+				}
+				return run(t)
+			})
 		},
 		Record: recordIn, Signal: s.signal, Now: s.opt.Now, Logger: s.opt.Logger,
 	}
 }
+
+// refuseMoved refuses to work on a store that was copied into another one.
+func refuseMoved(t *server.Tx, op string) error { return copying.RefuseMoved(op, t.Query) }
 
 // recordIn stores events in a running transaction of base.
 func recordIn(t sqlkit.Writer, events []audit.Event) error {

@@ -133,6 +133,22 @@ func (s *Side) Alone(ctx context.Context) error {
 	return fault.New(opCopy, fault.Unavailable, "the connection that keeps gates away from %s has broken", s.origin.Name)
 }
 
+// Leave implements transfer.Side. It is alone with changes of accounts and queue,
+// each of which is before it, and in the copy, or refused.
+func (s *Side) Leave(ctx context.Context, m transfer.Moved) error {
+	return s.db.Exclusive(ctx, opCopy, func(t *server.Tx) error { return copying.MarkMoved(t, m) })
+}
+
+// Reopen takes the marks of a store that was copied away, stores the event, and
+// returns what they said. fault.Conflict where there is none.
+func (s *Side) Reopen(ctx context.Context, e audit.Event) (moved []transfer.Moved, err error) {
+	err = s.db.Exclusive(ctx, "store.reopen", func(t *server.Tx) error {
+		moved, err = copying.Reopen(t, recordIn, e)
+		return err
+	})
+	return moved, err
+}
+
 // Begin implements transfer.Target.
 func (s *Side) Begin(ctx context.Context, from transfer.Origin, anew bool) (resumed bool, err error) {
 	err = s.db.Exclusive(ctx, opCopy, func(t *server.Tx) error {

@@ -114,6 +114,21 @@ func (s *Side) Body(_ context.Context, id mail.ID, size int64) (io.ReadCloser, e
 // Alone implements transfer.Side: the lock lasts as long as the process.
 func (s *Side) Alone(context.Context) error { return nil }
 
+// Leave implements transfer.Side.
+func (s *Side) Leave(ctx context.Context, m transfer.Moved) error {
+	return s.change(ctx, func(t *database.Tx) error { return copying.MarkMoved(t, m) })
+}
+
+// Reopen takes the marks of a store that was copied away, stores the event, and
+// returns what they said. fault.Conflict where there is none.
+func (s *Side) Reopen(ctx context.Context, e audit.Event) (moved []transfer.Moved, err error) {
+	err = s.change(ctx, func(t *database.Tx) error {
+		moved, err = copying.Reopen(t, recordIn, e)
+		return err
+	})
+	return moved, err
+}
+
 // Begin implements transfer.Target. Bodies of an earlier beginning are left to the
 // start of the server that comes, which removes what no message names.
 func (s *Side) Begin(ctx context.Context, from transfer.Origin, anew bool) (resumed bool, err error) {

@@ -72,8 +72,10 @@ type Store struct {
 	holder  *holding.Holder
 	signal  *sqlkit.Signal
 	nodes   nodes
-	now     func() time.Time
-	log     *slog.Logger
+	// server says that this process serves mail.
+	server bool
+	now    func() time.Time
+	log    *slog.Logger
 	// stopWatching ends the goroutine of a server that lets the queue follow
 	// what others left unfinished, and waits for it.
 	stopWatching func()
@@ -82,7 +84,8 @@ type Store struct {
 // Open opens the database, makes or upgrades its schema, and starts the
 // writer. A newer schema is used as it is where its steps allow that to this
 // program. Errors: fault.Conflict where another server uses the database or may
-// not go on after a step, or the schema is too new for this program, fault.Corrupt for a damaged one,
+// not go on after a step, the schema is too new for this program, or the store
+// was copied into another one and this is to serve from it, fault.Corrupt for a damaged one,
 // fault.Unavailable where folder or file cannot be used, fault.Full.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
@@ -104,18 +107,18 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := refuseUnfinished(path); err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), BodiesName))}
+	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), BodiesName))}
 	s.db, err = database.Open(ctx, database.Options[book]{
-		Path: path, Server: o.Server, Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
+		Path: path, Server: o.Server, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.db.Read(ctx, "sqlite.open", func(c *conn) error { return copying.Refuse(ctx, c, "sqlite.open") }); err != nil {
+	if err := s.db.Read(ctx, "sqlite.open", func(c *conn) error { return s.refuseCopied(ctx, c) }); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.share(o.Server)
+	s.share()
 	if o.Server {
 		if err := s.cleanBodies(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -123,6 +126,17 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		s.watch()
 	}
 	return s, nil
+}
+
+// refuseCopied refuses a store into which another is being copied, and a server
+// one that was copied.
+func (s *Store) refuseCopied(ctx context.Context, c *conn) error {
+	const op = "sqlite.open"
+	err := copying.Refuse(ctx, c, op)
+	if err == nil && s.server {
+		err = copying.RefuseMoved(op, func(text string, args values, each func(*row) error) error { return c.Query(ctx, text, args, each) })
+	}
+	return err
 }
 
 // watch starts what a server does now and then.
@@ -150,6 +164,11 @@ func (s *Store) base() sqlkit.Base {
 		Change: func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 			return s.change(ctx, op, func(t *tx) error {
 				t.current = 0
+				if !s.server { // which has looked when it came
+					if err := copying.RefuseMoved(op, t.Query); err != nil {
+						return err
+					}
+				}
 				return run(t)
 			})
 		},
@@ -158,9 +177,9 @@ func (s *Store) base() sqlkit.Base {
 }
 
 // share makes the parts that the engines share.
-func (s *Store) share(server bool) {
+func (s *Store) share() {
 	b := s.base()
-	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, Leave: !server})
+	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, Leave: !s.server})
 	s.Store = objects.New(b, s.dialect, s.holder)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Count: count, Finish: finishAll, Finished: s.removeBodies,

@@ -6,7 +6,8 @@
 // key in the target says how far a table has come, and a copy that was
 // interrupted, however, goes on where it was. At the end both stores are read
 // once more, and only where they agree in every octet the target becomes a store
-// that others may open.
+// that others may open. Before that the source is marked, so that at no moment
+// gates could serve from both.
 //
 // It knows no engine and no command line: an engine implements Side and Target.
 //

@@ -19,6 +19,15 @@ type Origin struct {
 	Born time.Time
 }
 
+// Moved is the mark of a store that was copied.
+type Moved struct {
+	// To is the name of the store that it was copied into.
+	To string
+	// At is when, Actor who did it.
+	At    time.Time
+	Actor string
+}
+
 // Side is one of the two stores, which no gate uses as long as it is open. Its
 // methods are safe for concurrent use. Errors: fault.Corrupt for damaged data,
 // fault.Unavailable where the store is away, fault.Canceled at the end of ctx.
@@ -33,6 +42,11 @@ type Side interface {
 	// Alone is fault.Conflict as soon as it is not certain any more that no gate
 	// uses the store.
 	Alone(ctx context.Context) error
+	// Leave marks the store as one that was copied: from when it returns, no gate
+	// serves from it and no command changes what is in it, until somebody takes the
+	// mark away. Reading and copying it go on. A second mark of one target replaces
+	// the first.
+	Leave(ctx context.Context, m Moved) error
 	Close() error
 }
 

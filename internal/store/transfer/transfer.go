@@ -19,6 +19,9 @@ type Options struct {
 	Target Target
 	// Restart removes what an unfinished copy has, and begins anew.
 	Restart bool
+	// KeepSource leaves the source without a mark. Whoever asks for that makes sure
+	// that gates serve from one of the two alone.
+	KeepSource bool
 	// Batch bounds what is in memory and in one transaction; zero fields mean
 	// 10,000 rows and 4 MiB. Large bodies are not part of it: they are streamed.
 	Batch tables.Limit
@@ -52,6 +55,8 @@ type Result struct {
 	Resumed bool
 	// Differs says that the two were compared and are not the same.
 	Differs bool
+	// Marked says that the source has been marked as copied.
+	Marked bool
 	// From and To are the stores.
 	From, To string
 	// Tables are what the target has, table by table.
@@ -82,7 +87,7 @@ type copier struct {
 }
 
 // Run copies the source into the target, or goes on with that, compares the two,
-// and opens the target for others. The result says how far it came, also with an
+// marks the source and opens the target for others. The result says how far it came, also with an
 // error: fault.Conflict where the target may not be filled, where a gate has come
 // up meanwhile, or where the two differ at the end, and what the sides say.
 func Run(ctx context.Context, o Options) (*Result, error) {
@@ -132,7 +137,25 @@ func (c *copier) run(ctx context.Context) error {
 	if err := c.alone(ctx); err != nil {
 		return err
 	}
+	if err := c.leave(ctx); err != nil {
+		return err
+	}
 	return c.Target.Finish(ctx, c.event())
+}
+
+// leave marks the source, before others may open the target: where the copy is cut
+// off between the two, neither is served from, and the next run goes on. That we
+// are alone afterwards says that no gate had come before the mark was there.
+func (c *copier) leave(ctx context.Context) error {
+	if c.KeepSource {
+		return nil
+	}
+	err := c.Source.Leave(ctx, Moved{To: c.result.To, At: c.Now().UTC(), Actor: c.Actor})
+	if err != nil {
+		return err
+	}
+	c.result.Marked = true
+	return c.alone(ctx)
 }
 
 // about says which table an error is about.

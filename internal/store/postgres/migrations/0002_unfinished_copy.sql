@@ -6,3 +6,10 @@ CREATE TABLE unfinished_copy (
     born   bigint NOT NULL, -- when its schema was made: it tells it from another of that name
     began  bigint NOT NULL
 );
+
+-- Where this store was copied to: no gate serves from it until it is reopened.
+CREATE TABLE moved_to (
+    target text COLLATE "C" PRIMARY KEY, -- the copy, as people name it
+    at     bigint NOT NULL, -- when both were found the same
+    actor  text COLLATE "C" NOT NULL -- who copied it
+);

@@ -25,6 +25,9 @@ type Options struct {
 	Leased func(epoch int64)
 	// Now is the clock of what is recorded.
 	Now func() time.Time
+	// Refuse is asked, in the transaction of a joining, whether nodes may serve from
+	// the store; fault.Conflict where they may not.
+	Refuse func(t *server.Tx, op string) error
 }
 
 // Roster implements node.Store. Its methods are safe for concurrent use.
@@ -77,6 +80,9 @@ func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (n
 			return err
 		}
 		if err := notCopied(t, op); err != nil {
+			return err
+		}
+		if err := s.opt.Refuse(t, op); err != nil { // after the copy that may have made the mark
 			return err
 		}
 		// Of many that come at once, one looks at a time.

@@ -198,7 +198,7 @@ func Server(path string) (process string, err error) {
 // Lock keeps every server away from the database at path until release is called
 // or the process ends. fault.Conflict where one runs.
 func Lock(path string) (release func() error, err error) {
-	l, err := takeLock(path+lockSuffix, 0) // nobody may apply a step meanwhile
+	l, err := takeLock(path+lockSuffix, 0, "") // nobody may apply a step meanwhile
 	if err != nil {
 		return nil, Failure("sqlite.lock", err)
 	}

@@ -34,6 +34,9 @@ type Options[B any] struct {
 	Path string
 	// Server locks the database against a second server.
 	Server bool
+	// Instead ends the sentence that says that there is a second one, with what may
+	// be done beside stopping that; it may be "".
+	Instead string
 	// Readers is the number of connections for reading.
 	Readers int
 	// Schema says what may be done about the schema.
@@ -88,7 +91,7 @@ func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
 	}
 	db := &DB[B]{readers: make(chan *Conn, o.Readers), known: len(steps), closed: make(chan struct{})}
 	if o.Server {
-		db.lock, err = takeLock(path+lockSuffix, db.known)
+		db.lock, err = takeLock(path+lockSuffix, db.known, o.Instead)
 		if err != nil {
 			return nil, unusable(path, err)
 		}

@@ -26,12 +26,13 @@ type holder struct {
 }
 
 // takeLock locks the file at path for a server that knows the schema up to that
-// step.
-func takeLock(path string, known int) (*lock, error) {
+// step. instead is what may be done where another has the lock, beside stopping
+// that one: "" for nothing.
+func takeLock(path string, known int, instead string) (*lock, error) {
 	l, other, err := tryLock(path, known)
 	if err == nil && l == nil {
-		err = fault.New("sqlite.open", fault.Conflict, "%s is already used by process %s; stop it first, or give this one a data directory of its own",
-			strings.TrimSuffix(path, lockSuffix), other.process)
+		err = fault.New("sqlite.open", fault.Conflict, "%s is already used by process %s; stop it first%s",
+			strings.TrimSuffix(path, lockSuffix), other.process, instead)
 	}
 	return l, err
 }

@@ -6,3 +6,10 @@ CREATE TABLE unfinished_copy (
     born   INTEGER NOT NULL, -- when its schema was made: it tells it from another of that name
     began  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Where this store was copied to: no gate serves from it until it is reopened.
+CREATE TABLE moved_to (
+    target TEXT PRIMARY KEY, -- the copy, as people name it
+    at     INTEGER NOT NULL, -- when both were found the same
+    actor  TEXT NOT NULL -- who copied it
+) STRICT, WITHOUT ROWID;

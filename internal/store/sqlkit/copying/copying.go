@@ -1,10 +1,11 @@
 // Package copying is what the SQL engines share of being copied: the mark of a
-// store into which another is being copied, which only that copy opens, and
-// what a copy asks before it begins and counts when it ends.
+// store into which another is being copied, which only that copy opens, the mark
+// of one that was copied, which no gate serves from, and what a copy asks before
+// it begins and counts when it ends.
 //
 // The order of the work is package transfer's, the tables are package tables'.
 //
-// Main functions: Refuse, Claim, Release.
+// Main functions: Refuse, Claim, Release; RefuseMoved, MarkMoved, Reopen.
 package copying
 
 import (
@@ -79,9 +80,12 @@ func Claim(t sqlkit.Writer, from transfer.Origin, now time.Time, anew bool, empt
 	if err != nil {
 		return false, err
 	}
-	// What the schema itself has put there is carried too.
-	if err := t.Exec("DELETE FROM meta", nil); err != nil {
-		return false, err
+	// What the schema itself has put there is carried too, and the copy is not what
+	// the store was.
+	for _, text := range []string{"DELETE FROM meta", "DELETE FROM moved_to"} {
+		if err := t.Exec(text, nil); err != nil {
+			return false, err
+		}
 	}
 	return false, t.Exec("INSERT INTO unfinished_copy (source, born, began) VALUES (?, ?, ?)", sqlkit.Bind(from.Name, from.Born, now))
 }

@@ -80,6 +80,7 @@ func LeftOut() map[string]string {
 	return map[string]string{
 		"schema_migration": "each store has the steps that were applied to it",
 		"unfinished_copy":  "it says of the copy itself that it is not finished",
+		"moved_to":         "it says of the other store that it was copied",
 		"queue_total":      "it is counted anew from the deliveries",
 		"node":             "the gates of the other store are not those of this one",
 		"delivery.node":    "they belong to nobody until a gate of the new store takes them",
