@@ -8,8 +8,8 @@
 # the module or the headers that its use in the tests needs.
 set -euo pipefail
 
-# what must exist, a command, a file, or a module as "perl=NAME" or
-# "python3=NAME" : Debian package that brings it
+# what must exist, a command, a file, a module as "perl=NAME" or "python3=NAME",
+# or a server as "postgresql=OLDEST MAJOR VERSION" : Debian package that brings it
 wanted=(
   gcc:gcc # the race detector needs cgo
   /usr/include/stdlib.h:libc6-dev # and cgo the headers, which gcc only recommends
@@ -20,6 +20,7 @@ wanted=(
   /usr/sbin/postfix:postfix
   openssl:openssl
   strace:strace # makes system calls of the gate fail
+  postgresql=15:postgresql # the tests start servers of their own
   /usr/bin/python3:python3
   python3=email:libpython3-stdlib # reads our reports; the smallest Python lacks it
   python3=dkim:python3-dkim
@@ -27,12 +28,28 @@ wanted=(
   python3=nacl:python3-nacl     # dkimpy's, for Ed25519
 )
 
+# Whether there is a PostgreSQL of that version or later with all the programs that
+# the tests start: where PATH has its server, or in Debian's folders.
+has_postgresql() {
+  local folder program version server
+  server=$(command -v postgres) && server=$(readlink -f "$server")
+  for folder in ${server:+"${server%/*}"} "${POSTGRESQL_FOLDERS:-/usr/lib/postgresql}"/*/bin; do
+    for program in postgres initdb pg_basebackup; do
+      [ -x "$folder/$program" ] || continue 2
+    done
+    version=$("$folder/postgres" --version) || continue
+    [[ $version =~ \(PostgreSQL\)\ ([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge "$1" ] && return
+  done
+  return 1
+}
+
 missing=()
 for row in "${wanted[@]}"; do
   what=${row%:*} package=${row##*:}
   case $what in
     perl=*) perl -M"${what#perl=}" -e 1 2>/dev/null || missing+=("$package") ;;
     python3=*) /usr/bin/python3 -c "import ${what#python3=}" 2>/dev/null || missing+=("$package") ;;
+    postgresql=*) has_postgresql "${what#postgresql=}" || missing+=("$package") ;;
     /*) [ -e "$what" ] || missing+=("$package") ;;
     *) command -v "$what" >/dev/null || missing+=("$package") ;;
   esac

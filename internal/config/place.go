@@ -21,6 +21,9 @@ func StoreAt(url, passwordFile string) (Store, error) {
 	case s.InPostgres() && hasPassword(url):
 		return s, ErrPassword
 	case s.InPostgres():
+		if why, suggestion := wrongURL(url); why != "" {
+			return s, errors.New(strings.TrimSuffix(why+"; "+suggestion, "; "))
+		}
 	case !inFile || path == "":
 		return s, errors.New(`is not the URL of a store; write "sqlite:" and the path of the database file, or "postgres://user@host/database"`)
 	case passwordFile != "":
@@ -47,15 +50,3 @@ func StoreAt(url, passwordFile string) (Store, error) {
 
 // Path returns the path of the database file, where the store is one.
 func (s Store) Path() string { return strings.TrimPrefix(s.URL, storeScheme) }
-
-// hasPassword reports whether the URL of a database holds a password.
-func hasPassword(url string) bool {
-	_, rest, _ := strings.Cut(url, "://")
-	authority, query, _ := strings.Cut(rest, "?")
-	authority, _, _ = strings.Cut(authority, "/")
-	user := ""
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		user = authority[:i]
-	}
-	return strings.Contains(user, ":") || strings.HasPrefix(query, "password=") || strings.Contains(query, "&password=")
-}

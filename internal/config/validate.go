@@ -101,6 +101,9 @@ func (v *validator) store() {
 	case s.InPostgres() && hasPassword(s.URL):
 		v.Fail("store.url", "take it out, and put it into the file that store.password_file names", "holds a password")
 	case s.InPostgres():
+		if why, suggestion := wrongURL(s.URL); why != "" {
+			v.Fail("store.url", suggestion, "%s", why)
+		}
 	case !found || scheme+":" != storeScheme:
 		v.Fail("store.url", `write "sqlite:" and the path of the database file, or "postgres://user@host/database"`,
 			"%q is not a store that this version knows", scheme+":")

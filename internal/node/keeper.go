@@ -88,14 +88,6 @@ func NewKeeper(o KeeperOptions) *Keeper {
 // does not end after it.
 const safety = 5
 
-// OddSkew and MaxSkew are how far a node's clock may be from the store's: beyond
-// OddSkew people are told, beyond MaxSkew a node does not join, as what it writes
-// into the record, and when it tries again, would be wrong.
-const (
-	OddSkew = 2 * time.Second
-	MaxSkew = time.Minute
-)
-
 // Join takes the lease. Errors are those of Store.Join, and fault.Conflict where
 // this machine's clock differs from the store's by more than MaxSkew.
 func (k *Keeper) Join(ctx context.Context) error {
@@ -105,15 +97,22 @@ func (k *Keeper) Join(ctx context.Context) error {
 }
 
 func (k *Keeper) join(ctx context.Context) error {
+	// Before it joins, so that others never see a node that may not be one.
+	skew, known, err := measure(ctx, k.opt.Store, k.opt.Now)
+	if known {
+		k.note(skew)
+		err = refuse(skew)
+	}
+	if err != nil {
+		return err
+	}
 	began, clock := time.Now(), k.opt.Now()
 	renewal, err := k.opt.Store.Join(ctx, k.opt.Node, k.opt.Length)
 	if err != nil {
 		return err
 	}
 	k.compare(clock, time.Since(began), renewal.Now)
-	if skew := k.Skew(); skew.Abs() > MaxSkew {
-		err := fault.New("node.join", fault.Conflict,
-			"the clock of this machine is %s the database's, more than a minute is not taken; set it, for example by NTP", ShowSkew(skew))
+	if err := refuse(k.Skew()); err != nil { // it could not be measured before
 		return errors.Join(err, k.opt.Store.Leave(ctx, renewal.Lease, false))
 	}
 	k.mu.Lock()
@@ -124,31 +123,24 @@ func (k *Keeper) join(ctx context.Context) error {
 	return nil
 }
 
-// longest is how long the store may take to answer for its clock to be compared.
-const longest = time.Second
-
 // compare notes how far our clock, which showed that before the store was asked
 // for as long as took, is ahead of the store's.
 func (k *Keeper) compare(clock time.Time, took time.Duration, store time.Time) {
-	if took > longest {
-		return
+	if took <= longest {
+		k.note(clock.Add(took / 2).Sub(store))
 	}
+}
+
+// note keeps a skew, and tells of one that is odd.
+func (k *Keeper) note(skew time.Duration) {
 	k.mu.Lock()
-	k.skew = clock.Add(took / 2).Sub(store)
-	skew, known := k.skew, k.skewed
+	k.skew = skew
+	known := k.skewed
 	k.skewed = skew.Abs() > OddSkew
 	k.mu.Unlock()
 	if skew.Abs() > OddSkew && !known {
 		k.opt.Logger.Warn("the clock of this machine is "+ShowSkew(skew)+" the database's; set it, for example by NTP", "node", k.opt.Node.ID)
 	}
-}
-
-// ShowSkew puts a skew in words: "1m15s ahead of".
-func ShowSkew(skew time.Duration) string {
-	if skew < 0 {
-		return (-skew).Round(100*time.Millisecond).String() + " behind"
-	}
-	return skew.Round(100*time.Millisecond).String() + " ahead of"
 }
 
 // Skew returns by how much our clock was last ahead of the store's.

@@ -28,6 +28,8 @@ type memory struct {
 	calls        []string
 	// ahead is by how much the store's clock is, skew what a node said of that.
 	ahead, skew time.Duration
+	// slow is how long the store takes to tell its clock.
+	slow time.Duration
 }
 
 var _ Store = (*memory)(nil)
@@ -48,6 +50,16 @@ func (m *memory) fenced(l Lease) error {
 		return fault.New("memory", fault.Fenced, "epoch %d is over", l.Epoch)
 	}
 	return nil
+}
+
+func (m *memory) Clock(context.Context) (time.Time, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return time.Time{}, fault.New("memory", fault.Unavailable, "away")
+	}
+	time.Sleep(m.slow) // in the bubble
+	return time.Now().Add(m.ahead - m.slow/2), nil
 }
 
 func (m *memory) Join(_ context.Context, n Node, length time.Duration) (r Renewal, err error) {
@@ -337,8 +349,20 @@ func TestSkew(t *testing.T) {
 		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "1m1s behind the database's") || k.Holds() {
 			t.Errorf("a node whose clock is a minute late joins: %v", err)
 		}
-		if calls := strings.Join(late.calls, " "); calls != "join leave" {
-			t.Errorf("it did %q", calls)
+		if calls := strings.Join(late.calls, " "); calls != "" || k.Skew() != -61*time.Second {
+			t.Errorf("it did %q, and says its skew is %v", calls, k.Skew())
+		}
+		if err := RefuseSkew(t.Context(), late, time.Now); !fault.Is(err, fault.Conflict) {
+			t.Errorf("who joins without a Keeper is told %v", err)
+		}
+		late.slow = 2 * time.Second // then only the joining tells
+		err = k.Join(t.Context())
+		if calls := strings.Join(late.calls, " "); !fault.Is(err, fault.Conflict) || calls != "join leave" || k.Holds() {
+			t.Errorf("it did %q: %v", calls, err)
+		}
+		late.away = true
+		if err := k.Join(t.Context()); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("while the store is away: %v", err)
 		}
 	})
 }

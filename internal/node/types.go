@@ -100,10 +100,18 @@ type Renewal struct {
 	Now time.Time
 }
 
+// Clock tells the time of a store.
+type Clock interface {
+	// Clock returns the clock by which the store measures leases. It changes nothing.
+	// fault.Unavailable where the store is away.
+	Clock(ctx context.Context) (time.Time, error)
+}
+
 // Store keeps the nodes. All methods are safe for concurrent use, and measure
 // leases by the store's own clock. Errors: fault.Unavailable where the store is
 // away.
 type Store interface {
+	Clock
 	// Join makes n a node with a lease of that length from now, under a new
 	// epoch. It is Active, but for a process that joins again while it drains.
 	// fault.Conflict where a node of that id is alive as another process, where

@@ -415,6 +415,41 @@ func TestUnopenableKeyIsATemporaryRefusal(t *testing.T) {
 	}
 }
 
+// TestColdKeyWithoutAStore: where the store cannot be asked for a key, that is what the
+// client is told, and not that something is wrong with signing.
+func TestColdKeyWithoutAStore(t *testing.T) {
+	for kind, want := range map[fault.Kind]struct {
+		reason smtp.Reason
+		code   int
+		status string
+	}{
+		fault.Unavailable: {smtp.EUnavailable, 451, "4.3.0"},
+		fault.Fenced:      {smtp.EUnavailable, 451, "4.3.0"},
+		fault.Busy:        {smtp.EBusy, 451, "4.3.2"},
+		fault.Canceled:    {smtp.ECanceled, 451, "4.3.2"},
+		fault.Corrupt:     {smtp.ESigningUnavailable, 451, "4.7.5"},
+		fault.Conflict:    {smtp.ESigningUnavailable, 451, "4.7.5"},
+	} {
+		f := newFixture(t)
+		f.gate.keys.accounts = keylessStore{f.store, kind}
+		_, err := f.submit(f.login(), testLogin, strings.NewReader(plainMail), "b@example.com")
+		wantReason(t, err, want.reason)
+		if r := smtp.ReplyFor(err); int(r.Code) != want.code || r.Enhanced.String() != want.status {
+			t.Errorf("%v is answered with %d %v", kind, r.Code, r.Enhanced)
+		}
+	}
+}
+
+// keylessStore is a store that cannot be asked for keys.
+type keylessStore struct {
+	account.Directory
+	kind fault.Kind
+}
+
+func (s keylessStore) SigningKeys(context.Context, mail.Domain) ([]account.Key, error) {
+	return nil, fault.New("test", s.kind, "no keys")
+}
+
 func TestEveryObservationIsRecorded(t *testing.T) {
 	for _, o := range smtpserver.AllObserved() {
 		if observed[o] == "" {

@@ -60,7 +60,7 @@ func (r *keyring) signerFor(ctx context.Context, domain mail.Domain, generation 
 	}
 	stored, err := r.accounts.SigningKeys(ctx, domain)
 	if err != nil {
-		return nil, signingFault(err)
+		return nil, storeFault(err)
 	}
 	entry := ringEntry{generation: generation, stored: stored, signer: have.signer}
 	if !ok || !sameKeys(stored, have.stored) {
@@ -111,6 +111,16 @@ func sameKeys(a, b []account.Key) bool {
 		}
 	}
 	return true
+}
+
+// storeFault passes on an error of a store that is away, busy or no longer ours, which
+// says nothing about signing; any other is one of the keys.
+func storeFault(err error) error {
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.Busy, fault.Canceled, fault.Fenced:
+		return fault.Wrap("submission.sign", fault.Internal, err)
+	}
+	return signingFault(err)
 }
 
 // signingFault makes the temporary refusal of a message that cannot be signed.

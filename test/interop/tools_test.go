@@ -10,8 +10,8 @@ import (
 )
 
 // toolsWith runs scripts/tools.sh where no program is found but bash and those
-// given, by the text of their scripts.
-func toolsWith(t *testing.T, programs map[string]string) (out string, status int) {
+// given, by the text of their scripts, and with more in its environment.
+func toolsWith(t *testing.T, programs map[string]string, more ...string) (out string, status int) {
 	t.Helper()
 	script, err := filepath.Abs("../../scripts/tools.sh")
 	if err != nil {
@@ -28,7 +28,7 @@ func toolsWith(t *testing.T, programs map[string]string) (out string, status int
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), bash, script)
-	cmd.Env = []string{"PATH=" + path}
+	cmd.Env = append(more, "PATH="+path)
 	got, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -40,7 +40,7 @@ func toolsWith(t *testing.T, programs map[string]string) (out string, status int
 // TestToolsWithoutRights: who may not install is told the one command to run,
 // and the tests do not begin.
 func TestToolsWithoutRights(t *testing.T) {
-	// Whatever is looked for by its whole path, Postfix and Python, is found;
+	// Whatever is looked for by its whole path, Postfix, Python and PostgreSQL, is found;
 	// what is looked for in PATH is not.
 	const command = "sudo apt-get install -y --no-install-recommends gcc curl swaks libnet-ssleay-perl msmtp"
 	const installs = `echo "apt-get was run: $*"`
@@ -82,5 +82,53 @@ func TestToolsLooksForModules(t *testing.T) {
 	there["perl"] = `[ "$1" != -MNet::SSLeay ]` // as where the module is missing
 	if out, status := toolsWith(t, there); status != 1 || !strings.Contains(out, "recommends libnet-ssleay-perl\n") {
 		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
+// TestToolsLooksForPostgreSQL: one that is too old, or without a program that the
+// tests start, is not enough, wherever it is.
+func TestToolsLooksForPostgreSQL(t *testing.T) {
+	all := []string{"postgres", "initdb", "pg_basebackup"}
+	for name, c := range map[string]struct {
+		version  string
+		programs []string
+		inPath   bool
+		want     bool
+	}{
+		"none":                  {"", nil, false, false},
+		"too old":               {"14.9", all, false, false},
+		"the oldest that works": {"15.0", all, false, true},
+		"a later one":           {"17beta1", all, false, true},
+		"no initdb":             {"15.0", []string{"postgres", "pg_basebackup"}, false, false},
+		"the server alone":      {"15.0", []string{"postgres"}, false, false},
+		"in PATH":               {"16.2", all, true, true},
+		"in PATH, too old":      {"9.6.1", all, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			there := map[string]string{"id": "echo 65534", "perl": "exit 0", "readlink": `echo "$2"`}
+			for _, name := range []string{"gcc", "curl", "swaks", "msmtp", "openssl", "strace"} {
+				there[name] = "exit 0"
+			}
+			folder := t.TempDir()
+			bin := filepath.Join(folder, "any", "bin")
+			if err := os.MkdirAll(bin, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for _, program := range c.programs {
+				text := "echo 'postgres (PostgreSQL) " + c.version + " (Debian)'"
+				if c.inPath {
+					there[program] = text
+				} else if err := os.WriteFile(filepath.Join(bin, program), []byte("#!/bin/bash\n"+text+"\n"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, status := toolsWith(t, there, "POSTGRESQL_FOLDERS="+folder)
+			if c.want && (status != 0 || out != "") {
+				t.Errorf("status %d:\n%s", status, out)
+			}
+			if !c.want && (status != 1 || !strings.Contains(out, "recommends postgresql\n")) {
+				t.Errorf("it is not missed: status %d\n%s", status, out)
+			}
+		})
 	}
 }

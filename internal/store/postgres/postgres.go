@@ -85,8 +85,9 @@ type Store struct {
 // that is none, fault.Denied where user, password or rights are refused,
 // fault.Conflict where the database belongs to somebody else, is too new for this
 // program, has nodes that could not go on after a step that this program would
-// apply, another process is the node, or the store was copied into another one and
-// a node is to join it, fault.Unavailable where no server
+// apply, another process is the node, the store was copied into another one and a
+// node is to join it, or a server's clock is too far from the database's,
+// fault.Unavailable where no server
 // answers, or one that is too old.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
@@ -126,7 +127,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now})
 	if o.Server {
-		if _, err := s.Join(ctx, node.Node{ID: o.Node, Address: o.Address, Version: o.Version}, o.Lease); err != nil {
+		err := node.RefuseSkew(ctx, s, o.Now)
+		if err == nil {
+			_, err = s.Join(ctx, node.Node{ID: o.Node, Address: o.Address, Version: o.Version}, o.Lease)
+		}
+		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}

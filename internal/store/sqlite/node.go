@@ -22,6 +22,9 @@ type nodes struct {
 	epoch, last int64
 }
 
+// Clock implements node.Store.
+func (s *Store) Clock(context.Context) (time.Time, error) { return s.now(), nil }
+
 // Join implements node.Store.
 func (s *Store) Join(_ context.Context, n node.Node, _ time.Duration) (node.Renewal, error) {
 	s.nodes.mu.Lock()

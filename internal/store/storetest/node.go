@@ -15,6 +15,7 @@ import (
 func nodeCases() map[string]func(*testing.T, Store) {
 	return map[string]func(*testing.T, Store){
 		"a lease is taken, renewed and left": leaseIsKept,
+		"the clock is that of the leases":    clockOfLeases,
 		"an earlier lease is refused":        earlierLeaseIsRefused,
 		"who has left completes the record":  leftCompletesRecord,
 		"the one node is listed":             nodeIsListed,
@@ -43,6 +44,17 @@ func leaseIsKept(t *testing.T, s Store) {
 	again := got(s.Join(ctx, self(), time.Minute))(t)
 	if again.Epoch <= joined.Epoch {
 		t.Errorf("epoch %d follows %d", again.Epoch, joined.Epoch)
+	}
+}
+
+func clockOfLeases(t *testing.T, s Store) {
+	ctx := within(t)
+	before := got(s.Clock(ctx))(t)
+	joined := got(s.Join(ctx, self(), time.Minute))(t)
+	between := got(s.Clock(ctx))(t)
+	renewed := got(s.Renew(ctx, joined.Lease, time.Minute, 0))(t) // which no look at the clock ends
+	if joined.Now.Before(before) || between.Before(joined.Now) || renewed.Now.Before(between) || renewed.Now.Sub(before) > time.Minute {
+		t.Errorf("the clock shows %v, %v when it joined, %v, and %v when it renewed", before, joined.Now, between, renewed.Now)
 	}
 }
 

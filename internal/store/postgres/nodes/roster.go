@@ -63,6 +63,17 @@ func fenced(op string, l node.Lease) error {
 	return fault.New(op, fault.Fenced, "the lease of node %q has run out, or another process has it", l.Node)
 }
 
+// Clock implements node.Store.
+func (s *Roster) Clock(ctx context.Context) (at time.Time, err error) {
+	err = s.opt.DB.Read(ctx, "node.clock", func(c *server.Conn) error {
+		return c.Query(ctx, "SELECT "+clock, nil, func(r *sqlkit.Row) error {
+			at = r.Time()
+			return nil
+		})
+	})
+	return at, err
+}
+
 // Join implements node.Store.
 func (s *Roster) Join(ctx context.Context, n node.Node, length time.Duration) (node.Renewal, error) {
 	const op = "node.join"

@@ -25,13 +25,17 @@ const (
 	stateNoDatabase    = "3D000"
 	statePrivilege     = "42501"
 	stateUndefined     = "42P01"
+	stateNoSchema      = "3F000"
+	stateNoSetting     = "42704" // undefined object; of a connection, a setting
+	stateBadSetting    = "22023" // invalid parameter value
+	stateDamagedData   = "XX001"
+	stateDamagedIndex  = "XX002"
 
 	classConnection = "08" // connection exception
 	classAuth       = "28" // invalid authorization
 	classConstraint = "23" // integrity constraint violation
 	classResources  = "53" // insufficient resources
 	classOperator   = "57" // operator intervention: shutdown, crash, starting up
-	classCorrupt    = "XX"
 )
 
 // stateOf returns the SQLSTATE in err's chain, "" where there is none.
@@ -91,6 +95,14 @@ func Failure(op string, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
+	if stateOf(err) == statePrivilege {
+		// Not fault.Denied: that would be said of the client, whose message is refused for
+		// good then.
+		return &fault.Error{
+			Op: op, Kind: fault.Unavailable, Err: err,
+			Detail: "the database user may not do what is needed; make it the owner of the database and of all tables and sequences in it",
+		}
+	}
 	e := &fault.Error{Op: op, Kind: kindOf(err), Err: err}
 	switch e.Kind {
 	case fault.Unavailable:
@@ -104,7 +116,7 @@ func Failure(op string, err error) error {
 func kindOf(err error) fault.Kind {
 	state := stateOf(err)
 	switch {
-	case errors.Is(err, sqlkit.ErrDamaged), strings.HasPrefix(state, classCorrupt):
+	case errors.Is(err, sqlkit.ErrDamaged), state == stateDamagedData, state == stateDamagedIndex:
 		return fault.Corrupt
 	case state == stateDiskFull:
 		return fault.Full

@@ -21,7 +21,7 @@ const createMigrationSQL = `CREATE TABLE IF NOT EXISTS schema_migration (
 // before. The lock makes sure that one process alone applies steps, and that
 // nobody joins meanwhile.
 func (db *DB) migrate(t *Tx, o *Options) (s sqlkit.Standing, err error) {
-	if err := checkVersion(t, minVersion); err != nil {
+	if err := checkVersion(t, o.oldest); err != nil {
 		return s, err
 	}
 	if err := checkDurability(t); err != nil {
@@ -30,7 +30,7 @@ func (db *DB) migrate(t *Tx, o *Options) (s sqlkit.Standing, err error) {
 	if _, err := t.Raw("SELECT pg_advisory_xact_lock($1)", int64(lockSchema)); err != nil {
 		return s, err
 	}
-	known, err := t.Exists("SELECT 1 FROM pg_class WHERE oid = to_regclass('schema_migration')", nil)
+	known, err := isKnown(t, "postgres.open")
 	if err != nil {
 		return s, err
 	}
@@ -88,7 +88,7 @@ func (db *DB) upToDate(t *Tx) error {
 	if err := checkVersion(t, minVersion); err != nil {
 		return err
 	}
-	known, err := t.Exists("SELECT 1 FROM pg_class WHERE oid = to_regclass('schema_migration')", nil)
+	known, err := isKnown(t, "postgres.look")
 	if err != nil {
 		return err
 	}
@@ -128,14 +128,59 @@ func checkDurability(t *Tx) error {
 	return err
 }
 
-// refuseForeign refuses a schema in which somebody else keeps tables.
+// isKnown reports whether a step of the schema was applied. Another program's table
+// of the same name is refused, under op.
+func isKnown(t *Tx, op string) (bool, error) {
+	const text = `SELECT count(*), count(*) FILTER (WHERE attname IN ('version', 'name', 'checksum', 'compatible', 'applied'))
+		FROM pg_attribute WHERE attrelid = to_regclass('schema_migration') AND attnum > 0 AND NOT attisdropped`
+	all, ours := int64(0), int64(0)
+	err := t.Query(text, nil, func(r *sqlkit.Row) error {
+		all, ours = r.Int64(), r.Int64()
+		return nil
+	})
+	if err == nil && all > 0 && ours != 5 {
+		err = foreign(op)
+	}
+	return all > 0, err
+}
+
+// refuseForeign refuses a schema in which somebody else keeps something that has a
+// name as our tables have: tables, views, sequences. What an extension has brought
+// is nobody's.
 func refuseForeign(t *Tx) error {
-	found, err := t.Exists("SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1", nil)
+	const text = `SELECT 1 FROM pg_class c WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+		AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e') LIMIT 1`
+	found, err := t.Exists(text, nil)
 	if err == nil && found {
-		err = fault.New("postgres.open", fault.Conflict,
-			"this database holds the tables of another program; name an empty database, or one with a schema of its own in search_path")
+		err = foreign("postgres.open")
 	}
 	return err
+}
+
+func foreign(op string) error {
+	return fault.New(op, fault.Conflict,
+		"this database holds the tables of another program; name an empty database, or one with a schema of its own in search_path")
+}
+
+// unreadable says what the driver finds wrong in a URL, without the URL. What does
+// not even fall into its parts is not shown: any of them may be a misplaced password.
+func unreadable(err error) error {
+	text := err.Error()
+	// The driver's text is "cannot parse `URL`: why (cause)".
+	why := text[strings.LastIndex(text, "`: ")+1:]
+	why = strings.TrimPrefix(why, ": ")
+	var parse *pgconn.ParseConfigError
+	if !errors.As(err, &parse) || why == text || strings.HasPrefix(why, "failed to parse as") || strings.HasPrefix(why, "invalid port") {
+		return fault.New("postgres.open", fault.Invalid,
+			`store.url cannot be read as "postgres://user@host:port/database?option=value"; special characters are written as %%xx`)
+	}
+	return fault.New("postgres.open", fault.Invalid, "an option in store.url cannot be used: %s", why)
+}
+
+// isConnecting reports whether err comes from making a connection.
+func isConnecting(err error) bool {
+	var e *pgconn.ConnectError
+	return errors.As(err, &e)
 }
 
 // unusable says of a failed opening what is wrong and what to do, without the
@@ -156,6 +201,10 @@ func unusable(config *pgxpool.Config, err error) error {
 		kind, text = fault.Denied, fmt.Sprintf("the server refuses user %q (%s); look at the password file and at the server's pg_hba.conf", c.User, text)
 	case state == stateNoDatabase:
 		kind, text = fault.Unavailable, fmt.Sprintf("there is no database %q; make it with: createdb --owner=%s %s", c.Database, c.User, c.Database)
+	case state == stateNoSchema:
+		kind, text = fault.Unavailable, fmt.Sprintf("there is no schema of search_path in database %q; make one with CREATE SCHEMA, or change search_path in store.url", c.Database)
+	case isConnecting(err) && (state == stateNoSetting || state == stateBadSetting):
+		kind, text = fault.Invalid, fmt.Sprintf("the server does not take a setting that stands in store.url (%s); correct its name or its value there", text)
 	case state == statePrivilege:
 		kind, text = fault.Denied, fmt.Sprintf("user %q may not make what is needed in database %q (%s); make it the owner of the database and of its tables", c.User, c.Database, text)
 	case state == stateReadOnly:

@@ -43,6 +43,9 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets what no caller is told; nil means none.
 	Logger *slog.Logger
+
+	// oldest is the oldest server that is used; 0 means minVersion.
+	oldest int64
 }
 
 // DB is a database in use. Its methods are safe for concurrent use.
@@ -105,6 +108,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Beside == nil {
 		o.Beside = func(*Tx, *sqlkit.Migration) error { return nil }
 	}
+	if o.oldest == 0 {
+		o.oldest = minVersion
+	}
 	steps, err := sqlkit.Migrations(o.Migrations)
 	if err != nil {
 		return nil, fault.Wrap("postgres.open", fault.Internal, err)
@@ -133,8 +139,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 func poolConfig(o Options) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
-		return nil, fault.New("postgres.open", fault.Invalid,
-			`store.url cannot be read as "postgres://user@host:port/database"; special characters are written as %%xx`)
+		return nil, unreadable(err)
 	}
 	if o.Password != "" {
 		config.ConnConfig.Password = o.Password

@@ -98,6 +98,33 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 	t.Run("no URL", func(t *testing.T) {
 		wantUnusable(t, Options{URL: "postgres://gate:right@%zz/x"}, fault.Invalid, "cannot be read")
 	})
+	t.Run("options of the URL", func(t *testing.T) {
+		for option, want := range map[string]string{
+			"sslmode=requir":                   "sslmode is invalid",
+			"sslrootcert=/nowhere/ca.pem":      "/nowhere/ca.pem: no such file",
+			"target_session_attrs=readwrite":   "unknown target_session_attrs value: readwrite",
+			"connect_timeout=soon":             "invalid connect_timeout",
+			"password=right&sslpassword=right": "",
+			"right":                            "",
+		} {
+			o := Options{URL: "postgres://gate:right@127.0.0.1:1/x?sslmode=verify-full&" + option}
+			if want == "" {
+				o.URL = "postgres://gate:right@127.0.0.1:wrong-one/x?" + option
+				want = "special characters are written as"
+			}
+			wantUnusable(t, o, fault.Invalid, "store.url")
+			wantUnusable(t, o, fault.Invalid, want)
+		}
+	})
+	t.Run("a setting that does not exist", func(t *testing.T) {
+		wantUnusable(t, Options{URL: url + "&sslmoed=require"}, fault.Invalid, `stands in store.url (unrecognized configuration parameter "sslmoed")`)
+	})
+	t.Run("a setting with another value", func(t *testing.T) {
+		wantUnusable(t, Options{URL: url + "&client_min_messages=loud"}, fault.Invalid, "store.url (invalid value for parameter")
+	})
+	t.Run("no schema", func(t *testing.T) {
+		wantUnusable(t, Options{URL: url + "&search_path=nowhere"}, fault.Unavailable, "make one with CREATE SCHEMA, or change search_path in store.url")
+	})
 	t.Run("nobody there", func(t *testing.T) {
 		wantUnusable(t, Options{URL: "postgres://gate:right@127.0.0.1:1,127.0.0.1:2/x"}, fault.Unavailable, "no server of 127.0.0.1:1, 127.0.0.1:2 answers")
 	})
@@ -110,17 +137,43 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 	t.Run("missing rights", func(t *testing.T) {
 		admin := openAdmin(t, c)
 		must(t, admin, "CREATE ROLE guest LOGIN PASSWORD 'right'")
-		wantUnusable(t, Options{URL: in("guest", "right", name(url))}, fault.Denied, "make it the owner")
+		unchanged(t, url, func() {
+			wantUnusable(t, Options{URL: in("guest", "right", name(url))}, fault.Denied, "make it the owner")
+		})
 	})
 	t.Run("not durable", func(t *testing.T) {
 		lax := openDB(t, c.Database(t))
 		must(t, lax, "ALTER ROLE "+pgcluster.Role+" IN DATABASE "+name(lax.url())+" SET synchronous_commit = off")
-		wantUnusable(t, Options{URL: lax.url()}, fault.Conflict, "synchronous_commit is off")
+		unchanged(t, lax.url(), func() {
+			wantUnusable(t, Options{URL: lax.url(), Migrations: steps(2)}, fault.Conflict, "synchronous_commit is off")
+		})
 	})
 	t.Run("tables of others", func(t *testing.T) {
 		other := openDB(t, c.Database(t))
 		must(t, other, "ALTER TABLE schema_migration RENAME TO theirs")
-		wantUnusable(t, Options{URL: other.url()}, fault.Conflict, "tables of another program")
+		unchanged(t, other.url(), func() {
+			wantUnusable(t, Options{URL: other.url()}, fault.Conflict, "tables of another program")
+		})
+	})
+	for what, text := range map[string]string{
+		"a view of others":                           "CREATE VIEW t1 AS SELECT 1",
+		"a sequence of others":                       "CREATE SEQUENCE t1",
+		"a table of others with the name of ours":    "CREATE TABLE schema_migration (version bigint PRIMARY KEY, dirty boolean)",
+		"a table of others with some of our columns": "CREATE TABLE schema_migration (version bigint PRIMARY KEY, name text, applied bigint)",
+	} {
+		t.Run(what, func(t *testing.T) {
+			url := c.Database(t)
+			must(t, openRaw(t, url), text)
+			unchanged(t, url, func() {
+				wantUnusable(t, Options{URL: url}, fault.Conflict, "tables of another program")
+			})
+		})
+	}
+	t.Run("what an extension has brought", func(t *testing.T) {
+		url := c.Database(t)
+		must(t, openRaw(t, url), "CREATE VIEW theirs AS SELECT 1")
+		must(t, openRaw(t, strings.Replace(c.Admin(), "/postgres?", "/"+name(url)+"?", 1)), "ALTER EXTENSION plpgsql ADD VIEW theirs")
+		openDB(t, url)
 	})
 	t.Run("newer", func(t *testing.T) {
 		url := c.Database(t)
@@ -129,7 +182,9 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 			t.Fatal(err)
 		}
 		db.Close()
-		wantUnusable(t, Options{URL: url, Migrations: steps(2)}, fault.Conflict, "has schema version 3, this program knows up to 2")
+		unchanged(t, url, func() {
+			wantUnusable(t, Options{URL: url, Migrations: steps(2)}, fault.Conflict, "has schema version 3, this program knows up to 2")
+		})
 	})
 	t.Run("a step that somebody cannot follow", func(t *testing.T) {
 		url := c.Database(t)
@@ -139,7 +194,9 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 			asked = fmt.Sprint(m.Name, " ", m.Compatible)
 			return fault.New("test", fault.Conflict, "somebody is in the way")
 		}
-		wantUnusable(t, Options{URL: url, Migrations: steps(3), Beside: beside}, fault.Conflict, "somebody is in the way")
+		unchanged(t, url, func() {
+			wantUnusable(t, Options{URL: url, Migrations: steps(3), Beside: beside}, fault.Conflict, "somebody is in the way")
+		})
 		if asked != "0003_step.sql 3" {
 			t.Errorf("asked about %s, the hardest is step 3", asked)
 		}
@@ -148,14 +205,15 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 	t.Run("another step", func(t *testing.T) {
 		db := openDB(t, c.Database(t))
 		must(t, db, "UPDATE schema_migration SET checksum = 'x'")
-		wantUnusable(t, Options{URL: db.url()}, fault.Conflict, "schema step 1")
+		unchanged(t, db.url(), func() {
+			wantUnusable(t, Options{URL: db.url(), Migrations: steps(2)}, fault.Conflict, "schema step 1")
+		})
 	})
 	t.Run("too old", func(t *testing.T) {
 		db := openDB(t, c.Database(t))
-		err := db.Exclusive(t.Context(), "test", func(tx *Tx) error { return checkVersion(tx, 990000) })
-		if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "99 or later is needed") {
-			t.Errorf("got %v", err)
-		}
+		unchanged(t, db.url(), func() {
+			wantUnusable(t, Options{URL: db.url(), Migrations: steps(2), oldest: 990000}, fault.Unavailable, "99 or later is needed")
+		})
 	})
 	t.Run("no TLS", func(t *testing.T) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -212,7 +270,13 @@ func (db *DB) url() string { return db.pool.Config().ConnString() }
 // openAdmin opens the superuser's database.
 func openAdmin(t *testing.T, c *pgcluster.Cluster) *DB {
 	t.Helper()
-	config, err := poolConfig(Options{URL: c.Admin()})
+	return openRaw(t, c.Admin())
+}
+
+// openRaw opens a database as it is.
+func openRaw(t *testing.T, url string) *DB {
+	t.Helper()
+	config, err := poolConfig(Options{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,6 +286,66 @@ func openAdmin(t *testing.T, c *pgcluster.Cluster) *DB {
 	}
 	t.Cleanup(pool.Close)
 	return &DB{pool: pool, log: slog.New(slog.DiscardHandler)}
+}
+
+// unchanged wants the database to be the same after fn: what is in it, and which
+// steps it says were applied.
+func unchanged(t *testing.T, url string, fn func()) {
+	t.Helper()
+	db := openRaw(t, url)
+	look := func() string {
+		found := ""
+		err := db.Read(t.Context(), "test", func(c *Conn) error {
+			found = ""
+			each := func(r *sqlkit.Row) error {
+				found += r.Text() + "\n"
+				return nil
+			}
+			const relations = `SELECT c.oid::text || ' ' || relname || ' ' || relfilenode || ' ' || coalesce(string_agg(attname, ' ' ORDER BY attnum), '')
+				FROM pg_class c LEFT JOIN pg_attribute ON attrelid = c.oid WHERE relnamespace = 'public'::regnamespace GROUP BY c.oid ORDER BY 1`
+			if err := c.Query(t.Context(), relations, nil, each); err != nil || !strings.Contains(found, " schema_migration ") {
+				return err
+			}
+			return c.Query(t.Context(), "SELECT m::text FROM schema_migration m ORDER BY 1", nil, each)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	before := look()
+	fn()
+	if after := look(); after != before {
+		t.Errorf("what was refused has changed the database from\n%sto\n%s", before, after)
+	}
+}
+
+// TestMissingRights: a role that may look at the schema, but not use a table or a
+// sequence, is told what it lacks, and nobody's message is refused for good.
+func TestMissingRights(t *testing.T) {
+	c := shared.Cluster(t)
+	db := openDB(t, c.Database(t))
+	must(t, db, "CREATE SEQUENCE s1")
+	must(t, openAdmin(t, c), "CREATE ROLE reader LOGIN PASSWORD 'right'")
+	must(t, db, "GRANT SELECT ON schema_migration TO reader")
+	url := strings.Replace(db.url(), pgcluster.Role+":", "reader:", 1)
+	reader, err := Open(t.Context(), Options{URL: url, Migrations: steps(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(reader.Close)
+	for text, want := range map[string]string{
+		"INSERT INTO t1 VALUES ('a', 1)": "permission denied for table t1",
+		"SELECT nextval('s1')":           "permission denied for sequence s1",
+	} {
+		err := reader.Change(t.Context(), "node.join", func(tx *Tx) error {
+			_, err := tx.Raw(text)
+			return err
+		})
+		if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "make it the owner of the database and of all tables") {
+			t.Errorf("%s: %v (%v)", text, err, fault.KindOf(err))
+		}
+	}
 }
 
 // TestOneProcessAppliesSteps opens an empty database many times at once.
@@ -394,6 +518,9 @@ func TestKinds(t *testing.T) {
 		"DO $$BEGIN RAISE SQLSTATE '53100'; END$$":              fault.Full,
 		"DO $$BEGIN RAISE SQLSTATE '55P03'; END$$":              fault.Busy,
 		"DO $$BEGIN RAISE SQLSTATE 'XX001'; END$$":              fault.Corrupt,
+		"DO $$BEGIN RAISE SQLSTATE 'XX002'; END$$":              fault.Corrupt,
+		"DO $$BEGIN RAISE SQLSTATE 'XX000'; END$$":              fault.Internal, // "tuple concurrently updated", for one
+		"SELECT * FROM pg_authid":                               fault.Unavailable,
 		"DO $$BEGIN RAISE SQLSTATE '57014'; END$$":              fault.Canceled,
 		"SET LOCAL statement_timeout = 1; SELECT pg_sleep(100)": fault.Canceled,
 	} {
