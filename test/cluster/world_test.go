@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,11 +47,20 @@ type world struct {
 // newWorld starts the gates.
 func newWorld(t *testing.T, url string) *world {
 	t.Helper()
-	return newWorldThrough(t, url, nil)
+	return newWorldWith(t, worldOptions{url: url})
 }
 
-// newWorldThrough is newWorld where some gates reach the database by another URL.
-func newWorldThrough(t *testing.T, url string, through map[int]string) *world {
+// worldOptions say how the gates reach their database.
+type worldOptions struct {
+	url string
+	// through has another URL for some of the gates.
+	through map[int]string
+	// passwordFile is store.password_file, "" for none.
+	passwordFile string
+}
+
+// newWorldWith is newWorld for databases that are reached in another way.
+func newWorldWith(t *testing.T, how worldOptions) *world {
 	t.Helper()
 	const n = 3
 	c := &world{t: t, receivers: newReceivers(t, n), ledger: newLedger(t)}
@@ -66,15 +76,23 @@ func newWorldThrough(t *testing.T, url string, through map[int]string) *world {
 	c.random = rand.New(rand.NewPCG(seed, 0))
 	key := filepath.Join(t.TempDir(), "seal.key")
 	for i := range n {
-		extra := fmt.Sprintf("[store]\nurl = %q\n[node]\nid = \"gate-%d\"\nlease = %q\n[dkim]\nkey_file = %q\n[delivery]\nworkers = %d\n",
-			cmp.Or(through[i], url), i, lease, key, deliveryWorkers)
+		extra := fmt.Sprintf("[store]\nurl = %q\npassword_file = %q\n[node]\nid = \"gate-%d\"\nlease = %q\n[dkim]\nkey_file = %q\n[delivery]\nworkers = %d\n",
+			cmp.Or(how.through[i], how.url), how.passwordFile, i, lease, key, deliveryWorkers)
 		start := harness.Join
 		if i == 0 {
 			start = harness.Serve
 		}
 		c.gates = append(c.gates, start(t, c.receivers.hops[i].Addr(), extra))
 	}
-	db, err := postgres.Open(t.Context(), postgres.Options{URL: url, Patience: 30 * time.Second})
+	password := ""
+	if how.passwordFile != "" {
+		text, err := os.ReadFile(how.passwordFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		password = strings.TrimSpace(string(text))
+	}
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: how.url, Password: password, Patience: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
