@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,8 +44,23 @@ type world struct {
 	runs int        // how many runs of load were begun
 }
 
-// gates starts them.
+// newWorld starts the gates.
 func newWorld(t *testing.T, url string) *world {
+	t.Helper()
+	return newWorldWith(t, worldOptions{url: url})
+}
+
+// worldOptions say how the gates reach their database.
+type worldOptions struct {
+	url string
+	// through has another URL for some of the gates.
+	through map[int]string
+	// passwordFile is store.password_file, "" for none.
+	passwordFile string
+}
+
+// newWorldWith is newWorld for databases that are reached in another way.
+func newWorldWith(t *testing.T, how worldOptions) *world {
 	t.Helper()
 	const n = 3
 	c := &world{t: t, receivers: newReceivers(t, n), ledger: newLedger(t)}
@@ -59,14 +76,23 @@ func newWorld(t *testing.T, url string) *world {
 	c.random = rand.New(rand.NewPCG(seed, 0))
 	key := filepath.Join(t.TempDir(), "seal.key")
 	for i := range n {
-		extra := fmt.Sprintf("[store]\nurl = %q\n[node]\nid = \"gate-%d\"\nlease = %q\n[dkim]\nkey_file = %q\n", url, i, lease, key)
+		extra := fmt.Sprintf("[store]\nurl = %q\npassword_file = %q\n[node]\nid = \"gate-%d\"\nlease = %q\n[dkim]\nkey_file = %q\n[delivery]\nworkers = %d\n",
+			cmp.Or(how.through[i], how.url), how.passwordFile, i, lease, key, deliveryWorkers)
 		start := harness.Join
 		if i == 0 {
 			start = harness.Serve
 		}
 		c.gates = append(c.gates, start(t, c.receivers.hops[i].Addr(), extra))
 	}
-	db, err := postgres.Open(t.Context(), postgres.Options{URL: url, Patience: 30 * time.Second})
+	password := ""
+	if how.passwordFile != "" {
+		text, err := os.ReadFile(how.passwordFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		password = strings.TrimSpace(string(text))
+	}
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: how.url, Password: password, Patience: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,8 +173,8 @@ func (c *world) verdict() (repeats []arrival) {
 	c.gates[0].Admin("", "store", "check") // which fails unless it is sound
 	recorded := c.recorded()
 	for n, id := range acked {
-		if recorded[id] != 1 {
-			c.t.Errorf("message %d (%s) is recorded as delivered %d times", n, id, recorded[id])
+		if len(recorded[id]) != 1 {
+			c.t.Errorf("message %d (%s) is recorded as delivered %d times", n, id, len(recorded[id]))
 		}
 	}
 	seen := map[int]bool{}
@@ -162,17 +188,17 @@ func (c *world) verdict() (repeats []arrival) {
 	return repeats
 }
 
-// recorded counts the events of deliveries by submission.
-func (c *world) recorded() map[mail.ID]int {
+// recorded returns when the recorded deliveries of each submission were made.
+func (c *world) recorded() map[mail.ID][]time.Time {
 	c.t.Helper()
-	all, after := map[mail.ID]int{}, int64(0)
+	all, after := map[mail.ID][]time.Time{}, int64(0)
 	for {
 		page, err := c.db.Search(context.Background(), audit.Query{Kind: audit.DeliveryDelivered, AfterSeq: after, Limit: 1000})
 		if err != nil {
 			c.t.Fatal(err)
 		}
 		for _, e := range page {
-			all[e.Submission]++
+			all[e.Submission] = append(all[e.Submission], e.At)
 			after = e.Seq
 		}
 		if len(page) == 0 {

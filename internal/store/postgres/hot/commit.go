@@ -63,11 +63,13 @@ func (w *Writer) once(batch []*operation) error {
 
 // under returns the epoch under which a batch is stored, and what of it may be. The
 // rest has its error: a process that has left stores nothing but events, as no row
-// of a node keeps it from what is another's.
+// of a node keeps it from what is another's. What came under another epoch and had to
+// wait is treated as made again: its deliveries may have become another node's.
 func (w *Writer) under(batch []*operation) (epoch int64, allowed []*operation) {
 	epoch = w.epoch.Load()
 	for _, o := range batch {
 		o.err = nil
+		o.again = o.again || o.epoch != epoch
 		if epoch == left && len(o.accepts)+len(o.outcomes) > 0 {
 			o.err = nothingMore()
 			continue

@@ -41,6 +41,8 @@ type operation struct {
 	events     []sqlkit.Values
 	// again says that nothing is stored where one of the deliveries is not there.
 	again bool
+	// epoch was the writer's when the operation came.
+	epoch int64
 	err   error
 	// done gets one value when err is final.
 	done chan struct{}
@@ -134,7 +136,7 @@ func (w *Writer) do(ctx context.Context, o *operation) error {
 	if err := ctx.Err(); err != nil {
 		return server.Failure(o.name, err)
 	}
-	o.done = make(chan struct{}, 1)
+	o.done, o.epoch = make(chan struct{}, 1), w.epoch.Load()
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()

@@ -45,3 +45,16 @@ func TestCompatible(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitedOverALease: a report that came under one lease and is stored under the
+// next stores nothing where a delivery is another node's by then.
+func TestWaitedOverALease(t *testing.T) {
+	var w Writer
+	before, now := reporting("a", 1), reporting("b", 1)
+	before.epoch, now.epoch = 7, 8
+	w.SetEpoch(8)
+	epoch, allowed := w.under([]*operation{before, now})
+	if epoch != 8 || len(allowed) != 2 || !before.again || now.again {
+		t.Errorf("epoch %d, %d operations, made again: %v, %v", epoch, len(allowed), before.again, now.again)
+	}
+}
