@@ -66,7 +66,8 @@ func pid(t *testing.T, g *harness.Gate) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	first, _, _ := strings.Cut(string(text), "\n")
+	n, err := strconv.Atoi(strings.TrimSpace(first))
 	if err != nil || n <= 1 {
 		t.Fatalf("the lock holds %q", text)
 	}
