@@ -8,6 +8,7 @@ import (
 	"countersign/internal/soundness"
 	"countersign/internal/store/postgres/bodies"
 	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/inspection"
 )
 
@@ -17,7 +18,8 @@ const noNodeSQL = `SELECT d.submission || '/' || d.n || ' of node ' || d.node FR
 
 // Check looks for what is wrong with a store, beside the nodes that work on it, and
 // changes nothing. Of the options it needs how to connect. Errors are those of
-// Open, and fault.NotFound where the database has no store.
+// Open, fault.NotFound where the database has no store, and fault.Conflict where a
+// copy into it is not finished.
 func Check(ctx context.Context, o Options) (*soundness.Report, error) {
 	db, err := server.Open(ctx, server.Options{
 		URL: o.URL, Password: o.Password, Connections: 1, Patience: o.Patience, Migrations: migrations, LookOnly: true, Logger: o.Logger,
@@ -35,6 +37,9 @@ func Check(ctx context.Context, o Options) (*soundness.Report, error) {
 }
 
 func inspect(ctx context.Context, c *server.Conn, found *soundness.Findings) error {
+	if err := copying.Refuse(ctx, c, "postgres.check"); err != nil {
+		return err
+	}
 	// Behind a failed query the server does no other in the same transaction, so
 	// that nothing can be passed over.
 	never := func(error) bool { return false }
