@@ -98,6 +98,9 @@ func (k *check) pages(ctx context.Context, c *conn) error {
 func (k *check) tables(ctx context.Context, c *conn) error {
 	err := inspection.Tables(ctx, c, newDialect(), &k.found, damagedData)
 	if err == nil {
+		err = inspection.Due(ctx, c, k.begun, &k.found, damagedData)
+	}
+	if err == nil {
 		err = inspection.Record(ctx, c, &k.found, damagedData)
 	}
 	if err == nil {

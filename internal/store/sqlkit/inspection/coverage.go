@@ -21,7 +21,7 @@ func LeftOut() map[string]string {
 // Texts returns every query that an engine with this dialect is looked at with;
 // those of its own come on top.
 func Texts(d *sqlkit.Dialect) []string {
-	all := []string{d.Totals, countStatesSQL, FirstSQL, CountSQL, UnknownSQL(), ChainsSQL()}
+	all := []string{d.Totals, countStatesSQL, FirstSQL, CountSQL, UnknownSQL(), ChainsSQL(), NeverDueSQL}
 	for _, q := range Queries(d) {
 		all = append(all, q.Text)
 	}
