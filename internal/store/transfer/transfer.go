@@ -78,6 +78,7 @@ type copier struct {
 	Options
 	totals []int64
 	bytes  int64
+	seen   seen
 	result Result
 }
 
@@ -130,6 +131,9 @@ func (c *copier) run(ctx context.Context) error {
 		return err
 	}
 	if err := c.alone(ctx); err != nil {
+		return err
+	}
+	if err := c.unchanged(ctx, list); err != nil {
 		return err
 	}
 	return c.Target.Finish(ctx, c.event())
