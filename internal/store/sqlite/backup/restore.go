@@ -329,7 +329,7 @@ func (r *restore) finish() (held int, err error) {
 }
 
 // name gives everything its name: the bodies first, as the database makes the store.
-// It takes the name from nobody who was faster.
+// It takes no name from whoever was faster.
 func (r *restore) name() error {
 	if err := vacant(r.path); err != nil {
 		return err
@@ -344,13 +344,19 @@ func (r *restore) name() error {
 	if err := syncFolder(r.place); err != nil {
 		return err
 	}
+	return r.nameDatabase()
+}
+
+// nameDatabase gives the database its name, beside the other; where somebody has it,
+// it takes that of the bodies back.
+func (r *restore) nameDatabase() error {
 	err := os.Link(r.database, r.path)
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
 		err = r.move() // links do not exist here
 	}
 	if errors.Is(err, fs.ErrExist) {
 		err = fault.New("backup.restore", fault.Conflict, "something has made a database %s meanwhile; see what it is, and move it to another place, then restore again", r.path)
-		return errors.Join(err, os.Rename(folder, r.bodies()))
+		return errors.Join(err, os.Rename(filepath.Join(r.place, sqlite.BodiesName), r.bodies()))
 	}
 	if err != nil {
 		return err
