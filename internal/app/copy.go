@@ -27,11 +27,12 @@ type CopyOptions struct {
 }
 
 // CopyStore copies a store into another one, see transfer.Run. No gate may use
-// either of them: fault.Conflict, as where both are the same.
+// either of them: fault.Conflict, as where both are the same or their large bodies
+// would be in one folder.
 func CopyStore(ctx context.Context, o CopyOptions) (result *transfer.Result, err error) {
 	result = new(transfer.Result)
-	if sameFile(o.From, o.To) {
-		return result, fault.New("store.copy", fault.Conflict, "the source and the target are the same store")
+	if err := apart(o.From, o.To); err != nil {
+		return result, err
 	}
 	source, err := openSide(ctx, o.From, o.Now, false)
 	if err != nil {
@@ -73,20 +74,41 @@ func ofSide(side string, err error) error {
 	return &fault.Error{Op: "store.copy", Kind: fault.KindOf(err), Detail: side, Err: err}
 }
 
-// sameFile reports whether two stores are one file, whatever it is called. Two
-// URLs of one database are told by the lock of the first.
-func sameFile(a, b config.Store) bool {
-	if a.URL == b.URL {
-		return true
+// apart refuses two stores that are one, whatever they are called, and two whose
+// large bodies are in one folder. Two URLs of one database are told by the lock of
+// the first.
+func apart(from, to config.Store) error {
+	const op = "store.copy"
+	same := fault.New(op, fault.Conflict, "the source and the target are the same store")
+	if from.URL == to.URL {
+		return same
 	}
-	if a.InPostgres() || b.InPostgres() {
-		return false
+	if from.InPostgres() || to.InPostgres() {
+		return nil
 	}
-	one, err := os.Stat(a.Path())
+	one, err := sqlite.FilesOf(from.Path())
 	if err != nil {
-		return false // the source is looked for when it is opened
+		return err
 	}
-	other, err := os.Stat(b.Path())
+	other, err := sqlite.FilesOf(to.Path())
+	switch {
+	case err != nil:
+		return err
+	case sameFile(one.Database, other.Database):
+		return same
+	case sameFile(one.Folder, other.Folder), sameFile(one.Bodies, other.Bodies):
+		return fault.New(op, fault.Conflict, "the source and the target would have their large bodies in one folder, %s; name a file in a folder of its own by --to", other.Bodies)
+	}
+	return nil
+}
+
+// sameFile reports whether two names are of one file or folder that is there.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false // what is needed is looked for when it is opened
+	}
+	other, err := os.Stat(b)
 	return err == nil && os.SameFile(one, other)
 }
 

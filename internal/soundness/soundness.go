@@ -24,6 +24,8 @@ const (
 	NoSubmission   Kind = "no-submission"
 	NoDelivery     Kind = "no-delivery"
 	NoNode         Kind = "no-node"
+	EndlessLease   Kind = "endless-lease"
+	NeverDue       Kind = "never-due"
 	WaitsThough    Kind = "waits-though-final"
 	NoAcceptance   Kind = "no-acceptance"
 	OutcomeAlone   Kind = "outcome-alone"
@@ -68,6 +70,8 @@ func Kinds() []Meaning {
 		{Kind: NoSubmission, What: "a delivery waits whose submission is not there: it cannot be delivered", Do: "\"countersign trace ID\" names sender and recipient: tell the sender; " + fromBackup},
 		{Kind: NoDelivery, What: "a submission is kept of which nothing waits", Do: "\"countersign trace ID\" says whether all its recipients have an outcome; then it only takes room"},
 		{Kind: NoNode, What: "a delivery belongs to a node that does not exist: nobody delivers it", Do: "UPDATE delivery SET node = 'ID' WHERE node = 'THAT ONE', with a node that \"countersign node list\" names"},
+		{Kind: EndlessLease, What: "a node has a lease that ends later than any does, and does not renew it: nobody takes over what it has", Do: "UPDATE node SET lease_until = 1 WHERE id = 'ID', in the database; the other nodes share out what it has, or it does itself when it is started"},
+		{Kind: NeverDue, What: "a delivery waits for a time long after its end: nobody delivers it, or tells its sender", Do: "\"countersign queue hold ID\", then \"countersign queue release ID\": it is due at once then; look at the clock of the machine that accepted it"},
 		{Kind: WaitsThough, What: "a delivery waits although the record has its outcome: it would be delivered again", Do: "\"countersign queue show ID\", then \"countersign queue drop ID/N\" unless it is to be sent again"},
 		{Kind: NoAcceptance, What: "a submission waits that the record does not know", Do: "\"countersign queue show ID\" shows whose it is; the record has been changed by somebody"},
 		{Kind: OutcomeAlone, What: "the record has the outcome of a delivery of a submission whose acceptance it does not have", Do: "the record has been changed by somebody; nothing has to be done for the mail"},

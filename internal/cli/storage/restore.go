@@ -44,6 +44,13 @@ func (cmd *Restore) Run(s *Site) error {
 	if err != nil {
 		return err
 	}
+	if len(r.Missing) > 0 {
+		err = s.say("the store lacked %s when the backup was made, and still does, %s first; see \"countersign store check\"",
+			plural(int64(len(r.Missing)), "large body", "large bodies"), r.Missing[0])
+		if err != nil {
+			return err
+		}
+	}
 	return s.sayKeys(cfg, r.Keys)
 }
 

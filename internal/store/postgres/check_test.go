@@ -65,6 +65,7 @@ func TestDamagedRows(t *testing.T) {
 		kind soundness.Kind
 	}{
 		"a node is gone":             {"DELETE FROM node", soundness.NoNode},
+		"a lease without an end":     {"UPDATE node SET lease_until = 9000000000000000000", soundness.EndlessLease},
 		"a piece is gone":            {"DELETE FROM body_chunk WHERE n = 1", soundness.BodySize},
 		"a piece is short":           {"UPDATE body_chunk SET data = substr(data, 2) WHERE n = 0", soundness.BodySize},
 		"pieces of the wrong length": {"UPDATE body_chunk SET n = -n - 1; UPDATE body_chunk SET n = 3 + n", soundness.BodySize},

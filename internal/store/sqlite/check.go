@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"countersign/internal/fault"
@@ -12,6 +11,7 @@ import (
 	"countersign/internal/soundness"
 	"countersign/internal/store/sqlite/bodies"
 	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/inspection"
 )
 
@@ -25,14 +25,15 @@ const (
 
 // Check looks for what is wrong with the store at path, whether or not a server
 // works on it, and changes nothing. Errors: fault.NotFound where there is none,
-// fault.Conflict where its schema is not this program's, fault.Corrupt where
+// fault.Conflict where its schema is not this program's, the folder of large bodies is
+// another database's or a copy into it is not finished, fault.Corrupt where
 // nothing of it can be read, fault.Unavailable, fault.Canceled.
 func Check(ctx context.Context, path string, now func() time.Time) (*soundness.Report, error) {
-	path, err := filepath.Abs(path)
+	path, large, err := place(path)
 	if err != nil {
-		return nil, fault.Wrap("sqlite.check", fault.Invalid, err)
+		return nil, err
 	}
-	k := &check{path: path, folder: bodies.New(filepath.Join(filepath.Dir(path), BodiesName)), begun: now()}
+	k := &check{path: path, folder: large, begun: now()}
 	// Pages are looked at by themselves: as long as anybody reads one state, the log
 	// of what is written since cannot be cleared.
 	for _, look := range []func(context.Context, *conn) error{k.pages, k.tables} {
@@ -75,7 +76,11 @@ func damagedData(err error) bool { return fault.Is(database.Failure("", err), fa
 
 // pages looks at every page of the file.
 func (k *check) pages(ctx context.Context, c *conn) error {
-	err := c.Query(ctx, pagesSQL, nil, func(r *row) error {
+	err := copying.Refuse(ctx, c, "sqlite.check")
+	if err != nil && !damagedData(err) {
+		return err
+	}
+	err = c.Query(ctx, pagesSQL, nil, func(r *row) error {
 		if said := r.Text(); said != "ok" {
 			k.found.Add(soundness.DamagedPages, said)
 		}
@@ -92,6 +97,9 @@ func (k *check) pages(ctx context.Context, c *conn) error {
 // name.
 func (k *check) tables(ctx context.Context, c *conn) error {
 	err := inspection.Tables(ctx, c, newDialect(), &k.found, damagedData)
+	if err == nil {
+		err = inspection.Due(ctx, c, k.begun, &k.found, damagedData)
+	}
 	if err == nil {
 		err = inspection.Record(ctx, c, &k.found, damagedData)
 	}

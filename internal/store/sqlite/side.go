@@ -36,9 +36,9 @@ func OpenSide(ctx context.Context, o Options, target bool) (*Side, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	path, err := filepath.Abs(o.Path)
+	path, large, err := place(o.Path)
 	if err != nil {
-		return nil, fault.Wrap("sqlite.open", fault.Invalid, err)
+		return nil, err
 	}
 	if err := refuseUnfinished(path); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func OpenSide(ctx context.Context, o Options, target bool) (*Side, error) {
 	if target {
 		schema = sqlkit.MakeOnly
 	}
-	s := &Side{now: o.Now, bodies: bodies.New(filepath.Join(filepath.Dir(path), BodiesName))}
+	s := &Side{now: o.Now, bodies: large}
 	s.db, err = database.Open(ctx, database.Options[struct{}]{
 		Path: path, Server: true, Readers: 3, Schema: schema, Migrations: migrations, Now: o.Now, Logger: o.Logger,
 		Flush: func(*database.Tx, *struct{}) error { return nil },
@@ -64,6 +64,9 @@ func OpenSide(ctx context.Context, o Options, target bool) (*Side, error) {
 		s.origin.Born, err = copying.Born(ctx, c)
 		return err
 	})
+	if err == nil && target {
+		err = s.bodies.Claim(filepath.Base(path))
+	}
 	if err == nil {
 		path, err = filepath.EvalSymlinks(path)
 	}

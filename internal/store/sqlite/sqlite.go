@@ -39,8 +39,9 @@ func Migrations() fs.FS { return migrations }
 
 // Options says which database to open and how.
 type Options struct {
-	// Path is the database file. Its folder is made where it is missing; the
-	// file's lock and the folder of large bodies are made beside it.
+	// Path is the database file, or a symbolic link to it. Its folder is made where it
+	// is missing; the file's lock and the folder of large bodies are made beside it.
+	// No other database may be in that folder.
 	Path string
 	// Server opens for the one process that serves mail: it locks the
 	// database against a second server and cleans up after a crash. Others
@@ -84,8 +85,9 @@ type Store struct {
 // Open opens the database, makes or upgrades its schema, and starts the
 // writer. A newer schema is used as it is where its steps allow that to this
 // program. Errors: fault.Conflict where another server uses the database or may
-// not go on after a step, the schema is too new for this program, or the store
-// was copied into another one and this is to serve from it, fault.Corrupt for a damaged one,
+// not go on after a step, the folder of large bodies is another database's, the
+// schema is too new for this program, or the store was copied into another one and
+// this is to serve from it, fault.Corrupt for a damaged one,
 // fault.Unavailable where folder or file cannot be used, fault.Full.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
@@ -100,14 +102,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.steps == nil {
 		o.steps = migrations
 	}
-	path, err := filepath.Abs(o.Path)
+	path, large, err := place(o.Path)
 	if err != nil {
-		return nil, fault.Wrap("sqlite.open", fault.Invalid, err)
+		return nil, err
 	}
 	if err := refuseUnfinished(path); err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: bodies.New(filepath.Join(filepath.Dir(path), BodiesName))}
+	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
@@ -120,7 +122,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.share()
 	if o.Server {
-		if err := s.cleanBodies(ctx); err != nil {
+		err := s.bodies.Claim(filepath.Base(path))
+		if err == nil {
+			err = s.cleanBodies(ctx)
+		}
+		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 		s.watch()

@@ -1,11 +1,13 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 
 	"countersign/internal/fault"
@@ -82,9 +84,9 @@ func (c *copier) verify(ctx context.Context, list []tables.Table) error {
 	var errs [2]error
 	w := &watch{copier: c}
 	for i, s := range []Side{c.Source, c.Target} {
-		d := &digest{name: "source", side: s, storable: c.Target.Storable, told: w}
+		d := &digest{name: "source", side: s, storable: c.Target.Storable, told: w, seen: &w.seen}
 		if i == 1 {
-			d.name, d.storable = "copy", func(text string) string { return text }
+			d.name, d.storable, d.seen = "copy", func(text string) string { return text }, nil
 		}
 		both.Go(func() {
 			sums[i], errs[i] = c.sums(ctx, d, list)
@@ -101,6 +103,7 @@ func (c *copier) verify(ctx context.Context, list []tables.Table) error {
 		}
 	}
 	c.result.Tables = sums[1]
+	c.seen = w.seen
 	if wrong := differing(sums[0], sums[1]); wrong != "" {
 		c.result.Differs = true
 		return fault.New(op, fault.Conflict, "the copy is not what the source is, in %s: something has changed one of them since the copy began; "+
@@ -114,6 +117,7 @@ type watch struct {
 	*copier
 	mu    sync.Mutex // guards bytes, and who is told
 	bytes int64
+	seen  seen
 }
 
 func (w *watch) add(store string, t *tables.Table, done, total, octets int64) {
@@ -131,6 +135,52 @@ type digest struct {
 	told     *watch
 	sum      hash.Hash
 	buffer   []byte
+	// seen gets what was seen of the source; nil for the copy.
+	seen *seen
+}
+
+// seen is what was seen of the source that tells whether it has changed since:
+// every change of accounts raises a counter, every other is recorded.
+type seen struct {
+	// counters are the rows of meta, event is the key of the last event.
+	counters []byte
+	event    tables.Row
+}
+
+// add takes note of a row.
+func (s *seen) add(t *tables.Table, row tables.Row) {
+	switch {
+	case s == nil:
+	case t.Name == "meta":
+		s.counters = t.Append(s.counters, row)
+	case t.Name == "event":
+		s.event = slices.Clone(t.Key(row))
+	}
+}
+
+// unchanged is fault.Conflict where the source is not any more what was compared.
+func (c *copier) unchanged(ctx context.Context, list []tables.Table) error {
+	now := seen{}
+	for i := range list {
+		t := &list[i]
+		behind := map[string]tables.Row{"meta": nil, "event": c.seen.event}
+		from, looked := behind[t.Name]
+		if !looked {
+			continue
+		}
+		rows, err := c.Source.Page(ctx, t, from, tables.Limit{Rows: firstRows, Bytes: c.Batch.Bytes})
+		if err != nil {
+			return about(t, err)
+		}
+		for _, row := range rows {
+			now.add(t, row)
+		}
+	}
+	if now.event == nil && bytes.Equal(now.counters, c.seen.counters) {
+		return nil
+	}
+	c.result.Differs = true
+	return fault.New(op, fault.Conflict, "something has changed the source since it was compared; see that nothing does, and use --restart")
 }
 
 // sums sums up all tables of a side.
@@ -180,6 +230,7 @@ func (d *digest) row(ctx context.Context, t *tables.Table, s *Sum, row tables.Ro
 	if _, err := fit(t, row, d.storable); err != nil {
 		return err
 	}
+	d.seen.add(t, row)
 	d.buffer = t.Append(d.buffer[:0], row)
 	d.sum.Write(d.buffer)
 	s.Rows++

@@ -83,6 +83,7 @@ type copier struct {
 	Options
 	totals []int64
 	bytes  int64
+	seen   seen
 	result Result
 }
 
@@ -135,6 +136,9 @@ func (c *copier) run(ctx context.Context) error {
 		return err
 	}
 	if err := c.alone(ctx); err != nil {
+		return err
+	}
+	if err := c.unchanged(ctx, list); err != nil {
 		return err
 	}
 	if err := c.leave(ctx); err != nil {

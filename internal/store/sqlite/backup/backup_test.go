@@ -20,6 +20,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlite"
+	"countersign/internal/store/sqlite/bodies"
 )
 
 // store is a store that mail flows through.
@@ -488,17 +489,19 @@ func TestCutOff(t *testing.T) {
 		RestoreOptions: RestoreOptions{From: folder, Path: path, Now: time.Now}, pace: pace{ctx: t.Context()},
 		manifest: m, path: path, place: place, database: path + sqlite.RestoringSuffix,
 	}
-	bodies := filepath.Join(place, restoringBodies)
+	unnamed := filepath.Join(place, restoringBodies)
 	for i, step := range []func() error{
 		func() error {
 			return errors.Join(os.MkdirAll(place, 0o700), r.copyOne(m.Database, r.database))
 		},
 		func() error {
-			to := filepath.Join(bodies, strings.TrimPrefix(m.Bodies[0].Name, sqlite.BodiesName))
+			to := filepath.Join(unnamed, strings.TrimPrefix(m.Bodies[0].Name, sqlite.BodiesName))
 			return errors.Join(os.MkdirAll(filepath.Dir(to), 0o700), r.copyOne(m.Bodies[0], to))
 		},
+		func() error { return bodies.New(unnamed).Claim("test.db") },
 		func() error { _, err := r.finish(); return err },
-		func() error { return os.Rename(bodies, filepath.Join(place, sqlite.BodiesName)) },
+		func() error { return os.Rename(unnamed, filepath.Join(place, sqlite.BodiesName)) },
+		func() error { return os.Link(r.database, path) },
 	} {
 		if err := step(); err != nil {
 			t.Fatalf("step %d: %v", i, err)

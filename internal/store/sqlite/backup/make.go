@@ -19,6 +19,7 @@ import (
 	"countersign/internal/store/sqlite/bodies"
 	"countersign/internal/store/sqlite/database"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/copying"
 )
 
 // Options says what to make a backup of, and where. All but Progress are needed.
@@ -38,13 +39,14 @@ type Options struct {
 // Make makes a backup while others use the store. When it returns without error,
 // all of it is on the disk; otherwise there is no folder To. Errors:
 // fault.NotFound without a database, fault.Conflict where To is in use, another
-// backup is being made or the database is newer than this program, fault.Full,
+// backup is being made, a copy into the database is not finished, the bodies beside
+// it are another's or it is newer than this program, fault.Full,
 // fault.Unavailable, fault.Corrupt, fault.Canceled.
 func Make(ctx context.Context, o Options) (*Manifest, error) {
 	const op = "backup.make"
-	path, err := filepath.Abs(o.Path)
+	path, err := database.Resolve(o.Path)
 	if err != nil {
-		return nil, fault.Wrap(op, fault.Invalid, err)
+		return nil, err
 	}
 	to, err := filepath.Abs(o.To)
 	if err != nil {
@@ -100,11 +102,17 @@ func makePartial(to string) (partial string, unlock func() error, err error) {
 	case err != nil && !errors.Is(err, fs.ErrExist):
 		return "", nil, err
 	}
-	d, err := os.Open(partial)
+	d, err := os.OpenFile(partial, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR) {
+		err = strange(partial)
+	}
 	if err != nil {
 		return "", nil, err
 	}
-	err = syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = ours(d)
+	if err == nil {
+		err = syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		err = fault.New("backup.make", fault.Conflict, "another process is making the backup %s", to)
 	}
@@ -119,6 +127,24 @@ func makePartial(to string) (partial string, unlock func() error, err error) {
 		return "", nil, errors.Join(err, d.Close())
 	}
 	return partial, d.Close, nil
+}
+
+// ours refuses a folder that no backup of this user has left: what is in it is not
+// ours to remove.
+func ours(d *os.File) error {
+	info, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm() != 0o700 || int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+		return strange(d.Name())
+	}
+	return nil
+}
+
+// strange is the error of what stands in the place of an unfinished backup.
+func strange(partial string) error {
+	return fault.New("backup.make", fault.Conflict, "%s is not what an unfinished backup of this user is, a folder of its own with mode 0700: nothing in it was touched; see what it is, and remove it", partial)
 }
 
 // work is a backup that is being made.
@@ -150,6 +176,9 @@ func (w *work) run() error {
 		return err
 	}
 	if err := room(w.partial, info.Size()); err != nil {
+		return err
+	}
+	if err := source.Belongs(filepath.Base(w.path)); err != nil {
 		return err
 	}
 	release, err := source.Keep(w.ctx)
@@ -255,6 +284,11 @@ func (w *work) describe(c *database.Conn) (list []wanted, err error) {
 	for _, t := range tables {
 		m.Rows[t], _, err = c.Number(w.ctx, `SELECT count(*) FROM "`+strings.ReplaceAll(t, `"`, `""`)+`"`, nil)
 		if err != nil {
+			return nil, err
+		}
+	}
+	if m.Rows["unfinished_copy"] > 0 { // an older schema has no such table
+		if err := copying.Refuse(w.ctx, c, "backup.make"); err != nil {
 			return nil, err
 		}
 	}

@@ -1,11 +1,15 @@
 package backup
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"countersign/internal/fault"
@@ -100,7 +104,7 @@ func readManifest(folder string) (*Manifest, error) {
 		return nil, fault.Wrap(op, fault.Unavailable, err)
 	}
 	m := new(Manifest)
-	if err := json.Unmarshal(text, m); err != nil {
+	if err := decode(text, m); err != nil {
 		return nil, damaged("%s cannot be read as a manifest (%v)", path, err)
 	}
 	steps, err := sqlkit.Migrations(sqlite.Migrations())
@@ -121,6 +125,53 @@ func readManifest(folder string) (*Manifest, error) {
 		}
 	}
 	return m, nil
+}
+
+// decode reads a manifest in which nothing may stand that its format does not have,
+// unless it is of another format.
+func decode(text []byte, m *Manifest) error {
+	if err := json.Unmarshal(text, m); err != nil || m.Format != Format {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	return d.Decode(new(Manifest))
+}
+
+// agree compares what a manifest says with what describe finds in the database of the
+// backup: a manifest that has lost a line is damaged as a file is.
+func (m *Manifest) agree(found *Manifest, list []wanted) error {
+	for _, table := range slices.Sorted(maps.Keys(found.Rows)) {
+		if n, known := m.Rows[table]; !known || n != found.Rows[table] {
+			return damaged("%s counts %d rows of %s, the database has %d", manifestName, n, table, found.Rows[table])
+		}
+	}
+	if m.Schema != found.Schema || len(m.Rows) != len(found.Rows) {
+		return damaged("%s is that of another database", manifestName)
+	}
+	there := map[string]int64{}
+	for _, f := range m.Bodies {
+		there[f.Name] = f.Size
+	}
+	for _, b := range list {
+		size, listed := int64(0), false
+		if mail.ValidID(string(b.id)) {
+			size, listed = there[bodyName(b.id)]
+			delete(there, bodyName(b.id))
+		}
+		if (!listed || size != b.size) && !m.misses(b.id) {
+			return damaged("%s does not name the large body %s with its %d octets, which a message in the database has", manifestName, b.id, b.size)
+		}
+	}
+	if len(there) > 0 {
+		return damaged("%s names %d large bodies that no message in the database has", manifestName, len(there))
+	}
+	return nil
+}
+
+// misses reports whether a body is among those that were missing.
+func (m *Manifest) misses(id mail.ID) bool {
+	return slices.ContainsFunc(m.Missing, func(said string) bool { return strings.Contains(said, "body "+string(id)) })
 }
 
 // damaged is the error of a backup that is not as it was made.

@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/store/sqlite"
+	"countersign/internal/store/sqlite/bodies"
 	"countersign/internal/store/sqlite/database"
 )
 
@@ -52,9 +54,9 @@ const restoringBodies = sqlite.BodiesName + sqlite.RestoringSuffix
 // where a server runs or a store is there already.
 func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
 	const op = "backup.restore"
-	path, err := filepath.Abs(o.Path)
+	path, err := database.Resolve(o.Path)
 	if err != nil {
-		return nil, fault.Wrap(op, fault.Invalid, err)
+		return nil, err
 	}
 	m, err := readManifest(o.From)
 	if err != nil {
@@ -84,32 +86,34 @@ func Restore(ctx context.Context, o RestoreOptions) (*Restored, error) {
 	return &Restored{m, held}, nil
 }
 
-// vacant refuses a place where a store is. What an earlier restore has left there
-// is none.
+// vacant refuses a place where a store is, or the bodies of one. What an earlier
+// restore of this database has left there is none.
 func vacant(path string) error {
+	half, err := halfNamed(path)
+	if err != nil {
+		return err
+	}
 	for _, suffix := range append(beside(), "") {
 		there, err := exists(path + suffix)
 		if err != nil {
 			return err
 		}
-		if there {
+		if there && (suffix != "" || !half) {
 			return fault.New("backup.restore", fault.Conflict,
 				"there is a database already (%s); stop the server, move the database, what begins with its name, and the folder %s beside it to another place, then restore again", path+suffix, sqlite.BodiesName)
 		}
 	}
-	unfinished, err := exists(path + sqlite.RestoringSuffix)
-	if err != nil || unfinished {
+	left, err := leftBodies(path)
+	if err != nil || left {
 		return err
 	}
-	folder := filepath.Join(filepath.Dir(path), sqlite.BodiesName)
-	err = filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			err = fault.New("backup.restore", fault.Conflict, "there are bodies of another database in %s (%s); move that folder to another place, then restore again", folder, d.Name())
-		}
+	folder := folderOf(path)
+	if err := folder.Belongs(filepath.Base(path)); err != nil {
 		return err
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	}
+	name, err := folder.Holds()
+	if err == nil && name != "" {
+		err = fault.New("backup.restore", fault.Conflict, "there are bodies of another database in %s beside %s (%s); move that folder to another place, then restore again", sqlite.BodiesName, path, name)
 	}
 	return err
 }
@@ -123,6 +127,37 @@ func served(path string, err error) error {
 	}
 	return fault.New("backup.restore", fault.Conflict,
 		"a server runs on %s, process %s: stop it, move the database, what begins with its name, and the folder %s beside it to another place, then restore again", path, process, sqlite.BodiesName)
+}
+
+// folderOf is the folder of large bodies of the database at path.
+func folderOf(path string) *bodies.Folder {
+	return bodies.New(filepath.Join(filepath.Dir(path), sqlite.BodiesName))
+}
+
+// leftBodies reports whether the bodies beside path are those of a restore that was
+// cut off: they are named first, and say whose they are.
+func leftBodies(path string) (bool, error) {
+	unfinished, err := exists(path + sqlite.RestoringSuffix)
+	if err != nil || !unfinished {
+		return false, err
+	}
+	return folderOf(path).Owned(filepath.Base(path))
+}
+
+// halfNamed reports whether a restore was cut off when the database had both names.
+func halfNamed(path string) (bool, error) {
+	one, err := os.Lstat(path)
+	if err == nil {
+		other, failed := os.Lstat(path + sqlite.RestoringSuffix)
+		if failed == nil {
+			return os.SameFile(one, other), nil
+		}
+		err = failed
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return false, err
 }
 
 func exists(path string) (bool, error) {
@@ -152,10 +187,13 @@ func (r *restore) run() (held int, err error) {
 		return 0, err
 	}
 	held, err = r.write()
+	if err == nil {
+		err = r.name()
+	}
 	if err != nil { // a crash leaves what another restore clears
 		return 0, errors.Join(err, r.clear())
 	}
-	return held, r.rename()
+	return held, r.unname()
 }
 
 // bodies is the folder that bodies are restored in.
@@ -175,12 +213,15 @@ func (r *restore) write() (held int, err error) {
 	if err := syncFolder(r.place); err != nil {
 		return 0, err
 	}
-	bodies := r.bodies()
-	if err := os.Mkdir(bodies, 0o700); err != nil {
+	if err := r.agree(); err != nil {
+		return 0, err
+	}
+	folder := r.bodies()
+	if err := bodies.New(folder).Claim(filepath.Base(r.path)); err != nil {
 		return 0, err
 	}
 	for _, f := range r.manifest.Bodies {
-		to := filepath.Join(bodies, filepath.Base(filepath.Dir(f.Name)), filepath.Base(f.Name))
+		to := filepath.Join(folder, filepath.Base(filepath.Dir(f.Name)), filepath.Base(f.Name))
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 			return 0, err
 		}
@@ -188,16 +229,50 @@ func (r *restore) write() (held int, err error) {
 			return 0, err
 		}
 	}
-	if err := syncTree(bodies); err != nil {
+	if err := syncTree(folder); err != nil {
 		return 0, err
 	}
 	return r.finish()
 }
 
-// clear removes what an earlier restore has left. Its database is the last to go,
-// as it says that the bodies are left, too.
+// agree compares the database that was copied with the manifest.
+func (r *restore) agree() error {
+	w := &work{pace: r.pace, manifest: new(Manifest)}
+	return database.Look(r.ctx, r.database, nil, func(c *database.Conn) error {
+		list, err := w.describe(c)
+		if err != nil {
+			return err
+		}
+		return r.manifest.agree(w.manifest, list)
+	})
+}
+
+// clear removes what an earlier restore of this database has left, and nothing else.
+// Its database is the last to go, as it says that the bodies are left, too.
 func (r *restore) clear() error {
-	names := []string{filepath.Join(r.place, sqlite.BodiesName), filepath.Join(r.place, restoringBodies)}
+	half, err := halfNamed(r.path)
+	if err != nil {
+		return err
+	}
+	var names []string
+	if half {
+		names = append(names, r.path)
+	}
+	another, err := exists(r.path)
+	if err != nil {
+		return err
+	}
+	left, err := leftBodies(r.path)
+	if err != nil {
+		return err
+	}
+	if left && (half || !another) {
+		names = append(names, filepath.Join(r.place, sqlite.BodiesName))
+	}
+	if err := bodies.New(r.bodies()).Belongs(filepath.Base(r.path)); err != nil {
+		return err // another database is being restored beside this one
+	}
+	names = append(names, r.bodies())
 	for _, suffix := range append(beside(), "") {
 		names = append(names, r.database+suffix)
 	}
@@ -253,16 +328,57 @@ func (r *restore) finish() (held int, err error) {
 	return held, errors.Join(file.Sync(), file.Close())
 }
 
-// rename gives everything its name: the bodies first, as the database makes the
-// store.
-func (r *restore) rename() error {
-	if err := os.Rename(r.bodies(), filepath.Join(r.place, sqlite.BodiesName)); err != nil {
+// name gives everything its name: the bodies first, as the database makes the store.
+// It takes no name from whoever was faster.
+func (r *restore) name() error {
+	if err := vacant(r.path); err != nil {
+		return err
+	}
+	folder := filepath.Join(r.place, sqlite.BodiesName)
+	if err := folderOf(r.path).RemoveEmpty(); err != nil {
+		return err
+	}
+	if err := os.Rename(r.bodies(), folder); err != nil {
 		return err
 	}
 	if err := syncFolder(r.place); err != nil {
 		return err
 	}
-	if err := os.Rename(r.database, r.path); err != nil {
+	return r.nameDatabase()
+}
+
+// nameDatabase gives the database its name, beside the other; where somebody has it,
+// it takes that of the bodies back.
+func (r *restore) nameDatabase() error {
+	err := os.Link(r.database, r.path)
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
+		err = r.move() // links do not exist here
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = fault.New("backup.restore", fault.Conflict, "something has made a database %s meanwhile; see what it is, and move it to another place, then restore again", r.path)
+		return errors.Join(err, os.Rename(filepath.Join(r.place, sqlite.BodiesName), r.bodies()))
+	}
+	if err != nil {
+		return err
+	}
+	return syncFolder(r.place)
+}
+
+// move is a rename that replaces nothing which is there when it begins.
+func (r *restore) move() error {
+	there, err := exists(r.path)
+	if err == nil && there {
+		err = fs.ErrExist
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(r.database, r.path)
+}
+
+// unname takes the name away that says that it is being restored.
+func (r *restore) unname() error {
+	if err := os.Remove(r.database); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return syncFolder(r.place)

@@ -9,6 +9,9 @@
 // that ends with the process that has it: whoever would remove a stored body puts
 // it off until the lock is gone.
 //
+// A folder is that of one database, which a file in it names (Claim): of two, the
+// one whose server starts would remove what the other names.
+//
 // Main types: Folder, File (a body being written), Stored.
 package bodies
 
@@ -215,10 +218,14 @@ func (s Stored) Size() int64 { return s.size }
 // Open implements queue.LargeBody.
 func (s Stored) Open() (io.ReadCloser, error) { return s.folder.open(s.id, s.size) }
 
-// failure gives an error of a file its kind.
+// failure gives an error of a file its kind; one that has a kind keeps it.
 func failure(op string, err error) error {
 	kind := fault.Unavailable
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	var known *fault.Error
+	switch {
+	case errors.As(err, &known):
+		kind = known.Kind
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		kind = fault.Full
 	}
 	return fault.Wrap(op, kind, err)

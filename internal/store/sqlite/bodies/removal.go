@@ -16,6 +16,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/store/sqlite/lockfile"
 )
 
 // lockSuffix is what the name of the lock adds to that of the folder.
@@ -27,10 +28,10 @@ const removed = 256
 
 // openLock opens the file that removals lock for many and a backup for itself.
 // What root makes belongs to whom the folder above belongs, as a server that is
-// not root has to open it.
+// not root has to open it; the owner of what was there stays.
 func (b *Folder) openLock() (*os.File, error) {
-	file, err := os.OpenFile(b.root+lockSuffix, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil || os.Geteuid() != 0 {
+	file, made, err := lockfile.Open(b.root + lockSuffix)
+	if err != nil || !made || os.Geteuid() != 0 {
 		return file, err
 	}
 	above, err := os.Stat(filepath.Dir(b.root))
@@ -181,13 +182,13 @@ func (b *Folder) keptBy(lock *os.File) error {
 	return fault.New("body.keep", fault.Conflict, "%s is making a backup of this database; wait for its end", who)
 }
 
-// RemoveOthers removes all bodies that keep does not name, and returns their
-// number. It is for a start, when no body is being written. While somebody keeps
+// RemoveOthers removes all bodies that keep does not name, with what imports have
+// left, and returns their number. It is for a start, when no body is being written. While somebody keeps
 // the folder they are remembered instead, for RemovePutOff.
 func (b *Folder) RemoveOthers(keep map[mail.ID]bool) (int, error) {
 	var others []string
-	err := b.walk(func(id mail.ID, path string, _ fs.DirEntry) error {
-		if !keep[id] {
+	err := b.files(func(path string, d fs.DirEntry) error {
+		if name := d.Name(); leftover(name) || mail.ValidID(name) && !keep[mail.ID(name)] {
 			others = append(others, path)
 		}
 		return nil
@@ -199,16 +200,26 @@ func (b *Folder) RemoveOthers(keep map[mail.ID]bool) (int, error) {
 }
 
 // walk calls each for every body file; somebody else's file is not ours to look
-// at. A file that goes away meanwhile is passed over.
+// at.
 func (b *Folder) walk(each func(id mail.ID, path string, d fs.DirEntry) error) error {
+	return b.files(func(path string, d fs.DirEntry) error {
+		if !mail.ValidID(d.Name()) {
+			return nil
+		}
+		return each(mail.ID(d.Name()), path, d)
+	})
+}
+
+// files calls each for every file. One that goes away meanwhile is passed over.
+func (b *Folder) files(each func(path string, d fs.DirEntry) error) error {
 	err := filepath.WalkDir(b.root, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && path != b.root {
 			return nil
 		}
-		if err != nil || d.IsDir() || !mail.ValidID(d.Name()) {
+		if err != nil || d.IsDir() {
 			return err
 		}
-		return each(mail.ID(d.Name()), path, d)
+		return each(path, d)
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // no large body was ever stored

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 
 	engine "modernc.org/sqlite"
 
@@ -30,6 +29,10 @@ const (
 // fault.NotFound where there is no database, fault.Conflict where the new file
 // exists, those of Open, fault.Canceled.
 func Copy(ctx context.Context, path, to string, progress func(done, total int)) error {
+	path, err := Resolve(path)
+	if err != nil {
+		return err
+	}
 	if err := exists(path); err != nil {
 		return err
 	}
@@ -132,9 +135,9 @@ func exists(path string) error {
 // where there is no database, fault.Conflict where its schema lacks some of
 // migrations, of which nil stands for any, and the other errors of Open.
 func Look(ctx context.Context, path string, migrations fs.FS, fn func(*Conn) error) error {
-	path, err := filepath.Abs(path)
+	path, err := Resolve(path)
 	if err != nil {
-		return fault.Wrap("sqlite.look", fault.Invalid, err)
+		return err
 	}
 	if err := exists(path); err != nil {
 		return err
@@ -198,6 +201,10 @@ func Server(path string) (process string, err error) {
 // Lock keeps every server away from the database at path until release is called
 // or the process ends. fault.Conflict where one runs.
 func Lock(path string) (release func() error, err error) {
+	path, err = Resolve(path)
+	if err != nil {
+		return nil, err
+	}
 	l, err := takeLock(path+lockSuffix, 0, "") // nobody may apply a step meanwhile
 	if err != nil {
 		return nil, Failure("sqlite.lock", err)

@@ -30,7 +30,8 @@ const lockSuffix = ".lock"
 // in memory while the changes in it run, a plain value: the writer copies it
 // before each change, and puts the copy back when that fails.
 type Options[B any] struct {
-	// Path is the database file. Its folder is made where it is missing.
+	// Path is the database file, or a symbolic link to it. Its folder is made where it
+	// is missing.
 	Path string
 	// Server locks the database against a second server.
 	Server bool
@@ -75,11 +76,11 @@ func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
 	if err := ctx.Err(); err != nil {
 		return nil, Failure("sqlite.open", err)
 	}
-	path, err := filepath.Abs(o.Path)
-	if err == nil {
-		err = prepare(path, o.Schema)
-	}
+	path, err := Resolve(o.Path)
 	if err != nil {
+		return nil, err
+	}
+	if err := prepare(path, o.Schema); err != nil {
 		return nil, unusable(path, err)
 	}
 	steps, err := sqlkit.Migrations(o.Migrations)

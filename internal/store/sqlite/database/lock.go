@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"countersign/internal/fault"
+	"countersign/internal/store/sqlite/lockfile"
 )
 
 // lock keeps a second server away from a database while its file is open. The
@@ -40,7 +41,7 @@ func takeLock(path string, known int, instead string) (*lock, error) {
 // tryLock is takeLock, but a lock that another has is no error: it returns nil
 // and says who that is. What is written into the file is for the other's message.
 func tryLock(path string, known int) (*lock, holder, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, _, err := lockfile.Open(path)
 	if err != nil {
 		return nil, holder{}, err
 	}

@@ -12,6 +12,7 @@ func LeftOut() map[string]string {
 	return map[string]string{
 		"schema_migration": "opening the store compares it with the program's own steps",
 		"unfinished_copy":  "a store that has one is not opened",
+		"moved_to":         "a store that has one is not served from, which is said at the start",
 		"meta":             "it has counters alone, of which every value may be right",
 		"following":        "what is in it is work that the server goes on with, and refers to nothing that must be there",
 		"certificate":      "it is sealed, and refers to nothing",
@@ -21,7 +22,7 @@ func LeftOut() map[string]string {
 // Texts returns every query that an engine with this dialect is looked at with;
 // those of its own come on top.
 func Texts(d *sqlkit.Dialect) []string {
-	all := []string{d.Totals, countStatesSQL, FirstSQL, CountSQL, UnknownSQL(), ChainsSQL()}
+	all := []string{d.Totals, countStatesSQL, FirstSQL, CountSQL, UnknownSQL(), ChainsSQL(), NeverDueSQL}
 	for _, q := range Queries(d) {
 		all = append(all, q.Text)
 	}

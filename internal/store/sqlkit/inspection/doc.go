@@ -12,5 +12,5 @@
 // A table that no query reads is left out for a reason (LeftOut); a test of each
 // engine fails until one or the other is so.
 //
-// Main functions: Tables, Record.
+// Main functions: Tables, Due, Record.
 package inspection
