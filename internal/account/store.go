@@ -7,38 +7,6 @@ import (
 	"countersign/internal/mail"
 )
 
-// Put in the stores below creates an object whose Revision is 0
-// (fault.Conflict where the name is taken) and changes one whose Revision is
-// that of the stored one (fault.Conflict where it has changed since it was
-// read, fault.NotFound where it is gone). A named object that does not exist
-// (a customer's plan, a domain's customer, an account's domain) is
-// fault.NotFound. Remove is fault.NotFound for an unknown name and
-// fault.Conflict while other objects depend on it. Every Put and Remove stores the given event
-// in the same transaction, raises the generation, and is durable when it returns.
-//
-// The waiting deliveries follow. Mail may go while its account exists and is
-// active with all above it (Sender.Active), and each further domain that its
-// acceptance relied on (queue.Acceptance.Domains) is an active one of the
-// customer that the account's own domain has. A Put or Remove that changes the
-// state of an account, the state or the customer of a domain, or whether a
-// customer or a plan is active (a customer is with its plan; no plan counts as
-// an active one), looks at all mail of that account, of that domain or relying
-// on it, of the domains of that customer, or of the customers on that plan: it
-// holds what may not go, with the reason queue.HoldSuspended, and releases what
-// was held for that reason and may go. What an operator released meanwhile stays
-// so until such a change. Each submission whose deliveries change gets one event
-// audit.DeliveryHeld or audit.DeliveryReleased, with queue.HoldSuspended as its
-// reason, actor and object of the given event, a text of that object and, behind
-// a colon, the event's text, and the number of deliveries in Data["deliveries"].
-//
-// From the moment the change is durable, queue.Store's Due and Waiting no longer
-// show what is to be held; states, totals and events follow in portions, between
-// which mail flows. Put and Remove return when all have followed, most of it by
-// the server where one runs. Where ctx ends or something fails on the way, they
-// return nil all the same, as the change stands, and the server goes on, also
-// after a crash. All methods are safe for concurrent use, also from several
-// processes.
-
 // Directory is what the server asks while mail flows.
 type Directory interface {
 	// Generation returns a number that every Put and Remove raises. It is cheap.
@@ -74,42 +42,98 @@ type CredentialStore interface {
 	HashCosts(ctx context.Context) ([]string, error)
 }
 
-// PlanStore keeps plans.
+// PlanStore keeps plans. What putting and removing means stands at Store.
 type PlanStore interface {
+	// PutPlan creates or changes a plan: see Store.
 	PutPlan(ctx context.Context, p Plan, e audit.Event) error
+	// Plan returns a plan. fault.NotFound where there is none of that name.
 	Plan(ctx context.Context, name string) (Plan, error)
+	// Plans lists all plans by name.
 	Plans(ctx context.Context) ([]Plan, error)
+	// RemovePlan removes a plan: see Store. fault.Conflict while a customer is on it.
 	RemovePlan(ctx context.Context, name string, e audit.Event) error
 }
 
-// CustomerStore keeps customers.
+// CustomerStore keeps customers. What putting and removing means stands at Store.
 type CustomerStore interface {
+	// PutCustomer creates or changes a customer: see Store. fault.NotFound for a plan
+	// that there is not.
 	PutCustomer(ctx context.Context, c Customer, e audit.Event) error
+	// Customer returns a customer. fault.NotFound where there is none of that name.
 	Customer(ctx context.Context, name string) (Customer, error)
+	// Customers lists all customers by name.
 	Customers(ctx context.Context) ([]Customer, error)
+	// RemoveCustomer removes a customer: see Store. fault.Conflict while it owns a
+	// domain.
 	RemoveCustomer(ctx context.Context, name string, e audit.Event) error
 }
 
-// DomainStore keeps domains with their keys.
+// DomainStore keeps domains with their keys. What putting and removing means stands
+// at Store.
 type DomainStore interface {
+	// PutDomain creates or changes a domain, all its keys included: see Store.
+	// fault.NotFound for a customer that there is not.
 	PutDomain(ctx context.Context, d Domain, e audit.Event) error
+	// Domain returns a domain with its keys. fault.NotFound where there is none of
+	// that name.
 	Domain(ctx context.Context, name mail.Domain) (Domain, error)
-	// Domains lists the domains of a customer, or all for "", without keys.
+	// Domains lists the domains of a customer, or all for "", by name and without
+	// keys. A customer that there is not has none.
 	Domains(ctx context.Context, customer string) ([]Domain, error)
+	// RemoveDomain removes a domain with its keys: see Store. fault.Conflict while
+	// it has accounts.
 	RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error
 }
 
-// AccountStore keeps accounts. An address that is already the own address or an alias of
-// another account is fault.Conflict in PutAccount.
+// AccountStore keeps accounts. What putting and removing means stands at Store.
 type AccountStore interface {
+	// PutAccount creates or changes an account, its aliases and grants included: see
+	// Store. fault.Conflict for an address that is already the own address or an alias
+	// of another account, fault.NotFound for a domain that there is not.
 	PutAccount(ctx context.Context, a Account, e audit.Event) error
+	// Account returns the account with that login (an Address key). fault.NotFound
+	// where there is none.
 	Account(ctx context.Context, login string) (Account, error)
-	// Accounts lists the accounts of a domain, or all for "".
+	// Accounts lists the accounts of a domain, or all for "", by login.
 	Accounts(ctx context.Context, domain mail.Domain) ([]Account, error)
+	// RemoveAccount removes the account with that login (an Address key): see Store.
 	RemoveAccount(ctx context.Context, login string, e audit.Event) error
 }
 
-// Store is all of it; an engine implements it.
+// Store is all of it; an engine implements it. A get of a name that there is not is
+// fault.NotFound.
+//
+// Put, in any of these, creates an object whose Revision is 0
+// (fault.Conflict where the name is taken) and changes one whose Revision is
+// that of the stored one (fault.Conflict where it has changed since it was
+// read, fault.NotFound where it is gone). A named object that does not exist
+// (a customer's plan, a domain's customer, an account's domain) is
+// fault.NotFound. Remove is fault.NotFound for an unknown name and
+// fault.Conflict while other objects depend on it. Every Put and Remove stores the given event
+// in the same transaction, raises the generation, and is durable when it returns.
+//
+// The waiting deliveries follow. Mail may go while its account exists and is
+// active with all above it (Sender.Active), and each further domain that its
+// acceptance relied on (queue.Acceptance.Domains) is an active one of the
+// customer that the account's own domain has. A Put or Remove that changes the
+// state of an account, the state or the customer of a domain, or whether a
+// customer or a plan is active (a customer is with its plan; no plan counts as
+// an active one), looks at all mail of that account, of that domain or relying
+// on it, of the domains of that customer, or of the customers on that plan: it
+// holds what may not go, with the reason queue.HoldSuspended, and releases what
+// was held for that reason and may go. What an operator released meanwhile stays
+// so until such a change. Each submission whose deliveries change gets one event
+// audit.DeliveryHeld or audit.DeliveryReleased, with queue.HoldSuspended as its
+// reason, actor and object of the given event, a text of that object and, behind
+// a colon, the event's text, and the number of deliveries in Data["deliveries"].
+//
+// From the moment the change is durable, queue.Store's Due and Waiting no longer
+// show what is to be held; states, totals and events follow in portions, between
+// which mail flows. Put and Remove return when all have followed, most of it by
+// the server where one runs. Where ctx ends or something fails on the way, they
+// return nil all the same, as the change stands, and the server goes on, also
+// after a crash. All methods are safe for concurrent use, also from several
+// processes.
 type Store interface {
 	CredentialStore
 	PlanStore

@@ -58,11 +58,13 @@ type Options struct {
 }
 
 // Store is a database in use. It implements account.Store, queue.Store,
-// queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are safe
-// for concurrent use, also from several processes. Errors of all of them are
+// queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
+// safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
-// fault.Unavailable where it is away for longer than Options.Patience, and what
-// their contracts say.
+// fault.Unavailable where it is away for longer than Options.Patience, or its user may
+// not do what is needed, fault.Corrupt where data is damaged, fault.Canceled where
+// ctx or the server's administrator ended it, and what their contracts say. What is
+// stored in the name of a node is fault.Fenced where its lease is over.
 type Store struct {
 	*objects.Store
 	*waiting.Queue

@@ -166,6 +166,9 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 			must(t, openRaw(t, url), text)
 			unchanged(t, url, func() {
 				wantUnusable(t, Options{URL: url}, fault.Conflict, "tables of another program")
+				if strings.Contains(text, "schema_migration") {
+					wantUnusable(t, Options{URL: url, LookOnly: true}, fault.Conflict, "tables of another program")
+				}
 			})
 		})
 	}

@@ -466,13 +466,16 @@ func TestUnusableFiles(t *testing.T) {
 		}
 		return path
 	}
-	foreign := filepath.Join(folder, "foreign.db")
-	c, err := openConn(foreign)
-	if err == nil {
-		err = errors.Join(c.once("CREATE TABLE users (name TEXT)"), c.close())
-	}
-	if err != nil {
-		t.Fatal(err)
+	theirs := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		c, err := openConn(path)
+		if err == nil {
+			err = errors.Join(c.once(text), c.close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
 	for name, c := range map[string]struct {
 		path string
@@ -480,7 +483,9 @@ func TestUnusableFiles(t *testing.T) {
 		text string
 	}{
 		"not a database":   {write("text.db", []byte(strings.Repeat("this is not a database\n", 100))), fault.Corrupt, "is damaged or not a database; restore it"},
-		"another's":        {foreign, fault.Conflict, "belongs to another program"},
+		"another's":        {theirs("foreign.db", "CREATE TABLE users (name TEXT)"), fault.Conflict, "belongs to another program"},
+		"another's view":   {theirs("view.db", "CREATE VIEW users AS SELECT 1"), fault.Conflict, "belongs to another program"},
+		"another's steps":  {theirs("steps.db", "CREATE TABLE schema_migration (version INTEGER, dirty INTEGER)"), fault.Conflict, "belongs to another program"},
 		"a file as folder": {filepath.Join(write("file", nil), "x.db"), fault.Unavailable, "not in a folder that this process can write to"},
 		"no such place":    {"/proc/nowhere/x.db", fault.Unavailable, "not in a folder that this process can write to"},
 		"a folder":         {folder, fault.Unavailable, "cannot be opened"},

@@ -37,6 +37,14 @@ func stand(c *Conn, list []sqlkit.Migration) (sqlkit.Standing, error) {
 	if err != nil || n == 0 {
 		return sqlkit.Standing{Known: len(list), Pending: list}, errors.Join(err, refuseForeign(c))
 	}
+	const columns = "SELECT count(*) FROM pragma_table_info('schema_migration') WHERE name IN ('version', 'name', 'checksum', 'compatible', 'applied')"
+	n, _, err = c.Number(context.Background(), columns, nil)
+	if err == nil && n != 5 {
+		err = foreign() // which names a table as we do
+	}
+	if err != nil {
+		return sqlkit.Standing{}, err
+	}
 	return compare(c, list)
 }
 
@@ -96,9 +104,13 @@ func alone(*sqlkit.Migration) (func() error, error) { return func() error { retu
 func refuseForeign(c *Conn) error {
 	n, _, err := c.Number(context.Background(), "SELECT count(*) FROM sqlite_schema", nil)
 	if err == nil && n > 0 {
-		err = fault.New("sqlite.open", fault.Conflict, "this database belongs to another program; name a file that does not exist yet")
+		err = foreign()
 	}
 	return err
+}
+
+func foreign() error {
+	return fault.New("sqlite.open", fault.Conflict, "this database belongs to another program; name a file that does not exist yet")
 }
 
 // compare compares the database with the steps of this program.
