@@ -127,3 +127,28 @@ func TestSenderIsToldOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestAnswerUnderAnotherLease: an answer that comes when the lease was lost and taken
+// again is stored only where the delivery is still this node's.
+func TestAnswerUnderAnotherLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		var since atomic.Int64
+		m := &testkit.MX{Script: func(s testkit.Step) testkit.Action {
+			if s.At == "END" {
+				since.Store(time.Now().UnixNano())
+				time.Sleep(time.Second) // in the bubble
+			}
+			return testkit.Action{}
+		}}
+		b.server("example.org", "192.0.2.1", 10, m)
+		b.opt.HeldSince = func() time.Time { return time.Unix(0, since.Load()) }
+		defer b.start()()
+		b.put(b.letter("b@example.org"))
+		b.store.empty(t)
+		got := b.store.got()
+		if len(got) != 1 || len(got[0].Outcomes) != 1 || !got[0].Again {
+			t.Errorf("stored %+v, want one outcome, as if made again", got)
+		}
+	})
+}

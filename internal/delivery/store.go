@@ -26,7 +26,7 @@ const (
 // still this node's, and only what another node has by now is left to that. done says
 // that it was stored as it is.
 func (d *Deliverer) store(r *queue.Report, s *queue.Submission) (done bool) {
-	known, wait := d.opt.Now(), firstBackoff
+	known, wait, failed := d.opt.Now(), firstBackoff, false
 	for {
 		last := d.hard.Err() != nil
 		r.Again = r.Again || d.lostSince(known)
@@ -42,10 +42,10 @@ func (d *Deliverer) store(r *queue.Report, s *queue.Submission) (done bool) {
 			d.opt.Logger.Error("outcome cannot be stored, and we stop", "submission", r.Submission, "error", err)
 			return false
 		}
-		if !r.Again {
+		if !failed {
 			defer d.opt.Metrics.unreported()()
 		}
-		r.Again = true // it may have been stored although the answer was lost
+		r.Again, failed = true, true // it may have been stored although the answer was lost
 		if fault.Is(err, fault.Fenced) {
 			d.awaitLease()
 			continue

@@ -29,6 +29,7 @@ func (d *Deliverer) attempt(ctx context.Context, j *job) {
 	}
 	report, told := d.report(j, answers, content)
 	if len(report.Outcomes) > 0 {
+		report.Again = d.lostSince(j.Since) // while the other server took its time
 		d.store(report, j.Submission)
 	}
 	d.conclude(j, content, told)

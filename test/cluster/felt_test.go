@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ func (c *world) login(g int, password string) (began time.Time, err error) {
 	o := c.gates[g].Load(1, 1)
 	o.Password = password
 	began = time.Now()
-	_, err = loadgen.SendOne(context.Background(), o, []byte("Subject: one\r\n\r\none\r\n"))
+	_, err = loadgen.SendOne(context.Background(), o, []byte("From: <"+harness.Login+">\r\nTo: <b@example.com>\r\nSubject: one\r\n\r\none\r\n"))
 	return began, err
 }
 
@@ -36,18 +37,24 @@ func TestPasswordIsFeltEverywhere(t *testing.T) {
 	const password = "another long test password"
 	c := newWorld(t, shared.Cluster(t).Database(t))
 	logins := make(chan time.Time, 1000)
+	var refused error
+	until := time.Now().Add(30 * time.Second)
 	go func() {
 		defer close(logins)
-		for {
+		for refused == nil {
 			began, err := c.login(1, harness.Password)
-			if err != nil {
-				return
+			switch {
+			case began.After(until):
+				refused = errors.New("it is taken for ever")
+			case err == nil:
+				logins <- began
+			case !strings.Contains(err.Error(), "settings of this login changed"): // which is the change, during a message
+				refused = err
 			}
-			logins <- began
 		}
 	}()
 	if _, passed := <-logins; !passed {
-		t.Fatal("the old password is refused before the change")
+		t.Fatalf("before the change: %v", refused)
 	}
 	if _, err := c.login(2, harness.Password); err != nil {
 		t.Fatal(err)
@@ -60,6 +67,9 @@ func TestPasswordIsFeltEverywhere(t *testing.T) {
 	var last time.Time
 	for began := range logins {
 		last = began
+	}
+	if !strings.Contains(refused.Error(), "535") {
+		t.Errorf("the old password is answered with %v", refused)
 	}
 	t.Logf("the last login with the old password began %v after the change", last.Sub(found[0].At))
 	if last.Sub(found[0].At) > time.Second {

@@ -20,6 +20,7 @@ func accountCases() map[string]func(*testing.T, Store) {
 		"an address belongs to one account":           addressesAreUnique,
 		"a removed account is not the one made later": removedAccountsStayGone,
 		"each change raises the generation, once":     generationRises,
+		"who waits for changes is told":               changesAreTold,
 		"the event is stored with the change only":    eventsFollowChanges,
 	}
 }
@@ -244,5 +245,46 @@ func eventsFollowChanges(t *testing.T, s Store) {
 	must(t, s.RemoveAccount(ctx, p.ann.Login(), event("account ann")))
 	if n := count(); n != 7 {
 		t.Errorf("a removal left %d events", n-6)
+	}
+}
+
+// changesAreTold: whoever asks for the generation only when it may have been raised
+// learns of each change.
+func changesAreTold(t *testing.T, s Store) {
+	ctx := within(t)
+	p := settle(t, s)
+	for what, change := range map[string]func() error{
+		"a plan": func() error { return s.PutPlan(ctx, account.Plan{Name: "new", State: account.Active}, event("plan")) },
+		"a customer": func() error {
+			p.customer.State = account.Suspended
+			return s.PutCustomer(ctx, p.customer, event("customer"))
+		},
+		"a domain":    func() error { p.two.State = account.Suspended; return s.PutDomain(ctx, p.two, event("domain")) },
+		"an account":  func() error { p.ann.State = account.Suspended; return s.PutAccount(ctx, p.ann, event("account")) },
+		"its removal": func() error { return s.RemoveAccount(ctx, "bob@two.example", event("account")) },
+	} {
+		before, waits := got(s.Generation(ctx))(t), make(chan struct{})
+		learned := make(chan error, 1)
+		go func() {
+			for first := true; ; first = false {
+				changed, _ := s.Changed()
+				if now, err := s.Generation(ctx); err != nil || now > before {
+					learned <- err
+					return
+				}
+				if first {
+					close(waits)
+				}
+				select {
+				case <-changed:
+				case <-time.After(10 * time.Second):
+					learned <- fault.New("test", fault.Canceled, "nobody was told of a change of %s", what)
+					return
+				}
+			}
+		}()
+		<-waits
+		must(t, change())
+		must(t, <-learned)
 	}
 }

@@ -21,6 +21,7 @@ func nodeCases() map[string]func(*testing.T, Store) {
 		"the one node is listed":             nodeIsListed,
 		"the one node adopts nothing":        nothingToAdopt,
 		"the one node stays":                 nodeStays,
+		"draining is felt, or refused":       drainIsFelt,
 	}
 }
 
@@ -167,4 +168,31 @@ func nodeStays(t *testing.T, s Store) {
 	if n := len(got(s.Nodes(ctx))(t)); n != 1 {
 		t.Errorf("%d nodes are left", n)
 	}
+}
+
+// drainIsFelt: an engine that can have other nodes tells a node that it is to drain,
+// and records who asked for that; another refuses and leaves it as it is.
+func drainIsFelt(t *testing.T, s Store) {
+	ctx := within(t)
+	joined := got(s.Join(ctx, self(), time.Minute))(t)
+	if err := s.Drain(ctx, "2", event("node 2")); !fault.Is(err, fault.NotFound) {
+		wantKind(t, err, fault.Conflict)
+	}
+	err := s.Drain(ctx, "1", event("node 1"))
+	state, events, after := node.Draining, 1, node.Drained
+	if err != nil {
+		wantKind(t, err, fault.Conflict)
+		state, events, after = node.Active, 0, node.Active
+	}
+	if r := got(s.Renew(ctx, joined.Lease, time.Minute, 0))(t); r.State != state || r.Lease != joined.Lease {
+		t.Errorf("it is told %+v, want %s", r, state)
+	}
+	equal(t, "its state", got(s.Nodes(ctx))(t)[0].State, state)
+	if n := len(got(s.Search(ctx, audit.Query{Kind: audit.AdminChanged}))(t)); n != events {
+		t.Errorf("%d events tell of it, want %d", n, events)
+	}
+	must(t, s.Accept(ctx, message(1, "a"))) // what is under way ends
+	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	must(t, s.Leave(ctx, joined.Lease, err == nil))
+	equal(t, "its state at the end", got(s.Nodes(ctx))(t)[0].State, after)
 }

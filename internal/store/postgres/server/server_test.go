@@ -447,6 +447,44 @@ func TestOthersInTheWay(t *testing.T) {
 	}
 }
 
+// TestSerializationFailure makes a transaction that reads what another changes before
+// it writes: the server refuses it, SQLSTATE 40001, and it is made again. What never
+// passes is given up as Busy.
+func TestSerializationFailure(t *testing.T) {
+	db := openDB(t, shared.Cluster(t).Database(t))
+	must(t, db, "INSERT INTO t1 VALUES ('a', 1)")
+	tries := 0
+	add := func(disturb func() bool) error {
+		tries = 0
+		return db.Change(t.Context(), "test.add", func(tx *Tx) error {
+			tries++
+			if _, err := tx.Raw("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"); err != nil {
+				return err
+			}
+			if _, err := tx.Exists("SELECT 1 FROM t1", nil); err != nil {
+				return err
+			}
+			if disturb() {
+				must(t, db, "UPDATE t1 SET n = n + 10")
+			}
+			_, err := tx.Raw("UPDATE t1 SET n = n + 1")
+			if disturb() && stateOf(err) != stateSerialization {
+				t.Errorf("the server says %v", err)
+			}
+			return err
+		})
+	}
+	if err := add(func() bool { return tries == 1 }); err != nil || tries != 2 {
+		t.Errorf("after one disturbance: %v, %d tries", err, tries)
+	}
+	if n := sum(t, db); n != 12 {
+		t.Errorf("the sum is %d, want 12: each change once", n)
+	}
+	if err := add(func() bool { return true }); !fault.Is(err, fault.Busy) || tries != maxRepeats {
+		t.Errorf("disturbed each time: %v, %d tries", err, tries)
+	}
+}
+
 // repeat runs fn again where others were in its way.
 func repeat(fn func() error) error {
 	for {
