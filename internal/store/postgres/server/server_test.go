@@ -156,8 +156,7 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 	t.Run("standby", func(t *testing.T) {
 		own := pgcluster.Start(t, pgcluster.Options{NoSync: true})
 		url := own.Database(t)
-		own.SetReadOnly(t, true)
-		wantUnusable(t, Options{URL: url}, fault.Unavailable, "target_session_attrs=read-write")
+		wantUnusable(t, Options{URL: own.Standby(t).On(url)}, fault.Unavailable, "target_session_attrs=read-write")
 	})
 }
 
