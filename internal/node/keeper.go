@@ -212,10 +212,9 @@ func (k *Keeper) renew(ctx context.Context) (state State, over bool) {
 	if k.hasLeft() {
 		return "", true
 	}
-	began, clock := time.Now(), k.opt.Now()
 	ctx, cancel := context.WithTimeout(ctx, k.opt.Length/2)
 	defer cancel()
-	renewal, err := k.opt.Store.Renew(ctx, k.Lease(), k.opt.Length, k.Skew())
+	began, clock, renewal, err := k.ask(ctx)
 	switch {
 	case err == nil:
 		k.mu.Lock()
@@ -239,6 +238,21 @@ func (k *Keeper) renew(ctx context.Context) (state State, over bool) {
 		k.lose("it could not be renewed in time", err)
 	}
 	return "", false
+}
+
+// ask asks the store for a renewal, and once more where it does not answer soon: one
+// connection may be dead, and the lease must not hang on it. began and clock are when
+// it asked.
+func (k *Keeper) ask(ctx context.Context) (began, clock time.Time, r Renewal, err error) {
+	soon, cancel := context.WithTimeout(ctx, k.opt.Length/safety)
+	defer cancel()
+	began, clock = time.Now(), k.opt.Now()
+	r, err = k.opt.Store.Renew(soon, k.Lease(), k.opt.Length, k.Skew())
+	if err != nil && soon.Err() != nil {
+		began, clock = time.Now(), k.opt.Now()
+		r, err = k.opt.Store.Renew(ctx, k.Lease(), k.opt.Length, k.Skew())
+	}
+	return began, clock, r, err
 }
 
 func (k *Keeper) hasLeft() bool {

@@ -127,7 +127,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
-	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now})
+	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now, Logger: o.Logger})
 	if o.Server {
 		err := node.RefuseSkew(ctx, s, o.Now)
 		if err == nil {
@@ -148,7 +148,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) share() {
 	b := s.base()
 	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, LookEvery: lookEvery})
-	s.Store = objects.New(b, s.dialect, s.holder)
+	accounts := b // sessions ask for them
+	accounts.Read = func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
+		return s.db.Soon(ctx, op, func(c *server.Conn) error { return fn(c) })
+	}
+	accounts.Snapshot = func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
+		return s.db.SoonSnapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
+	}
+	s.Store = objects.New(accounts, s.dialect, s.holder)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {

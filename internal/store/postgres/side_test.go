@@ -1,9 +1,12 @@
 package postgres
 
 import (
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
+	"countersign/internal/fault"
 	"countersign/internal/store/postgres/bodies"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
@@ -71,5 +74,64 @@ func TestEveryTableIsInspected(t *testing.T) {
 	}
 	if got := inspection.Missed([]string{"delivery", "bounce", "meta"}, append(texts, "SELECT 1 FROM meta")); !slices.Equal(got, []string{"bounce", "meta"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestSearchPathDoesNotGetRoundTheCopy reaches the same tables by another search_path
+// while they are copied.
+func TestSearchPathDoesNotGetRoundTheCopy(t *testing.T) {
+	at := shared.Cluster(t).Database(t)
+	execAt(t, at, "CREATE SCHEMA other")
+	by := func(path string) string {
+		u, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		q.Set("search_path", path)
+		u.RawQuery = q.Encode()
+		return u.String()
+	}
+	side, err := OpenSide(t.Context(), Options{URL: at}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer side.Close()
+	for path, want := range map[string]string{
+		"other,public": "the tables are in schema \"public\"", "public,other": "being copied", "nowhere,public": "being copied",
+	} {
+		if two, err := OpenSide(t.Context(), Options{URL: by(path)}, false); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), want) {
+			t.Errorf("a second copy by %s: %v", path, err)
+			if err == nil {
+				two.Close()
+			}
+		}
+		if s, err := Open(t.Context(), Options{URL: by(path), Server: true, Node: "b"}); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), want) {
+			t.Errorf("a gate by %s: %v", path, err)
+			if err == nil {
+				s.Close()
+			}
+		}
+	}
+}
+
+// TestNoUpgradeUnderACopy starts a gate of a newer release while the store is copied:
+// it changes nothing about the tables.
+func TestNoUpgradeUnderACopy(t *testing.T) {
+	at := shared.Cluster(t).Database(t)
+	before := number(t, openAt(t, at, false), "SELECT max(version) FROM schema_migration")
+	side, err := OpenSide(t.Context(), Options{URL: at}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer side.Close()
+	if s, err := upgradeTo(t, at, "new", breakingStep); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "being copied") {
+		t.Errorf("a gate of a newer release: %v", err)
+		if err == nil {
+			s.Close()
+		}
+	}
+	if after := number(t, openAt(t, at, false), "SELECT max(version) FROM schema_migration"); after != before {
+		t.Errorf("the schema is at step %d, it was at %d", after, before)
 	}
 }

@@ -18,7 +18,7 @@ func TestDrainIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Drain(t.Context(), "1", audit.Event{At: time.Unix(1, 0), Kind: audit.AdminChanged, Actor: "cli:me", Object: "node 1"})
+	err = s.Drain(t.Context(), "1", true, audit.Event{At: time.Unix(1, 0), Kind: audit.AdminChanged, Actor: "cli:me", Object: "node 1"})
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "stop the server instead") {
 		t.Errorf("draining: %v", err)
 	}

@@ -175,10 +175,10 @@ func nodeStays(t *testing.T, s Store) {
 func drainIsFelt(t *testing.T, s Store) {
 	ctx := within(t)
 	joined := got(s.Join(ctx, self(), time.Minute))(t)
-	if err := s.Drain(ctx, "2", event("node 2")); !fault.Is(err, fault.NotFound) {
+	if err := s.Drain(ctx, "2", true, event("node 2")); !fault.Is(err, fault.NotFound) {
 		wantKind(t, err, fault.Conflict)
 	}
-	err := s.Drain(ctx, "1", event("node 1"))
+	err := s.Drain(ctx, "1", true, event("node 1"))
 	state, events, after := node.Draining, 1, node.Drained
 	if err != nil {
 		wantKind(t, err, fault.Conflict)

@@ -60,6 +60,7 @@ func (c *Cluster) configure() error {
 	}
 	if c.options.NoSync {
 		settings["fsync"], settings["full_page_writes"] = "off", "off"
+		settings["countersign.disposable"] = "on"
 	}
 	if c.options.Authority != nil {
 		settings["listen_addresses"], settings["ssl"] = "127.0.0.1", "on"

@@ -128,7 +128,8 @@ const committedSQL = "SELECT 1 FROM queue_total WHERE node = $1 AND epoch = $2 A
 //
 // It must not become read-only. What we ended by a deadline of ours the driver
 // cancels on the server too: a commit that waits for a synchronous standby ends
-// then, and is seen by all although the standby may not have it. As this
+// then, and is seen by all although the standby may not have it; so it is where an
+// administrator cancels that wait, of which the server only warns. As this
 // transaction writes, its own commit waits for the standby, and so for all that was
 // logged before it: what it has seen is then as durable as any other commit.
 func (w *Writer) resolve(epoch int64, err error) error {
@@ -158,7 +159,7 @@ func (w *Writer) resolve(epoch int64, err error) error {
 			})
 			p.Exec(TotalSQL, "", 0, 0, 0, 0, 0) // it has to write something; this is put together with the rest
 			p.Exec("COMMIT")
-			return s.Send(&p)
+			return s.Commit(&p)
 		})
 	})
 	switch {

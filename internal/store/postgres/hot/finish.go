@@ -148,7 +148,7 @@ func (t *transaction) finish() error {
 	AddEvents(&p, r.events)
 	p.Exec("COMMIT")
 	t.committing = true
-	return t.s.Send(&p)
+	return t.s.Commit(&p)
 }
 
 // count adds to the totals, under the number of the transaction, and now and then

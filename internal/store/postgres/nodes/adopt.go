@@ -68,9 +68,30 @@ func (s *Roster) look(ctx context.Context, op string, l node.Lease, dead bool) (
 	return work, err
 }
 
+// endSilent ends the transactions of processes that have fallen silent in the middle
+// of one, by the loss of their machine, say: all nodes wait for their locks, and
+// nobody can end the leases.
+func (s *Roster) endSilent(ctx context.Context, op string) error {
+	ended := 0
+	err := s.opt.DB.Read(ctx, op, func(c *server.Conn) error {
+		ended = 0
+		return c.RawQuery(ctx, server.EndSilentSQL, nil, func(*sqlkit.Row) error {
+			ended++
+			return nil
+		})
+	})
+	if ended > 0 {
+		s.opt.Logger.Warn("transactions of gates that had fallen silent were ended, as all others wait for their locks", "transactions", ended)
+	}
+	return err
+}
+
 // Adopt implements node.Store.
 func (s *Roster) Adopt(ctx context.Context, l node.Lease, limit int, dead bool) ([]node.Share, error) {
 	const op = "node.adopt"
+	if err := s.endSilent(ctx, op); err != nil {
+		return nil, err
+	}
 	work, err := s.look(ctx, op, l, dead)
 	if err != nil || !work {
 		return nil, err

@@ -19,10 +19,14 @@ const olderSQL = `SELECT id, address, version, schema, state FROM node WHERE sch
     ORDER BY id`
 
 // Beside returns the server.Options.Beside that keeps a step back while a node is
-// up whose program may not go on after it: fault.Conflict, which names all of them.
+// up whose program may not go on after it: fault.Conflict, which names all of them;
+// or while the store is being copied.
 // own is the node that this process becomes, "" for none.
 func Beside(own string) func(*server.Tx, *sqlkit.Migration) error {
 	return func(t *server.Tx, m *sqlkit.Migration) error {
+		if err := notCopied(t, "postgres.open"); err != nil {
+			return err
+		}
 		var older []string
 		err := t.RawQuery(olderSQL, []any{m.Compatible, own, lockPrefix}, func(r *sqlkit.Row) error {
 			id, address, version, schema, state := r.Text(), r.Text(), r.Text(), r.Int(), r.Text()

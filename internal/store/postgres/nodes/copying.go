@@ -10,8 +10,9 @@ import (
 )
 
 // copyLock is the name of the lock that a copy of the store holds and that nodes
-// share while they join.
-const copyLock = "'countersign copy of ' || current_schema()"
+// share while they join. It goes by the table that is meant, as there may be several
+// search_paths that lead to it.
+const copyLock = "'countersign copy of ' || 'node'::regclass::oid::text"
 
 // notCopied refuses to join while the store is being copied, and keeps a copy from
 // beginning until the end of the transaction.

@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"sync"
 	"time"
@@ -28,6 +29,8 @@ type Options struct {
 	// Refuse is asked, in the transaction of a joining, whether nodes may serve from
 	// the store; fault.Conflict where they may not.
 	Refuse func(t *server.Tx, op string) error
+	// Logger gets what no caller is told.
+	Logger *slog.Logger
 }
 
 // Roster implements node.Store. Its methods are safe for concurrent use.
@@ -218,6 +221,9 @@ func (s *Roster) Close(ctx context.Context) {
 	s.unlock(ctx)
 }
 
+// lockShare is the part of a lease that a renewal may spend on the locks.
+const lockShare = 10
+
 // Renew implements node.Store.
 func (s *Roster) Renew(ctx context.Context, l node.Lease, length, skew time.Duration) (node.Renewal, error) {
 	const op = "node.renew"
@@ -241,7 +247,10 @@ func (s *Roster) Renew(ctx context.Context, l node.Lease, length, skew time.Dura
 	// A restart of the server ends the locks, but not the lease.
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// The next renewal tries again: the lease does not hang on it.
+	// The next renewal tries again: the lease does not hang on it, and must not wait
+	// for a connection that is dead.
+	ctx, cancel := context.WithTimeout(ctx, length/lockShare)
+	defer cancel()
 	_ = s.connect(ctx)
 	return r, nil
 }

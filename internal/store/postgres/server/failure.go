@@ -67,6 +67,8 @@ func repeatable(err error) bool {
 func away(err error) bool {
 	state := stateOf(err)
 	switch {
+	case errors.Is(err, errWarned):
+		return true
 	case state == stateCanceled, state == stateDiskFull:
 		return false
 	case state == stateReadOnly: // a standby, or a primary that became one
@@ -115,6 +117,7 @@ func Failure(op string, err error) error {
 
 func kindOf(err error) fault.Kind {
 	state := stateOf(err)
+	var connect *pgconn.ConnectError
 	switch {
 	case errors.Is(err, sqlkit.ErrDamaged), state == stateDamagedData, state == stateDamagedIndex:
 		return fault.Corrupt
@@ -124,7 +127,11 @@ func kindOf(err error) fault.Kind {
 		return fault.Busy
 	case strings.HasPrefix(state, classConstraint):
 		return fault.Conflict
-	case state == stateCanceled, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case state == stateCanceled, errors.Is(err, context.Canceled):
+		return fault.Canceled
+	case errors.As(err, &connect): // also where that took too long, which is bounded here
+		return fault.Unavailable
+	case errors.Is(err, context.DeadlineExceeded):
 		return fault.Canceled
 	case away(err):
 		return fault.Unavailable

@@ -33,7 +33,7 @@ func (db *DB) Name(ctx context.Context) (name string, err error) {
 
 func nameOf(config *pgxpool.Config, schema string) string {
 	c := config.ConnConfig
-	u := url.URL{Scheme: "postgres", User: url.User(c.User), Host: strings.ReplaceAll(hostsOf(config), ", ", ","), Path: "/" + c.Database}
+	u := url.URL{Scheme: "postgres", User: url.User(c.User), Host: strings.ReplaceAll(strings.Join(hostsOf(config.ConnConfig), ", "), ", ", ","), Path: "/" + c.Database}
 	query := url.Values{}
 	if strings.HasPrefix(c.Host, "/") { // a socket
 		u.Host = ""

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -24,7 +25,7 @@ func (db *DB) migrate(t *Tx, o *Options) (s sqlkit.Standing, err error) {
 	if err := checkVersion(t, o.oldest); err != nil {
 		return s, err
 	}
-	if err := checkDurability(t); err != nil {
+	if err := checkWritable(t); err != nil {
 		return s, err
 	}
 	if _, err := t.Raw("SELECT pg_advisory_xact_lock($1)", int64(lockSchema)); err != nil {
@@ -33,6 +34,11 @@ func (db *DB) migrate(t *Tx, o *Options) (s sqlkit.Standing, err error) {
 	known, err := isKnown(t, "postgres.open")
 	if err != nil {
 		return s, err
+	}
+	if known {
+		if err := refuseElsewhere(t); err != nil {
+			return s, err
+		}
 	}
 	if !known {
 		if err := refuseForeign(t); err != nil {
@@ -113,17 +119,16 @@ func checkVersion(t *Tx, least int64) error {
 	return err
 }
 
-// checkDurability refuses a role, database or server that answers a commit before
-// it is on the disk: so would we.
-func checkDurability(t *Tx) error {
-	commit := ""
-	err := t.Query("SELECT current_setting('synchronous_commit')", nil, func(r *sqlkit.Row) error {
-		commit = r.Text()
-		return nil
-	})
-	if err == nil && commit == "off" {
-		err = fault.New("postgres.open", fault.Conflict,
-			"synchronous_commit is off for this user or database: what is answered with 250 would not be on the disk; switch it on (ALTER ROLE … RESET synchronous_commit)")
+// errReadOnly is in the chain of the error where a setting keeps a primary from
+// taking changes.
+var errReadOnly = errors.New("default_transaction_read_only is on")
+
+// checkWritable says so of a primary that takes no changes, as its own refusal does
+// not tell it from a standby. The setting may be on purpose, so it stands.
+func checkWritable(t *Tx) error {
+	set, err := t.Exists("SELECT 1 WHERE NOT pg_is_in_recovery() AND current_setting('transaction_read_only')::boolean", nil)
+	if err == nil && set {
+		err = errors.Join(errReadOnly, &pgconn.PgError{Code: stateReadOnly})
 	}
 	return err
 }
@@ -142,6 +147,17 @@ func isKnown(t *Tx, op string) (bool, error) {
 		err = foreign(op)
 	}
 	return all > 0, err
+}
+
+// refuseElsewhere refuses tables that are found along search_path, but behind the
+// schema that new ones would be made in: that would mix two stores.
+func refuseElsewhere(t *Tx) error {
+	const text = `SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = to_regclass('schema_migration') AND n.nspname IS DISTINCT FROM current_schema()`
+	return t.Query(text, nil, func(r *sqlkit.Row) error {
+		return fault.New("postgres.open", fault.Conflict,
+			"the tables are in schema %q, which is not the first in search_path; name it alone (search_path=… in store.url)", r.Text())
+	})
 }
 
 // refuseForeign refuses a schema in which somebody else keeps something that has a
@@ -188,6 +204,9 @@ func isConnecting(err error) bool {
 func unusable(config *pgxpool.Config, err error) error {
 	var known *fault.Error
 	if errors.As(err, &known) {
+		if errors.Is(err, errNotDurable) {
+			return &fault.Error{Op: "postgres.open", Kind: fault.Conflict, Detail: known.Detail}
+		}
 		return err
 	}
 	c := config.ConnConfig
@@ -207,25 +226,27 @@ func unusable(config *pgxpool.Config, err error) error {
 		kind, text = fault.Invalid, fmt.Sprintf("the server does not take a setting that stands in store.url (%s); correct its name or its value there", text)
 	case state == statePrivilege:
 		kind, text = fault.Denied, fmt.Sprintf("user %q may not make what is needed in database %q (%s); make it the owner of the database and of its tables", c.User, c.Database, text)
+	case errors.Is(err, errReadOnly):
+		kind, text = fault.Unavailable, "default_transaction_read_only is on for this user, database or server, so that nothing can be stored; switch it off (ALTER ROLE … RESET default_transaction_read_only)"
+		err = errReadOnly
 	case state == stateReadOnly:
 		kind, text = fault.Unavailable, "the server is a standby that takes no changes; name all servers in store.url, with target_session_attrs=read-write"
 	case state == stateDiskFull:
 		text = "the server's disk is full (" + text + ")"
 	case strings.Contains(err.Error(), "server refused TLS connection"): // the driver has no other sign of it
 		kind, text = fault.Unavailable, fmt.Sprintf("a server of %s takes no TLS, which sslmode in store.url asks for; switch it on there (ssl = on), "+
-			"or set sslmode=disable for a server on this machine", hostsOf(config))
+			"or set sslmode=disable for a server on this machine", strings.Join(hostsOf(c), ", "))
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		kind, text = fault.Unavailable, fmt.Sprintf("the certificate of a server of %s is not accepted; in store.url name the file of its authority with sslrootcert, "+
-			"and the server as the certificate does", hostsOf(config))
+			"and the server as the certificate does", strings.Join(hostsOf(c), ", "))
 	case text == "":
-		kind, text = fault.Unavailable, fmt.Sprintf("no server of %s answers as it should", hostsOf(config))
+		kind, text = fault.Unavailable, fmt.Sprintf("no server of %s answers as it should", strings.Join(hostsOf(c), ", "))
 	}
 	return &fault.Error{Op: "postgres.open", Kind: kind, Detail: "the database cannot be used: " + text, Err: withoutSecrets(err)}
 }
 
-// hostsOf names the servers of a configuration.
-func hostsOf(config *pgxpool.Config) string {
-	c := config.ConnConfig
+// hostsOf lists the servers of a configuration.
+func hostsOf(c *pgx.ConnConfig) []string {
 	list := []string{fmt.Sprintf("%s:%d", c.Host, c.Port)}
 	for _, f := range c.Fallbacks {
 		host := fmt.Sprintf("%s:%d", f.Host, f.Port)
@@ -233,7 +254,7 @@ func hostsOf(config *pgxpool.Config) string {
 			list = append(list, host)
 		}
 	}
-	return strings.Join(list, ", ")
+	return list
 }
 
 // withoutSecrets keeps the server's own words and drops the driver's, which

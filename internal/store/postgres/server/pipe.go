@@ -61,6 +61,17 @@ func (db *DB) Session(ctx context.Context, fn func(*Session) error) error {
 // Send sends the statements of p and waits for all their results.
 func (s *Session) Send(p *Pipe) error { return s.raw.SendBatch(s.ctx, &p.batch).Close() }
 
+// Commit sends the statements of p, the last of which is COMMIT. It fails, so that
+// Broken is true, where the server has committed but warns: it says so where the wait
+// for a synchronous standby was ended.
+func (s *Session) Commit(p *Pipe) error {
+	clearWarning(s.raw.Conn().PgConn())
+	if err := s.Send(p); err != nil {
+		return err
+	}
+	return warning(s.raw.Conn().PgConn())
+}
+
 // Send sends the statements of p within the transaction.
 func (t *Tx) Send(p *Pipe) error { return t.q.SendBatch(t.ctx, &p.batch).Close() }
 
@@ -72,7 +83,13 @@ func (db *DB) Send(ctx context.Context, op string, fill func(*Pipe)) error {
 		return answered(ctx, func(ctx context.Context) error {
 			var p Pipe
 			fill(&p)
-			return db.pool.SendBatch(ctx, &p.batch).Close()
+			return db.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+				clearWarning(c.Conn().PgConn())
+				if err := c.SendBatch(ctx, &p.batch).Close(); err != nil {
+					return err
+				}
+				return warning(c.Conn().PgConn())
+			})
 		})
 	}))
 }

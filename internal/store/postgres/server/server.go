@@ -84,6 +84,16 @@ const (
 	// and deliveries from being shared out, until the commit.
 	LockNodesSQL = "SELECT pg_advisory_xact_lock(x'4353474e0004'::bigint)"
 
+	// EndSilentSQL ends the sessions of this user and database that have one of our
+	// locks until their commit and have waited for their process for longer than it
+	// may be silent, and finds each. Between two statements the server does so itself,
+	// but not where more was announced: in the middle of what was sent together.
+	EndSilentSQL = `WITH silent AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a WHERE a.usename = current_user AND a.datname = current_database()
+        AND a.wait_event = 'ClientRead' AND a.state_change < clock_timestamp() - interval '5 seconds'
+        AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.locktype = 'advisory' AND l.objsubid = 1
+            AND l.classid::bigint = x'4353'::bigint AND l.objid::bigint BETWEEN x'474e0001'::bigint AND x'474e0004'::bigint))
+    SELECT pid FROM silent WHERE pg_terminate_backend(pid)`
+
 	// TryLockNodesSQL is LockNodesSQL for who need not: false where somebody has
 	// the lock, or waits for it.
 	TryLockNodesSQL = "SELECT pg_try_advisory_xact_lock(x'4353474e0004'::bigint)"
@@ -152,20 +162,10 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	}
 	config.MaxConns = int32(o.Connections)
 	config.MaxConnIdleTime = time.Minute
+	config.MaxConnLifetime = 10 * time.Minute // what is looked at when one is made may change
 	config.HealthCheckPeriod = 5 * time.Second
 	config.ConnConfig.ConnectTimeout = min(cmpZero(config.ConnConfig.ConnectTimeout, 5*time.Second), 5*time.Second)
-	set := config.ConnConfig.RuntimeParams
-	set["application_name"] = o.Name
-	// What a transaction of ours may wait for a lock, and hold one while we are
-	// stopped or gone.
-	set["lock_timeout"] = "10s"
-	// What a role or a database has instead would let a message of an account pass
-	// that is being suspended: each statement has to see what was committed before it.
-	set["default_transaction_isolation"] = "read committed"
-	set["idle_in_transaction_session_timeout"] = "5s"
-	// No query of ours does so much that compiling it would pay, yet an estimate of a
-	// long queue asks for that, at seconds for each look.
-	set["jit"] = "off"
+	configure(config.ConnConfig, o)
 	return config, nil
 }
 
@@ -225,11 +225,31 @@ func (db *DB) Read(ctx context.Context, op string, fn func(*Conn) error) error {
 	return Failure(op, err)
 }
 
+// Soon is Read for whoever a client waits for: also where the server takes a question
+// and does not answer, no longer than patience.
+func (db *DB) Soon(ctx context.Context, op string, fn func(*Conn) error) error {
+	err := db.patiently(ctx, func() error {
+		return answeredWithin(ctx, db.patience, func(ctx context.Context) error {
+			return db.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return fn(&Conn{ctx, c}) })
+		})
+	})
+	return Failure(op, err)
+}
+
 // Snapshot is Read with all queries of fn seeing one state of the database.
 func (db *DB) Snapshot(ctx context.Context, op string, fn func(*Conn) error) error {
+	return db.snapshot(ctx, op, answerLimit, fn)
+}
+
+// SoonSnapshot is Snapshot for whoever a client waits for: see Soon.
+func (db *DB) SoonSnapshot(ctx context.Context, op string, fn func(*Conn) error) error {
+	return db.snapshot(ctx, op, db.patience, fn)
+}
+
+func (db *DB) snapshot(ctx context.Context, op string, limit time.Duration, fn func(*Conn) error) error {
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := db.patiently(ctx, func() error {
-		return answered(ctx, func(ctx context.Context) error {
+		return answeredWithin(ctx, limit, func(ctx context.Context) error {
 			return pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error { return fn(&Conn{ctx, raw}) })
 		})
 	})
@@ -259,7 +279,12 @@ const answerLimit = 30 * time.Second
 
 // answered runs fn, but not for longer than answerLimit.
 func answered(ctx context.Context, fn func(context.Context) error) error {
-	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	return answeredWithin(ctx, answerLimit, fn)
+}
+
+// answeredWithin runs fn, but not for longer than limit.
+func answeredWithin(ctx context.Context, limit time.Duration, fn func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := fn(limited)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
@@ -315,11 +340,15 @@ func (db *DB) once(ctx context.Context, op string, fn func(*Tx) error) error {
 	if err := fn(&Tx{ctx, raw}); err != nil {
 		return err
 	}
+	clearWarning(raw.Conn().PgConn())
 	err = raw.Commit(ctx)
+	if err == nil {
+		err = warning(raw.Conn().PgConn())
+	}
 	if Broken(err) {
 		return &fault.Error{
 			Op: op, Kind: fault.Unavailable, Err: err,
-			Detail: "the connection to the database broke while the change was being made; look whether it was",
+			Detail: "the connection to the database, or the wait for its standby, broke while the change was being made; look whether it was",
 		}
 	}
 	return err
@@ -337,6 +366,11 @@ func (db *DB) patiently(ctx context.Context, fn func() error) error {
 	deadline := time.Now().Add(db.patience)
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		err := fn()
+		if errors.Is(err, context.DeadlineExceeded) {
+			// One connection did not answer: where its way is cut, no other one will that
+			// was made before.
+			db.pool.Reset()
+		}
 		var known *fault.Error
 		if err == nil || errors.As(err, &known) || !away(err) || ctx.Err() != nil || time.Now().After(deadline) {
 			return err

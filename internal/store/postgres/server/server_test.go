@@ -120,7 +120,7 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 		wantUnusable(t, Options{URL: url + "&sslmoed=require"}, fault.Invalid, `stands in store.url (unrecognized configuration parameter "sslmoed")`)
 	})
 	t.Run("a setting with another value", func(t *testing.T) {
-		wantUnusable(t, Options{URL: url + "&client_min_messages=loud"}, fault.Invalid, "store.url (invalid value for parameter")
+		wantUnusable(t, Options{URL: url + "&work_mem=loud"}, fault.Invalid, "store.url (invalid value for parameter")
 	})
 	t.Run("no schema", func(t *testing.T) {
 		wantUnusable(t, Options{URL: url + "&search_path=nowhere"}, fault.Unavailable, "make one with CREATE SCHEMA, or change search_path in store.url")
@@ -235,8 +235,7 @@ func TestWhatCannotBeUsedSaysWhy(t *testing.T) {
 	t.Run("standby", func(t *testing.T) {
 		own := pgcluster.Start(t, pgcluster.Options{NoSync: true})
 		url := own.Database(t)
-		own.SetReadOnly(t, true)
-		wantUnusable(t, Options{URL: url}, fault.Unavailable, "target_session_attrs=read-write")
+		wantUnusable(t, Options{URL: own.Standby(t).On(url)}, fault.Unavailable, "target_session_attrs=read-write")
 	})
 }
 
@@ -283,6 +282,7 @@ func openRaw(t *testing.T, url string) *DB {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.ConnConfig.AfterConnect = nil // whatever the server's settings
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
