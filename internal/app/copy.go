@@ -90,6 +90,9 @@ func apart(from, to config.Store) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(one.Database); err != nil {
+		return nil // what is wrong with the source is said when it is opened, before the target is
+	}
 	other, err := sqlite.FilesOf(to.Path())
 	switch {
 	case err != nil:
