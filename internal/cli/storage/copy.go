@@ -116,6 +116,9 @@ func conclude(w io.Writer, result *transfer.Result, to config.Store, took time.D
 	if to.PasswordFile != "" {
 		fmt.Fprintf(w, "    password_file = %q\n", to.PasswordFile)
 	}
+	if !to.InPostgres() {
+		fmt.Fprintf(w, "\nTake [node] and store.password_file out of it, where they are from PostgreSQL: a gate on SQLite does not start with them.\n")
+	}
 	source := "The source is marked: no gate serves from it any more, as what waits would be sent twice.\n" +
 		"\"countersign store reopen\" takes the mark away, for when this copy is given up."
 	if !result.Marked {
