@@ -144,6 +144,10 @@ func (c *copier) run(ctx context.Context) error {
 	if err := c.leave(ctx); err != nil {
 		return err
 	}
+	// Behind the mark no command changes the source any more.
+	if err := c.unchanged(ctx, list); err != nil {
+		return err
+	}
 	return c.Target.Finish(ctx, c.event())
 }
 
