@@ -69,8 +69,8 @@ func TestMissingKeyFile(t *testing.T) {
 
 // TestStartLineNamesEachListener: one attribute for each, in a fixed order.
 func TestStartLineNamesEachListener(t *testing.T) {
-	a := &App{opt: Options{Version: "1"}, addresses: map[string]string{"submissions": "b:465", "metrics": "c:9", "submission": "a:587"}}
-	if got := fmt.Sprint(a.attributes()...); got != fmt.Sprint("version", "1", "metrics", "c:9", "submission", "a:587", "submissions", "b:465") {
+	a := &App{opt: Options{Version: "1"}, started: &config.Config{}, addresses: map[string]string{"submissions": "b:465", "metrics": "c:9", "submission": "a:587"}}
+	if got := fmt.Sprint(a.attributes()...); got != fmt.Sprint("version", "1", "store", a.storeName(), "metrics", "c:9", "submission", "a:587", "submissions", "b:465") {
 		t.Errorf("the start is logged with %s", got)
 	}
 }

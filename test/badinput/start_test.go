@@ -77,6 +77,9 @@ func TestBodiesUnusable(t *testing.T) {
 	next := listen(t, "127.0.0.1:0", nil)
 	g := harness.Serve(t, next.addr(), "")
 	bodies := filepath.Join(dataDir(g), "bodies")
+	if err := os.RemoveAll(bodies); err != nil { // with the name of the database that it is for
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(bodies, []byte("in the way\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -182,7 +182,7 @@ func drainIsFelt(t *testing.T, s Store) {
 	state, events, after := node.Draining, 1, node.Drained
 	if err != nil {
 		wantKind(t, err, fault.Conflict)
-		state, events, after = node.Active, 0, node.Active
+		state, events, after = node.Active, 0, node.Stopped
 	}
 	if r := got(s.Renew(ctx, joined.Lease, time.Minute, 0))(t); r.State != state || r.Lease != joined.Lease {
 		t.Errorf("it is told %+v, want %s", r, state)

@@ -331,7 +331,12 @@ const maxRepeats = 10
 
 // once runs one transaction.
 func (db *DB) once(ctx context.Context, op string, fn func(*Tx) error) error {
-	raw, err := db.pool.Begin(ctx)
+	c, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release() // not before its warning was looked at
+	raw, err := c.Begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -340,10 +345,10 @@ func (db *DB) once(ctx context.Context, op string, fn func(*Tx) error) error {
 	if err := fn(&Tx{ctx, raw}); err != nil {
 		return err
 	}
-	clearWarning(raw.Conn().PgConn())
+	clearWarning(c.Conn().PgConn())
 	err = raw.Commit(ctx)
 	if err == nil {
-		err = warning(raw.Conn().PgConn())
+		err = warning(c.Conn().PgConn())
 	}
 	if Broken(err) {
 		return &fault.Error{
