@@ -11,7 +11,7 @@ export COUNTERSIGN_BIN=$work/countersign
 go build -race -o "$COUNTERSIGN_BIN" ./cmd/countersign
 for dir in test/*/; do
   if [ -f "$dir/go.mod" ]; then
-    (cd "$dir" && go test -race -timeout 10m ./...)
+    (cd "$dir" && go test -race -timeout 20m ./...)
   fi
 done
 go test -race -shuffle=on -timeout 20m ./...
