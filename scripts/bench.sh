@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures the gate on this machine: messages per second end to end with and
 # without signing, accepted alone, latency, processor time and memory, and the
-# store by itself. It is not a test; nothing fails for being slow.
+# store by itself, both engines, also beside a million waiting deliveries, copied and
+# backed up. It is not a test; nothing fails for being slow.
 # BENCH_MESSAGES (default 20000) is the load of each run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
