@@ -10,7 +10,6 @@ import (
 	"net/textproto"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,7 +49,6 @@ type mailbox struct {
 
 var (
 	subjectOf = regexp.MustCompile(`(?m)^Subject: (.+)\r$`)
-	loadOf    = regexp.MustCompile(`(?m)^X-Load-Number: (\d+)\r$`)
 )
 
 func newMailbox() *mailbox { return &mailbox{got: map[string]int{}, refuse: map[string]bool{}} }
@@ -261,11 +259,7 @@ func TestClockIsSetUnderLoad(t *testing.T) {
 	w := newWorldAt(t, clock.now, "[session]\nmax_messages = 1000\n", func(m sink.Message) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if match := loadOf.FindSubmatch(m.Data); match != nil {
-			n, err := strconv.Atoi(string(match[1]))
-			if err != nil {
-				return err
-			}
+		if n, ok := loadgen.Number(m.Data); ok {
 			got[n]++
 		}
 		return nil

@@ -68,8 +68,13 @@ func (d *Deliverer) storeEach(r *queue.Report, s *queue.Submission) {
 		return
 	}
 	reports := r.Reports
-	for i, o := range r.Outcomes {
-		one := &queue.Report{Submission: r.Submission, Outcomes: []queue.Outcome{o}, Events: r.Events[i : i+1], Reports: reports, Again: true}
+	for _, o := range r.Outcomes {
+		one := &queue.Report{Submission: r.Submission, Outcomes: []queue.Outcome{o}, Reports: reports, Again: true}
+		for _, e := range r.Events {
+			if e.Delivery == o.N {
+				one.Events = append(one.Events, e)
+			}
+		}
 		if d.store(one, s) {
 			reports = nil
 		}

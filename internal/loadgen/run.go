@@ -217,7 +217,7 @@ const line = "The quick brown fox jumps over the lazy dog while the gate counts 
 func message(o Options, number int) []byte {
 	var b bytes.Buffer
 	b.Grow(o.Size + 512)
-	fmt.Fprintf(&b, "From: <%s>\r\nTo: <%s>\r\nSubject: load %d\r\nX-Load-Number: %d\r\n", o.From, o.To[0], number, number)
+	fmt.Fprintf(&b, "From: <%s>\r\nTo: <%s>\r\nSubject: load %d\r\n%s%d\r\n", o.From, o.To[0], number, numberField, number)
 	b.WriteString("Date: Tue, 24 Nov 2026 12:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n")
 	for b.Len()+len(line) <= o.Size {
 		b.WriteString(line)

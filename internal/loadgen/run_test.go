@@ -92,3 +92,16 @@ func TestDistinctRecipients(t *testing.T) {
 		t.Errorf("%d recipients", n)
 	}
 }
+
+// TestNumber: a message of a load bears its number, one of somebody else none.
+func TestNumber(t *testing.T) {
+	o := Options{From: "a@example.org", To: []string{"b@example.com"}, Size: 300}
+	if n, ok := Number(message(o, 42)); n != 42 || !ok {
+		t.Errorf("got %d, %v", n, ok)
+	}
+	for _, text := range []string{"", "Subject: x\r\n\r\n", "A: b\r\nX-Load-Number: x\r\n\r\n", "X-Load-Number"} {
+		if n, ok := Number([]byte(text)); ok {
+			t.Errorf("%q has the number %d", text, n)
+		}
+	}
+}

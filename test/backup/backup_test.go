@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,10 +22,7 @@ import (
 	"countersign/test/harness"
 )
 
-var (
-	loadNumber = regexp.MustCompile(`X-Load-Number: (\d+)`)
-	errLater   = errors.New("not now")
-)
+var errLater = errors.New("not now")
 
 // world is a gate under load with the client's own record of it.
 type world struct {
@@ -47,12 +42,8 @@ type world struct {
 func start(t *testing.T) *world {
 	t.Helper()
 	hop, err := sink.Listen("127.0.0.1:0", func(m sink.Message) error {
-		match := loadNumber.FindSubmatch(m.Data)
-		if match == nil {
-			return nil
-		}
-		if n, err := strconv.Atoi(string(match[1])); err != nil || n%5 == 0 {
-			return errors.Join(errLater, err)
+		if n, ok := loadgen.Number(m.Data); ok && n%5 == 0 {
+			return errLater
 		}
 		return nil
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -136,8 +135,6 @@ type holding struct {
 	sent int
 }
 
-var loadNumber = regexp.MustCompile(`X-Load-Number: (\d+)`)
-
 func newReceivers(t *testing.T, n int) *receivers {
 	t.Helper()
 	r := &receivers{t: t, held: map[int]*holding{}}
@@ -153,13 +150,9 @@ func newReceivers(t *testing.T, n int) *receivers {
 }
 
 func (r *receivers) take(gate int, m sink.Message) error {
-	match := loadNumber.FindSubmatch(m.Data)
-	if match == nil {
+	n, ok := loadgen.Number(m.Data)
+	if !ok {
 		return nil
-	}
-	n, err := strconv.Atoi(string(match[1]))
-	if err != nil {
-		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"sync"
 	"syscall"
@@ -57,16 +56,10 @@ func (a *arrivals) killed() {
 	a.kills++
 }
 
-var loadNumber = regexp.MustCompile(`X-Load-Number: (\d+)`)
-
 func (a *arrivals) take(m sink.Message) error {
-	match := loadNumber.FindSubmatch(m.Data)
-	if match == nil {
+	n, ok := loadgen.Number(m.Data)
+	if !ok {
 		return nil
-	}
-	n, err := strconv.Atoi(string(match[1]))
-	if err != nil {
-		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

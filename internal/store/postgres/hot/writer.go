@@ -4,21 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"countersign/internal/fault"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/group"
 	"countersign/internal/store/sqlkit/incoming"
 )
-
-// maxBatch bounds the operations in one transaction, so that nobody waits long
-// for the others.
-const maxBatch = 256
 
 // Options is what a Writer works with. All must be set.
 type Options struct {
@@ -44,8 +38,6 @@ type operation struct {
 	// epoch was the writer's when the operation came.
 	epoch int64
 	err   error
-	// done gets one value when err is final.
-	done chan struct{}
 }
 
 // Writer runs the operations. Its methods are safe for concurrent use.
@@ -55,16 +47,10 @@ type Writer struct {
 	// for one that has none any more.
 	epoch atomic.Int64
 
-	mu sync.Mutex // guards queue and closed
-	// queue holds operations in the order they came.
-	queue  []*operation
-	closed bool
-	// wake has room for one: more wakings say nothing more.
-	wake chan struct{}
-	// stopped is closed when the goroutine has ended.
-	stopped chan struct{}
+	operations *group.Queue[*operation]
 
-	// batch numbers the transactions. Only the goroutine uses it and what follows.
+	// batch numbers the transactions. Only the queue's goroutine uses it and what
+	// follows.
 	batch int64
 	// next and last are the numbers of content that were drawn and not yet given.
 	next, last int64
@@ -74,8 +60,8 @@ type Writer struct {
 
 // Start starts a writer.
 func Start(o Options) *Writer {
-	w := &Writer{opt: o, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
-	go w.loop()
+	w := &Writer{opt: o}
+	w.operations = group.Start(w.commit, compatible)
 	return w
 }
 
@@ -96,13 +82,7 @@ func (w *Writer) SetEpoch(epoch int64) {
 
 // Close lets the writer finish what is queued, then ends it. Afterwards all
 // methods fail with fault.Unavailable. A second call does nothing.
-func (w *Writer) Close() {
-	w.mu.Lock()
-	w.closed = true
-	w.mu.Unlock()
-	w.signal()
-	<-w.stopped
-}
+func (w *Writer) Close() { w.operations.Close() }
 
 // Accept stores a message; see queue.Store.
 func (w *Writer) Accept(ctx context.Context, a *incoming.Acceptance) error {
@@ -129,29 +109,16 @@ func (w *Writer) Append(ctx context.Context, events []sqlkit.Values) error {
 	return w.do(ctx, &operation{name: "audit.append", events: events})
 }
 
-// do runs an operation and returns when it is durable or has failed. If ctx ends
-// before the writer has taken it, it is withdrawn; once taken, do waits for what
-// becomes of it, so that every answer is definite.
+// do runs an operation and returns when it is durable or has failed, as
+// group.Queue.Do says.
 func (w *Writer) do(ctx context.Context, o *operation) error {
-	if err := ctx.Err(); err != nil {
-		return server.Failure(o.name, err)
-	}
-	o.done, o.epoch = make(chan struct{}, 1), w.epoch.Load()
-	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
+	o.epoch = w.epoch.Load()
+	err := w.operations.Do(ctx, o)
+	if errors.Is(err, group.ErrClosed) {
 		return fault.New(o.name, fault.Unavailable, "the store is closed")
 	}
-	w.queue = append(w.queue, o)
-	w.mu.Unlock()
-	w.signal()
-	select {
-	case <-o.done:
-	case <-ctx.Done():
-		if w.withdraw(o) {
-			return server.Failure(o.name, ctx.Err())
-		}
-		<-o.done
+	if err != nil {
+		return server.Failure(o.name, err)
 	}
 	if fault.KindOf(o.err) == fault.Internal && errors.Is(o.err, context.DeadlineExceeded) {
 		return server.Silent(o.err) // it is our own deadline: the caller waits
@@ -161,54 +128,6 @@ func (w *Writer) do(ctx context.Context, o *operation) error {
 		return fault.Wrap(o.name, fault.Internal, o.err)
 	}
 	return server.Failure(o.name, o.err)
-}
-
-func (w *Writer) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// withdraw takes o out of the queue and reports whether it still was there.
-func (w *Writer) withdraw(o *operation) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	i := slices.Index(w.queue, o)
-	if i < 0 {
-		return false
-	}
-	w.queue = slices.Delete(w.queue, i, i+1)
-	return true
-}
-
-func (w *Writer) loop() {
-	defer close(w.stopped)
-	for range w.wake {
-		for {
-			// Those who were answered just now may be about to queue their
-			// next operation: let them, it makes batches larger.
-			runtime.Gosched()
-			batch, closed := w.take()
-			if len(batch) == 0 {
-				if closed {
-					return
-				}
-				break
-			}
-			w.commit(batch)
-		}
-	}
-}
-
-// take removes the next batch from the queue.
-func (w *Writer) take() (batch []*operation, closed bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := compatible(w.queue[:min(len(w.queue), maxBatch)])
-	batch = slices.Clone(w.queue[:n])
-	w.queue = slices.Delete(w.queue, 0, n)
-	return batch, w.closed
 }
 
 // compatible returns how many operations from the first on may be in one
@@ -226,20 +145,20 @@ func compatible(list []*operation) int {
 		for _, a := range o.accepts {
 			id := string(a.ID)
 			if seen[key{id, accepted}] || seen[key{id, reported}] {
-				return max(i, 1)
+				return i
 			}
 			keys = append(keys, key{id, accepted})
 		}
 		if len(o.outcomes) > 0 {
 			if seen[key{o.submission, accepted}] {
-				return max(i, 1)
+				return i
 			}
 			keys = append(keys, key{o.submission, reported})
 		}
 		for _, out := range o.outcomes {
 			k := key{o.submission, out.N}
 			if seen[k] {
-				return max(i, 1)
+				return i
 			}
 			keys = append(keys, k)
 		}
@@ -250,18 +169,18 @@ func compatible(list []*operation) int {
 	return len(list)
 }
 
-// commit runs a batch and answers everybody in it.
+// commit runs a batch; each operation has its result then.
 func (w *Writer) commit(batch []*operation) {
 	err := w.surely(batch)
 	w.note(err, len(batch))
 	alone := errors.Is(err, errAlone) || !server.Broken(err)
 	if err == nil || len(batch) == 1 || !alone {
-		answer(batch, err)
+		fail(batch, err)
 		return
 	}
 	// One of them is the reason: the others may pass.
 	for i := range batch {
-		answer(batch[i:i+1], w.surely(batch[i:i+1]))
+		fail(batch[i:i+1], w.surely(batch[i:i+1]))
 	}
 }
 
@@ -279,12 +198,11 @@ func (w *Writer) note(err error, operations int) {
 	w.failing = err != nil
 }
 
-// answer wakes the callers; err, where not nil, goes to all of them.
-func answer(batch []*operation, err error) {
+// fail gives err, where it is not nil, to all operations of a batch.
+func fail(batch []*operation, err error) {
 	for _, o := range batch {
 		if err != nil {
 			o.err = err
 		}
-		o.done <- struct{}{}
 	}
 }

@@ -429,16 +429,24 @@ func TestDamagedBackups(t *testing.T) {
 	}
 }
 
-// TestOccupied: nothing is restored over a store, beside a server, or where bodies
-// of another are; and no backup is made into a folder with something in it.
-func TestOccupied(t *testing.T) {
-	dir := t.TempDir()
-	s := openStore(t, filepath.Join(dir, "live", "test.db"), true)
+// backedUp opens a store at live/test.db of a folder, with a message in it, and makes
+// a backup beside it.
+func backedUp(t *testing.T) (dir string, s *store, folder string) {
+	t.Helper()
+	dir = t.TempDir()
+	s = openStore(t, filepath.Join(dir, "live", "test.db"), true)
 	s.must(true)
-	folder := filepath.Join(dir, "backup")
+	folder = filepath.Join(dir, "backup")
 	if _, err := makeIn(t, s, folder); err != nil {
 		t.Fatal(err)
 	}
+	return dir, s, folder
+}
+
+// TestOccupied: nothing is restored over a store, beside a server, or where bodies
+// of another are; and no backup is made into a folder with something in it.
+func TestOccupied(t *testing.T) {
+	dir, s, folder := backedUp(t)
 	if _, err := makeIn(t, s, filepath.Join(dir, "nowhere", "backup")); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a backup in a folder that is not there: %v", err)
 	}
@@ -556,13 +564,7 @@ func TestCanceled(t *testing.T) {
 
 // TestCanceledRestore leaves the place as it was.
 func TestCanceledRestore(t *testing.T) {
-	dir := t.TempDir()
-	s := openStore(t, filepath.Join(dir, "live", "test.db"), true)
-	s.must(true)
-	folder := filepath.Join(dir, "backup")
-	if _, err := makeIn(t, s, folder); err != nil {
-		t.Fatal(err)
-	}
+	dir, _, folder := backedUp(t)
 	place := filepath.Join(dir, "restored")
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := Restore(ctx, RestoreOptions{From: folder, Path: filepath.Join(place, "test.db"), Now: time.Now, Progress: func(what string, done, _ int64) {

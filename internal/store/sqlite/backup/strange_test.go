@@ -82,13 +82,7 @@ func TestManifestLies(t *testing.T) {
 // use, where an earlier restore seems to have been cut off: nothing of that store
 // is touched.
 func TestRestoreBeside(t *testing.T) {
-	dir := t.TempDir()
-	s := openStore(t, filepath.Join(dir, "live", "test.db"), true)
-	s.must(true)
-	folder := filepath.Join(dir, "backup")
-	if _, err := makeIn(t, s, folder); err != nil {
-		t.Fatal(err)
-	}
+	dir, s, folder := backedUp(t)
 	late := s.must(true)
 	other := filepath.Join(dir, "live", "other.db")
 	for range 2 {
@@ -107,13 +101,7 @@ func TestRestoreBeside(t *testing.T) {
 // TestRestoreReplacesNothing lets a database, or its log, appear while a backup is
 // being restored: it stays as it is, and nothing else is left.
 func TestRestoreReplacesNothing(t *testing.T) {
-	dir := t.TempDir()
-	s := openStore(t, filepath.Join(dir, "live", "test.db"), true)
-	s.must(true)
-	folder := filepath.Join(dir, "backup")
-	if _, err := makeIn(t, s, folder); err != nil {
-		t.Fatal(err)
-	}
+	_, _, folder := backedUp(t)
 	for _, suffix := range []string{"", "-wal"} {
 		place := t.TempDir()
 		path := filepath.Join(place, "test.db")

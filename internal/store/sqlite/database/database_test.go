@@ -132,9 +132,7 @@ func waitQueued(t *testing.T, db *DB[count], n int) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		db.writer.mu.Lock()
-		waiting := len(db.writer.queue)
-		db.writer.mu.Unlock()
+		waiting := db.writer.changes.Waiting()
 		if waiting == n {
 			return
 		}

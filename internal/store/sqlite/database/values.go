@@ -1,7 +1,6 @@
 package database
 
 import (
-	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
 )
 
@@ -16,9 +15,6 @@ var ErrDamaged = sqlkit.ErrDamaged
 
 // Bind makes a statement's arguments.
 func Bind(list ...any) Values { return sqlkit.Bind(list...) }
-
-// SplitAddress undoes what Bind does to an address.
-func SplitAddress(s string) mail.Address { return sqlkit.SplitAddress(s) }
 
 var (
 	_ sqlkit.Reader = (*Conn)(nil)

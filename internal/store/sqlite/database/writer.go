@@ -4,16 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime"
-	"slices"
-	"sync"
 
 	"countersign/internal/fault"
+	"countersign/internal/store/sqlkit/group"
 )
-
-// maxBatch bounds the changes in one transaction, so that nobody waits long
-// for the others.
-const maxBatch = 256
 
 // change is what one caller asks of the writer.
 type change[B any] struct {
@@ -21,8 +15,6 @@ type change[B any] struct {
 	// sets its results anew each time.
 	run func(*Tx, *B) error
 	err error
-	// done gets one value when err is final.
-	done chan struct{}
 }
 
 // writer owns the connection that writes. Callers queue their changes; one
@@ -31,20 +23,12 @@ type change[B any] struct {
 type writer[B any] struct {
 	open func() (*Conn, error)
 	// flush ends a transaction: it stores what the book has gathered.
-	flush func(*Tx, *B) error
-	log   *slog.Logger
-
-	mu sync.Mutex // guards queue and closed
-	// queue holds changes in the order they came.
-	queue  []*change[B]
-	closed bool
-	// wake has room for one: more wakings say nothing more.
-	wake chan struct{}
-	// stopped is closed when the goroutine has ended.
-	stopped chan struct{}
+	flush   func(*Tx, *B) error
+	log     *slog.Logger
+	changes *group.Queue[*change[B]]
 
 	// c is nil after a failure that made the connection suspect, until it is
-	// opened again. Only the goroutine uses it, and failing.
+	// opened again. Only the queue's goroutine uses it, and failing.
 	c *Conn
 	// failing says that the last commit failed and was logged.
 	failing bool
@@ -55,64 +39,28 @@ func newWriter[B any](open func() (*Conn, error), flush func(*Tx, *B) error, log
 	if err != nil {
 		return nil, err
 	}
-	w := &writer[B]{open: open, flush: flush, log: log, c: c, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
-	go w.loop()
+	w := &writer[B]{open: open, flush: flush, log: log, c: c}
+	w.changes = group.Start(w.commit, nil)
 	return w, nil
 }
 
-// do runs a change and returns when it is durable or has failed. If ctx ends
-// before the writer has taken the change, it is withdrawn; once taken, do
-// waits for what becomes of it, so that every answer is definite.
+// do runs a change and returns when it is durable or has failed, as group.Queue.Do
+// says.
 func (w *writer[B]) do(ctx context.Context, run func(*Tx, *B) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	c := &change[B]{run: run, done: make(chan struct{}, 1)}
-	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
+	c := &change[B]{run: run}
+	err := w.changes.Do(ctx, c)
+	if errors.Is(err, group.ErrClosed) {
 		return errClosed()
 	}
-	w.queue = append(w.queue, c)
-	w.mu.Unlock()
-	w.signal()
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		if w.withdraw(c) {
-			return ctx.Err()
-		}
-		<-c.done
+	if err != nil {
+		return err
 	}
 	return c.err
 }
 
-func (w *writer[B]) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// withdraw takes c out of the queue and reports whether it still was there.
-func (w *writer[B]) withdraw(c *change[B]) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	i := slices.Index(w.queue, c)
-	if i < 0 {
-		return false
-	}
-	w.queue = slices.Delete(w.queue, i, i+1)
-	return true
-}
-
 // close lets the writer finish what is queued, then ends it.
 func (w *writer[B]) close() error {
-	w.mu.Lock()
-	w.closed = true
-	w.mu.Unlock()
-	w.signal()
-	<-w.stopped
+	w.changes.Close()
 	if w.c == nil {
 		return nil
 	}
@@ -121,40 +69,11 @@ func (w *writer[B]) close() error {
 	return err
 }
 
-func (w *writer[B]) loop() {
-	defer close(w.stopped)
-	for range w.wake {
-		for {
-			// Those who were answered just now may be about to queue their
-			// next change: let them, it makes batches larger.
-			runtime.Gosched()
-			batch, closed := w.take()
-			if len(batch) == 0 {
-				if closed {
-					return
-				}
-				break
-			}
-			w.commit(batch)
-		}
-	}
-}
-
-// take removes the next batch from the queue.
-func (w *writer[B]) take() (batch []*change[B], closed bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := min(len(w.queue), maxBatch)
-	batch = slices.Clone(w.queue[:n])
-	w.queue = slices.Delete(w.queue, 0, n)
-	return batch, w.closed
-}
-
 // errRedo says that a change failed after it had written, and must be undone
 // to a savepoint that was not set.
 var errRedo = errors.New("a change has to be undone")
 
-// commit runs a batch and answers everybody in it. Savepoints cost, and a
+// commit runs a batch; each change has its result then. Savepoints cost, and a
 // change rarely fails after it has written, so the first attempt goes without.
 func (w *writer[B]) commit(batch []*change[B]) {
 	err := w.attempt(batch, false)
@@ -163,12 +82,12 @@ func (w *writer[B]) commit(batch []*change[B]) {
 	}
 	w.note(err, len(batch))
 	if err == nil || len(batch) == 1 || kindOf(err) != fault.Full {
-		answer(batch, err)
+		fail(batch, err)
 		return
 	}
 	// One that needs less room, or makes some, may still pass.
 	for i := range batch {
-		answer(batch[i:i+1], w.attempt(batch[i:i+1], false))
+		fail(batch[i:i+1], w.attempt(batch[i:i+1], false))
 	}
 }
 
@@ -183,13 +102,12 @@ func (w *writer[B]) note(err error, changes int) {
 	w.failing = err != nil
 }
 
-// answer wakes the callers; err, where not nil, goes to all of them.
-func answer[B any](batch []*change[B], err error) {
+// fail gives err, where it is not nil, to all changes of a batch.
+func fail[B any](batch []*change[B], err error) {
 	for _, c := range batch {
 		if err != nil {
 			c.err = err
 		}
-		c.done <- struct{}{}
 	}
 }
 
