@@ -110,13 +110,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.steps == nil {
 		o.steps = migrations
 	}
-	own := ""
+	own, before := "", func(*server.Tx) error { return nil }
 	if o.Server {
 		own = o.Node
+		before = func(t *server.Tx) error { return node.RefuseSkew(ctx, nodes.ClockIn{Tx: t}, o.Now) }
 	}
 	db, err := server.Open(ctx, server.Options{
 		URL: o.URL, Password: o.Password, Connections: o.Connections, Patience: o.Patience,
-		Migrations: o.steps, Beside: nodes.Beside(own), Now: o.Now, Logger: o.Logger,
+		Migrations: o.steps, Before: before, Beside: nodes.Beside(own), Now: o.Now, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -129,11 +130,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now, Logger: o.Logger})
 	if o.Server {
-		err := node.RefuseSkew(ctx, s, o.Now)
-		if err == nil {
-			_, err = s.Join(ctx, node.Node{ID: o.Node, Address: o.Address, Version: o.Version}, o.Lease)
-		}
-		if err != nil {
+		if _, err := s.Join(ctx, node.Node{ID: o.Node, Address: o.Address, Version: o.Version}, o.Lease); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}

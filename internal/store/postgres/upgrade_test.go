@@ -149,3 +149,34 @@ func TestNobodyJoinsASchemaTooNew(t *testing.T) {
 		t.Errorf("it joins: %v", err)
 	}
 }
+
+// TestWrongClockChangesNothing: a gate whose clock is off does not make a schema, nor
+// bring one up to date.
+func TestWrongClockChangesNothing(t *testing.T) {
+	late := func() time.Time { return time.Now().Add(-75 * time.Second) }
+	refused := func(url string, steps fs.FS) {
+		t.Helper()
+		s, err := Open(t.Context(), Options{URL: url, Server: true, Node: "wrong", Now: late, steps: steps})
+		if err == nil {
+			s.Close()
+		}
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "behind the database's") {
+			t.Errorf("a gate whose clock is 75 s late starts: %v", err)
+		}
+	}
+	url := shared.Cluster(t).Database(t)
+	execAt(t, url, "CREATE SCHEMA empty")
+	empty := url + "&search_path=empty"
+	refused(empty, nil)
+	if side, err := OpenSide(t.Context(), Options{URL: empty}, false); !fault.Is(err, fault.NotFound) {
+		t.Errorf("it has made a store: %v", err)
+		if err == nil {
+			side.Close()
+		}
+	}
+	older := openAt(t, url, false)
+	refused(url, withStep(t, addingStep))
+	if n := number(t, older, "SELECT max(version) FROM schema_migration"); n != knownVersion {
+		t.Errorf("it has brought the schema to step %d", n)
+	}
+}

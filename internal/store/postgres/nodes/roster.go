@@ -69,10 +69,25 @@ func fenced(op string, l node.Lease) error {
 // Clock implements node.Store.
 func (s *Roster) Clock(ctx context.Context) (at time.Time, err error) {
 	err = s.opt.DB.Read(ctx, "node.clock", func(c *server.Conn) error {
-		return c.Query(ctx, "SELECT "+clock, nil, func(r *sqlkit.Row) error {
-			at = r.Time()
-			return nil
-		})
+		at, err = clockBy(func(text string, each func(*sqlkit.Row) error) error { return c.Query(ctx, text, nil, each) })
+		return err
+	})
+	return at, err
+}
+
+// ClockIn is the server's clock, asked for in a transaction; it implements
+// node.Clock.
+type ClockIn struct{ Tx *server.Tx }
+
+// Clock implements node.Clock.
+func (c ClockIn) Clock(context.Context) (time.Time, error) {
+	return clockBy(func(text string, each func(*sqlkit.Row) error) error { return c.Tx.Query(text, nil, each) })
+}
+
+func clockBy(query func(text string, each func(*sqlkit.Row) error) error) (at time.Time, err error) {
+	err = query("SELECT "+clock, func(r *sqlkit.Row) error {
+		at = r.Time()
+		return nil
 	})
 	return at, err
 }

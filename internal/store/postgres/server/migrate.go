@@ -25,6 +25,9 @@ func (db *DB) migrate(t *Tx, o *Options) (s sqlkit.Standing, err error) {
 	if err := checkVersion(t, o.oldest); err != nil {
 		return s, err
 	}
+	if err := o.Before(t); err != nil {
+		return s, err
+	}
 	if err := checkWritable(t); err != nil {
 		return s, err
 	}

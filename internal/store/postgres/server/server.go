@@ -32,6 +32,9 @@ type Options struct {
 	Migrations fs.FS
 	// Schema says what may be done about the schema.
 	Schema sqlkit.Schema
+	// Before is asked before anything is looked at or changed, in the transaction of
+	// the migration: an error leaves all as it is. nil means that nothing is asked.
+	Before func(*Tx) error
 	// Beside is asked before a step is applied, in its transaction: an error keeps
 	// it back for the sake of who works on the database at the moment. nil means
 	// that there is nobody.
@@ -103,7 +106,7 @@ const (
 // where its steps allow that to this program, which is said in the log. Errors:
 // fault.Invalid for a URL that is none, fault.Denied where user, password or rights
 // are refused, fault.Conflict where the database belongs to somebody else or is too
-// new for this program, and those of Options.Beside, fault.Unavailable where no server answers, or one that is too
+// new for this program, and those of Options.Before and Beside, fault.Unavailable where no server answers, or one that is too
 // old.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Logger == nil {
@@ -114,6 +117,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Before == nil {
+		o.Before = func(*Tx) error { return nil }
 	}
 	if o.Beside == nil {
 		o.Beside = func(*Tx, *sqlkit.Migration) error { return nil }
