@@ -70,7 +70,7 @@ func TestCopyThereAndBack(t *testing.T) {
 	// As if more messages had come before: PostgreSQL would give 512 next.
 	for _, text := range []string{ // by way of other numbers, as each is a key
 		"UPDATE content SET id = -id", "UPDATE content SET id = 450 - id",
-		"UPDATE submission SET content = 450 + content", "UPDATE relied SET content = 450 + content",
+		"UPDATE submission SET content = 450 + content", "UPDATE relied SET content = 450 + content", "UPDATE delivery SET content = 450 + content",
 	} {
 		first.exec(text)
 	}

@@ -29,7 +29,7 @@ const (
 	WaitsThough    Kind = "waits-though-final"
 	NoAcceptance   Kind = "no-acceptance"
 	OutcomeAlone   Kind = "outcome-alone"
-	SharedContent  Kind = "shared-content"
+	OtherNumber    Kind = "other-number"
 	Totals         Kind = "totals"
 	UnknownObject  Kind = "unknown-object"
 	OwnAddress     Kind = "own-address"
@@ -75,7 +75,7 @@ func Kinds() []Meaning {
 		{Kind: WaitsThough, What: "a delivery waits although the record has its outcome: it would be delivered again", Do: "\"countersign queue show ID\", then \"countersign queue drop ID/N\" unless it is to be sent again"},
 		{Kind: NoAcceptance, What: "a submission waits that the record does not know", Do: "\"countersign queue show ID\" shows whose it is; the record has been changed by somebody"},
 		{Kind: OutcomeAlone, What: "the record has the outcome of a delivery of a submission whose acceptance it does not have", Do: "the record has been changed by somebody; nothing has to be done for the mail"},
-		{Kind: SharedContent, What: "two submissions have the same content", Do: "when one is finished the other cannot be delivered: \"countersign queue hold ID\" for both, and compare; " + fromBackup},
+		{Kind: OtherNumber, What: "a delivery has another number than its submission: it is never found to be due", Do: "UPDATE delivery SET content = (SELECT s.content FROM submission s WHERE s.id = delivery.submission), in the database"},
 		{Kind: Totals, What: "the counted totals of the queue are not what waits", Do: "the figures of metrics and \"countersign node list\" are wrong, deliveries are not; " + fromBackup + " where it matters"},
 		{Kind: UnknownObject, What: "an object names another that does not exist", Do: "add the missing object again with \"countersign plan, customer, domain or account add\""},
 		{Kind: OwnAddress, What: "an account's own address does not lead to it, so that it cannot send", Do: "\"countersign account remove\" and add it again"},

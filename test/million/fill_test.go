@@ -36,11 +36,11 @@ var filling = []string{
     SELECT 512 + i, {octets}('From: <a@d1.example>` + "\r\nTo: <someone@example.com>\r\nSubject: one of a million\r\n\r\n" + `'{as}), {octets}({text} || '` + "\r\n" + `'{as}), '', 0 FROM {numbers}`,
 
 	`INSERT INTO delivery ({nodecolumn}submission, n, state, next, attempts, local, destination, notify, original, hold_reason, delay_reported,
-        last_at, last_code, last_enhanced, last_text, last_remote)
+        last_at, last_code, last_enhanced, last_text, last_remote, content)
     SELECT {node}'01J' || {id}, 1, 2, {at} + 1000000 * CASE WHEN age < 300 THEN 300 WHEN age < 1200 THEN 1200 WHEN age < 3000 THEN 3000 WHEN age < 6600 THEN 6600
             WHEN age < 13800 THEN 13800 ELSE 28200 + (age - 28200 + 14400) / 14400 * 14400 END,
         5, 'someone', CASE WHEN i % 10 = 9 THEN 'example.com' ELSE 'r' || (i * 7919 % 300000) || '.example' END, 0, '', '', 1, {now} - 8640000000,
-        451, '4.4.3', 'the name servers of the domain do not answer', '' FROM (SELECT i, ({now} - 8640000000 - ({at})) / 1000000 AS age FROM {numbers}) x`,
+        451, '4.4.3', 'the name servers of the domain do not answer', '', 512 + i FROM (SELECT i, ({now} - 8640000000 - ({at})) / 1000000 AS age FROM {numbers}) x`,
 
 	`INSERT INTO event (at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data)
     SELECT {at}, 'message.accepted', '01J' || {id}, '01J' || {id}, 0, 'u' || (i % 500) || '@d' || (i % 100) || '.example', '', '192.0.2.1', '', 250, '2.0.0',

@@ -15,8 +15,8 @@ INSERT INTO content (id, head, body, large, large_size) SELECT i, 'head', decode
 INSERT INTO submission (id, session, account, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, content)
     SELECT '01K1' || lpad(i::text, 22, '0'), '01K0' || lpad(i::text, 22, '0'), 'x', 'a@example.org', 'example.org', 'acme', '', 1700000000000000 + i, 2700000000000000, 'a@example.org', 0, '8BITMIME', 0, '', '', 504, i
     FROM generate_series(1, 1000000) i;
-INSERT INTO delivery (submission, n, node, state, next, attempts, local, destination, notify, original, hold_reason, delay_reported, last_at, last_code, last_enhanced, last_text, last_remote)
-    SELECT id, 1, '1', 1, at, 0, 'someone', 'recipient.example', 0, '', '', 0, 0, 0, '', '', '' FROM submission;
+INSERT INTO delivery (submission, n, node, state, next, attempts, local, destination, notify, original, hold_reason, delay_reported, last_at, last_code, last_enhanced, last_text, last_remote, content)
+    SELECT id, 1, '1', 1, at, 0, 'someone', 'recipient.example', 0, '', '', 0, 0, 0, '', '', '', content FROM submission;
 INSERT INTO queue_total (node, epoch, batch, queued, deferred, held) VALUES ('', 0, 0, 1000000, 0, 0);
 INSERT INTO event (at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data)
     SELECT 1700000000000000 + i, CASE k WHEN 0 THEN 'submission.accepted' ELSE 'delivery.delivered' END, '01J0' || lpad(i::text, 22, '0'), '01J1' || lpad(i::text, 22, '0'), k,

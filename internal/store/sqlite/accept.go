@@ -13,7 +13,7 @@ import (
 const (
 	insertContentSQL    = "INSERT INTO content (" + incoming.ContentColumns + ") VALUES (?, ?, ?, ?, ?)"
 	insertSubmissionSQL = "INSERT INTO submission (" + incoming.SubmissionColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	insertDeliverySQL   = "INSERT INTO delivery (" + incoming.DeliveryColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertDeliverySQL   = "INSERT INTO delivery (" + incoming.DeliveryColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	insertReliedSQL     = "INSERT INTO relied (" + incoming.ReliedColumns + ") VALUES (?, ?, ?)"
 )
 

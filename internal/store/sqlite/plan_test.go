@@ -51,24 +51,24 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		plan string
 		want []string // must stand in it
 	}{
-		"due":        {explain(t, s, waiting.DueSQL(newDialect(), ""), bind(now, now, id, 1, 10)), []string{"SEARCH d USING INDEX delivery_due ((next,submission,n)>(?,?,?) AND next<?)", "SEARCH s USING PRIMARY KEY"}},
+		"due":        {explain(t, s, waiting.DueSQL(newDialect(), ""), bind(now, now, id, 1, 10)), []string{"SEARCH d USING INDEX delivery_due ((next,submission,n)>(?,?,?) AND next<?)", "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)"}},
 		"totals":     {explain(t, s, newDialect().Totals, nil), []string{"SEARCH queue_total USING INTEGER PRIMARY KEY"}},
 		"oldest":     {explain(t, s, waiting.OldestSQL, nil), []string{"SCAN submission"}},
 		"generation": {explain(t, s, objects.GenerationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
 		"active":     {explain(t, s, incoming.ActiveSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY", "SEARCH p USING PRIMARY KEY"}},
 		"credential": {explain(t, s, objects.CredentialSQL, bind("l")), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY (name=?)", "SEARCH c USING PRIMARY KEY (name=?)", "SEARCH p USING PRIMARY KEY (name=?)"}},
 		"own domain": {explain(t, s, objects.OwnDomainSQL, bind("d", "c")), []string{"SEARCH domain USING PRIMARY KEY (name=?)"}},
-		"state":      {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
-		"waiting":    {explain(t, s, waitingSQL, bind(id, 1)), []string{"SEARCH d USING PRIMARY KEY (submission=? AND n=?)"}},
-		"any":        {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
+		"state":      {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"waiting":    {explain(t, s, waitingSQL, bind(id, 1)), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"any":        {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 		"bodies":     {explain(t, s, usedBodiesSQL, nil), []string{"SCAN content USING COVERING INDEX content_large"}},
-		"stand":      {explain(t, s, waiting.StandSQL(newDialect(), "+d.state < 3"), bind("[]")), []string{"SCAN j", "SEARCH d USING PRIMARY KEY (submission=? AND n=?)"}},
-		"hold":       {explain(t, s, "UPDATE delivery SET state = 3, hold_reason = ?"+waiting.ChosenSQL(newDialect()), bind("x", "[]")), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
-		"drop":       {explain(t, s, "DELETE FROM delivery"+waiting.ChosenSQL(newDialect()), bind("[]")), []string{"SEARCH delivery USING PRIMARY KEY (submission=? AND n=?)"}},
-		"list":       {list(queue.Filter{}), []string{"SCAN d", "SEARCH s USING PRIMARY KEY"}},
-		"list after": {list(queue.Filter{After: queue.Position{Submission: id}}), []string{"SEARCH d USING PRIMARY KEY ((submission,n)>(?,?))"}},
-		"list one":   {list(queue.Filter{Submission: id}), []string{"SEARCH d USING PRIMARY KEY (submission=?)"}},
-		"list login": {list(queue.Filter{Login: "a@b"}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING PRIMARY KEY"}},
+		"stand":      {explain(t, s, waiting.StandSQL(newDialect(), "+d.state < 3"), bind("[]")), []string{"SCAN j", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"hold":       {explain(t, s, "UPDATE delivery SET state = 3, hold_reason = ?"+waiting.ChosenSQL(newDialect()), bind("x", "[]")), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"drop":       {explain(t, s, "DELETE FROM delivery"+waiting.ChosenSQL(newDialect()), bind("[]")), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"list":       {list(queue.Filter{}), []string{"SCAN d", "SEARCH s USING INDEX sqlite_autoindex_submission_1 (id=?)"}},
+		"list after": {list(queue.Filter{After: queue.Position{Submission: id}}), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 ((submission,n)>(?,?))"}},
+		"list one":   {list(queue.Filter{Submission: id}), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
+		"list login": {list(queue.Filter{Login: "a@b"}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, want := range c.want {
@@ -89,7 +89,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 // fast with a million messages waiting.
 func TestTasksUseIndexes(t *testing.T) {
 	s, sql := openNew(t), holding.StatementsOf(newDialect())
-	const byID = "SEARCH v USING PRIMARY KEY (submission=?)"
+	const byID = "SEARCH v USING INDEX sqlite_autoindex_delivery_1 (submission=?)"
 	const account = "SEARCH a USING PRIMARY KEY (login=?)"
 	const extra = "SEARCH r USING PRIMARY KEY (submission=?)"
 	for text, c := range map[string]struct {
@@ -100,9 +100,9 @@ func TestTasksUseIndexes(t *testing.T) {
 		sql.OfDomain:      {[]any{1, 2, "d"}, []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=?)", "SEARCH r USING COVERING INDEX relied_domain (<expr>=? AND domain=?)", byID, account, extra}},
 		sql.OfCustomer:    {[]any{1, 2, "c"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", byID, account, extra}},
 		sql.OfPlan:        {[]any{1, 2, "p"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", "SEARCH k USING COVERING INDEX customer_plan (plan=? AND name=?)", byID, account, extra}},
-		sql.Stand:         {[]any{"[]"}, []string{"SEARCH s USING PRIMARY KEY (id=?)", byID, account, extra}},
-		sql.Hold:          {[]any{"[]"}, []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
-		sql.Release:       {[]any{"[]"}, []string{"SEARCH delivery USING PRIMARY KEY (submission=?)"}},
+		sql.Stand:         {[]any{"[]"}, []string{"SEARCH s USING INDEX sqlite_autoindex_submission_1 (id=?)", byID, account, extra}},
+		sql.Hold:          {[]any{"[]"}, []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
+		sql.Release:       {[]any{"[]"}, []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 		holding.BoundsSQL: {nil, []string{"SEARCH content"}},
 	} {
 		plan := explain(t, s, text, bind(c.args...))

@@ -72,7 +72,7 @@ func fillWaiting(t testing.TB, s *Store, a account.Account, n, gap int) {
 		if err := t.Exec("INSERT INTO content SELECT i, NULL, NULL, '', 0 FROM ("+numbers+"SELECT i FROM n)", nil); err != nil {
 			return err
 		}
-		return t.Exec(`INSERT INTO delivery SELECT printf('%026d', i), 1, 1, i, 0, 'someone', 'recipient.example', 0, '', '', 0, 0, 0, '', '', ''
+		return t.Exec(`INSERT INTO delivery SELECT printf('%026d', i), 1, 1, i, 0, 'someone', 'recipient.example', 0, '', '', 0, 0, 0, '', '', '', i
     FROM (`+numbers+`SELECT i FROM n)`, nil)
 	})
 	if err != nil {

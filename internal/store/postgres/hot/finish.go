@@ -9,7 +9,7 @@ import (
 
 const (
 	contentKinds   = "ibbti"
-	deliveryKinds  = "tiiiittitt" + "iii" + "ttt" // of incoming.DeliveryColumns
+	deliveryKinds  = "tiiiittitt" + "iii" + "ttti" // of incoming.DeliveryColumns
 	reliedKinds    = "tti"
 	attemptedKinds = "iitiiittt" + "ti"    // of incoming.Outcome.Attempted
 	eventKinds     = "itttittttit" + "ttt" // of record.InsertSQL
@@ -19,8 +19,8 @@ const (
 	contentSQL = "INSERT INTO content (" + incoming.ContentColumns + ") SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::text[], $5::bigint[])"
 
 	deliverySQL = "INSERT INTO delivery (" + incoming.DeliveryColumns + `, node)
-    SELECT *, $17::text FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::text[],
-        $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[])`
+    SELECT *, $18::text FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+        $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::bigint[])`
 
 	reliedSQL = "INSERT INTO relied (" + incoming.ReliedColumns + ") SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
 

@@ -64,13 +64,13 @@ func TestStatementsUseIndexes(t *testing.T) {
 		args []any
 		want []string
 	}{
-		"submission":  {insertSQL, submission, []string{"Conflict Arbiter Indexes: submission_pkey"}},
-		"lock":        {lockSQL, []any{ids}, []string{"submission_pkey"}},
+		"submission":  {insertSQL, submission, []string{"Conflict Arbiter Indexes: submission_id_key"}},
+		"lock":        {lockSQL, []any{ids}, []string{"submission_id_key"}},
 		"states":      {statesSQL, []any{ids, numbers, "1"}, []string{"delivery_pkey"}},
 		"take":        {takeSQL, []any{ids}, []string{"Index Scan using body_"}},
 		"attempted":   {attemptedSQL, attempted, []string{"delivery_pkey"}},
 		"delete":      {deleteSQL, []any{ids, numbers, "1"}, []string{"delivery_pkey"}},
-		"finish":      {FinishSQL, []any{ids}, []string{"submission_pkey", "delivery_pkey", "content_pkey", "relied_pkey", "body_pkey"}},
+		"finish":      {FinishSQL, []any{ids}, []string{"submission_id_key", "delivery_pkey", "content_pkey", "relied_pkey", "body_pkey"}},
 		"fold":        {foldSQL, []any{"n7", 7, 500}, []string{"queue_total_batch"}},
 		"committed":   {committedSQL, []any{"n7", 7, 500}, []string{"queue_total_batch"}},
 		"own":         {ownSQL + " FOR KEY SHARE", []any{"n1", 1}, []string{"node_pkey"}},

@@ -111,7 +111,7 @@ CREATE TABLE account_grant (
 -- without pauses.
 
 CREATE TABLE submission (
-    id          text COLLATE "C" PRIMARY KEY,
+    id          text COLLATE "C" NOT NULL UNIQUE,
     session     text COLLATE "C" NOT NULL,
     account     text COLLATE "C" NOT NULL,
     login       text COLLATE "C" NOT NULL,
@@ -127,13 +127,11 @@ CREATE TABLE submission (
     dsn_return  text COLLATE "C" NOT NULL,
     envelope_id text COLLATE "C" NOT NULL,
     size        bigint NOT NULL,
-    content     bigint NOT NULL -- content.id
+    content     bigint PRIMARY KEY -- content.id; those of a customer or a plan are looked for in ranges of it
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000,
     autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX submission_owner ON submission (domain, login, content) WHERE domain <> '';
--- The submissions of a customer or a plan are looked for in ranges of all.
-CREATE INDEX submission_content ON submission (content);
 
 CREATE TABLE relied (
     submission text COLLATE "C" NOT NULL,
@@ -207,6 +205,7 @@ CREATE TABLE delivery (
     last_enhanced  text COLLATE "C" NOT NULL,
     last_text      text COLLATE "C" NOT NULL,
     last_remote    text COLLATE "C" NOT NULL,
+    content        bigint NOT NULL, -- the submission's
     PRIMARY KEY (submission, n)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000,
     autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);

@@ -35,6 +35,8 @@ var settings = map[string]string{
 	// No query of ours does so much that compiling it would pay, yet an estimate of a
 	// long queue asks for that, at seconds for each look.
 	"jit": "off",
+	// Nor so much that other processes should be started for it.
+	"max_parallel_workers_per_gather": "0",
 	// That a commit does not wait for its standby any more is said in a warning.
 	"client_min_messages": "warning",
 }

@@ -12,7 +12,7 @@ INSERT INTO submission SELECT 'S' || lpad(n::text, 25, '0'), 'X' || lpad(n::text
 INSERT INTO content SELECT 512 + n, 'x', 'x', CASE WHEN n % 1000 = 0 THEN 'B' || n ELSE '' END, 0 FROM generate_series(1, 100000) n;
 INSERT INTO body SELECT 'B' || n, 1, 3, 1 FROM generate_series(1, 100000) n WHERE n % 1000 = 0;
 INSERT INTO relied SELECT 'S' || lpad(n::text, 25, '0'), 'd' || n % 100 + 1 || '.example', 512 + n FROM generate_series(1, 100000) n WHERE n % 50 = 0;
-INSERT INTO delivery SELECT 'S' || lpad(n::text, 25, '0'), 1, '1', n % 3 + 1, n * 2, 0, 'someone', 'r' || n % 1000 || '.example', 0, '', '', 0, 0, 0, '', '', ''
+INSERT INTO delivery SELECT 'S' || lpad(n::text, 25, '0'), 1, '1', n % 3 + 1, n * 2, 0, 'someone', 'r' || n % 1000 || '.example', 0, '', '', 0, 0, 0, '', '', '', 512 + n
     FROM generate_series(1, 100000) n;
 INSERT INTO event (at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data)
     SELECT n, 'message.accepted', 'X' || lpad(n::text, 25, '0'), 'S' || lpad(n::text, 25, '0'), 0,

@@ -91,8 +91,12 @@ CREATE TABLE account_grant (
 -- The queue. Its tables have no foreign keys: the engine writes and removes
 -- their rows together, and checks would cost on each of them.
 
+-- The tables that a million rows may wait in have numbers as their keys: those
+-- without keep whole rows in the upper pages of their trees, which are then too
+-- many for the cache.
+
 CREATE TABLE submission (
-    id          TEXT PRIMARY KEY,
+    id          TEXT NOT NULL UNIQUE,
     session     TEXT NOT NULL,
     account     TEXT NOT NULL,
     login       TEXT NOT NULL,
@@ -108,8 +112,8 @@ CREATE TABLE submission (
     dsn_return  TEXT NOT NULL,
     envelope_id TEXT NOT NULL,
     size        INTEGER NOT NULL,
-    content     INTEGER NOT NULL -- content.id
-) STRICT, WITHOUT ROWID;
+    content     INTEGER PRIMARY KEY -- content.id
+) STRICT;
 
 -- The index begins with a number that grows: new rows then touch a few pages
 -- at its end instead of one page somewhere for each message, which would cost
@@ -169,8 +173,9 @@ CREATE TABLE delivery (
     last_enhanced  TEXT NOT NULL,
     last_text      TEXT NOT NULL,
     last_remote    TEXT NOT NULL,
+    content        INTEGER NOT NULL, -- the submission's
     PRIMARY KEY (submission, n)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE INDEX delivery_due ON delivery (next, submission, n) WHERE state < 3;
 

@@ -52,7 +52,7 @@ func StatementsOf(d *sqlkit.Dialect) Statements {
 		Stand: `SELECT s.id, s.login, CASE WHEN ` + mayGo + ` THEN 1 ELSE 0 END, count(CASE WHEN v.state = 1 THEN 1 END), count(CASE WHEN v.state = 2 THEN 1 END),
     count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts = 0 THEN 1 END),
     count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts > 0 THEN 1 END)
-    FROM ` + d.Listed + d.Cross + `submission s ON s.id = j.value` + d.Cross + `delivery v ON v.submission = s.id GROUP BY s.id`,
+    FROM ` + d.Listed + d.Cross + `submission s ON s.id = j.value` + d.Cross + `delivery v ON v.submission = s.id GROUP BY s.content`,
 		Hold: "UPDATE delivery SET state = 3, hold_reason = 'suspended' WHERE " + d.Aside + "state < 3 AND " + listed,
 		Release: `UPDATE delivery SET state = CASE WHEN attempts > 0 THEN 2 ELSE 1 END, hold_reason = ''
     WHERE state = 3 AND hold_reason = 'suspended' AND ` + listed,

@@ -18,7 +18,7 @@ const (
 	ContentColumns = "id, head, body, large, large_size"
 
 	DeliveryColumns = `submission, n, state, next, attempts, local, destination, notify, original,
-    hold_reason, delay_reported, last_at, last_code, last_enhanced, last_text, last_remote`
+    hold_reason, delay_reported, last_at, last_code, last_enhanced, last_text, last_remote, content`
 
 	ReliedColumns = "submission, domain, content"
 )
@@ -109,7 +109,7 @@ func (p *Acceptance) addDeliveries(a *queue.Acceptance) error {
 		p.Grow[state]++
 		p.Deliveries = append(p.Deliveries, sqlkit.Bind(d.Submission, d.N, state, d.Next, d.Attempts,
 			d.Recipient.To.Local, d.Recipient.To.Domain, int64(d.Recipient.Notify), d.Recipient.Original,
-			d.HoldReason, d.DelayReported, d.Last.At, d.Last.Code, d.Last.Enhanced, d.Last.Text, d.Last.Remote))
+			d.HoldReason, d.DelayReported, d.Last.At, d.Last.Code, d.Last.Enhanced, d.Last.Text, d.Last.Remote, int64(0)))
 	}
 	return nil
 }
@@ -132,8 +132,10 @@ func (p *Acceptance) takeContent(c *queue.Content, owned func(queue.LargeBody) B
 func (p *Acceptance) SetNumber(n int64) {
 	p.Content[0].Value = n
 	p.Submission[len(p.Submission)-1].Value = n
-	for _, r := range p.Relied {
-		r[len(r)-1].Value = n
+	for _, rows := range [][]sqlkit.Values{p.Relied, p.Deliveries} {
+		for _, r := range rows {
+			r[len(r)-1].Value = n
+		}
 	}
 }
 

@@ -51,10 +51,12 @@ func Queries(d *sqlkit.Dialect) []Query {
 	list := []Query{
 		{soundness.NoSubmission, `SELECT d.submission || '/' || CAST(d.n AS text) FROM delivery d
     WHERE NOT EXISTS (SELECT 1 FROM submission s WHERE s.id = d.submission)`},
+		// What is due is looked for by the number.
+		{soundness.OtherNumber, `SELECT d.submission || '/' || CAST(d.n AS text) FROM delivery d
+    JOIN submission s ON s.id = d.submission WHERE s.content <> d.content`},
 		{soundness.NoDelivery, `SELECT s.id FROM submission s WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.submission = s.id)`},
 		{soundness.NoContent, `SELECT s.id FROM submission s WHERE NOT EXISTS (SELECT 1 FROM content c WHERE c.id = s.content)`},
 		{soundness.UnusedContent, `SELECT 'content ' || CAST(x.id AS text) FROM (SELECT id FROM content EXCEPT SELECT content FROM submission) x`},
-		{soundness.SharedContent, `SELECT 'content ' || CAST(content AS text) || ' of ' || min(id) || ' and ' || max(id) FROM submission GROUP BY content HAVING count(*) > 1`},
 		{soundness.UnusedReliance, `SELECT r.submission || ' on ' || r.domain FROM relied r WHERE NOT EXISTS (SELECT 1 FROM submission s WHERE s.id = r.submission)`},
 		{soundness.OwnAddress, `SELECT 'account ' || a.login FROM account a
     WHERE NOT EXISTS (SELECT 1 FROM account_address x WHERE x.key = a.login AND x.login = a.login AND x.position = 0 AND x.address = a.address)`},

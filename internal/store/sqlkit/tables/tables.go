@@ -64,11 +64,11 @@ func Carried() []Table {
 		table("certificate", 1, "key text, data blob"),
 		table("following", 1, "id text, kind text, name text, touched int, actor text, object text, text text"),
 		table("content", 1, "id int, head blob, body blob, large text, large_size int"),
-		table("submission", 1, "id text, session text, account text, login text, domain text, customer text, cause text, at int, expires int, "+
-			"sender text, given_size int, body_type text, smtputf8 int, dsn_return text, envelope_id text, size int, content int"),
+		table("submission", 1, "content int, id text, session text, account text, login text, domain text, customer text, cause text, at int, expires int, "+
+			"sender text, given_size int, body_type text, smtputf8 int, dsn_return text, envelope_id text, size int"),
 		table("relied", 2, "submission text, domain text, content int"),
 		table("delivery", 2, "submission text, n int, state int, next int, attempts int, local text, destination text, notify int, original text, "+
-			"hold_reason text, delay_reported int, last_at int, last_code int, last_enhanced text, last_text text, last_remote text"),
+			"hold_reason text, delay_reported int, last_at int, last_code int, last_enhanced text, last_text text, last_remote text, content int"),
 		table("event", 1, "seq int, at int, kind text, session text, submission text, delivery int, login text, actor text, client text, "+
 			"object text, code int, enhanced text, reason text, text text, data text"),
 	}
