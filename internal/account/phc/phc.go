@@ -23,7 +23,7 @@ type Params struct {
 	MemoryKiB uint32
 	// Iterations is the number of passes, 1 to 16.
 	Iterations uint32
-	// Parallelism is the number of lanes, 1 to 8.
+	// Parallelism is the number of lanes, 1 to 16.
 	Parallelism uint8
 }
 
@@ -38,7 +38,7 @@ func DefaultParams() Params {
 const (
 	maxMemoryKiB   = 256 << 10
 	maxIterations  = 16
-	maxParallelism = 8
+	maxParallelism = 16
 	maxPHC         = 512 // octets of the whole string
 )
 
@@ -100,7 +100,7 @@ func (h Hash) Matches(key []byte) bool { return subtle.ConstantTimeCompare(h.Key
 
 // Parse reads the PHC form strictly: argon2id only, version 19, parameters
 // in their order, no padding, nothing else. Errors are fault.Corrupt and do
-// not repeat the hash; one that asks for more than 256 MiB, 16 iterations or 8
+// not repeat the hash; one that asks for more than 256 MiB, 16 iterations or 16
 // lanes is one of them.
 func Parse(s string) (Hash, error) {
 	const op = "phc.parse"

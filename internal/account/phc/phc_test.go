@@ -26,14 +26,14 @@ func TestHashThatAnotherProgramMade(t *testing.T) {
 }
 
 func TestParamsReadWhatTheyWrite(t *testing.T) {
-	want := Params{MemoryKiB: 262144, Iterations: 16, Parallelism: 8}
-	if want.String() != "m=262144,t=16,p=8" {
+	want := Params{MemoryKiB: 262144, Iterations: 16, Parallelism: 16}
+	if want.String() != "m=262144,t=16,p=16" {
 		t.Errorf("written as %s", want)
 	}
 	if p, err := ParseParams(want.String()); err != nil || p != want {
 		t.Errorf("read as %s (%v)", p, err)
 	}
-	if p, err := ParseParams("m=262144,t=17,p=8"); err == nil {
+	if p, err := ParseParams("m=262144,t=17,p=16"); err == nil {
 		t.Errorf("out of bounds, and read as %s", p)
 	}
 }
@@ -64,7 +64,7 @@ func TestStrictPHC(t *testing.T) {
 		"memory under lanes": change("m=64", "m=7"),
 		"passes over cap":    change("t=1", "t=17"),
 		"no pass":            change("t=1", "t=0"),
-		"lanes over cap":     change("p=1", "p=9"),
+		"lanes over cap":     change("m=64,t=1,p=1", "m=256,t=1,p=17"),
 		"lanes overflow":     change("p=1", "p=257"),
 		"no lane":            change("p=1", "p=0"),
 		"padding":            change("c29tZXNhbHQ", "c29tZXNhbHQ="),
