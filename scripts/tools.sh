@@ -8,7 +8,7 @@
 # the module or the headers that its use in the tests needs.
 set -euo pipefail
 
-# what must exist, a command, a file, a module as "perl=NAME" or "python3=NAME",
+# what must exist, a command, a file (a pattern may name it), a module as "perl=NAME" or "python3=NAME",
 # or a server as "postgresql=OLDEST MAJOR VERSION" : Debian package that brings it
 wanted=(
   gcc:gcc # the race detector needs cgo
@@ -16,11 +16,20 @@ wanted=(
   curl:curl
   swaks:swaks
   perl=Net::SSLeay:libnet-ssleay-perl # swaks has no TLS without it, and only recommends it
+  perl=Authen::SASL:libauthen-sasl-perl # for DIGEST-MD5
+  perl=Digest::HMAC_MD5:libdigest-hmac-perl # and for CRAM-MD5
   msmtp:msmtp
+  gsasl:gsasl
+  node:nodejs
+  /usr/share/nodejs/nodemailer:node-nodemailer
   /usr/sbin/postfix:postfix
+  /usr/lib/*/sasl2/libscram.so:libsasl2-modules # the mechanisms of Postfix as a client
   openssl:openssl
   strace:strace # makes system calls of the gate fail
   postgresql=15:postgresql # the tests start servers of their own
+  /usr/sbin/mariadbd:mariadb-server # likewise
+  /usr/sbin/dovecot:dovecot-core # likewise
+  /usr/sbin/slapd:slapd # likewise
   /usr/bin/python3:python3
   python3=email:libpython3-stdlib # reads our reports; the smallest Python lacks it
   python3=dkim:python3-dkim
@@ -50,7 +59,7 @@ for row in "${wanted[@]}"; do
     perl=*) perl -M"${what#perl=}" -e 1 2>/dev/null || missing+=("$package") ;;
     python3=*) /usr/bin/python3 -c "import ${what#python3=}" 2>/dev/null || missing+=("$package") ;;
     postgresql=*) has_postgresql "${what#postgresql=}" || missing+=("$package") ;;
-    /*) [ -e "$what" ] || missing+=("$package") ;;
+    /*) compgen -G "$what" >/dev/null || missing+=("$package") ;;
     *) command -v "$what" >/dev/null || missing+=("$package") ;;
   esac
 done

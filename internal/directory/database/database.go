@@ -1,0 +1,171 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/fault"
+)
+
+// Options say where a database is and what it is asked.
+type Options struct {
+	// Name is what the configuration calls the directory.
+	Name string
+	// URL is "postgres://user@host:port/database?option=value" with the options of
+	// libpq, or "mysql://user@host:port/database" with the options sslmode ("disable"
+	// or "verify-full"), sslrootcert (a file) and socket (a path). MariaDB is the
+	// same as MySQL. To a host that is not this machine TLS is needed and the default.
+	URL string
+	// PasswordFile holds the password of the database's user, alone on its first
+	// line; it is read at each new connection. "" for none.
+	PasswordFile string
+	// Query is one SELECT with the parameters :login, :local and :domain, MaxQuery
+	// octets at the most.
+	Query string
+	// Scheme stands in braces before a hash that has none: "CRYPT", "MD5-CRYPT".
+	// Where it is "", such a hash lets nobody in.
+	Scheme string
+	// Connections is how many may be open at once, at least 1.
+	Connections int
+	// Timeout is how long the server may work on the query, at least a millisecond.
+	Timeout time.Duration
+}
+
+// MaxQuery is the longest query in octets.
+const MaxQuery = 16 << 10
+
+// How long a connection is used, and kept without use.
+const (
+	lifetime = 10 * time.Minute
+	idle     = time.Minute
+)
+
+// Database is a directory.Source. It is safe for concurrent use.
+type Database struct {
+	name   string
+	scheme string
+	query  statement
+	db     *sql.DB
+	// kind says what an error of the server means.
+	kind func(error) (fault.Kind, bool)
+}
+
+var _ directory.Source = (*Database)(nil)
+
+// Open returns a Database that has not connected yet. Errors: fault.Invalid for
+// options that will not do.
+func Open(opt Options) (*Database, error) {
+	const op = "database.open"
+	wrong := func(err error) error {
+		return fault.New(op, fault.Invalid, "directory %s: %v", opt.Name, err)
+	}
+	if opt.Connections < 1 {
+		return nil, wrong(errors.New("it needs one connection at least"))
+	}
+	if opt.Timeout < time.Millisecond {
+		return nil, wrong(errors.New("its time-out must be a millisecond at least"))
+	}
+	if !isScheme(opt.Scheme) {
+		return nil, wrong(errors.New("the scheme of its hashes must be a name of letters, digits, hyphens and full stops, such as CRYPT"))
+	}
+	e, err := engineOf(opt)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	query, err := compile(opt.Query, e.dialect)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	db := sql.OpenDB(e.connector)
+	db.SetMaxOpenConns(opt.Connections)
+	db.SetMaxIdleConns(opt.Connections)
+	db.SetConnMaxLifetime(lifetime)
+	db.SetConnMaxIdleTime(idle)
+	return &Database{name: opt.Name, scheme: opt.Scheme, query: query, db: db, kind: e.kind}, nil
+}
+
+// Name implements directory.Source.
+func (d *Database) Name() string { return d.name }
+
+// Close implements directory.Source.
+func (d *Database) Close() error { return d.db.Close() }
+
+// Ask implements directory.Source.
+func (d *Database) Ask(ctx context.Context, q directory.Question) (*directory.Answer, error) {
+	const op = "database.ask"
+	r, err := d.row(ctx, splitLogin(q.Login))
+	if err != nil {
+		return nil, d.unknown(d.failed(ctx, op, err))
+	}
+	if r == nil || r["password"] == "" { // who has no password cannot prove anything
+		return nil, fault.New(op, fault.NotFound, "")
+	}
+	a, err := r.answer(d.scheme)
+	if err != nil {
+		return nil, fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory %s: %w", d.name, err))
+	}
+	return a, nil
+}
+
+// unknown turns the error for a login that the database cannot even compare, such
+// as one with characters that the column's character set does not have, into the
+// one for a login that it does not know. Check tells of a query that takes none.
+func (d *Database) unknown(err error) error {
+	if fault.Is(err, fault.Invalid) {
+		return fault.Wrap("database.ask", fault.NotFound, err)
+	}
+	return err
+}
+
+// probed is a login that nobody has (RFC 6761 section 6.4).
+const probed = "countersign-check@nobody.invalid"
+
+// Check runs the query for a login that nobody has, so that an operator learns what
+// is wrong with it before anybody logs in. Errors: fault.Invalid where the query
+// answers with a row or cannot compare a login, fault.Corrupt where it answers with
+// several rows, fault.Unavailable where it cannot be run or has columns that are
+// none.
+func (d *Database) Check(ctx context.Context) error {
+	const op = "database.check"
+	r, err := d.row(ctx, splitLogin(probed))
+	if err != nil {
+		return d.failed(ctx, op, err)
+	}
+	if r != nil {
+		return fault.New(op, fault.Invalid, "directory %s: the query finds an account for %s, which nobody has: it does not look at :login", d.name, probed)
+	}
+	return nil
+}
+
+// row runs the query and returns its row, nil where it has none.
+func (d *Database) row(ctx context.Context, l login) (row, error) {
+	tx, err := d.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing was written
+	rows, err := tx.QueryContext(ctx, d.query.text, d.query.arguments(l)...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	return readRow(rows)
+}
+
+// failed gives an error of the database its kind.
+func (d *Database) failed(ctx context.Context, op string, err error) error {
+	named := fmt.Errorf("the directory %s: %w", d.name, err)
+	if ctx.Err() == nil {
+		if errors.Is(err, errRows) {
+			return fault.Wrap(op, fault.Corrupt, named)
+		}
+		if kind, known := d.kind(err); known {
+			return fault.Wrap(op, kind, named)
+		}
+	}
+	return directory.Failed(ctx, op, named)
+}

@@ -1,0 +1,164 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/fault"
+)
+
+// Options say where a callback is and what it is told.
+type Options struct {
+	// Name is what the configuration calls the directory.
+	Name string
+	// URL is the callback: https, or http to an address of loopback.
+	URL string
+	// Key signs the requests, MinKey octets at least. ReadKey reads it from a file.
+	Key []byte
+	// SendPassword says that the callback is sent the password and may verify it.
+	// Without it only hashes are believed.
+	SendPassword bool
+	// Authority is a file with the certificates to trust, in PEM; "" for those of
+	// the system.
+	Authority string
+	// Connections is how many may be open at once, at least 1.
+	Connections int
+	// Now is the clock that requests are signed by, time.Now where nil.
+	Now func() time.Time
+}
+
+const (
+	// MinKey is the shortest key in octets: as long as the hash (RFC 2104 section 3).
+	MinKey = 32
+	// MaxAnswer is the longest answer in octets.
+	MaxAnswer = 64 << 10
+	// maxHeader bounds the header of an answer in octets.
+	maxHeader = 16 << 10
+	// idle is how long a connection is kept for the next question.
+	idle = 30 * time.Second
+)
+
+// Web is a directory.Source. It is safe for concurrent use, and bounds no time of
+// its own: directory.Guard does.
+type Web struct {
+	opt       Options
+	transport *http.Transport
+}
+
+var _ directory.Source = (*Web)(nil)
+
+// New returns a Web that has not connected yet. Errors: fault.Invalid for options
+// that will not do, fault.Unavailable for a file that cannot be read.
+func New(opt Options) (*Web, error) {
+	const op = "web.new"
+	if err := checkURL(opt.URL); err != nil {
+		return nil, fault.New(op, fault.Invalid, "directory %s: %v", opt.Name, err)
+	}
+	if len(opt.Key) < MinKey {
+		return nil, fault.New(op, fault.Invalid, "directory %s: its key has %d octets, and at least %d are needed", opt.Name, len(opt.Key), MinKey)
+	}
+	if opt.Connections < 1 {
+		return nil, fault.New(op, fault.Invalid, "directory %s: it needs one connection at least", opt.Name)
+	}
+	roots, err := authority(opt.Authority)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Web{opt: opt, transport: &http.Transport{
+		Proxy:                  nil, // the environment has no say in where passwords go
+		DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true, // so that what is read has the length that is bounded
+		MaxConnsPerHost:        opt.Connections,
+		MaxIdleConnsPerHost:    opt.Connections,
+		IdleConnTimeout:        idle,
+		MaxResponseHeaderBytes: maxHeader,
+	}}, nil
+}
+
+// Name implements directory.Source.
+func (w *Web) Name() string { return w.opt.Name }
+
+// Close implements directory.Source.
+func (w *Web) Close() error {
+	w.transport.CloseIdleConnections()
+	return nil
+}
+
+// Ask implements directory.Source.
+func (w *Web) Ask(ctx context.Context, q directory.Question) (*directory.Answer, error) {
+	const op = "web.ask"
+	if !w.opt.SendPassword {
+		q.Password = ""
+	}
+	body, err := w.post(ctx, q)
+	if err != nil {
+		return nil, directory.Failed(ctx, op, fmt.Errorf("the directory %s: %w", w.opt.Name, err))
+	}
+	a, err := read(body)
+	if err == nil && a != nil && a.Verified && q.Password == "" {
+		err = errors.New("it has verified a password that it was not given")
+	}
+	if err != nil {
+		return nil, fault.New(op, fault.Corrupt, "the answer of directory %s makes no sense: %v", w.opt.Name, err)
+	}
+	return w.judge(a)
+}
+
+// judge turns a result into an error where it is one.
+func (w *Web) judge(a *answer) (*directory.Answer, error) {
+	const op = "web.ask"
+	switch a.Result {
+	case resultUnknown:
+		return nil, fault.New(op, fault.NotFound, "")
+	case resultRefused:
+		return nil, fault.New(op, fault.Unauthenticated, "")
+	}
+	return &a.Answer, nil
+}
+
+// post sends a question and returns the body of the answer.
+func (w *Web) post(ctx context.Context, q directory.Question) ([]byte, error) {
+	body, err := encode(q)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.opt.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", mediaType)
+	r.Header.Set("Accept", mediaType)
+	r.Header.Set("User-Agent", "countersign")
+	r.Header.Set(SignatureHeader, Sign(w.opt.Key, w.opt.Now(), body))
+	// The transport alone: it follows no redirect and keeps no cookie.
+	response, err := w.transport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("it answers with status %d", response.StatusCode)
+	}
+	if got, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || got != mediaType {
+		return nil, errors.New("its answer is not of type " + mediaType)
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, MaxAnswer+1))
+	if err == nil && len(text) > MaxAnswer {
+		err = fmt.Errorf("its answer has more than %d octets", MaxAnswer)
+	}
+	return text, err
+}

@@ -1,0 +1,319 @@
+package directory
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	goldap "github.com/go-ldap/ldap/v3"
+
+	"countersign/internal/directory/ldap"
+	"countersign/test/harness"
+)
+
+const (
+	base        = "dc=example,dc=org"
+	serviceDN   = "cn=gate,dc=example,dc=org"
+	decoyDN     = "cn=decoy,dc=example,dc=org"
+	rootDN      = "cn=root,dc=example,dc=org"
+	rootSecret  = "root's secret"
+	userPattern = "uid={local},ou=people,dc=example,dc=org"
+)
+
+// tree is what the server holds. Each password is "pencil".
+const tree = `
+dn: dc=example,dc=org
+objectClass: dcObject
+objectClass: organization
+o: Example
+dc: example
+
+dn: ou=people,dc=example,dc=org
+objectClass: organizationalUnit
+ou: people
+
+dn: ou=groups,dc=example,dc=org
+objectClass: organizationalUnit
+ou: groups
+
+dn: cn=gate,dc=example,dc=org
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: gate
+userPassword: the gate's own
+
+dn: cn=decoy,dc=example,dc=org
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: decoy
+userPassword: nobody knows this
+
+dn: uid=shop,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: shop
+cn: Shop
+sn: Shop
+mail: shop@example.org
+departmentNumber: Acme
+employeeType: basic
+carLicense: info@example.org
+carLicense: SMTP:sales@example.org
+carLicense: x400:c=de
+roomNumber: 192.0.2.0/24
+userPassword: {SSHA}%SSHA
+
+dn: uid=off,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: off
+cn: Off
+sn: Off
+mail: off@example.org
+employeeType: disabled
+userPassword: {SSHA}%SSHA
+
+dn: uid=twice,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: twice
+cn: Twice
+sn: Twice
+mail: twice@example.org
+mail: second@example.org
+userPassword: {SSHA}%SSHA
+
+dn: cn=one,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+cn: one
+sn: Same
+mail: same@example.org
+userPassword: {SSHA}%SSHA
+
+dn: cn=two,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+cn: two
+sn: Same
+mail: same@example.org
+userPassword: {SSHA}%SSHA
+
+dn: uid=none,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: none
+cn: None
+sn: None
+mail: none@example.org
+
+dn: uid=o\,dd\+x,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: o,dd+x
+cn: Odd
+sn: Odd
+mail: "o,dd+x"@example.org
+userPassword: {SSHA}%SSHA
+
+dn: ou=elsewhere,dc=example,dc=org
+objectClass: referral
+objectClass: extensibleObject
+ou: elsewhere
+ref: ldap://127.0.0.1:9/ou=elsewhere,dc=example,dc=org
+
+dn: cn=Users,dc=example,dc=org
+objectClass: applicationProcess
+cn: Users
+
+dn: cn=AD,cn=Users,dc=example,dc=org
+objectClass: user
+objectClass: extensibleObject
+cn: AD
+sn: AD
+mail: ad@example.org
+userAccountControl: 512
+instanceType: 4
+nTSecurityDescriptor: x
+objectCategory: cn=Users,dc=example,dc=org
+memberOf: CN=Staff,CN=Users,DC=example,DC=org
+memberOf: CN=Gold,CN=Users,DC=example,DC=org
+proxyAddresses: SMTP:ad@example.org
+proxyAddresses: smtp:ad.two@example.org
+proxyAddresses: sip:ad@example.org
+userPassword: {SSHA}%SSHA
+
+dn: cn=AD off,cn=Users,dc=example,dc=org
+objectClass: user
+objectClass: extensibleObject
+cn: AD off
+sn: AD
+mail: adoff@example.org
+userAccountControl: 514
+instanceType: 4
+nTSecurityDescriptor: x
+objectCategory: cn=Users,dc=example,dc=org
+userPassword: {SSHA}%SSHA
+
+dn: cn=gold,ou=groups,dc=example,dc=org
+objectClass: groupOfNames
+cn: gold
+member: uid=shop,ou=people,dc=example,dc=org
+member: uid=off,ou=people,dc=example,dc=org
+
+dn: cn=all,ou=groups,dc=example,dc=org
+objectClass: groupOfNames
+cn: all
+member: uid=shop,ou=people,dc=example,dc=org
+`
+
+// slapd is an OpenLDAP server with data of its own, on a socket, with StartTLS and
+// over TLS.
+type slapd struct {
+	t                  testing.TB
+	folder             string
+	plain, encrypted   string // on loopback
+	cmd                *exec.Cmd
+	exited             chan error
+	log                bytes.Buffer
+	passwordFile, hash string
+}
+
+// startSlapd starts a server that ends with the test.
+func startSlapd(t testing.TB) *slapd {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "cs-slapd") // short: the path of a socket has 107 octets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	s := &slapd{t: t, folder: folder, plain: harness.FreePort(t), encrypted: harness.FreePort(t)}
+	if err := os.Mkdir(s.path("data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeCertificates(t, folder)
+	s.passwordFile = write(t, s.path("password"), "the gate's own\nmore")
+	out, err := exec.Command("/usr/sbin/slappasswd", "-h", "{SSHA}", "-s", "pencil").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.hash = strings.TrimSpace(string(out))
+	write(t, s.path("slapd.conf"), s.config())
+	write(t, s.path("tree.ldif"), strings.ReplaceAll(tree, "{SSHA}%SSHA", s.hash))
+	if out, err := exec.Command("/usr/sbin/slapadd", "-f", s.path("slapd.conf"), "-l", s.path("tree.ldif")).CombinedOutput(); err != nil {
+		t.Fatalf("slapadd: %v\n%s", err, out)
+	}
+	s.start()
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *slapd) path(name string) string { return filepath.Join(s.folder, name) }
+
+// config lets accounts read themselves, and the gate everybody; their hashes too, as
+// the page has it.
+func (s *slapd) config() string {
+	return fmt.Sprintf(`include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/nis.schema
+include /etc/ldap/schema/msuser.schema
+pidfile %[1]s/pid
+argsfile %[1]s/args
+modulepath /usr/lib/ldap
+moduleload back_mdb
+TLSCACertificateFile %[1]s/ca.pem
+TLSCertificateFile %[1]s/cert.pem
+TLSCertificateKeyFile %[1]s/key.pem
+sizelimit 100
+database mdb
+suffix "%[2]s"
+rootdn "%[3]s"
+rootpw "%[4]s"
+directory %[1]s/data
+maxsize 16777216
+dbnosync
+%[6]saccess to * by dn.exact="%[5]s" read by self read by anonymous auth by * none
+`, s.folder, base, rootDN, rootSecret, serviceDN, block(s.t, "access to attrs=userPassword"))
+}
+
+func (s *slapd) socket() string { return "ldapi://" + url.PathEscape(s.path("sock")) }
+
+// start starts the server and waits until it answers.
+func (s *slapd) start() {
+	s.t.Helper()
+	urls := fmt.Sprintf("ldap://%s/ ldaps://%s/ %s", s.plain, s.encrypted, s.socket())
+	s.cmd = exec.Command("/usr/sbin/slapd", "-d", "0", "-f", s.path("slapd.conf"), "-h", urls)
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.exited = make(chan error, 1)
+	go func(cmd *exec.Cmd, exited chan error) { exited <- cmd.Wait() }(s.cmd, s.exited)
+	harness.WaitFor(s.t, "slapd to answer", func() bool {
+		select {
+		case err := <-s.exited:
+			s.t.Fatalf("slapd ended: %v\n%s", err, s.log.String())
+		default:
+		}
+		c, err := net.Dial("unix", s.path("sock"))
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
+// stop ends the server.
+func (s *slapd) stop() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	<-s.exited
+	s.cmd = nil
+}
+
+// change changes an attribute as the server's administrator.
+func (s *slapd) change(dn, attribute string, values ...string) {
+	s.t.Helper()
+	c, err := goldap.DialURL(s.socket())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Bind(rootDN, rootSecret); err != nil {
+		s.t.Fatal(err)
+	}
+	r := goldap.NewModifyRequest(dn, nil)
+	r.Replace(attribute, values)
+	if err := c.Modify(r); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// searching are options for the way that searches and binds.
+func (s *slapd) searching(more func(*ldap.Options)) ldap.Options {
+	opt := ldap.Options{
+		Name: "ldap", URL: s.socket(), BindDN: serviceDN, PasswordFile: s.passwordFile, Base: base, Filter: "(&(objectClass=inetOrgPerson)(mail={login}))",
+		Attributes: ldap.Attributes{Login: "mail", Customer: "departmentNumber", Plan: "employeeType", Aliases: "carLicense", Networks: "roomNumber"},
+		Disabled:   "(employeeType=disabled)", Decoy: decoyDN, Connections: 2,
+	}
+	if more != nil {
+		more(&opt)
+	}
+	return opt
+}
+
+// asking returns a directory with these options.
+func (s *slapd) asking(opt ldap.Options) *ldap.LDAP {
+	s.t.Helper()
+	d, err := ldap.New(opt)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { d.Close() })
+	return d
+}
