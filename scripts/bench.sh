@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures the gate on this machine: messages per second end to end with and
-# without signing, accepted alone, latency, processor time and memory, and the
-# store by itself, both engines, also beside a million waiting deliveries, copied and
-# backed up. It is not a test; nothing fails for being slow.
+# without signing, accepted alone, one message for each connection, latency,
+# processor time and memory, logins beside an attack on passwords, and the store by
+# itself, both engines, also beside a million waiting deliveries, copied and backed up. It is not a test; nothing fails for being slow.
 # BENCH_MESSAGES (default 20000) is the load of each run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -91,9 +91,18 @@ stop
 gate_name=accept; gate accept false false
 load "accepted alone, no signatures, no delivery" --connections 32 --messages $((messages * 2)) --size 4096
 stop
+gate_name=each; gate each false false
+load "one message for each connection: full handshake and login, 32 at a time; goal 500/s" --connections 32 --messages "$messages" --per-connection 1 --size 1024
+stop
 gate_name=idle; gate idle false false
 load "2,000 idle authenticated TLS sessions" --idle 2000 --wait 20s
 stop
+echo "== failed logins: medians of 200 tries of each kind and mechanism, in turns"
+TMPDIR=$work go test ./internal/login -run '^$' -bench 'Failures' -benchtime 1x -timeout 20m
+echo "== a login that is remembered, and one that is not"
+TMPDIR=$work go test ./internal/login -run '^$' -bench 'Remembered|Derivation' -benchtime 2s
+echo "== logins beside 200 who guess"
+TMPDIR=$work COUNTERSIGN_BIN=$bin go test ./test/attack -run '^$' -bench . -benchtime 1x -timeout 15m
 echo "== accepted alone, generator included, the store in PostgreSQL"
 go test ./internal/app -run '^$' -bench 'AcceptOnPostgres' -benchtime "${messages}x"
 echo "== the store alone, PostgreSQL"
@@ -104,12 +113,12 @@ echo "== the store alone: cpu-s/1000 is processor seconds for 1000 messages, wit
 mkdir -p "$work/store"
 # The benchmarks keep their database in a temporary folder, which must be on the
 # disk as well.
-TMPDIR=$work/store go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report|FailedLogin' -benchtime 3s
+TMPDIR=$work/store go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report|Proofs' -benchtime 3s
+echo "== a try of each kind of password hash, and how far its decoy is apart from it"
+go test ./internal/account/hash -run '^$' -bench Matches -benchtime 1s
 echo "== 100,000 waiting messages of 4 KB copied to PostgreSQL and back"
 TMPDIR=$work/store go test ./internal/app -run '^$' -bench 'BenchmarkCopy' -benchtime 1x -timeout 30m
 ./scripts/million.sh sqlite
 ./scripts/million.sh postgres
 echo "== beside a large store: a check, and accepts before, during and after a backup; makes 4 GB"
 TMPDIR=$work/store go test ./internal/store/sqlite/backup -run '^$' -bench . -benchtime 1x -timeout 60m
-echo "== a gate of three on one database, killed twenty times"
-CLUSTER_KILLS=20 COUNTERSIGN_BIN=$PWD/bin/countersign go test ./test/cluster -run TestKilledNode -count 1 -v -timeout 20m

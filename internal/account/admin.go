@@ -12,15 +12,44 @@ import (
 	"countersign/internal/mail"
 )
 
-// AdminOptions are what an Admin is made of. All fields are needed, but Now.
+// AdminOptions are what an Admin is made of. All fields are needed, but Rule and Now.
 type AdminOptions struct {
-	Store  Store
-	Hasher *Hasher
-	IDs    *mail.IDSource
+	Store   Store
+	Secrets SecretMaker
+	IDs     *mail.IDSource
+	// Rule decides on new passwords; nil means by their length alone.
+	Rule Rule
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Actor is who does it, as the record shall name them: "cli:root".
 	Actor string
+}
+
+// SecretMaker turns a new password into what is stored of it.
+type SecretMaker interface {
+	// MakeSecret makes the secret of a password, which PreparePassword has prepared,
+	// for a credential of that kind of the account with that login; legacy says whether with the keys that
+	// Account.Legacy is about. Former is left empty. Errors: fault.Busy with reason
+	// "auth-busy" where too many wait, fault.Canceled where ctx ended meanwhile.
+	MakeSecret(ctx context.Context, login, password string, kind CredentialKind, legacy bool) (Secret, error)
+}
+
+// Rule decides whether a text may become a password.
+type Rule interface {
+	// Check decides on a password, which PreparePassword has prepared. Errors:
+	// fault.Invalid with a sentence for whoever chose it, which does not repeat it;
+	// any other where it cannot tell, and then the password is not taken.
+	Check(ctx context.Context, password string, about About) error
+}
+
+// About is what a Rule is told of the account that a password is for.
+type About struct {
+	// Login and Customer are the account's, Aliases its further addresses.
+	Login, Customer string
+	Aliases         []string
+	// Earlier are the hashes of its passwords, the present one first; none of an
+	// account that has none yet.
+	Earlier []string
 }
 
 // Admin changes who may send. Each method checks its input, makes one change
@@ -51,11 +80,12 @@ func (a *Admin) event(kind audit.Kind, object, text string) audit.Event {
 // now is the time to the microsecond in UTC, as events and objects keep it.
 func (a *Admin) now() time.Time { return a.opt.Now().UTC().Truncate(time.Microsecond) }
 
-// maxName is the longest name of a plan or customer, that of a DNS label.
+// maxName is the longest name of a plan, customer or credential, that of a DNS label.
 const maxName = 63
 
-// checkName refuses names that are awkward in commands, logs and URLs.
-func checkName(what, name string) error {
+// CheckName refuses names that are awkward in commands, logs and URLs: fault.Invalid.
+// what says what is named: "plan".
+func CheckName(what, name string) error {
 	const op = "account.name"
 	if name == "" || len(name) > maxName {
 		return fault.New(op, fault.Invalid, "the name of a %s has 1 to %d characters", what, maxName)

@@ -13,8 +13,10 @@ import (
 type NewAccount struct {
 	// Address is its own address and its login; the domain must be there.
 	Address mail.Address
-	// Password is in clear; AddAccount hashes it.
-	Password   string
+	// Password is in clear; AddAccount hashes it. With a Directory there is none.
+	Password string
+	// Directory names the one that verifies its password; "" for the store.
+	Directory  string
 	NullSender bool
 	Aliases    []mail.Address
 	Grants     []Grant
@@ -29,8 +31,7 @@ func (a *Admin) AddAccount(ctx context.Context, n NewAccount) error {
 	if n.NullSender {
 		change.NullSender = &n.NullSender
 	}
-	now := a.now()
-	acc := Account{Address: n.Address, State: Active, Created: now, PasswordChanged: now}
+	acc := Account{Address: n.Address, State: Active, Created: a.now()}
 	customer, err := a.customerOf(ctx, n.Address.Domain)
 	if err != nil {
 		return err
@@ -39,8 +40,10 @@ func (a *Admin) AddAccount(ctx context.Context, n NewAccount) error {
 	if err != nil {
 		return err
 	}
-	acc.PasswordHash, err = a.hash(ctx, acc.Login(), n.Password)
-	if err != nil {
+	acc.Directory = n.Directory
+	if n.Directory != "" {
+		acc.Credentials = []Credential{a.noPassword()}
+	} else if err := a.putPassword(ctx, &acc, n.Password, customer); err != nil {
 		return err
 	}
 	acc.ID = a.opt.IDs.New()
@@ -49,19 +52,29 @@ func (a *Admin) AddAccount(ctx context.Context, n NewAccount) error {
 }
 
 // SetPassword gives an account another password. Whoever authenticated with
-// the old one cannot send with it any more, in open sessions too.
-func (a *Admin) SetPassword(ctx context.Context, address mail.Address, password string) error {
+// the old one cannot send with it any more, in open sessions too; hold says whether
+// what was sent with it and still waits is held.
+func (a *Admin) SetPassword(ctx context.Context, address mail.Address, password string, hold bool) error {
 	acc, err := a.account(ctx, address)
 	if err != nil {
 		return err
 	}
-	acc.PasswordHash, err = a.hash(ctx, acc.Login(), password)
+	if acc.Directory != "" {
+		return fault.New("account.password", fault.Conflict, "the password of %s is in directory %q: change it there", acc.Address, acc.Directory)
+	}
+	customer, err := a.customerOf(ctx, acc.Address.Domain)
 	if err != nil {
 		return err
 	}
-	// The clock may have been set back; the time names the password.
-	acc.PasswordChanged = later(a.now(), acc.PasswordChanged)
-	err = a.opt.Store.PutAccount(ctx, acc, a.accountEvent(audit.AdminChanged, &acc, "password"))
+	if err := a.putPassword(ctx, &acc, password, customer); err != nil {
+		return err
+	}
+	text := "password"
+	if hold { // mail waits under the id
+		acc.Password().ID = a.opt.IDs.New()
+		text += ", mail sent with the old one held"
+	}
+	err = a.opt.Store.PutAccount(ctx, acc, a.accountEvent(audit.AdminChanged, &acc, text))
 	return named(err, objectAccount(acc.Address), changed)
 }
 
@@ -121,13 +134,92 @@ func (a *Admin) accountEvent(kind audit.Kind, acc *Account, text string) audit.E
 	return e
 }
 
-// hash checks and hashes a new password.
-func (a *Admin) hash(ctx context.Context, login, password string) (string, error) {
-	prepared, err := checkPassword(login, password)
+// PasswordName is the name of the credential that is the password.
+const PasswordName = string(Password)
+
+// putPassword checks a new password and makes it that of the account, which is the
+// customer's.
+func (a *Admin) putPassword(ctx context.Context, acc *Account, password, customer string) error {
+	prepared, err := a.checkPassword(ctx, acc, password, customer)
+	if err != nil {
+		return err
+	}
+	legacy, err := a.legacy(ctx, acc, customer)
+	if err != nil {
+		return err
+	}
+	secret, err := a.opt.Secrets.MakeSecret(ctx, acc.Login(), prepared, Password, legacy)
+	if err != nil {
+		return err
+	}
+	c := acc.Password()
+	if c == nil {
+		acc.Credentials = append(acc.Credentials, a.noPassword())
+		c = &acc.Credentials[len(acc.Credentials)-1]
+	}
+	c.Replace(secret, a.now())
+	return nil
+}
+
+// Replace gives the credential another secret, at that time or the next moment after
+// the last one. The hash that it had is kept among the former ones.
+func (c *Credential) Replace(secret Secret, now time.Time) {
+	secret.Former = c.earlier(maxFormer)
+	// The clock may have been set back; the time names the password.
+	c.Secret, c.Changed = secret, later(now, c.Changed)
+}
+
+// noPassword is the password of an account before it has one, and of one whose
+// directory has it.
+func (a *Admin) noPassword() Credential {
+	return Credential{ID: a.opt.IDs.New(), Kind: Password, Name: PasswordName, Created: a.now(), Changed: a.now()}
+}
+
+// maxFormer is how many hashes of earlier passwords are kept.
+const maxFormer = 24
+
+// earlier lists the hashes that the credential has and had, the latest first, at
+// most so many.
+func (c *Credential) earlier(most int) []string {
+	if c.Secret.Hash == "" {
+		return c.Secret.Former
+	}
+	return append([]string{c.Secret.Hash}, c.Secret.Former[:min(len(c.Secret.Former), most-1)]...)
+}
+
+// checkPassword prepares a new password for an account and refuses a weak one.
+func (a *Admin) checkPassword(ctx context.Context, acc *Account, password, customer string) (string, error) {
+	if a.opt.Rule == nil {
+		return checkPassword(acc.Login(), password)
+	}
+	if err := checkLength(password); err != nil {
+		return "", err
+	}
+	prepared, err := PreparePassword(password)
 	if err != nil {
 		return "", err
 	}
-	return a.opt.Hasher.Hash(ctx, prepared)
+	about := About{Login: acc.Login(), Customer: customer}
+	for _, alias := range acc.Aliases {
+		about.Aliases = append(about.Aliases, alias.String())
+	}
+	if c := acc.Password(); c != nil {
+		about.Earlier = c.earlier(maxFormer + 1)
+	}
+	return prepared, a.opt.Rule.Check(ctx, prepared, about)
+}
+
+// legacy is Proofs.Legacy of an account of the customer.
+func (a *Admin) legacy(ctx context.Context, acc *Account, name string) (bool, error) {
+	if acc.Legacy {
+		return true, nil
+	}
+	customer, err := a.opt.Store.Customer(ctx, name)
+	if err != nil || customer.Plan == "" {
+		return false, err
+	}
+	plan, err := a.opt.Store.Plan(ctx, customer.Plan)
+	return plan.Legacy, err
 }
 
 // checkAddress refuses addresses that no account or alias may have.

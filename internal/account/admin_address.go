@@ -158,9 +158,15 @@ func (a *Admin) sameCustomer(ctx context.Context, domain mail.Domain, customer, 
 		return err
 	}
 	if owner != customer {
-		return fault.New("account.set", fault.Invalid, "%s: domain %s belongs to customer %s, the account to customer %s; an account may only use addresses of its own customer", what, domain, owner, customer)
+		return ForeignDomain(what, domain, owner, customer)
 	}
 	return nil
+}
+
+// ForeignDomain is the refusal to let an account of a customer use what is in a domain
+// of another, the owner.
+func ForeignDomain(what string, domain mail.Domain, owner, customer string) error {
+	return fault.New("account.set", fault.Invalid, "%s: domain %s belongs to customer %s, the account to customer %s; an account may only use addresses of its own customer", what, domain, owner, customer)
 }
 
 // aliasIndex finds an alias, -1 where there is none.

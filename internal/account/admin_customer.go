@@ -9,7 +9,7 @@ import (
 
 // AddCustomer stores a new active customer; plan is "" for none.
 func (a *Admin) AddCustomer(ctx context.Context, name, plan string) error {
-	if err := checkName("customer", name); err != nil {
+	if err := CheckName("customer", name); err != nil {
 		return err
 	}
 	if err := a.planExists(ctx, plan); err != nil {

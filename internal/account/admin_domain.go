@@ -12,8 +12,8 @@ import (
 // AddDomain stores a new active domain of a customer with its DKIM keys.
 func (a *Admin) AddDomain(ctx context.Context, name mail.Domain, customer string, keys []Key) error {
 	const op = "account.domain"
-	if _, literal := name.Literal(); literal || !strings.Contains(name.String(), ".") {
-		return fault.New(op, fault.Invalid, "%q cannot be a sender domain: a full domain name is needed, such as example.org", name)
+	if err := CheckDomain(name); err != nil {
+		return err
 	}
 	if len(keys) == 0 {
 		return fault.New(op, fault.Invalid, "domain %s has no DKIM key", name)
@@ -24,6 +24,14 @@ func (a *Admin) AddDomain(ctx context.Context, name mail.Domain, customer string
 	d := Domain{Name: name, Customer: customer, State: Active, Keys: keys, Created: a.now()}
 	err := a.opt.Store.PutDomain(ctx, d, a.event(audit.AdminAdded, objectDomain(name), "customer "+customer+", keys "+selectors(keys)))
 	return named(err, objectDomain(name), taken)
+}
+
+// CheckDomain refuses what cannot be a sender domain: fault.Invalid.
+func CheckDomain(name mail.Domain) error {
+	if _, literal := name.Literal(); literal || !strings.Contains(name.String(), ".") {
+		return fault.New("account.domain", fault.Invalid, "%q cannot be a sender domain: a full domain name is needed, such as example.org", name)
+	}
+	return nil
 }
 
 // RekeyDomain gives a domain, as it was read from the store, other DKIM keys.

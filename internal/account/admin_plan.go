@@ -17,15 +17,18 @@ type PlanChange struct {
 	MaxMessages     *int
 }
 
-// AddPlan stores a new active plan with the name and limits of p.
+// AddPlan stores a new active plan with the name, limits and Legacy of p.
 func (a *Admin) AddPlan(ctx context.Context, p Plan) error {
-	if err := checkName("plan", p.Name); err != nil {
+	if err := CheckName("plan", p.Name); err != nil {
 		return err
 	}
 	c := PlanChange{MaxRecipients: &p.MaxRecipients, MaxMessageBytes: &p.MaxMessageBytes, MaxMessages: &p.MaxMessages}
 	text, err := c.apply(&p)
 	if err != nil {
 		return err
+	}
+	if p.Legacy {
+		text += ", legacy mechanisms allowed"
 	}
 	p.State, p.Created, p.Revision = Active, a.now(), 0
 	err = a.opt.Store.PutPlan(ctx, p, a.event(audit.AdminAdded, objectPlan(p.Name), text))

@@ -1,4 +1,4 @@
-package account
+package account_test
 
 import (
 	"context"
@@ -6,16 +6,18 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/testkit/accountstore"
 )
 
 func ptr[T any](v T) *T { return &v }
 
-func grant(t *testing.T, s string) Grant {
+func grant(t *testing.T, s string) account.Grant {
 	t.Helper()
-	g, err := ParseGrant(s)
+	g, err := account.ParseGrant(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,68 +28,77 @@ func TestChangesAreDoneAndRecorded(t *testing.T) {
 	const a = "a@acme.example"
 	cases := []struct {
 		name         string
-		do           func(context.Context, *testing.T, *Admin) error
+		do           func(context.Context, *testing.T, *account.Admin) error
 		kind         audit.Kind
 		object, text string
 	}{
-		{"plan add", func(ctx context.Context, _ *testing.T, ad *Admin) error {
-			return ad.AddPlan(ctx, Plan{Name: "x1", MaxMessages: 3})
+		{"plan add", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.AddPlan(ctx, account.Plan{Name: "x1", MaxMessages: 3})
 		}, audit.AdminAdded, "plan x1", "max recipients 0, max message bytes 0, max messages 3"},
-		{"plan set", func(ctx context.Context, _ *testing.T, ad *Admin) error {
-			return ad.SetPlan(ctx, "gold", PlanChange{MaxRecipients: ptr(7)})
+		{"plan set", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.SetPlan(ctx, "gold", account.PlanChange{MaxRecipients: ptr(7)})
 		}, audit.AdminChanged, "plan gold", "max recipients 7"},
-		{"plan suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendPlan(ctx, "gold") },
+		{"plan suspend", func(ctx context.Context, _ *testing.T, ad *account.Admin) error { return ad.SuspendPlan(ctx, "gold") },
 			audit.AdminSuspended, "plan gold", ""},
-		{"customer add", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+		{"customer add", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
 			return ad.AddCustomer(ctx, "c", "gold")
 		}, audit.AdminAdded, "customer c", "plan gold"},
-		{"customer set", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+		{"customer set", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
 			return ad.SetCustomerPlan(ctx, "acme", "")
 		}, audit.AdminChanged, "customer acme", "no plan"},
-		{"customer suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendCustomer(ctx, "acme") },
+		{"customer suspend", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.SuspendCustomer(ctx, "acme")
+		},
 			audit.AdminSuspended, "customer acme", ""},
-		{"domain add", func(ctx context.Context, _ *testing.T, ad *Admin) error {
-			return ad.AddDomain(ctx, "new.example", "acme", []Key{{Selector: "r"}, {Selector: "e"}})
+		{"domain add", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.AddDomain(ctx, "new.example", "acme", []account.Key{{Selector: "r"}, {Selector: "e"}})
 		}, audit.AdminAdded, "domain new.example", "customer acme, keys r, e"},
-		{"domain set", func(ctx context.Context, _ *testing.T, ad *Admin) error {
+		{"domain set", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
 			return ad.SetDomainCustomer(ctx, "second.example", "other")
 		}, audit.AdminChanged, "domain second.example", "customer other instead of acme"},
-		{"domain rekey", func(ctx context.Context, t *testing.T, ad *Admin) error {
-			d, err := ad.opt.Store.Domain(ctx, "acme.example")
-			if err != nil {
-				t.Fatal(err)
-			}
-			return ad.RekeyDomain(ctx, d, append(d.Keys, Key{Selector: "s2"}))
+		{"domain rekey", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			d := account.Domain{Name: "acme.example", Customer: "acme", State: account.Active, Keys: []account.Key{{Selector: "s1"}}, Revision: 1}
+			return ad.RekeyDomain(ctx, d, append(d.Keys, account.Key{Selector: "s2"}))
 		}, audit.AdminChanged, "domain acme.example", "keys s1, s2 instead of s1"},
-		{"domain suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendDomain(ctx, "acme.example") },
+		{"domain suspend", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.SuspendDomain(ctx, "acme.example")
+		},
 			audit.AdminSuspended, "domain acme.example", ""},
-		{"domain remove", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.RemoveDomain(ctx, "other.example") },
+		{"domain remove", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.RemoveDomain(ctx, "other.example")
+		},
 			audit.AdminRemoved, "domain other.example", ""},
-		{"account add", func(ctx context.Context, t *testing.T, ad *Admin) error {
-			return ad.AddAccount(ctx, NewAccount{
+		{"account add", func(ctx context.Context, t *testing.T, ad *account.Admin) error {
+			return ad.AddAccount(ctx, account.NewAccount{
 				Address: address(t, "New@second.example"), Password: goodPassword, NullSender: true,
-				Aliases: []mail.Address{address(t, "x@acme.example")}, Grants: []Grant{grant(t, "@acme.example")},
+				Aliases: []mail.Address{address(t, "x@acme.example")}, Grants: []account.Grant{grant(t, "@acme.example")},
 			})
 		}, audit.AdminAdded, "account New@second.example", "alias x@acme.example added, grant @acme.example given, null sender allowed"},
-		{"account set", func(ctx context.Context, t *testing.T, ad *Admin) error {
-			return ad.SetAccount(ctx, at("A@ACME.example"), AccountChange{AddGrants: []Grant{grant(t, "b@acme.example")}, NullSender: ptr(false)})
+		{"account set", func(ctx context.Context, t *testing.T, ad *account.Admin) error {
+			return ad.SetAccount(ctx, at("A@ACME.example"), account.AccountChange{AddGrants: []account.Grant{grant(t, "b@acme.example")}, NullSender: ptr(false)})
 		}, audit.AdminChanged, "account " + a, "grant b@acme.example given, null sender forbidden"},
-		{"account passwd", func(ctx context.Context, _ *testing.T, ad *Admin) error {
-			return ad.SetPassword(ctx, at(a), "another good password")
+		{"account passwd", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.SetPassword(ctx, at(a), "another good password", false)
 		}, audit.AdminChanged, "account " + a, "password"},
-		{"account suspend", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.SuspendAccount(ctx, at(a)) },
+		{"account passwd and hold", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.SetPassword(ctx, at(a), "another good password", true)
+		}, audit.AdminChanged, "account " + a, "password, mail sent with the old one held"},
+		{"plan that allows legacy", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.AddPlan(ctx, account.Plan{Name: "old", Legacy: true})
+		}, audit.AdminAdded, "plan old", "max recipients 0, max message bytes 0, max messages 0, legacy mechanisms allowed"},
+		{"account suspend", func(ctx context.Context, _ *testing.T, ad *account.Admin) error { return ad.SuspendAccount(ctx, at(a)) },
 			audit.AdminSuspended, "account " + a, ""},
-		{"account remove", func(ctx context.Context, _ *testing.T, ad *Admin) error { return ad.RemoveAccount(ctx, at(a)) },
+		{"account remove", func(ctx context.Context, _ *testing.T, ad *account.Admin) error { return ad.RemoveAccount(ctx, at(a)) },
 			audit.AdminRemoved, "account " + a, ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
-			before := len(w.store.events)
+			before := len(w.store.Events())
 			if err := c.do(t.Context(), t, w.admin); err != nil {
 				t.Fatal(err)
 			}
-			if n := len(w.store.events) - before; n != 1 {
+			if n := len(w.store.Events()) - before; n != 1 {
 				t.Fatalf("%d events, 1 wanted", n)
 			}
 			e := w.lastEvent()
@@ -106,89 +117,99 @@ func TestChangesAreDoneAndRecorded(t *testing.T) {
 
 func TestRefusedChanges(t *testing.T) {
 	const a = "a@acme.example"
-	set := func(c AccountChange) func(context.Context, *Admin) error {
-		return func(ctx context.Context, ad *Admin) error { return ad.SetAccount(ctx, at(a), c) }
+	set := func(c account.AccountChange) func(context.Context, *account.Admin) error {
+		return func(ctx context.Context, ad *account.Admin) error { return ad.SetAccount(ctx, at(a), c) }
 	}
 	cases := []struct {
 		name string
-		do   func(context.Context, *Admin) error
+		do   func(context.Context, *account.Admin) error
 		kind fault.Kind
 		says string
 	}{
-		{"plan twice", func(ctx context.Context, ad *Admin) error { return ad.AddPlan(ctx, Plan{Name: "gold"}) }, fault.Conflict, "plan gold exists already"},
-		{"plan name", func(ctx context.Context, ad *Admin) error { return ad.AddPlan(ctx, Plan{Name: "Gold"}) }, fault.Invalid, "a-z"},
-		{"plan name of dots", func(ctx context.Context, ad *Admin) error { return ad.AddPlan(ctx, Plan{Name: ".."}) }, fault.Invalid, "a-z"},
-		{"plan without name", func(ctx context.Context, ad *Admin) error { return ad.AddPlan(ctx, Plan{}) }, fault.Invalid, "1 to 63"},
-		{"plan below zero", func(ctx context.Context, ad *Admin) error {
-			return ad.SetPlan(ctx, "gold", PlanChange{MaxMessages: ptr(-1)})
+		{"plan twice", func(ctx context.Context, ad *account.Admin) error { return ad.AddPlan(ctx, account.Plan{Name: "gold"}) }, fault.Conflict, "plan gold exists already"},
+		{"plan name", func(ctx context.Context, ad *account.Admin) error { return ad.AddPlan(ctx, account.Plan{Name: "Gold"}) }, fault.Invalid, "a-z"},
+		{"plan name of dots", func(ctx context.Context, ad *account.Admin) error { return ad.AddPlan(ctx, account.Plan{Name: ".."}) }, fault.Invalid, "a-z"},
+		{"plan without name", func(ctx context.Context, ad *account.Admin) error { return ad.AddPlan(ctx, account.Plan{}) }, fault.Invalid, "1 to 63"},
+		{"plan below zero", func(ctx context.Context, ad *account.Admin) error {
+			return ad.SetPlan(ctx, "gold", account.PlanChange{MaxMessages: ptr(-1)})
 		}, fault.Invalid, "negative"},
-		{"plan set nothing", func(ctx context.Context, ad *Admin) error { return ad.SetPlan(ctx, "gold", PlanChange{}) }, fault.Invalid, "nothing"},
-		{"plan unknown", func(ctx context.Context, ad *Admin) error { return ad.SetPlan(ctx, "tin", PlanChange{}) }, fault.NotFound, "plan tin does not exist"},
-		{"plan in use", func(ctx context.Context, ad *Admin) error { return ad.RemovePlan(ctx, "gold") }, fault.Conflict, "used by customer acme"},
-		{"plan resumed", func(ctx context.Context, ad *Admin) error { return ad.ResumePlan(ctx, "gold") }, fault.Conflict, "plan gold is not suspended"},
-		{"plan unknown suspended", func(ctx context.Context, ad *Admin) error { return ad.SuspendPlan(ctx, "tin") }, fault.NotFound, "plan tin does not exist"},
-		{"customer of no plan", func(ctx context.Context, ad *Admin) error {
+		{"plan set nothing", func(ctx context.Context, ad *account.Admin) error {
+			return ad.SetPlan(ctx, "gold", account.PlanChange{})
+		}, fault.Invalid, "nothing"},
+		{"plan unknown", func(ctx context.Context, ad *account.Admin) error {
+			return ad.SetPlan(ctx, "tin", account.PlanChange{})
+		}, fault.NotFound, "plan tin does not exist"},
+		{"plan in use", func(ctx context.Context, ad *account.Admin) error { return ad.RemovePlan(ctx, "gold") }, fault.Conflict, "used by customer acme"},
+		{"plan resumed", func(ctx context.Context, ad *account.Admin) error { return ad.ResumePlan(ctx, "gold") }, fault.Conflict, "plan gold is not suspended"},
+		{"plan unknown suspended", func(ctx context.Context, ad *account.Admin) error { return ad.SuspendPlan(ctx, "tin") }, fault.NotFound, "plan tin does not exist"},
+		{"customer of no plan", func(ctx context.Context, ad *account.Admin) error {
 			return ad.AddCustomer(ctx, "c", "tin")
 		}, fault.NotFound, "plan tin"},
-		{"customer twice", func(ctx context.Context, ad *Admin) error { return ad.AddCustomer(ctx, "acme", "") }, fault.Conflict, "exists already"},
-		{"customer in use", func(ctx context.Context, ad *Admin) error { return ad.RemoveCustomer(ctx, "acme") }, fault.Conflict, "acme.example"},
-		{"customer without name", func(ctx context.Context, ad *Admin) error { return ad.RemoveCustomer(ctx, "") }, fault.Invalid, "no customer"},
-		{"customer resumed", func(ctx context.Context, ad *Admin) error { return ad.ResumeCustomer(ctx, "acme") }, fault.Conflict, "not suspended"},
-		{"domain twice", func(ctx context.Context, ad *Admin) error {
-			return ad.AddDomain(ctx, "other.example", "acme", []Key{{}})
+		{"customer twice", func(ctx context.Context, ad *account.Admin) error { return ad.AddCustomer(ctx, "acme", "") }, fault.Conflict, "exists already"},
+		{"customer in use", func(ctx context.Context, ad *account.Admin) error { return ad.RemoveCustomer(ctx, "acme") }, fault.Conflict, "acme.example"},
+		{"customer without name", func(ctx context.Context, ad *account.Admin) error { return ad.RemoveCustomer(ctx, "") }, fault.Invalid, "no customer"},
+		{"customer resumed", func(ctx context.Context, ad *account.Admin) error { return ad.ResumeCustomer(ctx, "acme") }, fault.Conflict, "not suspended"},
+		{"domain twice", func(ctx context.Context, ad *account.Admin) error {
+			return ad.AddDomain(ctx, "other.example", "acme", []account.Key{{}})
 		}, fault.Conflict, "exists already"},
-		{"domain without key", func(ctx context.Context, ad *Admin) error { return ad.AddDomain(ctx, "x.example", "acme", nil) }, fault.Invalid, "no DKIM key"},
-		{"domain literal", func(ctx context.Context, ad *Admin) error {
-			return ad.AddDomain(ctx, "[192.0.2.1]", "acme", []Key{{}})
+		{"domain without key", func(ctx context.Context, ad *account.Admin) error { return ad.AddDomain(ctx, "x.example", "acme", nil) }, fault.Invalid, "no DKIM key"},
+		{"domain literal", func(ctx context.Context, ad *account.Admin) error {
+			return ad.AddDomain(ctx, "[192.0.2.1]", "acme", []account.Key{{}})
 		}, fault.Invalid, "full domain name"},
-		{"domain without dot", func(ctx context.Context, ad *Admin) error { return ad.AddDomain(ctx, "local", "acme", []Key{{}}) }, fault.Invalid, "full domain name"},
-		{"domain of nobody", func(ctx context.Context, ad *Admin) error { return ad.AddDomain(ctx, "x.example", "nil", []Key{{}}) }, fault.NotFound, "customer nil"},
-		{"domain to nobody", func(ctx context.Context, ad *Admin) error {
+		{"domain without dot", func(ctx context.Context, ad *account.Admin) error {
+			return ad.AddDomain(ctx, "local", "acme", []account.Key{{}})
+		}, fault.Invalid, "full domain name"},
+		{"domain of nobody", func(ctx context.Context, ad *account.Admin) error {
+			return ad.AddDomain(ctx, "x.example", "nil", []account.Key{{}})
+		}, fault.NotFound, "customer nil"},
+		{"domain to nobody", func(ctx context.Context, ad *account.Admin) error {
 			return ad.SetDomainCustomer(ctx, "acme.example", "nil")
 		}, fault.NotFound, "customer nil does not exist"},
-		{"domain unknown set", func(ctx context.Context, ad *Admin) error {
+		{"domain unknown set", func(ctx context.Context, ad *account.Admin) error {
 			return ad.SetDomainCustomer(ctx, "no.example", "acme")
 		}, fault.NotFound, "domain no.example does not exist"},
-		{"domain to its own", func(ctx context.Context, ad *Admin) error {
+		{"domain to its own", func(ctx context.Context, ad *account.Admin) error {
 			return ad.SetDomainCustomer(ctx, "acme.example", "acme")
 		}, fault.Conflict, "belongs to customer acme already"},
-		{"domain in use", func(ctx context.Context, ad *Admin) error { return ad.RemoveDomain(ctx, "acme.example") }, fault.Conflict, "account"},
-		{"account of no domain", func(ctx context.Context, ad *Admin) error {
-			return ad.AddAccount(ctx, NewAccount{Address: mail.Address{Local: "a", Domain: "no.example"}, Password: goodPassword})
+		{"domain in use", func(ctx context.Context, ad *account.Admin) error { return ad.RemoveDomain(ctx, "acme.example") }, fault.Conflict, "account"},
+		{"account of no domain", func(ctx context.Context, ad *account.Admin) error {
+			return ad.AddAccount(ctx, account.NewAccount{Address: mail.Address{Local: "a", Domain: "no.example"}, Password: goodPassword})
 		}, fault.NotFound, "domain no.example does not exist"},
-		{"account twice", func(ctx context.Context, ad *Admin) error {
-			return ad.AddAccount(ctx, NewAccount{Address: mail.Address{Local: "A", Domain: "acme.example"}, Password: goodPassword})
+		{"account twice", func(ctx context.Context, ad *account.Admin) error {
+			return ad.AddAccount(ctx, account.NewAccount{Address: mail.Address{Local: "A", Domain: "acme.example"}, Password: goodPassword})
 		}, fault.Conflict, "already"},
-		{"account without password", func(ctx context.Context, ad *Admin) error {
-			return ad.AddAccount(ctx, NewAccount{Address: mail.Address{Local: "n", Domain: "acme.example"}})
+		{"account without password", func(ctx context.Context, ad *account.Admin) error {
+			return ad.AddAccount(ctx, account.NewAccount{Address: mail.Address{Local: "n", Domain: "acme.example"}})
 		}, fault.Invalid, "at least 12"},
-		{"account without address", func(ctx context.Context, ad *Admin) error {
-			return ad.AddAccount(ctx, NewAccount{Password: goodPassword})
+		{"account without address", func(ctx context.Context, ad *account.Admin) error {
+			return ad.AddAccount(ctx, account.NewAccount{Password: goodPassword})
 		}, fault.Invalid, "no address"},
-		{"account unknown", func(ctx context.Context, ad *Admin) error { return ad.SuspendAccount(ctx, at("n@acme.example")) }, fault.NotFound, "account n@acme.example does not exist"},
-		{"weak password", func(ctx context.Context, ad *Admin) error { return ad.SetPassword(ctx, at(a), "short") }, fault.Invalid, "at least 12"},
-		{"set nothing", set(AccountChange{}), fault.Invalid, "nothing"},
-		{"foreign alias", set(AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "other.example"}}}), fault.Invalid, "belongs to customer other"},
-		{"foreign grant", set(AccountChange{AddGrants: []Grant{{Domain: "other.example"}}}), fault.Invalid, "belongs to customer other"},
-		{"foreign address grant", set(AccountChange{AddGrants: []Grant{{Address: mail.Address{Local: "x", Domain: "other.example"}}}}), fault.Invalid, "belongs to customer other"},
-		{"grant abroad", set(AccountChange{AddGrants: []Grant{{Domain: "gmail.example"}}}), fault.Invalid, "not one of this server's"},
-		{"grant of nothing", set(AccountChange{AddGrants: []Grant{{}}}), fault.Invalid, "one address or for one domain"},
-		{"alias literal", set(AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "[192.0.2.1]"}}}), fault.Invalid, "literal"},
-		{"alias is itself", set(AccountChange{AddAliases: []mail.Address{{Local: "A", Domain: "acme.example"}}}), fault.Conflict, "already"},
-		{"alias twice in one go", set(AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "acme.example"}, {Local: "X", Domain: "acme.example"}}}), fault.Conflict, "already"},
-		{"grant twice in one go", set(AccountChange{AddGrants: []Grant{{Domain: "acme.example"}, {Domain: "acme.example"}}}), fault.Conflict, "has the grant"},
-		{"no such alias", set(AccountChange{RemoveAliases: []mail.Address{{Local: "x", Domain: "acme.example"}}}), fault.NotFound, "no alias"},
-		{"no such grant", set(AccountChange{RemoveGrants: []Grant{{Domain: "acme.example"}}}), fault.NotFound, "no grant"},
+		{"account unknown", func(ctx context.Context, ad *account.Admin) error {
+			return ad.SuspendAccount(ctx, at("n@acme.example"))
+		}, fault.NotFound, "account n@acme.example does not exist"},
+		{"weak password", func(ctx context.Context, ad *account.Admin) error { return ad.SetPassword(ctx, at(a), "short", false) }, fault.Invalid, "at least 12"},
+		{"set nothing", set(account.AccountChange{}), fault.Invalid, "nothing"},
+		{"foreign alias", set(account.AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "other.example"}}}), fault.Invalid, "belongs to customer other"},
+		{"foreign grant", set(account.AccountChange{AddGrants: []account.Grant{{Domain: "other.example"}}}), fault.Invalid, "belongs to customer other"},
+		{"foreign address grant", set(account.AccountChange{AddGrants: []account.Grant{{Address: mail.Address{Local: "x", Domain: "other.example"}}}}), fault.Invalid, "belongs to customer other"},
+		{"grant abroad", set(account.AccountChange{AddGrants: []account.Grant{{Domain: "gmail.example"}}}), fault.Invalid, "not one of this server's"},
+		{"grant of nothing", set(account.AccountChange{AddGrants: []account.Grant{{}}}), fault.Invalid, "one address or for one domain"},
+		{"alias literal", set(account.AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "[192.0.2.1]"}}}), fault.Invalid, "literal"},
+		{"alias is itself", set(account.AccountChange{AddAliases: []mail.Address{{Local: "A", Domain: "acme.example"}}}), fault.Conflict, "already"},
+		{"alias twice in one go", set(account.AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "acme.example"}, {Local: "X", Domain: "acme.example"}}}), fault.Conflict, "already"},
+		{"grant twice in one go", set(account.AccountChange{AddGrants: []account.Grant{{Domain: "acme.example"}, {Domain: "acme.example"}}}), fault.Conflict, "has the grant"},
+		{"no such alias", set(account.AccountChange{RemoveAliases: []mail.Address{{Local: "x", Domain: "acme.example"}}}), fault.NotFound, "no alias"},
+		{"no such grant", set(account.AccountChange{RemoveGrants: []account.Grant{{Domain: "acme.example"}}}), fault.NotFound, "no grant"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
-			before, generation := len(w.store.events), w.store.generation
+			before, generation := len(w.store.Events()), w.generation(t)
 			err := c.do(t.Context(), w.admin)
 			if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v; %v with %q wanted", err, c.kind, c.says)
 			}
-			if len(w.store.events) != before || w.store.generation != generation {
+			if len(w.store.Events()) != before || w.generation(t) != generation {
 				t.Error("something was changed all the same")
 			}
 		})
@@ -199,10 +220,10 @@ func TestRefusedChanges(t *testing.T) {
 func TestAccountChangeOrder(t *testing.T) {
 	w := newWorld(t)
 	x := address(t, "x@acme.example")
-	for _, change := range []AccountChange{
-		{AddAliases: []mail.Address{x}, AddGrants: []Grant{grant(t, "@second.example")}},
+	for _, change := range []account.AccountChange{
+		{AddAliases: []mail.Address{x}, AddGrants: []account.Grant{grant(t, "@second.example")}},
 		{RemoveAliases: []mail.Address{x}, AddAliases: []mail.Address{x}},
-		{RemoveAliases: []mail.Address{x}, RemoveGrants: []Grant{grant(t, "@second.example")}},
+		{RemoveAliases: []mail.Address{x}, RemoveGrants: []account.Grant{grant(t, "@second.example")}},
 	} {
 		if err := w.admin.SetAccount(t.Context(), at("a@acme.example"), change); err != nil {
 			t.Fatal(err)
@@ -226,7 +247,7 @@ func TestSuspendAndResume(t *testing.T) {
 		{func() error { return w.admin.ResumeCustomer(ctx, "acme") }, false},
 		{func() error { return w.admin.ResumeAccount(ctx, at("a@acme.example")) }, true},
 		{func() error { return w.admin.SuspendPlan(ctx, "gold") }, false},
-		{func() error { return w.admin.SetPlan(ctx, "gold", PlanChange{MaxMessages: ptr(1)}) }, false},
+		{func() error { return w.admin.SetPlan(ctx, "gold", account.PlanChange{MaxMessages: ptr(1)}) }, false},
 		{func() error { return w.admin.SetCustomerPlan(ctx, "acme", "") }, true},
 		{func() error { return w.admin.SetCustomerPlan(ctx, "acme", "gold") }, false},
 		{func() error { return w.admin.SetDomainCustomer(ctx, "acme.example", "other") }, true},
@@ -247,10 +268,10 @@ func TestSuspendAndResume(t *testing.T) {
 
 // An alias or grant in a domain that goes would be there for its next owner.
 func TestDomainIsNotRemovedWhileAnAccountElsewhereUsesIt(t *testing.T) {
-	for name, change := range map[string]AccountChange{
+	for name, change := range map[string]account.AccountChange{
 		"alias x@second.example":    {AddAliases: []mail.Address{{Local: "x", Domain: "second.example"}}},
-		"grant @second.example":     {AddGrants: []Grant{{Domain: "second.example"}}},
-		"grant info@second.example": {AddGrants: []Grant{{Address: mail.Address{Local: "info", Domain: "second.example"}}}},
+		"grant @second.example":     {AddGrants: []account.Grant{{Domain: "second.example"}}},
+		"grant info@second.example": {AddGrants: []account.Grant{{Address: mail.Address{Local: "info", Domain: "second.example"}}}},
 	} {
 		w := newWorld(t)
 		if err := w.admin.SetAccount(t.Context(), at("a@acme.example"), change); err != nil {
@@ -268,27 +289,27 @@ func TestDomainIsNotRemovedWhileAnAccountElsewhereUsesIt(t *testing.T) {
 func TestDomainDoesNotMoveWhileAnAccountCrossesItsBorder(t *testing.T) {
 	for name, c := range map[string]struct {
 		account string
-		change  AccountChange
+		change  account.AccountChange
 		says    string // "" where the domain may move
 	}{
-		"alias outside": {"a@acme.example", AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "second.example"}}}, "account a@acme.example (alias x@second.example);"},
-		"grant outside": {"a@acme.example", AccountChange{AddGrants: []Grant{{Domain: "second.example"}}}, "account a@acme.example (grant @second.example);"},
-		"one granted outside, one inside": {"a@acme.example", AccountChange{AddGrants: []Grant{
+		"alias outside": {"a@acme.example", account.AccountChange{AddAliases: []mail.Address{{Local: "x", Domain: "second.example"}}}, "account a@acme.example (alias x@second.example);"},
+		"grant outside": {"a@acme.example", account.AccountChange{AddGrants: []account.Grant{{Domain: "second.example"}}}, "account a@acme.example (grant @second.example);"},
+		"one granted outside, one inside": {"a@acme.example", account.AccountChange{AddGrants: []account.Grant{
 			{Address: mail.Address{Local: "x", Domain: "second.example"}}, {Domain: "acme.example"},
 		}}, "account a@acme.example (grant x@second.example);"},
-		"from outside": {"s@second.example", AccountChange{
+		"from outside": {"s@second.example", account.AccountChange{
 			AddAliases: []mail.Address{{Local: "x", Domain: "acme.example"}, {Local: "y", Domain: "second.example"}},
-			AddGrants:  []Grant{{Domain: "acme.example"}},
+			AddGrants:  []account.Grant{{Domain: "acme.example"}},
 		}, "account s@second.example (alias x@acme.example, grant @acme.example);"},
-		"all inside": {"a@acme.example", AccountChange{
-			AddAliases: []mail.Address{{Local: "x", Domain: "acme.example"}}, AddGrants: []Grant{{Domain: "acme.example"}},
+		"all inside": {"a@acme.example", account.AccountChange{
+			AddAliases: []mail.Address{{Local: "x", Domain: "acme.example"}}, AddGrants: []account.Grant{{Domain: "acme.example"}},
 		}, ""},
-		"all outside": {"s@second.example", AccountChange{AddGrants: []Grant{{Domain: "second.example"}}}, ""},
+		"all outside": {"s@second.example", account.AccountChange{AddGrants: []account.Grant{{Domain: "second.example"}}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			ctx := t.Context()
-			if err := w.admin.AddAccount(ctx, NewAccount{Address: address(t, "s@second.example"), Password: goodPassword}); err != nil {
+			if err := w.admin.AddAccount(ctx, account.NewAccount{Address: address(t, "s@second.example"), Password: goodPassword}); err != nil {
 				t.Fatal(err)
 			}
 			if err := w.admin.SetAccount(ctx, at(c.account), c.change); err != nil {
@@ -314,9 +335,7 @@ func TestDomainDoesNotFollowToWhatWasLeftBehind(t *testing.T) {
 	if err := w.admin.SetDomainCustomer(ctx, "second.example", "other"); err != nil {
 		t.Fatal(err)
 	}
-	a := w.store.accounts["a@acme.example"]
-	a.Grants = []Grant{{Domain: "second.example"}}
-	w.store.accounts["a@acme.example"] = a
+	w.store.Alter("a@acme.example", func(a *account.Account) { a.Grants = []account.Grant{{Domain: "second.example"}} })
 	sender, err := w.store.Sender(ctx, "a@acme.example")
 	if err != nil || sender.Owns(address(t, "x@second.example")) {
 		t.Errorf("a grant reaches into another customer's domain (%v)", err)
@@ -333,26 +352,26 @@ func TestDomainDoesNotFollowToWhatWasLeftBehind(t *testing.T) {
 
 func TestChangeOfWhatChangedMeanwhile(t *testing.T) {
 	w := newWorld(t)
-	racing := &racingStore{memStore: w.store}
-	ad := NewAdmin(AdminOptions{Store: racing, Hasher: w.hasher, IDs: &mail.IDSource{}, Actor: "cli:late"})
+	racing := &racingStore{Store: w.store}
+	ad := account.NewAdmin(account.AdminOptions{Store: racing, Secrets: maker{}, IDs: &mail.IDSource{}, Actor: "cli:late"})
 	racing.between = func() error { return w.admin.SuspendAccount(t.Context(), at("a@acme.example")) }
-	err := ad.SetPassword(t.Context(), at("a@acme.example"), "another good password")
+	err := ad.SetPassword(t.Context(), at("a@acme.example"), "another good password", false)
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "changed by somebody else") {
 		t.Error(err)
 	}
-	if a, _ := w.store.Account(t.Context(), "a@acme.example"); a.State != Suspended {
+	if a, _ := w.store.Account(t.Context(), "a@acme.example"); a.State != account.Suspended {
 		t.Error("the other change was undone")
 	}
 }
 
 // racingStore lets something happen between reading an account and writing it.
 type racingStore struct {
-	*memStore
+	*accountstore.Store
 	between func() error
 }
 
-func (s *racingStore) Account(ctx context.Context, login string) (Account, error) {
-	a, err := s.memStore.Account(ctx, login)
+func (s *racingStore) Account(ctx context.Context, login string) (account.Account, error) {
+	a, err := s.Store.Account(ctx, login)
 	if err == nil {
 		err = s.between()
 	}
@@ -364,7 +383,7 @@ func TestGrantForms(t *testing.T) {
 		"@Example.org": "@example.org", "a@example.org": "a@example.org", "@bücher.example": "@xn--bcher-kva.example",
 		"example.org": "", "@": "", "": "", "@[192.0.2.1": "",
 	} {
-		g, err := ParseGrant(in)
+		g, err := account.ParseGrant(in)
 		if out == "" {
 			if !fault.Is(err, fault.Invalid) {
 				t.Errorf("%q: %v, %v", in, g, err)
@@ -377,9 +396,9 @@ func TestGrantForms(t *testing.T) {
 
 func TestOwns(t *testing.T) {
 	w := newWorld(t)
-	err := w.admin.SetAccount(t.Context(), at("a@acme.example"), AccountChange{
+	err := w.admin.SetAccount(t.Context(), at("a@acme.example"), account.AccountChange{
 		AddAliases: []mail.Address{address(t, "alias@second.example")},
-		AddGrants:  []Grant{grant(t, "b@acme.example"), grant(t, "@second.example")},
+		AddGrants:  []account.Grant{grant(t, "b@acme.example"), grant(t, "@second.example")},
 	})
 	if err != nil {
 		t.Fatal(err)

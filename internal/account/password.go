@@ -9,7 +9,6 @@ import (
 	"golang.org/x/text/secure/precis"
 
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 )
 
 // Bounds of a new password.
@@ -37,11 +36,19 @@ func PreparePassword(password string) (string, error) {
 	return prepared, nil
 }
 
+// checkLength refuses what is too long for any rule.
+func checkLength(password string) error {
+	if len(password) > MaxPasswordBytes {
+		return fault.New("account.password", fault.Invalid, "the password has %d octets; at most %d are allowed", len(password), MaxPasswordBytes)
+	}
+	return nil
+}
+
 // checkPassword prepares a new password for login and refuses a weak one.
 func checkPassword(login, password string) (string, error) {
 	const op = "account.password"
-	if len(password) > MaxPasswordBytes {
-		return "", fault.New(op, fault.Invalid, "the password has %d octets; at most %d are allowed", len(password), MaxPasswordBytes)
+	if err := checkLength(password); err != nil {
+		return "", err
 	}
 	if n := utf8.RuneCountInString(password); n < MinPasswordRunes {
 		return "", fault.New(op, fault.Invalid, "the password has %d characters; at least %d are needed", n, MinPasswordRunes)
@@ -75,14 +82,4 @@ func GeneratePassword(random io.Reader) (string, error) {
 		b.WriteByte(passwordAlphabet[int(c)%len(passwordAlphabet)])
 	}
 	return b.String(), nil
-}
-
-// loginKey brings a login as a client gives it into the form under which
-// accounts are kept; ok is false for one that cannot be a login.
-func loginKey(login string) (key string, ok bool) {
-	a, err := mail.ParseAddress(login)
-	if err != nil {
-		return "", false
-	}
-	return a.Key(), true
 }

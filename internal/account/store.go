@@ -17,29 +17,49 @@ type Directory interface {
 	// A store may miss some: Generation is to be asked now and then all the same.
 	Changed() (changed <-chan struct{}, told bool)
 	// Sender returns the account with that login (an Address key) and what is
-	// above it, also when suspended. fault.NotFound where there is none.
+	// above it, also when suspended; without the secrets of its credentials.
+	// fault.NotFound where there is none.
 	Sender(ctx context.Context, login string) (*Sender, error)
 	// SigningKeys returns the DKIM keys of a domain; none for an unknown one.
 	SigningKeys(ctx context.Context, domain mail.Domain) ([]Key, error)
 }
 
-// CredentialStore is what passwords are verified against.
+// CredentialStore is what clients are verified against.
 type CredentialStore interface {
 	Directory
-	// Credential returns what the account with that login (an Address key)
-	// proves itself with, also when suspended. fault.NotFound where there is
-	// none. It reads one account and the states above it: what it costs depends
-	// on nothing else, and hardly on whether there is such an account.
-	Credential(ctx context.Context, login string) (Credential, error)
-	// RenewHash puts another hash of the same password in the place of before,
-	// and stores the event in the same transaction. Nothing is decided by which
-	// of them it is, so revision, generation and PasswordChanged stay.
-	// fault.Conflict where the stored hash is another one, fault.NotFound where
-	// there is no such account.
-	RenewHash(ctx context.Context, login, before, after string, e audit.Event) error
-	// HashCosts lists the parameters ("m=19456,t=2,p=1") that stored argon2id
-	// hashes have, each once, in any order. It may look at every account.
-	HashCosts(ctx context.Context) ([]string, error)
+	UseStore
+	// Proofs returns what the account with that login (an Address key) proves
+	// itself with, also when suspended. fault.NotFound where there is none. It
+	// reads one account and the states above it: what it costs depends on nothing
+	// else, and hardly on whether there is such an account.
+	Proofs(ctx context.Context, login string) (Proofs, error)
+	// RenewSecret puts another form of the same password of a credential in the
+	// place of the one with the hash before, and stores the event in the same
+	// transaction. Nothing is decided by which of them it is, so revision,
+	// generation and Changed stay; Former too. fault.Conflict where the stored hash
+	// is another one, fault.NotFound where there is no such credential of the
+	// account with that login.
+	RenewSecret(ctx context.Context, login string, credential mail.ID, before string, after Secret, e audit.Event) error
+	// Salt returns 8 octets or more that were drawn when the store was made, and stay.
+	Salt(ctx context.Context) ([]byte, error)
+	// Costs lists each Secret.Cost that there is once, in any order. It may look at
+	// every account.
+	Costs(ctx context.Context) ([]string, error)
+	// Holders finds the credentials of a kind with one of those subjects, of which
+	// there are at most 256, in any order, also those of suspended accounts. What
+	// is nobody's is left out.
+	Holders(ctx context.Context, kind CredentialKind, subjects []string) ([]Holder, error)
+}
+
+// UseStore keeps when credentials were used last.
+type UseStore interface {
+	// Used keeps those uses that are newer than what is kept of their credentials.
+	// What is not kept of a credential that is no more is no error. It is no change
+	// of an account: revision and generation stay.
+	Used(ctx context.Context, uses []Use) error
+	// Uses returns the last uses of the credentials of the account with that login,
+	// in any order; of all accounts for "", the latest first, at most limit.
+	Uses(ctx context.Context, login string, limit int) ([]Use, error)
 }
 
 // PlanStore keeps plans. What putting and removing means stands at Store.
@@ -85,12 +105,20 @@ type DomainStore interface {
 	RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error
 }
 
+// MaxAdded is how many accounts AddAccounts takes.
+const MaxAdded = 100
+
 // AccountStore keeps accounts. What putting and removing means stands at Store.
 type AccountStore interface {
-	// PutAccount creates or changes an account, its aliases and grants included: see
-	// Store. fault.Conflict for an address that is already the own address or an alias
-	// of another account, fault.NotFound for a domain that there is not.
+	// PutAccount creates or changes an account, its aliases, grants and credentials
+	// included: see Store. fault.Conflict for an address that is already the own
+	// address or an alias of another account, and for a subject that another
+	// credential of that kind has; fault.Invalid for two credentials of one name;
+	// fault.NotFound for a domain that there is not.
 	PutAccount(ctx context.Context, a Account, e audit.Event) error
+	// AddAccounts creates accounts, at most MaxAdded, all of them or none, with their
+	// events, one for each: as PutAccount does one by one, and in far less time.
+	AddAccounts(ctx context.Context, list []Account, events []audit.Event) error
 	// Account returns the account with that login (an Address key). fault.NotFound
 	// where there is none.
 	Account(ctx context.Context, login string) (Account, error)
@@ -113,10 +141,11 @@ type AccountStore interface {
 // in the same transaction, raises the generation, and is durable when it returns.
 //
 // The waiting deliveries follow. Mail may go while its account exists and is
-// active with all above it (Sender.Active), and each further domain that its
+// active with all above it (Sender.Active), the credential that it was accepted
+// under exists, and each further domain that its
 // acceptance relied on (queue.Acceptance.Domains) is an active one of the
 // customer that the account's own domain has. A Put or Remove that changes the
-// state of an account, the state or the customer of a domain, or whether a
+// state of an account or takes a credential from it, the state or the customer of a domain, or whether a
 // customer or a plan is active (a customer is with its plan; no plan counts as
 // an active one), looks at all mail of that account, of that domain or relying
 // on it, of the domains of that customer, or of the customers on that plan: it

@@ -27,8 +27,10 @@ type Plan struct {
 	MaxMessageBytes int64
 	// MaxMessages bounds the messages of one session.
 	MaxMessages int
-	State       State
-	Created     time.Time
+	// Legacy is Account.Legacy for every account on the plan.
+	Legacy  bool
+	State   State
+	Created time.Time
 	// Revision is 0 for an object not stored yet; see Store.
 	Revision int64
 }
@@ -79,12 +81,14 @@ type Account struct {
 	// Address is the account's own address; its Key is the login.
 	Address mail.Address
 	State   State
-	// PasswordHash is in PHC form ("$argon2id$v=19$m=...").
-	PasswordHash string
-	// PasswordChanged is when the password was set, and names it: later than
-	// for any other password that the account had, and the same while only its
-	// hash is renewed.
-	PasswordChanged time.Time
+	// Directory names the one outside the store that knows the account's
+	// password; "" where the store does.
+	Directory string
+	// Legacy lets the account's passwords be kept in forms that are as good as
+	// the passwords themselves, sealed, which CRAM-MD5 and DIGEST-MD5 need.
+	Legacy bool
+	// Credentials are what it proves itself with, by name.
+	Credentials []Credential
 	// NullSender allows "<>" as MAIL FROM.
 	NullSender bool
 	// Aliases are further addresses of its own.
@@ -112,20 +116,10 @@ func (a *Account) Under() []mail.Domain {
 	return slices.Compact(list)
 }
 
-// Credential is what an account proves itself with.
-type Credential struct {
-	// Account, Revision, PasswordHash and PasswordChanged are those of Account.
-	Account         mail.ID
-	Revision        int64
-	PasswordHash    string
-	PasswordChanged time.Time
-	// Active is Sender.Active.
-	Active bool
-}
-
 // Sender is an account with everything that decides what it may do, read in one
 // consistent look at the store. It is immutable once made.
 type Sender struct {
+	// Account comes without the secrets of its credentials.
 	Account  Account
 	Domain   Domain // without Keys
 	Customer Customer
@@ -142,12 +136,6 @@ type Sender struct {
 func (s *Sender) Active() bool {
 	return s.Account.State == Active && s.Domain.State == Active && s.Customer.State == Active &&
 		(s.Customer.Plan == "" || s.Plan.State == Active)
-}
-
-// Holds reports whether c is still what the account proves itself with: the
-// same account and password, with whatever hash.
-func (s *Sender) Holds(c *Credential) bool {
-	return s.Account.ID == c.Account && s.Account.PasswordChanged.Equal(c.PasswordChanged)
 }
 
 // Owns reports whether the sender may write a under its name: its own address,

@@ -15,10 +15,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/account"
+	"countersign/internal/app/clients"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
+	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/node"
 	"countersign/internal/obs"
@@ -52,12 +54,16 @@ type App struct {
 	// change still follows.
 	started *config.Config
 
-	store     Store
-	sealer    *seal.Sealer
-	hasher    *account.Hasher
-	ids       *mail.IDSource
-	recorder  *audit.Recorder
-	certs     *cert.Manager
+	store    Store
+	sealer   *seal.Sealer
+	hasher   *login.Hasher
+	maker    *login.Maker
+	rule     account.Rule
+	ids      *mail.IDSource
+	recorder *audit.Recorder
+	certs    *cert.Manager
+	// clients judge the certificates of clients.
+	clients   *clients.Set
 	gate      *submission.Gate
 	space     *spaceWatch
 	deliverer *delivery.Deliverer
@@ -202,7 +208,7 @@ func (a *App) Sealer() *seal.Sealer { return a.sealer }
 
 // Admin returns the administration, acting in the name of actor.
 func (a *App) Admin(actor string) *account.Admin {
-	return account.NewAdmin(account.AdminOptions{Store: a.store, Hasher: a.hasher, IDs: a.ids, Actor: actor, Now: a.opt.Now})
+	return account.NewAdmin(account.AdminOptions{Store: a.store, Secrets: a.maker, Rule: a.rule, IDs: a.ids, Actor: actor, Now: a.opt.Now})
 }
 
 // settle is how often Settle looks.

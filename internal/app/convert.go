@@ -7,12 +7,12 @@ import (
 	"os"
 	"time"
 
-	"countersign/internal/account"
-	"countersign/internal/account/phc"
+	"countersign/internal/account/hash"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
 	"countersign/internal/delivery/route"
+	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
@@ -21,9 +21,9 @@ import (
 	"countersign/internal/submission"
 )
 
-func hasherOptions(c *config.Config) account.HasherOptions {
-	return account.HasherOptions{
-		Params: phc.Params{
+func hasherOptions(c *config.Config) login.HasherOptions {
+	return login.HasherOptions{
+		Params: hash.Params{
 			MemoryKiB:   uint32(c.Auth.HashMemory.Bytes() >> 10),
 			Iterations:  uint32(c.Auth.HashIterations),
 			Parallelism: uint8(c.Auth.HashParallelism),
@@ -33,8 +33,36 @@ func hasherOptions(c *config.Config) account.HasherOptions {
 	}
 }
 
-func verifierOptions(c *config.Config) account.VerifierOptions {
-	return account.VerifierOptions{Remember: c.Auth.Remember.Std()}
+// byClaim names the issuers whose claim is enough; nil where there is none.
+func byClaim(c *config.Config) map[string]bool {
+	var names map[string]bool
+	for _, i := range c.Issuers {
+		if i.Accounts == "claim" {
+			if names == nil {
+				names = map[string]bool{}
+			}
+			names[i.Name] = true
+		}
+	}
+	return names
+}
+
+// realm is the one of DIGEST-MD5.
+func realm(c *config.Config) string {
+	if c.Auth.Realm == "" {
+		return c.Hostname
+	}
+	return c.Auth.Realm
+}
+
+func makerOptions(c *config.Config) login.MakerOptions {
+	return login.MakerOptions{Iterations: c.Auth.ScramIterations, Realm: realm(c)}
+}
+
+// VerifierOptions are what the configuration says of verifying; what they need is for the
+// caller to add.
+func VerifierOptions(c *config.Config) login.Options {
+	return login.Options{Remember: c.Auth.Remember.Std(), FormerIterations: c.Auth.ScramIterationsFormer, ByClaim: byClaim(c)}
 }
 
 func certSpecs(c *config.Config) []cert.Spec {
@@ -55,6 +83,7 @@ func certSpecs(c *config.Config) []cert.Spec {
 
 func policy(c *config.Config) submission.Policy {
 	return submission.Policy{
+		Mechanisms:     Offered(c),
 		EncodeHeaders:  c.Message.EightBitHeaders == "encode",
 		CheckNames:     c.Message.AddressesInNames == "check",
 		MaxHeaderBytes: int(c.Message.MaxHeaderSize.Bytes()),
@@ -97,6 +126,9 @@ func (a *App) listenerConfig(l config.Listener) (smtpserver.ListenerConfig, erro
 	tlsConfig, err := a.certs.TLSConfig(l.Certificates, minimum)
 	if err != nil {
 		return smtpserver.ListenerConfig{}, fmt.Errorf("listener %q: %w", l.Name, err)
+	}
+	if v := a.clients.Of(l.Name); v != nil {
+		tlsConfig = v.Request(tlsConfig)
 	}
 	lc := smtpserver.ListenerConfig{Name: l.Name, Kind: smtpserver.Submission, TLS: func() *tls.Config { return tlsConfig }}
 	if l.Kind == "submissions" {

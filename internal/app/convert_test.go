@@ -15,18 +15,22 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/account"
-	"countersign/internal/account/phc"
+	"countersign/internal/account/hash"
+	"countersign/internal/app/clients"
+	"countersign/internal/app/directories"
+	"countersign/internal/app/passwords"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/config/value"
 	"countersign/internal/delivery"
 	"countersign/internal/delivery/route"
+	"countersign/internal/login"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
 	"countersign/internal/smtpclient"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
+	"countersign/internal/testkit"
 )
 
 // everyOption sets each option to a value that is not its default, and each
@@ -51,6 +55,11 @@ kind = "submission"
 address = ["127.0.0.1:2601"]
 certificates = ["own"]
 min_tls = "1.2"
+mechanisms = ["plain"]
+networks = "on"
+client_ca_file = "clients.pem"
+client_crl_file = "clients.crl"
+client_names = ["cn", "fingerprint"]
 
 [[listener]]
 name = "back"
@@ -109,12 +118,112 @@ long_lines = "allow"
 shutdown_grace = "16s"
 
 [auth]
+realm = "realm.example.org"
+password_min_length = 61
+password_min_score = 2
+password_history = 9
+breached_file = "breached.list"
+mechanisms = ["plain", "scram-sha-256"]
+scram_iterations = 5001
+scram_iterations_former = [4096, 4097]
 hash_memory = "9MiB"
 hash_iterations = 3
 hash_parallelism = 4
 hash_workers = 5
 hash_queue = 6
 remember = "17s"
+
+[[issuer]]
+name = "login"
+url = "https://login.example.net/"
+accounts = "claim"
+audiences = ["gate"]
+domains = ["login.example"]
+scopes = ["smtp"]
+claim = "sub"
+access_tokens_only = true
+algorithms = ["ES512"]
+jwks_url = "https://login.example.net/keys"
+leeway = "91s"
+ca_file = "paper.crt"
+client_id = "us"
+client_secret_file = "route.password"
+introspection_url = "https://login.example.net/ask"
+introspect_all = true
+introspection_keep = "92s"
+
+[[issuer]]
+name = "file"
+url = "https://file.example.net/"
+audiences = ["gate"]
+domains = ["file.example"]
+jwks_file = "keys.jwks"
+require_verified = true
+client_id = "we"
+client_secret_file = "route.password"
+introspection_url = "https://file.example.net/ask"
+introspection_keep = "93s"
+
+[[directory]]
+name = "panel"
+kind = "http"
+domains = ["panel.example"]
+url = "https://panel.example.net"
+key_file = "panel.key"
+send_password = true
+ca_file = "paper.crt"
+timeout = "101ms"
+connections = 102
+failures = 103
+pause = "104s"
+
+[[directory]]
+name = "mailboxes"
+kind = "dovecot"
+url = "/run/mailboxes"
+default_domain = "mailboxes.example"
+trust_network = true
+pass_challenges = true
+
+[[directory]]
+name = "people"
+kind = "ldap"
+url = "ldap://127.0.0.1"
+start_tls = true
+ca_file = "paper.crt"
+bind_dn = "cn=gate"
+password_file = "route.password"
+search_base = "ou=people"
+search_filter = "(mail={login})"
+disabled_filter = "(off=yes)"
+login_attribute = "mail"
+password_attribute = "userPassword"
+plan_attribute = "plan"
+customer_attribute = "o"
+alias_attribute = "alias"
+network_attribute = "network"
+group_plans = ["gold=cn=gold"]
+group_base = "ou=groups"
+group_filter = "(member={dn})"
+decoy_dn = "cn=nobody"
+
+[[directory]]
+name = "others"
+kind = "ldap"
+url = "ldap://127.0.0.1"
+user_dn = "uid={local},ou=others"
+login_attribute = "uid"
+
+[[directory]]
+name = "base"
+kind = "sql"
+url = "mysql://gate@127.0.0.1/base"
+password_file = "route.password"
+query = "SELECT login, password FROM t WHERE login = :login"
+scheme = "CRYPT"
+customer = "panel"
+create_domains = true
+aliases = true
 
 [message]
 eight_bit_headers = "refuse"
@@ -185,7 +294,13 @@ func loadEvery(t *testing.T) (cfg *config.Config, dir string) {
 		}
 	}
 	write("countersign.toml", everyOption)
+	authority := testkit.NewAuthority(t)
+	testkit.WriteCertificates(t, filepath.Join(dir, "clients.pem"), authority)
+	testkit.WriteCRLs(t, filepath.Join(dir, "clients.crl"), authority.CRL(time.Now().Add(time.Hour), nil))
 	write("route.password", "kept apart\n")
+	write("breached.list", strings.Repeat("A", 40)+":1\n")
+	write("panel.key", strings.Repeat("k", 64)+"\n")
+	write("keys.jwks", `{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`)
 	cfg, warnings, err := config.Load(filepath.Join(dir, "countersign.toml"))
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
@@ -297,7 +412,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 
 func TestPolicyOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	want := submission.Policy{CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour}
+	want := submission.Policy{Mechanisms: []string{"PLAIN", "SCRAM-SHA-256"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour}
 	equal(t, policy(cfg), want)
 	cfg.Message.EightBitHeaders, cfg.Message.AddressesInNames, cfg.DKIM.Sign = "encode", "allow", true
 	want.EncodeHeaders, want.CheckNames, want.Sign = true, false, true
@@ -306,11 +421,12 @@ func TestPolicyOfTheConfiguration(t *testing.T) {
 
 func TestPasswordsOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	equal(t, hasherOptions(cfg), account.HasherOptions{
-		Params:  phc.Params{MemoryKiB: 9 << 10, Iterations: 3, Parallelism: 4},
+	equal(t, hasherOptions(cfg), login.HasherOptions{
+		Params:  hash.Params{MemoryKiB: 9 << 10, Iterations: 3, Parallelism: 4},
 		Workers: 5, Queue: 6,
 	})
-	equal(t, verifierOptions(cfg), account.VerifierOptions{Remember: 17 * time.Second})
+	equal(t, makerOptions(cfg), login.MakerOptions{Iterations: 5001, Realm: "realm.example.org"})
+	equal(t, VerifierOptions(cfg), login.Options{Remember: 17 * time.Second, FormerIterations: []int{4096, 4097}, ByClaim: map[string]bool{"login": true}})
 }
 
 func TestCertificatesOfTheConfiguration(t *testing.T) {
@@ -457,7 +573,7 @@ func viewListener(t *testing.T, a *App, l config.Listener) listenerView {
 
 func TestListenersOfTheConfiguration(t *testing.T) {
 	cfg, dir := loadEvery(t)
-	a := &App{certs: openCertificates(t, dir, "own", "paper")}
+	a := &App{clients: new(clients.Set), certs: openCertificates(t, dir, "own", "paper")}
 	equal(t, viewListener(t, a, cfg.Listeners[0]), listenerView{
 		Name: "front", Kind: smtpserver.Submission, MinTLS: tls.VersionTLS12, Shown: "own.example.org",
 	})
@@ -474,22 +590,30 @@ func TestListenersOfTheConfiguration(t *testing.T) {
 // elsewhere names the options that convert.go does not handle, with what
 // does and the test that proves it.
 var elsewhere = map[string]string{
-	"data_dir":               "App.openStore, openCertificates: TestPlacesOfTheConfiguration",
-	"store.url":              "OpenStore: TestPlacesOfTheConfiguration",
-	"store.reserve":          "App.openSpace, Reload: TestReserveIsReloaded",
-	"store.password_file":    "OpenStore: TestGateOnPostgres",
-	"store.connections":      "openEngine: TestStoreOptionsReachTheDatabase",
-	"store.patience":         "openEngine: TestStoreOptionsReachTheDatabase",
-	"node.id":                "joinNode: TestDrainedGateStaysUp",
-	"node.lease":             "joinNode: TestDrainedGateStaysUp",
-	"log.level":              "New, Reload: TestPlacesOfTheConfiguration",
-	"log.format":             "New: TestPlacesOfTheConfiguration",
-	"metrics.listen":         "App.openMetrics: TestPlacesOfTheConfiguration",
-	"listener.address":       "App.openListeners: TestListenersShareAPort",
-	"dkim.key_file":          "OpenSealer: TestPlacesOfTheConfiguration",
-	"delivery.enabled":       "App.startDelivery, offer: TestPlacesOfTheConfiguration",
-	"session.shutdown_grace": "package cli, when the server is told to stop",
-	"route.password_file":    "package config, which makes route.password of it",
+	"data_dir":                  "App.openStore, openCertificates: TestPlacesOfTheConfiguration",
+	"store.url":                 "OpenStore: TestPlacesOfTheConfiguration",
+	"store.reserve":             "App.openSpace, Reload: TestReserveIsReloaded",
+	"store.password_file":       "OpenStore: TestGateOnPostgres",
+	"store.connections":         "openEngine: TestStoreOptionsReachTheDatabase",
+	"store.patience":            "openEngine: TestStoreOptionsReachTheDatabase",
+	"node.id":                   "joinNode: TestDrainedGateStaysUp",
+	"node.lease":                "joinNode: TestDrainedGateStaysUp",
+	"log.level":                 "New, Reload: TestPlacesOfTheConfiguration",
+	"log.format":                "New: TestPlacesOfTheConfiguration",
+	"metrics.listen":            "App.openMetrics: TestPlacesOfTheConfiguration",
+	"listener.address":          "App.openListeners: TestListenersShareAPort",
+	"dkim.key_file":             "OpenSealer: TestPlacesOfTheConfiguration",
+	"delivery.enabled":          "App.startDelivery, offer: TestPlacesOfTheConfiguration",
+	"session.shutdown_grace":    "package cli, when the server is told to stop",
+	"directory.kind":            "package app/directories",
+	"directory.domains":         "package app/directories: TestDomainsOfADirectory",
+	"directory.pass_challenges": "package app/directories",
+	"directory.key_file":        "package app/directories: TestTheFirstLoginMakesTheAccount",
+	"directory.customer":        "package app/directories: TestTheFirstLoginMakesTheAccount",
+	"directory.aliases":         "package app/directories: TestTheFirstLoginMakesTheAccount",
+	"directory.create_domains":  "package app/directories: TestNoDomainIsMadeUnasked",
+	"auth.breached_file":        "package app/passwords",
+	"route.password_file":       "package config, which makes route.password of it",
 }
 
 // everything is what convert.go makes of a configuration, in a form that
@@ -508,11 +632,15 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 		trusted = append(trusted, [2]bool{pool != nil, paper.Equal(pool)})
 		opt.Routes[i].RootCAs = nil
 	}
-	all := []any{limits(c), policy(c), hasherOptions(c), verifierOptions(c), certSpecs(c), schedule(c), resolverOptions(c), opt, trusted}
-	for _, l := range c.Listeners {
-		all = append(all, viewListener(t, a, l))
+	all := []any{limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), schedule(c), resolverOptions(c), opt, trusted}
+	for i := range c.Directories {
+		d := &c.Directories[i]
+		all = append(all, directories.Guarding(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
 	}
-	return all
+	for _, l := range c.Listeners {
+		all = append(all, viewListener(t, a, l), clients.Options(l))
+	}
+	return append(all, a.clients.Listeners(c))
 }
 
 // TestNoOptionIsWithoutEffect changes one option after the other and wants a
@@ -520,7 +648,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 // here until one of both is the case.
 func TestNoOptionIsWithoutEffect(t *testing.T) {
 	cfg, dir := loadEvery(t)
-	a := &App{certs: openCertificates(t, dir, "own", "paper", "second")}
+	a := &App{clients: new(clients.Set), certs: openCertificates(t, dir, "own", "paper", "second")}
 	var pem []byte
 	for _, name := range []string{"paper.crt", "second.crt"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
@@ -574,6 +702,8 @@ func change(t *testing.T, o option, roots string) {
 		*v = append(slices.Clone(*v), value.Duration(time.Minute))
 	case *[]string:
 		*v = []string{"second"}
+	case *[]int:
+		*v = append(slices.Clone(*v), 99)
 	case *bool:
 		*v = !*v
 	case *int:

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -260,7 +261,7 @@ func (f *filler) objects() {
 			}, f.event("domain")))
 			address := func(local string) mail.Address { return mail.Address{Local: local, Domain: domain} }
 			f.must(f.s.PutAccount(ctx, account.Account{
-				ID: f.ids.New(), Address: address("Ann.é"), State: state, PasswordHash: "$argon2id$v=19$m=7168,t=1,p=1$a$b", PasswordChanged: f.at, NullSender: j == 0,
+				ID: f.ids.New(), Address: address("Ann.é"), State: state, NullSender: j == 0, Legacy: j == 0, Directory: "elsewhere", Credentials: f.credentials(fmt.Sprint(name, j)),
 				Aliases: []mail.Address{address("sales"), address("info")},
 				Grants:  []account.Grant{{Domain: domain}, {Address: address("boss"), Domain: domain}}, Created: f.at,
 			}, f.event("account")))
@@ -269,6 +270,26 @@ func (f *filler) objects() {
 	}
 	f.must(f.s.PutCertificate(ctx, "account", []byte("sealed\x00")))
 	f.must(f.s.PutCertificate(ctx, "empty", nil))
+}
+
+// credentials are one of each kind with all that one may have.
+func (f *filler) credentials(of string) (list []account.Credential) {
+	for i, kind := range account.CredentialKinds() {
+		c := account.Credential{ID: f.ids.New(), Kind: kind, Name: string(kind), Created: f.at, Changed: f.at, Envelope: account.Envelope{
+			Networks:   []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")},
+			Senders:    []account.Grant{{Domain: "a.example"}, {Address: mail.Address{Local: "b b", Domain: "a.example"}}},
+			Mechanisms: []string{"PLAIN", "LOGIN"}, MaxRecipients: 1, MaxMessageBytes: 2, MaxMessages: 3, Expires: f.at,
+		}}
+		if kind.Secret() {
+			c.Secret = account.Secret{Hash: "$argon2id$v=19$m=7168,t=1,p=1$a$b", Cost: "argon2id m=7168,t=1,p=1", Former: []string{"$a", "$b"},
+				Keys: []account.SecretKey{{Mechanism: "SCRAM-SHA-1", Value: "1,a,b,c"}, {Mechanism: "CRAM-MD5", Value: "x"}}}
+		} else {
+			c.Subject = fmt.Sprint(of, i)
+		}
+		list = append(list, c)
+	}
+	f.must(f.s.Used(f.t.Context(), nil))
+	return list
 }
 
 // message accepts one with that many recipients and a body of that size, of an

@@ -9,7 +9,7 @@ import (
 	"countersign/internal/obs"
 )
 
-// Reload takes a changed configuration, all or nothing: certificates, limits,
+// Reload takes a changed configuration and a changed key file, all or nothing: certificates, limits,
 // routes, message rules, the reserve of the store, retry times and the log level. Sessions go on. What
 // needs a restart stays as it was; its keys are returned, for a warning. An
 // error means that nothing has changed.
@@ -29,11 +29,16 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	if err != nil {
 		return nil, err
 	}
+	// Not undone where the rest is refused: the file is followed without a reload, too.
+	if err := a.sealer.Reload(); err != nil {
+		return nil, err
+	}
 	change, err := a.certs.Prepare(ctx, certSpecs(cfg))
 	if err != nil {
 		return nil, err
 	}
 	change.Commit()
+	a.clients.Poll()
 	a.server.SetLimits(limits(cfg))
 	a.gate.SetPolicy(policy(cfg))
 	a.space.reserve.Store(reserve(cfg))

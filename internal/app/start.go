@@ -14,15 +14,20 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
+	"countersign/internal/app/clients"
+	"countersign/internal/app/passwords"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
 	"countersign/internal/fault"
+	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/node"
 	"countersign/internal/obs"
 	"countersign/internal/queue"
+	"countersign/internal/seal"
+	"countersign/internal/seal/rotation"
 	"countersign/internal/smtpserver"
 	"countersign/internal/store/postgres"
 	"countersign/internal/store/sqlite"
@@ -37,6 +42,7 @@ type Store interface {
 	audit.Store
 	node.Store
 	SealedStore
+	rotation.Store
 	// These are what package cert keeps there.
 	GetCertificate(ctx context.Context, key string) ([]byte, error)
 	PutCertificate(ctx context.Context, key string, data []byte) error
@@ -86,9 +92,20 @@ func openEngine(ctx context.Context, cfg *config.Config, o engineOptions) (Store
 	return s, nil
 }
 
-// NewHasher makes the pool that hashes passwords.
-func NewHasher(cfg *config.Config) (*account.Hasher, error) {
-	return account.NewHasher(hasherOptions(cfg))
+// NewMaker makes what turns passwords into what is stored of them.
+func NewMaker(ctx context.Context, cfg *config.Config, store account.CredentialStore, sealer *seal.Sealer) (*login.Maker, *login.Hasher, error) {
+	hasher, err := login.NewHasher(hasherOptions(cfg))
+	if err != nil {
+		return nil, nil, err
+	}
+	opt := makerOptions(cfg)
+	opt.Hasher, opt.Sealer = hasher, sealer
+	opt.Salt, err = store.Salt(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	maker, err := login.NewMaker(opt)
+	return maker, hasher, err
 }
 
 func (a *App) openStore(ctx context.Context) error {
@@ -113,7 +130,11 @@ func (a *App) openKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.hasher, err = NewHasher(a.cfg)
+	a.maker, a.hasher, err = NewMaker(ctx, a.cfg, a.store, a.sealer)
+	if err != nil {
+		return err
+	}
+	a.rule, err = passwords.NewRule(a.cfg, a.hasher)
 	return err
 }
 
@@ -139,6 +160,19 @@ func (a *App) openCertificates(ctx context.Context) (err error) {
 	a.background("certificate watch", a.certs.Watch)
 	a.registry.MustRegister(a.certs.Collector())
 	a.health.Add("certificates", func(context.Context) error { return a.certs.Health() })
+	if a.clients, err = clients.Open(a.cfg, a.opt.Now, a.log); err != nil {
+		return err
+	}
+	a.background("client certificate watch", a.clients.Watch)
+	a.health.Add("client certificates", a.clientHealth)
+	return nil
+}
+
+// clientHealth is a warning at most: other ways to log in are not concerned.
+func (a *App) clientHealth(context.Context) error {
+	if err := a.clients.Health(); err != nil {
+		return obs.Warning(err.Error())
+	}
 	return nil
 }
 
@@ -170,21 +204,36 @@ func (a *App) startDelivery(context.Context) error {
 }
 
 func (a *App) openGate(ctx context.Context) error {
-	options := verifierOptions(a.cfg)
-	options.Now = a.opt.Now
-	verifier := account.NewVerifier(a.store, a.hasher, options)
+	options := VerifierOptions(a.cfg)
+	options.Store, options.Hasher, options.Maker, options.Now = a.store, a.hasher, a.maker, a.opt.Now
+	tokens, err := a.openTokens()
+	if err != nil {
+		return err
+	}
+	if tokens != nil {
+		options.Tokens = tokens
+	}
+	outside, err := a.openDirectories()
+	if err != nil {
+		return err
+	}
+	if outside != nil {
+		options.Directories = outside
+	}
+	verifier := login.New(options)
+	a.background("last uses", verifier.Run)
 	if err := verifier.Prepare(ctx); err != nil {
 		return err
 	}
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.gate = submission.New(submission.Options{
-		Hostname: a.cfg.Hostname, Node: a.nodeID(), Logger: a.log,
+		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Space: a.space, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
-		Metrics: submission.NewMetrics(a.registry),
+		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
 	a.health.Add("signing", a.signingHealth)

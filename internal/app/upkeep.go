@@ -80,8 +80,9 @@ func KeyState(cfg *config.Config, keys []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(keys) == 1 && slices.Contains(keys, sealer.ID()) {
-		return "there", nil
+	have := sealer.IDs()
+	if slices.ContainsFunc(keys, func(id string) bool { return !slices.Contains(have, id) }) {
+		return "another", nil
 	}
-	return "another", nil
+	return "there", nil
 }

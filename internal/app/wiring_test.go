@@ -56,8 +56,8 @@ func TestRulesAreThoseOfTheConfiguration(t *testing.T) {
 func TestPasswordsAreHashedAsConfigured(t *testing.T) {
 	w := newWorld(t, "[auth]\nhash_memory = \"8MiB\"\nhash_iterations = 3\nhash_parallelism = 2\n", func(sink.Message) error { return nil })
 	acc, err := w.app.Store().Account(t.Context(), testLogin)
-	if err != nil || !strings.Contains(acc.PasswordHash, "$m=8192,t=3,p=2$") {
-		t.Errorf("hashed as %q (%v)", acc.PasswordHash, err)
+	if err != nil || !strings.Contains(acc.Password().Secret.Hash, "$m=8192,t=3,p=2$") {
+		t.Errorf("hashed as %q (%v)", acc.Password().Secret.Hash, err)
 	}
 }
 

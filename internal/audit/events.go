@@ -17,6 +17,7 @@ const (
 	SessionClosed     Kind = "session.closed"
 	AuthPassed        Kind = "auth.passed"
 	AuthFailed        Kind = "auth.failed"
+	AuthTested        Kind = "auth.tested"
 	CommandRefused    Kind = "command.refused"
 	CommandsOmitted   Kind = "command.omitted"
 	EventsOmitted     Kind = "event.omitted"
@@ -60,14 +61,15 @@ func Kinds() []Meaning {
 		{ConnectionRefused, "A connection was refused because of a limit, which reason names, or because a named proxy did not say who its client is. The metric counts those that event.omitted tells of, too."},
 		{SessionOpened, "A client connected; data has the listener, the local address, the proxy in front where there is one, and the node where several gates share the store."},
 		{SessionHello, "The client introduced itself with EHLO or HELO; text is the name that it gave."},
-		{SessionTLS, "A TLS handshake succeeded; data has version, cipher and the server name that was asked for."},
+		{SessionTLS, "A TLS handshake succeeded; data has version, cipher and the server name that was asked for. Where the listener asks for client certificates, also the subject and fingerprint of the client's, and why it does not hold, if so."},
 		{SessionTLSFailed, "A TLS handshake failed; text says why."},
 		{SessionWrongPort, "The client spoke TLS on a port that begins unencrypted, or plain text on one that is encrypted from the start."},
 		{SessionEarly, "The client spoke before it was greeted."},
 		{SessionPanicked, "A defect in the gate ended the session; the log has the details. Please report it."},
 		{SessionClosed, "The connection ended; text says why, data how many events of the session were not recorded, if any."},
-		{AuthPassed, "A client logged in; data has the mechanism."},
+		{AuthPassed, "A client logged in; data has the mechanism, or none where its network was enough, and the name of the credential."},
 		{AuthFailed, "A login failed; account is the name that was tried, data has the cause, which the client is not told."},
+		{AuthTested, "An administrator, the actor, had a login of the object, an account, explained, which changes nothing; data has the mechanism, the outcome and where it was refused the cause."},
 		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command."},
 		{CommandsOmitted, "Between the chunks of one message more was refused than is recorded one by one; text says how much more."},
 		{EventsOmitted, "Clients of one wide network (IPv4 /24, IPv6 /48) that had not logged in did more within a minute than is recorded one by one; data has the network, how many events were left out, and how many failed logins. Metrics count them all."},

@@ -11,7 +11,7 @@ import (
 
 func TestKindsOfAPattern(t *testing.T) {
 	for pattern, want := range map[Kind][]Kind{
-		"auth.*":         {AuthPassed, AuthFailed},
+		"auth.*":         {AuthPassed, AuthFailed, AuthTested},
 		"auth.failed":    {AuthFailed},
 		"of.later":       {"of.later"}, // a kind of another version
 		"*.f[a]iled":     {AuthFailed, DeliveryFailed},

@@ -8,7 +8,7 @@
 // stays the same while certificates change behind it, so session tickets
 // survive a reload. A new pair that cannot be used never replaces one that can.
 //
-// It does not accept mail connections, ask clients for certificates, or decide
+// It does not accept mail connections, ask clients for certificates (package client does), or decide
 // which listener uses which names. ACME is package issuer: it obtains and renews
 // in the background, out of the handshake's way.
 package cert

@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
 	"countersign/internal/cli/story"
 	"countersign/internal/config/option"
 	"countersign/internal/mail"
@@ -39,7 +40,7 @@ type wanted struct {
 // query makes the query for what is wanted, at any time.
 func (w *wanted) query() (audit.Query, error) {
 	q := audit.Query{
-		Login: login(w.Account), Session: w.Session.ID, Submission: w.Submission.ID, Client: w.Client.Prefix,
+		Login: loginOf(w.Account), Session: w.Session.ID, Submission: w.Submission.ID, Client: w.Client.Prefix,
 		From: w.From.Address, To: w.To.Address, Kind: audit.Kind(w.Kind), Reason: w.Reason, Actor: w.Actor, Object: w.Object,
 	}
 	return q, w.checkWords(q)
@@ -49,7 +50,7 @@ func (w *wanted) query() (audit.Query, error) {
 // had happened.
 func (w *wanted) checkWords(q audit.Query) error {
 	if len(q.Kinds()) == 0 {
-		return usage("--kind %q matches no kind of event; docs/events.md lists them", w.Kind)
+		return call.Usage("--kind %q matches no kind of event; docs/events.md lists them", w.Kind)
 	}
 	var kinds, reasons []string
 	for _, m := range audit.Kinds() {
@@ -73,14 +74,14 @@ func known(flag, word string, words []string, what string) error {
 		return nil
 	}
 	if near, found := option.Nearest(word, words); found {
-		return usage("%s %q: did you mean %q?", flag, word, near)
+		return call.Usage("%s %q: did you mean %q?", flag, word, near)
 	}
-	return usage("%s %q is no %s", flag, word, what)
+	return call.Usage("%s %q is no %s", flag, word, what)
 }
 
-// login returns the login that a text means: an address in its one form, and
+// loginOf returns the login that a text means: an address in its one form, and
 // any other text, which a client may have tried, as it is.
-func login(text string) string {
+func loginOf(text string) string {
 	if a, err := mail.ParseAddress(text); err == nil {
 		return a.Key()
 	}
@@ -119,18 +120,18 @@ type limited struct {
 func (l limited) check() error {
 	const most = 100_000
 	if l.Limit < 1 || l.Limit > most {
-		return usage("--limit is from 1 to %d", most)
+		return call.Usage("--limit is from 1 to %d", most)
 	}
 	return nil
 }
 
 // note says on standard error why a listing may not be all.
-func (l limited) note(c *call, more, bounded bool) {
+func (l limited) note(c *call.Call, more, bounded bool) {
 	switch {
 	case more:
-		fmt.Fprintf(c.stderr, "there are more than the newest %d; see --limit\n", l.Limit)
+		fmt.Fprintf(c.Stderr, "there are more than the newest %d; see --limit\n", l.Limit)
 	case bounded:
-		fmt.Fprintln(c.stderr, "nothing found, but only 24 hours were looked through; see --since")
+		fmt.Fprintln(c.Stderr, "nothing found, but only 24 hours were looked through; see --since")
 	}
 }
 
@@ -153,22 +154,22 @@ func (cmd *auditSearch) search(now time.Time) (q audit.Query, bounded bool, err 
 	return q, bounded, err
 }
 
-func (cmd *auditSearch) Run(c *call) error {
-	q, bounded, err := cmd.search(c.env.Now())
+func (cmd *auditSearch) Run(c *call.Call) error {
+	q, bounded, err := cmd.search(c.Env.Now())
 	if err != nil {
 		return err
 	}
-	return c.with(func(o *opened) error {
-		events, err := o.store.Search(c.ctx, q)
+	return c.With(func(o *call.Opened) error {
+		events, err := o.Store.Search(c.Ctx, q)
 		if err != nil {
 			return err
 		}
 		over := len(events) - cmd.Limit
 		if len(events) == 0 && !bounded {
-			fmt.Fprintln(c.stderr, "nothing matches")
+			fmt.Fprintln(c.Stderr, "nothing matches")
 		}
 		cmd.note(c, over > 0, bounded && len(events) == 0)
-		return story.PrintEvents(c.stdout, cmd.JSON, events[max(over, 0):])
+		return story.PrintEvents(c.Stdout, cmd.JSON, events[max(over, 0):])
 	})
 }
 
@@ -179,21 +180,21 @@ type auditTail struct {
 	JSON   bool `help:"Print a JSON object in each line."`
 }
 
-func (cmd *auditTail) Run(c *call) error {
+func (cmd *auditTail) Run(c *call.Call) error {
 	q, err := cmd.query()
 	if err != nil {
 		return err
 	}
 	if cmd.Lines < 0 || cmd.Lines > 100_000 {
-		return usage("--lines is from 0 to 100000")
+		return call.Usage("--lines is from 0 to 100000")
 	}
-	ctx, stop := signal.NotifyContext(c.ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(c.Ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return c.with(func(o *opened) error {
-		f := story.Follow(o.store, q, func(events []audit.Event) error {
-			return story.PrintEvents(c.stdout, cmd.JSON, events)
+	return c.With(func(o *call.Opened) error {
+		f := story.Follow(o.Store, q, func(events []audit.Event) error {
+			return story.PrintEvents(c.Stdout, cmd.JSON, events)
 		})
-		if err := f.Last(ctx, cmd.Lines, c.env.Now().Add(-defaultPast)); err != nil || !cmd.Follow {
+		if err := f.Last(ctx, cmd.Lines, c.Env.Now().Add(-defaultPast)); err != nil || !cmd.Follow {
 			return err
 		}
 		look := time.NewTicker(time.Second)

@@ -9,14 +9,16 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"countersign/internal/account"
-	"countersign/internal/app"
 	"countersign/internal/audit"
+	"countersign/internal/cli/accounts"
+	"countersign/internal/cli/authtest"
+	"countersign/internal/cli/call"
+	"countersign/internal/cli/credential"
+	"countersign/internal/cli/keys"
 	"countersign/internal/cli/nodes"
+	"countersign/internal/cli/stolen"
 	"countersign/internal/cli/storage"
-	"countersign/internal/config"
 	"countersign/internal/node"
-	"countersign/internal/queue"
 )
 
 // Exit statuses.
@@ -26,35 +28,6 @@ const (
 	statusUsage  = 2
 )
 
-// Store is what the commands need of an engine.
-type Store interface {
-	account.Store
-	audit.Store
-	queue.AdminStore
-	node.Store
-	app.SealedStore
-}
-
-// Env is what the commands are given. All fields but Now are needed; SystemEnv
-// has them.
-type Env struct {
-	// Version is the program's.
-	Version string
-	// OpenStore opens the store of a configuration, beside a server that may
-	// be running.
-	OpenStore func(ctx context.Context, cfg *config.Config) (Store, io.Closer, error)
-	// NewHasher makes the pool that hashes passwords.
-	NewHasher func(cfg *config.Config) (*account.Hasher, error)
-	// NewKeys makes the sealed DKIM keys of a domain, beside those that it has.
-	// newFile says that a key file is made where it is missing, although what
-	// was sealed with it is lost then.
-	NewKeys func(ctx context.Context, cfg *config.Config, store Store, domain account.Domain, newFile bool) ([]account.Key, error)
-	// Actor is who runs the command, as the record shall name them.
-	Actor string
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
-}
-
 // root is the command line. A command group is a field here.
 type root struct {
 	Config  string           `help:"The configuration file; /etc/countersign/countersign.toml where neither this nor COUNTERSIGN_CONFIG is given." default:"/etc/countersign/countersign.toml" env:"COUNTERSIGN_CONFIG" placeholder:"FILE"`
@@ -63,36 +36,26 @@ type root struct {
 	Quickstart quickstartCommand `cmd:"" noconfig:"" help:"A complete gate on loopback with a demo account and a demo recipient."`
 	Serve      serveCommand      `cmd:"" help:"The server."`
 	ConfigCmd  configGroup       `cmd:"" name:"config" help:"The configuration file: check, print, reference."`
-	Customer   customerGroup     `cmd:"" help:"Customers: who is billed, and owns domains."`
-	Plan       planGroup         `cmd:"" help:"Plans: named sets of limits that customers have."`
-	Domain     domainGroup       `cmd:"" help:"Sender domains with their DKIM keys."`
-	Account    accountGroup      `cmd:"" help:"Accounts: logins that may send."`
-	Queue      queueGroup        `cmd:"" help:"Deliveries that wait."`
-	Node       nodes.Group       `cmd:"" help:"The gates that share one PostgreSQL database."`
-	Store      storage.Group     `cmd:"" help:"The store as a whole: backup, restore, check, copy."`
-	Trace      traceCommand      `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
-	Audit      auditGroup        `cmd:"" help:"The record: what happened, when, and who did it."`
-	Bench      benchCommand      `cmd:"" noconfig:"" help:"Load generator and measuring sink, for the operator's own hardware."`
-}
-
-// newRoot returns the command line with what its acts do.
-func newRoot() *root {
-	type admin = account.Admin
-	r := new(root)
-	r.Customer.Suspend, r.Customer.Resume, r.Customer.Remove = acts[customerName]((*admin).SuspendCustomer, (*admin).ResumeCustomer, (*admin).RemoveCustomer)
-	r.Plan.Suspend, r.Plan.Resume, r.Plan.Remove = acts[planName]((*admin).SuspendPlan, (*admin).ResumePlan, (*admin).RemovePlan)
-	r.Domain.Suspend, r.Domain.Resume, r.Domain.Remove = acts[domainName]((*admin).SuspendDomain, (*admin).ResumeDomain, (*admin).RemoveDomain)
-	r.Account.Suspend, r.Account.Resume, r.Account.Remove = acts[accountName]((*admin).SuspendAccount, (*admin).ResumeAccount, (*admin).RemoveAccount)
-	return r
+	accounts.Groups
+	Credential credential.Group `cmd:"" help:"What accounts prove themselves with: app passwords, OAuth users, certificates, networks."`
+	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
+	Queue      queueGroup       `cmd:"" help:"Deliveries that wait."`
+	Node       nodes.Group      `cmd:"" help:"The gates that share one PostgreSQL database."`
+	Key        keys.Group       `cmd:"" help:"The key file, and what in the store is sealed with which of its keys: status, add, rotate, drop."`
+	Store      storage.Group    `cmd:"" help:"The store as a whole: backup, restore, check, copy."`
+	Trace      traceCommand     `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
+	Audit      auditGroup       `cmd:"" help:"The record: what happened, when, and who did it."`
+	Breached   stolen.Group     `cmd:"" help:"The list of passwords that were stolen elsewhere and may not be chosen."`
+	Bench      benchCommand     `cmd:"" noconfig:"" help:"Load generator and measuring sink, for the operator's own hardware."`
 }
 
 // Run does one command line, without the program's name, and returns the exit
 // status: 0 done, 1 refused or failed, 2 wrong usage.
-func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int {
+func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env call.Env) int {
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	line := newRoot()
+	line := &root{Groups: accounts.New()}
 	ended := false
 	parser, err := kong.New(line,
 		kong.Name("countersign"),
@@ -116,11 +79,33 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env Env) int 
 		fmt.Fprintf(stderr, "countersign: %s\nSee \"countersign --help\", or add --help after a command.\n", misread(err))
 		return statusUsage
 	case line.Config == "" && !noConfig(parsed):
-		return report(stderr, usage("the name of the configuration file is empty: give --config FILE, or set COUNTERSIGN_CONFIG to it"))
+		return report(stderr, call.Usage("the name of the configuration file is empty: give --config FILE, or set COUNTERSIGN_CONFIG to it"))
 	}
-	c := &call{
-		ctx: context.Background(), env: env, config: line.Config,
-		stdin: stdin, stdout: stdout, stderr: stderr,
+	c := &call.Call{
+		Ctx: context.Background(), Env: env, Config: line.Config,
+		Stdin: stdin, Stdout: stdout, Stderr: stderr,
 	}
-	return report(stderr, parsed.Run(c, c.site(), c.storage()))
+	return report(stderr, parsed.Run(c, site(c), storageSite(c), keySite(c)))
+}
+
+// site is what the commands about nodes work with.
+func site(c *call.Call) *nodes.Site {
+	return &nodes.Site{Stdout: c.Stdout, With: func(work func(context.Context, node.Store, func(audit.Kind, string) audit.Event) error) error {
+		return c.With(func(o *call.Opened) error { return work(c.Ctx, o.Store, o.Event) })
+	}}
+}
+
+// keySite is what the commands about the key file work with.
+func keySite(c *call.Call) *keys.Site {
+	return &keys.Site{Stdout: c.Stdout, Stderr: c.Stderr, Now: c.Env.Now, With: func(work keys.Work) error {
+		return c.Needing("dkim.key_file").With(func(o *call.Opened) error { return work(o.Cfg, o.Store, o.Event) })
+	}}
+}
+
+// storageSite is what the commands about the whole store work with.
+func storageSite(c *call.Call) *storage.Site {
+	return &storage.Site{
+		Stdout: c.Stdout, Stderr: c.Stderr, Version: c.Env.Version, Actor: c.Env.Actor, Now: c.Env.Now,
+		Config: c.Needing("dkim.key_file").Load,
+	}
 }

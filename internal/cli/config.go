@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 
+	"countersign/internal/cli/call"
 	"countersign/internal/config"
 )
 
@@ -15,27 +16,27 @@ type configGroup struct {
 
 type configCheck struct{}
 
-func (*configCheck) Run(c *call) error {
-	_, warnings, err := config.Load(c.config)
+func (*configCheck) Run(c *call.Call) error {
+	_, warnings, err := config.Load(c.Config)
 	for _, w := range warnings {
-		fmt.Fprintf(c.stderr, "warning: %s\n", w)
+		fmt.Fprintf(c.Stderr, "warning: %s\n", w)
 	}
 	if err != nil {
 		return err
 	}
-	return c.say("%s is valid", c.config)
+	return c.Say("%s is valid", c.Config)
 }
 
 type configPrint struct{}
 
-func (*configPrint) Run(c *call) error {
-	cfg, _, err := config.Load(c.config)
+func (*configPrint) Run(c *call.Call) error {
+	cfg, _, err := config.Load(c.Config)
 	if err != nil {
 		return err
 	}
-	return config.Print(c.stdout, cfg)
+	return config.Print(c.Stdout, cfg)
 }
 
 type configReference struct{}
 
-func (*configReference) Run(c *call) error { return config.WriteReference(c.stdout) }
+func (*configReference) Run(c *call.Call) error { return config.WriteReference(c.Stdout) }

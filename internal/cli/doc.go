@@ -5,13 +5,11 @@
 // account and in queue.AdminStore; here it gets names, flags, tables and exit
 // statuses. A command works beside a running server, on the same store.
 //
-// There is one file for each command group: plan, customer, domain, account,
-// queue, trace, audit, config. serve, bench, node (package nodes) and store
-// (package storage) have packages of their own below this one. What the commands
-// on objects have in common stands in object.go, what they say of suspensions in
-// standing.go, what is particular to reading a command line in parser.go.
-// docs/howto/add-command.md says how to add one.
+// There is one file for each command group: queue, trace, audit, config. All others
+// have packages of their own below this one: plan, customer, domain and account
+// (package accounts), credential, node (nodes), key (keys), store (storage), serve, bench. What the commands
+// are given stands in package call, what is particular to reading a command line in
+// parser.go. docs/howto/add-command.md says how to add one.
 //
-// Main types: Env (what the commands are given), Store; Run does one command
-// line.
+// Run does one command line.
 package cli

@@ -4,23 +4,34 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"os"
+	"os/user"
+	"strconv"
 	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/app"
+	"countersign/internal/app/examine"
+	"countersign/internal/cli/call"
+	"countersign/internal/cli/table"
 	"countersign/internal/config"
+	"countersign/internal/login"
+	"countersign/internal/login/walk"
 )
 
 // SystemEnv is the Env of the real program.
-func SystemEnv(version string) Env {
-	return Env{
+func SystemEnv(version string) call.Env {
+	return call.Env{
 		Version: version,
-		OpenStore: func(ctx context.Context, cfg *config.Config) (Store, io.Closer, error) {
+		OpenStore: func(ctx context.Context, cfg *config.Config) (call.Store, io.Closer, error) {
 			store, err := app.OpenStore(ctx, cfg, false)
 			return store, store, err
 		},
-		NewHasher: app.NewHasher,
-		NewKeys: func(ctx context.Context, cfg *config.Config, store Store, domain account.Domain, newFile bool) ([]account.Key, error) {
+		NewSecrets: func(cfg *config.Config, store call.Store) (account.SecretMaker, account.Rule) {
+			secrets := app.NewSecrets(cfg, store)
+			return secrets, secrets
+		},
+		NewKeys: func(ctx context.Context, cfg *config.Config, store call.Store, domain account.Domain, newFile bool) ([]account.Key, error) {
 			open := app.OpenSealer
 			if newFile {
 				open = app.RenewSealer
@@ -31,6 +42,29 @@ func SystemEnv(version string) Env {
 			}
 			return app.RenewKeys(sealer, domain.Name, domain.Keys, time.Now(), rand.Reader)
 		},
-		Actor: OSActor(),
+		Examine: func(ctx context.Context, cfg *config.Config, store call.Store, q login.Question) (*walk.Explanation, error) {
+			return examine.Login(ctx, cfg, store, q)
+		},
+		Offered: app.Offered,
+		Actor:   OSActor(),
 	}
+}
+
+// OSActor names the operating-system user that runs the program, as the record
+// shall have it: "cli:root", or whom sudo was called by. Only root's SUDO_USER
+// is believed, as anybody can set it for themselves.
+func OSActor() string {
+	name := ""
+	if os.Geteuid() == 0 {
+		name = os.Getenv("SUDO_USER")
+	}
+	if name == "" {
+		if u, err := user.Current(); err == nil {
+			name = u.Username
+		}
+	}
+	if name == "" {
+		name = "uid " + strconv.Itoa(os.Getuid())
+	}
+	return "cli:" + table.Clean(name)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"countersign/internal/cli/call"
 	"countersign/internal/config"
 	"countersign/internal/fault"
 )
@@ -39,9 +40,6 @@ func endings() map[fault.Kind]ending {
 	}
 }
 
-// usageError is a mistake in the arguments that is found only after parsing.
-type usageError struct{ error }
-
 // wholeError is shown with all that it says: where a server could not start,
 // every step on the way to the cause matters.
 type wholeError struct{ error }
@@ -56,22 +54,6 @@ func whole(err error) error {
 
 // Unwrap returns the error itself.
 func (e wholeError) Unwrap() error { return e.error }
-
-// usage makes a usageError.
-func usage(format string, args ...any) error {
-	return usageError{fmt.Errorf(format, args...)}
-}
-
-// pointed adds to the refusal of an object that does not exist where those are
-// listed that do.
-func pointed(err error) error {
-	var e *fault.Error
-	if !fault.Is(err, fault.NotFound) || !errors.As(err, &e) || !strings.HasSuffix(e.Detail, " does not exist") {
-		return err
-	}
-	kind, _, _ := strings.Cut(e.Detail, " ")
-	return fault.New("cli", fault.NotFound, "%s; see \"countersign %s list\"", e.Detail, kind)
-}
 
 // report says to a person why a command failed, and returns its exit status.
 func report(stderr io.Writer, err error) int {
@@ -90,7 +72,7 @@ func report(stderr io.Writer, err error) int {
 	}
 	said := explain(err)
 	fmt.Fprintf(stderr, "countersign: %s\n", said)
-	var bad usageError
+	var bad call.UsageError
 	if errors.As(err, &bad) {
 		return statusUsage
 	}

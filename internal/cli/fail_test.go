@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/cli/call"
 	"countersign/internal/fault"
 )
 
@@ -34,7 +35,7 @@ func TestReport(t *testing.T) {
 		{nil, 0, ""},
 		{fault.New("x.y", fault.NotFound, "plan gold does not exist"), 1, "countersign: plan gold does not exist\n"},
 		{errors.New("plain"), 1, "countersign: plain\n"},
-		{usage("say %s", "more"), 2, "countersign: say more\n"},
+		{call.Usage("say %s", "more"), 2, "countersign: say more\n"},
 		{fault.Wrap("x.y", fault.Full, errors.New("disk")), 1, "countersign: no space left: disk\nMake room"},
 		{fault.Wrap("a", fault.Unavailable, fault.New("b", fault.Internal, "the database is locked")), 1, "countersign: unavailable: the database is locked\nCheck the data folder"},
 		{&fault.Error{Kind: fault.Unavailable, Detail: "the database is away", Err: errors.New("EOF")}, 1, "countersign: the database is away: EOF\n"},

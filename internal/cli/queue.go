@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
 	"countersign/internal/cli/story"
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
@@ -52,12 +53,12 @@ type changed struct {
 
 // change does one change to what was selected and says how many deliveries it
 // met.
-func (s *changed) change(c *call, verb string, do func(o *opened, f queue.Filter) (int, error)) error {
+func (s *changed) change(c *call.Call, verb string, do func(o *call.Opened, f queue.Filter) (int, error)) error {
 	f := s.filter(s.ID)
 	if (f == queue.Filter{}) != s.All {
-		return usage("say which deliveries: an ID, --account, --domain, --destination, --to, --state, or --all alone")
+		return call.Usage("say which deliveries: an ID, --account, --domain, --destination, --to, --state, or --all alone")
 	}
-	return c.with(func(o *opened) error {
+	return c.With(func(o *call.Opened) error {
 		n, err := do(o, f)
 		if err != nil {
 			return err
@@ -65,7 +66,7 @@ func (s *changed) change(c *call, verb string, do func(o *opened, f queue.Filter
 		if n == 0 {
 			return fault.New("cli.queue", fault.NotFound, "nothing waits that this applies to%s; see \"countersign queue list\"", s.named())
 		}
-		return c.say("%s %s", plural(n, "delivery", "deliveries"), verb)
+		return c.Say("%s %s", table.Count(n, "delivery", "deliveries"), verb)
 	})
 }
 
@@ -77,75 +78,67 @@ func (s *changed) named() string {
 	return " under " + string(s.ID.ID)
 }
 
-// plural counts things.
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
-}
-
 type queueHold struct {
 	changed
 	Reason string `help:"Why, for whoever finds it." default:"held by an administrator" placeholder:"TEXT"`
 }
 
-func (cmd *queueHold) Run(c *call) error {
+func (cmd *queueHold) Run(c *call.Call) error {
 	if table.Clean(cmd.Reason) != cmd.Reason || cmd.Reason == "" || cmd.Reason == queue.HoldSuspended {
-		return usage("--reason needs a line of text, other than %q, which stands for suspensions", queue.HoldSuspended)
+		return call.Usage("--reason needs a line of text, other than %q, which stands for suspensions", queue.HoldSuspended)
 	}
-	return cmd.change(c, "held", func(o *opened, f queue.Filter) (int, error) {
-		return o.store.Hold(c.ctx, f, cmd.Reason, o.event(audit.DeliveryHeld, cmd.Reason))
+	return cmd.change(c, "held", func(o *call.Opened, f queue.Filter) (int, error) {
+		return o.Store.Hold(c.Ctx, f, cmd.Reason, o.Event(audit.DeliveryHeld, cmd.Reason))
 	})
 }
 
 type queueRelease struct{ changed }
 
-func (cmd *queueRelease) Run(c *call) error {
-	return cmd.change(c, "released", func(o *opened, f queue.Filter) (int, error) {
-		return o.store.Release(c.ctx, f, o.event(audit.DeliveryReleased, ""))
+func (cmd *queueRelease) Run(c *call.Call) error {
+	return cmd.change(c, "released", func(o *call.Opened, f queue.Filter) (int, error) {
+		return o.Store.Release(c.Ctx, f, o.Event(audit.DeliveryReleased, ""))
 	})
 }
 
 type queueRetry struct{ changed }
 
-func (cmd *queueRetry) Run(c *call) error {
-	return cmd.change(c, "due now", func(o *opened, f queue.Filter) (int, error) {
-		return o.store.Retry(c.ctx, f, o.event(audit.DeliveryRetried, ""))
+func (cmd *queueRetry) Run(c *call.Call) error {
+	return cmd.change(c, "due now", func(o *call.Opened, f queue.Filter) (int, error) {
+		return o.Store.Retry(c.Ctx, f, o.Event(audit.DeliveryRetried, ""))
 	})
 }
 
 type queueDrop struct{ changed }
 
-func (cmd *queueDrop) Run(c *call) error {
-	return cmd.change(c, "dropped", func(o *opened, f queue.Filter) (int, error) {
-		return o.store.Drop(c.ctx, f, o.event(audit.DeliveryDropped, ""))
+func (cmd *queueDrop) Run(c *call.Call) error {
+	return cmd.change(c, "dropped", func(o *call.Opened, f queue.Filter) (int, error) {
+		return o.Store.Drop(c.Ctx, f, o.Event(audit.DeliveryDropped, ""))
 	})
 }
 
 type queueList struct {
 	selection
 	Limit int `help:"The most deliveries to print." default:"1000"`
-	asJSON
+	call.AsJSON
 }
 
-func (cmd *queueList) Run(c *call) error {
+func (cmd *queueList) Run(c *call.Call) error {
 	if cmd.Limit < 1 {
-		return usage("--limit is at least 1")
+		return call.Usage("--limit is at least 1")
 	}
-	return c.with(func(o *opened) error {
+	return c.With(func(o *call.Opened) error {
 		f := cmd.filter(argument.Delivery{})
 		f.Limit = cmd.Limit + 1 // one more, to see whether there are more
-		items, err := o.store.List(c.ctx, f)
+		items, err := o.Store.List(c.Ctx, f)
 		if err != nil {
 			return err
 		}
 		if len(items) > cmd.Limit {
 			items = items[:cmd.Limit]
-			fmt.Fprintf(c.stderr, "there are more than %d; see --limit\n", cmd.Limit)
+			fmt.Fprintf(c.Stderr, "there are more than %d; see --limit\n", cmd.Limit)
 		}
 		heads := []string{"SUBMISSION", "STATE", "FROM", "TO", "TRIES", "NEXT", "LAST OR WHY"}
-		return table.List(c.stdout, cmd.JSON, views(items, story.View), heads, func(v story.Delivery) []string {
+		return table.List(c.Stdout, cmd.JSON, call.Views(items, story.View), heads, func(v story.Delivery) []string {
 			return []string{
 				fmt.Sprintf("%s/%d", v.Submission, v.N), string(v.State), "<" + v.From + ">", v.To, strconv.Itoa(v.Attempts), v.Due(), v.Outlook(),
 			}
@@ -155,29 +148,29 @@ func (cmd *queueList) Run(c *call) error {
 
 type queueShow struct {
 	ID argument.Delivery `arg:"" help:"The id of a submission, or ID/N for its recipient number N."`
-	asJSON
+	call.AsJSON
 }
 
-func (cmd *queueShow) Run(c *call) error {
-	return c.with(func(o *opened) error {
-		items, err := o.store.List(c.ctx, selection{}.filter(cmd.ID))
+func (cmd *queueShow) Run(c *call.Call) error {
+	return c.With(func(o *call.Opened) error {
+		items, err := o.Store.List(c.Ctx, selection{}.filter(cmd.ID))
 		if err != nil {
 			return err
 		}
 		if len(items) == 0 {
 			return fault.New("cli.queue", fault.NotFound, "nothing waits under %s; \"countersign trace %s\" tells what became of it", cmd.ID.ID, cmd.ID.ID)
 		}
-		all := views(items, story.View)
+		all := call.Views(items, story.View)
 		if cmd.JSON {
-			return table.JSON(c.stdout, all)
+			return table.JSON(c.Stdout, all)
 		}
 		return showSubmission(c, items[0].Submission, all)
 	})
 }
 
 // showSubmission prints a submission and its deliveries.
-func showSubmission(c *call, s *queue.Submission, deliveries []story.Delivery) error {
-	t := table.New(c.stdout)
+func showSubmission(c *call.Call, s *queue.Submission, deliveries []story.Delivery) error {
+	t := table.New(c.Stdout)
 	t.Row("submission", s.ID.String())
 	t.Row("session", s.Session.String())
 	t.Row("account", s.Login)

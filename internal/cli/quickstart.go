@@ -5,6 +5,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"countersign/internal/cli/call"
 	"countersign/internal/quickstart"
 )
 
@@ -18,12 +19,12 @@ type quickstartCommand struct {
 }
 
 // Run starts the demo and stays until Ctrl-C.
-func (cmd *quickstartCommand) Run(c *call) error {
+func (cmd *quickstartCommand) Run(c *call.Call) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	return whole(quickstart.Run(ctx, quickstart.Options{
 		Data: cmd.Data, Once: cmd.Once,
 		Submission: cmd.Submission, Submissions: cmd.Submissions, Metrics: cmd.Metrics,
-		Stdout: c.stdout, Stderr: c.stderr, Version: c.env.Version, Trace: Trace,
+		Stdout: c.Stdout, Stderr: c.Stderr, Version: c.Env.Version, Trace: Trace,
 	}))
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -45,6 +48,7 @@ source = "self-signed"
 //	countersign ARGS [<FILE]   the command line; "!" in front wants it to fail
 //	status N                   the exit status of the last countersign
 //	fill                       see the function
+//	send LOGIN NAME            stores what sending with a credential leaves, see send
 func TestScripts(t *testing.T) {
 	runScripts(t, testscript.Params{Dir: "testdata"}, func(string) string { return smallConfig })
 }
@@ -55,7 +59,7 @@ func TestScriptsOnPostgres(t *testing.T) {
 	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
 	var files []string
 	databases := map[string]string{}
-	for _, name := range []string{"account", "audit", "customer", "domain", "plan", "queue", "trace"} {
+	for _, name := range []string{"account", "audit", "auth", "credential", "customer", "domain", "import", "key", "plan", "queue", "trace"} {
 		files = append(files, filepath.Join("testdata", name+".txt"))
 		databases["script-"+name] = cluster.Database(t)
 	}
@@ -79,6 +83,12 @@ func runScripts(t *testing.T, p testscript.Params, config func(script string) st
 		},
 		"fill": func(ts *testscript.TestScript, _ bool, _ []string) {
 			ts.Check(fill(context.Background(), ts.MkAbs("countersign.toml")))
+		},
+		"send": func(ts *testscript.TestScript, _ bool, args []string) {
+			if len(args) != 2 {
+				ts.Fatalf("send LOGIN NAME")
+			}
+			ts.Check(send(context.Background(), ts.MkAbs("countersign.toml"), args[0], args[1]))
 		},
 	}
 	testscript.Run(t, p)
@@ -203,4 +213,52 @@ func fill(ctx context.Context, path string) error {
 		session(2, audit.AuthPassed, audit.Event{Login: "a@example.org", Data: map[string]string{"mechanism": "PLAIN"}}),
 		session(9, audit.SessionClosed, audit.Event{Login: "a@example.org", Text: "QUIT \x1b[31m"}),
 	})
+}
+
+// send stores a message to two recipients that came under a credential, neither of
+// which was tried, and the use of it from 192.0.2.7 by PLAIN; by nothing for a network.
+func send(ctx context.Context, path, login, name string) error {
+	cfg, _, err := config.Load(path)
+	if err != nil {
+		return err
+	}
+	store, err := app.OpenStore(ctx, cfg, false)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	sender, err := store.Sender(ctx, login)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(sender.Account.Credentials, func(c account.Credential) bool { return c.Name == name })
+	if i < 0 {
+		return fmt.Errorf("%s has no credential %s", login, name)
+	}
+	credential, at := sender.Account.Credentials[i], time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	id := (&mail.IDSource{Now: time.Now}).New()
+	a := &queue.Acceptance{
+		Submission: queue.Submission{
+			ID: id, Session: filledSession, Account: sender.Account.ID, Login: login, Credential: credential.ID,
+			Domain: sender.Domain.Name, Customer: sender.Customer.Name, At: at, Expires: at.Add(time.Hour),
+			Envelope: mail.Envelope{From: sender.Account.Address, Body: mail.Body7Bit}, Size: 12,
+		},
+		Content:    queue.Content{Head: []byte("A: b\r\n\r\n"), Body: []byte("x\r\n")},
+		Events:     []audit.Event{{At: at, Kind: audit.Accepted, Session: filledSession, Submission: id, Login: login}},
+		Generation: sender.Generation,
+	}
+	for n := 1; n <= 2; n++ {
+		a.Deliveries = append(a.Deliveries, queue.Delivery{
+			Submission: id, N: n, State: queue.Queued, Next: at,
+			Recipient: mail.Recipient{To: mail.Address{Local: "to", Domain: "dest.example"}},
+		})
+	}
+	if err := store.Accept(ctx, a); err != nil {
+		return err
+	}
+	use := account.Use{Credential: credential.ID, At: at, Client: netip.MustParseAddr("192.0.2.7"), Session: filledSession, Program: "printer.example"}
+	if credential.Kind != account.Network {
+		use.Mechanism = "PLAIN"
+	}
+	return store.Used(ctx, []account.Use{use})
 }

@@ -1,6 +1,9 @@
 package cli
 
-import "countersign/internal/cli/serve"
+import (
+	"countersign/internal/cli/call"
+	"countersign/internal/cli/serve"
+)
 
 // serveCommand is "countersign serve".
 type serveCommand struct{}
@@ -13,6 +16,6 @@ func (*serveCommand) Help() string {
 		"\"countersign config check\" says beforehand what is wrong with the file."
 }
 
-func (*serveCommand) Run(c *call) error {
-	return whole(serve.UntilSignal(c.config, c.env.Version, c.stderr))
+func (*serveCommand) Run(c *call.Call) error {
+	return whole(serve.UntilSignal(c.Config, c.Env.Version, c.Stderr))
 }

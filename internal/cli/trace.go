@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
 	"countersign/internal/cli/story"
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
@@ -18,21 +19,21 @@ type traceCommand struct {
 	To      argument.Address  `help:"Without an id: list the submissions to a recipient." placeholder:"ADDRESS"`
 	past
 	limited
-	asJSON
+	call.AsJSON
 }
 
-func (cmd *traceCommand) Run(c *call) error {
+func (cmd *traceCommand) Run(c *call.Call) error {
 	byID := cmd.ID.ID != ""
 	switch listing := cmd.Account != "" || !cmd.To.IsNull(); {
 	case byID == listing:
-		return usage("give the id of a session or a submission, or --account or --to to find it")
+		return call.Usage("give the id of a session or a submission, or --account or --to to find it")
 	case byID && (cmd.Since.IsSet() || cmd.Until.IsSet()):
-		return usage("--since and --until go with --account and --to: an id stands for itself")
+		return call.Usage("--since and --until go with --account and --to: an id stands for itself")
 	case listing:
 		return cmd.list(c)
 	}
-	return c.with(func(o *opened) error {
-		s, err := story.Read(c.ctx, o.store, cmd.ID.ID)
+	return c.With(func(o *call.Opened) error {
+		s, err := story.Read(c.Ctx, o.Store, cmd.ID.ID)
 		if err == nil && cmd.ID.N > 0 {
 			err = s.Only(cmd.ID.N)
 		}
@@ -40,22 +41,22 @@ func (cmd *traceCommand) Run(c *call) error {
 			return err
 		}
 		if cmd.JSON {
-			return s.JSON(c.stdout)
+			return s.JSON(c.Stdout)
 		}
-		return s.Print(c.stdout)
+		return s.Print(c.Stdout)
 	})
 }
 
 // list lists the submissions that may be meant, where no id is known.
-func (cmd *traceCommand) list(c *call) error {
+func (cmd *traceCommand) list(c *call.Call) error {
 	if err := cmd.check(); err != nil {
 		return err
 	}
-	w := story.Wanted{Login: login(cmd.Account), To: cmd.To.Address, Limit: cmd.Limit}
+	w := story.Wanted{Login: loginOf(cmd.Account), To: cmd.To.Address, Limit: cmd.Limit}
 	bounded := false
-	w.Since, w.Until, bounded = cmd.times(c.env.Now(), cmd.Account == "")
-	return c.with(func(o *opened) error {
-		found, more, err := story.Find(c.ctx, o.store, w)
+	w.Since, w.Until, bounded = cmd.times(c.Env.Now(), cmd.Account == "")
+	return c.With(func(o *call.Opened) error {
+		found, more, err := story.Find(c.Ctx, o.Store, w)
 		if err != nil {
 			return err
 		}
@@ -64,7 +65,7 @@ func (cmd *traceCommand) list(c *call) error {
 			return cmd.none(o, w.Login)
 		}
 		heads := []string{"ACCEPTED", "FROM", "TO", "OUTCOME", "ID"}
-		return table.List(c.stdout, cmd.JSON, found, heads, func(f story.Found) []string {
+		return table.List(c.Stdout, cmd.JSON, found, heads, func(f story.Found) []string {
 			return []string{table.Stamp(f.Accepted), "<" + f.From + ">", f.To(), f.Outcome(), f.Submission.String()}
 		})
 	})
@@ -72,18 +73,18 @@ func (cmd *traceCommand) list(c *call) error {
 
 // none says that nothing was found, and whether there is such an account at all:
 // a misspelt one sends nothing either.
-func (cmd *traceCommand) none(o *opened, login string) error {
+func (cmd *traceCommand) none(o *call.Opened, login string) error {
 	if login == "" {
-		return o.say("no submission found")
+		return o.Say("no submission found")
 	}
-	_, err := o.store.Account(o.ctx, login)
+	_, err := o.Store.Account(o.Ctx, login)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return o.say("no submission found, and there is no account %s; see \"countersign account list\"", login)
+		return o.Say("no submission found, and there is no account %s; see \"countersign account list\"", login)
 	case err != nil:
 		return err
 	}
-	return o.say("no submission found of account %s", login)
+	return o.Say("no submission found of account %s", login)
 }
 
 // Trace prints to w the story of a session or a submission. Where store also

@@ -7,7 +7,7 @@
 // configuration: package app turns a Config into the options of the packages it
 // composes.
 //
-// The structs of schema.go and schema_delivery.go are the one description of
+// The structs of the files schema*.go are the one description of
 // the options. A field's comment is the text of the reference page, its tags
 // are the rest: default, unit, bounds, version, and whether a reload applies it.
 // Package option explains the tags and does what follows from them alone,

@@ -48,8 +48,12 @@ type Config struct {
 	// sessions follow from their next command on; a lower number of connections
 	// closes none that is open.
 	Session Session `toml:"session"`
-	// How passwords are stored and verified.
+	// How clients prove who they are; how passwords are stored and verified.
 	Auth Auth `toml:"auth"`
+	// Who issues the tokens that OAUTHBEARER and XOAUTH2 show.
+	Issuers []Issuer `toml:"issuer" reload:"no"`
+	// Where accounts are kept besides the store.
+	Directories []Directory `toml:"directory" reload:"no"`
 	// Which messages are taken, and how they are mended.
 	Message Message `toml:"message"`
 	// DKIM signatures.
@@ -138,6 +142,25 @@ type Listener struct {
 	// a PROXY protocol header (version 1 or 2) is required, and believed; from
 	// anybody else it is refused.
 	Proxies []Prefix `toml:"proxies" derived:"none" since:"0.1" reload:"no" example:"192.0.2.7,2001:db8:7::/64"`
+	// The SASL mechanisms that are offered here, of those in auth.mechanisms.
+	Mechanisms []string `toml:"mechanisms" derived:"all of auth.mechanisms" since:"0.1" reload:"no" example:"PLAIN,LOGIN"`
+	// Whether a client in a network that is a credential of an account may send here
+	// without logging in, TLS being needed all the same. Behind a proxy, list that in
+	// proxies: else every client has its address.
+	Networks string `toml:"networks" default:"off" oneof:"off,on" since:"0.1" reload:"no"`
+	// The certificates, in PEM, of the authorities whose client certificates are taken:
+	// clients are asked for one, and those that bring it may log in by EXTERNAL. Name an
+	// intermediate authority here too where its certificates are to be revocable. The
+	// file is read again when it changes.
+	ClientCAFile string `toml:"client_ca_file" derived:"none" since:"0.1" reload:"no" path:"yes" alternative:"yes" example:"/etc/countersign/client-ca.pem"`
+	// What those authorities have revoked: their lists in PEM, or one in DER. Every
+	// authority that has issued any of a client's chain needs one here, and one that is
+	// past its next update lets nobody in. The file is read again when it changes.
+	ClientCRLFile string `toml:"client_crl_file" derived:"none" since:"0.1" reload:"no" path:"yes" alternative:"yes" example:"/etc/countersign/client-ca.crl"`
+	// What of a certificate names its owner: "fingerprint" is its SHA-256, "email" each
+	// mail address among its alternative names, "cn" its common name. With the last two
+	// an authority can make certificates for anybody.
+	ClientNames []string `toml:"client_names" default:"fingerprint,email" oneof:"fingerprint,email,cn" since:"0.1" reload:"no" alternative:"yes"`
 }
 
 // Certificate is one table [[certificate]].
@@ -230,31 +253,6 @@ type Session struct {
 	ShutdownGrace Duration `toml:"shutdown_grace" default:"30s" since:"0.1" reload:"yes"`
 }
 
-// Auth is table [auth].
-type Auth struct {
-	// Memory that one argon2id hash of a new password takes. When this or one of
-	// the next two changes, an account's stored hash is renewed at its next
-	// login; until the restart after the last one, a failed login costs a hash
-	// of each kind that is in use, so that none of them stands out.
-	HashMemory Size `toml:"hash_memory" default:"19MiB" min:"7MiB" max:"256MiB" since:"0.1" reload:"no"`
-	// Passes of argon2id over that memory.
-	HashIterations int `toml:"hash_iterations" default:"2" min:"1" max:"16" unit:"passes" since:"0.1" reload:"no"`
-	// Lanes of argon2id: its degree of parallelism.
-	HashParallelism int `toml:"hash_parallelism" default:"1" min:"1" max:"8" unit:"lanes" since:"0.1" reload:"no"`
-	// Passwords that are verified at the same time; 0 means one for each core.
-	// Each needs auth.hash_memory, or what an older hash needs.
-	HashWorkers int `toml:"hash_workers" default:"0" min:"0" max:"1024" unit:"hashes" since:"0.1" reload:"no"`
-	// Verifications that may wait for a worker. Turns go round the client
-	// networks (IPv4 /32 and /24, IPv6 /64 and /48) and the logins that wait.
-	// Where more would wait, one of those that share a network or login with
-	// the most others is told to come again (454).
-	HashQueue int `toml:"hash_queue" default:"256" min:"1" max:"10000" unit:"hashes" since:"0.1" reload:"no"`
-	// How long a verified password is remembered, in memory and as a keyed hash
-	// only, so that the next session with it is cheap; "0s" for never. A
-	// changed or revoked password is forgotten at once.
-	Remember Duration `toml:"remember" default:"60s" max:"1h" since:"0.1" reload:"no"`
-}
-
 // Message is table [message].
 type Message struct {
 	// What to do with text beyond ASCII in the header of a message that was sent
@@ -275,8 +273,9 @@ type Message struct {
 
 // DKIM is table [dkim].
 type DKIM struct {
-	// The file with the key that secrets in the database are encrypted with:
-	// signing keys, and what ACME obtained. It is made when it is first needed.
+	// The file with the keys that secrets in the database are encrypted with:
+	// signing keys, what ACME obtained, keys of passwords. The first seals, all open;
+	// a changed file is taken while the gate runs. It is made when it is first needed.
 	// Keep a copy of it, apart from the
 	// database.
 	KeyFile string `toml:"key_file" derived:"seal.key in data_dir" since:"0.1" reload:"no" path:"yes" example:"/var/lib/countersign/seal.key"`

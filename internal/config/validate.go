@@ -35,6 +35,7 @@ func (v *validator) all() {
 	v.certificates()
 	v.addresses()
 	v.session()
+	v.auth()
 	v.secretFileMode("dkim.key_file", c.DKIM.KeyFile)
 	v.queue()
 	v.delivery()

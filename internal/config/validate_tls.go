@@ -24,6 +24,8 @@ func (v *validator) listeners() {
 		for j, name := range l.Certificates {
 			v.certificateNamed(option.Element(path+".certificates", j), name)
 		}
+		v.offers(l, path)
+		v.clients(l, path)
 	}
 }
 

@@ -135,14 +135,14 @@ func (k Key) Seal(s *seal.Sealer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Seal(seal.DKIM, sealedAs(k.Domain, k.Selector), der)
+	return s.Seal(seal.DKIM, seal.DKIMName(k.Domain.String(), k.Selector), der)
 }
 
 // OpenKey returns the key that Seal sealed for this domain and selector. The
 // error is Corrupt and says whether the key file is a different one or the
 // sealed key is damaged.
 func OpenKey(s *seal.Sealer, domain mail.Domain, selector string, sealed []byte) (Key, error) {
-	der, err := s.Open(seal.DKIM, sealedAs(domain, selector), sealed)
+	der, err := s.Open(seal.DKIM, seal.DKIMName(domain.String(), selector), sealed)
 	if err != nil {
 		return Key{}, &fault.Error{
 			Op: "dkim.open", Kind: fault.Corrupt, Err: err,
@@ -150,11 +150,6 @@ func OpenKey(s *seal.Sealer, domain mail.Domain, selector string, sealed []byte)
 		}
 	}
 	return ParseKey(domain, selector, der)
-}
-
-// sealedAs is the name that a sealed key is bound to.
-func sealedAs(domain mail.Domain, selector string) string {
-	return domain.String() + "\x00" + selector
 }
 
 // String names the key without its secret.

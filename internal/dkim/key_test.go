@@ -139,7 +139,7 @@ func TestSealedKey(t *testing.T) {
 				t.Errorf("%s: got %v", name, err)
 			}
 		}
-		other, err := s.Seal(seal.ACME, sealedAs(k.Domain, k.Selector), der)
+		other, err := s.Seal(seal.ACME, seal.DKIMName(k.Domain.String(), k.Selector), der)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,6 +42,8 @@ type Submission struct {
 	Login    string
 	Domain   mail.Domain
 	Customer string
+	// Credential is what they proved themselves with; "" for a report of our own.
+	Credential mail.ID
 	// Cause is the submission that a report of our own is about.
 	Cause mail.ID
 	At    time.Time

@@ -6,8 +6,11 @@
 // secret is bound to a Purpose and a name: it opens for these alone, so that
 // one domain's key cannot be put in another's place, nor a signing key in that
 // of a certificate. It bears the name of the sealing key, so that a wrong key
-// file is told from damage.
+// file is told from damage, and so that the file may hold several keys, one of
+// which seals while all open.
 //
-// It stores nothing, and one key seals everything: to change it, what is
-// sealed has to be made anew.
+// It stores nothing. File puts another key in front or removes one; what is
+// sealed is made anew by package seal/rotation.
+//
+// Main types: Sealer, File.
 package seal

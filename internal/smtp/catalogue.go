@@ -46,6 +46,7 @@ var catalogue = [...]entry{
 	{EAuthCancelled, 501, EnhancedCode{5, 7, 0}, "The login was cancelled.", ""},
 	{EAuthTooLong, 500, EnhancedCode{5, 5, 6}, "The login data is too long.", ""},
 	{EAuthTwice, 503, EnhancedCode{5, 5, 1}, "This connection is logged in already.", ""},
+	{EAuthInitialResponse, 501, EnhancedCode{5, 7, 0}, "This login method begins with the server; nothing may follow its name.", ""},
 	{EAuthInTransaction, 503, EnhancedCode{5, 5, 1}, "Logging in is not possible within a message; send RSET first.", ""},
 
 	{ESenderNotOwned, 550, EnhancedCode{5, 7, 1}, "This login may not send from this address; choose an address of your own as the sender.", "This login may not send from %s; choose an address of your own as the sender."},
@@ -55,8 +56,8 @@ var catalogue = [...]entry{
 	{ERecipientBadAddress, 501, EnhancedCode{5, 1, 3}, "The recipient is not a valid mail address; check its spelling.", "The recipient is not a valid mail address: %s."},
 	{ESMTPUTF8Required, 553, EnhancedCode{5, 6, 7}, "An address with characters beyond ASCII needs SMTPUTF8, which this message was not sent with.", ""},
 	{ETooManyRecipients, 452, EnhancedCode{4, 5, 3}, "Too many recipients in one message; send to the others in a further message.", "Too many recipients in one message (at most %s); send to the others in a further message."},
-	{EAccountSuspended, 550, EnhancedCode{5, 7, 1}, "Sending is switched off for this login; please contact your provider.", ""},
-	{EAccountChanged, 421, EnhancedCode{4, 7, 0}, "The password of this login was changed; please connect again and sign in with the new one.", ""},
+	{EAccountSuspended, 421, EnhancedCode{4, 7, 0}, "Sending has been switched off for this login; please contact your provider.", ""},
+	{EAccountChanged, 421, EnhancedCode{4, 7, 0}, "What this login signed in with was changed or has ended; please connect and sign in again.", ""},
 	{EAccountChangedNow, 451, EnhancedCode{4, 7, 0}, "The settings of this login changed while the message was on its way; send it again.", ""},
 	{EMessageTooLarge, 552, EnhancedCode{5, 3, 4}, "The message is too large; send a smaller one.", "The message is too large (at most %s octets); send a smaller one."},
 	{ESizeExceeded, 552, EnhancedCode{5, 3, 4}, "The message is much larger than the mail program announced; send it again.", "The message is much larger than the %s octets that the mail program announced; send it again."},

@@ -132,10 +132,14 @@ func ParseAuth(args string) (mechanism string, initial []byte, hasInitial bool, 
 
 // ParseAuthResponse reads a line that answers a challenge (RFC 4954 section
 // 4): base64, empty for an empty response, or "*", which cancels and is returned as
-// the reply EAuthCancelled. Errors are a Reply and hold nothing of the response.
+// the reply EAuthCancelled. "=", which is right for an initial response alone, is an
+// empty one too, as curl sends it for EXTERNAL. Errors are a Reply and hold nothing of the response.
 func ParseAuthResponse(line []byte) ([]byte, error) {
 	if string(line) == "*" {
 		return nil, Refusal(EAuthCancelled, "")
+	}
+	if string(line) == "=" {
+		return []byte{}, nil
 	}
 	return decodeBase64(line)
 }

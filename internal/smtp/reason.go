@@ -36,6 +36,7 @@ const (
 	EAuthCancelled          Reason = "auth-cancelled"
 	EAuthTooLong            Reason = "auth-too-long"
 	EAuthTwice              Reason = "auth-twice"
+	EAuthInitialResponse    Reason = "auth-initial-response"
 	EAuthInTransaction      Reason = "auth-in-transaction"
 
 	// Sender and recipients.

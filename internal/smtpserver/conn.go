@@ -34,6 +34,8 @@ type session struct {
 	state         state
 	tls           *tls.Conn
 	authenticated bool
+	// unrecognised says that its address tells nothing.
+	unrecognised bool
 	// bodyMayFollow says that DATA has been refused and no command has come since.
 	bodyMayFollow bool
 	// begun says that a first command has been read.

@@ -57,12 +57,18 @@ var testTLS = sync.OnceValue(func() *tls.Config {
 // order, one goroutine at a time, nothing after ObservedClose. Hooks left nil
 // accept.
 type double struct {
-	open  func(Peer) error
-	mail  func(mail.Envelope) error
-	rcpt  func(mail.Recipient) error
-	data  func(ctx context.Context, body io.Reader) (mail.ID, error)
-	auth  func(mechanism string) error
-	watch func(Observation)
+	// recognise and standing answer the calls of these names; nil for the usual.
+	recognise func() (bool, error)
+	standing  func() error
+	open      func(Peer) error
+	mail      func(mail.Envelope) error
+	rcpt      func(mail.Recipient) error
+	data      func(ctx context.Context, body io.Reader) (mail.ID, error)
+	auth      func(mechanism string) error
+	watch     func(Observation)
+	// exchange, if not nil, has the mechanisms of package sasl in place of the two below, which
+	// are then all of its table.
+	exchange func(mechanism string, binding func(string) ([]byte, bool)) sasl.Exchange
 	// secure lets sessions count as encrypted from the start.
 	secure bool
 
@@ -105,6 +111,7 @@ type doubleSession struct {
 	to                          []mail.Recipient
 	resets                      int
 	seen                        []Observation
+	binding                     func(kind string) ([]byte, bool)
 }
 
 func (d *double) Open(_ context.Context, peer Peer) (Session, error) {
@@ -135,6 +142,13 @@ func (s *doubleSession) claim(what string, legal bool) func() {
 
 func (s *doubleSession) Mechanisms() []string {
 	defer s.claim("Mechanisms", s.tls)()
+	if s.d.exchange != nil {
+		var all []string
+		for _, m := range sasl.Mechanisms() {
+			all = append(all, m.Name)
+		}
+		return all
+	}
 	return []string{"PLAIN", "ASK"}
 }
 
@@ -145,6 +159,9 @@ func (s *doubleSession) Auth(mechanism string) (sasl.Exchange, error) {
 			return nil, err
 		}
 	}
+	if s.d.exchange != nil {
+		return s.d.exchange(mechanism, s.binding), nil
+	}
 	switch mechanism {
 	case "PLAIN":
 		return &plainDouble{s: s}, nil
@@ -152,6 +169,24 @@ func (s *doubleSession) Auth(mechanism string) (sasl.Exchange, error) {
 		return &askDouble{s: s}, nil
 	}
 	return nil, errors.New("not offered")
+}
+
+func (s *doubleSession) Recognise(context.Context) (bool, error) {
+	defer s.claim("Recognise", s.tls && !s.authed)()
+	if s.d.recognise == nil {
+		return false, nil
+	}
+	known, err := s.d.recognise()
+	s.authed = known
+	return known, err
+}
+
+func (s *doubleSession) Standing(context.Context) error {
+	defer s.claim("Standing", s.authed)()
+	if s.d.standing == nil {
+		return nil
+	}
+	return s.d.standing()
 }
 
 func (s *doubleSession) Mail(_ context.Context, env mail.Envelope) error {
@@ -203,7 +238,7 @@ func (s *doubleSession) Observe(_ context.Context, o Observation) {
 	defer s.claim("Observe "+o.Kind.String(), true)()
 	switch o.Kind {
 	case ObservedTLS:
-		s.tls = true
+		s.tls, s.binding = true, o.Binding
 	case ObservedAuthOK:
 		s.authed = true
 	case ObservedClose:

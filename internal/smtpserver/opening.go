@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"countersign/internal/sasl/binding"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver/wire"
 )
@@ -100,13 +101,14 @@ func speaksHTTP(first []byte) bool {
 
 // handshake makes the connection one of TLS.
 func (c *session) handshake(config *tls.Config) error {
-	conn, err := c.wire.StartTLS(config, c.patience(c.limits.Timeouts.Handshake))
+	watched, seen := binding.Watch(config)
+	conn, err := c.wire.StartTLS(watched, c.patience(c.limits.Timeouts.Handshake))
 	if err != nil {
 		return err
 	}
 	c.tls = conn
 	state := conn.ConnectionState()
-	c.observe(Observation{Kind: ObservedTLS, TLS: &state})
+	c.observe(Observation{Kind: ObservedTLS, TLS: &state, Binding: seen.Channel(state).Data})
 	return nil
 }
 

@@ -39,15 +39,35 @@ func (p Peer) Network() netip.Prefix { return crowd.Wide(p.Client.Addr()) }
 
 // Session is one SMTP connection as the backend sees it. The server calls it
 // from one goroutine at a time and in legal order only: Mail never before
-// Auth has succeeded over TLS, Rcpt only within a transaction, Data only with
+// Auth or Recognise has succeeded over TLS, Rcpt only within a transaction, Data only with
 // at least one accepted recipient. Errors become replies by smtp.ReplyFor.
 type Session interface {
+	Login
+	Transaction
+	// Observe tells what the server itself saw or decided.
+	Observe(ctx context.Context, o Observation)
+}
+
+// Login is how a Session finds out who the client is.
+type Login interface {
 	// Mechanisms lists the SASL mechanisms to offer now, strongest first;
 	// empty means that AUTH is not offered. Called only over TLS.
 	Mechanisms() []string
 	// Auth starts an exchange by one of those. The server runs it; when it is
 	// done without error, the session is authenticated.
 	Auth(mechanism string) (sasl.Exchange, error)
+	// Recognise reports whether the client need not log in, as its address tells who
+	// it is; then the session is authenticated. Called over TLS at the first command
+	// that needs that, once.
+	Recognise(ctx context.Context) (bool, error)
+	// Standing returns nil while who has logged in still may, else the refusal that
+	// ends the session. Called before each command of a session that is
+	// authenticated; it must be quick.
+	Standing(ctx context.Context) error
+}
+
+// Transaction is how a Session takes messages.
+type Transaction interface {
 	// Mail begins a transaction. A refusal leaves none open.
 	Mail(ctx context.Context, env mail.Envelope) error
 	// Rcpt adds a recipient to the transaction.
@@ -60,8 +80,6 @@ type Session interface {
 	Data(ctx context.Context, body io.Reader) (mail.ID, error)
 	// Reset drops the transaction, if one is open.
 	Reset()
-	// Observe tells what the server itself saw or decided.
-	Observe(ctx context.Context, o Observation)
 }
 
 // Observed says which kind of thing an Observation is.
@@ -72,7 +90,7 @@ type Observed uint8
 const (
 	// ObservedHello: EHLO or HELO was accepted; Text is its argument.
 	ObservedHello Observed = iota
-	// ObservedTLS: a handshake succeeded; TLS is set.
+	// ObservedTLS: a handshake succeeded; TLS and Binding are set.
 	ObservedTLS
 	// ObservedTLSFailed: a handshake failed; Err is set.
 	ObservedTLSFailed
@@ -114,8 +132,10 @@ type Observation struct {
 	// Text is explained at each kind. It may hold client input; it is never a
 	// secret.
 	Text string
-	// TLS is the connection's state after ObservedTLS, else nil.
-	TLS *tls.ConnectionState
+	// TLS is the connection's state after ObservedTLS, else nil; Binding is for
+	// sasl.Conn: its channel binding data by type.
+	TLS     *tls.ConnectionState
+	Binding func(kind string) ([]byte, bool)
 	// Err is the cause where there is one.
 	Err error
 }

@@ -38,7 +38,9 @@ func (c *session) auth(args string) {
 		initial = nil // absent, which is not empty
 	}
 	err = c.exchange(exchange, initial)
-	if c.closing != "" {
+	if failure := sasl.Failure(exchange); failure != nil {
+		err = failure // whatever the client did instead of waiting for it
+	} else if c.closing != "" {
 		return // reading failed
 	}
 	if err != nil {
@@ -85,14 +87,15 @@ func (c *session) authReadFailed(err error) {
 	c.readFailed(err)
 }
 
-// authFailed answers a failed exchange and records it as that.
+// authFailed records a failed exchange as that, and answers it if anybody is there.
 func (c *session) authFailed(mechanism string, err error) {
 	r := authReply(err)
 	o := observation(ObservedAuthFailed, r)
 	o.Verb, o.Text, o.Err = "AUTH", mechanism, err
 	c.observe(o)
-	// A busy answer counts too: it must not be an invitation to ask for ever.
-	c.answerRefusal(r, countAuth)
+	if c.closing == "" {
+		c.answerRefusal(r, countAuth) // a busy one too: it must not invite to ask for ever
+	}
 }
 
 // authReply turns the error of an exchange into its reply (RFC 4954 sections 4

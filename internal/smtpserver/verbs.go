@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/wire"
 )
 
 // state is where a session stands. The bits make sets of them.
@@ -143,6 +144,9 @@ func (c *session) dispatch(line []byte) {
 		return
 	}
 	c.bodyMayFollow = false
+	if !c.stands(v, command.Args) {
+		return
+	}
 	if refusal, ok := c.allows(v, command.Args); !ok {
 		c.refuse(v.name, refusal, c.outOfOrderBudget(v))
 		if v.refused != nil && c.closing == "" {
@@ -155,6 +159,49 @@ func (c *session) dispatch(line []byte) {
 		return
 	}
 	v.run(c, command.Args)
+}
+
+// stands asks the backend, before a command is run, whether the client may go on, or need
+// not log in. What it answers ends the command; a refusal of one who had logged in ends
+// the session, as nothing that follows was meant for who is next.
+func (c *session) stands(v *verb, args string) bool {
+	if !c.authenticated {
+		return c.recognise(v, args)
+	}
+	if v.name == "QUIT" || c.state == stateChunks {
+		return true // the message is judged at its end
+	}
+	err := c.backend.Standing(c.srv.ctx)
+	if err == nil {
+		return true
+	}
+	r := smtp.ReplyFor(err)
+	if r.Code != codeClosing {
+		return true // trouble of ours: commands that ask for more are refused themselves
+	}
+	c.refuse(v.name, r, countNothing)
+	return false
+}
+
+// recognise asks, once, whether the client's address tells who it is.
+func (c *session) recognise(v *verb, args string) bool {
+	if !v.needsAuth || c.tls == nil || c.unrecognised {
+		return true // allows has the answer
+	}
+	known, err := c.backend.Recognise(c.srv.ctx)
+	if err != nil {
+		c.refuse(v.name, smtp.ReplyFor(err), countNothing)
+		if v.refused != nil && c.closing == "" {
+			v.refused(c, args)
+		}
+		return false
+	}
+	c.authenticated, c.unrecognised = known, !known
+	if known && !c.srv.crowd.Prove(c.guest) {
+		c.readFailed(wire.ErrStopped) // too late: it has just made room
+		return false
+	}
+	return true
 }
 
 // unknown refuses a verb that is not in the table. It is not recorded by name: it

@@ -37,6 +37,9 @@ const (
 	UnusedContent  Kind = "unused-content"
 	UnusedReliance Kind = "unused-reliance"
 	UnusedBody     Kind = "unused-body"
+	Unheld         Kind = "unheld-mail"
+	SharedSubject  Kind = "shared-subject"
+	UnusedUse      Kind = "unused-use"
 )
 
 // Meaning is one row of the catalogue of findings.
@@ -72,6 +75,8 @@ func Kinds() []Meaning {
 		{Kind: NoNode, What: "a delivery belongs to a node that does not exist: nobody delivers it", Do: "UPDATE delivery SET node = 'ID' WHERE node = 'THAT ONE', with a node that \"countersign node list\" names"},
 		{Kind: EndlessLease, What: "a node has a lease that ends later than any does, and does not renew it: nobody takes over what it has", Do: "UPDATE node SET lease_until = 1 WHERE id = 'ID', in the database; the other nodes share out what it has, or it does itself when it is started"},
 		{Kind: NeverDue, What: "a delivery waits for a time long after its end: nobody delivers it, or tells its sender", Do: "\"countersign queue hold ID\", then \"countersign queue release ID\": it is due at once then; look at the clock of the machine that accepted it"},
+		{Kind: Unheld, What: "a delivery waits that came under a credential which is no more, and nobody released it: it would go out", Do: "\"countersign queue hold ID\", then \"countersign queue show ID\" shows whose it is"},
+		{Kind: SharedSubject, What: "two credentials are proved by the same: who has it may be taken for either account", Do: "\"countersign credential revoke\" the one that is wrong"},
 		{Kind: WaitsThough, What: "a delivery waits although the record has its outcome: it would be delivered again", Do: "\"countersign queue show ID\", then \"countersign queue drop ID/N\" unless it is to be sent again"},
 		{Kind: NoAcceptance, What: "a submission waits that the record does not know", Do: "\"countersign queue show ID\" shows whose it is; the record has been changed by somebody"},
 		{Kind: OutcomeAlone, What: "the record has the outcome of a delivery of a submission whose acceptance it does not have", Do: "the record has been changed by somebody; nothing has to be done for the mail"},
@@ -82,6 +87,7 @@ func Kinds() []Meaning {
 		{Kind: ForeignAddress, What: "an alias or a grant is for a domain that is not its customer's", Do: "\"countersign account set\" with --remove-alias or --revoke"},
 		{Kind: UnusedContent, What: "content is kept that no submission has", Do: "it only takes room; if it grows, please report it"},
 		{Kind: UnusedReliance, What: "a reliance on a domain is kept that no submission has", Do: "it only takes room; if it grows, please report it"},
+		{Kind: UnusedUse, What: "the last use is kept of a credential that its account does not have", Do: "it only takes room; if it grows, please report it"},
 		{Kind: UnusedBody, What: "a large body is kept that nothing names", Do: "nothing: the server removes it when it starts next", InRows: "nothing: it takes room until its rows in body and body_chunk are deleted", Remark: true},
 	}
 }

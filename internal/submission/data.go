@@ -26,11 +26,11 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	s.tx = nil
 	policy := s.gate.policy.Load()
 
-	sender, err := s.sender(ctx)
+	who, err := s.rights(ctx)
 	if err != nil {
 		return "", err
 	}
-	tx.sender = sender
+	tx.who = who
 	header, rest, err := message.ReadHeader(body, message.Limits{MaxBytes: policy.MaxHeaderBytes, MaxLine: policy.MaxLine})
 	if err != nil {
 		return "", err
@@ -45,7 +45,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		Received: s.received(id, tx, now),
 		Date:     now, ID: id, Domain: mail.Domain(s.gate.opt.Hostname),
 	})
-	in := &intake{store: s.gate.opt.Queue, space: s.gate.opt.Space, limit: sender.Plan.MaxMessageBytes, announced: tx.env.Size}
+	in := &intake{store: s.gate.opt.Queue, space: s.gate.opt.Space, limit: who.maxMessageBytes(), announced: tx.env.Size}
 	defer in.discard()
 	head := header.Bytes()
 	err = in.read(ctx, rest, len(head))
@@ -59,7 +59,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		return "", err
 	}
 	if policy.Sign {
-		head, err = s.sign(ctx, identities[0].Domain, tx.sender.Generation, head, in.hash)
+		head, err = s.sign(ctx, identities[0].Domain, tx.who.sender.Generation, head, in.hash)
 	}
 	if err != nil {
 		return "", err
@@ -110,7 +110,7 @@ func checkHeader(header *message.Header, tx *transaction, policy *Policy) (ident
 		return nil, err
 	}
 	for _, a := range identities {
-		if !tx.sender.Owns(a) {
+		if !tx.who.owns(a) {
 			return nil, refuse(op, smtp.EHeaderSenderNotOwned, a.String())
 		}
 	}
@@ -121,19 +121,16 @@ func checkHeader(header *message.Header, tx *transaction, policy *Policy) (ident
 // to one of its addresses, since MAIL.
 func (s *session) judgeAgain(ctx context.Context, tx *transaction, identities []mail.Address) error {
 	const op = "submission.judge"
-	sender, err := s.sender(ctx)
+	who, err := s.rights(ctx)
 	if err != nil {
 		return err
 	}
-	tx.sender = sender
-	if tx.env.From.IsNull() && !sender.Account.NullSender {
-		return fault.Refuse(op, fault.Denied, string(smtp.ENullSenderNotAllowed))
-	}
-	if !tx.env.From.IsNull() && !sender.Owns(tx.env.From) {
-		return refuse(op, smtp.ESenderNotOwned, tx.env.From.String())
+	tx.who = who
+	if err := who.mayName(op, tx.env.From); err != nil {
+		return err
 	}
 	for _, a := range identities {
-		if !sender.Owns(a) {
+		if !who.owns(a) {
 			return refuse(op, smtp.EHeaderSenderNotOwned, a.String())
 		}
 	}
@@ -180,12 +177,12 @@ func (s *session) sign(ctx context.Context, domain mail.Domain, generation uint6
 
 // acceptance makes what is stored, but for the content.
 func (s *session) acceptance(id mail.ID, tx *transaction, policy *Policy, now time.Time) *queue.Acceptance {
-	sender := tx.sender
+	sender := tx.who.sender
 	a := &queue.Acceptance{
 		Submission: queue.Submission{
 			ID: id, Session: s.peer.ID,
 			Account: sender.Account.ID, Login: sender.Account.Login(),
-			Domain: sender.Domain.Name, Customer: sender.Customer.Name,
+			Domain: sender.Domain.Name, Customer: sender.Customer.Name, Credential: tx.who.credential.ID,
 			At: now, Expires: now.Add(policy.Lifetime),
 			Envelope: tx.env,
 		},

@@ -11,9 +11,9 @@ import (
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
+	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
-	"countersign/internal/sasl"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 )
@@ -35,19 +35,24 @@ type Policy struct {
 	MaxReceived int
 	// Lifetime is how long a delivery may wait before it fails.
 	Lifetime time.Duration
+	// Mechanisms are the SASL mechanisms that may be offered, by name.
+	Mechanisms []string
 	// Sign switches DKIM on. Without it messages leave unsigned.
 	Sign bool
 }
 
-// Options are what a Gate is made of. All fields but Node, Offer, Space and Logger
-// are needed.
+// Options are what a Gate is made of. All fields but Node, Offer, Space,
+// Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
+	// Realm is that of DIGEST-MD5, the same for all gates that share the store; "" is
+	// Hostname.
+	Realm string
 	// Node is the id of this gate among those that share the store, for the
 	// record; "" where there are no others.
 	Node     string
-	Verifier *account.Verifier
+	Verifier *login.Verifier
 	Senders  *senders.Cache
 	Accounts account.Directory
 	Queue    queue.Store
@@ -62,6 +67,9 @@ type Options struct {
 	Now      func() time.Time
 	Policy   Policy
 	Metrics  *Metrics
+	// Listeners say what each listener offers, by the name in smtpserver.Peer. One that
+	// is not here offers every mechanism but EXTERNAL, and knows no networks.
+	Listeners map[string]Listener
 	// Logger gets what no caller is told; nil means none.
 	Logger *slog.Logger
 }
@@ -137,7 +145,7 @@ func (g *Gate) SignOwn(ctx context.Context, domain mail.Domain, head, body []byt
 
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
-	s := &session{gate: g, peer: peer}
+	s := &session{gate: g, peer: peer, listener: g.opt.Listeners[peer.Listener]}
 	e := audit.Event{
 		Kind: audit.SessionOpened,
 		Data: map[string]string{
@@ -160,13 +168,4 @@ func proxyText(peer smtpserver.Peer) string {
 		return ""
 	}
 	return peer.Proxy.String()
-}
-
-// mechanisms lists the names of the SASL table, strongest first.
-func mechanisms() []string {
-	var names []string
-	for _, m := range sasl.Mechanisms() {
-		names = append(names, m.Name)
-	}
-	return names
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -15,11 +16,12 @@ import (
 	"time"
 
 	"countersign/internal/account"
-	"countersign/internal/account/phc"
+	"countersign/internal/account/hash"
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
+	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
@@ -56,7 +58,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	hasher, err := account.NewHasher(account.HasherOptions{Params: phc.Params{MemoryKiB: 8 << 10, Iterations: 1, Parallelism: 1}})
+	hasher, err := login.NewHasher(login.HasherOptions{Params: hash.Params{MemoryKiB: 8 << 10, Iterations: 1, Parallelism: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,18 +66,22 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	maker, err := login.NewMaker(login.MakerOptions{Hasher: hasher, Sealer: sealer, Salt: []byte("a salt of this store"), Realm: "gate.example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f := &fixture{t: t, dir: dir, store: store, ids: &mail.IDSource{}}
-	f.admin = account.NewAdmin(account.AdminOptions{Store: store, Hasher: hasher, IDs: f.ids, Actor: "test"})
+	f.admin = account.NewAdmin(account.AdminOptions{Store: store, Secrets: maker, IDs: f.ids, Actor: "test"})
 	f.recorder = audit.NewRecorder(store, audit.RecorderOptions{Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { f.recorder.Close(context.Background()) })
 	f.gate = New(Options{
 		Hostname: "gate.example.org",
-		Verifier: account.NewVerifier(store, hasher, account.VerifierOptions{}),
+		Verifier: login.New(login.Options{Store: store, Hasher: hasher, Maker: maker}),
 		Senders:  senders.New(store, senders.Options{}),
 		Accounts: store, Queue: store, Recorder: f.recorder, Sealer: sealer,
 		Offer: func(a *queue.Acceptance) { f.offered = append(f.offered, a) },
 		IDs:   f.ids, Now: time.Now,
-		Policy: Policy{EncodeHeaders: true, MaxHeaderBytes: 128 << 10, MaxReceived: 50, Lifetime: 120 * time.Hour, Sign: true},
+		Policy: Policy{Mechanisms: allMechanisms(), EncodeHeaders: true, MaxHeaderBytes: 128 << 10, MaxReceived: 50, Lifetime: 120 * time.Hour, Sign: true},
 	})
 	t.Cleanup(f.gate.Close)
 	f.seed(sealer)
@@ -109,8 +115,24 @@ func (f *fixture) must(err error) {
 	}
 }
 
-// open starts a session; login authenticates it.
+// allMechanisms are those of the table.
+func allMechanisms() (names []string) {
+	for _, m := range sasl.Mechanisms() {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// open starts a session over TLS; login authenticates it.
 func (f *fixture) open() smtpserver.Session {
+	f.t.Helper()
+	s := f.connect()
+	s.Observe(f.t.Context(), smtpserver.Observation{Kind: smtpserver.ObservedTLS, TLS: &tls.ConnectionState{Version: tls.VersionTLS13}})
+	return s
+}
+
+// connect starts a session without TLS.
+func (f *fixture) connect() smtpserver.Session {
 	f.t.Helper()
 	s, err := f.gate.Open(f.t.Context(), smtpserver.Peer{
 		ID: f.ids.New(), Listener: "test", Client: netip.MustParseAddrPort("192.0.2.7:4711"), Local: netip.MustParseAddrPort("192.0.2.1:465"),
@@ -347,7 +369,7 @@ func TestOpenSessionFeelsSuspensionAndPasswordChange(t *testing.T) {
 	wantReason(t, s.Mail(ctx, env), smtp.EAccountSuspended)
 	f.must(f.admin.ResumeAccount(ctx, address(t, testLogin)))
 	f.must(s.Mail(ctx, env))
-	f.must(f.admin.SetPassword(ctx, address(t, testLogin), "another long password"))
+	f.must(f.admin.SetPassword(ctx, address(t, testLogin), "another long password", false))
 	wantReason(t, s.Mail(ctx, env), smtp.EAccountChanged)
 	wantReason(t, authenticate(ctx, f.open(), "", testLogin, testPassword), smtp.EAuthFailed)
 	f.must(authenticate(ctx, f.open(), "", testLogin, "another long password"))
@@ -363,17 +385,19 @@ func TestOpenSessionSurvivesARenewedHash(t *testing.T) {
 	f.must(open.Mail(ctx, env))
 	f.must(open.Rcpt(ctx, mail.Recipient{To: address(t, "b@example.com")}))
 
-	old := phc.Hash{Params: phc.Params{MemoryKiB: 64, Iterations: 1, Parallelism: 1}, Salt: []byte("some salt")}
-	old.Key = old.Params.Derive([]byte(testPassword), old.Salt, phc.KeyLength)
+	old, err := hash.New(hash.Params{MemoryKiB: 64, Iterations: 1, Parallelism: 1}, testPassword, rand.Reader)
+	f.must(err)
 	acc, err := f.store.Account(ctx, testLogin)
 	f.must(err)
-	f.must(f.store.RenewHash(ctx, testLogin, acc.PasswordHash, old.String(), audit.Event{At: time.Now(), Kind: audit.AdminChanged}))
+	before := acc.Password()
+	f.must(f.store.RenewSecret(ctx, testLogin, before.ID, before.Secret.Hash,
+		account.Secret{Hash: old.Text(), Cost: old.Cost().String()}, audit.Event{At: time.Now(), Kind: audit.AdminChanged}))
 
 	f.login()
 	acc, err = f.store.Account(ctx, testLogin)
 	f.must(err)
-	if now, err := phc.Parse(acc.PasswordHash); err != nil || now.Params.MemoryKiB != 8<<10 {
-		t.Fatalf("the hash is %v (%v)", now.Params, err)
+	if now := acc.Password().Secret; now.Cost != "argon2id m=8192,t=1,p=1" || now.Key("SCRAM-SHA-256") == "" {
+		t.Fatalf("the password costs %q, with keys %v", now.Cost, now.Keys)
 	}
 	_, err = open.Data(ctx, strings.NewReader(plainMail))
 	f.must(err)

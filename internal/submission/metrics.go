@@ -31,7 +31,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"end"}),
 		auth: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "countersign_submission_auth_total",
-			Help: "Authentication exchanges by mechanism and outcome.",
+			Help: "Authentication exchanges by mechanism and outcome; mechanism network is for clients that needed none.",
 		}, []string{"mechanism", "outcome"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "countersign_submission_refusals_total",
@@ -78,6 +78,13 @@ func (m *Metrics) observe(o smtpserver.Observation) {
 		m.auth.WithLabelValues(o.Text, "failed").Inc()
 	case smtpserver.ObservedRefusal:
 		m.refusals.WithLabelValues(strconv.Itoa(o.Code), o.Reason).Inc()
+	}
+}
+
+// recognised counts a client that needed no login, as its network was enough.
+func (m *Metrics) recognised() {
+	if m != nil {
+		m.auth.WithLabelValues("network", "passed").Inc()
 	}
 }
 

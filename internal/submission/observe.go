@@ -1,13 +1,18 @@
 package submission
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"strconv"
 
-	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/cert/client"
+	"countersign/internal/login"
 	"countersign/internal/mail"
+	"countersign/internal/oauth"
+	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 )
@@ -42,14 +47,15 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	case smtpserver.ObservedHello:
 		s.hello = o.Text
 	case smtpserver.ObservedTLS:
-		s.tls = o.TLS
+		s.tls, s.binding = o.TLS, o.Binding
 		e.Data = tlsData(o.TLS)
+		s.judge(e.Data)
 	case smtpserver.ObservedAuthOK:
-		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
+		e.Text, e.Data = "", s.provedData(o.Text)
 	case smtpserver.ObservedAuthFailed:
-		e.Login = s.tried
+		e.Login = s.tried()
 		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
-		if cause := account.FailureCause(o.Err); cause != "" {
+		if cause := failureCause(o.Err); cause != "" {
 			e.Data["cause"] = cause
 		}
 	case smtpserver.ObservedTLSFailed, smtpserver.ObservedPanic:
@@ -57,8 +63,42 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 			e.Text = o.Err.Error()
 		}
 	}
+	if o.Kind == smtpserver.ObservedClose {
+		s.endExchange()
+	}
 	s.gate.opt.Metrics.observe(o)
 	s.record(e)
+}
+
+// provedData says by what somebody has logged in; "" is no mechanism, where a network was
+// enough.
+func (s *session) provedData(mechanism string) map[string]string {
+	data := map[string]string{}
+	if mechanism != "" {
+		data["mechanism"] = mechanism
+	}
+	if s.proved != nil {
+		data["credential"] = s.proved.Credential.Name
+	}
+	return data
+}
+
+// failureCause says in one word why a login failed, "" where it is trouble of ours.
+func failureCause(err error) string {
+	if cause := login.FailureCause(err); cause != "" {
+		if detail := cmp.Or(oauth.Cause(err), client.Cause(err)); detail != "" {
+			return cause + ": " + detail
+		}
+		return cause
+	}
+	for cause, of := range map[string]error{
+		"downgrade": sasl.ErrDowngrade, "binding": sasl.ErrBinding, "replay": sasl.ErrReplay, "elsewhere": sasl.ErrElsewhere, "syntax": sasl.ErrSyntax,
+	} {
+		if errors.Is(err, of) {
+			return cause
+		}
+	}
+	return ""
 }
 
 // tlsData describes a TLS connection by the names of crypto/tls.

@@ -41,7 +41,7 @@ func TestRightsLostDuringTheBodyAreLost(t *testing.T) {
 		want         smtp.Reason
 	}{
 		{"password changed", func(f *fixture) {
-			f.must(f.admin.SetPassword(f.t.Context(), address(f.t, testLogin), "another long password"))
+			f.must(f.admin.SetPassword(f.t.Context(), address(f.t, testLogin), "another long password", false))
 		}, testLogin, testLogin, smtp.EAccountChanged},
 		{"suspended", func(f *fixture) { f.must(f.admin.SuspendAccount(f.t.Context(), address(f.t, testLogin))) }, testLogin, testLogin, smtp.EAccountSuspended},
 		{"alias removed", func(f *fixture) { f.removeAlias(alias) }, alias, alias, smtp.ESenderNotOwned},

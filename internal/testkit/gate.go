@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -27,6 +28,10 @@ const Customer = "acme"
 // hop for everything. A test of the program hands its text to the real
 // binary, one of package app to config.Load.
 type GateConfig struct {
+	// Hostname is the gate's; "" is "gate.example.org".
+	Hostname string
+	// LogLevel is that of the log; "" is "info".
+	LogLevel string
 	// DataDir is the data directory; "" is "data" beside the file.
 	DataDir string
 	// Submission, Submissions and Metrics are where it listens; "" is any free
@@ -52,10 +57,10 @@ func (c GateConfig) String() string {
 	if c.DataDir == "" {
 		c.DataDir = "data"
 	}
-	return fmt.Sprintf(`hostname = "gate.example.org"
+	return fmt.Sprintf(`hostname = %q
 data_dir = %q
 [log]
-level = "info"
+level = %q
 [metrics]
 listen = %q
 [[listener]]
@@ -76,7 +81,7 @@ servers = ["127.0.0.1:53"]
 domain = "*"
 next_hop = "smtp://%s"
 tls = "none"
-%s`, c.DataDir, anywhere(c.Metrics), anywhere(c.Submissions), anywhere(c.Submission), c.NextHop, c.Extra)
+%s`, cmp.Or(c.Hostname, "gate.example.org"), c.DataDir, cmp.Or(c.LogLevel, "info"), anywhere(c.Metrics), anywhere(c.Submissions), anywhere(c.Submission), c.NextHop, c.Extra)
 }
 
 // AddAccount adds the one account, with the domain's keys.

@@ -179,7 +179,9 @@ func (c *client) submit(to, message string) string {
 	c.t.Helper()
 	for _, line := range []string{"MAIL FROM:<" + harness.Login + ">", "RCPT TO:<" + to + ">", "DATA"} {
 		c.send(line + "\r\n")
-		if text := c.reply(); text[0] != '2' && text[0] != '3' {
+		if text := c.reply(); strings.HasPrefix(text, "421 ") {
+			return text // the session is over
+		} else if text[0] != '2' && text[0] != '3' {
 			c.say("RSET", "250 ")
 			return text
 		}

@@ -25,9 +25,14 @@ const patience = 20 * time.Second
 // script runs one dialogue. The words, one a line:
 //
 //	# …                a remark
-//	connect NAME       open a connection to "submission" or "submissions"
+//	connect NAME       open a connection to "submission" or "submissions", or to a listener
+//	                   of the dialogue's own extra.toml
 //	raw NAME           the same without TLS of any kind and without reading the greeting
 //	tls                make TLS on the connection
+//	card NAME          show this certificate in handshakes from now on: "printer", "stranger"
+//	                   or "none"
+//	revoke NAME        the authority revokes that certificate, in a new list
+//	feels TEXT         send NOOP again and again until the reply begins with TEXT
 //	auth               AUTH PLAIN as the demo account, which must succeed
 //	plain: LOGIN PW    send AUTH PLAIN with this login and password
 //	C: TEXT            send TEXT and CRLF; a text in Go quotes is sent as it is, without CRLF
@@ -53,9 +58,13 @@ const patience = 20 * time.Second
 type script struct {
 	t    *testing.T
 	gate *harness.Demo
-	line int
-	conn net.Conn
-	in   *bufio.Reader
+	// own is the gate where it is the dialogue's own, else nil.
+	own *own
+	// shown is the certificate that the client shows.
+	shown tls.Certificate
+	line  int
+	conn  net.Conn
+	in    *bufio.Reader
 	// last is the last reply's lines.
 	last []string
 	// out is what the last run printed.
@@ -101,6 +110,12 @@ func (s *script) step(line string) {
 		s.connect(word, rest)
 	case "tls":
 		s.secure()
+	case "card":
+		s.card(rest)
+	case "revoke":
+		s.own.revoke(s.t, rest)
+	case "feels":
+		s.feels(rest)
 	case "auth":
 		s.plain(s.gate.Login, s.gate.Password)
 		s.expect("235 ")
@@ -146,6 +161,9 @@ func (s *script) connect(word, name string) {
 	if name == "submissions" {
 		address = s.gate.Submissions
 	}
+	if s.own != nil && s.own.addresses[name] != "" {
+		address = s.own.addresses[name]
+	}
 	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		s.fatalf("%v", err)
@@ -157,7 +175,7 @@ func (s *script) connect(word, name string) {
 	if word == "raw" {
 		return
 	}
-	if name == "submissions" {
+	if name == "submissions" || s.own.implicit(name) {
 		s.secure()
 	}
 	s.expect("220 ")
@@ -169,7 +187,11 @@ func (s *script) use(conn net.Conn) {
 
 func (s *script) secure() {
 	s.t.Helper()
-	conn := tls.Client(s.conn, &tls.Config{RootCAs: s.gate.Roots(s.t), ServerName: "localhost"})
+	conn := tls.Client(s.conn, &tls.Config{
+		RootCAs: s.gate.Roots(s.t), ServerName: "localhost",
+		// It is shown whatever is asked for.
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &s.shown, nil },
+	})
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		s.fatalf("%v", err)
 	}

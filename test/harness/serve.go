@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -59,7 +60,13 @@ func FreePort(t testing.TB) string {
 // is appended to the configuration.
 func Serve(t testing.TB, nextHop, extra string) *Gate {
 	t.Helper()
-	s := prepare(t, nextHop, extra)
+	return open(t, testkit.GateConfig{NextHop: nextHop, Extra: extra})
+}
+
+// open is Serve with a configuration of which prepare sets the rest.
+func open(t testing.TB, c testkit.GateConfig) *Gate {
+	t.Helper()
+	s := prepare(t, c)
 	s.Admin("", "customer", "add", testkit.Customer)
 	s.Admin("", "domain", "add", string(testkit.Domain), "--customer", testkit.Customer)
 	s.Admin(Password+"\n", "account", "add", Login)
@@ -71,13 +78,13 @@ func Serve(t testing.TB, nextHop, extra string) *Gate {
 // which extra names.
 func Join(t testing.TB, nextHop, extra string) *Gate {
 	t.Helper()
-	s := prepare(t, nextHop, extra)
+	s := prepare(t, testkit.GateConfig{NextHop: nextHop, Extra: extra})
 	s.begin()
 	return s
 }
 
-// prepare writes the configuration.
-func prepare(t testing.TB, nextHop, extra string) *Gate {
+// prepare writes the configuration, for which it chooses folder and addresses.
+func prepare(t testing.TB, c testkit.GateConfig) *Gate {
 	t.Helper()
 	dir := t.TempDir()
 	s := &Gate{
@@ -85,11 +92,8 @@ func prepare(t testing.TB, nextHop, extra string) *Gate {
 		Submission: FreePort(t), Submissions: FreePort(t), Metrics: FreePort(t),
 		env: WatchRaces(t),
 	}
-	text := testkit.GateConfig{
-		DataDir: filepath.Join(dir, "data"), Submission: s.Submission, Submissions: s.Submissions, Metrics: s.Metrics,
-		NextHop: nextHop, Extra: extra,
-	}.String()
-	if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
+	c.DataDir, c.Submission, c.Submissions, c.Metrics = filepath.Join(dir, "data"), s.Submission, s.Submissions, s.Metrics
+	if err := os.WriteFile(s.Config, []byte(c.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
@@ -157,9 +161,10 @@ func (s *Gate) Refused(args ...string) string {
 
 // run runs a command, for no longer than a minute.
 func (s *Gate) run(stdin string, args ...string) (string, error) {
+	program := s.program() // which may have to be built first
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.program(), append(args, "--config", s.Config)...)
+	cmd := exec.CommandContext(ctx, program, append(args, "--config", s.Config)...)
 	cmd.Env = s.env
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
@@ -195,6 +200,9 @@ func (s *Gate) Start() {
 	s.exited = make(chan error, 1)
 	go func(cmd *exec.Cmd, exited chan error) { exited <- cmd.Wait() }(s.cmd, s.exited)
 	WaitFor(s.t, "the server to answer", func() bool {
+		if len(s.exited) > 0 {
+			s.t.Fatalf("the server has ended:\n%s", tail(s.Log(), 10))
+		}
 		c, err := net.Dial("tcp", s.Submissions)
 		if err != nil {
 			return false
@@ -237,4 +245,32 @@ func WaitFor(t testing.TB, what string, done func() bool) {
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}
+}
+
+// Event is what "audit search --json" prints of one.
+type Event struct {
+	Kind    string            `json:"kind"`
+	Session string            `json:"session"`
+	Account string            `json:"account"`
+	Code    int               `json:"code"`
+	Reason  string            `json:"reason"`
+	Data    map[string]string `json:"data"`
+}
+
+// Events searches the record: at most a thousand, the newest last.
+func (s *Gate) Events(filter ...string) []Event {
+	s.t.Helper()
+	var list []Event
+	out := s.Admin("", append([]string{"audit", "search", "--json", "--limit", "1000"}, filter...)...)
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "{") {
+			continue // that there are none, or more
+		}
+		var e Event
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			s.t.Fatalf("audit search prints %q: %v", line, err)
+		}
+		list = append(list, e)
+	}
+	return list
 }

@@ -45,13 +45,29 @@ func (b *box) find(text string) (string, bool) {
 // newGate starts a gate in front of a box.
 func newGate(t *testing.T) (*harness.Gate, *box) {
 	t.Helper()
-	b := &box{}
+	b, address := newBox(t)
+	return harness.Serve(t, address, ""), b
+}
+
+// newBox starts a box, and returns where it listens.
+func newBox(t *testing.T) (b *box, address string) {
+	t.Helper()
+	b = &box{}
 	hop, err := sink.Listen("127.0.0.1:0", b.take)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { hop.Close() })
-	return harness.Serve(t, hop.Addr(), ""), b
+	return b, hop.Addr()
+}
+
+// waitFor waits until a message with that subject has come.
+func (b *box) waitFor(t *testing.T, subject string) {
+	t.Helper()
+	harness.WaitFor(t, "the message at the next hop", func() bool {
+		_, ok := b.find("Subject: " + subject + "\r\n")
+		return ok
+	})
 }
 
 // client is one way to submit a message; args says how to run it.
@@ -75,6 +91,8 @@ type attempt struct {
 	file      string // the message
 	dir       string // a folder of the test's own
 	wrongPort bool
+	tls       string // the version, where the program can choose one
+	cert, key string // the files of a client certificate; "" for none
 }
 
 // rightly is an attempt with which nothing is wrong.
@@ -83,6 +101,16 @@ func rightly(implicit bool, mechanism, subject string) attempt {
 		implicit: implicit, mechanism: mechanism, subject: subject,
 		login: harness.Login, password: harness.Password, from: harness.Login, author: harness.Login,
 	}
+}
+
+// bearer reports whether the password is a bearer token.
+func (o attempt) bearer() bool { return o.mechanism == "OAUTHBEARER" || o.mechanism == "XOAUTH2" }
+
+// secretFile writes the password into a file of its own.
+func (o attempt) secretFile() string {
+	file := filepath.Join(o.dir, "secret")
+	os.WriteFile(file, []byte(o.password+"\n"), 0o600) // where that fails, the program finds none
+	return file
 }
 
 // patience is how many seconds a client waits. A plain-text client waits in
@@ -117,7 +145,7 @@ func clients() []client {
 				tls = "--tls-on-connect"
 			}
 			return []string{"swaks", "--server", host, "--port", port, tls, "--tls-verify", "--tls-ca-path", g.CAFile,
-				"--auth", o.mechanism, "--auth-user", o.login, "--auth-password", o.password, "--from", o.from, "--to", "b@example.com",
+				"--auth", o.mechanism, "--auth-extra", "dmd5-host=" + harness.Host, "--auth-user", o.login, "--auth-password", o.password, "--from", o.from, "--to", "b@example.com",
 				"--header", "Subject: " + o.subject, "--header", "From: <" + o.author + ">", "--timeout", o.patience()}
 		}},
 		{name: "curl", stdin: true, args: func(g *harness.Gate, o attempt) []string {
@@ -126,21 +154,29 @@ func clients() []client {
 			if o.implicit {
 				url = "smtps://localhost:" + port
 			}
-			return []string{"curl", "--silent", "--show-error", "--ssl-reqd", "--max-time", o.patience(), "--cacert", g.CAFile, "--url", url,
-				"--login-options", "AUTH=" + o.mechanism, "--user", o.login + ":" + o.password,
-				"--mail-from", o.from, "--mail-rcpt", "b@example.com", "--upload-file", o.file}
+			args := []string{"curl", "--silent", "--show-error", "--ssl-reqd", "--max-time", o.patience(), "--cacert", g.CAFile, "--url", url,
+				"--login-options", "AUTH=" + o.mechanism, "--mail-from", o.from, "--mail-rcpt", "b@example.com", "--upload-file", o.file}
+			if o.cert != "" {
+				args = append(args, "--cert", o.cert, "--key", o.key)
+			}
+			if o.bearer() {
+				return append(args, "--user", o.login+":", "--oauth2-bearer", o.password)
+			}
+			return append(args, "--user", o.login+":"+o.password)
 		}},
 		{name: "msmtp", stdin: true, args: func(g *harness.Gate, o attempt) []string {
 			_, port := o.address(g)
-			secret := filepath.Join(o.dir, "secret")
-			os.WriteFile(secret, []byte(o.password+"\n"), 0o600)
 			starttls := "on"
 			if o.implicit {
 				starttls = "off"
 			}
-			return []string{"msmtp", "--file=/dev/null", "--host=localhost", "--port=" + port, "--tls=on", "--tls-starttls=" + starttls,
-				"--tls-trust-file=" + g.CAFile, "--auth=" + strings.ToLower(o.mechanism), "--user=" + o.login,
-				"--passwordeval=cat " + secret, "--from=" + o.from, "--timeout=" + o.patience(), "b@example.com"}
+			args := []string{"msmtp"}
+			if o.cert != "" {
+				args = append(args, "--tls-cert-file="+o.cert, "--tls-key-file="+o.key)
+			}
+			return append(args, "--file=/dev/null", "--host=localhost", "--port="+port, "--tls=on", "--tls-starttls="+starttls,
+				"--tls-trust-file="+g.CAFile, "--auth="+strings.ToLower(o.mechanism), "--user="+o.login,
+				"--passwordeval=cat "+o.secretFile(), "--from="+o.from, "--timeout="+o.patience(), "b@example.com")
 		}},
 	}
 }
@@ -182,10 +218,7 @@ func TestClientsSubmit(t *testing.T) {
 					if err != nil {
 						t.Fatalf("%v\n%s", err, out)
 					}
-					harness.WaitFor(t, "the message at the next hop", func() bool {
-						_, ok := b.find("Subject: " + name + "\r\n")
-						return ok
-					})
+					b.waitFor(t, name)
 				})
 			}
 		}

@@ -19,10 +19,12 @@ import (
 type postfix struct {
 	address string
 	maildir string
+	dir     string
 }
 
-// startPostfix needs root: Postfix changes to users of its own.
-func startPostfix(t *testing.T) *postfix {
+// startPostfix needs root: Postfix changes to users of its own. The texts are appended to
+// its configuration, where the last setting counts.
+func startPostfix(t *testing.T, mainCF, masterCF string) *postfix {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("this test starts Postfix, which needs root: run make test as root")
@@ -35,7 +37,7 @@ func startPostfix(t *testing.T) *postfix {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p := &postfix{address: harness.FreePort(t), maildir: filepath.Join(dir, "mail", "box")}
+	p := &postfix{address: harness.FreePort(t), maildir: filepath.Join(dir, "mail", "box"), dir: dir}
 	for _, d := range []string{"etc", "spool", "data", "mail"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
@@ -85,7 +87,7 @@ smtpd_forbid_bare_newline = yes
 alias_maps =
 alias_database =
 local_recipient_maps =
-`, dir, nobody))
+`, dir, nobody)+mainCF)
 	write("master.cf", fmt.Sprintf(`%s inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -103,7 +105,7 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
-`, p.address))
+`, p.address)+masterCF)
 	control := func(verb string) {
 		out, err := exec.Command("/usr/sbin/postfix", "-c", filepath.Join(dir, "etc"), verb).CombinedOutput()
 		if err != nil {
@@ -185,7 +187,7 @@ func verify(t *testing.T, g *harness.Gate, file string) {
 // TestPostfixReceivesAndDkimpyVerifies is the main job from end to end with a
 // client, a server and a verifier that are not ours.
 func TestPostfixReceivesAndDkimpyVerifies(t *testing.T) {
-	p := startPostfix(t)
+	p := startPostfix(t, "", "")
 	g := harness.Serve(t, p.address, "")
 	subject := "to postfix"
 	out, err := run(t, g, clients()[0], rightly(true, "PLAIN", subject))
@@ -201,7 +203,7 @@ func TestPostfixReceivesAndDkimpyVerifies(t *testing.T) {
 // fields added on top, it must arrive as it was sent, with valid signatures;
 // Postfix keeps LF for CR LF.
 func TestPostfixGetsEveryByte(t *testing.T) {
-	p := startPostfix(t)
+	p := startPostfix(t, "", "")
 	g := harness.Serve(t, p.address, "")
 	one := []string{"b@example.com"}
 	const mime = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"

@@ -37,12 +37,17 @@ func toolsWith(t *testing.T, programs map[string]string, more ...string) (out st
 	return string(got), cmd.ProcessState.ExitCode()
 }
 
+// commands are those that are looked for in PATH.
+func commands() []string {
+	return []string{"gcc", "curl", "swaks", "msmtp", "gsasl", "node", "openssl", "strace"}
+}
+
 // TestToolsWithoutRights: who may not install is told the one command to run,
 // and the tests do not begin.
 func TestToolsWithoutRights(t *testing.T) {
-	// Whatever is looked for by its whole path, Postfix, Python and PostgreSQL, is found;
+	// Whatever is looked for by its whole path, Postfix, Python, MariaDB and PostgreSQL, is found;
 	// what is looked for in PATH is not.
-	const command = "sudo apt-get install -y --no-install-recommends gcc curl swaks libnet-ssleay-perl msmtp"
+	const command = "sudo apt-get install -y --no-install-recommends gcc curl swaks libnet-ssleay-perl libauthen-sasl-perl libdigest-hmac-perl msmtp gsasl nodejs"
 	const installs = `echo "apt-get was run: $*"`
 	for name, programs := range map[string]map[string]string{
 		"not root":   {"id": "echo 65534", "apt-get": installs},
@@ -63,7 +68,7 @@ func TestToolsWithoutRights(t *testing.T) {
 // TestToolsWhenAllIsThere says nothing and needs no rights.
 func TestToolsWhenAllIsThere(t *testing.T) {
 	there := map[string]string{"id": "echo 65534"}
-	for _, name := range []string{"gcc", "curl", "swaks", "msmtp", "openssl", "strace"} {
+	for _, name := range commands() {
 		there[name] = "exit 1"
 	}
 	there["perl"] = "exit 0"
@@ -76,7 +81,7 @@ func TestToolsWhenAllIsThere(t *testing.T) {
 // the tests use in it is not enough.
 func TestToolsLooksForModules(t *testing.T) {
 	there := map[string]string{"id": "echo 65534"}
-	for _, name := range []string{"gcc", "curl", "swaks", "msmtp", "openssl", "strace"} {
+	for _, name := range commands() {
 		there[name] = "exit 0"
 	}
 	there["perl"] = `[ "$1" != -MNet::SSLeay ]` // as where the module is missing
@@ -106,7 +111,7 @@ func TestToolsLooksForPostgreSQL(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			there := map[string]string{"id": "echo 65534", "perl": "exit 0", "readlink": `echo "$2"`}
-			for _, name := range []string{"gcc", "curl", "swaks", "msmtp", "openssl", "strace"} {
+			for _, name := range commands() {
 				there[name] = "exit 0"
 			}
 			folder := t.TempDir()

@@ -73,3 +73,26 @@ func TestTexts(t *testing.T) {
 		}
 	}
 }
+
+func TestExpiry(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]time.Time{
+		"90d":                  now.Add(90 * 24 * time.Hour),
+		"2027-01-31":           time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
+		"2027-01-31T18:00:00Z": time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC),
+		"never":                {},
+	} {
+		var e Expiry
+		if err := e.UnmarshalText([]byte(in)); err != nil || !e.IsSet() || !e.Of(now).Equal(want) {
+			t.Errorf("%s is %v (%v)", in, e.Of(now), err)
+		}
+	}
+	for _, in := range []string{"", "90", "-1d", "0s", "soon", "2027-13-01"} {
+		if err := new(Expiry).UnmarshalText([]byte(in)); err == nil {
+			t.Errorf("%q is taken", in)
+		}
+	}
+	if (Expiry{}).IsSet() {
+		t.Error("what was not given is set")
+	}
+}

@@ -22,3 +22,12 @@ func (n *Network) UnmarshalText(text []byte) error {
 	n.Prefix = prefix.Masked()
 	return nil
 }
+
+// Networks takes the networks out of arguments.
+func Networks(args []Network) []netip.Prefix {
+	var out []netip.Prefix
+	for _, a := range args {
+		out = append(out, a.Prefix)
+	}
+	return out
+}

@@ -31,6 +31,21 @@ func TestPasswordLine(t *testing.T) {
 	}
 }
 
+func TestMaybe(t *testing.T) {
+	long := strings.Repeat("t", maxToken)
+	for in, want := range map[string]string{"secret words\n": "secret words", "": "", "\n": "", "one\ntwo\n": "!", long[:maxToken-1] + "\n": long[:maxToken-1]} {
+		got, err := Maybe(strings.NewReader(in), nil)
+		switch {
+		case want == "!":
+			if !fault.Is(err, fault.Invalid) || got != nil {
+				t.Errorf("%q: %v", in, err)
+			}
+		case err != nil || (got == nil) != (want == "") || got != nil && *got != want:
+			t.Errorf("%.20q: %v, %v", in, got, err)
+		}
+	}
+}
+
 func TestPasswordIsTypedTwice(t *testing.T) {
 	away := errors.New("terminal closed")
 	cases := []struct {

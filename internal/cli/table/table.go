@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -99,4 +100,12 @@ func Octets(n int64) string {
 		n, unit = (n+1<<10-1)>>10, larger
 	}
 	return fmt.Sprintf("%d %s", n, unit)
+}
+
+// Count says how many there are of something, which one and many name.
+func Count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
 }

@@ -138,22 +138,27 @@ func checkPlans(t testing.TB, s *Store) {
 		want []string
 	}{
 		"due": {explainPlanned(t, s, waiting.DueSQL(d, "d.node = ? AND "), "text, bigint, bigint, text, int, bigint", "'1', 50000, 100, '"+id+"', 1, 100"),
-			[]string{"Index Scan using delivery_due", "(next <= $2)", "ROW(next, submission, n) > ROW", "submission_pkey"}},
+			[]string{"Index Scan using delivery_due", "(next <= $2)", "ROW(next, submission, n) > ROW", "submission_pkey", "credential_id_key"}},
 		"share due":     {explainRaw(t, s, nodes.ShareDueSQL, "1", 500, []string{"1", "2"}), []string{"Index Scan using delivery_due", "delivery_pkey"}},
 		"share held":    {explainRaw(t, s, nodes.ShareHeldSQL, "1", 500, []string{"1", "2"}), []string{"delivery_held", "delivery_pkey"}},
-		"waiting":       {explainRaw(t, s, waitingSQL, []string{id}, []int64{1}, "1"), []string{"delivery_pkey", "submission_id_key"}},
+		"waiting":       {explainRaw(t, s, waitingSQL, []string{id}, []int64{1}, "1"), []string{"delivery_pkey", "submission_id_key", "credential_id_key"}},
 		"content":       {explain(t, s, waiting.ContentSQL, id), []string{"submission_id_key", "content_pkey"}},
 		"oldest":        {explain(t, s, waiting.OldestSQL), []string{"submission_id_key"}},
-		"credential":    {explain(t, s, objects.CredentialSQL, login), []string{"account_pkey"}},
+		"proofs":        {explain(t, s, objects.ProofsSQL, login), []string{"account_pkey", "credential_pkey"}},
+		"holder":        {explain(t, s, objects.HolderSQL, "certificate", "cn:50 of "+login), []string{"credential_subject"}},
+		"costs":         {explain(t, s, objects.CostsSQL), []string{"Index Only Scan using credential_cost"}},
+		"uses":          {explain(t, s, objects.UsesSQL, login, 10), []string{"credential_use_login"}},
+		"used":          {explainRaw(t, s, server.Placeholders(objects.UsedSQL(2)), "K1id1", 5, "", "", "", "", "K2id1", 5, "", "", "", ""), []string{"credential_id_key"}},
+		"last uses":     {explain(t, s, objects.LatestUsesSQL, 10), []string{"Scan Backward using credential_use_at"}},
 		"list":          {list(queue.Filter{}), []string{"delivery_pkey", "submission_id_key"}},
 		"list after":    {list(queue.Filter{After: queue.Position{Submission: "S0000000000000000000000007"}}), []string{"delivery_pkey", "submission_id_key"}},
 		"list one":      {list(queue.Filter{Submission: "S0000000000000000000000007"}), []string{"delivery_pkey"}},
 		"list login":    {list(queue.Filter{Login: login}), []string{"submission_owner"}},
-		"of account":    {explain(t, s, sql.OfAccount, 1, 64, "d2.example", login), []string{"submission_owner", "delivery_pkey"}},
-		"of domain":     {explain(t, s, sql.OfDomain, 1, 64, "d2.example"), []string{"Index Scan using submission_", "relied_domain"}},
-		"of customer":   {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"Index Scan using submission_", "delivery_pkey"}},
-		"of plan":       {explain(t, s, sql.OfPlan, 1, 64, "plan1"), []string{"submission_pkey", "delivery_pkey"}},
-		"stand":         {explain(t, s, sql.Stand, ids), []string{"submission_id_key", "delivery_pkey"}},
+		"of account":    {explain(t, s, sql.OfAccount, 1, 64, "d2.example", login), []string{"submission_owner", "delivery_pkey", "credential_id_key"}},
+		"of domain":     {explain(t, s, sql.OfDomain, 1, 64, "d2.example"), []string{"Index Scan using submission_", "relied_domain", "credential_id_key"}},
+		"of customer":   {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"Index Scan using submission_", "delivery_pkey", "credential_id_key"}},
+		"of plan":       {explain(t, s, sql.OfPlan, 1, 64, "plan1"), []string{"submission_pkey", "delivery_pkey", "credential_id_key"}},
+		"stand":         {explain(t, s, sql.Stand, ids), []string{"submission_id_key", "delivery_pkey", "credential_id_key"}},
 		"chosen stand":  {explain(t, s, waiting.StandSQL(d, "d.state < 3"), keys), []string{"delivery_pkey"}},
 		"chosen hold":   {explain(t, s, "UPDATE delivery SET state = 3, hold_reason = ?"+waiting.ChosenSQL(d), "x", keys), []string{"delivery_pkey"}},
 		"chosen drop":   {explain(t, s, "DELETE FROM delivery"+waiting.ChosenSQL(d), keys), []string{"delivery_pkey"}},
@@ -170,8 +175,8 @@ func checkPlans(t testing.TB, s *Store) {
 				t.Errorf("%s: the plan lacks %q:\n%s", name, want, c.plan)
 			}
 		}
-		for _, table := range []string{"delivery", "submission", "content", "relied", "event"} {
-			if strings.Contains(c.plan, "Seq Scan on "+table) {
+		for _, table := range []string{"delivery", "submission", "content", "relied", "event", "credential", "credential_use"} {
+			if strings.Contains(c.plan, "Seq Scan on "+table+" ") {
 				t.Errorf("%s: the plan reads all of %s:\n%s", name, table, c.plan)
 			}
 		}

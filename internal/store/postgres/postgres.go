@@ -22,6 +22,7 @@ import (
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
+	"countersign/internal/store/sqlkit/sealed"
 	"countersign/internal/store/sqlkit/waiting"
 )
 
@@ -68,6 +69,7 @@ type Options struct {
 type Store struct {
 	*objects.Store
 	*waiting.Queue
+	*sealed.Secrets
 	*nodes.Roster
 	dialect *sqlkit.Dialect
 	db      *server.DB
@@ -153,6 +155,7 @@ func (s *Store) share() {
 		return s.db.SoonSnapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
 	}
 	s.Store = objects.New(accounts, s.dialect, s.holder)
+	s.Secrets = sealed.New(b)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {

@@ -7,6 +7,8 @@ import (
 
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest"
+	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/secrets"
 	"countersign/internal/testkit/pgcluster"
 )
 
@@ -47,6 +49,14 @@ func openNew(t testing.TB) *Store {
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestSecrets(t *testing.T) {
+	secrets.Run(t, func(t *testing.T) secrets.Store { return openNew(t) })
+}
+
+func TestCredentials(t *testing.T) {
+	credentials.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
 }
 
 // number reads one number.

@@ -242,7 +242,7 @@ func fill(b *testing.B, s *Store) {
 	const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) "
 	err := s.change(context.Background(), "bench", func(t *tx) error {
 		t.waiting[waiting.Queued] = 1_000_000
-		err := t.Exec(`INSERT INTO submission SELECT printf('%026d', i), '', '', 'user' || (i % 1000) || '@sender.example', 'sender.example', 'acme', '',
+		err := t.Exec(`INSERT INTO submission SELECT printf('%026d', i), '', '', '', 'user' || (i % 1000) || '@sender.example', 'sender.example', 'acme', '',
     i, i, 'a@b', 0, '', 0, '', '', 1, i FROM (`+numbers+`SELECT i FROM n)`, nil)
 		if err != nil {
 			return err

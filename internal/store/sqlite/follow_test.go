@@ -89,6 +89,28 @@ func TestUnfinishedFollowing(t *testing.T) {
 	}
 }
 
+// TestUnfinishedRevocation cuts off a command that revokes the password that 1000
+// waiting deliveries came under: what it has not held must not leave.
+func TestUnfinishedRevocation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	s := openAt(t, path, false)
+	a := addAccount(t, s)
+	fillWaiting(t, s, a, 1000, 150)
+	var ids mail.IDSource
+	other := benchMessage(ids.New(), "", []byte("x"), 1) // of nobody
+	if err := s.Accept(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	a.Credentials[0].ID = "KEY2"
+	cutOff(t, path, a)
+	if held := heldOf(t, s); held == 0 || held == 1000 {
+		t.Fatalf("%d deliveries were held before the command was cut off", held)
+	}
+	wantDue(t, s, other.Submission.ID)
+	wantFollowed(t, s, path, 1000, &clock{ahead: time.Minute})
+	wantDue(t, s, other.Submission.ID)
+}
+
 // cutOff stores a as a command does that is interrupted in the middle of what
 // follows.
 func cutOff(t *testing.T, path string, a account.Account) {

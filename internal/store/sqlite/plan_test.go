@@ -51,15 +51,20 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		plan string
 		want []string // must stand in it
 	}{
-		"due":        {explain(t, s, waiting.DueSQL(newDialect(), ""), bind(now, now, id, 1, 10)), []string{"SEARCH d USING INDEX delivery_due ((next,submission,n)>(?,?,?) AND next<?)", "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)"}},
+		"due":        {explain(t, s, waiting.DueSQL(newDialect(), ""), bind(now, now, id, 1, 10)), []string{"SEARCH d USING INDEX delivery_due ((next,submission,n)>(?,?,?) AND next<?)", "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)", "SEARCH y USING COVERING INDEX sqlite_autoindex_credential_1 (id=?)"}},
 		"totals":     {explain(t, s, newDialect().Totals, nil), []string{"SEARCH queue_total USING INTEGER PRIMARY KEY"}},
 		"oldest":     {explain(t, s, waiting.OldestSQL, nil), []string{"SCAN submission"}},
 		"generation": {explain(t, s, objects.GenerationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
 		"active":     {explain(t, s, incoming.ActiveSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY", "SEARCH p USING PRIMARY KEY"}},
-		"credential": {explain(t, s, objects.CredentialSQL, bind("l")), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY (name=?)", "SEARCH c USING PRIMARY KEY (name=?)", "SEARCH p USING PRIMARY KEY (name=?)"}},
+		"proofs":     {explain(t, s, objects.ProofsSQL, bind("l")), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY (name=?)", "SEARCH c USING PRIMARY KEY (name=?)", "SEARCH p USING PRIMARY KEY (name=?)", "SEARCH k USING PRIMARY KEY (login=?)"}},
+		"holder":     {explain(t, s, objects.HolderSQL, bind("certificate", "cn:x")), []string{"SEARCH credential USING INDEX credential_subject (kind=? AND subject=?)"}},
+		"costs":      {explain(t, s, objects.CostsSQL, nil), []string{"SEARCH credential USING COVERING INDEX credential_cost (cost>?)"}},
+		"uses":       {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},
+		"used":       {explain(t, s, objects.UsedSQL(2), bind("a", now, "", "", "", "", "b", now, "", "", "", "")), []string{"SEARCH k USING INDEX sqlite_autoindex_credential_1 (id=?)"}},
+		"last uses":  {explain(t, s, objects.LatestUsesSQL, bind(10)), []string{"SCAN credential_use USING INDEX credential_use_at"}},
 		"own domain": {explain(t, s, objects.OwnDomainSQL, bind("d", "c")), []string{"SEARCH domain USING PRIMARY KEY (name=?)"}},
 		"state":      {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
-		"waiting":    {explain(t, s, waitingSQL, bind(id, 1)), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"waiting":    {explain(t, s, waitingSQL, bind(id, 1)), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)", "SEARCH y USING COVERING INDEX sqlite_autoindex_credential_1 (id=?)"}},
 		"any":        {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 		"bodies":     {explain(t, s, usedBodiesSQL, nil), []string{"SCAN content USING COVERING INDEX content_large"}},
 		"stand":      {explain(t, s, waiting.StandSQL(newDialect(), "+d.state < 3"), bind("[]")), []string{"SCAN j", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
@@ -92,15 +97,16 @@ func TestTasksUseIndexes(t *testing.T) {
 	const byID = "SEARCH v USING INDEX sqlite_autoindex_delivery_1 (submission=?)"
 	const account = "SEARCH a USING PRIMARY KEY (login=?)"
 	const extra = "SEARCH r USING PRIMARY KEY (submission=?)"
+	const came = "SEARCH y USING COVERING INDEX sqlite_autoindex_credential_1 (id=?)"
 	for text, c := range map[string]struct {
 		args []any
 		want []string
 	}{
-		sql.OfAccount:     {[]any{1, 2, "d", "l"}, []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", byID, account, extra}},
-		sql.OfDomain:      {[]any{1, 2, "d"}, []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=?)", "SEARCH r USING COVERING INDEX relied_domain (<expr>=? AND domain=?)", byID, account, extra}},
-		sql.OfCustomer:    {[]any{1, 2, "c"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", byID, account, extra}},
-		sql.OfPlan:        {[]any{1, 2, "p"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", "SEARCH k USING COVERING INDEX customer_plan (plan=? AND name=?)", byID, account, extra}},
-		sql.Stand:         {[]any{"[]"}, []string{"SEARCH s USING INDEX sqlite_autoindex_submission_1 (id=?)", byID, account, extra}},
+		sql.OfAccount:     {[]any{1, 2, "d", "l"}, []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", byID, account, extra, came}},
+		sql.OfDomain:      {[]any{1, 2, "d"}, []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=?)", "SEARCH r USING COVERING INDEX relied_domain (<expr>=? AND domain=?)", byID, account, extra, came}},
+		sql.OfCustomer:    {[]any{1, 2, "c"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", byID, account, extra, came}},
+		sql.OfPlan:        {[]any{1, 2, "p"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", "SEARCH k USING COVERING INDEX customer_plan (plan=? AND name=?)", byID, account, extra, came}},
+		sql.Stand:         {[]any{"[]"}, []string{"SEARCH s USING INDEX sqlite_autoindex_submission_1 (id=?)", byID, account, extra, came}},
 		sql.Hold:          {[]any{"[]"}, []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 		sql.Release:       {[]any{"[]"}, []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 		holding.BoundsSQL: {nil, []string{"SEARCH content"}},

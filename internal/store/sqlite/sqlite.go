@@ -21,6 +21,7 @@ import (
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
+	"countersign/internal/store/sqlkit/sealed"
 	"countersign/internal/store/sqlkit/waiting"
 )
 
@@ -67,6 +68,7 @@ type Options struct {
 type Store struct {
 	*objects.Store
 	*waiting.Queue
+	*sealed.Secrets
 	dialect *sqlkit.Dialect
 	db      *database.DB[book]
 	bodies  *bodies.Folder
@@ -187,6 +189,7 @@ func (s *Store) share() {
 	b := s.base()
 	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, Leave: !s.server})
 	s.Store = objects.New(b, s.dialect, s.holder)
+	s.Secrets = sealed.New(b)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Count: count, Finish: finishAll, Finished: s.removeBodies,
 		Large: func(id mail.ID, size int64) queue.LargeBody { return s.bodies.Stored(id, size) },

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"countersign/internal/store/storetest"
+	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/secrets"
 )
 
 // openAt opens the database at path for a test.
@@ -30,4 +32,12 @@ func openNew(t *testing.T) *Store {
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestSecrets(t *testing.T) {
+	secrets.Run(t, func(t *testing.T) secrets.Store { return openNew(t) })
+}
+
+func TestCredentials(t *testing.T) {
+	credentials.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
 }

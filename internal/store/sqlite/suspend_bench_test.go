@@ -39,11 +39,13 @@ func BenchmarkSuspend(b *testing.B) {
 	}
 }
 
-// addAccount stores the account ann@sender.example with all above it.
+// addAccount stores the account ann@sender.example, with a password, and all above
+// it.
 func addAccount(t testing.TB, s *Store) account.Account {
 	t.Helper()
 	ctx, e := context.Background(), audit.Event{Kind: audit.AdminAdded}
 	a := account.Account{ID: "ANN", Address: mail.Address{Local: "ann", Domain: "sender.example"}, State: account.Active}
+	a.Credentials = []account.Credential{{ID: "KEY", Kind: account.Password, Name: "password", Secret: account.Secret{Hash: "x"}}}
 	for _, err := range []error{
 		s.PutCustomer(ctx, account.Customer{Name: "acme", State: account.Active}, e),
 		s.PutDomain(ctx, account.Domain{Name: "sender.example", Customer: "acme", State: account.Active}, e),
@@ -57,14 +59,15 @@ func addAccount(t testing.TB, s *Store) account.Account {
 	return a
 }
 
-// fillWaiting stores the rows of n waiting messages of an account. gap is 1 or
+// fillWaiting stores the rows of n waiting messages of an account under its
+// password. gap is 1 or
 // more: of so many that came, one still waits.
 func fillWaiting(t testing.TB, s *Store, a account.Account, n, gap int) {
 	t.Helper()
 	numbers := fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + %d FROM n WHERE i < %d) ", gap, gap, n*gap)
 	err := s.change(context.Background(), "bench", func(t *tx) error {
 		t.waiting[waiting.Queued] += n
-		err := t.Exec(`INSERT INTO submission SELECT printf('%026d', i), '', ?, ?, 'sender.example', 'acme', '',
+		err := t.Exec(`INSERT INTO submission SELECT printf('%026d', i), '', ?, 'KEY', ?, 'sender.example', 'acme', '',
     i, i, 'a@b', 0, '', 0, '', '', 1, i FROM (`+numbers+`SELECT i FROM n)`, bind(a.ID, a.Login()))
 		if err != nil {
 			return err

@@ -55,6 +55,13 @@ type Row struct {
 // Set makes the row one of these columns, which the next call may overwrite.
 func (r *Row) Set(columns []driver.Value) { *r = Row{columns: columns} }
 
+// Fail notes that a column holds what it cannot.
+func (r *Row) Fail(err error) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: column %d: %w", ErrDamaged, r.at, err)
+	}
+}
+
 // Err tells what was wrong with the columns taken so far.
 func (r *Row) Err() error { return r.err }
 

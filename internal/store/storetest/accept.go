@@ -200,7 +200,7 @@ func changedRights(t *testing.T, s Store) {
 			t.Errorf("%s: got reason %q", what, reason)
 		}
 	}
-	p.ann.PasswordHash = "$x$2"
+	p.ann.Legacy = true
 	must(t, s.PutAccount(ctx, p.ann, event("")))
 	refused("another revision", messageOf(p.ann, "acme", p.generation, 1))
 

@@ -33,7 +33,7 @@ func objectsComeBack(t *testing.T, s Store) {
 	equal(t, "domain", got(s.Domain(ctx, "one.example"))(t), p.one)
 	equal(t, "account", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
 
-	p.plan.MaxMessages, p.plan.MaxRecipients, p.plan.MaxMessageBytes, p.plan.State = 0, 7, 1<<40, account.Suspended
+	p.plan.MaxMessages, p.plan.MaxRecipients, p.plan.MaxMessageBytes, p.plan.Legacy, p.plan.State = 0, 7, 1<<40, true, account.Suspended
 	must(t, s.PutPlan(ctx, p.plan, event("plan")))
 	p.plan.Revision++
 	equal(t, "changed plan", got(s.Plan(ctx, "basic"))(t), p.plan)
@@ -53,7 +53,7 @@ func objectsComeBack(t *testing.T, s Store) {
 		t.Errorf("an unknown domain has keys: %v", keys)
 	}
 
-	p.ann.PasswordHash, p.ann.PasswordChanged, p.ann.NullSender = "$x$2", start().Add(time.Hour), true
+	p.ann.Directory, p.ann.Legacy, p.ann.NullSender = "mailboxes", true, true
 	p.ann.Aliases = []mail.Address{address("zoe", "one.example"), address(`a"b@c`, "two.example"), address("bücher", "one.example")}
 	p.ann.Grants = []account.Grant{{Address: address("shop", "two.example"), Domain: "two.example"}, {Domain: "two.example"}}
 	must(t, s.PutAccount(ctx, p.ann, event("account")))

@@ -32,8 +32,17 @@ func equal(t tester, what string, got, want any) {
 	}
 }
 
+// password makes a credential with a secret.
+func password(n int) account.Credential {
+	return account.Credential{
+		ID: id("CRE", n), Kind: account.Password, Name: "password", Secret: account.Secret{Hash: fmt.Sprintf("$x$%d", n), Cost: "x"},
+		Created: start(), Changed: start(),
+	}
+}
+
 // people are the objects that most cases need: customer acme on plan basic
-// with domain one.example and account ann, and domain two.example with bob.
+// with domain one.example and account ann, and domain two.example with bob. Ann has a
+// password.
 type people struct {
 	plan       account.Plan
 	customer   account.Customer
@@ -51,7 +60,7 @@ func settle(t tester, s Store) people {
 		customer: account.Customer{Name: "acme", Plan: "basic", State: account.Active, Created: start()},
 		one:      account.Domain{Name: "one.example", Customer: "acme", State: account.Active, Created: start()},
 		two:      account.Domain{Name: "two.example", Customer: "acme", State: account.Active, Created: start()},
-		ann:      account.Account{ID: id("ACC", 1), Address: address("Ann", "one.example"), State: account.Active, PasswordHash: "$x$1", PasswordChanged: start(), Created: start()},
+		ann:      account.Account{ID: id("ACC", 1), Address: address("Ann", "one.example"), State: account.Active, Created: start(), Credentials: []account.Credential{password(1)}},
 		bob:      account.Account{ID: id("ACC", 2), Address: address("bob", "two.example"), State: account.Active, Created: start()},
 	}
 	p.one.Keys = []account.Key{{Selector: "s1", Algorithm: "rsa", Public: "v=DKIM1; p=abc", Sealed: []byte{0, 1, 2}, Created: start()}}
@@ -97,6 +106,9 @@ func message(n int, recipients ...string) *queue.Acceptance {
 func messageOf(a account.Account, customer string, generation uint64, n int) *queue.Acceptance {
 	m := message(n, "someone")
 	m.Submission.Account, m.Submission.Login, m.Submission.Domain, m.Submission.Customer = a.ID, a.Login(), a.Address.Domain, customer
+	if p := a.Password(); p != nil {
+		m.Submission.Credential = p.ID
+	}
 	m.Events[0].Login = a.Login()
 	m.Generation, m.Revision, m.Domains = generation, a.Revision, []mail.Domain{a.Address.Domain}
 	return m

@@ -21,7 +21,7 @@ func randomOperations(t *testing.T, open Opener) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t)
 		defer func() { must(rt, s.Close()) }()
-		m := &model{store: s, test: t, deliveries: map[place]*queue.Delivery{}, owner: map[mail.ID]string{}, relies: map[mail.ID][]mail.Domain{}, suspended: map[string]bool{}}
+		m := &model{store: s, test: t, deliveries: map[place]*queue.Delivery{}, owner: map[mail.ID]string{}, relies: map[mail.ID][]mail.Domain{}, suspended: map[string]bool{}, under: map[mail.ID]mail.ID{}}
 		m.people = settle(t, s)
 		m.customers = map[mail.Domain]string{"one.example": "acme", "two.example": "acme"}
 		must(rt, s.PutCustomer(rt.Context(), account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
@@ -37,6 +37,7 @@ func randomOperations(t *testing.T, open Opener) {
 			"drop":    m.drop,
 			"suspend": m.suspend,
 			"move":    m.move,
+			"revoke":  m.revoke,
 		})
 	})
 }
@@ -57,6 +58,10 @@ type model struct {
 	owner map[mail.ID]string
 	// relies holds the domains that each relies on.
 	relies map[mail.ID][]mail.Domain
+	// under is the credential that each came under; passwords are how many ann and
+	// bob have had.
+	under     map[mail.ID]mail.ID
+	passwords int
 	// suspended holds logins and names of domains, customers and plans.
 	suspended map[string]bool
 	// customers holds the customer of each domain; acme is on plan basic.
@@ -175,6 +180,9 @@ func (m *model) accept(t *rapid.T) {
 	// As decided a moment ago, or long ago with the account as it is now.
 	now := got(m.store.Account(m.test.Context(), who.Login()))(t)
 	a.Generation, a.Revision = m.people.generation, now.Revision
+	if p := now.Password(); p != nil {
+		a.Submission.Credential = p.ID
+	}
 	a.Domains = rapid.SampledFrom([][]mail.Domain{{who.Address.Domain}, {"two.example"}, {"one.example", "two.example"}}).Draw(t, "domains")
 	for i := range a.Deliveries {
 		a.Deliveries[i].Next = start().Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "next")) * time.Hour)
@@ -189,7 +197,7 @@ func (m *model) accept(t *rapid.T) {
 		wantKind(t, err, fault.Conflict)
 	default:
 		must(t, err)
-		m.owner[a.Submission.ID], m.relies[a.Submission.ID] = who.Login(), a.Domains
+		m.owner[a.Submission.ID], m.relies[a.Submission.ID], m.under[a.Submission.ID] = who.Login(), a.Domains, a.Submission.Credential
 		for _, d := range a.Deliveries {
 			m.deliveries[place{d.Submission, d.N}] = &d
 		}
@@ -357,6 +365,29 @@ func (m *model) move(t *rapid.T) {
 	m.follow(string(d.Name), standing)
 }
 
+// revoke gives an account another password, or its first.
+func (m *model) revoke(t *rapid.T) {
+	a := got(m.store.Account(m.test.Context(), rapid.SampledFrom([]string{"ann@one.example", "bob@two.example"}).Draw(t, "login")))(t)
+	m.passwords++
+	first := len(a.Credentials) == 0
+	a.Credentials = []account.Credential{password(100 + m.passwords)}
+	must(t, m.store.PutAccount(m.test.Context(), a, event("")))
+	m.events++
+	if !first { // a new one moves nothing
+		m.follow(a.Login(), m.standing())
+	}
+}
+
+// proved reports whether the credential that a submission came under is there.
+func (m *model) proved(sub mail.ID) bool {
+	under := m.under[sub]
+	if under == "" {
+		return true
+	}
+	a := got(m.store.Account(m.test.Context(), m.owner[sub]))(m.test)
+	return a.Password().ID == under
+}
+
 // standing says of acme whether it is active with its plan.
 func (m *model) standing() bool { return !m.suspended["acme"] && !m.suspended["basic"] }
 
@@ -376,7 +407,7 @@ func (m *model) follow(what string, standing bool) {
 		if !hangs {
 			continue
 		}
-		mayGo := m.active(login) && m.usable(login, m.relies[p.submission])
+		mayGo := m.active(login) && m.usable(login, m.relies[p.submission]) && m.proved(p.submission)
 		switch {
 		case !mayGo && d.State != queue.Held:
 			d.State, d.HoldReason = queue.Held, queue.HoldSuspended

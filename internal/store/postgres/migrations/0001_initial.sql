@@ -9,7 +9,8 @@ CREATE TABLE meta (
     value bigint NOT NULL
 );
 
-INSERT INTO meta (name, value) VALUES ('generation', 1);
+INSERT INTO meta (name, value) VALUES ('generation', 1),
+    ('salt', ('x' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 16))::bit(64)::bigint);
 
 -- The nodes that share this database, by its clock. Whoever writes in a node's
 -- name does so under a lease of an epoch; lease_until is 0 where nobody has one.
@@ -37,6 +38,7 @@ CREATE TABLE plan (
     max_recipients    bigint NOT NULL,
     max_message_bytes bigint NOT NULL,
     max_messages      bigint NOT NULL,
+    legacy            smallint NOT NULL,
     state             text COLLATE "C" NOT NULL,
     created           bigint NOT NULL,
     revision          bigint NOT NULL
@@ -79,14 +81,56 @@ CREATE TABLE account (
     address          text COLLATE "C" NOT NULL,
     domain           text COLLATE "C" NOT NULL REFERENCES domain (name),
     state            text COLLATE "C" NOT NULL,
-    password_hash    text COLLATE "C" NOT NULL,
-    password_changed bigint NOT NULL,
+    directory        text COLLATE "C" NOT NULL, -- '' where the passwords are here
+    legacy           smallint NOT NULL,
     null_sender      smallint NOT NULL,
     created          bigint NOT NULL,
     revision         bigint NOT NULL
 );
 
 CREATE INDEX account_domain ON account (domain);
+
+-- Lists are texts: the networks and the mechanisms of an envelope with a space
+-- between, its senders and former hashes a line each, of the keys a line each with
+-- the mechanism in front.
+CREATE TABLE credential (
+    login             text COLLATE "C" NOT NULL REFERENCES account (login) ON DELETE CASCADE,
+    name              text COLLATE "C" NOT NULL,
+    id                text COLLATE "C" NOT NULL UNIQUE,
+    kind              text COLLATE "C" NOT NULL,
+    subject           text COLLATE "C" NOT NULL, -- '' for passwords
+    hash              text COLLATE "C" NOT NULL, -- '' for all others
+    cost              text COLLATE "C" NOT NULL,
+    keys              text COLLATE "C" NOT NULL,
+    former            text COLLATE "C" NOT NULL,
+    networks          text COLLATE "C" NOT NULL,
+    senders           text COLLATE "C" NOT NULL,
+    mechanisms        text COLLATE "C" NOT NULL,
+    max_recipients    bigint NOT NULL,
+    max_message_bytes bigint NOT NULL,
+    max_messages      bigint NOT NULL,
+    expires           bigint NOT NULL,
+    created           bigint NOT NULL,
+    changed           bigint NOT NULL,
+    PRIMARY KEY (login, name)
+);
+
+CREATE UNIQUE INDEX credential_subject ON credential (kind, subject) WHERE subject <> '';
+CREATE INDEX credential_cost ON credential (cost);
+
+-- When each credential was used last. Apart, as it changes all the time.
+CREATE TABLE credential_use (
+    credential text COLLATE "C" NOT NULL PRIMARY KEY,
+    login      text COLLATE "C" NOT NULL REFERENCES account (login) ON DELETE CASCADE,
+    at         bigint NOT NULL,
+    client     text COLLATE "C" NOT NULL,
+    session    text COLLATE "C" NOT NULL,
+    mechanism  text COLLATE "C" NOT NULL,
+    program    text COLLATE "C" NOT NULL
+);
+
+CREATE INDEX credential_use_login ON credential_use (login);
+CREATE INDEX credential_use_at ON credential_use (at);
 
 CREATE TABLE account_address (
     key      text COLLATE "C" PRIMARY KEY,
@@ -114,6 +158,7 @@ CREATE TABLE submission (
     id          text COLLATE "C" NOT NULL UNIQUE,
     session     text COLLATE "C" NOT NULL,
     account     text COLLATE "C" NOT NULL,
+    credential  text COLLATE "C" NOT NULL, -- '' for reports of our own
     login       text COLLATE "C" NOT NULL,
     domain      text COLLATE "C" NOT NULL,
     customer    text COLLATE "C" NOT NULL,

@@ -20,6 +20,7 @@ import (
 	"countersign/internal/store/sqlite/database"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/copying"
+	"countersign/internal/store/sqlkit/sealed"
 )
 
 // Options says what to make a backup of, and where. All but Progress are needed.
@@ -293,6 +294,7 @@ func (w *work) describe(c *database.Conn) (list []wanted, err error) {
 		}
 	}
 	keys := map[string]bool{}
+	const passwordKeysSQL = "SELECT keys FROM credential WHERE keys LIKE '%-MD5 %'"
 	const sealedSQL = "SELECT substr(sealed, 1, 64) FROM domain_key WHERE sealed IS NOT NULL UNION ALL SELECT substr(data, 1, 64) FROM certificate WHERE data IS NOT NULL"
 	err = c.Query(w.ctx, sealedSQL, nil, func(r *database.Row) error {
 		if key := seal.KeyOf(r.Blob()); key != "" {
@@ -300,6 +302,14 @@ func (w *work) describe(c *database.Conn) (list []wanted, err error) {
 		}
 		return nil
 	})
+	if err == nil {
+		err = c.Query(w.ctx, passwordKeysSQL, nil, func(r *database.Row) error {
+			for _, id := range sealed.KeysIn(r.Text()) {
+				keys[id] = true
+			}
+			return nil
+		})
+	}
 	m.Keys = append(m.Keys, slices.Sorted(maps.Keys(keys))...)
 	if err != nil {
 		return nil, err

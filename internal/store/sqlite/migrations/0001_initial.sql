@@ -9,7 +9,7 @@ CREATE TABLE meta (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO meta (name, value) VALUES ('generation', 1);
+INSERT INTO meta (name, value) VALUES ('generation', 1), ('salt', random());
 
 -- Accounts. Names are the keys, in their one normal form.
 
@@ -18,6 +18,7 @@ CREATE TABLE plan (
     max_recipients    INTEGER NOT NULL,
     max_message_bytes INTEGER NOT NULL,
     max_messages      INTEGER NOT NULL,
+    legacy            INTEGER NOT NULL,
     state             TEXT NOT NULL,
     created           INTEGER NOT NULL,
     revision          INTEGER NOT NULL
@@ -60,14 +61,56 @@ CREATE TABLE account (
     address          TEXT NOT NULL,
     domain           TEXT NOT NULL REFERENCES domain (name),
     state            TEXT NOT NULL,
-    password_hash    TEXT NOT NULL,
-    password_changed INTEGER NOT NULL,
+    directory        TEXT NOT NULL, -- '' where the passwords are here
+    legacy           INTEGER NOT NULL,
     null_sender      INTEGER NOT NULL,
     created          INTEGER NOT NULL,
     revision         INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX account_domain ON account (domain);
+
+-- Lists are texts: the networks and the mechanisms of an envelope with a space
+-- between, its senders and former hashes a line each, of the keys a line each with
+-- the mechanism in front.
+CREATE TABLE credential (
+    login             TEXT NOT NULL REFERENCES account (login) ON DELETE CASCADE,
+    name              TEXT NOT NULL,
+    id                TEXT NOT NULL UNIQUE,
+    kind              TEXT NOT NULL,
+    subject           TEXT NOT NULL, -- '' for passwords
+    hash              TEXT NOT NULL, -- '' for all others
+    cost              TEXT NOT NULL,
+    keys              TEXT NOT NULL,
+    former            TEXT NOT NULL,
+    networks          TEXT NOT NULL,
+    senders           TEXT NOT NULL,
+    mechanisms        TEXT NOT NULL,
+    max_recipients    INTEGER NOT NULL,
+    max_message_bytes INTEGER NOT NULL,
+    max_messages      INTEGER NOT NULL,
+    expires           INTEGER NOT NULL,
+    created           INTEGER NOT NULL,
+    changed           INTEGER NOT NULL,
+    PRIMARY KEY (login, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX credential_subject ON credential (kind, subject) WHERE subject <> '';
+CREATE INDEX credential_cost ON credential (cost);
+
+-- When each credential was used last. Apart, as it changes all the time.
+CREATE TABLE credential_use (
+    credential TEXT PRIMARY KEY,
+    login      TEXT NOT NULL REFERENCES account (login) ON DELETE CASCADE,
+    at         INTEGER NOT NULL,
+    client     TEXT NOT NULL,
+    session    TEXT NOT NULL,
+    mechanism  TEXT NOT NULL,
+    program    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX credential_use_login ON credential_use (login);
+CREATE INDEX credential_use_at ON credential_use (at);
 
 -- Every address that belongs to an account: its own at position 0, then its
 -- aliases. The key makes sure that each belongs to one account only.
@@ -99,6 +142,7 @@ CREATE TABLE submission (
     id          TEXT NOT NULL UNIQUE,
     session     TEXT NOT NULL,
     account     TEXT NOT NULL,
+    credential  TEXT NOT NULL, -- '' for reports of our own
     login       TEXT NOT NULL,
     domain      TEXT NOT NULL,
     customer    TEXT NOT NULL,

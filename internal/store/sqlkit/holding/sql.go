@@ -11,9 +11,10 @@ const ActiveFrom = ` FROM account a JOIN domain d ON d.name = a.domain JOIN cust
     WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active')`
 
 // mayGo is the condition that mail of a submission s may go: its account may
-// send, and each further domain that it relies on is an active one of the same
-// customer. A report of our own has no account.
+// send, the credential that it came under is there, and each further domain that it
+// relies on is an active one of the same customer. A report of our own has neither.
 const mayGo = `(s.account = '' OR EXISTS (SELECT 1` + ActiveFrom + ` AND a.login = s.login AND a.id = s.account
+    AND (s.credential = '' OR EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential))
     AND NOT EXISTS (SELECT 1 FROM relied r WHERE r.submission = s.id
         AND NOT EXISTS (SELECT 1 FROM domain x WHERE x.name = r.domain AND x.state = 'active' AND x.customer = d.customer))))`
 

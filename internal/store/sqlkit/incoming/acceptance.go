@@ -12,7 +12,7 @@ import (
 
 // The columns of the rows of an Acceptance, in their order.
 const (
-	SubmissionColumns = `id, session, account, login, domain, customer, cause, at, expires,
+	SubmissionColumns = `id, session, account, credential, login, domain, customer, cause, at, expires,
     sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, content`
 
 	ContentColumns = "id, head, body, large, large_size"
@@ -87,7 +87,7 @@ func Prepare(a *queue.Acceptance, owned func(queue.LargeBody) Body) (*Acceptance
 			p.Relied = append(p.Relied, sqlkit.Bind(sub.ID, d, int64(0)))
 		}
 	}
-	p.Submission = sqlkit.Bind(sub.ID, sub.Session, sub.Account, sub.Login, sub.Domain, sub.Customer, sub.Cause, sub.At, sub.Expires,
+	p.Submission = sqlkit.Bind(sub.ID, sub.Session, sub.Account, sub.Credential, sub.Login, sub.Domain, sub.Customer, sub.Cause, sub.At, sub.Expires,
 		e.From, e.Size, string(e.Body), e.SMTPUTF8, string(e.Return), e.EnvelopeID, sub.Size, int64(0))
 	if err := p.addDeliveries(a); err != nil {
 		return nil, err

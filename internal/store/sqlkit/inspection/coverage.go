@@ -14,7 +14,6 @@ func LeftOut() map[string]string {
 		"unfinished_copy":  "a store that has one is not opened",
 		"moved_to":         "a store that has one is not served from, which is said at the start",
 		"meta":             "it has counters alone, of which every value may be right",
-		"following":        "what is in it is work that the server goes on with, and refers to nothing that must be there",
 		"certificate":      "it is sealed, and refers to nothing",
 	}
 }

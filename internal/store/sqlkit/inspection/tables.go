@@ -60,6 +60,15 @@ func Queries(d *sqlkit.Dialect) []Query {
 		{soundness.UnusedReliance, `SELECT r.submission || ' on ' || r.domain FROM relied r WHERE NOT EXISTS (SELECT 1 FROM submission s WHERE s.id = r.submission)`},
 		{soundness.OwnAddress, `SELECT 'account ' || a.login FROM account a
     WHERE NOT EXISTS (SELECT 1 FROM account_address x WHERE x.key = a.login AND x.login = a.login AND x.position = 0 AND x.address = a.address)`},
+		// Not while mail still follows a change, nor what an operator released.
+		{soundness.Unheld, `SELECT s.id || '/' || CAST(d.n AS text) FROM submission s JOIN delivery d ON d.submission = s.id
+    WHERE s.credential <> '' AND d.state < 3 AND NOT EXISTS (SELECT 1 FROM credential k WHERE k.id = s.credential)
+    AND NOT EXISTS (SELECT 1 FROM following) AND NOT EXISTS (SELECT 1 FROM event e
+        WHERE e.submission = s.id AND e.submission <> '' AND e.delivery = d.n AND e.kind = 'delivery.released' AND e.reason <> 'suspended')`},
+		{soundness.SharedSubject, `SELECT kind || ' ' || subject || ' of ' || min(login) || ' and ' || max(login) FROM credential
+    WHERE subject <> '' GROUP BY kind, subject HAVING count(*) > 1`},
+		{soundness.UnusedUse, `SELECT 'use of ' || u.credential || ' by ' || u.login FROM credential_use u
+    WHERE NOT EXISTS (SELECT 1 FROM credential k WHERE k.id = u.credential AND k.login = u.login)`},
 	}
 	for _, r := range []struct{ table, row, column, other, key string }{
 		{"customer", "name", "plan", "plan", "name"},
@@ -68,6 +77,8 @@ func Queries(d *sqlkit.Dialect) []Query {
 		{"account", "login", "domain", "domain", "name"},
 		{"account_address", "key", "login", "account", "login"},
 		{"account_grant", "login", "login", "account", "login"},
+		{"credential", "name", "login", "account", "login"},
+		{"credential_use", "credential", "login", "account", "login"},
 	} {
 		list = append(list, Query{soundness.UnknownObject, fmt.Sprintf(`SELECT '%[1]s ' || x.%[2]s || ' names %[4]s ' || x.%[3]s FROM %[1]s x
     WHERE x.%[3]s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %[4]s o WHERE o.%[5]s = x.%[3]s)`, r.table, r.row, r.column, r.other, r.key)})

@@ -10,11 +10,11 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
-const accountColumns = `SELECT id, address, state, password_hash, password_changed, null_sender, created, revision FROM account`
+const accountColumns = `SELECT id, address, state, directory, legacy, null_sender, created, revision FROM account`
 
 func scanAccount(r *row) account.Account {
 	return account.Account{
-		ID: r.ID(), Address: r.Address(), State: account.State(r.Text()), PasswordHash: r.Text(), PasswordChanged: r.Time(),
+		ID: r.ID(), Address: r.Address(), State: account.State(r.Text()), Directory: r.Text(), Legacy: r.Bool(),
 		NullSender: r.Bool(), Created: r.Time(), Revision: r.Int64(),
 	}
 }
@@ -22,27 +22,42 @@ func scanAccount(r *row) account.Account {
 // PutAccount implements account.AccountStore.
 func (s *Store) PutAccount(ctx context.Context, a account.Account, e audit.Event) error {
 	const op = "account.put"
-	const text = `INSERT INTO account (login, id, address, domain, state, password_hash, password_changed, null_sender, created, revision)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
-    ON CONFLICT (login) DO UPDATE SET address = excluded.address, state = excluded.state, password_hash = excluded.password_hash,
-    password_changed = excluded.password_changed, null_sender = excluded.null_sender, revision = account.revision + 1`
+	if err := checkForm(op, &a); err != nil {
+		return err
+	}
+	return s.put(ctx, accountObject(a.Login()), a.Revision, e, func(t writer) error {
+		if err := checkAccount(t, &a); err != nil {
+			return err
+		}
+		return writeAccount(t, &a)
+	})
+}
+
+// checkForm checks what of an account needs no look at others.
+func checkForm(op string, a *account.Account) error {
 	if err := checkState(op, a.State); err != nil {
 		return err
 	}
 	if a.ID == "" || a.Address.IsNull() {
 		return fault.New(op, fault.Invalid, "an account needs an id and an address")
 	}
-	login := a.Login()
-	args := bind(login, a.ID, a.Address, a.Address.Domain, string(a.State), a.PasswordHash, a.PasswordChanged, a.NullSender, a.Created)
-	return s.put(ctx, accountObject(login), a.Revision, e, func(t writer) error {
-		if err := checkAccount(t, &a); err != nil {
-			return err
-		}
-		if err := t.Exec(text, args); err != nil {
-			return err
-		}
-		return putAddresses(t, &a)
-	})
+	return nil
+}
+
+// writeAccount writes an account with all that it has.
+func writeAccount(t writer, a *account.Account) error {
+	const text = `INSERT INTO account (login, id, address, domain, state, directory, legacy, null_sender, created, revision)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
+    ON CONFLICT (login) DO UPDATE SET address = excluded.address, state = excluded.state,
+    directory = excluded.directory, legacy = excluded.legacy, null_sender = excluded.null_sender, revision = account.revision + 1`
+	err := t.Exec(text, bind(a.Login(), a.ID, a.Address, a.Address.Domain, string(a.State), a.Directory, a.Legacy, a.NullSender, a.Created))
+	if err != nil {
+		return err
+	}
+	if err := putAddresses(t, a); err != nil {
+		return err
+	}
+	return putCredentials(t, a)
 }
 
 // checkAccount checks what an account refers to: its domain, and addresses
@@ -75,7 +90,7 @@ func checkAccount(t writer, a *account.Account) error {
 			return fault.New(op, fault.Conflict, "address %s belongs to another account", address)
 		}
 	}
-	return nil
+	return checkCredentials(t, a)
 }
 
 // putAddresses replaces the addresses and grants of an account.
@@ -120,6 +135,9 @@ func readAccount(ctx context.Context, c reader, login string) (account.Account, 
 	}
 	list := []account.Account{a}
 	err = addAddresses(ctx, c, list, "login = ?", login)
+	if err == nil {
+		err = addCredentials(ctx, c, list, "login = ?", login)
+	}
 	return list[0], err
 }
 
@@ -134,7 +152,10 @@ func (s *Store) Accounts(ctx context.Context, domain mail.Domain) (list []accoun
 		if err != nil {
 			return err
 		}
-		return addAddresses(ctx, c, list, condition, args)
+		if err := addAddresses(ctx, c, list, condition, args); err != nil {
+			return err
+		}
+		return addCredentials(ctx, c, list, condition, args)
 	})
 	return list, err
 }
@@ -186,6 +207,9 @@ func (s *Store) Sender(ctx context.Context, login string) (*account.Sender, erro
 		out.Generation = uint64(n)
 		if out.Account, err = readAccount(ctx, c, login); err != nil {
 			return err
+		}
+		for i := range out.Account.Credentials {
+			out.Account.Credentials[i].Secret = account.Secret{}
 		}
 		return readAbove(ctx, c, &out)
 	})

@@ -2,51 +2,202 @@ package objects
 
 import (
 	"context"
+	"encoding/binary"
+	"slices"
+	"strings"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
 )
 
-// CredentialSQL reads one row by four keys: that of the account and those above
-// it.
-const CredentialSQL = `SELECT a.id, a.revision, a.password_hash, a.password_changed,
-    CASE WHEN a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') THEN 1 ELSE 0 END
-    FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer LEFT JOIN plan p ON p.name = c.plan
-    WHERE a.login = ?`
+const credentialColumns = `k.id, k.kind, k.name, k.subject, k.hash, k.cost, k.keys, k.former, k.networks, k.senders, k.mechanisms,
+    k.max_recipients, k.max_message_bytes, k.max_messages, k.expires, k.created, k.changed`
 
-// Credential implements account.CredentialStore.
-func (s *Store) Credential(ctx context.Context, login string) (out account.Credential, err error) {
-	found := false
-	err = s.base.Read(ctx, "account.credential", func(c reader) error {
-		return c.Query(ctx, CredentialSQL, bind(login), func(r *row) error {
-			out = account.Credential{Account: r.ID(), Revision: r.Int64(), PasswordHash: r.Text(), PasswordChanged: r.Time(), Active: r.Bool()}
-			found = true
+func scanCredential(r *row) account.Credential {
+	return account.Credential{
+		ID: r.ID(), Kind: account.CredentialKind(r.Text()), Name: r.Text(), Subject: r.Text(),
+		Secret: account.Secret{Hash: r.Text(), Cost: r.Text(), Keys: splitKeys(r.Text()), Former: splitLines(r.Text())},
+		Envelope: account.Envelope{
+			Networks: splitNetworks(r), Senders: splitGrants(r), Mechanisms: splitWords(r.Text()),
+			MaxRecipients: r.Int(), MaxMessageBytes: r.Int64(), MaxMessages: r.Int(), Expires: r.Time(),
+		},
+		Created: r.Time(), Changed: r.Time(),
+	}
+}
+
+// checkCredentials checks that names are of one credential of the account, and ids
+// and subjects of one of all. It fails before anything is written.
+func checkCredentials(t writer, a *account.Account) error {
+	const op = "account.put"
+	names, ids := map[string]bool{}, map[mail.ID]bool{}
+	for i := range a.Credentials {
+		c := &a.Credentials[i]
+		if err := c.Check(); err != nil {
+			return err
+		}
+		if names[c.Name] || ids[c.ID] {
+			return fault.New(op, fault.Invalid, "credential %q of account %q, or its id, stands twice", c.Name, a.Login())
+		}
+		names[c.Name], ids[c.ID] = true, true
+		taken, err := t.Exists("SELECT 1 FROM credential WHERE id = ? AND login <> ?", bind(c.ID, a.Login()))
+		if err != nil {
+			return err
+		}
+		if taken {
+			return fault.New(op, fault.Conflict, "credential %s belongs to another account", c.ID)
+		}
+		if c.Subject == "" {
+			continue
+		}
+		taken, err = t.Exists("SELECT 1 FROM credential WHERE kind = ? AND subject = ? AND login <> ?", bind(string(c.Kind), c.Subject, a.Login()))
+		if err != nil {
+			return err
+		}
+		if taken || subjectTwice(a.Credentials[:i], c) {
+			return fault.New(op, fault.Conflict, "%s %q is a credential of an account already", c.Kind, c.Subject)
+		}
+	}
+	return nil
+}
+
+// subjectTwice reports whether one of the list has the subject of c.
+func subjectTwice(list []account.Credential, c *account.Credential) bool {
+	for i := range list {
+		if list[i].Kind == c.Kind && list[i].Subject == c.Subject {
+			return true
+		}
+	}
+	return false
+}
+
+const (
+	dropCredentialsSQL = "DELETE FROM credential WHERE login = ?"
+
+	insertCredentialSQL = `INSERT INTO credential (login, id, kind, name, subject, hash, cost, keys, former, networks, senders, mechanisms,
+    max_recipients, max_message_bytes, max_messages, expires, created, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+	dropUsesSQL = "DELETE FROM credential_use WHERE login = ? AND NOT EXISTS (SELECT 1 FROM credential k WHERE k.id = credential_use.credential)"
+)
+
+// putCredentials replaces the credentials of an account.
+func putCredentials(t writer, a *account.Account) error {
+	login := a.Login()
+	stored, err := storedSecrets(t, a)
+	if err != nil {
+		return err
+	}
+	if err := t.Exec(dropCredentialsSQL, bind(login)); err != nil {
+		return err
+	}
+	for i := range a.Credentials {
+		c := &a.Credentials[i]
+		e := &c.Envelope
+		err := t.Exec(insertCredentialSQL, bind(login, c.ID, string(c.Kind), c.Name, c.Subject,
+			c.Secret.Hash, c.Secret.Cost, joinKeys(latestKeys(&c.Secret, stored[c.ID])), joinLines(c.Secret.Former),
+			joinNetworks(e.Networks), joinGrants(e.Senders), strings.Join(e.Mechanisms, " "),
+			e.MaxRecipients, e.MaxMessageBytes, e.MaxMessages, e.Expires, c.Created, c.Changed))
+		if err != nil {
+			return err
+		}
+	}
+	return t.Exec(dropUsesSQL, bind(login))
+}
+
+// storedSecrets reads hashes and keys of an account's credentials, by id, where keys
+// are to be put that may have been sealed anew since the account was read.
+func storedSecrets(t writer, a *account.Account) (map[mail.ID]account.Secret, error) {
+	if !slices.ContainsFunc(a.Credentials, func(c account.Credential) bool {
+		return slices.ContainsFunc(account.LegacyMechanisms(), func(m string) bool { return c.Secret.Key(m) != "" })
+	}) {
+		return nil, nil
+	}
+	stored := map[mail.ID]account.Secret{}
+	err := t.Query("SELECT id, hash, keys FROM credential WHERE login = ?", bind(a.Login()), func(r *row) error {
+		stored[r.ID()] = account.Secret{Hash: r.Text(), Keys: splitKeys(r.Text())}
+		return nil
+	})
+	return stored, err
+}
+
+// latestKeys returns the keys to put. Where the password is that which is stored, its
+// sealed keys are put as they are stored: what was read before may be sealed with a key
+// that is no more by now.
+func latestKeys(given *account.Secret, stored account.Secret) []account.SecretKey {
+	if stored.Hash != given.Hash {
+		return given.Keys
+	}
+	keys := slices.Clone(given.Keys)
+	for i, k := range keys {
+		if value := stored.Key(k.Mechanism); value != "" && slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
+			keys[i].Value = value
+		}
+	}
+	return keys
+}
+
+// addCredentials reads the credentials into the accounts that condition selects.
+func addCredentials(ctx context.Context, c reader, list []account.Account, condition, arg string) error {
+	index := make(map[string]int, len(list))
+	for i := range list {
+		index[list[i].Login()] = i
+	}
+	return c.Query(ctx, "SELECT login, "+credentialColumns+" FROM credential k WHERE "+condition+" ORDER BY login, name", bind(arg), func(r *row) error {
+		if i, known := index[r.Text()]; known {
+			list[i].Credentials = append(list[i].Credentials, scanCredential(r))
+		}
+		return nil
+	})
+}
+
+// ProofsSQL reads a row for each credential of an account, or one without; by the
+// keys of the account and of those above it.
+const ProofsSQL = `SELECT a.id, a.revision, a.directory, CASE WHEN a.legacy = 1 OR p.legacy = 1 THEN 1 ELSE 0 END,
+    CASE WHEN a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') THEN 1 ELSE 0 END,
+    coalesce(k.id, ''), ` + optionalColumns + ` FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
+    LEFT JOIN plan p ON p.name = c.plan LEFT JOIN credential k ON k.login = a.login WHERE a.login = ? ORDER BY k.name`
+
+// optionalColumns are credentialColumns where there may be no credential.
+const optionalColumns = `coalesce(k.id, ''), coalesce(k.kind, ''), coalesce(k.name, ''), coalesce(k.subject, ''), coalesce(k.hash, ''), coalesce(k.cost, ''),
+    coalesce(k.keys, ''), coalesce(k.former, ''), coalesce(k.networks, ''), coalesce(k.senders, ''), coalesce(k.mechanisms, ''),
+    coalesce(k.max_recipients, 0), coalesce(k.max_message_bytes, 0), coalesce(k.max_messages, 0), coalesce(k.expires, 0), coalesce(k.created, 0), coalesce(k.changed, 0)`
+
+// Proofs implements account.CredentialStore.
+func (s *Store) Proofs(ctx context.Context, login string) (out account.Proofs, err error) {
+	err = s.base.Read(ctx, "account.proofs", func(c reader) error {
+		out = account.Proofs{}
+		return c.Query(ctx, ProofsSQL, bind(login), func(r *row) error {
+			out.Account, out.Revision, out.Directory, out.Legacy, out.Active = r.ID(), r.Int64(), r.Text(), r.Bool(), r.Bool()
+			if r.Text() != "" {
+				out.Credentials = append(out.Credentials, scanCredential(r))
+			}
 			return nil
 		})
 	})
-	if err == nil && !found {
-		err = accountObject(login).missing("account.credential")
+	if err == nil && out.Account == "" {
+		err = accountObject(login).missing("account.proofs")
 	}
 	return out, err
 }
 
-// RenewHash implements account.CredentialStore.
-func (s *Store) RenewHash(ctx context.Context, login, before, after string, e audit.Event) error {
+// RenewSecret implements account.CredentialStore.
+func (s *Store) RenewSecret(ctx context.Context, login string, id mail.ID, before string, after account.Secret, e audit.Event) error {
 	return s.base.Change(ctx, "account.renew", func(t writer) error {
-		if err := renew(t, login, before, after); err != nil {
+		if err := renew(t, login, id, before, after); err != nil {
 			return err
 		}
 		return s.base.Record(t, []audit.Event{e})
 	})
 }
 
-// renew puts one hash in the place of another. It fails before it writes.
-func renew(t writer, login, before, after string) error {
+// renew puts one form of a password in the place of another. It fails before it
+// writes.
+func renew(t writer, login string, id mail.ID, before string, after account.Secret) error {
 	const op = "account.renew"
 	stored, found := "", false
-	err := t.Query("SELECT password_hash FROM account WHERE login = ?", bind(login), func(r *row) error {
+	err := t.Query("SELECT hash FROM credential WHERE id = ? AND login = ?", bind(id, login), func(r *row) error {
 		stored, found = r.Text(), true
 		return nil
 	})
@@ -54,21 +205,67 @@ func renew(t writer, login, before, after string) error {
 	case err != nil:
 		return err
 	case !found:
-		return accountObject(login).missing(op)
+		return fault.New(op, fault.NotFound, "account %q has no credential %s", login, id)
 	case stored != before:
-		return fault.New(op, fault.Conflict, "account %q has another password hash by now", login)
+		return fault.New(op, fault.Conflict, "credential %s of account %q has another hash by now", id, login)
 	}
-	return t.Exec("UPDATE account SET password_hash = ? WHERE login = ?", bind(after, login))
+	return t.Exec("UPDATE credential SET hash = ?, cost = ?, keys = ? WHERE id = ?", bind(after.Hash, after.Cost, joinKeys(after.Keys), id))
 }
 
-// HashCosts implements account.CredentialStore. It cuts the parameters out of
-// "$argon2id$v=19$m=19456,t=2,p=1$...".
-func (s *Store) HashCosts(ctx context.Context) (list []string, err error) {
-	text := "SELECT DISTINCT substr(password_hash, 16, " + s.dialect.Position + `(substr(password_hash, 16), '$') - 1) FROM account
-    WHERE password_hash LIKE '$argon2id$v=19$%$%'`
+// CostsSQL walks the index of costs from one to the next.
+const CostsSQL = `WITH RECURSIVE each_cost (cost) AS (SELECT min(cost) FROM credential WHERE cost > ''
+    UNION ALL SELECT (SELECT min(cost) FROM credential WHERE cost > each_cost.cost) FROM each_cost WHERE each_cost.cost IS NOT NULL)
+    SELECT cost FROM each_cost WHERE cost IS NOT NULL`
+
+// Costs implements account.CredentialStore.
+func (s *Store) Costs(ctx context.Context) (list []string, err error) {
 	err = s.base.Read(ctx, "account.costs", func(c reader) error {
-		list, err = sqlkit.All(ctx, c, text, nil, (*row).Text)
+		list, err = sqlkit.All(ctx, c, CostsSQL, nil, (*row).Text)
 		return err
+	})
+	return list, err
+}
+
+// SaltSQL reads the number that was drawn when the store was made.
+const SaltSQL = "SELECT value FROM meta WHERE name = 'salt'"
+
+// Salt implements account.CredentialStore.
+func (s *Store) Salt(ctx context.Context) (salt []byte, err error) {
+	err = s.base.Read(ctx, "account.salt", func(c reader) error {
+		n, found, err := c.Number(ctx, SaltSQL, nil)
+		if err == nil && !found {
+			err = sqlkit.ErrDamaged
+		}
+		salt = binary.BigEndian.AppendUint64(nil, uint64(n))
+		return err
+	})
+	return salt, err
+}
+
+// maxSubjects bounds one question for holders.
+const maxSubjects = 256
+
+// HolderSQL finds one holder.
+const HolderSQL = "SELECT login, id, subject FROM credential WHERE kind = ? AND subject = ? AND subject <> ''"
+
+// Holders implements account.CredentialStore.
+func (s *Store) Holders(ctx context.Context, kind account.CredentialKind, subjects []string) (list []account.Holder, err error) {
+	const op = "account.holders"
+	if len(subjects) > maxSubjects {
+		return nil, fault.New(op, fault.Invalid, "%d subjects are asked for; at most %d can be", len(subjects), maxSubjects)
+	}
+	err = s.base.Snapshot(ctx, op, func(c reader) error {
+		list = nil
+		for _, subject := range subjects {
+			found, err := sqlkit.All(ctx, c, HolderSQL, bind(string(kind), subject), func(r *row) account.Holder {
+				return account.Holder{Login: r.Text(), Credential: r.ID(), Subject: r.Text()}
+			})
+			if err != nil {
+				return err
+			}
+			list = append(list, found...)
+		}
+		return nil
 	})
 	return list, err
 }

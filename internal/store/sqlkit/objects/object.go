@@ -2,6 +2,8 @@ package objects
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -38,8 +40,9 @@ func domainObject(name string) object {
 }
 
 func accountObject(login string) object {
-	return object{kind: holding.Account, name: login,
-		revision: "SELECT revision FROM account WHERE login = ?", standing: "SELECT state FROM account WHERE login = ?"}
+	const standing = `SELECT a.state || coalesce((SELECT string_agg(' ' || k.id, '') FROM credential k WHERE k.login = a.login), '')
+    FROM account a WHERE a.login = ?`
+	return object{kind: holding.Account, name: login, revision: "SELECT revision FROM account WHERE login = ?", standing: standing}
 }
 
 func (o object) missing(op string) error {
@@ -158,8 +161,13 @@ func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, m
 }
 
 // moves reports whether the queue has to follow a change of standing. Nothing
-// hangs on a new object, but that a domain which was removed may come back.
+// hangs on a new object, but that a domain which was removed may come back; nor on
+// a new credential.
 func (o object) moves(before, now string) bool {
+	if o.kind == holding.Account && before != "" {
+		left := strings.Fields(now)
+		return len(left) == 0 || slices.ContainsFunc(strings.Fields(before), func(part string) bool { return !slices.Contains(left, part) })
+	}
 	return before != now && (before != "" || o.kind == holding.Domain)
 }
 

@@ -45,7 +45,7 @@ func stateOf(n int) queue.State {
 // itemColumns are what scanItem reads, from delivery d and submission s.
 const itemColumns = `d.submission, d.n, d.state, d.next, d.attempts, d.local, d.destination, d.notify, d.original,
     d.hold_reason, d.delay_reported, d.last_at, d.last_code, d.last_enhanced, d.last_text, d.last_remote,
-    s.session, s.account, s.login, s.domain, s.customer, s.cause, s.at, s.expires,
+    s.session, s.account, s.credential, s.login, s.domain, s.customer, s.cause, s.at, s.expires,
     s.sender, s.given_size, s.body_type, s.smtputf8, s.dsn_return, s.envelope_id, s.size`
 
 // items collects deliveries; those of one submission share it.
@@ -68,7 +68,7 @@ func (l *items) scan(r *row) error {
 	s := l.submissions[d.Submission]
 	if s == nil {
 		s = &queue.Submission{
-			ID: d.Submission, Session: r.ID(), Account: r.ID(), Login: r.Text(), Domain: r.Domain(), Customer: r.Text(),
+			ID: d.Submission, Session: r.ID(), Account: r.ID(), Credential: r.ID(), Login: r.Text(), Domain: r.Domain(), Customer: r.Text(),
 			Cause: r.ID(), At: r.Time(), Expires: r.Time(),
 			Envelope: mail.Envelope{
 				From: r.Address(), Size: r.Int64(), Body: mail.BodyType(r.Text()), SMTPUTF8: r.Bool(),

@@ -42,6 +42,9 @@ const (
 	Bounce   = mail.ID("01K0000000000000000000B0NC")
 )
 
+// Password is the credential that Large came under.
+const Password = mail.ID("01K0000000000000000000PASS")
+
 // Run runs the cases.
 func Run(t *testing.T, open Opener) {
 	for name, c := range cases() {
@@ -59,6 +62,7 @@ func Run(t *testing.T, open Opener) {
 	}
 	t.Run("a record whose beginning was removed", func(t *testing.T) { pruned(t, open(t)) })
 	t.Run("more than are named", func(t *testing.T) { many(t, open(t)) })
+	t.Run("mail of a credential that is no more", func(t *testing.T) { unheld(t, open(t)) })
 	t.Run("dropped as advised", func(t *testing.T) { dropped(t, open(t)) })
 	t.Run("beside a server", func(t *testing.T) { beside(t, open(t)) })
 }
@@ -131,7 +135,10 @@ func cases() map[string]damaged {
 		"a body has another size":          one("UPDATE content SET large_size = large_size + 1 WHERE large <> ''", soundness.BodySize),
 		"a plan is gone":                   one("DELETE FROM plan", soundness.UnknownObject),
 		"a customer is gone":               one("DELETE FROM customer WHERE name = 'other'", soundness.UnknownObject),
-		"an account is gone":               {[]string{"DELETE FROM account"}, map[soundness.Kind]int64{soundness.UnknownObject: 4}},
+		"an account is gone":               {[]string{"DELETE FROM account"}, map[soundness.Kind]int64{soundness.UnknownObject: 7}},
+		"credentials are gone":             {[]string{"DELETE FROM credential WHERE kind = 'password'"}, map[soundness.Kind]int64{soundness.Unheld: 1, soundness.UnusedUse: 1}},
+		"a use of another's":               one("UPDATE credential SET login = 'eve@one.example' WHERE kind = 'password'", soundness.UnusedUse, soundness.UnknownObject),
+		"a subject twice":                  {[]string{"DROP INDEX credential_subject", "UPDATE credential SET kind = 'certificate', subject = 'cn:ann'"}, map[soundness.Kind]int64{soundness.SharedSubject: 1}},
 		"a domain is gone": {[]string{"DELETE FROM domain WHERE name = 'one.example'"},
 			map[soundness.Kind]int64{soundness.UnknownObject: 2}},
 		"an aliased domain is gone":     {[]string{"DELETE FROM domain WHERE name = 'two.example'"}, map[soundness.Kind]int64{soundness.ForeignAddress: 2}},
@@ -168,14 +175,22 @@ func Fill(t *testing.T, s storetest.Store) {
 		must(s.PutDomain(ctx, d, e("domain")))
 	}
 	must(s.PutAccount(ctx, account.Account{
-		ID: "01K00000000000000000000ACC", Address: at("Ann", "one.example"), State: account.Active, PasswordHash: "x", PasswordChanged: now, Created: now,
+		ID: "01K00000000000000000000ACC", Address: at("Ann", "one.example"), State: account.Active, Created: now,
+		Credentials: []account.Credential{
+			{ID: Password, Kind: account.Password, Name: "password", Secret: account.Secret{Hash: "x", Cost: "x"}, Created: now, Changed: now},
+			{ID: "01K0000000000000000000CERT", Kind: account.Certificate, Name: "laptop", Subject: "cn:ann", Created: now, Changed: now},
+		},
 		Aliases: []mail.Address{at("ann", "two.example")},
 		Grants:  []account.Grant{{Address: at("x", "two.example")}, {Domain: "three.example"}},
 	}, e("account")))
 
 	must(s.Accept(ctx, message(Partly, now, 3, "two.example")))
 	must(s.Accept(ctx, message(Finished, now, 2)))
+	must(s.Used(ctx, []account.Use{{Credential: Password, At: now}}))
+	generation, err := s.Generation(ctx)
+	must(err)
 	big := message(Large, now, 1)
+	big.Submission.Account, big.Submission.Credential, big.Generation = "01K00000000000000000000ACC", Password, generation
 	body, err := s.NewBody(ctx)
 	must(err)
 	_, err = body.Write(bytes.Repeat([]byte("0123456789abcdef"), 40_000))
@@ -255,6 +270,55 @@ func pruned(t *testing.T, o Opened) {
 	}
 	o.Exec(t, "DELETE FROM delivery WHERE submission = '01K1000000000000000000LATE'")
 	Want(t, o.Check(t), map[soundness.Kind]int64{soundness.LostMail: 1, soundness.Totals: 1, soundness.NoDelivery: 1})
+}
+
+// unheld wants mail of a credential that is no more to be found, but not what an
+// operator has released, nor what still follows a change.
+func unheld(t *testing.T, o Opened) {
+	Fill(t, o.Store)
+	o.Exec(t, "DELETE FROM credential_use")
+	o.Exec(t, "DELETE FROM credential WHERE kind = 'password'")
+	found := map[soundness.Kind]int64{soundness.Unheld: 1}
+	Want(t, o.Check(t), found)
+	// A change that no server can go on with, so that it stays unfinished.
+	o.Exec(t, "INSERT INTO following (id, kind, name, touched, actor, object, text) VALUES ('x', 'none', 'x', 0, '', '', '')")
+	Want(t, o.Check(t), nil)
+	wantStopped(t, o.Store, Large)
+	o.Exec(t, "DELETE FROM following")
+	for _, step := range []struct {
+		reason string
+		want   map[soundness.Kind]int64
+	}{{queue.HoldSuspended, found}, {"", nil}} {
+		ctx, only := t.Context(), queue.Filter{Submission: Large}
+		if _, err := o.Store.Hold(ctx, only, "look", audit.Event{At: time.Now().UTC(), Kind: audit.DeliveryHeld}); err != nil {
+			t.Fatal(err)
+		}
+		Want(t, o.Check(t), nil)
+		if _, err := o.Store.Release(ctx, only, audit.Event{At: time.Now().UTC(), Kind: audit.DeliveryReleased, Reason: step.reason}); err != nil {
+			t.Fatal(err)
+		}
+		Want(t, o.Check(t), step.want)
+	}
+}
+
+// wantStopped wants nothing of a submission to be due or attempted, though it is not
+// held yet.
+func wantStopped(t *testing.T, s storetest.Store, id mail.ID) {
+	t.Helper()
+	due, err := s.Due(t.Context(), time.Now().Add(time.Minute), queue.Position{}, 100)
+	if err != nil || len(due) == 0 {
+		t.Fatalf("%d are due, %v", len(due), err)
+	}
+	for _, item := range due {
+		if item.Submission.ID == id {
+			t.Errorf("%s is due before it is held", id)
+		}
+	}
+	waits, err := s.Waiting(t.Context(), []queue.Key{{Submission: id, N: 1}})
+	items, failed := s.List(t.Context(), queue.Filter{Submission: id})
+	if err != nil || failed != nil || len(items) != 1 || items[0].Delivery.State != queue.Queued || waits[0] {
+		t.Errorf("%+v are listed, to be attempted: %v (%v, %v)", items, waits, err, failed)
+	}
 }
 
 // dropped does what the advice for a message says whose content or body nobody has

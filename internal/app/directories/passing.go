@@ -1,0 +1,117 @@
+package directories
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"countersign/internal/directory"
+	"countersign/internal/directory/dovecot"
+	"countersign/internal/login"
+)
+
+// source returns what is asked: where it is a Dovecot, one that runs exchanges too.
+func (e *entry) source() directory.Source {
+	if e.dovecot != nil {
+		return &passer{e.Guard, e}
+	}
+	return &asker{e.Guard, e}
+}
+
+// asker is a guard that says how much it takes.
+type asker struct {
+	*directory.Guard
+	entry *entry
+}
+
+// Width is how many questions it takes at once.
+func (a *asker) Width() int { return a.entry.Connections }
+
+// passer lets exchanges pass to a Dovecot. It implements login.Passer.
+type passer struct {
+	*directory.Guard
+	entry *entry
+}
+
+// Offers implements login.Passer. What Dovecot offers is known from its last greeting;
+// before the first one an exchange is begun all the same, which finds out: its accounts
+// are told to come again, not that they do not exist.
+func (p *passer) Offers(mechanism string, first bool) bool {
+	if first && !p.entry.PassChallenges {
+		return false
+	}
+	offered := p.entry.dovecot.Offered()
+	if offered == nil {
+		return !first
+	}
+	return slices.ContainsFunc(offered, func(m dovecot.Mechanism) bool { return m.Name == mechanism })
+}
+
+// Begin implements login.Passer.
+func (p *passer) Begin(ctx context.Context, a *login.Attempt) (login.Passed, error) {
+	var x *dovecot.Exchange
+	err := p.Guard.Do(ctx, func(ctx context.Context) (err error) {
+		x, err = p.entry.dovecot.Begin(ctx, a.Mechanism, dovecot.Info{Client: netip.AddrPortFrom(a.Client, 0), Session: string(a.Session)})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &passed{x, p.Guard}, nil
+}
+
+// passed is an exchange each of whose steps is a question to the guard.
+type passed struct {
+	*dovecot.Exchange
+	guard *directory.Guard
+}
+
+// Next implements sasl.Exchange.
+func (x *passed) Next(ctx context.Context, response []byte) (challenge []byte, done bool, err error) {
+	failed := x.guard.Do(ctx, func(ctx context.Context) error {
+		challenge, done, err = x.Exchange.Next(ctx, response)
+		if err == nil && done {
+			err = x.Exchange.Account().CheckProven()
+		}
+		return err
+	})
+	return challenge, done && failed == nil, failed
+}
+
+// Width is how many questions it takes at once.
+func (p *passer) Width() int { return p.entry.Connections }
+
+// Patience implements login.Passer.
+func (p *passer) Patience() time.Duration { return p.entry.Timeout.Std() }
+
+// greetAgain is how often a Dovecot is greeted that has not answered yet.
+const greetAgain = 5 * time.Second
+
+// Greet connects to each Dovecot until it has answered once, so that it is known what they
+// offer, or until ctx ends.
+func (s *Set) Greet(ctx context.Context) {
+	for !s.greeted(ctx) {
+		select {
+		case <-time.After(greetAgain):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// greeted greets those that have not answered yet, and reports whether all have.
+func (s *Set) greeted(ctx context.Context) bool {
+	all := true
+	for i := range s.list {
+		e := &s.list[i]
+		if e.dovecot == nil || e.dovecot.Offered() != nil {
+			continue
+		}
+		within, cancel := context.WithTimeout(ctx, e.Timeout.Std())
+		_, err := e.dovecot.Mechanisms(within)
+		cancel()
+		all = all && err == nil
+	}
+	return all
+}

@@ -1,0 +1,33 @@
+package directories
+
+import (
+	"testing"
+	"time"
+
+	"countersign/internal/config"
+	"countersign/internal/config/value"
+	"countersign/internal/fault"
+	"countersign/internal/login"
+)
+
+// A Dovecot that has not been there yet has its exchanges all the same: that it is away is
+// no proof that it has no such account. Challenges are not its own unasked.
+func TestADovecotThatWasNeverThere(t *testing.T) {
+	s, _ := world(t, func(*config.Directory) {}, found(nil))
+	d := config.Directory{
+		Name: "mailboxes", Kind: "dovecot", URL: t.TempDir() + "/none", PassChallenges: true,
+		Timeout: value.Duration(time.Second), Connections: 4, Failures: 3, Pause: value.Duration(time.Second),
+	}
+	s, err := Open([]config.Directory{d}, s.opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p, ok := s.For("new.example")[0].(login.Passer)
+	if !ok || !p.Offers("SCRAM-SHA-256", false) || p.Offers("CRAM-MD5", true) {
+		t.Fatalf("%v: it has what it should not, or has not what it should", p)
+	}
+	if _, err := p.Begin(t.Context(), &login.Attempt{Mechanism: "SCRAM-SHA-256"}); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,59 @@
+// Package examine has logins explained as the server with a configuration would decide
+// them, for a command beside it: it opens what the server asks, and changes nothing.
+//
+// Main function: Login.
+package examine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/app"
+	"countersign/internal/app/directories"
+	"countersign/internal/config"
+	"countersign/internal/login"
+	"countersign/internal/login/walk"
+	"countersign/internal/mail"
+)
+
+// Login explains a login as the server with that configuration would decide it, on a
+// store that it changes nothing of. Issuers of tokens and directories are asked as the
+// server asks them. Errors are those of login.Verifier.Explain, and what keeps a server
+// from starting.
+func Login(ctx context.Context, cfg *config.Config, store interface {
+	account.Store
+	app.SealedStore
+}, q login.Question) (x *walk.Explanation, err error) {
+	sealer, err := app.OpenSealer(ctx, cfg, store)
+	if err != nil {
+		return nil, err
+	}
+	options := app.VerifierOptions(cfg)
+	options.Store, options.Now = store, time.Now
+	if options.Maker, options.Hasher, err = app.NewMaker(ctx, cfg, store, sealer); err != nil {
+		return nil, err
+	}
+	tokens, err := app.NewTokens(cfg, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	if tokens != nil {
+		defer tokens.Close()
+		options.Tokens = tokens
+	}
+	if len(cfg.Directories) > 0 {
+		set, err := directories.Open(cfg.Directories, directories.Options{
+			Store: store, Now: time.Now,
+			// Explain makes nothing.
+			NewKeys: func(mail.Domain) ([]account.Key, error) { return nil, errors.New("a rehearsal makes no keys") },
+		})
+		if err != nil {
+			return nil, err
+		}
+		defer set.Close()
+		options.Directories = set
+	}
+	return login.New(options).Explain(ctx, q)
+}

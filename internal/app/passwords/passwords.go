@@ -1,0 +1,49 @@
+// Package passwords makes, of the configuration, what decides on new passwords.
+//
+// Main function: NewRule.
+package passwords
+
+import (
+	"context"
+
+	"countersign/internal/account"
+	"countersign/internal/account/breached"
+	"countersign/internal/account/rule"
+	"countersign/internal/config"
+	"countersign/internal/login"
+)
+
+// passwordRule asks package rule.
+type passwordRule struct {
+	rule   *rule.Rule
+	hasher *login.Hasher
+}
+
+// Options are what the configuration asks of a password.
+func Options(c *config.Config) rule.Options {
+	return rule.Options{MinCharacters: c.Auth.PasswordMinLength, MinScore: c.Auth.PasswordMinScore, Remember: c.Auth.PasswordHistory}
+}
+
+// NewRule makes what decides on new passwords.
+func NewRule(cfg *config.Config, hasher *login.Hasher) (account.Rule, error) {
+	opt := Options(cfg)
+	if cfg.Auth.BreachedFile != "" {
+		list, err := breached.Open(cfg.Auth.BreachedFile)
+		if err != nil {
+			return nil, err
+		}
+		opt.Breached = list
+	}
+	r, err := rule.New(opt)
+	if err != nil {
+		return nil, err
+	}
+	return &passwordRule{r, hasher}, nil
+}
+
+// Check implements account.Rule.
+func (p *passwordRule) Check(ctx context.Context, password string, about account.About) error {
+	return p.rule.Check(ctx, password, rule.About{
+		Login: about.Login, Customer: about.Customer, Aliases: about.Aliases, Earlier: about.Earlier, Same: p.hasher.Same,
+	})
+}

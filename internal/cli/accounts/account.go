@@ -1,0 +1,122 @@
+package accounts
+
+import (
+	"countersign/internal/account"
+	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
+	"countersign/internal/cli/password"
+	"countersign/internal/mail"
+)
+
+// accountGroup is "countersign account".
+type accountGroup struct {
+	Add     accountAdd                     `cmd:"" help:"Add an account. The password is asked for, or read as one line from standard input."`
+	List    accountList                    `cmd:"" help:"List accounts."`
+	Show    accountShow                    `cmd:"" help:"Show an account."`
+	Set     accountSet                     `cmd:"" help:"Change which addresses an account may use."`
+	Import  accountImport                  `cmd:"" help:"Add the accounts of a list that another system has written, with their passwords."`
+	Passwd  accountPasswd                  `cmd:"" help:"Change the password of an account; asked for, or read as one line from standard input."`
+	Suspend act[accountName, mail.Address] `cmd:"" help:"Stop an account and hold what it has in the queue."`
+	Resume  act[accountName, mail.Address] `cmd:"" help:"Undo suspend, and release what it held."`
+	Remove  act[accountName, mail.Address] `cmd:"" help:"Remove an account for good; what it has in the queue is held."`
+}
+
+type accountAdd struct {
+	Address    argument.Address   `arg:"" help:"Its address, which is also its login."`
+	Alias      []argument.Address `help:"A further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	Grant      []argument.Grant   `help:"An address, or @domain for all of one, that it may also use; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	NullSender bool               `help:"Allow MAIL FROM:<>, for bounces that it sends."`
+	password.New
+}
+
+func (cmd *accountAdd) Run(c *call.Call) error {
+	secret, generated, err := cmd.Get(c.Stdin, c.Stderr)
+	if err != nil {
+		return err
+	}
+	return c.Creating().Needing("auth", "dkim.key_file", "hostname").Administer("account "+cmd.Address.String()+" added"+shown(generated), func(a *account.Admin) error {
+		return a.AddAccount(c.Ctx, account.NewAccount{
+			Address: cmd.Address.Address, Password: secret, NullSender: cmd.NullSender,
+			Aliases: argument.Addresses(cmd.Alias), Grants: argument.Grants(cmd.Grant),
+		})
+	})
+}
+
+type accountPasswd struct {
+	accountName
+	password.New
+	Hold bool `help:"Also hold what was sent with the old one and still waits, as when it was stolen."`
+}
+
+func (cmd *accountPasswd) Run(c *call.Call) error {
+	secret, generated, err := cmd.Get(c.Stdin, c.Stderr)
+	if err != nil {
+		return err
+	}
+	return c.Needing("auth", "dkim.key_file", "hostname").With(func(o *call.Opened) error {
+		change := func() error { return o.Admin().SetPassword(c.Ctx, cmd.Address.Address, secret, cmd.Hold) }
+		done := "password of " + cmd.String() + " changed"
+		if !cmd.Hold {
+			if err := change(); err != nil {
+				return err
+			}
+			return c.Say("%s", done+shown(generated))
+		}
+		a, err := o.Store.Account(c.Ctx, cmd.Address.Key())
+		if err != nil {
+			return call.Missing(err, cmd.String())
+		}
+		old := mail.ID("")
+		if p := a.Password(); p != nil {
+			old = p.ID
+		}
+		held, err := o.HoldsMail(a.Login(), old, change)
+		if err != nil {
+			return err
+		}
+		return c.Say("%s", done+"; "+held+shown(generated))
+	})
+}
+
+// shown is the one showing of a generated password.
+func shown(generated string) string {
+	if generated == "" {
+		return ""
+	}
+	return "\npassword: " + generated
+}
+
+type accountSet struct {
+	accountName
+	AddAlias    []argument.Address `help:"Give it a further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	RemoveAlias []argument.Address `help:"Take an alias away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	Grant       []argument.Grant   `help:"Let it use an address, or @domain for all of one; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	RevokeGrant []argument.Grant   `help:"Take a grant away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	NullSender  *bool              `negatable:"" help:"Allow or forbid MAIL FROM:<>."`
+	Legacy      *bool              `negatable:"" help:"Allow or forbid CRAM-MD5 and DIGEST-MD5, for which a form of the password is kept that is as good as the password."`
+}
+
+func (cmd *accountSet) Run(c *call.Call) error {
+	change := account.AccountChange{
+		AddAliases: argument.Addresses(cmd.AddAlias), RemoveAliases: argument.Addresses(cmd.RemoveAlias),
+		AddGrants: argument.Grants(cmd.Grant), RemoveGrants: argument.Grants(cmd.RevokeGrant),
+		NullSender: cmd.NullSender,
+	}
+	others := len(cmd.AddAlias)+len(cmd.RemoveAlias)+len(cmd.Grant)+len(cmd.RevokeGrant) > 0 || cmd.NullSender != nil
+	if !others && cmd.Legacy == nil {
+		return call.Usage("nothing to change was given: see \"countersign account set --help\"")
+	}
+	return c.With(func(o *call.Opened) error {
+		if others {
+			if err := o.Admin().SetAccount(c.Ctx, cmd.Address.Address, change); err != nil {
+				return err
+			}
+		}
+		if cmd.Legacy != nil {
+			if err := o.Credentials().SetLegacy(c.Ctx, cmd.Address.Address, *cmd.Legacy); err != nil {
+				return err
+			}
+		}
+		return c.Say("%s changed", cmd)
+	})
+}

@@ -1,0 +1,157 @@
+package accounts
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
+	"countersign/internal/cli/credential"
+	"countersign/internal/cli/table"
+	"countersign/internal/mail"
+)
+
+// accountView is an account as it is printed: without any secret.
+type accountView struct {
+	ID      mail.ID `json:"id"`
+	Address string  `json:"address"`
+	standing
+	// Directory is where its password is known, "" for here.
+	Directory  string   `json:"directory"`
+	NullSender bool     `json:"null_sender"`
+	Aliases    []string `json:"aliases"`
+	Grants     []string `json:"grants"`
+	// Legacy is its own; LegacyBy is set by show alone, and names what allows it:
+	// "account" or "plan".
+	Legacy          bool       `json:"legacy"`
+	LegacyBy        string     `json:"legacy_by,omitempty"`
+	HasPassword     bool       `json:"has_password"`
+	PasswordChanged *time.Time `json:"password_changed,omitempty"`
+	Created         time.Time  `json:"created"`
+	// Credentials and MechanismsUsed are set by show alone.
+	Credentials    []credential.View `json:"credentials,omitempty"`
+	MechanismsUsed []string          `json:"mechanisms_used,omitempty"`
+}
+
+func viewAccount(a account.Account) accountView {
+	v := accountView{
+		ID: a.ID, Address: a.Address.String(), standing: standing{State: a.State}, Directory: a.Directory, NullSender: a.NullSender,
+		Aliases: call.Views(a.Aliases, mail.Address.String), Grants: call.Views(a.Grants, account.Grant.String),
+		Legacy: a.Legacy, Created: a.Created,
+	}
+	if p := a.Password(); p != nil {
+		v.HasPassword, v.PasswordChanged = p.Secret.Hash != "", &p.Changed
+	}
+	return v
+}
+
+type accountList struct {
+	Domain argument.Domain `help:"Those of one domain alone." placeholder:"NAME"`
+	call.AsJSON
+}
+
+func (cmd *accountList) Run(c *call.Call) error {
+	cells := func(v accountView) []string {
+		return []string{v.Address, string(v.State), strings.Join(v.Aliases, ","), strings.Join(v.Grants, ","), table.Stamp(v.Created)}
+	}
+	heads := []string{"ADDRESS", "STATE", "ALIASES", "GRANTS", "CREATED"}
+	return call.List(c, cmd.AsJSON, heads, viewAccount, cells, func(s call.Store) ([]account.Account, error) {
+		accounts, err := s.Accounts(c.Ctx, cmd.Domain.Domain)
+		return accounts, call.Missing(err, "domain "+cmd.Domain.String())
+	})
+}
+
+type accountShow struct {
+	accountName
+	call.AsJSON
+}
+
+func (cmd *accountShow) Run(c *call.Call) error {
+	return c.With(func(o *call.Opened) error {
+		a, err := o.Store.Account(c.Ctx, cmd.Address.Key())
+		if err != nil {
+			return call.Missing(err, cmd.String())
+		}
+		above, err := suspendedDomain(c.Ctx, o.Store, a.Address.Domain)
+		if err != nil {
+			return err
+		}
+		proofs, err := o.Store.Proofs(c.Ctx, a.Login())
+		if err != nil {
+			return call.Missing(err, cmd.String())
+		}
+		v := viewAccount(a)
+		v.standing = v.under(above)
+		v.LegacyBy = legacyBy(&a, &proofs)
+		if v.Credentials, err = credential.Views(o, a.Address); err != nil {
+			return err
+		}
+		v.MechanismsUsed = mechanismsUsed(v.Credentials)
+		return c.Show(cmd.AsJSON, v)
+	})
+}
+
+// legacyBy names what allows legacy mechanisms, "" where nothing does.
+func legacyBy(a *account.Account, p *account.Proofs) string {
+	switch {
+	case a.Legacy:
+		return "account"
+	case p.Legacy:
+		return "plan"
+	}
+	return ""
+}
+
+// mechanismsUsed lists the mechanisms of the last uses, each once.
+func mechanismsUsed(list []credential.View) (used []string) {
+	for i := range list {
+		if u := list[i].LastUse; u != nil && u.Mechanism != "" {
+			used = append(used, u.Mechanism)
+		}
+	}
+	slices.Sort(used)
+	return slices.Compact(used)
+}
+
+// legacy says whether the account's passwords are kept in forms that are as good as
+// they themselves.
+func (v accountView) legacy() string {
+	if v.LegacyBy == "" {
+		return "forbidden"
+	}
+	text := "ALLOWED by the " + v.LegacyBy + ": " + strings.Join(account.LegacyMechanisms(), " and ") + " log in, "
+	for i := range v.Credentials {
+		if slices.ContainsFunc(v.Credentials[i].Keys, func(k string) bool { return slices.Contains(account.LegacyMechanisms(), k) }) {
+			return text + "and keys as good as the password are stored"
+		}
+	}
+	return text + "once keys as good as the password are stored, at the next login or new password"
+}
+
+// Details implements what call.Show prints.
+func (v accountView) Details(t table.Table) {
+	t.Row("account", v.Address)
+	t.Row("id", string(v.ID))
+	t.Row("state", v.standing.String())
+	t.Row("directory", map[bool]string{true: "built in", false: v.Directory}[v.Directory == ""])
+	t.Row("null sender", map[bool]string{true: "allowed", false: "forbidden"}[v.NullSender])
+	t.Row("aliases", strings.Join(v.Aliases, ", "))
+	t.Row("grants", strings.Join(v.Grants, ", "))
+	t.Row("legacy", v.legacy())
+	t.Row("password of", stampOf(v.PasswordChanged))
+	t.Row("created", table.Stamp(v.Created))
+	t.Row("mechanisms used", strings.Join(v.MechanismsUsed, ", "))
+	for i := range v.Credentials {
+		t.Row("credential "+v.Credentials[i].Name, v.Credentials[i].Line())
+	}
+}
+
+// stampOf prints a time, "" for none.
+func stampOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return table.Stamp(*t)
+}

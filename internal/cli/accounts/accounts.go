@@ -1,0 +1,30 @@
+// Package accounts is the commands about who may send: "countersign plan",
+// "customer", "domain" and "account".
+//
+// What may be done stands in package account; here it gets names, flags and
+// tables. What the commands on objects have in common stands in object.go, what they
+// say of suspensions in standing.go.
+//
+// Main types: Groups.
+package accounts
+
+import "countersign/internal/account"
+
+// Groups are the command groups, as fields of the command line. New makes them.
+type Groups struct {
+	Customer customerGroup `cmd:"" help:"Customers: who is billed, and owns domains."`
+	Plan     planGroup     `cmd:"" help:"Plans: named sets of limits that customers have."`
+	Domain   domainGroup   `cmd:"" help:"Sender domains with their DKIM keys."`
+	Account  accountGroup  `cmd:"" help:"Accounts: logins that may send."`
+}
+
+// New returns the groups with what their acts do.
+func New() Groups {
+	type admin = account.Admin
+	var g Groups
+	g.Customer.Suspend, g.Customer.Resume, g.Customer.Remove = acts[customerName]((*admin).SuspendCustomer, (*admin).ResumeCustomer, (*admin).RemoveCustomer)
+	g.Plan.Suspend, g.Plan.Resume, g.Plan.Remove = acts[planName]((*admin).SuspendPlan, (*admin).ResumePlan, (*admin).RemovePlan)
+	g.Domain.Suspend, g.Domain.Resume, g.Domain.Remove = acts[domainName]((*admin).SuspendDomain, (*admin).ResumeDomain, (*admin).RemoveDomain)
+	g.Account.Suspend, g.Account.Resume, g.Account.Remove = acts[accountName]((*admin).SuspendAccount, (*admin).ResumeAccount, (*admin).RemoveAccount)
+	return g
+}

@@ -1,0 +1,47 @@
+package argument
+
+import (
+	"fmt"
+	"time"
+
+	"countersign/internal/config"
+)
+
+// Expiry is an argument that says when something ends: "90d" from now, a date for
+// its beginning in UTC, a point in time (RFC 3339), or "never".
+type Expiry struct {
+	at   time.Time
+	in   time.Duration
+	text string
+}
+
+// UnmarshalText reads when something ends.
+func (e *Expiry) UnmarshalText(text []byte) error {
+	*e = Expiry{text: string(text)}
+	if e.text == "never" {
+		return nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, e.text); err == nil {
+			e.at = at.UTC()
+			return nil
+		}
+	}
+	var in config.Duration
+	if err := in.UnmarshalText(text); err != nil || in <= 0 {
+		return fmt.Errorf(`%q does not say when something ends: write 90d for ninety days from now, 2027-01-31, 2027-01-31T18:00:00Z, or never`, text)
+	}
+	e.in = in.Std()
+	return nil
+}
+
+// IsSet reports whether the argument was given.
+func (e Expiry) IsSet() bool { return e.text != "" }
+
+// Of returns the time as seen from now, the zero time for never.
+func (e Expiry) Of(now time.Time) time.Time {
+	if e.in > 0 {
+		return now.UTC().Add(e.in)
+	}
+	return e.at
+}

@@ -1,0 +1,54 @@
+package call
+
+import (
+	"countersign/internal/cli/table"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+)
+
+// maxHeld is how many held deliveries are counted.
+const maxHeld = 10_000
+
+// HoldsMail does an act that takes a credential from the account with that login, and
+// says how much mail that came under the credential it held: "3 deliveries held".
+// Errors are those of the act and of the store.
+func (o *Opened) HoldsMail(login string, credential mail.ID, act func() error) (string, error) {
+	before, _, err := o.held(login, credential)
+	if err != nil {
+		return "", err
+	}
+	if err := act(); err != nil {
+		return "", err
+	}
+	after, more, err := o.held(login, credential)
+	text := table.Count(max(0, after-before), "delivery", "deliveries") + " held"
+	if more {
+		text = "more than " + text
+	}
+	return text, err
+}
+
+// held counts the deliveries of an account that came under a credential and are held
+// for want of it, or of whatever else an account needs; more says that there are more.
+func (o *Opened) held(login string, credential mail.ID) (n int, more bool, err error) {
+	f := queue.Filter{Login: login, State: queue.Held, Limit: 1000}
+	for {
+		items, err := o.Store.List(o.Ctx, f)
+		if err != nil {
+			return n, false, err
+		}
+		for i := range items {
+			if items[i].Submission.Credential == credential && items[i].Delivery.HoldReason == queue.HoldSuspended {
+				n++
+			}
+		}
+		if len(items) < f.Limit {
+			return n, false, nil
+		}
+		if n >= maxHeld {
+			return n, true, nil
+		}
+		last := items[len(items)-1].Delivery
+		f.After = queue.Position{Submission: last.Submission, N: last.N}
+	}
+}

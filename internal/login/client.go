@@ -1,0 +1,88 @@
+package login
+
+import (
+	"context"
+
+	"countersign/internal/account"
+	"countersign/internal/mail"
+	"countersign/internal/sasl"
+)
+
+// Client is one exchange of one client: it answers the questions of its mechanism, and
+// keeps who has proved to be who. It is used by one goroutine at a time.
+type Client struct {
+	Verifier *Verifier
+	Attempt  Attempt
+	// Subjects are what the client's certificate says of its owner, as
+	// Verifier.Certificate takes it; nil where there is no certificate that holds.
+	Subjects []string
+	// Tried is the login that was named last, as it may be recorded: an address, or
+	// nothing, as people type their password into the wrong field.
+	Tried string
+	// Principal is who has proved to be who by the last question; nil before, and
+	// after one that was answered with an error.
+	Principal *account.Principal
+	// to is the directory that runs the exchange, where Keys or VerifyToken has said
+	// so; running is what runs.
+	to      Passer
+	running *exchange
+}
+
+var _ sasl.Verifier = (*Client)(nil)
+
+// settle keeps the outcome of a question: only the last one counts.
+func (c *Client) settle(p *account.Principal, err error) error {
+	c.Principal = nil
+	if err == nil {
+		c.Principal = p
+		c.Tried = p.Sender.Account.Login()
+	}
+	return err
+}
+
+// tried notes a login that is asked about.
+func (c *Client) tried(login string) {
+	c.Tried, c.Principal = "", nil
+	if a, err := mail.ParseAddress(login); err == nil {
+		c.Tried = a.Key()
+	}
+}
+
+// VerifyPassword implements sasl.Verifier.
+func (c *Client) VerifyPassword(ctx context.Context, authzid, login, password string) error {
+	c.tried(login)
+	return c.settle(c.Verifier.Password(ctx, c.Attempt, authzid, login, password))
+}
+
+// Keys implements sasl.Verifier. Of an account of a directory that runs exchanges itself
+// there are none: that is an error which Begin's exchange knows.
+func (c *Client) Keys(ctx context.Context, mechanism, login string) (*sasl.Keys, error) {
+	c.tried(login)
+	l, err := c.Verifier.look(ctx, login)
+	if err != nil {
+		return nil, err
+	}
+	if c.to = c.Verifier.passes(&l, c.Attempt.Mechanism); c.to != nil {
+		return nil, errPass
+	}
+	return c.Verifier.keys(mechanism, login, l), nil
+}
+
+// Proved implements sasl.Verifier.
+func (c *Client) Proved(ctx context.Context, authzid string, k *sasl.Keys, which int) error {
+	return c.settle(c.Verifier.Proved(ctx, c.Attempt, authzid, k, which))
+}
+
+// VerifyToken implements sasl.Verifier.
+func (c *Client) VerifyToken(ctx context.Context, login, token string) error {
+	c.tried(login)
+	return c.settle(c.Verifier.Token(ctx, c.Attempt, login, token))
+}
+
+// VerifyCertificate implements sasl.Verifier.
+func (c *Client) VerifyCertificate(ctx context.Context, authzid string) error {
+	if len(c.Subjects) == 0 {
+		return c.settle(nil, failure(errNone))
+	}
+	return c.settle(c.Verifier.Certificate(ctx, c.Attempt, authzid, c.Subjects))
+}

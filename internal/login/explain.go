@@ -1,0 +1,230 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"countersign/internal/account"
+	"countersign/internal/account/hash"
+	"countersign/internal/audit"
+	"countersign/internal/directory"
+	"countersign/internal/fault"
+	"countersign/internal/login/walk"
+	"countersign/internal/mail"
+	"countersign/internal/sasl"
+)
+
+// Question is a login that is to be explained.
+type Question struct {
+	// Attempt is where and how it would be tried; no Mechanism is a client that does
+	// not log in.
+	Attempt Attempt
+	// Login is the name as a client would give it.
+	Login string
+	// Password is what it would prove, a bearer token where the mechanism takes one;
+	// nil where it is not known: then nothing is decided.
+	Password *string
+}
+
+// Explain goes through a login as the Verifier does, and says what it met. It changes
+// nothing: no secret is renewed, no account made, no use noted. It costs what the login
+// costs. Errors: fault.Unavailable where the store cannot be asked, fault.Canceled.
+func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, error) {
+	dry, r := v.rehearsal()
+	l, err := dry.look(ctx, q.Login)
+	if err != nil {
+		return nil, err
+	}
+	x := &walk.Explanation{Login: l.login, Legacy: l.proofs.Legacy}
+	for _, s := range dry.sources(&l) {
+		x.Asked = append(x.Asked, s.Name())
+	}
+	if l.cause == nil {
+		if x.Sender, err = v.opt.Store.Sender(ctx, l.login); err != nil {
+			return nil, unavailable(ctx, err)
+		}
+		if x.Credentials, err = dry.standings(ctx, &q, &l); err != nil {
+			return nil, err
+		}
+	}
+	if q.Password == nil && q.Attempt.Mechanism != "" {
+		return x, nil
+	}
+	x.Principal, err = dry.decide(ctx, &q)
+	x.Decided, x.Renewed, x.Unmade = true, r.renewed, r.unmade
+	switch x.Cause = FailureCause(err); {
+	case r.unmade != "" || err == nil:
+	case fault.Is(err, fault.Unauthenticated):
+		if x.Cause == "" {
+			x.Cause = "refused"
+		}
+	default:
+		x.Trouble = err
+	}
+	return x, nil
+}
+
+// standings says of each credential how it stands.
+func (v *Verifier) standings(ctx context.Context, q *Question, l *look) ([]walk.Standing, error) {
+	serving, err := v.serving(ctx, q, l)
+	if err != nil {
+		return nil, err
+	}
+	var list []walk.Standing
+	for i := range l.proofs.Credentials {
+		c := &l.proofs.Credentials[i]
+		s := v.standing(l, c)
+		s.Serves = slices.Contains(serving, c.ID)
+		if cause := v.usable(&q.Attempt, &l.proofs, c); cause != nil {
+			s.Cause = FailureCause(cause)
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// standing says what is stored of a credential, and what would be made anew.
+func (v *Verifier) standing(l *look, c *account.Credential) walk.Standing {
+	s := walk.Standing{Credential: *c, Scram: map[string]int{}}
+	s.Secret = account.Secret{}
+	for _, k := range c.Secret.Keys {
+		if key, err := parseScram(k.Mechanism, k.Value); err == nil {
+			s.Scram[k.Mechanism] = key.iterations
+		} else if slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
+			s.Legacy = append(s.Legacy, k.Mechanism)
+		}
+	}
+	if c.Secret.Hash == "" {
+		return s
+	}
+	h, err := hash.Parse(c.Secret.Hash)
+	if err != nil {
+		s.Damaged = true
+		return s
+	}
+	s.Hash, s.Cost = h.Scheme(), h.Cost().String()
+	if c.Kind == account.Password {
+		s.StaleHash, s.StaleKeys = v.stale(l, c, h)
+	}
+	return s
+}
+
+// serving lists the credentials that the mechanism can prove.
+func (v *Verifier) serving(ctx context.Context, q *Question, l *look) (ids []mail.ID, err error) {
+	m, _ := sasl.Lookup(q.Attempt.Mechanism)
+	var derivedFrom []*account.Credential
+	if provesKey(m) {
+		k, err := v.Keys(ctx, base(m.Name), q.Login)
+		if err != nil {
+			return nil, err
+		}
+		derivedFrom = k.Handle.(*derived).of
+	}
+	for i := range l.proofs.Credentials {
+		c := &l.proofs.Credentials[i]
+		var serves bool
+		switch {
+		case provesKey(m):
+			serves = slices.ContainsFunc(derivedFrom, func(of *account.Credential) bool { return of.ID == c.ID })
+		case m.Token:
+			serves = c.Kind == account.OAuth
+		case m.Certificate:
+			serves = c.Kind == account.Certificate
+		case m.Name == "":
+			serves = c.Kind == account.Network
+		default:
+			serves = c.Kind.Secret() && (c.Secret.Hash != "" || l.proofs.Directory != "" && c.Kind == account.Password)
+		}
+		if serves {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids, nil
+}
+
+// provesKey reports whether a mechanism proves a stored key.
+func provesKey(m sasl.Mechanism) bool { return m.Legacy || strings.HasPrefix(m.Name, "SCRAM-") }
+
+// base is a mechanism's name as keys have it.
+func base(name string) string { return strings.TrimSuffix(name, "-PLUS") }
+
+// decide goes through the login.
+func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal, error) {
+	m, _ := sasl.Lookup(q.Attempt.Mechanism)
+	switch {
+	case q.Attempt.Mechanism == "":
+		p, err := v.Network(ctx, q.Attempt)
+		if err == nil && p == nil {
+			err = failure(errNone)
+		}
+		return p, err
+	case m.Token:
+		return v.Token(ctx, q.Attempt, q.Login, *q.Password)
+	case !provesKey(m):
+		return v.Password(ctx, q.Attempt, "", q.Login, *q.Password)
+	}
+	k, err := v.Keys(ctx, base(m.Name), q.Login)
+	if err != nil {
+		return nil, err
+	}
+	return v.Proved(ctx, q.Attempt, "", k, v.proves(k, *q.Password))
+}
+
+// proves returns which of the keys a client with that password proves, -1 for none.
+func (v *Verifier) proves(k *sasl.Keys, password string) int {
+	prepared, err := account.PreparePassword(password)
+	if err != nil {
+		return -1
+	}
+	var key sasl.Key
+	switch k.Mechanism {
+	case cramMD5:
+		key = sasl.CramKey(prepared)
+	case digestMD5:
+		// RFC 2831 section 2.1.2.1: the client mixes in the name as it has it.
+		key = sasl.DigestKey(k.Login, v.opt.Maker.opt.Realm, prepared)
+	default:
+		key = sasl.ScramKey(k.Mechanism, prepared, k.Salt, k.Iterations)
+	}
+	return slices.IndexFunc(k.List, func(have sasl.Key) bool { return string(have.Stored) == string(key.Stored) })
+}
+
+// rehearsed is a store, and directories, that take no change.
+type rehearsed struct {
+	account.CredentialStore
+	Directories
+	renewed bool
+	unmade  string
+}
+
+// errUnmade ends a rehearsal where an account would be made.
+var errUnmade = errors.New("the account would be made now")
+
+// RenewSecret notes that a secret would be stored anew.
+func (r *rehearsed) RenewSecret(context.Context, string, mail.ID, string, account.Secret, audit.Event) error {
+	r.renewed = true
+	return nil
+}
+
+// Ensure notes that an account would be made, where there is none.
+func (r *rehearsed) Ensure(ctx context.Context, name string, a *directory.Answer) error {
+	if _, err := r.Proofs(ctx, a.Login); !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	r.unmade = name
+	return errUnmade
+}
+
+// rehearsal returns a Verifier that decides as v does, and changes nothing. It remembers
+// nothing either, so that each login is gone through.
+func (v *Verifier) rehearsal() (*Verifier, *rehearsed) {
+	r := &rehearsed{CredentialStore: v.opt.Store, Directories: v.opt.Directories}
+	opt := v.opt
+	opt.Store, opt.Remember = r, 0
+	if v.opt.Directories != nil {
+		opt.Directories = r
+	}
+	return New(opt), r
+}

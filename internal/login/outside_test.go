@@ -1,0 +1,245 @@
+package login
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/account/hash"
+	"countersign/internal/directory"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// place is a directory in memory, and what makes its accounts.
+type place struct {
+	w       *world
+	name    string
+	answers map[string]directory.Answer
+	err     error
+	asked   []directory.Question
+	// homeless says that no account can be made.
+	homeless bool
+}
+
+func (e *place) Name() string { return e.name }
+func (e *place) Close() error { return nil }
+
+func (e *place) Ask(_ context.Context, q directory.Question) (*directory.Answer, error) {
+	e.asked = append(e.asked, q)
+	a, known := e.answers[q.Login]
+	switch {
+	case e.err != nil:
+		return nil, e.err
+	case !known:
+		return nil, fault.New("test", fault.NotFound, "no")
+	case a.Verified && q.Password != goodPassword:
+		return nil, fault.New("test", fault.Unauthenticated, "no")
+	}
+	return &a, nil
+}
+
+// many are several directories, for all domains but acme.example.
+type many []*place
+
+func (m many) For(domain mail.Domain) (list []directory.Source) {
+	for _, e := range m {
+		if domain != "acme.example" {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+func (m many) Ensure(ctx context.Context, name string, a *directory.Answer) error {
+	for _, e := range m {
+		if e.homeless {
+			return fault.New("test", fault.Unauthenticated, "its domain is nobody's")
+		}
+	}
+	if _, err := m[0].w.store.Account(ctx, a.Login); err == nil {
+		return nil
+	}
+	return m[0].w.admin.AddAccount(ctx, account.NewAccount{Address: at(a.Login), Directory: name})
+}
+
+// outsiders are the accounts of the directories: one that the directory verifies itself,
+// one whose hash it knows.
+func outsiders(t *testing.T, remember time.Duration) (*world, many) {
+	t.Helper()
+	one, two := &place{name: "one"}, &place{name: "two"}
+	w := newWorldWith(t, setup{options: Options{Remember: remember, Directories: many{one, two}}})
+	one.w, two.w = w, w
+	one.answers = map[string]directory.Answer{"v@out.example": {Login: "v@out.example", Verified: true}}
+	two.answers = map[string]directory.Answer{
+		"h@out.example":     {Login: "h@out.example", Hash: "{SSHA}2k4kSXzTVZSsUV1m6KDkjnKX4qVzYWx0"},
+		"plain@out.example": {Login: "plain@out.example", Hash: textOf(t, goodPassword)},
+		"off@out.example":   {Login: "off@out.example", Hash: textOf(t, goodPassword), Disabled: true},
+		"near@out.example":  {Login: "near@out.example", Hash: textOf(t, goodPassword), Networks: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}},
+		"empty@out.example": {Login: "empty@out.example"},
+		"alias@out.example": {Login: "plain@out.example", Hash: textOf(t, goodPassword)},
+		"taken@out.example": {Login: "a@acme.example", Hash: textOf(t, goodPassword)},
+	}
+	if err := w.admin.AddDomain(t.Context(), "out.example", "acme", []account.Key{{Selector: "s1", Algorithm: "rsa"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.work()
+	return w, many{one, two}
+}
+
+func textOf(t *testing.T, password string) string {
+	t.Helper()
+	h, err := hash.New(today, password, strings.NewReader(strings.Repeat("salt", 100)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Text()
+}
+
+func outside(w *world, login, password string) (*account.Principal, error) {
+	a := Attempt{Client: netip.MustParseAddr("192.0.2.7"), Session: "s", Mechanism: "PLAIN"}
+	return w.v.Password(w.t.Context(), a, "", login, password)
+}
+
+// Who lives elsewhere logs in by their directory, and has an account here from then on.
+func TestAccountsOfDirectoriesLogIn(t *testing.T) {
+	w, _ := outsiders(t, 0)
+	for login, name := range map[string]string{"v@out.example": "one", "PLAIN@out.example": "two"} {
+		for range 2 {
+			p, err := outside(w, login, goodPassword)
+			if err != nil {
+				t.Fatalf("%s: %v", login, err)
+			}
+			acc := p.Sender.Account
+			if acc.Directory != name || p.Credential.Kind != account.Password || p.Now(p.Sender) == nil {
+				t.Errorf("%s is %+v by %+v", login, acc, p.Credential)
+			}
+			if stored, err := w.store.Account(t.Context(), acc.Login()); err != nil || stored.Password().Secret.Hash != "" {
+				t.Errorf("%s: the store has a password: %+v, %v", login, stored, err)
+			}
+		}
+	}
+}
+
+// Every failure is the same refusal, after as much work.
+func TestFailuresOfDirectoriesAreAlike(t *testing.T) {
+	for name, c := range map[string]struct {
+		login, password string
+		before          func(w *world, m many)
+		cause           string
+	}{
+		"wrong, verified there":   {"v@out.example", "another password 1", nil, "wrong-password"},
+		"wrong, hash":             {"plain@out.example", "another password 1", nil, "wrong-password"},
+		"wrong, digest":           {"h@out.example", "another password 1", nil, "wrong-password"},
+		"unknown":                 {"nobody@out.example", goodPassword, nil, "unknown"},
+		"disabled":                {"off@out.example", goodPassword, nil, "suspended"},
+		"from elsewhere":          {"near@out.example", goodPassword, nil, "network"},
+		"no password there":       {"empty@out.example", goodPassword, nil, "wrong-password"},
+		"no domain here":          {"plain@out.example", goodPassword, func(_ *world, m many) { m[0].homeless = true }, "unknown-domain"},
+		"an answer about another": {"alias@out.example", goodPassword, nil, "token-of-another"},
+		"an account of the store": {"taken@out.example", goodPassword, nil, "token-of-another"},
+		"suspended here": {"v@out.example", goodPassword, func(w *world, _ many) {
+			w.must(outside(w, "v@out.example", goodPassword))
+			w.give("v@out.example", func(a *account.Account) { a.State = account.Suspended })
+		}, "suspended"},
+		"revoked here": {"v@out.example", goodPassword, func(w *world, _ many) {
+			w.must(outside(w, "v@out.example", goodPassword))
+			w.give("v@out.example", func(a *account.Account) { a.Credentials = nil })
+		}, "no-credential"},
+		"of a directory that is gone": {"v@out.example", goodPassword, func(w *world, _ many) {
+			w.must(outside(w, "v@out.example", goodPassword))
+			w.give("v@out.example", func(a *account.Account) { a.Directory = "three" })
+		}, "unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, m := outsiders(t, time.Minute)
+			if c.before != nil {
+				c.before(w, m)
+				w.pass(time.Hour)
+			}
+			w.work()
+			p, err := outside(w, c.login, c.password)
+			if p != nil || !fault.Is(err, fault.Unauthenticated) || fault.ReasonOf(err) != "auth-failed" || FailureCause(err) != c.cause {
+				t.Errorf("%v, %v (%s), want %s", p, err, FailureCause(err), c.cause)
+			}
+			if got := len(w.work()); got == 0 {
+				t.Error("it was cheaper than a wrong password")
+			}
+		})
+	}
+}
+
+// A directory that is down is no proof that there is no such account.
+func TestADirectoryThatIsDown(t *testing.T) {
+	w, m := outsiders(t, time.Minute)
+	p, err := outside(w, "v@out.example", goodPassword)
+	if err != nil || p == nil {
+		t.Fatal(err)
+	}
+	m[0].err = fault.New("test", fault.Unavailable, "away")
+	if _, err := outside(w, "v@out.example", goodPassword); err != nil {
+		t.Errorf("a password that was remembered: %v", err)
+	}
+	w.pass(time.Hour)
+	for _, login := range []string{"v@out.example", "plain@out.example", "nobody@out.example"} {
+		if _, err := outside(w, login, goodPassword); !fault.Is(err, fault.Unavailable) || fault.ReasonOf(err) != "auth-unavailable" {
+			t.Errorf("%s: %v", login, err)
+		}
+	}
+	m[0].err = fault.New("test", fault.Busy, "too many")
+	if _, err := outside(w, "v@out.example", goodPassword); fault.ReasonOf(err) != "auth-busy" {
+		t.Errorf("busy: %v", err)
+	}
+}
+
+// Nobody outside is asked about accounts of the store, and an app password of one that
+// lives elsewhere is the store's.
+func TestWhoIsAsked(t *testing.T) {
+	w, m := outsiders(t, time.Minute)
+	if _, err := outside(w, loginA, "another password 1"); !fault.Is(err, fault.Unauthenticated) {
+		t.Error(err)
+	}
+	if len(m[0].asked)+len(m[1].asked) != 0 {
+		t.Errorf("asked about an account of the store: %+v", m[0].asked)
+	}
+	w.must(outside(w, "v@out.example", goodPassword))
+	secret, err := w.maker.MakeSecret(t.Context(), "v@out.example", "abcde-fghij-kmnpq-rstuv", account.AppPassword, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.give("v@out.example", func(a *account.Account) {
+		a.Credentials = append(a.Credentials, account.Credential{ID: "app", Kind: account.AppPassword, Name: "printer", Secret: secret})
+	})
+	asked := len(m[0].asked)
+	p, err := outside(w, "v@out.example", "ABCDEfghijkmnpqrstuv")
+	if err != nil || p.Credential.Name != "printer" || len(m[0].asked) != asked {
+		t.Errorf("%v, %v; the directory was asked %d times", p, err, len(m[0].asked)-asked)
+	}
+}
+
+func (w *world) must(_ *account.Principal, err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A directory that binds an account to networks is asked at each login: what was verified
+// from one is not good from another.
+func TestNetworksOfADirectoryAreAskedEachTime(t *testing.T) {
+	w, m := outsiders(t, time.Minute)
+	near := netip.MustParseAddr("198.51.100.7")
+	a := Attempt{Client: near, Mechanism: "PLAIN"}
+	w.must(w.v.Password(t.Context(), a, "", "near@out.example", goodPassword))
+	if _, err := outside(w, "near@out.example", goodPassword); FailureCause(err) != "network" {
+		t.Errorf("from elsewhere: %v", err)
+	}
+	asked := len(m[1].asked)
+	w.must(w.v.Password(t.Context(), a, "", "near@out.example", goodPassword))
+	if len(m[1].asked) == asked {
+		t.Error("the directory was not asked again")
+	}
+}

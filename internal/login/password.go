@@ -1,0 +1,192 @@
+package login
+
+import (
+	"context"
+	"strings"
+
+	"countersign/internal/account"
+	"countersign/internal/account/hash"
+	"countersign/internal/login/pool"
+)
+
+// Password returns who the login and the password belong to. authzid is whom the
+// client wants to act as, "" for nobody else.
+//
+// An unknown login, a wrong password, an account without one, a credential that may not
+// be used from there, so or any more, and a suspended account, domain, customer or plan
+// are one and the same fault.Unauthenticated
+// with reason "auth-failed", after the same work: one short look at the store
+// and one derivation of each of the kinds in use. A right password
+// that was remembered costs no derivation and waits for none; nor does one that the gate
+// has generated.
+//
+// Other errors: fault.Busy with reason "auth-busy" where too many wait, of
+// which strangers give way first, then those that share network or login with the most
+// others;
+// fault.Unavailable with reason "auth-unavailable" where the store cannot be
+// asked; fault.Canceled where ctx ended.
+func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, password string) (*account.Principal, error) {
+	l, err := v.look(ctx, login)
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := account.PreparePassword(password)
+	if err != nil && l.cause == nil {
+		l.cause = errPrepared // no stored password can be this one: fail, as slowly as any other
+	}
+	if err != nil {
+		prepared = password
+	}
+	if l.cause == nil {
+		if c := v.cheap(&a, &l, prepared); c != nil {
+			return v.admit(ctx, &a, &l, authzid, c)
+		}
+	}
+	if sources := v.sources(&l); len(sources) > 0 || l.proofs.Directory != "" {
+		return v.elsewhere(ctx, &a, &l, authzid, prepared, sources)
+	}
+	return v.slow(ctx, &a, &l, authzid, prepared)
+}
+
+// cheap returns the usable credential whose password it is, where that can be told
+// without a derivation.
+func (v *Verifier) cheap(a *Attempt, l *look, password string) *account.Credential {
+	generated := generatedForm(password)
+	for i := range l.proofs.Credentials {
+		c := &l.proofs.Credentials[i]
+		switch {
+		case !c.Kind.Secret():
+			continue
+		case c.Kind == account.Password && !v.remember.Knows(&l.proofs, c.ID, password):
+			continue
+		case c.Kind == account.AppPassword && !matches(c.Secret.Hash, generated):
+			continue
+		}
+		cause := v.usable(a, &l.proofs, c)
+		if cause == nil {
+			return c
+		}
+		l.cause = cause // for the record, after as much work as any failure
+	}
+	return nil
+}
+
+// matches tries a password against a hash that costs next to nothing.
+func matches(text, password string) bool {
+	h, err := hash.Parse(text)
+	return err == nil && h.Cost().Cheap() && h.Matches(password)
+}
+
+// generatedForm brings a generated password as somebody has typed it into its one
+// form: small letters in groups of five. Any other text stays.
+func generatedForm(password string) string {
+	bare := strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(password))
+	if len(bare) != 20 {
+		return password
+	}
+	return bare[:5] + "-" + bare[5:10] + "-" + bare[10:15] + "-" + bare[15:]
+}
+
+// slow derives. Whatever is wrong, it costs the same.
+func (v *Verifier) slow(ctx context.Context, a *Attempt, l *look, authzid, password string) (*account.Principal, error) {
+	c, stored, cause := passwordOf(&l.proofs)
+	if l.cause != nil {
+		cause = l.cause
+	}
+	t := trial{password: password, stored: stored}
+	t.ticket = pool.Ticket{Keys: a.keys(l.login), Last: v.guessing(a, l.login)}
+	var secret *account.Secret
+	var unusable error
+	if c != nil {
+		unusable = v.usable(a, &l.proofs, c)
+		t.ticket.First = v.known.Has(string(c.ID), narrow(a.Client))
+		t.hopeless = unusable != nil || cause != nil
+		t.then = func() { secret = v.remade(l, c, stored, password) }
+	}
+	same, err := v.opt.Hasher.try(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if !same || t.hopeless {
+		v.failed.Add(byLogin, l.login, v.opt.Now())
+		v.failed.Add(byNetwork, narrow(a.Client), v.opt.Now())
+	}
+	switch {
+	case cause != nil:
+		return nil, failure(cause)
+	case !same:
+		return nil, failure(errWrong)
+	case unusable != nil:
+		return nil, failure(unusable)
+	}
+	if secret != nil {
+		// Where that fails, the old one stays, and the next login that derives it
+		// tries again.
+		_ = v.opt.Store.RenewSecret(ctx, l.login, c.ID, c.Secret.Hash, *secret, v.renewed(a, l.login, "password stored in the forms of the day"))
+	}
+	p, err := v.admit(ctx, a, l, authzid, c)
+	if err == nil {
+		v.remember.Add(&l.proofs, c.ID, password)
+	}
+	return p, err
+}
+
+// What failures are counted by.
+const byLogin, byNetwork = "login", "network"
+
+// guessing reports whether somebody failed lately at that login, and from that network:
+// who guesses has both against them, but neither an owner at whose password others guess,
+// nor who shares a network with them.
+func (v *Verifier) guessing(a *Attempt, login string) bool {
+	return v.failed.Has(byLogin, login) && v.failed.Has(byNetwork, narrow(a.Client))
+}
+
+// passwordOf returns the credential that is the password, and its hash. A cause is
+// why there is none to try.
+func passwordOf(p *account.Proofs) (c *account.Credential, h hash.Hash, cause error) {
+	for i := range p.Credentials {
+		if p.Credentials[i].Kind == account.Password {
+			c = &p.Credentials[i]
+		}
+	}
+	if c == nil || c.Secret.Hash == "" {
+		return nil, hash.Hash{}, errNone
+	}
+	h, err := hash.Parse(c.Secret.Hash)
+	if err != nil {
+		return c, hash.Hash{}, errDamaged
+	}
+	return c, h, nil
+}
+
+// stale says whether the hash of a password is not made as they are today, and whether
+// its keys are not those that are wanted.
+func (v *Verifier) stale(l *look, c *account.Credential, stored hash.Hash) (old, lacking bool) {
+	return !stored.Current(v.opt.Hasher.params), v.opt.Maker.lacks(&c.Secret, l.login, l.proofs.Legacy)
+}
+
+// remade returns the secret of a password that was right, made with the parameters of
+// the day and the keys that are wanted; nil where it is so already.
+func (v *Verifier) remade(l *look, c *account.Credential, stored hash.Hash, password string) *account.Secret {
+	m, h := v.opt.Maker, v.opt.Hasher
+	if !stored.Whole(password) {
+		return nil // what has not been compared may be mistyped
+	}
+	old, lacking := v.stale(l, c, stored)
+	if !old && !lacking {
+		return nil
+	}
+	secret := account.Secret{Hash: c.Secret.Hash, Cost: c.Secret.Cost, Keys: c.Secret.Keys}
+	if old {
+		made, err := hash.New(h.params, password, h.random)
+		if err != nil {
+			return nil // without randomness the old hash stays; it is as good as it was
+		}
+		secret.Hash, secret.Cost = made.Text(), made.Cost().String()
+	}
+	secret, err := m.complete(secret, l.login, password, l.proofs.Legacy)
+	if err != nil {
+		return nil
+	}
+	return &secret
+}

@@ -1,0 +1,400 @@
+package login
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"countersign/internal/account"
+	"countersign/internal/account/hash"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/sasl"
+)
+
+// agedWorld is a world of today, in which a has a cheaper hash, b one of today, and
+// old@acme.example a dearer one, each of goodPassword and without keys.
+func agedWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	err := w.admin.AddAccount(t.Context(), account.NewAccount{Address: at("old@acme.example"), Password: goodPassword})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.hashed(loginA, hashOf(t, cheaper, goodPassword))
+	w.hashed("b@acme.example", hashOf(t, today, goodPassword))
+	w.hashed("old@acme.example", hashOf(t, dearer, goodPassword))
+	w.work()
+	return w
+}
+
+// Accounts whose hashes are of different days, and logins that do not exist, fail after
+// the very same derivations.
+func TestHashesOfOtherDaysFailAlike(t *testing.T) {
+	w := agedWorld(t)
+	if err := w.v.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := costs(cheaper, today, dearer)
+	failing := func(login, password string) {
+		t.Helper()
+		p, err := askPassword(w, here, login, password)
+		wantRefused(t, p, err)
+		if got := w.work(); !slices.Equal(got, want) {
+			t.Errorf("%s, %q: derived %v, want %v", login, password, got, want)
+		}
+	}
+	logins := []string{loginA, "b@acme.example", "old@acme.example", "nobody@acme.example", "no address"}
+	for _, login := range logins {
+		failing(login, wrongPassword)
+		failing(login, "\x00")
+	}
+	if err := w.admin.SuspendCustomer(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	for _, login := range logins {
+		failing(login, goodPassword) // right for three of them
+	}
+	if cost := w.secret(loginA).Cost; cost != hash.CostOf(cheaper).String() {
+		t.Errorf("a failed login renewed the hash to %s", cost)
+	}
+}
+
+// What Prepare did not see is learnt from the first attempt on it.
+func TestHashOfAnotherDayIsLearnt(t *testing.T) {
+	w := agedWorld(t)
+	for i, want := range [][]string{costs(today), costs(today, dearer), costs(today, dearer)} {
+		login := []string{"nobody@acme.example", "old@acme.example", "nobody@acme.example"}[i]
+		_ = w.password(login, wrongPassword)
+		if got := w.work(); !slices.Equal(got, want) {
+			t.Errorf("%s: derived %v, want %v", login, got, want)
+		}
+	}
+}
+
+func TestCostsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3 * maxCosts {
+		w.hasher.learn(hash.CostOf(hash.Params{MemoryKiB: uint32(100 + i), Iterations: 1, Parallelism: 1}))
+	}
+	w.work()
+	_ = w.password("nobody@acme.example", "x")
+	if got := w.work(); len(got) != maxCosts {
+		t.Errorf("a failure costs %d derivations, at most %d may be", len(got), maxCosts)
+	}
+}
+
+func TestHasherRefusesParameters(t *testing.T) {
+	for _, p := range []hash.Params{{MemoryKiB: 1 << 20, Iterations: 1, Parallelism: 1}, {MemoryKiB: 64, Iterations: 17, Parallelism: 1}, {MemoryKiB: 64, Iterations: 1, Parallelism: 9}, {MemoryKiB: 8, Iterations: 1, Parallelism: 2}} {
+		if _, err := NewHasher(HasherOptions{Params: p}); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+}
+
+func TestMakerRefusesOptions(t *testing.T) {
+	w := newWorld(t)
+	for name, change := range map[string]func(o *MakerOptions){
+		"few iterations":  func(o *MakerOptions) { o.Iterations = sasl.MinIterations - 1 },
+		"many iterations": func(o *MakerOptions) { o.Iterations = sasl.MaxIterations + 1 },
+		"no salt":         func(o *MakerOptions) { o.Salt = nil },
+	} {
+		o := w.maker.opt
+		change(&o)
+		if _, err := NewMaker(o); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A hash of another day, or of another system, is renewed at the first login that shows
+// its password, and the keys that were never there are made.
+func TestLoginRenewsAHash(t *testing.T) {
+	imported, err := bcrypt.GenerateFromPassword([]byte(goodPassword), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bcryptHash, err := hash.Parse(string(imported))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, was := range map[string]hash.Hash{
+		"cheaper": hashOf(t, cheaper, goodPassword), "dearer": hashOf(t, dearer, goodPassword), "bcrypt": bcryptHash, "without keys": hashOf(t, today, goodPassword),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldWith(t, setup{})
+			w.hashed(loginA, was)
+			before, _ := w.store.Account(t.Context(), loginA)
+			generation, _ := w.store.Generation(t.Context())
+			events := len(w.store.Events())
+			w.work()
+			if _, err := askPassword(w, here, loginA, goodPassword); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.work(); !slices.Equal(got, []string{was.Cost().String()}) {
+				t.Errorf("derived %v", got)
+			}
+			secret := w.secret(loginA)
+			if h, err := hash.Parse(secret.Hash); err != nil || h.Cost() != hash.CostOf(today) || secret.Cost != h.Cost().String() || !h.Matches(goodPassword) {
+				t.Errorf("stored as %s, %s (%v)", h, secret.Cost, err)
+			}
+			if now, _ := w.store.Generation(t.Context()); now != generation || w.proofs().Revision != before.Revision {
+				t.Error("renewing raised revision or generation")
+			}
+			list := w.store.Events()
+			e := list[len(list)-1]
+			if len(list) != events+1 || e.Kind != audit.AdminChanged || e.Actor != "gate" || e.Login != loginA || e.Session != "S1" || e.Client != here.String() {
+				t.Errorf("recorded %+v", e)
+			}
+			if strings.Contains(e.Text, "$") || strings.Contains(e.Text, goodPassword) {
+				t.Errorf("the record holds a secret: %s", e.Text)
+			}
+			for _, q := range questions() {
+				if q.keys {
+					if _, err := q.ask(w, here, loginA, goodPassword); err != nil {
+						t.Errorf("%s after the first login: %v", q.mechanism, err)
+					}
+				}
+			}
+			_ = w.password(loginA, goodPassword)
+			if len(w.store.Events()) != events+1 {
+				t.Error("the second login renewed once more")
+			}
+		})
+	}
+}
+
+// Before the password was shown there is no key of an imported one, and a wrong one,
+// or a failed login, makes none.
+func TestKeysAreMadeOfAShownPasswordAlone(t *testing.T) {
+	w := agedWorld(t)
+	want := w.secret(loginA)
+	shown := func(why string) {
+		t.Helper()
+		if got := w.secret(loginA); got.Hash != want.Hash || len(got.Keys) != 0 {
+			t.Errorf("%s: keys were made, or the hash renewed", why)
+		}
+	}
+	for _, q := range questions() {
+		if q.mechanism != "PLAIN" {
+			_, _ = q.ask(w, here, loginA, goodPassword)
+			shown(q.mechanism)
+		}
+	}
+	_ = w.password(loginA, wrongPassword)
+	shown("a wrong password")
+	w.give(loginA, func(a *account.Account) { a.Password().Envelope.Expires = w.clock() })
+	_ = w.password(loginA, goodPassword)
+	shown("an expired credential")
+	w.give(loginA, func(a *account.Account) { a.Password().Envelope.Expires = time.Time{}; a.State = account.Suspended })
+	_ = w.password(loginA, goodPassword)
+	shown("a suspended account")
+}
+
+// bcrypt compares 72 octets: what follows them has not been shown.
+func TestNothingIsMadeOfWhatBcryptDoesNotCompare(t *testing.T) {
+	long := strings.Repeat("long password ", 6) // 84 octets
+	imported, err := bcrypt.GenerateFromPassword([]byte(long[:72]), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := hash.Parse(string(imported))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	w.hashed(loginA, h)
+	for _, typed := range []string{long, long[:72] + "mistyped"} {
+		if err := w.password(loginA, typed); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.secret(loginA); got.Hash != h.Text() || len(got.Keys) != 0 {
+			t.Error("something was made of a password that was not compared as a whole")
+		}
+	}
+	if err := w.password(loginA, long[:72]); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.secret(loginA); got.Hash == h.Text() || len(got.Keys) == 0 {
+		t.Error("a password that was compared as a whole has not renewed it")
+	}
+}
+
+// iterations are those of a's key for a mechanism.
+func (w *world) iterations(mechanism string) int {
+	secret := w.secret(loginA)
+	k, err := parseScram(mechanism, secret.Key(mechanism))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return k.iterations
+}
+
+// Iterations that are raised follow at the next login; lowered ones do not.
+func TestIterationsAreRaised(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ configured, want int }{{sasl.MinIterations + 1, sasl.MinIterations + 1}, {sasl.MinIterations, sasl.MinIterations + 1}} {
+		w.restart(setup{iterations: c.configured})
+		if err := w.password(loginA, goodPassword); err != nil {
+			t.Fatal(err)
+		}
+		for _, mechanism := range []string{sasl.ScramSHA1, sasl.ScramSHA256} {
+			if got := w.iterations(mechanism); got != c.want {
+				t.Errorf("%s: %d iterations, want %d", mechanism, got, c.want)
+			}
+			if _, err := askKeys(mechanism)(w, here, loginA, goodPassword); err != nil {
+				t.Errorf("%s: %v", mechanism, err)
+			}
+		}
+	}
+}
+
+// Keys that are as good as the password are there while they are allowed.
+func TestLegacyKeysComeAndGo(t *testing.T) {
+	w := newWorldWith(t, setup{})
+	legacy := func(allowed bool) {
+		t.Helper()
+		w.give(loginA, func(a *account.Account) { a.Legacy = allowed })
+	}
+	has := func(why string, want bool) {
+		t.Helper()
+		for _, mechanism := range []string{cramMD5, digestMD5} {
+			secret := w.secret(loginA)
+			value := secret.Key(mechanism)
+			if (value != "") != want {
+				t.Errorf("%s: a key of %s is stored: %v, want %v", why, mechanism, value != "", want)
+			}
+		}
+	}
+	works := func(why string, want bool) {
+		t.Helper()
+		for _, mechanism := range []string{cramMD5, digestMD5} {
+			_, err := askKeys(mechanism)(w, here, loginA, goodPassword)
+			if (err == nil) != want {
+				t.Errorf("%s: %s says %v", why, mechanism, err)
+			}
+		}
+	}
+	has("allowed", true)
+	works("allowed", true)
+	legacy(false)
+	works("not allowed any more", false)
+	if err := w.password(loginA, goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	has("not allowed, after a login", false)
+	legacy(true)
+	works("allowed again", false)
+	if err := w.password(loginA, goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	has("allowed again, after a login", true)
+	works("allowed again, after a login", true)
+	w.store.Alter(loginA, func(a *account.Account) {
+		keys := slices.Clone(a.Password().Secret.Keys)
+		for i := range keys {
+			if keys[i].Mechanism == cramMD5 || keys[i].Mechanism == digestMD5 {
+				keys[i].Value = "damaged"
+			}
+		}
+		a.Password().Secret.Keys = keys
+	})
+	works("damaged", false)
+	if err := w.password(loginA, goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	works("damaged, after a login", true)
+}
+
+// A plan allows it for all accounts on it.
+func TestLegacyByPlan(t *testing.T) {
+	w := newWorldWith(t, setup{})
+	plan, err := w.store.Plan(t.Context(), "gold")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Legacy = true
+	if err := w.store.PutPlan(t.Context(), plan, audit.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	w.hashed("b@acme.example", hashOf(t, today, goodPassword))
+	if err := w.password("b@acme.example", goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := askKeys(cramMD5)(w, here, "b@acme.example", goodPassword); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRenewalThatFailsIsTriedAgain(t *testing.T) {
+	w := agedWorld(t)
+	w.restart(setup{})
+	w.store.refuseRenewal = errors.New("down")
+	if err := w.password(loginA, goodPassword); err != nil {
+		t.Errorf("the login failed with its renewal: %v", err)
+	}
+	if cost := w.secret(loginA).Cost; cost != hash.CostOf(cheaper).String() {
+		t.Fatalf("renewed to %s by a store that refuses", cost)
+	}
+	w.store.refuseRenewal = nil
+	if err := w.password(loginA, goodPassword); err != nil {
+		t.Error(err)
+	}
+	if cost := w.secret(loginA).Cost; cost != hash.CostOf(today).String() {
+		t.Errorf("still %s after the next login", cost)
+	}
+}
+
+// A password that is set meanwhile is not overwritten by the old one's renewal.
+func TestRenewalOverwritesNoNewPassword(t *testing.T) {
+	w := agedWorld(t)
+	w.during = func() {
+		w.during = nil
+		w.setPassword(loginA, "another good password")
+	}
+	p, err := askPassword(w, here, loginA, goodPassword)
+	wantRefused(t, p, err)
+	if err := w.password(loginA, "another good password"); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+}
+
+// Secrets that an administrator sets have all keys at once; those of the gate's own
+// making cost a digest.
+func TestMakeSecret(t *testing.T) {
+	w := newWorld(t)
+	for kind, cheap := range map[account.CredentialKind]bool{account.Password: false, account.AppPassword: true} {
+		for _, legacy := range []bool{false, true} {
+			s, err := w.maker.MakeSecret(t.Context(), loginA, appPassword, kind, legacy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, err := hash.Parse(s.Hash)
+			if err != nil || !h.Matches(appPassword) || h.Cost().Cheap() != cheap || s.Cost != h.Cost().String() {
+				t.Errorf("%s: %s, %s, %v", kind, h, s.Cost, err)
+			}
+			var names []string
+			for _, k := range s.Keys {
+				names = append(names, k.Mechanism)
+				if strings.Contains(k.Value, appPassword) {
+					t.Errorf("%s shows the password", k.Mechanism)
+				}
+			}
+			want := []string{sasl.ScramSHA1, sasl.ScramSHA256}
+			if legacy {
+				want = append(want, cramMD5, digestMD5)
+			}
+			if !slices.Equal(names, want) {
+				t.Errorf("%s, %v: keys %v", kind, legacy, names)
+			}
+			other, err := w.maker.MakeSecret(t.Context(), loginA, appPassword, kind, legacy)
+			if err != nil || other.Hash == s.Hash {
+				t.Errorf("two hashes of one password are the same, %v", err)
+			}
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"countersign/internal/account"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/oauth"
+	"countersign/internal/sasl"
+)
+
+// Tokens verifies bearer tokens; oauth.Verifier does, and says what its methods mean.
+type Tokens interface {
+	VerifyFor(ctx context.Context, token, domain string) (oauth.Identity, error)
+	Advise(domain string) oauth.Advice
+}
+
+// Token returns whom a bearer token is for. user is whom the client named, "" for
+// nobody: the token decides, and another name is refused.
+//
+// A token is for the account that has its subject as a credential; or else, where
+// Options.ByClaim allows its issuer that and what it calls the user is the login of an
+// account, for that.
+//
+// Errors are those of Password, in a *sasl.TokenError where the token is refused;
+// fault.Unavailable with reason "auth-unavailable" also where the issuer cannot be
+// asked.
+func (v *Verifier) Token(ctx context.Context, a Attempt, user, token string) (*account.Principal, error) {
+	if v.opt.Tokens == nil {
+		return nil, failure(errNone)
+	}
+	domain := ""
+	if address, err := mail.ParseAddress(user); err == nil {
+		domain = string(address.Domain)
+	}
+	identity, err := v.opt.Tokens.VerifyFor(ctx, token, domain)
+	switch {
+	case fault.Is(err, fault.Unauthenticated):
+		return nil, v.refused(domain, failure(errors.Join(errToken, err)))
+	case fault.Is(err, fault.Busy):
+		return nil, fault.Refuse("login.token", fault.Busy, reasonBusy)
+	case err != nil:
+		return nil, unavailable(ctx, err)
+	}
+	p, err := v.bearer(ctx, &a, user, identity)
+	if fault.Is(err, fault.Unauthenticated) {
+		return nil, v.refused(domain, err)
+	}
+	return p, err
+}
+
+// refused adds what the client is told: the same, whatever was wrong.
+func (v *Verifier) refused(domain string, err error) error {
+	advice := v.opt.Tokens.Advise(domain)
+	return &sasl.TokenError{Status: "invalid_token", Scope: advice.Scope, Configuration: advice.Configuration, Err: err}
+}
+
+// bearer finds the account of an identity.
+func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oauth.Identity) (*account.Principal, error) {
+	login, id, err := v.holder(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	l, err := v.look(ctx, login)
+	switch {
+	case err != nil:
+		return nil, err
+	case l.cause != nil:
+		return nil, failure(l.cause)
+	}
+	c := &account.Credential{Kind: account.OAuth, Name: who.Issuer, Subject: who.Issuer + " " + who.User}
+	for i := range l.proofs.Credentials {
+		if stored := &l.proofs.Credentials[i]; id != "" && stored.ID == id {
+			c = stored
+		}
+	}
+	if !speaksFor(who, l.login) || user != "" && !sameLogin(user, l.login) {
+		return nil, failure(errForeign)
+	}
+	if cause := v.usable(a, &l.proofs, c); cause != nil {
+		return nil, failure(cause)
+	}
+	p, err := v.admit(ctx, a, &l, "", c)
+	if err == nil {
+		p.Until = who.Expires
+		if p.Until.IsZero() { // its issuer alone knows: it is asked again
+			p.Until = v.opt.Now().Add(askAgain)
+		}
+	}
+	return p, err
+}
+
+// holder returns the login of an identity, and its credential where it has one.
+func (v *Verifier) holder(ctx context.Context, who oauth.Identity) (login string, id mail.ID, err error) {
+	if strings.HasPrefix(who.User, subPrefix) {
+		return "", "", failure(errForeign) // it would be taken for a subject, which users cannot choose
+	}
+	subjects := []string{who.Issuer + " " + who.User}
+	if who.Subject != "" {
+		subjects = append(subjects, who.Issuer+" "+subPrefix+who.Subject)
+	}
+	found, err := v.opt.Store.Holders(ctx, account.OAuth, subjects)
+	if err != nil {
+		return "", "", unavailable(ctx, err)
+	}
+	for _, h := range found {
+		if login != "" && h.Login != login {
+			return "", "", failure(errForeign) // one token, two accounts
+		}
+		login, id = h.Login, h.Credential
+	}
+	if login == "" && v.opt.ByClaim[who.Issuer] {
+		login = who.User
+	}
+	return login, id, nil
+}
+
+// subPrefix stands in the subject of a credential before an issuer's own, lasting name
+// of a user ("sub"), which is apart from what the configured claim says.
+const subPrefix = "sub:"
+
+// speaksFor reports whether the issuer may name accounts of the login's domain.
+func speaksFor(who oauth.Identity, login string) bool {
+	address, err := mail.ParseAddress(login)
+	return err == nil && who.SpeaksFor(string(address.Domain))
+}
+
+// sameLogin reports whether a name that a client gave is that login.
+func sameLogin(given, login string) bool {
+	key, ok := loginKey(given)
+	return ok && key == login
+}

@@ -1,0 +1,267 @@
+package login
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/account/hash"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/login/pool"
+	"countersign/internal/login/recent"
+	"countersign/internal/mail"
+)
+
+// Reasons of the catalogue in package smtp that this package gives.
+const (
+	reasonFailed      = "auth-failed"
+	reasonBusy        = "auth-busy"
+	reasonUnavailable = "auth-unavailable"
+)
+
+// Options are what a Verifier is made of. Store, Hasher and Maker are needed.
+type Options struct {
+	Store  account.CredentialStore
+	Hasher *Hasher
+	Maker  *Maker
+	// Tokens verifies bearer tokens; nil where none are taken.
+	Tokens Tokens
+	// ByClaim names the issuers whose tokens open the account whose login their claim says,
+	// without a credential.
+	ByClaim map[string]bool
+	// Directories are asked for accounts that the store does not know; nil where there
+	// are none.
+	Directories Directories
+	// Remember is how long a verified password is remembered, counted from its
+	// full verification; 0 for not at all.
+	Remember time.Duration
+	// MaxRemembered bounds the passwords remembered, and ten times that the clients
+	// known, and those that have failed; 0 means 10,000.
+	MaxRemembered int
+	// FormerIterations are of SCRAM, those that older keys still have.
+	FormerIterations []int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Verifier says whether somebody has proved who they are. It asks the store at every
+// call, so that a change is felt at once. It is safe for concurrent use.
+type Verifier struct {
+	opt      Options
+	remember *recent.Passwords
+	// known are credentials in networks from which they were used, failed are logins and
+	// networks from which a password was wrong.
+	known, failed *recent.Pairs
+	uses          *recent.Uses
+	// doors are before the directories.
+	doors pool.Doors
+}
+
+// New returns a Verifier.
+func New(opt Options) *Verifier {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.MaxRemembered <= 0 {
+		opt.MaxRemembered = 10_000
+	}
+	return &Verifier{
+		opt:      opt,
+		remember: recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
+		known:    recent.NewPairs(keepKnown, 10*opt.MaxRemembered, opt.Now),
+		failed:   recent.NewPairs(keepFailed, 10*opt.MaxRemembered, opt.Now),
+		uses:     recent.NewUses(opt.Store),
+		doors:    pool.Doors{Waiting: waitingOutside, Respects: respects},
+	}
+}
+
+// keepKnown is how long a success counts, keepFailed a failure.
+const (
+	keepKnown  = 30 * 24 * time.Hour
+	keepFailed = 10 * time.Minute
+)
+
+// maxPrepared is how many of the latest uses Prepare reads.
+const maxPrepared = 20_000
+
+// Prepare looks up which kinds of hashes are stored, so that the first failures cost
+// as much as all later ones, and who came from where lately. It is called once, before
+// the first client comes; without it the Verifier learns as clients come. Errors are
+// those of the store.
+func (v *Verifier) Prepare(ctx context.Context) error {
+	costs, err := v.opt.Store.Costs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, text := range costs {
+		// What cannot be read is a damaged hash, which nothing is derived for.
+		if c, err := hash.ParseCost(text); err == nil && c != (hash.Cost{}) {
+			v.opt.Hasher.learn(c)
+		}
+	}
+	used, err := v.opt.Store.Uses(ctx, "", maxPrepared)
+	for _, u := range slices.Backward(used) { // the latest are to be forgotten last
+		v.known.Add(string(u.Credential), narrow(u.Client), u.At)
+	}
+	return err
+}
+
+// Run writes down now and then when credentials were used, until ctx ends, and then
+// once more. Without it nobody learns of it.
+func (v *Verifier) Run(ctx context.Context) { v.uses.Run(ctx) }
+
+// look is what the store says of a login.
+type look struct {
+	// login is the account's key; "" for what is none.
+	login  string
+	proofs account.Proofs
+	// cause says why nothing can be proved; nil where something can.
+	cause error
+}
+
+// look asks the store. What is no address is asked for too, as "", so that it takes as
+// long. Errors are those of trouble alone.
+func (v *Verifier) look(ctx context.Context, given string) (look, error) {
+	var l look
+	l.login, _ = loginKey(given) // never "": every one has an "@"
+	var err error
+	l.proofs, err = v.opt.Store.Proofs(ctx, l.login)
+	if fault.Is(err, fault.NotFound) {
+		l.cause = errUnknown
+		return l, nil
+	}
+	return l, unavailable(ctx, err)
+}
+
+// unavailable is what becomes of an error of the store, nil of none.
+func unavailable(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fault.Wrap("login.verify", fault.Canceled, err)
+	}
+	return &fault.Error{Op: "login.verify", Kind: fault.Unavailable, Reason: reasonUnavailable, Err: err}
+}
+
+// usable returns why a credential may not be used now; nil where it may.
+func (v *Verifier) usable(a *Attempt, p *account.Proofs, c *account.Credential) error {
+	if !p.Active {
+		return errSuspended
+	}
+	return v.within(a, &c.Envelope)
+}
+
+// within returns why an attempt is outside an envelope; nil where it is within.
+func (v *Verifier) within(a *Attempt, e *account.Envelope) error {
+	switch {
+	case e.Over(v.opt.Now()):
+		return errExpired
+	case !e.AdmitsMechanism(a.Mechanism):
+		return errMechanism
+	case !e.AdmitsClient(a.Client):
+		return errNetwork
+	}
+	return nil
+}
+
+// admit reads all that decides what an account may do, now that it has proved itself
+// with c, unless that has become worthless meanwhile, and whether it may act as authzid,
+// which is "" for nobody else.
+func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid string, c *account.Credential) (*account.Principal, error) {
+	sender, err := v.opt.Store.Sender(ctx, l.login)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil, failure(errUnknown)
+	case err != nil:
+		return nil, unavailable(ctx, err)
+	case !sender.Active():
+		return nil, failure(errSuspended)
+	}
+	bare := *c
+	bare.Secret = account.Secret{}
+	p := &account.Principal{Sender: sender, Credential: bare, Mechanism: a.Mechanism}
+	now := p.Now(sender)
+	if now == nil || sender.Account.ID != l.proofs.Account {
+		return nil, failure(errWrong)
+	}
+	p.Credential = *now // its envelope may be another one by now
+	if cause := v.within(a, &p.Credential.Envelope); cause != nil {
+		return nil, failure(cause)
+	}
+	if !mayActAs(sender, authzid) {
+		return nil, failure(errAuthzid)
+	}
+	at := v.opt.Now()
+	v.known.Add(string(c.ID), narrow(a.Client), at)
+	v.uses.Note(account.Use{
+		Credential: c.ID, At: at.UTC().Truncate(time.Microsecond), Client: a.Client, Session: a.Session,
+		Mechanism: a.Mechanism, Program: a.Program,
+	})
+	return p, nil
+}
+
+// mayActAs reports whether an account may name that authorization identity: itself, or
+// an address that it may send under (RFC 4422 section 3.4.1 leaves it to the server).
+func mayActAs(s *account.Sender, authzid string) bool {
+	if authzid == "" {
+		return true
+	}
+	address, err := mail.ParseAddress(authzid)
+	return err == nil && (address.Key() == s.Account.Login() || s.Owns(address))
+}
+
+// Why a login failed: for the record alone, which the helpdesk reads. The
+// client gets one and the same answer for all of them.
+var (
+	errUnknown   = errors.New("unknown")
+	errNone      = errors.New("no-credential")
+	errDamaged   = errors.New("damaged-credential")
+	errWrong     = errors.New("wrong-password")
+	errSuspended = errors.New("suspended")
+	errExpired   = errors.New("expired")
+	errNetwork   = errors.New("network")
+	errMechanism = errors.New("mechanism")
+	errAuthzid   = errors.New("authorization-identity")
+	errToken     = errors.New("token")
+	errForeign   = errors.New("token-of-another")
+	errPrepared  = errors.New("not-a-password")
+	errHomeless  = errors.New("unknown-domain")
+)
+
+// causes are all of them.
+func causes() []error {
+	return []error{errUnknown, errNone, errDamaged, errWrong, errSuspended, errExpired, errNetwork, errMechanism, errAuthzid, errToken, errForeign, errPrepared, errHomeless}
+}
+
+// FailureCause says in one stable word why a client was refused, for the record; ""
+// for any other error. It must never reach a client.
+func FailureCause(err error) string {
+	for _, cause := range causes() {
+		if errors.Is(err, cause) {
+			return cause.Error()
+		}
+	}
+	return ""
+}
+
+// failure is the one refusal.
+func failure(cause error) error {
+	return &fault.Error{Op: "login.verify", Kind: fault.Unauthenticated, Reason: reasonFailed, Err: cause}
+}
+
+// renewed makes the event of a secret that was stored anew.
+func (v *Verifier) renewed(a *Attempt, login, text string) audit.Event {
+	e := audit.Event{
+		At: v.opt.Now().UTC().Truncate(time.Microsecond), Kind: audit.AdminChanged, Actor: "gate",
+		Object: "account " + login, Login: login, Session: a.Session, Text: text,
+	}
+	if a.Client.IsValid() {
+		e.Client = a.Client.Unmap().String()
+	}
+	return e
+}

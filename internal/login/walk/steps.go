@@ -1,0 +1,314 @@
+package walk
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/mail"
+)
+
+// Step is one thing that was met, in words.
+type Step struct {
+	// Name is what it is about: "name", "account", "directory", "credential printer",
+	// "sender", "outcome".
+	Name string `json:"step"`
+	// Good is false for what stands in the way of the login.
+	Good bool   `json:"good"`
+	Text string `json:"text"`
+}
+
+// Tried is what was tried, for the words.
+type Tried struct {
+	// Name is the login as it was given.
+	Name string
+	// Place is where the client is, in words: "192.0.2.7", or "an unknown place".
+	Place string
+	// Mechanism is the SASL mechanism, "" for none.
+	Mechanism string
+	// Sender is what would be sent under; the null address for nothing.
+	Sender mail.Address
+}
+
+// by says how the client would log in.
+func (t *Tried) by() string {
+	if t.Mechanism == "" {
+		return "without a login"
+	}
+	return "with " + t.Mechanism
+}
+
+// Steps says in words what was met, in the order in which the gate looks.
+func (x *Explanation) Steps(t Tried) []Step {
+	steps := []Step{x.name(t), x.account()}
+	if x.Sender != nil || len(x.Asked) > 0 {
+		steps = append(steps, x.directory())
+	}
+	if x.Sender != nil {
+		steps = append(steps, x.legacy(t)...)
+		for i := range x.Credentials {
+			steps = append(steps, x.Credentials[i].step(t))
+		}
+		if len(x.Credentials) == 0 {
+			steps = append(steps, Step{"credentials", false, "the account has none"})
+		}
+	}
+	if x.Sender != nil && !t.Sender.IsNull() {
+		steps = append(steps, x.sender(t.Sender))
+	}
+	return append(steps, x.outcome(t))
+}
+
+func (x *Explanation) name(t Tried) Step {
+	switch x.Login {
+	case "":
+		return Step{"name", false, fmt.Sprintf("%q is not a mail address, and no login has another form", t.Name)}
+	case t.Name:
+		return Step{"name", true, x.Login}
+	}
+	if t.Mechanism == "DIGEST-MD5" { // RFC 2831 section 2.1.2.1
+		return Step{"name", false, fmt.Sprintf("%q is looked up as %s, but a client of DIGEST-MD5 mixes the name with the password: it has to write it so", t.Name, x.Login)}
+	}
+	return Step{"name", true, fmt.Sprintf("%q is looked up as %s", t.Name, x.Login)}
+}
+
+func (x *Explanation) account() Step {
+	s := x.Sender
+	if s == nil {
+		return Step{"account", false, "there is none of that login in the store"}
+	}
+	parts := []string{
+		"account " + string(s.Account.State), "domain " + s.Domain.Name.String() + " " + string(s.Domain.State),
+		"customer " + s.Customer.Name + " " + string(s.Customer.State),
+	}
+	if s.Customer.Plan != "" {
+		parts = append(parts, "plan "+s.Plan.Name+" "+string(s.Plan.State))
+	}
+	return Step{"account", s.Active(), strings.Join(parts, ", ")}
+}
+
+func (x *Explanation) directory() Step {
+	asked := strings.Join(x.Asked, ", then ")
+	switch {
+	case x.Sender == nil:
+		return Step{"directory", true, "asked whether it knows the login: " + asked}
+	case x.Sender.Account.Directory == "":
+		return Step{"directory", true, "built in: the password is stored here"}
+	case asked == "":
+		return Step{"directory", false, "the password is known to directory " + x.Sender.Account.Directory + ", which the configuration does not have for this domain"}
+	}
+	return Step{"directory", true, "the password is asked of directory " + asked}
+}
+
+// legacy says whether a mechanism that needs it is allowed.
+func (x *Explanation) legacy(t Tried) []Step {
+	wanted := slices.Contains(account.LegacyMechanisms(), t.Mechanism)
+	switch {
+	case x.Legacy:
+		return []Step{{"legacy", true, "ALLOWED by account or plan: keys as good as the password may be stored"}}
+	case wanted:
+		return []Step{{"legacy", false, t.Mechanism + " is allowed neither by the account nor by its plan; see \"countersign account set --legacy\""}}
+	}
+	return nil
+}
+
+// step says how a credential stands.
+func (s *Standing) step(t Tried) Step {
+	head := string(s.Kind)
+	if s.Subject != "" {
+		head += " " + s.Subject
+	}
+	parts := append([]string{head}, s.stored()...)
+	good := s.Serves && s.Cause == ""
+	switch {
+	case s.Damaged:
+		good = false
+		parts = append(parts, "its hash is DAMAGED; set a new password")
+	case !s.Serves:
+		parts = append(parts, s.unserved(t))
+	}
+	if s.Cause != "" {
+		parts = append(parts, s.why(t))
+	} else if good {
+		parts = append(parts, "may be used now from "+t.Place+" "+t.by())
+	}
+	return Step{"credential " + s.Name, good, strings.Join(parts, "; ")}
+}
+
+// stored says what is stored of it.
+func (s *Standing) stored() (parts []string) {
+	if s.Hash != "" {
+		parts = append(parts, "hash of "+s.Hash+" ("+s.Cost+")")
+	}
+	for _, mechanism := range slices.Sorted(maps.Keys(s.Scram)) {
+		parts = append(parts, fmt.Sprintf("key of %s (%d iterations)", mechanism, s.Scram[mechanism]))
+	}
+	if s.Hash != "" && len(s.Scram) == 0 {
+		parts = append(parts, "no keys of SCRAM")
+	}
+	if len(s.Legacy) > 0 {
+		parts = append(parts, "keys AS GOOD AS THE PASSWORD for "+strings.Join(s.Legacy, " and "))
+	}
+	switch {
+	case s.StaleHash && s.StaleKeys:
+		parts = append(parts, "the next login that shows it makes hash and keys anew")
+	case s.StaleHash:
+		parts = append(parts, "the next login that shows it makes the hash anew")
+	case s.StaleKeys:
+		parts = append(parts, "the next login that shows it makes the keys anew")
+	}
+	return parts
+}
+
+// unserved says why the mechanism does not prove it.
+func (s *Standing) unserved(t Tried) string {
+	switch {
+	case t.Mechanism == "":
+		return "needs a login"
+	case s.Kind == account.Network:
+		return "is for clients that do not log in"
+	case s.Kind.Secret() && (strings.HasPrefix(t.Mechanism, "SCRAM-") || slices.Contains(account.LegacyMechanisms(), t.Mechanism)):
+		return "has no key that " + t.Mechanism + " can prove beside the others; a login with PLAIN, or setting it anew, makes one where it may"
+	case s.Kind.Secret() && s.Hash == "":
+		return "has no hash"
+	}
+	return "is not proved " + t.by()
+}
+
+// why says why it may not be used.
+func (s *Standing) why(t Tried) string {
+	e := &s.Envelope
+	switch s.Cause {
+	case "expired":
+		return "EXPIRED " + e.Expires.UTC().Format(time.RFC3339)
+	case "network":
+		list := make([]string, len(e.Networks))
+		for i, p := range e.Networks {
+			list[i] = p.String()
+		}
+		return "not from " + t.Place + ", only from " + strings.Join(list, ", ")
+	case "mechanism":
+		return "not " + t.by() + ", only with " + strings.Join(e.Mechanisms, ", ")
+	case "suspended":
+		return "not while something is suspended"
+	}
+	return "not usable: " + s.Cause
+}
+
+// sender says whether an address may be sent under.
+func (x *Explanation) sender(a mail.Address) Step {
+	if !x.Sender.Owns(a) {
+		return Step{"sender", false, a.String() + " is none of the account's addresses or grants, or not under an active domain of its customer"}
+	}
+	var covers []string
+	for i := range x.Credentials {
+		if x.Credentials[i].Envelope.Covers(a) {
+			covers = append(covers, x.Credentials[i].Name)
+		}
+	}
+	if p := x.Principal; p != nil {
+		if p.Credential.Envelope.Covers(a) {
+			return Step{"sender", true, a.String() + " may be sent under"}
+		}
+		return Step{"sender", false, a.String() + " may not be sent under with credential " + p.Credential.Name}
+	}
+	if len(covers) == 0 {
+		return Step{"sender", false, a.String() + " is the account's, but no credential may send under it"}
+	}
+	return Step{"sender", true, a.String() + " may be sent under with " + strings.Join(covers, ", ")}
+}
+
+// outcome says what it came to.
+func (x *Explanation) outcome(t Tried) Step {
+	switch {
+	case x.Trouble != nil:
+		return Step{"outcome", false, "could not be decided; a client would get a temporary refusal (454)"}
+	case x.Unmade != "":
+		return Step{"outcome", true, "PASSED: directory " + x.Unmade + " takes the password; the account would be made here now, and then decided again"}
+	case x.Principal != nil:
+		return x.passed(t)
+	case x.Decided:
+		return Step{"outcome", false, "REFUSED: " + reasons[x.Cause] + " (" + x.Cause + " in the record)"}
+	}
+	if x.Sender == nil && len(x.Asked) > 0 {
+		return Step{"outcome", true, "undecided: the directory decides"}
+	}
+	if names := x.usable(); len(names) > 0 {
+		return Step{"outcome", true, "undecided: the login passes where the client proves " + strings.Join(names, " or ")}
+	}
+	return Step{"outcome", false, "REFUSED, whatever the client proves"}
+}
+
+// What a login comes to.
+const (
+	Passed    = "passed"
+	Refused   = "refused"
+	Undecided = "undecided"
+)
+
+// Outcome says what the login comes to: Passed, Refused or Undecided. A client that
+// does not log in, and is known as another account, is refused as this one.
+func (x *Explanation) Outcome(t Tried) string {
+	switch {
+	case x.Trouble != nil || !x.Decided && x.mayPass():
+		return Undecided
+	case x.Unmade != "":
+		return Passed
+	case x.Principal != nil && (t.Mechanism != "" || x.Principal.Sender.Account.Login() == x.Login):
+		return Passed
+	}
+	return Refused
+}
+
+// usable lists the credentials that the client may prove.
+func (x *Explanation) usable() (names []string) {
+	for i := range x.Credentials {
+		if s := &x.Credentials[i]; s.Serves && s.Cause == "" && !s.Damaged {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// mayPass reports whether there is something that a client could prove, or somebody
+// else is to be asked.
+func (x *Explanation) mayPass() bool {
+	return len(x.usable()) > 0 || x.Sender == nil && len(x.Asked) > 0
+}
+
+// passed says as whom the client goes on.
+func (x *Explanation) passed(t Tried) Step {
+	p := x.Principal
+	text := "PASSED by credential " + p.Credential.Name
+	if p.Credential.ID == "" {
+		text = "PASSED by what issuer " + p.Credential.Name + " says"
+	}
+	if login := p.Sender.Account.Login(); login != x.Login {
+		return Step{"outcome", x.Outcome(t) == Passed, text + ", as " + login + ", not as " + x.Login}
+	}
+	if x.Renewed {
+		text += "; the secret of the password would be stored anew"
+	}
+	return Step{"outcome", true, text}
+}
+
+// reasons puts causes into words.
+var reasons = map[string]string{
+	"unknown":                "there is no such account",
+	"no-credential":          "the account has no credential of the kind that this proves",
+	"damaged-credential":     "what is stored of the password is damaged",
+	"wrong-password":         "it is another password",
+	"suspended":              "account, domain, customer or plan is suspended",
+	"expired":                "the credential has expired",
+	"network":                "the credential may not be used from there",
+	"mechanism":              "the credential may not be used with this mechanism",
+	"token":                  "the token is not good",
+	"token-of-another":       "the token is somebody else's",
+	"not-a-password":         "it holds characters that no password has",
+	"unknown-domain":         "a directory knows the account, but its domain is nobody's here",
+	"authorization-identity": "it asks to act as somebody else",
+	"refused":                "it does not match",
+}

@@ -1,0 +1,60 @@
+// Package walk says in plain words what was met on the way through a login, which
+// package login has gone through: the name, the account and what is above it, where its
+// password is known, each credential, and what it came to.
+//
+// It decides nothing, and holds no secret. Main types: Explanation, Standing, Step.
+package walk
+
+import (
+	"countersign/internal/account"
+)
+
+// Explanation is what a login comes to, and why. It holds no secret.
+type Explanation struct {
+	// Login is the form under which accounts are kept, "" for what cannot be one.
+	Login string
+	// Sender is the account with what is above it; nil where the store has none.
+	Sender *account.Sender
+	// Legacy is Proofs.Legacy.
+	Legacy bool
+	// Asked are the directories that are asked for the password, in order; none where
+	// the store decides.
+	Asked []string
+	// Credentials are those of the account.
+	Credentials []Standing
+	// Decided says that the login was gone through to its end.
+	Decided bool
+	// Principal is who has proved to be who; nil where nobody has.
+	Principal *account.Principal
+	// Cause is why not, as login.FailureCause has it; "" beside Trouble.
+	Cause string
+	// Trouble is why it could not be decided at all.
+	Trouble error
+	// Renewed says that the secret of the password would be stored anew.
+	Renewed bool
+	// Unmade is the directory that took the password of an account that would be made
+	// here only now; "" for none.
+	Unmade string
+}
+
+// Standing is a credential as a login sees it.
+type Standing struct {
+	// Credential comes without its secret.
+	account.Credential
+	// Serves says that what is stored of it can be proved with the mechanism.
+	Serves bool
+	// Cause is why it may not be used from there, so, now, as login.FailureCause has it; ""
+	// where it may.
+	Cause string
+	// Hash is the kind of its hash, and Cost what trying it costs; "" for none.
+	Hash, Cost string
+	// Damaged says that the hash cannot be read.
+	Damaged bool
+	// Scram has the iterations of its SCRAM keys by mechanism.
+	Scram map[string]int
+	// Legacy are the other mechanisms for which keys are stored.
+	Legacy []string
+	// StaleHash and StaleKeys say that the next login that shows the password makes
+	// these anew.
+	StaleHash, StaleKeys bool
+}

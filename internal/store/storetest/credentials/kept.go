@@ -1,0 +1,294 @@
+package credentials
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// proofs wants what an account proves itself with to be that of the account.
+func (y *story) proofs(what string, a account.Account, legacy, active bool) {
+	y.Helper()
+	y.equal(what, got(y.s.Proofs(y.within(), a.Login()))(y), account.Proofs{
+		Account: a.ID, Revision: a.Revision, Directory: a.Directory, Legacy: legacy, Credentials: a.Credentials, Active: active,
+	})
+}
+
+func comeBack(y *story) {
+	y.settle()
+	a := full()
+	slices.Reverse(a.Credentials) // they come by name, however they were put
+	y.must(y.s.PutAccount(y.within(), a, event("account")))
+	a = full()
+	for revision := int64(1); ; revision++ {
+		a.Revision = revision
+		y.equal("account", got(y.s.Account(y.within(), a.Login()))(y), a)
+		y.equal("accounts", got(y.s.Accounts(y.within(), ""))(y), []account.Account{y.ann, y.bob, a})
+		y.equal("accounts of a domain", got(y.s.Accounts(y.within(), "one.example"))(y), []account.Account{y.ann, a})
+		y.proofs("proofs", a, true, true)
+		bare := a
+		bare.Credentials = slices.Clone(a.Credentials)
+		for i := range bare.Credentials {
+			bare.Credentials[i].Secret = account.Secret{}
+		}
+		y.equal("sender", got(y.s.Sender(y.within(), a.Login()))(y).Account, bare)
+		if revision == 3 {
+			return
+		}
+		// Then less of each, then none.
+		a.Credentials = slices.Clone(a.Credentials)
+		for i := range a.Credentials {
+			a.Credentials[i].Envelope, a.Credentials[i].Secret.Keys, a.Credentials[i].Secret.Former = account.Envelope{}, nil, nil
+		}
+		if revision == 2 {
+			a.Credentials = nil
+		}
+		y.must(y.s.PutAccount(y.within(), a, event("account")))
+	}
+}
+
+func proofsFollow(y *story) {
+	y.settle()
+	y.proofs("at first", y.ann, false, true)
+	turn := func(what string, state account.State) {
+		y.Helper()
+		ctx := y.within()
+		switch what {
+		case "plan":
+			p := got(y.s.Plan(ctx, "basic"))(y)
+			p.State, p.Legacy = state, state == account.Suspended
+			y.must(y.s.PutPlan(ctx, p, event(what)))
+		case "customer":
+			c := got(y.s.Customer(ctx, "acme"))(y)
+			c.State = state
+			y.must(y.s.PutCustomer(ctx, c, event(what)))
+		case "domain":
+			d := got(y.s.Domain(ctx, "one.example"))(y)
+			d.State = state
+			y.must(y.s.PutDomain(ctx, d, event(what)))
+		default:
+			y.put(y.ann.Login(), func(a *account.Account) { a.State, a.Legacy = state, state == account.Suspended })
+			y.ann.Revision++
+		}
+	}
+	for _, what := range []string{"plan", "customer", "domain", "account"} {
+		turn(what, account.Suspended)
+		legacy := what == "plan" || what == "account"
+		y.proofs(what+" suspended", y.ann, legacy, false)
+		if y.proofs("bob", y.bob, what == "plan", what == "domain" || what == "account"); y.Failed() {
+			y.Fatalf("after %s was suspended", what)
+		}
+		turn(what, account.Active)
+		y.proofs(what+" resumed", y.ann, false, true)
+	}
+	c := got(y.s.Customer(y.within(), "acme"))(y)
+	c.Plan = ""
+	y.must(y.s.PutCustomer(y.within(), c, event("")))
+	y.proofs("without a plan", y.ann, false, true)
+	for _, login := range []string{"nobody@one.example", "", "Ann@one.example"} {
+		_, err := y.s.Proofs(y.within(), login)
+		y.wantKind(login, err, fault.NotFound)
+	}
+}
+
+func identitiesAreOfOne(y *story) {
+	y.settle()
+	y.must(y.s.PutAccount(y.within(), full(), event("account")))
+	before, generation := got(y.s.Account(y.within(), y.ann.Login()))(y), got(y.s.Generation(y.within()))(y)
+	events := len(got(y.s.Search(y.within(), audit.Query{}))(y))
+	noID, noName := secret(20, account.AppPassword, "x"), secret(20, account.AppPassword, "")
+	noID.ID = ""
+	mixed := subject(20, account.AppPassword, "x", "cn:x")
+	for _, c := range []struct {
+		what string
+		kind fault.Kind
+		add  []account.Credential
+	}{
+		{"a name twice", fault.Invalid, []account.Credential{secret(20, account.AppPassword, "printer")}},
+		{"an id twice", fault.Invalid, []account.Credential{secret(1, account.AppPassword, "x")}},
+		{"no id", fault.Invalid, []account.Credential{noID}},
+		{"no name", fault.Invalid, []account.Credential{noName}},
+		{"a secret with a subject", fault.Invalid, []account.Credential{mixed}},
+		{"a certificate without a subject", fault.Invalid, []account.Credential{subject(20, account.Certificate, "x", "")}},
+		{"an unknown kind", fault.Invalid, []account.Credential{subject(20, "token", "x", "y")}},
+		{"a network that is none", fault.Invalid, changed(func(c *account.Credential) { c.Envelope.Networks = make([]netip.Prefix, 1) })},
+		{"a sender that is none", fault.Invalid, changed(func(c *account.Credential) { c.Envelope.Senders = make([]account.Grant, 1) })},
+		{"a sender of both", fault.Invalid, changed(func(c *account.Credential) {
+			c.Envelope.Senders = []account.Grant{{Address: at("x", "one.example"), Domain: "two.example"}}
+		})},
+		{"a mechanism of two words", fault.Invalid, changed(func(c *account.Credential) { c.Envelope.Mechanisms = []string{"PLAIN LOGIN"} })},
+		{"a mechanism without a name", fault.Invalid, changed(func(c *account.Credential) { c.Envelope.Mechanisms = []string{""} })},
+		{"a key for two words", fault.Invalid, changed(func(c *account.Credential) { c.Secret.Keys = []account.SecretKey{{Mechanism: "A B", Value: "x"}} })},
+		{"a key of two lines", fault.Invalid, changed(func(c *account.Credential) { c.Secret.Keys = []account.SecretKey{{Mechanism: "A", Value: "x\ny"}} })},
+		{"an earlier hash of two lines", fault.Invalid, changed(func(c *account.Credential) { c.Secret.Former = []string{"x\ny"} })},
+		{"an earlier hash of nothing", fault.Invalid, changed(func(c *account.Credential) { c.Secret.Former = []string{""} })},
+		{"another's id", fault.Conflict, []account.Credential{secret(11, account.AppPassword, "x")}},
+		{"another's subject", fault.Conflict, []account.Credential{subject(20, account.Certificate, "x", "sha256:00ff")}},
+		{"a subject twice", fault.Conflict, []account.Credential{subject(20, account.Certificate, "x", "cn:x"), subject(21, account.Certificate, "y", "cn:x")}},
+	} {
+		a := before
+		a.Credentials = slices.Concat(before.Credentials, c.add)
+		y.wantKind(c.what, y.s.PutAccount(y.within(), a, event("")), c.kind)
+	}
+	y.equal("account", got(y.s.Account(y.within(), y.ann.Login()))(y), before)
+	if now := got(y.s.Generation(y.within()))(y); now != generation {
+		y.Errorf("generation %d after %d", now, generation)
+	}
+	if now := len(got(y.s.Search(y.within(), audit.Query{}))(y)); now != events {
+		y.Errorf("refusals left %d events", now-events)
+	}
+	// What is another's in one respect only is one's own.
+	y.put(y.ann.Login(), func(a *account.Account) {
+		a.Credentials = append(a.Credentials, subject(20, account.OAuth, "card", "sha256:00ff"), subject(21, account.Certificate, "web", "sha256:00fe"))
+	})
+}
+
+// changed is one app password that is like no other, changed.
+func changed(change func(*account.Credential)) []account.Credential {
+	c := secret(20, account.AppPassword, "x")
+	change(&c)
+	return []account.Credential{c}
+}
+
+func subjectsChangeHands(y *story) {
+	y.settle()
+	y.must(y.s.PutAccount(y.within(), full(), event("account")))
+	y.put("full@one.example", func(a *account.Account) {
+		a.Credentials = []account.Credential{subject(31, account.Network, "card", "192.0.2.0/24"), subject(32, account.Network, "web", "2001:db8::/64")}
+	})
+	y.put("full@one.example", func(a *account.Account) {
+		a.Credentials[0].Subject, a.Credentials[1].Subject = a.Credentials[1].Subject, a.Credentials[0].Subject
+	})
+	y.put("full@one.example", func(a *account.Account) { a.Credentials = a.Credentials[1:] })
+	y.put(y.ann.Login(), func(a *account.Account) { // given up by the other
+		a.Credentials = append(a.Credentials, subject(33, account.Network, "web", "2001:db8::/64"))
+	})
+	y.equal("holders", y.holders(account.Network, "2001:db8::/64", "192.0.2.0/24"), []account.Holder{
+		{Login: "ann@one.example", Credential: id("CRE", 33), Subject: "2001:db8::/64"},
+		{Login: "full@one.example", Credential: id("CRE", 32), Subject: "192.0.2.0/24"},
+	})
+}
+
+func secretIsRenewed(y *story) {
+	y.settle()
+	y.put(y.ann.Login(), func(a *account.Account) { a.Credentials[0].Secret.Former = []string{"$x$0"} })
+	before, generation := got(y.s.Account(y.within(), y.ann.Login()))(y), got(y.s.Generation(y.within()))(y)
+	count := func() int { return len(got(y.s.Search(y.within(), audit.Query{Login: y.ann.Login()}))(y)) }
+	e := event("account ann")
+	e.Login = y.ann.Login()
+	after := account.Secret{
+		Hash: "$y$1", Cost: "y", Former: []string{"of no matter"},
+		Keys: []account.SecretKey{{Mechanism: "SCRAM-SHA-1", Value: "k 1"}, {Mechanism: "SCRAM-SHA-256", Value: "k 2"}},
+	}
+	renew := func(login string, credential mail.ID, from string) error {
+		return y.s.RenewSecret(y.within(), login, credential, from, after, e)
+	}
+	y.wantKind("of nobody", renew("nobody@one.example", id("CRE", 1), "$x$1"), fault.NotFound)
+	y.wantKind("of another", renew("bob@two.example", id("CRE", 1), "$x$1"), fault.NotFound)
+	y.wantKind("of none", renew(y.ann.Login(), id("CRE", 9), "$x$1"), fault.NotFound)
+	y.wantKind("of another hash", renew(y.ann.Login(), id("CRE", 1), "$x$2"), fault.Conflict)
+	y.equal("account after refusals", got(y.s.Account(y.within(), y.ann.Login()))(y), before)
+	if n := count(); n != 0 {
+		y.Errorf("refused renewals left %d events", n)
+	}
+	y.must(renew(y.ann.Login(), id("CRE", 1), "$x$1"))
+	if n := count(); n != 1 {
+		y.Errorf("a renewal left %d events", n)
+	}
+	want := before
+	want.Credentials = slices.Clone(before.Credentials)
+	want.Credentials[0].Secret = after
+	want.Credentials[0].Secret.Former = []string{"$x$0"}
+	y.equal("account", got(y.s.Account(y.within(), y.ann.Login()))(y), want)
+	if now := got(y.s.Generation(y.within()))(y); now != generation {
+		y.Errorf("generation %d after %d", now, generation)
+	}
+	// Who had read the account before may still change it.
+	before.Credentials[0].Secret = account.Secret{Hash: "$x$3", Cost: "x"}
+	y.must(y.s.PutAccount(y.within(), before, event("")))
+	y.wantKind("of one that was set anew", renew(y.ann.Login(), id("CRE", 1), "$y$1"), fault.Conflict)
+}
+
+func costsAreListed(y *story) {
+	costs := func() []string {
+		list := got(y.s.Costs(y.within()))(y)
+		slices.Sort(list)
+		return list
+	}
+	y.equal("of an empty store", costs(), []string(nil))
+	y.settle()
+	y.equal("at first", costs(), []string{"x"})
+	y.must(y.s.PutAccount(y.within(), full(), event("account")))
+	y.put(y.bob.Login(), func(a *account.Account) {
+		for i := range 20 {
+			c := secret(40+i, account.AppPassword, fmt.Sprint("app", i))
+			c.Secret.Cost = []string{"m=64,t=1,p=1", "M", "", "é"}[i%4]
+			a.Credentials = append(a.Credentials, c)
+		}
+	})
+	y.equal("of many", costs(), []string{"M", "m=64,t=1,p=1", "ssha512", "x", "é"})
+	y.put(y.bob.Login(), func(a *account.Account) { a.Credentials = nil })
+	y.equal("of those that are left", costs(), []string{"ssha512", "x"})
+}
+
+// holders finds holders, and sorts them.
+func (y *story) holders(kind account.CredentialKind, subjects ...string) []account.Holder {
+	y.Helper()
+	list := got(y.s.Holders(y.within(), kind, subjects))(y)
+	slices.SortFunc(list, func(a, b account.Holder) int { return strings.Compare(a.Login, b.Login) })
+	return list
+}
+
+func holdersAreFound(y *story) {
+	y.settle()
+	y.must(y.s.PutAccount(y.within(), full(), event("account")))
+	y.put(y.bob.Login(), func(a *account.Account) {
+		a.Credentials = []account.Credential{subject(51, account.Certificate, "bob", "cn:bob"), subject(52, account.OAuth, "office", "cn:bob")}
+	})
+	card := account.Holder{Login: "full@one.example", Credential: id("CRE", 11), Subject: "sha256:00ff"}
+	bob := account.Holder{Login: "bob@two.example", Credential: id("CRE", 51), Subject: "cn:bob"}
+	y.equal("two", y.holders(account.Certificate, "cn:bob", "cn:nobody", "sha256:00ff"), []account.Holder{bob, card})
+	y.equal("of another kind", y.holders(account.OAuth, "sha256:00ff"), []account.Holder(nil))
+	y.equal("in other letters", y.holders(account.Certificate, "CN:BOB"), []account.Holder(nil))
+	y.equal("of none", y.holders(account.Certificate), []account.Holder(nil))
+	for _, kind := range account.CredentialKinds() { // the subject of passwords
+		y.equal("without a subject", y.holders(kind, ""), []account.Holder(nil))
+	}
+	many := make([]string, 256)
+	for i := range many {
+		many[i] = fmt.Sprint("cn:", i)
+	}
+	many[255] = "cn:bob"
+	y.equal("of many", y.holders(account.Certificate, many...), []account.Holder{bob})
+	_, err := y.s.Holders(y.within(), account.Certificate, append(many, "cn:more"))
+	y.wantKind("too many", err, fault.Invalid)
+	y.put(y.bob.Login(), func(a *account.Account) { a.State = account.Suspended })
+	d := got(y.s.Domain(y.within(), "one.example"))(y)
+	d.State = account.Suspended
+	y.must(y.s.PutDomain(y.within(), d, event("")))
+	y.equal("suspended", y.holders(account.Certificate, "cn:bob", "sha256:00ff"), []account.Holder{bob, card})
+	y.put(y.bob.Login(), func(a *account.Account) { a.Credentials = a.Credentials[1:] })
+	y.equal("revoked", y.holders(account.Certificate, "cn:bob", "sha256:00ff"), []account.Holder{card})
+}
+
+func saltStays(y *story) {
+	salt := got(y.s.Salt(y.within()))(y)
+	if len(salt) < 8 {
+		y.Errorf("the salt has %d octets", len(salt))
+	}
+	y.settle()
+	y.revoke("printer")
+	y.equal("salt after changes", got(y.s.Salt(y.within()))(y), salt)
+}
+
+// use is a use of the n-th credential so many hours after the start.
+func use(n, hours int) account.Use {
+	return account.Use{Credential: id("CRE", n), At: start().Add(time.Duration(hours) * time.Hour)}
+}

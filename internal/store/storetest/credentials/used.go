@@ -1,0 +1,107 @@
+package credentials
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"countersign/internal/account"
+	"countersign/internal/fault"
+)
+
+// uses lists the uses of an account by credential.
+func (y *story) uses(login string) []account.Use {
+	y.Helper()
+	list := got(y.s.Uses(y.within(), login, 100))(y)
+	slices.SortFunc(list, func(a, b account.Use) int { return strings.Compare(string(a.Credential), string(b.Credential)) })
+	return list
+}
+
+func newestUseIsKept(y *story) {
+	y.settle()
+	y.must(y.s.Used(y.within(), nil))
+	y.equal("at first", y.uses(y.ann.Login()), []account.Use(nil))
+	u := use(1, 1)
+	u.Client, u.Session, u.Mechanism, u.Program = netip.MustParseAddr("2001:db8::7"), id("SES", 1), "SCRAM-SHA-256-PLUS", "[192.0.2.7]"
+	y.must(y.s.Used(y.within(), []account.Use{u, use(2, 0)}))
+	y.equal("each", y.uses(y.ann.Login()), []account.Use{u, use(2, 0)})
+
+	same, older, gone, newer := use(1, 1), use(1, 0), use(99, 9), use(2, 2)
+	same.Program, newer.Client = "same", netip.MustParseAddr("::ffff:192.0.2.9")
+	y.must(y.s.Used(y.within(), []account.Use{same, older, gone, newer, use(2, 1)}))
+	newer.Client = netip.MustParseAddr("192.0.2.9")
+	y.equal("the newest", y.uses(y.ann.Login()), []account.Use{u, newer})
+}
+
+func usesAreListed(y *story) {
+	y.settle()
+	y.put(y.bob.Login(), func(a *account.Account) {
+		for i := range 5 {
+			a.Credentials = append(a.Credentials, secret(60+i, account.AppPassword, fmt.Sprint("app", i)))
+		}
+	})
+	y.must(y.s.Used(y.within(), []account.Use{use(60, 3), use(61, 1), use(62, 5), use(63, 2), use(1, 4), use(2, 6)}))
+	y.equal("of ann", y.uses(y.ann.Login()), []account.Use{use(1, 4), use(2, 6)})
+	y.equal("of bob", y.uses(y.bob.Login()), []account.Use{use(60, 3), use(61, 1), use(62, 5), use(63, 2)})
+	y.equal("of nobody", y.uses("nobody@one.example"), []account.Use(nil))
+	latest := func(limit int) []account.Use { return got(y.s.Uses(y.within(), "", limit))(y) }
+	y.equal("the latest", latest(3), []account.Use{use(2, 6), use(62, 5), use(1, 4)})
+	y.equal("all", latest(100), []account.Use{use(2, 6), use(62, 5), use(1, 4), use(60, 3), use(63, 2), use(61, 1)})
+	var many []account.Use
+	for i := range 200 { // of credentials that are there, and of many that are not
+		many = append(many, use(60+i%150, 10+i))
+	}
+	y.must(y.s.Used(y.within(), many))
+	y.equal("the newest of many", y.uses(y.bob.Login()), []account.Use{use(60, 160), use(61, 161), use(62, 162), use(63, 163), use(64, 164)})
+	if n := len(got(y.s.Uses(y.within(), y.bob.Login(), 2))(y)); n != 2 {
+		y.Errorf("%d uses of bob within a limit of 2", n)
+	}
+}
+
+func usesChangeNothing(y *story) {
+	y.settle()
+	generation := got(y.s.Generation(y.within()))(y)
+	y.must(y.s.Used(y.within(), []account.Use{use(1, 1)}))
+	y.equal("account", got(y.s.Account(y.within(), y.ann.Login()))(y), y.ann)
+	if now := got(y.s.Generation(y.within()))(y); now != generation {
+		y.Errorf("generation %d after %d", now, generation)
+	}
+	y.must(y.s.PutAccount(y.within(), y.ann, event(""))) // read before the use
+}
+
+func usesGo(y *story) {
+	y.settle()
+	y.must(y.s.PutAccount(y.within(), full(), event("account")))
+	y.must(y.s.Used(y.within(), []account.Use{use(1, 1), use(2, 2), use(13, 3)}))
+	y.put(y.ann.Login(), func(a *account.Account) { a.NullSender = true })
+	y.equal("after a change", y.uses(""), []account.Use{use(1, 1), use(2, 2), use(13, 3)})
+	y.revoke("printer")
+	y.equal("after one was revoked", y.uses(""), []account.Use{use(1, 1), use(13, 3)})
+	y.must(y.s.RemoveAccount(y.within(), "full@one.example", event("")))
+	y.equal("after an account was removed", y.uses(""), []account.Use{use(1, 1)})
+	y.must(y.s.Used(y.within(), []account.Use{use(2, 9), use(13, 9)}))
+	y.equal("of what is gone", y.uses(""), []account.Use{use(1, 1)})
+}
+
+func goWithAccount(y *story) {
+	y.settle()
+	y.must(y.s.PutAccount(y.within(), full(), event("account")))
+	y.accept(1, y.ann, "printer")
+	for _, login := range []string{"full@one.example", y.ann.Login()} {
+		y.must(y.s.RemoveAccount(y.within(), login, event("")))
+		_, err := y.s.Proofs(y.within(), login)
+		y.wantKind("proofs of "+login, err, fault.NotFound)
+	}
+	y.equal("costs", got(y.s.Costs(y.within()))(y), []string(nil))
+	y.equal("holders", y.holders(account.Certificate, "sha256:00ff"), []account.Holder(nil))
+	y.wantHeld(1, 1)
+	// Names, subjects and ids are free, but nobody speaks for the mail any more.
+	again := y.ann
+	again.ID, again.Revision = id("ACC", 8), 0
+	again.Credentials = slices.Concat(y.ann.Credentials, full().Credentials[:1])
+	y.must(y.s.PutAccount(y.within(), again, event("")))
+	y.put(again.Login(), func(a *account.Account) { a.State = account.Suspended })
+	y.put(again.Login(), func(a *account.Account) { a.State = account.Active })
+	y.wantHeld(1, 1)
+}

@@ -1,0 +1,151 @@
+package submission
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/login"
+	"countersign/internal/sasl"
+	"countersign/internal/sasl/binding"
+	"countersign/internal/smtp"
+)
+
+// Mechanisms implements smtpserver.Session: those of the table that this connection and
+// the configuration allow.
+func (s *session) Mechanisms() []string {
+	var names []string
+	for _, m := range sasl.Mechanisms() {
+		if s.offers(m) {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// offers reports whether a mechanism is offered on this connection.
+func (s *session) offers(m sasl.Mechanism) bool {
+	p := s.gate.policy.Load()
+	switch {
+	case !slices.Contains(p.Mechanisms, m.Name) || !s.listener.offers(m.Name):
+		return false
+	case s.tls == nil:
+		return false // promise 2, whatever the mechanism sends
+	case m.Binds:
+		return s.bound()
+	case m.Certificate:
+		return s.identity != nil
+	}
+	return true
+}
+
+// bound reports whether the connection has data to bind a login to.
+func (s *session) bound() bool {
+	if s.binding == nil {
+		return false
+	}
+	for _, kind := range []string{binding.Exporter, binding.EndPoint} {
+		if _, ok := s.binding(kind); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Auth implements smtpserver.Session.
+func (s *session) Auth(mechanism string) (sasl.Exchange, error) {
+	m, ok := sasl.Lookup(mechanism)
+	if !ok || !s.offers(m) {
+		return nil, fault.Refuse("submission.auth", fault.Invalid, string(smtp.EAuthMechanismUnknown))
+	}
+	x := &exchange{session: s}
+	s.endExchange()
+	s.client = &login.Client{Verifier: s.gate.opt.Verifier, Attempt: s.attempt(m.Name)}
+	if m.Certificate {
+		s.client.Subjects, x.unfit = s.subjects()
+	}
+	conn := &sasl.Conn{Host: s.gate.opt.Hostname, Realm: s.gate.opt.Realm, Binding: s.binding, Plus: s.plus(), Now: s.gate.opt.Now}
+	x.Exchange = s.client.Begin(m, conn)
+	return x, nil
+}
+
+// endExchange ends what may run elsewhere of the last exchange.
+func (s *session) endExchange() {
+	if s.client != nil {
+		s.client.End()
+	}
+}
+
+// plus reports whether a mechanism is offered that binds.
+func (s *session) plus() bool {
+	return slices.ContainsFunc(sasl.Mechanisms(), func(m sasl.Mechanism) bool { return m.Binds && s.offers(m) })
+}
+
+// attempt is what the verifier is told of the session.
+func (s *session) attempt(mechanism string) login.Attempt {
+	return login.Attempt{Client: s.peer.Client.Addr(), Session: s.peer.ID, Mechanism: mechanism, Program: s.hello}
+}
+
+// exchange makes the session that of who has proved to be who, when it is done.
+type exchange struct {
+	sasl.Exchange
+	session *session
+	// unfit is why the client's certificate holds no more, for the record.
+	unfit error
+}
+
+// Next implements sasl.Exchange.
+func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, error) {
+	challenge, done, err := x.Exchange.Next(ctx, response)
+	if err == nil && done {
+		err = x.session.enter(x.session.client.Principal)
+	}
+	if err != nil && x.unfit != nil {
+		err = errors.Join(err, x.unfit)
+	}
+	if err != nil || done {
+		x.session.endExchange()
+	}
+	return challenge, done && err == nil, err
+}
+
+// Failure is what sasl.Failure returns.
+func (x *exchange) Failure() error { return sasl.Failure(x.Exchange) }
+
+// enter takes who has logged in.
+func (s *session) enter(p *account.Principal) error {
+	if p == nil { // a defect: nobody was asked
+		return fault.New("submission.auth", fault.Internal, "an exchange has ended without anybody's proof")
+	}
+	s.login, s.proved = p.Sender.Account.Login(), p
+	s.gate.opt.Senders.Seen(p.Sender.Generation)
+	return nil
+}
+
+// Recognise implements smtpserver.Session. Only some listeners know networks.
+func (s *session) Recognise(ctx context.Context) (bool, error) {
+	if !s.listener.Networks {
+		return false, nil
+	}
+	p, err := s.gate.opt.Verifier.Network(ctx, s.attempt(""))
+	if err != nil || p == nil {
+		return false, err
+	}
+	if err := s.enter(p); err != nil {
+		return false, err
+	}
+	s.gate.opt.Metrics.recognised()
+	s.record(audit.Event{Kind: audit.AuthPassed, Data: s.provedData("")})
+	return true, nil
+}
+
+// tried is the login that was named last, for the record.
+func (s *session) tried() string {
+	if s.client == nil {
+		return ""
+	}
+	return s.client.Tried
+}

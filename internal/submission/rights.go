@@ -1,0 +1,92 @@
+package submission
+
+import (
+	"context"
+
+	"countersign/internal/account"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/smtp"
+)
+
+// rights are what a session may do: what its account may, within the envelope of the
+// credential that it has proved.
+type rights struct {
+	sender     *account.Sender
+	credential *account.Credential
+}
+
+// rights returns what the session may do as account and credential are now, and refuses
+// where it may no longer send: suspended, removed, or with a credential that has been
+// revoked, changed, has expired, or is not for this client any more, or by a certificate
+// that holds no more.
+func (s *session) rights(ctx context.Context) (rights, error) {
+	const op = "submission.rights"
+	if s.proved == nil {
+		return rights{}, fault.Refuse(op, fault.Unauthenticated, string(smtp.EAuthRequired))
+	}
+	now, err := s.gate.opt.Senders.Sender(ctx, s.login)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return rights{}, fault.Refuse(op, fault.Denied, string(smtp.EAccountSuspended))
+	case err != nil:
+		return rights{}, err
+	case !now.Active():
+		return rights{}, fault.Refuse(op, fault.Denied, string(smtp.EAccountSuspended))
+	}
+	credential, at := s.proved.Now(now), s.gate.opt.Now()
+	over := !s.proved.Until.IsZero() && !at.Before(s.proved.Until)
+	if credential == nil || over || !credential.Envelope.Admits(s.peer.Client.Addr(), s.proved.Mechanism, at) {
+		return rights{}, fault.Refuse(op, fault.Unauthenticated, string(smtp.EAccountChanged))
+	}
+	if credential.Kind == account.Certificate && s.recheck() != nil {
+		return rights{}, fault.Refuse(op, fault.Unauthenticated, string(smtp.EAccountChanged))
+	}
+	return rights{now, credential}, nil
+}
+
+// Standing implements smtpserver.Session.
+func (s *session) Standing(ctx context.Context) error {
+	_, err := s.rights(ctx)
+	return err
+}
+
+// mayName refuses an envelope sender that is not theirs.
+func (r rights) mayName(op string, from mail.Address) error {
+	switch {
+	case from.IsNull() && !r.sender.Account.NullSender:
+		return fault.Refuse(op, fault.Denied, string(smtp.ENullSenderNotAllowed))
+	case !from.IsNull() && !r.owns(from):
+		return refuse(op, smtp.ESenderNotOwned, from.String())
+	}
+	return nil
+}
+
+// owns reports whether they may write under an address.
+func (r rights) owns(a mail.Address) bool {
+	return r.sender.Owns(a) && r.credential.Envelope.Covers(a)
+}
+
+// The limits of the plan and of the credential; 0 for none.
+
+func (r rights) maxRecipients() int {
+	return tighter(r.sender.Plan.MaxRecipients, r.credential.Envelope.MaxRecipients)
+}
+
+func (r rights) maxMessageBytes() int64 {
+	return tighter(r.sender.Plan.MaxMessageBytes, r.credential.Envelope.MaxMessageBytes)
+}
+
+// tooMany reports whether a session that has sent so many messages may send no more.
+func (r rights) tooMany(messages int) bool {
+	limit := tighter(r.sender.Plan.MaxMessages, r.credential.Envelope.MaxMessages)
+	return limit > 0 && messages >= limit
+}
+
+// tighter returns the lower of two limits, of which 0 is none.
+func tighter[N int | int64](a, b N) N {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,219 @@
+package accountstore
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// Store is an account.Store in memory. It is safe for concurrent use.
+type Store struct {
+	mu         sync.Mutex
+	generation uint64
+	plans      map[string]account.Plan
+	customers  map[string]account.Customer
+	domains    map[mail.Domain]account.Domain
+	accounts   map[string]account.Account
+	uses       map[mail.ID]account.Use
+	events     []audit.Event
+	reads      Reads
+	down       error
+}
+
+// Reads counts calls, those that failed too.
+type Reads struct{ Sender, Proofs int }
+
+// New returns an empty Store.
+func New() *Store {
+	return &Store{
+		plans: map[string]account.Plan{}, customers: map[string]account.Customer{},
+		domains: map[mail.Domain]account.Domain{}, accounts: map[string]account.Account{},
+		uses: map[mail.ID]account.Use{},
+	}
+}
+
+// Down makes err the answer to everything, until it is nil again.
+func (s *Store) Down(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = err
+}
+
+// Reads returns how many calls there were so far.
+func (s *Store) Reads() Reads {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads
+}
+
+// Events returns the events of all changes so far.
+func (s *Store) Events() []audit.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
+}
+
+// Alter changes the stored account with that login as no Put would: without a look
+// at it, an event, or another revision or generation. It reports whether there is
+// one.
+func (s *Store) Alter(login string, change func(*account.Account)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, found := s.accounts[login]
+	if found {
+		a = cloned(a)
+		change(&a)
+		s.accounts[login] = a
+	}
+	return found
+}
+
+// put stores an object under the rules of account.Store. check, which may be nil,
+// is asked before.
+func put[K comparable, V any](s *Store, in map[K]V, key K, v V, e audit.Event, check func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down != nil {
+		return s.down
+	}
+	old, exists := in[key]
+	revision := revisionOf(&v)
+	switch asked := *revision; {
+	case asked == 0 && exists:
+		return &fault.Error{Kind: fault.Conflict}
+	case asked != 0 && !exists:
+		return &fault.Error{Kind: fault.NotFound}
+	case exists && *revisionOf(&old) != asked:
+		return &fault.Error{Kind: fault.Conflict}
+	}
+	if check != nil {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	*revision++
+	in[key] = v
+	s.generation++
+	s.events = append(s.events, e)
+	return nil
+}
+
+// revisionOf returns the revision of an object, given by its address.
+func revisionOf(object any) *int64 {
+	switch o := object.(type) {
+	case *account.Plan:
+		return &o.Revision
+	case *account.Customer:
+		return &o.Revision
+	case *account.Domain:
+		return &o.Revision
+	default:
+		return &object.(*account.Account).Revision
+	}
+}
+
+func get[K comparable, V any](s *Store, in map[K]V, key K) (V, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := in[key]
+	if s.down != nil {
+		return v, s.down
+	}
+	if !ok {
+		return v, &fault.Error{Kind: fault.NotFound}
+	}
+	return v, nil
+}
+
+func remove[K comparable, V any](s *Store, in map[K]V, key K, e audit.Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down != nil {
+		return s.down
+	}
+	if _, ok := in[key]; !ok {
+		return &fault.Error{Kind: fault.NotFound}
+	}
+	delete(in, key)
+	s.generation++
+	s.events = append(s.events, e)
+	return nil
+}
+
+// values lists what keep wants, in the order of the keys.
+func values[K ~string, V any](s *Store, in map[K]V, keep func(V) bool) (list []V, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(in)) {
+		if keep(in[key]) {
+			list = append(list, in[key])
+		}
+	}
+	return list, s.down
+}
+
+// PutPlan implements account.PlanStore.
+func (s *Store) PutPlan(_ context.Context, p account.Plan, e audit.Event) error {
+	return put(s, s.plans, p.Name, p, e, nil)
+}
+
+// Plan implements account.PlanStore.
+func (s *Store) Plan(_ context.Context, name string) (account.Plan, error) {
+	return get(s, s.plans, name)
+}
+
+// Plans implements account.PlanStore.
+func (s *Store) Plans(context.Context) ([]account.Plan, error) {
+	return values(s, s.plans, func(account.Plan) bool { return true })
+}
+
+// RemovePlan implements account.PlanStore.
+func (s *Store) RemovePlan(_ context.Context, name string, e audit.Event) error {
+	return remove(s, s.plans, name, e)
+}
+
+// PutCustomer implements account.CustomerStore.
+func (s *Store) PutCustomer(_ context.Context, c account.Customer, e audit.Event) error {
+	return put(s, s.customers, c.Name, c, e, nil)
+}
+
+// Customer implements account.CustomerStore.
+func (s *Store) Customer(_ context.Context, name string) (account.Customer, error) {
+	return get(s, s.customers, name)
+}
+
+// Customers implements account.CustomerStore.
+func (s *Store) Customers(context.Context) ([]account.Customer, error) {
+	return values(s, s.customers, func(account.Customer) bool { return true })
+}
+
+// RemoveCustomer implements account.CustomerStore.
+func (s *Store) RemoveCustomer(_ context.Context, name string, e audit.Event) error {
+	return remove(s, s.customers, name, e)
+}
+
+// PutDomain implements account.DomainStore.
+func (s *Store) PutDomain(_ context.Context, d account.Domain, e audit.Event) error {
+	return put(s, s.domains, d.Name, d, e, nil)
+}
+
+// Domain implements account.DomainStore.
+func (s *Store) Domain(_ context.Context, name mail.Domain) (account.Domain, error) {
+	return get(s, s.domains, name)
+}
+
+// Domains implements account.DomainStore.
+func (s *Store) Domains(_ context.Context, customer string) ([]account.Domain, error) {
+	return values(s, s.domains, func(d account.Domain) bool { return customer == "" || d.Customer == customer })
+}
+
+// RemoveDomain implements account.DomainStore.
+func (s *Store) RemoveDomain(_ context.Context, name mail.Domain, e audit.Event) error {
+	return remove(s, s.domains, name, e)
+}

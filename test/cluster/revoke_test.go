@@ -1,0 +1,368 @@
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/login"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+	"countersign/internal/seal"
+	"countersign/internal/store/postgres"
+	"countersign/internal/store/sqlite"
+	"countersign/internal/testkit"
+	"countersign/test/harness"
+)
+
+// felt is how soon a change must be in force everywhere.
+const felt = time.Second
+
+// site is some gates on one store, in which the test works as another process.
+type site struct {
+	t     *testing.T
+	gates []*harness.Gate
+	store siteStore
+	ids   mail.IDSource
+}
+
+// siteStore is what the test asks of the store.
+type siteStore interface {
+	account.Store
+	List(ctx context.Context, f queue.Filter) ([]queue.Item, error)
+	Search(ctx context.Context, q audit.Query) ([]audit.Event, error)
+	Close() error
+}
+
+// TestRevocationOnTwoNodes is for gates that share a database.
+func TestRevocationOnTwoNodes(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	key := filepath.Join(t.TempDir(), "seal.key")
+	s := &site{t: t}
+	nowhere := harness.FreePort(t) // mail waits, as nobody listens there
+	for i, start := range []func(testing.TB, string, string) *harness.Gate{harness.Serve, harness.Join} {
+		s.gates = append(s.gates, start(t, nowhere, fmt.Sprintf("[store]\nurl = %q\n[node]\nid = \"gate-%d\"\n[dkim]\nkey_file = %q\n", url, i, key)))
+	}
+	s.open(postgres.Open(t.Context(), postgres.Options{URL: url, Patience: 30 * time.Second}))
+	s.revocations()
+}
+
+// TestRevocationByAnotherProcess is for one gate with the embedded engine.
+func TestRevocationByAnotherProcess(t *testing.T) {
+	s := &site{t: t}
+	s.gates = append(s.gates, harness.Serve(t, harness.FreePort(t), ""))
+	s.open(sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(s.gates[0].Dir, "data", "countersign.db")}))
+	s.revocations()
+}
+
+func (s *site) open(store siteStore, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.store = store
+	s.t.Cleanup(func() { store.Close() })
+}
+
+// revocation is a change that ends the use of a credential.
+type revocation struct {
+	name string
+	// app says that it is about the account's app password, not the password.
+	app bool
+	// change makes it and returns when it was made, at the latest.
+	change func(s *site, who string) time.Time
+	// held says that it holds waiting mail.
+	held bool
+}
+
+func revocations() []revocation {
+	command := func(stdin string, args ...string) func(s *site, who string) time.Time {
+		return func(s *site, who string) time.Time {
+			began := time.Now().Add(-time.Second) // the store's clock shows microseconds
+			s.gates[0].Admin(stdin, append(args, who)...)
+			return s.changed(who, began)
+		}
+	}
+	return []revocation{
+		{"password changed by the command", false, command("another long password\n", "account", "passwd"), false},
+		{"account suspended by the command", true, command("", "account", "suspend"), true},
+		{"app password revoked", true, func(s *site, who string) time.Time {
+			return s.put(who, func(a *account.Account) {
+				a.Credentials = slices.DeleteFunc(a.Credentials, func(c account.Credential) bool { return c.Kind == account.AppPassword })
+			})
+		}, true},
+		{"envelope changed", true, func(s *site, who string) time.Time {
+			return s.put(who, func(a *account.Account) {
+				for i := range a.Credentials {
+					a.Credentials[i].Envelope.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+				}
+			})
+		}, false},
+	}
+}
+
+// changed returns when the record says that an account was changed last, no earlier than
+// since.
+func (s *site) changed(who string, since time.Time) time.Time {
+	s.t.Helper()
+	found, err := s.store.Search(s.t.Context(), audit.Query{Login: who, Since: since})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, e := range slices.Backward(found) {
+		if strings.HasPrefix(string(e.Kind), "admin.") && strings.HasPrefix(e.Actor, "cli:") {
+			return e.At
+		}
+	}
+	s.t.Fatalf("nothing is recorded of the change of %s: %+v", who, found)
+	return time.Time{}
+}
+
+// put changes an account, and returns when it began with that.
+func (s *site) put(who string, change func(a *account.Account)) time.Time {
+	s.t.Helper()
+	a, err := s.store.Account(s.t.Context(), who)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	change(&a)
+	began := time.Now()
+	if err := s.store.PutAccount(s.t.Context(), a, audit.Event{At: began, Kind: audit.AdminChanged, Actor: "test", Object: "account " + who}); err != nil {
+		s.t.Fatal(err)
+	}
+	return began
+}
+
+// revocations makes each change of an account of its own, and wants it in force.
+func (s *site) revocations() {
+	for i, r := range revocations() {
+		s.t.Run(r.name, func(t *testing.T) {
+			who := fmt.Sprintf("user%d@example.org", i)
+			part := &site{t: t, gates: s.gates, store: s.store}
+			part.revoke(r, who)
+		})
+	}
+}
+
+func (s *site) revoke(r revocation, who string) {
+	t := s.t
+	s.gates[0].Admin(harness.Password+"\n", "account", "add", who)
+	secret := harness.Password
+	if r.app {
+		secret = s.addApp(who)
+	}
+	var open []*session
+	for g := range s.gates {
+		open = append(open, s.login(g, who, secret))
+		s.login(g, who, secret) // remembered by now
+		open[g].submit(who)
+	}
+	s.waiting(who, queue.Held, 0)
+
+	ends := make([]chan ending, len(open))
+	for g, o := range open {
+		ends[g] = make(chan ending, 1)
+		go func() { ends[g] <- o.commands(who) }()
+	}
+	at := r.change(s, who)
+	for g := range open {
+		e := <-ends[g]
+		if e.code != "421" && e.code != "535" {
+			t.Fatalf("gate %d answers a command with %s (%v)", g, e.code, e.err)
+		}
+		last := e.last
+		t.Logf("gate %d: the last command that was taken began %v after the change", g, last.Sub(at))
+		if last.Sub(at) > felt {
+			t.Errorf("gate %d takes commands for %v after the change", g, last.Sub(at))
+		}
+	}
+	for g := range s.gates {
+		if code := s.code(g, who, secret); code != "535" {
+			t.Errorf("gate %d answers the old secret with %s", g, code)
+		}
+	}
+	held := 0
+	if r.held {
+		held = len(s.gates)
+	}
+	s.waiting(who, queue.Held, held)
+	if took := time.Since(at); took > 10*felt {
+		t.Errorf("all of it took %v", took)
+	}
+}
+
+// addApp gives an account an app password and returns that.
+func (s *site) addApp(who string) string {
+	s.t.Helper()
+	password, err := account.GeneratePassword(rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	secret := s.secret(who, password)
+	s.put(who, func(a *account.Account) {
+		a.Credentials = append(a.Credentials, account.Credential{
+			ID: s.ids.New(), Kind: account.AppPassword, Name: "printer", Secret: secret, Created: time.Now(), Changed: time.Now().Truncate(time.Microsecond),
+		})
+	})
+	return password
+}
+
+// secret makes what is stored of an app password.
+func (s *site) secret(who, password string) account.Secret {
+	s.t.Helper()
+	salt, err := s.store.Salt(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	hasher, err := login.NewHasher(login.HasherOptions{Queue: 1})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	sealer, err := seal.New(make([]byte, 32), rand.Reader) // nothing is sealed
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	maker, err := login.NewMaker(login.MakerOptions{Hasher: hasher, Sealer: sealer, Salt: salt})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	secret, err := maker.MakeSecret(s.t.Context(), who, password, account.AppPassword, false)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return secret
+}
+
+// waiting wants so many deliveries of an account in a state.
+func (s *site) waiting(who string, state queue.State, want int) {
+	s.t.Helper()
+	list, err := s.store.List(s.t.Context(), queue.Filter{Login: who, State: state})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if len(list) != want {
+		s.t.Errorf("%d deliveries are %s, want %d", len(list), state, want)
+	}
+}
+
+// session is an open connection to a gate.
+type session struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// login opens a session that has logged in.
+func (s *site) login(g int, who, secret string) *session {
+	s.t.Helper()
+	c, code := s.auth(g, who, secret)
+	if code != "235" {
+		s.t.Fatalf("gate %d answers a login with %s", g, code)
+	}
+	return c
+}
+
+// code returns what a login is answered with.
+func (s *site) code(g int, who, secret string) string {
+	s.t.Helper()
+	_, code := s.auth(g, who, secret)
+	return code
+}
+
+func (s *site) auth(g int, who, secret string) (*session, string) {
+	s.t.Helper()
+	conn, err := tls.Dial("tcp", s.gates[g].Submissions, &tls.Config{RootCAs: testkit.Roots(s.t, s.gates[g].CAFile), ServerName: "localhost"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		s.t.Fatal(err)
+	}
+	c := &session{t: s.t, conn: conn, in: bufio.NewReader(conn)}
+	if code, err := c.reply(); err != nil || code != "220" {
+		s.t.Fatalf("gate %d greets with %s (%v)", g, code, err)
+	}
+	c.say("EHLO client.invalid")
+	return c, c.say("AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+who+"\x00"+secret)))
+}
+
+// say sends a line and returns the code of the reply.
+func (c *session) say(line string) string {
+	c.t.Helper()
+	code, err := c.ask(line)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return code
+}
+
+// ask is say for any goroutine.
+func (c *session) ask(line string) (code string, err error) {
+	if _, err := c.conn.Write([]byte(line + "\r\n")); err != nil {
+		return "", err
+	}
+	return c.reply()
+}
+
+// reply reads a reply.
+func (c *session) reply() (code string, err error) {
+	for {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			return "", err
+		}
+		if len(line) > 3 && line[3] == ' ' {
+			return line[:3], nil
+		}
+	}
+}
+
+// submit sends a message.
+func (c *session) submit(who string) {
+	c.t.Helper()
+	for _, step := range [][2]string{
+		{"MAIL FROM:<" + who + ">", "250"}, {"RCPT TO:<b@example.com>", "250"}, {"DATA", "354"},
+		{"From: <" + who + ">\r\nTo: <b@example.com>\r\nSubject: one\r\n\r\none\r\n.", "250"},
+	} {
+		if code := c.say(step[0]); code != step[1] {
+			c.t.Fatalf("%q is answered with %s", step[0], code)
+		}
+	}
+}
+
+// ending is how a session ended.
+type ending struct {
+	// last is when the last command began that was taken.
+	last time.Time
+	// code is that of the reply to the one that was not.
+	code string
+	err  error
+}
+
+// commands says MAIL and RSET until one is refused, or the deadline of the connection.
+func (c *session) commands(who string) ending {
+	last := time.Now()
+	for {
+		for _, line := range []string{"MAIL FROM:<" + who + ">", "RSET"} {
+			began := time.Now()
+			code, err := c.ask(line)
+			if err != nil || code != "250" {
+				return ending{last, code, err}
+			}
+			last = began
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package harness
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"countersign/internal/sasl"
+	"countersign/internal/testkit"
+)
+
+// Doors is a gate at which every mechanism leads to the account that its
+// configuration can make one lead to.
+type Doors struct {
+	*Gate
+	// Issuer is whose tokens it takes.
+	Issuer *Issuer
+}
+
+// Host is what such a gate is called: the name by which clients connect to it, which
+// DIGEST-MD5 makes part of the proof (RFC 2831 section 2.1.2).
+const Host = "localhost"
+
+// ServeDoors starts one with some of the mechanisms, or all; its log tells everything. extra is appended to its
+// configuration, in which the table auth is begun and ended already.
+func ServeDoors(t testing.TB, nextHop, extra string, mechanisms ...string) *Doors {
+	t.Helper()
+	if len(mechanisms) == 0 {
+		for _, m := range sasl.Mechanisms() {
+			mechanisms = append(mechanisms, m.Name)
+		}
+	}
+	issuer := NewIssuer(t, filepath.Join(t.TempDir(), "keys.json"))
+	// Hashes are cheap, as tests fail often; and the password is set once more.
+	const options = "hash_memory = \"7MiB\"\nhash_iterations = 1\npassword_history = 0\n"
+	auth := "[auth]\nmechanisms = [\"" + strings.Join(mechanisms, `", "`) + "\"]\n" + options
+	d := &Doors{open(t, testkit.GateConfig{Hostname: Host, LogLevel: "debug", NextHop: nextHop, Extra: auth + issuer.Table() + extra}), issuer}
+	d.Admin("", "account", "set", Login, "--legacy")
+	d.Admin(Password+"\n", "account", "passwd", Login) // from which the keys are made
+	return d
+}
