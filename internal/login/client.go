@@ -22,8 +22,8 @@ type Client struct {
 	// Principal is who has proved to be who by the last question; nil before, and
 	// after one that was answered with an error.
 	Principal *account.Principal
-	// to is the directory that runs the exchange, where Keys or VerifyToken has said
-	// so; running is what runs.
+	// to is the directory that runs the exchange, where Keys has said so; running is what
+	// runs.
 	to      Passer
 	running *exchange
 }

@@ -243,3 +243,15 @@ func TestNetworksOfADirectoryAreAskedEachTime(t *testing.T) {
 		t.Error("the directory was not asked again")
 	}
 }
+
+// A session of an account that lives elsewhere ends after a while, also where its password
+// was remembered: the directory may have ended it.
+func TestSessionsOfDirectoriesEnd(t *testing.T) {
+	w, _ := outsiders(t, time.Minute)
+	for _, how := range []string{"asked", "remembered"} {
+		p, err := outside(w, "v@out.example", goodPassword)
+		if err != nil || !p.Until.Equal(w.clock().Add(askAgain)) {
+			t.Errorf("%s: %+v, %v", how, p, err)
+		}
+	}
+}

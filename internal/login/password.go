@@ -39,7 +39,11 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 	}
 	if l.cause == nil {
 		if c := v.cheap(&a, &l, prepared); c != nil {
-			return v.admit(ctx, &a, &l, authzid, c)
+			p, err := v.admit(ctx, &a, &l, authzid, c)
+			if err == nil && l.proofs.Directory != "" && c.Kind == account.Password {
+				p.Until = v.opt.Now().Add(askAgain)
+			}
+			return p, err
 		}
 	}
 	if sources := v.sources(&l); len(sources) > 0 || l.proofs.Directory != "" {

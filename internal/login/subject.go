@@ -2,9 +2,9 @@ package login
 
 import (
 	"context"
-	"net/netip"
 
 	"countersign/internal/account"
+	"countersign/internal/account/subject"
 	"countersign/internal/fault"
 )
 
@@ -28,14 +28,7 @@ func (v *Verifier) Certificate(ctx context.Context, a Attempt, authzid string, s
 // that is a credential. nil and no error where it is nobody's, or may not be used.
 // Errors are those of trouble alone.
 func (v *Verifier) Network(ctx context.Context, a Attempt) (*account.Principal, error) {
-	client := a.Client.Unmap()
-	if !client.IsValid() {
-		return nil, nil
-	}
-	subjects := make([]string, 0, client.BitLen()+1)
-	for bits := client.BitLen(); bits >= 0; bits-- {
-		subjects = append(subjects, netip.PrefixFrom(client, bits).Masked().String())
-	}
+	subjects := subject.Containing(a.Client)
 	found, err := v.opt.Store.Holders(ctx, account.Network, subjects)
 	if err != nil {
 		return nil, unavailable(ctx, err)
@@ -52,9 +45,9 @@ func (v *Verifier) Network(ctx context.Context, a Attempt) (*account.Principal, 
 
 // first admits the credential that has the first of the subjects.
 func (v *Verifier) first(ctx context.Context, a *Attempt, authzid string, subjects []string, found []account.Holder) (*account.Principal, error) {
-	for _, subject := range subjects {
+	for _, wanted := range subjects {
 		for _, h := range found {
-			if h.Subject == subject {
+			if h.Subject == wanted {
 				return v.bySubject(ctx, a, authzid, h)
 			}
 		}
