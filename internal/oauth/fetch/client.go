@@ -220,6 +220,11 @@ func (c *Client) do(ctx context.Context, method, address string, form url.Values
 		return nil, fmt.Errorf("asking %s: %w but %d", u.Host, ErrStatus, response.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, MaxAnswer+1))
+	if err == nil {
+		// A server that is told of the end of the connection may still end its answer in good
+		// form, and what had come until then is no whole document.
+		err = ctx.Err()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer of %s: %w", u.Host, withoutURL(err))
 	}
