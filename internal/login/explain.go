@@ -227,5 +227,7 @@ func (v *Verifier) rehearsal() (*Verifier, *rehearsed) {
 	if v.opt.Directories != nil {
 		opt.Directories = r
 	}
-	return New(opt), r
+	dry := New(opt)
+	dry.dry = true
+	return dry, r
 }

@@ -147,13 +147,5 @@ func (x *exchange) admit(ctx context.Context, a *Attempt) (*account.Principal, e
 	if cause := judge(answer, x.client.Tried, a.Client); cause != nil {
 		return nil, failure(cause)
 	}
-	return v.adopt(ctx, a, "", x.to.Name(), "", answer)
-}
-
-// trouble is what becomes of an error of a directory that is no refusal.
-func trouble(ctx context.Context, err error) error {
-	if fault.Is(err, fault.Busy) {
-		return fault.Refuse("login.directory", fault.Busy, reasonBusy)
-	}
-	return unavailable(ctx, err)
+	return v.adopt(ctx, &effort{attempt: a}, "", x.to.Name(), answer)
 }

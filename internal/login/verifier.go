@@ -11,6 +11,7 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/login/alike"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/recent"
 	"countersign/internal/login/secrets"
@@ -58,6 +59,12 @@ type Verifier struct {
 	uses          *recent.Uses
 	// doors are before the directories.
 	doors pool.Doors
+	// fronts and kinds are what is known of the directories, so that names that they do not
+	// have are like those that they have.
+	fronts *alike.Fronts
+	kinds  alike.Kinds
+	// dry says that a login is only explained: nobody is there who could compare.
+	dry bool
 }
 
 // New returns a Verifier.
@@ -75,6 +82,7 @@ func New(opt Options) *Verifier {
 		failed:   recent.NewPairs(keepFailed, 10*opt.MaxRemembered, opt.Now),
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
+		fronts:   alike.NewFronts(opt.Maker.Lasting),
 	}
 }
 
