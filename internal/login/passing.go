@@ -10,6 +10,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/login/secrets"
 	"countersign/internal/sasl"
+	"countersign/internal/smtpserver/crowd"
 )
 
 // Passer is a directory that runs exchanges of its own, which pass through the gate: it
@@ -28,19 +29,47 @@ type Passer interface {
 // Passed is an exchange that passes through.
 type Passed interface {
 	sasl.Exchange
-	// Account returns whose it is, when it is done.
+	// Account returns whose it is, as soon as the directory has said so, also where its last
+	// challenge has yet to go to the client.
 	Account() *directory.Answer
-	// Cancel ends it where it is not over. It is called in any case.
+	// Cancel ends it where it is not over. It is called in any case, by whoever called Next.
 	Cancel()
 }
 
 // errPass says that a directory runs the exchange.
 var errPass = errors.New("login: the exchange is a directory's")
 
-// passes returns the directory that runs the exchange of a login, nil where none does.
+// passes returns the directory that runs the exchange of a login, nil where none does. A
+// challenge that the server makes before it knows the login is the directory's from the
+// start (challenger), or never.
 func (v *Verifier) passes(l *look, mechanism string) Passer {
-	for _, s := range v.sources(l) {
-		if p, ok := s.(Passer); ok && p.Offers(mechanism, false) {
+	return passer(v.sources(l), mechanism)
+}
+
+// passer returns the first of some directories that runs exchanges of a mechanism in which
+// the client speaks first, nil where none does.
+func passer(sources []directory.Source, mechanism string) Passer {
+	for _, s := range sources {
+		if p, ok := s.(Passer); ok && !serverFirst(mechanism) && p.Offers(mechanism, false) {
+			return p
+		}
+	}
+	return nil
+}
+
+// serverFirst reports whether the server speaks first in a mechanism with keys.
+func serverFirst(mechanism string) bool {
+	return mechanism == secrets.CramMD5 || mechanism == secrets.DigestMD5
+}
+
+// challenger returns the directory that runs all exchanges of a mechanism in which the
+// server speaks first; nil where the store does.
+func (v *Verifier) challenger(mechanism string) Passer {
+	if v.opt.Directories == nil || !serverFirst(mechanism) {
+		return nil
+	}
+	for _, s := range v.opt.Directories.For("") {
+		if p, ok := s.(Passer); ok && p.Offers(mechanism, true) {
 			return p
 		}
 	}
@@ -52,7 +81,7 @@ func (v *Verifier) passes(l *look, mechanism string) Passer {
 // through. End is to be called in the end.
 func (c *Client) Begin(m sasl.Mechanism, conn *sasl.Conn) sasl.Exchange {
 	conn.Verifier = c
-	x := &exchange{client: c, own: m.New(conn)}
+	x := &exchange{client: c, mechanism: m, conn: conn, own: m.New(conn)}
 	if first := c.Verifier.challenger(m.Name); first != nil {
 		x.to = first
 	}
@@ -60,35 +89,31 @@ func (c *Client) Begin(m sasl.Mechanism, conn *sasl.Conn) sasl.Exchange {
 	return x
 }
 
-// End ends what passes through, where it is not over.
+// End ends what passes through, where it is not over, and gives its place back.
 func (c *Client) End() {
-	if c.running != nil && c.running.passed != nil {
-		c.running.passed.Cancel()
+	if c.running != nil {
+		c.running.end()
 	}
 	c.running = nil
 }
 
-// challenger returns the directory that runs all exchanges of a mechanism in which the
-// server speaks first; nil where the store does.
-func (v *Verifier) challenger(mechanism string) Passer {
-	if v.opt.Directories == nil || mechanism != secrets.CramMD5 && mechanism != secrets.DigestMD5 {
-		return nil
-	}
-	for _, s := range v.opt.Directories.For("") {
-		if p, ok := s.(Passer); ok && p.Offers(mechanism, true) {
-			return p
-		}
-	}
-	return nil
-}
-
 // exchange is our own exchange until it says that a directory has it.
 type exchange struct {
-	client *Client
-	own    sasl.Exchange
+	client    *Client
+	mechanism sasl.Mechanism
+	conn      *sasl.Conn
+	own       sasl.Exchange
 	// to is the directory that has it, passed its exchange once that has begun.
 	to     Passer
 	passed Passed
+	// opening is its first step, nil where none was begun. shown says that a challenge of
+	// our own was shown where the client may believe it to be the directory's.
+	opening *opening
+	shown   bool
+	// admitted is who gets in when the client has taken the directory's last challenge.
+	admitted *account.Principal
+	// place is the exchange's among those of its network.
+	place *crowd.Guest
 }
 
 // Failure is for sasl.Failure.
@@ -101,29 +126,88 @@ func (x *exchange) Failure() error {
 
 // Next implements sasl.Exchange.
 func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, error) {
-	if x.to == nil {
-		challenge, done, err := x.own.Next(ctx, response)
-		if !errors.Is(err, errPass) {
-			return challenge, done, err
-		}
-		x.to = x.client.to
+	switch {
+	case x.to != nil:
+		return x.pass(ctx, response)
+	case x.shown:
+		return x.finish(ctx, response)
 	}
-	return x.pass(ctx, response)
+	began := time.Now()
+	challenge, done, err := x.own.Next(ctx, response)
+	passes := errors.Is(err, errPass)
+	if x.client.facade == nil || err != nil && !passes {
+		return challenge, done, err
+	}
+	if err := x.enter(); err != nil {
+		return nil, false, err
+	}
+	if passes {
+		return x.open(ctx, response, began)
+	}
+	x.shown = true
+	return challenge, false, x.client.facade.hold(ctx, began)
+}
+
+// Bounds of the exchanges of one client network that are under way where a directory runs
+// some: the narrow network is a customer's line, the wide one what is cheap to get. The
+// directory has a bound for all.
+const perNarrow, perWide = 32, 100
+
+// enter takes a place among the exchanges of the client's network, whoever it is about:
+// where only those that pass took one, their lack would tell which do.
+func (x *exchange) enter() error {
+	limits := crowd.Limits{PerNarrow: perNarrow, PerWide: perWide, NarrowIPv4: narrowIPv4, NarrowIPv6: narrowIPv6}
+	guest, answer := x.client.Verifier.places.Enter(x.client.Attempt.Client, limits, func() {})
+	if answer != crowd.Welcome {
+		return fault.Refuse("login.pass", fault.Busy, reasonBusy)
+	}
+	x.place = guest
+	return nil
+}
+
+// end gives back all that the exchange holds.
+func (x *exchange) end() {
+	if x.opening != nil {
+		x.opening.end()
+		<-x.opening.done
+		if x.passed == nil {
+			x.passed = x.opening.passed
+		}
+	}
+	if x.passed != nil {
+		x.passed.Cancel()
+	}
+	if x.place != nil {
+		x.client.Verifier.places.Leave(x.place)
+		x.place = nil
+	}
 }
 
 // pass takes one step of a directory's exchange.
 func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, error) {
-	a := &x.client.Attempt
+	if x.place == nil {
+		if err := x.enter(); err != nil {
+			return nil, false, err
+		}
+	}
 	step, cancel := context.WithTimeout(ctx, x.to.Patience())
 	defer cancel()
 	if x.passed == nil {
-		passed, err := x.to.Begin(step, a)
+		passed, err := x.to.Begin(step, &x.client.Attempt)
 		if err != nil {
 			return nil, false, trouble(ctx, err)
 		}
 		x.passed = passed
 	}
 	challenge, done, err := x.passed.Next(step, response)
+	if err != nil && x.client.Tried == "" { // no question of ours has named the login
+		x.client.tried(sasl.Named(x.mechanism.Name, response))
+	}
+	return x.judge(ctx, challenge, done, err)
+}
+
+// judge says what one step of a directory's exchange comes to.
+func (x *exchange) judge(ctx context.Context, challenge []byte, done bool, err error) ([]byte, bool, error) {
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
 		return nil, false, failure(errors.Join(errWrong, err))
@@ -131,16 +215,22 @@ func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, err
 		return nil, false, sasl.ErrSyntax
 	case err != nil:
 		return nil, false, trouble(ctx, err)
-	case !done:
+	}
+	if x.admitted == nil && (done || x.passed.Account() != nil) {
+		if x.admitted, err = x.admit(ctx); err != nil {
+			return nil, false, x.client.settle(nil, x.level(ctx, err))
+		}
+	}
+	if !done {
 		return challenge, false, nil
 	}
-	p, err := x.admit(ctx, a)
-	return nil, err == nil, x.client.settle(p, err)
+	return nil, true, x.client.settle(x.admitted, nil)
 }
 
-// admit admits whose account it is.
-func (x *exchange) admit(ctx context.Context, a *Attempt) (*account.Principal, error) {
-	answer, v := x.passed.Account(), x.client.Verifier
+// admit admits whose account it is, before the directory's proof that the password was right
+// goes out (decision 10).
+func (x *exchange) admit(ctx context.Context) (*account.Principal, error) {
+	answer, v, a := x.passed.Account(), x.client.Verifier, &x.client.Attempt
 	if answer == nil {
 		return nil, failure(errWrong)
 	}

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/login/recent"
 	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
+	"countersign/internal/smtpserver/crowd"
 )
 
 // Reasons of the catalogue in package smtp that this package gives.
@@ -63,6 +64,8 @@ type Verifier struct {
 	// have are like those that they have.
 	fronts *alike.Fronts
 	kinds  alike.Kinds
+	// places are those of exchanges where a directory runs some.
+	places *crowd.Crowd
 	// dry says that a login is only explained: nobody is there who could compare.
 	dry bool
 }
@@ -83,6 +86,7 @@ func New(opt Options) *Verifier {
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
 		fronts:   alike.NewFronts(opt.Maker.Lasting),
+		places:   crowd.New(),
 	}
 }
 

@@ -79,6 +79,9 @@ func (x *passed) Next(ctx context.Context, response []byte) (challenge []byte, d
 	return challenge, done && failed == nil, failed
 }
 
+// Account implements login.Passed.
+func (x *passed) Account() *directory.Answer { return x.Exchange.Said() }
+
 // Width is how many questions it takes at once.
 func (p *passer) Width() int { return p.entry.Connections }
 
