@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +12,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"countersign/internal/directory"
 	"countersign/internal/loadgen"
 	"countersign/internal/sink"
 )
@@ -88,5 +91,25 @@ func TestAccountOfADirectorySends(t *testing.T) {
 	}
 	if body := get(t, metrics+"/readyz"); !strings.Contains(body, "panel") {
 		t.Errorf("health says nothing of the directory: %s", body)
+	}
+}
+
+// Health warns of a directory that is left alone, and for a quarter of an hour of an answer
+// that could not be used.
+func TestDirectoryHealth(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	odd := directory.Oddity{At: now.Add(-10 * time.Minute), Err: errors.New("the hash has no scheme")}
+	for want, s := range map[string]directory.State{
+		"":                       {Phase: directory.Well},
+		"left alone: refused":    {Phase: directory.LeftAlone, Last: errors.New("refused"), Odd: odd},
+		"the hash has no scheme": {Phase: directory.Well, Odd: odd},
+	} {
+		err := directoryHealth(s, now)
+		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if err := directoryHealth(directory.State{Odd: odd}, now.Add(10*time.Minute)); err != nil {
+		t.Errorf("long after: %v", err)
 	}
 }

@@ -21,6 +21,8 @@ type State struct {
 	// Last is the latest failure, for the log and the operator; nil where there was
 	// none.
 	Last error
+	// Odd is the latest oddity; its At is zero where there was none.
+	Odd Oddity
 }
 
 // Counts counts questions since the start, by how they ended.
@@ -61,7 +63,7 @@ func (g *Guard) State() State {
 	defer g.mu.Unlock()
 	s := State{
 		Name: g.Name(), Phase: g.breaker.phase, Failures: g.breaker.failures,
-		Running: g.running, Counts: g.counts, Last: g.last,
+		Running: g.running, Counts: g.counts, Last: g.last, Odd: g.odd,
 	}
 	if s.Phase == LeftAlone {
 		s.Until = g.breaker.until

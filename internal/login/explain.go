@@ -63,6 +63,9 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 		}
 	default:
 		x.Trouble = err
+		if of := (*DirectoryError)(nil); errors.As(err, &of) {
+			x.Away, x.Odd, x.Why = of.Name, of.Own(), of.Err
+		}
 	}
 	return x, nil
 }
@@ -90,6 +93,9 @@ func (v *Verifier) standings(ctx context.Context, q *Question, l *look) ([]walk.
 func (v *Verifier) standing(l *look, c *account.Credential) walk.Standing {
 	s := walk.Standing{Credential: *c, Scram: map[string]int{}}
 	s.Secret = account.Secret{}
+	if c.Kind == account.Password {
+		s.Elsewhere = l.proofs.Directory
+	}
 	for _, k := range c.Secret.Keys {
 		if key, err := v.opt.Maker.Open(k.Mechanism, l.login, k.Value); err == nil {
 			s.Scram[k.Mechanism] = key.Iterations
@@ -128,7 +134,8 @@ func (v *Verifier) serving(ctx context.Context, q *Question, l *look) (ids []mai
 		var serves bool
 		switch {
 		case provesKey(m):
-			serves = slices.ContainsFunc(derivedFrom, func(of *account.Credential) bool { return of.ID == c.ID })
+			serves = slices.ContainsFunc(derivedFrom, func(of *account.Credential) bool { return of.ID == c.ID }) ||
+				c.Kind == account.Password && v.passes(l, m.Name) != nil
 		case m.Token:
 			serves = c.Kind == account.OAuth
 		case m.Certificate:

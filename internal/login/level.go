@@ -96,7 +96,29 @@ func (v *Verifier) askInVain(ctx context.Context, a *Attempt, login string, s di
 	if err == nil || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) {
 		return nil
 	}
-	return trouble(ctx, err)
+	return trouble(ctx, &DirectoryError{s.Name(), err})
+}
+
+// DirectoryError is why a directory could not say whether a login is right. It is for
+// operators alone.
+type DirectoryError struct {
+	// Name is the directory's.
+	Name string
+	// Err is one of directory.Source.Ask: fault.Corrupt and fault.Invalid are about this
+	// login alone, all others about the directory.
+	Err error
+}
+
+// Error says which directory, and why.
+func (e *DirectoryError) Error() string { return "directory " + e.Name + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *DirectoryError) Unwrap() error { return e.Err }
+
+// Own reports whether the directory is well, and only this login has no sensible answer.
+func (e *DirectoryError) Own() bool {
+	kind := fault.KindOf(e.Err)
+	return kind == fault.Corrupt || kind == fault.Invalid
 }
 
 // trouble is what becomes of an error of a directory that is no refusal.

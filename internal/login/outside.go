@@ -113,7 +113,7 @@ func (v *Verifier) ask(ctx context.Context, e *effort, sources []directory.Sourc
 		case fault.Is(err, fault.Unauthenticated):
 			return &directory.Answer{}, s.Name(), nil
 		}
-		return nil, "", trouble(ctx, err)
+		return nil, "", trouble(ctx, &DirectoryError{s.Name(), err})
 	}
 	return nil, "", nil
 }

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -11,7 +12,9 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/walk"
 	"countersign/internal/mail"
+	"countersign/internal/sasl"
 )
 
 // place is a directory in memory, and what makes its accounts.
@@ -253,5 +256,32 @@ func TestSessionsOfDirectoriesEnd(t *testing.T) {
 		if err != nil || !p.Until.Equal(w.clock().Add(askAgain)) {
 			t.Errorf("%s: %+v, %v", how, p, err)
 		}
+	}
+}
+
+// What is said of a login whose directory has no answer names the directory, and blames who
+// is to blame; SCRAM is explained where a directory cannot take part in it.
+func TestExplainingADirectory(t *testing.T) {
+	w, m := outsiders(t, 0)
+	w.must(outside(w, "v@out.example", goodPassword))
+	password := goodPassword
+	said := func(mechanism string) string {
+		t.Helper()
+		x, err := w.v.Explain(t.Context(), Question{Attempt: Attempt{Mechanism: mechanism}, Login: "v@out.example", Password: &password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(x.Steps(walk.Tried{Name: "v@out.example", Mechanism: mechanism}))
+	}
+	if text := said(sasl.ScramSHA256); !strings.Contains(text, "known to directory one alone, which takes no part in SCRAM-SHA-256") {
+		t.Error(text)
+	}
+	m[0].err = fault.New("test", fault.Corrupt, "the login is no address")
+	if text := said("PLAIN"); !strings.Contains(text, "what directory one answers about this login cannot be used") || !strings.Contains(text, "the login is no address") {
+		t.Error(text)
+	}
+	m[0].err = fault.New("test", fault.Unavailable, "connection refused")
+	if text := said("PLAIN"); !strings.Contains(text, "directory one has no answer") || !strings.Contains(text, "connection refused") {
+		t.Error(text)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ import (
 	"countersign/internal/mail"
 )
 
-// Options are what a Set is made of. All fields are needed, but Now.
+// Options are what a Set is made of. All fields are needed, but Now and Log.
 type Options struct {
 	Store account.Store
 	// Admin makes accounts, domains and customers.
@@ -28,6 +29,8 @@ type Options struct {
 	NewKeys func(domain mail.Domain) ([]account.Key, error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Log is told of answers that make no sense; nil for nobody.
+	Log *slog.Logger
 }
 
 // Set is all directories of a configuration. It is safe for concurrent use.
@@ -52,7 +55,7 @@ func Open(list []config.Directory, opt Options) (*Set, error) {
 		if err == nil {
 			var guard *directory.Guard
 			guarding := Guarding(&d)
-			guarding.Now = opt.Now
+			guarding.Now, guarding.Odd = opt.Now, logging(opt.Log, d.Name)
 			guard, err = directory.NewGuard(source, guarding)
 			of, _ := source.(*dovecot.Dovecot)
 			s.list = append(s.list, entry{guard, d, of})
@@ -62,6 +65,16 @@ func Open(list []config.Directory, opt Options) (*Set, error) {
 		}
 	}
 	return s, nil
+}
+
+// logging makes what writes a directory's oddities into a log, nil for none.
+func logging(log *slog.Logger, name string) func(directory.Oddity) {
+	if log == nil {
+		return nil
+	}
+	return func(o directory.Oddity) {
+		log.Warn("a directory's answer cannot be used; the login gets 454 until it can", "directory", name, "login", o.Login, "error", o.Err, "untold", o.Untold)
+	}
 }
 
 // open opens one.
