@@ -91,10 +91,10 @@ func (v *Verifier) standing(l *look, c *account.Credential) walk.Standing {
 	s := walk.Standing{Credential: *c, Scram: map[string]int{}}
 	s.Secret = account.Secret{}
 	for _, k := range c.Secret.Keys {
-		if key, err := v.opt.Maker.Open(k.Mechanism, l.login, k.Value); err == nil {
-			s.Scram[k.Mechanism] = key.Iterations
-		} else if slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
+		if slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
 			s.Legacy = append(s.Legacy, k.Mechanism)
+		} else if key, err := v.opt.Maker.Open(k.Mechanism, l.login, k.Value); err == nil {
+			s.Scram[k.Mechanism] = key.Iterations
 		}
 	}
 	if c.Secret.Hash == "" {
