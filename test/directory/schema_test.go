@@ -95,15 +95,21 @@ func opened(t *testing.T, opt database.Options) (*database.Database, *directory.
 func filled(t *testing.T, c *pgcluster.Cluster, schema string) string {
 	t.Helper()
 	url := c.Database(t)
+	executes(t, url, schema)
+	return bare(t, c.OverTLS(url))
+}
+
+// executes runs statements in a database of PostgreSQL.
+func executes(t *testing.T, url, statements string) {
+	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), schema); err != nil {
+	if _, err := conn.Exec(t.Context(), statements); err != nil {
 		t.Fatal(err)
 	}
-	return bare(t, c.OverTLS(url))
 }
 
 // testSchemas asks the queries of the page on their schemas, on both engines.

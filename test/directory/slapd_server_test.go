@@ -233,6 +233,14 @@ func (s *slapd) command() *exec.Cmd {
 // change changes an attribute as the server's administrator.
 func (s *slapd) change(dn, attribute string, values ...string) {
 	s.t.Helper()
+	r := goldap.NewModifyRequest(dn, nil)
+	r.Replace(attribute, values)
+	s.asRoot(func(c *goldap.Conn) error { return c.Modify(r) })
+}
+
+// asRoot does something as the server's administrator.
+func (s *slapd) asRoot(do func(c *goldap.Conn) error) {
+	s.t.Helper()
 	c, err := goldap.DialURL(s.socket())
 	if err != nil {
 		s.t.Fatal(err)
@@ -241,9 +249,7 @@ func (s *slapd) change(dn, attribute string, values ...string) {
 	if err := c.Bind(rootDN, rootSecret); err != nil {
 		s.t.Fatal(err)
 	}
-	r := goldap.NewModifyRequest(dn, nil)
-	r.Replace(attribute, values)
-	if err := c.Modify(r); err != nil {
+	if err := do(c); err != nil {
 		s.t.Fatal(err)
 	}
 }
