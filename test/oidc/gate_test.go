@@ -1,0 +1,269 @@
+package oidc
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"countersign/internal/oauth"
+	"countersign/internal/sink"
+	"countersign/test/harness"
+)
+
+// keep is how long the gate believes an answer about a token.
+const keep = time.Second
+
+// gate is the real binary, whose accounts those who have one at the provider open with its
+// tokens: the two users of the example server.
+type gate struct {
+	*harness.Gate
+	*provider
+	mu   sync.Mutex // guards came
+	came []string   // what arrived at the next hop
+}
+
+// newGate starts one.
+func newGate(t *testing.T) *gate {
+	t.Helper()
+	g := &gate{provider: startProvider(t)}
+	hop, err := sink.Listen("127.0.0.1:0", func(m sink.Message) error {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.came = append(g.came, string(m.Data))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hop.Close() })
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.Gate = harness.ServeEmpty(t, hop.Addr(), fmt.Sprintf(`[auth]
+hash_memory = "7MiB"
+hash_iterations = 1
+[[issuer]]
+name = "zitadel"
+url = %q
+audiences = [%q, %q]
+domains = ["zitadel.ch"]
+accounts = "claim"
+client_id = %q
+client_secret_file = %q
+introspection_keep = %q
+`, g.issuer, jwtClient, opaqueClient, opaqueClient, file, keep))
+	g.Admin("", "customer", "add", "acme")
+	g.Admin("", "domain", "add", "zitadel.ch", "--customer", "acme")
+	for _, login := range []string{address1, address2} {
+		g.Admin("a password that nobody uses\n", "account", "add", login)
+	}
+	return g
+}
+
+// arrived reports whether a message with a subject has come.
+func (g *gate) arrived(subject string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, text := range g.came {
+		if strings.Contains(text, "Subject: "+subject+"\r\n") {
+			return true
+		}
+	}
+	return false
+}
+
+// tries logs in on a connection of its own, and leaves.
+func (g *gate) tries(t *testing.T, mechanism, user, token string) outcome {
+	t.Helper()
+	s := dial(t, g.Gate)
+	defer s.Close()
+	return s.auth(t, mechanism, user, token)
+}
+
+// TestTokensAtTheGate: the tokens of the provider open the accounts of their users, who send;
+// what is wrong with others the record alone tells.
+func TestTokensAtTheGate(t *testing.T) {
+	g := newGate(t)
+	good := map[string]string{}
+	for kind, client := range map[string]string{"JWT": jwtClient, "opaque": opaqueClient} {
+		good[kind] = g.login(t, client, g.user(1)).Access
+		for mechanism := range initial {
+			s, subject := dial(t, g.Gate), mechanism+" with a token that is "+kind
+			if o := s.auth(t, mechanism, address1, good[kind]); o.code != 235 {
+				t.Fatalf("%s: %+v", subject, o)
+			}
+			s.sends(t, address1, subject)
+			harness.WaitFor(t, "the message", func() bool { return g.arrived(subject) })
+		}
+	}
+	g.refusesTokens(t, good)
+	if accepted := g.Events("--kind", "submission.accepted", "--account", address1); len(accepted) != 4 {
+		t.Errorf("the record has %+v", accepted)
+	}
+	passed := map[string]int{}
+	for _, e := range g.Events("--kind", "auth.passed") {
+		passed[e.Account+" "+e.Data["mechanism"]]++
+	}
+	if len(passed) != 2 || passed[address1+" OAUTHBEARER"] < 2 || passed[address1+" XOAUTH2"] < 2 {
+		t.Errorf("the record has the logins %v", passed)
+	}
+}
+
+// bad is a token that opens nothing, and why.
+type bad struct{ what, user, token, cause string }
+
+// refusesTokens tries tokens that open nothing, each on one connection on which a good one
+// works afterwards.
+func (g *gate) refusesTokens(t *testing.T, good map[string]string) {
+	t.Helper()
+	var all []bad
+	for kind, client := range map[string]string{"JWT": jwtClient, "opaque": opaqueClient} {
+		foreign, audience, expired := foreignJWTClient, oauth.CauseWrongAudience, oauth.CauseExpired
+		if kind == "opaque" { // which the provider itself calls inactive
+			foreign, audience, expired = foreignOpaqueClient, oauth.CauseInactive, oauth.CauseInactive
+		}
+		g.lifetime.Store(int64(-time.Hour))
+		over := g.login(t, client, g.user(1)).Access
+		g.lifetime.Store(0)
+		all = append(all,
+			bad{kind + " for another audience", address1, g.login(t, foreign, g.user(1)).Access, "token: " + audience},
+			bad{kind + " that is over", address1, over, "token: " + expired},
+			bad{kind + " of another user", address1, g.login(t, client, g.user(2)).Access, "token-of-another"},
+			bad{kind + " in the name of another", address2, good[kind], "token-of-another"},
+		)
+	}
+	all = append(all, bad{"no token of theirs", address1, "invented", "token: " + oauth.CauseInactive})
+	for _, b := range all {
+		for mechanism := range initial {
+			s := dial(t, g.Gate)
+			o := s.auth(t, mechanism, b.user, b.token)
+			if o.code != 535 || !strings.HasPrefix(o.text, "5.7.8 ") {
+				t.Errorf("%s, %s: %+v", mechanism, b.what, o)
+			}
+			g.isDocument(t, mechanism, o.document)
+			session := o.text[strings.LastIndex(o.text, "[")+1 : len(o.text)-1]
+			harness.WaitFor(t, "the record of "+b.what, func() bool {
+				failed := g.Events("--kind", "auth.failed", "--session", session)
+				if len(failed) > 0 && failed[0].Data["cause"] != b.cause {
+					t.Errorf("%s, %s: the record has %+v, want %s", mechanism, b.what, failed, b.cause)
+				}
+				return len(failed) > 0
+			})
+			if o := s.auth(t, mechanism, address1, good["JWT"]); o.code != 235 {
+				t.Errorf("%s, behind %s: %+v", mechanism, b.what, o)
+			}
+		}
+	}
+}
+
+// isDocument wants the error document of RFC 7628 section 3.2.2, which names where the
+// provider describes itself, or that of XOAUTH2. It is the same whatever is wrong.
+func (g *gate) isDocument(t *testing.T, mechanism string, document map[string]string) {
+	t.Helper()
+	want := map[string]string{"status": "invalid_token", "openid-configuration": g.issuer + ".well-known/openid-configuration"}
+	if mechanism == "XOAUTH2" {
+		want = map[string]string{"status": "401", "schemes": "bearer"}
+	}
+	if fmt.Sprint(document) != fmt.Sprint(want) {
+		t.Errorf("%s: the document is %v, want %v", mechanism, document, want)
+	}
+	if place := document["openid-configuration"]; place != "" {
+		answer, err := http.Get(place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, answer, http.StatusOK)
+	}
+}
+
+// undecided wants a login that can be neither refused nor let in.
+func (g *gate) undecided(t *testing.T, what, user, token string) {
+	t.Helper()
+	for mechanism := range initial {
+		if o := g.tries(t, mechanism, user, token); !o.isUndecided() {
+			t.Errorf("%s, %s: %+v", mechanism, what, o)
+		}
+	}
+}
+
+func (o outcome) isUndecided() bool { return o.code == 454 && strings.HasPrefix(o.text, "4.7.0 ") }
+
+// TestProviderAwayFromTheGate: what is known goes on, for its time; everything else is
+// undecided, and nothing is let in that was not before.
+func TestProviderAwayFromTheGate(t *testing.T) {
+	g := newGate(t)
+	known, opaque := g.login(t, jwtClient, g.user(1)).Access, g.login(t, opaqueClient, g.user(1)).Access
+	for _, token := range []string{known, opaque} {
+		if o := g.tries(t, "XOAUTH2", address1, token); o.code != 235 {
+			t.Fatalf("%+v", o)
+		}
+	}
+	since := time.Now() // the answer about the opaque one was there before
+	fresh := g.login(t, opaqueClient, g.user(2)).Access
+	g.rotate(t, false)
+	signedAnew := g.login(t, jwtClient, g.user(2)).Access
+	g.down.Store(true)
+
+	harness.WaitFor(t, "the end of what is remembered of a token", func() bool {
+		began := time.Now()
+		o := g.tries(t, "XOAUTH2", address1, opaque)
+		if o.code == 235 && began.Sub(since) > keep || o.code != 235 && !o.isUndecided() {
+			t.Fatalf("after %v: %+v", began.Sub(since), o)
+		}
+		return o.code != 235
+	})
+	g.undecided(t, "a new opaque token", address2, fresh)
+	g.undecided(t, "no token of theirs", address2, "invented")
+	if o := g.tries(t, "OAUTHBEARER", address1, known); o.code != 235 {
+		t.Errorf("a known key: %+v", o)
+	}
+	if body := g.ready(t); !strings.Contains(body, `"issuer zitadel": "warning: `) {
+		t.Errorf("health says %s", body)
+	}
+
+	// A gate that starts now knows nothing.
+	g.Kill(syscall.SIGTERM)
+	g.Start()
+	g.undecided(t, "a key that was known", address1, known)
+	g.undecided(t, "a key that is new", address2, signedAnew)
+	g.undecided(t, "an opaque token", address1, opaque)
+	g.down.Store(false)
+	for user, token := range map[string]string{address2: signedAnew, address1: opaque} {
+		harness.WaitFor(t, "the provider to be asked again", func() bool {
+			o := g.tries(t, "OAUTHBEARER", user, token)
+			if o.code != 235 && !o.isUndecided() {
+				t.Fatalf("when it is back: %+v", o)
+			}
+			return o.code == 235
+		})
+	}
+	if o := g.tries(t, "OAUTHBEARER", address1, known); o.code != 535 {
+		t.Errorf("a key that is gone: %+v", o)
+	}
+	if body := g.ready(t); !strings.Contains(body, `"issuer zitadel": "ok"`) {
+		t.Errorf("health says afterwards: %s", body)
+	}
+}
+
+// ready asks for the gate's health, which stays good.
+func (g *gate) ready(t *testing.T) string {
+	t.Helper()
+	answer, err := http.Get("http://" + g.Metrics + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("health: %s, %v", answer.Status, err)
+	}
+	return string(text)
+}
