@@ -1,20 +1,15 @@
 package directory
 
 import (
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"maps"
-	"net/smtp"
-	"net/textproto"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"countersign/internal/sink"
-	"countersign/internal/testkit"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // box is a recipient's server: it keeps what comes.
@@ -51,100 +46,39 @@ func (b *box) all() map[string]string {
 	return maps.Clone(b.came)
 }
 
-// said lets a client speak as a mechanism of net/smtp.
-type said struct {
-	mechanism string
-	say       client
-}
-
-// Start implements smtp.Auth.
-func (s said) Start(*smtp.ServerInfo) (mechanism string, initial []byte, err error) {
-	initial, err = s.say(nil)
-	return s.mechanism, initial, err
-}
-
-// Next implements smtp.Auth.
-func (s said) Next(challenge []byte, more bool) ([]byte, error) {
-	if !more {
-		return nil, nil
-	}
-	return s.say(challenge)
-}
-
-// dial connects to the port for TLS, for no longer than a minute.
-func (g *gate) dial(t testing.TB) *smtp.Client {
+// login logs in on a new connection and returns it with the last reply.
+func (g *gate) login(t testing.TB, mechanism, login, password string) (c *talk.Client, reply string) {
 	t.Helper()
-	conn, err := tls.Dial("tcp", g.Submissions, &tls.Config{RootCAs: testkit.Roots(t, g.CAFile), ServerName: harness.Host})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	c, err := smtp.NewClient(conn, harness.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Hello("client.example"); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	c = talk.Open(t, g.Gate)
+	return c, c.Auth(c.By(mechanism, talk.Key{Login: login, Password: password}))
 }
 
-// login logs in on a new connection and returns it, with the code and the text of the
-// answer: 235 and none, or a refusal.
-func (g *gate) login(t testing.TB, mechanism, login, password string) (c *smtp.Client, code int, text string) {
+// tries logs in as login does and leaves.
+func (g *gate) tries(t testing.TB, mechanism, login, password string) (reply string) {
 	t.Helper()
-	say, err := clients[mechanism](login, password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c = g.dial(t)
-	err = c.Auth(said{mechanism, say})
-	if err == nil {
-		return c, 235, ""
-	}
-	code, text = answer(err)
-	if code == 0 || strings.Contains(text, password) {
-		t.Fatalf("%s of %s ends in %v", mechanism, login, err)
-	}
-	return nil, code, text
+	c, reply := g.login(t, mechanism, login, password)
+	c.Raw.Close()
+	return reply
 }
 
-// answer is the reply that an error holds; 0 for none.
-func answer(err error) (code int, text string) {
-	var reply *textproto.Error
-	if !errors.As(err, &reply) {
-		return 0, ""
-	}
-	return reply.Code, reply.Msg
+// refuses wants a login to be refused for good.
+func (g *gate) refuses(t testing.TB, mechanism, login, password string) {
+	t.Helper()
+	c, reply := g.login(t, mechanism, login, password)
+	c.IsRefused(mechanism+" of "+login, reply)
+	c.Raw.Close()
 }
 
 // sends logs in by a mechanism and sends a message, which has to arrive.
 func (g *gate) sends(t testing.TB, mechanism string) {
 	t.Helper()
-	c, code, text := g.login(t, mechanism, live, livePassword)
-	if code != 235 {
-		t.Fatalf("%s: %d %s", mechanism, code, text)
+	c, reply := g.login(t, mechanism, live, livePassword)
+	if !strings.HasPrefix(reply, "235 ") {
+		t.Fatalf("%s: %s", mechanism, reply)
 	}
 	g.mails++
 	subject := fmt.Sprintf("%s, the message %d", mechanism, g.mails)
-	if err := submit(c, live, subject); err != nil {
-		t.Fatalf("%s: %v", mechanism, err)
-	}
+	talk.Accepted(t, c.SubmitAs(live, "b@example.com", talk.MessageOf(live, subject, "text")))
+	c.Say("QUIT", "221 ")
 	harness.WaitFor(t, "the message by "+mechanism, func() bool { return g.box.all()[subject] != "" })
-}
-
-// submit sends one message and ends the connection.
-func submit(c *smtp.Client, from, subject string) error {
-	if err := errors.Join(c.Mail(from), c.Rcpt("b@example.com")); err != nil {
-		return err
-	}
-	w, err := c.Data()
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "From: <%s>\r\nTo: <b@example.com>\r\nSubject: %s\r\n\r\nHello.\r\n", from, subject)
-	return errors.Join(err, w.Close(), c.Quit())
 }

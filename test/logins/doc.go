@@ -4,5 +4,6 @@
 // recorded without a secret, and the process goes on as before.
 //
 // The client is the tests' own (test/harness/talk), as an honest one would not do any of
-// this; that the honest form of each exchange gets in is part of the tests.
+// this; that the honest form of each exchange gets in is part of the tests, in the order
+// of each program that people have (programs_test.go).
 package logins

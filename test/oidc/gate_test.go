@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"countersign/internal/oauth"
 	"countersign/internal/sink"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // keep is how long the gate believes an answer about a token.
@@ -83,9 +83,9 @@ func (g *gate) arrived(subject string) bool {
 // tries logs in on a connection of its own, and leaves.
 func (g *gate) tries(t *testing.T, mechanism, user, token string) outcome {
 	t.Helper()
-	s := dial(t, g.Gate)
-	defer s.Close()
-	return s.auth(t, mechanism, user, token)
+	c := talk.Open(t, g.Gate)
+	defer c.Raw.Close()
+	return auth(c, mechanism, user, token)
 }
 
 // TestTokensAtTheGate: the tokens of the provider open the accounts of their users, who send;
@@ -95,12 +95,13 @@ func TestTokensAtTheGate(t *testing.T) {
 	good := map[string]string{}
 	for kind, client := range map[string]string{"JWT": jwtClient, "opaque": opaqueClient} {
 		good[kind] = g.login(t, client, g.user(1)).Access
-		for mechanism := range initial {
-			s, subject := dial(t, g.Gate), mechanism+" with a token that is "+kind
-			if o := s.auth(t, mechanism, address1, good[kind]); o.code != 235 {
+		for _, mechanism := range mechanisms {
+			c, subject := talk.Open(t, g.Gate), mechanism+" with a token that is "+kind
+			offers(t, c)
+			if o := auth(c, mechanism, address1, good[kind]); !o.is("235 ") {
 				t.Fatalf("%s: %+v", subject, o)
 			}
-			s.sends(t, address1, subject)
+			talk.Accepted(t, c.SubmitAs(address1, "b@example.com", talk.MessageOf(address1, subject, "text")))
 			harness.WaitFor(t, "the message", func() bool { return g.arrived(subject) })
 		}
 	}
@@ -141,25 +142,29 @@ func (g *gate) refusesTokens(t *testing.T, good map[string]string) {
 		)
 	}
 	all = append(all, bad{"no token of theirs", address1, "invented", "token: " + oauth.CauseInactive})
+	causes := map[string]string{} // by session
 	for _, b := range all {
-		for mechanism := range initial {
-			s := dial(t, g.Gate)
-			o := s.auth(t, mechanism, b.user, b.token)
-			if o.code != 535 || !strings.HasPrefix(o.text, "5.7.8 ") {
-				t.Errorf("%s, %s: %+v", mechanism, b.what, o)
-			}
+		for _, mechanism := range mechanisms {
+			c := talk.Open(t, g.Gate)
+			o := auth(c, mechanism, b.user, b.token)
+			c.IsRefused(mechanism+", "+b.what, o.reply)
 			g.isDocument(t, mechanism, o.document)
-			session := o.text[strings.LastIndex(o.text, "[")+1 : len(o.text)-1]
-			harness.WaitFor(t, "the record of "+b.what, func() bool {
-				failed := g.Events("--kind", "auth.failed", "--session", session)
-				if len(failed) > 0 && failed[0].Data["cause"] != b.cause {
-					t.Errorf("%s, %s: the record has %+v, want %s", mechanism, b.what, failed, b.cause)
-				}
-				return len(failed) > 0
-			})
-			if o := s.auth(t, mechanism, address1, good["JWT"]); o.code != 235 {
+			causes[c.Session] = b.cause
+			if o := auth(c, mechanism, address1, good["JWT"]); !o.is("235 ") {
 				t.Errorf("%s, behind %s: %+v", mechanism, b.what, o)
 			}
+		}
+	}
+	recorded := map[string]string{}
+	harness.WaitFor(t, "the record of all that were refused", func() bool {
+		for _, e := range g.Events("--kind", "auth.failed") {
+			recorded[e.Session] = e.Data["cause"]
+		}
+		return len(recorded) >= len(causes)
+	})
+	for session, want := range causes {
+		if recorded[session] != want {
+			t.Errorf("the record of %s has %q, want %q", session, recorded[session], want)
 		}
 	}
 }
@@ -184,17 +189,18 @@ func (g *gate) isDocument(t *testing.T, mechanism string, document map[string]st
 	}
 }
 
-// undecided wants a login that can be neither refused nor let in.
-func (g *gate) undecided(t *testing.T, what, user, token string) {
+// isUndecided wants a login that can be neither refused nor let in.
+func (g *gate) isUndecided(t *testing.T, what, user, token string) {
 	t.Helper()
-	for mechanism := range initial {
-		if o := g.tries(t, mechanism, user, token); !o.isUndecided() {
+	for _, mechanism := range mechanisms {
+		if o := g.tries(t, mechanism, user, token); !o.is(undecided) {
 			t.Errorf("%s, %s: %+v", mechanism, what, o)
 		}
 	}
 }
 
-func (o outcome) isUndecided() bool { return o.code == 454 && strings.HasPrefix(o.text, "4.7.0 ") }
+// undecided begins the reply to what can be neither refused nor let in.
+const undecided = "454 4.7.0 "
 
 // TestProviderAwayFromTheGate: what is known goes on, for its time; everything else is
 // undecided, and nothing is let in that was not before.
@@ -202,7 +208,7 @@ func TestProviderAwayFromTheGate(t *testing.T) {
 	g := newGate(t)
 	known, opaque := g.login(t, jwtClient, g.user(1)).Access, g.login(t, opaqueClient, g.user(1)).Access
 	for _, token := range []string{known, opaque} {
-		if o := g.tries(t, "XOAUTH2", address1, token); o.code != 235 {
+		if o := g.tries(t, "XOAUTH2", address1, token); !o.is("235 ") {
 			t.Fatalf("%+v", o)
 		}
 	}
@@ -215,14 +221,14 @@ func TestProviderAwayFromTheGate(t *testing.T) {
 	harness.WaitFor(t, "the end of what is remembered of a token", func() bool {
 		began := time.Now()
 		o := g.tries(t, "XOAUTH2", address1, opaque)
-		if o.code == 235 && began.Sub(since) > keep || o.code != 235 && !o.isUndecided() {
+		if o.is("235 ") && began.Sub(since) > keep || !o.is("235 ") && !o.is(undecided) {
 			t.Fatalf("after %v: %+v", began.Sub(since), o)
 		}
-		return o.code != 235
+		return !o.is("235 ")
 	})
-	g.undecided(t, "a new opaque token", address2, fresh)
-	g.undecided(t, "no token of theirs", address2, "invented")
-	if o := g.tries(t, "OAUTHBEARER", address1, known); o.code != 235 {
+	g.isUndecided(t, "a new opaque token", address2, fresh)
+	g.isUndecided(t, "no token of theirs", address2, "invented")
+	if o := g.tries(t, "OAUTHBEARER", address1, known); !o.is("235 ") {
 		t.Errorf("a known key: %+v", o)
 	}
 	if body := g.ready(t); !strings.Contains(body, `"issuer zitadel": "warning: `) {
@@ -232,20 +238,20 @@ func TestProviderAwayFromTheGate(t *testing.T) {
 	// A gate that starts now knows nothing.
 	g.Kill(syscall.SIGTERM)
 	g.Start()
-	g.undecided(t, "a key that was known", address1, known)
-	g.undecided(t, "a key that is new", address2, signedAnew)
-	g.undecided(t, "an opaque token", address1, opaque)
+	g.isUndecided(t, "a key that was known", address1, known)
+	g.isUndecided(t, "a key that is new", address2, signedAnew)
+	g.isUndecided(t, "an opaque token", address1, opaque)
 	g.down.Store(false)
 	for user, token := range map[string]string{address2: signedAnew, address1: opaque} {
 		harness.WaitFor(t, "the provider to be asked again", func() bool {
 			o := g.tries(t, "OAUTHBEARER", user, token)
-			if o.code != 235 && !o.isUndecided() {
+			if !o.is("235 ") && !o.is(undecided) {
 				t.Fatalf("when it is back: %+v", o)
 			}
-			return o.code == 235
+			return o.is("235 ")
 		})
 	}
-	if o := g.tries(t, "OAUTHBEARER", address1, known); o.code != 535 {
+	if o := g.tries(t, "OAUTHBEARER", address1, known); !o.is("535 ") {
 		t.Errorf("a key that is gone: %+v", o)
 	}
 	if body := g.ready(t); !strings.Contains(body, `"issuer zitadel": "ok"`) {
@@ -256,14 +262,9 @@ func TestProviderAwayFromTheGate(t *testing.T) {
 // ready asks for the gate's health, which stays good.
 func (g *gate) ready(t *testing.T) string {
 	t.Helper()
-	answer, err := http.Get("http://" + g.Metrics + "/readyz")
-	if err != nil {
-		t.Fatal(err)
+	status, body := g.Get("/readyz")
+	if status != http.StatusOK {
+		t.Errorf("health: %d", status)
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Errorf("health: %s, %v", answer.Status, err)
-	}
-	return string(text)
+	return body
 }
