@@ -2,9 +2,13 @@ package oidc
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +20,10 @@ import (
 	"countersign/test/harness"
 	"countersign/test/harness/talk"
 )
+
+// offline changes the example of the page so that JWTs are verified without a question; and
+// tokens open the account that they name.
+var offline = map[string]string{"introspect_all": "false\naccounts = \"claim\""}
 
 // keep is how long the gate believes an answer about a token.
 const keep = time.Second
@@ -29,8 +37,9 @@ type gate struct {
 	came []string   // what arrived at the next hop
 }
 
-// newGate starts one.
-func newGate(t *testing.T) *gate {
+// newGate starts one with the example of the page, in which change may alter options; it asks
+// about tokens as that client.
+func newGate(t *testing.T, client string, change map[string]string) *gate {
 	t.Helper()
 	g := &gate{provider: startProvider(t)}
 	hop, err := sink.Listen("127.0.0.1:0", func(m sink.Message) error {
@@ -47,25 +56,43 @@ func newGate(t *testing.T) *gate {
 	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g.Gate = harness.ServeEmpty(t, hop.Addr(), fmt.Sprintf(`[auth]
-hash_memory = "7MiB"
-hash_iterations = 1
-[[issuer]]
-name = "zitadel"
-url = %q
-audiences = [%q, %q]
-domains = ["zitadel.ch"]
-accounts = "claim"
-client_id = %q
-client_secret_file = %q
-introspection_keep = %q
-`, g.issuer, jwtClient, opaqueClient, opaqueClient, file, keep))
+	config := example(t, "## zitadel")
+	values := map[string]string{
+		"url": strconv.Quote(g.issuer), "audiences": fmt.Sprintf("[%q, %q]", jwtClient, opaqueClient), "domains": `["zitadel.ch"]`,
+		"client_id": strconv.Quote(client), "client_secret_file": strconv.Quote(file),
+	}
+	maps.Copy(values, change)
+	for option, value := range values {
+		line := regexp.MustCompile(`(?m)^` + option + ` = .*$`)
+		if !line.MatchString(config) {
+			t.Fatalf("the page's example has no %s:\n%s", option, config)
+		}
+		config = line.ReplaceAllLiteralString(config, option+" = "+value)
+	}
+	const cheap = "[auth]\nhash_memory = \"7MiB\"\nhash_iterations = 1\n"
+	g.Gate = harness.ServeEmpty(t, hop.Addr(), cheap+config+fmt.Sprintf("introspection_keep = %q\n", keep))
 	g.Admin("", "customer", "add", "acme")
 	g.Admin("", "domain", "add", "zitadel.ch", "--customer", "acme")
 	for _, login := range []string{address1, address2} {
 		g.Admin("a password that nobody uses\n", "account", "add", login)
 	}
 	return g
+}
+
+// example is the configuration that the page of operators has below a heading.
+func example(t *testing.T, heading string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/ops/oauth.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(page), "\n"+heading+"\n")
+	_, rest, has := strings.Cut(rest, "```toml\n")
+	text, _, ends := strings.Cut(rest, "```")
+	if !found || !has || !ends {
+		t.Fatalf("the page has no example for %s", heading)
+	}
+	return text
 }
 
 // arrived reports whether a message with a subject has come.
@@ -91,7 +118,7 @@ func (g *gate) tries(t *testing.T, mechanism, user, token string) outcome {
 // TestTokensAtTheGate: the tokens of the provider open the accounts of their users, who send;
 // what is wrong with others the record alone tells.
 func TestTokensAtTheGate(t *testing.T) {
-	g := newGate(t)
+	g := newGate(t, opaqueClient, offline)
 	good := map[string]string{}
 	for kind, client := range map[string]string{"JWT": jwtClient, "opaque": opaqueClient} {
 		good[kind] = g.login(t, client, g.user(1)).Access
@@ -115,6 +142,34 @@ func TestTokensAtTheGate(t *testing.T) {
 	}
 	if len(passed) != 2 || passed[address1+" OAUTHBEARER"] < 2 || passed[address1+" XOAUTH2"] < 2 {
 		t.Errorf("the record has the logins %v", passed)
+	}
+}
+
+// TestIssuerOfThePage: with the example of the page as it is a token opens the account that has
+// its user as a credential, and no other; the provider is asked about JWTs too.
+func TestIssuerOfThePage(t *testing.T) {
+	g := newGate(t, jwtClient, nil)
+	one, two := g.login(t, jwtClient, g.user(1)).Access, g.login(t, jwtClient, g.user(2)).Access
+	for user, token := range map[string]string{address1: one, address2: two} {
+		if o := g.tries(t, "XOAUTH2", user, token); !o.is("535 ") {
+			t.Errorf("without a credential: %+v", o)
+		}
+		g.Admin("", "credential", "add", user, "sso", "--oauth", "zitadel "+user)
+		if o := g.tries(t, "XOAUTH2", user, token); !o.is("235 ") {
+			t.Errorf("with a credential: %+v", o)
+		}
+	}
+	g.post(t, "revoke", jwtClient, url.Values{"token": {one}})
+	harness.WaitFor(t, "the end of a token that was revoked", func() bool {
+		o := g.tries(t, "XOAUTH2", address1, one)
+		if !o.is("235 ") && !o.is("535 ") {
+			t.Fatalf("%+v", o)
+		}
+		return o.is("535 ")
+	})
+	g.Admin("", "credential", "revoke", address2, "sso")
+	if o := g.tries(t, "XOAUTH2", address2, two); !o.is("535 ") {
+		t.Errorf("the credential is revoked: %+v", o)
 	}
 }
 
@@ -205,7 +260,7 @@ const undecided = "454 4.7.0 "
 // TestProviderAwayFromTheGate: what is known goes on, for its time; everything else is
 // undecided, and nothing is let in that was not before.
 func TestProviderAwayFromTheGate(t *testing.T) {
-	g := newGate(t)
+	g := newGate(t, opaqueClient, offline)
 	known, opaque := g.login(t, jwtClient, g.user(1)).Access, g.login(t, opaqueClient, g.user(1)).Access
 	for _, token := range []string{known, opaque} {
 		if o := g.tries(t, "XOAUTH2", address1, token); !o.is("235 ") {
