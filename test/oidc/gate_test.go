@@ -154,7 +154,8 @@ func TestIssuerOfThePage(t *testing.T) {
 		if o := g.tries(t, "XOAUTH2", user, token); !o.is("535 ") {
 			t.Errorf("without a credential: %+v", o)
 		}
-		g.Admin("", "credential", "add", user, "sso", "--oauth", "zitadel "+user)
+		subject := map[string]string{address1: "zitadel " + address1, address2: "zitadel sub:id2"}[user]
+		g.Admin("", "credential", "add", user, "sso", "--oauth", subject)
 		if o := g.tries(t, "XOAUTH2", user, token); !o.is("235 ") {
 			t.Errorf("with a credential: %+v", o)
 		}
