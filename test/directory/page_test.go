@@ -2,9 +2,14 @@ package directory
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"countersign/internal/config"
+	"countersign/internal/testkit"
 )
 
 // page is what operators read of directories.
@@ -39,6 +44,27 @@ func example(t testing.TB, heading string) string {
 		t.Fatalf("the page has no example for %s", heading)
 	}
 	return text
+}
+
+// TestExamples: every configuration of the page is one that the gate takes, once the files that
+// it names are there.
+func TestExamples(t *testing.T) {
+	folder := t.TempDir()
+	writeCertificates(t, folder)
+	secret := write(t, filepath.Join(folder, "secret"), strings.Repeat("k", 64))
+	blocks := strings.Split(page(t), "```toml\n")[1:]
+	if len(blocks) < 7 {
+		t.Errorf("the page has only %d examples", len(blocks))
+	}
+	for _, rest := range blocks {
+		text, _, _ := strings.Cut(rest, "```")
+		text = regexp.MustCompile(`"/etc/countersign/.*\.pem"`).ReplaceAllLiteralString(text, strconv.Quote(filepath.Join(folder, "ca.pem")))
+		text = regexp.MustCompile(`"/etc/countersign/.*"`).ReplaceAllLiteralString(text, strconv.Quote(secret))
+		file := write(t, filepath.Join(folder, "countersign.toml"), testkit.GateConfig{NextHop: "127.0.0.1:25", Extra: text}.String())
+		if _, _, err := config.Load(file); err != nil {
+			t.Errorf("%v, of\n%s", err, text)
+		}
+	}
 }
 
 // options reads the example below a heading: option and value, of a list the only one.
