@@ -173,12 +173,13 @@ func (g *gate) isSuspended(t testing.TB) {
 	g.Admin("", "account", "suspend", live)
 	began := time.Now()
 	harness.WaitFor(t, "the open session to feel it", func() bool {
-		open.Send("MAIL FROM:<" + live + ">\r\n")
-		if reply = open.Reply(); strings.HasPrefix(reply, "250 ") {
-			open.Say("RSET", "250 ")
-			return false
+		for _, line := range []string{"MAIL FROM:<" + live + ">", "RSET"} {
+			open.Send(line + "\r\n")
+			if reply = open.Reply(); !strings.HasPrefix(reply, "250 ") {
+				return true
+			}
 		}
-		return true
+		return false
 	})
 	if took := time.Since(began); !strings.HasPrefix(reply, "421 4.7.0 ") || took > patience {
 		t.Errorf("the open session after %v: %s", took, reply)
