@@ -5,14 +5,15 @@ import (
 	"debug/buildinfo"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"countersign/internal/loadgen"
-	"countersign/internal/testkit"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // The goals.
@@ -86,7 +87,7 @@ func BenchmarkAttack(b *testing.B) {
 	for i := range strangers {
 		gate.Admin(harness.Password+"\n", "account", "add", account(i))
 	}
-	m := &measurement{b: b, gate: gate, tls: &tls.Config{RootCAs: testkit.Roots(b, gate.CAFile), ServerName: "localhost"}}
+	m := &measurement{b: b, gate: gate, tls: talk.Trust(b, gate)}
 	for _, c := range crowds() {
 		m.run(c)
 	}
@@ -139,13 +140,13 @@ func (m *measurement) guess(c crowd, guesses, refused *atomic.Int64) (stop func(
 			arrived := sync.OnceFunc(there.Done)
 			defer arrived()
 			for !over.Load() {
-				s, err := dial(m.gate.Submissions, c.from(i), m.tls)
+				s, err := talk.Connect(c.from(i), m.gate.Submissions, m.tls)
 				if err != nil {
 					continue
 				}
 				arrived()
 				for code := ""; err == nil && code != "421" && !over.Load(); {
-					code, err = s.login(c.login(i), "a guess of "+fmt.Sprint(i))
+					code, err = login(s, c.login(i), "a guess of "+fmt.Sprint(i))
 					switch code {
 					case "535":
 						guesses.Add(1)
@@ -153,7 +154,7 @@ func (m *measurement) guess(c crowd, guesses, refused *atomic.Int64) (stop func(
 						refused.Add(1)
 					}
 				}
-				s.conn.Close()
+				s.Raw.Close()
 			}
 		})
 	}
@@ -176,18 +177,25 @@ func (m *measurement) logins(until time.Time, who func() (from, login string)) (
 }
 
 // login logs in over a connection of its own.
-func (m *measurement) login(from, login string) (time.Duration, error) {
-	s, err := dial(m.gate.Submissions, from, m.tls)
+func (m *measurement) login(from, who string) (time.Duration, error) {
+	s, err := talk.Connect(from, m.gate.Submissions, m.tls)
 	if err != nil {
 		return 0, err
 	}
-	defer s.conn.Close()
+	defer s.Raw.Close()
 	began := time.Now()
-	code, err := s.login(login, harness.Password)
+	code, err := login(s, who, harness.Password)
 	if err == nil && code != "235" {
-		err = fmt.Errorf("%s from %s is answered with %s", login, from, code)
+		err = fmt.Errorf("%s from %s is answered with %s", who, from, code)
 	}
 	return time.Since(began), err
+}
+
+// login says AUTH PLAIN and returns the code of the answer.
+func login(s *talk.Client, who, password string) (code string, err error) {
+	reply, err := s.Ask(talk.Plain(who, password))
+	code, _, _ = strings.Cut(reply, " ")
+	return code, err
 }
 
 func (m *measurement) say(format string, args ...any) { fmt.Printf(format+"\n", args...) }

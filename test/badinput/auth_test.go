@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // TestRefusedLoginsLookAlike: neither the words nor the time of a refusal tell
@@ -16,20 +17,20 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 	const suspended = "gone@example.org"
 	g.Admin(harness.Password+"\n", "account", "add", suspended)
 	g.Admin("", "account", "suspend", suspended)
-	kinds := []struct{ name, response string }{
-		{"wrong password", plain(harness.Login, "not the password at all")},
-		{"unknown account", plain("nobody@example.org", harness.Password)},
-		{"unknown domain", plain("nobody@example.invalid", harness.Password)},
-		{"not an address", plain("administrator", harness.Password)},
-		{"suspended account", plain(suspended, harness.Password)},
+	kinds := []struct{ name, command string }{
+		{"wrong password", talk.Plain(harness.Login, "not the password at all")},
+		{"unknown account", talk.Plain("nobody@example.org", harness.Password)},
+		{"unknown domain", talk.Plain("nobody@example.invalid", harness.Password)},
+		{"not an address", talk.Plain("administrator", harness.Password)},
+		{"suspended account", talk.Plain(suspended, harness.Password)},
 	}
-	c := open(t, g)
+	c := talk.Open(t, g)
 	replies, times := map[string]bool{}, make([][]time.Duration, len(kinds))
 	for round := range 21 {
 		for i, k := range kinds {
 			began := time.Now()
-			c.send("AUTH PLAIN " + k.response + "\r\n")
-			reply := c.reply()
+			c.Send(k.command + "\r\n")
+			reply := c.Reply()
 			if round > 0 { // the first round warms up
 				times[i] = append(times[i], time.Since(began))
 			}
