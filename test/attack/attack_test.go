@@ -74,15 +74,7 @@ func BenchmarkAttack(b *testing.B) {
 	if b.N != 1 {
 		b.Fatal("this is for -benchtime 1x")
 	}
-	info, err := buildinfo.ReadFile(harness.Binary(b))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, s := range info.Settings {
-		if s.Key == "-race" && s.Value == "true" {
-			b.Fatal("the binary has the race detector in it: run scripts/bench.sh")
-		}
-	}
+	withoutDetector(b)
 	gate := harness.Serve(b, "127.0.0.1:9", "[auth]\nremember = \"0s\"\n[session]\nmax_connections_per_prefix = 5000\n")
 	for i := range strangers {
 		gate.Admin(harness.Password+"\n", "account", "add", account(i))
@@ -93,6 +85,20 @@ func BenchmarkAttack(b *testing.B) {
 	}
 	m.memory()
 	b.ReportMetric(0, "ns/op") // means nothing here
+}
+
+// withoutDetector wants the binary not to be one for tests.
+func withoutDetector(b *testing.B) {
+	b.Helper()
+	info, err := buildinfo.ReadFile(harness.Binary(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-race" && s.Value == "true" {
+			b.Fatal("the binary has the race detector in it: run scripts/bench.sh")
+		}
+	}
 }
 
 // measurement is one run.

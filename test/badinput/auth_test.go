@@ -45,20 +45,16 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 			t.Errorf("the refusal is %q", reply)
 		}
 	}
-	base := median(times[0])
+	// The least that each took: what others do on the machine at the same time adds to the rest.
+	base := slices.Min(times[0])
 	for i, k := range kinds {
-		m := median(times[i])
-		t.Logf("%-18s median %v", k.name, m)
-		if m < base/2 || m > base*2 {
-			t.Errorf("%s takes %v, a wrong password %v", k.name, m, base)
+		least := slices.Min(times[i])
+		t.Logf("%-18s at least %v", k.name, least)
+		if least < base/2 || least > base*2 {
+			t.Errorf("%s takes %v, a wrong password %v", k.name, least, base)
 		}
 	}
 	if base < time.Millisecond {
 		t.Errorf("a refusal takes %v: no password was hashed", base)
 	}
-}
-
-func median(all []time.Duration) time.Duration {
-	slices.Sort(all)
-	return all[len(all)/2]
 }
