@@ -85,7 +85,10 @@ func (x *Explanation) account() Step {
 		"customer " + s.Customer.Name + " " + string(s.Customer.State),
 	}
 	if s.Customer.Plan != "" {
-		parts = append(parts, "plan "+s.Plan.Name+" "+string(s.Plan.State))
+		parts = append(parts, "plan "+s.CustomerPlan.Name+" "+string(s.CustomerPlan.State))
+	}
+	if s.Account.Plan != "" {
+		parts = append(parts, "own plan "+s.Plan.Name+" "+string(s.Plan.State))
 	}
 	return Step{"account", s.Active(), strings.Join(parts, ", ")}
 }

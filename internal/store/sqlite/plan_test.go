@@ -105,7 +105,7 @@ func TestTasksUseIndexes(t *testing.T) {
 		sql.OfAccount:     {[]any{1, 2, "d", "l"}, []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", byID, account, extra, came}},
 		sql.OfDomain:      {[]any{1, 2, "d"}, []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=?)", "SEARCH r USING COVERING INDEX relied_domain (<expr>=? AND domain=?)", byID, account, extra, came}},
 		sql.OfCustomer:    {[]any{1, 2, "c"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", byID, account, extra, came}},
-		sql.OfPlan:        {[]any{1, 2, "p"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", "SEARCH k USING COVERING INDEX customer_plan (plan=? AND name=?)", byID, account, extra, came}},
+		sql.OfPlan:        {[]any{1, 2, "p"}, []string{"SEARCH s USING INDEX submission_owner (<expr>>? AND <expr><?)", "SEARCH k USING PRIMARY KEY (name=?)", "SEARCH z USING PRIMARY KEY (login=?)", byID, account, extra, came}},
 		sql.Stand:         {[]any{"[]"}, []string{"SEARCH s USING INDEX sqlite_autoindex_submission_1 (id=?)", byID, account, extra, came}},
 		sql.Hold:          {[]any{"[]"}, []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 		sql.Release:       {[]any{"[]"}, []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
