@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"countersign/internal/audit"
@@ -22,6 +23,8 @@ type NewAccount struct {
 	NullSender bool
 	Aliases    []mail.Address
 	Grants     []Grant
+	// Learned is what its Directory says of it.
+	Learned Learned
 }
 
 // AddAccount stores a new active account.
@@ -48,6 +51,9 @@ func (a *Admin) AddAccount(ctx context.Context, n NewAccount) error {
 	acc.Directory = n.Directory
 	if n.Directory != "" {
 		acc.Credentials = []Credential{a.noPassword()}
+		if learned := acc.learn(n.Learned); learned != "" {
+			text = strings.TrimPrefix(text+", "+learned+", as directory "+n.Directory+" says", ", ")
+		}
 	} else if err := a.putPassword(ctx, &acc, n.Password, customer); err != nil {
 		return err
 	}

@@ -37,6 +37,9 @@ func (a *Admin) Learn(ctx context.Context, acc Account, l Learned) (changed bool
 	return true, a.opt.Store.PutAccount(ctx, acc, e)
 }
 
+// Learns says what Learn would change, "" for nothing.
+func (a Account) Learns(l Learned) string { return a.learn(l) }
+
 // learn changes an account to what its directory says, and says what it changed.
 func (a *Account) learn(l Learned) string {
 	var parts []string

@@ -66,6 +66,14 @@ func (m many) Ensure(ctx context.Context, name string, a *directory.Answer) erro
 	return m[0].w.admin.AddAccount(ctx, account.NewAccount{Address: at(a.Login), Directory: name})
 }
 
+func (m many) Rehearse(ctx context.Context, name string, a *directory.Answer) ([]string, bool, error) {
+	_, err := m[0].w.store.Account(ctx, a.Login)
+	if fault.Is(err, fault.NotFound) {
+		return []string{name + " is noted"}, true, nil
+	}
+	return []string{name + " is noted"}, false, err
+}
+
 // outsiders are the accounts of the directories: one that the directory verifies itself,
 // one whose hash it knows.
 func outsiders(t *testing.T, remember time.Duration) (*world, many) {

@@ -47,6 +47,9 @@ func (x *Explanation) Steps(t Tried) []Step {
 	if x.Sender != nil || len(x.Asked) > 0 {
 		steps = append(steps, x.directory())
 	}
+	for _, text := range x.Learns {
+		steps = append(steps, Step{"learns", true, text})
+	}
 	if x.Sender != nil {
 		steps = append(steps, x.legacy(t)...)
 		for i := range x.Credentials {
