@@ -30,6 +30,8 @@ func TestLDAP(t *testing.T) {
 		{"an empty password", testEmptyPassword},
 		{"what would be read as a filter", testInjection},
 		{"groups", testGroups},
+		{"groups to plan", testGroupsToPlan},
+		{"how accounts stand", testLDAPStanding},
 		{"encrypted", testLDAPEncrypted},
 		{"check", testLDAPCheck},
 		{"referrals", testReferrals},
