@@ -66,29 +66,3 @@ func (s *Standing) check() error {
 	s.Login = login.String()
 	return nil
 }
-
-// ProbeLogin is a login that nobody has (RFC 6761 section 6.4), by which a directory can be
-// tried before anybody logs in.
-const ProbeLogin = "countersign-check@nobody.invalid"
-
-// Checker is a Source that can be tried.
-type Checker interface {
-	// Check finds out whether it can be asked, as far as that shows without an account.
-	// Errors are for the operator.
-	Check(ctx context.Context) error
-}
-
-// Check tries what the guard stands before, within the bounds of a question but whatever
-// was learned of it before. tried is false where it cannot be.
-func (g *Guard) Check(ctx context.Context) (tried bool, err error) {
-	c, ok := g.source.(Checker)
-	if !ok {
-		return false, nil
-	}
-	asked, cancel := context.WithTimeout(ctx, g.opt.Timeout)
-	defer cancel()
-	if err = c.Check(asked); err != nil && asked.Err() != nil {
-		err = Failed(asked, "directory.check", err)
-	}
-	return true, err
-}
