@@ -20,7 +20,7 @@ import (
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
-	"countersign/internal/login"
+	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
 	"countersign/internal/node"
 	"countersign/internal/obs"
@@ -56,8 +56,8 @@ type App struct {
 
 	store    Store
 	sealer   *seal.Sealer
-	hasher   *login.Hasher
-	maker    *login.Maker
+	hasher   *secrets.Hasher
+	maker    *secrets.Maker
 	rule     account.Rule
 	ids      *mail.IDSource
 	recorder *audit.Recorder

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/delivery"
 	"countersign/internal/delivery/route"
 	"countersign/internal/login"
+	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
@@ -21,8 +22,8 @@ import (
 	"countersign/internal/submission"
 )
 
-func hasherOptions(c *config.Config) login.HasherOptions {
-	return login.HasherOptions{
+func hasherOptions(c *config.Config) secrets.HasherOptions {
+	return secrets.HasherOptions{
 		Params: hash.Params{
 			MemoryKiB:   uint32(c.Auth.HashMemory.Bytes() >> 10),
 			Iterations:  uint32(c.Auth.HashIterations),
@@ -55,14 +56,14 @@ func realm(c *config.Config) string {
 	return c.Auth.Realm
 }
 
-func makerOptions(c *config.Config) login.MakerOptions {
-	return login.MakerOptions{Iterations: c.Auth.ScramIterations, Realm: realm(c)}
+func makerOptions(c *config.Config) secrets.MakerOptions {
+	return secrets.MakerOptions{Iterations: c.Auth.ScramIterations, FormerIterations: c.Auth.ScramIterationsFormer, Realm: realm(c)}
 }
 
 // VerifierOptions are what the configuration says of verifying; what they need is for the
 // caller to add.
 func VerifierOptions(c *config.Config) login.Options {
-	return login.Options{Remember: c.Auth.Remember.Std(), FormerIterations: c.Auth.ScramIterationsFormer, ByClaim: byClaim(c)}
+	return login.Options{Remember: c.Auth.Remember.Std(), ByClaim: byClaim(c)}
 }
 
 func certSpecs(c *config.Config) []cert.Spec {

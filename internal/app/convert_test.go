@@ -25,6 +25,7 @@ import (
 	"countersign/internal/delivery"
 	"countersign/internal/delivery/route"
 	"countersign/internal/login"
+	"countersign/internal/login/secrets"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
 	"countersign/internal/smtpclient"
@@ -421,12 +422,12 @@ func TestPolicyOfTheConfiguration(t *testing.T) {
 
 func TestPasswordsOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	equal(t, hasherOptions(cfg), login.HasherOptions{
+	equal(t, hasherOptions(cfg), secrets.HasherOptions{
 		Params:  hash.Params{MemoryKiB: 9 << 10, Iterations: 3, Parallelism: 4},
 		Workers: 5, Queue: 6,
 	})
-	equal(t, makerOptions(cfg), login.MakerOptions{Iterations: 5001, Realm: "realm.example.org"})
-	equal(t, VerifierOptions(cfg), login.Options{Remember: 17 * time.Second, FormerIterations: []int{4096, 4097}, ByClaim: map[string]bool{"login": true}})
+	equal(t, makerOptions(cfg), secrets.MakerOptions{Iterations: 5001, FormerIterations: []int{4096, 4097}, Realm: "realm.example.org"})
+	equal(t, VerifierOptions(cfg), login.Options{Remember: 17 * time.Second, ByClaim: map[string]bool{"login": true}})
 }
 
 func TestCertificatesOfTheConfiguration(t *testing.T) {

@@ -5,8 +5,10 @@ import (
 	"sync"
 
 	"countersign/internal/account"
+	"countersign/internal/account/hash"
 	"countersign/internal/app/passwords"
 	"countersign/internal/config"
+	"countersign/internal/login/secrets"
 )
 
 // Secrets decides on new passwords and turns them into what is stored of them, for a
@@ -20,7 +22,7 @@ type Secrets struct {
 	}
 
 	once  sync.Once
-	maker account.SecretMaker
+	maker *secrets.Maker
 	rule  account.Rule
 	err   error
 }
@@ -57,6 +59,17 @@ func (s *Secrets) MakeSecret(ctx context.Context, login, password string, kind a
 		return account.Secret{}, err
 	}
 	return s.maker.MakeSecret(ctx, login, password, kind, legacy)
+}
+
+// KeyIn implements importing.Secrets.
+func (s *Secrets) KeyIn(h hash.Hash) string { return secrets.KeyIn(h) }
+
+// Imported implements importing.Secrets.
+func (s *Secrets) Imported(ctx context.Context, login string, h hash.Hash) (account.Secret, error) {
+	if err := s.open(ctx); err != nil {
+		return account.Secret{}, err
+	}
+	return s.maker.Imported(login, h)
 }
 
 // Check implements account.Rule.

@@ -22,6 +22,7 @@ import (
 	"countersign/internal/delivery"
 	"countersign/internal/fault"
 	"countersign/internal/login"
+	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
 	"countersign/internal/node"
 	"countersign/internal/obs"
@@ -93,8 +94,8 @@ func openEngine(ctx context.Context, cfg *config.Config, o engineOptions) (Store
 }
 
 // NewMaker makes what turns passwords into what is stored of them.
-func NewMaker(ctx context.Context, cfg *config.Config, store account.CredentialStore, sealer *seal.Sealer) (*login.Maker, *login.Hasher, error) {
-	hasher, err := login.NewHasher(hasherOptions(cfg))
+func NewMaker(ctx context.Context, cfg *config.Config, store account.CredentialStore, sealer *seal.Sealer) (*secrets.Maker, *secrets.Hasher, error) {
+	hasher, err := secrets.NewHasher(hasherOptions(cfg))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -104,7 +105,7 @@ func NewMaker(ctx context.Context, cfg *config.Config, store account.CredentialS
 	if err != nil {
 		return nil, nil, err
 	}
-	maker, err := login.NewMaker(opt)
+	maker, err := secrets.NewMaker(opt)
 	return maker, hasher, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/importing"
 	"countersign/internal/app"
 	"countersign/internal/app/examine"
 	"countersign/internal/cli/call"
@@ -27,7 +28,7 @@ func SystemEnv(version string) call.Env {
 			store, err := app.OpenStore(ctx, cfg, false)
 			return store, store, err
 		},
-		NewSecrets: func(cfg *config.Config, store call.Store) (account.SecretMaker, account.Rule) {
+		NewSecrets: func(cfg *config.Config, store call.Store) (importing.Secrets, account.Rule) {
 			secrets := app.NewSecrets(cfg, store)
 			return secrets, secrets
 		},

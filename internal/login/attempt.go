@@ -26,10 +26,7 @@ const (
 	narrowIPv6, wideIPv6 = 64, 48
 )
 
-// respects is how many keys an attempt has.
-const respects = 3
-
-// keys are what the workers are shared out among: the wide and the narrow
+// keys are the secrets.Respects that the workers are shared out among: the wide and the narrow
 // network that a client is in, and the login, which is given as loginKey makes
 // it, "" for all that are none.
 func (a *Attempt) keys(login string) []string {

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"countersign/internal/login/secrets"
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
@@ -25,7 +26,7 @@ func benchWorld(b *testing.B) *world {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { store.Close() })
-	hasher, err := NewHasher(HasherOptions{Queue: 100})
+	hasher, err := secrets.NewHasher(secrets.HasherOptions{Queue: 100})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func benchWorld(b *testing.B) *world {
 	if err != nil {
 		b.Fatal(err)
 	}
-	maker, err := NewMaker(MakerOptions{Hasher: hasher, Sealer: sealer(), Salt: salt, Realm: realm})
+	maker, err := secrets.NewMaker(secrets.MakerOptions{Hasher: hasher, Sealer: sealer(), Salt: salt, Realm: realm})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"countersign/internal/login/secrets"
 	"fmt"
 	"testing"
 
@@ -28,7 +29,9 @@ func (w *world) keysOf(mechanism, login string) *sasl.Keys {
 }
 
 // keyed are the mechanisms with keys.
-func keyed() []string { return []string{sasl.ScramSHA1, sasl.ScramSHA256, cramMD5, digestMD5} }
+func keyed() []string {
+	return []string{sasl.ScramSHA1, sasl.ScramSHA256, secrets.CramMD5, secrets.DigestMD5}
+}
 
 // Keys that nobody has look as real ones do, and stay.
 func TestDecoysLookReal(t *testing.T) {
@@ -95,13 +98,7 @@ func TestDecoysStay(t *testing.T) {
 	if w.shown(name) != before {
 		t.Error("a removed account shows another salt")
 	}
-	other := w.maker.opt
-	other.Salt = []byte("another store's salt")
-	maker, err := NewMaker(other)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.v.opt.Maker = maker
+	w.v.opt.Maker = w.makerOf(setup{salt: "another store's salt"})
 	if w.shown(name) == before {
 		t.Error("another store shows the same salt")
 	}
@@ -121,7 +118,7 @@ func TestAccountWithoutKeysShowsADecoy(t *testing.T) {
 // Names that do not exist have each of the iterations that accounts may have.
 func TestDecoysHaveTheIterationsInUse(t *testing.T) {
 	former := []int{sasl.MinIterations + 1, sasl.MinIterations + 2}
-	w := newWorldWith(t, setup{options: Options{FormerIterations: former}})
+	w := newWorldWith(t, setup{former: former})
 	const names = 3000
 	count := map[int]int{}
 	for i := range names {
@@ -147,7 +144,7 @@ func TestNothingProvesADecoy(t *testing.T) {
 	w := newWorld(t)
 	for _, mechanism := range keyed() {
 		for _, login := range []string{"nobody@acme.example", "b@acme.example"} {
-			if login == "b@acme.example" && mechanism != cramMD5 && mechanism != digestMD5 {
+			if login == "b@acme.example" && mechanism != secrets.CramMD5 && mechanism != secrets.DigestMD5 {
 				continue // b has keys of SCRAM
 			}
 			for _, which := range []int{-1, 0, 1, 1 << 30} {

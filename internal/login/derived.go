@@ -2,7 +2,7 @@ package login
 
 import (
 	"context"
-	"encoding/binary"
+	"slices"
 
 	"countersign/internal/account"
 	"countersign/internal/sasl"
@@ -30,62 +30,43 @@ func (v *Verifier) Keys(ctx context.Context, mechanism, login string) (*sasl.Key
 func (v *Verifier) keys(mechanism, login string, l look) *sasl.Keys {
 	k, d := &sasl.Keys{Mechanism: mechanism, Login: login}, &derived{look: l}
 	k.Handle = d
-	if mechanism == cramMD5 || mechanism == digestMD5 {
-		v.legacyKeys(k, d)
-	} else {
-		v.scramKeys(k, d)
-	}
+	v.stored(k, d)
 	if len(k.List) == 0 {
 		v.decoy(k, login)
 	}
 	return k
 }
 
-// scramKeys gives the keys of the password, and of all other passwords that have the
-// same salt and iterations, as those are said before anything is proved. A damaged one is
-// none.
-func (v *Verifier) scramKeys(k *sasl.Keys, d *derived) {
-	list := d.look.proofs.Credentials
+// stored gives the keys of the password, and of all other passwords; with SCRAM of those
+// that have the same salt and iterations, as these are said before anything is proved.
+// There are none of CRAM-MD5 and DIGEST-MD5 where the account may not have them, and one
+// that cannot be opened is none.
+func (v *Verifier) stored(k *sasl.Keys, d *derived) {
+	if slices.Contains(account.LegacyMechanisms(), k.Mechanism) && !d.look.proofs.Legacy {
+		return
+	}
+	list, damaged := d.look.proofs.Credentials, false
 	for _, kind := range []account.CredentialKind{account.Password, account.AppPassword} {
 		for i := range list {
-			if list[i].Kind != kind {
+			value := list[i].Secret.Key(k.Mechanism)
+			if list[i].Kind != kind || value == "" {
 				continue
 			}
-			key, err := parseScram(k.Mechanism, list[i].Secret.Key(k.Mechanism))
+			key, err := v.opt.Maker.Open(k.Mechanism, d.look.login, value)
 			if err != nil {
+				damaged = true
 				continue
 			}
 			if len(k.List) == 0 {
-				k.Salt, k.Iterations = key.salt, key.iterations
+				k.Salt, k.Iterations = key.Salt, key.Iterations
 			}
-			if string(k.Salt) == string(key.salt) && k.Iterations == key.iterations {
+			if string(k.Salt) == string(key.Salt) && k.Iterations == key.Iterations {
 				d.add(k, key.Key, &list[i])
 			}
 		}
 	}
-}
-
-// legacyKeys gives the keys of CRAM-MD5 and DIGEST-MD5 where the account may have
-// them. One that cannot be opened is none.
-func (v *Verifier) legacyKeys(k *sasl.Keys, d *derived) {
-	if !d.look.proofs.Legacy {
-		return
-	}
-	list := d.look.proofs.Credentials
-	for i := range list {
-		value := list[i].Secret.Key(k.Mechanism)
-		if value == "" {
-			continue
-		}
-		key, err := v.opt.Maker.open(k.Mechanism, d.look.login, value)
-		if err != nil {
-			d.look.cause = errDamaged // for the record, unless another one is proved
-			continue
-		}
-		d.add(k, key, &list[i])
-	}
-	if len(d.of) > 0 {
-		d.look.cause = nil
+	if damaged && len(d.of) == 0 {
+		d.look.cause = errDamaged
 	}
 }
 
@@ -98,30 +79,11 @@ func (d *derived) add(k *sasl.Keys, key sasl.Key, of *account.Credential) {
 
 // decoy gives a key that nobody has the password of.
 func (v *Verifier) decoy(k *sasl.Keys, login string) {
-	m := v.opt.Maker
 	if key, ok := loginKey(login); ok {
 		login = key
 	}
-	part := func(name string, octets int) []byte { return m.mac(name, k.Mechanism, login)[:octets] }
-	switch k.Mechanism {
-	case cramMD5:
-		k.List = []sasl.Key{{Stored: part("inner", 16), Server: part("outer", 16)}}
-		return
-	case digestMD5:
-		k.List = []sasl.Key{{Stored: part("stored", 16)}}
-		return
-	case sasl.ScramSHA1:
-		k.List = []sasl.Key{{Stored: part("stored", 20), Server: part("server", 20)}}
-	default:
-		k.List = []sasl.Key{{Stored: part("stored", 32), Server: part("server", 32)}}
-	}
-	k.Salt = m.salt(k.Mechanism, login)
-	// As many of the unknown have each of the former numbers as have the present one.
-	which := int(binary.BigEndian.Uint32(m.mac("iterations", login))) % (1 + len(v.opt.FormerIterations))
-	k.Iterations = m.opt.Iterations
-	if which > 0 {
-		k.Iterations = v.opt.FormerIterations[which-1]
-	}
+	d := v.opt.Maker.Decoy(k.Mechanism, login)
+	k.List, k.Salt, k.Iterations = []sasl.Key{d.Key}, d.Salt, d.Iterations
 }
 
 // Proved returns who has proved the key at which of k, that Keys returned; -1 is none

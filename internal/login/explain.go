@@ -11,6 +11,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/secrets"
 	"countersign/internal/login/walk"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -90,10 +91,10 @@ func (v *Verifier) standing(l *look, c *account.Credential) walk.Standing {
 	s := walk.Standing{Credential: *c, Scram: map[string]int{}}
 	s.Secret = account.Secret{}
 	for _, k := range c.Secret.Keys {
-		if key, err := parseScram(k.Mechanism, k.Value); err == nil {
-			s.Scram[k.Mechanism] = key.iterations
-		} else if slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
+		if slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
 			s.Legacy = append(s.Legacy, k.Mechanism)
+		} else if key, err := v.opt.Maker.Open(k.Mechanism, l.login, k.Value); err == nil {
+			s.Scram[k.Mechanism] = key.Iterations
 		}
 	}
 	if c.Secret.Hash == "" {
@@ -106,7 +107,7 @@ func (v *Verifier) standing(l *look, c *account.Credential) walk.Standing {
 	}
 	s.Hash, s.Cost = h.Scheme(), h.Cost().String()
 	if c.Kind == account.Password {
-		s.StaleHash, s.StaleKeys = v.stale(l, c, h)
+		s.StaleHash, s.StaleKeys = !v.opt.Hasher.Current(h), v.opt.Maker.Lacks(&c.Secret, l.login, l.proofs.Legacy)
 	}
 	return s
 }
@@ -180,11 +181,11 @@ func (v *Verifier) proves(k *sasl.Keys, password string) int {
 	}
 	var key sasl.Key
 	switch k.Mechanism {
-	case cramMD5:
+	case secrets.CramMD5:
 		key = sasl.CramKey(prepared)
-	case digestMD5:
+	case secrets.DigestMD5:
 		// RFC 2831 section 2.1.2.1: the client mixes in the name as it has it.
-		key = sasl.DigestKey(k.Login, v.opt.Maker.opt.Realm, prepared)
+		key = sasl.DigestKey(k.Login, v.opt.Maker.Realm(), prepared)
 	default:
 		key = sasl.ScramKey(k.Mechanism, prepared, k.Salt, k.Iterations)
 	}

@@ -95,7 +95,7 @@ func TestFailuresAreAlike(t *testing.T) {
 // damage are situations in which what is stored cannot be read.
 func damage(q question) []situation {
 	alter := func(name string, change func(s *account.Secret)) situation {
-		return situation{name: name, cause: map[string]string{"": "no-credential", "PLAIN": "damaged-credential", cramMD5: "damaged-credential", digestMD5: "damaged-credential"},
+		return situation{name: name, cause: all("damaged-credential"),
 			before: func(w *world) {
 				w.give(loginA, func(a *account.Account) {
 					a.Password().Secret.Keys = slices.Clone(a.Password().Secret.Keys)

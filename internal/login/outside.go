@@ -11,6 +11,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/pool"
+	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
 )
 
@@ -53,33 +54,33 @@ func (v *Verifier) elsewhere(ctx context.Context, a *Attempt, l *look, authzid, 
 	if l.cause == nil {
 		l.cause = v.shadowed(a, l)
 	}
-	t := trial{password: password, strange: true}
-	t.ticket = pool.Ticket{Keys: a.keys(l.login), First: v.known.Has(l.login, narrow(a.Client)), Last: v.guessing(a, l.login)}
+	t := secrets.Trial{Password: password, Strange: true}
+	t.Ticket = pool.Ticket{Keys: a.keys(l.login), First: v.known.Has(l.login, narrow(a.Client)), Last: v.guessing(a, l.login)}
 	var answer *directory.Answer
 	var name string
 	var err error
 	cause := l.cause
 	if cause == nil || cause == errUnknown {
 		// Where it fails anyway, nobody outside is told the password: it may be one of ours.
-		if answer, name, err = v.ask(ctx, a, l.login, password, sources, t.ticket); err != nil {
+		if answer, name, err = v.ask(ctx, a, l.login, password, sources, t.Ticket); err != nil {
 			return nil, err
 		}
 		cause = judge(answer, l.login, a.Client)
 	}
-	t.hopeless = cause != nil
+	t.Hopeless = cause != nil
 	same := cause == nil && answer.Verified
 	if !same {
 		if answer != nil && answer.Hash != "" {
-			t.stored, err = hash.Parse(answer.Hash)
+			t.Stored, err = hash.Parse(answer.Hash)
 		}
 		if err != nil {
 			cause = errDamaged
 		}
-		if same, err = v.opt.Hasher.try(ctx, t); err != nil {
+		if same, err = v.opt.Hasher.Try(ctx, t); err != nil {
 			return nil, err
 		}
 	}
-	if !same || t.hopeless {
+	if !same || t.Hopeless {
 		v.failed.Add(byLogin, l.login, v.opt.Now())
 		v.failed.Add(byNetwork, narrow(a.Client), v.opt.Now())
 	}

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/secrets"
 	"countersign/internal/sasl"
 )
 
@@ -70,7 +71,7 @@ func (c *Client) End() {
 // challenger returns the directory that runs all exchanges of a mechanism in which the
 // server speaks first; nil where the store does.
 func (v *Verifier) challenger(mechanism string) Passer {
-	if v.opt.Directories == nil || mechanism != cramMD5 && mechanism != digestMD5 {
+	if v.opt.Directories == nil || mechanism != secrets.CramMD5 && mechanism != secrets.DigestMD5 {
 		return nil
 	}
 	for _, s := range v.opt.Directories.For("") {

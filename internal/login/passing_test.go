@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"countersign/internal/login/secrets"
 	"net/netip"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ type tower struct {
 func (p *tower) Patience() time.Duration { return time.Second }
 
 func (p *tower) Offers(mechanism string, first bool) bool {
-	return mechanism == sasl.ScramSHA256 || mechanism == cramMD5 && (!first || p.challenges)
+	return mechanism == sasl.ScramSHA256 || mechanism == secrets.CramMD5 && (!first || p.challenges)
 }
 
 func (p *tower) Begin(_ context.Context, a *Attempt) (Passed, error) {
@@ -149,7 +150,7 @@ func TestWhatDoesNotPass(t *testing.T) {
 	if _, _, err := x.Next(t.Context(), []byte(clientFirst)); err != nil || len(one.begun) != 0 {
 		t.Errorf("a mechanism that it does not have: %v", err)
 	}
-	one, _, x = passing(t, cramMD5)
+	one, _, x = passing(t, secrets.CramMD5)
 	if challenge, _, err := x.Next(t.Context(), nil); err != nil || len(one.begun) != 0 || string(challenge) == "what is it?" {
 		t.Errorf("CRAM-MD5 unasked: %q, %v", challenge, err)
 	}
@@ -160,8 +161,8 @@ func TestChallengesPass(t *testing.T) {
 	w, m := outsiders(t, 0)
 	one := &tower{place: place{w: w, name: "tower"}, challenges: true, account: directory.Answer{Login: "t@out.example", Verified: true}}
 	w.v.opt.Directories = towers{m, one}
-	c := &Client{Verifier: w.v, Attempt: Attempt{Client: netip.MustParseAddr("192.0.2.7"), Mechanism: cramMD5}}
-	found, _ := sasl.Lookup(cramMD5)
+	c := &Client{Verifier: w.v, Attempt: Attempt{Client: netip.MustParseAddr("192.0.2.7"), Mechanism: secrets.CramMD5}}
+	found, _ := sasl.Lookup(secrets.CramMD5)
 	x := c.Begin(found, &sasl.Conn{Host: "gate.example"})
 	if challenge, _, err := x.Next(t.Context(), nil); string(challenge) != "what is it?" || err != nil {
 		t.Fatalf("%q, %v", challenge, err)

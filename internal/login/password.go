@@ -7,6 +7,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
 	"countersign/internal/login/pool"
+	"countersign/internal/login/secrets"
 )
 
 // Password returns who the login and the password belong to. authzid is whom the
@@ -42,6 +43,9 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 			p, err := v.admit(ctx, &a, &l, authzid, c)
 			if err == nil && l.proofs.Directory != "" && c.Kind == account.Password {
 				p.Until = v.opt.Now().Add(askAgain)
+			}
+			if err == nil && c.Kind == account.AppPassword {
+				v.renewKeys(ctx, &a, &l, c, prepared)
 			}
 			return p, err
 		}
@@ -97,21 +101,21 @@ func (v *Verifier) slow(ctx context.Context, a *Attempt, l *look, authzid, passw
 	if l.cause != nil {
 		cause = l.cause
 	}
-	t := trial{password: password, stored: stored}
-	t.ticket = pool.Ticket{Keys: a.keys(l.login), Last: v.guessing(a, l.login)}
+	t := secrets.Trial{Password: password, Stored: stored}
+	t.Ticket = pool.Ticket{Keys: a.keys(l.login), Last: v.guessing(a, l.login)}
 	var secret *account.Secret
 	var unusable error
 	if c != nil {
 		unusable = v.usable(a, &l.proofs, c)
-		t.ticket.First = v.known.Has(string(c.ID), narrow(a.Client))
-		t.hopeless = unusable != nil || cause != nil
-		t.then = func() { secret = v.remade(l, c, stored, password) }
+		t.Ticket.First = v.known.Has(string(c.ID), narrow(a.Client))
+		t.Hopeless = unusable != nil || cause != nil
+		t.Then = func() { secret = v.opt.Maker.Remake(c, stored, l.login, password, l.proofs.Legacy) }
 	}
-	same, err := v.opt.Hasher.try(ctx, t)
+	same, err := v.opt.Hasher.Try(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	if !same || t.hopeless {
+	if !same || t.Hopeless {
 		v.failed.Add(byLogin, l.login, v.opt.Now())
 		v.failed.Add(byNetwork, narrow(a.Client), v.opt.Now())
 	}
@@ -123,16 +127,39 @@ func (v *Verifier) slow(ctx context.Context, a *Attempt, l *look, authzid, passw
 	case unusable != nil:
 		return nil, failure(unusable)
 	}
-	if secret != nil {
-		// Where that fails, the old one stays, and the next login that derives it
-		// tries again.
-		_ = v.opt.Store.RenewSecret(ctx, l.login, c.ID, c.Secret.Hash, *secret, v.renewed(a, l.login, "password stored in the forms of the day"))
-	}
+	v.renew(ctx, a, l, c, secret)
 	p, err := v.admit(ctx, a, l, authzid, c)
 	if err == nil {
 		v.remember.Add(&l.proofs, c.ID, password)
 	}
 	return p, err
+}
+
+// renew stores a secret that was made anew, nil for none. Where that fails, the old one
+// stays, and the next login that derives it tries again.
+func (v *Verifier) renew(ctx context.Context, a *Attempt, l *look, c *account.Credential, secret *account.Secret) {
+	if secret != nil {
+		_ = v.opt.Store.RenewSecret(ctx, l.login, c.ID, c.Secret.Hash, *secret, v.renewed(a, l.login, "password stored in the forms of the day"))
+	}
+}
+
+// renewKeys makes the keys of a generated password that has just been given, where it has
+// none of the day, unless somebody waits: the next login does as well.
+func (v *Verifier) renewKeys(ctx context.Context, a *Attempt, l *look, c *account.Credential, password string) {
+	h, err := hash.Parse(c.Secret.Hash)
+	if err != nil || !v.opt.Maker.Lacks(&c.Secret, l.login, l.proofs.Legacy) {
+		return
+	}
+	if _, waiting := v.opt.Hasher.Running(); waiting > 0 {
+		return
+	}
+	var secret *account.Secret
+	ticket := pool.Ticket{Keys: a.keys(l.login), Last: true}
+	if v.opt.Hasher.Run(ctx, ticket, func() {
+		secret = v.opt.Maker.Remake(c, h, l.login, generatedForm(password), l.proofs.Legacy)
+	}) == nil {
+		v.renew(ctx, a, l, c, secret)
+	}
 }
 
 // What failures are counted by.
@@ -161,36 +188,4 @@ func passwordOf(p *account.Proofs) (c *account.Credential, h hash.Hash, cause er
 		return c, hash.Hash{}, errDamaged
 	}
 	return c, h, nil
-}
-
-// stale says whether the hash of a password is not made as they are today, and whether
-// its keys are not those that are wanted.
-func (v *Verifier) stale(l *look, c *account.Credential, stored hash.Hash) (old, lacking bool) {
-	return !stored.Current(v.opt.Hasher.params), v.opt.Maker.lacks(&c.Secret, l.login, l.proofs.Legacy)
-}
-
-// remade returns the secret of a password that was right, made with the parameters of
-// the day and the keys that are wanted; nil where it is so already.
-func (v *Verifier) remade(l *look, c *account.Credential, stored hash.Hash, password string) *account.Secret {
-	m, h := v.opt.Maker, v.opt.Hasher
-	if !stored.Whole(password) {
-		return nil // what has not been compared may be mistyped
-	}
-	old, lacking := v.stale(l, c, stored)
-	if !old && !lacking {
-		return nil
-	}
-	secret := account.Secret{Hash: c.Secret.Hash, Cost: c.Secret.Cost, Keys: c.Secret.Keys}
-	if old {
-		made, err := hash.New(h.params, password, h.random)
-		if err != nil {
-			return nil // without randomness the old hash stays; it is as good as it was
-		}
-		secret.Hash, secret.Cost = made.Text(), made.Cost().String()
-	}
-	secret, err := m.complete(secret, l.login, password, l.proofs.Legacy)
-	if err != nil {
-		return nil
-	}
-	return &secret
 }

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"countersign/internal/login/secrets"
 	"slices"
 	"testing"
 	"time"
@@ -149,7 +150,7 @@ func TestMoreCredentialsThanAnExchangeTakes(t *testing.T) {
 			a.Credentials = append(a.Credentials, app)
 		}
 	})
-	for _, mechanism := range []string{sasl.ScramSHA256, cramMD5, digestMD5} {
+	for _, mechanism := range []string{sasl.ScramSHA256, secrets.CramMD5, secrets.DigestMD5} {
 		k, err := w.v.Keys(t.Context(), mechanism, loginA)
 		if err != nil || len(k.List) != sasl.MaxKeys {
 			t.Errorf("%s: %d keys, %v", mechanism, len(k.List), err)

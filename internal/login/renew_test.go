@@ -1,6 +1,7 @@
 package login
 
 import (
+	"countersign/internal/login/secrets"
 	"errors"
 	"slices"
 	"strings"
@@ -12,7 +13,6 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
-	"countersign/internal/fault"
 	"countersign/internal/sasl"
 )
 
@@ -78,36 +78,13 @@ func TestHashOfAnotherDayIsLearnt(t *testing.T) {
 
 func TestCostsAreBounded(t *testing.T) {
 	w := newWorld(t)
-	for i := range 3 * maxCosts {
-		w.hasher.learn(hash.CostOf(hash.Params{MemoryKiB: uint32(100 + i), Iterations: 1, Parallelism: 1}))
+	for i := range 3 * secrets.MaxCosts {
+		w.hasher.Learn(hash.CostOf(hash.Params{MemoryKiB: uint32(100 + i), Iterations: 1, Parallelism: 1}))
 	}
 	w.work()
 	_ = w.password("nobody@acme.example", "x")
-	if got := w.work(); len(got) != maxCosts {
-		t.Errorf("a failure costs %d derivations, at most %d may be", len(got), maxCosts)
-	}
-}
-
-func TestHasherRefusesParameters(t *testing.T) {
-	for _, p := range []hash.Params{{MemoryKiB: 1 << 20, Iterations: 1, Parallelism: 1}, {MemoryKiB: 64, Iterations: 17, Parallelism: 1}, {MemoryKiB: 64, Iterations: 1, Parallelism: 9}, {MemoryKiB: 8, Iterations: 1, Parallelism: 2}} {
-		if _, err := NewHasher(HasherOptions{Params: p}); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v", p, err)
-		}
-	}
-}
-
-func TestMakerRefusesOptions(t *testing.T) {
-	w := newWorld(t)
-	for name, change := range map[string]func(o *MakerOptions){
-		"few iterations":  func(o *MakerOptions) { o.Iterations = sasl.MinIterations - 1 },
-		"many iterations": func(o *MakerOptions) { o.Iterations = sasl.MaxIterations + 1 },
-		"no salt":         func(o *MakerOptions) { o.Salt = nil },
-	} {
-		o := w.maker.opt
-		change(&o)
-		if _, err := NewMaker(o); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v", name, err)
-		}
+	if got := w.work(); len(got) != secrets.MaxCosts {
+		t.Errorf("a failure costs %d derivations, at most %d may be", len(got), secrets.MaxCosts)
 	}
 }
 
@@ -227,11 +204,11 @@ func TestNothingIsMadeOfWhatBcryptDoesNotCompare(t *testing.T) {
 // iterations are those of a's key for a mechanism.
 func (w *world) iterations(mechanism string) int {
 	secret := w.secret(loginA)
-	k, err := parseScram(mechanism, secret.Key(mechanism))
+	k, err := w.maker.Open(mechanism, loginA, secret.Key(mechanism))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return k.iterations
+	return k.Iterations
 }
 
 // Iterations that are raised follow at the next login; lowered ones do not.
@@ -253,6 +230,38 @@ func TestIterationsAreRaised(t *testing.T) {
 	}
 }
 
+// So it is with a generated password, which keeps its digest.
+func TestIterationsOfAppPasswordsAreRaised(t *testing.T) {
+	w := newWorld(t)
+	w.addApp(loginA, "printer", appPassword)
+	printer := func() account.Credential {
+		proofs, err := w.store.Proofs(t.Context(), loginA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return proofs.Credentials[slices.IndexFunc(proofs.Credentials, func(c account.Credential) bool { return c.ID == "printer" })]
+	}
+	before := printer()
+	w.restart(setup{iterations: sasl.MinIterations + 1})
+	// Typed as people do, with capitals and without the dashes.
+	if err := w.password(loginA, strings.ToUpper(strings.ReplaceAll(appPassword, "-", ""))); err != nil {
+		t.Fatal(err)
+	}
+	after := printer()
+	if after.Secret.Hash != before.Secret.Hash || after.Changed != before.Changed {
+		t.Error("another hash, or another time of change")
+	}
+	for _, mechanism := range []string{sasl.ScramSHA1, sasl.ScramSHA256} {
+		k, err := w.maker.Open(mechanism, loginA, after.Secret.Key(mechanism))
+		if err != nil || k.Iterations != sasl.MinIterations+1 {
+			t.Fatalf("%s: %d iterations, %v", mechanism, k.Iterations, err)
+		}
+		if string(sasl.ScramKey(mechanism, appPassword, k.Salt, k.Iterations).Stored) != string(k.Stored) {
+			t.Errorf("%s: the key is of another password", mechanism)
+		}
+	}
+}
+
 // Keys that are as good as the password are there while they are allowed.
 func TestLegacyKeysComeAndGo(t *testing.T) {
 	w := newWorldWith(t, setup{})
@@ -262,7 +271,7 @@ func TestLegacyKeysComeAndGo(t *testing.T) {
 	}
 	has := func(why string, want bool) {
 		t.Helper()
-		for _, mechanism := range []string{cramMD5, digestMD5} {
+		for _, mechanism := range []string{secrets.CramMD5, secrets.DigestMD5} {
 			secret := w.secret(loginA)
 			value := secret.Key(mechanism)
 			if (value != "") != want {
@@ -272,7 +281,7 @@ func TestLegacyKeysComeAndGo(t *testing.T) {
 	}
 	works := func(why string, want bool) {
 		t.Helper()
-		for _, mechanism := range []string{cramMD5, digestMD5} {
+		for _, mechanism := range []string{secrets.CramMD5, secrets.DigestMD5} {
 			_, err := askKeys(mechanism)(w, here, loginA, goodPassword)
 			if (err == nil) != want {
 				t.Errorf("%s: %s says %v", why, mechanism, err)
@@ -297,7 +306,7 @@ func TestLegacyKeysComeAndGo(t *testing.T) {
 	w.store.Alter(loginA, func(a *account.Account) {
 		keys := slices.Clone(a.Password().Secret.Keys)
 		for i := range keys {
-			if keys[i].Mechanism == cramMD5 || keys[i].Mechanism == digestMD5 {
+			if keys[i].Mechanism == secrets.CramMD5 || keys[i].Mechanism == secrets.DigestMD5 {
 				keys[i].Value = "damaged"
 			}
 		}
@@ -325,7 +334,7 @@ func TestLegacyByPlan(t *testing.T) {
 	if err := w.password("b@acme.example", goodPassword); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := askKeys(cramMD5)(w, here, "b@acme.example", goodPassword); err != nil {
+	if _, err := askKeys(secrets.CramMD5)(w, here, "b@acme.example", goodPassword); err != nil {
 		t.Error(err)
 	}
 }
@@ -360,41 +369,5 @@ func TestRenewalOverwritesNoNewPassword(t *testing.T) {
 	wantRefused(t, p, err)
 	if err := w.password(loginA, "another good password"); err != nil {
 		t.Errorf("the new password: %v", err)
-	}
-}
-
-// Secrets that an administrator sets have all keys at once; those of the gate's own
-// making cost a digest.
-func TestMakeSecret(t *testing.T) {
-	w := newWorld(t)
-	for kind, cheap := range map[account.CredentialKind]bool{account.Password: false, account.AppPassword: true} {
-		for _, legacy := range []bool{false, true} {
-			s, err := w.maker.MakeSecret(t.Context(), loginA, appPassword, kind, legacy)
-			if err != nil {
-				t.Fatal(err)
-			}
-			h, err := hash.Parse(s.Hash)
-			if err != nil || !h.Matches(appPassword) || h.Cost().Cheap() != cheap || s.Cost != h.Cost().String() {
-				t.Errorf("%s: %s, %s, %v", kind, h, s.Cost, err)
-			}
-			var names []string
-			for _, k := range s.Keys {
-				names = append(names, k.Mechanism)
-				if strings.Contains(k.Value, appPassword) {
-					t.Errorf("%s shows the password", k.Mechanism)
-				}
-			}
-			want := []string{sasl.ScramSHA1, sasl.ScramSHA256}
-			if legacy {
-				want = append(want, cramMD5, digestMD5)
-			}
-			if !slices.Equal(names, want) {
-				t.Errorf("%s, %v: keys %v", kind, legacy, names)
-			}
-			other, err := w.maker.MakeSecret(t.Context(), loginA, appPassword, kind, legacy)
-			if err != nil || other.Hash == s.Hash {
-				t.Errorf("two hashes of one password are the same, %v", err)
-			}
-		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/recent"
+	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
 )
 
@@ -26,8 +27,8 @@ const (
 // Options are what a Verifier is made of. Store, Hasher and Maker are needed.
 type Options struct {
 	Store  account.CredentialStore
-	Hasher *Hasher
-	Maker  *Maker
+	Hasher *secrets.Hasher
+	Maker  *secrets.Maker
 	// Tokens verifies bearer tokens; nil where none are taken.
 	Tokens Tokens
 	// ByClaim names the issuers whose tokens open the account whose login their claim says,
@@ -42,8 +43,6 @@ type Options struct {
 	// MaxRemembered bounds the passwords remembered, and ten times that the clients
 	// known, and those that have failed; 0 means 10,000.
 	MaxRemembered int
-	// FormerIterations are of SCRAM, those that older keys still have.
-	FormerIterations []int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -75,7 +74,7 @@ func New(opt Options) *Verifier {
 		known:    recent.NewPairs(keepKnown, 10*opt.MaxRemembered, opt.Now),
 		failed:   recent.NewPairs(keepFailed, 10*opt.MaxRemembered, opt.Now),
 		uses:     recent.NewUses(opt.Store),
-		doors:    pool.Doors{Waiting: waitingOutside, Respects: respects},
+		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
 	}
 }
 
@@ -100,7 +99,7 @@ func (v *Verifier) Prepare(ctx context.Context) error {
 	for _, text := range costs {
 		// What cannot be read is a damaged hash, which nothing is derived for.
 		if c, err := hash.ParseCost(text); err == nil && c != (hash.Cost{}) {
-			v.opt.Hasher.learn(c)
+			v.opt.Hasher.Learn(c)
 		}
 	}
 	used, err := v.opt.Store.Uses(ctx, "", maxPrepared)

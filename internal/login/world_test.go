@@ -3,6 +3,7 @@ package login
 import (
 	"bytes"
 	"context"
+	"countersign/internal/login/secrets"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -61,8 +62,8 @@ type world struct {
 	t      *testing.T
 	store  *watched
 	admin  *account.Admin
-	hasher *Hasher
-	maker  *Maker
+	hasher *secrets.Hasher
+	maker  *secrets.Maker
 	sealer *seal.Sealer
 	tokens tokens
 	v      *Verifier
@@ -122,6 +123,8 @@ type setup struct {
 	workers    int
 	queue      int // 0: 100, less: none
 	iterations int // 0: the fewest
+	former     []int
+	salt       string // "": salt
 	options    Options
 }
 
@@ -165,11 +168,11 @@ func sealer() *seal.Sealer {
 
 // people are the accounts of a new world, whose secrets are made once.
 var people = sync.OnceValue(func() []account.Account {
-	h, err := NewHasher(HasherOptions{Params: today, Queue: 1})
+	h, err := secrets.NewHasher(secrets.HasherOptions{Params: today, Queue: 1})
 	if err != nil {
 		panic(err)
 	}
-	m, err := NewMaker(MakerOptions{Hasher: h, Sealer: sealer(), Salt: salt, Iterations: sasl.MinIterations, Realm: realm})
+	m, err := secrets.NewMaker(secrets.MakerOptions{Hasher: h, Sealer: sealer(), Salt: salt, Iterations: sasl.MinIterations, Realm: realm})
 	if err != nil {
 		panic(err)
 	}
@@ -207,19 +210,18 @@ func (w *world) restart(s setup) {
 		s.iterations = sasl.MinIterations
 	}
 	var err error
-	w.hasher, err = NewHasher(HasherOptions{Params: s.params, Workers: s.workers, Queue: s.queue})
+	w.hasher, err = secrets.NewHasher(secrets.HasherOptions{
+		Params: s.params, Workers: s.workers, Queue: s.queue,
+		Matches: func(h hash.Hash, password string) bool {
+			w.derive(h.Cost())
+			return h.Matches(password)
+		},
+		Spend: func(c hash.Cost, _ string) { w.derive(c) },
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.hasher.matches = func(h hash.Hash, password string) bool {
-		w.derive(h.Cost())
-		return h.Matches(password)
-	}
-	w.hasher.spend = func(c hash.Cost, _ string) { w.derive(c) }
-	w.maker, err = NewMaker(MakerOptions{Hasher: w.hasher, Sealer: w.sealer, Salt: salt, Iterations: s.iterations, Realm: realm})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.maker = w.makerOf(s)
 	w.admin = account.NewAdmin(account.AdminOptions{Store: w.store, Secrets: w.maker, IDs: &mail.IDSource{}, Actor: "test", Now: w.clock})
 	o := s.options
 	o.Store, o.Hasher, o.Maker, o.Now = w.store, w.hasher, w.maker, w.clock
@@ -230,6 +232,22 @@ func (w *world) restart(s setup) {
 		o.Tokens = w.tokens
 	}
 	w.v = New(o)
+}
+
+// makerOf makes a maker.
+func (w *world) makerOf(s setup) *secrets.Maker {
+	w.t.Helper()
+	opt := secrets.MakerOptions{
+		Hasher: w.hasher, Sealer: w.sealer, Salt: salt, Iterations: max(s.iterations, sasl.MinIterations), FormerIterations: s.former, Realm: realm,
+	}
+	if s.salt != "" {
+		opt.Salt = []byte(s.salt)
+	}
+	m, err := secrets.NewMaker(opt)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return m
 }
 
 func (w *world) clock() time.Time {
@@ -371,7 +389,7 @@ func questions() []question {
 		{mechanism: "OAUTHBEARER", right: "good", ask: askToken, least: 0, most: 1},
 		{mechanism: "EXTERNAL", right: fingerprint, ask: askCertificate, least: 0, most: 1},
 	}
-	for _, m := range []string{sasl.ScramSHA1, sasl.ScramSHA256, cramMD5, digestMD5} {
+	for _, m := range []string{sasl.ScramSHA1, sasl.ScramSHA256, secrets.CramMD5, secrets.DigestMD5} {
 		list = append(list, question{mechanism: m, right: goodPassword, ask: askKeys(m), keys: true, least: 1, most: 1})
 	}
 	return list
@@ -404,10 +422,10 @@ func askKeys(mechanism string) func(w *world, client netip.Addr, login, secret s
 func whichOf(w *world, k *sasl.Keys, login, password string) int {
 	var key sasl.Key
 	switch k.Mechanism {
-	case cramMD5:
+	case secrets.CramMD5:
 		key = sasl.CramKey(password)
-	case digestMD5:
-		key = sasl.DigestKey(login, w.maker.opt.Realm, password)
+	case secrets.DigestMD5:
+		key = sasl.DigestKey(login, w.maker.Realm(), password)
 	default:
 		key = w.scramKey(k, password)
 	}

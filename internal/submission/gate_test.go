@@ -22,6 +22,7 @@ import (
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
 	"countersign/internal/login"
+	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
@@ -58,7 +59,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	hasher, err := login.NewHasher(login.HasherOptions{Params: hash.Params{MemoryKiB: 8 << 10, Iterations: 1, Parallelism: 1}})
+	hasher, err := secrets.NewHasher(secrets.HasherOptions{Params: hash.Params{MemoryKiB: 8 << 10, Iterations: 1, Parallelism: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	maker, err := login.NewMaker(login.MakerOptions{Hasher: hasher, Sealer: sealer, Salt: []byte("a salt of this store"), Realm: "gate.example.org"})
+	maker, err := secrets.NewMaker(secrets.MakerOptions{Hasher: hasher, Sealer: sealer, Salt: []byte("a salt of this store"), Realm: "gate.example.org"})
 	if err != nil {
 		t.Fatal(err)
 	}

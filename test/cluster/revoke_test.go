@@ -17,7 +17,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
-	"countersign/internal/login"
+	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
@@ -226,7 +226,7 @@ func (s *site) secret(who, password string) account.Secret {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	hasher, err := login.NewHasher(login.HasherOptions{Queue: 1})
+	hasher, err := secrets.NewHasher(secrets.HasherOptions{Queue: 1})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func (s *site) secret(who, password string) account.Secret {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	maker, err := login.NewMaker(login.MakerOptions{Hasher: hasher, Sealer: sealer, Salt: salt})
+	maker, err := secrets.NewMaker(secrets.MakerOptions{Hasher: hasher, Sealer: sealer, Salt: salt})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -109,15 +109,18 @@ func (c *candidate) secret(ctx context.Context) (s account.Secret, text string, 
 	case c.rec.Hash.Text() == "":
 		return s, "without a password", nil
 	}
-	s = c.opt.Keep(c.rec.Hash)
-	text = "its hash kept (" + s.Cost + ")"
-	if keys, ok := c.rec.Hash.SCRAM(); ok && len(s.Keys) > 0 {
-		text = fmt.Sprintf("its hash kept, as a key of %s too (%d iterations)", s.Keys[0].Mechanism, keys.Iterations)
+	text = "its hash kept (" + c.rec.Hash.Cost().String() + ")"
+	if mechanism := c.opt.Secrets.KeyIn(c.rec.Hash); mechanism != "" {
+		keys, _ := c.rec.Hash.SCRAM()
+		text = fmt.Sprintf("its hash kept, as a key of %s too (%d iterations)", mechanism, keys.Iterations)
 		c.mu.Lock()
 		c.iterations[keys.Iterations] = true
 		c.mu.Unlock()
 	}
-	return s, text, nil
+	if !c.opt.DryRun {
+		s, err = c.opt.Secrets.Imported(ctx, c.rec.Address.Key(), c.rec.Hash)
+	}
+	return s, text, err
 }
 
 // add stores a new account.

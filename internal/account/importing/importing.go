@@ -42,16 +42,23 @@ type Source interface {
 	Next() (roster.Entry, error)
 }
 
-// Options say how a list is imported. Store, Admin, Secrets, Keep, IDs, Now and Actor
+// Secrets makes what is stored of what a list says; secrets.Maker does.
+type Secrets interface {
+	account.SecretMaker
+	// KeyIn names the mechanism whose key Imported makes of a hash; "" for none.
+	KeyIn(h hash.Hash) string
+	// Imported makes what is stored of a hash that is kept.
+	Imported(ctx context.Context, login string, h hash.Hash) (account.Secret, error)
+}
+
+// Options say how a list is imported. Store, Admin, Secrets, IDs, Now and Actor
 // are needed, Keys where domains are made.
 type Options struct {
 	Store account.Store
 	// Admin makes customers and domains.
 	Admin *account.Admin
-	// Secrets makes what is stored of passwords in clear.
-	Secrets account.SecretMaker
-	// Keep makes what is stored of a hash.
-	Keep func(hash.Hash) account.Secret
+	// Secrets makes what is stored of passwords and hashes.
+	Secrets Secrets
 	// Keys makes the DKIM keys of a new domain.
 	Keys  func(ctx context.Context, name mail.Domain) ([]account.Key, error)
 	IDs   *mail.IDSource

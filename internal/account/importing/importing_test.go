@@ -31,7 +31,11 @@ func (maker) MakeSecret(_ context.Context, _, password string, _ account.Credent
 	return account.Secret{Hash: "{PLAIN}" + password, Cost: fmt.Sprint("legacy ", legacy)}, nil
 }
 
-func keep(h hash.Hash) account.Secret { return account.Secret{Hash: h.Text(), Cost: h.Cost().String()} }
+func (maker) KeyIn(hash.Hash) string { return "" }
+
+func (maker) Imported(_ context.Context, _ string, h hash.Hash) (account.Secret, error) {
+	return account.Secret{Hash: h.Text(), Cost: h.Cost().String()}, nil
+}
 
 func clock() time.Time { return time.Unix(1_800_000_000, 0).UTC() }
 
@@ -57,7 +61,7 @@ func newWorld(t *testing.T) *world {
 		}
 	}
 	return &world{T: t, store: s, opt: Options{
-		Store: s, Admin: admin, Secrets: maker{}, Keep: keep, IDs: ids, Now: clock, Actor: "cli:test",
+		Store: s, Admin: admin, Secrets: maker{}, IDs: ids, Now: clock, Actor: "cli:test",
 		Keys: func(context.Context, mail.Domain) ([]account.Key, error) { return []account.Key{{Selector: "s"}}, nil },
 	}}
 }

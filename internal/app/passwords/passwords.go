@@ -10,13 +10,13 @@ import (
 	"countersign/internal/account/breached"
 	"countersign/internal/account/rule"
 	"countersign/internal/config"
-	"countersign/internal/login"
+	"countersign/internal/login/secrets"
 )
 
 // passwordRule asks package rule.
 type passwordRule struct {
 	rule   *rule.Rule
-	hasher *login.Hasher
+	hasher *secrets.Hasher
 }
 
 // Options are what the configuration asks of a password.
@@ -25,7 +25,7 @@ func Options(c *config.Config) rule.Options {
 }
 
 // NewRule makes what decides on new passwords.
-func NewRule(cfg *config.Config, hasher *login.Hasher) (account.Rule, error) {
+func NewRule(cfg *config.Config, hasher *secrets.Hasher) (account.Rule, error) {
 	opt := Options(cfg)
 	if cfg.Auth.BreachedFile != "" {
 		list, err := breached.Open(cfg.Auth.BreachedFile)

@@ -15,7 +15,6 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
-	"countersign/internal/login"
 	"countersign/internal/mail"
 )
 
@@ -85,7 +84,7 @@ func (cmd *accountImport) list(f *os.File) (importing.Source, error) {
 
 func (cmd *accountImport) options(o *call.Opened) importing.Options {
 	return importing.Options{
-		Store: o.Store, Admin: o.Admin(), Secrets: o.Secrets(), Keep: login.Imported, IDs: &mail.IDSource{Now: o.Env.Now},
+		Store: o.Store, Admin: o.Admin(), Secrets: o.Secrets(), IDs: &mail.IDSource{Now: o.Env.Now},
 		Now: o.Env.Now, Actor: o.Env.Actor,
 		Keys: func(ctx context.Context, name mail.Domain) ([]account.Key, error) {
 			return o.Env.NewKeys(ctx, o.Cfg, o.Store, account.Domain{Name: name}, false)

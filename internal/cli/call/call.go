@@ -18,6 +18,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/account/credentials"
+	"countersign/internal/account/importing"
 	"countersign/internal/audit"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
@@ -127,7 +128,7 @@ func (o *Opened) Admin() *account.Admin {
 }
 
 // Secrets returns what turns passwords into what is stored of them.
-func (o *Opened) Secrets() account.SecretMaker {
+func (o *Opened) Secrets() importing.Secrets {
 	secrets, _ := o.Env.NewSecrets(o.Cfg, o.Store)
 	return secrets
 }

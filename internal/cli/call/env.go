@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/importing"
 	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -36,7 +37,7 @@ type Env struct {
 	OpenStore func(ctx context.Context, cfg *config.Config) (Store, io.Closer, error)
 	// NewSecrets makes what turns passwords into what is stored of them, and what
 	// decides on new ones.
-	NewSecrets func(cfg *config.Config, store Store) (account.SecretMaker, account.Rule)
+	NewSecrets func(cfg *config.Config, store Store) (importing.Secrets, account.Rule)
 	// NewKeys makes the sealed DKIM keys of a domain, beside those that it has.
 	// newFile says that a key file is made where it is missing, although what
 	// was sealed with it is lost then.

@@ -110,7 +110,7 @@ func putCredentials(t writer, a *account.Account) error {
 // are to be put that may have been sealed anew since the account was read.
 func storedSecrets(t writer, a *account.Account) (map[mail.ID]account.Secret, error) {
 	if !slices.ContainsFunc(a.Credentials, func(c account.Credential) bool {
-		return slices.ContainsFunc(account.LegacyMechanisms(), func(m string) bool { return c.Secret.Key(m) != "" })
+		return len(c.Secret.Keys) > 0
 	}) {
 		return nil, nil
 	}
@@ -131,7 +131,7 @@ func latestKeys(given *account.Secret, stored account.Secret) []account.SecretKe
 	}
 	keys := slices.Clone(given.Keys)
 	for i, k := range keys {
-		if value := stored.Key(k.Mechanism); value != "" && slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
+		if value := stored.Key(k.Mechanism); value != "" {
 			keys[i].Value = value
 		}
 	}

@@ -1,0 +1,217 @@
+package secrets
+
+import (
+	"crypto"
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"countersign/internal/account"
+	"countersign/internal/account/hash"
+	"countersign/internal/fault"
+	"countersign/internal/sasl"
+	"countersign/internal/seal"
+)
+
+// Key is what a password was turned into for one mechanism.
+type Key struct {
+	sasl.Key
+	// Salt and Iterations are for SCRAM alone.
+	Salt       []byte
+	Iterations int
+}
+
+// complete adds the keys that are missing, damaged or of fewer iterations, and drops those
+// that are not wanted any more.
+func (m *Maker) complete(s account.Secret, login, password string, legacy bool) (account.Secret, error) {
+	have := account.Secret{Keys: s.Keys}
+	s.Keys = nil
+	for _, mechanism := range wanted(legacy) {
+		value := have.Key(mechanism)
+		if m.deficient(mechanism, login, value) {
+			var err error
+			if value, err = m.sealed(mechanism, login, m.derive(mechanism, login, password)); err != nil {
+				return s, err
+			}
+		}
+		s.Keys = append(s.Keys, account.SecretKey{Mechanism: mechanism, Value: value})
+	}
+	return s, nil
+}
+
+// wanted are the mechanisms that a password has keys for.
+func wanted(legacy bool) []string {
+	if legacy {
+		return []string{sasl.ScramSHA1, sasl.ScramSHA256, CramMD5, DigestMD5}
+	}
+	return []string{sasl.ScramSHA1, sasl.ScramSHA256}
+}
+
+// Lacks reports whether some keys are missing, damaged, of too few iterations, or not
+// wanted any more.
+func (m *Maker) Lacks(s *account.Secret, login string, legacy bool) bool {
+	list := wanted(legacy)
+	return slices.ContainsFunc(list, func(mechanism string) bool { return m.deficient(mechanism, login, s.Key(mechanism)) }) ||
+		slices.ContainsFunc(s.Keys, func(k account.SecretKey) bool { return !slices.Contains(list, k.Mechanism) })
+}
+
+// deficient reports whether a key is to be made anew.
+func (m *Maker) deficient(mechanism, login, value string) bool {
+	k, err := m.Open(mechanism, login, value)
+	return err != nil || isScram(mechanism) && k.Iterations < m.opt.Iterations
+}
+
+// derive makes the key of a password.
+func (m *Maker) derive(mechanism, login, password string) Key {
+	switch mechanism {
+	case CramMD5:
+		return Key{Key: sasl.CramKey(password)}
+	case DigestMD5:
+		return Key{Key: sasl.DigestKey(login, m.opt.Realm, password)}
+	}
+	salt := m.salt(mechanism, login)
+	return Key{sasl.ScramKey(mechanism, password, salt, m.opt.Iterations), salt, m.opt.Iterations}
+}
+
+// sealed is the form in which a key is stored: with those of CRAM-MD5 and DIGEST-MD5 one
+// can log in, and against those of SCRAM one can guess much faster than against the hash
+// beside them.
+func (m *Maker) sealed(mechanism, login string, k Key) (string, error) {
+	plain := slices.Concat(k.Stored, k.Server)
+	if isScram(mechanism) {
+		plain = []byte(k.scram())
+	}
+	sealed, err := m.opt.Sealer.Seal(seal.Password, seal.PasswordName(mechanism, login), plain)
+	return base64.StdEncoding.EncodeToString(sealed), err
+}
+
+// Open returns the key of a secret for a mechanism. Errors are fault.Corrupt for none and
+// for a damaged one, else those of seal.Sealer.
+func (m *Maker) Open(mechanism, login, value string) (Key, error) {
+	damaged := fault.New("secrets.key", fault.Corrupt, "the %s key of %s is damaged", mechanism, login)
+	sealed, err := base64.StdEncoding.DecodeString(value)
+	if err != nil || value == "" {
+		return Key{}, damaged
+	}
+	plain, err := m.opt.Sealer.Open(seal.Password, seal.PasswordName(mechanism, login), sealed)
+	switch {
+	case err != nil:
+		return Key{}, err
+	case isScram(mechanism):
+		return parseScram(mechanism, string(plain))
+	case mechanism == DigestMD5 && len(plain) == md5.Size:
+		return Key{Key: sasl.Key{Stored: plain}}, nil
+	case mechanism == CramMD5 && len(plain) == 2*md5.Size:
+		return Key{Key: sasl.Key{Stored: plain[:md5.Size], Server: plain[md5.Size:]}}, nil
+	}
+	return Key{}, damaged
+}
+
+// Decoy returns a key that nobody has the password of, the same for a login each time and
+// like those of accounts.
+func (m *Maker) Decoy(mechanism, login string) Key {
+	part := func(name string, octets int) []byte { return m.mac(name, mechanism, login)[:octets] }
+	switch mechanism {
+	case CramMD5:
+		return Key{Key: sasl.Key{Stored: part("inner", 16), Server: part("outer", 16)}}
+	case DigestMD5:
+		return Key{Key: sasl.Key{Stored: part("stored", 16)}}
+	}
+	size := digestSize(mechanism)
+	k := Key{sasl.Key{Stored: part("stored", size), Server: part("server", size)}, m.salt(mechanism, login), m.opt.Iterations}
+	// As many of the unknown have each of the former numbers as have the present one.
+	which := int(binary.BigEndian.Uint32(m.mac("iterations", login))) % (1 + len(m.opt.FormerIterations))
+	if which > 0 {
+		k.Iterations = m.opt.FormerIterations[which-1]
+	}
+	return k
+}
+
+// KeyIn names the mechanism for which a password hash that another system has made is a
+// key too; "" for none. Those of fewer or more iterations than clients are asked for are
+// none: the first login with the password makes others.
+func KeyIn(h hash.Hash) string {
+	keys, ok := h.SCRAM()
+	switch {
+	case !ok || keys.Iterations < sasl.MinIterations || keys.Iterations > sasl.MaxIterations || len(keys.Salt) > sasl.MaxSalt:
+		return ""
+	case keys.Digest == crypto.SHA1:
+		return sasl.ScramSHA1
+	}
+	return sasl.ScramSHA256
+}
+
+// Imported returns what is stored of a password hash that another system has made: the
+// hash as it is, and its key for KeyIn's mechanism, so that this works at once. Errors are
+// those of seal.Sealer.
+func (m *Maker) Imported(login string, h hash.Hash) (account.Secret, error) {
+	s := account.Secret{Hash: h.Text(), Cost: h.Cost().String()}
+	mechanism := KeyIn(h)
+	if mechanism == "" {
+		return s, nil
+	}
+	keys, _ := h.SCRAM()
+	value, err := m.sealed(mechanism, login, Key{sasl.Key{Stored: keys.StoredKey, Server: keys.ServerKey}, keys.Salt, keys.Iterations})
+	if err == nil {
+		s.Keys = []account.SecretKey{{Mechanism: mechanism, Value: value}}
+	}
+	return s, err
+}
+
+// salt is the salt of SCRAM's keys of a login, whether there is such an account or not.
+func (m *Maker) salt(mechanism, login string) []byte { return m.mac("salt", mechanism, login)[:16] }
+
+// mac is a keyed digest of some names; the first has no NUL in it.
+func (m *Maker) mac(names ...string) []byte {
+	mac := hmac.New(sha256.New, m.opt.Salt)
+	mac.Write([]byte(strings.Join(names, "\x00")))
+	return mac.Sum(nil)
+}
+
+func isScram(mechanism string) bool {
+	return mechanism == sasl.ScramSHA1 || mechanism == sasl.ScramSHA256
+}
+
+// digestSize is the size of SCRAM's keys.
+func digestSize(mechanism string) int {
+	if mechanism == sasl.ScramSHA1 {
+		return sha1.Size
+	}
+	return sha256.Size
+}
+
+// scram returns SCRAM's form of a key, which parseScram reads: "iterations,salt,stored,server" with
+// the last three in base64.
+func (k Key) scram() string {
+	b := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("%d,%s,%s,%s", k.Iterations, b(k.Salt), b(k.Stored), b(k.Server))
+}
+
+// parseScram reads the key of a mechanism, and takes none that an exchange of it could
+// not use.
+func parseScram(mechanism, text string) (k Key, err error) {
+	damaged := fault.New("secrets.key", fault.Corrupt, "a key of %s is damaged", mechanism)
+	parts := strings.Split(text, ",")
+	if len(parts) != 4 {
+		return k, damaged
+	}
+	k.Iterations, err = strconv.Atoi(parts[0])
+	for i, to := range []*[]byte{&k.Salt, &k.Stored, &k.Server} {
+		if err == nil {
+			*to, err = base64.StdEncoding.DecodeString(parts[i+1])
+		}
+	}
+	size := digestSize(mechanism)
+	if err != nil || len(k.Stored) != size || len(k.Server) != size || len(k.Salt) == 0 || len(k.Salt) > sasl.MaxSalt ||
+		k.Iterations < sasl.MinIterations || k.Iterations > sasl.MaxIterations {
+		return Key{}, damaged
+	}
+	return k, nil
+}
