@@ -195,3 +195,28 @@ func TestOwnPlanDecidesKeys(t *testing.T) {
 		}
 	}
 }
+
+// An account that its directory would make again is removed only by force.
+func TestRemoveAccountOfADirectory(t *testing.T) {
+	w := learnable(t)
+	err := w.admin.RemoveAccount(t.Context(), at("m@acme.example"))
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), `directory "panel"`) ||
+		!strings.Contains(err.Error(), "countersign account suspend m@acme.example") || !strings.Contains(err.Error(), "--force") {
+		t.Error(err)
+	}
+	w.account(t, "m@acme.example") // which is there
+	if err := w.admin.ForceRemoveAccount(t.Context(), at("m@acme.example")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Account(t.Context(), "m@acme.example"); !fault.Is(err, fault.NotFound) {
+		t.Error(err)
+	}
+	for _, remove := range []func() error{
+		func() error { return w.admin.RemoveAccount(t.Context(), at("m@acme.example")) },
+		func() error { return w.admin.ForceRemoveAccount(t.Context(), at("m@acme.example")) },
+	} {
+		if err := remove(); !fault.Is(err, fault.NotFound) {
+			t.Error(err)
+		}
+	}
+}

@@ -202,6 +202,9 @@ type Proofs struct {
 	Credentials []Credential
 	// Active is Sender.Active.
 	Active bool
+	// PlanAlone says that it is not active for nothing but a suspended plan that its
+	// directory has named, whose next word may change that.
+	PlanAlone bool
 }
 
 // Holder is whose a subject is.

@@ -94,10 +94,13 @@ func (v *Verifier) elsewhere(ctx context.Context, a *Attempt, l *look, authzid, 
 }
 
 // shadowed says why an account of a directory may not log in whatever the password;
-// nil where it may.
+// nil where it may, or may by what its directory says now.
 func (v *Verifier) shadowed(a *Attempt, l *look) error {
 	for i := range l.proofs.Credentials {
 		if c := &l.proofs.Credentials[i]; c.Kind == account.Password {
+			if l.proofs.PlanAlone {
+				return v.within(a, &c.Envelope)
+			}
 			return v.usable(a, &l.proofs, c)
 		}
 	}

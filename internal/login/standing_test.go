@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/oauth"
@@ -179,4 +180,26 @@ func TestSooner(t *testing.T) {
 			t.Errorf("of %v and %v: %v", c.a, c.b, got)
 		}
 	}
+}
+
+// Where nothing but a plan stops an account that its directory has named, that is asked: it
+// may name another one now. Nobody outside is told a password that is of no use.
+func TestALearnedPlanIsAskedAbout(t *testing.T) {
+	w, e := settled(t, 0)
+	noError(t, w.store.PutPlan(t.Context(), account.Plan{Name: "stopped", State: account.Suspended}, audit.Event{}))
+	login := func(asked int, cause string) {
+		t.Helper()
+		e.asked = nil
+		if _, err := outside(w, elsewhereLogin, goodPassword); FailureCause(err) != cause || len(e.asked) != asked {
+			t.Errorf("%v, asked %d times; want %q, %d times", err, len(e.asked), cause, asked)
+		}
+	}
+	w.give(elsewhereLogin, func(a *account.Account) { a.Plan, a.PlanLearned = "stopped", true })
+	login(1, "suspended")
+	w.give(elsewhereLogin, func(a *account.Account) { a.PlanLearned = false })
+	login(0, "suspended")
+	w.give(elsewhereLogin, func(a *account.Account) { a.PlanLearned, a.State = true, account.Suspended })
+	login(0, "suspended")
+	w.give(elsewhereLogin, func(a *account.Account) { a.Plan, a.PlanLearned, a.State = "", false, account.Active })
+	login(1, "")
 }

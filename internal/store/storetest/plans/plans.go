@@ -22,6 +22,7 @@ func Run(t *testing.T, open storetest.Opener) {
 	for name, run := range map[string]func(*story){
 		"a plan that an account is on stays": planStays,
 		"its own plan decides":               ownDecides,
+		"a learned plan alone stops":         learnedPlanAlone,
 		"what a directory named is an alias": learnedAreAliases,
 		"whose an address is":                addressesHaveOwners,
 	} {
@@ -180,6 +181,33 @@ func ownDecides(y *story) {
 	y.wantPlans("the customer has none, its own suspended", false, own, account.Plan{})
 	own = y.turn("own", account.Active)
 	y.wantPlans("the customer has none", true, own, account.Plan{})
+}
+
+// learnedPlanAlone wants to be told where nothing but a plan stops an account that its
+// directory has named.
+func learnedPlanAlone(y *story) {
+	want := func(what string, alone bool) {
+		y.Helper()
+		proofs, err := y.s.Proofs(y.Context(), y.ann)
+		y.must(err)
+		if proofs.PlanAlone != alone {
+			y.Errorf("%s: the plan alone stops it is %v, want %v", what, proofs.PlanAlone, alone)
+		}
+	}
+	y.move(y.ann, "own")
+	y.turn("own", account.Suspended)
+	want("an operator's plan", false)
+	y.must(y.change(y.ann, func(a *account.Account) { a.PlanLearned = true }))
+	want("a learned one", true)
+	y.turn("basic", account.Suspended)
+	want("and the customer's", false)
+	y.turn("basic", account.Active)
+	y.must(y.change(y.ann, func(a *account.Account) { a.State = account.Suspended }))
+	want("and the account", false)
+	y.must(y.change(y.ann, func(a *account.Account) { a.State = account.Active }))
+	want("a learned one again", true)
+	y.turn("own", account.Active)
+	want("nothing", false)
 }
 
 // learnedAreAliases wants nothing to be learned that is no alias.
