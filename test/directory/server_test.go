@@ -64,6 +64,7 @@ func testDatabases(t *testing.T, p *peers) {
 		{"rows", testRows},
 		{"check", testCheck},
 		{"nobody", testNobody},
+		{"how accounts stand", testSQLStanding},
 		{"a query only reads", testQueryOnlyReads},
 		{"slow queries are ended", testSlowQueries},
 		{"outage", testOutage},

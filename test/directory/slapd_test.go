@@ -28,6 +28,8 @@ func testLDAP(t *testing.T, p *peers) {
 		{"an empty password", testEmptyPassword},
 		{"what would be read as a filter", testInjection},
 		{"groups", testGroups},
+		{"groups to plan", testGroupsToPlan},
+		{"how accounts stand", testLDAPStanding},
 		{"encrypted", testLDAPEncrypted},
 		{"check", testLDAPCheck},
 		{"referrals", testReferrals},
