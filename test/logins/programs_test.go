@@ -148,7 +148,7 @@ func (m *manner) isRefused(c *talk.Client, wrong talk.Key) {
 	c.T.Helper()
 	reply := m.logsIn(c, wrong)
 	if m.bears() {
-		if document := string(c.Challenge(reply)); !strings.Contains(document, `"status":"invalid_token"`) && !strings.Contains(document, `"status":"401"`) {
+		if document := string(c.Challenge(reply)); !strings.Contains(document, `"status":"invalid_token"`) && !strings.Contains(document, `"status":"400"`) {
 			c.T.Fatalf("%s is told %q", m.program, document)
 		}
 		if m.leaves {

@@ -121,7 +121,7 @@ func TestForgedTokens(t *testing.T) {
 		}
 		for mechanism, says := range map[string]string{
 			"OAUTHBEARER": `{"status":"invalid_token","openid-configuration":"` + harness.IssuerURL + `/.well-known/openid-configuration"}`,
-			"XOAUTH2":     `{"status":"401","schemes":"bearer"}`,
+			"XOAUTH2":     `{"status":"400","schemes":"Bearer"}`,
 		} {
 			initial := "n,a=" + f.user + ",\x01auth=Bearer " + f.token + "\x01\x01"
 			if mechanism == "XOAUTH2" {

@@ -231,7 +231,7 @@ func (g *gate) isDocument(t *testing.T, mechanism string, document map[string]st
 	t.Helper()
 	want := map[string]string{"status": "invalid_token", "openid-configuration": g.issuer + ".well-known/openid-configuration"}
 	if mechanism == "XOAUTH2" {
-		want = map[string]string{"status": "401", "schemes": "bearer"}
+		want = map[string]string{"status": "400", "schemes": "Bearer"}
 	}
 	if fmt.Sprint(document) != fmt.Sprint(want) {
 		t.Errorf("%s: the document is %v, want %v", mechanism, document, want)
