@@ -2,12 +2,9 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/app/directories"
-	"countersign/internal/directory"
 	"countersign/internal/mail"
 	"countersign/internal/obs"
 )
@@ -18,7 +15,7 @@ func (a *App) openDirectories() (*directories.Set, error) {
 		return nil, nil
 	}
 	set, err := directories.Open(a.cfg.Directories, directories.Options{
-		Store: a.store, Admin: a.Admin("gate"), Now: a.opt.Now, Log: a.log,
+		Store: a.store, Admin: a.Admin("gate"), Now: a.opt.Now, Logger: a.log,
 		NewKeys: func(domain mail.Domain) ([]account.Key, error) {
 			return RenewKeys(a.sealer, domain, nil, a.opt.Now(), nil)
 		},
@@ -30,22 +27,12 @@ func (a *App) openDirectories() (*directories.Set, error) {
 	a.background("directory greeting", set.Greet)
 	a.undo("directories", func(context.Context) error { return set.Close() })
 	for name, state := range set.States() {
-		a.health.Add("directory "+name, func(context.Context) error { return directoryHealth(state(), a.opt.Now()) })
+		a.health.Add("directory "+name, func(context.Context) error {
+			if text := state().Warning(a.opt.Now()); text != "" { // accounts of others log in all the same
+				return obs.Warning(text)
+			}
+			return nil
+		})
 	}
 	return set, nil
 }
-
-// directoryHealth is a warning while a directory is left alone, and for a while after it gave
-// an answer that makes no sense: accounts of others log in all the same.
-func directoryHealth(s directory.State, now time.Time) error {
-	switch {
-	case s.Phase != directory.Well:
-		return obs.Warning(fmt.Sprintf("%s: %v", s.Phase, s.Last))
-	case !s.Odd.At.IsZero() && now.Sub(s.Odd.At) < oddFor:
-		return obs.Warning(fmt.Sprintf("an answer could not be used at %s: %v", s.Odd.At.UTC().Format("15:04:05Z"), s.Odd.Err))
-	}
-	return nil
-}
-
-// oddFor is how long an answer that makes no sense is warned of.
-const oddFor = 15 * time.Minute

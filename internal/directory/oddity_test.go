@@ -63,3 +63,23 @@ func TestWhatIsOddInAnExchange(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// Health warns of a directory that is left alone, and for a quarter of an hour of an answer
+// that could not be used.
+func TestWarnings(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	odd := Oddity{At: now.Add(-10 * time.Minute), Err: errors.New("the hash has no scheme")}
+	for want, s := range map[string]State{
+		"":                       {Phase: Well},
+		"left alone: refused":    {Phase: LeftAlone, Last: errors.New("refused"), Odd: odd},
+		"the hash has no scheme": {Phase: Well, Odd: odd},
+	} {
+		text := s.Warning(now)
+		if (text != "") != (want != "") || !strings.Contains(text, want) {
+			t.Errorf("%q, want %q", text, want)
+		}
+	}
+	if text := (State{Odd: odd}).Warning(now.Add(10 * time.Minute)); text != "" {
+		t.Errorf("long after: %q", text)
+	}
+}

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"fmt"
 	"time"
 
 	"countersign/internal/fault"
@@ -69,4 +70,19 @@ func (g *Guard) State() State {
 		s.Until = g.breaker.until
 	}
 	return s
+}
+
+// oddFor is how long an answer that makes no sense is warned of.
+const oddFor = 15 * time.Minute
+
+// Warning says what is wrong with the directory, for health: that it is left alone, or for a
+// quarter of an hour that an answer could not be used; "" where it is well.
+func (s State) Warning(now time.Time) string {
+	switch {
+	case s.Phase != Well:
+		return fmt.Sprintf("%s: %v", s.Phase, s.Last)
+	case !s.Odd.At.IsZero() && now.Sub(s.Odd.At) < oddFor:
+		return fmt.Sprintf("an answer could not be used at %s: %v", s.Odd.At.UTC().Format("15:04:05Z"), s.Odd.Err)
+	}
+	return ""
 }

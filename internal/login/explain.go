@@ -54,7 +54,7 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 		return x, nil
 	}
 	x.Principal, err = dry.decide(ctx, &q)
-	x.Decided, x.Renewed, x.Unmade = true, r.renewed, r.unmade
+	x.Decided, x.Renewed, x.Unmade, x.Learns = true, r.renewed, r.unmade, r.learns
 	switch x.Cause = FailureCause(err); {
 	case r.unmade != "" || err == nil:
 	case fault.Is(err, fault.Unauthenticated):
@@ -63,7 +63,7 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 		}
 	default:
 		x.Trouble = err
-		if of := (*DirectoryError)(nil); errors.As(err, &of) {
+		if of := (*directory.AskError)(nil); errors.As(err, &of) {
 			x.Away, x.Odd, x.Why = of.Name, of.Own(), of.Err
 		}
 	}
@@ -97,10 +97,10 @@ func (v *Verifier) standing(l *look, c *account.Credential) walk.Standing {
 		s.Elsewhere = l.proofs.Directory
 	}
 	for _, k := range c.Secret.Keys {
-		if key, err := v.opt.Maker.Open(k.Mechanism, l.login, k.Value); err == nil {
-			s.Scram[k.Mechanism] = key.Iterations
-		} else if slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
+		if slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
 			s.Legacy = append(s.Legacy, k.Mechanism)
+		} else if key, err := v.opt.Maker.Open(k.Mechanism, l.login, k.Value); err == nil {
+			s.Scram[k.Mechanism] = key.Iterations
 		}
 	}
 	if c.Secret.Hash == "" {
@@ -212,6 +212,7 @@ type rehearsed struct {
 	Directories
 	renewed bool
 	unmade  string
+	learns  []string
 }
 
 // errUnmade ends a rehearsal where an account would be made.
@@ -223,13 +224,15 @@ func (r *rehearsed) RenewSecret(context.Context, string, mail.ID, string, accoun
 	return nil
 }
 
-// Ensure notes that an account would be made, where there is none.
+// Ensure notes what would become of an account, and that it would be made, where there
+// is none.
 func (r *rehearsed) Ensure(ctx context.Context, name string, a *directory.Answer) error {
-	if _, err := r.Proofs(ctx, a.Login); !fault.Is(err, fault.NotFound) {
-		return err
+	notes, made, err := r.Rehearse(ctx, name, a)
+	r.learns = notes
+	if err == nil && made {
+		r.unmade, err = name, errUnmade
 	}
-	r.unmade = name
-	return errUnmade
+	return err
 }
 
 // rehearsal returns a Verifier that decides as v does, and changes nothing. It remembers

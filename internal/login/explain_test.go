@@ -185,7 +185,7 @@ func TestExplainDirectory(t *testing.T) {
 	w.restart(setup{options: Options{Directories: many{e}}})
 	noError(t, w.admin.AddDomain(t.Context(), "old.example", "acme", []account.Key{{Selector: "s"}}))
 	x := w.explain("PLAIN", here, "x@old.example", goodPassword)
-	if x.Unmade != "old" || x.Principal != nil || x.Cause != "" || x.Trouble != nil || !reflect.DeepEqual(x.Asked, []string{"old"}) {
+	if x.Unmade != "old" || x.Principal != nil || x.Cause != "" || x.Trouble != nil || !reflect.DeepEqual(x.Asked, []string{"old"}) || !reflect.DeepEqual(x.Learns, []string{"old is noted"}) {
 		t.Fatalf("%+v", x)
 	}
 	if _, err := w.store.Account(t.Context(), "x@old.example"); !fault.Is(err, fault.NotFound) {

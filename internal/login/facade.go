@@ -44,50 +44,16 @@ func (f *facade) dress(k *sasl.Keys) {
 	k.Salt, k.Iterations = f.front.Salt(login)
 }
 
-// hold waits until it is time to show a challenge to a client that has named its login at
-// began. Errors: fault.Canceled.
-func (f *facade) hold(ctx context.Context, began time.Time) error {
-	timer := time.NewTimer(f.front.Pace() - time.Since(began))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return fault.Wrap("login.pass", fault.Canceled, ctx.Err())
-	}
-}
-
-// opening is the first step of an exchange that passes, which runs on while its client is
-// shown a challenge of ours.
-type opening struct {
-	end  context.CancelFunc
-	done chan struct{} // closed when the rest is set
-	// passed is the directory's exchange, nil where it could not begin; challenge, over and
-	// err are what its first step came to, after took.
-	passed    Passed
-	challenge []byte
-	over      bool
-	err       error
-	took      time.Duration
-}
-
-// begin begins one, for as long as a step may take and ctx has values. The goroutine ends
-// with the step; there are no more of them than places.
-func begin(ctx context.Context, to Passer, a Attempt, response []byte) *opening {
-	within, end := context.WithTimeout(context.WithoutCancel(ctx), to.Patience())
-	o := &opening{end: end, done: make(chan struct{})}
+// begin begins an exchange that may pass, with its first response.
+func begin(ctx context.Context, to Passer, a Attempt, response []byte) *alike.Opening[Passed] {
 	response = bytes.Clone(response)
-	go func() {
-		defer close(o.done)
-		began := time.Now()
-		if o.passed, o.err = to.Begin(within, &a); o.err != nil {
-			o.passed = nil
-			return
+	return alike.Open(ctx, to.Patience(), func(within context.Context) (p Passed, challenge []byte, over bool, err error) {
+		if p, err = to.Begin(within, &a); err != nil {
+			return nil, nil, false, err
 		}
-		o.challenge, o.over, o.err = o.passed.Next(within, response)
-		o.took = time.Since(began)
-	}()
-	return o
+		challenge, over, err = p.Next(within, response)
+		return p, challenge, over, err
+	})
 }
 
 // open begins the exchange of a name that the directory may have. Where it has no challenge
@@ -96,15 +62,15 @@ func (x *exchange) open(ctx context.Context, response []byte, began time.Time) (
 	c := x.client
 	o := begin(ctx, c.to, c.Attempt, response)
 	x.opening = o
-	if err := c.facade.hold(ctx, began); err != nil {
+	if err := c.facade.front.Hold(ctx, began); err != nil {
 		return nil, false, err
 	}
 	select {
-	case <-o.done:
-		if o.err == nil {
-			c.facade.front.Learn(c.Tried, o.challenge, o.took)
-			x.to, x.passed = c.to, o.passed
-			return x.judge(ctx, o.challenge, o.over, nil)
+	case <-o.Done:
+		if o.Err == nil {
+			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
+			x.to, x.passed = c.to, o.Passed
+			return x.judge(ctx, o.Challenge, o.Over, nil)
 		}
 	default:
 	}
@@ -139,18 +105,18 @@ func (x *exchange) fallen(ctx context.Context, err error) error {
 	failed := c.Verifier.passInVain(ctx, c, c.facade.to)
 	if o != nil {
 		select {
-		case <-o.done:
+		case <-o.Done:
 		case <-ctx.Done():
 			return fault.Wrap("login.pass", fault.Canceled, ctx.Err())
 		}
 		switch {
-		case o.err == nil:
-			c.facade.front.Learn(c.Tried, o.challenge, o.took)
+		case o.Err == nil:
+			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
 			return unavailable(ctx, errLate)
-		case fault.Is(o.err, fault.Unauthenticated):
-			err = failure(errors.Join(errWrong, o.err))
+		case fault.Is(o.Err, fault.Unauthenticated):
+			err = failure(errors.Join(errWrong, o.Err))
 		default:
-			return trouble(ctx, o.err)
+			return trouble(ctx, o.Err)
 		}
 	}
 	if failed != nil {

@@ -3,9 +3,7 @@ package login
 import (
 	"context"
 	"errors"
-	"slices"
 
-	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/pool"
@@ -35,21 +33,11 @@ func (v *Verifier) effort(a *Attempt, login, password string) *effort {
 func (v *Verifier) try(ctx context.Context, e *effort, t secrets.Trial) (bool, error) {
 	t.Password, t.Ticket = e.password, e.ticket
 	for _, s := range v.around(e.login) {
-		t.Also = appendNew(t.Also, v.kinds.Of(s.Name()))
+		t.Also = append(t.Also, v.kinds.Of(s.Name())...)
 	}
 	same, err := v.opt.Hasher.Try(ctx, t)
 	e.derived = e.derived || err == nil
 	return same, err
-}
-
-// appendNew appends what is not there yet.
-func appendNew(list, more []hash.Cost) []hash.Cost {
-	for _, c := range more {
-		if !slices.Contains(list, c) {
-			list = append(list, c)
-		}
-	}
-	return list
 }
 
 // level makes a login that has failed with err cost what any costs that fails in its domain,
@@ -96,29 +84,7 @@ func (v *Verifier) askInVain(ctx context.Context, a *Attempt, login string, s di
 	if err == nil || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) {
 		return nil
 	}
-	return trouble(ctx, &DirectoryError{s.Name(), err})
-}
-
-// DirectoryError is why a directory could not say whether a login is right. It is for
-// operators alone.
-type DirectoryError struct {
-	// Name is the directory's.
-	Name string
-	// Err is one of directory.Source.Ask: fault.Corrupt and fault.Invalid are about this
-	// login alone, all others about the directory.
-	Err error
-}
-
-// Error says which directory, and why.
-func (e *DirectoryError) Error() string { return "directory " + e.Name + ": " + e.Err.Error() }
-
-// Unwrap returns the cause.
-func (e *DirectoryError) Unwrap() error { return e.Err }
-
-// Own reports whether the directory is well, and only this login has no sensible answer.
-func (e *DirectoryError) Own() bool {
-	kind := fault.KindOf(e.Err)
-	return kind == fault.Corrupt || kind == fault.Invalid
+	return trouble(ctx, &directory.AskError{Name: s.Name(), Err: err})
 }
 
 // trouble is what becomes of an error of a directory that is no refusal.

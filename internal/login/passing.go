@@ -8,9 +8,9 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/alike"
 	"countersign/internal/login/secrets"
 	"countersign/internal/sasl"
-	"countersign/internal/smtpserver/crowd"
 )
 
 // Passer is a directory that runs exchanges of its own, which pass through the gate: it
@@ -108,12 +108,12 @@ type exchange struct {
 	passed Passed
 	// opening is its first step, nil where none was begun. shown says that a challenge of
 	// our own was shown where the client may believe it to be the directory's.
-	opening *opening
+	opening *alike.Opening[Passed]
 	shown   bool
 	// admitted is who gets in when the client has taken the directory's last challenge.
 	admitted *account.Principal
-	// place is the exchange's among those of its network.
-	place *crowd.Guest
+	// leave gives back its place among the exchanges of its network.
+	leave func()
 }
 
 // Failure is for sasl.Failure.
@@ -145,47 +145,37 @@ func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, err
 		return x.open(ctx, response, began)
 	}
 	x.shown = true
-	return challenge, false, x.client.facade.hold(ctx, began)
+	return challenge, false, x.client.facade.front.Hold(ctx, began)
 }
 
-// Bounds of the exchanges of one client network that are under way where a directory runs
-// some: the narrow network is a customer's line, the wide one what is cheap to get. The
-// directory has a bound for all.
-const perNarrow, perWide = 32, 100
-
-// enter takes a place among the exchanges of the client's network, whoever it is about:
-// where only those that pass took one, their lack would tell which do.
-func (x *exchange) enter() error {
-	limits := crowd.Limits{PerNarrow: perNarrow, PerWide: perWide, NarrowIPv4: narrowIPv4, NarrowIPv6: narrowIPv6}
-	guest, answer := x.client.Verifier.places.Enter(x.client.Attempt.Client, limits, func() {})
-	if answer != crowd.Welcome {
-		return fault.Refuse("login.pass", fault.Busy, reasonBusy)
+// enter takes a place among the exchanges of the client's network.
+func (x *exchange) enter() (err error) {
+	var free bool
+	if x.leave, free = x.client.Verifier.places.Enter(x.client.Attempt.Client); !free {
+		err = fault.Refuse("login.pass", fault.Busy, reasonBusy)
 	}
-	x.place = guest
-	return nil
+	return err
 }
 
 // end gives back all that the exchange holds.
 func (x *exchange) end() {
 	if x.opening != nil {
-		x.opening.end()
-		<-x.opening.done
+		x.opening.End()
 		if x.passed == nil {
-			x.passed = x.opening.passed
+			x.passed = x.opening.Passed
 		}
 	}
 	if x.passed != nil {
 		x.passed.Cancel()
 	}
-	if x.place != nil {
-		x.client.Verifier.places.Leave(x.place)
-		x.place = nil
+	if x.leave != nil {
+		x.leave()
 	}
 }
 
 // pass takes one step of a directory's exchange.
 func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, error) {
-	if x.place == nil {
+	if x.leave == nil {
 		if err := x.enter(); err != nil {
 			return nil, false, err
 		}

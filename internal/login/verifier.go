@@ -16,7 +16,6 @@ import (
 	"countersign/internal/login/recent"
 	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
-	"countersign/internal/smtpserver/crowd"
 )
 
 // Reasons of the catalogue in package smtp that this package gives.
@@ -57,7 +56,9 @@ type Verifier struct {
 	// known are credentials in networks from which they were used, failed are logins and
 	// networks from which a password was wrong.
 	known, failed *recent.Pairs
-	uses          *recent.Uses
+	// stood are accounts that their directories have said to stand.
+	stood *recent.Pairs
+	uses  *recent.Uses
 	// doors are before the directories.
 	doors pool.Doors
 	// fronts and kinds are what is known of the directories, so that names that they do not
@@ -65,7 +66,7 @@ type Verifier struct {
 	fronts *alike.Fronts
 	kinds  alike.Kinds
 	// places are those of exchanges where a directory runs some.
-	places *crowd.Crowd
+	places *alike.Places
 	// dry says that a login is only explained: nobody is there who could compare.
 	dry bool
 }
@@ -83,10 +84,11 @@ func New(opt Options) *Verifier {
 		remember: recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
 		known:    recent.NewPairs(keepKnown, 10*opt.MaxRemembered, opt.Now),
 		failed:   recent.NewPairs(keepFailed, 10*opt.MaxRemembered, opt.Now),
+		stood:    recent.NewPairs(opt.Remember, 10*opt.MaxRemembered, opt.Now),
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
 		fronts:   alike.NewFronts(opt.Maker.Lasting),
-		places:   crowd.New(),
+		places:   alike.NewPlaces(),
 	}
 }
 
@@ -184,6 +186,10 @@ func (v *Verifier) within(a *Attempt, e *account.Envelope) error {
 // with c, unless that has become worthless meanwhile, and whether it may act as authzid,
 // which is "" for nobody else.
 func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid string, c *account.Credential) (*account.Principal, error) {
+	until, err := v.stands(ctx, a, l, c)
+	if err != nil {
+		return nil, err
+	}
 	sender, err := v.opt.Store.Sender(ctx, l.login)
 	switch {
 	case fault.Is(err, fault.NotFound):
@@ -195,7 +201,7 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	}
 	bare := *c
 	bare.Secret = account.Secret{}
-	p := &account.Principal{Sender: sender, Credential: bare, Mechanism: a.Mechanism}
+	p := &account.Principal{Sender: sender, Credential: bare, Mechanism: a.Mechanism, Until: until}
 	now := p.Now(sender)
 	if now == nil || sender.Account.ID != l.proofs.Account {
 		return nil, failure(errWrong)

@@ -150,8 +150,8 @@ func (h *Hasher) waste(t *Trial, done hash.Cost) {
 			h.spend(c, t.Password)
 		}
 	}
-	for _, c := range t.Also {
-		if c != done && !slices.Contains(costs, c) {
+	for i, c := range t.Also {
+		if c != done && !slices.Contains(costs, c) && !slices.Contains(t.Also[:i], c) {
 			h.spend(c, t.Password)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/secrets"
 	"countersign/internal/testkit/pgcluster"
 )
@@ -57,6 +58,10 @@ func TestSecrets(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	credentials.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestPlans(t *testing.T) {
+	plans.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
 }
 
 // number reads one number.

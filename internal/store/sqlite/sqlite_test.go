@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/secrets"
 )
 
@@ -40,4 +41,8 @@ func TestSecrets(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	credentials.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestPlans(t *testing.T) {
+	plans.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
 }

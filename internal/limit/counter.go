@@ -1,0 +1,136 @@
+package limit
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Counter is what was counted of one subject, as far as some window still sees it. The
+// zero value has counted nothing. It is used by one goroutine at a time.
+type Counter struct{ series [windows]series }
+
+// series has the cells of one window, the oldest first, and their sum.
+type series struct {
+	cells []cell
+	sum   Amounts
+}
+
+// cell is what was counted in the seconds from index times the window's cell on.
+type cell struct {
+	index   int64
+	amounts Amounts
+}
+
+// since returns the sum of the cells from first on.
+func (s *series) since(first int64) Amounts {
+	sum := s.sum
+	for i, k := range s.cells {
+		if k.index >= first {
+			break
+		}
+		for m := range sum {
+			if s.sum[m] == math.MaxInt64 {
+				return total(s.cells[i:], first) // what a sum is above the largest number it does not say
+			}
+			sum[m] -= k.amounts[m]
+		}
+	}
+	return sum
+}
+
+// total adds up the cells from first on.
+func total(cells []cell, first int64) (sum Amounts) {
+	for _, k := range cells {
+		if k.index >= first {
+			sum = sum.Add(k.amounts)
+		}
+	}
+	return sum
+}
+
+// indexOf returns the cell of a window that a moment is in.
+func indexOf(w Window, at time.Time) int64 { return floor(at.Unix(), spans[w].cell) }
+
+// floor divides downwards.
+func floor(a, b int64) int64 {
+	if a < 0 {
+		return -((-a + b - 1) / b)
+	}
+	return a / b
+}
+
+// firstOf returns the oldest cell that a window which ends at that moment sees: the one
+// in which it begins counts as a whole.
+func firstOf(w Window, at time.Time) int64 { return floor(at.Unix()-spans[w].window, spans[w].cell) }
+
+// Count counts amounts at a moment, and forgets what no window sees any more. A clock that
+// was put back counts in the latest cell.
+func (c *Counter) Count(amounts Amounts, at time.Time) {
+	c.Forget(at)
+	if amounts == (Amounts{}) {
+		return
+	}
+	for w := range windows {
+		c.series[w].add(cell{indexOf(w, at), amounts})
+	}
+}
+
+// add adds a cell, or to the latest one.
+func (s *series) add(k cell) {
+	s.sum = s.sum.Add(k.amounts)
+	if last := len(s.cells) - 1; last >= 0 && s.cells[last].index >= k.index {
+		s.cells[last].amounts = s.cells[last].amounts.Add(k.amounts)
+		return
+	}
+	s.cells = append(s.cells, k)
+}
+
+// Forget forgets what no window sees any more that ends at that moment or later.
+func (c *Counter) Forget(at time.Time) {
+	for w := range windows {
+		s, first := &c.series[w], firstOf(w, at)
+		gone := 0
+		for gone < len(s.cells) && s.cells[gone].index < first {
+			gone++
+		}
+		if gone > 0 {
+			s.sum = s.since(first)
+			s.cells = slices.Delete(s.cells, 0, gone)
+		}
+	}
+}
+
+// Empty reports whether there is nothing that any window sees.
+func (c *Counter) Empty() bool {
+	return !slices.ContainsFunc(c.series[:], func(s series) bool { return len(s.cells) > 0 })
+}
+
+// Used returns what a window that ends at that moment has seen.
+func (c *Counter) Used(w Window, at time.Time) Amounts {
+	return c.series[w].since(firstOf(w, at))
+}
+
+// RoomAt returns from when on a limit has room for so much of its measure, provided that
+// nothing else is counted: at itself where it has now, ok false where it never has.
+func (c *Counter) RoomAt(l Limit, want int64, at time.Time) (from time.Time, ok bool) {
+	if want > l.Max {
+		return time.Time{}, false
+	}
+	used := c.Used(l.Window, at)[l.Measure]
+	if used <= l.Max-want {
+		return at, true
+	}
+	first, span := firstOf(l.Window, at), spans[l.Window]
+	for _, k := range c.series[l.Window].cells {
+		if k.index < first {
+			continue
+		}
+		used -= k.amounts[l.Measure]
+		if used <= l.Max-want {
+			// It leaves when the window begins behind its end.
+			return time.Unix((k.index+1)*span.cell+span.window, 0).UTC(), true
+		}
+	}
+	return time.Time{}, false // not reached: without all cells nothing is used
+}

@@ -1,0 +1,99 @@
+package limit
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"countersign/internal/fault"
+)
+
+// Limit bounds a measure in a window.
+type Limit struct {
+	Measure Measure
+	Window  Window
+	// Max is the most, 0 for nothing at all.
+	Max    int64
+	Action Action
+	// Shadow says that what is over it passes, and is noted.
+	Shadow bool
+}
+
+// String returns "recipients/hour=100", as Parse reads it.
+func (l Limit) String() string {
+	return l.Measure.String() + "/" + l.Window.String() + "=" + strconv.FormatInt(l.Max, 10)
+}
+
+// units are what Max may end in where octets are counted.
+var units = []struct {
+	name   string
+	factor int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}}
+
+// Parse reads "MEASURE/WINDOW=MAX". Octets may have a unit ("bytes/day=500MiB"). The action
+// is Defer. Errors are fault.Invalid, and say what there is to choose from.
+func Parse(text string) (Limit, error) {
+	const op = "limit.parse"
+	what, most, whole := strings.Cut(text, "=")
+	measure, window, both := strings.Cut(what, "/")
+	if !whole || !both {
+		return Limit{}, fault.New(op, fault.Invalid, "%q is no limit: one is a measure, a window and a number, as in recipients/hour=100", text)
+	}
+	l := Limit{Action: Defer}
+	m, w := slices.Index(measureNames[:], measure), slices.Index(windowNames[:], window)
+	switch {
+	case m < 0:
+		return l, fault.New(op, fault.Invalid, "%q in %q is no measure; there are %s", measure, text, strings.Join(measureNames[:], ", "))
+	case w < 0:
+		return l, fault.New(op, fault.Invalid, "%q in %q is no window; there are %s", window, text, strings.Join(windowNames[:], ", "))
+	}
+	l.Measure, l.Window = Measure(m), Window(w)
+	factor := int64(1)
+	for _, u := range units {
+		if number, ok := strings.CutSuffix(most, u.name); ok && l.Measure == Bytes {
+			most, factor = number, u.factor
+		}
+	}
+	n, err := strconv.ParseInt(most, 10, 64)
+	if err != nil || n < 0 || most[0] == '+' || n > math.MaxInt64/factor {
+		return l, fault.New(op, fault.Invalid, "%q in %q is not a number from 0 to %d", most, text, int64(math.MaxInt64))
+	}
+	l.Max = n * factor
+	return l, nil
+}
+
+// ParseAction reads the name of an action. Errors are fault.Invalid.
+func ParseAction(text string) (Action, error) {
+	if i := slices.Index(actionNames[:], text); i >= 0 {
+		return Action(i), nil
+	}
+	return 0, fault.New("limit.action", fault.Invalid, "%q is no action; there are %s", text, strings.Join(actionNames[:], ", "))
+}
+
+// ParseKind reads the name of a kind of subjects. Errors are fault.Invalid.
+func ParseKind(text string) (Kind, error) {
+	if i := slices.Index(kindNames[:], text); i >= 0 {
+		return Kind(i), nil
+	}
+	return 0, fault.New("limit.kind", fault.Invalid, "%q is no kind of subject; there are %s", text, strings.Join(kindNames[:], ", "))
+}
+
+// Amounts has a number for each measure; none is negative.
+type Amounts [measures]int64
+
+// Add returns the sum, which stays below the largest number.
+func (a Amounts) Add(b Amounts) Amounts {
+	for i := range a {
+		a[i] = plus(a[i], b[i])
+	}
+	return a
+}
+
+// plus adds what is not negative, up to the largest number.
+func plus(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}

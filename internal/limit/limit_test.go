@@ -1,0 +1,275 @@
+package limit
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"countersign/internal/fault"
+)
+
+// counted is one thing that the slow model has counted.
+type counted struct {
+	at     time.Time
+	amount int64
+}
+
+// model counts exactly, by looking at everything.
+type model []counted
+
+// within sums what was counted after from, until to.
+func (m model) within(from, to time.Time) (sum int64) {
+	for _, c := range m {
+		if c.at.After(from) && !c.at.After(to) {
+			sum += c.amount
+		}
+	}
+	return sum
+}
+
+// TestNeverMore: whatever comes when, no window of any place has more than the limit, and
+// what an exact count of a window that is longer by one cell has room for is not refused.
+func TestNeverMore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := Limit{Measure: Recipients, Window: Window(rapid.IntRange(0, int(windows)-1).Draw(t, "window")), Max: rapid.Int64Range(0, 20).Draw(t, "max"), Action: Defer}
+		span, cell := l.Window.Span()
+		// Around a day on which clocks are put forward, and far from it.
+		now := time.Date(2026, 3, 29, 0, 59, 59, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(cell)).Draw(t, "start")))
+		c, m := &Counter{}, model{}
+		for range rapid.IntRange(1, 60).Draw(t, "events") {
+			now = now.Add(time.Duration(rapid.Int64Range(0, int64(span)/6).Draw(t, "pause")))
+			n := rapid.Int64Range(1, 7).Draw(t, "amount")
+			level := []Level{{Subject{Account, "a@example.org"}, []Limit{l}, c}}
+			d := Decide(level, Amounts{Recipients: n}, now)
+			if d.Passes() {
+				Count(level, Amounts{Recipients: n}, now)
+				m = append(m, counted{now, n})
+				if got := m.within(now.Add(-span), now); got > l.Max {
+					t.Fatalf("%d within %v at %v, limit %v", got, span, now, l)
+				}
+				continue
+			}
+			if m.within(now.Add(-span-cell), now)+n <= l.Max {
+				t.Fatalf("refused %d at %v although no more than %d were sent within %v", n, now, m.within(now.Add(-span-cell), now), span+cell)
+			}
+			wantRoom(t, c, l, n, now, d.Decisive.Room)
+		}
+	})
+}
+
+// wantRoom fails unless there is room from that moment on, and none before.
+func wantRoom(t *rapid.T, c *Counter, l Limit, n int64, now, room time.Time) {
+	if n > l.Max {
+		if !room.IsZero() {
+			t.Fatalf("%d of %v has room at %v", n, l, room)
+		}
+		return
+	}
+	if !room.After(now) {
+		t.Fatalf("room at %v, which is not after %v", room, now)
+	}
+	if used := c.Used(l.Window, room)[l.Measure]; used+n > l.Max {
+		t.Fatalf("no room at %v: %d used", room, used)
+	}
+	if before := room.Add(-time.Second); !before.Before(now) {
+		if used := c.Used(l.Window, before)[l.Measure]; used+n <= l.Max {
+			t.Fatalf("room is promised for %v, and is there at %v", room, before)
+		}
+	}
+}
+
+// TestAllOrNothing: one level without room leaves all as they were, and the client is told
+// of that which has room last.
+func TestAllOrNothing(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 30, 0, time.UTC)
+	levels := []Level{
+		{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, Defer, false}, {Recipients, Day, 20, Defer, false}}, &Counter{}},
+		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 2, Defer, false}}, &Counter{}},
+		{Subject{Customer, "acme"}, []Limit{{Bytes, Month, 1 << 20, Hold, false}, {Messages, Minute, 1, Refuse, true}}, &Counter{}},
+	}
+	one := Amounts{Messages: 1, Recipients: 10, Bytes: 1000}
+	if d := Decide(levels, one, now); !d.Passes() || d.Over != nil {
+		t.Fatalf("the first: %+v", d)
+	}
+	Count(levels, one, now)
+	d := Decide(levels, one, now.Add(2*time.Minute))
+	if d.Passes() || len(d.Over) != 1 || d.Decisive.Subject.Kind != Account || d.Decisive.Limit.Window != Hour ||
+		d.Decisive.Used != 10 || d.Decisive.Want != 10 || !d.Decisive.Room.Equal(time.Date(2026, 11, 26, 13, 1, 0, 0, time.UTC)) {
+		t.Fatalf("the second: %+v", d)
+	}
+	if used := levels[1].Counter.Used(Hour, now)[Messages]; used != 1 {
+		t.Errorf("a decision has counted: %d", used)
+	}
+	// Within the same minute one in shadow is over too, which decides nothing.
+	d = Decide(levels, Amounts{Messages: 1, Recipients: 1}, now)
+	if d.Passes() || len(d.Over) != 2 || d.Decisive.Subject.Kind != Account {
+		t.Fatalf("in the same minute: %+v", d)
+	}
+	if d = Decide(levels, Amounts{Messages: 1}, now); !d.Passes() || d.Decisive != nil || len(d.Over) != 1 || !d.Over[0].Limit.Shadow {
+		t.Fatalf("shadow alone: %+v", d)
+	}
+	// The strictest action decides, and of those the one that never has room.
+	d = Decide(levels, Amounts{Messages: 1, Recipients: 21, Bytes: 2 << 20}, now.Add(3*time.Minute))
+	if d.Passes() || len(d.Over) != 3 || d.Decisive.Subject.Kind != Account || !d.Decisive.Room.IsZero() {
+		t.Fatalf("far too much: %+v", d)
+	}
+	if d = Decide(levels, Amounts{Bytes: 2 << 20}, now.Add(2*time.Minute)); !d.Passes() || d.Decisive == nil || d.Decisive.Limit.Action != Hold {
+		t.Fatalf("held: %+v", d)
+	}
+	if d = Decide(levels, Amounts{}, now); d.Over != nil {
+		t.Errorf("nothing at all is over %+v", d.Over)
+	}
+}
+
+// TestStored: a counter that was written and read is the same, forgets, and does not grow
+// beyond what windows see.
+func TestStored(t *testing.T) {
+	c, now := &Counter{}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	most := 0
+	for i := range 5000 {
+		now = now.Add(time.Duration(1+i%37) * time.Second)
+		if i%1000 == 999 {
+			now = now.Add(40 * time.Hour)
+		}
+		c.Count(Amounts{Messages: 1, Recipients: int64(i % 3), Bytes: int64(i) << 10, FailedRecipients: int64(i % 5 / 4)}, now)
+		b := c.AppendBinary(nil)
+		most = max(most, len(b))
+		again, err := Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for w := range windows {
+			if again.Used(w, now) != c.Used(w, now) || !slices.Equal(again.series[w].cells, c.series[w].cells) {
+				t.Fatalf("%s: %v was written, %v read", w, c.series[w], again.series[w])
+			}
+		}
+	}
+	t.Logf("at most %d octets", most)
+	if most > 5<<10 {
+		t.Errorf("a counter takes %d octets", most)
+	}
+	now = now.Add(30*24*time.Hour + 6*time.Hour)
+	c.Forget(now)
+	if !c.Empty() || len(c.AppendBinary(nil)) > 8 {
+		t.Errorf("after a month there is left %v", c.series)
+	}
+}
+
+// TestClockPutBack: what is counted by a clock that was put back is not lost, nor counted
+// out of order.
+func TestClockPutBack(t *testing.T) {
+	c, now := &Counter{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	c.Count(Amounts{Messages: 1}, now)
+	c.Count(Amounts{Messages: 1}, now.Add(-10*time.Minute))
+	if used := c.Used(Hour, now)[Messages]; used != 2 {
+		t.Errorf("%d counted, want 2", used)
+	}
+	if used := c.Used(Hour, now.Add(-10*time.Minute))[Messages]; used != 2 {
+		t.Errorf("%d counted by the clock that was put back, want 2", used)
+	}
+	if _, err := Decode(c.AppendBinary(nil)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLargest: sums stay at the largest number.
+func TestLargest(t *testing.T) {
+	c, now := &Counter{}, time.Unix(0, 0)
+	l := Limit{Measure: Bytes, Window: Day, Max: math.MaxInt64}
+	for range 3 {
+		c.Count(Amounts{Bytes: math.MaxInt64 / 2}, now)
+	}
+	if used := c.Used(Day, now)[Bytes]; used != math.MaxInt64 {
+		t.Errorf("%d used", used)
+	}
+	if d := Decide([]Level{{Subject{}, []Limit{l}, c}}, Amounts{Bytes: 1}, now); d.Decisive == nil {
+		t.Error("one more than the largest number passes")
+	}
+}
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]Limit{
+		"recipients/hour=100":             {Recipients, Hour, 100, Defer, false},
+		"messages/minute=0":               {Messages, Minute, 0, Defer, false},
+		"bytes/month=3GiB":                {Bytes, Month, 3 << 30, Defer, false},
+		"failed-recipients/day=9":         {FailedRecipients, Day, 9, Defer, false},
+		"bytes/day=9223372036854775807":   {Bytes, Day, math.MaxInt64, Defer, false},
+		"new-recipients/day=1":            {NewRecipients, Day, 1, Defer, false},
+		"messages/day=007":                {Messages, Day, 7, Defer, false},
+		"recipients/month=10000000000000": {Recipients, Month, 10_000_000_000_000, Defer, false},
+	} {
+		l, err := Parse(text)
+		if err != nil || l != want {
+			t.Errorf("%s: %+v, %v", text, l, err)
+		}
+		if again, err := Parse(l.String()); err != nil || again != l {
+			t.Errorf("%s becomes %s, which is %+v, %v", text, l, again, err)
+		}
+	}
+	for _, text := range []string{
+		"", "=", "/", "messages", "messages/hour", "messages=1", "messages/hour=", "messages/hour=-1", "messages/hour=+1", "messages/hour=1.5",
+		"messages/hour=1e3", "messages/hour=9223372036854775808", "bytes/hour=9007199254740992KiB", "messages/hour=1KiB", "bytes/hour=KiB", "mail/hour=1",
+		"messages/week=1", "messages/hour=1 ", " messages/hour=1", "Messages/hour=1", "messages/hour/day=1", "messages/hour=1=2",
+	} {
+		if l, err := Parse(text); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%q: %+v, %v", text, l, err)
+		}
+	}
+	for i, name := range Actions() {
+		if a, err := ParseAction(name); err != nil || a != Action(i) || a.String() != name {
+			t.Errorf("%s: %v, %v", name, a, err)
+		}
+	}
+	for i, name := range Kinds() {
+		if k, err := ParseKind(name); err != nil || k != Kind(i) || k.String() != name {
+			t.Errorf("%s: %v, %v", name, k, err)
+		}
+	}
+	if _, err := ParseAction("drop"); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+	if _, err := ParseKind(""); !fault.Is(err, fault.Invalid) {
+		t.Error(err)
+	}
+}
+
+// FuzzDecode: what is read is what would be written, and nothing panics.
+func FuzzDecode(f *testing.F) {
+	c := &Counter{}
+	c.Count(Amounts{Messages: 1, Bytes: 1 << 40}, time.Unix(1_800_000_000, 0))
+	c.Count(Amounts{Messages: 3, Recipients: 4}, time.Unix(1_800_004_000, 0))
+	f.Add(c.AppendBinary(nil))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Decode(b)
+		if err != nil {
+			if !fault.Is(err, fault.Corrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again, err := Decode(c.AppendBinary(nil))
+		if err != nil {
+			t.Fatalf("%x: %v", b, err)
+		}
+		for w := range windows {
+			if !slices.Equal(c.series[w].cells, again.series[w].cells) {
+				t.Fatalf("%v became %v", c.series[w], again.series[w])
+			}
+		}
+		c.Count(Amounts{Messages: 1}, time.Unix(1_800_000_000, 0))
+	})
+}
+
+func BenchmarkDecideAndCount(b *testing.B) {
+	c, now := &Counter{}, time.Unix(1_800_000_000, 0)
+	levels := []Level{{Subject{}, []Limit{{Recipients, Hour, math.MaxInt64, Defer, false}, {Messages, Day, math.MaxInt64, Defer, false}}, c}}
+	for b.Loop() {
+		now = now.Add(7 * time.Second)
+		Decide(levels, Amounts{1, 1, 4096}, now)
+		Count(levels, Amounts{1, 1, 4096}, now)
+	}
+}

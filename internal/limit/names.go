@@ -1,0 +1,132 @@
+package limit
+
+import (
+	"slices"
+	"time"
+)
+
+// Measure is what is counted. A new one needs a name in measureNames and a caller that
+// counts it; stored counters need no change as long as it is the last.
+type Measure uint8
+
+// The measures.
+const (
+	// Messages counts accepted messages.
+	Messages Measure = iota
+	// Recipients counts the recipients of accepted messages.
+	Recipients
+	// Bytes counts the octets of accepted messages, as they came.
+	Bytes
+	// NewRecipients counts those that the subject had not written to for 90 days.
+	NewRecipients
+	// FailedRecipients counts those that a remote server has refused for good.
+	FailedRecipients
+	measures
+)
+
+// measureNames are the names in their order.
+var measureNames = [measures]string{"messages", "recipients", "bytes", "new-recipients", "failed-recipients"}
+
+// String returns the name.
+func (m Measure) String() string { return nameOf(measureNames[:], int(m)) }
+
+// Measures lists the names of all measures.
+func Measures() []string { return slices.Clone(measureNames[:]) }
+
+// Window is how long a limit looks back.
+type Window uint8
+
+// The windows, each of which slides.
+const (
+	Minute Window = iota
+	Hour
+	// Day is 24 hours, whatever the calendar says.
+	Day
+	// Month is 30 days of 24 hours.
+	Month
+	windows
+)
+
+// windowNames are the names in their order.
+var windowNames = [windows]string{"minute", "hour", "day", "month"}
+
+// spans are how long the windows are, in seconds, and of how many seconds their cells;
+// the one is a multiple of the other.
+var spans = [windows]struct{ window, cell int64 }{
+	Minute: {60, 1},
+	Hour:   {60 * 60, 60},
+	Day:    {24 * 60 * 60, 15 * 60},
+	Month:  {30 * 24 * 60 * 60, 6 * 60 * 60},
+}
+
+// String returns the name.
+func (w Window) String() string { return nameOf(windowNames[:], int(w)) }
+
+// Windows lists the names of all windows.
+func Windows() []string { return slices.Clone(windowNames[:]) }
+
+// Span returns how long the window is, and by how much an answer may be too strict.
+func (w Window) Span() (window, cell time.Duration) {
+	s := spans[w]
+	return time.Duration(s.window) * time.Second, time.Duration(s.cell) * time.Second
+}
+
+// Kind says what a subject is.
+type Kind uint8
+
+// The kinds of subjects, from the narrowest.
+const (
+	Credential Kind = iota
+	Account
+	Domain
+	Customer
+	// Network is the network that a client is in: an IPv4 address, or an IPv6 /64.
+	Network
+	// Node is one gate, Everything all of them together.
+	Node
+	Everything
+	kinds
+)
+
+// kindNames are the names in their order.
+var kindNames = [kinds]string{"credential", "account", "domain", "customer", "network", "node", "everything"}
+
+// String returns the name.
+func (k Kind) String() string { return nameOf(kindNames[:], int(k)) }
+
+// Kinds lists the names of all kinds of subjects.
+func Kinds() []string { return slices.Clone(kindNames[:]) }
+
+// Action is what becomes of a message that is over a limit.
+type Action uint8
+
+// The actions, from the mildest: where a message is over several limits the last of theirs
+// is done.
+const (
+	// Slow accepts it, to be sent when there is room.
+	Slow Action = iota
+	// Hold accepts it, to be looked at by a person.
+	Hold
+	// Defer refuses it for now: the client tries again.
+	Defer
+	// Refuse refuses it for good.
+	Refuse
+	actions
+)
+
+// actionNames are the names in their order.
+var actionNames = [actions]string{"slow", "hold", "defer", "refuse"}
+
+// String returns the name.
+func (a Action) String() string { return nameOf(actionNames[:], int(a)) }
+
+// Actions lists the names of all actions.
+func Actions() []string { return slices.Clone(actionNames[:]) }
+
+// nameOf returns a name, "" for what has none.
+func nameOf(names []string, i int) string {
+	if i >= len(names) {
+		return ""
+	}
+	return names[i]
+}
