@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
+	"countersign/internal/login/pool"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/sasl"
@@ -14,7 +15,7 @@ import (
 
 // Tokens verifies bearer tokens; oauth.Verifier does, and says what its methods mean.
 type Tokens interface {
-	VerifyFor(ctx context.Context, token, domain string) (oauth.Identity, error)
+	VerifyFor(ctx context.Context, token, domain string, whose pool.Ticket) (oauth.Identity, error)
 	Advise(domain string) oauth.Advice
 }
 
@@ -36,7 +37,8 @@ func (v *Verifier) Token(ctx context.Context, a Attempt, user, token string) (*a
 	if address, err := mail.ParseAddress(user); err == nil {
 		domain = string(address.Domain)
 	}
-	identity, err := v.opt.Tokens.VerifyFor(ctx, token, domain)
+	key, _ := loginKey(user)
+	identity, err := v.opt.Tokens.VerifyFor(ctx, token, domain, pool.Ticket{Keys: a.keys(key)})
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
 		return nil, v.refused(domain, failure(errors.Join(errToken, err)))
