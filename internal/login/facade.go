@@ -86,10 +86,12 @@ func (x *exchange) finish(ctx context.Context, response []byte) ([]byte, bool, e
 	switch {
 	case err == nil:
 		return challenge, done, nil
-	case errors.Is(err, sasl.ErrSyntax): // which a directory refuses as it does a wrong proof
-		err = failure(errors.Join(errWrong, err))
+	case errors.Is(err, sasl.ErrSyntax): // which a directory refuses as it does a wrong proof: no 501
+		err = failure(errWrong)
 	case !fault.Is(err, fault.Unauthenticated):
 		return nil, false, err
+	case fault.ReasonOf(err) == "": // what the mechanism itself has found
+		err = failure(err)
 	}
 	return nil, false, x.client.settle(nil, x.fallen(ctx, err))
 }

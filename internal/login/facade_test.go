@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -184,7 +185,14 @@ func (w *world) dialogue(login, proof string) string {
 	}
 	seen := fmt.Sprintf("nonce of %d, salt of %d, %s, after %v; ", len(parts[0]), len(salt), parts[2], time.Since(began))
 	began = time.Now()
-	challenge, done, err = x.Next(w.t.Context(), []byte("c=biws,"+parts[0]+",p="+proof))
+	final := "c=biws," + parts[0] + ",p=" + proof
+	if strings.HasPrefix(proof, "c=") {
+		final = proof
+	}
+	challenge, done, err = x.Next(w.t.Context(), []byte(final))
+	if errors.Is(err, sasl.ErrSyntax) {
+		w.t.Errorf("%s: %q is answered as a malformed response", login, final)
+	}
 	if c.Principal != nil {
 		w.t.Errorf("%s: %+v has proved nothing", login, c.Principal)
 	}
@@ -218,7 +226,7 @@ func TestExchangesBeforeADirectoryAreAlike(t *testing.T) {
 			for range 8 { // and of its pace
 				w.dialogue("there@out.example", wrong)
 			}
-			for _, proof := range []string{wrong, "AAAA", "%%%"} {
+			for _, proof := range []string{wrong, "AAAA", "%%%", "c=biws,r=another,p=" + wrong, "c=eSws,r=another,p=" + wrong, "c=", "c=,,,"} {
 				want := w.dialogue("nobody@out.example", proof)
 				for _, login := range inDomain() {
 					if got := w.dialogue(login, proof); got != want {
@@ -416,10 +424,10 @@ func TestFailedChallengesAreRecordedByName(t *testing.T) {
 		secrets.CramMD5:   "Wrong@Out.example 0123456789abcdef0123456789abcdef",
 		secrets.DigestMD5: `charset=utf-8,username="Wrong@Out.example",realm="r",nonce="n",nc=00000001,cnonce="c",digest-uri="smtp/x",response=0123456789abcdef0123456789abcdef`,
 	} {
-		one, c, x := passing(t, mechanism)
+		one, c, _ := passing(t, mechanism)
 		one.challenges = true
 		found, _ := sasl.Lookup(mechanism)
-		x = c.Begin(found, &sasl.Conn{Host: "gate.example"})
+		x := c.Begin(found, &sasl.Conn{Host: "gate.example"})
 		if _, _, err := x.Next(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}

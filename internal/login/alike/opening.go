@@ -43,6 +43,11 @@ func Open[P any](ctx context.Context, longest time.Duration, step func(context.C
 	o := &Opening[P]{Done: make(chan struct{}), cancel: cancel}
 	go func() {
 		defer close(o.Done)
+		defer func() { // a session outlives a fault of its own, and so does this
+			if r := recover(); r != nil {
+				o.Err = fault.New("alike.open", fault.Internal, "panic: %v", r)
+			}
+		}()
 		began := time.Now()
 		o.Passed, o.Challenge, o.Over, o.Err = step(within)
 		o.Took = time.Since(began)
