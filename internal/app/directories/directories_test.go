@@ -209,3 +209,47 @@ func TestNobodyIsMadeInAForeignDomain(t *testing.T) {
 		}
 	}
 }
+
+// The extra fields of a Dovecot are named as the attributes of an LDAP server are.
+func TestDovecotFields(t *testing.T) {
+	o := Dovecot(&config.Directory{PlanAttribute: "plan", CustomerAttribute: "customer", AliasAttribute: "aliases"})
+	if o.Plan != "plan" || o.Customer != "customer" || o.Aliases != "aliases" {
+		t.Errorf("%+v", o)
+	}
+}
+
+// How accounts stand is asked where the configuration wants it, and the directory knows.
+func TestAskStanding(t *testing.T) {
+	for _, want := range []bool{true, false} {
+		s, _ := world(t, func(d *config.Directory) { d.AskStanding = want }, found(nil))
+		w, ok := s.For("new.example")[0].(directory.Witness)
+		if !ok || w.Witnesses() != want {
+			t.Errorf("ask_standing = %v: %v", want, ok && w.Witnesses())
+		}
+	}
+	d := config.Directory{
+		Name: "mailboxes", Kind: "dovecot", URL: t.TempDir() + "/none", AskStanding: true,
+		Timeout: value.Duration(time.Second), Connections: 4, Failures: 3, Pause: value.Duration(time.Second),
+	}
+	s, err := Open([]config.Directory{d}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if w, ok := s.For("new.example")[0].(directory.Witness); ok && w.Witnesses() {
+		t.Error("a Dovecot says how accounts stand without a password")
+	}
+}
+
+// Each is tried once, and what is wrong is said with its name.
+func TestCheck(t *testing.T) {
+	s, _ := world(t, func(*config.Directory) {}, found(nil))
+	list := s.Check(t.Context())
+	if len(list) != 1 || list[0].Name != "panel" || list[0].Kind != "http" || !fault.Is(list[0].Err, fault.Corrupt) {
+		t.Errorf("a callback that verifies what it was not given: %+v", list)
+	}
+	s, _ = world(t, func(*config.Directory) {}, map[string]any{"result": "unknown"})
+	if list := s.Check(t.Context()); len(list) != 1 || list[0].Err != nil {
+		t.Errorf("%+v", list)
+	}
+}

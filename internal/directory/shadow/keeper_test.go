@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -364,4 +365,35 @@ func TestSaidIsBounded(t *testing.T) {
 	if !s.first("x", []any{5 * maxSaid}) || len(s.last) != 1 {
 		t.Errorf("%d are remembered after an hour", len(s.last))
 	}
+}
+
+// refusing is a store that takes no accounts.
+type refusing struct {
+	account.Store
+	err error
+}
+
+func (r *refusing) PutAccount(ctx context.Context, a account.Account, e audit.Event) error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.Store.PutAccount(ctx, a, e)
+}
+
+// An account that was not made, or that another login has made, does not count.
+func TestAccountsThatWereNotMade(t *testing.T) {
+	w := newWorld(t, func(r *Rules) { r.MaxAccounts = 1 })
+	store := &refusing{Store: w.store}
+	w.opt.Admin = account.NewAdmin(account.AdminOptions{Store: store, IDs: &mail.IDSource{}, Actor: "gate"})
+	a := &directory.Answer{Login: "a@old.example", Aliases: []string{"x@old.example"}}
+	for kind, want := range map[fault.Kind]bool{fault.Unavailable: false, fault.Conflict: true} {
+		store.err = fault.New("test", kind, "no")
+		for range 3 {
+			if err := w.Ensure(t.Context(), "panel", a); (err == nil) != want || err != nil && !fault.Is(err, kind) {
+				t.Fatalf("%v: %v", kind, err)
+			}
+		}
+	}
+	store.err = nil
+	w.ensure(*a)
 }

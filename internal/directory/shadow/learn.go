@@ -136,8 +136,5 @@ func (k *Keeper) Rehearse(ctx context.Context, name string, a *directory.Answer)
 	if text := acc.Learns(l); text != "" {
 		notes = append(notes, "it gets, as directory "+name+" says: "+text)
 	}
-	for _, why := range left {
-		notes = append(notes, why)
-	}
-	return notes, made, err
+	return append(notes, left...), made, err
 }

@@ -55,7 +55,10 @@ func (c *Client) By(mechanism string, k Key) *Dialogue {
 		d.Initial = []byte("user=" + k.Login + "\x01auth=Bearer " + k.Token + "\x01\x01")
 		return says(Constant(""))
 	}
-	s := Scram{Mechanism: mechanism, Header: "n,,", Key: k}
+	if c.salted == nil {
+		c.salted = map[string][]byte{}
+	}
+	s := Scram{Mechanism: mechanism, Header: "n,,", Key: k, salted: c.salted}
 	if strings.HasSuffix(mechanism, "-PLUS") {
 		s.Header, s.Data = "p=tls-exporter,,", c.Exporter()
 	}
