@@ -91,7 +91,10 @@ func Constant(text string) func([]byte) []byte {
 func field(challenge []byte, name string) string {
 	for part := range strings.SplitSeq(string(challenge), ",") {
 		if value, ok := strings.CutPrefix(part, name+"="); ok {
-			return strings.Trim(value, `"`)
+			if bare, quoted := strings.CutPrefix(value, `"`); quoted { // a nonce of SCRAM may end in one
+				return strings.TrimSuffix(bare, `"`)
+			}
+			return value
 		}
 	}
 	panic(fmt.Sprintf("the challenge %q has no %s", challenge, name))
