@@ -154,11 +154,11 @@ func TestDovecotTellsNobodysName(t *testing.T) {
 		if s.form != strings.Replace(want, "88", s.form[len("a nonce of "):][:2], 1) || s.answer != "auth-failed" {
 			t.Errorf("%s: %+v", name, s)
 		}
-		if s.challenged > time.Second || s.answered < 1500*time.Millisecond || s.answered > 5*time.Second {
+		if s.challenged > time.Second || s.answered < 900*time.Millisecond || s.answered > 5*time.Second {
 			t.Errorf("%s: challenged after %v, answered after %v", name, s.challenged, s.answered)
 		}
 		reason, took := byPLAIN(v, name, "wrong")
-		if reason != "auth-failed" || took < 1500*time.Millisecond || took > 5*time.Second {
+		if reason != "auth-failed" || took < 900*time.Millisecond || took > 5*time.Second {
 			t.Errorf("%s by PLAIN: %s after %v", name, reason, took)
 		}
 	}
