@@ -40,7 +40,7 @@ func domainObject(name string) object {
 }
 
 func accountObject(login string) object {
-	const standing = `SELECT a.state || coalesce((SELECT string_agg(' ' || k.id, '') FROM credential k WHERE k.login = a.login), '')
+	const standing = `SELECT a.state || coalesce((SELECT string_agg(' ' || k.id || '/' || k.recall_all || '/' || k.recall_some, '') FROM credential k WHERE k.login = a.login), '')
     FROM account a WHERE a.login = ?`
 	return object{kind: holding.Account, name: login, revision: "SELECT revision FROM account WHERE login = ?", standing: standing}
 }
