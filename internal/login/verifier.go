@@ -71,8 +71,8 @@ func New(opt Options) *Verifier {
 	return &Verifier{
 		opt:      opt,
 		remember: recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
-		known:    recent.NewPairs(keepKnown, 10*opt.MaxRemembered, opt.Now),
-		failed:   recent.NewPairs(keepFailed, 10*opt.MaxRemembered, opt.Now),
+		known:    recent.NewPairs(recent.PairsOptions{Keep: keepKnown, Most: 10 * opt.MaxRemembered, Each: maxNetworks, Now: opt.Now}),
+		failed:   recent.NewPairs(recent.PairsOptions{Keep: keepFailed, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
 	}
@@ -83,6 +83,10 @@ const (
 	keepKnown  = 30 * 24 * time.Hour
 	keepFailed = 10 * time.Minute
 )
+
+// maxNetworks is from how many networks a credential is known: more than a person or an
+// office has, and so few that one account cannot push out what is known of the others.
+const maxNetworks = 64
 
 // maxPrepared is how many of the latest uses Prepare reads.
 const maxPrepared = 20_000
