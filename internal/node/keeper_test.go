@@ -28,6 +28,8 @@ type memory struct {
 	calls        []string
 	// ahead is by how much the store's clock is, skew what a node said of that.
 	ahead, skew time.Duration
+	// keys are what a node said of its sealing keys.
+	keys []string
 	// slow is how long the store takes to tell its clock.
 	slow time.Duration
 }
@@ -72,12 +74,12 @@ func (m *memory) Join(_ context.Context, n Node, length time.Duration) (r Renewa
 	return r, err
 }
 
-func (m *memory) Renew(_ context.Context, l Lease, length, skew time.Duration) (r Renewal, err error) {
+func (m *memory) Renew(_ context.Context, l Lease, length time.Duration, c Condition) (r Renewal, err error) {
 	err = m.do("renew", func() error {
 		if err := m.fenced(l); err != nil {
 			return err
 		}
-		m.until, m.skew = time.Now().Add(length), skew
+		m.until, m.skew, m.keys = time.Now().Add(length), c.Skew, c.Keys
 		r = Renewal{Lease: l, State: m.state, Now: time.Now().Add(m.ahead)}
 		return nil
 	})

@@ -129,6 +129,12 @@ func (s *Sealer) ID() string { return s.ring.Load().keys[0].name() }
 // IDs names all keys as ID does, the one that seals first.
 func (s *Sealer) IDs() []string { return s.ring.Load().names() }
 
+// Loaded is IDs after a look whether the key file has changed.
+func (s *Sealer) Loaded() []string {
+	_ = s.follow() // with a file that is away or damaged, the keys known so far are good
+	return s.IDs()
+}
+
 // KeyOf names the key that something was sealed with, as ID does; "" for what is
 // not sealed.
 func KeyOf(sealed []byte) string {

@@ -26,7 +26,8 @@ CREATE TABLE node (
     lease_until bigint NOT NULL,
     epoch       bigint NOT NULL,
     skew        bigint NOT NULL,
-    schema      bigint NOT NULL
+    schema      bigint NOT NULL,
+    keys        text COLLATE "C" NOT NULL -- the names of its sealing keys, with spaces between; '' while not known
 ) WITH (fillfactor = 50);
 
 CREATE SEQUENCE node_epoch;
