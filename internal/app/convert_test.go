@@ -176,6 +176,7 @@ ca_file = "paper.crt"
 timeout = "101ms"
 connections = 102
 failures = 103
+remember = "107s"
 pause = "104s"
 
 [[directory]]
@@ -427,7 +428,9 @@ func TestPasswordsOfTheConfiguration(t *testing.T) {
 		Workers: 5, Queue: 6,
 	})
 	equal(t, makerOptions(cfg), secrets.MakerOptions{Iterations: 5001, FormerIterations: []int{4096, 4097}, Realm: "realm.example.org"})
-	equal(t, VerifierOptions(cfg), login.Options{Remember: 17 * time.Second, ByClaim: map[string]bool{"login": true}})
+	equal(t, VerifierOptions(cfg), login.Options{Remember: 17 * time.Second, ByClaim: map[string]bool{"login": true}, RememberOutside: map[string]time.Duration{
+		"panel": 107 * time.Second, "mailboxes": time.Minute, "people": time.Minute, "others": time.Minute, "base": time.Minute,
+	}})
 }
 
 func TestCertificatesOfTheConfiguration(t *testing.T) {

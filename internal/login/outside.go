@@ -174,7 +174,7 @@ func (v *Verifier) adopt(ctx context.Context, a *Attempt, authzid, name, passwor
 		if err == nil {
 			// Which networks are allowed the directory says each time.
 			if password != "" && len(answer.Networks) == 0 {
-				v.remember.Add(&l.proofs, c.ID, password)
+				v.remember.AddFor(&l.proofs, c.ID, password, v.opt.RememberOutside[name])
 			}
 			v.known.Add(l.login, narrow(a.Client), v.opt.Now())
 			p.Until = v.opt.Now().Add(askAgain)

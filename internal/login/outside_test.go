@@ -71,7 +71,7 @@ func (m many) Ensure(ctx context.Context, name string, a *directory.Answer) erro
 func outsiders(t *testing.T, remember time.Duration) (*world, many) {
 	t.Helper()
 	one, two := &place{name: "one"}, &place{name: "two"}
-	w := newWorldWith(t, setup{options: Options{Remember: remember, Directories: many{one, two}}})
+	w := newWorldWith(t, setup{options: Options{Remember: time.Hour, RememberOutside: map[string]time.Duration{one.name: remember, two.name: remember}, Directories: many{one, two}}})
 	one.w, two.w = w, w
 	one.answers = map[string]directory.Answer{"v@out.example": {Login: "v@out.example", Verified: true}}
 	two.answers = map[string]directory.Answer{

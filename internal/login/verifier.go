@@ -40,6 +40,9 @@ type Options struct {
 	// Remember is how long a verified password is remembered, counted from its
 	// full verification; 0 for not at all.
 	Remember time.Duration
+	// RememberOutside is that for passwords which a directory verified, by its name: a
+	// change there is felt when it is asked again.
+	RememberOutside map[string]time.Duration
 	// MaxRemembered bounds the passwords remembered, and ten times that the clients
 	// known, and those that have failed; 0 means 10,000.
 	MaxRemembered int
