@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,16 +54,15 @@ type App struct {
 	// change still follows.
 	started *config.Config
 
-	store  Store
-	sealer *seal.Sealer
-	// published is sealer once that is there: the lease is renewed before.
-	published atomic.Pointer[seal.Sealer]
-	hasher    *secrets.Hasher
-	maker     *secrets.Maker
-	rule      account.Rule
-	ids       *mail.IDSource
-	recorder  *audit.Recorder
-	certs     *cert.Manager
+	store    Store
+	sealer   *seal.Sealer
+	loaded   seal.Loaded
+	hasher   *secrets.Hasher
+	maker    *secrets.Maker
+	rule     account.Rule
+	ids      *mail.IDSource
+	recorder *audit.Recorder
+	certs    *cert.Manager
 	// clients judge the certificates of clients.
 	clients   *clients.Set
 	gate      *submission.Gate

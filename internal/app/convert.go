@@ -63,11 +63,7 @@ func makerOptions(c *config.Config) secrets.MakerOptions {
 // VerifierOptions are what the configuration says of verifying; what they need is for the
 // caller to add.
 func VerifierOptions(c *config.Config) login.Options {
-	outside := map[string]time.Duration{}
-	for i := range c.Directories {
-		outside[c.Directories[i].Name] = c.Directories[i].Remember.Std()
-	}
-	return login.Options{Remember: c.Auth.Remember.Std(), RememberOutside: outside, ByClaim: byClaim(c)}
+	return login.Options{Remember: c.Auth.Remember.Std(), ByClaim: byClaim(c)}
 }
 
 func certSpecs(c *config.Config) []cert.Spec {

@@ -428,9 +428,7 @@ func TestPasswordsOfTheConfiguration(t *testing.T) {
 		Workers: 5, Queue: 6,
 	})
 	equal(t, makerOptions(cfg), secrets.MakerOptions{Iterations: 5001, FormerIterations: []int{4096, 4097}, Realm: "realm.example.org"})
-	equal(t, VerifierOptions(cfg), login.Options{Remember: 17 * time.Second, ByClaim: map[string]bool{"login": true}, RememberOutside: map[string]time.Duration{
-		"panel": 107 * time.Second, "mailboxes": time.Minute, "people": time.Minute, "others": time.Minute, "base": time.Minute,
-	}})
+	equal(t, VerifierOptions(cfg), login.Options{Remember: 17 * time.Second, ByClaim: map[string]bool{"login": true}})
 }
 
 func TestCertificatesOfTheConfiguration(t *testing.T) {
@@ -639,7 +637,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 	all := []any{limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), schedule(c), resolverOptions(c), opt, trusted}
 	for i := range c.Directories {
 		d := &c.Directories[i]
-		all = append(all, directories.Guarding(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
+		all = append(all, directories.Guarding(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
 	}
 	for _, l := range c.Listeners {
 		all = append(all, viewListener(t, a, l), clients.Options(l))

@@ -48,15 +48,6 @@ func (a *App) leaseLost(why string) {
 	}
 }
 
-// loadedKeys names the sealing keys that this gate has, none until it has opened its
-// key file.
-func (a *App) loadedKeys() []string {
-	if s := a.published.Load(); s != nil {
-		return s.Loaded()
-	}
-	return nil
-}
-
 // joinNode takes the lease under which this gate delivers, where several share the
 // store, and keeps it.
 func (a *App) joinNode(ctx context.Context) error {
@@ -73,7 +64,7 @@ func (a *App) joinNode(ctx context.Context) error {
 			a.log.Info("this node is asked to drain", "node", a.cfg.Node.ID)
 			close(a.draining)
 		},
-		Keys: a.loadedKeys, Now: a.opt.Now, Logger: a.log,
+		Keys: a.loaded.IDs, Now: a.opt.Now, Logger: a.log,
 	})
 	if err := a.keeper.Join(ctx); err != nil {
 		return err

@@ -223,7 +223,7 @@ func (r *rehearsed) Ensure(ctx context.Context, name string, a *directory.Answer
 func (v *Verifier) rehearsal() (*Verifier, *rehearsed) {
 	r := &rehearsed{CredentialStore: v.opt.Store, Directories: v.opt.Directories}
 	opt := v.opt
-	opt.Store, opt.Remember, opt.RememberOutside = r, 0, nil
+	opt.Store, opt.Remember = r, 0
 	if v.opt.Directories != nil {
 		opt.Directories = r
 	}

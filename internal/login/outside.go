@@ -25,6 +25,9 @@ type Directories interface {
 	// a place. Errors: fault.Unauthenticated where the account cannot be made, as its
 	// domain is nobody's.
 	Ensure(ctx context.Context, directory string, a *directory.Answer) error
+	// Remember is how long a password that a directory has verified is remembered, 0 for
+	// not at all: one that is changed there is good for so long.
+	Remember(directory string) time.Duration
 }
 
 // sources returns the directories that are asked about a login; none where the store
@@ -174,7 +177,7 @@ func (v *Verifier) adopt(ctx context.Context, a *Attempt, authzid, name, passwor
 		if err == nil {
 			// Which networks are allowed the directory says each time.
 			if password != "" && len(answer.Networks) == 0 {
-				v.remember.AddFor(&l.proofs, c.ID, password, v.opt.RememberOutside[name])
+				v.remember.AddFor(&l.proofs, c.ID, password, v.opt.Directories.Remember(name))
 			}
 			v.known.Add(l.login, narrow(a.Client), v.opt.Now())
 			p.Until = v.opt.Now().Add(askAgain)

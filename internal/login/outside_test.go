@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ type place struct {
 	asked   []directory.Question
 	// homeless says that no account can be made.
 	homeless bool
+	// remember is for how long its passwords are.
+	remember time.Duration
 }
 
 func (e *place) Name() string { return e.name }
@@ -44,6 +47,10 @@ func (e *place) Ask(_ context.Context, q directory.Question) (*directory.Answer,
 
 // many are several directories, for all domains but acme.example.
 type many []*place
+
+func (m many) Remember(name string) time.Duration {
+	return m[slices.IndexFunc(m, func(e *place) bool { return e.name == name })].remember
+}
 
 func (m many) For(domain mail.Domain) (list []directory.Source) {
 	for _, e := range m {
@@ -70,8 +77,8 @@ func (m many) Ensure(ctx context.Context, name string, a *directory.Answer) erro
 // one whose hash it knows.
 func outsiders(t *testing.T, remember time.Duration) (*world, many) {
 	t.Helper()
-	one, two := &place{name: "one"}, &place{name: "two"}
-	w := newWorldWith(t, setup{options: Options{Remember: time.Hour, RememberOutside: map[string]time.Duration{one.name: remember, two.name: remember}, Directories: many{one, two}}})
+	one, two := &place{name: "one", remember: remember}, &place{name: "two", remember: remember}
+	w := newWorldWith(t, setup{options: Options{Remember: time.Hour, Directories: many{one, two}}})
 	one.w, two.w = w, w
 	one.answers = map[string]directory.Answer{"v@out.example": {Login: "v@out.example", Verified: true}}
 	two.answers = map[string]directory.Answer{

@@ -37,12 +37,9 @@ type Options struct {
 	// Directories are asked for accounts that the store does not know; nil where there
 	// are none.
 	Directories Directories
-	// Remember is how long a verified password is remembered, counted from its
-	// full verification; 0 for not at all.
+	// Remember is how long a verified password of the store is remembered, counted from
+	// its full verification; 0 for not at all.
 	Remember time.Duration
-	// RememberOutside is that for passwords which a directory verified, by its name: a
-	// change there is felt when it is asked again.
-	RememberOutside map[string]time.Duration
 	// MaxRemembered bounds the passwords remembered, and ten times that the clients
 	// known, and those that have failed; 0 means 10,000.
 	MaxRemembered int

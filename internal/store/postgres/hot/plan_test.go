@@ -58,7 +58,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 	t.Cleanup(db.Close)
 	ids, numbers, texts := []string{"S0000000000000000000000007"}, []int64{1}, []string{""}
 	attempted := []any{numbers, numbers, texts, numbers, numbers, numbers, texts, texts, texts, ids, numbers, "1"}
-	submission := []any{ids, texts, texts, texts, texts, texts, texts, texts, numbers, numbers, texts, numbers, texts, numbers, texts, texts, numbers, numbers, numbers, false}
+	submission := []any{ids, texts, texts, texts, texts, texts, texts, texts, numbers, numbers, texts, numbers, texts, numbers, texts, texts, numbers, numbers, numbers, numbers, numbers, false}
 	for name, c := range map[string]struct {
 		text string
 		args []any
