@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -405,6 +406,27 @@ func TestTheDeadAreNamed(t *testing.T) {
 		}
 		if len(lines) != len(want) {
 			t.Errorf("%d lines", len(lines))
+		}
+	})
+}
+
+// TestKeys: each renewal tells which sealing keys the process has then.
+func TestKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		var keys []string
+		k := NewKeeper(KeeperOptions{Store: store, Node: Node{ID: "a"}, Keys: func() []string { return keys }})
+		if err := k.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, now := range [][]string{{"old"}, {"new", "old"}, nil} {
+			keys = now
+			k.renew(t.Context())
+			store.set(func() {
+				if !slices.Equal(store.keys, now) {
+					t.Errorf("the store knows %v, want %v", store.keys, now)
+				}
+			})
 		}
 	})
 }
