@@ -28,6 +28,9 @@ type Directories interface {
 	// Rehearse says what Ensure would do, and what it cannot, a sentence each, and
 	// whether the account would be made. It changes nothing. Errors as of Ensure.
 	Rehearse(ctx context.Context, directory string, a *directory.Answer) (notes []string, made bool, err error)
+	// Remember is how long a password that a directory has verified is remembered, 0 for
+	// not at all: one that is changed there is good for so long.
+	Remember(directory string) time.Duration
 }
 
 // around returns the directories that serve the domain of a login, in order; none for what
@@ -182,7 +185,7 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 		if err == nil {
 			// Which networks are allowed the directory says each time.
 			if password != "" && len(answer.Networks) == 0 {
-				v.remember.Add(&l.proofs, c.ID, password)
+				v.remember.AddFor(&l.proofs, c.ID, password, v.opt.Directories.Remember(name))
 			}
 			v.known.Add(l.login, narrow(a.Client), v.opt.Now())
 			p.Until = v.opt.Now().Add(askAgain)

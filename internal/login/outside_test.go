@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,8 @@ type place struct {
 	homeless bool
 	// knows says that it tells how accounts stand.
 	knows bool
+	// remember is for how long its passwords are.
+	remember time.Duration
 }
 
 func (e *place) Witnesses() bool { return e.knows }
@@ -64,6 +67,10 @@ func (e *place) Ask(_ context.Context, q directory.Question) (*directory.Answer,
 // many are several directories, for all domains but acme.example.
 type many []*place
 
+func (m many) Remember(name string) time.Duration {
+	return m[slices.IndexFunc(m, func(e *place) bool { return e.name == name })].remember
+}
+
 func (m many) For(domain mail.Domain) (list []directory.Source) {
 	for _, e := range m {
 		if domain != "acme.example" {
@@ -97,8 +104,8 @@ func (m many) Rehearse(ctx context.Context, name string, a *directory.Answer) ([
 // one whose hash it knows.
 func outsiders(t *testing.T, remember time.Duration) (*world, many) {
 	t.Helper()
-	one, two := &place{name: "one"}, &place{name: "two"}
-	w := newWorldWith(t, setup{options: Options{Remember: remember, Directories: many{one, two}}})
+	one, two := &place{name: "one", remember: remember}, &place{name: "two", remember: remember}
+	w := newWorldWith(t, setup{options: Options{Remember: time.Hour, Directories: many{one, two}}})
 	one.w, two.w = w, w
 	one.answers = map[string]directory.Answer{"v@out.example": {Login: "v@out.example", Verified: true}}
 	two.answers = map[string]directory.Answer{
@@ -210,7 +217,7 @@ func TestADirectoryThatIsDown(t *testing.T) {
 	if _, err := outside(w, "v@out.example", goodPassword); err != nil {
 		t.Errorf("a password that was remembered: %v", err)
 	}
-	w.pass(time.Hour)
+	w.pass(time.Minute) // those of the store are remembered for longer
 	for _, login := range []string{"v@out.example", "plain@out.example", "nobody@out.example"} {
 		if _, err := outside(w, login, goodPassword); !fault.Is(err, fault.Unavailable) || fault.ReasonOf(err) != "auth-unavailable" {
 			t.Errorf("%s: %v", login, err)

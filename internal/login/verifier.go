@@ -38,8 +38,8 @@ type Options struct {
 	// Directories are asked for accounts that the store does not know; nil where there
 	// are none.
 	Directories Directories
-	// Remember is how long a verified password is remembered, counted from its
-	// full verification; 0 for not at all.
+	// Remember is how long a verified password of the store is remembered, counted from
+	// its full verification; 0 for not at all.
 	Remember time.Duration
 	// MaxRemembered bounds the passwords remembered, and ten times that the clients
 	// known, and those that have failed; 0 means 10,000.
@@ -82,9 +82,9 @@ func New(opt Options) *Verifier {
 	return &Verifier{
 		opt:      opt,
 		remember: recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
-		known:    recent.NewPairs(keepKnown, 10*opt.MaxRemembered, opt.Now),
-		failed:   recent.NewPairs(keepFailed, 10*opt.MaxRemembered, opt.Now),
-		stood:    recent.NewPairs(opt.Remember, 10*opt.MaxRemembered, opt.Now),
+		known:    recent.NewPairs(recent.PairsOptions{Keep: keepKnown, Most: 10 * opt.MaxRemembered, Each: maxNetworks, Now: opt.Now}),
+		failed:   recent.NewPairs(recent.PairsOptions{Keep: keepFailed, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
+		stood:    recent.NewPairs(recent.PairsOptions{Keep: opt.Remember, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
 		fronts:   alike.NewFronts(opt.Maker.Lasting),
@@ -97,6 +97,10 @@ const (
 	keepKnown  = 30 * 24 * time.Hour
 	keepFailed = 10 * time.Minute
 )
+
+// maxNetworks is from how many networks a credential is known: more than a person or an
+// office has, and so few that one account cannot push out what is known of the others.
+const maxNetworks = 64
 
 // maxPrepared is how many of the latest uses Prepare reads.
 const maxPrepared = 20_000

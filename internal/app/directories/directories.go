@@ -98,6 +98,18 @@ func open(d *config.Directory, now func() time.Time) (directory.Source, error) {
 	return database.Open(Database(d))
 }
 
+// Remember implements login.Directories.
+func (s *Set) Remember(name string) time.Duration {
+	i := slices.IndexFunc(s.list, func(e entry) bool { return e.Guard.Name() == name })
+	if i < 0 {
+		return 0
+	}
+	return Remembering(&s.list[i].Directory)
+}
+
+// Remembering is how long passwords that a directory has verified are remembered.
+func Remembering(d *config.Directory) time.Duration { return d.Remember.Std() }
+
 // Guarding is what the configuration bounds a directory by.
 func Guarding(d *config.Directory) directory.GuardOptions {
 	return directory.GuardOptions{Timeout: d.Timeout.Std(), Concurrent: d.Connections, Failures: d.Failures, Pause: d.Pause.Std()}

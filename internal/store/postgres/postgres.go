@@ -72,6 +72,7 @@ type Store struct {
 	*sealed.Secrets
 	*nodes.Roster
 	dialect *sqlkit.Dialect
+	waiting string // waitingSQL
 	db      *server.DB
 	writer  *hot.Writer
 	bodies  *bodies.Folder
@@ -128,7 +129,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		db.Close()
 		return nil, err
 	}
-	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
+	d := newDialect()
+	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now, Logger: o.Logger})
 	if o.Server {
