@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest"
+	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/credentials"
 	"countersign/internal/store/storetest/secrets"
 	"countersign/internal/testkit/pgcluster"
@@ -53,6 +54,10 @@ func TestConformance(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	secrets.Run(t, func(t *testing.T) secrets.Store { return openNew(t) })
+}
+
+func TestBans(t *testing.T) {
+	bans.Run(t, func(t *testing.T) bans.Store { return openNew(t) })
 }
 
 func TestCredentials(t *testing.T) {
