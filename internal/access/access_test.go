@@ -26,9 +26,9 @@ func TestPrefixes(t *testing.T) {
 	}
 	for text, says := range map[string]string{
 		"192.0.2.7/24": "write 192.0.2.0/24 for that network, or 192.0.2.7 for the one address", "2001:db8::1/48": "write 2001:db8::/48 for",
-		"::ffff:192.0.2.7/120": "write 192.0.2.0/24 for", "::ffff:192.0.2.7/90": "write ::/90",
+		"::ffff:192.0.2.7/120": "write 192.0.2.0/24 for", "::ffff:192.0.2.7/90": "write ::ffc0:0:0/90",
 		"": "is not an address or network", "192.0.2": "is not an", "192.0.2.0/33": "is not an", "192.0.2.0/-1": "is not an", "192.0.2.0/024": "is not an",
-		"example.org": "is not an", "fe80::1%eth0": "one link only", "fe80::1%eth0/64": "is not an", "192.0.2.0/24/24": "is not an", "010.0.0.1": "is not an",
+		"example.org": "is not an", "fe80::1%eth0": "one link only", "fe80::1%eth0/64": "one link only", "192.0.2.0/24/24": "is not an", "010.0.0.1": "is not an",
 	} {
 		if p, err := ParsePrefix(text); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q is %v: %v", text, p, err)
