@@ -90,6 +90,7 @@ func (v *Verifier) decoy(k *sasl.Keys, login string) {
 // of them. Errors are those of Password.
 func (v *Verifier) Proved(ctx context.Context, a Attempt, authzid string, k *sasl.Keys, which int) (*account.Principal, error) {
 	d := k.Handle.(*derived)
+	d.look.heed(v, &a)
 	switch {
 	case d.look.cause != nil:
 		return nil, failure(d.look.cause)

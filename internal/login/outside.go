@@ -154,6 +154,7 @@ func (v *Verifier) adopt(ctx context.Context, a *Attempt, authzid, name, passwor
 		return nil, unavailable(ctx, err)
 	}
 	l, err := v.look(ctx, answer.Login)
+	l.heed(v, a)
 	switch {
 	case err != nil:
 		return nil, err

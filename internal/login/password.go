@@ -31,6 +31,7 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 	if err != nil {
 		return nil, err
 	}
+	l.heed(v, &a)
 	prepared, err := account.PreparePassword(password)
 	if err != nil && l.cause == nil {
 		l.cause = errPrepared // no stored password can be this one: fail, as slowly as any other

@@ -58,6 +58,7 @@ func (v *Verifier) first(ctx context.Context, a *Attempt, authzid string, subjec
 // bySubject admits the holder of a credential.
 func (v *Verifier) bySubject(ctx context.Context, a *Attempt, authzid string, h account.Holder) (*account.Principal, error) {
 	l, err := v.look(ctx, h.Login)
+	l.heed(v, a)
 	switch {
 	case err != nil:
 		return nil, err

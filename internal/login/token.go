@@ -65,6 +65,7 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 		return nil, err
 	}
 	l, err := v.look(ctx, login)
+	l.heed(v, a)
 	switch {
 	case err != nil:
 		return nil, err

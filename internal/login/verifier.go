@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -37,6 +38,9 @@ type Options struct {
 	// Directories are asked for accounts that the store does not know; nil where there
 	// are none.
 	Directories Directories
+	// Banned reports whether a login, in the form of accounts, is refused from where a
+	// client is; nil where none is. It must be quick.
+	Banned func(client netip.Addr, login string) bool
 	// Remember is how long a verified password is remembered, counted from its
 	// full verification; 0 for not at all.
 	Remember time.Duration
@@ -136,6 +140,14 @@ func (v *Verifier) look(ctx context.Context, given string) (look, error) {
 	return l, unavailable(ctx, err)
 }
 
+// heed makes a ban the reason why nothing can be proved, whatever else is: so it costs as
+// much as any failure, and no directory is told a password.
+func (l *look) heed(v *Verifier, a *Attempt) {
+	if v.opt.Banned != nil && v.opt.Banned(a.Client, l.login) {
+		l.cause = errBanned
+	}
+}
+
 // unavailable is what becomes of an error of the store, nil of none.
 func unavailable(ctx context.Context, err error) error {
 	switch {
@@ -230,11 +242,15 @@ var (
 	errForeign   = errors.New("token-of-another")
 	errPrepared  = errors.New("not-a-password")
 	errHomeless  = errors.New("unknown-domain")
+	errBanned    = errors.New(CauseBanned)
 )
+
+// CauseBanned is the FailureCause of a login that is banned where the client is.
+const CauseBanned = "banned"
 
 // causes are all of them.
 func causes() []error {
-	return []error{errUnknown, errNone, errDamaged, errWrong, errSuspended, errExpired, errNetwork, errMechanism, errAuthzid, errToken, errForeign, errPrepared, errHomeless}
+	return []error{errUnknown, errNone, errDamaged, errWrong, errSuspended, errExpired, errNetwork, errMechanism, errAuthzid, errToken, errForeign, errPrepared, errHomeless, errBanned}
 }
 
 // FailureCause says in one stable word why a client was refused, for the record; ""

@@ -92,6 +92,9 @@ func (b *Book) Login(client netip.Addr, login string) *access.Ban {
 	return b.Network(client)
 }
 
+// Hits reports whether Login finds a ban.
+func (b *Book) Hits(client netip.Addr, login string) bool { return b.Login(client, login) != nil }
+
 func (b *Book) holds(ban *access.Ban) bool { return ban.End.IsZero() || b.now().Before(ban.End) }
 
 // Replace makes the book one of these bans alone.

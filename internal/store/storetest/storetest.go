@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/access"
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
@@ -24,7 +23,6 @@ import (
 // Store is all that an engine implements.
 type Store interface {
 	account.Store
-	access.Store
 	queue.Store
 	queue.AdminStore
 	audit.Store
