@@ -101,8 +101,10 @@ echo "== failed logins: medians of 200 tries of each kind and mechanism, in turn
 TMPDIR=$work go test ./internal/login -run '^$' -bench 'Failures' -benchtime 1x -timeout 20m
 echo "== a login that is remembered, and one that is not"
 TMPDIR=$work go test ./internal/login -run '^$' -bench 'Remembered|Derivation' -benchtime 2s
+echo "== the same at the socket, with two kinds more"
+TMPDIR=$work COUNTERSIGN_BIN=$bin go test ./test/attack -run '^$' -bench Failures -benchtime 1x -timeout 30m
 echo "== logins beside 200 who guess"
-TMPDIR=$work COUNTERSIGN_BIN=$bin go test ./test/attack -run '^$' -bench . -benchtime 1x -timeout 15m
+TMPDIR=$work COUNTERSIGN_BIN=$bin go test ./test/attack -run '^$' -bench Attack -benchtime 1x -timeout 15m
 echo "== accepted alone, generator included, the store in PostgreSQL"
 go test ./internal/app -run '^$' -bench 'AcceptOnPostgres' -benchtime "${messages}x"
 echo "== the store alone, PostgreSQL"

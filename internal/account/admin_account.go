@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"countersign/internal/audit"
@@ -16,10 +17,14 @@ type NewAccount struct {
 	// Password is in clear; AddAccount hashes it. With a Directory there is none.
 	Password string
 	// Directory names the one that verifies its password; "" for the store.
-	Directory  string
+	Directory string
+	// Plan is one of its own, "" for the customer's.
+	Plan       string
 	NullSender bool
 	Aliases    []mail.Address
 	Grants     []Grant
+	// Learned is what its Directory says of it.
+	Learned Learned
 }
 
 // AddAccount stores a new active account.
@@ -30,6 +35,9 @@ func (a *Admin) AddAccount(ctx context.Context, n NewAccount) error {
 	change := AccountChange{AddAliases: n.Aliases, AddGrants: n.Grants}
 	if n.NullSender {
 		change.NullSender = &n.NullSender
+	}
+	if n.Plan != "" {
+		change.Plan = &n.Plan
 	}
 	acc := Account{Address: n.Address, State: Active, Created: a.now()}
 	customer, err := a.customerOf(ctx, n.Address.Domain)
@@ -43,6 +51,9 @@ func (a *Admin) AddAccount(ctx context.Context, n NewAccount) error {
 	acc.Directory = n.Directory
 	if n.Directory != "" {
 		acc.Credentials = []Credential{a.noPassword()}
+		if learned := acc.learn(n.Learned); learned != "" {
+			text = strings.TrimPrefix(text+", "+learned+", as directory "+n.Directory+" says", ", ")
+		}
 	} else if err := a.putPassword(ctx, &acc, n.Password, customer); err != nil {
 		return err
 	}
@@ -111,13 +122,32 @@ func (a *Admin) turnAccount(ctx context.Context, address mail.Address, to State)
 }
 
 // RemoveAccount removes an account for good; its waiting mail is held. The
-// same address may be added again, as another account.
+// same address may be added again, as another account. One of a directory is not
+// removed (fault.Conflict), as its next login would make it again.
 func (a *Admin) RemoveAccount(ctx context.Context, address mail.Address) error {
 	acc, err := a.account(ctx, address)
 	if err != nil {
 		return err
 	}
-	err = a.opt.Store.RemoveAccount(ctx, acc.Login(), a.accountEvent(audit.AdminRemoved, &acc, ""))
+	if acc.Directory != "" {
+		return fault.New("account.remove", fault.Conflict,
+			"account %s is of directory %q and would be back at its next login: stop it with \"countersign account suspend %s\", or remove it with --force, once the directory does not know it any more",
+			acc.Address, acc.Directory, acc.Address)
+	}
+	return a.removeAccount(ctx, acc)
+}
+
+// ForceRemoveAccount is RemoveAccount, also for an account of a directory.
+func (a *Admin) ForceRemoveAccount(ctx context.Context, address mail.Address) error {
+	acc, err := a.account(ctx, address)
+	if err != nil {
+		return err
+	}
+	return a.removeAccount(ctx, acc)
+}
+
+func (a *Admin) removeAccount(ctx context.Context, acc Account) error {
+	err := a.opt.Store.RemoveAccount(ctx, acc.Login(), a.accountEvent(audit.AdminRemoved, &acc, ""))
 	return named(err, objectAccount(acc.Address), used)
 }
 
@@ -214,11 +244,15 @@ func (a *Admin) legacy(ctx context.Context, acc *Account, name string) (bool, er
 	if acc.Legacy {
 		return true, nil
 	}
-	customer, err := a.opt.Store.Customer(ctx, name)
-	if err != nil || customer.Plan == "" {
-		return false, err
+	decides := acc.Plan
+	if decides == "" {
+		customer, err := a.opt.Store.Customer(ctx, name)
+		if err != nil || customer.Plan == "" {
+			return false, err
+		}
+		decides = customer.Plan
 	}
-	plan, err := a.opt.Store.Plan(ctx, customer.Plan)
+	plan, err := a.opt.Store.Plan(ctx, decides)
 	return plan.Legacy, err
 }
 

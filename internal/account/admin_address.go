@@ -17,6 +17,9 @@ type AccountChange struct {
 	AddGrants, RemoveGrants   []Grant
 	// NullSender, when not nil, allows or forbids "<>" as MAIL FROM.
 	NullSender *bool
+	// Plan, when not nil, names the plan that the account gets of its own; "" for the
+	// customer's.
+	Plan *string
 }
 
 // ParseGrant reads "a@example.org", one address, or "@example.org", all of a
@@ -58,7 +61,7 @@ func (g Grant) under() mail.Domain {
 	return g.Address.Domain
 }
 
-// SetAccount changes which addresses an account may use. Aliases and grants
+// SetAccount changes which addresses an account may use, and its plan. Aliases and grants
 // must lie in domains of the account's own customer: no customer lets another
 // write in its name. Open sessions feel it at their next message.
 func (a *Admin) SetAccount(ctx context.Context, address mail.Address, change AccountChange) error {
@@ -112,6 +115,13 @@ func (a *Admin) apply(ctx context.Context, acc *Account, change AccountChange, c
 		acc.NullSender = *change.NullSender
 		parts = append(parts, map[bool]string{true: "null sender allowed", false: "null sender forbidden"}[acc.NullSender])
 	}
+	if change.Plan != nil {
+		if err := a.planExists(ctx, *change.Plan); err != nil {
+			return "", err
+		}
+		acc.Plan, acc.PlanLearned = *change.Plan, false
+		parts = append(parts, map[bool]string{true: "the customer's plan", false: "plan " + acc.Plan}[acc.Plan == ""])
+	}
 	return strings.Join(parts, ", "), nil
 }
 
@@ -123,7 +133,11 @@ func (a *Admin) addAlias(ctx context.Context, acc *Account, alias mail.Address, 
 	if err := a.sameCustomer(ctx, alias.Domain, customer, "alias "+alias.String()); err != nil {
 		return err
 	}
-	if alias.Key() == acc.Login() || acc.aliasIndex(alias) >= 0 {
+	if i := indexOf(acc.Learned, alias); i >= 0 { // which stays now, whatever the directory says
+		acc.Learned = slices.Delete(slices.Clone(acc.Learned), i, i+1)
+		return nil
+	}
+	if alias.Key() == acc.Login() || indexOf(acc.Aliases, alias) >= 0 {
 		return fault.New("account.alias", fault.Conflict, "%s is an address of account %s already", alias, acc.Address)
 	}
 	acc.Aliases = append(slices.Clone(acc.Aliases), alias)
@@ -169,18 +183,21 @@ func ForeignDomain(what string, domain mail.Domain, owner, customer string) erro
 	return fault.New("account.set", fault.Invalid, "%s: domain %s belongs to customer %s, the account to customer %s; an account may only use addresses of its own customer", what, domain, owner, customer)
 }
 
-// aliasIndex finds an alias, -1 where there is none.
-func (a *Account) aliasIndex(alias mail.Address) int {
-	return slices.IndexFunc(a.Aliases, func(have mail.Address) bool { return have.Key() == alias.Key() })
+// indexOf finds an address in a list, -1 where it is not there.
+func indexOf(list []mail.Address, a mail.Address) int {
+	return slices.IndexFunc(list, func(other mail.Address) bool { return other.Key() == a.Key() })
 }
 
 // removeAlias takes an alias away.
 func (a *Account) removeAlias(alias mail.Address) error {
-	i := a.aliasIndex(alias)
+	i := indexOf(a.Aliases, alias)
 	if i < 0 {
 		return fault.New("account.alias", fault.NotFound, "account %s has no alias %s", a.Address, alias)
 	}
 	a.Aliases = slices.Delete(slices.Clone(a.Aliases), i, i+1)
+	if i = indexOf(a.Learned, alias); i >= 0 {
+		a.Learned = slices.Delete(slices.Clone(a.Learned), i, i+1)
+	}
 	return nil
 }
 

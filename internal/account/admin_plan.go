@@ -52,8 +52,8 @@ func (a *Admin) SetPlan(ctx context.Context, name string, c PlanChange) error {
 	return named(err, objectPlan(name), changed)
 }
 
-// SuspendPlan stops all accounts of all customers that have a plan and holds
-// what they have in the queue.
+// SuspendPlan stops all accounts of all customers that have a plan, and those that have
+// it themselves, and holds what they have in the queue.
 func (a *Admin) SuspendPlan(ctx context.Context, name string) error {
 	return a.turnPlan(ctx, name, Suspended)
 }
@@ -78,7 +78,7 @@ func (a *Admin) turnPlan(ctx context.Context, name string, to State) error {
 	return named(err, objectPlan(name), changed)
 }
 
-// RemovePlan removes a plan that no customer has.
+// RemovePlan removes a plan that neither a customer nor an account has.
 func (a *Admin) RemovePlan(ctx context.Context, name string) error {
 	customers, err := a.opt.Store.Customers(ctx)
 	if err != nil {
@@ -91,6 +91,16 @@ func (a *Admin) RemovePlan(ctx context.Context, name string) error {
 		}
 	}
 	if err := inUse(objectPlan(name), "customer", users); err != nil {
+		return err
+	}
+	logins, err := a.opt.Store.OnPlan(ctx, name, "", maxNamed+1)
+	if err != nil {
+		return err
+	}
+	if len(logins) > maxNamed {
+		logins = append(logins[:maxNamed-1], logins[maxNamed-1]+" and others")
+	}
+	if err := inUse(objectPlan(name), "account", logins); err != nil {
 		return err
 	}
 	err = a.opt.Store.RemovePlan(ctx, name, a.event(audit.AdminRemoved, objectPlan(name), ""))

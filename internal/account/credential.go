@@ -178,7 +178,7 @@ func (a *Account) MayUse(g Grant) bool {
 	if g.Address.IsNull() {
 		return slices.ContainsFunc(a.Grants, g.equal)
 	}
-	return g.Address.Key() == a.Login() || a.aliasIndex(g.Address) >= 0 ||
+	return g.Address.Key() == a.Login() || indexOf(a.Aliases, g.Address) >= 0 ||
 		slices.ContainsFunc(a.Grants, func(have Grant) bool { return have.covers(g.Address) })
 }
 
@@ -193,8 +193,8 @@ func (g Grant) covers(a mail.Address) bool {
 // Proofs is what an account can prove itself with, as one look at the store found
 // it.
 type Proofs struct {
-	// Account, Revision, Directory, Legacy (its own or its plan's) and Credentials
-	// are those of Account, secrets included.
+	// Account, Revision, Directory, Legacy (its own, or that of the plan that decides)
+	// and Credentials are those of Account, secrets included.
 	Account     mail.ID
 	Revision    int64
 	Directory   string
@@ -202,6 +202,9 @@ type Proofs struct {
 	Credentials []Credential
 	// Active is Sender.Active.
 	Active bool
+	// PlanAlone says that it is not active for nothing but a suspended plan that its
+	// directory has named, whose next word may change that.
+	PlanAlone bool
 }
 
 // Holder is whose a subject is.

@@ -70,8 +70,13 @@ type PlanStore interface {
 	Plan(ctx context.Context, name string) (Plan, error)
 	// Plans lists all plans by name.
 	Plans(ctx context.Context) ([]Plan, error)
-	// RemovePlan removes a plan: see Store. fault.Conflict while a customer is on it.
+	// RemovePlan removes a plan: see Store. fault.Conflict while a customer or an
+	// account is on it.
 	RemovePlan(ctx context.Context, name string, e audit.Event) error
+	// OnPlan lists the logins of accounts that have the plan as their own, in order:
+	// those behind after ("" for the first), at most limit. A plan that there is not has
+	// none.
+	OnPlan(ctx context.Context, name, after string, limit int) ([]string, error)
 }
 
 // CustomerStore keeps customers. What putting and removing means stands at Store.
@@ -113,8 +118,9 @@ type AccountStore interface {
 	// PutAccount creates or changes an account, its aliases, grants and credentials
 	// included: see Store. fault.Conflict for an address that is already the own
 	// address or an alias of another account, and for a subject that another
-	// credential of that kind has; fault.Invalid for two credentials of one name;
-	// fault.NotFound for a domain that there is not.
+	// credential of that kind has; fault.Invalid for two credentials of one name, and for
+	// one of Learned that is none of Aliases; fault.NotFound for a domain or a plan that
+	// there is not.
 	PutAccount(ctx context.Context, a Account, e audit.Event) error
 	// AddAccounts creates accounts, at most MaxAdded, all of them or none, with their
 	// events, one for each: as PutAccount does one by one, and in far less time.
@@ -128,6 +134,17 @@ type AccountStore interface {
 	RemoveAccount(ctx context.Context, login string, e audit.Event) error
 }
 
+// AddressStore says whose addresses are.
+type AddressStore interface {
+	// Owners returns the logins of the accounts that have these addresses (Address
+	// keys), as their own or as an alias, by address; at most MaxOwned of them. What is
+	// nobody's is left out.
+	Owners(ctx context.Context, addresses []string) (map[string]string, error)
+}
+
+// MaxOwned is how many addresses AddressStore.Owners takes.
+const MaxOwned = 256
+
 // Store is all of it; an engine implements it. A get of a name that there is not is
 // fault.NotFound.
 //
@@ -135,7 +152,7 @@ type AccountStore interface {
 // (fault.Conflict where the name is taken) and changes one whose Revision is
 // that of the stored one (fault.Conflict where it has changed since it was
 // read, fault.NotFound where it is gone). A named object that does not exist
-// (a customer's plan, a domain's customer, an account's domain) is
+// (the plan of a customer or an account, a domain's customer, an account's domain) is
 // fault.NotFound. Remove is fault.NotFound for an unknown name and
 // fault.Conflict while other objects depend on it. Every Put and Remove stores the given event
 // in the same transaction, raises the generation, and is durable when it returns.
@@ -145,10 +162,11 @@ type AccountStore interface {
 // under exists, and each further domain that its
 // acceptance relied on (queue.Acceptance.Domains) is an active one of the
 // customer that the account's own domain has. A Put or Remove that changes the
-// state of an account or takes a credential from it, the state or the customer of a domain, or whether a
+// state of an account, gives it a suspended plan or takes that or a credential from it, the
+// state or the customer of a domain, or whether a
 // customer or a plan is active (a customer is with its plan; no plan counts as
 // an active one), looks at all mail of that account, of that domain or relying
-// on it, of the domains of that customer, or of the customers on that plan: it
+// on it, of the domains of that customer, or of the customers and accounts on that plan: it
 // holds what may not go, with the reason queue.HoldSuspended, and releases what
 // was held for that reason and may go. What an operator released meanwhile stays
 // so until such a change. Each submission whose deliveries change gets one event
@@ -169,4 +187,5 @@ type Store interface {
 	CustomerStore
 	DomainStore
 	AccountStore
+	AddressStore
 }

@@ -17,8 +17,8 @@ const (
 	Suspended State = "suspended"
 )
 
-// Plan is a named set of limits and permissions. A zero limit means that the
-// server's own limit alone applies.
+// Plan is a named set of limits and permissions, of customers and of single accounts. A
+// zero limit means that the server's own limit alone applies.
 type Plan struct {
 	Name string
 	// MaxRecipients bounds the recipients of one message.
@@ -27,7 +27,7 @@ type Plan struct {
 	MaxMessageBytes int64
 	// MaxMessages bounds the messages of one session.
 	MaxMessages int
-	// Legacy is Account.Legacy for every account on the plan.
+	// Legacy is Account.Legacy for every account that the plan decides about.
 	Legacy  bool
 	State   State
 	Created time.Time
@@ -84,6 +84,12 @@ type Account struct {
 	// Directory names the one outside the store that knows the account's
 	// password; "" where the store does.
 	Directory string
+	// Plan names a plan of its own, which decides in place of the customer's; "" for
+	// none.
+	Plan string
+	// PlanLearned says that the directory has named Plan, so that it goes where that
+	// names none any more.
+	PlanLearned bool
 	// Legacy lets the account's passwords be kept in forms that are as good as
 	// the passwords themselves, sealed, which CRAM-MD5 and DIGEST-MD5 need.
 	Legacy bool
@@ -93,6 +99,9 @@ type Account struct {
 	NullSender bool
 	// Aliases are further addresses of its own.
 	Aliases []mail.Address
+	// Learned are those of Aliases that the directory has named, and that go where it
+	// does not name them any more; all others an operator has given.
+	Learned []mail.Address
 	// Grants are addresses and domains of the same customer it may use.
 	Grants   []Grant
 	Created  time.Time
@@ -123,7 +132,11 @@ type Sender struct {
 	Account  Account
 	Domain   Domain // without Keys
 	Customer Customer
-	Plan     Plan // zero where the customer has none
+	// Plan is the one that decides: the account's own, else the customer's; zero where
+	// neither has one.
+	Plan Plan
+	// CustomerPlan is the customer's; zero where it has none.
+	CustomerPlan Plan
 	// Domains are, of the domains that the account's addresses and grants are
 	// in, those that are active and the customer's.
 	Domains map[mail.Domain]bool
@@ -131,11 +144,12 @@ type Sender struct {
 	Generation uint64
 }
 
-// Active reports whether account, domain, customer and the customer's plan, if
-// it has one, all are.
+// Active reports whether account, domain, customer and their plans, as far as there
+// are any, all are. A suspended plan of the customer stops accounts with a plan of
+// their own too.
 func (s *Sender) Active() bool {
 	return s.Account.State == Active && s.Domain.State == Active && s.Customer.State == Active &&
-		(s.Customer.Plan == "" || s.Plan.State == Active)
+		(s.Account.Plan == "" || s.Plan.State == Active) && (s.Customer.Plan == "" || s.CustomerPlan.State == Active)
 }
 
 // Owns reports whether the sender may write a under its name: its own address,

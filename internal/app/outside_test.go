@@ -1,6 +1,8 @@
 package app
 
 import (
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,7 +13,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"countersign/internal/account"
+	"countersign/internal/audit"
 	"countersign/internal/loadgen"
 	"countersign/internal/sink"
 )
@@ -88,5 +93,102 @@ func TestAccountOfADirectorySends(t *testing.T) {
 	}
 	if body := get(t, metrics+"/readyz"); !strings.Contains(body, "panel") {
 		t.Errorf("health says nothing of the directory: %s", body)
+	}
+}
+
+// TestWhatADirectorySaysCounts: its plan at the next login, and that an account is disabled
+// also where that shows an app password.
+func TestWhatADirectorySaysCounts(t *testing.T) {
+	const login, password, appPassword = "far@far.example", "a password kept elsewhere", "abcde-fghij-kmnpq-rstuv"
+	var plan atomic.Value
+	var disabled, away, stood atomic.Bool
+	plan.Store("")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q struct {
+			Password string
+			Standing bool
+		}
+		_ = json.NewDecoder(r.Body).Decode(&q)
+		if away.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		answer := map[string]any{"result": "found", "login": login, "plan": plan.Load(), "disabled": disabled.Load()}
+		if !q.Standing {
+			answer["verified"] = q.Password == password
+			if q.Password != password {
+				answer = map[string]any{"result": "refused"}
+			}
+		}
+		stood.Store(stood.Load() || q.Standing)
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	defer server.Close()
+	key := filepath.Join(t.TempDir(), "panel.key")
+	if err := os.WriteFile(key, []byte(strings.Repeat("k", 64)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	arrived := make(chan struct{}, 10)
+	w := newWorld(t, fmt.Sprintf("[auth]\nremember = \"0s\"\n[[directory]]\nname = \"panel\"\nkind = \"http\"\nurl = %q\nkey_file = %q\nsend_password = true\ncustomer = \"far\"\ncreate_domains = true\nfailures = 100\n", server.URL, key),
+		func(sink.Message) error { arrived <- struct{}{}; return nil })
+	sends := func(secret string) bool {
+		o := w.load(1, 1)
+		o.Login, o.Password, o.From = login, secret, login
+		res, err := loadgen.Run(t.Context(), o)
+		if err != nil {
+			t.Log(err)
+		}
+		if res.Accepted == 1 {
+			<-arrived
+		}
+		return res.Accepted == 1
+	}
+	store := w.app.Store()
+	for name, state := range map[string]account.State{"small": account.Active, "stopped": account.Suspended} {
+		if err := store.PutPlan(t.Context(), account.Plan{Name: name, State: state, MaxRecipients: 1}, audit.Event{Kind: audit.AdminAdded}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct {
+		plan, has string
+		sends     bool
+	}{{"", "", true}, {"small", "small", true}, {"nothing of the kind", "small", true}, {"stopped", "stopped", false}, {"stopped", "stopped", false}, {"", "", true}} {
+		plan.Store(step.plan)
+		got := sends(password)
+		acc, err := store.Account(t.Context(), login)
+		if err != nil || got != step.sends || acc.Plan != step.has {
+			t.Fatalf("%+v: sends is %v, %+v, %v", step, got, acc, err)
+		}
+	}
+
+	acc, err := store.Account(t.Context(), login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	salt := []byte("a salt of 16 oct")
+	sum := sha512.Sum512(append([]byte(appPassword), salt...))
+	acc.Credentials = append(acc.Credentials, account.Credential{
+		ID: "01JAPP00000000000000000000", Kind: account.AppPassword, Name: "printer", Created: time.Now(), Changed: time.Now(),
+		Secret: account.Secret{Hash: "{SSHA512}" + base64.StdEncoding.EncodeToString(append(sum[:], salt...)), Cost: "digest"},
+	})
+	if err := store.PutAccount(t.Context(), acc, audit.Event{Kind: audit.AdminChanged}); err != nil {
+		t.Fatal(err)
+	}
+	if stood.Load() || !sends(appPassword) || !stood.Load() {
+		t.Fatal("the directory is not asked how the account stands, or asked before, or the app password does not send")
+	}
+	disabled.Store(true)
+	if sends(appPassword) {
+		t.Error("an app password sends for an account that is disabled there")
+	}
+	disabled.Store(false)
+	away.Store(true)
+	if sends(appPassword) {
+		t.Error("an app password sends while nobody knows whether the account stands")
+	}
+	away.Store(false)
+	if !sends(appPassword) {
+		t.Error("an app password does not send any more")
 	}
 }

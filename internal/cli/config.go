@@ -3,8 +3,11 @@ package cli
 import (
 	"fmt"
 
+	"countersign/internal/app/examine"
 	"countersign/internal/cli/call"
+	"countersign/internal/cli/table"
 	"countersign/internal/config"
+	"countersign/internal/fault"
 )
 
 // configGroup is "countersign config".
@@ -14,17 +17,49 @@ type configGroup struct {
 	Reference configReference `cmd:"" noconfig:"" help:"Print the reference of all options."`
 }
 
-type configCheck struct{}
+type configCheck struct {
+	Connect bool `help:"Also try each directory and each issuer of tokens once, and say how they stand."`
+}
 
-func (*configCheck) Run(c *call.Call) error {
-	_, warnings, err := config.Load(c.Config)
+// Run does it.
+func (cmd *configCheck) Run(c *call.Call) error {
+	cfg, warnings, err := config.Load(c.Config)
 	for _, w := range warnings {
 		fmt.Fprintf(c.Stderr, "warning: %s\n", w)
 	}
 	if err != nil {
 		return err
 	}
-	return c.Say("%s is valid", c.Config)
+	if err := c.Say("%s is valid", c.Config); err != nil || !cmd.Connect {
+		return err
+	}
+	return connect(c, cfg)
+}
+
+// connect says how that stands which the configuration names outside of the gate.
+func connect(c *call.Call, cfg *config.Config) error {
+	all, err := examine.Connect(c.Ctx, cfg)
+	if err != nil {
+		return err
+	}
+	bad := 0
+	for _, o := range all {
+		answer := o.Answer
+		if o.Err != nil {
+			answer = "FAILS: " + o.Err.Error()
+			bad++
+		}
+		if err := c.Say("%s: %s", o.What, table.Clean(answer)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return c.Say("it names no directory and no issuer")
+	case bad > 0:
+		return fault.New("cli.config", fault.Unavailable, "%d of %d cannot be used as they stand", bad, len(all))
+	}
+	return nil
 }
 
 type configPrint struct{}

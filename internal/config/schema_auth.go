@@ -155,12 +155,14 @@ type Directory struct {
 	LoginAttribute string `toml:"login_attribute" when:"kind=ldap" derived:"none" since:"0.1" reload:"no" alternative:"yes" example:"mail"`
 	// The attribute that holds the hash of the password. Without it the user is bound as.
 	PasswordAttribute string `toml:"password_attribute" when:"kind=ldap" derived:"none" since:"0.1" reload:"no" alternative:"yes" example:"userPassword"`
-	// The attribute that holds the plan, or groups that group_plans names.
-	PlanAttribute string `toml:"plan_attribute" when:"kind=ldap" derived:"none" since:"0.1" reload:"no" alternative:"yes" example:"memberOf"`
-	// The attribute that holds the customer's name.
-	CustomerAttribute string `toml:"customer_attribute" when:"kind=ldap" derived:"none" since:"0.1" reload:"no" alternative:"yes" example:"o"`
-	// The attribute that holds further addresses.
-	AliasAttribute string `toml:"alias_attribute" when:"kind=ldap" derived:"none" since:"0.1" reload:"no" alternative:"yes" example:"mailAlternateAddress"`
+	// The attribute that holds the plan, or groups that group_plans names; of a Dovecot,
+	// the extra field of its passdb that holds the plan.
+	PlanAttribute string `toml:"plan_attribute" when:"kind=ldap|dovecot" derived:"none" since:"0.1" reload:"no" alternative:"yes" example:"memberOf"`
+	// The attribute, or Dovecot's extra field, that holds the customer's name.
+	CustomerAttribute string `toml:"customer_attribute" when:"kind=ldap|dovecot" derived:"none" since:"0.1" reload:"no" alternative:"yes" example:"o"`
+	// The attribute that holds further addresses, or Dovecot's extra field, in which they
+	// are apart by commas or spaces.
+	AliasAttribute string `toml:"alias_attribute" when:"kind=ldap|dovecot" derived:"none" since:"0.1" reload:"no" alternative:"yes" example:"mailAlternateAddress"`
 	// The attribute that holds networks to which logins are bound.
 	NetworkAttribute string `toml:"network_attribute" when:"kind=ldap" derived:"none" since:"0.1" reload:"no" alternative:"yes" example:"allowedNetwork"`
 	// Which plan a group gives, as "PLAN=GROUP"; the first that a user is in counts.
@@ -189,9 +191,14 @@ type Directory struct {
 	Failures int `toml:"failures" default:"5" min:"1" max:"1000" unit:"questions" since:"0.1" reload:"no"`
 	// How long it is left alone then.
 	Pause Duration `toml:"pause" default:"10s" min:"1s" max:"10m" since:"0.1" reload:"no"`
-	// Whether an account gets, at its first login, the further addresses that the answer
-	// has in its own domain. Switch it on only where one that is somebody else's mailbox is
-	// never among them; what becomes of them there later is not followed.
+	// Whether it is asked if an account is still there and enabled, where that logs in with
+	// something that is kept here: an app password, a token, a certificate, a network. The
+	// answer is remembered for auth.remember. While the directory is down such logins are
+	// told to come again (454).
+	AskStanding bool `toml:"ask_standing" when:"kind=sql|ldap|http" default:"true" since:"0.1" reload:"no"`
+	// Whether an account gets the further addresses that the answer has in its own domain,
+	// at each login: those that the directory does not name any more go. Switch it on only
+	// where one that is somebody else's mailbox is never among them.
 	Aliases bool `toml:"aliases" default:"false" since:"0.1" reload:"no"`
 	// The customer of whom a domain becomes that is not known yet, where the answer names
 	// none, or the directory is for some domains alone. Without it an account of such a domain cannot log in until "domain add".
@@ -199,4 +206,9 @@ type Directory struct {
 	// Whether domains that are not known yet are added, with new DKIM keys, at the first
 	// login of an account of theirs; and customers that answers name.
 	CreateDomains bool `toml:"create_domains" default:"false" since:"0.1" reload:"no"`
+	// How many accounts this gate makes for it in an hour; further logins of accounts that
+	// are not there yet are told to come again (454).
+	MaxNewAccounts int `toml:"max_new_accounts" default:"1000" min:"0" max:"100000" unit:"accounts an hour" since:"0.1" reload:"no"`
+	// How many domains this gate makes for it in an hour, each with new DKIM keys.
+	MaxNewDomains int `toml:"max_new_domains" default:"50" min:"0" max:"10000" unit:"domains an hour" since:"0.1" reload:"no"`
 }

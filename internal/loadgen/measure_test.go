@@ -19,17 +19,13 @@ import (
 	"countersign/internal/testkit"
 )
 
-// cheap is a configuration that makes a login cost little, and begins what is
-// said of sessions.
-const cheap = "[auth]\nhash_memory = \"7MiB\"\nhash_iterations = 1\n[session]\n"
-
 // startGate starts a gate that delivers to sink and returns it with a load on
 // its port for TLS.
 func startGate(t *testing.T, sink, session string) (*app.App, Options) {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "countersign.toml")
-	if err := os.WriteFile(path, []byte(testkit.GateConfig{NextHop: sink, Extra: cheap + session}.String()), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(testkit.GateConfig{NextHop: sink, Extra: "[session]\n" + session}.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, _, err := config.Load(path)

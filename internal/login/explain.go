@@ -54,7 +54,7 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 		return x, nil
 	}
 	x.Principal, err = dry.decide(ctx, &q)
-	x.Decided, x.Renewed, x.Unmade = true, r.renewed, r.unmade
+	x.Decided, x.Renewed, x.Unmade, x.Learns = true, r.renewed, r.unmade, r.learns
 	switch x.Cause = FailureCause(err); {
 	case r.unmade != "" || err == nil:
 	case fault.Is(err, fault.Unauthenticated):
@@ -198,6 +198,7 @@ type rehearsed struct {
 	Directories
 	renewed bool
 	unmade  string
+	learns  []string
 }
 
 // errUnmade ends a rehearsal where an account would be made.
@@ -209,13 +210,15 @@ func (r *rehearsed) RenewSecret(context.Context, string, mail.ID, string, accoun
 	return nil
 }
 
-// Ensure notes that an account would be made, where there is none.
+// Ensure notes what would become of an account, and that it would be made, where there
+// is none.
 func (r *rehearsed) Ensure(ctx context.Context, name string, a *directory.Answer) error {
-	if _, err := r.Proofs(ctx, a.Login); !fault.Is(err, fault.NotFound) {
-		return err
+	notes, made, err := r.Rehearse(ctx, name, a)
+	r.learns = notes
+	if err == nil && made {
+		r.unmade, err = name, errUnmade
 	}
-	r.unmade = name
-	return errUnmade
+	return err
 }
 
 // rehearsal returns a Verifier that decides as v does, and changes nothing. It remembers

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,8 +186,11 @@ func TestExplainDirectory(t *testing.T) {
 	w.restart(setup{options: Options{Directories: many{e}}})
 	noError(t, w.admin.AddDomain(t.Context(), "old.example", "acme", []account.Key{{Selector: "s"}}))
 	x := w.explain("PLAIN", here, "x@old.example", goodPassword)
-	if x.Unmade != "old" || x.Principal != nil || x.Cause != "" || x.Trouble != nil || !reflect.DeepEqual(x.Asked, []string{"old"}) {
+	if x.Unmade != "old" || x.Principal != nil || x.Cause != "" || x.Trouble != nil || !reflect.DeepEqual(x.Asked, []string{"old"}) || !reflect.DeepEqual(x.Learns, []string{"old is noted"}) {
 		t.Fatalf("%+v", x)
+	}
+	if steps := x.Steps(walk.Tried{Name: "x@old.example", Mechanism: "PLAIN"}); !slices.Contains(steps, walk.Step{Name: "learns", Good: true, Text: "old is noted"}) {
+		t.Errorf("what it would learn is not told: %+v", steps)
 	}
 	if _, err := w.store.Account(t.Context(), "x@old.example"); !fault.Is(err, fault.NotFound) {
 		t.Fatalf("the account was made: %v", err)

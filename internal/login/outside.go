@@ -22,9 +22,12 @@ type Directories interface {
 	For(domain mail.Domain) []directory.Source
 	// Ensure makes, in the store, the account that a directory has answered for, where
 	// it is not there yet: without a password, so that limits, envelope and state have
-	// a place. Errors: fault.Unauthenticated where the account cannot be made, as its
-	// domain is nobody's.
+	// a place. One that is there follows the answer. Errors: fault.Unauthenticated where
+	// the account cannot be made, as its domain is nobody's.
 	Ensure(ctx context.Context, directory string, a *directory.Answer) error
+	// Rehearse says what Ensure would do, and what it cannot, a sentence each, and
+	// whether the account would be made. It changes nothing. Errors as of Ensure.
+	Rehearse(ctx context.Context, directory string, a *directory.Answer) (notes []string, made bool, err error)
 }
 
 // sources returns the directories that are asked about a login; none where the store
@@ -91,10 +94,13 @@ func (v *Verifier) elsewhere(ctx context.Context, a *Attempt, l *look, authzid, 
 }
 
 // shadowed says why an account of a directory may not log in whatever the password;
-// nil where it may.
+// nil where it may, or may by what its directory says now.
 func (v *Verifier) shadowed(a *Attempt, l *look) error {
 	for i := range l.proofs.Credentials {
 		if c := &l.proofs.Credentials[i]; c.Kind == account.Password {
+			if l.proofs.PlanAlone {
+				return v.within(a, &c.Envelope)
+			}
 			return v.usable(a, &l.proofs, c)
 		}
 	}

@@ -23,6 +23,22 @@ type place struct {
 	asked   []directory.Question
 	// homeless says that no account can be made.
 	homeless bool
+	// knows says that it tells how accounts stand.
+	knows bool
+}
+
+func (e *place) Witnesses() bool { return e.knows }
+
+func (e *place) Standing(_ context.Context, q directory.Question) (directory.Standing, error) {
+	e.asked = append(e.asked, q)
+	a, known := e.answers[q.Login]
+	switch {
+	case e.err != nil:
+		return directory.Standing{}, e.err
+	case !known:
+		return directory.Standing{}, fault.New("test", fault.NotFound, "no")
+	}
+	return directory.Standing{Login: a.Login, Disabled: a.Disabled}, nil
 }
 
 func (e *place) Name() string { return e.name }
@@ -64,6 +80,14 @@ func (m many) Ensure(ctx context.Context, name string, a *directory.Answer) erro
 		return nil
 	}
 	return m[0].w.admin.AddAccount(ctx, account.NewAccount{Address: at(a.Login), Directory: name})
+}
+
+func (m many) Rehearse(ctx context.Context, name string, a *directory.Answer) ([]string, bool, error) {
+	_, err := m[0].w.store.Account(ctx, a.Login)
+	if fault.Is(err, fault.NotFound) {
+		return []string{name + " is noted"}, true, nil
+	}
+	return []string{name + " is noted"}, false, err
 }
 
 // outsiders are the accounts of the directories: one that the directory verifies itself,

@@ -86,10 +86,11 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 	}
 	p, err := v.admit(ctx, a, &l, "", c)
 	if err == nil {
-		p.Until = who.Expires
-		if p.Until.IsZero() { // its issuer alone knows: it is asked again
-			p.Until = v.opt.Now().Add(askAgain)
+		until := who.Expires
+		if until.IsZero() { // its issuer alone knows: it is asked again
+			until = v.opt.Now().Add(askAgain)
 		}
+		p.Until = sooner(p.Until, until)
 	}
 	return p, err
 }

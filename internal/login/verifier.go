@@ -59,7 +59,9 @@ type Verifier struct {
 	// known are credentials in networks from which they were used, failed are logins and
 	// networks from which a password was wrong.
 	known, failed *recent.Pairs
-	uses          *recent.Uses
+	// stood are accounts that their directories have said to stand.
+	stood *recent.Pairs
+	uses  *recent.Uses
 	// doors are before the directories.
 	doors pool.Doors
 }
@@ -77,6 +79,7 @@ func New(opt Options) *Verifier {
 		remember: recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
 		known:    recent.NewPairs(keepKnown, 10*opt.MaxRemembered, opt.Now),
 		failed:   recent.NewPairs(keepFailed, 10*opt.MaxRemembered, opt.Now),
+		stood:    recent.NewPairs(opt.Remember, 10*opt.MaxRemembered, opt.Now),
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
 	}
@@ -184,6 +187,10 @@ func (v *Verifier) within(a *Attempt, e *account.Envelope) error {
 // with c, unless that has become worthless meanwhile, and whether it may act as authzid,
 // which is "" for nobody else.
 func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid string, c *account.Credential) (*account.Principal, error) {
+	until, err := v.stands(ctx, a, l, c)
+	if err != nil {
+		return nil, err
+	}
 	sender, err := v.opt.Store.Sender(ctx, l.login)
 	switch {
 	case fault.Is(err, fault.NotFound):
@@ -195,7 +202,7 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	}
 	bare := *c
 	bare.Secret = account.Secret{}
-	p := &account.Principal{Sender: sender, Credential: bare, Mechanism: a.Mechanism}
+	p := &account.Principal{Sender: sender, Credential: bare, Mechanism: a.Mechanism, Until: until}
 	now := p.Now(sender)
 	if now == nil || sender.Account.ID != l.proofs.Account {
 		return nil, failure(errWrong)

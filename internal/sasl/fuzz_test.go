@@ -3,6 +3,7 @@ package sasl
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -55,6 +56,19 @@ func fuzzExchange(f *testing.F, mechanism string, seeds ...[3]string) {
 	})
 }
 
+// TestEveryMechanismIsFuzzed: a mechanism that is added gets a target of its own.
+func TestEveryMechanismIsFuzzed(t *testing.T) {
+	text, err := os.ReadFile("fuzz_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range Mechanisms() {
+		if !strings.Contains(string(text), `fuzzExchange(f, "`+m.Name+`"`) {
+			t.Errorf("no fuzz target goes through an exchange of %s", m.Name)
+		}
+	}
+}
+
 func FuzzPlain(f *testing.F) {
 	f.Add([]byte("\x00user\x00secret"))
 	f.Add([]byte("a\x00b\x00c\x00"))
@@ -70,6 +84,10 @@ func FuzzPlain(f *testing.F) {
 			t.Errorf("accepted %q", response)
 		}
 	})
+}
+
+func FuzzPlainExchange(f *testing.F) {
+	fuzzExchange(f, "PLAIN", [3]string{"a\x00b\x00c\x00"}, [3]string{"other\x00user\x00pencil"})
 }
 
 func FuzzLogin(f *testing.F)    { fuzzExchange(f, "LOGIN", [3]string{"user", "pencil"}) }

@@ -11,7 +11,7 @@ import (
 
 const (
 	bearerRefused = `{"status":"invalid_token","scope":"submit","openid-configuration":"https://id.test/.well-known/openid-configuration"}`
-	xoauthRefused = `{"status":"401","schemes":"bearer","scope":"submit"}`
+	xoauthRefused = `{"status":"400","schemes":"Bearer","scope":"submit"}`
 )
 
 func TestTokens(t *testing.T) {
@@ -131,9 +131,9 @@ func TestTokenDocuments(t *testing.T) {
 		e              TokenError
 		bearer, xoauth string
 	}{
-		{TokenError{}, `{"status":"invalid_token"}`, `{"status":"401","schemes":"bearer"}`},
-		{TokenError{Status: "insufficient_scope", Scope: `a "b"`}, `{"status":"insufficient_scope","scope":"a \"b\""}`, `{"status":"403","schemes":"bearer","scope":"a \"b\""}`},
-		{TokenError{Status: "invalid_request", Configuration: "https://x"}, `{"status":"invalid_request","openid-configuration":"https://x"}`, `{"status":"400","schemes":"bearer"}`},
+		{TokenError{}, `{"status":"invalid_token"}`, `{"status":"400","schemes":"Bearer"}`},
+		{TokenError{Status: "insufficient_scope", Scope: `a "b"`}, `{"status":"insufficient_scope","scope":"a \"b\""}`, `{"status":"403","schemes":"Bearer","scope":"a \"b\""}`},
+		{TokenError{Status: "invalid_request", Configuration: "https://x"}, `{"status":"invalid_request","openid-configuration":"https://x"}`, `{"status":"400","schemes":"Bearer"}`},
 	} {
 		for mechanism, want := range map[string]string{"OAUTHBEARER": tt.bearer, "XOAUTH2": tt.xoauth} {
 			b := newBook()

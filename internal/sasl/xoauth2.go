@@ -28,15 +28,15 @@ func parseXOAuth2(response string) (login, token string, err error) {
 	return login, token, err
 }
 
-// xoauth2Document is what programs that speak XOAUTH2 expect: a status of HTTP
-// (RFC 6750 section 3.1 says which), schemes and scope.
+// xoauth2Document is what programs that speak XOAUTH2 expect: a status of HTTP, schemes
+// and scope, as Google's servers give them. It is 400 for a token that is not good, as a
+// program that knows it (Thunderbird for Android) fetches another token then, and tries
+// once more; at any other status it asks the user. A scope that is missing is 403, as
+// another token would not have it either.
 func xoauth2Document(e *TokenError) tokenDocument {
-	status := "401"
-	switch e.status() {
-	case "insufficient_scope":
+	status := "400"
+	if e.status() == "insufficient_scope" {
 		status = "403"
-	case "invalid_request":
-		status = "400"
 	}
-	return tokenDocument{Status: status, Schemes: "bearer", Scope: e.Scope}
+	return tokenDocument{Status: status, Schemes: "Bearer", Scope: e.Scope}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"countersign/internal/account"
@@ -41,6 +42,24 @@ type GateConfig struct {
 	NextHop string
 	// Extra is appended.
 	Extra string
+	// Costly leaves the cost of password hashes as it is by default. Otherwise they are
+	// cheap, unless Extra says what they cost.
+	Costly bool
+}
+
+// cheapHashes stands in the table auth: with the race detector a hash takes long.
+const cheapHashes = "hash_memory = \"7MiB\"\nhash_iterations = 1\n"
+
+// extra is Extra with the cost of hashes.
+func (c GateConfig) extra() string {
+	if c.Costly || strings.Contains(c.Extra, "hash_memory") {
+		return c.Extra
+	}
+	const table = "[auth]\n"
+	if before, after, found := strings.Cut(c.Extra, table); found {
+		return before + table + cheapHashes + after
+	}
+	return strings.TrimSuffix(c.Extra, "\n") + "\n" + table + cheapHashes
 }
 
 // CAFile is the certificate's file, within the data directory.
@@ -81,7 +100,7 @@ servers = ["127.0.0.1:53"]
 domain = "*"
 next_hop = "smtp://%s"
 tls = "none"
-%s`, cmp.Or(c.Hostname, "gate.example.org"), c.DataDir, cmp.Or(c.LogLevel, "info"), anywhere(c.Metrics), anywhere(c.Submissions), anywhere(c.Submission), c.NextHop, c.Extra)
+%s`, cmp.Or(c.Hostname, "gate.example.org"), c.DataDir, cmp.Or(c.LogLevel, "info"), anywhere(c.Metrics), anywhere(c.Submissions), anywhere(c.Submission), c.NextHop, c.extra())
 }
 
 // AddAccount adds the one account, with the domain's keys.

@@ -5,14 +5,15 @@ import (
 	"debug/buildinfo"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"countersign/internal/loadgen"
-	"countersign/internal/testkit"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // The goals.
@@ -73,6 +74,22 @@ func BenchmarkAttack(b *testing.B) {
 	if b.N != 1 {
 		b.Fatal("this is for -benchtime 1x")
 	}
+	withoutDetector(b)
+	gate := harness.Serve(b, "127.0.0.1:9", "[auth]\nremember = \"0s\"\n[session]\nmax_connections_per_prefix = 5000\n")
+	for i := range strangers {
+		gate.Admin(harness.Password+"\n", "account", "add", account(i))
+	}
+	m := &measurement{b: b, gate: gate, tls: talk.Trust(b, gate)}
+	for _, c := range crowds() {
+		m.run(c)
+	}
+	m.memory()
+	b.ReportMetric(0, "ns/op") // means nothing here
+}
+
+// withoutDetector wants the binary not to be one for tests.
+func withoutDetector(b *testing.B) {
+	b.Helper()
 	info, err := buildinfo.ReadFile(harness.Binary(b))
 	if err != nil {
 		b.Fatal(err)
@@ -82,16 +99,6 @@ func BenchmarkAttack(b *testing.B) {
 			b.Fatal("the binary has the race detector in it: run scripts/bench.sh")
 		}
 	}
-	gate := harness.Serve(b, "127.0.0.1:9", "[auth]\nremember = \"0s\"\n[session]\nmax_connections_per_prefix = 5000\n")
-	for i := range strangers {
-		gate.Admin(harness.Password+"\n", "account", "add", account(i))
-	}
-	m := &measurement{b: b, gate: gate, tls: &tls.Config{RootCAs: testkit.Roots(b, gate.CAFile), ServerName: "localhost"}}
-	for _, c := range crowds() {
-		m.run(c)
-	}
-	m.memory()
-	b.ReportMetric(0, "ns/op") // means nothing here
 }
 
 // measurement is one run.
@@ -139,13 +146,13 @@ func (m *measurement) guess(c crowd, guesses, refused *atomic.Int64) (stop func(
 			arrived := sync.OnceFunc(there.Done)
 			defer arrived()
 			for !over.Load() {
-				s, err := dial(m.gate.Submissions, c.from(i), m.tls)
+				s, err := talk.Connect(c.from(i), m.gate.Submissions, m.tls)
 				if err != nil {
 					continue
 				}
 				arrived()
 				for code := ""; err == nil && code != "421" && !over.Load(); {
-					code, err = s.login(c.login(i), "a guess of "+fmt.Sprint(i))
+					code, err = login(s, c.login(i), "a guess of "+fmt.Sprint(i))
 					switch code {
 					case "535":
 						guesses.Add(1)
@@ -153,7 +160,7 @@ func (m *measurement) guess(c crowd, guesses, refused *atomic.Int64) (stop func(
 						refused.Add(1)
 					}
 				}
-				s.conn.Close()
+				s.Raw.Close()
 			}
 		})
 	}
@@ -176,18 +183,25 @@ func (m *measurement) logins(until time.Time, who func() (from, login string)) (
 }
 
 // login logs in over a connection of its own.
-func (m *measurement) login(from, login string) (time.Duration, error) {
-	s, err := dial(m.gate.Submissions, from, m.tls)
+func (m *measurement) login(from, who string) (time.Duration, error) {
+	s, err := talk.Connect(from, m.gate.Submissions, m.tls)
 	if err != nil {
 		return 0, err
 	}
-	defer s.conn.Close()
+	defer s.Raw.Close()
 	began := time.Now()
-	code, err := s.login(login, harness.Password)
+	code, err := login(s, who, harness.Password)
 	if err == nil && code != "235" {
-		err = fmt.Errorf("%s from %s is answered with %s", login, from, code)
+		err = fmt.Errorf("%s from %s is answered with %s", who, from, code)
 	}
 	return time.Since(began), err
+}
+
+// login says AUTH PLAIN and returns the code of the answer.
+func login(s *talk.Client, who, password string) (code string, err error) {
+	reply, err := s.Ask(talk.Plain(who, password))
+	code, _, _ = strings.Cut(reply, " ")
+	return code, err
 }
 
 func (m *measurement) say(format string, args ...any) { fmt.Printf(format+"\n", args...) }

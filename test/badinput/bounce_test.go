@@ -13,6 +13,7 @@ import (
 
 	"countersign/internal/testkit"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // reports returns the reports of failure that arrived so far.
@@ -29,14 +30,14 @@ func (h *hop) reports() []testkit.Received {
 // sendTo submits a message whose RCPT commands have these arguments.
 func sendTo(t *testing.T, g *harness.Gate, subject, mailParameters string, rcpt ...string) string {
 	t.Helper()
-	c := login(t, g)
-	c.say("MAIL FROM:<"+harness.Login+">"+mailParameters, "250 ")
+	c := talk.LogIn(t, g)
+	c.Say("MAIL FROM:<"+harness.Login+">"+mailParameters, "250 ")
 	for _, r := range rcpt {
-		c.say("RCPT TO:"+r, "250 ")
+		c.Say("RCPT TO:"+r, "250 ")
 	}
-	c.say("DATA", "354 ")
-	c.send(message(subject, "text") + ".\r\n")
-	return accepted(t, c.reply())
+	c.Say("DATA", "354 ")
+	c.Send(talk.Message(subject, "text") + ".\r\n")
+	return talk.Accepted(t, c.Reply())
 }
 
 // TestBounces: a recipient that the next hop refuses for good is reported to

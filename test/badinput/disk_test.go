@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // disk is a way to have a disk without free space.
@@ -132,7 +133,7 @@ func TestStartOnFullDisk(t *testing.T) {
 	g := harness.Serve(t, address, noReserve)
 	d := mounted()
 	d.prepare(t, g)
-	mustSubmit(t, g, "b@example.com", "before the disk was full")
+	talk.MustSubmit(t, g, "b@example.com", "before the disk was full")
 	d.fill(t, g)
 	g.Kill(syscall.SIGKILL)
 	up, out := begins(t, g)
@@ -232,12 +233,12 @@ type book struct {
 
 // submit submits one message of about that size and books the answer. It
 // reports whether it was accepted.
-func (b *book) submit(t *testing.T, c *client, size int) bool {
+func (b *book) submit(t *testing.T, c *talk.Client, size int) bool {
 	t.Helper()
 	b.number++
 	subject := fmt.Sprintf("disk %d", b.number)
-	reply := c.submit("b@example.com", message(subject, strings.TrimSuffix(lines(size), "\r\n")))
-	if queuedAs.MatchString(reply) {
+	reply := c.Submit("b@example.com", talk.Message(subject, strings.TrimSuffix(lines(size), "\r\n")))
+	if talk.QueuedAs(reply) != "" {
 		b.accepted[subject] = true
 		return true
 	}
@@ -246,7 +247,7 @@ func (b *book) submit(t *testing.T, c *client, size int) bool {
 	}
 	b.refused[subject] = true
 	b.codes[reply[:9]]++
-	c.say("NOOP", "250 ")
+	c.Say("NOOP", "250 ")
 	return false
 }
 
@@ -254,7 +255,7 @@ func fullDisk(t *testing.T, d disk) {
 	address := harness.FreePort(t) // the next hop comes later, so that all has to be kept
 	g := harness.Serve(t, address, noReserve)
 	d.prepare(t, g)
-	c := login(t, g)
+	c := talk.LogIn(t, g)
 	b := &book{accepted: map[string]bool{}, refused: map[string]bool{}, codes: map[string]int{}}
 	for range 5 {
 		if !b.submit(t, c, 4_000) {
@@ -274,10 +275,10 @@ func fullDisk(t *testing.T, d disk) {
 			t.Error("a body that has no room was accepted")
 		}
 	}
-	if code, text := get(t, g, "/healthz"); code != 200 {
+	if code, text := g.Get("/healthz"); code != 200 {
 		t.Errorf("/healthz answers %d: %s", code, text)
 	}
-	fresh := login(t, g) // logging in needs no room
+	fresh := talk.LogIn(t, g) // logging in needs no room
 	b.submit(t, fresh, 30_000)
 	t.Logf("%d accepted, %d refused with %v", len(b.accepted), len(b.refused), b.codes)
 
@@ -305,7 +306,7 @@ func fullDisk(t *testing.T, d disk) {
 			t.Errorf("%s was refused and arrived %d times", subject, n)
 		}
 	}
-	if n := metric(t, g, "countersign_audit_dropped_total"); n != 0 {
+	if n := g.Metric("countersign_audit_dropped_total"); n != 0 {
 		t.Errorf("%v events are missing from the record", n)
 	}
 	if left, err := filepath.Glob(filepath.Join(dataDir(g), "bodies", "*", "*")); err != nil || len(left) > 0 {

@@ -12,6 +12,7 @@ import (
 
 	"countersign/internal/loadgen"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // senders is how many clients submit at the same time in these tests.
@@ -84,7 +85,7 @@ func (l *load) submit(ctx context.Context, o loadgen.Options) bool {
 	}
 	subject := fmt.Sprintf("load %d", number)
 	// A client that is to stop still waits for its answer.
-	_, err := loadgen.SendOne(context.WithoutCancel(ctx), o, []byte(message(subject, strings.TrimSuffix(lines(size), "\r\n"))))
+	_, err := loadgen.SendOne(context.WithoutCancel(ctx), o, []byte(talk.Message(subject, strings.TrimSuffix(lines(size), "\r\n"))))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
@@ -166,7 +167,7 @@ func (l *load) settle(t *testing.T, g *harness.Gate, h *hop, kills int) {
 	if kills == 0 && len(l.unknown) > 0 {
 		t.Errorf("%d messages got no answer", len(l.unknown))
 	}
-	if n := metric(t, g, "countersign_audit_dropped_total"); n != 0 {
+	if n := g.Metric("countersign_audit_dropped_total"); n != 0 {
 		t.Errorf("%v events are missing from the record", n)
 	}
 	t.Logf("%d accepted, refused %v, %d without an answer, %d arrived, %d again, %d that had been refused",
@@ -223,14 +224,14 @@ func TestFailingDisk(t *testing.T) {
 			l := newLoad()
 			l.begin(t, g)
 			l.await(t, 10, 0)
-			c := login(t, g)
+			c := talk.LogIn(t, g)
 			f := fail(t, g, rule, databaseFiles(g)...)
 			for i := range 6 { // each begins and ends while the fault is there
 				subject := fmt.Sprintf("meanwhile %d", i)
-				if reply := c.submit("b@example.com", message(subject, strings.Repeat(lines(3_000), 1+i%2*40))); !noRoom.MatchString(reply) {
+				if reply := c.Submit("b@example.com", talk.Message(subject, strings.Repeat(lines(3_000), 1+i%2*40))); !noRoom.MatchString(reply) {
 					t.Errorf("while the disk fails the answer is %q", reply)
 				}
-				c.say("NOOP", "250 ")
+				c.Say("NOOP", "250 ")
 			}
 			l.await(t, 0, 10)
 			f.end()
@@ -239,7 +240,7 @@ func TestFailingDisk(t *testing.T) {
 			if f.times() == 0 {
 				t.Error("no call failed")
 			}
-			accepted(t, c.submit("b@example.com", message("afterwards", "text")))
+			talk.Accepted(t, c.Submit("b@example.com", talk.Message("afterwards", "text")))
 			next.waitFor(t, "afterwards")
 			l.settle(t, g, next, 0)
 			for _, word := range []string{"changes could not be stored", "changes are stored again"} {

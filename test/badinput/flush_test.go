@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // TestLargeBodyIsFlushedBefore250: a file survives a power cut only if its
@@ -16,9 +17,9 @@ import (
 func TestLargeBodyIsFlushedBefore250(t *testing.T) {
 	next := listen(t, "127.0.0.1:0", nil)
 	g := harness.Serve(t, next.addr(), "")
-	c := login(t, g)
+	c := talk.LogIn(t, g)
 	calls := watch(t, g, flushes)
-	accepted(t, c.submit("b@example.com", message("large", strings.TrimSuffix(lines(inFile), "\r\n"))))
+	talk.Accepted(t, c.Submit("b@example.com", talk.Message("large", strings.TrimSuffix(lines(inFile), "\r\n"))))
 	record := calls.record() // each call waits until it is written down
 	data := regexp.QuoteMeta(dataDir(g))
 	last := 0

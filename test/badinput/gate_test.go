@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -127,47 +126,10 @@ func reload(t *testing.T, g *harness.Gate, says *regexp.Regexp) {
 	harness.WaitFor(t, "the log to say "+says.String(), func() bool { return says.MatchString(logText(t, g, before)) })
 }
 
-// get asks the gate's monitoring listener.
-func get(t *testing.T, g *harness.Gate, path string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.Metrics+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Close = true
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
-}
-
-// metric returns the value of a metric without labels.
-func metric(t *testing.T, g *harness.Gate, name string) float64 {
-	t.Helper()
-	_, text := get(t, g, "/metrics")
-	for _, line := range strings.Split(text, "\n") {
-		if value, ok := strings.CutPrefix(line, name+" "); ok {
-			n, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				t.Fatalf("%s: %v", line, err)
-			}
-			return n
-		}
-	}
-	t.Fatalf("no metric %s", name)
-	return 0
-}
-
 // ready wants the gate to call itself ready.
 func ready(t *testing.T, g *harness.Gate) {
 	t.Helper()
-	if code, text := get(t, g, "/readyz"); code != http.StatusOK {
+	if code, text := g.Get("/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz answers %d: %s", code, text)
 	}
 }

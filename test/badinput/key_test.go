@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // unsignable is the answer to a message that cannot be signed.
@@ -30,9 +31,9 @@ func TestSealKeyReplaced(t *testing.T) {
 	wrong := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32))) + "\n"
 	overwrite(t, file, wrong)
 	g.Start()
-	c := login(t, g)
+	c := talk.LogIn(t, g)
 	for range 2 { // not the first time alone
-		if reply := c.submit("b@example.com", message("unsigned", "text")); !strings.HasPrefix(reply, unsignable) {
+		if reply := c.Submit("b@example.com", talk.Message("unsigned", "text")); !strings.HasPrefix(reply, unsignable) {
 			t.Fatalf("with the wrong key the answer is %q", reply)
 		}
 	}
@@ -47,7 +48,7 @@ func TestSealKeyReplaced(t *testing.T) {
 
 	overwrite(t, file, string(good))
 	g.Start()
-	mustSubmit(t, g, "b@example.com", "signed again")
+	talk.MustSubmit(t, g, "b@example.com", "signed again")
 	m := next.waitFor(t, "signed again")
 	if n := strings.Count(m.Data, "DKIM-Signature:"); n != 2 {
 		t.Errorf("%d signatures", n)
@@ -80,7 +81,7 @@ func TestSealKeyDamaged(t *testing.T) {
 	}
 	overwrite(t, file, string(good))
 	g.Start()
-	mustSubmit(t, g, "b@example.com", "key repaired")
+	talk.MustSubmit(t, g, "b@example.com", "key repaired")
 	next.waitFor(t, "key repaired")
 }
 
@@ -113,14 +114,12 @@ func TestOneDomainKeyBroken(t *testing.T) {
 	change(t, g, "UPDATE domain_key SET sealed = x'00' WHERE domain = 'example.net' AND position = (SELECT max(position) FROM domain_key WHERE domain = 'example.net')")
 	g.Start()
 
-	c := open(t, g)
-	c.say("AUTH PLAIN "+plain(login2, harness.Password), "235 ")
-	c.say("MAIL FROM:<"+login2+">", "250 ")
-	c.say("RCPT TO:<b@example.com>", "250 ")
-	c.say("DATA", "354 ")
-	c.send("From: <" + login2 + ">\r\nSubject: half signed\r\n\r\ntext\r\n.\r\n")
-	c.expect(unsignable)
-	mustSubmit(t, g, "b@example.com", "other domain")
+	c := talk.Open(t, g)
+	c.Say(talk.Plain(login2, harness.Password), "235 ")
+	if reply := c.SubmitAs(login2, "b@example.com", talk.MessageOf(login2, "half signed", "text")); !strings.HasPrefix(reply, unsignable) {
+		t.Errorf("half signed: %q", reply)
+	}
+	talk.MustSubmit(t, g, "b@example.com", "other domain")
 	next.waitFor(t, "other domain")
 	waitEmpty(t, g)
 	if n := len(next.find("half signed")); n != 0 {

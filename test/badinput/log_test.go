@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // TestLogIsOneObjectPerLine: whatever the server has to say at whatever
@@ -20,9 +21,9 @@ func TestLogIsOneObjectPerLine(t *testing.T) {
 	edit(t, g, `level = "info"`, "level = \"debug\"\nformat = \"json\"")
 	before := len(logText(t, g, 0))
 	g.Start()
-	c := login(t, g)
-	c.say("NONSENSE \x01", "500 ")
-	id := accepted(t, c.submit("b@example.com", message("logged", "text")))
+	c := talk.LogIn(t, g)
+	c.Say("NONSENSE \x01", "500 ")
+	id := talk.Accepted(t, c.Submit("b@example.com", talk.Message("logged", "text")))
 	waitState(t, g, id, "deferred")
 	next := listen(t, address, nil)
 	next.waitFor(t, "logged")
@@ -33,7 +34,7 @@ func TestLogIsOneObjectPerLine(t *testing.T) {
 	reload(t, g, regexp.MustCompile(`needs a restart`))
 	process := pid(t, g)
 	signal(t, process, syscall.SIGTERM)
-	c.expect(stopping)
+	c.Expect(stopping)
 	waitGone(t, process)
 	g.Kill(syscall.SIGTERM)
 

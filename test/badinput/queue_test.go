@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // TestQueueWhileNextHopIsDown: everything an administrator does to what waits,
@@ -14,11 +15,11 @@ import (
 func TestQueueWhileNextHopIsDown(t *testing.T) {
 	address := harness.FreePort(t)
 	g := harness.Serve(t, address, "[queue]\nretry = [\"1h\"]\n")
-	retried, held, dropped, released, left := mustSubmit(t, g, "b@example.com", "retried"),
-		mustSubmit(t, g, "b@example.com", "held"),
-		mustSubmit(t, g, "b@example.com", "dropped"),
-		mustSubmit(t, g, "b@example.com", "released"),
-		mustSubmit(t, g, "b@example.com", "left")
+	retried, held, dropped, released, left := talk.MustSubmit(t, g, "b@example.com", "retried"),
+		talk.MustSubmit(t, g, "b@example.com", "held"),
+		talk.MustSubmit(t, g, "b@example.com", "dropped"),
+		talk.MustSubmit(t, g, "b@example.com", "released"),
+		talk.MustSubmit(t, g, "b@example.com", "left")
 	all := []string{retried, held, dropped, released, left}
 	for _, id := range all {
 		waitState(t, g, id, "deferred")
@@ -93,7 +94,7 @@ func TestQueueWhileNextHopIsDown(t *testing.T) {
 func TestRetryRightAfterRepair(t *testing.T) {
 	address := harness.FreePort(t)
 	g := harness.Serve(t, address, "") // default retry times
-	id := mustSubmit(t, g, "b@example.com", "repaired")
+	id := talk.MustSubmit(t, g, "b@example.com", "repaired")
 	waitState(t, g, id, "deferred")
 	next := listen(t, address, nil)
 	began := time.Now()
@@ -110,15 +111,11 @@ func TestSuspensionHoldsTheQueue(t *testing.T) {
 	address := harness.FreePort(t)
 	g := harness.Serve(t, address, "[queue]\nretry = [\"1s\"]\n")
 	g.Admin(harness.Password+"\n", "account", "add", other)
-	session, idle := login(t, g), login(t, g)
-	id := accepted(t, session.submit("b@example.com", message("suspended", "text")))
-	c := open(t, g)
-	c.say("AUTH PLAIN "+plain(other, harness.Password), "235 ")
-	c.say("MAIL FROM:<"+other+">", "250 ")
-	c.say("RCPT TO:<b@example.com>", "250 ")
-	c.say("DATA", "354 ")
-	c.send("From: <" + other + ">\r\nSubject: not suspended\r\n\r\ntext\r\n.\r\n")
-	accepted(t, c.reply())
+	session, idle := talk.LogIn(t, g), talk.LogIn(t, g)
+	id := talk.Accepted(t, session.Submit("b@example.com", talk.Message("suspended", "text")))
+	c := talk.Open(t, g)
+	c.Say(talk.Plain(other, harness.Password), "235 ")
+	talk.Accepted(t, c.SubmitAs(other, "b@example.com", talk.MessageOf(other, "not suspended", "text")))
 	waitState(t, g, id, "deferred")
 
 	g.Admin("", "account", "suspend", harness.Login)
@@ -127,12 +124,12 @@ func TestSuspensionHoldsTheQueue(t *testing.T) {
 	}
 	// The store refuses at once; open sessions end at their next command within a second.
 	began := time.Now()
-	if reply := session.submit("b@example.com", message("too late", "text")); !strings.HasPrefix(reply, "421 4.7.0 ") {
+	if reply := session.Submit("b@example.com", talk.Message("too late", "text")); !strings.HasPrefix(reply, "421 4.7.0 ") {
 		t.Errorf("a message after the suspension was answered %q", reply)
 	}
 	harness.WaitFor(t, "the idle session to end", func() bool {
-		idle.send("NOOP\r\n")
-		return strings.HasPrefix(idle.reply(), "421 4.7.0 ")
+		idle.Send("NOOP\r\n")
+		return strings.HasPrefix(idle.Reply(), "421 4.7.0 ")
 	})
 	if took := time.Since(began); took > 1500*time.Millisecond {
 		t.Errorf("the open session noticed after %v, a second is promised", took)
@@ -145,7 +142,7 @@ func TestSuspensionHoldsTheQueue(t *testing.T) {
 
 	g.Admin("", "account", "resume", harness.Login)
 	next.waitFor(t, "suspended")
-	accepted(t, login(t, g).submit("b@example.com", message("resumed", "text")))
+	talk.Accepted(t, talk.LogIn(t, g).Submit("b@example.com", talk.Message("resumed", "text")))
 	next.waitFor(t, "resumed")
 	waitEmpty(t, g)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // reloadRefused is what the log says of a reload that is not taken.
@@ -24,21 +25,21 @@ const filesHost = "gate.example.org"
 // filesHost; pool must trust it.
 func serial(t *testing.T, g *harness.Gate, pool *x509.CertPool) int64 {
 	t.Helper()
-	c := dial(t, g.Submissions)
-	c.secure(&tls.Config{RootCAs: pool, ServerName: filesHost})
-	c.expect("220 ")
-	c.say("QUIT", "221 ")
-	return c.conn.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+	c := talk.Dial(t, g.Submissions)
+	c.Secure(&tls.Config{RootCAs: pool, ServerName: filesHost})
+	c.Expect("220 ")
+	c.Say("QUIT", "221 ")
+	return c.State().PeerCertificates[0].SerialNumber.Int64()
 }
 
 // recipientsLimit is what EHLO promises (RFC 9422), on a connection of its own.
 func recipientsLimit(t *testing.T, g *harness.Gate) string {
 	t.Helper()
-	c := dial(t, g.Submissions)
-	c.secure(&tls.Config{RootCAs: roots(t, g), ServerName: "localhost"})
-	c.expect("220 ")
-	text := c.say("EHLO client.example", "250 ")
-	c.say("QUIT", "221 ")
+	c := talk.Dial(t, g.Submissions)
+	c.Secure(talk.Trust(t, g))
+	c.Expect("220 ")
+	text := c.Say(talk.Hello, "250 ")
+	c.Say("QUIT", "221 ")
 	match := regexp.MustCompile(`RCPTMAX=(\d+)`).FindStringSubmatch(text)
 	if match == nil {
 		t.Fatalf("no RCPTMAX in %q", text)
@@ -63,7 +64,7 @@ key_file = %q
 [session]
 max_recipients = 50
 `, base+".crt", base+".key"))
-	session := login(t, g)
+	session := talk.LogIn(t, g)
 
 	unchanged := func(after string) {
 		t.Helper()
@@ -73,9 +74,9 @@ max_recipients = 50
 		if n := recipientsLimit(t, g); n != "50" {
 			t.Errorf("%s: at most %s recipients", after, n)
 		}
-		session.say("NOOP", "250 ")
+		session.Say("NOOP", "250 ")
 		subject := "after " + after
-		accepted(t, session.submit("b@example.com", message(subject, "text")))
+		talk.Accepted(t, session.Submit("b@example.com", talk.Message(subject, "text")))
 		first.waitFor(t, subject)
 	}
 	unchanged("the start")
@@ -107,10 +108,10 @@ max_recipients = 50
 		return logText(t, g, before) == ""
 	})
 	quiet := len(logText(t, g, 0))
-	session.say("NOOP", "250 ")
-	accepted(t, session.submit("b@example.com", message("after the reload", "text")))
+	session.Say("NOOP", "250 ")
+	talk.Accepted(t, session.Submit("b@example.com", talk.Message("after the reload", "text")))
 	second.waitFor(t, "after the reload")
-	session.say("QUIT", "221 ")
+	session.Say("QUIT", "221 ")
 	waitEmpty(t, g)
 	if text := logText(t, g, quiet); strings.Contains(text, "level=INFO") {
 		t.Errorf("level warn, but the log goes on with\n%s", text)
@@ -133,7 +134,7 @@ func TestReloadNeedsRestart(t *testing.T) {
 	for range 2 { // as long as it is so, not the first time alone
 		reload(t, g, regexp.MustCompile(`needs a restart[^\n]*hostname`))
 	}
-	c := dial(t, g.Submission)
-	c.expect("220 gate.example.org ")
-	c.say("QUIT", "221 ")
+	c := talk.Dial(t, g.Submission)
+	c.Expect("220 gate.example.org ")
+	c.Say("QUIT", "221 ")
 }

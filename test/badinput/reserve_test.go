@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // reserved is the reserve of the gates here, of a disk of 24 MiB.
@@ -42,16 +43,16 @@ func TestReserve(t *testing.T) {
 	address := harness.FreePort(t) // the next hop comes later, so that all has to be kept
 	g := harness.Serve(t, address, "[queue]\nretry = [\"1s\"]\n[store]\nreserve = \"8MiB\"\n")
 	mounted().prepare(t, g)
-	c := login(t, g)
-	first := mustSubmit(t, g, "b@example.com", "before the reserve")
-	second := mustSubmit(t, g, "nobody@example.com", "to be reported")
+	c := talk.LogIn(t, g)
+	first := talk.MustSubmit(t, g, "b@example.com", "before the reserve")
+	second := talk.MustSubmit(t, g, "nobody@example.com", "to be reported")
 
 	// Somebody else takes the room.
 	filler := leave(t, g, reserved*3/4)
-	seen := func() float64 { return metric(t, g, "countersign_store_free_bytes") }
+	seen := func() float64 { return g.Metric("countersign_store_free_bytes") }
 	harness.WaitFor(t, "the gate to see it", func() bool { return seen() < reserved })
-	c.say("MAIL FROM:<"+harness.Login+">", "452 4.3.1 ")
-	if code, text := get(t, g, "/readyz"); code != 200 || !strings.Contains(text, "warning: new mail is refused") {
+	c.Say("MAIL FROM:<"+harness.Login+">", "452 4.3.1 ")
+	if code, text := g.Get("/readyz"); code != 200 || !strings.Contains(text, "warning: new mail is refused") {
 		t.Errorf("/readyz answers %d: %s", code, text)
 	}
 	if seen() == 0 {
@@ -104,9 +105,9 @@ func TestReserve(t *testing.T) {
 		})
 		waitEmpty(t, g)
 		harness.WaitFor(t, "the gate to see it", func() bool {
-			return seen()+metric(t, g, "countersign_store_spare_bytes") > reserved*17/16
+			return seen()+g.Metric("countersign_store_spare_bytes") > reserved*17/16
 		})
-		c = login(t, g)
+		c = talk.LogIn(t, g)
 		for _, size := range []int{4_000, 400_000} {
 			if !b.submit(t, c, size) {
 				t.Errorf("mail of %d octets is not taken again", size)
@@ -116,7 +117,7 @@ func TestReserve(t *testing.T) {
 }
 
 // flood lets one account take what room it can, while nothing is delivered.
-func flood(t *testing.T, g *harness.Gate, c *client, b *book, size int) {
+func flood(t *testing.T, g *harness.Gate, c *talk.Client, b *book, size int) {
 	t.Helper()
 	for taken, refused := 0, 0; refused < 5; taken++ {
 		if taken > 1000 {

@@ -2,7 +2,6 @@ package badinput
 
 import (
 	"database/sql"
-	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // Texts that must not be found where they do not belong.
@@ -20,25 +20,12 @@ const (
 	bodySecret  = "Zwetschgendatschi"
 )
 
-// inBase64 are the forms of a text in base64 that do not depend on what
-// stands before it.
-func inBase64(text string) []string {
-	var forms []string
-	for skip := range 3 {
-		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(".", skip) + text))
-		from := (skip*8 + 5) / 6
-		to := (skip + len(text)) * 8 / 6
-		forms = append(forms, encoded[from:to])
-	}
-	return forms
-}
-
 // secrets are all forms of the passwords.
 func secrets() []string {
 	var all []string
 	for _, password := range []string{harness.Password, wrongSecret} {
 		all = append(all, password)
-		all = append(all, inBase64(password)...)
+		all = append(all, harness.InBase64(password)...)
 	}
 	return all
 }
@@ -56,35 +43,35 @@ func lacks(t *testing.T, where, text string, words ...string) {
 // tell makes every mistake with a password that a client can make.
 func tell(t *testing.T, g *harness.Gate) {
 	t.Helper()
-	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	encode := func(s string) string { return talk.Encode([]byte(s)) }
 
 	// Without TLS, and not waiting for the answer.
-	c := dial(t, g.Submission)
-	c.expect("220 ")
-	c.say("EHLO client.example", "250 ")
-	c.say("AUTH PLAIN "+plain(harness.Login, harness.Password), "538 ")
-	c.say("AUTH LOGIN", "538 ")
-	c.say(encode(harness.Login), "500 ")
-	c.say(encode(harness.Password), "500 ")
-	c.say(harness.Password, "500 ")
+	c := talk.Dial(t, g.Submission)
+	c.Expect("220 ")
+	c.Say(talk.Hello, "250 ")
+	c.Say(talk.Plain(harness.Login, harness.Password), "538 ")
+	c.Say("AUTH LOGIN", "538 ")
+	c.Say(encode(harness.Login), "500 ")
+	c.Say(encode(harness.Password), "500 ")
+	c.Say(harness.Password, "500 ")
 
-	c = open(t, g)
-	c.say("AUTH PLAIN "+plain(harness.Login, wrongSecret), "535 ")
-	c.say("AUTH PLAIN "+plain(harness.Login, wrongSecret)+" "+wrongSecret, "501 ")
-	c.say("AUTH PLAIN "+harness.Password, "501 ")
-	c = open(t, g)
-	c.say("AUTH LOGIN", "334 ")
-	c.say(encode(harness.Login), "334 ")
-	c.say(encode(wrongSecret), "535 ")
-	c.say("AUTH "+encode(harness.Password), "501 ") // its "=" is in no method's name
-	c.say("AUTH PLAIN", "334")
-	c.say(harness.Password, "501 ")
-	c = open(t, g)
+	c = talk.Open(t, g)
+	c.Say(talk.Plain(harness.Login, wrongSecret), "535 ")
+	c.Say(talk.Plain(harness.Login, wrongSecret)+" "+wrongSecret, "501 ")
+	c.Say("AUTH PLAIN "+harness.Password, "501 ")
+	c = talk.Open(t, g)
+	c.Say("AUTH LOGIN", "334 ")
+	c.Say(encode(harness.Login), "334 ")
+	c.Say(encode(wrongSecret), "535 ")
+	c.Say("AUTH "+encode(harness.Password), "501 ") // its "=" is in no method's name
+	c.Say("AUTH PLAIN", "334")
+	c.Say(harness.Password, "501 ")
+	c = talk.Open(t, g)
 	// The password in place of the login is a mistake that people make.
-	c.say("AUTH PLAIN "+plain(wrongSecret, harness.Password), "535 ")
-	c.say("AUTH LOGIN "+encode(harness.Login), "334 ")
-	c.say(encode(harness.Password), "235 ")
-	c.say("AUTH PLAIN "+plain(harness.Login, harness.Password), "503 ")
+	c.Say(talk.Plain(wrongSecret, harness.Password), "535 ")
+	c.Say("AUTH LOGIN "+encode(harness.Login), "334 ")
+	c.Say(encode(harness.Password), "235 ")
+	c.Say(talk.Plain(harness.Login, harness.Password), "503 ")
 }
 
 // TestSecretsStayOut: no password and no body text in the log at its most
@@ -96,13 +83,13 @@ func TestSecretsStayOut(t *testing.T) {
 	edit(t, g, `level = "info"`, `level = "debug"`)
 	g.Start()
 	tell(t, g)
-	c := login(t, g)
-	id := accepted(t, c.submit("b@example.com", message("secret", bodySecret)))
-	refusedBody := strings.Replace(message("refused", bodySecret), harness.Login, "boss@example.com", 1)
-	if reply := c.submit("b@example.com", refusedBody); reply[0] != '5' {
+	c := talk.LogIn(t, g)
+	id := talk.Accepted(t, c.Submit("b@example.com", talk.Message("secret", bodySecret)))
+	refusedBody := strings.Replace(talk.Message("refused", bodySecret), harness.Login, "boss@example.com", 1)
+	if reply := c.Submit("b@example.com", refusedBody); reply[0] != '5' {
 		t.Errorf("a foreign From was answered %q", reply)
 	}
-	c.say(bodySecret, "500 ")
+	c.Say(bodySecret, "500 ")
 	waitState(t, g, id, "deferred")
 	next := listen(t, address, nil)
 	next.waitFor(t, "secret")
@@ -110,7 +97,7 @@ func TestSecretsStayOut(t *testing.T) {
 	g.Kill(syscall.SIGTERM) // everything recorded, everything on disk
 
 	never := append(secrets(), bodySecret)
-	never = append(never, inBase64(bodySecret)...)
+	never = append(never, harness.InBase64(bodySecret)...)
 	log := logText(t, g, 0)
 	lacks(t, "the log", log, never...)
 	sessions := map[string]bool{}
@@ -197,14 +184,14 @@ func rows(t *testing.T, db *sql.DB, query string) []string {
 func TestMonitoring(t *testing.T) {
 	next := listen(t, "127.0.0.1:0", nil)
 	g := harness.Serve(t, next.addr(), "")
-	mustSubmit(t, g, "b@example.com", "counted")
+	talk.MustSubmit(t, g, "b@example.com", "counted")
 	next.waitFor(t, "counted")
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 200, "/": 404, "/debug/pprof/": 404} {
-		if code, text := get(t, g, path); code != want {
+		if code, text := g.Get(path); code != want {
 			t.Errorf("%s answers %d: %.200s", path, code, text)
 		}
 	}
-	_, text := get(t, g, "/metrics")
+	_, text := g.Get("/metrics")
 	for _, name := range []string{
 		"countersign_smtpserver_sessions 0", "countersign_queue_deliveries{", "countersign_submission_", "countersign_delivery_",
 		"countersign_build_info{", "go_goroutines ", "process_resident_memory_bytes ",

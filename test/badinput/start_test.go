@@ -15,6 +15,7 @@ import (
 	_ "modernc.org/sqlite" // as the store's driver: the tests look behind it
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // TestUnusableDataDirectory: the directory is named, and no listener opens. As
@@ -83,20 +84,20 @@ func TestBodiesUnusable(t *testing.T) {
 	if err := os.WriteFile(bodies, []byte("in the way\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := login(t, g)
+	c := talk.LogIn(t, g)
 	large := func(subject string) string {
-		return c.submit("b@example.com", message(subject, strings.TrimSuffix(lines(200_000), "\r\n")))
+		return c.Submit("b@example.com", talk.Message(subject, strings.TrimSuffix(lines(200_000), "\r\n")))
 	}
 	for range 2 {
 		if reply := large("large, refused"); !noRoom.MatchString(reply) {
 			t.Errorf("without a folder for it a large message is answered %q", reply)
 		}
-		accepted(t, c.submit("b@example.com", message("small", "text")))
+		talk.Accepted(t, c.Submit("b@example.com", talk.Message("small", "text")))
 	}
 	if err := os.Remove(bodies); err != nil {
 		t.Fatal(err)
 	}
-	accepted(t, large("large, taken"))
+	talk.Accepted(t, large("large, taken"))
 	next.waitFor(t, "large, taken")
 	waitEmpty(t, g)
 	if refused, small := len(next.find("large, refused")), len(next.find("small")); refused != 0 || small != 2 {
@@ -123,13 +124,13 @@ func TestSecondServer(t *testing.T) {
 	if now := pid(t, g); now != holder {
 		t.Errorf("the lock names process %d now, it was %d", now, holder)
 	}
-	mustSubmit(t, g, "b@example.com", "after the second server")
+	talk.MustSubmit(t, g, "b@example.com", "after the second server")
 	next.waitFor(t, "after the second server")
 
 	// After a kill nobody holds it any more.
 	g.Kill(syscall.SIGKILL)
 	g.Start()
-	mustSubmit(t, g, "b@example.com", "after the kill")
+	talk.MustSubmit(t, g, "b@example.com", "after the kill")
 	next.waitFor(t, "after the kill")
 }
 
@@ -161,7 +162,7 @@ func change(t *testing.T, g *harness.Gate, statement string, args ...any) {
 func TestNewerDatabase(t *testing.T) {
 	address := harness.FreePort(t)
 	g := harness.Serve(t, address, "[queue]\nretry = [\"1s\"]\n")
-	mustSubmit(t, g, "b@example.com", "from before")
+	talk.MustSubmit(t, g, "b@example.com", "from before")
 	g.Kill(syscall.SIGTERM)
 
 	const next = "(SELECT max(version) + 1 FROM schema_migration)"

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // stopping is what clients hear when the gate stops.
@@ -19,21 +20,21 @@ func TestStopLetsTransactionsFinish(t *testing.T) {
 	next := listen(t, "127.0.0.1:0", nil)
 	g := harness.Serve(t, next.addr(), "")
 	process := pid(t, g)
-	fresh := dial(t, g.Submission)
-	fresh.expect("220 ")
-	idle, busy, chunked := login(t, g), login(t, g), login(t, g)
-	busy.envelope("b@example.com")
-	busy.say("DATA", "354 ")
-	busy.send("From: <" + harness.Login + ">\r\nSubject: in flight\r\n\r\nfirst half\r\n")
-	chunked.envelope("b@example.com")
+	fresh := talk.Dial(t, g.Submission)
+	fresh.Expect("220 ")
+	idle, busy, chunked := talk.LogIn(t, g), talk.LogIn(t, g), talk.LogIn(t, g)
+	busy.Envelope("b@example.com")
+	busy.Say("DATA", "354 ")
+	busy.Send("From: <" + harness.Login + ">\r\nSubject: in flight\r\n\r\nfirst half\r\n")
+	chunked.Envelope("b@example.com")
 	part := "From: <" + harness.Login + ">\r\nSubject: in chunks\r\n\r\n"
-	chunked.send(bdat(part, false))
-	chunked.expect("250 ")
+	chunked.Send(talk.Bdat(part, false))
+	chunked.Expect("250 ")
 
 	signal(t, process, syscall.SIGTERM)
-	for _, c := range []*client{fresh, idle} {
-		c.expect(stopping)
-		c.ended()
+	for _, c := range []*talk.Client{fresh, idle} {
+		c.Expect(stopping)
+		c.Ended()
 	}
 	harness.WaitFor(t, "connections to be refused", func() bool {
 		conn, err := net.Dial("tcp", g.Submissions)
@@ -42,13 +43,13 @@ func TestStopLetsTransactionsFinish(t *testing.T) {
 		}
 		return err != nil
 	})
-	busy.send("second half\r\n.\r\n")
-	accepted(t, busy.reply())
-	chunked.send(bdat("text\r\n", true))
-	accepted(t, chunked.reply())
-	for _, c := range []*client{busy, chunked} {
-		c.expect(stopping)
-		c.ended()
+	busy.Send("second half\r\n.\r\n")
+	talk.Accepted(t, busy.Reply())
+	chunked.Send(talk.Bdat("text\r\n", true))
+	talk.Accepted(t, chunked.Reply())
+	for _, c := range []*talk.Client{busy, chunked} {
+		c.Expect(stopping)
+		c.Ended()
 	}
 	waitGone(t, process)
 	g.Kill(syscall.SIGTERM) // collects what is gone already
@@ -71,23 +72,23 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	next := listen(t, "127.0.0.1:0", nil)
 	g := harness.Serve(t, next.addr(), "[session]\nshutdown_grace = \"1h\"\n")
 	process := pid(t, g)
-	idle, busy := login(t, g), login(t, g)
-	busy.envelope("b@example.com")
-	busy.say("DATA", "354 ")
-	busy.send(message("never finished", "text"))
+	idle, busy := talk.LogIn(t, g), talk.LogIn(t, g)
+	busy.Envelope("b@example.com")
+	busy.Say("DATA", "354 ")
+	busy.Send(talk.Message("never finished", "text"))
 	signal(t, process, syscall.SIGTERM)
-	idle.expect(stopping) // the first signal has been taken
+	idle.Expect(stopping) // the first signal has been taken
 	signal(t, process, syscall.SIGTERM)
 	waitGone(t, process) // within the harness's patience, not within an hour
 	g.Kill(syscall.SIGTERM)
-	if text, err := busy.read(); err == nil && text[:3] != "421" {
+	if text, err := busy.Read(); err == nil && text[:3] != "421" {
 		t.Errorf("the unfinished message was answered %q", text)
 	} else if os.IsTimeout(err) {
 		t.Error("the connection is still open")
 	}
 
 	g.Start()
-	mustSubmit(t, g, "b@example.com", "after the restart")
+	talk.MustSubmit(t, g, "b@example.com", "after the restart")
 	next.waitFor(t, "after the restart")
 	waitEmpty(t, g)
 	if n := len(next.find("never finished")); n != 0 {

@@ -1,13 +1,10 @@
 package cluster
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"encoding/base64"
+	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -23,8 +20,8 @@ import (
 	"countersign/internal/seal"
 	"countersign/internal/store/postgres"
 	"countersign/internal/store/sqlite"
-	"countersign/internal/testkit"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // felt is how soon a change must be in force everywhere.
@@ -163,18 +160,18 @@ func (s *site) revoke(r revocation, who string) {
 	if r.app {
 		secret = s.addApp(who)
 	}
-	var open []*session
+	var open []*talk.Client
 	for g := range s.gates {
 		open = append(open, s.login(g, who, secret))
 		s.login(g, who, secret) // remembered by now
-		open[g].submit(who)
+		talk.Accepted(t, open[g].SubmitAs(who, "b@example.com", talk.MessageOf(who, "one", "one")))
 	}
 	s.waiting(who, queue.Held, 0)
 
 	ends := make([]chan ending, len(open))
 	for g, o := range open {
 		ends[g] = make(chan ending, 1)
-		go func() { ends[g] <- o.commands(who) }()
+		go func() { ends[g] <- commands(o, who) }()
 	}
 	at := r.change(s, who)
 	for g := range open {
@@ -257,15 +254,8 @@ func (s *site) waiting(who string, state queue.State, want int) {
 	}
 }
 
-// session is an open connection to a gate.
-type session struct {
-	t    *testing.T
-	conn net.Conn
-	in   *bufio.Reader
-}
-
 // login opens a session that has logged in.
-func (s *site) login(g int, who, secret string) *session {
+func (s *site) login(g int, who, secret string) *talk.Client {
 	s.t.Helper()
 	c, code := s.auth(g, who, secret)
 	if code != "235" {
@@ -281,66 +271,11 @@ func (s *site) code(g int, who, secret string) string {
 	return code
 }
 
-func (s *site) auth(g int, who, secret string) (*session, string) {
+func (s *site) auth(g int, who, secret string) (c *talk.Client, code string) {
 	s.t.Helper()
-	conn, err := tls.Dial("tcp", s.gates[g].Submissions, &tls.Config{RootCAs: testkit.Roots(s.t, s.gates[g].CAFile), ServerName: "localhost"})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-		s.t.Fatal(err)
-	}
-	c := &session{t: s.t, conn: conn, in: bufio.NewReader(conn)}
-	if code, err := c.reply(); err != nil || code != "220" {
-		s.t.Fatalf("gate %d greets with %s (%v)", g, code, err)
-	}
-	c.say("EHLO client.invalid")
-	return c, c.say("AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+who+"\x00"+secret)))
-}
-
-// say sends a line and returns the code of the reply.
-func (c *session) say(line string) string {
-	c.t.Helper()
-	code, err := c.ask(line)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return code
-}
-
-// ask is say for any goroutine.
-func (c *session) ask(line string) (code string, err error) {
-	if _, err := c.conn.Write([]byte(line + "\r\n")); err != nil {
-		return "", err
-	}
-	return c.reply()
-}
-
-// reply reads a reply.
-func (c *session) reply() (code string, err error) {
-	for {
-		line, err := c.in.ReadString('\n')
-		if err != nil {
-			return "", err
-		}
-		if len(line) > 3 && line[3] == ' ' {
-			return line[:3], nil
-		}
-	}
-}
-
-// submit sends a message.
-func (c *session) submit(who string) {
-	c.t.Helper()
-	for _, step := range [][2]string{
-		{"MAIL FROM:<" + who + ">", "250"}, {"RCPT TO:<b@example.com>", "250"}, {"DATA", "354"},
-		{"From: <" + who + ">\r\nTo: <b@example.com>\r\nSubject: one\r\n\r\none\r\n.", "250"},
-	} {
-		if code := c.say(step[0]); code != step[1] {
-			c.t.Fatalf("%q is answered with %s", step[0], code)
-		}
-	}
+	c = talk.Open(s.t, s.gates[g])
+	c.Send(talk.Plain(who, secret) + "\r\n")
+	return c, c.Reply()[:3]
 }
 
 // ending is how a session ended.
@@ -352,17 +287,19 @@ type ending struct {
 	err  error
 }
 
-// commands says MAIL and RSET until one is refused, or the deadline of the connection.
-func (c *session) commands(who string) ending {
-	last := time.Now()
-	for {
+// commands says MAIL and RSET until one is refused, for a minute at most.
+func commands(c *talk.Client, who string) ending {
+	first := time.Now()
+	last := first
+	for time.Since(first) < time.Minute {
 		for _, line := range []string{"MAIL FROM:<" + who + ">", "RSET"} {
 			began := time.Now()
-			code, err := c.ask(line)
-			if err != nil || code != "250" {
+			reply, err := c.Ask(line)
+			if code, _, _ := strings.Cut(reply, " "); err != nil || code != "250" {
 				return ending{last, code, err}
 			}
 			last = began
 		}
 	}
+	return ending{last, "", errors.New("every command is taken")}
 }

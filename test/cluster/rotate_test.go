@@ -2,9 +2,7 @@ package cluster
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net/smtp"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +15,7 @@ import (
 	"countersign/internal/sink"
 	"countersign/internal/testkit"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // printer is an account that logs in with CRAM-MD5, so with a sealed key.
@@ -203,18 +202,11 @@ func (r *rotating) works() {
 // crams logs in by CRAM-MD5.
 func (r *rotating) crams(gate *harness.Gate) {
 	r.t.Helper()
-	conn, err := tls.Dial("tcp", gate.Submissions, gate.Load(1, 1).TLS)
-	if err != nil {
-		r.t.Fatal(err)
+	c := talk.Open(r.t, gate)
+	if reply := c.Auth(c.By("CRAM-MD5", talk.Key{Login: printer, Password: harness.Password})); !strings.HasPrefix(reply, "235 ") {
+		r.t.Errorf("CRAM-MD5: %q", reply)
 	}
-	client, err := smtp.NewClient(conn, "localhost")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer client.Close()
-	if err := client.Auth(smtp.CRAMMD5Auth(printer, harness.Password)); err != nil {
-		r.t.Errorf("CRAM-MD5: %v", err)
-	}
+	c.Vanish(false)
 }
 
 // underLoad does work while each gate takes messages, of which none may be refused.

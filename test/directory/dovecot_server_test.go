@@ -1,13 +1,11 @@
 package directory
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,12 +17,8 @@ import (
 // dovecotServer is a Dovecot with a configuration of its own, of which the part
 // about the socket is the page's.
 type dovecotServer struct {
-	t      testing.TB
-	folder string
-	tcp    string // its second listener, on loopback
-	cmd    *exec.Cmd
-	exited chan error
-	out    bytes.Buffer
+	*daemon
+	tcp string // its second listener, on loopback
 }
 
 // mailboxes are the accounts of that Dovecot. Each password is "pencil".
@@ -39,12 +33,7 @@ bare:{PLAIN}pencil::::::
 // startDovecot starts a Dovecot that ends with the test.
 func startDovecot(t testing.TB) *dovecotServer {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "cs-dovecot") // short: the path of a socket has 107 octets
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
-	d := &dovecotServer{t: t, folder: folder, tcp: harness.FreePort(t)}
+	d := &dovecotServer{newDaemon(t, "Dovecot"), harness.FreePort(t)}
 	for _, name := range []string{"run", "state"} {
 		if err := os.Mkdir(d.path(name), 0o755); err != nil {
 			t.Fatal(err)
@@ -53,12 +42,17 @@ func startDovecot(t testing.TB) *dovecotServer {
 	write(t, d.path("mailboxes"), mailboxes)
 	write(t, d.path("masters"), "root:{PLAIN}mastered::::::")
 	write(t, d.path("dovecot.conf"), d.config())
-	d.start()
-	t.Cleanup(d.stop)
+	// Asked kindly, the process that authenticates goes on for half a minute with what is
+	// under way.
+	d.signal = syscall.SIGKILL
+	d.run(d.command, func() bool { return listens(d.socket()) })
 	return d
 }
 
-func (d *dovecotServer) path(name string) string { return filepath.Join(d.folder, name) }
+// command runs the server.
+func (d *dovecotServer) command() *exec.Cmd {
+	return exec.Command("/usr/sbin/dovecot", "-F", "-c", d.path("dovecot.conf"))
+}
 
 // socket is the page's.
 func (d *dovecotServer) socket() string { return d.path("run/auth-countersign") }
@@ -113,62 +107,8 @@ service anvil {
 	return own + strings.ReplaceAll(block(d.t, "service auth {"), "user = countersign", "user = "+me.Username)
 }
 
-// block is the block of the page that begins with a text.
-func block(t testing.TB, start string) string {
-	t.Helper()
-	page, err := os.ReadFile("../../docs/ops/directories.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(page), "```\n"+start)
-	text, _, ends := strings.Cut(rest, "```")
-	if !found || !ends {
-		t.Fatalf("the page has no block that begins with %q", start)
-	}
-	return start + text
-}
-
-func (d *dovecotServer) start() {
-	d.t.Helper()
-	d.cmd = exec.Command("/usr/sbin/dovecot", "-F", "-c", d.path("dovecot.conf"))
-	d.cmd.Stdout, d.cmd.Stderr = &d.out, &d.out
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	if err := d.cmd.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	d.exited = make(chan error, 1)
-	go func(cmd *exec.Cmd, exited chan error) { exited <- cmd.Wait() }(d.cmd, d.exited)
-	harness.WaitFor(d.t, "Dovecot to answer", func() bool {
-		select {
-		case err := <-d.exited:
-			log, _ := os.ReadFile(d.path("log"))
-			d.t.Fatalf("Dovecot ended: %v\n%s\n%s", err, d.out.String(), log)
-		default:
-		}
-		c, err := net.Dial("unix", d.socket())
-		if err != nil {
-			return false
-		}
-		c.Close()
-		return true
-	})
-}
-
-// stop ends the server with all its processes, which are a group: asked kindly,
-// the one that authenticates goes on for half a minute with what is under way.
-func (d *dovecotServer) stop() {
-	if d.cmd == nil {
-		return
-	}
-	if err := syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL); err != nil {
-		d.t.Errorf("Dovecot: %v", err)
-	}
-	<-d.exited
-	d.cmd = nil
-}
-
-// log is what Dovecot says of itself.
-func (d *dovecotServer) log() string {
+// told is what Dovecot says of itself.
+func (d *dovecotServer) told() string {
 	text, err := os.ReadFile(d.path("log"))
 	if err != nil {
 		d.t.Fatal(err)

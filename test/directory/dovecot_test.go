@@ -17,9 +17,9 @@ import (
 	"countersign/internal/fault"
 )
 
-// TestDovecot runs every test on one Dovecot; the last one restarts it.
-func TestDovecot(t *testing.T) {
-	server := startDovecot(t)
+// testDovecot runs every test on one Dovecot; the last one restarts it.
+func testDovecot(t *testing.T, p *peers) {
+	server := p.dovecot(t)
 	for _, each := range []struct {
 		name string
 		test func(t *testing.T, s *dovecotServer)
@@ -35,12 +35,11 @@ func TestDovecot(t *testing.T) {
 		{"restart", testDovecotRestart},
 	} {
 		t.Run(each.name, func(t *testing.T) {
-			server.t = t
+			server.lend(t)
 			each.test(t, server)
 		})
 	}
-	server.t = t
-	if log := server.log(); strings.Contains(log, "BUG") {
+	if log := server.told(); strings.Contains(log, "BUG") {
 		t.Errorf("Dovecot finds fault with us:\n%s", log)
 	}
 }

@@ -1,18 +1,15 @@
 package directory
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"database/sql"
 	"encoding/pem"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -28,12 +25,8 @@ const (
 
 // mariadb is a MariaDB server with data of its own.
 type mariadb struct {
-	t       testing.TB
-	folder  string
+	*daemon
 	address string // on loopback
-	cmd     *exec.Cmd
-	log     bytes.Buffer
-	exited  chan error
 	admin   *sql.DB
 }
 
@@ -41,18 +34,13 @@ type mariadb struct {
 // 127.0.0.1.
 func startMariaDB(t testing.TB) *mariadb {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "cs-maria") // short: the path of a socket has 107 octets
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
-	m := &mariadb{t: t, folder: folder, address: harness.FreePort(t)}
+	m := &mariadb{daemon: newDaemon(t, "MariaDB"), address: harness.FreePort(t)}
 	out, err := exec.Command("mariadb-install-db", "--no-defaults", "--user=root", "--datadir="+m.path("data"),
 		"--auth-root-authentication-method=normal", "--skip-test-db").CombinedOutput()
 	if err != nil {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}
-	writeCertificates(t, folder)
+	writeCertificates(t, m.folder)
 	config := mysql.NewConfig()
 	config.User, config.Net, config.Addr = "root", "unix", m.path("sock")
 	config.MultiStatements, config.Logger = true, &mysql.NopLogger{}
@@ -62,50 +50,21 @@ func startMariaDB(t testing.TB) *mariadb {
 	}
 	m.admin = sql.OpenDB(connector)
 	t.Cleanup(func() { m.admin.Close() })
-	m.start()
-	t.Cleanup(m.stop)
+	m.run(m.command, func() bool { return m.admin.Ping() == nil })
 	m.exec(fmt.Sprintf("CREATE USER %s@'%%' IDENTIFIED BY '%s'", gateUser, gatePassword))
 	return m
 }
 
-func (m *mariadb) path(name string) string { return filepath.Join(m.folder, name) }
-
-// start starts the server and waits until it answers.
-func (m *mariadb) start() {
-	m.t.Helper()
+// command runs the server.
+func (m *mariadb) command() *exec.Cmd {
 	_, port, err := net.SplitHostPort(m.address)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.cmd = exec.Command("/usr/sbin/mariadbd", "--no-defaults", "--user=root", "--datadir="+m.path("data"),
+	return exec.Command("/usr/sbin/mariadbd", "--no-defaults", "--user=root", "--datadir="+m.path("data"),
 		"--socket="+m.path("sock"), "--pid-file="+m.path("pid"), "--bind-address=127.0.0.1", "--port="+port,
 		"--ssl-ca="+m.path("ca.pem"), "--ssl-cert="+m.path("cert.pem"), "--ssl-key="+m.path("key.pem"),
 		"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--skip-name-resolve")
-	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := m.cmd.Start(); err != nil {
-		m.t.Fatal(err)
-	}
-	m.exited = make(chan error, 1)
-	go func(cmd *exec.Cmd, exited chan error) { exited <- cmd.Wait() }(m.cmd, m.exited)
-	harness.WaitFor(m.t, "MariaDB to answer", func() bool {
-		select {
-		case err := <-m.exited:
-			m.t.Fatalf("MariaDB ended: %v\n%s", err, m.log.String())
-		default:
-		}
-		return m.admin.Ping() == nil
-	})
-}
-
-// stop ends the server.
-func (m *mariadb) stop() {
-	if m.cmd == nil {
-		return
-	}
-	_ = m.cmd.Process.Signal(syscall.SIGTERM)
-	<-m.exited
-	m.cmd = nil
 }
 
 // exec runs statements as root.
@@ -150,15 +109,6 @@ func writeCertificates(t testing.TB, folder string) {
 	} {
 		write(t, filepath.Join(folder, name), string(pem.EncodeToMemory(block)))
 	}
-}
-
-// write writes a file.
-func write(t testing.TB, path, text string) string {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(strings.TrimSpace(text)+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // foreignCertificate is one of an authority that has signed for nobody.

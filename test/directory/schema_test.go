@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"net/netip"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/directory/database"
 	"countersign/internal/fault"
-	"countersign/internal/testkit"
 	"countersign/internal/testkit/pgcluster"
 )
 
@@ -67,28 +65,6 @@ var answers = map[string]struct {
 	},
 }
 
-// queries reads the page: for each heading the query for PostgreSQL and the one for
-// MySQL.
-func queries(t *testing.T) map[string][]string {
-	t.Helper()
-	page, err := os.ReadFile("../../docs/ops/directories.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string][]string{}
-	for _, section := range strings.Split(string(page), "\n### ")[1:] {
-		heading, rest, _ := strings.Cut(section, "\n")
-		for _, block := range strings.Split(rest, "```sql\n")[1:] {
-			query, _, _ := strings.Cut(block, "```")
-			all[heading] = append(all[heading], query)
-		}
-	}
-	if len(all) != len(schemas) {
-		t.Fatalf("the page has queries for %d schemas, not %d", len(all), len(schemas))
-	}
-	return all
-}
-
 // opened opens a directory that ends with the test, with a guard before it.
 func opened(t *testing.T, opt database.Options) (*database.Database, *directory.Guard) {
 	t.Helper()
@@ -115,30 +91,30 @@ func opened(t *testing.T, opt database.Options) (*database.Database, *directory.
 	return d, g
 }
 
-// postgres has an authority, so that it listens on loopback, with TLS alone.
-func postgres(t *testing.T) *pgcluster.Cluster {
-	t.Helper()
-	return pgcluster.Start(t, pgcluster.Options{NoSync: true, Authority: testkit.NewAuthority(t), Password: gatePassword})
-}
-
 // filled makes a database with a schema and returns its URL.
 func filled(t *testing.T, c *pgcluster.Cluster, schema string) string {
 	t.Helper()
 	url := c.Database(t)
+	executes(t, url, schema)
+	return bare(t, c.OverTLS(url))
+}
+
+// executes runs statements in a database of PostgreSQL.
+func executes(t *testing.T, url, statements string) {
+	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), schema); err != nil {
+	if _, err := conn.Exec(t.Context(), statements); err != nil {
 		t.Fatal(err)
 	}
-	return bare(t, c.OverTLS(url))
 }
 
-// TestSchemas asks the queries of the page on their schemas, on both engines.
-func TestSchemas(t *testing.T) {
-	pg, maria := postgres(t), startMariaDB(t)
+// testSchemas asks the queries of the page on their schemas, on both engines.
+func testSchemas(t *testing.T, p *peers) {
+	pg, maria := p.postgres(), p.mariaDB(t)
 	password := write(t, maria.path("password"), gatePassword)
 	for heading, both := range queries(t) {
 		if len(both) != 2 {

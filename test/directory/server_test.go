@@ -49,10 +49,10 @@ INSERT INTO account VALUES ('a@example.org', '{SSHA}a', 1), ('twice@example.org'
 	('none@example.org', NULL, 1), ('empty@example.org', '', 1), ('odd@example.org', '{SSHA}d', 7), ('plain@example.org', 'e', 1);
 `
 
-// TestServers runs every test on both engines, one after the other on one server of
+// testDatabases runs every test on both engines, one after the other on one server of
 // each: one of them stops it.
-func TestServers(t *testing.T) {
-	pg, maria := postgres(t), startMariaDB(t)
+func testDatabases(t *testing.T, p *peers) {
+	pg, maria := p.postgres(), p.mariaDB(t)
 	servers := map[string]func(t *testing.T, n int) server{
 		"PostgreSQL": func(t *testing.T, _ int) server { return onPostgres(t, pg) },
 		"MariaDB":    func(t *testing.T, n int) server { return onMariaDB(t, maria, n) },
@@ -64,6 +64,7 @@ func TestServers(t *testing.T) {
 		{"rows", testRows},
 		{"check", testCheck},
 		{"nobody", testNobody},
+		{"how accounts stand", testSQLStanding},
 		{"a query only reads", testQueryOnlyReads},
 		{"slow queries are ended", testSlowQueries},
 		{"outage", testOutage},

@@ -1,15 +1,11 @@
 package directory
 
 import (
-	"bytes"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -19,12 +15,13 @@ import (
 )
 
 const (
-	base        = "dc=example,dc=org"
-	serviceDN   = "cn=gate,dc=example,dc=org"
-	decoyDN     = "cn=decoy,dc=example,dc=org"
-	rootDN      = "cn=root,dc=example,dc=org"
-	rootSecret  = "root's secret"
-	userPattern = "uid={local},ou=people,dc=example,dc=org"
+	base          = "dc=example,dc=org"
+	serviceDN     = "cn=gate,dc=example,dc=org"
+	serviceSecret = "the gate's own"
+	decoyDN       = "cn=decoy,dc=example,dc=org"
+	rootDN        = "cn=root,dc=example,dc=org"
+	rootSecret    = "root's secret"
+	userPattern   = "uid={local},ou=people,dc=example,dc=org"
 )
 
 // tree is what the server holds. Each password is "pencil".
@@ -170,29 +167,20 @@ member: uid=shop,ou=people,dc=example,dc=org
 // slapd is an OpenLDAP server with data of its own, on a socket, with StartTLS and
 // over TLS.
 type slapd struct {
-	t                  testing.TB
-	folder             string
+	*daemon
 	plain, encrypted   string // on loopback
-	cmd                *exec.Cmd
-	exited             chan error
-	log                bytes.Buffer
 	passwordFile, hash string
 }
 
 // startSlapd starts a server that ends with the test.
 func startSlapd(t testing.TB) *slapd {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "cs-slapd") // short: the path of a socket has 107 octets
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
-	s := &slapd{t: t, folder: folder, plain: harness.FreePort(t), encrypted: harness.FreePort(t)}
+	s := &slapd{daemon: newDaemon(t, "slapd"), plain: harness.FreePort(t), encrypted: harness.FreePort(t)}
 	if err := os.Mkdir(s.path("data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	writeCertificates(t, folder)
-	s.passwordFile = write(t, s.path("password"), "the gate's own\nmore")
+	writeCertificates(t, s.folder)
+	s.passwordFile = write(t, s.path("password"), serviceSecret+"\nmore")
 	out, err := exec.Command("/usr/sbin/slappasswd", "-h", "{SSHA}", "-s", "pencil").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -203,12 +191,9 @@ func startSlapd(t testing.TB) *slapd {
 	if out, err := exec.Command("/usr/sbin/slapadd", "-f", s.path("slapd.conf"), "-l", s.path("tree.ldif")).CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
-	s.start()
-	t.Cleanup(s.stop)
+	s.run(s.command, func() bool { return listens(s.path("sock")) })
 	return s
 }
-
-func (s *slapd) path(name string) string { return filepath.Join(s.folder, name) }
 
 // config lets accounts read themselves, and the gate everybody; their hashes too, as
 // the page has it.
@@ -239,45 +224,22 @@ dbnosync
 
 func (s *slapd) socket() string { return "ldapi://" + url.PathEscape(s.path("sock")) }
 
-// start starts the server and waits until it answers.
-func (s *slapd) start() {
-	s.t.Helper()
+// command runs the server.
+func (s *slapd) command() *exec.Cmd {
 	urls := fmt.Sprintf("ldap://%s/ ldaps://%s/ %s", s.plain, s.encrypted, s.socket())
-	s.cmd = exec.Command("/usr/sbin/slapd", "-d", "0", "-f", s.path("slapd.conf"), "-h", urls)
-	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.exited = make(chan error, 1)
-	go func(cmd *exec.Cmd, exited chan error) { exited <- cmd.Wait() }(s.cmd, s.exited)
-	harness.WaitFor(s.t, "slapd to answer", func() bool {
-		select {
-		case err := <-s.exited:
-			s.t.Fatalf("slapd ended: %v\n%s", err, s.log.String())
-		default:
-		}
-		c, err := net.Dial("unix", s.path("sock"))
-		if err != nil {
-			return false
-		}
-		c.Close()
-		return true
-	})
-}
-
-// stop ends the server.
-func (s *slapd) stop() {
-	if s.cmd == nil {
-		return
-	}
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	<-s.exited
-	s.cmd = nil
+	return exec.Command("/usr/sbin/slapd", "-d", "0", "-f", s.path("slapd.conf"), "-h", urls)
 }
 
 // change changes an attribute as the server's administrator.
 func (s *slapd) change(dn, attribute string, values ...string) {
+	s.t.Helper()
+	r := goldap.NewModifyRequest(dn, nil)
+	r.Replace(attribute, values)
+	s.asRoot(func(c *goldap.Conn) error { return c.Modify(r) })
+}
+
+// asRoot does something as the server's administrator.
+func (s *slapd) asRoot(do func(c *goldap.Conn) error) {
 	s.t.Helper()
 	c, err := goldap.DialURL(s.socket())
 	if err != nil {
@@ -287,9 +249,7 @@ func (s *slapd) change(dn, attribute string, values ...string) {
 	if err := c.Bind(rootDN, rootSecret); err != nil {
 		s.t.Fatal(err)
 	}
-	r := goldap.NewModifyRequest(dn, nil)
-	r.Replace(attribute, values)
-	if err := c.Modify(r); err != nil {
+	if err := do(c); err != nil {
 		s.t.Fatal(err)
 	}
 }

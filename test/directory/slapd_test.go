@@ -3,9 +3,7 @@ package directory
 import (
 	"context"
 	"net/netip"
-	"os"
 	"reflect"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -17,9 +15,9 @@ import (
 	"countersign/internal/testkit"
 )
 
-// TestLDAP runs every test on one server; the last one stops it.
-func TestLDAP(t *testing.T) {
-	server := startSlapd(t)
+// testLDAP runs every test on one server; the last one stops it.
+func testLDAP(t *testing.T, p *peers) {
+	server := p.slapd(t)
 	for _, each := range []struct {
 		name string
 		test func(t *testing.T, s *slapd)
@@ -30,6 +28,8 @@ func TestLDAP(t *testing.T) {
 		{"an empty password", testEmptyPassword},
 		{"what would be read as a filter", testInjection},
 		{"groups", testGroups},
+		{"groups to plan", testGroupsToPlan},
+		{"how accounts stand", testLDAPStanding},
 		{"encrypted", testLDAPEncrypted},
 		{"check", testLDAPCheck},
 		{"referrals", testReferrals},
@@ -38,11 +38,10 @@ func TestLDAP(t *testing.T) {
 		{"outage", testLDAPOutage},
 	} {
 		t.Run(each.name, func(t *testing.T) {
-			server.t = t
+			server.lend(t)
 			each.test(t, server)
 		})
 	}
-	server.t = t
 }
 
 // guardedLDAP is a directory with a guard before it, which checks what it says.
@@ -114,28 +113,6 @@ func testThreeWays(t *testing.T, s *slapd) {
 	}
 }
 
-// options reads the first example of the page below a heading: option and value, of a
-// list the only one.
-func options(t *testing.T, heading string) map[string]string {
-	t.Helper()
-	page, err := os.ReadFile("../../docs/ops/directories.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(page), "\n### "+heading+"\n")
-	rest, _, _ = strings.Cut(rest, "\n### ")
-	_, rest, example := strings.Cut(rest, "```toml\n")
-	if !found || !example {
-		t.Fatalf("the page has no example for %s", heading)
-	}
-	rest, _, _ = strings.Cut(rest, "```")
-	all := map[string]string{}
-	for _, line := range regexp.MustCompile(`(?m)^(\w+) = \[?"(.*)"\]?$`).FindAllStringSubmatch(rest, -1) {
-		all[line[1]] = line[2]
-	}
-	return all
-}
-
 // testPage: the values that the page has for OpenLDAP and for Active Directory, whose
 // attributes and bits this server knows too.
 func testPage(t *testing.T, s *slapd) {
@@ -146,7 +123,7 @@ func testPage(t *testing.T, s *slapd) {
 		"OpenLDAP":         {"shop@example.org", "off@example.org", nil},
 		"Active Directory": {"ad@example.org", "adoff@example.org", []string{"ad@example.org", "ad.two@example.org"}},
 	} {
-		o := options(t, heading)
+		o := options(t, "### "+heading)
 		plan, group, _ := strings.Cut(o["group_plans"], "=")
 		opt := ldap.Options{
 			Name: heading, URL: s.socket(), BindDN: serviceDN, PasswordFile: s.passwordFile, Base: o["search_base"], Filter: o["search_filter"],
@@ -358,6 +335,11 @@ func testLDAPOutage(t *testing.T, s *slapd) {
 			t.Errorf("%+v, %v", a, err)
 		}
 	}
+	defer func() { // the next test finds it as this one did
+		s.change("uid=shop,ou=people,dc=example,dc=org", "userPassword", s.hash)
+		s.change(serviceDN, "userPassword", serviceSecret)
+		write(t, s.passwordFile, serviceSecret)
+	}()
 	wantsIn("pencil")
 	s.stop()
 	s.start()

@@ -24,6 +24,21 @@ func Binary(t testing.TB) string {
 	return path
 }
 
+// Commands returns the program that short commands beside a server run: the one that
+// COUNTERSIGN_COMMANDS names, or Binary. It need not have the race detector in it, which lets
+// each start take five times as long; that a command has no race is shown by the scripts of
+// internal/cli.
+func Commands(t testing.TB) string {
+	t.Helper()
+	if path := os.Getenv("COUNTERSIGN_COMMANDS"); path != "" {
+		return path
+	}
+	return Binary(t)
+}
+
+// notWithin leaves the detector out of the database engine, as scripts/test.sh does.
+const notWithin = "-gcflags=modernc.org/...=-race=false"
+
 func build() (string, error) {
 	if path := os.Getenv("COUNTERSIGN_BIN"); path != "" {
 		return path, nil
@@ -33,7 +48,7 @@ func build() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "countersign")
-	cmd := exec.Command("go", "build", "-race", "-o", path, "countersign/cmd/countersign")
+	cmd := exec.Command("go", "build", "-race", notWithin, "-o", path, "countersign/cmd/countersign")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // for the race detector alone
 	cmd.Stderr = os.Stderr
 	return path, cmd.Run()

@@ -21,7 +21,9 @@ type Issuer struct {
 	t testing.TB
 	// KeyID names its key, KeysFile holds the public half as a JWK set (RFC 7517 section 5).
 	KeyID, KeysFile string
-	key             *ecdsa.PrivateKey
+	// Accounts says which accounts its tokens open, as issuer.accounts does.
+	Accounts string
+	key      *ecdsa.PrivateKey
 }
 
 // What the gate knows of the issuer.
@@ -39,7 +41,7 @@ func NewIssuer(t testing.TB, file string) *Issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &Issuer{t: t, KeyID: rand.Text(), KeysFile: file, key: key}
+	i := &Issuer{t: t, KeyID: rand.Text(), KeysFile: file, Accounts: "claim", key: key}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: i.KeyID, Use: "sig", Algorithm: string(jose.ES256)}}}
 	text, err := json.Marshal(set)
 	if err != nil {
@@ -53,8 +55,8 @@ func NewIssuer(t testing.TB, file string) *Issuer {
 
 // Table is what the gate's configuration says of it.
 func (i *Issuer) Table() string {
-	return fmt.Sprintf("[[issuer]]\nname = \"example\"\naccounts = \"claim\"\nurl = %q\naudiences = [%q]\ndomains = [%q]\njwks_file = %q\n",
-		IssuerURL, Audience, testkit.Domain, i.KeysFile)
+	return fmt.Sprintf("[[issuer]]\nname = \"example\"\naccounts = %q\nurl = %q\naudiences = [%q]\ndomains = [%q]\njwks_file = %q\n",
+		i.Accounts, IssuerURL, Audience, testkit.Domain, i.KeysFile)
 }
 
 // Claims are those of a good token for a user, good for an hour.

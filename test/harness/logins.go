@@ -21,9 +21,21 @@ type Doors struct {
 // DIGEST-MD5 makes part of the proof (RFC 2831 section 2.1.2).
 const Host = "localhost"
 
-// ServeDoors starts one with some of the mechanisms, or all; its log tells everything. extra is appended to its
-// configuration, in which the table auth is begun and ended already.
+// ServeDoors starts one with some of the mechanisms, or all; its log tells everything. extra is
+// appended to its configuration, in which the table auth is begun and ended already.
 func ServeDoors(t testing.TB, nextHop, extra string, mechanisms ...string) *Doors {
+	t.Helper()
+	return serveDoors(t, testkit.GateConfig{NextHop: nextHop, LogLevel: "debug", Extra: extra}, "claim", mechanisms)
+}
+
+// ServeMeasured is ServeDoors for benchmarks, with every mechanism and the log as it is by default.
+// Tokens open accounts that have a credential for them.
+func ServeMeasured(t testing.TB, nextHop, extra string) *Doors {
+	t.Helper()
+	return serveDoors(t, testkit.GateConfig{NextHop: nextHop, Extra: extra}, "credential", nil)
+}
+
+func serveDoors(t testing.TB, c testkit.GateConfig, accounts string, mechanisms []string) *Doors {
 	t.Helper()
 	if len(mechanisms) == 0 {
 		for _, m := range sasl.Mechanisms() {
@@ -31,10 +43,11 @@ func ServeDoors(t testing.TB, nextHop, extra string, mechanisms ...string) *Door
 		}
 	}
 	issuer := NewIssuer(t, filepath.Join(t.TempDir(), "keys.json"))
-	// Hashes are cheap, as tests fail often; and the password is set once more.
-	const options = "hash_memory = \"7MiB\"\nhash_iterations = 1\npassword_history = 0\n"
-	auth := "[auth]\nmechanisms = [\"" + strings.Join(mechanisms, `", "`) + "\"]\n" + options
-	d := &Doors{open(t, testkit.GateConfig{Hostname: Host, LogLevel: "debug", NextHop: nextHop, Extra: auth + issuer.Table() + extra}), issuer}
+	issuer.Accounts = accounts
+	// The password is set once more.
+	auth := "[auth]\nmechanisms = [\"" + strings.Join(mechanisms, `", "`) + "\"]\npassword_history = 0\n"
+	c.Hostname, c.Extra = Host, auth+issuer.Table()+c.Extra
+	d := &Doors{open(t, c), issuer}
 	d.Admin("", "account", "set", Login, "--legacy")
 	d.Admin(Password+"\n", "account", "passwd", Login) // from which the keys are made
 	return d

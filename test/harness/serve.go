@@ -32,7 +32,7 @@ type Gate struct {
 	// certificate verifies with.
 	Dir, Config, CAFile string
 	// Program is the binary that its commands run, and the server when it is started
-	// next; "" is the one under test.
+	// next; "" is the one under test, see Binary and Commands.
 	Program string
 	// Submission, Submissions and Metrics are its listeners.
 	Submission, Submissions, Metrics string
@@ -83,9 +83,11 @@ func Join(t testing.TB, nextHop, extra string) *Gate {
 	return s
 }
 
-// prepare writes the configuration, for which it chooses folder and addresses.
+// prepare writes the configuration, for which it chooses folder and addresses. What is measured
+// has hashes that cost what they cost.
 func prepare(t testing.TB, c testkit.GateConfig) *Gate {
 	t.Helper()
+	_, c.Costly = t.(*testing.B)
 	dir := t.TempDir()
 	s := &Gate{
 		t: t, Dir: dir, Config: filepath.Join(dir, "countersign.toml"), CAFile: filepath.Join(dir, "data", testkit.CAFile),
@@ -161,7 +163,10 @@ func (s *Gate) Refused(args ...string) string {
 
 // run runs a command, for no longer than a minute.
 func (s *Gate) run(stdin string, args ...string) (string, error) {
-	program := s.program() // which may have to be built first
+	program := s.Program // which may have to be built first
+	if program == "" {
+		program = Commands(s.t)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append(args, "--config", s.Config)...)

@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/testkit"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // TestDowngrade: a client that could bind and was made to believe that the gate cannot is
@@ -21,27 +22,27 @@ func TestDowngrade(t *testing.T) {
 	for _, m := range []string{"SCRAM-SHA-1", "SCRAM-SHA-256"} {
 		for _, a := range []struct {
 			what  string
-			by    scram
+			by    talk.Scram
 			reply string
 			cause string
 		}{
-			{"could bind", scram{mechanism: m, header: "y,,"}, "535 ", "downgrade"},
-			{"could bind, as itself", scram{mechanism: m, header: "y,a=" + k.login + ","}, "535 ", "downgrade"},
-			{"took it back", scram{mechanism: m, header: "n,,", claimed: "y,,"}, "535 ", "binding"},
-			{"would have bound", scram{mechanism: m, header: "n,,", claimed: "p=tls-exporter,,"}, "535 ", "binding"},
-			{"binds without -PLUS", scram{mechanism: m, header: "p=tls-exporter,,"}, "535 ", "binding"},
-			{"does not bind", scram{mechanism: m + "-PLUS", header: "n,,"}, "535 ", "binding"},
-			{"thinks that it cannot", scram{mechanism: m + "-PLUS", header: "y,,"}, "535 ", "binding"},
-			{"binds to nothing", scram{mechanism: m + "-PLUS", header: "p=tls-exporter,,"}, "535 ", "binding"},
-			{"binds to zeros", scram{mechanism: m + "-PLUS", header: "p=tls-exporter,,", data: make([]byte, 32)}, "535 ", "binding"},
-			{"binds to what TLS 1.3 has not", scram{mechanism: m + "-PLUS", header: "p=tls-unique,,"}, "535 ", "binding"},
-			{"binds to what nobody has", scram{mechanism: m + "-PLUS", header: "p=tls-none,,"}, "535 ", "binding"},
-			{"names no binding", scram{mechanism: m + "-PLUS", header: "p=,,"}, "501 ", "syntax"},
+			{"could bind", talk.Scram{Mechanism: m, Header: "y,,"}, "535 ", "downgrade"},
+			{"could bind, as itself", talk.Scram{Mechanism: m, Header: "y,a=" + k.Login + ","}, "535 ", "downgrade"},
+			{"took it back", talk.Scram{Mechanism: m, Header: "n,,", Claimed: "y,,"}, "535 ", "binding"},
+			{"would have bound", talk.Scram{Mechanism: m, Header: "n,,", Claimed: "p=tls-exporter,,"}, "535 ", "binding"},
+			{"binds without -PLUS", talk.Scram{Mechanism: m, Header: "p=tls-exporter,,"}, "535 ", "binding"},
+			{"does not bind", talk.Scram{Mechanism: m + "-PLUS", Header: "n,,"}, "535 ", "binding"},
+			{"thinks that it cannot", talk.Scram{Mechanism: m + "-PLUS", Header: "y,,"}, "535 ", "binding"},
+			{"binds to nothing", talk.Scram{Mechanism: m + "-PLUS", Header: "p=tls-exporter,,"}, "535 ", "binding"},
+			{"binds to zeros", talk.Scram{Mechanism: m + "-PLUS", Header: "p=tls-exporter,,", Data: make([]byte, 32)}, "535 ", "binding"},
+			{"binds to what TLS 1.3 has not", talk.Scram{Mechanism: m + "-PLUS", Header: "p=tls-unique,,"}, "535 ", "binding"},
+			{"binds to what nobody has", talk.Scram{Mechanism: m + "-PLUS", Header: "p=tls-none,,"}, "535 ", "binding"},
+			{"names no binding", talk.Scram{Mechanism: m + "-PLUS", Header: "p=,,"}, "501 ", "syntax"},
 		} {
-			c := open(t, w.Gate)
-			a.by.key = k
-			if reply := c.auth(a.by.dialogue()); !strings.HasPrefix(reply, a.reply) {
-				t.Errorf("%s %s: %q", a.by.mechanism, a.what, reply)
+			c := talk.Open(t, w.Gate)
+			a.by.Key = k
+			if reply := c.Auth(a.by.Dialogue()); !strings.HasPrefix(reply, a.reply) {
+				t.Errorf("%s %s: %q", a.by.Mechanism, a.what, reply)
 			}
 			w.cause(c, a.cause)
 		}
@@ -53,14 +54,14 @@ func TestDowngrade(t *testing.T) {
 // the same gate, and those of another type not at all.
 func TestDataOfAnotherConnection(t *testing.T) {
 	w := newWorld(t, "")
-	k, one, two := w.key(), open(t, w.Gate), open(t, w.Gate)
-	for _, s := range []scram{
-		{header: "p=tls-exporter,,", data: one.exporter()},
-		{header: "p=tls-exporter,,", data: two.endPoint()},
-		{header: "p=tls-server-end-point,,", data: two.exporter()},
+	k, one, two := w.key(), talk.Open(t, w.Gate), talk.Open(t, w.Gate)
+	for _, s := range []talk.Scram{
+		{Header: "p=tls-exporter,,", Data: one.Exporter()},
+		{Header: "p=tls-exporter,,", Data: two.EndPoint()},
+		{Header: "p=tls-server-end-point,,", Data: two.Exporter()},
 	} {
-		s.key, s.mechanism = k, "SCRAM-SHA-256-PLUS"
-		two.isRefused(s.header, two.auth(s.dialogue()))
+		s.Key, s.Mechanism = k, "SCRAM-SHA-256-PLUS"
+		two.IsRefused(s.Header, two.Auth(s.Dialogue()))
 		w.cause(two, "binding")
 	}
 	w.unharmed()
@@ -74,7 +75,7 @@ func (w *world) relay(config *tls.Config) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	toGate := trust(w.t, w.Gate)
+	toGate := talk.Trust(w.t, w.Gate)
 	var all sync.WaitGroup
 	pass := func(victim net.Conn) {
 		defer victim.Close()
@@ -117,14 +118,14 @@ func TestManInTheMiddle(t *testing.T) {
 	authority := testkit.NewAuthority(t)
 	stolen, foreign := w.relay(&tls.Config{Certificates: []tls.Certificate{own}}), w.relay(authority.Server(harness.Host))
 	k := w.key()
-	exporter := func(c *client) []byte { return c.exporter() }
-	unique := func(c *client) []byte { return c.state().TLSUnique }
-	endPoint := func(c *client) []byte { return c.endPoint() }
+	exporter := func(c *talk.Client) []byte { return c.Exporter() }
+	unique := func(c *talk.Client) []byte { return c.State().TLSUnique }
+	endPoint := func(c *talk.Client) []byte { return c.EndPoint() }
 	for _, a := range []struct {
 		what, address string
 		version       uint16
 		header        string
-		data          func(c *client) []byte // nil for none
+		data          func(c *talk.Client) []byte // nil for none
 		passes        bool
 	}{
 		{"unbound", stolen, tls.VersionTLS13, "n,,", nil, true},
@@ -143,19 +144,19 @@ func TestManInTheMiddle(t *testing.T) {
 		if a.address == stolen {
 			config.RootCAs = testkit.Roots(t, w.CAFile)
 		}
-		c := enter(t, a.address, config)
-		s := scram{key: k, mechanism: "SCRAM-SHA-256", header: a.header}
+		c := talk.Enter(t, a.address, config)
+		s := talk.Scram{Key: k, Mechanism: "SCRAM-SHA-256", Header: a.header}
 		if a.data != nil {
-			s.mechanism, s.data = "SCRAM-SHA-256-PLUS", a.data(c)
+			s.Mechanism, s.Data = "SCRAM-SHA-256-PLUS", a.data(c)
 		}
-		reply := c.auth(s.dialogue())
+		reply := c.Auth(s.Dialogue())
 		if a.passes {
 			if !strings.HasPrefix(reply, "235 ") {
 				t.Errorf("%s, %s: %q", a.what, tls.VersionName(a.version), reply)
 			}
 			continue
 		}
-		c.isRefused(a.what, reply)
+		c.IsRefused(a.what, reply)
 		// The gate's own TLS is 1.3 whatever the client's is, so tls-unique is not there.
 		w.cause(c, "binding")
 	}

@@ -1,14 +1,13 @@
 package logins
 
 import (
-	"bufio"
 	"crypto/tls"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // TestDisconnects: clients that go in the middle of an exchange, at each step of each
@@ -17,20 +16,17 @@ func TestDisconnects(t *testing.T) {
 	w := newWorld(t, "")
 	k := w.key()
 	count := 0
-	for i, d := range open(t, w.Gate).honest(k) {
-		for n := range 1 + len(d.answers) {
+	for _, d := range talk.Open(t, w.Gate).Honest(k) {
+		for n := range 1 + len(d.Answers) {
 			for _, reset := range []bool{false, true} {
-				c := open(t, w.Gate)
-				d := c.honest(k)[i]
+				c := talk.Open(t, w.Gate)
+				d := c.By(d.Mechanism, k)
 				if n > 0 {
-					c.lines(d, n)
+					c.Lines(d, n)
 				}
 				// The next line is cut off in its middle.
-				c.send(d.command()[:len(d.command())/2])
-				if reset {
-					c.raw.(*net.TCPConn).SetLinger(0) // ends with RST
-				}
-				c.raw.Close()
+				c.Send(d.Command()[:len(d.Command())/2])
+				c.Vanish(reset)
 				count++
 			}
 		}
@@ -45,7 +41,7 @@ func TestDisconnects(t *testing.T) {
 // quiet waits until nobody is connected but one.
 func (w *world) quiet() {
 	w.t.Helper()
-	harness.WaitFor(w.t, "the end of the sessions", func() bool { return w.metric("countersign_smtpserver_sessions") <= 1 })
+	harness.WaitFor(w.t, "the end of the sessions", func() bool { return w.Metric("countersign_smtpserver_sessions") <= 1 })
 }
 
 // exchanges and perConnection say how many are begun and dropped.
@@ -59,16 +55,16 @@ const (
 func TestBegunAndDropped(t *testing.T) {
 	w := newWorld(t, "")
 	k := w.key()
-	config := trust(t, w.Gate)
+	config := talk.Trust(t, w.Gate)
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(4)
 	w.drop(k, config, exchanges/10) // what is made once is there
 	w.quiet()
-	goroutines, memory := w.metric("go_goroutines"), w.metric("process_resident_memory_bytes")
+	goroutines, memory := w.Metric("go_goroutines"), w.Metric("process_resident_memory_bytes")
 	w.drop(k, config, exchanges)
 	w.quiet()
-	harness.WaitFor(t, "the goroutines to end", func() bool { return w.metric("go_goroutines") <= goroutines+4 })
+	harness.WaitFor(t, "the goroutines to end", func() bool { return w.Metric("go_goroutines") <= goroutines+4 })
 	const grown = 96 << 20
-	if now := w.metric("process_resident_memory_bytes"); now > memory+grown {
+	if now := w.Metric("process_resident_memory_bytes"); now > memory+grown {
 		t.Errorf("it has %.0f MiB, %.0f MiB before", now/(1<<20), memory/(1<<20))
 	}
 	w.unharmed()
@@ -76,7 +72,7 @@ func TestBegunAndDropped(t *testing.T) {
 
 // drop begins exchanges of all mechanisms in turn that take more than one line, several
 // on each connection: most are cancelled, the last is left.
-func (w *world) drop(k key, config *tls.Config, exchanges int) {
+func (w *world) drop(k talk.Key, config *tls.Config, exchanges int) {
 	w.t.Helper()
 	turns := make(chan int, exchanges/perConnection)
 	for i := range cap(turns) {
@@ -97,40 +93,33 @@ func (w *world) drop(k key, config *tls.Config, exchanges int) {
 }
 
 // dropSome does it on one connection, and reports whether all went as it should.
-func (w *world) dropSome(k key, config *tls.Config, turn int) bool {
-	conn, err := tls.Dial("tcp", w.Submissions, config)
+func (w *world) dropSome(k talk.Key, config *tls.Config, turn int) bool {
+	c, err := talk.Connect("", w.Submissions, config)
 	if err != nil {
 		w.t.Error(err)
 		return false
 	}
-	defer conn.Close()
-	c := &client{t: w.t, raw: conn, conn: conn, in: bufio.NewReader(conn)}
-	var list []*dialogue
-	for _, d := range c.honest(k) {
-		if len(d.answers) > 0 && d.initial == nil || strings.HasPrefix(d.mechanism, "SCRAM-") {
+	defer c.Raw.Close()
+	var list []*talk.Dialogue
+	for _, d := range c.Honest(k) {
+		if len(d.Answers) > 0 && d.Initial == nil || strings.HasPrefix(d.Mechanism, "SCRAM-") {
 			list = append(list, d)
 		}
 	}
-	ok := c.gets("", "220 ") && c.gets("EHLO client.example", "250")
+	ok := true
 	for i := range perConnection {
 		d := list[(turn+i)%len(list)]
-		ok = ok && c.gets(d.command(), "334 ") && (i == perConnection-1 || c.gets("*", "501 "))
+		ok = ok && w.gets(c, d.Command(), "334 ") && (i == perConnection-1 || w.gets(c, "*", "501 "))
 	}
 	return ok
 }
 
-// gets sends a line, unless it is empty, and reports whether the reply is as it should
-// be. It may be called by any goroutine.
-func (c *client) gets(line, want string) bool {
-	if line != "" {
-		if _, err := c.conn.Write([]byte(line + "\r\n")); err != nil {
-			c.t.Errorf("%.40q: %v", line, err)
-			return false
-		}
-	}
-	reply, err := c.read()
+// gets sends a line and reports whether the reply is as it should be. It may be called by
+// any goroutine.
+func (w *world) gets(c *talk.Client, line, want string) bool {
+	reply, err := c.Ask(line)
 	if err != nil || !strings.HasPrefix(reply, want) {
-		c.t.Errorf("%.40q: %q, %v", line, reply, err)
+		w.t.Errorf("%.40q: %q, %v", line, reply, err)
 		return false
 	}
 	return true

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // maxLine is more than any line of AUTH may have: 12,288 octets and the command (RFC 4954
@@ -19,35 +22,35 @@ func TestHugeIdentities(t *testing.T) {
 	right := w.key()
 	for _, size := range []int{64 << 10, 8000} {
 		long := strings.Repeat("a", size)
-		for what, k := range map[string]key{
-			"login":  {long + "@example.org", right.password, right.token},
-			"secret": {right.login, long, long},
-			"both":   {long, long, long},
+		for what, k := range map[string]talk.Key{
+			"login":  {Login: long + "@example.org", Password: right.Password, Token: right.Token},
+			"secret": {Login: right.Login, Password: long, Token: long},
+			"both":   {Login: long, Password: long, Token: long},
 		} {
-			for i := range open(t, w.Gate).honest(k) {
-				c := open(t, w.Gate)
-				d := c.honest(k)[i]
-				reply, said := c.lines(d, 1+len(d.answers))
+			for _, mechanism := range talk.Mechanisms() {
+				c := talk.Open(t, w.Gate)
+				d := c.By(mechanism, k)
+				reply, said := c.Lines(d, 1+len(d.Answers))
 				if strings.HasPrefix(reply, "334 ") { // the document about a token
-					c.send("\r\n")
-					reply = c.reply()
+					c.Send("\r\n")
+					reply = c.Reply()
 				}
 				want := []string{"501 ", "535 "}
 				if len(said[len(said)-1]) > maxLine {
 					want = []string{"500 "}
 				}
 				if !slices.Contains(want, reply[:min(len(reply), 4)]) {
-					t.Errorf("%s: a %s of %d octets: %q, want one of %q", d.mechanism, what, size, reply, want)
+					t.Errorf("%s: a %s of %d octets: %q, want one of %q", d.Mechanism, what, size, reply, want)
 				}
 				if want[0] == "500 " {
-					c.ended()
+					c.Ended()
 				}
 			}
 		}
 	}
 	for _, line := range []string{"AUTH " + strings.Repeat("A", 64<<10), "AUTH PLAIN " + strings.Repeat("=", 64<<10), strings.Repeat("AUTH ", 13<<10)} {
-		c := open(t, w.Gate)
-		c.say(line, "500 ")
+		c := talk.Open(t, w.Gate)
+		c.Say(line, "500 ")
 	}
 	w.unharmed()
 }
@@ -69,40 +72,40 @@ func positions(length int) []int {
 }
 
 // put inserts an octet into line n of a dialogue.
-func (d *dialogue) put(n, at int, octet byte) *dialogue {
+func put(d *talk.Dialogue, n, at int, octet byte) *talk.Dialogue {
 	spoiled := func(response []byte) []byte {
 		at := min(at, len(response))
 		return slices.Insert(slices.Clone(response), at, octet)
 	}
 	changed := *d
-	if d.initial == nil {
+	if d.Initial == nil {
 		n++ // the first line says nothing
 	}
 	if n == 0 {
-		changed.initial = spoiled(d.initial)
+		changed.Initial = spoiled(d.Initial)
 		return &changed
 	}
-	changed.answers = slices.Clone(d.answers)
-	honest := d.answers[n-1]
-	changed.answers[n-1] = func(challenge []byte) []byte { return spoiled(honest(challenge)) }
+	changed.Answers = slices.Clone(d.Answers)
+	honest := d.Answers[n-1]
+	changed.Answers[n-1] = func(challenge []byte) []byte { return spoiled(honest(challenge)) }
 	return &changed
 }
 
 // responses returns what an honest exchange says, decoded, without signing in.
-func (c *client) responses(d *dialogue) (lengths []int) {
-	c.t.Helper()
-	if d.initial != nil {
-		lengths = append(lengths, len(d.initial))
+func responses(c *talk.Client, d *talk.Dialogue) (lengths []int) {
+	c.T.Helper()
+	if d.Initial != nil {
+		lengths = append(lengths, len(d.Initial))
 	}
-	for i, answer := range d.answers {
+	for i, answer := range d.Answers {
 		said := *d
-		said.answers = d.answers[:i]
-		reply, _ := c.lines(&said, i+1)
+		said.Answers = d.Answers[:i]
+		reply, _ := c.Lines(&said, i+1)
 		if !strings.HasPrefix(reply, "334 ") {
 			break // a token needs no answer
 		}
-		lengths = append(lengths, len(answer(c.challenge(reply))))
-		c.say("*", "501 ")
+		lengths = append(lengths, len(answer(c.Challenge(reply))))
+		c.Say("*", "501 ")
 	}
 	return lengths
 }
@@ -112,24 +115,25 @@ func (c *client) responses(d *dialogue) (lengths []int) {
 func TestControlCharacters(t *testing.T) {
 	w := newWorld(t, "")
 	k := w.key()
-	c := open(t, w.Gate)
+	c := talk.Open(t, w.Gate)
 	tried := 0
-	for i := range c.honest(k) {
-		lengths := open(t, w.Gate).responses(c.honest(k)[i])
+	for _, mechanism := range talk.Mechanisms() {
+		one := talk.Open(t, w.Gate)
+		lengths := responses(one, one.By(mechanism, k))
 		for n, length := range lengths {
 			for _, at := range positions(length) {
 				for _, octet := range []byte(octets) {
-					d := c.honest(k)[i].put(n, at, octet)
-					reply := c.auth(d)
+					d := put(c.By(mechanism, k), n, at, octet)
+					reply := c.Auth(d)
 					if strings.HasPrefix(reply, "334 ") {
-						c.send("AQ==\r\n")
-						reply = c.reply()
+						c.Send("AQ==\r\n")
+						reply = c.Reply()
 					}
 					if !strings.HasPrefix(reply, "535 5.7.8 ") && !strings.HasPrefix(reply, "501 5.5.2 ") {
-						t.Errorf("%s: %q at %d of line %d: %q", d.mechanism, octet, at, n, reply)
+						t.Errorf("%s: %q at %d of line %d: %q", d.Mechanism, octet, at, n, reply)
 					}
 					if strings.HasPrefix(reply, "235 ") {
-						c = open(t, w.Gate)
+						c = talk.Open(t, w.Gate)
 					}
 					tried++
 				}
@@ -144,23 +148,23 @@ func TestControlCharacters(t *testing.T) {
 // NUL ends the session.
 func TestRawControlCharacters(t *testing.T) {
 	w := newWorld(t, "")
-	good := open(t, w.Gate).honest(w.key())[0].command()
+	good := talk.Plain(harness.Login, harness.Password)
 	for _, octet := range []string{"\x00", "\x01", "\x1f", "\x7f", "\xff", "\u00e9"} {
 		for _, lines := range [][]string{
 			{"AUTH" + octet + "PLAIN"}, {"AUTH " + octet + "PLAIN"}, {"AUTH PLAIN" + octet},
 			{good + octet}, {good[:12] + octet + good[12:]}, {good[:20] + octet + good[20:]},
 			{"AUTH LOGIN", "YUBl" + octet}, {"AUTH PLAIN", good[11:] + octet}, {"AUTH CRAM-MD5", octet},
 		} {
-			c := open(t, w.Gate)
-			reply := c.repeat(lines)
+			c := talk.Open(t, w.Gate)
+			reply := c.Repeat(lines)
 			if !strings.HasPrefix(reply, "50") {
 				t.Errorf("%q: %q", lines, reply)
 			}
 			if octet == "\x00" {
-				c.ended()
+				c.Ended()
 				continue
 			}
-			c.say(good, "235 ")
+			c.Say(good, "235 ")
 		}
 	}
 	w.unharmed()
@@ -172,31 +176,31 @@ func TestRawControlCharacters(t *testing.T) {
 func TestAuthBehindAuth(t *testing.T) {
 	w := newWorld(t, "")
 	k := w.key()
-	right := encode([]byte("\x00" + k.login + "\x00" + k.password))
-	wrong := encode([]byte("\x00" + k.login + "\x00" + fmt.Sprintf("%x", sha256.Sum256(nil))))
+	right := talk.Encode([]byte("\x00" + k.Login + "\x00" + k.Password))
+	wrong := talk.Encode([]byte("\x00" + k.Login + "\x00" + fmt.Sprintf("%x", sha256.Sum256(nil))))
 	for _, a := range []struct{ what, lines, want string }{
 		{"twice", "AUTH PLAIN " + right + "\r\nAUTH PLAIN " + right, "235 503"},
-		{"another account behind", "AUTH PLAIN " + right + "\r\nAUTH PLAIN " + encode([]byte("\x00"+other+"\x00"+otherPassword)), "235 503"},
+		{"another account behind", "AUTH PLAIN " + right + "\r\nAUTH PLAIN " + talk.Encode([]byte("\x00"+other+"\x00"+otherPassword)), "235 503"},
 		{"behind a wrong one", "AUTH PLAIN " + wrong + "\r\nAUTH PLAIN " + right, "535 235"},
 		// The second line is the first one's response, and nothing else.
 		{"as a response", "AUTH PLAIN\r\nAUTH PLAIN " + right, "334 501"},
 		{"as a response to CRAM-MD5", "AUTH CRAM-MD5\r\nAUTH PLAIN " + right, "334 501"},
 		{"as a name", "AUTH LOGIN\r\nAUTH LOGIN", "334 501"},
 		{"cancelled, then right", "AUTH CRAM-MD5\r\n*\r\nAUTH PLAIN " + right, "334 501 235"},
-		{"all at once", "AUTH LOGIN\r\n" + encode([]byte(k.login)) + "\r\n" + encode([]byte(k.password)), "334 334 235"},
+		{"all at once", "AUTH LOGIN\r\n" + talk.Encode([]byte(k.Login)) + "\r\n" + talk.Encode([]byte(k.Password)), "334 334 235"},
 		{"unknown, then right", "AUTH NONE\r\nAUTH PLAIN " + right, "504 235"},
-		{"mail behind a wrong one", "AUTH PLAIN " + wrong + "\r\nMAIL FROM:<" + k.login + ">", "535 530"},
-		{"mail as a response", "AUTH LOGIN\r\nMAIL FROM:<" + k.login + ">", "334 501"},
+		{"mail behind a wrong one", "AUTH PLAIN " + wrong + "\r\nMAIL FROM:<" + k.Login + ">", "535 530"},
+		{"mail as a response", "AUTH LOGIN\r\nMAIL FROM:<" + k.Login + ">", "334 501"},
 	} {
-		c := open(t, w.Gate)
-		c.send(a.lines + "\r\nNOOP\r\n")
+		c := talk.Open(t, w.Gate)
+		c.Send(a.lines + "\r\nNOOP\r\n")
 		for _, code := range append(strings.Fields(a.want), "250") {
-			if reply := c.reply(); !strings.HasPrefix(reply, code+" ") {
+			if reply := c.Reply(); !strings.HasPrefix(reply, code+" ") {
 				t.Errorf("%s: %q, want %s", a.what, reply, code)
 			}
 		}
-		c.say("QUIT", "221 ")
-		c.ended()
+		c.Say("QUIT", "221 ")
+		c.Ended()
 	}
 	w.unharmed()
 }

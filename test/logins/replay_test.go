@@ -4,19 +4,20 @@ import (
 	"crypto/tls"
 	"strings"
 	"testing"
+
+	"countersign/test/harness/talk"
 )
 
 // TestHonestClients: what all attacks here begin with gets in.
 func TestHonestClients(t *testing.T) {
 	w := newWorld(t, "")
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		config := trust(t, w.Gate)
+		config := talk.Trust(t, w.Gate)
 		config.MinVersion, config.MaxVersion = version, version
-		for i := range open(t, w.Gate).honest(w.key()) {
-			c := enter(t, w.Submissions, config)
-			d := c.honest(w.key())[i]
-			if reply := c.auth(d); !strings.HasPrefix(reply, "235 ") {
-				t.Errorf("%s with %s: %q", d.mechanism, tls.VersionName(version), reply)
+		for _, mechanism := range talk.Mechanisms() {
+			c := talk.Enter(t, w.Submissions, config)
+			if reply := c.Auth(c.By(mechanism, w.key())); !strings.HasPrefix(reply, "235 ") {
+				t.Errorf("%s with %s: %q", mechanism, tls.VersionName(version), reply)
 			}
 		}
 	}
@@ -27,32 +28,32 @@ func TestHonestClients(t *testing.T) {
 // by any mechanism that does not show the secret itself.
 func TestReplay(t *testing.T) {
 	w := newWorld(t, "")
-	for i, d := range open(t, w.Gate).honest(w.key()) {
-		if d.mechanism != "CRAM-MD5" && d.mechanism != "DIGEST-MD5" && !strings.HasPrefix(d.mechanism, "SCRAM-") {
+	for _, mechanism := range talk.Mechanisms() {
+		if mechanism != "CRAM-MD5" && mechanism != "DIGEST-MD5" && !strings.HasPrefix(mechanism, "SCRAM-") {
 			continue
 		}
-		first := open(t, w.Gate)
-		d := first.honest(w.key())[i]
-		reply, said := first.lines(d, 1+len(d.answers))
+		first := talk.Open(t, w.Gate)
+		d := first.By(mechanism, w.key())
+		reply, said := first.Lines(d, 1+len(d.Answers))
 		if !strings.HasPrefix(reply, "235 ") {
-			t.Fatalf("%s: %q", d.mechanism, reply)
+			t.Fatalf("%s: %q", mechanism, reply)
 		}
-		second := open(t, w.Gate)
+		second := talk.Open(t, w.Gate)
 		want := "replay"
-		if d.mechanism == "CRAM-MD5" {
+		if mechanism == "CRAM-MD5" {
 			want = "wrong-password" // its response does not name the challenge
 		}
 		for range 2 {
-			second.isRefused(d.mechanism+" again", second.repeat(said))
+			second.IsRefused(mechanism+" again", second.Repeat(said))
 			w.cause(second, want)
 		}
 
 		// One that was not finished is not gone on with either.
-		third := open(t, w.Gate)
-		_, begun := third.lines(third.honest(w.key())[i], 2)
+		third := talk.Open(t, w.Gate)
+		_, begun := third.Lines(third.By(mechanism, w.key()), 2)
 		if len(begun) == 2 {
-			fourth := open(t, w.Gate)
-			fourth.isRefused(d.mechanism+" from another connection", fourth.repeat(begun))
+			fourth := talk.Open(t, w.Gate)
+			fourth.IsRefused(mechanism+" from another connection", fourth.Repeat(begun))
 		}
 	}
 	w.unharmed()

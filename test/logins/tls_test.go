@@ -9,6 +9,7 @@ import (
 	"countersign/internal/sasl"
 	"countersign/internal/testkit"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // TestNoAuthBeforeTLS: whatever is configured, no listener offers or takes AUTH, and
@@ -31,18 +32,18 @@ func TestNoAuthBeforeTLS(t *testing.T) {
 	k := w.key()
 	for name, address := range more {
 		for _, header := range proxyHeaders(name) {
-			c := dial(t, address)
-			c.send(header)
-			c.expect("220 ")
-			c.withoutTLS(name, k)
+			c := talk.Dial(t, address)
+			c.Send(header)
+			c.Expect("220 ")
+			withoutTLS(c, name, k)
 			// The same session with TLS, so that what was missing is known to be there.
-			c.say("EHLO client.example", "250 ")
-			c.say("STARTTLS", "220 ")
-			c.secure(trust(t, w.Gate))
-			if offer := c.say("EHLO client.example", "250 "); !strings.Contains(offer, "AUTH SCRAM-SHA-256-PLUS ") {
+			c.Say(talk.Hello, "250 ")
+			c.Say("STARTTLS", "220 ")
+			c.Secure(talk.Trust(t, w.Gate))
+			if offer := c.Say(talk.Hello, "250 "); !strings.Contains(offer, "AUTH SCRAM-SHA-256-PLUS ") {
 				t.Errorf("%s: with TLS there is no AUTH: %q", name, offer)
 			}
-			c.say(c.honest(k)[0].command(), "235 ")
+			c.Say(talk.Plain(k.Login, k.Password), "235 ")
 		}
 	}
 	w.unharmed()
@@ -65,29 +66,29 @@ func proxyHeaders(listener string) []string {
 }
 
 // withoutTLS tries everything on a connection without TLS.
-func (c *client) withoutTLS(name string, k key) {
-	c.t.Helper()
-	encoded := encode([]byte("\x00" + k.login + "\x00" + k.password))
+func withoutTLS(c *talk.Client, name string, k talk.Key) {
+	c.T.Helper()
+	encoded := talk.Encode([]byte("\x00" + k.Login + "\x00" + k.Password))
 	for _, line := range []string{"EHLO client.example", "HELO client.example", "EHLO [127.0.0.1]", "RSET", "HELP", "NOOP", "VRFY a"} {
-		c.send(line + "\r\n")
-		if reply := c.reply(); strings.Contains(strings.ToUpper(reply), "AUTH") {
-			c.t.Errorf("%s: %s is answered by %q", name, line, reply)
+		c.Send(line + "\r\n")
+		if reply := c.Reply(); strings.Contains(strings.ToUpper(reply), "AUTH") {
+			c.T.Errorf("%s: %s is answered by %q", name, line, reply)
 		}
 	}
-	c.say("EHLO client.example", "250 ")
+	c.Say(talk.Hello, "250 ")
 	for _, m := range sasl.Mechanisms() {
-		for _, initial := range []string{"", " =", " " + encoded, " " + encode([]byte("n,a="+k.login+",\x01auth=Bearer "+k.token+"\x01\x01"))} {
-			c.send("AUTH " + m.Name + initial + "\r\n")
-			if reply := c.reply(); !strings.HasPrefix(reply, "538 5.7.11 ") {
-				c.t.Errorf("%s: AUTH %s is answered by %q", name, m.Name, reply)
+		for _, initial := range []string{"", " =", " " + encoded, " " + talk.Encode([]byte("n,a="+k.Login+",\x01auth=Bearer "+k.Token+"\x01\x01"))} {
+			c.Send("AUTH " + m.Name + initial + "\r\n")
+			if reply := c.Reply(); !strings.HasPrefix(reply, "538 5.7.11 ") {
+				c.T.Errorf("%s: AUTH %s is answered by %q", name, m.Name, reply)
 			}
 			// What a client says next is no response of an exchange.
-			c.say(encoded, "500 ")
+			c.Say(encoded, "500 ")
 		}
 	}
-	c.say("auth plain "+encoded, "538 ")
-	c.say("MAIL FROM:<"+k.login+"> AUTH=<>", "530 ")
-	c.say("MAIL FROM:<"+k.login+">", "530 ")
+	c.Say("auth plain "+encoded, "538 ")
+	c.Say("MAIL FROM:<"+k.Login+"> AUTH=<>", "530 ")
+	c.Say("MAIL FROM:<"+k.Login+">", "530 ")
 }
 
 // TestNoAuthOnTheWrongPort: a client in plain text on the port for TLS is sent away
@@ -95,43 +96,27 @@ func (c *client) withoutTLS(name string, k key) {
 func TestNoAuthOnTheWrongPort(t *testing.T) {
 	w := newWorld(t, "")
 	k := w.key()
-	encoded := encode([]byte("\x00" + k.login + "\x00" + k.password))
+	encoded := talk.Encode([]byte("\x00" + k.Login + "\x00" + k.Password))
 	for _, first := range []string{"EHLO client.example\r\n", "AUTH PLAIN " + encoded + "\r\n"} {
-		c := dial(t, w.Submissions)
-		c.send(first + "AUTH PLAIN " + encoded + "\r\n")
-		if reply := c.expect("554 5.7.0 "); strings.Contains(strings.ToUpper(reply), "AUTH") {
+		c := talk.Dial(t, w.Submissions)
+		c.Send(first + "AUTH PLAIN " + encoded + "\r\n")
+		if reply := c.Expect("554 5.7.0 "); strings.Contains(strings.ToUpper(reply), "AUTH") {
 			t.Errorf("%q is answered by %q", first, reply)
 		}
-		c.over()
+		c.Over()
 	}
 	// Behind STARTTLS, in the same packet, and in place of the handshake.
-	c := dial(t, w.Submission)
-	c.expect("220 ")
-	c.say("EHLO client.example", "250 ")
-	c.send("STARTTLS\r\nAUTH PLAIN " + encoded + "\r\n")
-	c.expect("421 ")
-	c.over()
-	c = dial(t, w.Submission)
-	c.expect("220 ")
-	c.say("EHLO client.example", "250 ")
-	c.say("STARTTLS", "220 ")
-	c.send("AUTH PLAIN " + encoded + "\r\n")
-	c.over()
+	c := talk.Dial(t, w.Submission)
+	c.Expect("220 ")
+	c.Say(talk.Hello, "250 ")
+	c.Send("STARTTLS\r\nAUTH PLAIN " + encoded + "\r\n")
+	c.Expect("421 ")
+	c.Over()
+	c = talk.Dial(t, w.Submission)
+	c.Expect("220 ")
+	c.Say(talk.Hello, "250 ")
+	c.Say("STARTTLS", "220 ")
+	c.Send("AUTH PLAIN " + encoded + "\r\n")
+	c.Over()
 	w.unharmed()
-}
-
-// over wants the connection to end, and no reply before; octets of TLS, such as an alert,
-// are none.
-func (c *client) over() {
-	c.t.Helper()
-	for {
-		c.wait()
-		line, err := c.in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		if len(line) > 3 && line[0] >= '2' && line[0] <= '3' {
-			c.t.Errorf("instead of the end came %q", line)
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // forged is a token that must not count.
@@ -34,7 +35,7 @@ func (w *world) unsigned() []forged {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	payload, good := string(claims), strings.Split(w.key().token, ".")
+	payload, good := string(claims), strings.Split(w.key().Token, ".")
 	keys, err := os.ReadFile(w.Issuer.KeysFile)
 	if err != nil {
 		w.t.Fatal(err)
@@ -112,7 +113,7 @@ func (w *world) misused() []forged {
 // wrong, the client is told the same (RFC 7628 section 3.2.2); the record knows better.
 func TestForgedTokens(t *testing.T) {
 	w := newWorld(t, "")
-	c := open(t, w.Gate)
+	c := talk.Open(t, w.Gate)
 	for _, f := range append(w.unsigned(), w.misused()...) {
 		w.hide(f.token)
 		if f.user == "" {
@@ -120,18 +121,18 @@ func TestForgedTokens(t *testing.T) {
 		}
 		for mechanism, says := range map[string]string{
 			"OAUTHBEARER": `{"status":"invalid_token","openid-configuration":"` + harness.IssuerURL + `/.well-known/openid-configuration"}`,
-			"XOAUTH2":     `{"status":"401","schemes":"bearer"}`,
+			"XOAUTH2":     `{"status":"400","schemes":"Bearer"}`,
 		} {
 			initial := "n,a=" + f.user + ",\x01auth=Bearer " + f.token + "\x01\x01"
 			if mechanism == "XOAUTH2" {
 				initial = "user=" + f.user + "\x01auth=Bearer " + f.token + "\x01\x01"
 			}
-			d := &dialogue{mechanism: mechanism, initial: []byte(initial)}
-			if told := string(c.challenge(c.auth(d))); told != says {
+			d := &talk.Dialogue{Mechanism: mechanism, Initial: []byte(initial)}
+			if told := string(c.Challenge(c.Auth(d))); told != says {
 				t.Errorf("%s, %s: the client is told %q", mechanism, f.what, told)
 			}
-			c.send("AQ==\r\n")
-			c.isRefused(mechanism+", "+f.what, c.reply())
+			c.Send("AQ==\r\n")
+			c.IsRefused(mechanism+", "+f.what, c.Reply())
 			w.cause(c, f.cause)
 		}
 	}

@@ -1,19 +1,16 @@
 package logins
 
 import (
-	"encoding/base64"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"countersign/internal/sink"
 	"countersign/test/harness"
+	"countersign/test/harness/talk"
 )
 
 // other is a second account of the same domain, with a password of its own.
@@ -51,20 +48,10 @@ func newWorld(t *testing.T, extra string) *world {
 func (w *world) hide(secrets ...string) { w.secrets = append(w.secrets, secrets...) }
 
 // key is the right one.
-func (w *world) key() key {
+func (w *world) key() talk.Key {
 	token := w.Issuer.Token(w.Issuer.Claims(harness.Login))
 	w.hide(token)
-	return key{harness.Login, harness.Password, token}
-}
-
-// inBase64 are the forms of a text in base64 that do not depend on what stands before it.
-func inBase64(text string) []string {
-	var forms []string
-	for skip := range 3 {
-		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(".", skip) + text))
-		forms = append(forms, encoded[(skip*8+5)/6:(skip+len(text))*8/6])
-	}
-	return forms
+	return talk.Key{Login: harness.Login, Password: harness.Password, Token: token}
 }
 
 // unharmed wants the process to be the same, to let honest clients in, and no secret in
@@ -75,9 +62,8 @@ func (w *world) unharmed() {
 	if err := syscall.Kill(process, 0); err != nil {
 		w.t.Fatalf("the server's process: %v", err)
 	}
-	c := open(w.t, w.Gate)
-	c.say(c.honest(w.key())[0].command(), "235 ")
-	c.say("QUIT", "221 ")
+	c := talk.LogIn(w.t, w.Gate)
+	c.Say("QUIT", "221 ")
 	if panicked := w.Events("--kind", "session.panicked"); len(panicked) > 0 {
 		w.t.Errorf("it has panicked: %v", panicked)
 	}
@@ -106,7 +92,7 @@ func (w *world) lacks(where, text string) {
 		w.t.Errorf("%s does not even hold the login", where)
 	}
 	for _, secret := range w.secrets {
-		for _, form := range append(inBase64(secret), secret) {
+		for _, form := range append(harness.InBase64(secret), secret) {
 			if i := strings.Index(text, form); i >= 0 {
 				w.t.Errorf("%s holds a secret: %.200q", where, text[max(i-100, 0):])
 			}
@@ -121,8 +107,8 @@ func (w *world) lacks(where, text string) {
 
 // cause wants the login that a session was refused last to be recorded with that cause.
 // The record is read by unharmed.
-func (w *world) cause(c *client, want string) {
-	w.causes[c.session] = append(w.causes[c.session], want)
+func (w *world) cause(c *talk.Client, want string) {
+	w.causes[c.Session] = append(w.causes[c.Session], want)
 }
 
 // recorded compares the record with what cause has said.
@@ -148,29 +134,4 @@ func (w *world) recorded() {
 			w.t.Errorf("session %s: the record has\n%q\nwant\n%q", session, got[session], want)
 		}
 	}
-}
-
-// metric returns the value of a metric without labels.
-func (w *world) metric(name string) float64 {
-	w.t.Helper()
-	answer, err := http.Get("http://" + w.Metrics + "/metrics")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, name+" "); ok {
-			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			if err != nil {
-				w.t.Fatalf("%s: %v", line, err)
-			}
-			return n
-		}
-	}
-	w.t.Fatalf("no metric %s", name)
-	return 0
 }

@@ -1,4 +1,4 @@
-// Package oidc holds no code: its tests verify, through internal/oauth, the tokens that
+// Package oidc holds no code: its tests verify, through internal/oauth and at the real gate, the tokens that
 // a real OpenID provider gives out: the example server of github.com/zitadel/oidc,
 // which runs inside the test on loopback. Users log in there with their password, as
 // a mail client's browser does.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,16 +24,18 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"countersign/internal/oauth"
 )
 
-// The two clients of the provider: one gets JWTs as access tokens, the other opaque
-// ones. Both have the same secret.
+// The clients of the provider: for mail, one gets JWTs as access tokens, the other opaque
+// ones; for something else likewise. All have the same secret.
 const (
-	jwtClient, opaqueClient = "mail-jwt", "mail-opaque"
-	secret                  = "se:cr/et"
+	jwtClient, opaqueClient               = "mail-jwt", "mail-opaque"
+	foreignJWTClient, foreignOpaqueClient = "news-jwt", "news-opaque"
+	secret                                = "se:cr/et"
 	// redirect is where the provider sends the code; nobody listens there.
 	redirect = "http://localhost:9999/auth/callback"
 )
@@ -48,7 +51,12 @@ type provider struct {
 	// asked counts the requests.
 	asked atomic.Int32
 
+	// lifetime is that of the tokens that are issued next; 0 is the example server's own.
+	lifetime atomic.Int64
+
 	mu sync.Mutex // guards what follows
+	// ends are those of tokens with a lifetime, by their ids.
+	ends map[string]time.Time
 	// signing is the newest key, published are those that may still verify.
 	signing   key
 	published []op.Key
@@ -57,7 +65,7 @@ type provider struct {
 // startProvider runs the example server on loopback.
 func startProvider(t *testing.T) *provider {
 	t.Helper()
-	p := &provider{}
+	p := &provider{ends: map[string]time.Time{}}
 	var front http.Handler
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.asked.Add(1)
@@ -69,9 +77,11 @@ func startProvider(t *testing.T) *provider {
 	t.Cleanup(srv.Close)
 	p.issuer = srv.URL + "/"
 	p.users = storage.NewUserStore(p.issuer)
-	p.Storage = storage.NewStorageWithClients(p.users, map[string]*storage.Client{
-		jwtClient: storage.WebClient(jwtClient, secret, redirect), opaqueClient: storage.WebClient(opaqueClient, secret, redirect),
-	})
+	clients := map[string]*storage.Client{}
+	for _, id := range []string{jwtClient, opaqueClient, foreignJWTClient, foreignOpaqueClient} {
+		clients[id] = storage.WebClient(id, secret, redirect)
+	}
+	p.Storage = storage.NewStorageWithClients(p.users, clients)
 	p.rotate(t, false)
 	front = exampleop.SetupServer(p.issuer, p, slog.New(slog.DiscardHandler), false)
 	return p
@@ -120,13 +130,36 @@ func (p *provider) KeySet(context.Context) ([]op.Key, error) {
 	return p.published, nil
 }
 
-// GetClientByClientID implements op.Storage: one of the clients gets JWTs.
+// GetClientByClientID implements op.Storage: some of the clients get JWTs.
 func (p *provider) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
 	client, err := p.Storage.GetClientByClientID(ctx, id)
-	if err == nil && id == jwtClient {
+	if err == nil && (id == jwtClient || id == foreignJWTClient) {
 		client = withJWT{client}
 	}
 	return client, err
+}
+
+// CreateAccessAndRefreshTokens implements op.Storage, with lifetimes of the test's own.
+func (p *provider) CreateAccessAndRefreshTokens(ctx context.Context, r op.TokenRequest, current string) (id, refresh string, end time.Time, err error) {
+	id, refresh, end, err = p.Storage.CreateAccessAndRefreshTokens(ctx, r, current)
+	if lifetime := time.Duration(p.lifetime.Load()); err == nil && lifetime != 0 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		end = time.Now().Add(lifetime)
+		p.ends[id] = end
+	}
+	return id, refresh, end, err
+}
+
+// SetIntrospectionFromToken implements op.Storage.
+func (p *provider) SetIntrospectionFromToken(ctx context.Context, answer *oidc.IntrospectionResponse, id, subject, client string) error {
+	p.mu.Lock()
+	end, known := p.ends[id]
+	p.mu.Unlock()
+	if known && time.Now().After(end) {
+		return errors.New("the token is over")
+	}
+	return p.Storage.SetIntrospectionFromToken(ctx, answer, id, subject, client)
 }
 
 type withJWT struct{ op.Client }

@@ -38,7 +38,7 @@ func (a *Admin) SetLegacy(ctx context.Context, address mail.Address, on bool) er
 	return a.put(ctx, &acc, forbidden(dropKeys(&acc)))
 }
 
-// SetPlanLegacy is SetLegacy for all accounts on a plan. Forbidding writes an event
+// SetPlanLegacy is SetLegacy for all accounts that a plan decides about. Forbidding writes an event
 // for each account whose keys are dropped. Where that ends with an error the plan
 // has changed, so that no key is used any more; a second call drops what is left.
 func (a *Admin) SetPlanLegacy(ctx context.Context, name string, on bool) error {
@@ -68,8 +68,8 @@ func (a *Admin) SetPlanLegacy(ctx context.Context, name string, on bool) error {
 	return err
 }
 
-// sweep drops the keys of all accounts on a plan that do not allow them themselves,
-// and says of how many accounts.
+// sweep drops the keys of all accounts that a plan decides about and that do not allow
+// them themselves, and says of how many accounts.
 func (a *Admin) sweep(ctx context.Context, plan string) (dropped int, err error) {
 	customers, err := a.opt.Store.Customers(ctx)
 	for i := 0; i < len(customers) && err == nil; i++ {
@@ -77,13 +77,55 @@ func (a *Admin) sweep(ctx context.Context, plan string) (dropped int, err error)
 			continue
 		}
 		var n int
-		n, err = a.sweepCustomer(ctx, customers[i].Name)
+		n, err = a.sweepCustomer(ctx, customers[i].Name, plan)
 		dropped += n
 	}
-	return dropped, err
+	if err != nil {
+		return dropped, err
+	}
+	n, err := a.sweepOwn(ctx, plan)
+	return dropped + n, err
 }
 
-func (a *Admin) sweepCustomer(ctx context.Context, customer string) (dropped int, err error) {
+// sweepOwn sweeps the accounts that have the plan as their own.
+func (a *Admin) sweepOwn(ctx context.Context, plan string) (dropped int, err error) {
+	const most = 100
+	for after := ""; ; {
+		logins, err := a.opt.Store.OnPlan(ctx, plan, after, most)
+		if err != nil || len(logins) == 0 {
+			return dropped, err
+		}
+		for _, login := range logins {
+			acc, err := a.opt.Store.Account(ctx, login)
+			if fault.Is(err, fault.NotFound) {
+				continue
+			}
+			if err != nil {
+				return dropped, err
+			}
+			if err := a.sweepOne(ctx, acc, plan, &dropped); err != nil {
+				return dropped, err
+			}
+		}
+		after = logins[len(logins)-1]
+	}
+}
+
+// sweepOne sweeps an account where no other plan of its own decides, and counts it.
+func (a *Admin) sweepOne(ctx context.Context, acc account.Account, plan string, dropped *int) error {
+	done, err := a.sweepAccount(ctx, acc, plan)
+	if err != nil {
+		return &fault.Error{Op: "credentials.legacy", Kind: fault.KindOf(err), Err: err,
+			Detail: fmt.Sprintf("%s still has keys for %s, which are not used; do it again to drop them", objectOf(&acc), legacyNames())}
+	}
+	if done {
+		*dropped++
+	}
+	return nil
+}
+
+// sweepCustomer sweeps the accounts of a customer on the plan.
+func (a *Admin) sweepCustomer(ctx context.Context, customer, plan string) (dropped int, err error) {
 	domains, err := a.opt.Store.Domains(ctx, customer)
 	if err != nil {
 		return 0, err
@@ -94,13 +136,8 @@ func (a *Admin) sweepCustomer(ctx context.Context, customer string) (dropped int
 			return dropped, err
 		}
 		for i := range accounts {
-			done, err := a.sweepAccount(ctx, accounts[i])
-			if err != nil {
-				return dropped, &fault.Error{Op: "credentials.legacy", Kind: fault.KindOf(err), Err: err,
-					Detail: fmt.Sprintf("%s still has keys for %s, which are not used; do it again to drop them", objectOf(&accounts[i]), legacyNames())}
-			}
-			if done {
-				dropped++
+			if err := a.sweepOne(ctx, accounts[i], plan, &dropped); err != nil {
+				return dropped, err
 			}
 		}
 	}
@@ -110,11 +147,12 @@ func (a *Admin) sweepCustomer(ctx context.Context, customer string) (dropped int
 // sweepTries is how often an account is read again that others change meanwhile.
 const sweepTries = 5
 
-// sweepAccount drops the keys of an account that does not allow them itself.
-func (a *Admin) sweepAccount(ctx context.Context, acc account.Account) (dropped bool, err error) {
+// sweepAccount drops the keys of an account that does not allow them itself, nor by
+// another plan of its own.
+func (a *Admin) sweepAccount(ctx context.Context, acc account.Account, plan string) (dropped bool, err error) {
 	for range sweepTries {
 		n := dropKeys(&acc)
-		if acc.Legacy || n == 0 {
+		if acc.Legacy || acc.Plan != "" && acc.Plan != plan || n == 0 {
 			return false, nil
 		}
 		if err = a.put(ctx, &acc, forbidden(n)); err == nil {

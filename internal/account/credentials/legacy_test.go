@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"countersign/internal/account"
+	"countersign/internal/audit"
 	"countersign/internal/fault"
 )
 
@@ -92,6 +93,36 @@ func TestSetPlanLegacy(t *testing.T) {
 	}
 	if err := w.admin.SetPlanLegacy(ctx, "tin", true); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), "plan tin does not exist") {
 		t.Error(err)
+	}
+}
+
+// TestSweepOwn: a plan that forbids what it allowed drops the keys of the accounts that
+// have it themselves, and leaves those that another plan of their own decides about.
+func TestSweepOwn(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.must(w.store.PutPlan(ctx, account.Plan{Name: "own", Legacy: true, State: account.Active}, audit.Event{}))
+	give := func(login, plan string) {
+		w.store.Alter(login, func(acc *account.Account) {
+			acc.Plan = plan
+			acc.Credentials[0].Secret.Keys = []account.SecretKey{{Mechanism: "CRAM-MD5", Value: "x"}, {Mechanism: "DIGEST-MD5", Value: "x"}}
+		})
+	}
+	give("o@other.example", "own") // the customer's is another
+	give("a@acme.example", "")
+	w.must(w.admin.SetPlanLegacy(ctx, "own", false))
+	if _, legacy := w.legacyKeys("o@other.example"); legacy != 0 {
+		t.Errorf("%d keys of an account on the plan are left", legacy)
+	}
+	if _, legacy := w.legacyKeys("a@acme.example"); legacy != 2 {
+		t.Errorf("an account on another plan has %d keys", legacy)
+	}
+	w.must(w.admin.SetPlanLegacy(ctx, "own", true))
+	w.must(w.admin.SetPlanLegacy(ctx, "gold", true))
+	give("a@acme.example", "own") // its customer is on gold
+	w.must(w.admin.SetPlanLegacy(ctx, "gold", false))
+	if _, legacy := w.legacyKeys("a@acme.example"); legacy != 2 {
+		t.Errorf("what another plan of its own allows is gone: %d keys", legacy)
 	}
 }
 

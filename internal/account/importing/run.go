@@ -209,7 +209,7 @@ func (r *run) prepare(ctx context.Context, e *roster.Entry, j *job) {
 		}
 	}
 	if rec.Plan != "" && rec.Plan != p.plan {
-		j.result.Remarks = append(slices.Clone(j.result.Remarks), "the plan is not taken over: it is the customer's, and "+p.customer+" has "+planText(p.plan))
+		j.result.Remarks = append(slices.Clone(j.result.Remarks), "the plan is not taken over: customer "+p.customer+" has "+planText(p.plan)+"; \"account set --plan\" gives the account one of its own")
 	}
 	j.candidate = &candidate{run: r, rec: rec, place: p, result: j.result}
 }

@@ -1,38 +1,30 @@
 package directories
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"countersign/internal/account"
 	"countersign/internal/config"
 	"countersign/internal/directory"
 	"countersign/internal/directory/database"
 	"countersign/internal/directory/dovecot"
 	"countersign/internal/directory/ldap"
+	"countersign/internal/directory/shadow"
 	"countersign/internal/directory/web"
-	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
 
-// Options are what a Set is made of. All fields are needed, but Now.
-type Options struct {
-	Store account.Store
-	// Admin makes accounts, domains and customers.
-	Admin *account.Admin
-	// NewKeys makes the DKIM keys of a new domain.
-	NewKeys func(domain mail.Domain) ([]account.Key, error)
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
-}
+// Options are what a Set is made of: what its Keeper is made of.
+type Options = shadow.Options
 
 // Set is all directories of a configuration. It is safe for concurrent use.
 type Set struct {
-	opt  Options
+	// Keeper makes the accounts that theirs need; it implements a part of
+	// login.Directories.
+	*shadow.Keeper
 	list []entry
 }
 
@@ -46,7 +38,7 @@ type entry struct {
 
 // Open opens them. Errors are those of the directories, with the name.
 func Open(list []config.Directory, opt Options) (*Set, error) {
-	s := &Set{opt: opt}
+	s := &Set{Keeper: keeper(list, opt)}
 	for _, d := range list {
 		source, err := open(&d, opt.Now)
 		if err == nil {
@@ -62,6 +54,18 @@ func Open(list []config.Directory, opt Options) (*Set, error) {
 		}
 	}
 	return s, nil
+}
+
+// keeper makes the one that keeps the accounts of these directories.
+func keeper(list []config.Directory, opt Options) *shadow.Keeper {
+	var rules []shadow.Rules
+	for _, d := range list {
+		rules = append(rules, shadow.Rules{
+			Name: d.Name, Domains: d.Domains, Customer: d.Customer, CreateDomains: d.CreateDomains, Aliases: d.Aliases,
+			MaxAccounts: d.MaxNewAccounts, MaxDomains: d.MaxNewDomains,
+		})
+	}
+	return shadow.New(opt, rules)
 }
 
 // open opens one.
@@ -90,7 +94,8 @@ func Guarding(d *config.Directory) directory.GuardOptions {
 
 // Dovecot is what the configuration says of a directory of kind dovecot.
 func Dovecot(d *config.Directory) dovecot.Options {
-	return dovecot.Options{Name: d.Name, Address: d.URL, TrustNetwork: d.TrustNetwork, Domain: d.DefaultDomain, Exchanges: exchanges}
+	return dovecot.Options{Name: d.Name, Address: d.URL, TrustNetwork: d.TrustNetwork, Domain: d.DefaultDomain, Exchanges: exchanges,
+		Plan: d.PlanAttribute, Customer: d.CustomerAttribute, Aliases: d.AliasAttribute}
 }
 
 // exchanges is how many may be under way at one Dovecot: clients take their time between
@@ -160,92 +165,4 @@ func (s *Set) For(domain mail.Domain) (list []directory.Source) {
 		}
 	}
 	return list
-}
-
-// Ensure implements login.Directories. Several gates may do the same at once.
-func (s *Set) Ensure(ctx context.Context, name string, a *directory.Answer) error {
-	address, err := directory.Normal(a.Login)
-	if err != nil {
-		return homeless("%v", err)
-	}
-	d := s.named(name)
-	switch {
-	case d == nil:
-		return homeless("there is no directory %q", name)
-	case len(d.Domains) > 0 && !slices.Contains(d.Domains, string(address.Domain)):
-		return homeless("directory %q answers for %s, whose domain is not one of its own", name, address)
-	}
-	_, err = s.opt.Store.Account(ctx, address.Key())
-	if !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	if err := s.domain(ctx, d, address.Domain, a); err != nil {
-		return err
-	}
-	n := account.NewAccount{Address: address, Directory: name}
-	seen := map[string]bool{address.Key(): true}
-	for _, alias := range a.Aliases {
-		other, err := directory.Normal(alias)
-		if err == nil && d.Aliases && other.Domain == address.Domain && !seen[other.Key()] {
-			seen[other.Key()] = true
-			n.Aliases = append(n.Aliases, other)
-		}
-	}
-	err = s.opt.Admin.AddAccount(ctx, n)
-	if fault.Is(err, fault.Conflict) && len(n.Aliases) > 0 { // perhaps an alias is somebody else's
-		n.Aliases = nil
-		err = s.opt.Admin.AddAccount(ctx, n)
-	}
-	if fault.Is(err, fault.Conflict) {
-		return nil // another login has made it; the caller looks
-	}
-	return err
-}
-
-// named returns a directory's configuration.
-func (s *Set) named(name string) *config.Directory {
-	for i := range s.list {
-		if s.list[i].Guard.Name() == name {
-			return &s.list[i].Directory
-		}
-	}
-	return nil
-}
-
-// domain makes sure that there is a domain.
-func (s *Set) domain(ctx context.Context, d *config.Directory, name mail.Domain, a *directory.Answer) error {
-	customer := a.Customer
-	if customer == "" || len(d.Domains) > 0 { // who answers for some domains does not choose whose they are
-		customer = d.Customer
-	}
-	known, err := s.opt.Store.Domain(ctx, name)
-	if err == nil && customer != "" && known.Customer != customer {
-		return homeless("domain %s is another customer's than %q, as directory %q has it", name, customer, d.Name)
-	}
-	if !fault.Is(err, fault.NotFound) {
-		return err
-	}
-	if !d.CreateDomains || customer == "" {
-		return homeless("domain %s is nobody's: add it, or set create_domains for directory %q", name, d.Name)
-	}
-	if _, err := s.opt.Store.Customer(ctx, customer); fault.Is(err, fault.NotFound) {
-		err = s.opt.Admin.AddCustomer(ctx, customer, a.Plan)
-		if err != nil && !fault.Is(err, fault.Conflict) {
-			return err
-		}
-	}
-	keys, err := s.opt.NewKeys(name)
-	if err != nil {
-		return err
-	}
-	err = s.opt.Admin.AddDomain(ctx, name, customer, keys)
-	if fault.Is(err, fault.Conflict) {
-		return nil
-	}
-	return err
-}
-
-// homeless is the answer for an account that cannot be made.
-func homeless(format string, args ...any) error {
-	return fault.New("directories.ensure", fault.Unauthenticated, format, args...)
 }

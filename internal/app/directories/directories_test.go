@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -36,6 +37,10 @@ func callback(t *testing.T, answer map[string]any) *httptest.Server {
 	return s
 }
 
+func adminOf(store account.Store) *account.Admin {
+	return account.NewAdmin(account.AdminOptions{Store: store, IDs: &mail.IDSource{}, Actor: "gate"})
+}
+
 // world is a set of one directory over HTTP beside a store in memory.
 func world(t *testing.T, change func(d *config.Directory), answer map[string]any) (*Set, *accountstore.Store) {
 	t.Helper()
@@ -46,11 +51,11 @@ func world(t *testing.T, change func(d *config.Directory), answer map[string]any
 	d := config.Directory{
 		Name: "panel", Kind: "http", URL: callback(t, answer).URL, KeyFile: key, SendPassword: true,
 		Timeout: value.Duration(5 * time.Second), Connections: 4, Failures: 3, Pause: value.Duration(time.Second),
+		MaxNewAccounts: 100, MaxNewDomains: 10,
 	}
 	change(&d)
 	store := accountstore.New()
-	admin := account.NewAdmin(account.AdminOptions{Store: store, IDs: &mail.IDSource{}, Actor: "gate"})
-	s, err := Open([]config.Directory{d}, Options{Store: store, Admin: admin, NewKeys: func(mail.Domain) ([]account.Key, error) {
+	s, err := Open([]config.Directory{d}, Options{Store: store, Admin: adminOf(store), Logger: slog.New(slog.DiscardHandler), NewKeys: func(mail.Domain) ([]account.Key, error) {
 		return []account.Key{{Selector: "s1", Algorithm: "rsa", Public: "p"}}, nil
 	}})
 	if err != nil {
@@ -135,7 +140,7 @@ func TestNoDomainIsMadeUnasked(t *testing.T) {
 func TestAnAliasOfSomebodyElseIsLeftOut(t *testing.T) {
 	s, store := world(t, func(d *config.Directory) { d.CreateDomains, d.Customer, d.Aliases = true, "hosting", true }, found(map[string]any{"aliases": []string{"b@new.example"}}))
 	ctx := t.Context()
-	admin := s.opt.Admin
+	admin := adminOf(store)
 	for _, err := range []error{
 		admin.AddCustomer(ctx, "hosting", ""),
 		admin.AddDomain(ctx, "new.example", "hosting", []account.Key{{Selector: "s1", Algorithm: "rsa"}}),
@@ -188,9 +193,9 @@ func TestNobodyIsMadeInAForeignDomain(t *testing.T) {
 		s, store := world(t, change, foreign)
 		ctx := t.Context()
 		for _, err := range []error{
-			s.opt.Admin.AddCustomer(ctx, "hosting", ""),
-			s.opt.Admin.AddCustomer(ctx, "victim", ""),
-			s.opt.Admin.AddDomain(ctx, "victim.example", "victim", []account.Key{{Selector: "s1", Algorithm: "rsa"}}),
+			adminOf(store).AddCustomer(ctx, "hosting", ""),
+			adminOf(store).AddCustomer(ctx, "victim", ""),
+			adminOf(store).AddDomain(ctx, "victim.example", "victim", []account.Key{{Selector: "s1", Algorithm: "rsa"}}),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -202,5 +207,49 @@ func TestNobodyIsMadeInAForeignDomain(t *testing.T) {
 		if _, err := store.Account(ctx, "boss@victim.example"); !fault.Is(err, fault.NotFound) {
 			t.Errorf("%s: the account was made (%v)", name, err)
 		}
+	}
+}
+
+// The extra fields of a Dovecot are named as the attributes of an LDAP server are.
+func TestDovecotFields(t *testing.T) {
+	o := Dovecot(&config.Directory{PlanAttribute: "plan", CustomerAttribute: "customer", AliasAttribute: "aliases"})
+	if o.Plan != "plan" || o.Customer != "customer" || o.Aliases != "aliases" {
+		t.Errorf("%+v", o)
+	}
+}
+
+// How accounts stand is asked where the configuration wants it, and the directory knows.
+func TestAskStanding(t *testing.T) {
+	for _, want := range []bool{true, false} {
+		s, _ := world(t, func(d *config.Directory) { d.AskStanding = want }, found(nil))
+		w, ok := s.For("new.example")[0].(directory.Witness)
+		if !ok || w.Witnesses() != want {
+			t.Errorf("ask_standing = %v: %v", want, ok && w.Witnesses())
+		}
+	}
+	d := config.Directory{
+		Name: "mailboxes", Kind: "dovecot", URL: t.TempDir() + "/none", AskStanding: true,
+		Timeout: value.Duration(time.Second), Connections: 4, Failures: 3, Pause: value.Duration(time.Second),
+	}
+	s, err := Open([]config.Directory{d}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if w, ok := s.For("new.example")[0].(directory.Witness); ok && w.Witnesses() {
+		t.Error("a Dovecot says how accounts stand without a password")
+	}
+}
+
+// Each is tried once, and what is wrong is said with its name.
+func TestCheck(t *testing.T) {
+	s, _ := world(t, func(*config.Directory) {}, found(nil))
+	list := s.Check(t.Context())
+	if len(list) != 1 || list[0].Name != "panel" || list[0].Kind != "http" || !fault.Is(list[0].Err, fault.Corrupt) {
+		t.Errorf("a callback that verifies what it was not given: %+v", list)
+	}
+	s, _ = world(t, func(*config.Directory) {}, map[string]any{"result": "unknown"})
+	if list := s.Check(t.Context()); len(list) != 1 || list[0].Err != nil {
+		t.Errorf("%+v", list)
 	}
 }

@@ -28,6 +28,10 @@ type asker struct {
 // Width is how many questions it takes at once.
 func (a *asker) Width() int { return a.entry.Connections }
 
+// Witnesses implements directory.Witness: it is asked how accounts stand where it knows,
+// and the configuration wants it.
+func (a *asker) Witnesses() bool { return a.entry.AskStanding && a.Guard.Witnesses() }
+
 // passer lets exchanges pass to a Dovecot. It implements login.Passer.
 type passer struct {
 	*directory.Guard

@@ -13,12 +13,11 @@ import (
 // A Dovecot that has not been there yet has its exchanges all the same: that it is away is
 // no proof that it has no such account. Challenges are not its own unasked.
 func TestADovecotThatWasNeverThere(t *testing.T) {
-	s, _ := world(t, func(*config.Directory) {}, found(nil))
 	d := config.Directory{
 		Name: "mailboxes", Kind: "dovecot", URL: t.TempDir() + "/none", PassChallenges: true,
 		Timeout: value.Duration(time.Second), Connections: 4, Failures: 3, Pause: value.Duration(time.Second),
 	}
-	s, err := Open([]config.Directory{d}, s.opt)
+	s, err := Open([]config.Directory{d}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

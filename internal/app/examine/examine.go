@@ -1,12 +1,14 @@
 // Package examine has logins explained as the server with a configuration would decide
-// them, for a command beside it: it opens what the server asks, and changes nothing.
+// them, and what that asks tried, for commands beside it: it opens what the server asks, and
+// changes nothing.
 //
-// Main function: Login.
+// Main functions: Login, Connect.
 package examine
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"countersign/internal/access"
@@ -53,7 +55,7 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 	}
 	if len(cfg.Directories) > 0 {
 		set, err := directories.Open(cfg.Directories, directories.Options{
-			Store: store, Now: time.Now,
+			Store: store, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 			// Explain makes nothing.
 			NewKeys: func(mail.Domain) ([]account.Key, error) { return nil, errors.New("a rehearsal makes no keys") },
 		})

@@ -13,12 +13,12 @@ type accountGroup struct {
 	Add     accountAdd                     `cmd:"" help:"Add an account. The password is asked for, or read as one line from standard input."`
 	List    accountList                    `cmd:"" help:"List accounts."`
 	Show    accountShow                    `cmd:"" help:"Show an account."`
-	Set     accountSet                     `cmd:"" help:"Change which addresses an account may use."`
+	Set     accountSet                     `cmd:"" help:"Change which addresses an account may use, its plan, and more."`
 	Import  accountImport                  `cmd:"" help:"Add the accounts of a list that another system has written, with their passwords."`
 	Passwd  accountPasswd                  `cmd:"" help:"Change the password of an account; asked for, or read as one line from standard input."`
 	Suspend act[accountName, mail.Address] `cmd:"" help:"Stop an account and hold what it has in the queue."`
 	Resume  act[accountName, mail.Address] `cmd:"" help:"Undo suspend, and release what it held."`
-	Remove  act[accountName, mail.Address] `cmd:"" help:"Remove an account for good; what it has in the queue is held."`
+	Remove  accountRemove                  `cmd:"" help:"Remove an account for good; what it has in the queue is held."`
 }
 
 type accountAdd struct {
@@ -26,6 +26,7 @@ type accountAdd struct {
 	Alias      []argument.Address `help:"A further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
 	Grant      []argument.Grant   `help:"An address, or @domain for all of one, that it may also use; may be repeated." placeholder:"ADDRESS" sep:"none"`
 	NullSender bool               `help:"Allow MAIL FROM:<>, for bounces that it sends."`
+	Plan       string             `help:"A plan of its own, in place of the customer's." placeholder:"PLAN"`
 	password.New
 }
 
@@ -36,7 +37,7 @@ func (cmd *accountAdd) Run(c *call.Call) error {
 	}
 	return c.Creating().Needing("auth", "dkim.key_file", "hostname").Administer("account "+cmd.Address.String()+" added"+shown(generated), func(a *account.Admin) error {
 		return a.AddAccount(c.Ctx, account.NewAccount{
-			Address: cmd.Address.Address, Password: secret, NullSender: cmd.NullSender,
+			Address: cmd.Address.Address, Password: secret, NullSender: cmd.NullSender, Plan: cmd.Plan,
 			Aliases: argument.Addresses(cmd.Alias), Grants: argument.Grants(cmd.Grant),
 		})
 	})
@@ -93,6 +94,7 @@ type accountSet struct {
 	Grant       []argument.Grant   `help:"Let it use an address, or @domain for all of one; may be repeated." placeholder:"ADDRESS" sep:"none"`
 	RevokeGrant []argument.Grant   `help:"Take a grant away; may be repeated." placeholder:"ADDRESS" sep:"none"`
 	NullSender  *bool              `negatable:"" help:"Allow or forbid MAIL FROM:<>."`
+	Plan        *string            `help:"Give it a plan of its own, in place of the customer's; - takes it away." placeholder:"PLAN"`
 	Legacy      *bool              `negatable:"" help:"Allow or forbid CRAM-MD5 and DIGEST-MD5, for which a form of the password is kept that is as good as the password."`
 }
 
@@ -100,9 +102,12 @@ func (cmd *accountSet) Run(c *call.Call) error {
 	change := account.AccountChange{
 		AddAliases: argument.Addresses(cmd.AddAlias), RemoveAliases: argument.Addresses(cmd.RemoveAlias),
 		AddGrants: argument.Grants(cmd.Grant), RemoveGrants: argument.Grants(cmd.RevokeGrant),
-		NullSender: cmd.NullSender,
+		NullSender: cmd.NullSender, Plan: cmd.Plan,
 	}
-	others := len(cmd.AddAlias)+len(cmd.RemoveAlias)+len(cmd.Grant)+len(cmd.RevokeGrant) > 0 || cmd.NullSender != nil
+	if cmd.Plan != nil && *cmd.Plan == "-" {
+		change.Plan = new(string)
+	}
+	others := len(cmd.AddAlias)+len(cmd.RemoveAlias)+len(cmd.Grant)+len(cmd.RevokeGrant) > 0 || cmd.NullSender != nil || cmd.Plan != nil
 	if !others && cmd.Legacy == nil {
 		return call.Usage("nothing to change was given: see \"countersign account set --help\"")
 	}
@@ -118,5 +123,20 @@ func (cmd *accountSet) Run(c *call.Call) error {
 			}
 		}
 		return c.Say("%s changed", cmd)
+	})
+}
+
+type accountRemove struct {
+	accountName
+	Force bool `help:"Remove it also where a directory knows it, whose next login makes it again."`
+}
+
+// Run does it.
+func (cmd *accountRemove) Run(c *call.Call) error {
+	return c.Administer(cmd.String()+" removed", func(a *account.Admin) error {
+		if cmd.Force {
+			return a.ForceRemoveAccount(c.Ctx, cmd.Address.Address)
+		}
+		return a.RemoveAccount(c.Ctx, cmd.Address.Address)
 	})
 }

@@ -19,10 +19,17 @@ type accountView struct {
 	Address string  `json:"address"`
 	standing
 	// Directory is where its password is known, "" for here.
-	Directory  string   `json:"directory"`
-	NullSender bool     `json:"null_sender"`
-	Aliases    []string `json:"aliases"`
-	Grants     []string `json:"grants"`
+	Directory string `json:"directory"`
+	// Plan is its own, "" for the customer's; PlanLearned says that the directory has
+	// named it. DecidingPlan is set by show alone: the one that counts, "" for none.
+	Plan         string   `json:"plan"`
+	PlanLearned  bool     `json:"plan_learned"`
+	DecidingPlan *string  `json:"deciding_plan,omitempty"`
+	NullSender   bool     `json:"null_sender"`
+	Aliases      []string `json:"aliases"`
+	// LearnedAliases are those of Aliases that the directory has named.
+	LearnedAliases []string `json:"learned_aliases,omitempty"`
+	Grants         []string `json:"grants"`
 	// Legacy is its own; LegacyBy is set by show alone, and names what allows it:
 	// "account" or "plan".
 	Legacy          bool       `json:"legacy"`
@@ -38,7 +45,8 @@ type accountView struct {
 func viewAccount(a account.Account) accountView {
 	v := accountView{
 		ID: a.ID, Address: a.Address.String(), standing: standing{State: a.State}, Directory: a.Directory, NullSender: a.NullSender,
-		Aliases: call.Views(a.Aliases, mail.Address.String), Grants: call.Views(a.Grants, account.Grant.String),
+		Plan: a.Plan, PlanLearned: a.PlanLearned,
+		Aliases: call.Views(a.Aliases, mail.Address.String), LearnedAliases: call.Views(a.Learned, mail.Address.String), Grants: call.Views(a.Grants, account.Grant.String),
 		Legacy: a.Legacy, Created: a.Created,
 	}
 	if p := a.Password(); p != nil {
@@ -54,9 +62,9 @@ type accountList struct {
 
 func (cmd *accountList) Run(c *call.Call) error {
 	cells := func(v accountView) []string {
-		return []string{v.Address, string(v.State), strings.Join(v.Aliases, ","), strings.Join(v.Grants, ","), table.Stamp(v.Created)}
+		return []string{v.Address, string(v.State), v.Plan, strings.Join(v.Aliases, ","), strings.Join(v.Grants, ","), table.Stamp(v.Created)}
 	}
-	heads := []string{"ADDRESS", "STATE", "ALIASES", "GRANTS", "CREATED"}
+	heads := []string{"ADDRESS", "STATE", "PLAN", "ALIASES", "GRANTS", "CREATED"}
 	return call.List(c, cmd.AsJSON, heads, viewAccount, cells, func(s call.Store) ([]account.Account, error) {
 		accounts, err := s.Accounts(c.Ctx, cmd.Domain.Domain)
 		return accounts, call.Missing(err, "domain "+cmd.Domain.String())
@@ -74,9 +82,13 @@ func (cmd *accountShow) Run(c *call.Call) error {
 		if err != nil {
 			return call.Missing(err, cmd.String())
 		}
-		above, err := suspendedDomain(c.Ctx, o.Store, a.Address.Domain)
+		above, err := suspendedAbove(c.Ctx, o.Store, &a)
 		if err != nil {
 			return err
+		}
+		sender, err := o.Store.Sender(c.Ctx, a.Login())
+		if err != nil {
+			return call.Missing(err, cmd.String())
 		}
 		proofs, err := o.Store.Proofs(c.Ctx, a.Login())
 		if err != nil {
@@ -84,6 +96,7 @@ func (cmd *accountShow) Run(c *call.Call) error {
 		}
 		v := viewAccount(a)
 		v.standing = v.under(above)
+		v.DecidingPlan = &sender.Plan.Name
 		v.LegacyBy = legacyBy(&a, &proofs)
 		if v.Credentials, err = credential.Views(o, a.Address); err != nil {
 			return err
@@ -130,6 +143,19 @@ func (v accountView) legacy() string {
 	return text + "once keys as good as the password are stored, at the next login or new password"
 }
 
+// planText says which plan decides, and whose it is.
+func (v accountView) planText() string {
+	switch {
+	case v.PlanLearned:
+		return v.Plan + ", its own, as directory " + v.Directory + " says"
+	case v.Plan != "":
+		return v.Plan + ", its own"
+	case v.DecidingPlan != nil && *v.DecidingPlan != "":
+		return *v.DecidingPlan + ", the customer's"
+	}
+	return ""
+}
+
 // Details implements what call.Show prints.
 func (v accountView) Details(t table.Table) {
 	t.Row("account", v.Address)
@@ -137,7 +163,9 @@ func (v accountView) Details(t table.Table) {
 	t.Row("state", v.standing.String())
 	t.Row("directory", map[bool]string{true: "built in", false: v.Directory}[v.Directory == ""])
 	t.Row("null sender", map[bool]string{true: "allowed", false: "forbidden"}[v.NullSender])
+	t.Row("plan", v.planText())
 	t.Row("aliases", strings.Join(v.Aliases, ", "))
+	t.Row("of the directory", strings.Join(v.LearnedAliases, ", "))
 	t.Row("grants", strings.Join(v.Grants, ", "))
 	t.Row("legacy", v.legacy())
 	t.Row("password of", stampOf(v.PasswordChanged))

@@ -13,7 +13,7 @@ import "countersign/internal/account"
 // Groups are the command groups, as fields of the command line. New makes them.
 type Groups struct {
 	Customer customerGroup `cmd:"" help:"Customers: who is billed, and owns domains."`
-	Plan     planGroup     `cmd:"" help:"Plans: named sets of limits that customers have."`
+	Plan     planGroup     `cmd:"" help:"Plans: named sets of limits that customers have, and single accounts."`
 	Domain   domainGroup   `cmd:"" help:"Sender domains with their DKIM keys."`
 	Account  accountGroup  `cmd:"" help:"Accounts: logins that may send."`
 }
@@ -25,6 +25,6 @@ func New() Groups {
 	g.Customer.Suspend, g.Customer.Resume, g.Customer.Remove = acts[customerName]((*admin).SuspendCustomer, (*admin).ResumeCustomer, (*admin).RemoveCustomer)
 	g.Plan.Suspend, g.Plan.Resume, g.Plan.Remove = acts[planName]((*admin).SuspendPlan, (*admin).ResumePlan, (*admin).RemovePlan)
 	g.Domain.Suspend, g.Domain.Resume, g.Domain.Remove = acts[domainName]((*admin).SuspendDomain, (*admin).ResumeDomain, (*admin).RemoveDomain)
-	g.Account.Suspend, g.Account.Resume, g.Account.Remove = acts[accountName]((*admin).SuspendAccount, (*admin).ResumeAccount, (*admin).RemoveAccount)
+	g.Account.Suspend, g.Account.Resume, _ = acts[accountName]((*admin).SuspendAccount, (*admin).ResumeAccount, nil)
 	return g
 }

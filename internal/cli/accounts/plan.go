@@ -18,9 +18,9 @@ type planGroup struct {
 	List    planList              `cmd:"" help:"List plans."`
 	Show    planShow              `cmd:"" help:"Show a plan."`
 	Set     planSet               `cmd:"" help:"Change the limits of a plan."`
-	Suspend act[planName, string] `cmd:"" help:"Stop all accounts of all customers that have a plan and hold what they have in the queue."`
+	Suspend act[planName, string] `cmd:"" help:"Stop all accounts of all customers that have a plan, and those that have it themselves, and hold what they have in the queue."`
 	Resume  act[planName, string] `cmd:"" help:"Undo suspend, and release what it held."`
-	Remove  act[planName, string] `cmd:"" help:"Remove a plan that no customer has."`
+	Remove  act[planName, string] `cmd:"" help:"Remove a plan that no customer and no account has."`
 }
 
 // planLimits are the limits of a plan as flags.

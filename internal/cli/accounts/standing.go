@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"countersign/internal/account"
@@ -40,6 +41,20 @@ func (s standing) under(above []string) standing {
 	can := s.State == account.Active && len(above) == 0
 	s.CanSend = &can
 	return s
+}
+
+// suspendedAbove names what is suspended above an account: its own plan, then its domain
+// and what is above that.
+func suspendedAbove(ctx context.Context, store account.Store, a *account.Account) ([]string, error) {
+	own, err := suspendedPlan(ctx, store, a.Plan)
+	if err != nil {
+		return nil, err
+	}
+	above, err := suspendedDomain(ctx, store, a.Address.Domain)
+	if len(own) > 0 && slices.Contains(above, own[0]) { // it is the customer's too
+		own = nil
+	}
+	return append(own, above...), err
 }
 
 // suspendedDomain names a domain, if it is suspended, and what is suspended

@@ -54,7 +54,7 @@ type Database struct {
 	kind func(error) (fault.Kind, bool)
 }
 
-var _ directory.Source = (*Database)(nil)
+var _ directory.Witness = (*Database)(nil)
 
 // Open returns a Database that has not connected yet. Errors: fault.Invalid for
 // options that will not do.
@@ -111,6 +111,27 @@ func (d *Database) Ask(ctx context.Context, q directory.Question) (*directory.An
 	return a, nil
 }
 
+// Witnesses implements directory.Witness: a query finds accounts by their login.
+func (d *Database) Witnesses() bool { return true }
+
+// Standing implements directory.Witness: an account stands while the query finds it,
+// whether it has a password or not.
+func (d *Database) Standing(ctx context.Context, q directory.Question) (s directory.Standing, err error) {
+	const op = "database.standing"
+	r, err := d.row(ctx, splitLogin(q.Login))
+	switch {
+	case err != nil:
+		return s, d.unknown(d.failed(ctx, op, err))
+	case r == nil:
+		return s, fault.New(op, fault.NotFound, "")
+	}
+	s.Login = r["login"]
+	if s.Disabled, err = truth(r["disabled"]); err != nil {
+		err = fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory %s: %w", d.name, err))
+	}
+	return s, err
+}
+
 // unknown turns the error for a login that the database cannot even compare, such
 // as one with characters that the column's character set does not have, into the
 // one for a login that it does not know. Check tells of a query that takes none.
@@ -121,9 +142,6 @@ func (d *Database) unknown(err error) error {
 	return err
 }
 
-// probed is a login that nobody has (RFC 6761 section 6.4).
-const probed = "countersign-check@nobody.invalid"
-
 // Check runs the query for a login that nobody has, so that an operator learns what
 // is wrong with it before anybody logs in. Errors: fault.Invalid where the query
 // answers with a row or cannot compare a login, fault.Corrupt where it answers with
@@ -131,12 +149,12 @@ const probed = "countersign-check@nobody.invalid"
 // none.
 func (d *Database) Check(ctx context.Context) error {
 	const op = "database.check"
-	r, err := d.row(ctx, splitLogin(probed))
+	r, err := d.row(ctx, splitLogin(directory.ProbeLogin))
 	if err != nil {
 		return d.failed(ctx, op, err)
 	}
 	if r != nil {
-		return fault.New(op, fault.Invalid, "directory %s: the query finds an account for %s, which nobody has: it does not look at :login", d.name, probed)
+		return fault.New(op, fault.Invalid, "directory %s: the query finds an account for %s, which nobody has: it does not look at :login", d.name, directory.ProbeLogin)
 	}
 	return nil
 }

@@ -250,3 +250,9 @@ func (d *Dovecot) Ask(ctx context.Context, q directory.Question) (*directory.Ans
 	}
 	return x.Account(), nil
 }
+
+// Check implements directory.Checker: it wants to be greeted.
+func (d *Dovecot) Check(ctx context.Context) error {
+	_, err := d.Mechanisms(ctx)
+	return err
+}

@@ -22,17 +22,25 @@ type request struct {
 	Client    string `json:"client,omitempty"`
 	Session   string `json:"session,omitempty"`
 	Mechanism string `json:"mechanism,omitempty"`
+	// Standing says that the question is whether the account is there and enabled,
+	// whoever shows what.
+	Standing bool `json:"standing,omitempty"`
 }
 
 // version is that of the form of requests and answers.
 const version = 1
 
-// encode writes a question.
-func encode(q directory.Question) ([]byte, error) {
+// newRequest writes a question down.
+func newRequest(q directory.Question) request {
 	r := request{Version: version, Login: q.Login, Password: q.Password, Session: q.Session, Mechanism: q.Mechanism}
 	if q.Client.IsValid() {
 		r.Client = q.Client.String()
 	}
+	return r
+}
+
+// encode writes the text that is sent.
+func encode(r request) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

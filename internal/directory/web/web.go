@@ -54,7 +54,7 @@ type Web struct {
 	transport *http.Transport
 }
 
-var _ directory.Source = (*Web)(nil)
+var _ directory.Witness = (*Web)(nil)
 
 // New returns a Web that has not connected yet. Errors: fault.Invalid for options
 // that will not do, fault.Unavailable for a file that cannot be read.
@@ -104,23 +104,53 @@ func (w *Web) Ask(ctx context.Context, q directory.Question) (*directory.Answer,
 	if !w.opt.SendPassword {
 		q.Password = ""
 	}
+	return w.ask(ctx, op, newRequest(q))
+}
+
+// Witnesses implements directory.Witness: every callback is asked.
+func (w *Web) Witnesses() bool { return true }
+
+// Standing implements directory.Witness. The question says that this is what it is about,
+// and has no password.
+func (w *Web) Standing(ctx context.Context, q directory.Question) (directory.Standing, error) {
+	q.Password = ""
+	r := newRequest(q)
+	r.Standing = true
+	a, err := w.ask(ctx, "web.standing", r)
+	if err != nil {
+		return directory.Standing{}, err
+	}
+	return directory.Standing{Login: a.Login, Disabled: a.Disabled}, nil
+}
+
+// Check implements directory.Checker: it asks how an account stands that nobody has, and
+// wants to hear that it is unknown.
+func (w *Web) Check(ctx context.Context) error {
+	_, err := w.Standing(ctx, directory.Question{Login: directory.ProbeLogin})
+	switch {
+	case err == nil:
+		return fault.New("web.check", fault.Invalid, "directory %s: the callback knows an account %s, which nobody has", w.opt.Name, directory.ProbeLogin)
+	case fault.Is(err, fault.NotFound):
+		return nil
+	case fault.Is(err, fault.Unauthenticated):
+		return fault.New("web.check", fault.Invalid, `directory %s: the callback answers "refused" where it is asked how an account stands; "unknown" is wanted for one that is not there`, w.opt.Name)
+	}
+	return err
+}
+
+// ask sends a question and reads the answer. Errors are those of Ask.
+func (w *Web) ask(ctx context.Context, op string, q request) (*directory.Answer, error) {
 	body, err := w.post(ctx, q)
 	if err != nil {
 		return nil, directory.Failed(ctx, op, fmt.Errorf("the directory %s: %w", w.opt.Name, err))
 	}
 	a, err := read(body)
-	if err == nil && a != nil && a.Verified && q.Password == "" {
+	if err == nil && a.Verified && q.Password == "" {
 		err = errors.New("it has verified a password that it was not given")
 	}
 	if err != nil {
 		return nil, fault.New(op, fault.Corrupt, "the answer of directory %s makes no sense: %v", w.opt.Name, err)
 	}
-	return w.judge(a)
-}
-
-// judge turns a result into an error where it is one.
-func (w *Web) judge(a *answer) (*directory.Answer, error) {
-	const op = "web.ask"
 	switch a.Result {
 	case resultUnknown:
 		return nil, fault.New(op, fault.NotFound, "")
@@ -131,7 +161,7 @@ func (w *Web) judge(a *answer) (*directory.Answer, error) {
 }
 
 // post sends a question and returns the body of the answer.
-func (w *Web) post(ctx context.Context, q directory.Question) ([]byte, error) {
+func (w *Web) post(ctx context.Context, q request) ([]byte, error) {
 	body, err := encode(q)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,9 @@ func (x *Explanation) Steps(t Tried) []Step {
 	if x.Sender != nil || len(x.Asked) > 0 {
 		steps = append(steps, x.directory())
 	}
+	for _, text := range x.Learns {
+		steps = append(steps, Step{"learns", true, text})
+	}
 	if x.Sender != nil {
 		steps = append(steps, x.legacy(t)...)
 		for i := range x.Credentials {
@@ -85,7 +88,10 @@ func (x *Explanation) account() Step {
 		"customer " + s.Customer.Name + " " + string(s.Customer.State),
 	}
 	if s.Customer.Plan != "" {
-		parts = append(parts, "plan "+s.Plan.Name+" "+string(s.Plan.State))
+		parts = append(parts, "plan "+s.CustomerPlan.Name+" "+string(s.CustomerPlan.State))
+	}
+	if s.Account.Plan != "" {
+		parts = append(parts, "own plan "+s.Plan.Name+" "+string(s.Plan.State))
 	}
 	return Step{"account", s.Active(), strings.Join(parts, ", ")}
 }

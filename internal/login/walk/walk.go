@@ -35,6 +35,9 @@ type Explanation struct {
 	// Unmade is the directory that took the password of an account that would be made
 	// here only now; "" for none.
 	Unmade string
+	// Learns says what the account would learn of the directory's answer, and what it
+	// cannot, a sentence each.
+	Learns []string
 }
 
 // Standing is a credential as a login sees it.

@@ -31,7 +31,7 @@ func openDamageable(t *testing.T) (unsound.Opened, string) {
 			return r
 		},
 	}
-	for _, table := range []string{"customer_plan", "domain_customer", "domain_key_domain", "account_domain", "account_address_login", "account_grant_login", "credential_login", "credential_use_login"} {
+	for _, table := range []string{"customer_plan", "domain_customer", "domain_key_domain", "account_domain", "account_plan", "account_address_login", "account_grant_login", "credential_login", "credential_use_login"} {
 		name := regexp.MustCompile(`_[a-z]+$`).ReplaceAllString(table, "")
 		execAt(t, url, "ALTER TABLE "+name+" DROP CONSTRAINT "+table+"_fkey")
 	}

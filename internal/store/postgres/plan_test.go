@@ -145,6 +145,8 @@ func checkPlans(t testing.TB, s *Store) {
 		"content":       {explain(t, s, waiting.ContentSQL, id), []string{"submission_id_key", "content_pkey"}},
 		"oldest":        {explain(t, s, waiting.OldestSQL), []string{"submission_id_key"}},
 		"proofs":        {explain(t, s, objects.ProofsSQL, login), []string{"account_pkey", "credential_pkey"}},
+		"on a plan":     {explain(t, s, objects.OnPlanSQL, "plan1", "", 10), []string{"account_plan"}},
+		"owner":         {explain(t, s, objects.OwnerSQL, login), []string{"account_address_pkey"}},
 		"holder":        {explain(t, s, objects.HolderSQL, "certificate", "cn:50 of "+login), []string{"credential_subject"}},
 		"costs":         {explain(t, s, objects.CostsSQL), []string{"Index Only Scan using credential_cost"}},
 		"uses":          {explain(t, s, objects.UsesSQL, login, 10), []string{"credential_use_login"}},

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/secrets"
 	"countersign/internal/testkit/pgcluster"
 )
@@ -62,6 +63,10 @@ func TestBans(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	credentials.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestPlans(t *testing.T) {
+	plans.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
 }
 
 // number reads one number.

@@ -148,6 +148,15 @@ func suspendedMeanwhile(t *testing.T, s Store) {
 			p.State = st
 			return s.PutPlan(ctx, p, event(""))
 		},
+		"a suspended plan of its own": func(st account.State) error {
+			a := got(s.Account(ctx, p.ann.Login()))(t)
+			a.Plan = ""
+			if st == account.Suspended {
+				must(t, s.PutPlan(ctx, account.Plan{Name: "stopped too", State: account.Suspended, Created: start()}, event("")))
+				a.Plan = "stopped too"
+			}
+			return s.PutAccount(ctx, a, event(""))
+		},
 		"move to a suspended plan": func(st account.State) error {
 			c := got(s.Customer(ctx, "acme"))(t)
 			c.Plan = "basic"

@@ -53,13 +53,15 @@ func objectsComeBack(t *testing.T, s Store) {
 		t.Errorf("an unknown domain has keys: %v", keys)
 	}
 
-	p.ann.Directory, p.ann.Legacy, p.ann.NullSender = "mailboxes", true, true
+	must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: start()}, event("plan")))
+	p.ann.Directory, p.ann.Legacy, p.ann.NullSender, p.ann.Plan, p.ann.PlanLearned = "mailboxes", true, true, "own", true
 	p.ann.Aliases = []mail.Address{address("zoe", "one.example"), address(`a"b@c`, "two.example"), address("bücher", "one.example")}
+	p.ann.Learned = []mail.Address{p.ann.Aliases[0], p.ann.Aliases[2]}
 	p.ann.Grants = []account.Grant{{Address: address("shop", "two.example"), Domain: "two.example"}, {Domain: "two.example"}}
 	must(t, s.PutAccount(ctx, p.ann, event("account")))
 	p.ann.Revision++
 	equal(t, "changed account", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
-	p.ann.Aliases, p.ann.Grants = p.ann.Aliases[:1], nil
+	p.ann.Aliases, p.ann.Grants, p.ann.Learned, p.ann.Plan, p.ann.PlanLearned = p.ann.Aliases[:1], nil, nil, "", false
 	must(t, s.PutAccount(ctx, p.ann, event("account")))
 	p.ann.Revision++
 	equal(t, "account with less", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
@@ -139,6 +141,8 @@ func namesMustExist(t *testing.T, s Store) {
 		"a customer's plan":  s.PutCustomer(ctx, account.Customer{Name: "n", Plan: "x", State: account.Active}, event("")),
 		"a domain's":         s.PutDomain(ctx, account.Domain{Name: "n.example", Customer: "x", State: account.Active}, event("")),
 		"an account's":       s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: address("a", "n.example"), State: account.Active}, event("")),
+		"an account's plan":  s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: address("a", "one.example"), Plan: "x", State: account.Active}, event("")),
+		"added with a plan":  s.AddAccounts(ctx, []account.Account{{ID: id("ACC", 9), Address: address("a", "one.example"), Plan: "x", State: account.Active}}, []audit.Event{event("")}),
 		"removing a plan":    s.RemovePlan(ctx, "x", event("")),
 		"removing customers": s.RemoveCustomer(ctx, "x", event("")),
 		"removing a domain":  s.RemoveDomain(ctx, "x.example", event("")),

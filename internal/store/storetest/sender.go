@@ -33,7 +33,7 @@ func senderHasAll(t *testing.T, s Store) {
 	bare.Keys = nil
 	p.ann.Credentials[0].Secret = account.Secret{}
 	equal(t, "sender", *sender, account.Sender{
-		Account: p.ann, Domain: bare, Customer: p.customer, Plan: p.plan,
+		Account: p.ann, Domain: bare, Customer: p.customer, Plan: p.plan, CustomerPlan: p.plan,
 		Domains: map[mail.Domain]bool{"one.example": true}, Generation: got(s.Generation(ctx))(t),
 	})
 }

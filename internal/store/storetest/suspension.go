@@ -15,6 +15,7 @@ func suspensionCases() map[string]func(*testing.T, Store) {
 		"a domain's deliveries are held, others' not":    domainIsHeld,
 		"a customer's deliveries are held, others' not":  customerIsHeld,
 		"a plan's deliveries are held, others' not":      planIsHeld,
+		"an account's own plan holds its deliveries":     ownPlanIsHeld,
 		"a customer's deliveries follow its plan":        movedCustomerFollows,
 		"a domain's deliveries follow its customer":      movedDomainFollows,
 		"release waits for the last suspension":          releaseWaits,
@@ -29,7 +30,7 @@ func stateOf(t *testing.T, s Store, what string, state account.State) {
 	t.Helper()
 	ctx := within(t)
 	switch what {
-	case "basic":
+	case "basic", "own":
 		p := got(s.Plan(ctx, what))(t)
 		p.State = state
 		must(t, s.PutPlan(ctx, p, event(what)))
@@ -135,6 +136,41 @@ func customerIsHeld(t *testing.T, s Store) {
 
 func planIsHeld(t *testing.T, s Store) {
 	crowd(t, s)
+	stateOf(t, s, "basic", account.Suspended)
+	wantHeld(t, s, 1, 2, 3)
+	stateOf(t, s, "basic", account.Active)
+	wantHeld(t, s)
+}
+
+func ownPlanIsHeld(t *testing.T, s Store) {
+	ctx := within(t)
+	crowd(t, s)
+	must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: start()}, event("")))
+	move := func(login, plan string) {
+		t.Helper()
+		a := got(s.Account(ctx, login))(t)
+		a.Plan = plan
+		must(t, s.PutAccount(ctx, a, event("")))
+	}
+	move("ann@one.example", "own")
+	wantHeld(t, s)
+	stateOf(t, s, "own", account.Suspended)
+	wantHeld(t, s, 1, 2)
+	stateOf(t, s, "basic", account.Suspended)
+	wantHeld(t, s, 1, 2, 3)
+	stateOf(t, s, "own", account.Active)
+	wantHeld(t, s, 1, 2, 3) // the customer's stands above
+	stateOf(t, s, "basic", account.Active)
+	wantHeld(t, s)
+
+	stateOf(t, s, "own", account.Suspended)
+	wantHeld(t, s, 1, 2)
+	move("bob@two.example", "own")
+	wantHeld(t, s, 1, 2, 3)
+	move("ann@one.example", "")
+	wantHeld(t, s, 3)
+	move("bob@two.example", "basic") // which its customer has, too: found once
+	wantHeld(t, s)
 	stateOf(t, s, "basic", account.Suspended)
 	wantHeld(t, s, 1, 2, 3)
 	stateOf(t, s, "basic", account.Active)

@@ -52,6 +52,14 @@ func (s *Store) check(a *account.Account) error {
 	if _, ok := s.domains[a.Address.Domain]; !ok {
 		return &fault.Error{Kind: fault.NotFound}
 	}
+	if _, ok := s.plans[a.Plan]; !ok && a.Plan != "" {
+		return &fault.Error{Kind: fault.NotFound}
+	}
+	for _, learned := range a.Learned {
+		if !slices.ContainsFunc(a.Aliases, func(alias mail.Address) bool { return alias.Key() == learned.Key() }) {
+			return &fault.Error{Kind: fault.Invalid}
+		}
+	}
 	for i := range a.Credentials {
 		if !wellFormed(a.Credentials[:i], &a.Credentials[i]) {
 			return &fault.Error{Kind: fault.Invalid}
@@ -94,6 +102,24 @@ func subjectShared(a, b []account.Credential) bool {
 		}
 	}
 	return false
+}
+
+// Owners implements account.AddressStore.
+func (s *Store) Owners(_ context.Context, addresses []string) (map[string]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(addresses) > account.MaxOwned {
+		return nil, &fault.Error{Kind: fault.Invalid}
+	}
+	owners := map[string]string{}
+	for login, a := range s.accounts {
+		for _, address := range append([]mail.Address{a.Address}, a.Aliases...) {
+			if slices.Contains(addresses, address.Key()) {
+				owners[address.Key()] = login
+			}
+		}
+	}
+	return owners, s.down
 }
 
 // forget drops the uses of credentials that are no more.
@@ -184,7 +210,11 @@ func (s *Store) sender(login string) (*account.Sender, error) {
 	d := s.domains[a.Address.Domain]
 	d.Keys = nil
 	out := &account.Sender{Account: cloned(a), Domain: d, Customer: s.customers[d.Customer], Domains: map[mail.Domain]bool{}, Generation: s.generation}
-	out.Plan = s.plans[out.Customer.Plan]
+	out.CustomerPlan = s.plans[out.Customer.Plan]
+	out.Plan = out.CustomerPlan
+	if a.Plan != "" {
+		out.Plan = s.plans[a.Plan]
+	}
 	for _, name := range a.Under() {
 		if other := s.domains[name]; other.Customer == d.Customer && other.State == account.Active {
 			out.Domains[name] = true

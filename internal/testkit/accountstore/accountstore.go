@@ -178,6 +178,18 @@ func (s *Store) RemovePlan(_ context.Context, name string, e audit.Event) error 
 	return remove(s, s.plans, name, e)
 }
 
+// OnPlan implements account.PlanStore.
+func (s *Store) OnPlan(_ context.Context, name, after string, limit int) (list []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, login := range slices.Sorted(maps.Keys(s.accounts)) {
+		if s.accounts[login].Plan == name && login > after && len(list) < limit {
+			list = append(list, login)
+		}
+	}
+	return list, s.down
+}
+
 // PutCustomer implements account.CustomerStore.
 func (s *Store) PutCustomer(_ context.Context, c account.Customer, e audit.Event) error {
 	return put(s, s.customers, c.Name, c, e, nil)

@@ -25,8 +25,15 @@ func (s *Store) Proofs(_ context.Context, login string) (account.Proofs, error) 
 	a := &sender.Account
 	return account.Proofs{
 		Account: a.ID, Revision: a.Revision, Directory: a.Directory, Legacy: a.Legacy || sender.Plan.Legacy,
-		Credentials: a.Credentials, Active: sender.Active(),
+		Credentials: a.Credentials, Active: sender.Active(), PlanAlone: planAlone(*sender),
 	}, nil
+}
+
+// planAlone is account.Proofs.PlanAlone.
+func planAlone(s account.Sender) bool {
+	stopped := s.Account.PlanLearned && !s.Active()
+	s.Plan.State = account.Active
+	return stopped && s.Active()
 }
 
 // RenewSecret implements account.CredentialStore.

@@ -43,7 +43,7 @@ func fill(ctx context.Context, url string) error {
 const restSQL = `
 INSERT INTO node SELECT 'n' || n, '', '', 'drained', 0, 0, 0, n, 0, 1 FROM generate_series(1, 5000) n;
 INSERT INTO domain SELECT 'x' || n || '.example', 'customer1', 'active', 1, 1 FROM generate_series(1, 20000) n;
-INSERT INTO account SELECT 'x@x' || n || '.example', 'x' || n, '', 'x' || n || '.example', 'active', '', 0, 0, 1, 1 FROM generate_series(1, 20000) n;
+INSERT INTO account SELECT 'x@x' || n || '.example', 'x' || n, '', 'x' || n || '.example', 'active', '', NULL, 0, 0, 0, 1, 1 FROM generate_series(1, 20000) n;
 INSERT INTO body SELECT 'x' || n, 1, 3, 1 FROM generate_series(1, 20000) n;
 INSERT INTO queue_total SELECT 'n' || n % 100, n % 100, n, 1, 0, 0 FROM generate_series(1, 25000) n;
 ANALYZE node, domain, account, body, queue_total;`

@@ -82,6 +82,8 @@ CREATE TABLE account (
     domain           text COLLATE "C" NOT NULL REFERENCES domain (name),
     state            text COLLATE "C" NOT NULL,
     directory        text COLLATE "C" NOT NULL, -- '' where the passwords are here
+    plan             text COLLATE "C" REFERENCES plan (name), -- its own; NULL for the customer's
+    plan_learned     smallint NOT NULL, -- 1 where the directory has named it
     legacy           smallint NOT NULL,
     null_sender      smallint NOT NULL,
     created          bigint NOT NULL,
@@ -89,6 +91,7 @@ CREATE TABLE account (
 );
 
 CREATE INDEX account_domain ON account (domain);
+CREATE INDEX account_plan ON account (plan, login) WHERE plan IS NOT NULL;
 
 -- Lists are texts: the networks and the mechanisms of an envelope with a space
 -- between, its senders and former hashes a line each, of the keys a line each with
@@ -136,7 +139,8 @@ CREATE TABLE account_address (
     key      text COLLATE "C" PRIMARY KEY,
     login    text COLLATE "C" NOT NULL REFERENCES account (login) ON DELETE CASCADE,
     position integer NOT NULL,
-    address  text COLLATE "C" NOT NULL
+    address  text COLLATE "C" NOT NULL,
+    learned  smallint NOT NULL -- 1 for an alias that the directory has named
 );
 
 CREATE INDEX account_address_login ON account_address (login, position);

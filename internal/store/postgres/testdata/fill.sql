@@ -4,8 +4,8 @@ INSERT INTO plan SELECT 'plan' || n, 0, 0, 0, 0, 'active', 1, 1 FROM generate_se
 INSERT INTO customer SELECT 'customer' || n, 'plan' || n % 3 + 1, 'active', 1, 1 FROM generate_series(1, 20) n;
 INSERT INTO domain SELECT 'd' || n || '.example', 'customer' || n % 20 + 1, 'active', 1, 1 FROM generate_series(1, 100) n;
 INSERT INTO account SELECT 'u' || n || '@d' || n % 100 + 1 || '.example', 'id' || n, 'u' || n || '@d' || n % 100 + 1 || '.example',
-    'd' || n % 100 + 1 || '.example', 'active', '', 0, 0, 1, 1 FROM generate_series(1, 500) n;
-INSERT INTO account_address SELECT login, login, 0, login FROM account;
+    'd' || n % 100 + 1 || '.example', 'active', '', NULL, 0, 0, 0, 1, 1 FROM generate_series(1, 500) n;
+INSERT INTO account_address SELECT login, login, 0, login, 0 FROM account;
 INSERT INTO credential SELECT login, CASE k WHEN 1 THEN 'password' ELSE 'device' || k END, 'K' || k || id, CASE WHEN k < 40 THEN 'app-password' ELSE 'certificate' END,
     CASE WHEN k < 40 THEN '' ELSE 'cn:' || k || ' of ' || login END, CASE WHEN k < 40 THEN 'x' ELSE '' END, CASE WHEN k < 40 THEN 'cost ' || k % 2 ELSE '' END,
     '', '', '', '', '', 0, 0, 0, 0, 1, 1 FROM account, generate_series(1, 50) k;

@@ -62,6 +62,8 @@ CREATE TABLE account (
     domain           TEXT NOT NULL REFERENCES domain (name),
     state            TEXT NOT NULL,
     directory        TEXT NOT NULL, -- '' where the passwords are here
+    plan             TEXT REFERENCES plan (name), -- its own; NULL for the customer's
+    plan_learned     INTEGER NOT NULL, -- 1 where the directory has named it
     legacy           INTEGER NOT NULL,
     null_sender      INTEGER NOT NULL,
     created          INTEGER NOT NULL,
@@ -69,6 +71,7 @@ CREATE TABLE account (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX account_domain ON account (domain);
+CREATE INDEX account_plan ON account (plan) WHERE plan IS NOT NULL;
 
 -- Lists are texts: the networks and the mechanisms of an envelope with a space
 -- between, its senders and former hashes a line each, of the keys a line each with
@@ -118,7 +121,8 @@ CREATE TABLE account_address (
     key      TEXT PRIMARY KEY,
     login    TEXT NOT NULL REFERENCES account (login) ON DELETE CASCADE,
     position INTEGER NOT NULL,
-    address  TEXT NOT NULL
+    address  TEXT NOT NULL,
+    learned  INTEGER NOT NULL -- 1 for an alias that the directory has named
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX account_address_login ON account_address (login, position);

@@ -8,7 +8,8 @@ import (
 // ActiveFrom selects the accounts a that may send, with their domain d; see
 // account.Sender.Active.
 const ActiveFrom = ` FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer LEFT JOIN plan p ON p.name = c.plan
-    WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active')`
+    LEFT JOIN plan q ON q.name = a.plan
+    WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') AND (a.plan IS NULL OR q.state = 'active')`
 
 // mayGo is the condition that mail of a submission s may go: its account may
 // send, the credential that it came under is there, and each further domain that it
@@ -29,7 +30,7 @@ const BoundsSQL = "SELECT coalesce((SELECT min(id) >> 9 FROM content), 0), coale
 type Statements struct {
 	// The submissions of an account, domain, customer and plan in a range of
 	// parts. A customer's are those of the domains that it has now, a plan's those
-	// of the customers; what relies on a domain of another customer is held for
+	// of the customers, and of the accounts that have it themselves; what relies on a domain of another customer is held for
 	// that already.
 	OfAccount, OfDomain, OfCustomer, OfPlan string
 	// What one portion does. The ids come as one argument, a JSON list: as many
@@ -49,7 +50,8 @@ func StatementsOf(d *sqlkit.Dialect) Statements {
 		OfAccount:  d.Parts + wrong + d.OfDomain + " AND s.login = ?4",
 		OfDomain:   d.Parts + wrong + d.OfDomain + " UNION ALL " + wrong + d.Relying,
 		OfCustomer: wrong + d.OfAll + d.InParts + " AND o.customer = ?3",
-		OfPlan:     wrong + d.OfAll + d.Cross + "customer k ON k.name = o.customer" + d.InParts + " AND k.plan = ?3",
+		OfPlan: wrong + d.OfAll + d.Cross + "customer k ON k.name = o.customer" + d.InParts +
+			" AND (k.plan = ?3 OR EXISTS (SELECT 1 FROM account z WHERE z.login = s.login AND z.plan = ?3))",
 		Stand: `SELECT s.id, s.login, CASE WHEN ` + mayGo + ` THEN 1 ELSE 0 END, count(CASE WHEN v.state = 1 THEN 1 END), count(CASE WHEN v.state = 2 THEN 1 END),
     count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts = 0 THEN 1 END),
     count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts > 0 THEN 1 END)

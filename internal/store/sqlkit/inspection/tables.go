@@ -75,6 +75,7 @@ func Queries(d *sqlkit.Dialect) []Query {
 		{"domain", "name", "customer", "customer", "name"},
 		{"domain_key", "selector", "domain", "domain", "name"},
 		{"account", "login", "domain", "domain", "name"},
+		{"account", "login", "plan", "plan", "name"},
 		{"account_address", "key", "login", "account", "login"},
 		{"account_grant", "login", "login", "account", "login"},
 		{"credential", "name", "login", "account", "login"},

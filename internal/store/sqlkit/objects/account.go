@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"slices"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -10,12 +11,12 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
-const accountColumns = `SELECT id, address, state, directory, legacy, null_sender, created, revision FROM account`
+const accountColumns = `SELECT id, address, state, directory, coalesce(plan, ''), plan_learned, legacy, null_sender, created, revision FROM account`
 
 func scanAccount(r *row) account.Account {
 	return account.Account{
-		ID: r.ID(), Address: r.Address(), State: account.State(r.Text()), Directory: r.Text(), Legacy: r.Bool(),
-		NullSender: r.Bool(), Created: r.Time(), Revision: r.Int64(),
+		ID: r.ID(), Address: r.Address(), State: account.State(r.Text()), Directory: r.Text(), Plan: r.Text(), PlanLearned: r.Bool(),
+		Legacy: r.Bool(), NullSender: r.Bool(), Created: r.Time(), Revision: r.Int64(),
 	}
 }
 
@@ -41,16 +42,21 @@ func checkForm(op string, a *account.Account) error {
 	if a.ID == "" || a.Address.IsNull() {
 		return fault.New(op, fault.Invalid, "an account needs an id and an address")
 	}
+	for _, learned := range a.Learned {
+		if !slices.ContainsFunc(a.Aliases, func(alias mail.Address) bool { return alias.Key() == learned.Key() }) {
+			return fault.New(op, fault.Invalid, "%s was learned of a directory, and is no alias of account %q", learned, a.Login())
+		}
+	}
 	return nil
 }
 
 // writeAccount writes an account with all that it has.
 func writeAccount(t writer, a *account.Account) error {
-	const text = `INSERT INTO account (login, id, address, domain, state, directory, legacy, null_sender, created, revision)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
-    ON CONFLICT (login) DO UPDATE SET address = excluded.address, state = excluded.state,
-    directory = excluded.directory, legacy = excluded.legacy, null_sender = excluded.null_sender, revision = account.revision + 1`
-	err := t.Exec(text, bind(a.Login(), a.ID, a.Address, a.Address.Domain, string(a.State), a.Directory, a.Legacy, a.NullSender, a.Created))
+	const text = `INSERT INTO account (login, id, address, domain, state, directory, plan, plan_learned, legacy, null_sender, created, revision)
+    VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, 1)
+    ON CONFLICT (login) DO UPDATE SET address = excluded.address, state = excluded.state, directory = excluded.directory, plan = excluded.plan,
+    plan_learned = excluded.plan_learned, legacy = excluded.legacy, null_sender = excluded.null_sender, revision = account.revision + 1`
+	err := t.Exec(text, bind(a.Login(), a.ID, a.Address, a.Address.Domain, string(a.State), a.Directory, a.Plan, a.PlanLearned, a.Legacy, a.NullSender, a.Created))
 	if err != nil {
 		return err
 	}
@@ -60,12 +66,17 @@ func writeAccount(t writer, a *account.Account) error {
 	return putCredentials(t, a)
 }
 
-// checkAccount checks what an account refers to: its domain, and addresses
+// checkAccount checks what an account refers to: its domain and plan, and addresses
 // that no other account has.
 func checkAccount(t writer, a *account.Account) error {
 	const op = "account.put"
 	if err := domainObject(string(a.Address.Domain)).require(t, op); err != nil {
 		return err
+	}
+	if a.Plan != "" {
+		if err := planObject(a.Plan).require(t, op); err != nil {
+			return err
+		}
 	}
 	const otherSQL = "SELECT 1 FROM account WHERE (login = ?1 AND id <> ?2) OR (id = ?2 AND login <> ?1)"
 	other, err := t.Exists(otherSQL, bind(a.Login(), a.ID))
@@ -101,9 +112,13 @@ func putAddresses(t writer, a *account.Account) error {
 			return err
 		}
 	}
+	learned := map[string]bool{}
+	for _, address := range a.Learned {
+		learned[address.Key()] = true
+	}
 	for i, address := range append([]mail.Address{a.Address}, a.Aliases...) {
-		err := t.Exec("INSERT INTO account_address (key, login, position, address) VALUES (?, ?, ?, ?)",
-			bind(address.Key(), a.Login(), i, address))
+		err := t.Exec("INSERT INTO account_address (key, login, position, address, learned) VALUES (?, ?, ?, ?, ?)",
+			bind(address.Key(), a.Login(), i, address, learned[address.Key()]))
 		if err != nil {
 			return err
 		}
@@ -116,6 +131,31 @@ func putAddresses(t writer, a *account.Account) error {
 		}
 	}
 	return nil
+}
+
+// OwnerSQL finds whose an address is.
+const OwnerSQL = "SELECT login FROM account_address WHERE key = ?"
+
+// Owners implements account.AddressStore.
+func (s *Store) Owners(ctx context.Context, addresses []string) (owners map[string]string, err error) {
+	const op = "account.owners"
+	if len(addresses) > account.MaxOwned {
+		return nil, fault.New(op, fault.Invalid, "%d addresses are asked for; at most %d can be", len(addresses), account.MaxOwned)
+	}
+	err = s.base.Snapshot(ctx, op, func(c reader) error {
+		owners = map[string]string{}
+		for _, address := range addresses {
+			err := c.Query(ctx, OwnerSQL, bind(address), func(r *row) error {
+				owners[address] = r.Text()
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return owners, err
 }
 
 // Account implements account.AccountStore.
@@ -167,10 +207,13 @@ func addAddresses(ctx context.Context, c reader, list []account.Account, conditi
 	for i := range list {
 		index[list[i].Login()] = i
 	}
-	err := c.Query(ctx, "SELECT login, address FROM account_address WHERE position > 0 AND "+condition+" ORDER BY login, position",
+	err := c.Query(ctx, "SELECT login, address, learned FROM account_address WHERE position > 0 AND "+condition+" ORDER BY login, position",
 		bind(arg), func(r *row) error {
 			if i, known := index[r.Text()]; known {
 				list[i].Aliases = append(list[i].Aliases, r.Address())
+				if r.Bool() {
+					list[i].Learned = append(list[i].Learned, list[i].Aliases[len(list[i].Aliases)-1])
+				}
 			}
 			return nil
 		})
@@ -230,7 +273,13 @@ func readAbove(ctx context.Context, c reader, out *account.Sender) (err error) {
 		return err
 	}
 	if out.Customer.Plan != "" {
-		if out.Plan, err = one(ctx, c, planObject(out.Customer.Plan), planColumns+" WHERE name = ?", scanPlan); err != nil {
+		if out.CustomerPlan, err = readPlan(ctx, c, out.Customer.Plan); err != nil {
+			return err
+		}
+	}
+	out.Plan = out.CustomerPlan
+	if out.Account.Plan != "" {
+		if out.Plan, err = readPlan(ctx, c, out.Account.Plan); err != nil {
 			return err
 		}
 	}

@@ -154,10 +154,11 @@ func addCredentials(ctx context.Context, c reader, list []account.Account, condi
 
 // ProofsSQL reads a row for each credential of an account, or one without; by the
 // keys of the account and of those above it.
-const ProofsSQL = `SELECT a.id, a.revision, a.directory, CASE WHEN a.legacy = 1 OR p.legacy = 1 THEN 1 ELSE 0 END,
+const ProofsSQL = `SELECT a.id, a.revision, a.directory, CASE WHEN a.legacy = 1 OR coalesce(q.legacy, p.legacy) = 1 THEN 1 ELSE 0 END,
     CASE WHEN a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') THEN 1 ELSE 0 END,
+    CASE WHEN a.plan IS NULL OR q.state = 'active' THEN 1 ELSE 0 END, a.plan_learned,
     coalesce(k.id, ''), ` + optionalColumns + ` FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
-    LEFT JOIN plan p ON p.name = c.plan LEFT JOIN credential k ON k.login = a.login WHERE a.login = ? ORDER BY k.name`
+    LEFT JOIN plan p ON p.name = c.plan LEFT JOIN plan q ON q.name = a.plan LEFT JOIN credential k ON k.login = a.login WHERE a.login = ? ORDER BY k.name`
 
 // optionalColumns are credentialColumns where there may be no credential.
 const optionalColumns = `coalesce(k.id, ''), coalesce(k.kind, ''), coalesce(k.name, ''), coalesce(k.subject, ''), coalesce(k.hash, ''), coalesce(k.cost, ''),
@@ -169,7 +170,9 @@ func (s *Store) Proofs(ctx context.Context, login string) (out account.Proofs, e
 	err = s.base.Read(ctx, "account.proofs", func(c reader) error {
 		out = account.Proofs{}
 		return c.Query(ctx, ProofsSQL, bind(login), func(r *row) error {
-			out.Account, out.Revision, out.Directory, out.Legacy, out.Active = r.ID(), r.Int64(), r.Text(), r.Bool(), r.Bool()
+			out.Account, out.Revision, out.Directory, out.Legacy = r.ID(), r.Int64(), r.Text(), r.Bool()
+			rest, plan, learned := r.Bool(), r.Bool(), r.Bool()
+			out.Active, out.PlanAlone = rest && plan, rest && !plan && learned
 			if r.Text() != "" {
 				out.Credentials = append(out.Credentials, scanCredential(r))
 			}

@@ -32,10 +32,15 @@ func (s *Store) PutPlan(ctx context.Context, p account.Plan, e audit.Event) erro
 // Plan implements account.PlanStore.
 func (s *Store) Plan(ctx context.Context, name string) (p account.Plan, err error) {
 	err = s.base.Read(ctx, "plan.get", func(c reader) error {
-		p, err = one(ctx, c, planObject(name), planColumns+" WHERE name = ?", scanPlan)
+		p, err = readPlan(ctx, c, name)
 		return err
 	})
 	return p, err
+}
+
+// readPlan reads one plan.
+func readPlan(ctx context.Context, c reader, name string) (account.Plan, error) {
+	return one(ctx, c, planObject(name), planColumns+" WHERE name = ?", scanPlan)
 }
 
 // Plans implements account.PlanStore.
@@ -49,9 +54,22 @@ func (s *Store) Plans(ctx context.Context) (list []account.Plan, err error) {
 
 // RemovePlan implements account.PlanStore.
 func (s *Store) RemovePlan(ctx context.Context, name string, e audit.Event) error {
-	return s.remove(ctx, planObject(name), e, "SELECT 1 FROM customer WHERE plan = ? LIMIT 1", func(t writer) error {
+	const inUse = "SELECT 1 FROM customer WHERE plan = ?1 UNION ALL SELECT 1 FROM account WHERE plan = ?1 LIMIT 1"
+	return s.remove(ctx, planObject(name), e, inUse, func(t writer) error {
 		return t.Exec("DELETE FROM plan WHERE name = ?", bind(name))
 	})
+}
+
+// OnPlanSQL lists the logins of accounts with a plan of their own.
+const OnPlanSQL = "SELECT login FROM account WHERE plan = ? AND login > ? ORDER BY login LIMIT ?"
+
+// OnPlan implements account.PlanStore.
+func (s *Store) OnPlan(ctx context.Context, name, after string, limit int) (list []string, err error) {
+	err = s.base.Read(ctx, "plan.accounts", func(c reader) error {
+		list, err = sqlkit.All(ctx, c, OnPlanSQL, bind(name, after, limit), (*row).Text)
+		return err
+	})
+	return list, err
 }
 
 const customerColumns = "SELECT name, plan, state, created, revision FROM customer"

@@ -211,6 +211,7 @@ func full() account.Account {
 	}
 	return account.Account{
 		ID: id("ACC", 7), Address: at("Full", "one.example"), State: account.Active, Directory: "mailboxes", Legacy: true,
+		Plan: "basic", PlanLearned: true, Aliases: []mail.Address{at("more", "one.example"), at("learned", "one.example")}, Learned: []mail.Address{at("learned", "one.example")},
 		Credentials: list, Created: start(),
 	}
 }

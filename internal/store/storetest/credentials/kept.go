@@ -88,6 +88,25 @@ func proofsFollow(y *story) {
 		turn(what, account.Active)
 		y.proofs(what+" resumed", y.ann, false, true)
 	}
+	y.must(y.s.PutPlan(y.within(), account.Plan{Name: "own", Legacy: true, State: account.Active}, event("own")))
+	y.must(y.s.PutPlan(y.within(), account.Plan{Name: "strict", State: account.Active}, event("strict")))
+	for _, plan := range []string{"own", "strict", "own", ""} { // the account's own decides
+		y.put(y.ann.Login(), func(a *account.Account) { a.Plan = plan })
+		y.ann.Revision++
+		y.proofs("on plan "+plan, y.ann, plan == "own", true)
+		y.proofs("bob beside "+plan, y.bob, false, true)
+	}
+	turn("plan", account.Suspended)
+	turn("plan", account.Active)
+	basic := got(y.s.Plan(y.within(), "basic"))(y)
+	basic.Legacy = true
+	y.must(y.s.PutPlan(y.within(), basic, event("plan")))
+	y.put(y.ann.Login(), func(a *account.Account) { a.Plan = "strict" })
+	y.ann.Revision++
+	y.proofs("stricter than the customer's", y.ann, false, true)
+	y.proofs("bob, by the customer's", y.bob, true, true)
+	y.put(y.ann.Login(), func(a *account.Account) { a.Plan = "" })
+	y.ann.Revision++
 	c := got(y.s.Customer(y.within(), "acme"))(y)
 	c.Plan = ""
 	y.must(y.s.PutCustomer(y.within(), c, event("")))

@@ -134,6 +134,7 @@ func cases() map[string]damaged {
 		"totals":                           {[]string{"UPDATE queue_total SET queued = queued + 1, held = held + 1"}, map[soundness.Kind]int64{soundness.Totals: 2}},
 		"a body has another size":          one("UPDATE content SET large_size = large_size + 1 WHERE large <> ''", soundness.BodySize),
 		"a plan is gone":                   one("DELETE FROM plan", soundness.UnknownObject),
+		"an account's plan is gone":        one("UPDATE account SET plan = 'gone' WHERE login IN (SELECT min(login) FROM account)", soundness.UnknownObject),
 		"a customer is gone":               one("DELETE FROM customer WHERE name = 'other'", soundness.UnknownObject),
 		"an account is gone":               {[]string{"DELETE FROM account"}, map[soundness.Kind]int64{soundness.UnknownObject: 7}},
 		"credentials are gone":             {[]string{"DELETE FROM credential WHERE kind = 'password'"}, map[soundness.Kind]int64{soundness.Unheld: 1, soundness.UnusedUse: 1}},

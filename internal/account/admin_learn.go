@@ -1,0 +1,79 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+)
+
+// Learned is what the directory of an account says of it.
+type Learned struct {
+	// Plan is the plan that it names; "" for none.
+	Plan string
+	// Aliases are the further addresses that it names, in domains of the account's
+	// customer, at most MaxLearned.
+	Aliases []mail.Address
+}
+
+// MaxLearned is how many aliases an account gets of its directory.
+const MaxLearned = 200
+
+// Learn makes an account, as it was read, what its directory says. A plan that is named
+// takes the place of any other; one that was named before, and is not any more, goes.
+// Aliases come and go likewise; those that an operator has given stay. Nothing is stored
+// where all is so already; changed says whether something was. Errors: fault.NotFound
+// where there is no such plan, fault.Conflict where the account has changed since it was
+// read, or an alias is an address of another one.
+func (a *Admin) Learn(ctx context.Context, acc Account, l Learned) (changed bool, err error) {
+	text := acc.learn(l)
+	if text == "" {
+		return false, nil
+	}
+	e := a.accountEvent(audit.AdminChanged, &acc, text+", as directory "+acc.Directory+" says")
+	return true, a.opt.Store.PutAccount(ctx, acc, e)
+}
+
+// Learns says what Learn would change, "" for nothing.
+func (a Account) Learns(l Learned) string { return a.learn(l) }
+
+// learn changes an account to what its directory says, and says what it changed.
+func (a *Account) learn(l Learned) string {
+	var parts []string
+	switch {
+	case l.Plan != "" && l.Plan != a.Plan:
+		a.Plan, a.PlanLearned = l.Plan, true
+		parts = append(parts, "plan "+l.Plan)
+	case l.Plan == "" && a.PlanLearned:
+		a.Plan, a.PlanLearned = "", false
+		parts = append(parts, "the customer's plan")
+	}
+	for _, gone := range slices.Clone(a.Learned) {
+		if indexOf(l.Aliases, gone) < 0 && a.removeAlias(gone) == nil {
+			parts = append(parts, "alias "+gone.String()+" removed")
+		}
+	}
+	for _, alias := range l.Aliases[:min(len(l.Aliases), MaxLearned)] {
+		if alias.Key() != a.Login() && indexOf(a.Aliases, alias) < 0 {
+			a.Aliases = append(slices.Clone(a.Aliases), alias)
+			a.Learned = append(slices.Clone(a.Learned), alias)
+			parts = append(parts, "alias "+alias.String()+" added")
+		}
+	}
+	return fewChanges(parts)
+}
+
+// maxChanges is how many changes an event tells of what was learned.
+const maxChanges = 10
+
+// fewChanges lists the first changes and the number of the others.
+func fewChanges(parts []string) string {
+	list := strings.Join(parts[:min(len(parts), maxChanges)], ", ")
+	if more := len(parts) - maxChanges; more > 0 {
+		list += fmt.Sprintf(" and %d changes more", more)
+	}
+	return list
+}

@@ -1,0 +1,70 @@
+package login
+
+import (
+	"context"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/directory"
+	"countersign/internal/fault"
+	"countersign/internal/login/pool"
+)
+
+// stands asks the directory of an account whether that is still there and enabled, where c,
+// which has been proved, is kept here and so says nothing of it. The answer is remembered as
+// long as a password. until is when the session has to ask again, zero where nobody was
+// asked, as nobody can say it without a password. Errors are those of Password.
+func (v *Verifier) stands(ctx context.Context, a *Attempt, l *look, c *account.Credential) (until time.Time, err error) {
+	w := v.witness(l, c)
+	if w == nil {
+		return until, nil
+	}
+	if !v.stood.Has(string(l.proofs.Account), w.Name()) {
+		if err := v.askStanding(ctx, a, l, c, w); err != nil {
+			return until, err
+		}
+		v.stood.Add(string(l.proofs.Account), w.Name(), v.opt.Now())
+	}
+	return v.opt.Now().Add(askAgain), nil
+}
+
+// askStanding asks whether an account stands.
+func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *account.Credential, w directory.Witness) error {
+	q := directory.Question{Login: l.login, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
+	whose := pool.Ticket{Keys: a.keys(l.login), First: v.known.Has(string(c.ID), narrow(a.Client))}
+	var s directory.Standing
+	var err error
+	if busy := v.doors.Of(w.Name(), width(w)).Do(ctx, whose, func() { s, err = w.Standing(ctx, q) }); busy != nil {
+		err = busy
+	}
+	switch {
+	case fault.Is(err, fault.NotFound), err == nil && !sameLogin(s.Login, l.login):
+		return failure(errUnknown)
+	case fault.Is(err, fault.Unauthenticated), err == nil && s.Disabled:
+		return failure(errSuspended)
+	case err != nil:
+		return trouble(ctx, err)
+	}
+	return nil
+}
+
+// witness returns whom stands asks; nil for nobody.
+func (v *Verifier) witness(l *look, c *account.Credential) directory.Witness {
+	if l.proofs.Directory == "" || c.Kind == account.Password { // which the directory has verified itself
+		return nil
+	}
+	for _, s := range v.sources(l) {
+		if w, ok := s.(directory.Witness); ok && w.Witnesses() {
+			return w
+		}
+	}
+	return nil
+}
+
+// sooner returns the first of two moments, of which the zero one is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,236 @@
+// Package plans holds what an engine must do about accounts that have a plan of their
+// own, and about what their directories have named of them. It is a part of the suite of
+// package storetest, which an engine runs beside it.
+//
+// Main function: Run.
+package plans
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/store/storetest"
+)
+
+// Run runs the cases. Each gets a store of its own.
+func Run(t *testing.T, open storetest.Opener) {
+	for name, run := range map[string]func(*story){
+		"a plan that an account is on stays": planStays,
+		"its own plan decides":               ownDecides,
+		"a learned plan alone stops":         learnedPlanAlone,
+		"what a directory named is an alias": learnedAreAliases,
+		"whose an address is":                addressesHaveOwners,
+	} {
+		t.Run(name, func(t *testing.T) { run(settled(t, open(t))) })
+	}
+}
+
+// story is a case with a store that has customer acme on plan basic, plan own, and accounts
+// ann and bob of acme, on no plan of their own.
+type story struct {
+	*testing.T
+	s        storetest.Store
+	ann, bob string
+}
+
+func event(text string) audit.Event {
+	return audit.Event{At: start(), Kind: audit.AdminChanged, Actor: "test", Text: text}
+}
+
+func start() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 123456000, time.UTC) }
+
+func at(local string) mail.Address { return mail.Address{Local: local, Domain: "one.example"} }
+
+func settled(t *testing.T, s storetest.Store) *story {
+	t.Helper()
+	y := &story{t, s, "ann@one.example", "bob@one.example"}
+	ctx := t.Context()
+	for _, err := range []error{
+		s.PutPlan(ctx, account.Plan{Name: "basic", MaxRecipients: 100, State: account.Active, Created: start()}, event("plan")),
+		s.PutPlan(ctx, account.Plan{Name: "own", MaxRecipients: 7, State: account.Active, Created: start()}, event("plan")),
+		s.PutCustomer(ctx, account.Customer{Name: "acme", Plan: "basic", State: account.Active, Created: start()}, event("customer")),
+		s.PutDomain(ctx, account.Domain{Name: "one.example", Customer: "acme", State: account.Active, Created: start()}, event("domain")),
+		s.PutAccount(ctx, account.Account{ID: "ACC00000000000000000000001", Address: at("ann"), State: account.Active, Created: start()}, event("ann")),
+		s.PutAccount(ctx, account.Account{ID: "ACC00000000000000000000002", Address: at("bob"), State: account.Active, Created: start()}, event("bob")),
+	} {
+		y.must(err)
+	}
+	return y
+}
+
+func (y *story) must(err error) {
+	y.Helper()
+	if err != nil {
+		y.Fatalf("unexpected error: %v", err)
+	}
+}
+
+func (y *story) wantKind(what string, err error, kind fault.Kind) {
+	y.Helper()
+	if err == nil || fault.KindOf(err) != kind {
+		y.Errorf("%s: got error %v (%v), want one that means %v", what, err, fault.KindOf(err), kind)
+	}
+}
+
+func (y *story) equal(what string, got, want any) {
+	y.Helper()
+	if !reflect.DeepEqual(got, want) {
+		y.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
+	}
+}
+
+// change changes an account as it is stored now.
+func (y *story) change(login string, change func(*account.Account)) error {
+	y.Helper()
+	a, err := y.s.Account(y.Context(), login)
+	y.must(err)
+	change(&a)
+	return y.s.PutAccount(y.Context(), a, event(login))
+}
+
+// move gives an account a plan of its own, "" for none.
+func (y *story) move(login, plan string) {
+	y.Helper()
+	y.must(y.change(login, func(a *account.Account) { a.Plan = plan }))
+}
+
+// on lists who is on a plan.
+func (y *story) on(plan, after string, limit int) []string {
+	y.Helper()
+	list, err := y.s.OnPlan(y.Context(), plan, after, limit)
+	y.must(err)
+	return list
+}
+
+// planStays wants a plan that only accounts are on to stay, and to be told of whom.
+func planStays(y *story) {
+	ctx := y.Context()
+	if list := y.on("own", "", 10); len(list) != 0 {
+		y.Errorf("on a new plan are %v", list)
+	}
+	y.move(y.ann, "own")
+	y.move(y.bob, "own")
+	y.equal("on the plan", y.on("own", "", 10), []string{y.ann, y.bob})
+	y.equal("the first", y.on("own", "", 1), []string{y.ann})
+	y.equal("those behind", y.on("own", y.ann, 10), []string{y.bob})
+	if list := append(y.on("basic", "", 10), y.on("x", "", 10)...); len(list) != 0 {
+		y.Errorf("on a customer's plan, and on none, are %v", list)
+	}
+	y.wantKind("removed under two", y.s.RemovePlan(ctx, "own", event("")), fault.Conflict)
+	y.must(y.s.RemoveAccount(ctx, y.ann, event("")))
+	y.wantKind("removed under one", y.s.RemovePlan(ctx, "own", event("")), fault.Conflict)
+	y.move(y.bob, "")
+	y.must(y.s.RemovePlan(ctx, "own", event("")))
+	y.wantKind("a plan that is gone", y.change(y.bob, func(a *account.Account) { a.Plan = "own" }), fault.NotFound)
+}
+
+// turn changes the state of a plan, and returns the plan as it is then.
+func (y *story) turn(name string, state account.State) account.Plan {
+	y.Helper()
+	p, err := y.s.Plan(y.Context(), name)
+	y.must(err)
+	p.State = state
+	y.must(y.s.PutPlan(y.Context(), p, event(name)))
+	p.Revision++
+	return p
+}
+
+// wantPlans wants ann to be active or not, under these plans.
+func (y *story) wantPlans(what string, active bool, plan, customers account.Plan) {
+	y.Helper()
+	sender, err := y.s.Sender(y.Context(), y.ann)
+	y.must(err)
+	y.equal(what+": plan", sender.Plan, plan)
+	y.equal(what+": the customer's plan", sender.CustomerPlan, customers)
+	proofs, err := y.s.Proofs(y.Context(), y.ann)
+	y.must(err)
+	if sender.Active() != active || proofs.Active != active {
+		y.Errorf("%s: active is %v, to be proved %v, want %v", what, sender.Active(), proofs.Active, active)
+	}
+}
+
+// ownDecides wants the account's plan in place of the customer's, whose suspension counts
+// all the same.
+func ownDecides(y *story) {
+	ctx := y.Context()
+	basic, own := y.turn("basic", account.Active), y.turn("own", account.Active)
+	y.wantPlans("on the customer's", true, basic, basic)
+	y.move(y.ann, "own")
+	y.wantPlans("both active", true, own, basic)
+
+	basic = y.turn("basic", account.Suspended)
+	y.wantPlans("the customer's suspended", false, own, basic)
+	basic = y.turn("basic", account.Active)
+
+	own = y.turn("own", account.Suspended)
+	y.wantPlans("its own suspended", false, own, basic)
+	other, err := y.s.Sender(ctx, y.bob)
+	y.must(err)
+	if !other.Active() {
+		y.Error("an account without that plan stands still")
+	}
+	c, err := y.s.Customer(ctx, "acme")
+	y.must(err)
+	c.Plan = ""
+	y.must(y.s.PutCustomer(ctx, c, event("customer")))
+	y.wantPlans("the customer has none, its own suspended", false, own, account.Plan{})
+	own = y.turn("own", account.Active)
+	y.wantPlans("the customer has none", true, own, account.Plan{})
+}
+
+// learnedPlanAlone wants to be told where nothing but a plan stops an account that its
+// directory has named.
+func learnedPlanAlone(y *story) {
+	want := func(what string, alone bool) {
+		y.Helper()
+		proofs, err := y.s.Proofs(y.Context(), y.ann)
+		y.must(err)
+		if proofs.PlanAlone != alone {
+			y.Errorf("%s: the plan alone stops it is %v, want %v", what, proofs.PlanAlone, alone)
+		}
+	}
+	y.move(y.ann, "own")
+	y.turn("own", account.Suspended)
+	want("an operator's plan", false)
+	y.must(y.change(y.ann, func(a *account.Account) { a.PlanLearned = true }))
+	want("a learned one", true)
+	y.turn("basic", account.Suspended)
+	want("and the customer's", false)
+	y.turn("basic", account.Active)
+	y.must(y.change(y.ann, func(a *account.Account) { a.State = account.Suspended }))
+	want("and the account", false)
+	y.must(y.change(y.ann, func(a *account.Account) { a.State = account.Active }))
+	want("a learned one again", true)
+	y.turn("own", account.Active)
+	want("nothing", false)
+}
+
+// learnedAreAliases wants nothing to be learned that is no alias.
+func learnedAreAliases(y *story) {
+	info := []mail.Address{at("Info")}
+	err := y.change(y.ann, func(a *account.Account) { a.Learned = info })
+	y.wantKind("learned, and no alias", err, fault.Invalid)
+	y.must(y.change(y.ann, func(a *account.Account) { a.Aliases, a.Learned = info, []mail.Address{at("info")} }))
+	a, err := y.s.Account(y.Context(), y.ann)
+	y.must(err)
+	y.equal("learned, as the alias is written", a.Learned, info)
+}
+
+func addressesHaveOwners(y *story) {
+	ctx := y.Context()
+	y.must(y.change(y.ann, func(a *account.Account) { a.Aliases = []mail.Address{at("Info")} }))
+	owners, err := y.s.Owners(ctx, []string{"info@one.example", y.ann, y.bob, "nobody@one.example", ""})
+	y.must(err)
+	y.equal("owners", owners, map[string]string{"info@one.example": y.ann, y.ann: y.ann, y.bob: y.bob})
+	none, err := y.s.Owners(ctx, nil)
+	if err != nil || len(none) != 0 {
+		y.Errorf("nothing belongs to %v, %v", none, err)
+	}
+	_, err = y.s.Owners(ctx, make([]string, account.MaxOwned+1))
+	y.wantKind("too many", err, fault.Invalid)
+}
