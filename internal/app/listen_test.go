@@ -73,17 +73,6 @@ func greets(t *testing.T, address string) {
 	}
 }
 
-// TestNetworkOfAnAddress: which family an address is bound in.
-func TestNetworkOfAnAddress(t *testing.T) {
-	for address, want := range map[string]string{
-		":587": "tcp", "127.0.0.1:587": "tcp4", "0.0.0.0:587": "tcp4", "[::]:587": "tcp6", "[::1]:587": "tcp6",
-	} {
-		if got := network(address); got != want {
-			t.Errorf("%s is bound in %s, want %s", address, got, want)
-		}
-	}
-}
-
 // TestListenersShareAPort: one port in both families, on loopback and on all
 // addresses, in one listener and in two; an empty host stands for both.
 func TestListenersShareAPort(t *testing.T) {

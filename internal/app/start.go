@@ -7,13 +7,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
-	"strings"
 	"time"
 
+	"countersign/internal/access"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
+	"countersign/internal/app/bans"
+	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/passwords"
 	"countersign/internal/audit"
@@ -38,6 +39,7 @@ import (
 // Store is all that a gate needs of an engine.
 type Store interface {
 	account.Store
+	access.Store
 	queue.Store
 	queue.AdminStore
 	audit.Store
@@ -207,6 +209,12 @@ func (a *App) startDelivery(context.Context) error {
 func (a *App) openGate(ctx context.Context) error {
 	options := VerifierOptions(a.cfg)
 	options.Store, options.Hasher, options.Maker, options.Now = a.store, a.hasher, a.maker, a.opt.Now
+	banned, err := bans.Open(ctx, bans.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.background("bans", banned.Run)
+	options.Banned = banned.Hits
 	tokens, err := a.openTokens()
 	if err != nil {
 		return err
@@ -232,7 +240,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
@@ -304,12 +312,12 @@ func (a *App) openListeners(context.Context) error {
 			return err
 		}
 		for _, address := range l.Address {
-			listener, err := net.Listen(network(address), address)
+			listener, err := bind.Listen(address)
 			if err != nil {
 				for _, b := range all {
 					b.l.Close()
 				}
-				return fmt.Errorf("listener %q: %s", l.Name, bindError(address, err))
+				return fmt.Errorf("listener %q: %w", l.Name, err)
 			}
 			if a.addresses[l.Name] == "" {
 				a.addresses[l.Name] = listener.Addr().String()
@@ -322,20 +330,6 @@ func (a *App) openListeners(context.Context) error {
 	}
 	a.undo("listeners", a.stopServer)
 	return nil
-}
-
-// network keeps an IPv6 address to IPv6, so that "0.0.0.0:587" and "[::]:587"
-// can both be bound; an empty host stands for both.
-func network(address string) string {
-	at, err := netip.ParseAddrPort(address)
-	switch {
-	case err != nil:
-		return "tcp"
-	case at.Addr().Is4():
-		return "tcp4"
-	default:
-		return "tcp6"
-	}
 }
 
 // serve runs one listener until the server stops.
@@ -351,18 +345,6 @@ func (a *App) stopServer(ctx context.Context) error {
 		a.log.Warn("the grace time is over: sessions were cut off")
 	}
 	return nil
-}
-
-// bindError says in words why an address cannot be listened on.
-func bindError(address string, err error) string {
-	switch text := err.Error(); {
-	case strings.Contains(text, "address already in use"):
-		return fmt.Sprintf("%s is taken by another program; stop that one or choose another port", address)
-	case strings.Contains(text, "permission denied"):
-		return fmt.Sprintf("%s may not be bound: ports below 1024 need root or CAP_NET_BIND_SERVICE", address)
-	default:
-		return text
-	}
 }
 
 // background runs f until Stop.

@@ -35,6 +35,8 @@ const (
 	AdminSuspended    Kind = "admin.suspended"
 	AdminResumed      Kind = "admin.resumed"
 	AdminRemoved      Kind = "admin.removed"
+	BanAdded          Kind = "ban.added"
+	BanLifted         Kind = "ban.lifted"
 	ServerStarted     Kind = "server.started"
 	ServerReloaded    Kind = "server.reloaded"
 	ServerStopped     Kind = "server.stopped"
@@ -58,7 +60,7 @@ type Meaning struct {
 // Kinds lists every kind with its meaning, in the order of a message's life.
 func Kinds() []Meaning {
 	return []Meaning{
-		{ConnectionRefused, "A connection was refused because of a limit, which reason names, or because a named proxy did not say who its client is. The metric counts those that event.omitted tells of, too."},
+		{ConnectionRefused, "A connection was refused because of a limit, which reason names, because its network is banned, where data has the id of the ban, or because a named proxy did not say who its client is. The metric counts those that event.omitted tells of, too."},
 		{SessionOpened, "A client connected; data has the listener, the local address, the proxy in front where there is one, and the node where several gates share the store."},
 		{SessionHello, "The client introduced itself with EHLO or HELO; text is the name that it gave."},
 		{SessionTLS, "A TLS handshake succeeded; data has version, cipher and the server name that was asked for. Where the listener asks for client certificates, also the subject and fingerprint of the client's, and why it does not hold, if so."},
@@ -87,6 +89,8 @@ func Kinds() []Meaning {
 		{AdminSuspended, "An administrator suspended the object, and with it everything below it."},
 		{AdminResumed, "An administrator ended the suspension of the object."},
 		{AdminRemoved, "An administrator removed the object."},
+		{BanAdded, "The actor banned the object, a network, or a login where it comes from one; text is the reason, data has the id of the ban and until when it holds, if it ends."},
+		{BanLifted, "The actor ended a ban, the object, before its time; data as above."},
 		{ServerStarted, "The server started; text is its version, data has its store and, where several gates may share that, its node."},
 		{ServerReloaded, "The server took a changed configuration; data names the options that changed, those that wait for a restart, and the node likewise."},
 		{ServerStopped, "The server stopped; data names the node likewise."},

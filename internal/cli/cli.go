@@ -12,6 +12,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/cli/accounts"
 	"countersign/internal/cli/authtest"
+	"countersign/internal/cli/bans"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/credential"
 	"countersign/internal/cli/keys"
@@ -39,6 +40,7 @@ type root struct {
 	accounts.Groups
 	Credential credential.Group `cmd:"" help:"What accounts prove themselves with: app passwords, OAuth users, certificates, networks."`
 	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
+	Ban        bans.Group       `cmd:"" help:"Networks whose clients are refused, or logins from there: add, list, lift, show."`
 	Queue      queueGroup       `cmd:"" help:"Deliveries that wait."`
 	Node       nodes.Group      `cmd:"" help:"The gates that share one PostgreSQL database."`
 	Key        keys.Group       `cmd:"" help:"The key file, and what in the store is sealed with which of its keys: status, add, rotate, drop."`

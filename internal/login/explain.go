@@ -13,6 +13,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/walk"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
 )
@@ -55,7 +56,7 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 	}
 	x.Principal, err = dry.decide(ctx, &q)
 	x.Decided, x.Renewed, x.Unmade, x.Learns = true, r.renewed, r.unmade, r.learns
-	switch x.Cause = FailureCause(err); {
+	switch x.Cause = why.Word(err); {
 	case r.unmade != "" || err == nil:
 	case fault.Is(err, fault.Unauthenticated):
 		if x.Cause == "" {
@@ -82,7 +83,7 @@ func (v *Verifier) standings(ctx context.Context, q *Question, l *look) ([]walk.
 		s := v.standing(l, c)
 		s.Serves = slices.Contains(serving, c.ID)
 		if cause := v.usable(&q.Attempt, &l.proofs, c); cause != nil {
-			s.Cause = FailureCause(cause)
+			s.Cause = why.Word(cause)
 		}
 		list = append(list, s)
 	}
@@ -165,7 +166,7 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 	case q.Attempt.Mechanism == "":
 		p, err := v.Network(ctx, q.Attempt)
 		if err == nil && p == nil {
-			err = failure(errNone)
+			err = failure(why.None)
 		}
 		return p, err
 	case m.Token:

@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/login/alike"
+	"countersign/internal/login/why"
 	"countersign/internal/sasl"
 )
 
@@ -87,7 +88,7 @@ func (x *exchange) finish(ctx context.Context, response []byte) ([]byte, bool, e
 	case err == nil:
 		return challenge, done, nil
 	case errors.Is(err, sasl.ErrSyntax): // which a directory refuses as it does a wrong proof: no 501
-		err = failure(errWrong)
+		err = failure(why.Wrong)
 	case !fault.Is(err, fault.Unauthenticated):
 		return nil, false, err
 	case fault.ReasonOf(err) == "": // what the mechanism itself has found
@@ -116,7 +117,7 @@ func (x *exchange) fallen(ctx context.Context, err error) error {
 			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
 			return unavailable(ctx, errLate)
 		case fault.Is(o.Err, fault.Unauthenticated):
-			err = failure(errors.Join(errWrong, o.Err))
+			err = failure(errors.Join(why.Wrong, o.Err))
 		default:
 			return trouble(ctx, o.Err)
 		}

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/login/alike"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
 )
@@ -289,8 +290,8 @@ func TestOwnAccountsProveThemselvesBeforeADirectory(t *testing.T) {
 			if c, err = w.proving(ownLogin, wrongPassword); err == nil || c.Principal != nil {
 				t.Errorf("a wrong password: %+v", c.Principal)
 			}
-			if down == fault.Internal && FailureCause(err) != "wrong-password" {
-				t.Errorf("recorded as %q", FailureCause(err))
+			if down == fault.Internal && why.Word(err) != "wrong-password" {
+				t.Errorf("recorded as %q", why.Word(err))
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 )
 
@@ -214,8 +215,8 @@ func TestTheCauseOfTroubleIsRecorded(t *testing.T) {
 	c.list[0].err = fault.New("test", fault.Unavailable, "away")
 	for login, cause := range map[string]string{ownLogin: "wrong-password", "here@out.example": "suspended", "nobody@out.example": ""} {
 		_, err := outside(w, login, wrongPassword)
-		if fault.ReasonOf(err) != "auth-unavailable" || FailureCause(err) != cause {
-			t.Errorf("%s: %v (%s)", login, err, FailureCause(err))
+		if fault.ReasonOf(err) != "auth-unavailable" || why.Word(err) != cause {
+			t.Errorf("%s: %v (%s)", login, err, why.Word(err))
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 )
 
@@ -47,7 +48,7 @@ func (v *Verifier) around(login string) []directory.Source {
 // decides.
 func (v *Verifier) sources(l *look) []directory.Source {
 	switch {
-	case l.cause == errUnknown:
+	case l.cause == why.Unknown:
 		return v.around(l.login)
 	case l.proofs.Directory == "":
 		return nil
@@ -65,7 +66,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		cause = v.shadowed(e.attempt, l)
 	}
 	e.ticket.First = v.known.Has(l.login, narrow(e.attempt.Client))
-	if cause != nil && cause != errUnknown {
+	if cause != nil && cause != why.Unknown {
 		return nil, failure(cause)
 	}
 	answer, name, err := v.ask(ctx, e, sources)
@@ -78,7 +79,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 	if !answer.Verified {
 		stored, err := hash.Parse(answer.Hash)
 		if err != nil {
-			return nil, failure(errDamaged)
+			return nil, failure(why.Damaged)
 		}
 		v.kinds.Learn(name, stored.Cost())
 		same, err := v.try(ctx, e, secrets.Trial{Stored: stored, Strange: true})
@@ -86,7 +87,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		case err != nil:
 			return nil, err
 		case !same:
-			return nil, failure(errWrong)
+			return nil, failure(why.Wrong)
 		}
 	}
 	return v.adopt(ctx, e, authzid, name, answer)
@@ -103,7 +104,7 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 			return v.usable(a, &l.proofs, c)
 		}
 	}
-	return errNone // it was revoked
+	return why.None // it was revoked
 }
 
 // ask asks one after the other until one knows the login. nil and no error where none
@@ -141,15 +142,15 @@ func (v *Verifier) through(ctx context.Context, s directory.Source, whose pool.T
 func judge(answer *directory.Answer, login string, client netip.Addr) error {
 	switch {
 	case answer == nil:
-		return errUnknown
+		return why.Unknown
 	case login != "" && answer.Login != "" && !sameLogin(answer.Login, login):
-		return errForeign
+		return why.Foreign
 	case answer.Disabled:
-		return errSuspended
+		return why.Suspended
 	case len(answer.Networks) > 0 && !(&account.Envelope{Networks: answer.Networks}).AdmitsClient(client):
-		return errNetwork
+		return why.Network
 	case !answer.Verified && answer.Hash == "":
-		return errWrong
+		return why.Wrong
 	}
 	return nil
 }
@@ -160,18 +161,19 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 	a, password := e.attempt, e.password
 	if err := v.opt.Directories.Ensure(ctx, name, answer); err != nil {
 		if fault.Is(err, fault.Unauthenticated) {
-			return nil, failure(errHomeless)
+			return nil, failure(why.Homeless)
 		}
 		return nil, unavailable(ctx, err)
 	}
 	l, err := v.look(ctx, answer.Login)
+	l.heed(v, a)
 	switch {
 	case err != nil:
 		return nil, err
 	case l.cause != nil:
 		return nil, failure(l.cause)
 	case l.proofs.Directory != name:
-		return nil, failure(errForeign) // the store has an account of that name
+		return nil, failure(why.Foreign) // the store has an account of that name
 	}
 	for i := range l.proofs.Credentials {
 		c := &l.proofs.Credentials[i]
@@ -192,7 +194,7 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 		}
 		return p, err
 	}
-	return nil, failure(errNone)
+	return nil, failure(why.None)
 }
 
 // askAgain is how long a session lasts whose proof somebody else may have ended.

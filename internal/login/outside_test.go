@@ -14,6 +14,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/walk"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
 )
@@ -196,8 +197,8 @@ func TestFailuresOfDirectoriesAreAlike(t *testing.T) {
 			}
 			w.work()
 			p, err := outside(w, c.login, c.password)
-			if p != nil || !fault.Is(err, fault.Unauthenticated) || fault.ReasonOf(err) != "auth-failed" || FailureCause(err) != c.cause {
-				t.Errorf("%v, %v (%s), want %s", p, err, FailureCause(err), c.cause)
+			if p != nil || !fault.Is(err, fault.Unauthenticated) || fault.ReasonOf(err) != "auth-failed" || why.Word(err) != c.cause {
+				t.Errorf("%v, %v (%s), want %s", p, err, why.Word(err), c.cause)
 			}
 			if got := len(w.work()); got == 0 {
 				t.Error("it was cheaper than a wrong password")
@@ -268,7 +269,7 @@ func TestNetworksOfADirectoryAreAskedEachTime(t *testing.T) {
 	near := netip.MustParseAddr("198.51.100.7")
 	a := Attempt{Client: near, Mechanism: "PLAIN"}
 	w.must(w.v.Password(t.Context(), a, "", "near@out.example", goodPassword))
-	if _, err := outside(w, "near@out.example", goodPassword); FailureCause(err) != "network" {
+	if _, err := outside(w, "near@out.example", goodPassword); why.Word(err) != "network" {
 		t.Errorf("from elsewhere: %v", err)
 	}
 	asked := len(m[1].asked)

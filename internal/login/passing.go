@@ -10,6 +10,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/login/alike"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
 	"countersign/internal/sasl"
 )
 
@@ -200,7 +201,7 @@ func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, err
 func (x *exchange) judge(ctx context.Context, challenge []byte, done bool, err error) ([]byte, bool, error) {
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
-		return nil, false, failure(errors.Join(errWrong, err))
+		return nil, false, failure(errors.Join(why.Wrong, err))
 	case fault.Is(err, fault.Invalid):
 		return nil, false, sasl.ErrSyntax
 	case err != nil:
@@ -222,7 +223,7 @@ func (x *exchange) judge(ctx context.Context, challenge []byte, done bool, err e
 func (x *exchange) admit(ctx context.Context) (*account.Principal, error) {
 	answer, v, a := x.passed.Account(), x.client.Verifier, &x.client.Attempt
 	if answer == nil {
-		return nil, failure(errWrong)
+		return nil, failure(why.Wrong)
 	}
 	if cause := judge(answer, x.client.Tried, a.Client); cause != nil {
 		return nil, failure(cause)

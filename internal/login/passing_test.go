@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
 )
@@ -119,13 +120,13 @@ func TestAPassedExchangeFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, done, err := x.Next(t.Context(), []byte("guess"))
-	if done || c.Principal != nil || fault.ReasonOf(err) != "auth-failed" || FailureCause(err) != "wrong-password" {
+	if done || c.Principal != nil || fault.ReasonOf(err) != "auth-failed" || why.Word(err) != "wrong-password" {
 		t.Errorf("%v, %v, %+v", done, err, c.Principal)
 	}
 	one, c, x := passing(t, sasl.ScramSHA256)
 	one.account.Disabled = true
 	_, _, _ = x.Next(t.Context(), []byte(clientFirst))
-	if _, done, err := x.Next(t.Context(), []byte("secret")); done || c.Principal != nil || FailureCause(err) != "suspended" {
+	if _, done, err := x.Next(t.Context(), []byte("secret")); done || c.Principal != nil || why.Word(err) != "suspended" {
 		t.Errorf("disabled: %v", err)
 	}
 	one, c, x = passing(t, sasl.ScramSHA256)

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
 )
 
 // Password returns who the login and the password belong to. authzid is whom the
@@ -32,9 +33,10 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 	if err != nil {
 		return nil, err
 	}
+	l.heed(v, &a)
 	prepared, err := account.PreparePassword(password)
 	if err != nil && l.cause == nil {
-		l.cause = errPrepared // no stored password can be this one: fail, as slowly as any other
+		l.cause = why.Prepared // no stored password can be this one: fail, as slowly as any other
 	}
 	if err != nil {
 		prepared = password
@@ -127,7 +129,7 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 	case cause != nil:
 		return nil, failure(cause)
 	case !same:
-		return nil, failure(errWrong)
+		return nil, failure(why.Wrong)
 	case unusable != nil:
 		return nil, failure(unusable)
 	}
@@ -175,11 +177,11 @@ func passwordOf(p *account.Proofs) (c *account.Credential, h hash.Hash, cause er
 		}
 	}
 	if c == nil || c.Secret.Hash == "" {
-		return nil, hash.Hash{}, errNone
+		return nil, hash.Hash{}, why.None
 	}
 	h, err := hash.Parse(c.Secret.Hash)
 	if err != nil {
-		return c, hash.Hash{}, errDamaged
+		return c, hash.Hash{}, why.Damaged
 	}
 	return c, h, nil
 }

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/why"
 	"countersign/internal/oauth"
 	"countersign/internal/sasl"
 )
@@ -76,7 +77,7 @@ func TestWhatIsKeptHereAsksTheDirectory(t *testing.T) {
 			refused := func(what, cause string) {
 				t.Helper()
 				p, err := ask(w)
-				if p != nil || name == "network" && err != nil || name != "network" && FailureCause(err) != cause {
+				if p != nil || name == "network" && err != nil || name != "network" && why.Word(err) != cause {
 					t.Errorf("%s: %+v, %v", what, p, err)
 				}
 			}
@@ -197,7 +198,7 @@ func TestALearnedPlanIsAskedAbout(t *testing.T) {
 				about++
 			}
 		}
-		if FailureCause(err) != cause || about != asked {
+		if why.Word(err) != cause || about != asked {
 			t.Errorf("%v, asked %d times; want %q, %d times", err, about, cause, asked)
 		}
 	}

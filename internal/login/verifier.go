@@ -3,7 +3,7 @@ package login
 import (
 	"context"
 	"crypto/rand"
-	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	"countersign/internal/login/pool"
 	"countersign/internal/login/recent"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 )
 
@@ -38,6 +39,9 @@ type Options struct {
 	// Directories are asked for accounts that the store does not know; nil where there
 	// are none.
 	Directories Directories
+	// Banned reports whether a login, in the form of accounts, is refused from where a
+	// client is; nil where none is. It must be quick.
+	Banned func(client netip.Addr, login string) bool
 	// Remember is how long a verified password of the store is remembered, counted from
 	// its full verification; 0 for not at all.
 	Remember time.Duration
@@ -148,10 +152,18 @@ func (v *Verifier) look(ctx context.Context, given string) (look, error) {
 	var err error
 	l.proofs, err = v.opt.Store.Proofs(ctx, l.login)
 	if fault.Is(err, fault.NotFound) {
-		l.cause = errUnknown
+		l.cause = why.Unknown
 		return l, nil
 	}
 	return l, unavailable(ctx, err)
+}
+
+// heed makes a ban the reason why nothing can be proved, whatever else is: so it costs as
+// much as any failure, and no directory is told a password.
+func (l *look) heed(v *Verifier, a *Attempt) {
+	if v.opt.Banned != nil && v.opt.Banned(a.Client, l.login) {
+		l.cause = why.Banned
+	}
 }
 
 // unavailable is what becomes of an error of the store, nil of none.
@@ -168,7 +180,7 @@ func unavailable(ctx context.Context, err error) error {
 // usable returns why a credential may not be used now; nil where it may.
 func (v *Verifier) usable(a *Attempt, p *account.Proofs, c *account.Credential) error {
 	if !p.Active {
-		return errSuspended
+		return why.Suspended
 	}
 	return v.within(a, &c.Envelope)
 }
@@ -177,11 +189,11 @@ func (v *Verifier) usable(a *Attempt, p *account.Proofs, c *account.Credential) 
 func (v *Verifier) within(a *Attempt, e *account.Envelope) error {
 	switch {
 	case e.Over(v.opt.Now()):
-		return errExpired
+		return why.Expired
 	case !e.AdmitsMechanism(a.Mechanism):
-		return errMechanism
+		return why.Mechanism
 	case !e.AdmitsClient(a.Client):
-		return errNetwork
+		return why.Network
 	}
 	return nil
 }
@@ -197,25 +209,25 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	sender, err := v.opt.Store.Sender(ctx, l.login)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return nil, failure(errUnknown)
+		return nil, failure(why.Unknown)
 	case err != nil:
 		return nil, unavailable(ctx, err)
 	case !sender.Active():
-		return nil, failure(errSuspended)
+		return nil, failure(why.Suspended)
 	}
 	bare := *c
 	bare.Secret = account.Secret{}
 	p := &account.Principal{Sender: sender, Credential: bare, Mechanism: a.Mechanism, Until: until}
 	now := p.Now(sender)
 	if now == nil || sender.Account.ID != l.proofs.Account {
-		return nil, failure(errWrong)
+		return nil, failure(why.Wrong)
 	}
 	p.Credential = *now // its envelope may be another one by now
 	if cause := v.within(a, &p.Credential.Envelope); cause != nil {
 		return nil, failure(cause)
 	}
 	if !mayActAs(sender, authzid) {
-		return nil, failure(errAuthzid)
+		return nil, failure(why.Authzid)
 	}
 	at := v.opt.Now()
 	v.known.Add(string(c.ID), narrow(a.Client), at)
@@ -234,40 +246,6 @@ func mayActAs(s *account.Sender, authzid string) bool {
 	}
 	address, err := mail.ParseAddress(authzid)
 	return err == nil && (address.Key() == s.Account.Login() || s.Owns(address))
-}
-
-// Why a login failed: for the record alone, which the helpdesk reads. The
-// client gets one and the same answer for all of them.
-var (
-	errUnknown   = errors.New("unknown")
-	errNone      = errors.New("no-credential")
-	errDamaged   = errors.New("damaged-credential")
-	errWrong     = errors.New("wrong-password")
-	errSuspended = errors.New("suspended")
-	errExpired   = errors.New("expired")
-	errNetwork   = errors.New("network")
-	errMechanism = errors.New("mechanism")
-	errAuthzid   = errors.New("authorization-identity")
-	errToken     = errors.New("token")
-	errForeign   = errors.New("token-of-another")
-	errPrepared  = errors.New("not-a-password")
-	errHomeless  = errors.New("unknown-domain")
-)
-
-// causes are all of them.
-func causes() []error {
-	return []error{errUnknown, errNone, errDamaged, errWrong, errSuspended, errExpired, errNetwork, errMechanism, errAuthzid, errToken, errForeign, errPrepared, errHomeless}
-}
-
-// FailureCause says in one stable word why a client was refused, for the record; ""
-// for any other error. It must never reach a client.
-func FailureCause(err error) string {
-	for _, cause := range causes() {
-		if errors.Is(err, cause) {
-			return cause.Error()
-		}
-	}
-	return ""
 }
 
 // failure is the one refusal.

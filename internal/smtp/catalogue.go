@@ -70,6 +70,8 @@ var catalogue = [...]entry{
 	{ETooManyRefusedRecipients, 421, EnhancedCode{4, 7, 0}, "Too many refused recipients; check the addresses, then connect again.", ""},
 	{ETooManyConnections, 421, EnhancedCode{4, 7, 0}, "Too many connections at this moment; try again shortly.", ""},
 	{ETooManyConnectionsFromYou, 421, EnhancedCode{4, 7, 0}, "Too many connections from your network; close some, then try again.", ""},
+	{EBanned, 554, EnhancedCode{5, 7, 1}, "Connections from your network are refused here; please contact your provider.", "Connections from your network are refused here (%s); please contact your provider."},
+	{EBannedNow, 421, EnhancedCode{4, 7, 0}, "Connections from your network are refused from now on; please contact your provider.", "Connections from your network are refused from now on (%s); please contact your provider."},
 	{EMadeRoom, 421, EnhancedCode{4, 3, 2}, "The server is full, and nobody has logged in on this connection; try again shortly.", ""},
 	{ELoginTimeout, 421, EnhancedCode{4, 4, 2}, "Nobody has logged in on this connection for too long; connect again when there is something to send.", ""},
 	{ETimeout, 421, EnhancedCode{4, 4, 2}, "Nothing was received for too long; this connection is closed.", ""},

@@ -62,6 +62,8 @@ const (
 	ETooManyRefusedRecipients  Reason = "too-many-refused-recipients"
 	ETooManyConnections        Reason = "too-many-connections"
 	ETooManyConnectionsFromYou Reason = "too-many-connections-from-you"
+	EBanned                    Reason = "banned"
+	EBannedNow                 Reason = "banned-now"
 	EMadeRoom                  Reason = "made-room"
 	ELoginTimeout              Reason = "login-timeout"
 	ETimeout                   Reason = "timeout"

@@ -88,6 +88,10 @@ func (c *session) run() {
 	if !c.identify() {
 		return
 	}
+	if err := c.srv.opt.Backend.Admit(c.peer); err != nil {
+		c.turnAway(smtp.ReplyFor(err))
+		return
+	}
 	if reason := c.enter(); reason != "" {
 		c.refuseOverLimit(reason)
 		return

@@ -61,6 +61,7 @@ type double struct {
 	recognise func() (bool, error)
 	standing  func() error
 	open      func(Peer) error
+	admit     func(Peer) error
 	mail      func(mail.Envelope) error
 	rcpt      func(mail.Recipient) error
 	data      func(ctx context.Context, body io.Reader) (mail.ID, error)
@@ -112,6 +113,13 @@ type doubleSession struct {
 	resets                      int
 	seen                        []Observation
 	binding                     func(kind string) ([]byte, bool)
+}
+
+func (d *double) Admit(peer Peer) error {
+	if d.admit == nil {
+		return nil
+	}
+	return d.admit(peer)
 }
 
 func (d *double) Open(_ context.Context, peer Peer) (Session, error) {
@@ -182,7 +190,7 @@ func (s *doubleSession) Recognise(context.Context) (bool, error) {
 }
 
 func (s *doubleSession) Standing(context.Context) error {
-	defer s.claim("Standing", s.authed)()
+	defer s.claim("Standing", true)()
 	if s.d.standing == nil {
 		return nil
 	}

@@ -132,14 +132,41 @@ func (c *session) handshakeFailed(err error) {
 // refused must stay cheaper than being served.
 func (c *session) refuseOverLimit(reason smtp.Reason) {
 	c.srv.refused.Add(1)
-	select {
-	case c.srv.refusing <- struct{}{}:
-		defer func() { <-c.srv.refusing }()
-	default:
+	done, ok := c.beginRefusing()
+	if !ok {
 		return
 	}
+	defer done()
 	c.srv.tellRefused(c.peer, reason)
 	c.refuseConnection(smtp.Refusal(reason, ""), min(refusalHandshake, c.limits.Timeouts.Handshake))
+	c.wire.Close(false) // within the token
+}
+
+// beginRefusing takes a token for telling a client that it is refused, which done gives
+// back; ok is false where too many are being told.
+func (c *session) beginRefusing() (done func(), ok bool) {
+	select {
+	case c.srv.refusing <- struct{}{}:
+		return func() { <-c.srv.refusing }, true
+	default:
+		return nil, false
+	}
+}
+
+// turnAway refuses a client that the backend does not admit. Where it waits for a TLS
+// handshake it gets none: that would cost more than anything else here, for somebody
+// who may come as often as they like, and without it nothing can be said.
+func (c *session) turnAway(r smtp.Reply) {
+	c.srv.refused.Add(1)
+	if c.listener.Kind == Submissions {
+		return
+	}
+	done, ok := c.beginRefusing()
+	if !ok {
+		return
+	}
+	defer done()
+	c.refuseConnection(r, 0)
 	c.wire.Close(false) // within the token
 }
 

@@ -27,8 +27,8 @@ type Options struct {
 	Limits Limits
 	// IDs names sessions; nil means the system's clock and randomness.
 	IDs *mail.IDSource
-	// OnRefused is told of connections that the backend never sees: refused for
-	// a limit, if they get an answer, or of a named proxy without its header. It
+	// OnRefused is told of connections that the backend is not asked about: refused
+	// for a limit, if they get an answer, or of a named proxy without its header. It
 	// may be nil.
 	OnRefused func(Peer, smtp.Reason)
 	// Logger gets faults of the server and of its configuration, never what a
@@ -123,9 +123,9 @@ func (s *Server) SetLimits(l Limits) { s.limits.Store(l.complete()) }
 // Sessions returns how many sessions are open.
 func (s *Server) Sessions() int { return s.crowd.Len() }
 
-// Refused returns how many connections have been refused for MaxConnections,
-// MaxPerPrefix or MaxPerWide, or for want of a PROXY header. The backend never
-// hears of them.
+// Refused returns how many connections have been refused before they became a
+// session: for MaxConnections, MaxPerPrefix or MaxPerWide, by Backend.Admit, or for
+// want of a PROXY header.
 func (s *Server) Refused() uint64 { return s.refused.Load() }
 
 // tellRefused tells of a connection that the backend never sees.

@@ -13,6 +13,12 @@ import (
 
 // Backend is what stands behind the protocol. It is used concurrently.
 type Backend interface {
+	// Admit is called once for each connection, before it gets a place, before TLS and the
+	// greeting. An error is the refusal of its client, which the backend has recorded by
+	// itself: 554 where the client reads plain text, and no more than a closed connection
+	// where it waits for a TLS handshake, as that costs more than who is refused is
+	// worth. It must be quick.
+	Admit(peer Peer) error
 	// Open is called once for each connection before the greeting. An error is
 	// turned into the reply that refuses the connection.
 	Open(ctx context.Context, peer Peer) (Session, error)
@@ -60,9 +66,8 @@ type Login interface {
 	// it is; then the session is authenticated. Called over TLS at the first command
 	// that needs that, once.
 	Recognise(ctx context.Context) (bool, error)
-	// Standing returns nil while who has logged in still may, else the refusal that
-	// ends the session. Called before each command of a session that is
-	// authenticated; it must be quick.
+	// Standing returns nil while the client may go on, logged in or not yet, else the
+	// refusal that ends the session. Called before each command but QUIT; it must be quick.
 	Standing(ctx context.Context) error
 }
 

@@ -162,18 +162,15 @@ func (c *session) dispatch(line []byte) {
 }
 
 // stands asks the backend, before a command is run, whether the client may go on, or need
-// not log in. What it answers ends the command; a refusal of one who had logged in ends
-// the session, as nothing that follows was meant for who is next.
+// not log in. What it answers ends the command; a refusal ends the session, as nothing
+// that follows was meant for who is next.
 func (c *session) stands(v *verb, args string) bool {
-	if !c.authenticated {
-		return c.recognise(v, args)
-	}
 	if v.name == "QUIT" || c.state == stateChunks {
 		return true // the message is judged at its end
 	}
 	err := c.backend.Standing(c.srv.ctx)
 	if err == nil {
-		return true
+		return c.authenticated || c.recognise(v, args)
 	}
 	r := smtp.ReplyFor(err)
 	if r.Code != codeClosing {

@@ -41,7 +41,7 @@ type Policy struct {
 	Sign bool
 }
 
-// Options are what a Gate is made of. All fields but Node, Offer, Space,
+// Options are what a Gate is made of. All fields but Node, Offer, Space, Bans,
 // Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
@@ -60,7 +60,9 @@ type Options struct {
 	// next scan of the queue.
 	Offer func(*queue.Acceptance)
 	// Space bounds what is stored of new mail; nil bounds nothing.
-	Space    Space
+	Space Space
+	// Bans are those who are turned away; nil for nobody.
+	Bans     Bans
 	Recorder *audit.Recorder
 	Sealer   *seal.Sealer
 	IDs      *mail.IDSource
@@ -105,6 +107,9 @@ var _ smtpserver.Backend = (*Gate)(nil)
 func New(opt Options) *Gate {
 	if opt.Space == nil {
 		opt.Space = boundless{}
+	}
+	if opt.Bans == nil {
+		opt.Bans = noBans{}
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)

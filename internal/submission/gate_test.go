@@ -15,6 +15,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
 	"countersign/internal/account/senders"
@@ -48,6 +50,7 @@ type fixture struct {
 	recorder *audit.Recorder
 	offered  []*queue.Acceptance
 	ids      *mail.IDSource
+	figures  *prometheus.Registry // of a gate that counts
 }
 
 func newFixture(t *testing.T) *fixture {

@@ -20,6 +20,7 @@ type Metrics struct {
 	octets      prometheus.Counter
 	seconds     prometheus.Histogram
 	unrecorded  prometheus.Counter
+	bans        *prometheus.CounterVec
 }
 
 // NewMetrics registers the figures with reg.
@@ -59,7 +60,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Events left out of the record: too many before a login, or in one session.",
 		}),
 	}
-	reg.MustRegister(m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
+	m.bans = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "countersign_submission_banned_total",
+		Help: "What bans refused: connections before the greeting, open sessions at their next command, logins.",
+	}, []string{"what"})
+	for _, what := range []string{bannedConnection, bannedSession, bannedLogin} {
+		m.bans.WithLabelValues(what) // at 0 from the start
+	}
+	reg.MustRegister(m.bans, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
 	return m
 }
 
@@ -85,6 +93,13 @@ func (m *Metrics) observe(o smtpserver.Observation) {
 func (m *Metrics) recognised() {
 	if m != nil {
 		m.auth.WithLabelValues("network", "passed").Inc()
+	}
+}
+
+// banned counts what a ban refused.
+func (m *Metrics) banned(what string) {
+	if m != nil {
+		m.bans.WithLabelValues(what).Inc()
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/cert/client"
-	"countersign/internal/login"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/sasl"
@@ -57,6 +57,13 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
 		if cause := failureCause(o.Err); cause != "" {
 			e.Data["cause"] = cause
+			if cause == why.Banned.Error() {
+				s.gate.opt.Metrics.banned(bannedLogin)
+			}
+		}
+	case smtpserver.ObservedRefusal:
+		if s.ban != nil && o.Reason == string(smtp.EBannedNow) {
+			e.Data = map[string]string{"verb": o.Verb, "ban": string(s.ban.ID)}
 		}
 	case smtpserver.ObservedTLSFailed, smtpserver.ObservedPanic:
 		if o.Err != nil {
@@ -85,7 +92,7 @@ func (s *session) provedData(mechanism string) map[string]string {
 
 // failureCause says in one word why a login failed, "" where it is trouble of ours.
 func failureCause(err error) string {
-	if cause := login.FailureCause(err); cause != "" {
+	if cause := why.Word(err); cause != "" {
 		if detail := cmp.Or(oauth.Cause(err), client.Cause(err)); detail != "" {
 			return cause + ": " + detail
 		}
@@ -188,14 +195,5 @@ func (s *session) complete(e audit.Event) audit.Event {
 // Refused records a connection that the server refused before it became a
 // session, within the ration of its network. It is safe for concurrent use.
 func (g *Gate) Refused(peer smtpserver.Peer, reason smtp.Reason) {
-	if !g.rations.spend(peer.Network(), audit.ConnectionRefused) {
-		g.opt.Metrics.leftOut()
-		return
-	}
-	r := smtp.Refusal(reason, "")
-	g.opt.Recorder.Record(audit.Event{
-		At: g.opt.Now(), Kind: audit.ConnectionRefused, Session: peer.ID, Client: peer.Client.Addr().Unmap().String(),
-		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(reason), Text: r.Text,
-		Data: map[string]string{"listener": peer.Listener, "proxy": proxyText(peer)},
-	})
+	g.recordRefused(peer, smtp.Refusal(reason, ""), nil)
 }

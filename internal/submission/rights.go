@@ -18,12 +18,15 @@ type rights struct {
 
 // rights returns what the session may do as account and credential are now, and refuses
 // where it may no longer send: suspended, removed, or with a credential that has been
-// revoked, changed, has expired, or is not for this client any more, or by a certificate
-// that holds no more.
+// revoked, changed, has expired, or is not for this client any more, by a certificate
+// that holds no more, or from a network that is banned, as such or for this login.
 func (s *session) rights(ctx context.Context) (rights, error) {
 	const op = "submission.rights"
 	if s.proved == nil {
 		return rights{}, fault.Refuse(op, fault.Unauthenticated, string(smtp.EAuthRequired))
+	}
+	if err := s.unbanned(op); err != nil {
+		return rights{}, err
 	}
 	now, err := s.gate.opt.Senders.Sender(ctx, s.login)
 	switch {
@@ -47,6 +50,9 @@ func (s *session) rights(ctx context.Context) (rights, error) {
 
 // Standing implements smtpserver.Session.
 func (s *session) Standing(ctx context.Context) error {
+	if s.proved == nil {
+		return s.unbanned("submission.standing")
+	}
 	_, err := s.rights(ctx)
 	return err
 }

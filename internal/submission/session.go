@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 
+	"countersign/internal/access"
 	"countersign/internal/account"
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
@@ -37,6 +38,8 @@ type session struct {
 	// proved is who authenticated, as the account and its credential were then: one
 	// that has changed since ends the session's right to send.
 	proved *account.Principal
+	// ban is the one that ends the session, nil while none does.
+	ban *access.Ban
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int

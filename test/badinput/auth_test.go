@@ -10,19 +10,26 @@ import (
 )
 
 // TestRefusedLoginsLookAlike: neither the words nor the time of a refusal tell
-// whether the account exists or is suspended.
+// whether the account exists, is suspended or is banned where the client is.
 func TestRefusedLoginsLookAlike(t *testing.T) {
 	next := listen(t, "127.0.0.1:0", nil)
 	g := harness.Serve(t, next.addr(), "[session]\nmax_auth_failures = 1000\n")
-	const suspended = "gone@example.org"
+	const suspended, banned, bannedNobody = "gone@example.org", "banned@example.org", "banned-nobody@example.org"
 	g.Admin(harness.Password+"\n", "account", "add", suspended)
 	g.Admin("", "account", "suspend", suspended)
+	g.Admin(harness.Password+"\n", "account", "add", banned)
+	for _, login := range []string{banned, bannedNobody} {
+		g.Admin("", "ban", "add", "127.0.0.0/8", "--login", login, "--because", "x", "--force")
+	}
+	holdsBans(t, g, 2)
 	kinds := []struct{ name, command string }{
 		{"wrong password", talk.Plain(harness.Login, "not the password at all")},
 		{"unknown account", talk.Plain("nobody@example.org", harness.Password)},
 		{"unknown domain", talk.Plain("nobody@example.invalid", harness.Password)},
 		{"not an address", talk.Plain("administrator", harness.Password)},
 		{"suspended account", talk.Plain(suspended, harness.Password)},
+		{"banned account", talk.Plain(banned, harness.Password)},
+		{"banned unknown", talk.Plain(bannedNobody, harness.Password)},
 	}
 	c := talk.Open(t, g)
 	replies, times := map[string]bool{}, make([][]time.Duration, len(kinds))

@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"time"
 
+	"countersign/internal/access"
+	"countersign/internal/access/book"
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/app/directories"
@@ -26,6 +28,7 @@ import (
 // from starting.
 func Login(ctx context.Context, cfg *config.Config, store interface {
 	account.Store
+	access.Store
 	app.SealedStore
 }, q login.Question) (x *walk.Explanation, err error) {
 	sealer, err := app.OpenSealer(ctx, cfg, store)
@@ -37,6 +40,11 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 	if options.Maker, options.Hasher, err = app.NewMaker(ctx, cfg, store, sealer); err != nil {
 		return nil, err
 	}
+	bans := book.New(options.Now)
+	if err := book.Follow(store, bans, book.Options{}).Load(ctx); err != nil {
+		return nil, err
+	}
+	options.Banned = bans.Hits
 	tokens, err := app.NewTokens(cfg, time.Now)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"countersign/internal/access"
 	"countersign/internal/account"
 	"countersign/internal/account/importing"
 	"countersign/internal/app"
@@ -20,6 +21,7 @@ import (
 // Store is what the commands need of an engine.
 type Store interface {
 	account.Store
+	access.Store
 	audit.Store
 	queue.AdminStore
 	node.Store

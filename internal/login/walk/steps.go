@@ -331,6 +331,7 @@ var reasons = map[string]string{
 	"token":                  "the token is not good",
 	"token-of-another":       "the token is somebody else's",
 	"not-a-password":         "it holds characters that no password has",
+	"banned":                 "a ban holds for this login, or for everybody, where the client is",
 	"unknown-domain":         "a directory knows the account, but its domain is nobody's here",
 	"authorization-identity": "it asks to act as somebody else",
 	"refused":                "it does not match",

@@ -32,4 +32,8 @@ func newDialect() *sqlkit.Dialect {
 // while mail flows never does.
 const changesChannel = "countersign_generation"
 
+// bansChannel is where it tells of each change of bans. They come one by one, in
+// transactions of their own.
+const bansChannel = "countersign_bans"
+
 const inParts = " s.content BETWEEN ?1::bigint << 9 AND (?2::bigint << 9) + 511"

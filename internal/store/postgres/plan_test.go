@@ -15,6 +15,7 @@ import (
 	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
@@ -148,6 +149,10 @@ func checkPlans(t testing.TB, s *Store) {
 		"on a plan":     {explain(t, s, objects.OnPlanSQL, "plan1", "", 10), []string{"account_plan"}},
 		"owner":         {explain(t, s, objects.OwnerSQL, login), []string{"account_address_pkey"}},
 		"holder":        {explain(t, s, objects.HolderSQL, "certificate", "cn:50 of "+login), []string{"credential_subject"}},
+		"bans since":    {explain(t, s, bans.SinceSQL, 9990), []string{"ban_change"}},
+		"bans number":   {explain(t, s, bans.NumberSQL), []string{"Scan Backward using ban_change"}},
+		"same ban":      {explain(t, s, bans.SameSQL, "10.0.1.0/24", "", 5), []string{"ban_network"}},
+		"ended bans":    {explain(t, s, bans.PrunedSQL, 100, 10000, 500), []string{"ban_ends"}},
 		"costs":         {explain(t, s, objects.CostsSQL), []string{"Index Only Scan using credential_cost"}},
 		"uses":          {explain(t, s, objects.UsesSQL, login, 10), []string{"credential_use_login"}},
 		"used":          {explainRaw(t, s, server.Placeholders(objects.UsedSQL(2)), "K1id1", 5, "", "", "", "", "K2id1", 5, "", "", "", "", 9), []string{"credential_id_key"}},

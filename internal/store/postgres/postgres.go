@@ -18,6 +18,7 @@ import (
 	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
@@ -58,7 +59,7 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is a database in use. It implements account.Store, queue.Store,
+// Store is a database in use. It implements account.Store, access.Store, queue.Store,
 // queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
@@ -70,6 +71,7 @@ type Store struct {
 	*objects.Store
 	*waiting.Queue
 	*sealed.Secrets
+	*bans.Keeper
 	*nodes.Roster
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -77,8 +79,9 @@ type Store struct {
 	writer  *hot.Writer
 	bodies  *bodies.Folder
 	holder  *holding.Holder
-	signal  *sqlkit.Signal
-	opt     Options
+	// signal is raised at changes of accounts, banned at those of bans.
+	signal, banned *sqlkit.Signal
+	opt            Options
 	// stopWatching ends the goroutines of a server that let the queue follow
 	// what others left unfinished, remove old bodies and hear of changes, and waits
 	// for them.
@@ -130,7 +133,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	d := newDialect()
-	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
+	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), banned: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now, Logger: o.Logger})
 	if o.Server {
@@ -158,6 +161,7 @@ func (s *Store) share() {
 	}
 	s.Store = objects.New(accounts, s.dialect, s.holder)
 	s.Secrets = sealed.New(b)
+	s.Keeper = bans.New(bans.Options{Base: s.bansBase(), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
@@ -193,6 +197,27 @@ func (s *Store) base() sqlkit.Base {
 		},
 		Record: recordIn, Signal: s.signal, Now: s.opt.Now, Logger: s.opt.Logger,
 	}
+}
+
+// bansBase is what the bans work with: their changes are alone with bans, and hold up
+// neither accounts nor mail.
+func (s *Store) bansBase() sqlkit.Base {
+	b := s.base()
+	b.Signal = s.banned
+	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
+		return s.db.Change(ctx, op, func(t *server.Tx) error {
+			if err := t.Exec(server.LockBansSQL, nil); err != nil {
+				return err
+			}
+			if !s.opt.Server {
+				if err := refuseMoved(t, op); err != nil {
+					return err
+				}
+			}
+			return run(t)
+		})
+	}
+	return b
 }
 
 // refuseMoved refuses to work on a store that was copied into another one.
@@ -236,7 +261,10 @@ func (s *Store) watch() {
 	var watching sync.WaitGroup
 	watching.Go(func() { s.holder.Watch(ctx) })
 	watching.Go(func() { s.sweep(ctx) })
-	watching.Go(func() { s.db.Listen(ctx, changesChannel, s.signal.Told, s.signal.Raise) })
+	watching.Go(func() {
+		told := func(all bool) { s.signal.Told(all); s.banned.Told(all) }
+		s.db.Listen(ctx, told, map[string]func(){changesChannel: s.signal.Raise, bansChannel: s.banned.Raise})
+	})
 	s.stopWatching = func() {
 		cancel()
 		watching.Wait()

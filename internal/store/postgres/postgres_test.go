@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest"
+	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/credentials"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/secrets"
@@ -54,6 +55,10 @@ func TestConformance(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	secrets.Run(t, func(t *testing.T) secrets.Store { return openNew(t) })
+}
+
+func TestBans(t *testing.T) {
+	bans.Run(t, func(t *testing.T) bans.Store { return openNew(t) })
 }
 
 func TestCredentials(t *testing.T) {

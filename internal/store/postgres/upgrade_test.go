@@ -20,7 +20,7 @@ func withStep(t *testing.T, text string) fs.FS {
 	if err != nil || len(ours) != knownVersion {
 		t.Fatalf("there are %d steps, knownVersion says %d: %v", len(ours), knownVersion, err)
 	}
-	files := fstest.MapFS{"migrations/0003_next.sql": &fstest.MapFile{Data: []byte(text)}}
+	files := fstest.MapFS{"migrations/" + nextFile: &fstest.MapFile{Data: []byte(text)}}
 	for _, m := range ours {
 		files["migrations/"+m.Name] = &fstest.MapFile{Data: []byte(m.Text)}
 	}
@@ -28,11 +28,19 @@ func withStep(t *testing.T, text string) fs.FS {
 }
 
 // knownVersion is our newest step. If you add one, also change the texts below.
-const knownVersion = 2
+const knownVersion = 3
+
+// What is said of the step that comes next, and of programs that do not know it.
+const (
+	nextVersion = "4"
+	nextFile    = "0004_next.sql"
+	needsNext   = "step 4 of the schema (0004_next.sql) needs that all nodes know schema version 4"
+	tooNew      = "schema version 4, this program knows up to 3"
+)
 
 const (
 	addingStep   = "-- compatible: 2\nALTER TABLE delivery ADD COLUMN colour text NOT NULL DEFAULT 'none';"
-	breakingStep = "-- compatible: 3\nALTER TABLE delivery DROP COLUMN original;"
+	breakingStep = "-- compatible: 4\nALTER TABLE delivery DROP COLUMN original;"
 )
 
 // upgradeTo opens a database by a program that has one more step.
@@ -55,7 +63,7 @@ func TestBreakingStepWaitsForOlderNodes(t *testing.T) {
 	refused := func(id string, names ...string) {
 		t.Helper()
 		_, err := upgradeTo(t, url, id, breakingStep)
-		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "step 3 of the schema (0003_next.sql) needs that all nodes know schema version 3") {
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), needsNext) {
 			t.Fatalf("node %q applies a breaking step: %v", id, err)
 		}
 		for _, name := range []string{"a", "b"} {
@@ -93,11 +101,11 @@ func TestBreakingStepWaitsForOlderNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, err := s.Nodes(t.Context())
-	if err != nil || len(list) != 2 || list[0].Schema != 3 || list[1].Schema != 2 {
+	if err != nil || len(list) != 2 || list[0].Schema != knownVersion+1 || list[1].Schema != knownVersion {
 		t.Errorf("the nodes are %+v, %v", list, err)
 	}
 	_, err = Open(t.Context(), Options{URL: url})
-	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "schema version 3, this program knows up to 2") {
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), tooNew) {
 		t.Errorf("an older program: %v", err)
 	}
 }
@@ -143,9 +151,9 @@ func TestOlderNodeGoesOnBesideNewer(t *testing.T) {
 func TestNobodyJoinsASchemaTooNew(t *testing.T) {
 	url := shared.Cluster(t).Database(t)
 	a := joinAs(t, url, "a")
-	a.change("INSERT INTO schema_migration (version, name, checksum, compatible, applied) VALUES (3, 'next', '', 3, 0)")
+	a.change("INSERT INTO schema_migration (version, name, checksum, compatible, applied) VALUES (" + nextVersion + ", 'next', '', " + nextVersion + ", 0)")
 	_, err := a.Join(t.Context(), node.Node{ID: "a"}, time.Minute)
-	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "schema version 3, this program knows up to 2") {
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), tooNew) {
 		t.Errorf("it joins: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/incoming"
 	"countersign/internal/store/sqlkit/objects"
@@ -60,6 +61,10 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"on a plan":  {explain(t, s, objects.OnPlanSQL, bind("p", "l", 10)), []string{"SEARCH account USING COVERING INDEX account_plan (plan=? AND login>?)"}},
 		"owner":      {explain(t, s, objects.OwnerSQL, bind("a@b")), []string{"SEARCH account_address USING PRIMARY KEY (key=?)"}},
 		"holder":     {explain(t, s, objects.HolderSQL, bind("certificate", "cn:x")), []string{"SEARCH credential USING INDEX credential_subject (kind=? AND subject=?)"}},
+		"bans since": {explain(t, s, bans.SinceSQL, bind(1)), []string{"SEARCH ban USING INDEX ban_change (change>?)"}},
+		"ban number": {explain(t, s, bans.NumberSQL, nil), []string{"SEARCH ban USING COVERING INDEX ban_change"}},
+		"same ban":   {explain(t, s, bans.SameSQL, bind("10.0.0.0/8", "", now)), []string{"SEARCH ban USING INDEX ban_network (network=?)"}},
+		"ended bans": {explain(t, s, bans.PruneSQL, bind(now, 1, 10)), []string{"SEARCH ban USING INDEX ban_ends (ends>? AND ends<?)", "SEARCH ban USING PRIMARY KEY (id=?)"}},
 		"costs":      {explain(t, s, objects.CostsSQL, nil), []string{"SEARCH credential USING COVERING INDEX credential_cost (cost>?)"}},
 		"uses":       {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},
 		"used":       {explain(t, s, objects.UsedSQL(2), bind("a", now, "", "", "", "", "b", now, "", "", "", "", now)), []string{"SEARCH k USING INDEX sqlite_autoindex_credential_1 (id=?)"}},

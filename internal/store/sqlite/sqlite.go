@@ -17,6 +17,7 @@ import (
 	"countersign/internal/store/sqlite/bodies"
 	"countersign/internal/store/sqlite/database"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
@@ -59,7 +60,7 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is an open database. It implements account.Store, queue.Store,
+// Store is an open database. It implements account.Store, access.Store, queue.Store,
 // queue.AdminStore and audit.Store, and keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
@@ -69,6 +70,7 @@ type Store struct {
 	*objects.Store
 	*waiting.Queue
 	*sealed.Secrets
+	*bans.Keeper
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
 	db      *database.DB[book]
@@ -192,6 +194,9 @@ func (s *Store) share() {
 	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, Leave: !s.server})
 	s.Store = objects.New(b, s.dialect, s.holder)
 	s.Secrets = sealed.New(b)
+	banned := b
+	banned.Signal = sqlkit.NewSignal()
+	s.Keeper = bans.New(bans.Options{Base: banned})
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Count: count, Finish: finishAll, Finished: s.removeBodies,
 		Large: func(id mail.ID, size int64) queue.LargeBody { return s.bodies.Stored(id, size) },

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"countersign/internal/store/storetest"
+	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/credentials"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/secrets"
@@ -37,6 +38,10 @@ func TestConformance(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	secrets.Run(t, func(t *testing.T) secrets.Store { return openNew(t) })
+}
+
+func TestBans(t *testing.T) {
+	bans.Run(t, func(t *testing.T) bans.Store { return openNew(t) })
 }
 
 func TestCredentials(t *testing.T) {

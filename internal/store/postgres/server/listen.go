@@ -15,13 +15,13 @@ const (
 	listenAnswer = 5 * time.Second
 )
 
-// Listen calls notified for each notification on a channel, until ctx ends, with a
-// connection beside the pool, which it makes anew where it breaks. It calls up when
+// Listen calls the function of a channel for each notification on it, until ctx ends, with
+// a connection beside the pool, which it makes anew where it breaks. It calls up when
 // it begins to hear and when it ceases to; what is sent meanwhile is lost.
 // Notifications that come together may be one call.
-func (db *DB) Listen(ctx context.Context, channel string, up func(bool), notified func()) {
+func (db *DB) Listen(ctx context.Context, up func(bool), channels map[string]func()) {
 	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, lastWait) {
-		heard, err := db.listenOnce(ctx, channel, up, notified)
+		heard, err := db.listenOnce(ctx, up, channels)
 		if ctx.Err() != nil {
 			return
 		}
@@ -39,7 +39,7 @@ func (db *DB) Listen(ctx context.Context, channel string, up func(bool), notifie
 }
 
 // listenOnce is Listen with one connection. heard says that it was there.
-func (db *DB) listenOnce(ctx context.Context, channel string, up func(bool), notified func()) (heard bool, err error) {
+func (db *DB) listenOnce(ctx context.Context, up func(bool), channels map[string]func()) (heard bool, err error) {
 	raw, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
 	if err != nil {
 		return false, err
@@ -49,16 +49,20 @@ func (db *DB) listenOnce(ctx context.Context, channel string, up func(bool), not
 		defer cancel()
 		_ = raw.Close(bounded)
 	}()
-	if _, err := raw.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
-		return false, err
+	for channel := range channels {
+		if _, err := raw.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
+			return false, err
+		}
 	}
 	up(true)
 	defer up(false)
 	for {
-		err := await(ctx, raw)
+		channel, err := await(ctx, raw)
 		switch {
 		case err == nil:
-			notified()
+			if notified := channels[channel]; notified != nil {
+				notified()
+			}
 		case ctx.Err() != nil || !pgconn.Timeout(err) || raw.IsClosed():
 			return true, err
 		default: // nothing came: is it still there?
@@ -72,10 +76,14 @@ func (db *DB) listenOnce(ctx context.Context, channel string, up func(bool), not
 	}
 }
 
-// await waits for a notification, not for longer than listenCheck.
-func await(ctx context.Context, raw *pgx.Conn) error {
+// await waits for a notification, not for longer than listenCheck, and says on which
+// channel it was.
+func await(ctx context.Context, raw *pgx.Conn) (channel string, err error) {
 	bounded, cancel := context.WithTimeout(ctx, listenCheck)
 	defer cancel()
-	_, err := raw.WaitForNotification(bounded)
-	return err
+	n, err := raw.WaitForNotification(bounded)
+	if err != nil {
+		return "", err
+	}
+	return n.Channel, nil
 }

@@ -65,6 +65,7 @@ func Carried() []Table {
 		table("credential_use", 1, "credential text, login text, at int, client text, session text, mechanism text, program text"),
 		table("account_address", 1, "key text, login text, position int, address text, learned int"),
 		table("account_grant", 2, "login text, position int, address text, domain text"),
+		table("ban", 1, "id text, network text, login text, reason text, actor text, began int, ends int, lifted text, change int"),
 		table("certificate", 1, "key text, data blob"),
 		table("following", 1, "id text, kind text, name text, touched int, actor text, object text, text text"),
 		table("content", 1, "id int, head blob, body blob, large text, large_size int"),

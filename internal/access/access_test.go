@@ -1,0 +1,227 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+func TestPrefixes(t *testing.T) {
+	for text, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1/32", "192.0.2.0/24": "192.0.2.0/24", "0.0.0.0/0": "0.0.0.0/0", "::/0": "::/0",
+		"2001:db8::/48": "2001:db8::/48", "2001:DB8::1": "2001:db8::1/128",
+		"::ffff:192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.0/120": "192.0.2.0/24", "::ffff:0:0/96": "0.0.0.0/0", "::/90": "::/90",
+	} {
+		if p, err := ParsePrefix(text); err != nil || p.String() != want || p.Addr().Is4In6() {
+			t.Errorf("%s is %v (%v), want %s", text, p, err, want)
+		}
+	}
+	for text, says := range map[string]string{
+		"192.0.2.7/24": "write 192.0.2.0/24 for that network, or 192.0.2.7 for the one address", "2001:db8::1/48": "write 2001:db8::/48 for",
+		"::ffff:192.0.2.7/120": "write 192.0.2.0/24 for", "::ffff:192.0.2.7/90": "write ::ffc0:0:0/90",
+		"": "is not an address or network", "192.0.2": "is not an", "192.0.2.0/33": "is not an", "192.0.2.0/-1": "is not an", "192.0.2.0/024": "is not an",
+		"example.org": "is not an", "fe80::1%eth0": "one link only", "fe80::1%eth0/64": "one link only", "192.0.2.0/24/24": "is not an", "010.0.0.1": "is not an",
+	} {
+		if p, err := ParsePrefix(text); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q is %v: %v", text, p, err)
+		}
+	}
+}
+
+func FuzzParsePrefix(f *testing.F) {
+	for _, seed := range []string{"192.0.2.7/24", "::ffff:192.0.2.0/120", "fe80::1%x", "::/0", "/", "::ffff:1.2.3.4/95"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParsePrefix(text)
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		b := Ban{ID: "01K00000000000000000000001", Prefix: p, Reason: "x", Start: time.Unix(1, 0), By: "me"}
+		if err := b.Check(); err != nil {
+			t.Fatalf("%q is read as %v, which is refused: %v", text, p, err)
+		}
+		if again, err := ParsePrefix(p.String()); err != nil || again != p {
+			t.Fatalf("%v is read as %v (%v)", p, again, err)
+		}
+		if !b.Covers(p.Addr()) {
+			t.Fatalf("%v does not cover its own address", p)
+		}
+	})
+}
+
+func TestHazards(t *testing.T) {
+	for text, says := range map[string]string{
+		"0.0.0.0/0": "every IPv4", "::/0": "every IPv6", "127.0.0.1/32": "machine itself", "::1/128": "machine itself", "127.0.0.0/8": "machine itself", "64.0.0.0/2": "machine itself",
+		"16.0.0.0/7": "wider than", "2001::/18": "wider than", "8000::/1": "wider than",
+		"10.0.0.0/8": "", "2000::/19": "", "192.0.2.1/32": "", "2001:db8::/48": "", "126.0.0.0/8": "", "::2/128": "",
+	} {
+		if got := Hazard(netip.MustParsePrefix(text)); (got == "") != (says == "") || !strings.Contains(got, says) {
+			t.Errorf("%s: %q, want %q", text, got, says)
+		}
+	}
+}
+
+func TestCovers(t *testing.T) {
+	b := Ban{Prefix: netip.MustParsePrefix("192.0.2.0/24")}
+	for text, want := range map[string]bool{"192.0.2.0": true, "192.0.2.255": true, "::ffff:192.0.2.9": true, "192.0.3.0": false, "::192.0.2.9": false} {
+		if got := b.Covers(netip.MustParseAddr(text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	if b.Covers(netip.Addr{}) {
+		t.Error("no address is covered")
+	}
+}
+
+// notebook is a store of bans and events that does what it is told.
+type notebook struct {
+	Store
+	bans   []Ban
+	events []audit.Event
+	err    error
+	prunes []int
+}
+
+func (n *notebook) AddBan(_ context.Context, b Ban, e audit.Event) error {
+	n.bans, n.events = append(n.bans, b), append(n.events, e)
+	return n.err
+}
+
+func (n *notebook) LiftBan(_ context.Context, id mail.ID, at time.Time, by string, e audit.Event) error {
+	for i := range n.bans {
+		if n.bans[i].ID == id {
+			n.bans[i].End, n.bans[i].Lifted = at, by
+		}
+	}
+	n.events = append(n.events, e)
+	return n.err
+}
+
+func (n *notebook) Bans(_ context.Context, q Query) (list []Ban, err error) {
+	for _, b := range n.bans {
+		if (q.ID == "" || q.ID == b.ID) && (!q.Prefix.IsValid() || q.Prefix == b.Prefix) && (q.Holding.IsZero() || b.Holds(q.Holding)) {
+			list = append(list, b)
+		}
+	}
+	return list, n.err
+}
+
+func (n *notebook) PruneBans(_ context.Context, _ time.Time, limit int) (int, error) {
+	if len(n.prunes) == 0 {
+		return 0, errors.New("asked once more")
+	}
+	removed := min(limit, n.prunes[0])
+	n.prunes = n.prunes[1:]
+	return removed, n.err
+}
+
+// desk is an Admin over a notebook at some time.
+func desk() (*Admin, *notebook, time.Time) {
+	now := time.Date(2026, 11, 27, 12, 0, 0, 123456789, time.UTC)
+	n := &notebook{}
+	clock := func() time.Time { return now }
+	return NewAdmin(AdminOptions{Store: n, IDs: &mail.IDSource{Now: clock}, Actor: "cli:root", Now: clock}), n, now
+}
+
+func TestAdd(t *testing.T) {
+	a, n, now := desk()
+	p := netip.MustParsePrefix("192.0.2.0/24")
+	b, err := a.Add(t.Context(), Wanted{Prefix: p, Login: "Ann@One.Example", Reason: " guessing ", End: now.Add(time.Hour)})
+	want := Ban{ID: b.ID, Prefix: p, Login: "ann@one.example", Reason: "guessing", Start: now.Truncate(time.Microsecond), End: now.Add(time.Hour).Truncate(time.Microsecond), By: "cli:root"}
+	if err != nil || b != want || !slices.Equal(n.bans, []Ban{want}) {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	e := n.events[0]
+	if e.Kind != audit.BanAdded || e.Object != "ban ann@one.example from 192.0.2.0/24" || e.Login != "ann@one.example" || e.Actor != "cli:root" ||
+		e.Text != "guessing" || e.Data["ban"] != string(b.ID) || e.Data["until"] != "2026-11-27T13:00:00Z" {
+		t.Errorf("the event is %+v", e)
+	}
+}
+
+func TestAddRefuses(t *testing.T) {
+	p := netip.MustParsePrefix("192.0.2.0/24")
+	for says, w := range map[string]Wanted{
+		"needs a reason":  {Prefix: p, Reason: " \t"},
+		"printable ASCII": {Prefix: p, Reason: "zur\u00fcck"},
+		"151 characters":  {Prefix: p, Reason: strings.Repeat("x", MaxReason+1)},
+		"is not a login":  {Prefix: p, Reason: "x", Login: "ann"},
+		"which is past":   {Prefix: p, Reason: "x", End: time.Unix(1, 0)},
+		"no network":      {Reason: "x"},
+		"--force":         {Prefix: netip.MustParsePrefix("0.0.0.0/0"), Reason: "x"},
+	} {
+		a, n, _ := desk()
+		if _, err := a.Add(t.Context(), w); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) || len(n.bans) > 0 {
+			t.Errorf("%q: %v, %v", says, err, n.bans)
+		}
+	}
+	a, n, _ := desk()
+	if _, err := a.Add(t.Context(), Wanted{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Reason: "x", Force: true}); err != nil || len(n.bans) != 1 {
+		t.Errorf("who insists: %v", err)
+	}
+}
+
+func TestLift(t *testing.T) {
+	a, n, now := desk()
+	p := netip.MustParsePrefix("192.0.2.0/24")
+	add := func(login string) Ban {
+		t.Helper()
+		b, err := a.Add(t.Context(), Wanted{Prefix: p, Login: login, Reason: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	pair := add("ann@one.example")
+	if _, err := a.LiftOf(t.Context(), p, ""); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), string(pair.ID)) {
+		t.Errorf("the other one is not named: %v", err)
+	}
+	all := add("")
+	for _, c := range []struct {
+		lift func() (Ban, error)
+		want mail.ID
+	}{
+		{func() (Ban, error) { return a.LiftOf(t.Context(), p, "") }, all.ID},
+		{func() (Ban, error) { return a.LiftOf(t.Context(), p, "ANN@one.example") }, pair.ID},
+		{func() (Ban, error) { return a.LiftOf(t.Context(), p, "") }, ""},
+		{func() (Ban, error) { return a.Lift(t.Context(), "01K00000000000000000000009") }, ""},
+		{func() (Ban, error) { return a.Lift(t.Context(), pair.ID) }, pair.ID}, // the store says that it has ended
+	} {
+		b, err := c.lift()
+		if b.ID != c.want || (err == nil) != (c.want != "") || err != nil && !fault.Is(err, fault.NotFound) {
+			t.Errorf("lifted %+v (%v), want %s", b, err, c.want)
+		}
+		if err == nil && (b.End != now.Truncate(time.Microsecond) || b.Lifted != "cli:root") {
+			t.Errorf("lifted %+v", b)
+		}
+	}
+	if e := n.events[2]; e.Kind != audit.BanLifted || e.Object != "ban 192.0.2.0/24" || e.Data["ban"] != string(all.ID) {
+		t.Errorf("the event is %+v", e)
+	}
+	n.err = errors.New("away")
+	if _, err := a.Lift(t.Context(), pair.ID); !errors.Is(err, n.err) {
+		t.Errorf("a store that is away: %v", err)
+	}
+}
+
+func TestPruneInPortions(t *testing.T) {
+	n := &notebook{prunes: []int{pruned, pruned, 3}}
+	if err := Prune(t.Context(), n, time.Now()); err != nil || len(n.prunes) != 0 {
+		t.Errorf("%v, with %v to go", err, n.prunes)
+	}
+	n = &notebook{prunes: []int{pruned, pruned}, err: errors.New("away")}
+	if err := Prune(t.Context(), n, time.Now()); !errors.Is(err, n.err) || len(n.prunes) != 1 {
+		t.Errorf("%v, with %v to go", err, n.prunes)
+	}
+}

@@ -1,0 +1,140 @@
+package access
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// AdminOptions are what an Admin is made of. All fields are needed.
+type AdminOptions struct {
+	Store Store
+	IDs   *mail.IDSource
+	// Actor is who acts, as the record names them: "cli:root".
+	Actor string
+	Now   func() time.Time
+}
+
+// Admin sets bans and lifts them, with an event each. It is safe for concurrent use.
+type Admin struct{ opt AdminOptions }
+
+// NewAdmin returns an Admin.
+func NewAdmin(opt AdminOptions) *Admin { return &Admin{opt} }
+
+// Wanted is a ban that is to be set.
+type Wanted struct {
+	Prefix netip.Prefix
+	Login  string
+	Reason string
+	// End is when it ends; zero for never.
+	End time.Time
+	// Force sets it although Hazard warns of it.
+	Force bool
+}
+
+// now is the time as it is stored.
+func (a *Admin) now() time.Time { return a.opt.Now().UTC().Truncate(time.Microsecond) }
+
+// Add sets a ban. Errors are those of Store.AddBan, and fault.Invalid for a network that
+// Hazard warns of, without Force.
+func (a *Admin) Add(ctx context.Context, w Wanted) (Ban, error) {
+	const op = "ban.add"
+	login, err := parseLogin(w.Login)
+	if err != nil {
+		return Ban{}, err
+	}
+	now := a.now()
+	b := Ban{ID: a.opt.IDs.New(), Prefix: w.Prefix, Login: login, Reason: strings.TrimSpace(w.Reason), Start: now, By: a.opt.Actor}
+	if !w.End.IsZero() {
+		b.End = w.End.UTC().Truncate(time.Microsecond)
+	}
+	if !b.Holds(now) {
+		return Ban{}, fault.New(op, fault.Invalid, "the ban would end at %s, which is past", b.End.Format(time.RFC3339))
+	}
+	if err := b.Check(); err != nil {
+		return Ban{}, err
+	}
+	if hazard := Hazard(b.Prefix); hazard != "" && !w.Force {
+		return Ban{}, fault.New(op, fault.Invalid, "%s %s; --force bans it all the same", b.Prefix, hazard)
+	}
+	return b, a.opt.Store.AddBan(ctx, b, a.event(audit.BanAdded, &b, b.Reason))
+}
+
+// Lift ends the ban with that id. Errors are those of Store.LiftBan.
+func (a *Admin) Lift(ctx context.Context, id mail.ID) (Ban, error) {
+	found, err := a.opt.Store.Bans(ctx, Query{ID: id})
+	if err != nil {
+		return Ban{}, err
+	}
+	if len(found) == 0 {
+		return Ban{}, fault.New("ban.lift", fault.NotFound, "there is no ban %s", id)
+	}
+	return a.lift(ctx, found[0])
+}
+
+// LiftOf ends the ban of exactly that network, and login where it is not "". Errors are
+// those of Store.LiftBan; fault.NotFound also where the bans there are of other logins,
+// which it names.
+func (a *Admin) LiftOf(ctx context.Context, p netip.Prefix, login string) (Ban, error) {
+	const op = "ban.lift"
+	login, err := parseLogin(login)
+	if err != nil {
+		return Ban{}, err
+	}
+	found, err := a.opt.Store.Bans(ctx, Query{Prefix: p, Holding: a.now()})
+	if err != nil {
+		return Ban{}, err
+	}
+	i := slices.IndexFunc(found, func(b Ban) bool { return b.Login == login })
+	switch {
+	case i >= 0:
+		return a.lift(ctx, found[i])
+	case len(found) > 0:
+		return Ban{}, fault.New(op, fault.NotFound, "%s is not banned so; there is a ban of %s, with id %s", p, found[0].Object(), found[0].ID)
+	}
+	return Ban{}, fault.New(op, fault.NotFound, "there is no ban of exactly %s that holds", p)
+}
+
+func (a *Admin) lift(ctx context.Context, b Ban) (Ban, error) {
+	at := a.now()
+	if err := a.opt.Store.LiftBan(ctx, b.ID, at, a.opt.Actor, a.event(audit.BanLifted, &b, "")); err != nil {
+		return Ban{}, err
+	}
+	b.End, b.Lifted = at, a.opt.Actor
+	return b, nil
+}
+
+// event makes the event of a change of a ban.
+func (a *Admin) event(kind audit.Kind, b *Ban, text string) audit.Event {
+	e := audit.Event{
+		At: a.now(), Kind: kind, Actor: a.opt.Actor, Object: "ban " + b.Object(), Login: b.Login, Text: text,
+		Data: map[string]string{"ban": string(b.ID)},
+	}
+	if !b.End.IsZero() {
+		e.Data["until"] = b.End.Format(time.RFC3339)
+	}
+	return e
+}
+
+// KeepEnded is how long a ban that has ended stays listed.
+const KeepEnded = 30 * 24 * time.Hour
+
+// pruned is how many are removed at once: a few milliseconds of a writer's time.
+const pruned = 500
+
+// Prune removes bans that ended longer ago than KeepEnded, in portions, until none is
+// left or ctx ends.
+func Prune(ctx context.Context, s Store, now time.Time) error {
+	for {
+		n, err := s.PruneBans(ctx, now.Add(-KeepEnded), pruned)
+		if err != nil || n < pruned {
+			return err
+		}
+	}
+}

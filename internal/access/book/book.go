@@ -1,0 +1,199 @@
+// Package book has all bans in memory, so that each connection and each command can be
+// held against them, and follows the store.
+//
+// A look-up finds the longest network by a multi-bit trie and takes no lock; a change
+// makes a new trie that shares most of the one before. It decides nothing beyond whether a
+// ban holds: what is done about it is for who asks.
+//
+// Main types: Book, Follower.
+package book
+
+import (
+	"maps"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gaissmai/bart"
+
+	"countersign/internal/access"
+)
+
+// Book is all bans that hold. It is safe for concurrent use, and questions wait for
+// nobody.
+type Book struct {
+	now   func() time.Time
+	pages atomic.Pointer[pages]
+	mu    sync.Mutex // one change at a time
+}
+
+// pages are the bans of one moment. They are never changed.
+type pages struct {
+	// everybody has the bans of whole networks, logins those of logins from there.
+	everybody *bart.Table[*access.Ban]
+	logins    *bart.Table[map[string]*access.Ban]
+	// pairs is how many there are of logins.
+	pairs int
+}
+
+func empty() *pages {
+	return &pages{everybody: new(bart.Table[*access.Ban]), logins: new(bart.Table[map[string]*access.Ban])}
+}
+
+// New returns an empty Book; now is its clock, nil for time.Now.
+func New(now func() time.Time) *Book {
+	if now == nil {
+		now = time.Now
+	}
+	b := &Book{now: now}
+	b.pages.Store(empty())
+	return b
+}
+
+// Len returns how many bans are in the book.
+func (b *Book) Len() int {
+	p := b.pages.Load()
+	return p.everybody.Size() + p.pairs
+}
+
+// Network returns the ban of everybody that hits a client, the one of the longest prefix;
+// nil for none, and for a client without an address. What it points to must not be
+// changed.
+func (b *Book) Network(client netip.Addr) *access.Ban {
+	client = access.Plain(client)
+	table := b.pages.Load().everybody
+	ban, found := table.Lookup(client)
+	if !found || b.holds(ban) {
+		return ban
+	}
+	// It has ended and is not gone yet: a wider one may hold.
+	for _, wider := range table.Supernets(netip.PrefixFrom(client, client.BitLen())) {
+		if b.holds(wider) {
+			return wider
+		}
+	}
+	return nil
+}
+
+// Login returns the ban that hits a client with a login, in the form of accounts: of
+// that login from a network, or of everybody there; nil for none. What it points to must
+// not be changed.
+func (b *Book) Login(client netip.Addr, login string) *access.Ban {
+	plain := access.Plain(client)
+	table := b.pages.Load().logins
+	if login != "" && plain.IsValid() && table.Contains(plain) {
+		for _, of := range table.Supernets(netip.PrefixFrom(plain, plain.BitLen())) {
+			if ban := of[login]; ban != nil && b.holds(ban) {
+				return ban
+			}
+		}
+	}
+	return b.Network(client)
+}
+
+// Hits reports whether Login finds a ban.
+func (b *Book) Hits(client netip.Addr, login string) bool { return b.Login(client, login) != nil }
+
+func (b *Book) holds(ban *access.Ban) bool { return ban.End.IsZero() || b.now().Before(ban.End) }
+
+// Replace makes the book one of these bans alone.
+func (b *Book) Replace(list []access.Ban) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := empty()
+	for i := range list {
+		ban := list[i]
+		if !b.holds(&ban) {
+			continue
+		}
+		if ban.Login == "" {
+			p.everybody.Insert(ban.Prefix, &ban)
+			continue
+		}
+		of, _ := p.logins.Get(ban.Prefix)
+		p.logins.Insert(ban.Prefix, p.with(of, &ban))
+	}
+	b.pages.Store(p)
+}
+
+// Apply takes changes, in the order in which they were made.
+func (b *Book) Apply(changes []access.Ban) {
+	if len(changes) == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := *b.pages.Load()
+	for i := range changes {
+		ban := changes[i]
+		if b.holds(&ban) {
+			p.put(&ban)
+		} else {
+			p.drop(&ban)
+		}
+	}
+	b.pages.Store(&p)
+}
+
+// Sweep removes what has ended.
+func (b *Book) Sweep() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.pages.Load()
+	p := *before
+	for _, ban := range before.everybody.All() {
+		if !b.holds(ban) {
+			p.drop(ban)
+		}
+	}
+	for _, of := range before.logins.All() {
+		for _, ban := range of {
+			if !b.holds(ban) {
+				p.drop(ban)
+			}
+		}
+	}
+	b.pages.Store(&p)
+}
+
+// put adds a ban, in place of an earlier one of the same network and login.
+func (p *pages) put(ban *access.Ban) {
+	if ban.Login == "" {
+		p.everybody = p.everybody.InsertPersist(ban.Prefix, ban)
+		return
+	}
+	of, _ := p.logins.Get(ban.Prefix)
+	p.logins = p.logins.InsertPersist(ban.Prefix, p.with(of, ban))
+}
+
+// drop removes a ban, unless another one is in its place.
+func (p *pages) drop(ban *access.Ban) {
+	if ban.Login == "" {
+		if have, found := p.everybody.Get(ban.Prefix); found && have.ID == ban.ID {
+			p.everybody = p.everybody.DeletePersist(ban.Prefix)
+		}
+		return
+	}
+	of, _ := p.logins.Get(ban.Prefix)
+	if have := of[ban.Login]; have == nil || have.ID != ban.ID {
+		return
+	}
+	p.pairs--
+	if len(of) == 1 {
+		p.logins = p.logins.DeletePersist(ban.Prefix)
+		return
+	}
+	rest := maps.Clone(of)
+	delete(rest, ban.Login)
+	p.logins = p.logins.InsertPersist(ban.Prefix, rest)
+}
+
+// with returns a copy of the bans of a network, by login, with one more.
+func (p *pages) with(of map[string]*access.Ban, ban *access.Ban) map[string]*access.Ban {
+	more := make(map[string]*access.Ban, len(of)+1)
+	maps.Copy(more, of)
+	more[ban.Login] = ban
+	p.pairs += len(more) - len(of)
+	return more
+}

@@ -1,0 +1,75 @@
+// Package bans has what a gate does about bans beside asking for them: it reads them
+// before the first client comes, follows them, and removes those that ended long ago.
+//
+// Main types: Set.
+package bans
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/internal/access"
+	"countersign/internal/access/book"
+)
+
+// Options are what a Set is made of. All fields are needed.
+type Options struct {
+	Store access.Store
+	// Now is the clock.
+	Now func() time.Time
+	// Registry gets the figures.
+	Registry prometheus.Registerer
+	// Logger gets what no caller is told.
+	Logger *slog.Logger
+}
+
+// Set is the bans of a gate. Questions may be asked concurrently.
+type Set struct {
+	*book.Book
+	opt      Options
+	follower *book.Follower
+}
+
+// Open reads all bans. Errors are those of the store.
+func Open(ctx context.Context, opt Options) (*Set, error) {
+	s := &Set{Book: book.New(opt.Now), opt: opt}
+	s.follower = book.Follow(opt.Store, s.Book, book.Options{Logger: opt.Logger})
+	if err := s.follower.Load(ctx); err != nil {
+		return nil, err
+	}
+	opt.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "countersign_access_bans", Help: "Bans that this gate holds clients against.",
+	}, func() float64 { return float64(s.Len()) }))
+	return s, nil
+}
+
+// Run follows the store, and prunes it, until ctx ends. It is called once.
+func (s *Set) Run(ctx context.Context) {
+	var working sync.WaitGroup
+	defer working.Wait()
+	working.Go(func() { s.follower.Run(ctx) })
+	s.prune(ctx)
+}
+
+// pruneEvery is how often bans are looked for that ended long ago.
+const pruneEvery = time.Hour
+
+// prune removes bans that ended long ago, now and then. What fails is tried again.
+func (s *Set) prune(ctx context.Context) {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		if err := access.Prune(ctx, s.opt.Store, s.opt.Now()); err != nil && ctx.Err() == nil {
+			s.opt.Logger.Warn("bans that ended long ago could not be removed yet", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,229 @@
+// Package bans is "countersign ban": the commands about networks whose clients are
+// refused, and about logins that are refused from there.
+//
+// What may be banned, and what a ban is, stands in package access; here it gets names,
+// flags and tables.
+//
+// Main types: Group, View.
+package bans
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"countersign/internal/access"
+	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
+	"countersign/internal/cli/table"
+	"countersign/internal/config"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// Group is "countersign ban".
+type Group struct {
+	Add  add  `cmd:"" help:"Refuse the clients of a network, or a login where it comes from there; felt on all gates within a second."`
+	List list `cmd:"" help:"List the bans that hold."`
+	Lift lift `cmd:"" help:"End a ban before its time."`
+	Show show `cmd:"" help:"Say which ban hits an address."`
+}
+
+// prefix is an argument that is an address or a network.
+type prefix struct{ netip.Prefix }
+
+// UnmarshalText reads "192.0.2.1" or "192.0.2.0/24".
+func (p *prefix) UnmarshalText(text []byte) (err error) {
+	p.Prefix, err = access.ParsePrefix(string(text))
+	return plain(err)
+}
+
+// plain leaves of an error what is for people.
+func plain(err error) error {
+	if detail := fault.DetailOf(err, fault.Invalid); detail != "" {
+		return errors.New(detail)
+	}
+	return err
+}
+
+// length is an argument that says for how long: "24h", "7d".
+type length struct{ time.Duration }
+
+// UnmarshalText reads a duration above 0.
+func (l *length) UnmarshalText(text []byte) error {
+	var d config.Duration
+	if err := d.UnmarshalText(text); err != nil || d <= 0 {
+		return fmt.Errorf("%q is not for how long: write 30m, 24h or 7d", text)
+	}
+	l.Duration = d.Std()
+	return nil
+}
+
+// admin sets and lifts bans in the name of who runs the command.
+func admin(o *call.Opened) *access.Admin {
+	return access.NewAdmin(access.AdminOptions{
+		Store: o.Store, IDs: &mail.IDSource{Now: o.Env.Now}, Actor: o.Env.Actor, Now: o.Env.Now,
+	})
+}
+
+type add struct {
+	Network prefix           `arg:"" name:"prefix" help:"An address, or a network such as 192.0.2.0/24 or 2001:db8::/48."`
+	Login   argument.Address `help:"Refuse this login alone where it comes from there, with the answer that a wrong password gets." placeholder:"LOGIN"`
+	For     length           `help:"For how long: 30m, 24h, 7d; without this or --until it never ends." placeholder:"TIME" xor:"end"`
+	Until   argument.Expiry  `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, or never." placeholder:"WHEN" xor:"end"`
+	Because string           `required:"" help:"Why: clients and the helpdesk read it." placeholder:"TEXT"`
+	Force   bool             `help:"Ban also a network that is hardly ever meant: all of IPv4 or IPv6, one wider than /8 (IPv6: /19), or the machine's own addresses."`
+}
+
+// Run does it.
+func (cmd *add) Run(c *call.Call) error {
+	w := access.Wanted{Prefix: cmd.Network.Prefix, Reason: cmd.Because, End: cmd.Until.Of(c.Env.Now()), Force: cmd.Force}
+	if cmd.Login.Domain != "" {
+		w.Login = cmd.Login.String()
+	}
+	if cmd.For.Duration > 0 {
+		w.End = c.Env.Now().Add(cmd.For.Duration)
+	}
+	return c.With(func(o *call.Opened) error {
+		b, err := admin(o).Add(c.Ctx, w)
+		if err != nil {
+			return err
+		}
+		return c.Say("%s is banned %s: ban %s", b.Object(), until(&b), b.ID)
+	})
+}
+
+// until says in words when a ban ends.
+func until(b *access.Ban) string {
+	if b.End.IsZero() {
+		return "without an end"
+	}
+	return "until " + table.Stamp(b.End)
+}
+
+type lift struct {
+	What  string           `arg:"" name:"id|prefix" help:"The ban's id, or its exact network."`
+	Login argument.Address `help:"Of a network: the ban of this login alone." placeholder:"LOGIN"`
+}
+
+// Run does it.
+func (cmd *lift) Run(c *call.Call) error {
+	login := ""
+	if cmd.Login.Domain != "" {
+		login = cmd.Login.String()
+	}
+	var id argument.ID
+	var network prefix
+	byID := id.UnmarshalText([]byte(cmd.What)) == nil
+	switch {
+	case byID && login != "":
+		return call.Usage("an id names one ban: leave out --login")
+	case !byID:
+		if err := network.UnmarshalText([]byte(cmd.What)); err != nil {
+			return call.Usage("%w; the id of a ban does as well, see \"countersign ban list\"", err)
+		}
+	}
+	return c.With(func(o *call.Opened) (err error) {
+		var b access.Ban
+		if byID {
+			b, err = admin(o).Lift(c.Ctx, id.ID)
+		} else {
+			b, err = admin(o).LiftOf(c.Ctx, network.Prefix, login)
+		}
+		if err != nil {
+			return err
+		}
+		return c.Say("ban %s of %s is lifted", b.ID, b.Object())
+	})
+}
+
+type list struct {
+	call.AsJSON
+	All bool `help:"Also those that ended within the last 30 days."`
+}
+
+// Run does it.
+func (cmd *list) Run(c *call.Call) error {
+	now := c.Env.Now()
+	q := access.Query{Holding: now}
+	if cmd.All {
+		q.Holding = time.Time{}
+	}
+	return call.List(c, cmd.AsJSON, heads(), view(now), View.cells, func(s call.Store) ([]access.Ban, error) {
+		return s.Bans(c.Ctx, q)
+	})
+}
+
+type show struct {
+	call.AsJSON
+	Address string           `arg:"" help:"The address of a client."`
+	Login   argument.Address `help:"Leave out bans of other logins than this." placeholder:"LOGIN"`
+}
+
+// Run does it.
+func (cmd *show) Run(c *call.Call) error {
+	client, err := netip.ParseAddr(cmd.Address)
+	if err != nil {
+		return call.Usage("%q is not an address: write 192.0.2.1 or 2001:db8::1", cmd.Address)
+	}
+	return c.With(func(o *call.Opened) error {
+		found, err := o.Store.Bans(c.Ctx, access.Query{Holding: c.Env.Now()})
+		if err != nil {
+			return err
+		}
+		found = slices.DeleteFunc(found, func(b access.Ban) bool {
+			other := b.Login != "" && cmd.Login.Domain != "" && b.Login != cmd.Login.Key()
+			return other || !b.Covers(client)
+		})
+		slices.SortStableFunc(found, func(a, b access.Ban) int { return b.Prefix.Bits() - a.Prefix.Bits() })
+		if len(found) == 0 && !cmd.JSON {
+			return c.Say("%s is not banned", access.Plain(client))
+		}
+		return table.List(c.Stdout, cmd.JSON, call.Views(found, view(c.Env.Now())), heads(), View.cells)
+	})
+}
+
+// View is what is printed of a ban.
+type View struct {
+	ID      mail.ID    `json:"id"`
+	Network string     `json:"network"`
+	Login   string     `json:"login,omitempty"`
+	Reason  string     `json:"reason"`
+	Start   time.Time  `json:"start"`
+	End     *time.Time `json:"end,omitempty"` // left out where it never ends
+	By      string     `json:"by"`
+	Lifted  string     `json:"lifted_by,omitempty"`
+	State   string     `json:"state"` // holds, ended or lifted
+}
+
+// view makes Views as of now.
+func view(now time.Time) func(access.Ban) View {
+	return func(b access.Ban) View {
+		v := View{ID: b.ID, Network: b.Prefix.String(), Login: b.Login, Reason: b.Reason, Start: b.Start, By: b.By, Lifted: b.Lifted, State: "ended"}
+		if !b.End.IsZero() {
+			v.End = &b.End
+		}
+		switch {
+		case b.Holds(now):
+			v.State = "holds"
+		case b.Lifted != "":
+			v.State = "lifted"
+		}
+		return v
+	}
+}
+
+func heads() []string {
+	return []string{"ID", "NETWORK", "LOGIN", "STATE", "SINCE", "UNTIL", "BY", "REASON"}
+}
+
+// cells is the row of a listing.
+func (v View) cells() []string {
+	end := ""
+	if v.End != nil {
+		end = table.Stamp(*v.End)
+	}
+	return []string{string(v.ID), v.Network, v.Login, v.State, table.Stamp(v.Start), end, v.By, v.Reason}
+}

@@ -1,0 +1,76 @@
+package submission
+
+import (
+	"net/netip"
+
+	"countersign/internal/access"
+	"countersign/internal/audit"
+	"countersign/internal/smtp"
+	"countersign/internal/smtpserver"
+)
+
+// Bans knows which clients are banned; access/book.Book does, and says what its methods
+// mean. It is asked for each connection and each command, concurrently, and answers
+// from memory.
+type Bans interface {
+	Network(client netip.Addr) *access.Ban
+	Login(client netip.Addr, login string) *access.Ban
+}
+
+// noBans bans nobody.
+type noBans struct{}
+
+func (noBans) Network(netip.Addr) *access.Ban       { return nil }
+func (noBans) Login(netip.Addr, string) *access.Ban { return nil }
+
+// Where a ban was met, for the metric.
+const (
+	bannedConnection = "connection"
+	bannedSession    = "session"
+	bannedLogin      = "login"
+)
+
+// Admit implements smtpserver.Backend: it turns away clients of banned networks, and
+// records that within the ration of their network.
+func (g *Gate) Admit(peer smtpserver.Peer) error {
+	ban := g.opt.Bans.Network(peer.Client.Addr())
+	if ban == nil {
+		return nil
+	}
+	g.opt.Metrics.banned(bannedConnection)
+	err := refuse("submission.admit", smtp.EBanned, ban.Reason)
+	g.recordRefused(peer, smtp.ReplyFor(err), ban)
+	return err
+}
+
+// unbanned refuses a session that is banned by now: its network, or who has logged in, from
+// there.
+func (s *session) unbanned(op string) error {
+	ban := s.gate.opt.Bans.Login(s.peer.Client.Addr(), s.login)
+	if ban == nil {
+		return nil
+	}
+	if s.ban == nil {
+		s.gate.opt.Metrics.banned(bannedSession)
+	}
+	s.ban = ban
+	return refuse(op, smtp.EBannedNow, ban.Reason)
+}
+
+// recordRefused records a connection that did not become a session, within the ration of
+// its network. ban is why, nil where that is something else.
+func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, ban *access.Ban) {
+	if !g.rations.spend(peer.Network(), audit.ConnectionRefused) {
+		g.opt.Metrics.leftOut()
+		return
+	}
+	e := audit.Event{
+		At: g.opt.Now(), Kind: audit.ConnectionRefused, Session: peer.ID, Client: peer.Client.Addr().Unmap().String(),
+		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason), Text: r.Text,
+		Data: map[string]string{"listener": peer.Listener, "proxy": proxyText(peer)},
+	}
+	if ban != nil {
+		e.Data["ban"] = string(ban.ID)
+	}
+	g.opt.Recorder.Record(e)
+}
