@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +68,12 @@ func (e *place) Ask(_ context.Context, q directory.Question) (*directory.Answer,
 type many []*place
 
 func (m many) Remember(name string) time.Duration {
-	return m[slices.IndexFunc(m, func(e *place) bool { return e.name == name })].remember
+	for _, e := range m {
+		if e.name == name {
+			return e.remember
+		}
+	}
+	return 0
 }
 
 func (m many) For(domain mail.Domain) (list []directory.Source) {
