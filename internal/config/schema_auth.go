@@ -197,7 +197,7 @@ type Directory struct {
 	Pause Duration `toml:"pause" default:"10s" min:"1s" max:"10m" since:"0.1" reload:"no"`
 	// Whether it is asked if an account is still there and enabled, where that logs in with
 	// something that is kept here: an app password, a token, a certificate, a network. The
-	// answer is remembered for auth.remember. While the directory is down such logins are
+	// answer is remembered for as long as a password. While the directory is down such logins are
 	// told to come again (454).
 	AskStanding bool `toml:"ask_standing" when:"kind=sql|ldap|http" default:"true" since:"0.1" reload:"no"`
 	// Whether an account gets the further addresses that the answer has in its own domain,

@@ -11,9 +11,12 @@ import (
 	"countersign/internal/login/why"
 )
 
+// keepStood is the longest for which it is remembered that an account stands.
+const keepStood = time.Hour
+
 // stands asks the directory of an account whether that is still there and enabled, where c,
 // which has been proved, is kept here and so says nothing of it. The answer is remembered as
-// long as a password. until is when the session has to ask again, zero where nobody was
+// long as a password of that directory. until is when the session has to ask again, zero where nobody was
 // asked, as nobody can say it without a password. Errors are those of Password.
 func (v *Verifier) stands(ctx context.Context, a *Attempt, l *look, c *account.Credential) (until time.Time, err error) {
 	w := v.witness(l, c)
@@ -24,7 +27,7 @@ func (v *Verifier) stands(ctx context.Context, a *Attempt, l *look, c *account.C
 		if err := v.askStanding(ctx, a, l, c, w); err != nil {
 			return until, err
 		}
-		v.stood.Add(string(l.proofs.Account), w.Name(), v.opt.Now())
+		v.stood.Add(string(l.proofs.Account), w.Name(), v.opt.Now().Add(v.opt.Directories.Remember(w.Name())-keepStood))
 	}
 	return v.opt.Now().Add(askAgain), nil
 }

@@ -88,7 +88,7 @@ func New(opt Options) *Verifier {
 		remember: recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
 		known:    recent.NewPairs(recent.PairsOptions{Keep: keepKnown, Most: 10 * opt.MaxRemembered, Each: maxNetworks, Now: opt.Now}),
 		failed:   recent.NewPairs(recent.PairsOptions{Keep: keepFailed, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
-		stood:    recent.NewPairs(recent.PairsOptions{Keep: opt.Remember, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
+		stood:    recent.NewPairs(recent.PairsOptions{Keep: keepStood, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
 		fronts:   alike.NewFronts(opt.Maker.Lasting),

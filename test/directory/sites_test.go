@@ -56,7 +56,7 @@ func ldapSite(t *testing.T, p *peers) site {
 		"url": strconv.Quote("ldaps://" + s.encrypted), "password_file": strconv.Quote(s.passwordFile),
 	})
 	return site{
-		config: config + fmt.Sprintf("ca_file = %q\n", s.path("ca.pem")), mechanisms: clearSecrets, stop: s.stop, start: s.start,
+		config: config + fmt.Sprintf("ca_file = %q\n", s.path("ca.pem")), mechanisms: clearSecrets, witness: true, stop: s.stop, start: s.start,
 		remove: func() { s.asRoot(func(c *goldap.Conn) error { return c.Del(goldap.NewDelRequest(dn, nil)) }) },
 	}
 }
@@ -86,7 +86,7 @@ func postgresSite(t *testing.T, p *peers) site {
 	executes(t, url, schemas[sqlHeading]+addLive)
 	return site{
 		config:     sqlConfig(t, bare(t, c.OverTLS(url)), write(t, filepath.Join(t.TempDir(), "password"), gatePassword), 0),
-		mechanisms: clearSecrets, remove: func() { executes(t, url, removeLive) },
+		mechanisms: clearSecrets, witness: true, remove: func() { executes(t, url, removeLive) },
 		stop: func() { c.Stop(t, pgcluster.Fast) }, start: func() { c.Start(t) },
 	}
 }
@@ -96,7 +96,7 @@ func mariaSite(t *testing.T, p *peers) site {
 	url := m.database("live", schemas[sqlHeading]+addLive)
 	return site{
 		config:     sqlConfig(t, url, write(t, filepath.Join(t.TempDir(), "password"), gatePassword), 1),
-		mechanisms: clearSecrets, remove: func() { m.exec("USE live; " + removeLive) },
+		mechanisms: clearSecrets, witness: true, remove: func() { m.exec("USE live; " + removeLive) },
 		stop: m.stop, start: m.start,
 	}
 }
@@ -129,7 +129,7 @@ func panelSite(t *testing.T, _ *peers) site {
 		"url": fmt.Sprintf("%q", "https://"+address+"/countersign"), "key_file": strconv.Quote(write(t, filepath.Join(folder, "panel.key"), string(n.key))),
 	})
 	return site{
-		config: config + fmt.Sprintf("ca_file = %q\n", filepath.Join(folder, "ca.pem")), mechanisms: clearSecrets,
+		config: config + fmt.Sprintf("ca_file = %q\n", filepath.Join(folder, "ca.pem")), mechanisms: clearSecrets, witness: true,
 		stop: stop, start: start, remove: func() { n.empty.Store(true) },
 	}
 }
