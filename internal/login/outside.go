@@ -153,6 +153,9 @@ func judge(answer *directory.Answer, login string, client netip.Addr) error {
 
 // adopt makes the account known to the store, and admits it.
 func (v *Verifier) adopt(ctx context.Context, a *Attempt, authzid, name, password string, answer *directory.Answer) (*account.Principal, error) {
+	if v.banned(a, answer.Login) {
+		return nil, failure(errBanned)
+	}
 	if err := v.opt.Directories.Ensure(ctx, name, answer); err != nil {
 		if fault.Is(err, fault.Unauthenticated) {
 			return nil, failure(errHomeless)
@@ -160,7 +163,6 @@ func (v *Verifier) adopt(ctx context.Context, a *Attempt, authzid, name, passwor
 		return nil, unavailable(ctx, err)
 	}
 	l, err := v.look(ctx, answer.Login)
-	l.heed(v, a)
 	switch {
 	case err != nil:
 		return nil, err
