@@ -63,9 +63,9 @@ func (a *Admin) AddAccount(ctx context.Context, n NewAccount) error {
 }
 
 // SetPassword gives an account another password. Whoever authenticated with
-// the old one cannot send with it any more, in open sessions too; hold says whether
-// what was sent with it and still waits is held.
-func (a *Admin) SetPassword(ctx context.Context, address mail.Address, password string, hold bool) error {
+// the old one cannot send with it any more, in open sessions too, and what was sent with
+// it and still waits is held, unless keepMail lets it go.
+func (a *Admin) SetPassword(ctx context.Context, address mail.Address, password string, keepMail bool) error {
 	acc, err := a.account(ctx, address)
 	if err != nil {
 		return err
@@ -80,10 +80,10 @@ func (a *Admin) SetPassword(ctx context.Context, address mail.Address, password 
 	if err := a.putPassword(ctx, &acc, password, customer); err != nil {
 		return err
 	}
-	text := "password"
-	if hold { // mail waits under the id
-		acc.Password().ID = a.opt.IDs.New()
-		text += ", mail sent with the old one held"
+	text := "password, mail sent with the old one goes on"
+	if !keepMail {
+		acc.Password().RecallAll(acc.Revision + 1)
+		text = "password, mail sent with the old one held"
 	}
 	err = a.opt.Store.PutAccount(ctx, acc, a.accountEvent(audit.AdminChanged, &acc, text))
 	return named(err, objectAccount(acc.Address), changed)

@@ -79,10 +79,10 @@ func TestChangesAreDoneAndRecorded(t *testing.T) {
 		}, audit.AdminChanged, "account " + a, "grant b@acme.example given, null sender forbidden"},
 		{"account passwd", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
 			return ad.SetPassword(ctx, at(a), "another good password", false)
-		}, audit.AdminChanged, "account " + a, "password"},
-		{"account passwd and hold", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
-			return ad.SetPassword(ctx, at(a), "another good password", true)
 		}, audit.AdminChanged, "account " + a, "password, mail sent with the old one held"},
+		{"account passwd and keep mail", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
+			return ad.SetPassword(ctx, at(a), "another good password", true)
+		}, audit.AdminChanged, "account " + a, "password, mail sent with the old one goes on"},
 		{"plan that allows legacy", func(ctx context.Context, _ *testing.T, ad *account.Admin) error {
 			return ad.AddPlan(ctx, account.Plan{Name: "old", Legacy: true})
 		}, audit.AdminAdded, "plan old", "max recipients 0, max message bytes 0, max messages 0, legacy mechanisms allowed"},

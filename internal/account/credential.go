@@ -42,7 +42,7 @@ func (k CredentialKind) Secret() bool { return k == Password || k == AppPassword
 // Credential is one thing that an account proves itself with.
 type Credential struct {
 	// ID never changes and is never used again. Mail waits under the credential
-	// that it was accepted under: it is held when that is no more.
+	// that it was accepted under: it is held when that is no more, or recalls it.
 	ID   mail.ID
 	Kind CredentialKind
 	// Name tells it from the others of the account; that of the password is
@@ -60,6 +60,29 @@ type Credential struct {
 	// for any other that the credential had, and the same while only its hash is
 	// renewed or keys are added.
 	Changed time.Time
+	// Recall is what of its waiting mail may not go after a change of it.
+	Recall Recall
+}
+
+// Recall says which of the mail that was accepted under a credential may not go any
+// more, though the credential is there: what came under an earlier password, or beyond
+// the bounds of a later envelope. All and Some are revisions of the account, 0 for never.
+type Recall struct {
+	// All: mail that was accepted at an earlier revision may not go.
+	All int64
+	// Some: mail that was accepted at an earlier revision may go only if it was sent
+	// under one of Spared alone, by MAIL FROM as by its header.
+	Some   int64
+	Spared []Grant
+}
+
+// RecallAll lets no mail go that was accepted under the credential before the account
+// has that revision.
+func (c *Credential) RecallAll(revision int64) { c.Recall = Recall{All: revision} }
+
+// RecallBut is RecallAll for what was not sent under one of the spared.
+func (c *Credential) RecallBut(revision int64, spared []Grant) {
+	c.Recall.Some, c.Recall.Spared = revision, slices.Clone(spared)
 }
 
 // Check refuses what no store can keep as it is: fault.Invalid. The words of the
@@ -76,7 +99,7 @@ func (c *Credential) Check() error {
 		wrong = "passwords have no subject, and all others have one"
 	case slices.ContainsFunc(e.Networks, func(p netip.Prefix) bool { return !p.IsValid() }):
 		wrong = "one of its networks is none"
-	case slices.ContainsFunc(e.Senders, func(g Grant) bool { same, err := ParseGrant(g.String()); return err != nil || same != g }):
+	case slices.ContainsFunc(e.Senders, notGrant) || slices.ContainsFunc(c.Recall.Spared, notGrant):
 		wrong = "one of its senders is neither an address nor a domain"
 	case slices.ContainsFunc(e.Mechanisms, notWord) || slices.ContainsFunc(c.Secret.Keys, func(k SecretKey) bool { return notWord(k.Mechanism) || notLine(k.Value) }):
 		wrong = "a mechanism has no name, or one of several words"
@@ -88,6 +111,7 @@ func (c *Credential) Check() error {
 	return fault.New("account.credential", fault.Invalid, "credential %q: %s", c.Name, wrong)
 }
 
+func notGrant(g Grant) bool { same, err := ParseGrant(g.String()); return err != nil || same != g }
 func notLine(s string) bool { return s == "" || strings.ContainsAny(s, "\r\n") }
 func notWord(s string) bool { return notLine(s) || strings.ContainsFunc(s, unicode.IsSpace) }
 
@@ -123,6 +147,12 @@ func (s *Secret) Key(mechanism string) string {
 	return ""
 }
 
+// WithoutLegacy returns the keys but for those of LegacyMechanisms.
+func (s *Secret) WithoutLegacy() []SecretKey {
+	legacy := LegacyMechanisms()
+	return slices.DeleteFunc(slices.Clone(s.Keys), func(k SecretKey) bool { return slices.Contains(legacy, k.Mechanism) })
+}
+
 // LegacyMechanisms are those whose keys Account.Legacy is about.
 func LegacyMechanisms() []string { return []string{"CRAM-MD5", "DIGEST-MD5"} }
 
@@ -149,6 +179,24 @@ type Envelope struct {
 // mechanism, now.
 func (e *Envelope) Admits(client netip.Addr, mechanism string, now time.Time) bool {
 	return !e.Over(now) && e.AdmitsMechanism(mechanism) && e.AdmitsClient(client)
+}
+
+// Forbids says what of that which an envelope with later in its place would forbid: all
+// is for what does not show in waiting mail, where clients are and how they log in, and
+// senders for under what they send. Caps and an end are of none: what waits was within
+// them.
+func (e *Envelope) Forbids(later *Envelope) (all, senders bool) {
+	all = !wider(e.Networks, later.Networks, func(was, is netip.Prefix) bool { return is.Bits() <= was.Bits() && is.Contains(was.Addr()) }) ||
+		!wider(e.Mechanisms, later.Mechanisms, func(was, is string) bool { return was == is })
+	return all, !wider(e.Senders, later.Senders, func(was, is Grant) bool { return is.equal(was) || !was.Address.IsNull() && is.covers(was.Address) })
+}
+
+// wider reports whether each of one list is within one of another; an empty list is
+// everything.
+func wider[V any](before, now []V, within func(was, is V) bool) bool {
+	return len(now) == 0 || len(before) > 0 && !slices.ContainsFunc(before, func(was V) bool {
+		return !slices.ContainsFunc(now, func(is V) bool { return within(was, is) })
+	})
 }
 
 // AdmitsMechanism reports whether the credential may be proved with a mechanism; ""
@@ -214,13 +262,18 @@ type Holder struct {
 	Subject    string
 }
 
+// UseAhead is how far a use may lie behind the present of the store: as far as the
+// clock of a node may be ahead (node.MaxSkew).
+const UseAhead = time.Minute
+
 // Use is the last time that a credential was used.
 type Use struct {
 	Credential mail.ID
-	At         time.Time
-	Client     netip.Addr
-	Session    mail.ID
-	Mechanism  string
+	// At is when, by the clock of the node that saw it.
+	At        time.Time
+	Client    netip.Addr
+	Session   mail.ID
+	Mechanism string
 	// Program is what the client called itself in EHLO.
 	Program string
 }

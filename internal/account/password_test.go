@@ -3,6 +3,7 @@ package account_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,7 +15,8 @@ import (
 )
 
 // TestPasswordsFollowOneAnother sets passwords again and again: each is named by a
-// later time, and the hashes of the last are kept.
+// later time, the hashes of the last are kept, and mail of the one before is recalled
+// unless it is kept.
 func TestPasswordsFollowOneAnother(t *testing.T) {
 	w := newWorld(t)
 	first := w.account(t, "a@acme.example")
@@ -23,14 +25,21 @@ func TestPasswordsFollowOneAnother(t *testing.T) {
 		t.Fatalf("at first: %+v", before)
 	}
 	for i := range 30 {
-		hold := i == 20
-		if err := w.admin.SetPassword(t.Context(), at("a@acme.example"), fmt.Sprintf("another good password %d", i), hold); err != nil {
+		keep := i == 20
+		if err := w.admin.SetPassword(t.Context(), at("a@acme.example"), fmt.Sprintf("another good password %d", i), keep); err != nil {
 			t.Fatal(err)
 		}
 		a := w.account(t, "a@acme.example")
 		now := a.Password()
-		if len(a.Credentials) != 1 || !now.Changed.After(before.Changed) || (now.ID == before.ID) == hold || now.Created != before.Created {
-			t.Errorf("%+v after %+v, hold %v", now, before, hold)
+		if len(a.Credentials) != 1 || !now.Changed.After(before.Changed) || now.ID != before.ID || now.Created != before.Created {
+			t.Errorf("%+v after %+v", now, before)
+		}
+		recall := account.Recall{All: a.Revision}
+		if keep {
+			recall = before.Recall
+		}
+		if !reflect.DeepEqual(now.Recall, recall) || before.Recall.All >= a.Revision {
+			t.Errorf("of revision %d %+v is recalled, keep %v", a.Revision, now.Recall, keep)
 		}
 		if len(now.Secret.Former) != min(i+1, 24) || now.Secret.Former[0] != before.Secret.Hash {
 			t.Errorf("after %d the former are %q", i, now.Secret.Former)

@@ -36,7 +36,9 @@ type CredentialStore interface {
 	// RenewSecret puts another form of the same password of a credential in the
 	// place of the one with the hash before, and stores the event in the same
 	// transaction. Nothing is decided by which of them it is, so revision,
-	// generation and Changed stay; Former too. fault.Conflict where the stored hash
+	// generation and Changed stay; Former too. Keys of LegacyMechanisms are left out
+	// where at that moment neither account nor plan allows them: who made them may have
+	// looked before they were forbidden. fault.Conflict where the stored hash
 	// is another one, fault.NotFound where there is no such credential of the
 	// account with that login.
 	RenewSecret(ctx context.Context, login string, credential mail.ID, before string, after Secret, e audit.Event) error
@@ -54,7 +56,10 @@ type CredentialStore interface {
 // UseStore keeps when credentials were used last.
 type UseStore interface {
 	// Used keeps those uses that are newer than what is kept of their credentials.
-	// What is not kept of a credential that is no more is no error. It is no change
+	// One that lies more than UseAhead after the store's own clock is kept as one of
+	// now, and one that is kept and lies so gives way to any: a clock that is wrong must
+	// not freeze what is kept. What is not kept of a credential that is no more is no
+	// error. It is no change
 	// of an account: revision and generation stay.
 	Used(ctx context.Context, uses []Use) error
 	// Uses returns the last uses of the credentials of the account with that login,
@@ -159,11 +164,11 @@ const MaxOwned = 256
 //
 // The waiting deliveries follow. Mail may go while its account exists and is
 // active with all above it (Sender.Active), the credential that it was accepted
-// under exists, and each further domain that its
+// under exists and does not recall it (Recall), and each further domain that its
 // acceptance relied on (queue.Acceptance.Domains) is an active one of the
 // customer that the account's own domain has. A Put or Remove that changes the
-// state of an account, gives it a suspended plan or takes that or a credential from it, the
-// state or the customer of a domain, or whether a
+// state of an account, gives it a suspended plan or takes that or a credential from it, or
+// has one recall more of its mail, the state or the customer of a domain, or whether a
 // customer or a plan is active (a customer is with its plan; no plan counts as
 // an active one), looks at all mail of that account, of that domain or relying
 // on it, of the domains of that customer, or of the customers and accounts on that plan: it

@@ -56,6 +56,7 @@ type App struct {
 
 	store    Store
 	sealer   *seal.Sealer
+	loaded   seal.Loaded
 	hasher   *secrets.Hasher
 	maker    *secrets.Maker
 	rule     account.Rule

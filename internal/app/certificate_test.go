@@ -406,3 +406,15 @@ func TestEnvelopeOfACertificate(t *testing.T) {
 		t.Errorf("recorded %+v", e)
 	}
 }
+
+// TestSuspendedWithACertificate: who has logged in by a certificate is felt as others are.
+func TestSuspendedWithACertificate(t *testing.T) {
+	w := newCards(t)
+	c := w.ours.Client("print", nil)
+	w.credential(testLogin, account.Certificate, fingerprint(c))
+	w.suspended(func() *talk {
+		s, _ := w.dial("card", "", with(tls.VersionTLS13, c))
+		s.say(235, external(""))
+		return s
+	})
+}

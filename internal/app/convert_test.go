@@ -176,6 +176,7 @@ ca_file = "paper.crt"
 timeout = "101ms"
 connections = 102
 failures = 103
+remember = "107s"
 pause = "104s"
 
 [[directory]]
@@ -636,7 +637,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 	all := []any{limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), schedule(c), resolverOptions(c), opt, trusted}
 	for i := range c.Directories {
 		d := &c.Directories[i]
-		all = append(all, directories.Guarding(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
+		all = append(all, directories.Guarding(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
 	}
 	for _, l := range c.Listeners {
 		all = append(all, viewListener(t, a, l), clients.Options(l))

@@ -167,3 +167,36 @@ func (c *talk) answer(line string) int {
 	}
 	return code
 }
+
+// TestSuspendedWhileInANetwork: a session of somebody who never logged in ends when the
+// account is suspended, and the network opens something again when it is resumed.
+func TestSuspendedWhileInANetwork(t *testing.T) {
+	w := newNetworks(t)
+	w.credential(testLogin, account.Network, "203.0.113.0/24")
+	w.suspended(func() *talk {
+		s, _ := w.dial("known", from("203.0.113.5"), with(tls.VersionTLS13))
+		return s
+	})
+}
+
+// suspended opens a session that may send, suspends its account, and wants it to end, and
+// another to be open after that is undone.
+func (w *world) suspended(open func() *talk) {
+	w.t.Helper()
+	admin, who := w.app.Admin("test"), parsed(w.t, testLogin)
+	idle, sending := open(), open()
+	for _, s := range []*talk{idle, sending} {
+		s.say(250, "MAIL FROM:<"+testLogin+">")
+	}
+	idle.say(250, "RSET")
+	sending.say(250, "RCPT TO:<b@example.com>")
+	if err := admin.SuspendAccount(w.t.Context(), who); err != nil {
+		w.t.Fatal(err)
+	}
+	w.until("the session to feel it", func() bool { return idle.answer("NOOP") == 421 })
+	sending.say(421, "DATA")
+	if err := admin.ResumeAccount(w.t.Context(), who); err != nil {
+		w.t.Fatal(err)
+	}
+	open().say(250, "MAIL FROM:<"+testLogin+">")
+}

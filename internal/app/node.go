@@ -64,7 +64,7 @@ func (a *App) joinNode(ctx context.Context) error {
 			a.log.Info("this node is asked to drain", "node", a.cfg.Node.ID)
 			close(a.draining)
 		},
-		Now: a.opt.Now, Logger: a.log,
+		Keys: a.loaded.IDs, Now: a.opt.Now, Logger: a.log,
 	})
 	if err := a.keeper.Join(ctx); err != nil {
 		return err

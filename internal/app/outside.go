@@ -2,11 +2,9 @@ package app
 
 import (
 	"context"
-	"fmt"
 
 	"countersign/internal/account"
 	"countersign/internal/app/directories"
-	"countersign/internal/directory"
 	"countersign/internal/mail"
 	"countersign/internal/obs"
 )
@@ -29,16 +27,12 @@ func (a *App) openDirectories() (*directories.Set, error) {
 	a.background("directory greeting", set.Greet)
 	a.undo("directories", func(context.Context) error { return set.Close() })
 	for name, state := range set.States() {
-		a.health.Add("directory "+name, func(context.Context) error { return directoryHealth(state()) })
+		a.health.Add("directory "+name, func(context.Context) error {
+			if text := state().Warning(a.opt.Now()); text != "" { // accounts of others log in all the same
+				return obs.Warning(text)
+			}
+			return nil
+		})
 	}
 	return set, nil
-}
-
-// directoryHealth is a warning while a directory is left alone: accounts of others log
-// in all the same.
-func directoryHealth(s directory.State) error {
-	if s.Phase == directory.Well {
-		return nil
-	}
-	return obs.Warning(fmt.Sprintf("%s: %v", s.Phase, s.Last))
 }

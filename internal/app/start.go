@@ -133,7 +133,7 @@ func (a *App) openKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.maker, a.hasher, err = NewMaker(ctx, a.cfg, a.store, a.sealer)
+	a.maker, a.hasher, err = NewMaker(ctx, a.cfg, a.store, a.loaded.Set(a.sealer))
 	if err != nil {
 		return err
 	}

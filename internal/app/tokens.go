@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"countersign/internal/config"
@@ -34,17 +35,16 @@ func issuers(c *config.Config) []oauth.Issuer {
 }
 
 // Offered lists the mechanisms of the configuration, without those that nothing stands
-// behind; and without those that bind, where a Dovecot runs exchanges, which cannot: a
-// client that could would take them for an account that it has.
+// behind: tokens without an issuer, and SCRAM where it is vain; and without those that bind,
+// where a Dovecot runs exchanges, which cannot: a client that could would take them for an
+// account that it has.
 func Offered(c *config.Config) []string {
+	passes := slices.ContainsFunc(c.Directories, func(d config.Directory) bool { return d.KnowsKeys() })
 	return slices.DeleteFunc(slices.Clone(c.Auth.Mechanisms), func(name string) bool {
 		m, _ := sasl.Lookup(name)
-		return m.Token && len(c.Issuers) == 0 || m.Binds && slices.ContainsFunc(c.Directories, passes)
+		return m.Token && len(c.Issuers) == 0 || m.Binds && passes || strings.HasPrefix(name, "SCRAM-") && c.ScramIsVain()
 	})
 }
-
-// passes reports whether exchanges pass to a directory.
-func passes(d config.Directory) bool { return d.Kind == "dovecot" }
 
 // NewTokens makes what verifies tokens; nil where there are no issuers.
 func NewTokens(cfg *config.Config, now func() time.Time) (*oauth.Verifier, error) {

@@ -245,7 +245,7 @@ func send(ctx context.Context, path, login, name string) error {
 		},
 		Content:    queue.Content{Head: []byte("A: b\r\n\r\n"), Body: []byte("x\r\n")},
 		Events:     []audit.Event{{At: at, Kind: audit.Accepted, Session: filledSession, Submission: id, Login: login}},
-		Generation: sender.Generation,
+		Generation: sender.Generation, Revision: sender.Account.Revision,
 	}
 	for n := 1; n <= 2; n++ {
 		a.Deliveries = append(a.Deliveries, queue.Delivery{

@@ -48,8 +48,9 @@ type Auth struct {
 	HashQueue int `toml:"hash_queue" default:"256" min:"1" max:"10000" unit:"hashes" since:"0.1" reload:"no"`
 	// How long a verified password is remembered, in memory and as a keyed hash
 	// only, so that the next session with it is cheap; "0s" for never. A
-	// changed or revoked password is forgotten at once.
-	Remember Duration `toml:"remember" default:"60s" max:"1h" since:"0.1" reload:"no"`
+	// changed or revoked password is forgotten at once. Those of a [[directory]]
+	// have its own remember.
+	Remember Duration `toml:"remember" default:"3m" max:"1h" since:"0.1" reload:"no"`
 }
 
 // Issuer is one table [[issuer]].
@@ -189,6 +190,9 @@ type Directory struct {
 	// After so many questions in a row without an answer it is left alone for a while, and
 	// clients are told to come again at once.
 	Failures int `toml:"failures" default:"5" min:"1" max:"1000" unit:"questions" since:"0.1" reload:"no"`
+	// How long a password that it has verified is remembered, as auth.remember is for
+	// the others; "0s" for never. One that is changed there is good for so long.
+	Remember Duration `toml:"remember" default:"1m" max:"1h" since:"0.1" reload:"no"`
 	// How long it is left alone then.
 	Pause Duration `toml:"pause" default:"10s" min:"1s" max:"10m" since:"0.1" reload:"no"`
 	// Whether it is asked if an account is still there and enabled, where that logs in with

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"countersign/internal/config/option"
@@ -14,9 +15,50 @@ func (v *validator) auth() {
 	v.issuers()
 	v.directories()
 	a.Mechanisms = v.mechanisms("auth.mechanisms", a.Mechanisms)
+	v.scram()
 	for i, n := range a.ScramIterationsFormer {
 		if n < sasl.MinIterations || n > sasl.MaxIterations {
 			v.Fail(option.Element("auth.scram_iterations_former", i), "", "%d is not between %d and %d", n, sasl.MinIterations, sasl.MaxIterations)
+		}
+	}
+}
+
+// KnowsKeys reports whether accounts of a directory can prove their password without showing
+// it: a Dovecot runs SCRAM itself, and of all others nothing is stored that it could be proved
+// by. Keys that were made here at a login would stay good when the password is changed there.
+func (d *Directory) KnowsKeys() bool { return d.Kind == "dovecot" }
+
+// ScramIsVain reports whether SCRAM is offered to nobody: some directory that does not know
+// keys may have an account of any domain, and none does. Mail programs take SCRAM where it is
+// offered, and do not try another way when it fails.
+func (c *Config) ScramIsVain() bool {
+	all := false
+	for i := range c.Directories {
+		if c.Directories[i].KnowsKeys() {
+			return false
+		}
+		all = all || len(c.Directories[i].Domains) == 0
+	}
+	return all
+}
+
+// scram warns where it is offered to accounts that cannot use it, or left out although it is
+// asked for.
+func (v *validator) scram() {
+	isScram := func(name string) bool { return strings.HasPrefix(name, "SCRAM-") }
+	if !slices.ContainsFunc(v.c.Auth.Mechanisms, isScram) {
+		return
+	}
+	if v.c.ScramIsVain() {
+		if v.IsSet("auth.mechanisms") {
+			v.Warn("auth.mechanisms", "leave SCRAM out, or give each [[directory]] its domains", "SCRAM is not offered: a directory knows accounts of every domain, and they could not use it")
+		}
+		return
+	}
+	for i := range v.c.Directories {
+		if d := &v.c.Directories[i]; !d.KnowsKeys() {
+			v.Warn(option.Element("directory", i)+".kind", "leave SCRAM out of auth.mechanisms",
+				"SCRAM is offered, and accounts of directory %q cannot use it: mail programs that choose it fail", d.Name)
 		}
 	}
 }

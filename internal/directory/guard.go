@@ -23,6 +23,9 @@ type GuardOptions struct {
 	Pause time.Duration
 	// Now is the clock, time.Now where nil.
 	Now func() time.Time
+	// Odd is told of answers that make no sense, and of questions that the directory cannot
+	// take, at most once a minute; nil where nobody is.
+	Odd func(Oddity)
 }
 
 // Guard is a Source that stands before another one. It is safe for concurrent use.
@@ -35,6 +38,9 @@ type Guard struct {
 	running int
 	counts  Counts
 	last    error // the latest failure
+	odd     Oddity
+	told    time.Time // when Odd was told last
+	untold  uint64    // how many there were since
 }
 
 // NewGuard returns a Guard that takes the directory to be well. Errors:
@@ -68,7 +74,7 @@ func (g *Guard) Ask(ctx context.Context, q Question) (*Answer, error) {
 		return nil, err
 	}
 	var a *Answer
-	err := g.Do(ctx, func(asked context.Context) error {
+	err := g.do(ctx, func(asked context.Context) error {
 		var err error
 		a, err = g.source.Ask(asked, q)
 		switch {
@@ -80,6 +86,9 @@ func (g *Guard) Ask(ctx context.Context, q Question) (*Answer, error) {
 		return a.check(q)
 	})
 	if err != nil {
+		if fault.Is(err, fault.Corrupt) || fault.Is(err, fault.Invalid) {
+			g.note(q.Login, err)
+		}
 		return nil, err
 	}
 	return a, nil
@@ -90,6 +99,14 @@ func (g *Guard) Ask(ctx context.Context, q Question) (*Answer, error) {
 // return what Source.Ask would. Errors: those of ask, and those that Ask has of its
 // own.
 func (g *Guard) Do(ctx context.Context, ask func(context.Context) error) error {
+	err := g.do(ctx, ask)
+	if fault.Is(err, fault.Corrupt) { // what is Invalid in an exchange, the client has said
+		g.note("", err)
+	}
+	return err
+}
+
+func (g *Guard) do(ctx context.Context, ask func(context.Context) error) error {
 	const op = "directory.ask"
 	if ctx.Err() != nil {
 		return fault.Wrap(op, fault.Canceled, ctx.Err())

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"fmt"
 	"time"
 
 	"countersign/internal/fault"
@@ -21,6 +22,8 @@ type State struct {
 	// Last is the latest failure, for the log and the operator; nil where there was
 	// none.
 	Last error
+	// Odd is the latest oddity; its At is zero where there was none.
+	Odd Oddity
 }
 
 // Counts counts questions since the start, by how they ended.
@@ -61,10 +64,25 @@ func (g *Guard) State() State {
 	defer g.mu.Unlock()
 	s := State{
 		Name: g.Name(), Phase: g.breaker.phase, Failures: g.breaker.failures,
-		Running: g.running, Counts: g.counts, Last: g.last,
+		Running: g.running, Counts: g.counts, Last: g.last, Odd: g.odd,
 	}
 	if s.Phase == LeftAlone {
 		s.Until = g.breaker.until
 	}
 	return s
+}
+
+// oddFor is how long an answer that makes no sense is warned of.
+const oddFor = 15 * time.Minute
+
+// Warning says what is wrong with the directory, for health: that it is left alone, or for a
+// quarter of an hour that an answer could not be used; "" where it is well.
+func (s State) Warning(now time.Time) string {
+	switch {
+	case s.Phase != Well:
+		return fmt.Sprintf("%s: %v", s.Phase, s.Last)
+	case !s.Odd.At.IsZero() && now.Sub(s.Odd.At) < oddFor:
+		return fmt.Sprintf("an answer could not be used at %s: %v", s.Odd.At.UTC().Format("15:04:05Z"), s.Odd.Err)
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package login
 import (
 	"net/netip"
 
+	"countersign/internal/login/pool"
 	"countersign/internal/mail"
 )
 
@@ -18,39 +19,12 @@ type Attempt struct {
 	Program string
 }
 
-// The networks that the workers are shared out among. The narrow one is one
-// customer's line as a rule; the wide one is what an attacker gets cheaply as
-// a whole.
-const (
-	narrowIPv4, wideIPv4 = 32, 24
-	narrowIPv6, wideIPv6 = 64, 48
-)
-
 // keys are the secrets.Respects that the workers are shared out among: the wide and the narrow
 // network that a client is in, and the login, which is given as loginKey makes
 // it, "" for all that are none.
 func (a *Attempt) keys(login string) []string {
-	wide, narrow := a.networks()
+	wide, narrow := pool.Networks(a.Client)
 	return []string{wide, narrow, login}
-}
-
-// networks names the networks that a client is in.
-func (a *Attempt) networks() (wide, narrow string) {
-	client := a.Client.Unmap()
-	if client.Is4() {
-		return network(client, wideIPv4), network(client, narrowIPv4)
-	}
-	return network(client, wideIPv6), network(client, narrowIPv6)
-}
-
-// network names the network of that many bits that an address is in, "" for
-// an invalid one.
-func network(a netip.Addr, bits int) string {
-	p, err := a.Prefix(bits)
-	if err != nil || !a.IsValid() {
-		return ""
-	}
-	return p.String()
 }
 
 // loginKey brings a login as a client gives it into the form under which
@@ -65,7 +39,6 @@ func loginKey(login string) (key string, ok bool) {
 
 // narrow names the narrow network of an address.
 func narrow(client netip.Addr) string {
-	a := Attempt{Client: client}
-	_, name := a.networks()
+	_, name := pool.Networks(client)
 	return name
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/login/why"
 )
 
 func TestKeysOfAnAttempt(t *testing.T) {
@@ -127,7 +128,7 @@ func TestCrowdOfSomebodyKnown(t *testing.T) {
 		for range 3 {
 			began := time.Now()
 			_, err := askPassword(w, here, loginA, wrongPassword)
-			if took := time.Since(began); FailureCause(err) != "wrong-password" || took > 8*slowDerivation {
+			if took := time.Since(began); why.Word(err) != "wrong-password" || took > 8*slowDerivation {
 				t.Errorf("a stranger: %v after %v", err, took)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
+	"countersign/internal/login/why"
 	"countersign/internal/sasl"
 )
 
@@ -80,7 +81,7 @@ func TestBannedLeavesNoTrace(t *testing.T) {
 	w.hashed(loginA, hashOf(t, cheaper, goodPassword)) // which would be renewed
 	before := w.secret(loginA)
 	ban(w, loginA)
-	if err := w.password(loginA, goodPassword); FailureCause(err) != "banned" {
+	if err := w.password(loginA, goodPassword); why.Word(err) != "banned" {
 		t.Fatal(err)
 	}
 	if w.secret(loginA).Hash != before.Hash {
@@ -105,8 +106,8 @@ func TestBannedExchangeThatPassesThrough(t *testing.T) {
 		t.Errorf("it got in")
 	}
 	wantRefused(t, nil, err)
-	if FailureCause(err) != "banned" {
-		t.Errorf("recorded as %q", FailureCause(err))
+	if why.Word(err) != "banned" {
+		t.Errorf("recorded as %q", why.Word(err))
 	}
 	if _, err := one.w.store.Account(t.Context(), login); !fault.Is(err, fault.NotFound) {
 		t.Errorf("it has an account: %v", err)

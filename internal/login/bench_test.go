@@ -13,6 +13,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/store/sqlite"
@@ -111,7 +112,7 @@ func BenchmarkFailures(b *testing.B) {
 				began := time.Now()
 				p, err := q.ask(w, here, login, secret)
 				took[kind] = append(took[kind], time.Since(began))
-				if p != nil || FailureCause(err) == "" {
+				if p != nil || why.Word(err) == "" {
 					b.Fatalf("%s, %s: %v, %v", q.mechanism, kind, p, err)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"countersign/internal/account"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
 )
@@ -26,6 +27,11 @@ type Client struct {
 	// runs.
 	to      Passer
 	running *exchange
+	// facade stands before the login that Keys was asked about; nil where nothing does.
+	// posing says that Keys is to have keys that nothing proves, as a directory has the
+	// exchange and has no challenge.
+	facade *facade
+	posing bool
 }
 
 var _ sasl.Verifier = (*Client)(nil)
@@ -62,10 +68,19 @@ func (c *Client) Keys(ctx context.Context, mechanism, login string) (*sasl.Keys,
 	if err != nil {
 		return nil, err
 	}
-	if c.to = c.Verifier.passes(&l, c.Attempt.Mechanism); c.to != nil {
+	c.facade = c.Verifier.facade(l.login, c.Attempt.Mechanism)
+	if c.facade == nil {
+		return c.Verifier.keys(mechanism, login, l), nil
+	}
+	switch c.to = c.Verifier.passes(&l, c.Attempt.Mechanism); {
+	case c.posing: // what is stored of an app password is none of this exchange's
+		l = look{login: l.login, cause: why.Unknown}
+	case c.to != nil:
 		return nil, errPass
 	}
-	return c.Verifier.keys(mechanism, login, l), nil
+	k := c.Verifier.keys(mechanism, login, l)
+	c.facade.dress(k)
+	return k, nil
 }
 
 // Proved implements sasl.Verifier.
@@ -82,7 +97,7 @@ func (c *Client) VerifyToken(ctx context.Context, login, token string) error {
 // VerifyCertificate implements sasl.Verifier.
 func (c *Client) VerifyCertificate(ctx context.Context, authzid string) error {
 	if len(c.Subjects) == 0 {
-		return c.settle(nil, failure(errNone))
+		return c.settle(nil, failure(why.None))
 	}
 	return c.settle(c.Verifier.Certificate(ctx, c.Attempt, authzid, c.Subjects))
 }

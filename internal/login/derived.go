@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"countersign/internal/account"
+	"countersign/internal/login/why"
 	"countersign/internal/sasl"
 )
 
@@ -66,7 +67,7 @@ func (v *Verifier) stored(k *sasl.Keys, d *derived) {
 		}
 	}
 	if damaged && len(d.of) == 0 {
-		d.look.cause = errDamaged
+		d.look.cause = why.Damaged
 	}
 }
 
@@ -95,9 +96,9 @@ func (v *Verifier) Proved(ctx context.Context, a Attempt, authzid string, k *sas
 	case d.look.cause != nil:
 		return nil, failure(d.look.cause)
 	case len(d.of) == 0:
-		return nil, failure(errNone)
+		return nil, failure(why.None)
 	case which < 0 || which >= len(d.of):
-		return nil, failure(errWrong)
+		return nil, failure(why.Wrong)
 	}
 	c := d.of[which]
 	if cause := v.usable(&a, &d.look.proofs, c); cause != nil {

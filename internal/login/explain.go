@@ -13,6 +13,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/walk"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
 )
@@ -55,7 +56,7 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 	}
 	x.Principal, err = dry.decide(ctx, &q)
 	x.Decided, x.Renewed, x.Unmade, x.Learns = true, r.renewed, r.unmade, r.learns
-	switch x.Cause = FailureCause(err); {
+	switch x.Cause = why.Word(err); {
 	case r.unmade != "" || err == nil:
 	case fault.Is(err, fault.Unauthenticated):
 		if x.Cause == "" {
@@ -63,6 +64,9 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 		}
 	default:
 		x.Trouble = err
+		if of := (*directory.AskError)(nil); errors.As(err, &of) {
+			x.Away, x.Odd, x.Why = of.Name, of.Own(), of.Err
+		}
 	}
 	return x, nil
 }
@@ -79,7 +83,7 @@ func (v *Verifier) standings(ctx context.Context, q *Question, l *look) ([]walk.
 		s := v.standing(l, c)
 		s.Serves = slices.Contains(serving, c.ID)
 		if cause := v.usable(&q.Attempt, &l.proofs, c); cause != nil {
-			s.Cause = FailureCause(cause)
+			s.Cause = why.Word(cause)
 		}
 		list = append(list, s)
 	}
@@ -90,6 +94,9 @@ func (v *Verifier) standings(ctx context.Context, q *Question, l *look) ([]walk.
 func (v *Verifier) standing(l *look, c *account.Credential) walk.Standing {
 	s := walk.Standing{Credential: *c, Scram: map[string]int{}}
 	s.Secret = account.Secret{}
+	if c.Kind == account.Password {
+		s.Elsewhere = l.proofs.Directory
+	}
 	for _, k := range c.Secret.Keys {
 		if slices.Contains(account.LegacyMechanisms(), k.Mechanism) {
 			s.Legacy = append(s.Legacy, k.Mechanism)
@@ -128,7 +135,8 @@ func (v *Verifier) serving(ctx context.Context, q *Question, l *look) (ids []mai
 		var serves bool
 		switch {
 		case provesKey(m):
-			serves = slices.ContainsFunc(derivedFrom, func(of *account.Credential) bool { return of.ID == c.ID })
+			serves = slices.ContainsFunc(derivedFrom, func(of *account.Credential) bool { return of.ID == c.ID }) ||
+				c.Kind == account.Password && v.passes(l, m.Name) != nil
 		case m.Token:
 			serves = c.Kind == account.OAuth
 		case m.Certificate:
@@ -158,12 +166,19 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 	case q.Attempt.Mechanism == "":
 		p, err := v.Network(ctx, q.Attempt)
 		if err == nil && p == nil {
-			err = failure(errNone)
+			err = failure(why.None)
 		}
 		return p, err
 	case m.Token:
 		return v.Token(ctx, q.Attempt, q.Login, *q.Password)
 	case !provesKey(m):
+		return v.Password(ctx, q.Attempt, "", q.Login, *q.Password)
+	}
+	l, err := v.look(ctx, q.Login)
+	if err != nil {
+		return nil, err
+	}
+	if v.passes(&l, q.Attempt.Mechanism) != nil { // the directory, which runs the exchange, knows the password too
 		return v.Password(ctx, q.Attempt, "", q.Login, *q.Password)
 	}
 	k, err := v.Keys(ctx, base(m.Name), q.Login)
@@ -230,5 +245,7 @@ func (v *Verifier) rehearsal() (*Verifier, *rehearsed) {
 	if v.opt.Directories != nil {
 		opt.Directories = r
 	}
-	return New(opt), r
+	dry := New(opt)
+	dry.dry = true
+	return dry, r
 }

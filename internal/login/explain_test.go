@@ -13,6 +13,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/walk"
+	"countersign/internal/login/why"
 )
 
 // explain has a login from a client explained.
@@ -82,7 +83,7 @@ func causeOf(err error) string {
 	if !fault.Is(err, fault.Unauthenticated) {
 		return ""
 	}
-	return FailureCause(err)
+	return why.Word(err)
 }
 
 func noError(t *testing.T, err error) {
@@ -218,8 +219,8 @@ func TestExplainStoreAway(t *testing.T) {
 
 // TestEachCauseHasWords: the record's words for a refusal are put into plain ones.
 func TestEachCauseHasWords(t *testing.T) {
-	for _, cause := range causes() {
-		x := walk.Explanation{Decided: true, Cause: FailureCause(failure(cause))}
+	for _, cause := range why.All() {
+		x := walk.Explanation{Decided: true, Cause: why.Word(failure(cause))}
 		steps := x.Steps(walk.Tried{Name: loginA, Mechanism: "PLAIN"})
 		last := steps[len(steps)-1]
 		if last.Good || !strings.HasPrefix(last.Text, "REFUSED: ") || strings.HasPrefix(last.Text, "REFUSED:  (") {

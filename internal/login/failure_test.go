@@ -10,6 +10,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
+	"countersign/internal/login/why"
 	"countersign/internal/oauth"
 	"countersign/internal/sasl"
 )
@@ -163,7 +164,7 @@ func failAlike(t *testing.T, q question, s situation) {
 		if !ok {
 			cause = s.cause[""]
 		}
-		if got := FailureCause(err); got != cause {
+		if got := why.Word(err); got != cause {
 			t.Errorf("recorded as %q, want %q", got, cause)
 		}
 	}
@@ -189,7 +190,7 @@ func TestTroubleIsNoRefusal(t *testing.T) {
 			w := newWorld(t)
 			w.store.Down(context.DeadlineExceeded)
 			_, err := q.ask(w, here, loginA, q.right)
-			if !fault.Is(err, fault.Unavailable) || fault.ReasonOf(err) != "auth-unavailable" || FailureCause(err) != "" {
+			if !fault.Is(err, fault.Unavailable) || fault.ReasonOf(err) != "auth-unavailable" || why.Word(err) != "" {
 				t.Errorf("store away: %v", err)
 			}
 			w.store.Down(nil)
@@ -253,7 +254,7 @@ func TestTokens(t *testing.T) {
 		p, err := w.v.Token(t.Context(), Attempt{Client: here, Mechanism: "XOAUTH2"}, c.user, c.token)
 		if c.cause != "" {
 			wantRefused(t, p, err)
-			if got := FailureCause(err); got != c.cause {
+			if got := why.Word(err); got != c.cause {
 				t.Errorf("%q for %q: recorded as %q, want %q", c.token, c.user, got, c.cause)
 			}
 			continue
@@ -374,14 +375,14 @@ func TestAuthorizationIdentities(t *testing.T) {
 // Two causes of one name, or one that is not told, would be of no use.
 func TestEachCauseHasItsWord(t *testing.T) {
 	seen := map[string]bool{}
-	for _, cause := range causes() {
-		word := FailureCause(failure(cause))
+	for _, cause := range why.All() {
+		word := why.Word(failure(cause))
 		if word == "" || seen[word] || strings.ContainsAny(word, " \t") {
 			t.Errorf("%q", word)
 		}
 		seen[word] = true
 	}
-	if FailureCause(nil) != "" || FailureCause(context.Canceled) != "" {
+	if why.Word(nil) != "" || why.Word(context.Canceled) != "" {
 		t.Error("an error of another kind has a cause")
 	}
 }

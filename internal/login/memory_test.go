@@ -14,6 +14,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/login/recent"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 )
 
@@ -165,7 +166,7 @@ func TestChangesDuringALogin(t *testing.T) {
 					return
 				}
 				wantRefused(t, p, err)
-				if got := FailureCause(err); got != c.cause {
+				if got := why.Word(err); got != c.cause {
 					t.Errorf("recorded as %q, want %q", got, c.cause)
 				}
 				if w.v.remember.Len() != 0 || w.v.uses.Waiting() != 0 {

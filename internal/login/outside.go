@@ -12,6 +12,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 )
 
@@ -28,69 +29,68 @@ type Directories interface {
 	// Rehearse says what Ensure would do, and what it cannot, a sentence each, and
 	// whether the account would be made. It changes nothing. Errors as of Ensure.
 	Rehearse(ctx context.Context, directory string, a *directory.Answer) (notes []string, made bool, err error)
+	// Remember is how long a password that a directory has verified is remembered, 0 for
+	// not at all: one that is changed there is good for so long.
+	Remember(directory string) time.Duration
+}
+
+// around returns the directories that serve the domain of a login, in order; none for what
+// is no login.
+func (v *Verifier) around(login string) []directory.Source {
+	address, err := mail.ParseAddress(login)
+	if v.opt.Directories == nil || err != nil {
+		return nil
+	}
+	return v.opt.Directories.For(address.Domain)
 }
 
 // sources returns the directories that are asked about a login; none where the store
 // decides.
 func (v *Verifier) sources(l *look) []directory.Source {
-	address, err := mail.ParseAddress(l.login)
-	if v.opt.Directories == nil || err != nil {
-		return nil
-	}
 	switch {
-	case l.cause == errUnknown:
-		return v.opt.Directories.For(address.Domain)
+	case l.cause == why.Unknown:
+		return v.around(l.login)
 	case l.proofs.Directory == "":
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(v.opt.Directories.For(address.Domain)), func(s directory.Source) bool {
+	return slices.DeleteFunc(slices.Clone(v.around(l.login)), func(s directory.Source) bool {
 		return s.Name() != l.proofs.Directory
 	})
 }
 
-// elsewhere asks directories for a password. Each failure costs what it costs where the
-// store decides, and what the directory takes.
-func (v *Verifier) elsewhere(ctx context.Context, a *Attempt, l *look, authzid, password string, sources []directory.Source) (*account.Principal, error) {
-	if l.cause == nil {
-		l.cause = v.shadowed(a, l)
-	}
-	t := secrets.Trial{Password: password, Strange: true}
-	t.Ticket = pool.Ticket{Keys: a.keys(l.login), First: v.known.Has(l.login, narrow(a.Client)), Last: v.guessing(a, l.login)}
-	var answer *directory.Answer
-	var name string
-	var err error
+// elsewhere asks directories for a password. Where it fails anyway, nobody outside is told
+// it: it may be one of ours.
+func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid string, sources []directory.Source) (*account.Principal, error) {
 	cause := l.cause
-	if cause == nil || cause == errUnknown {
-		// Where it fails anyway, nobody outside is told the password: it may be one of ours.
-		if answer, name, err = v.ask(ctx, a, l.login, password, sources, t.Ticket); err != nil {
-			return nil, err
-		}
-		cause = judge(answer, l.login, a.Client)
+	if cause == nil {
+		cause = v.shadowed(e.attempt, l)
 	}
-	t.Hopeless = cause != nil
-	same := cause == nil && answer.Verified
-	if !same {
-		if answer != nil && answer.Hash != "" {
-			t.Stored, err = hash.Parse(answer.Hash)
-		}
-		if err != nil {
-			cause = errDamaged
-		}
-		if same, err = v.opt.Hasher.Try(ctx, t); err != nil {
-			return nil, err
-		}
-	}
-	if !same || t.Hopeless {
-		v.failed.Add(byLogin, l.login, v.opt.Now())
-		v.failed.Add(byNetwork, narrow(a.Client), v.opt.Now())
-	}
-	switch {
-	case cause != nil:
+	e.ticket.First = v.known.Has(l.login, narrow(e.attempt.Client))
+	if cause != nil && cause != why.Unknown {
 		return nil, failure(cause)
-	case !same:
-		return nil, failure(errWrong)
 	}
-	return v.adopt(ctx, a, authzid, name, password, answer)
+	answer, name, err := v.ask(ctx, e, sources)
+	if err != nil {
+		return nil, err
+	}
+	if cause := judge(answer, l.login, e.attempt.Client); cause != nil {
+		return nil, failure(cause)
+	}
+	if !answer.Verified {
+		stored, err := hash.Parse(answer.Hash)
+		if err != nil {
+			return nil, failure(why.Damaged)
+		}
+		v.kinds.Learn(name, stored.Cost())
+		same, err := v.try(ctx, e, secrets.Trial{Stored: stored, Strange: true})
+		switch {
+		case err != nil:
+			return nil, err
+		case !same:
+			return nil, failure(why.Wrong)
+		}
+	}
+	return v.adopt(ctx, e, authzid, name, answer)
 }
 
 // shadowed says why an account of a directory may not log in whatever the password;
@@ -104,19 +104,17 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 			return v.usable(a, &l.proofs, c)
 		}
 	}
-	return errNone // it was revoked
+	return why.None // it was revoked
 }
 
 // ask asks one after the other until one knows the login. nil and no error where none
 // does, or one has refused the password.
-func (v *Verifier) ask(ctx context.Context, a *Attempt, login, password string, sources []directory.Source, whose pool.Ticket) (*directory.Answer, string, error) {
-	q := directory.Question{Login: login, Password: password, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
+func (v *Verifier) ask(ctx context.Context, e *effort, sources []directory.Source) (*directory.Answer, string, error) {
+	a := e.attempt
+	q := directory.Question{Login: e.login, Password: e.password, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
 	for _, s := range sources {
-		var answer *directory.Answer
-		var err error
-		if busy := v.doors.Of(s.Name(), width(s)).Do(ctx, whose, func() { answer, err = s.Ask(ctx, q) }); busy != nil {
-			err = busy
-		}
+		e.asked[s.Name()] = true
+		answer, err := v.through(ctx, s, e.ticket, q)
 		switch {
 		case err == nil:
 			return answer, s.Name(), nil
@@ -124,12 +122,18 @@ func (v *Verifier) ask(ctx context.Context, a *Attempt, login, password string, 
 			continue
 		case fault.Is(err, fault.Unauthenticated):
 			return &directory.Answer{}, s.Name(), nil
-		case fault.Is(err, fault.Busy):
-			return nil, "", fault.Refuse("login.directory", fault.Busy, reasonBusy)
 		}
-		return nil, "", unavailable(ctx, err)
+		return nil, "", trouble(ctx, &directory.AskError{Name: s.Name(), Err: err})
 	}
 	return nil, "", nil
+}
+
+// through asks one directory when its door is free.
+func (v *Verifier) through(ctx context.Context, s directory.Source, whose pool.Ticket, q directory.Question) (answer *directory.Answer, err error) {
+	if busy := v.doors.Of(s.Name(), width(s)).Do(ctx, whose, func() { answer, err = s.Ask(ctx, q) }); busy != nil {
+		return nil, busy
+	}
+	return answer, err
 }
 
 // judge says why an answer lets nobody in; nil where the password decides.
@@ -138,27 +142,29 @@ func (v *Verifier) ask(ctx context.Context, a *Attempt, login, password string, 
 func judge(answer *directory.Answer, login string, client netip.Addr) error {
 	switch {
 	case answer == nil:
-		return errUnknown
+		return why.Unknown
 	case login != "" && answer.Login != "" && !sameLogin(answer.Login, login):
-		return errForeign
+		return why.Foreign
 	case answer.Disabled:
-		return errSuspended
+		return why.Suspended
 	case len(answer.Networks) > 0 && !(&account.Envelope{Networks: answer.Networks}).AdmitsClient(client):
-		return errNetwork
+		return why.Network
 	case !answer.Verified && answer.Hash == "":
-		return errWrong
+		return why.Wrong
 	}
 	return nil
 }
 
-// adopt makes the account known to the store, and admits it.
-func (v *Verifier) adopt(ctx context.Context, a *Attempt, authzid, name, password string, answer *directory.Answer) (*account.Principal, error) {
+// adopt makes the account known to the store, and admits it. The password of e is "" where
+// nobody here has seen it.
+func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, answer *directory.Answer) (*account.Principal, error) {
+	a, password := e.attempt, e.password
 	if v.banned(a, answer.Login) {
-		return nil, failure(errBanned)
+		return nil, failure(why.Banned)
 	}
 	if err := v.opt.Directories.Ensure(ctx, name, answer); err != nil {
 		if fault.Is(err, fault.Unauthenticated) {
-			return nil, failure(errHomeless)
+			return nil, failure(why.Homeless)
 		}
 		return nil, unavailable(ctx, err)
 	}
@@ -169,7 +175,7 @@ func (v *Verifier) adopt(ctx context.Context, a *Attempt, authzid, name, passwor
 	case l.cause != nil:
 		return nil, failure(l.cause)
 	case l.proofs.Directory != name:
-		return nil, failure(errForeign) // the store has an account of that name
+		return nil, failure(why.Foreign) // the store has an account of that name
 	}
 	for i := range l.proofs.Credentials {
 		c := &l.proofs.Credentials[i]
@@ -183,14 +189,14 @@ func (v *Verifier) adopt(ctx context.Context, a *Attempt, authzid, name, passwor
 		if err == nil {
 			// Which networks are allowed the directory says each time.
 			if password != "" && len(answer.Networks) == 0 {
-				v.remember.Add(&l.proofs, c.ID, password)
+				v.remember.AddFor(&l.proofs, c.ID, password, v.opt.Directories.Remember(name))
 			}
 			v.known.Add(l.login, narrow(a.Client), v.opt.Now())
 			p.Until = v.opt.Now().Add(askAgain)
 		}
 		return p, err
 	}
-	return nil, failure(errNone)
+	return nil, failure(why.None)
 }
 
 // askAgain is how long a session lasts whose proof somebody else may have ended.

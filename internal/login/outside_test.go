@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -11,7 +12,10 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/walk"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
+	"countersign/internal/sasl"
 )
 
 // place is a directory in memory, and what makes its accounts.
@@ -25,6 +29,8 @@ type place struct {
 	homeless bool
 	// knows says that it tells how accounts stand.
 	knows bool
+	// remember is for how long its passwords are.
+	remember time.Duration
 }
 
 func (e *place) Witnesses() bool { return e.knows }
@@ -61,6 +67,15 @@ func (e *place) Ask(_ context.Context, q directory.Question) (*directory.Answer,
 // many are several directories, for all domains but acme.example.
 type many []*place
 
+func (m many) Remember(name string) time.Duration {
+	for _, e := range m {
+		if e.name == name {
+			return e.remember
+		}
+	}
+	return 0
+}
+
 func (m many) For(domain mail.Domain) (list []directory.Source) {
 	for _, e := range m {
 		if domain != "acme.example" {
@@ -94,8 +109,8 @@ func (m many) Rehearse(ctx context.Context, name string, a *directory.Answer) ([
 // one whose hash it knows.
 func outsiders(t *testing.T, remember time.Duration) (*world, many) {
 	t.Helper()
-	one, two := &place{name: "one"}, &place{name: "two"}
-	w := newWorldWith(t, setup{options: Options{Remember: remember, Directories: many{one, two}}})
+	one, two := &place{name: "one", remember: remember}, &place{name: "two", remember: remember}
+	w := newWorldWith(t, setup{options: Options{Remember: time.Hour, Directories: many{one, two}}})
 	one.w, two.w = w, w
 	one.answers = map[string]directory.Answer{"v@out.example": {Login: "v@out.example", Verified: true}}
 	two.answers = map[string]directory.Answer{
@@ -186,8 +201,8 @@ func TestFailuresOfDirectoriesAreAlike(t *testing.T) {
 			}
 			w.work()
 			p, err := outside(w, c.login, c.password)
-			if p != nil || !fault.Is(err, fault.Unauthenticated) || fault.ReasonOf(err) != "auth-failed" || FailureCause(err) != c.cause {
-				t.Errorf("%v, %v (%s), want %s", p, err, FailureCause(err), c.cause)
+			if p != nil || !fault.Is(err, fault.Unauthenticated) || fault.ReasonOf(err) != "auth-failed" || why.Word(err) != c.cause {
+				t.Errorf("%v, %v (%s), want %s", p, err, why.Word(err), c.cause)
 			}
 			if got := len(w.work()); got == 0 {
 				t.Error("it was cheaper than a wrong password")
@@ -207,7 +222,7 @@ func TestADirectoryThatIsDown(t *testing.T) {
 	if _, err := outside(w, "v@out.example", goodPassword); err != nil {
 		t.Errorf("a password that was remembered: %v", err)
 	}
-	w.pass(time.Hour)
+	w.pass(time.Minute) // those of the store are remembered for longer
 	for _, login := range []string{"v@out.example", "plain@out.example", "nobody@out.example"} {
 		if _, err := outside(w, login, goodPassword); !fault.Is(err, fault.Unavailable) || fault.ReasonOf(err) != "auth-unavailable" {
 			t.Errorf("%s: %v", login, err)
@@ -258,7 +273,7 @@ func TestNetworksOfADirectoryAreAskedEachTime(t *testing.T) {
 	near := netip.MustParseAddr("198.51.100.7")
 	a := Attempt{Client: near, Mechanism: "PLAIN"}
 	w.must(w.v.Password(t.Context(), a, "", "near@out.example", goodPassword))
-	if _, err := outside(w, "near@out.example", goodPassword); FailureCause(err) != "network" {
+	if _, err := outside(w, "near@out.example", goodPassword); why.Word(err) != "network" {
 		t.Errorf("from elsewhere: %v", err)
 	}
 	asked := len(m[1].asked)
@@ -277,5 +292,32 @@ func TestSessionsOfDirectoriesEnd(t *testing.T) {
 		if err != nil || !p.Until.Equal(w.clock().Add(askAgain)) {
 			t.Errorf("%s: %+v, %v", how, p, err)
 		}
+	}
+}
+
+// What is said of a login whose directory has no answer names the directory, and blames who
+// is to blame; SCRAM is explained where a directory cannot take part in it.
+func TestExplainingADirectory(t *testing.T) {
+	w, m := outsiders(t, 0)
+	w.must(outside(w, "v@out.example", goodPassword))
+	password := goodPassword
+	said := func(mechanism string) string {
+		t.Helper()
+		x, err := w.v.Explain(t.Context(), Question{Attempt: Attempt{Mechanism: mechanism}, Login: "v@out.example", Password: &password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(x.Steps(walk.Tried{Name: "v@out.example", Mechanism: mechanism}))
+	}
+	if text := said(sasl.ScramSHA256); !strings.Contains(text, "known to directory one alone, which takes no part in SCRAM-SHA-256") {
+		t.Error(text)
+	}
+	m[0].err = fault.New("test", fault.Corrupt, "the login is no address")
+	if text := said("PLAIN"); !strings.Contains(text, "what directory one answers about this login cannot be used") || !strings.Contains(text, "the login is no address") {
+		t.Error(text)
+	}
+	m[0].err = fault.New("test", fault.Unavailable, "connection refused")
+	if text := said("PLAIN"); !strings.Contains(text, "directory one has no answer") || !strings.Contains(text, "connection refused") {
+		t.Error(text)
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/alike"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
 	"countersign/internal/sasl"
 )
 
@@ -28,19 +30,47 @@ type Passer interface {
 // Passed is an exchange that passes through.
 type Passed interface {
 	sasl.Exchange
-	// Account returns whose it is, when it is done.
+	// Account returns whose it is, as soon as the directory has said so, also where its last
+	// challenge has yet to go to the client.
 	Account() *directory.Answer
-	// Cancel ends it where it is not over. It is called in any case.
+	// Cancel ends it where it is not over. It is called in any case, by whoever called Next.
 	Cancel()
 }
 
 // errPass says that a directory runs the exchange.
 var errPass = errors.New("login: the exchange is a directory's")
 
-// passes returns the directory that runs the exchange of a login, nil where none does.
+// passes returns the directory that runs the exchange of a login, nil where none does. A
+// challenge that the server makes before it knows the login is the directory's from the
+// start (challenger), or never.
 func (v *Verifier) passes(l *look, mechanism string) Passer {
-	for _, s := range v.sources(l) {
-		if p, ok := s.(Passer); ok && p.Offers(mechanism, false) {
+	return passer(v.sources(l), mechanism)
+}
+
+// passer returns the first of some directories that runs exchanges of a mechanism in which
+// the client speaks first, nil where none does.
+func passer(sources []directory.Source, mechanism string) Passer {
+	for _, s := range sources {
+		if p, ok := s.(Passer); ok && !serverFirst(mechanism) && p.Offers(mechanism, false) {
+			return p
+		}
+	}
+	return nil
+}
+
+// serverFirst reports whether the server speaks first in a mechanism with keys.
+func serverFirst(mechanism string) bool {
+	return mechanism == secrets.CramMD5 || mechanism == secrets.DigestMD5
+}
+
+// challenger returns the directory that runs all exchanges of a mechanism in which the
+// server speaks first; nil where the store does.
+func (v *Verifier) challenger(mechanism string) Passer {
+	if v.opt.Directories == nil || !serverFirst(mechanism) {
+		return nil
+	}
+	for _, s := range v.opt.Directories.For("") {
+		if p, ok := s.(Passer); ok && p.Offers(mechanism, true) {
 			return p
 		}
 	}
@@ -52,7 +82,7 @@ func (v *Verifier) passes(l *look, mechanism string) Passer {
 // through. End is to be called in the end.
 func (c *Client) Begin(m sasl.Mechanism, conn *sasl.Conn) sasl.Exchange {
 	conn.Verifier = c
-	x := &exchange{client: c, own: m.New(conn)}
+	x := &exchange{client: c, mechanism: m, conn: conn, own: m.New(conn)}
 	if first := c.Verifier.challenger(m.Name); first != nil {
 		x.to = first
 	}
@@ -60,35 +90,31 @@ func (c *Client) Begin(m sasl.Mechanism, conn *sasl.Conn) sasl.Exchange {
 	return x
 }
 
-// End ends what passes through, where it is not over.
+// End ends what passes through, where it is not over, and gives its place back.
 func (c *Client) End() {
-	if c.running != nil && c.running.passed != nil {
-		c.running.passed.Cancel()
+	if c.running != nil {
+		c.running.end()
 	}
 	c.running = nil
 }
 
-// challenger returns the directory that runs all exchanges of a mechanism in which the
-// server speaks first; nil where the store does.
-func (v *Verifier) challenger(mechanism string) Passer {
-	if v.opt.Directories == nil || mechanism != secrets.CramMD5 && mechanism != secrets.DigestMD5 {
-		return nil
-	}
-	for _, s := range v.opt.Directories.For("") {
-		if p, ok := s.(Passer); ok && p.Offers(mechanism, true) {
-			return p
-		}
-	}
-	return nil
-}
-
 // exchange is our own exchange until it says that a directory has it.
 type exchange struct {
-	client *Client
-	own    sasl.Exchange
+	client    *Client
+	mechanism sasl.Mechanism
+	conn      *sasl.Conn
+	own       sasl.Exchange
 	// to is the directory that has it, passed its exchange once that has begun.
 	to     Passer
 	passed Passed
+	// opening is its first step, nil where none was begun. shown says that a challenge of
+	// our own was shown where the client may believe it to be the directory's.
+	opening *alike.Opening[Passed]
+	shown   bool
+	// admitted is who gets in when the client has taken the directory's last challenge.
+	admitted *account.Principal
+	// leave gives back its place among the exchanges of its network.
+	leave func()
 }
 
 // Failure is for sasl.Failure.
@@ -101,59 +127,106 @@ func (x *exchange) Failure() error {
 
 // Next implements sasl.Exchange.
 func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, error) {
-	if x.to == nil {
-		challenge, done, err := x.own.Next(ctx, response)
-		if !errors.Is(err, errPass) {
-			return challenge, done, err
-		}
-		x.to = x.client.to
+	switch {
+	case x.to != nil:
+		return x.pass(ctx, response)
+	case x.shown:
+		return x.finish(ctx, response)
 	}
-	return x.pass(ctx, response)
+	began := time.Now()
+	challenge, done, err := x.own.Next(ctx, response)
+	passes := errors.Is(err, errPass)
+	if x.client.facade == nil || err != nil && !passes {
+		return challenge, done, err
+	}
+	if err := x.enter(); err != nil {
+		return nil, false, err
+	}
+	if passes {
+		return x.open(ctx, response, began)
+	}
+	x.shown = true
+	return challenge, false, x.client.facade.front.Hold(ctx, began)
+}
+
+// enter takes a place among the exchanges of the client's network.
+func (x *exchange) enter() (err error) {
+	var free bool
+	if x.leave, free = x.client.Verifier.places.Enter(x.client.Attempt.Client); !free {
+		err = fault.Refuse("login.pass", fault.Busy, reasonBusy)
+	}
+	return err
+}
+
+// end gives back all that the exchange holds.
+func (x *exchange) end() {
+	if x.opening != nil {
+		x.opening.End()
+		if x.passed == nil {
+			x.passed = x.opening.Passed
+		}
+	}
+	if x.passed != nil {
+		x.passed.Cancel()
+	}
+	if x.leave != nil {
+		x.leave()
+	}
 }
 
 // pass takes one step of a directory's exchange.
 func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, error) {
-	a := &x.client.Attempt
+	if x.leave == nil {
+		if err := x.enter(); err != nil {
+			return nil, false, err
+		}
+	}
 	step, cancel := context.WithTimeout(ctx, x.to.Patience())
 	defer cancel()
 	if x.passed == nil {
-		passed, err := x.to.Begin(step, a)
+		passed, err := x.to.Begin(step, &x.client.Attempt)
 		if err != nil {
 			return nil, false, trouble(ctx, err)
 		}
 		x.passed = passed
 	}
 	challenge, done, err := x.passed.Next(step, response)
+	if err != nil && x.client.Tried == "" { // no question of ours has named the login
+		x.client.tried(sasl.Named(x.mechanism.Name, response))
+	}
+	return x.judge(ctx, challenge, done, err)
+}
+
+// judge says what one step of a directory's exchange comes to.
+func (x *exchange) judge(ctx context.Context, challenge []byte, done bool, err error) ([]byte, bool, error) {
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
-		return nil, false, failure(errors.Join(errWrong, err))
+		return nil, false, failure(errors.Join(why.Wrong, err))
 	case fault.Is(err, fault.Invalid):
 		return nil, false, sasl.ErrSyntax
 	case err != nil:
 		return nil, false, trouble(ctx, err)
-	case !done:
+	}
+	if x.admitted == nil && (done || x.passed.Account() != nil) {
+		if x.admitted, err = x.admit(ctx); err != nil {
+			return nil, false, x.client.settle(nil, x.level(ctx, err))
+		}
+	}
+	if !done {
 		return challenge, false, nil
 	}
-	p, err := x.admit(ctx, a)
-	return nil, err == nil, x.client.settle(p, err)
+	return nil, true, x.client.settle(x.admitted, nil)
 }
 
-// admit admits whose account it is.
-func (x *exchange) admit(ctx context.Context, a *Attempt) (*account.Principal, error) {
-	answer, v := x.passed.Account(), x.client.Verifier
+// admit admits whose account it is, before the directory's proof that the password was right
+// goes out (decision 10).
+func (x *exchange) admit(ctx context.Context) (*account.Principal, error) {
+	answer, v, a := x.passed.Account(), x.client.Verifier, &x.client.Attempt
 	if answer == nil {
-		return nil, failure(errWrong)
+		return nil, failure(why.Wrong)
 	}
 	if cause := judge(answer, x.client.Tried, a.Client); cause != nil {
 		return nil, failure(cause)
 	}
-	return v.adopt(ctx, a, "", x.to.Name(), "", answer)
-}
-
-// trouble is what becomes of an error of a directory that is no refusal.
-func trouble(ctx context.Context, err error) error {
-	if fault.Is(err, fault.Busy) {
-		return fault.Refuse("login.directory", fault.Busy, reasonBusy)
-	}
-	return unavailable(ctx, err)
+	return v.adopt(ctx, &effort{attempt: a}, "", x.to.Name(), answer)
 }

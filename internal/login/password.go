@@ -8,6 +8,7 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
 )
 
 // Password returns who the login and the password belong to. authzid is whom the
@@ -16,8 +17,9 @@ import (
 // An unknown login, a wrong password, an account without one, a credential that may not
 // be used from there, so or any more, and a suspended account, domain, customer or plan
 // are one and the same fault.Unauthenticated
-// with reason "auth-failed", after the same work: one short look at the store
-// and one derivation of each of the kinds in use. A right password
+// with reason "auth-failed", after the same work: one short look at the store,
+// one derivation of each of the kinds in use, and one question to each directory of the
+// login's domain. A right password
 // that was remembered costs no derivation and waits for none; nor does one that the gate
 // has generated.
 //
@@ -25,7 +27,7 @@ import (
 // which strangers give way first, then those that share network or login with the most
 // others;
 // fault.Unavailable with reason "auth-unavailable" where the store cannot be
-// asked; fault.Canceled where ctx ended.
+// asked, and for all that fails in a domain of which a directory cannot be; fault.Canceled where ctx ended.
 func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, password string) (*account.Principal, error) {
 	l, err := v.look(ctx, login)
 	if err != nil {
@@ -34,7 +36,7 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 	l.heed(v, &a)
 	prepared, err := account.PreparePassword(password)
 	if err != nil && l.cause == nil {
-		l.cause = errPrepared // no stored password can be this one: fail, as slowly as any other
+		l.cause = why.Prepared // no stored password can be this one: fail, as slowly as any other
 	}
 	if err != nil {
 		prepared = password
@@ -51,10 +53,17 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 			return p, err
 		}
 	}
+	var p *account.Principal
+	e := v.effort(&a, l.login, prepared)
 	if sources := v.sources(&l); len(sources) > 0 || l.proofs.Directory != "" {
-		return v.elsewhere(ctx, &a, &l, authzid, prepared, sources)
+		p, err = v.elsewhere(ctx, e, &l, authzid, sources)
+	} else {
+		p, err = v.slow(ctx, e, &l, authzid)
 	}
-	return v.slow(ctx, &a, &l, authzid, prepared)
+	if err != nil {
+		return nil, v.level(ctx, e, err)
+	}
+	return p, nil
 }
 
 // cheap returns the usable credential whose password it is, where that can be told
@@ -97,34 +106,30 @@ func generatedForm(password string) string {
 }
 
 // slow derives. Whatever is wrong, it costs the same.
-func (v *Verifier) slow(ctx context.Context, a *Attempt, l *look, authzid, password string) (*account.Principal, error) {
+func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string) (*account.Principal, error) {
+	a, password := e.attempt, e.password
 	c, stored, cause := passwordOf(&l.proofs)
 	if l.cause != nil {
 		cause = l.cause
 	}
-	t := secrets.Trial{Password: password, Stored: stored}
-	t.Ticket = pool.Ticket{Keys: a.keys(l.login), Last: v.guessing(a, l.login)}
+	t := secrets.Trial{Stored: stored}
 	var secret *account.Secret
 	var unusable error
 	if c != nil {
 		unusable = v.usable(a, &l.proofs, c)
-		t.Ticket.First = v.known.Has(string(c.ID), narrow(a.Client))
+		e.ticket.First = v.known.Has(string(c.ID), narrow(a.Client))
 		t.Hopeless = unusable != nil || cause != nil
 		t.Then = func() { secret = v.opt.Maker.Remake(c, stored, l.login, password, l.proofs.Legacy) }
 	}
-	same, err := v.opt.Hasher.Try(ctx, t)
+	same, err := v.try(ctx, e, t)
 	if err != nil {
 		return nil, err
-	}
-	if !same || t.Hopeless {
-		v.failed.Add(byLogin, l.login, v.opt.Now())
-		v.failed.Add(byNetwork, narrow(a.Client), v.opt.Now())
 	}
 	switch {
 	case cause != nil:
 		return nil, failure(cause)
 	case !same:
-		return nil, failure(errWrong)
+		return nil, failure(why.Wrong)
 	case unusable != nil:
 		return nil, failure(unusable)
 	}
@@ -163,16 +168,6 @@ func (v *Verifier) renewKeys(ctx context.Context, a *Attempt, l *look, c *accoun
 	}
 }
 
-// What failures are counted by.
-const byLogin, byNetwork = "login", "network"
-
-// guessing reports whether somebody failed lately at that login, and from that network:
-// who guesses has both against them, but neither an owner at whose password others guess,
-// nor who shares a network with them.
-func (v *Verifier) guessing(a *Attempt, login string) bool {
-	return v.failed.Has(byLogin, login) && v.failed.Has(byNetwork, narrow(a.Client))
-}
-
 // passwordOf returns the credential that is the password, and its hash. A cause is
 // why there is none to try.
 func passwordOf(p *account.Proofs) (c *account.Credential, h hash.Hash, cause error) {
@@ -182,11 +177,11 @@ func passwordOf(p *account.Proofs) (c *account.Credential, h hash.Hash, cause er
 		}
 	}
 	if c == nil || c.Secret.Hash == "" {
-		return nil, hash.Hash{}, errNone
+		return nil, hash.Hash{}, why.None
 	}
 	h, err := hash.Parse(c.Secret.Hash)
 	if err != nil {
-		return c, hash.Hash{}, errDamaged
+		return c, hash.Hash{}, why.Damaged
 	}
 	return c, h, nil
 }

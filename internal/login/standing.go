@@ -8,6 +8,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/pool"
+	"countersign/internal/login/why"
 )
 
 // stands asks the directory of an account whether that is still there and enabled, where c,
@@ -39,9 +40,9 @@ func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *acco
 	}
 	switch {
 	case fault.Is(err, fault.NotFound), err == nil && !sameLogin(s.Login, l.login):
-		return failure(errUnknown)
+		return failure(why.Unknown)
 	case fault.Is(err, fault.Unauthenticated), err == nil && s.Disabled:
-		return failure(errSuspended)
+		return failure(why.Suspended)
 	case err != nil:
 		return trouble(ctx, err)
 	}

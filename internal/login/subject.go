@@ -6,6 +6,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/subject"
 	"countersign/internal/fault"
+	"countersign/internal/login/why"
 )
 
 // maxSubjects is how many account.CredentialStore.Holders takes.
@@ -52,7 +53,7 @@ func (v *Verifier) first(ctx context.Context, a *Attempt, authzid string, subjec
 			}
 		}
 	}
-	return nil, failure(errUnknown)
+	return nil, failure(why.Unknown)
 }
 
 // bySubject admits the holder of a credential.
@@ -75,5 +76,5 @@ func (v *Verifier) bySubject(ctx context.Context, a *Attempt, authzid string, h 
 		}
 		return v.admit(ctx, a, &l, authzid, c)
 	}
-	return nil, failure(errUnknown) // revoked at this moment
+	return nil, failure(why.Unknown) // revoked at this moment
 }

@@ -7,6 +7,8 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
+	"countersign/internal/login/pool"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/sasl"
@@ -14,7 +16,7 @@ import (
 
 // Tokens verifies bearer tokens; oauth.Verifier does, and says what its methods mean.
 type Tokens interface {
-	VerifyFor(ctx context.Context, token, domain string) (oauth.Identity, error)
+	VerifyFor(ctx context.Context, token, domain string, whose pool.Ticket) (oauth.Identity, error)
 	Advise(domain string) oauth.Advice
 }
 
@@ -30,16 +32,17 @@ type Tokens interface {
 // asked.
 func (v *Verifier) Token(ctx context.Context, a Attempt, user, token string) (*account.Principal, error) {
 	if v.opt.Tokens == nil {
-		return nil, failure(errNone)
+		return nil, failure(why.None)
 	}
 	domain := ""
 	if address, err := mail.ParseAddress(user); err == nil {
 		domain = string(address.Domain)
 	}
-	identity, err := v.opt.Tokens.VerifyFor(ctx, token, domain)
+	key, _ := loginKey(user)
+	identity, err := v.opt.Tokens.VerifyFor(ctx, token, domain, pool.Ticket{Keys: a.keys(key)})
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
-		return nil, v.refused(domain, failure(errors.Join(errToken, err)))
+		return nil, v.refused(domain, failure(errors.Join(why.Token, err)))
 	case fault.Is(err, fault.Busy):
 		return nil, fault.Refuse("login.token", fault.Busy, reasonBusy)
 	case err != nil:
@@ -79,7 +82,7 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 		}
 	}
 	if !speaksFor(who, l.login) || user != "" && !sameLogin(user, l.login) {
-		return nil, failure(errForeign)
+		return nil, failure(why.Foreign)
 	}
 	if cause := v.usable(a, &l.proofs, c); cause != nil {
 		return nil, failure(cause)
@@ -98,7 +101,7 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 // holder returns the login of an identity, and its credential where it has one.
 func (v *Verifier) holder(ctx context.Context, who oauth.Identity) (login string, id mail.ID, err error) {
 	if strings.HasPrefix(who.User, subPrefix) {
-		return "", "", failure(errForeign) // it would be taken for a subject, which users cannot choose
+		return "", "", failure(why.Foreign) // it would be taken for a subject, which users cannot choose
 	}
 	subjects := []string{who.Issuer + " " + who.User}
 	if who.Subject != "" {
@@ -110,7 +113,7 @@ func (v *Verifier) holder(ctx context.Context, who oauth.Identity) (login string
 	}
 	for _, h := range found {
 		if login != "" && h.Login != login {
-			return "", "", failure(errForeign) // one token, two accounts
+			return "", "", failure(why.Foreign) // one token, two accounts
 		}
 		login, id = h.Login, h.Credential
 	}

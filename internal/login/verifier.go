@@ -3,7 +3,6 @@ package login
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,9 +11,11 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/login/alike"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/recent"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 )
 
@@ -41,8 +42,8 @@ type Options struct {
 	// Banned reports whether a login, in the form of accounts, is refused from where a
 	// client is; nil where none is. It must be quick.
 	Banned func(client netip.Addr, login string) bool
-	// Remember is how long a verified password is remembered, counted from its
-	// full verification; 0 for not at all.
+	// Remember is how long a verified password of the store is remembered, counted from
+	// its full verification; 0 for not at all.
 	Remember time.Duration
 	// MaxRemembered bounds the passwords remembered, and ten times that the clients
 	// known, and those that have failed; 0 means 10,000.
@@ -64,6 +65,14 @@ type Verifier struct {
 	uses  *recent.Uses
 	// doors are before the directories.
 	doors pool.Doors
+	// fronts and kinds are what is known of the directories, so that names that they do not
+	// have are like those that they have.
+	fronts *alike.Fronts
+	kinds  alike.Kinds
+	// places are those of exchanges where a directory runs some.
+	places *alike.Places
+	// dry says that a login is only explained: nobody is there who could compare.
+	dry bool
 }
 
 // New returns a Verifier.
@@ -77,11 +86,13 @@ func New(opt Options) *Verifier {
 	return &Verifier{
 		opt:      opt,
 		remember: recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
-		known:    recent.NewPairs(keepKnown, 10*opt.MaxRemembered, opt.Now),
-		failed:   recent.NewPairs(keepFailed, 10*opt.MaxRemembered, opt.Now),
-		stood:    recent.NewPairs(opt.Remember, 10*opt.MaxRemembered, opt.Now),
+		known:    recent.NewPairs(recent.PairsOptions{Keep: keepKnown, Most: 10 * opt.MaxRemembered, Each: maxNetworks, Now: opt.Now}),
+		failed:   recent.NewPairs(recent.PairsOptions{Keep: keepFailed, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
+		stood:    recent.NewPairs(recent.PairsOptions{Keep: opt.Remember, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
+		fronts:   alike.NewFronts(opt.Maker.Lasting),
+		places:   alike.NewPlaces(),
 	}
 }
 
@@ -90,6 +101,10 @@ const (
 	keepKnown  = 30 * 24 * time.Hour
 	keepFailed = 10 * time.Minute
 )
+
+// maxNetworks is from how many networks a credential is known: more than a person or an
+// office has, and so few that one account cannot push out what is known of the others.
+const maxNetworks = 64
 
 // maxPrepared is how many of the latest uses Prepare reads.
 const maxPrepared = 20_000
@@ -137,7 +152,7 @@ func (v *Verifier) look(ctx context.Context, given string) (look, error) {
 	var err error
 	l.proofs, err = v.opt.Store.Proofs(ctx, l.login)
 	if fault.Is(err, fault.NotFound) {
-		l.cause = errUnknown
+		l.cause = why.Unknown
 		return l, nil
 	}
 	return l, unavailable(ctx, err)
@@ -147,7 +162,7 @@ func (v *Verifier) look(ctx context.Context, given string) (look, error) {
 // much as any failure, and no directory is told a password.
 func (l *look) heed(v *Verifier, a *Attempt) {
 	if v.banned(a, l.login) {
-		l.cause = errBanned
+		l.cause = why.Banned
 	}
 }
 
@@ -171,7 +186,7 @@ func unavailable(ctx context.Context, err error) error {
 // usable returns why a credential may not be used now; nil where it may.
 func (v *Verifier) usable(a *Attempt, p *account.Proofs, c *account.Credential) error {
 	if !p.Active {
-		return errSuspended
+		return why.Suspended
 	}
 	return v.within(a, &c.Envelope)
 }
@@ -180,11 +195,11 @@ func (v *Verifier) usable(a *Attempt, p *account.Proofs, c *account.Credential) 
 func (v *Verifier) within(a *Attempt, e *account.Envelope) error {
 	switch {
 	case e.Over(v.opt.Now()):
-		return errExpired
+		return why.Expired
 	case !e.AdmitsMechanism(a.Mechanism):
-		return errMechanism
+		return why.Mechanism
 	case !e.AdmitsClient(a.Client):
-		return errNetwork
+		return why.Network
 	}
 	return nil
 }
@@ -200,25 +215,25 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	sender, err := v.opt.Store.Sender(ctx, l.login)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return nil, failure(errUnknown)
+		return nil, failure(why.Unknown)
 	case err != nil:
 		return nil, unavailable(ctx, err)
 	case !sender.Active():
-		return nil, failure(errSuspended)
+		return nil, failure(why.Suspended)
 	}
 	bare := *c
 	bare.Secret = account.Secret{}
 	p := &account.Principal{Sender: sender, Credential: bare, Mechanism: a.Mechanism, Until: until}
 	now := p.Now(sender)
 	if now == nil || sender.Account.ID != l.proofs.Account {
-		return nil, failure(errWrong)
+		return nil, failure(why.Wrong)
 	}
 	p.Credential = *now // its envelope may be another one by now
 	if cause := v.within(a, &p.Credential.Envelope); cause != nil {
 		return nil, failure(cause)
 	}
 	if !mayActAs(sender, authzid) {
-		return nil, failure(errAuthzid)
+		return nil, failure(why.Authzid)
 	}
 	at := v.opt.Now()
 	v.known.Add(string(c.ID), narrow(a.Client), at)
@@ -237,44 +252,6 @@ func mayActAs(s *account.Sender, authzid string) bool {
 	}
 	address, err := mail.ParseAddress(authzid)
 	return err == nil && (address.Key() == s.Account.Login() || s.Owns(address))
-}
-
-// Why a login failed: for the record alone, which the helpdesk reads. The
-// client gets one and the same answer for all of them.
-var (
-	errUnknown   = errors.New("unknown")
-	errNone      = errors.New("no-credential")
-	errDamaged   = errors.New("damaged-credential")
-	errWrong     = errors.New("wrong-password")
-	errSuspended = errors.New("suspended")
-	errExpired   = errors.New("expired")
-	errNetwork   = errors.New("network")
-	errMechanism = errors.New("mechanism")
-	errAuthzid   = errors.New("authorization-identity")
-	errToken     = errors.New("token")
-	errForeign   = errors.New("token-of-another")
-	errPrepared  = errors.New("not-a-password")
-	errHomeless  = errors.New("unknown-domain")
-	errBanned    = errors.New(CauseBanned)
-)
-
-// CauseBanned is the FailureCause of a login that is banned where the client is.
-const CauseBanned = "banned"
-
-// causes are all of them.
-func causes() []error {
-	return []error{errUnknown, errNone, errDamaged, errWrong, errSuspended, errExpired, errNetwork, errMechanism, errAuthzid, errToken, errForeign, errPrepared, errHomeless, errBanned}
-}
-
-// FailureCause says in one stable word why a client was refused, for the record; ""
-// for any other error. It must never reach a client.
-func FailureCause(err error) string {
-	for _, cause := range causes() {
-		if errors.Is(err, cause) {
-			return cause.Error()
-		}
-	}
-	return ""
 }
 
 // failure is the one refusal.

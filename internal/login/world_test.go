@@ -18,6 +18,7 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/login/pool"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/sasl"
@@ -103,7 +104,7 @@ type tokens map[string]oauth.Identity
 
 var errBadToken = &fault.Error{Op: "oauth", Kind: fault.Unauthenticated}
 
-func (t tokens) VerifyFor(_ context.Context, token, _ string) (oauth.Identity, error) {
+func (t tokens) VerifyFor(_ context.Context, token, _ string, _ pool.Ticket) (oauth.Identity, error) {
 	switch id, good := t[token]; {
 	case good:
 		return id, nil

@@ -26,6 +26,9 @@ type KeeperOptions struct {
 	// node is asked to drain, each from Run's goroutine.
 	OnLost  func(why string)
 	OnDrain func()
+	// Keys names the sealing keys that this process has loaded, the one that seals
+	// first; it is called at each renewal. nil means that there are none.
+	Keys func() []string
 	// Now is this node's clock, which is compared with the store's; nil means
 	// time.Now.
 	Now func() time.Time
@@ -74,6 +77,9 @@ func NewKeeper(o KeeperOptions) *Keeper {
 	}
 	if o.OnDrain == nil {
 		o.OnDrain = func() {}
+	}
+	if o.Keys == nil {
+		o.Keys = func() []string { return nil }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -244,13 +250,14 @@ func (k *Keeper) renew(ctx context.Context) (state State, over bool) {
 // connection may be dead, and the lease must not hang on it. began and clock are when
 // it asked.
 func (k *Keeper) ask(ctx context.Context) (began, clock time.Time, r Renewal, err error) {
+	now := Condition{Skew: k.Skew(), Keys: k.opt.Keys()}
 	soon, cancel := context.WithTimeout(ctx, k.opt.Length/safety)
 	defer cancel()
 	began, clock = time.Now(), k.opt.Now()
-	r, err = k.opt.Store.Renew(soon, k.Lease(), k.opt.Length, k.Skew())
+	r, err = k.opt.Store.Renew(soon, k.Lease(), k.opt.Length, now)
 	if err != nil && soon.Err() != nil {
 		began, clock = time.Now(), k.opt.Now()
-		r, err = k.opt.Store.Renew(ctx, k.Lease(), k.opt.Length, k.Skew())
+		r, err = k.opt.Store.Renew(ctx, k.Lease(), k.opt.Length, now)
 	}
 	return began, clock, r, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type memory struct {
 	calls        []string
 	// ahead is by how much the store's clock is, skew what a node said of that.
 	ahead, skew time.Duration
+	// keys are what a node said of its sealing keys.
+	keys []string
 	// slow is how long the store takes to tell its clock.
 	slow time.Duration
 }
@@ -72,12 +75,12 @@ func (m *memory) Join(_ context.Context, n Node, length time.Duration) (r Renewa
 	return r, err
 }
 
-func (m *memory) Renew(_ context.Context, l Lease, length, skew time.Duration) (r Renewal, err error) {
+func (m *memory) Renew(_ context.Context, l Lease, length time.Duration, c Condition) (r Renewal, err error) {
 	err = m.do("renew", func() error {
 		if err := m.fenced(l); err != nil {
 			return err
 		}
-		m.until, m.skew = time.Now().Add(length), skew
+		m.until, m.skew, m.keys = time.Now().Add(length), c.Skew, c.Keys
 		r = Renewal{Lease: l, State: m.state, Now: time.Now().Add(m.ahead)}
 		return nil
 	})
@@ -403,6 +406,27 @@ func TestTheDeadAreNamed(t *testing.T) {
 		}
 		if len(lines) != len(want) {
 			t.Errorf("%d lines", len(lines))
+		}
+	})
+}
+
+// TestKeys: each renewal tells which sealing keys the process has then.
+func TestKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		var keys []string
+		k := NewKeeper(KeeperOptions{Store: store, Node: Node{ID: "a"}, Keys: func() []string { return keys }})
+		if err := k.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, now := range [][]string{{"old"}, {"new", "old"}, nil} {
+			keys = now
+			k.renew(t.Context())
+			store.set(func() {
+				if !slices.Equal(store.keys, now) {
+					t.Errorf("the store knows %v, want %v", store.keys, now)
+				}
+			})
 		}
 	})
 }

@@ -58,6 +58,9 @@ type Node struct {
 	// Skew is by how much its clock was ahead of the store's when it last
 	// renewed its lease.
 	Skew time.Duration `json:"clock_skew_ns"`
+	// Keys name the sealing keys that it had loaded then, the one that seals first; none
+	// while that is not known.
+	Keys []string `json:"keys,omitempty"`
 }
 
 // Standing says in a word how a node is: its state while it is alive or its process
@@ -82,6 +85,16 @@ type Share struct {
 	// Deliveries is their number, 0 for a node that is dead and owned nothing.
 	Deliveries int
 }
+
+// Condition is what a node says of itself when it renews its lease.
+type Condition struct {
+	// Skew is as in Node, and so is Keys: at most MaxKeys, each without spaces.
+	Skew time.Duration
+	Keys []string
+}
+
+// MaxKeys is of how many keys a store keeps the names.
+const MaxKeys = 16
 
 // Lease is a node's right to own deliveries.
 type Lease struct {
@@ -119,10 +132,10 @@ type Store interface {
 	// too new for this program, or where the store was copied into another one,
 	// from which what waits is sent. The store notes which schema it knows.
 	Join(ctx context.Context, n Node, length time.Duration) (Renewal, error)
-	// Renew makes the lease last that long from now, notes the node's skew, and
+	// Renew makes the lease last that long from now, notes the node's condition, and
 	// returns what the node is to do. fault.Fenced where the lease has run out
 	// or was given to another.
-	Renew(ctx context.Context, l Lease, length, skew time.Duration) (Renewal, error)
+	Renew(ctx context.Context, l Lease, length time.Duration, c Condition) (Renewal, error)
 	// Leave ends the lease, so that others need not wait for it. What the
 	// process still appends to the record is taken; a message or an outcome is
 	// fault.Fenced until it joins again. From then on the node is Drained with

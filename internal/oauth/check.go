@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"countersign/internal/login/pool"
 	"countersign/internal/oauth/keyset"
 )
 
@@ -32,7 +33,7 @@ func (v *Verifier) Check(ctx context.Context) (all []Checked) {
 		c := Checked{Issuer: i.Name}
 		c.Keys, c.Err = i.tryKeys(ctx)
 		if i.asker != nil && c.Err == nil {
-			_, c.Err = i.asker.Ask(ctx, tried)
+			_, c.Err = i.asker.Ask(ctx, tried, pool.Ticket{})
 			c.Asked = c.Err == nil
 		}
 		all = append(all, c)

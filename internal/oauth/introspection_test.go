@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/login/pool"
 )
 
 // asking is an issuer of opaque tokens.
@@ -255,20 +257,26 @@ func TestManyQuestions(t *testing.T) {
 			all.Wait()
 			return kinds
 		}
-		if kinds := flood(); kinds[fault.Unauthenticated] != 64 || kinds[fault.Busy] != 436 || p.count("/introspect") != 64 {
+		const asked, waiting = 64, 256
+		began := time.Now()
+		if kinds := flood(); kinds[fault.Unauthenticated] != asked+waiting || kinds[fault.Busy] != 500-asked-waiting || p.count("/introspect") != asked+waiting {
 			t.Errorf("%v, %v", kinds, p.asked)
+		}
+		if took := time.Since(began); took < (asked+waiting)/asked*time.Second {
+			t.Errorf("more than %d are asked about at once: all took %v", asked, took)
 		}
 		time.Sleep(time.Minute)
 		p.set(func(p *provider) { p.down, p.asked = true, map[string]int{} })
 		flood()
-		if n := p.count("/introspect"); n != 64 {
+		// Three rounds fail before it is held back.
+		if n := p.count("/introspect"); n != 64*3 {
 			t.Errorf("%d requests to a provider that is down", n)
 		}
 		for range 60 {
 			time.Sleep(time.Second)
 			flood()
 		}
-		// Three floods fail before it is held back; then one request after 2, 4, 8, 16 s.
+		// Then one request after 2, 4, 8, 16 s.
 		if n := p.count("/introspect"); n < 64*3+4 || n > 64*3+5 {
 			t.Errorf("%d requests in a minute to a provider that is down", n)
 		}
@@ -277,9 +285,42 @@ func TestManyQuestions(t *testing.T) {
 		if kinds := flood(); kinds[fault.Unauthenticated] != 1 {
 			t.Errorf("the first flood afterwards: %v", kinds)
 		}
-		if kinds := flood(); kinds[fault.Unauthenticated] != 65 {
+		if kinds := flood(); kinds[fault.Unauthenticated] != asked+waiting+1 {
 			t.Errorf("the second: %v", kinds)
 		}
+	})
+}
+
+// TestTokensAreAskedAboutFairly: a network that invents tokens keeps nobody else from being
+// asked about, nor does one that hangs up.
+func TestTokensAreAskedAboutFairly(t *testing.T) {
+	config := asking(t)
+	synctest.Test(t, func(t *testing.T) {
+		p := newProvider()
+		p.publish()
+		p.answer(map[string]any{"active": false})
+		p.slow = time.Second
+		v := start(t, Options{Transport: p}, config)
+		var all sync.WaitGroup
+		for n := range 500 {
+			all.Go(func() {
+				ctx, hangUp := context.WithCancel(t.Context())
+				if n%2 == 0 {
+					time.AfterFunc(10*time.Millisecond, hangUp)
+				}
+				defer hangUp()
+				_, _ = v.VerifyFor(ctx, "invented"+strconv.Itoa(n), "", pool.Ticket{Keys: []string{"192.0.2.0/24", "192.0.2.7", ""}})
+			})
+		}
+		synctest.Wait()
+		for n := range 3 {
+			began := time.Now()
+			_, err := v.VerifyFor(t.Context(), "honest"+strconv.Itoa(n), "", pool.Ticket{Keys: []string{"198.51.100.0/24", "198.51.100.7", "a@example.org"}})
+			if took := time.Since(began); !fault.Is(err, fault.Unauthenticated) || took > 3*time.Second {
+				t.Errorf("%v after %v", err, took)
+			}
+		}
+		all.Wait()
 	})
 }
 
@@ -292,23 +333,23 @@ func TestTokenIsShownToItsIssuerAlone(t *testing.T) {
 	p.answer(nil)
 	p.paths["b.example/introspect"] = func(http.ResponseWriter, *http.Request) { t.Error("the token was shown to b") }
 	v := start(t, Options{Transport: p}, a, b)
-	id, err := v.VerifyFor(t.Context(), opaque, "Example.org")
+	id, err := v.VerifyFor(t.Context(), opaque, "Example.org", pool.Ticket{})
 	if err != nil || id.Issuer != "id" {
 		t.Errorf("%+v, %v", id, err)
 	}
 	id, err = v.Verify(t.Context(), opaque)
 	wantCause(t, id, err, CauseWrongIssuer, opaque)
-	id, err = v.VerifyFor(t.Context(), opaque, "c.example")
+	id, err = v.VerifyFor(t.Context(), opaque, "c.example", pool.Ticket{})
 	wantCause(t, id, err, CauseForeignDomain, opaque)
 	// A JWT is shown to nobody but who it says it is of.
 	for _, iss := range []string{"https://c.example", "https://b.example/"} {
 		token := rsaKey().sign(t, "RS256", claims(time.Now(), map[string]any{"iss": iss}), nil)
-		id, err = v.VerifyFor(t.Context(), token, "b.example")
+		id, err = v.VerifyFor(t.Context(), token, "b.example", pool.Ticket{})
 		wantCause(t, id, err, CauseWrongIssuer, token)
 	}
 	// Nor is one that is broken.
 	broken := part(`{"alg":"none","alg":"none"}`) + ".a.b"
-	id, err = v.VerifyFor(t.Context(), broken, "b.example")
+	id, err = v.VerifyFor(t.Context(), broken, "b.example", pool.Ticket{})
 	wantCause(t, id, err, CauseMalformed, broken)
 }
 

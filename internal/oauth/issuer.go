@@ -12,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"countersign/internal/fault"
+	"countersign/internal/login/pool"
 	"countersign/internal/oauth/document"
 	"countersign/internal/oauth/fetch"
 	"countersign/internal/oauth/introspect"
@@ -97,14 +98,14 @@ func (i *issuer) readKeyFile() error {
 }
 
 // verify verifies a token of the issuer.
-func (i *issuer) verify(ctx context.Context, t *token) (Identity, error) {
+func (i *issuer) verify(ctx context.Context, t *token, whose pool.Ticket) (Identity, error) {
 	if i.ring != nil && !t.opaque() {
 		return i.verifyJWT(ctx, t)
 	}
 	if i.asker == nil {
 		return Identity{}, refuse(CauseMalformed)
 	}
-	verdict, err := i.asker.Ask(ctx, t.text)
+	verdict, err := i.asker.Ask(ctx, t.text, whose)
 	if err != nil {
 		return Identity{}, err
 	}

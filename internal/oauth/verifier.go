@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/login/pool"
 	"countersign/internal/oauth/fetch"
 )
 
@@ -102,18 +103,20 @@ func (v *Verifier) judgeAsking() error {
 // Verify finds out whom a token names. It is VerifyFor without a domain: an opaque token
 // is refused where several issuers could be asked about it.
 func (v *Verifier) Verify(ctx context.Context, text string) (Identity, error) {
-	return v.VerifyFor(ctx, text, "")
+	return v.VerifyFor(ctx, text, "", pool.Ticket{})
 }
 
 // VerifyFor finds out whom a token names that came with a login of a domain, in any
 // form, or "" where it came without; an issuer that may not speak for the domain is not
-// asked. Whether the token names that login the caller has yet to see.
+// asked. Whether the token names that login the caller has yet to see. Where its issuer is
+// asked, that happens in the turn of whose, whose keys are the wide and the narrow network of
+// who brings the token, and the login: questions are shared out fairly.
 //
 // Errors: Unauthenticated with a Cause for a token that is not good; Unavailable where
 // its issuer cannot be asked; Busy when too many tokens are asked about at once;
 // Canceled when ctx ends first. A token is refused that has more than MaxToken octets.
-// It takes at most two requests' time.
-func (v *Verifier) VerifyFor(ctx context.Context, text, domain string) (Identity, error) {
+// It takes at most two requests' time, and that of its turn.
+func (v *Verifier) VerifyFor(ctx context.Context, text, domain string, whose pool.Ticket) (Identity, error) {
 	t, cause := read(text)
 	if cause != "" {
 		return Identity{}, refuse(cause)
@@ -122,7 +125,7 @@ func (v *Verifier) VerifyFor(ctx context.Context, text, domain string) (Identity
 	if cause != "" {
 		return Identity{}, refuse(cause)
 	}
-	return i.verify(ctx, t)
+	return i.verify(ctx, t, whose)
 }
 
 // issuerOf finds the one issuer that may be believed about a token.

@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"countersign/internal/fault"
+	"countersign/internal/login/pool"
 )
 
 // verifier returns one with a provider that has a key of each kind.
@@ -310,7 +311,7 @@ func TestDomains(t *testing.T) {
 		{"ann@\u212aiosk.example", "", CauseForeignDomain},
 	} {
 		token := rsaKey().sign(t, "RS256", claims(time.Now(), map[string]any{"email": c.email}), nil)
-		id, err := v.VerifyFor(t.Context(), token, c.login)
+		id, err := v.VerifyFor(t.Context(), token, c.login, pool.Ticket{})
 		if c.cause != "" {
 			wantCause(t, id, err, c.cause, token)
 		} else if err != nil || id.User != c.email || !reflect.DeepEqual(id.Domains, config.Domains) {

@@ -125,6 +125,10 @@ type Acceptance struct {
 	// keeps the domains, as the deliveries wait while one is suspended.
 	Revision int64
 	Domains  []mail.Domain
+	// Others says that the header names an address of the account that the envelope
+	// sender is not. A store keeps it, and Revision: what is recalled of the mail of a
+	// credential is found by them.
+	Others bool
 }
 
 // Item is a due delivery with its submission.

@@ -181,7 +181,7 @@ func (d *demo) login(ctx context.Context, admin *account.Admin, known string) (s
 		return "", genErr
 	}
 	if err == nil {
-		return password, admin.SetPassword(ctx, address, password, false)
+		return password, admin.SetPassword(ctx, address, password, true)
 	}
 	return password, admin.AddAccount(ctx, account.NewAccount{Address: address, Password: password})
 }

@@ -64,9 +64,11 @@ func (s *scram) takeFirst(ctx context.Context, response []byte) ([]byte, step, e
 	if len(keys.Salt) == 0 || len(keys.Salt) > MaxSalt || keys.Iterations < MinIterations || keys.Iterations > MaxIterations {
 		return nil, nil, trouble("an account has keys with a salt or iterations out of bounds")
 	}
-	ours, err := s.conn.nonce()
-	if err != nil {
-		return nil, nil, err
+	ours := keys.Nonce
+	if ours == "" {
+		if ours, err = s.conn.nonce(); err != nil {
+			return nil, nil, err
+		}
 	}
 	return []byte(s.open(first, keys, ours)), s.takeFinal, nil
 }

@@ -40,6 +40,9 @@ type Keys struct {
 	// octets, MinIterations to MaxIterations.
 	Salt       []byte
 	Iterations int
+	// Nonce is the server's part of SCRAM's nonce, never used before, printable and without
+	// a comma (RFC 5802 section 7); "" for one of the exchange's own making.
+	Nonce string
 	// List has 1 to MaxKeys keys. All of them are tried, always.
 	List []Key
 	// Handle is the Verifier's own, and comes back with Proved.

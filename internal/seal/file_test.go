@@ -85,3 +85,38 @@ func TestLoadOrCreateRefuses(t *testing.T) {
 		t.Errorf("no folder: %v", err)
 	}
 }
+
+// TestLoaded: what a process has loaded is told once there is a sealer, and follows the
+// file without a reload.
+func TestLoaded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seal.key")
+	s, err := LoadOrCreate(path, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var l Loaded
+	if ids := l.IDs(); ids != nil {
+		t.Errorf("at first there are %v", ids)
+	}
+	if l.Set(s) != s {
+		t.Error("another sealer came back")
+	}
+	f, err := Hold(path, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	id, err := f.Add(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids := l.IDs(); len(ids) != 2 || ids[0] != id {
+		t.Errorf("the file has %s in front, loaded are %v", id, ids)
+	}
+	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if ids := l.IDs(); len(ids) != 2 || ids[0] != id {
+		t.Errorf("with a damaged file %v are loaded", ids)
+	}
+}

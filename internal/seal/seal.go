@@ -129,6 +129,27 @@ func (s *Sealer) ID() string { return s.ring.Load().keys[0].name() }
 // IDs names all keys as ID does, the one that seals first.
 func (s *Sealer) IDs() []string { return s.ring.Load().names() }
 
+// Loaded names the keys that a process has loaded, also before it has a Sealer. The zero
+// value is ready. It is safe for concurrent use.
+type Loaded struct{ sealer atomic.Pointer[Sealer] }
+
+// Set says whose keys they are, and returns it.
+func (l *Loaded) Set(s *Sealer) *Sealer {
+	l.sealer.Store(s)
+	return s
+}
+
+// IDs is that of the Sealer, after a look whether its key file has changed; none before
+// Set.
+func (l *Loaded) IDs() []string {
+	s := l.sealer.Load()
+	if s == nil {
+		return nil
+	}
+	_ = s.follow() // with a file that is away or damaged, the keys known so far are good
+	return s.IDs()
+}
+
 // KeyOf names the key that something was sealed with, as ID does; "" for what is
 // not sealed.
 func KeyOf(sealed []byte) string {

@@ -65,7 +65,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		return "", err
 	}
 	a := s.acceptance(id, tx, policy, now)
-	a.Domains = domainsOf(tx.env.From, identities)
+	a.Domains, a.Others = domainsOf(tx.env.From, identities), others(tx.env.From, identities)
 	in.complete(a, head, header)
 	a.Events = []audit.Event{s.acceptedEvent(a)}
 	err = s.gate.opt.Queue.Accept(ctx, a)
@@ -146,6 +146,11 @@ func domainsOf(from mail.Address, identities []mail.Address) []mail.Domain {
 		}
 	}
 	return list
+}
+
+// others reports whether one of the identities is not the envelope sender.
+func others(from mail.Address, identities []mail.Address) bool {
+	return slices.ContainsFunc(identities, func(a mail.Address) bool { return a.Key() != from.Key() })
 }
 
 // received makes our trace field. The client stands in the record, not in the

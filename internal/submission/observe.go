@@ -9,7 +9,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/cert/client"
-	"countersign/internal/login"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/sasl"
@@ -57,7 +57,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
 		if cause := failureCause(o.Err); cause != "" {
 			e.Data["cause"] = cause
-			if cause == login.CauseBanned {
+			if cause == why.Banned.Error() {
 				s.gate.opt.Metrics.banned(bannedLogin)
 			}
 		}
@@ -92,7 +92,7 @@ func (s *session) provedData(mechanism string) map[string]string {
 
 // failureCause says in one word why a login failed, "" where it is trouble of ours.
 func failureCause(err error) string {
-	if cause := login.FailureCause(err); cause != "" {
+	if cause := why.Word(err); cause != "" {
 		if detail := cmp.Or(oauth.Cause(err), client.Cause(err)); detail != "" {
 			return cause + ": " + detail
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,7 +43,11 @@ type siteStore interface {
 }
 
 // TestRevocationOnTwoNodes is for gates that share a database.
-func TestRevocationOnTwoNodes(t *testing.T) {
+func TestRevocationOnTwoNodes(t *testing.T) { newSite(t).revocations() }
+
+// newSite starts two gates on one database.
+func newSite(t *testing.T) *site {
+	t.Helper()
 	url := shared.Cluster(t).Database(t)
 	key := filepath.Join(t.TempDir(), "seal.key")
 	s := &site{t: t}
@@ -53,7 +56,7 @@ func TestRevocationOnTwoNodes(t *testing.T) {
 		s.gates = append(s.gates, start(t, nowhere, fmt.Sprintf("[store]\nurl = %q\n[node]\nid = \"gate-%d\"\n[dkim]\nkey_file = %q\n", url, i, key)))
 	}
 	s.open(postgres.Open(t.Context(), postgres.Options{URL: url, Patience: 30 * time.Second}))
-	s.revocations()
+	return s
 }
 
 // TestRevocationByAnotherProcess is for one gate with the embedded engine.
@@ -85,28 +88,24 @@ type revocation struct {
 }
 
 func revocations() []revocation {
-	command := func(stdin string, args ...string) func(s *site, who string) time.Time {
+	command := func(stdin, line string) func(s *site, who string) time.Time {
 		return func(s *site, who string) time.Time {
 			began := time.Now().Add(-time.Second) // the store's clock shows microseconds
-			s.gates[0].Admin(stdin, append(args, who)...)
+			s.gates[0].Admin(stdin, strings.Fields(strings.ReplaceAll(line, "WHO", who))...)
 			return s.changed(who, began)
 		}
 	}
 	return []revocation{
-		{"password changed by the command", false, command("another long password\n", "account", "passwd"), false},
-		{"account suspended by the command", true, command("", "account", "suspend"), true},
+		{"password changed by the command", false, command("another long password\n", "account passwd WHO"), true},
+		{"password changed and mail kept", false, command("another long password\n", "account passwd WHO --keep-mail"), false},
+		{"account suspended by the command", true, command("", "account suspend WHO"), true},
 		{"app password revoked", true, func(s *site, who string) time.Time {
 			return s.put(who, func(a *account.Account) {
 				a.Credentials = slices.DeleteFunc(a.Credentials, func(c account.Credential) bool { return c.Kind == account.AppPassword })
 			})
 		}, true},
-		{"envelope changed", true, func(s *site, who string) time.Time {
-			return s.put(who, func(a *account.Account) {
-				for i := range a.Credentials {
-					a.Credentials[i].Envelope.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
-				}
-			})
-		}, false},
+		{"networks taken away", true, command("", "credential set WHO printer --allow-network 192.0.2.0/24"), true},
+		{"networks taken away and mail kept", true, command("", "credential set WHO printer --allow-network 192.0.2.0/24 --keep-mail"), false},
 	}
 }
 
@@ -181,6 +180,9 @@ func (s *site) revoke(r revocation, who string) {
 		}
 		last := e.last
 		t.Logf("gate %d: the last command that was taken began %v after the change", g, last.Sub(at))
+		if at.Sub(last) > felt/2 {
+			t.Errorf("the session with gate %d ended %v before the change", g, at.Sub(last))
+		}
 		if last.Sub(at) > felt {
 			t.Errorf("gate %d takes commands for %v after the change", g, last.Sub(at))
 		}
@@ -198,6 +200,38 @@ func (s *site) revoke(r revocation, who string) {
 	if took := time.Since(at); took > 10*felt {
 		t.Errorf("all of it took %v", took)
 	}
+}
+
+// TestNarrowerSendersOnTwoNodes: of the mail of a credential that may send under one
+// address only from now on, what came under another is held, and the rest goes on.
+func TestNarrowerSendersOnTwoNodes(t *testing.T) {
+	s := newSite(t)
+	const who, alias = "user@example.org", "alias@example.org"
+	s.gates[0].Admin(harness.Password+"\n", "account", "add", who, "--alias", alias)
+	secret := s.addApp(who)
+	for g := range s.gates {
+		c := s.login(g, who, secret)
+		talk.Accepted(t, c.SubmitAs(who, "b@example.com", talk.MessageOf(who, "one", "one")))
+		talk.Accepted(t, c.SubmitAs(alias, "b@example.com", talk.MessageOf(alias, "one", "one")))
+	}
+	out := s.gates[0].Admin("", "credential", "set", who, "printer", "--sender", alias)
+	if !strings.Contains(out, "changed; 2 deliveries held: ") {
+		t.Errorf("the command says %s", out)
+	}
+	s.waiting(who, queue.Held, len(s.gates))
+	list, err := s.store.List(t.Context(), queue.Filter{Login: who, State: queue.Held})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range list {
+		if from := item.Submission.Envelope.From.String(); from != who {
+			t.Errorf("mail of %s is held", from)
+		}
+	}
+	s.gates[1].Admin("", "credential", "set", who, "printer", "--any-sender")
+	s.waiting(who, queue.Held, len(s.gates))
+	s.gates[1].Admin("", "queue", "release", "--account", who)
+	s.waiting(who, queue.Held, 0)
 }
 
 // addApp gives an account an app password and returns that.
@@ -287,12 +321,21 @@ type ending struct {
 	err  error
 }
 
-// commands says MAIL and RSET until one is refused, for a minute at most.
+// commands says MAIL, RCPT and RSET until one is refused, for a minute at most. It says
+// RSET seldom, of which a session without messages has a hundred.
 func commands(c *talk.Client, who string) ending {
+	round := []string{"MAIL FROM:<" + who + ">"}
+	for range 90 {
+		round = append(round, "RCPT TO:<b@example.com>")
+	}
+	round = append(round, "RSET")
+	pace := time.NewTicker(2 * time.Millisecond) // at full speed it is over within a second
+	defer pace.Stop()
 	first := time.Now()
 	last := first
 	for time.Since(first) < time.Minute {
-		for _, line := range []string{"MAIL FROM:<" + who + ">", "RSET"} {
+		for _, line := range round {
+			<-pace.C
 			began := time.Now()
 			reply, err := c.Ask(line)
 			if code, _, _ := strings.Cut(reply, " "); err != nil || code != "250" {

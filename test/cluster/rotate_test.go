@@ -81,13 +81,25 @@ func TestRotateOnTwoNodes(t *testing.T) {
 		if out := one.Refused("key", "rotate"); !strings.Contains(out, "other gates share the database (gate-1)") {
 			t.Errorf("rotated without the other gate: %s", out)
 		}
-		for range 2 {
+		for round := range 2 {
 			old := r.keys()[0]
 			next := regexp.MustCompile(`--to ([0-9a-f]{16})`).FindStringSubmatch(one.Admin("", "key", "add"))[1]
+			r.loaded("gate-0", old, next)
+			if out := one.Refused("key", "rotate", "--to", next); !strings.Contains(out, "gate gate-1 has not loaded key "+next+" (it has "+old+")") {
+				t.Errorf("rotated to a key that the other gate lacks: %s", out)
+			}
 			r.copy(r.files[0], r.files[1])
+			r.loaded("gate-1", old, next)
 			one.Admin("", "key", "rotate", "--to", next)
 			r.works() // the second gate has the key, not yet in front
+			r.age()
+			if round == 0 {
+				if out := one.Refused("key", "drop", old); !strings.Contains(out, "gate-1 still seals with key "+old) && !strings.Contains(out, "still seals 1 ") {
+					t.Errorf("dropped a key with which the other gate seals: %s", out)
+				}
+			}
 			r.copy(r.files[0], r.files[1])
+			r.loaded("gate-1", next, old)
 			two.Admin("", "key", "rotate", "--to", next)
 			r.works()
 			r.age()
@@ -157,15 +169,31 @@ func (r *rotating) keys() (ids []string) {
 	r.t.Helper()
 	for _, line := range strings.Split(strings.TrimSpace(r.gates[0].Admin("", "key", "status")), "\n")[1:] {
 		fields := strings.Fields(line)
-		if len(fields) != 5 || fields[1] == "missing" || fields[1] == "damaged" {
+		if len(fields) != 6 || fields[1] == "missing" || fields[1] == "damaged" {
 			r.t.Fatalf("key status says %q", line)
 		}
-		if (fields[1] == "opens") != (strings.Join(fields[2:], "") == "000") {
+		if (fields[1] == "opens") != (strings.Join(fields[2:5], "") == "000") {
 			r.t.Errorf("key status says %q: all is to be sealed by the first", line)
 		}
 		ids = append(ids, fields[0])
 	}
 	return ids
+}
+
+// loaded waits until a gate tells that it has these keys, the one that seals first, and
+// wants "node list" and "key status" to say so.
+func (r *rotating) loaded(gate string, keys ...string) {
+	r.t.Helper()
+	var list string
+	harness.WaitFor(r.t, gate+" to have "+strings.Join(keys, ", "), func() bool {
+		list = r.gates[0].Admin("", "node", "list")
+		return regexp.MustCompile(`(?m)^` + gate + ` .* ` + strings.Join(keys, ",") + `$`).MatchString(list)
+	})
+	for _, key := range keys {
+		if status := r.gates[0].Admin("", "key", "status"); !regexp.MustCompile(`(?m)^` + key + ` .*` + gate).MatchString(status) {
+			r.t.Errorf("key status does not say that %s has %s:\n%s", gate, key, status)
+		}
+	}
 }
 
 // leading is the key that a rotation has put in front.

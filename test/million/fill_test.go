@@ -28,9 +28,9 @@ const waiting = 1_000_000
 // {text} in 900, and {node} the node where there are several. age is how long before
 // the stand-still a message was taken.
 var filling = []string{
-	`INSERT INTO submission (id, session, account, credential, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, content)
+	`INSERT INTO submission (id, session, account, credential, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, revision, others, content)
     SELECT '01J' || {id}, '01J' || {id}, '', '', 'u' || (i % 500) || '@d' || (i % 100) || '.example', 'd' || (i % 100) || '.example', 'customer' || (i % 20), '',
-    {at}, {at} + 518400000000, 'u' || (i % 500) || '@d' || (i % 100) || '.example', 0, '8BITMIME', 0, '', '', 1000, 512 + i FROM {numbers}`,
+    {at}, {at} + 518400000000, 'u' || (i % 500) || '@d' || (i % 100) || '.example', 0, '8BITMIME', 0, '', '', 1000, 1, 0, 512 + i FROM {numbers}`,
 
 	`INSERT INTO content (id, head, body, large, large_size)
     SELECT 512 + i, {octets}('From: <a@d1.example>` + "\r\nTo: <someone@example.com>\r\nSubject: one of a million\r\n\r\n" + `'{as}), {octets}({text} || '` + "\r\n" + `'{as}), '', 0 FROM {numbers}`,

@@ -142,13 +142,16 @@ func (a *Admin) Revoke(ctx context.Context, address mail.Address, name string) e
 }
 
 // SetEnvelope changes what a credential may be used for. Open sessions feel it at
-// their next message.
+// their next command. What was sent with it, still waits, and would not be allowed any
+// more is held, unless the change keeps it: where other senders are allowed, what was
+// sent under any that is not, and all where networks or mechanisms are taken away.
 func (a *Admin) SetEnvelope(ctx context.Context, address mail.Address, name string, change EnvelopeChange) error {
 	acc, i, err := a.find(ctx, address, name)
 	if err != nil {
 		return err
 	}
 	acc.Credentials = slices.Clone(acc.Credentials)
+	before := acc.Credentials[i].Envelope
 	said, err := a.apply(&acc, &acc.Credentials[i], change)
 	if err != nil {
 		return err
@@ -156,7 +159,27 @@ func (a *Admin) SetEnvelope(ctx context.Context, address mail.Address, name stri
 	if len(said) == 0 {
 		return fault.New("credentials.set", fault.Invalid, "credential %s of account %s: nothing to change was given", name, acc.Address)
 	}
+	if what := recall(&acc.Credentials[i], &before, acc.Revision+1, change.KeepMail); what != "" {
+		said = append(said, what)
+	}
 	return a.put(ctx, &acc, "credential "+name+": "+strings.Join(said, ", "))
+}
+
+// recall recalls what a credential's envelope forbids that the one before did not, and
+// says so; "" where there is no such thing. The account gets that revision.
+func recall(c *account.Credential, before *account.Envelope, revision int64, keep bool) string {
+	all, senders := before.Forbids(&c.Envelope)
+	switch {
+	case !all && !senders:
+		return ""
+	case keep:
+		return "mail that waits goes on"
+	case all:
+		c.RecallAll(revision)
+		return "mail that waits held"
+	}
+	c.RecallBut(revision, c.Envelope.Senders)
+	return "mail that waits held, but under these senders"
 }
 
 // Listed is a credential as an administrator sees it.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -311,7 +312,7 @@ func TestSetEnvelope(t *testing.T) {
 		do     func(*account.Envelope)
 		text   string
 	}{
-		{EnvelopeChange{Networks: ptr(prefixes("198.51.100.7/25"))}, func(e *account.Envelope) { e.Networks = prefixes("198.51.100.0/25") }, "networks 198.51.100.0/25"},
+		{EnvelopeChange{Networks: ptr(prefixes("198.51.100.7/25"))}, func(e *account.Envelope) { e.Networks = prefixes("198.51.100.0/25") }, "networks 198.51.100.0/25, mail that waits held"},
 		{EnvelopeChange{MaxRecipients: ptr(0), MaxMessages: ptr(9)}, func(e *account.Envelope) { e.MaxRecipients, e.MaxMessages = 0, 9 }, "max recipients 0, max messages 9"},
 		{EnvelopeChange{Expires: ptr(time.Time{})}, func(e *account.Envelope) { e.Expires = time.Time{} }, "expires never"},
 		{EnvelopeChange{Networks: ptr(prefixes("0.0.0.0/0")), Wide: true}, func(e *account.Envelope) { e.Networks = prefixes("0.0.0.0/0") }, "networks 0.0.0.0/0"},
@@ -343,6 +344,47 @@ func TestSetEnvelope(t *testing.T) {
 		t.Error("something was changed all the same")
 	}
 	w.must(w.admin.SetEnvelope(ctx, a, "password", EnvelopeChange{MaxMessages: ptr(3)}))
+}
+
+// TestSetEnvelopeRecalls: what is forbidden of what was allowed is recalled, unless the
+// change keeps it.
+func TestSetEnvelopeRecalls(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	_, err := w.admin.Add(ctx, a, New{Kind: account.AppPassword, Name: "printer"})
+	w.must(err)
+	one, two := []account.Grant{{Address: a}}, []account.Grant{{Domain: "second.example"}}
+	want := account.Recall{}
+	for _, step := range []struct {
+		change EnvelopeChange
+		do     func(r *account.Recall, revision int64)
+		text   string
+	}{
+		{EnvelopeChange{MaxRecipients: ptr(1), Expires: ptr(clock().Add(time.Hour))}, nil, "max recipients 1, expires 2027-01-15T09:00:00Z"},
+		{EnvelopeChange{Senders: &one, KeepMail: true}, nil, "senders a@acme.example, mail that waits goes on"},
+		{EnvelopeChange{Senders: &two}, func(r *account.Recall, n int64) { r.Some, r.Spared = n, two }, "senders @second.example, mail that waits held, but under these senders"},
+		{EnvelopeChange{Senders: new([]account.Grant)}, nil, "senders any"},
+		{EnvelopeChange{Mechanisms: ptr([]string{"PLAIN"}), Senders: &one}, func(r *account.Recall, n int64) { *r = account.Recall{All: n} },
+			"senders a@acme.example, mechanisms PLAIN, mail that waits held"},
+		{EnvelopeChange{Networks: ptr(prefixes("192.0.2.0/24")), KeepMail: true}, nil, "networks 192.0.2.0/24, mail that waits goes on"},
+		{EnvelopeChange{Networks: ptr(prefixes("192.0.2.0/23")), KeepMail: true}, nil, "networks 192.0.2.0/23"},
+		{EnvelopeChange{Senders: &two}, func(r *account.Recall, n int64) { r.Some, r.Spared = n, two }, "senders @second.example, mail that waits held, but under these senders"},
+	} {
+		before := len(w.store.Events())
+		w.must(w.admin.SetEnvelope(ctx, a, "printer", step.change))
+		w.said(before, "account a@acme.example", "credential printer: "+step.text)
+		acc, err := w.store.Account(ctx, a.Key())
+		w.must(err)
+		if step.do != nil {
+			step.do(&want, acc.Revision)
+		}
+		if got := w.stored(a, "printer").Recall; !reflect.DeepEqual(got, want) {
+			t.Errorf("after %s: %+v is recalled, want %+v", step.text, got, want)
+		}
+	}
+	if err := w.admin.SetEnvelope(ctx, a, "printer", EnvelopeChange{KeepMail: true}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("nothing but to keep mail: %v", err)
+	}
 }
 
 func TestList(t *testing.T) {

@@ -30,6 +30,8 @@ type EnvelopeChange struct {
 	Expires         *time.Time
 	// Wide allows networks that have every address of their family.
 	Wide bool
+	// KeepMail lets mail go on that waits and that the changed envelope would not allow.
+	KeepMail bool
 }
 
 // envelopeOf is the change that makes an envelope of an open one.

@@ -3,6 +3,7 @@ package directories
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func Open(list []config.Directory, opt Options) (*Set, error) {
 		if err == nil {
 			var guard *directory.Guard
 			guarding := Guarding(&d)
-			guarding.Now = opt.Now
+			guarding.Now, guarding.Odd = opt.Now, logging(opt.Logger, d.Name)
 			guard, err = directory.NewGuard(source, guarding)
 			of, _ := source.(*dovecot.Dovecot)
 			s.list = append(s.list, entry{guard, d, of})
@@ -54,6 +55,16 @@ func Open(list []config.Directory, opt Options) (*Set, error) {
 		}
 	}
 	return s, nil
+}
+
+// logging makes what writes a directory's oddities into a log, nil for none.
+func logging(log *slog.Logger, name string) func(directory.Oddity) {
+	if log == nil {
+		return nil
+	}
+	return func(o directory.Oddity) {
+		log.Warn("a directory's answer cannot be used; the login gets 454 until it can", "directory", name, "login", o.Login, "error", o.Err, "untold", o.Untold)
+	}
 }
 
 // keeper makes the one that keeps the accounts of these directories.
@@ -86,6 +97,18 @@ func open(d *config.Directory, now func() time.Time) (directory.Source, error) {
 	}
 	return database.Open(Database(d))
 }
+
+// Remember implements login.Directories.
+func (s *Set) Remember(name string) time.Duration {
+	i := slices.IndexFunc(s.list, func(e entry) bool { return e.Guard.Name() == name })
+	if i < 0 {
+		return 0
+	}
+	return Remembering(&s.list[i].Directory)
+}
+
+// Remembering is how long passwords that a directory has verified are remembered.
+func Remembering(d *config.Directory) time.Duration { return d.Remember.Std() }
 
 // Guarding is what the configuration bounds a directory by.
 func Guarding(d *config.Directory) directory.GuardOptions {

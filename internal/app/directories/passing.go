@@ -40,16 +40,13 @@ type passer struct {
 
 // Offers implements login.Passer. What Dovecot offers is known from its last greeting;
 // before the first one an exchange is begun all the same, which finds out: its accounts
-// are told to come again, not that they do not exist.
+// are told to come again, not that they do not exist, and nobody is told which they are.
 func (p *passer) Offers(mechanism string, first bool) bool {
 	if first && !p.entry.PassChallenges {
 		return false
 	}
 	offered := p.entry.dovecot.Offered()
-	if offered == nil {
-		return !first
-	}
-	return slices.ContainsFunc(offered, func(m dovecot.Mechanism) bool { return m.Name == mechanism })
+	return offered == nil || slices.ContainsFunc(offered, func(m dovecot.Mechanism) bool { return m.Name == mechanism })
 }
 
 // Begin implements login.Passer.
@@ -82,6 +79,9 @@ func (x *passed) Next(ctx context.Context, response []byte) (challenge []byte, d
 	})
 	return challenge, done && failed == nil, failed
 }
+
+// Account implements login.Passed.
+func (x *passed) Account() *directory.Answer { return x.Exchange.Said() }
 
 // Width is how many questions it takes at once.
 func (p *passer) Width() int { return p.entry.Connections }

@@ -11,7 +11,7 @@ import (
 )
 
 // A Dovecot that has not been there yet has its exchanges all the same: that it is away is
-// no proof that it has no such account. Challenges are not its own unasked.
+// no proof that it has no such account. Challenges are not its own where it is not asked to.
 func TestADovecotThatWasNeverThere(t *testing.T) {
 	d := config.Directory{
 		Name: "mailboxes", Kind: "dovecot", URL: t.TempDir() + "/none", PassChallenges: true,
@@ -23,9 +23,14 @@ func TestADovecotThatWasNeverThere(t *testing.T) {
 	}
 	defer s.Close()
 	p, ok := s.For("new.example")[0].(login.Passer)
-	if !ok || !p.Offers("SCRAM-SHA-256", false) || p.Offers("CRAM-MD5", true) {
-		t.Fatalf("%v: it has what it should not, or has not what it should", p)
+	if !ok || !p.Offers("SCRAM-SHA-256", false) || !p.Offers("CRAM-MD5", true) {
+		t.Fatalf("%v: it has not what it should", p)
 	}
+	s.list[0].PassChallenges = false
+	if p.Offers("CRAM-MD5", true) {
+		t.Error("it has challenges that it is not to have")
+	}
+	s.list[0].PassChallenges = true
 	if _, err := p.Begin(t.Context(), &login.Attempt{Mechanism: "SCRAM-SHA-256"}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}

@@ -46,7 +46,7 @@ func (cmd *accountAdd) Run(c *call.Call) error {
 type accountPasswd struct {
 	accountName
 	password.New
-	Hold bool `help:"Also hold what was sent with the old one and still waits, as when it was stolen."`
+	KeepMail bool `help:"Let go on what was sent with the old one and still waits; it is held else."`
 }
 
 func (cmd *accountPasswd) Run(c *call.Call) error {
@@ -55,9 +55,9 @@ func (cmd *accountPasswd) Run(c *call.Call) error {
 		return err
 	}
 	return c.Needing("auth", "dkim.key_file", "hostname").With(func(o *call.Opened) error {
-		change := func() error { return o.Admin().SetPassword(c.Ctx, cmd.Address.Address, secret, cmd.Hold) }
+		change := func() error { return o.Admin().SetPassword(c.Ctx, cmd.Address.Address, secret, cmd.KeepMail) }
 		done := "password of " + cmd.String() + " changed"
-		if !cmd.Hold {
+		if cmd.KeepMail {
 			if err := change(); err != nil {
 				return err
 			}

@@ -97,6 +97,8 @@ func (cmd *test) Run(c *call.Call) error {
 			return err
 		}
 		switch {
+		case x.Away != "":
+			return &fault.Error{Op: "cli.auth", Kind: fault.Unavailable, Detail: advice(x), Err: x.Why}
 		case x.Trouble != nil:
 			return x.Trouble
 		case v.Outcome == walk.Refused:
@@ -106,6 +108,14 @@ func (cmd *test) Run(c *call.Call) error {
 		}
 		return nil
 	})
+}
+
+// advice says what to do about a directory that has no answer.
+func advice(x *walk.Explanation) string {
+	if x.Odd {
+		return "directory " + x.Away + " is there, but its entry of this login must be put right; neither the user nor the password is to blame"
+	}
+	return "directory " + x.Away + " cannot be asked; see that it runs and can be reached as [[directory]] says, then try again"
 }
 
 // record notes who tested.
@@ -155,6 +165,10 @@ func offers(cfg *config.Config, offered []string, mechanism string) []walk.Step 
 		step.Text = mechanism + " is offered, once the connection is encrypted"
 	case m.Token && len(cfg.Issuers) == 0:
 		step.Text = mechanism + " is not offered, as there is no [[issuer]]: a client would get 504"
+	case strings.HasPrefix(mechanism, "SCRAM-") && cfg.ScramIsVain():
+		step.Text = mechanism + " is not offered, as a directory that cannot take part in it knows accounts of every domain: a client would get 504"
+	case m.Binds && slices.Contains(cfg.Auth.Mechanisms, mechanism):
+		step.Text = mechanism + " is not offered beside a Dovecot, which does not see the connection: a client would get 504"
 	default:
 		step.Text = mechanism + " is not among auth.mechanisms: a client would get 504; what follows is as if it was"
 	}

@@ -9,8 +9,9 @@ import (
 // maxHeld is how many held deliveries are counted.
 const maxHeld = 10_000
 
-// HoldsMail does an act that takes a credential from the account with that login, and
-// says how much mail that came under the credential it held: "3 deliveries held".
+// HoldsMail does an act that takes a credential from the account with that login, or a
+// part of it, and says how much mail that came under the credential it held, and how that
+// is released: "3 deliveries held: ...".
 // Errors are those of the act and of the store.
 func (o *Opened) HoldsMail(login string, credential mail.ID, act func() error) (string, error) {
 	before, _, err := o.held(login, credential)
@@ -21,9 +22,13 @@ func (o *Opened) HoldsMail(login string, credential mail.ID, act func() error) (
 		return "", err
 	}
 	after, more, err := o.held(login, credential)
-	text := table.Count(max(0, after-before), "delivery", "deliveries") + " held"
+	n := max(0, after-before)
+	text := table.Count(n, "delivery", "deliveries") + " held"
 	if more {
 		text = "more than " + text
+	}
+	if n > 0 || more {
+		text += ": \"countersign queue list --account " + login + " --state held\" shows what is held, \"countersign queue release\" lets it go"
 	}
 	return text, err
 }

@@ -196,11 +196,13 @@ type set struct {
 	AnyNetwork   bool `help:"From anywhere again."`
 	AnySender    bool `help:"For all that the account may send under again."`
 	AnyMechanism bool `help:"With every mechanism again."`
+	KeepMail     bool `help:"Let go on what was sent with it, still waits, and would not be allowed any more; it is held else."`
 }
 
 // Help is what "credential set --help" says beside the flags.
 func (*set) Help() string {
-	return "--allow-network, --sender and --mechanism take the place of what was allowed before. Open sessions feel it at their next command."
+	return "--allow-network, --sender and --mechanism take the place of what was allowed before. Open sessions feel it at their next command. " +
+		"Of the mail that waits, what was sent with it under another sender than those that are allowed now is held, and all of it where a network or a mechanism is allowed no more."
 }
 
 // Run does it.
@@ -228,15 +230,32 @@ func (cmd *set) Run(c *call.Call) error {
 	if cmd.AnyMechanism {
 		change.Mechanisms = new([]string)
 	}
-	if change == (credentials.EnvelopeChange{Wide: cmd.AnyAddress}) {
+	change.KeepMail = cmd.KeepMail
+	if change == (credentials.EnvelopeChange{Wide: cmd.AnyAddress, KeepMail: cmd.KeepMail}) {
 		return call.Usage("nothing to change was given: see \"countersign credential set --help\"")
 	}
 	return c.With(func(o *call.Opened) error {
-		if err := o.Credentials().SetEnvelope(c.Ctx, cmd.Login.Address, cmd.Name, change); err != nil {
+		held, err := cmd.holding(c, o, func() error { return o.Credentials().SetEnvelope(c.Ctx, cmd.Login.Address, cmd.Name, change) })
+		if err != nil {
 			return err
 		}
-		return c.Say("%s changed", cmd)
+		return c.Say("%s changed; %s", cmd, held)
 	})
+}
+
+// holding does an act that holds mail of the credential, and says how much. Where there is
+// no such credential the act says what there is.
+func (o of) holding(c *call.Call, opened *call.Opened, act func() error) (held string, err error) {
+	acc, err := opened.Store.Account(c.Ctx, o.Login.Key())
+	if err != nil {
+		return "", call.Missing(err, "account "+o.Login.String())
+	}
+	for i := range acc.Credentials {
+		if acc.Credentials[i].Name == o.Name {
+			return opened.HoldsMail(acc.Login(), acc.Credentials[i].ID, act)
+		}
+	}
+	return "", act()
 }
 
 type revoke struct{ of }
@@ -244,21 +263,11 @@ type revoke struct{ of }
 // Run does it.
 func (cmd *revoke) Run(c *call.Call) error {
 	return c.With(func(o *call.Opened) error {
-		acc, err := o.Store.Account(c.Ctx, cmd.Login.Key())
+		held, err := cmd.holding(c, o, func() error { return o.Credentials().Revoke(c.Ctx, cmd.Login.Address, cmd.Name) })
 		if err != nil {
-			return call.Missing(err, "account "+cmd.Login.String())
+			return err
 		}
-		revoke := func() error { return o.Credentials().Revoke(c.Ctx, cmd.Login.Address, cmd.Name) }
-		for i := range acc.Credentials {
-			if acc.Credentials[i].Name == cmd.Name {
-				held, err := o.HoldsMail(acc.Login(), acc.Credentials[i].ID, revoke)
-				if err != nil {
-					return err
-				}
-				return c.Say("%s revoked; %s", cmd, held)
-			}
-		}
-		return revoke() // which says what there is
+		return c.Say("%s revoked; %s", cmd, held)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -122,6 +123,27 @@ func (t *task) others() (up []node.Node, err error) {
 	return up, err
 }
 
+// missing refuses what would let a gate meet something that is sealed with a key of that
+// id, unless each of the other gates that are alive has the key.
+func (t *task) missing(op, id string) error {
+	up, err := t.others()
+	for _, n := range up {
+		if err == nil && n.Alive && !slices.Contains(n.Keys, id) {
+			err = fault.New(op, fault.Conflict, "gate %s has not loaded key %s (%s): copy the key file there, where it is read within seconds, or --force to go on without it",
+				n.ID, id, having(n))
+		}
+	}
+	return err
+}
+
+// having says which keys a gate has.
+func having(n node.Node) string {
+	if len(n.Keys) == 0 {
+		return "it has told of none yet"
+	}
+	return "it has " + strings.Join(n.Keys, ", ")
+}
+
 // Add is "countersign key add".
 type Add struct{}
 
@@ -153,6 +175,8 @@ type view struct {
 	DKIM      int    `json:"dkim"`
 	ACME      int    `json:"acme"`
 	Passwords int    `json:"passwords"`
+	// Gates are those that are alive and have loaded it.
+	Gates []string `json:"gates"`
 }
 
 // Status is "countersign key status".
@@ -172,11 +196,30 @@ func (cmd *Status) Run(s *Site) error {
 		if err != nil {
 			return err
 		}
-		heads := []string{"KEY", "IS", "DKIM", "ACME", "PASSWORDS"}
-		return table.List(s.Stdout, cmd.JSON, views(sealer.IDs(), counts), heads, func(v view) []string {
-			return []string{v.Key, v.Is, fmt.Sprint(v.DKIM), fmt.Sprint(v.ACME), fmt.Sprint(v.Passwords)}
+		list := views(sealer.IDs(), counts)
+		if cfg.Store.InPostgres() {
+			nodes, err := store.Nodes(ctx)
+			if err != nil {
+				return err
+			}
+			loaded(list, nodes)
+		}
+		heads := []string{"KEY", "IS", "DKIM", "ACME", "PASSWORDS", "GATES"}
+		return table.List(s.Stdout, cmd.JSON, list, heads, func(v view) []string {
+			return []string{v.Key, v.Is, fmt.Sprint(v.DKIM), fmt.Sprint(v.ACME), fmt.Sprint(v.Passwords), strings.Join(v.Gates, ",")}
 		})
 	})
+}
+
+// loaded notes which gates have loaded which of the keys.
+func loaded(list []view, nodes []node.Node) {
+	for i := range list {
+		for _, n := range nodes {
+			if n.Alive && slices.Contains(n.Keys, list[i].Key) {
+				list[i].Gates = append(list[i].Gates, n.ID)
+			}
+		}
+	}
 }
 
 // views lists the keys of the file in its order, then the others that something is
@@ -184,7 +227,7 @@ func (cmd *Status) Run(s *Site) error {
 func views(file []string, counts rotation.Counts) (list []view) {
 	add := func(id, name, is string) {
 		of := counts[id]
-		list = append(list, view{name, is, of[seal.DKIM], of[seal.ACME], of[seal.Password]})
+		list = append(list, view{name, is, of[seal.DKIM], of[seal.ACME], of[seal.Password], []string{}})
 	}
 	for i, id := range file {
 		add(id, id, map[bool]string{true: "seals", false: "opens"}[i == 0])

@@ -15,7 +15,8 @@ import (
 
 // Rotate is "countersign key rotate".
 type Rotate struct {
-	To string `help:"Put this key in front instead of a new one: one that \"key add\" made, and that all gates have by now." placeholder:"KEY"`
+	To    string `help:"Put this key in front instead of a new one: one that \"key add\" made, and that all gates have by now." placeholder:"KEY"`
+	Force bool   `help:"Go on although a gate that is up lacks the key; it cannot open what is sealed with it until it has the file."`
 }
 
 // Help is what "key rotate --help" says beside the flags.
@@ -27,7 +28,7 @@ func (*Rotate) Help() string {
 // Run does it.
 func (cmd *Rotate) Run(s *Site) error {
 	return s.change(func(t *task) error {
-		if err := t.lead(cmd.To); err != nil {
+		if err := t.lead(cmd.To, cmd.Force); err != nil {
 			return err
 		}
 		sealer, err := t.sealer()
@@ -41,7 +42,7 @@ func (cmd *Rotate) Run(s *Site) error {
 
 // lead sees to it that the key to seal with is in front: the one that is asked for, the one of
 // a run that was interrupted, or a new one.
-func (t *task) lead(to string) error {
+func (t *task) lead(to string, force bool) error {
 	sealer, err := t.sealer()
 	if err != nil {
 		return err
@@ -50,6 +51,11 @@ func (t *task) lead(to string) error {
 	if to != "" {
 		if !slices.Contains(sealer.IDs(), to) {
 			return t.unknown(to)
+		}
+		if !force {
+			if err := t.missing("key.rotate", to); err != nil {
+				return err
+			}
 		}
 		if to == front {
 			return t.site.say("key %s is in front already: it seals what is left", front)
@@ -66,8 +72,10 @@ func (t *task) lead(to string) error {
 	if slices.ContainsFunc(sealer.IDs()[1:], func(id string) bool { return counts.Of(id) > 0 }) {
 		return t.site.say("an earlier run is not finished: going on with key %s, without a new one", front)
 	}
-	if err := t.alone(); err != nil {
-		return err
+	if !force {
+		if err := t.alone(); err != nil {
+			return err
+		}
 	}
 	id, err := t.file.Add(true)
 	if err != nil {
@@ -142,7 +150,8 @@ func (s *Site) progress() rotation.Progress {
 
 // Drop is "countersign key drop".
 type Drop struct {
-	Keys []string `arg:"" name:"key" help:"The keys, as \"key status\" names them."`
+	Keys  []string `arg:"" name:"key" help:"The keys, as \"key status\" names them."`
+	Force bool     `help:"Go on although a gate that is up lacks the key in front, or still seals with one of these."`
 }
 
 // Help is what "key drop --help" says beside the flags.
@@ -160,6 +169,11 @@ func (cmd *Drop) Run(s *Site) error {
 	return s.change(func(t *task) error {
 		if err := t.droppable(cmd.Keys); err != nil {
 			return err
+		}
+		if !cmd.Force {
+			if err := t.followed(cmd.Keys); err != nil {
+				return err
+			}
 		}
 		before, err := t.file.Remove(cmd.Keys)
 		if err != nil {
@@ -204,6 +218,25 @@ func (t *task) droppable(ids []string) error {
 			max(min(rest-ago, rest), time.Second).Round(time.Second))
 	}
 	return nil
+}
+
+// followed refuses to drop keys while another gate that is alive lacks the one in front,
+// or seals with one of them.
+func (t *task) followed(ids []string) error {
+	sealer, err := t.sealer()
+	if err != nil {
+		return err
+	}
+	if err := t.missing("key.drop", sealer.ID()); err != nil {
+		return err
+	}
+	up, err := t.others()
+	for _, n := range up {
+		if err == nil && n.Alive && len(n.Keys) > 0 && slices.Contains(ids, n.Keys[0]) {
+			err = fault.New("key.drop", fault.Conflict, "gate %s still seals with key %s: copy the key file there, where it is read within seconds, or --force to go on", n.ID, n.Keys[0])
+		}
+	}
+	return err
 }
 
 // unused refuses keys that something is sealed with.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"countersign/internal/audit"
@@ -43,11 +44,11 @@ func (cmd *List) Run(s *Site) error {
 		if err != nil {
 			return err
 		}
-		heads := []string{"NODE", "STATE", "ADDRESS", "VERSION", "SCHEMA", "SEEN", "QUEUED", "DEFERRED", "HELD", "OLDEST", "CLOCK"}
+		heads := []string{"NODE", "STATE", "ADDRESS", "VERSION", "SCHEMA", "SEEN", "QUEUED", "DEFERRED", "HELD", "OLDEST", "CLOCK", "KEYS"}
 		return table.List(s.Stdout, cmd.JSON, nodes, heads, func(n node.Node) []string {
 			return []string{
 				n.ID, n.Standing(), n.Address, n.Version, strconv.Itoa(n.Schema), seen(n),
-				strconv.Itoa(n.Queued), strconv.Itoa(n.Deferred), strconv.Itoa(n.Held), table.Stamp(n.Oldest), offset(n),
+				strconv.Itoa(n.Queued), strconv.Itoa(n.Deferred), strconv.Itoa(n.Held), table.Stamp(n.Oldest), offset(n), strings.Join(n.Keys, ","),
 			}
 		})
 	})

@@ -233,6 +233,11 @@ func (x *Exchange) Cancel() {
 	x.request = nil
 }
 
+// Said returns whose account it is as soon as Dovecot has said so, nil before and where it
+// says no. Where there is a last challenge it has yet to go to the client: who is not to be
+// let in all the same must not see it, as it tells that the password was right.
+func (x *Exchange) Said() *directory.Answer { return x.account }
+
 // Account returns whose account it is, nil before the exchange is done. Its Login is
 // the user's name as Dovecot has it, and Verified is true.
 func (x *Exchange) Account() *directory.Answer {

@@ -25,6 +25,7 @@ type Passwords struct {
 	most int
 	now  func() time.Time
 	key  [32]byte
+	off  bool // there is no key
 
 	mu sync.Mutex // guards entries
 	// entries holds the one password that each credential has.
@@ -35,6 +36,7 @@ type Passwords struct {
 type verified struct {
 	mac   [sha256.Size]byte
 	until time.Time
+	keep  time.Duration
 }
 
 // NewPasswords returns Passwords with a key of their own, at most so many, each for so
@@ -42,7 +44,7 @@ type verified struct {
 func NewPasswords(keep time.Duration, most int, now func() time.Time, random io.Reader) *Passwords {
 	m := &Passwords{keep: keep, most: most, now: now, entries: map[mail.ID]verified{}}
 	if _, err := io.ReadFull(random, m.key[:]); err != nil {
-		m.keep = 0
+		m.off = true
 	}
 	return m
 }
@@ -64,9 +66,6 @@ func (m *Passwords) sum(p *account.Proofs, id mail.ID, password string) (out [sh
 
 // Knows reports whether this password of a credential was verified lately.
 func (m *Passwords) Knows(p *account.Proofs, id mail.ID, password string) bool {
-	if m.keep <= 0 {
-		return false
-	}
 	m.mu.Lock()
 	have, ok := m.entries[id]
 	if ok && m.over(have, m.now()) {
@@ -86,15 +85,20 @@ func (m *Passwords) Knows(p *account.Proofs, id mail.ID, password string) bool {
 // it is.
 func (m *Passwords) over(e verified, now time.Time) bool {
 	left := e.until.Sub(now)
-	return left <= 0 || left > m.keep
+	return left <= 0 || left > e.keep
 }
 
 // Add remembers that password was verified for this revision of an account.
 func (m *Passwords) Add(p *account.Proofs, id mail.ID, password string) {
-	if m.keep <= 0 {
+	m.AddFor(p, id, password, m.keep)
+}
+
+// AddFor is Add for so long; 0 for not at all.
+func (m *Passwords) AddFor(p *account.Proofs, id mail.ID, password string, keep time.Duration) {
+	if m.off || keep <= 0 {
 		return
 	}
-	entry := verified{mac: m.sum(p, id, password), until: m.now().Add(m.keep)}
+	entry := verified{mac: m.sum(p, id, password), until: m.now().Add(keep), keep: keep}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.entries[id]; !ok && len(m.entries) >= m.most {

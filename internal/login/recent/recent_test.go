@@ -72,7 +72,7 @@ func TestMemoryWithoutRandomnessRemembersNothing(t *testing.T) {
 func TestKnownClients(t *testing.T) {
 	const keep = time.Hour
 	now := time.Unix(1_800_000_000, 0)
-	k := NewPairs(keep, 10, func() time.Time { return now })
+	k := NewPairs(PairsOptions{Keep: keep, Most: 10, Now: func() time.Time { return now }})
 	k.Add("id", "192.0.2.7/32", now)
 	for _, c := range []struct {
 		id, network string
@@ -92,11 +92,60 @@ func TestKnownClients(t *testing.T) {
 	}
 	for i := range 100 {
 		k.Add(fmt.Sprint(i), "n", now)
-		if len(k.recent)+len(k.older) > 10 {
-			t.Fatalf("%d are known, 10 may be", len(k.recent)+len(k.older))
+		if len(k.recent.seen)+len(k.older.seen) > 10 {
+			t.Fatalf("%d are known, 10 may be", len(k.recent.seen)+len(k.older.seen))
 		}
 		if i >= 4 && (!k.Has(fmt.Sprint(i), "n") || !k.Has(fmt.Sprint(i-4), "n")) {
 			t.Fatalf("one of the last five is forgotten after %d", i)
+		}
+	}
+}
+
+// One name has a bounded number of others, of which the one goes that was seen longest
+// ago, and pushes out nothing of other names.
+func TestKnownClientsOfOne(t *testing.T) {
+	const each, others = 4, 6
+	now := time.Unix(1_800_000_000, 0)
+	k := NewPairs(PairsOptions{Keep: time.Hour, Most: 20, Each: each, Now: func() time.Time { return now }})
+	for i := range others {
+		k.Add(fmt.Sprint("other", i), "n", now)
+	}
+	for i := range 1000 {
+		now = now.Add(time.Millisecond)
+		k.Add("one", "home", now) // seen all the time
+		now = now.Add(time.Millisecond)
+		k.Add("one", fmt.Sprint(i), now)
+		known := 0
+		for j := range i + 1 {
+			if k.Has("one", fmt.Sprint(j)) {
+				known++
+			}
+		}
+		if !k.Has("one", "home") || !k.Has("one", fmt.Sprint(i)) || known > each-1 || i >= each && known != each-1 {
+			t.Fatalf("after %d: %d are known, home %v", i, known, k.Has("one", "home"))
+		}
+	}
+	for i := range others {
+		if !k.Has(fmt.Sprint("other", i), "n") {
+			t.Errorf("other %d was pushed out", i)
+		}
+	}
+	// Also where many names come and go, which turns the halves over.
+	for i := range 1000 {
+		now = now.Add(time.Millisecond)
+		k.Add("one", fmt.Sprint("x", i), now)
+		k.Add(fmt.Sprint("many", i), "n", now)
+		listed := 0
+		for _, g := range []generation{k.recent, k.older} {
+			for name, pairs := range g.of {
+				listed += len(pairs)
+				if len(pairs) == 0 || len(pairs) > each {
+					t.Fatalf("%d pairs of %x are listed", len(pairs), name)
+				}
+			}
+		}
+		if n := len(k.recent.seen) + len(k.older.seen); n > 20 || n != listed {
+			t.Fatalf("%d are known and %d listed after %d, 20 may be", n, listed, i)
 		}
 	}
 }

@@ -97,6 +97,9 @@ type Trial struct {
 	// Strange says that the hash is a directory's: its cost is not learned, as whoever writes
 	// it would decide what failures of everybody cost.
 	Strange bool
+	// Also are further kinds that a failure derives with, those of a directory; of them and
+	// those in use each counts once.
+	Also []hash.Cost
 	// Then is called on the worker where it matched and is not hopeless; nil for nothing.
 	Then func()
 }
@@ -116,7 +119,7 @@ func (h *Hasher) Try(ctx context.Context, t Trial) (same bool, err error) {
 			same = h.matches(t.Stored, t.Password)
 		}
 		if !same || t.Hopeless {
-			h.waste(t.Password, cost)
+			h.waste(&t, cost)
 			return
 		}
 		if t.Then != nil {
@@ -137,14 +140,19 @@ func (h *Hasher) Same(ctx context.Context, text, password string) (same bool, er
 	return same, err
 }
 
-// waste derives in vain with each of the costs in use but done.
-func (h *Hasher) waste(password string, done hash.Cost) {
+// waste derives in vain with each of the costs in use, and those of t, but done.
+func (h *Hasher) waste(t *Trial, done hash.Cost) {
 	h.mu.Lock()
 	costs := h.costs
 	h.mu.Unlock()
 	for _, c := range costs {
 		if c != done {
-			h.spend(c, password)
+			h.spend(c, t.Password)
+		}
+	}
+	for i, c := range t.Also {
+		if c != done && !slices.Contains(costs, c) && !slices.Contains(t.Also[:i], c) {
+			h.spend(c, t.Password)
 		}
 	}
 }

@@ -168,6 +168,10 @@ func (m *Maker) Imported(login string, h hash.Hash) (account.Secret, error) {
 // salt is the salt of SCRAM's keys of a login, whether there is such an account or not.
 func (m *Maker) salt(mechanism, login string) []byte { return m.mac("salt", mechanism, login)[:16] }
 
+// Lasting returns 32 octets that are the same for the same names on all gates of the store,
+// and that nobody without its salt can compute. The first name has no NUL in it.
+func (m *Maker) Lasting(names ...string) []byte { return m.mac(names...) }
+
 // mac is a keyed digest of some names; the first has no NUL in it.
 func (m *Maker) mac(names ...string) []byte {
 	mac := hmac.New(sha256.New, m.opt.Salt)

@@ -174,14 +174,21 @@ func (s *Standing) unserved(t Tried) string {
 	switch {
 	case t.Mechanism == "":
 		return "needs a login"
+	case s.Elsewhere != "" && provesKey(t.Mechanism):
+		return "is known to directory " + s.Elsewhere + " alone, which takes no part in " + t.Mechanism + ": it can be shown with PLAIN and LOGIN, and a mail program that chooses otherwise fails"
 	case s.Kind == account.Network:
 		return "is for clients that do not log in"
-	case s.Kind.Secret() && (strings.HasPrefix(t.Mechanism, "SCRAM-") || slices.Contains(account.LegacyMechanisms(), t.Mechanism)):
+	case s.Kind.Secret() && provesKey(t.Mechanism):
 		return "has no key that " + t.Mechanism + " can prove beside the others; a login with PLAIN, or setting it anew, makes one where it may"
 	case s.Kind.Secret() && s.Hash == "":
 		return "has no hash"
 	}
 	return "is not proved " + t.by()
+}
+
+// provesKey reports whether a mechanism proves a stored key.
+func provesKey(mechanism string) bool {
+	return strings.HasPrefix(mechanism, "SCRAM-") || slices.Contains(account.LegacyMechanisms(), mechanism)
 }
 
 // why says why it may not be used.
@@ -230,6 +237,8 @@ func (x *Explanation) sender(a mail.Address) Step {
 // outcome says what it came to.
 func (x *Explanation) outcome(t Tried) Step {
 	switch {
+	case x.Away != "":
+		return Step{"outcome", false, x.away()}
 	case x.Trouble != nil:
 		return Step{"outcome", false, "could not be decided; a client would get a temporary refusal (454)"}
 	case x.Unmade != "":
@@ -246,6 +255,14 @@ func (x *Explanation) outcome(t Tried) Step {
 		return Step{"outcome", true, "undecided: the login passes where the client proves " + strings.Join(names, " or ")}
 	}
 	return Step{"outcome", false, "REFUSED, whatever the client proves"}
+}
+
+// away says why a directory has no answer, and what that means for clients.
+func (x *Explanation) away() string {
+	if x.Odd {
+		return fmt.Sprintf("could not be decided: what directory %s answers about this login cannot be used (%v); whatever the password, a client gets 454 until that is put right there", x.Away, x.Why)
+	}
+	return fmt.Sprintf("could not be decided: directory %s has no answer (%v); until it has, whoever fails in its domains gets 454, and its own accounts too", x.Away, x.Why)
 }
 
 // What a login comes to.

@@ -30,6 +30,12 @@ type Explanation struct {
 	Cause string
 	// Trouble is why it could not be decided at all.
 	Trouble error
+	// Away is the directory that could not say whether the login is right, "" where Trouble
+	// is something else, and Why is what it said in place of an answer. Odd says that it is
+	// well, and only this login has no sensible answer.
+	Away string
+	Odd  bool
+	Why  error
 	// Renewed says that the secret of the password would be stored anew.
 	Renewed bool
 	// Unmade is the directory that took the password of an account that would be made
@@ -44,6 +50,8 @@ type Explanation struct {
 type Standing struct {
 	// Credential comes without its secret.
 	account.Credential
+	// Elsewhere is the directory that alone knows it, "" where it is stored here.
+	Elsewhere string
 	// Serves says that what is stored of it can be proved with the mechanism.
 	Serves bool
 	// Cause is why it may not be used from there, so, now, as login.FailureCause has it; ""

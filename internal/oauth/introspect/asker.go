@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/login/pool"
 	"countersign/internal/oauth/document"
 	"countersign/internal/oauth/fetch"
 )
@@ -26,9 +27,12 @@ import (
 const op = "oauth.introspect"
 
 const (
-	// maxQuestions is how many tokens an issuer is asked about at once; further callers
-	// are told that we are busy.
-	maxQuestions = 64
+	// maxQuestions is how many tokens an issuer is asked about at once, and maxWaiting how
+	// many wait for that; of further callers those give way that share most with others.
+	maxQuestions, maxWaiting = 64, 256
+	// respects is how many keys of a ticket count: the wide and the narrow network of who
+	// brings a token, and the login that it comes with.
+	respects = 3
 	// refusedKept is for how long a refusal is remembered at most.
 	refusedKept = 10 * time.Second
 	// tolerated is how many failures in a row do not hold questions back yet: one lost
@@ -73,6 +77,8 @@ type Asker[V any] struct {
 	standing *fetch.Standing
 	// key is that of the marks.
 	key []byte
+	// door shares the questions out among those who bring tokens.
+	door *pool.Pool
 	// life ends with Close, by quit; running counts the questions under way.
 	life    context.Context
 	quit    context.CancelFunc
@@ -97,6 +103,7 @@ type question[V any] struct {
 func New[V any](c Config[V]) (*Asker[V], error) {
 	a := &Asker[V]{
 		c: c, standing: fetch.NewStanding(tolerated), key: make([]byte, sha256.Size), questions: make(map[mark]*question[V]),
+		door: pool.New(pool.Options{Workers: maxQuestions, Waiting: maxWaiting, Respects: respects}),
 		good: newAnswers[V](c.Remembered, c.Keep), bad: newAnswers[V](c.Remembered/4, refusedKept),
 	}
 	_, err := io.ReadFull(c.Random, a.key)
@@ -117,11 +124,12 @@ func (a *Asker[V]) mark(text string) mark {
 	return mark(mac.Sum(nil))
 }
 
-// Ask finds out what the issuer says of a token. Errors: Unavailable where it cannot be
-// asked, Busy when too much is asked at once, Canceled when ctx ends first.
-func (a *Asker[V]) Ask(ctx context.Context, text string) (Verdict[V], error) {
-	m := a.mark(text)
-	q, known, err := a.begin(m, text)
+// Ask finds out what the issuer says of a token, in the turn of whose. A question goes on, and
+// keeps its turn, when its caller has gone: who goes often has no more of them. Errors:
+// Unavailable where it cannot be asked, Busy when too much is asked at once, Canceled when ctx
+// ends first.
+func (a *Asker[V]) Ask(ctx context.Context, text string, whose pool.Ticket) (Verdict[V], error) {
+	q, known, err := a.begin(a.mark(text), text, whose)
 	if q == nil {
 		return known, err
 	}
@@ -135,7 +143,7 @@ func (a *Asker[V]) Ask(ctx context.Context, text string) (Verdict[V], error) {
 
 // begin returns the question about a token, under way or begun here, or without one
 // what is remembered.
-func (a *Asker[V]) begin(m mark, text string) (q *question[V], known Verdict[V], err error) {
+func (a *Asker[V]) begin(m mark, text string, whose pool.Ticket) (q *question[V], known Verdict[V], err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.c.Now()
@@ -147,22 +155,55 @@ func (a *Asker[V]) begin(m mark, text string) (q *question[V], known Verdict[V],
 	if q = a.questions[m]; q != nil {
 		return q, Verdict[V]{}, nil
 	}
-	switch {
-	case a.closed || a.standing.Blocked(now) || a.standing.Failing() && len(a.questions) > 0:
-		return nil, Verdict[V]{}, fault.Wrap(op, fault.Unavailable, errors.New("the provider is away: "+a.standing.Report().Reason))
-	case len(a.questions) >= maxQuestions:
-		return nil, Verdict[V]{}, fault.New(op, fault.Busy, "too much at once")
+	if a.closed || a.standing.Blocked(now) || a.standing.Failing() && len(a.questions) > 0 {
+		return nil, Verdict[V]{}, a.away()
 	}
 	q = &question[V]{done: make(chan struct{})}
 	a.questions[m] = q
-	a.running.Go(func() { a.answer(q, m, text) })
+	a.running.Go(func() { a.run(q, m, text, whose) })
 	return q, Verdict[V]{}, nil
+}
+
+// wentAway reports whether the provider went away while a question waited for its turn, so
+// that only the last one finds out whether it is back.
+func (a *Asker[V]) wentAway() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.standing.Blocked(a.c.Now()) || a.standing.Failing() && len(a.questions) > 1
+}
+
+// away is the error while the provider is away.
+func (a *Asker[V]) away() error {
+	return fault.Wrap(op, fault.Unavailable, errors.New("the provider is away: "+a.standing.Report().Reason))
+}
+
+// run answers a question when it has its turn. There are no more of them than may be asked
+// and wait.
+func (a *Asker[V]) run(q *question[V], m mark, text string, whose pool.Ticket) {
+	defer close(q.done)
+	err := a.door.Do(a.life, whose, func() { a.answer(q, m, text) })
+	if err == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.questions, m)
+	q.err = err
+	if fault.Is(err, fault.Canceled) { // by Close
+		q.err = a.away()
+	}
 }
 
 // answer gets the answer to a question. It does not belong to whoever asked first, who
 // may leave.
 func (a *Asker[V]) answer(q *question[V], m mark, text string) {
-	defer close(q.done)
+	if a.wentAway() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.questions, m)
+		q.err = a.away()
+		return
+	}
 	ctx, cancel := context.WithTimeout(a.life, a.c.Timeout)
 	defer cancel()
 	began := a.c.Now()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/login/pool"
 	"countersign/internal/oauth/document"
 	"countersign/internal/oauth/fetch"
 )
@@ -65,7 +66,7 @@ func TestMarks(t *testing.T) {
 	if first == b.mark(token) || first != a.mark(token) || first == a.mark(token+".") {
 		t.Error("marks are wrong")
 	}
-	if _, err := a.Ask(t.Context(), token); err != nil {
+	if _, err := a.Ask(t.Context(), token, pool.Ticket{}); err != nil {
 		t.Fatal(err)
 	}
 	if text := fmt.Sprintf("%#v", a.good) + fmt.Sprintf("%#v", a.questions); strings.Contains(text, token) || bytes.Contains([]byte(text), []byte("thirty")) {
@@ -78,7 +79,7 @@ func TestHangingProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := asker(t, time.Hour)
 		begin := time.Now()
-		_, err := a.Ask(t.Context(), "x")
+		_, err := a.Ask(t.Context(), "x", pool.Ticket{})
 		if !fault.Is(err, fault.Unavailable) || time.Since(begin) != 10*time.Second {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
@@ -87,11 +88,11 @@ func TestHangingProvider(t *testing.T) {
 			a.Close()
 		}()
 		begin = time.Now()
-		_, err = a.Ask(t.Context(), "y")
+		_, err = a.Ask(t.Context(), "y", pool.Ticket{})
 		if !fault.Is(err, fault.Unavailable) || time.Since(begin) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
-		_, err = a.Ask(t.Context(), "z")
+		_, err = a.Ask(t.Context(), "z", pool.Ticket{})
 		if !fault.Is(err, fault.Unavailable) || time.Since(begin) != time.Second {
 			t.Errorf("after Close: %v after %v", err, time.Since(begin))
 		}

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 	"countersign/internal/store/sqlkit/objects"
 )
 
@@ -152,7 +153,7 @@ func TestMailTellsNobody(t *testing.T) {
 	}
 	defer listener.Close(context.Background())
 	m.accept(0, 20, 1)
-	_, renewed := m.Renew(t.Context(), m.lease, time.Hour, 0)
+	_, renewed := m.Renew(t.Context(), m.lease, time.Hour, node.Condition{})
 	for _, err := range []error{m.Report(t.Context(), arrived(0)), m.Append(t.Context(), arrived(1).Events), renewed} {
 		if err != nil {
 			t.Fatal(err)

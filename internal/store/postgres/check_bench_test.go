@@ -10,10 +10,10 @@ import (
 // manySQL makes a store with a million deliveries that wait and five million
 // events.
 const manySQL = `
-INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew) VALUES ('1', '', '', 'active', 1, 1, 0, 1, 0) ON CONFLICT DO NOTHING;
+INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew, schema, keys) VALUES ('1', '', '', 'active', 1, 1, 0, 1, 0, 1, '') ON CONFLICT DO NOTHING;
 INSERT INTO content (id, head, body, large, large_size) SELECT i, 'head', decode(repeat('00', 500), 'hex'), '', 0 FROM generate_series(1, 1000000) i;
-INSERT INTO submission (id, session, account, credential, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, content)
-    SELECT '01K1' || lpad(i::text, 22, '0'), '01K0' || lpad(i::text, 22, '0'), 'x', '', 'a@example.org', 'example.org', 'acme', '', 1700000000000000 + i, 2700000000000000, 'a@example.org', 0, '8BITMIME', 0, '', '', 504, i
+INSERT INTO submission (id, session, account, credential, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, revision, others, content)
+    SELECT '01K1' || lpad(i::text, 22, '0'), '01K0' || lpad(i::text, 22, '0'), 'x', '', 'a@example.org', 'example.org', 'acme', '', 1700000000000000 + i, 2700000000000000, 'a@example.org', 0, '8BITMIME', 0, '', '', 504, 1, 0, i
     FROM generate_series(1, 1000000) i;
 INSERT INTO delivery (submission, n, node, state, next, attempts, local, destination, notify, original, hold_reason, delay_reported, last_at, last_code, last_enhanced, last_text, last_remote, content)
     SELECT id, 1, '1', 1, at, 0, 'someone', 'recipient.example', 0, '', '', 0, 0, 0, '', '', '', content FROM submission;

@@ -1,6 +1,9 @@
 package postgres
 
-import "countersign/internal/store/sqlkit"
+import (
+	"countersign/internal/store/postgres/server"
+	"countersign/internal/store/sqlkit"
+)
 
 // newDialect returns how PostgreSQL says what package sqlkit asks for. Its indexes of owners
 // begin with the domain, so that parts are ranges of content numbers.
@@ -11,6 +14,7 @@ func newDialect() *sqlkit.Dialect {
 		Cross:    " JOIN ",
 		Listed:   "json_array_elements_text(?::json) j(value)",
 		Pairs:    "json_array_elements(?::json) j(value)",
+		Lines:    func(column string) string { return "unnest(string_to_array(" + column + ", chr(10))) l(value)" },
 		OfDomain: "FROM submission s WHERE s.domain <> '' AND s.domain = ?3 AND" + inParts,
 		Relying:  "FROM relied r JOIN submission s ON s.id = r.submission WHERE r.domain = ?3 AND r.content BETWEEN ?1::bigint << 9 AND (?2::bigint << 9) + 511",
 		OfAll:    "FROM submission s JOIN domain o ON o.name = s.domain",
@@ -18,6 +22,7 @@ func newDialect() *sqlkit.Dialect {
 		Owned:    "FROM submission s JOIN (SELECT ?::text AS name) o ON s.domain = o.name AND s.domain <> ''",
 		Raise: "WITH raised AS (UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value) " +
 			"SELECT pg_notify('" + changesChannel + "', value::text) FROM raised",
+		Clock:  "SELECT " + server.ClockSQL,
 		Totals: "SELECT coalesce(sum(queued), 0)::bigint, coalesce(sum(deferred), 0)::bigint, coalesce(sum(held), 0)::bigint FROM queue_total",
 	}
 }

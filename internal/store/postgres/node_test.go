@@ -239,7 +239,7 @@ func TestLostLeaseStoresNothing(t *testing.T) {
 				t.Errorf("%s, %s: %v", when, what, err)
 			}
 		}
-		_, err := a.Renew(t.Context(), a.lease, time.Hour, 0)
+		_, err := a.Renew(t.Context(), a.lease, time.Hour, node.Condition{})
 		wantFault(t, err, fault.Fenced)
 		_, err = a.Adopt(t.Context(), a.lease, 10, true)
 		wantFault(t, err, fault.Fenced)
@@ -427,7 +427,7 @@ func TestOneNodeOneProcess(t *testing.T) {
 	second := func() (*Store, error) { return Open(t.Context(), Options{URL: url, Server: true, Node: "a"}) }
 	_, err := second()
 	wantFault(t, err, fault.Conflict, "another process (at a.example)", `node "a"`, "node.id")
-	if _, err := first.Renew(t.Context(), first.lease, time.Hour, 0); err != nil {
+	if _, err := first.Renew(t.Context(), first.lease, time.Hour, node.Condition{}); err != nil {
 		t.Errorf("the first was harmed: %v", err)
 	}
 	first.expire() // it hangs, its connection stays
@@ -435,7 +435,7 @@ func TestOneNodeOneProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = first.Renew(t.Context(), first.lease, time.Hour, 0)
+	_, err = first.Renew(t.Context(), first.lease, time.Hour, node.Condition{})
 	wantFault(t, err, fault.Fenced)
 	_, err = first.Join(t.Context(), node.Node{ID: "a"}, time.Hour)
 	wantFault(t, err, fault.Conflict, "another process")
@@ -485,7 +485,7 @@ func TestDrain(t *testing.T) {
 	if err := b.Drain(t.Context(), "a", false, e); err != nil {
 		t.Fatal(err)
 	}
-	r, err := a.Renew(t.Context(), a.lease, time.Hour, 0)
+	r, err := a.Renew(t.Context(), a.lease, time.Hour, node.Condition{})
 	if err != nil || r.State != node.Draining {
 		t.Fatalf("%+v, %v", r, err)
 	}

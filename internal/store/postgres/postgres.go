@@ -74,6 +74,7 @@ type Store struct {
 	*bans.Keeper
 	*nodes.Roster
 	dialect *sqlkit.Dialect
+	waiting string // waitingSQL
 	db      *server.DB
 	writer  *hot.Writer
 	bodies  *bodies.Folder
@@ -131,7 +132,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		db.Close()
 		return nil, err
 	}
-	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), banned: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
+	d := newDialect()
+	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), banned: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now, Logger: o.Logger})
 	if o.Server {

@@ -68,9 +68,11 @@ func (s *Store) Search(ctx context.Context, q audit.Query) ([]audit.Event, error
 }
 
 // waitingSQL finds which deliveries are still to be attempted by a node.
-const waitingSQL = `SELECT EXISTS (SELECT 1 FROM delivery d JOIN submission s ON s.id = d.submission
-        WHERE d.submission = u.submission AND d.n = u.n AND d.node = $3 AND d.state < 3 AND ` + holding.Settled + `)
+func waitingSQL(d *sqlkit.Dialect) string {
+	return `SELECT EXISTS (SELECT 1 FROM delivery d JOIN submission s ON s.id = d.submission
+        WHERE d.submission = u.submission AND d.n = u.n AND d.node = $3 AND d.state < 3 AND ` + holding.Settled(d) + `)
     FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY u(submission, n, place) ORDER BY u.place`
+}
 
 // Waiting implements queue.Store.
 func (s *Store) Waiting(ctx context.Context, keys []queue.Key) (waiting []bool, err error) {
@@ -80,7 +82,7 @@ func (s *Store) Waiting(ctx context.Context, keys []queue.Key) (waiting []bool, 
 	}
 	err = s.db.Read(ctx, "queue.waiting", func(c *server.Conn) error {
 		waiting = make([]bool, 0, len(keys))
-		return c.RawQuery(ctx, waitingSQL, []any{submissions, numbers, s.opt.Node}, func(r *sqlkit.Row) error {
+		return c.RawQuery(ctx, s.waiting, []any{submissions, numbers, s.opt.Node}, func(r *sqlkit.Row) error {
 			waiting = append(waiting, r.Bool())
 			return nil
 		})

@@ -151,7 +151,7 @@ func TestLocksComeBackAfterARestart(t *testing.T) {
 	url := c.Database(t)
 	first := joinAs(t, url, "a")
 	c.Restart(t, pgcluster.Fast)
-	if _, err := first.Renew(t.Context(), first.lease, time.Hour, 0); err != nil {
+	if _, err := first.Renew(t.Context(), first.lease, time.Hour, node.Condition{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), Options{URL: url, Server: true, Node: "a"})

@@ -203,8 +203,8 @@ type renewals struct {
 	renewed chan struct{}
 }
 
-func (r *renewals) Renew(ctx context.Context, l node.Lease, length, skew time.Duration) (node.Renewal, error) {
-	renewal, err := r.Store.Renew(ctx, l, length, skew)
+func (r *renewals) Renew(ctx context.Context, l node.Lease, length time.Duration, c node.Condition) (node.Renewal, error) {
+	renewal, err := r.Store.Renew(ctx, l, length, c)
 	if err == nil {
 		r.renewed <- struct{}{}
 	}

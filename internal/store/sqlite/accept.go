@@ -12,7 +12,7 @@ import (
 
 const (
 	insertContentSQL    = "INSERT INTO content (" + incoming.ContentColumns + ") VALUES (?, ?, ?, ?, ?)"
-	insertSubmissionSQL = "INSERT INTO submission (" + incoming.SubmissionColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertSubmissionSQL = "INSERT INTO submission (" + incoming.SubmissionColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	insertDeliverySQL   = "INSERT INTO delivery (" + incoming.DeliveryColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	insertReliedSQL     = "INSERT INTO relied (" + incoming.ReliedColumns + ") VALUES (?, ?, ?)"
 )

@@ -243,7 +243,7 @@ func fill(b *testing.B, s *Store) {
 	err := s.change(context.Background(), "bench", func(t *tx) error {
 		t.waiting[waiting.Queued] = 1_000_000
 		err := t.Exec(`INSERT INTO submission SELECT printf('%026d', i), '', '', '', 'user' || (i % 1000) || '@sender.example', 'sender.example', 'acme', '',
-    i, i, 'a@b', 0, '', 0, '', '', 1, i FROM (`+numbers+`SELECT i FROM n)`, nil)
+    i, i, 'a@b', 0, '', 0, '', '', 1, 1, 0, i FROM (`+numbers+`SELECT i FROM n)`, nil)
 		if err != nil {
 			return err
 		}

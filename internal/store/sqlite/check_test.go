@@ -172,7 +172,8 @@ func TestCheckPlans(t *testing.T) {
 	for _, q := range inspection.Queries(newDialect()) {
 		plan := explain(t, s, q.Text, nil)
 		// There are as many of following as changes under way.
-		if strings.Count(plan, "SCAN")-strings.Count(plan, "SCAN following") > 1 && !strings.Contains(plan, "EXCEPT") {
+		// Nor is l a table: it is the lines of a text.
+		if strings.Count(plan, "SCAN")-strings.Count(plan, "SCAN following")-strings.Count(plan, "SCAN l VIRTUAL") > 1 && !strings.Contains(plan, "EXCEPT") {
 			t.Errorf("%s: for each row of one table all of another is read:\n%s\n%s", q.Kind, q.Text, plan)
 		}
 	}

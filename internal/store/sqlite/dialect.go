@@ -17,6 +17,9 @@ func newDialect() *sqlkit.Dialect {
 		ByTime:   " INDEXED BY event_at",
 		Listed:   "json_each(?) j",
 		Pairs:    "json_each(?) j",
+		Lines: func(column string) string {
+			return `json_each('["' || replace(replace(replace(` + column + `, '\', '\\'), '"', '\"'), char(10), '","') || '"]') l`
+		},
 		Parts:    "WITH RECURSIVE part (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM part WHERE n < ?2) ",
 		OfDomain: "FROM part CROSS JOIN submission s ON s.content >> 9 = part.n AND s.domain <> '' WHERE s.domain = ?3",
 		Relying:  "FROM part CROSS JOIN relied r ON r.content >> 9 = part.n AND r.domain = ?3 CROSS JOIN submission s ON s.id = r.submission",

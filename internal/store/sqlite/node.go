@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,13 +62,13 @@ func (s *Store) hasLeft(op string) error {
 }
 
 // Renew implements node.Store.
-func (s *Store) Renew(_ context.Context, l node.Lease, _, skew time.Duration) (node.Renewal, error) {
+func (s *Store) Renew(_ context.Context, l node.Lease, _ time.Duration, c node.Condition) (node.Renewal, error) {
 	if err := s.fenced("node.renew", l); err != nil {
 		return node.Renewal{}, err
 	}
 	s.nodes.mu.Lock()
 	defer s.nodes.mu.Unlock()
-	s.nodes.self.Skew = skew
+	s.nodes.self.Skew, s.nodes.self.Keys = c.Skew, slices.Clone(c.Keys)
 	return node.Renewal{Lease: l, State: node.Active, Now: s.now()}, nil
 }
 

@@ -22,7 +22,7 @@ func TestDrainIsRefused(t *testing.T) {
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "stop the server instead") {
 		t.Errorf("draining: %v", err)
 	}
-	renewed, err := s.Renew(t.Context(), joined.Lease, time.Minute, 0)
+	renewed, err := s.Renew(t.Context(), joined.Lease, time.Minute, node.Condition{})
 	if err != nil || renewed.State != node.Active {
 		t.Errorf("afterwards it is told %+v, %v", renewed, err)
 	}

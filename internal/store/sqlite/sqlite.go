@@ -72,6 +72,7 @@ type Store struct {
 	*sealed.Secrets
 	*bans.Keeper
 	dialect *sqlkit.Dialect
+	waiting string // waitingSQL
 	db      *database.DB[book]
 	bodies  *bodies.Folder
 	holder  *holding.Holder
@@ -113,7 +114,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := refuseUnfinished(path); err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: newDialect(), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large}
+	d := newDialect()
+	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
@@ -243,15 +245,17 @@ func (s *Store) Search(ctx context.Context, q audit.Query) ([]audit.Event, error
 }
 
 // waitingSQL finds a delivery that is still to be attempted.
-const waitingSQL = `SELECT 1 FROM delivery d CROSS JOIN submission s ON s.id = d.submission
-    WHERE d.submission = ? AND d.n = ? AND +d.state < 3 AND ` + holding.Settled
+func waitingSQL(d *sqlkit.Dialect) string {
+	return `SELECT 1 FROM delivery d CROSS JOIN submission s ON s.id = d.submission
+    WHERE d.submission = ? AND d.n = ? AND +d.state < 3 AND ` + holding.Settled(d)
+}
 
 // Waiting implements queue.Store.
 func (s *Store) Waiting(ctx context.Context, keys []queue.Key) ([]bool, error) {
 	waiting := make([]bool, len(keys))
 	err := s.db.Snapshot(ctx, "queue.waiting", func(c *conn) (err error) {
 		for i, k := range keys {
-			_, waiting[i], err = c.Number(ctx, waitingSQL, bind(k.Submission, k.N))
+			_, waiting[i], err = c.Number(ctx, s.waiting, bind(k.Submission, k.N))
 			if err != nil {
 				return err
 			}

@@ -68,7 +68,7 @@ func fillWaiting(t testing.TB, s *Store, a account.Account, n, gap int) {
 	err := s.change(context.Background(), "bench", func(t *tx) error {
 		t.waiting[waiting.Queued] += n
 		err := t.Exec(`INSERT INTO submission SELECT printf('%026d', i), '', ?, 'KEY', ?, 'sender.example', 'acme', '',
-    i, i, 'a@b', 0, '', 0, '', '', 1, i FROM (`+numbers+`SELECT i FROM n)`, bind(a.ID, a.Login()))
+    i, i, 'a@b', 0, '', 0, '', '', 1, 1, 0, i FROM (`+numbers+`SELECT i FROM n)`, bind(a.ID, a.Login()))
 		if err != nil {
 			return err
 		}

@@ -47,6 +47,8 @@ type Dialect struct {
 	// Pairs is a table j with the column value, of the JSON list of lists that is
 	// the next argument.
 	Pairs string
+	// Lines returns a table l with the column value, of the lines of a text column.
+	Lines func(column string) string
 	// Parts comes before the SELECT of a query with OfDomain or Relying.
 	Parts string
 	// OfDomain selects the submissions s of domain ?3 in the parts ?1 to ?2, and
@@ -66,6 +68,8 @@ type Dialect struct {
 	// Raise raises the account generation, and lets other processes know where the
 	// engine can.
 	Raise string
+	// Clock selects the clock of the database; "" where that is Base.Now.
+	Clock string
 	// Totals selects how many deliveries are queued, deferred and held.
 	Totals string
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -34,12 +35,12 @@ func leaseIsKept(t *testing.T, s Store) {
 	if joined.Node != "1" || joined.Epoch == 0 || joined.State != node.Active || time.Since(joined.Now).Abs() > time.Minute {
 		t.Errorf("got %+v", joined)
 	}
-	renewed := got(s.Renew(ctx, joined.Lease, time.Minute, 0))(t)
+	renewed := got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t)
 	if renewed.Lease != joined.Lease || renewed.State != node.Active || renewed.Now.Before(joined.Now) {
 		t.Errorf("renewed %+v to %+v", joined, renewed)
 	}
 	must(t, s.Leave(ctx, joined.Lease, false))
-	_, err := s.Renew(ctx, joined.Lease, time.Minute, 0)
+	_, err := s.Renew(ctx, joined.Lease, time.Minute, node.Condition{})
 	wantKind(t, err, fault.Fenced)
 	wantKind(t, s.Leave(ctx, joined.Lease, false), fault.Fenced)
 	again := got(s.Join(ctx, self(), time.Minute))(t)
@@ -53,7 +54,7 @@ func clockOfLeases(t *testing.T, s Store) {
 	before := got(s.Clock(ctx))(t)
 	joined := got(s.Join(ctx, self(), time.Minute))(t)
 	between := got(s.Clock(ctx))(t)
-	renewed := got(s.Renew(ctx, joined.Lease, time.Minute, 0))(t) // which no look at the clock ends
+	renewed := got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t) // which no look at the clock ends
 	if joined.Now.Before(before) || between.Before(joined.Now) || renewed.Now.Before(between) || renewed.Now.Sub(before) > time.Minute {
 		t.Errorf("the clock shows %v, %v when it joined, %v, and %v when it renewed", before, joined.Now, between, renewed.Now)
 	}
@@ -63,12 +64,12 @@ func earlierLeaseIsRefused(t *testing.T, s Store) {
 	ctx := within(t)
 	first := got(s.Join(ctx, self(), time.Minute))(t)
 	second := got(s.Join(ctx, self(), time.Minute))(t)
-	_, err := s.Renew(ctx, first.Lease, time.Minute, 0)
+	_, err := s.Renew(ctx, first.Lease, time.Minute, node.Condition{})
 	wantKind(t, err, fault.Fenced)
 	_, err = s.Adopt(ctx, first.Lease, 10, true)
 	wantKind(t, err, fault.Fenced)
 	wantKind(t, s.Leave(ctx, first.Lease, true), fault.Fenced)
-	got(s.Renew(ctx, second.Lease, time.Minute, 0))(t)
+	got(s.Renew(ctx, second.Lease, time.Minute, node.Condition{}))(t)
 	must(t, s.Accept(ctx, message(1, "a"))) // under the second
 	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
 	another := self()
@@ -116,13 +117,13 @@ func nodeIsListed(t *testing.T, s Store) {
 	m.Deliveries[0].State = queue.Held
 	must(t, s.Accept(ctx, m))
 	must(t, s.Report(ctx, outcome(id("SUB", 2), 2, queue.Deferred)))
-	got(s.Renew(ctx, joined.Lease, time.Minute, 1500*time.Millisecond))(t)
+	got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{Skew: 1500 * time.Millisecond, Keys: []string{"00ff", "a1"}}))(t)
 	list := got(s.Nodes(ctx))(t)
 	if len(list) != 1 {
 		t.Fatalf("%d nodes", len(list))
 	}
 	n := list[0]
-	if n.ID != "1" || n.Address != "gate.example" || n.Version != "1.2" || n.State != node.Active || !n.Alive || n.Skew != 1500*time.Millisecond {
+	if n.ID != "1" || n.Address != "gate.example" || n.Version != "1.2" || n.State != node.Active || !n.Alive || n.Skew != 1500*time.Millisecond || !slices.Equal(n.Keys, []string{"00ff", "a1"}) {
 		t.Errorf("got %+v", n)
 	}
 	if n.Queued != 2 || n.Deferred != 1 || n.Held != 1 || !n.Oldest.Equal(start().Add(2*time.Second)) {
@@ -130,6 +131,10 @@ func nodeIsListed(t *testing.T, s Store) {
 	}
 	if n.Schema < 1 {
 		t.Errorf("it knows schema version %d", n.Schema)
+	}
+	got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t)
+	if keys := got(s.Nodes(ctx))(t)[0].Keys; keys != nil {
+		t.Errorf("it has the keys %v after all were gone", keys)
 	}
 	if n.Started.IsZero() {
 		t.Error("nobody knows since when it runs")
@@ -184,7 +189,7 @@ func drainIsFelt(t *testing.T, s Store) {
 		wantKind(t, err, fault.Conflict)
 		state, events, after = node.Active, 0, node.Stopped
 	}
-	if r := got(s.Renew(ctx, joined.Lease, time.Minute, 0))(t); r.State != state || r.Lease != joined.Lease {
+	if r := got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t); r.State != state || r.Lease != joined.Lease {
 		t.Errorf("it is told %+v, want %s", r, state)
 	}
 	equal(t, "its state", got(s.Nodes(ctx))(t)[0].State, state)

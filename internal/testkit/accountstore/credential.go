@@ -53,6 +53,9 @@ func (s *Store) RenewSecret(_ context.Context, login string, id mail.ID, before 
 		return &fault.Error{Kind: fault.Conflict}
 	}
 	after.Former = secret.Former
+	if sender, err := s.sender(login); err == nil && !a.Legacy && !sender.Plan.Legacy {
+		after.Keys = after.WithoutLegacy()
+	}
 	*secret = after
 	s.accounts[login] = a
 	s.events = append(s.events, e)

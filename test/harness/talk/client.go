@@ -32,6 +32,8 @@ type Client struct {
 	// Session is that of the last refusal; "" where there was none.
 	Session string
 	in      *bufio.Reader
+	// salted are SaltedPasswords of SCRAM that were derived already.
+	salted map[string][]byte
 }
 
 // Dial makes a TCP connection and nothing more. It ends with the test.

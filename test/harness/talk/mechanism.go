@@ -55,7 +55,10 @@ func (c *Client) By(mechanism string, k Key) *Dialogue {
 		d.Initial = []byte("user=" + k.Login + "\x01auth=Bearer " + k.Token + "\x01\x01")
 		return says(Constant(""))
 	}
-	s := Scram{Mechanism: mechanism, Header: "n,,", Key: k}
+	if c.salted == nil {
+		c.salted = map[string][]byte{}
+	}
+	s := Scram{Mechanism: mechanism, Header: "n,,", Key: k, salted: c.salted}
 	if strings.HasSuffix(mechanism, "-PLUS") {
 		s.Header, s.Data = "p=tls-exporter,,", c.Exporter()
 	}
@@ -88,7 +91,10 @@ func Constant(text string) func([]byte) []byte {
 func field(challenge []byte, name string) string {
 	for part := range strings.SplitSeq(string(challenge), ",") {
 		if value, ok := strings.CutPrefix(part, name+"="); ok {
-			return strings.Trim(value, `"`)
+			if bare, quoted := strings.CutPrefix(value, `"`); quoted { // a nonce of SCRAM may end in one
+				return strings.TrimSuffix(bare, `"`)
+			}
+			return value
 		}
 	}
 	panic(fmt.Sprintf("the challenge %q has no %s", challenge, name))

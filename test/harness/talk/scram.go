@@ -23,6 +23,8 @@ type Scram struct {
 	Claimed string
 	// Nonce is the client's own; "" for a fixed one.
 	Nonce string
+	// salted keeps what was derived, by what it was derived from; nil for nothing.
+	salted map[string][]byte
 }
 
 // Dialogue is what it says.
@@ -44,18 +46,7 @@ func (s Scram) final(bare string, challenge []byte) []byte {
 	if strings.TrimSuffix(s.Mechanism, "-PLUS") == "SCRAM-SHA-1" {
 		digest = sha1.New
 	}
-	salt, err := base64.StdEncoding.DecodeString(field(challenge, "s"))
-	if err != nil {
-		panic(err)
-	}
-	iterations, err := strconv.Atoi(field(challenge, "i"))
-	if err != nil {
-		panic(err)
-	}
-	salted, err := pbkdf2.Key(digest, s.Password, salt, iterations, digest().Size())
-	if err != nil {
-		panic(err)
-	}
+	salted := s.saltedPassword(digest, field(challenge, "s"), field(challenge, "i"))
 	clientKey := mac(digest, salted, "Client Key")
 	stored := digest()
 	stored.Write(clientKey)
@@ -63,6 +54,30 @@ func (s Scram) final(bare string, challenge []byte) []byte {
 	proof := mac(digest, stored.Sum(nil), bare+","+string(challenge)+","+without)
 	subtle.XORBytes(proof, proof, clientKey)
 	return []byte(without + ",p=" + Encode(proof))
+}
+
+// saltedPassword is what takes a client its time (RFC 5802 section 3).
+func (s Scram) saltedPassword(digest func() hash.Hash, salt, iterations string) []byte {
+	from := strings.Join([]string{strconv.Itoa(digest().Size()), salt, iterations, s.Password}, " ")
+	if salted, ok := s.salted[from]; ok {
+		return salted
+	}
+	octets, err := base64.StdEncoding.DecodeString(salt)
+	if err != nil {
+		panic(err)
+	}
+	n, err := strconv.Atoi(iterations)
+	if err != nil {
+		panic(err)
+	}
+	salted, err := pbkdf2.Key(digest, s.Password, octets, n, digest().Size())
+	if err != nil {
+		panic(err)
+	}
+	if s.salted != nil {
+		s.salted[from] = salted
+	}
+	return salted
 }
 
 func mac(digest func() hash.Hash, key []byte, text string) []byte {

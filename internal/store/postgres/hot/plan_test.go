@@ -41,7 +41,7 @@ func fill(ctx context.Context, url string) error {
 
 // restSQL fills the tables that testdata/fill.sql leaves short.
 const restSQL = `
-INSERT INTO node SELECT 'n' || n, '', '', 'drained', 0, 0, 0, n, 0, 1 FROM generate_series(1, 5000) n;
+INSERT INTO node SELECT 'n' || n, '', '', 'drained', 0, 0, 0, n, 0, 1, '' FROM generate_series(1, 5000) n;
 INSERT INTO domain SELECT 'x' || n || '.example', 'customer1', 'active', 1, 1 FROM generate_series(1, 20000) n;
 INSERT INTO account SELECT 'x@x' || n || '.example', 'x' || n, '', 'x' || n || '.example', 'active', '', NULL, 0, 0, 0, 1, 1 FROM generate_series(1, 20000) n;
 INSERT INTO body SELECT 'x' || n, 1, 3, 1 FROM generate_series(1, 20000) n;
@@ -58,7 +58,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 	t.Cleanup(db.Close)
 	ids, numbers, texts := []string{"S0000000000000000000000007"}, []int64{1}, []string{""}
 	attempted := []any{numbers, numbers, texts, numbers, numbers, numbers, texts, texts, texts, ids, numbers, "1"}
-	submission := []any{ids, texts, texts, texts, texts, texts, texts, texts, numbers, numbers, texts, numbers, texts, numbers, texts, texts, numbers, numbers, numbers, false}
+	submission := []any{ids, texts, texts, texts, texts, texts, texts, texts, numbers, numbers, texts, numbers, texts, numbers, texts, texts, numbers, numbers, numbers, numbers, numbers, false}
 	for name, c := range map[string]struct {
 		text string
 		args []any

@@ -107,18 +107,19 @@ const (
 	takeSQL = "UPDATE body SET state = 3 WHERE id = ANY($1::text[]) AND state = 2 RETURNING id"
 )
 
-const submissionKinds = "tttttttt" + "ii" + "titittii" // of incoming.SubmissionColumns
+const submissionKinds = "tttttttt" + "ii" + "titittiiii" // of incoming.SubmissionColumns
 
 // insertSQL inserts submissions; the last argument are their generations. Those of
 // another generation wait for a closer look.
 const insertSQL = "INSERT INTO submission (" + incoming.SubmissionColumns + `)
     SELECT id, session, account, credential, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8,
-        dsn_return, envelope_id, size, content
+        dsn_return, envelope_id, size, revision, others, content
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[],
-        $11::text[], $12::bigint[], $13::text[], $14::bigint[], $15::text[], $16::text[], $17::bigint[], $18::bigint[], $19::bigint[])
+        $11::text[], $12::bigint[], $13::text[], $14::bigint[], $15::text[], $16::text[], $17::bigint[], $18::bigint[], $19::bigint[],
+        $20::bigint[], $21::bigint[])
         u(id, session, account, credential, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8,
-        dsn_return, envelope_id, size, content, generation)
-    WHERE $20 OR account = '' OR generation = (SELECT value FROM meta WHERE name = 'generation')
+        dsn_return, envelope_id, size, revision, others, content, generation)
+    WHERE $22 OR account = '' OR generation = (SELECT value FROM meta WHERE name = 'generation')
     ON CONFLICT (id) DO NOTHING RETURNING id`
 
 // insert adds the statements that insert submissions and take their large bodies.

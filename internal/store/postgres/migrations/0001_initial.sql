@@ -26,7 +26,8 @@ CREATE TABLE node (
     lease_until bigint NOT NULL,
     epoch       bigint NOT NULL,
     skew        bigint NOT NULL,
-    schema      bigint NOT NULL
+    schema      bigint NOT NULL,
+    keys        text COLLATE "C" NOT NULL -- the names of its sealing keys, with spaces between; '' while not known
 ) WITH (fillfactor = 50);
 
 CREATE SEQUENCE node_epoch;
@@ -115,6 +116,9 @@ CREATE TABLE credential (
     expires           bigint NOT NULL,
     created           bigint NOT NULL,
     changed           bigint NOT NULL,
+    recall_all        bigint NOT NULL, -- mail of an earlier revision of the account is held,
+    recall_some       bigint NOT NULL, -- or is unless it was sent under
+    spared            text COLLATE "C" NOT NULL, -- one of these, a line each
     PRIMARY KEY (login, name)
 );
 
@@ -176,6 +180,8 @@ CREATE TABLE submission (
     dsn_return  text COLLATE "C" NOT NULL,
     envelope_id text COLLATE "C" NOT NULL,
     size        bigint NOT NULL,
+    revision    bigint NOT NULL, -- the account's
+    others      smallint NOT NULL, -- 1 where it was sent under more than the sender
     content     bigint PRIMARY KEY -- content.id; those of a customer or a plan are looked for in ranges of it
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000,
     autovacuum_analyze_scale_factor = 0.05, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);

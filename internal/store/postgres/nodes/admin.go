@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"countersign/internal/audit"
@@ -20,7 +21,7 @@ const upSQL = `EXISTS (SELECT 1 FROM pg_locks k WHERE k.locktype = 'advisory' AN
 // listSQL reads all deliveries once: one more index would cost at each message
 // what nobody asks for more often than people look.
 const listSQL = `SELECT n.id, n.address, n.version, n.schema, n.state, n.started, n.heartbeat, n.lease_until, greatest(` + clock + ` - n.heartbeat, 0),
-        n.lease_until > ` + clock + `, ` + upSQL + `, n.skew,
+        n.lease_until > ` + clock + `, ` + upSQL + `, n.skew, n.keys,
         coalesce(q.queued, 0), coalesce(q.deferred, 0), coalesce(q.held, 0), coalesce(s.at, 0)
     FROM node n LEFT JOIN (
         SELECT node, count(*) FILTER (WHERE state = 1) AS queued, count(*) FILTER (WHERE state = 2) AS deferred,
@@ -38,13 +39,21 @@ func (s *Roster) Nodes(ctx context.Context) (list []node.Node, err error) {
 				Started: r.Time(), Seen: r.Time(), Until: r.Time(),
 				Silent: time.Duration(r.Int64()) * time.Microsecond,
 				Alive:  r.Bool(), Up: r.Bool(),
-				Skew:   time.Duration(r.Int64()) * time.Microsecond,
+				Skew: time.Duration(r.Int64()) * time.Microsecond, Keys: keysOf(r.Text()),
 				Queued: r.Int(), Deferred: r.Int(), Held: r.Int(), Oldest: r.Time(),
 			})
 			return nil
 		})
 	})
 	return list, err
+}
+
+// keysOf takes the names of keys apart, nil for none.
+func keysOf(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Fields(text)
 }
 
 // found looks for a node, and keeps it as it is until the end of the transaction.

@@ -97,7 +97,7 @@ const Copied = "store-copy"
 // Disown makes the node Copied, which has no lease: the gates share out what it
 // owns as soon as there is one. The schema is up to step known.
 func Disown(t *server.Tx, known int) error {
-	_, err := t.Raw(`INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew, schema)
-    SELECT $1, '', '', 'drained', `+clock+`, `+clock+`, 0, nextval('node_epoch'), 0, $2 ON CONFLICT (id) DO NOTHING`, Copied, known)
+	_, err := t.Raw(`INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew, schema, keys)
+    SELECT $1, '', '', 'drained', `+clock+`, `+clock+`, 0, nextval('node_epoch'), 0, $2, '' ON CONFLICT (id) DO NOTHING`, Copied, known)
 	return err
 }

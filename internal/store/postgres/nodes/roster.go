@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -173,9 +174,9 @@ func (s *Roster) another(ctx context.Context, epoch int64) (bool, error) {
 	return !gone, err
 }
 
-const joinSQL = `INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew, schema)
-    SELECT $1, $2, $3, 'active', now, now, now + $4::bigint, nextval('node_epoch'), 0, $6::bigint FROM (SELECT ` + clock + ` AS now) c
-    ON CONFLICT (id) DO UPDATE SET address = excluded.address, version = excluded.version, schema = excluded.schema,
+const joinSQL = `INSERT INTO node (id, address, version, state, started, heartbeat, lease_until, epoch, skew, schema, keys)
+    SELECT $1, $2, $3, 'active', now, now, now + $4::bigint, nextval('node_epoch'), 0, $6::bigint, '' FROM (SELECT ` + clock + ` AS now) c
+    ON CONFLICT (id) DO UPDATE SET address = excluded.address, version = excluded.version, schema = excluded.schema, keys = '',
         state = CASE WHEN $5::boolean AND node.state = 'draining' THEN 'draining' ELSE 'active' END,
         started = CASE WHEN $5::boolean THEN node.started ELSE excluded.started END,
         heartbeat = excluded.heartbeat, lease_until = excluded.lease_until, epoch = excluded.epoch
@@ -240,14 +241,14 @@ func (s *Roster) Close(ctx context.Context) {
 const lockShare = 10
 
 // Renew implements node.Store.
-func (s *Roster) Renew(ctx context.Context, l node.Lease, length, skew time.Duration) (node.Renewal, error) {
+func (s *Roster) Renew(ctx context.Context, l node.Lease, length time.Duration, c node.Condition) (node.Renewal, error) {
 	const op = "node.renew"
 	r := node.Renewal{Lease: l}
 	err := s.opt.DB.Change(ctx, op, func(t *server.Tx) error {
 		found := false
-		const text = "UPDATE node SET heartbeat = " + clock + ", lease_until = " + clock + " + $3::bigint, skew = $4" +
+		const text = "UPDATE node SET heartbeat = " + clock + ", lease_until = " + clock + " + $3::bigint, skew = $4, keys = $5" +
 			" WHERE id = $1 AND epoch = $2 AND lease_until > " + clock + " RETURNING state, heartbeat"
-		err := t.RawQuery(text, []any{l.Node, l.Epoch, length.Microseconds(), skew.Microseconds()}, func(row *sqlkit.Row) error {
+		err := t.RawQuery(text, []any{l.Node, l.Epoch, length.Microseconds(), c.Skew.Microseconds(), strings.Join(c.Keys, " ")}, func(row *sqlkit.Row) error {
 			r.State, r.Now, found = node.State(row.Text()), row.Time(), true
 			return nil
 		})

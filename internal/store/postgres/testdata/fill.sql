@@ -8,11 +8,11 @@ INSERT INTO account SELECT 'u' || n || '@d' || n % 100 + 1 || '.example', 'id' |
 INSERT INTO account_address SELECT login, login, 0, login, 0 FROM account;
 INSERT INTO credential SELECT login, CASE k WHEN 1 THEN 'password' ELSE 'device' || k END, 'K' || k || id, CASE WHEN k < 40 THEN 'app-password' ELSE 'certificate' END,
     CASE WHEN k < 40 THEN '' ELSE 'cn:' || k || ' of ' || login END, CASE WHEN k < 40 THEN 'x' ELSE '' END, CASE WHEN k < 40 THEN 'cost ' || k % 2 ELSE '' END,
-    '', '', '', '', '', 0, 0, 0, 0, 1, 1 FROM account, generate_series(1, 50) k;
+    '', '', '', '', '', 0, 0, 0, 0, 1, 1, 0, 0, '' FROM account, generate_series(1, 50) k;
 INSERT INTO credential_use SELECT id, login, 1 + length(name) * 1000 + created, '192.0.2.1', '', 'PLAIN', '' FROM credential;
 INSERT INTO submission SELECT 'S' || lpad(n::text, 25, '0'), 'X' || lpad(n::text, 25, '0'), 'id' || n % 500 + 1, 'K1id' || n % 500 + 1,
     'u' || n % 500 + 1 || '@d' || (n % 500 + 1) % 100 + 1 || '.example', 'd' || (n % 500 + 1) % 100 + 1 || '.example', 'customer1', '', n, n,
-    '', 0, '', 0, '', '', 4096, 512 + n FROM generate_series(1, 100000) n;
+    '', 0, '', 0, '', '', 4096, 1, 0, 512 + n FROM generate_series(1, 100000) n;
 INSERT INTO content SELECT 512 + n, 'x', 'x', CASE WHEN n % 1000 = 0 THEN 'B' || n ELSE '' END, 0 FROM generate_series(1, 100000) n;
 INSERT INTO body SELECT 'B' || n, 1, 3, 1 FROM generate_series(1, 100000) n WHERE n % 1000 = 0;
 INSERT INTO relied SELECT 'S' || lpad(n::text, 25, '0'), 'd' || n % 100 + 1 || '.example', 512 + n FROM generate_series(1, 100000) n WHERE n % 50 = 0;

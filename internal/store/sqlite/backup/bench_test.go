@@ -25,9 +25,9 @@ const (
 const fillSQL = `
 INSERT INTO content (id, head, body, large, large_size) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
     SELECT i, randomblob(500), randomblob(1500), '', 0 FROM n;
-INSERT INTO submission (id, session, account, credential, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, content)
+INSERT INTO submission (id, session, account, credential, login, domain, customer, cause, at, expires, sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, revision, others, content)
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-    SELECT printf('01K1%022d', i), printf('01K0%022d', i), 'x', '', 'a@example.org', 'example.org', 'acme', '', 1700000000000000 + i, 2700000000000000, 'a@example.org', 0, '8BITMIME', 0, '', '', 2000, i FROM n;
+    SELECT printf('01K1%022d', i), printf('01K0%022d', i), 'x', '', 'a@example.org', 'example.org', 'acme', '', 1700000000000000 + i, 2700000000000000, 'a@example.org', 0, '8BITMIME', 0, '', '', 2000, 1, 0, i FROM n;
 INSERT INTO delivery (submission, n, state, next, attempts, local, destination, notify, original, hold_reason, delay_reported, last_at, last_code, last_enhanced, last_text, last_remote, content)
     SELECT id, 1, 1, at, 0, 'someone', 'recipient.example', 0, '', '', 0, 0, 0, '', '', '', content FROM submission;
 UPDATE queue_total SET queued = ?1;

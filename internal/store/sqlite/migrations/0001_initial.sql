@@ -95,6 +95,9 @@ CREATE TABLE credential (
     expires           INTEGER NOT NULL,
     created           INTEGER NOT NULL,
     changed           INTEGER NOT NULL,
+    recall_all        INTEGER NOT NULL, -- mail of an earlier revision of the account is held,
+    recall_some       INTEGER NOT NULL, -- or is unless it was sent under
+    spared            TEXT NOT NULL, -- one of these, a line each
     PRIMARY KEY (login, name)
 ) STRICT, WITHOUT ROWID;
 
@@ -160,6 +163,8 @@ CREATE TABLE submission (
     dsn_return  TEXT NOT NULL,
     envelope_id TEXT NOT NULL,
     size        INTEGER NOT NULL,
+    revision    INTEGER NOT NULL, -- the account's
+    others      INTEGER NOT NULL, -- 1 where it was sent under more than the sender
     content     INTEGER PRIMARY KEY -- content.id
 ) STRICT;
 

@@ -12,16 +12,30 @@ const ActiveFrom = ` FROM account a JOIN domain d ON d.name = a.domain JOIN cust
     WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') AND (a.plan IS NULL OR q.state = 'active')`
 
 // mayGo is the condition that mail of a submission s may go: its account may
-// send, the credential that it came under is there, and each further domain that it
-// relies on is an active one of the same customer. A report of our own has neither.
-const mayGo = `(s.account = '' OR EXISTS (SELECT 1` + ActiveFrom + ` AND a.login = s.login AND a.id = s.account
-    AND (s.credential = '' OR EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential))
+// send, the credential that it came under is there and does not recall it, and each
+// further domain that it relies on is an active one of the same customer. A report of
+// our own has neither.
+func mayGo(d *sqlkit.Dialect) string {
+	return `(s.account = '' OR EXISTS (SELECT 1` + ActiveFrom + ` AND a.login = s.login AND a.id = s.account
+    AND (s.credential = '' OR EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential AND ` + Kept(d) + `))
     AND NOT EXISTS (SELECT 1 FROM relied r WHERE r.submission = s.id
         AND NOT EXISTS (SELECT 1 FROM domain x WHERE x.name = r.domain AND x.state = 'active' AND x.customer = d.customer))))`
+}
+
+// Kept is the condition that credential y does not recall the mail of a submission s;
+// see account.Recall. What was sent under a domain ends in "@" and its name, as there
+// is no "@" in a domain.
+func Kept(d *sqlkit.Dialect) string {
+	return `y.recall_all <= s.revision AND (y.recall_some <= s.revision OR s.others = 0 AND s.sender <> ''
+        AND EXISTS (SELECT 1 FROM ` + d.Lines("y.spared") + ` WHERE lower(l.value) = lower(s.sender)
+            OR substr(l.value, 1, 1) = '@' AND substr(s.sender, length(s.sender) - length(l.value) + 1) = l.value))`
+}
 
 // Settled is the condition that mail of a submission s need not be passed over:
 // no task is left that would hold it.
-const Settled = "(NOT EXISTS (SELECT 1 FROM following) OR " + mayGo + ")"
+func Settled(d *sqlkit.Dialect) string {
+	return "(NOT EXISTS (SELECT 1 FROM following) OR " + mayGo(d) + ")"
+}
 
 // BoundsSQL finds the parts that there are; see sqlkit.Dialect.
 const BoundsSQL = "SELECT coalesce((SELECT min(id) >> 9 FROM content), 0), coalesce((SELECT max(id) >> 9 FROM content), -1)"
@@ -42,7 +56,7 @@ type Statements struct {
 func StatementsOf(d *sqlkit.Dialect) Statements {
 	// wrong selects of submissions s how many deliveries stand as they should
 	// not.
-	wrong := `SELECT s.id, CASE WHEN ` + mayGo + `
+	wrong := `SELECT s.id, CASE WHEN ` + mayGo(d) + `
     THEN (SELECT count(*) FROM delivery v WHERE v.submission = s.id AND v.state = 3 AND v.hold_reason = 'suspended')
     ELSE (SELECT count(*) FROM delivery v WHERE v.submission = s.id AND ` + d.Aside + `v.state < 3) END `
 	listed := "submission IN (SELECT value FROM " + d.Listed + ")"
@@ -52,7 +66,7 @@ func StatementsOf(d *sqlkit.Dialect) Statements {
 		OfCustomer: wrong + d.OfAll + d.InParts + " AND o.customer = ?3",
 		OfPlan: wrong + d.OfAll + d.Cross + "customer k ON k.name = o.customer" + d.InParts +
 			" AND (k.plan = ?3 OR EXISTS (SELECT 1 FROM account z WHERE z.login = s.login AND z.plan = ?3))",
-		Stand: `SELECT s.id, s.login, CASE WHEN ` + mayGo + ` THEN 1 ELSE 0 END, count(CASE WHEN v.state = 1 THEN 1 END), count(CASE WHEN v.state = 2 THEN 1 END),
+		Stand: `SELECT s.id, s.login, CASE WHEN ` + mayGo(d) + ` THEN 1 ELSE 0 END, count(CASE WHEN v.state = 1 THEN 1 END), count(CASE WHEN v.state = 2 THEN 1 END),
     count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts = 0 THEN 1 END),
     count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts > 0 THEN 1 END)
     FROM ` + d.Listed + d.Cross + `submission s ON s.id = j.value` + d.Cross + `delivery v ON v.submission = s.id GROUP BY s.content`,

@@ -13,7 +13,7 @@ import (
 // The columns of the rows of an Acceptance, in their order.
 const (
 	SubmissionColumns = `id, session, account, credential, login, domain, customer, cause, at, expires,
-    sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, content`
+    sender, given_size, body_type, smtputf8, dsn_return, envelope_id, size, revision, others, content`
 
 	ContentColumns = "id, head, body, large, large_size"
 
@@ -88,7 +88,8 @@ func Prepare(a *queue.Acceptance, owned func(queue.LargeBody) Body) (*Acceptance
 		}
 	}
 	p.Submission = sqlkit.Bind(sub.ID, sub.Session, sub.Account, sub.Credential, sub.Login, sub.Domain, sub.Customer, sub.Cause, sub.At, sub.Expires,
-		e.From, e.Size, string(e.Body), e.SMTPUTF8, string(e.Return), e.EnvelopeID, sub.Size, int64(0))
+		e.From, e.Size, string(e.Body), e.SMTPUTF8, string(e.Return), e.EnvelopeID, sub.Size,
+		a.Revision, a.Others, int64(0))
 	if err := p.addDeliveries(a); err != nil {
 		return nil, err
 	}

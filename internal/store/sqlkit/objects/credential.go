@@ -14,7 +14,7 @@ import (
 )
 
 const credentialColumns = `k.id, k.kind, k.name, k.subject, k.hash, k.cost, k.keys, k.former, k.networks, k.senders, k.mechanisms,
-    k.max_recipients, k.max_message_bytes, k.max_messages, k.expires, k.created, k.changed`
+    k.max_recipients, k.max_message_bytes, k.max_messages, k.expires, k.created, k.changed, k.recall_all, k.recall_some, k.spared`
 
 func scanCredential(r *row) account.Credential {
 	return account.Credential{
@@ -25,6 +25,7 @@ func scanCredential(r *row) account.Credential {
 			MaxRecipients: r.Int(), MaxMessageBytes: r.Int64(), MaxMessages: r.Int(), Expires: r.Time(),
 		},
 		Created: r.Time(), Changed: r.Time(),
+		Recall: account.Recall{All: r.Int64(), Some: r.Int64(), Spared: splitGrants(r)},
 	}
 }
 
@@ -77,7 +78,8 @@ const (
 	dropCredentialsSQL = "DELETE FROM credential WHERE login = ?"
 
 	insertCredentialSQL = `INSERT INTO credential (login, id, kind, name, subject, hash, cost, keys, former, networks, senders, mechanisms,
-    max_recipients, max_message_bytes, max_messages, expires, created, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    max_recipients, max_message_bytes, max_messages, expires, created, changed, recall_all, recall_some, spared)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 	dropUsesSQL = "DELETE FROM credential_use WHERE login = ? AND NOT EXISTS (SELECT 1 FROM credential k WHERE k.id = credential_use.credential)"
 )
@@ -98,7 +100,8 @@ func putCredentials(t writer, a *account.Account) error {
 		err := t.Exec(insertCredentialSQL, bind(login, c.ID, string(c.Kind), c.Name, c.Subject,
 			c.Secret.Hash, c.Secret.Cost, joinKeys(latestKeys(&c.Secret, stored[c.ID])), joinLines(c.Secret.Former),
 			joinNetworks(e.Networks), joinGrants(e.Senders), strings.Join(e.Mechanisms, " "),
-			e.MaxRecipients, e.MaxMessageBytes, e.MaxMessages, e.Expires, c.Created, c.Changed))
+			e.MaxRecipients, e.MaxMessageBytes, e.MaxMessages, e.Expires, c.Created, c.Changed,
+			c.Recall.All, c.Recall.Some, joinGrants(c.Recall.Spared)))
 		if err != nil {
 			return err
 		}
@@ -163,7 +166,8 @@ const ProofsSQL = `SELECT a.id, a.revision, a.directory, CASE WHEN a.legacy = 1 
 // optionalColumns are credentialColumns where there may be no credential.
 const optionalColumns = `coalesce(k.id, ''), coalesce(k.kind, ''), coalesce(k.name, ''), coalesce(k.subject, ''), coalesce(k.hash, ''), coalesce(k.cost, ''),
     coalesce(k.keys, ''), coalesce(k.former, ''), coalesce(k.networks, ''), coalesce(k.senders, ''), coalesce(k.mechanisms, ''),
-    coalesce(k.max_recipients, 0), coalesce(k.max_message_bytes, 0), coalesce(k.max_messages, 0), coalesce(k.expires, 0), coalesce(k.created, 0), coalesce(k.changed, 0)`
+    coalesce(k.max_recipients, 0), coalesce(k.max_message_bytes, 0), coalesce(k.max_messages, 0), coalesce(k.expires, 0), coalesce(k.created, 0), coalesce(k.changed, 0),
+    coalesce(k.recall_all, 0), coalesce(k.recall_some, 0), coalesce(k.spared, '')`
 
 // Proofs implements account.CredentialStore.
 func (s *Store) Proofs(ctx context.Context, login string) (out account.Proofs, err error) {
@@ -212,8 +216,21 @@ func renew(t writer, login string, id mail.ID, before string, after account.Secr
 	case stored != before:
 		return fault.New(op, fault.Conflict, "credential %s of account %q has another hash by now", id, login)
 	}
-	return t.Exec("UPDATE credential SET hash = ?, cost = ?, keys = ? WHERE id = ?", bind(after.Hash, after.Cost, joinKeys(after.Keys), id))
+	legacy, err := t.Exists(LegacySQL, bind(login))
+	if err != nil {
+		return err
+	}
+	keys := after.Keys
+	if !legacy {
+		keys = after.WithoutLegacy()
+	}
+	return t.Exec("UPDATE credential SET hash = ?, cost = ?, keys = ? WHERE id = ?", bind(after.Hash, after.Cost, joinKeys(keys), id))
 }
+
+// LegacySQL finds an account that may have keys of legacy mechanisms, by itself or by its
+// plan.
+const LegacySQL = `SELECT 1 FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
+    LEFT JOIN plan p ON p.name = c.plan WHERE a.login = ? AND (a.legacy = 1 OR p.legacy = 1)`
 
 // CostsSQL walks the index of costs from one to the next.
 const CostsSQL = `WITH RECURSIVE each_cost (cost) AS (SELECT min(cost) FROM credential WHERE cost > ''

@@ -41,7 +41,7 @@ func domainObject(name string) object {
 
 func accountObject(login string) object {
 	const standing = `SELECT a.state || ' plan-' || coalesce(p.state, 'active') ||
-    coalesce((SELECT string_agg(' ' || k.id, '') FROM credential k WHERE k.login = a.login), '')
+    coalesce((SELECT string_agg(' ' || k.id || '/' || k.recall_all || '/' || k.recall_some, '') FROM credential k WHERE k.login = a.login), '')
     FROM account a LEFT JOIN plan p ON p.name = a.plan WHERE a.login = ?`
 	return object{kind: holding.Account, name: login, revision: "SELECT revision FROM account WHERE login = ?", standing: standing}
 }

@@ -60,7 +60,8 @@ func Carried() []Table {
 		table("domain_key", 2, "domain text, position int, selector text, algorithm text, public text, sealed blob, created int"),
 		table("account", 1, "login text, id text, address text, domain text, directory text, plan text?, plan_learned int, legacy int, null_sender int, "+standing),
 		table("credential", 2, "login text, name text, id text, kind text, subject text, hash text, cost text, keys text, former text, networks text, "+
-			"senders text, mechanisms text, max_recipients int, max_message_bytes int, max_messages int, expires int, created int, changed int"),
+			"senders text, mechanisms text, max_recipients int, max_message_bytes int, max_messages int, expires int, created int, changed int, "+
+			"recall_all int, recall_some int, spared text"),
 		table("credential_use", 1, "credential text, login text, at int, client text, session text, mechanism text, program text"),
 		table("account_address", 1, "key text, login text, position int, address text, learned int"),
 		table("account_grant", 2, "login text, position int, address text, domain text"),
@@ -69,7 +70,7 @@ func Carried() []Table {
 		table("following", 1, "id text, kind text, name text, touched int, actor text, object text, text text"),
 		table("content", 1, "id int, head blob, body blob, large text, large_size int"),
 		table("submission", 1, "content int, id text, session text, account text, credential text, login text, domain text, customer text, cause text, at int, expires int, "+
-			"sender text, given_size int, body_type text, smtputf8 int, dsn_return text, envelope_id text, size int"),
+			"sender text, given_size int, body_type text, smtputf8 int, dsn_return text, envelope_id text, size int, revision int, others int"),
 		table("relied", 2, "submission text, domain text, content int"),
 		table("delivery", 2, "submission text, n int, state int, next int, attempts int, local text, destination text, notify int, original text, "+
 			"hold_reason text, delay_reported int, last_at int, last_code int, last_enhanced text, last_text text, last_remote text, content int"),

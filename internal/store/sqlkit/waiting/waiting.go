@@ -51,7 +51,7 @@ func New(o Options) *Queue {
 // DueSQL makes the query of what is due: it walks an index in the order of its
 // rows. The first column is 0 for what is about to be held.
 func DueSQL(d *sqlkit.Dialect, mine string) string {
-	return "SELECT CASE WHEN " + holding.Settled + " THEN 1 ELSE 0 END, " + itemColumns + " FROM delivery d" + d.Cross + "submission s ON s.content = d.content WHERE " + mine +
+	return "SELECT CASE WHEN " + holding.Settled(d) + " THEN 1 ELSE 0 END, " + itemColumns + " FROM delivery d" + d.Cross + "submission s ON s.content = d.content WHERE " + mine +
 		`d.state < 3 AND d.next <= ? AND (d.next, d.submission, d.n) > (?, ?, ?)
     ORDER BY d.next, d.submission, d.n LIMIT ?`
 }

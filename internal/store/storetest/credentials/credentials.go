@@ -27,6 +27,9 @@ func Run(t *testing.T, open storetest.Opener) {
 	RunKept(t, open)
 	run(t, open, map[string]func(*story){
 		"a revoked one holds its mail":           revokedHolds,
+		"a clock ahead freezes no use":           aheadFreezesNone,
+		"recalled mail is held":                  recalledIsHeld,
+		"what was sent otherwise is spared":      sparedGoes,
 		"what an operator released stays so":     releasedStays,
 		"a new one moves nothing":                newMovesNothing,
 		"a password of the same id moves none":   sameIDMovesNothing,
@@ -43,6 +46,7 @@ func RunKept(t *testing.T, open storetest.Opener) {
 		"proofs follow account and plan":      proofsFollow,
 		"names, ids and subjects are of one":  identitiesAreOfOne,
 		"subjects change hands in one change": subjectsChangeHands,
+		"no legacy key comes back":            legacyStaysAway,
 		"a secret is renewed":                 secretIsRenewed,
 		"each cost is listed once":            costsAreListed,
 		"holders are found":                   holdersAreFound,
@@ -198,6 +202,7 @@ func full() account.Account {
 	for i := range list {
 		c := &list[i]
 		c.Changed = start().Add(time.Duration(i+1) * time.Microsecond)
+		c.Recall = account.Recall{All: int64(i), Some: 1 << 40, Spared: []account.Grant{{Address: at("A b", "one.example")}, {Domain: "two.example"}}}
 		c.Envelope = account.Envelope{
 			Networks:      []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::ffff:0:0/96")},
 			Senders:       []account.Grant{{Address: at("a b", "one.example")}, {Domain: "two.example"}, {Address: at("bücher", "one.example")}},

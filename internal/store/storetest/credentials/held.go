@@ -15,6 +15,12 @@ import (
 // "" for none, to two recipients.
 func (y *story) accept(n int, a account.Account, credential string) {
 	y.Helper()
+	y.acceptFrom(n, a, credential, a.Address, false)
+}
+
+// acceptFrom is accept from an address; others says that the header names more.
+func (y *story) acceptFrom(n int, a account.Account, credential string, from mail.Address, others bool) {
+	y.Helper()
 	var under mail.ID
 	for _, c := range a.Credentials {
 		if c.Name == credential {
@@ -28,11 +34,11 @@ func (y *story) accept(n int, a account.Account, credential string) {
 	m := &queue.Acceptance{
 		Submission: queue.Submission{
 			ID: id("SUB", n), Account: a.ID, Credential: under, Login: a.Login(), Domain: a.Address.Domain, Customer: "acme",
-			At: start(), Expires: start().Add(24 * time.Hour),
+			At: start(), Expires: start().Add(24 * time.Hour), Envelope: mail.Envelope{From: from},
 		},
 		Content:    queue.Content{Head: []byte("Subject: x\r\n\r\n"), Body: []byte("x\r\n")},
 		Events:     []audit.Event{{At: start(), Kind: audit.Accepted, Submission: id("SUB", n), Login: a.Login()}},
-		Generation: got(y.s.Generation(y.within()))(y), Revision: now.Revision, Domains: []mail.Domain{a.Address.Domain},
+		Generation: got(y.s.Generation(y.within()))(y), Revision: now.Revision, Domains: []mail.Domain{a.Address.Domain}, Others: others,
 	}
 	for i := range 2 {
 		m.Deliveries = append(m.Deliveries, queue.Delivery{

@@ -45,6 +45,7 @@ func comeBack(y *story) {
 		// Then less of each, then none.
 		a.Credentials = slices.Clone(a.Credentials)
 		for i := range a.Credentials {
+			a.Credentials[i].Recall = account.Recall{}
 			a.Credentials[i].Envelope, a.Credentials[i].Secret.Keys, a.Credentials[i].Secret.Former = account.Envelope{}, nil, nil
 		}
 		if revision == 2 {
@@ -233,6 +234,42 @@ func secretIsRenewed(y *story) {
 	before.Credentials[0].Secret = account.Secret{Hash: "$x$3", Cost: "x"}
 	y.must(y.s.PutAccount(y.within(), before, event("")))
 	y.wantKind("of one that was set anew", renew(y.ann.Login(), id("CRE", 1), "$y$1"), fault.Conflict)
+}
+
+// legacyStaysAway: a login made keys of legacy mechanisms while they were allowed, and
+// stores them when they are not any more.
+func legacyStaysAway(y *story) {
+	y.settle()
+	scram := account.SecretKey{Mechanism: "SCRAM-SHA-256", Value: "k"}
+	renew := func(n int) []account.SecretKey {
+		y.Helper()
+		before, after := account.Secret{Hash: fmt.Sprint("$x$", n)}, account.Secret{Hash: fmt.Sprint("$x$", n+1), Keys: []account.SecretKey{scram}}
+		for _, m := range account.LegacyMechanisms() {
+			after.Keys = append(after.Keys, account.SecretKey{Mechanism: m, Value: "sealed"})
+		}
+		y.must(y.s.RenewSecret(y.within(), y.ann.Login(), id("CRE", 1), before.Hash, after, event("")))
+		return got(y.s.Proofs(y.within(), y.ann.Login()))(y).Credentials[0].Secret.Keys
+	}
+	plan := func(legacy bool) {
+		y.Helper()
+		p := got(y.s.Plan(y.within(), "basic"))(y)
+		p.Legacy = legacy
+		y.must(y.s.PutPlan(y.within(), p, event("")))
+	}
+	all := 1 + len(account.LegacyMechanisms())
+	y.equal("allowed by none", renew(1), []account.SecretKey{scram})
+	plan(true)
+	if n := len(renew(2)); n != all {
+		y.Errorf("%d keys where the plan allows %d", n, all)
+	}
+	plan(false)
+	y.equal("forbidden by the plan", renew(3), []account.SecretKey{scram})
+	y.put(y.ann.Login(), func(a *account.Account) { a.Legacy = true })
+	if n := len(renew(4)); n != all {
+		y.Errorf("%d keys where the account allows %d", n, all)
+	}
+	y.put(y.ann.Login(), func(a *account.Account) { a.Legacy = false })
+	y.equal("forbidden by the account", renew(5), []account.SecretKey{scram})
 }
 
 func costsAreListed(y *story) {

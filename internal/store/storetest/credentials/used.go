@@ -5,9 +5,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
+	"countersign/internal/node"
 )
 
 // uses lists the uses of an account by credential.
@@ -32,6 +34,34 @@ func newestUseIsKept(y *story) {
 	y.must(y.s.Used(y.within(), []account.Use{same, older, gone, newer, use(2, 1)}))
 	newer.Client = netip.MustParseAddr("192.0.2.9")
 	y.equal("the newest", y.uses(y.ann.Login()), []account.Use{u, newer})
+}
+
+// aheadFreezesNone: a node whose clock is wrong says that a credential was used at a time
+// to come.
+func aheadFreezesNone(y *story) {
+	y.settle()
+	if account.UseAhead != node.MaxSkew {
+		y.Errorf("a use may lie %v ahead, and a clock %v", account.UseAhead, node.MaxSkew)
+	}
+	now := got(y.s.Clock(y.within()))(y).Truncate(time.Microsecond)
+	at := func(t time.Time, session int) account.Use {
+		return account.Use{Credential: id("CRE", 1), At: t.UTC(), Session: id("SES", session)}
+	}
+	y.must(y.s.Used(y.within(), []account.Use{at(now.Add(48*time.Hour), 1)}))
+	first := y.uses(y.ann.Login())
+	if len(first) != 1 || first[0].Session != id("SES", 1) || first[0].At.Before(now) || first[0].At.After(now.Add(account.UseAhead)) {
+		y.Fatalf("of a clock that is ahead %+v is kept, want about %v", first, now)
+	}
+	// Of another node, whose clock is right.
+	next := at(first[0].At.Add(time.Microsecond), 2)
+	y.must(y.s.Used(y.within(), []account.Use{next}))
+	y.equal("the next", y.uses(y.ann.Login()), []account.Use{next})
+	// Within what clocks may differ by, times are taken as they come.
+	soon := at(now.Add(account.UseAhead/2), 3)
+	y.must(y.s.Used(y.within(), []account.Use{soon}))
+	y.equal("a bit ahead", y.uses(y.ann.Login()), []account.Use{soon})
+	y.must(y.s.Used(y.within(), []account.Use{at(now, 4)}))
+	y.equal("an older one", y.uses(y.ann.Login()), []account.Use{soon})
 }
 
 func usesAreListed(y *story) {

@@ -122,7 +122,7 @@ func fillVault(t *testing.T, s Store, by *seal.Sealer, domains int) *vault {
 		must(t, s.PutCertificate(ctx, key, sealed(seal.ACME, key)))
 	}
 	for i := range 4 {
-		a := account.Account{ID: mail.ID(fmt.Sprintf("01ACC%021d", i)), Address: mail.Address{Local: fmt.Sprintf("u%d", i), Domain: v.domain(0)}, State: account.Active, Created: start()}
+		a := account.Account{ID: mail.ID(fmt.Sprintf("01ACC%021d", i)), Address: mail.Address{Local: fmt.Sprintf("u%d", i), Domain: v.domain(0)}, State: account.Active, Legacy: i%2 == 0, Created: start()}
 		c := account.Credential{ID: mail.ID(fmt.Sprintf("01CRE%021d", i)), Kind: account.Password, Name: "password", Created: start(), Changed: start(),
 			Secret: account.Secret{Hash: "$x$1", Cost: "x"}}
 		mechanisms := []string{"SCRAM-SHA-1"}

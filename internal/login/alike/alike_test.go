@@ -1,0 +1,255 @@
+package alike
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/account/hash"
+	"countersign/internal/mail"
+)
+
+// lasting is that of the store of that name.
+func lasting(store string) Lasting {
+	return func(names ...string) []byte {
+		sum := sha256.Sum256([]byte(store + "\x00" + strings.Join(names, "\x00")))
+		return sum[:]
+	}
+}
+
+// challenge is the server's first message with a salt of such letters.
+func challenge(letter string, octets, iterations int) []byte {
+	return fmt.Appendf(nil, "r=abcdef,s=%s,i=%d", base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, octets))), iterations)
+}
+
+// Before anything is known a name shows what a Dovecot makes; then what accounts show; the
+// same each time, in any order of questions, and on every gate.
+func TestSaltsFollowAccounts(t *testing.T) {
+	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	salt, iterations := f.Salt("x@example.org")
+	if len(salt) != 16 || iterations != 4096 {
+		t.Errorf("at first: %d octets, %d", len(salt), iterations)
+	}
+	f.Learn("real@example.org", challenge("s", 40, 9000), time.Millisecond)
+	salt, iterations = f.Salt("x@example.org")
+	if len(salt) != 40 || iterations != 9000 {
+		t.Errorf("after one: %d octets, %d", len(salt), iterations)
+	}
+	f.Learn("real@example.org", challenge("s", 40, 9000), time.Millisecond)
+	again, _ := f.Salt("x@example.org")
+	other, _ := f.Salt("y@example.org")
+	g := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	g.LearnOwn(40, 9000)
+	elsewhere, _ := g.Salt("x@example.org")
+	foreign := NewFronts(lasting("b")).Of("d", "SCRAM-SHA-256")
+	foreign.LearnOwn(40, 9000)
+	strange, _ := foreign.Salt("x@example.org")
+	if string(again) != string(salt) || string(elsewhere) != string(salt) || string(other) == string(salt) || string(strange) == string(salt) {
+		t.Errorf("%x, again %x, on another gate %x, of another name %x, of another store %x", salt, again, elsewhere, other, strange)
+	}
+	if string(salt[:16]) == string(salt[16:32]) {
+		t.Error("a long salt repeats itself")
+	}
+}
+
+// A directory that makes its salts anew shows another one each time, and so do names that
+// it does not have; a new password is no such thing.
+func TestFreshSalts(t *testing.T) {
+	stays := func(f *Front) bool {
+		one, _ := f.Salt("x@example.org")
+		two, _ := f.Salt("x@example.org")
+		return string(one) == string(two)
+	}
+	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	for i, letter := range []string{"a", "a", "b", "b"} { // a new password between
+		f.Learn("real@example.org", challenge(letter, 16, 4096), 0)
+		if !stays(f) {
+			t.Errorf("after %d: a new password makes salts fresh", i+1)
+		}
+	}
+	f = NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	for _, letter := range []string{"a", "b", "c"} {
+		f.Learn("real@example.org", challenge(letter, 16, 4096), 0)
+	}
+	if salt, _ := f.Salt("x@example.org"); stays(f) || len(salt) != 16 {
+		t.Error("salts stay, which those of accounts do not")
+	}
+}
+
+// Of several shapes each is shown for as many names, and one more changes few of them.
+func TestShapesAreSharedOut(t *testing.T) {
+	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	const names = 3000
+	shapes := func() (list []int) {
+		for i := range names {
+			_, iterations := f.Salt(fmt.Sprintf("x%d@example.org", i))
+			list = append(list, iterations)
+		}
+		return list
+	}
+	f.LearnOwn(16, 5000)
+	f.LearnOwn(16, 6000)
+	before := shapes()
+	f.LearnOwn(16, 7000)
+	count, changed := map[int]int{}, 0
+	for i, n := range shapes() {
+		count[n]++
+		if n != before[i] {
+			changed++
+			if n != 7000 {
+				t.Fatalf("name %d changes from %d to %d", i, before[i], n)
+			}
+		}
+	}
+	for _, n := range []int{5000, 6000, 7000} {
+		if count[n] < names/3-150 || count[n] > names/3+150 {
+			t.Errorf("%d iterations for %d of %d", n, count[n], names)
+		}
+	}
+	if changed != count[7000] {
+		t.Errorf("%d have changed, %d have the new shape", changed, count[7000])
+	}
+}
+
+// Nothing grows without bounds, whatever a directory says.
+func TestWhatIsLearnedIsBounded(t *testing.T) {
+	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	for i := range 2000 {
+		for range 2 {
+			f.Learn(fmt.Sprintf("x%d@example.org", i), challenge("s", 1+i%200, 5000+i), time.Hour)
+		}
+	}
+	if len(f.shapes) != maxShapes || len(f.names) != maxNames {
+		t.Errorf("%d shapes, %d names", len(f.shapes), len(f.names))
+	}
+	var k Kinds
+	for i := range 100 {
+		k.Learn("d", hash.CostOf(hash.Params{MemoryKiB: uint32(8 + i), Iterations: 1, Parallelism: 1}))
+	}
+	if len(k.Of("d")) != maxKinds || len(k.Of("e")) != 0 {
+		t.Errorf("%d kinds", len(k.Of("d")))
+	}
+	k.Learn("e", hash.Cost{})
+	k.Learn("e", hash.CostOf(hash.DefaultParams()))
+	k.Learn("e", hash.CostOf(hash.DefaultParams()))
+	if !slices.Equal(k.Of("e"), []hash.Cost{hash.CostOf(hash.DefaultParams())}) {
+		t.Errorf("%v", k.Of("e"))
+	}
+}
+
+// nonsense are messages that no exchange of ours could show.
+func nonsense() []string {
+	return []string{
+		"", "r=", "r=a,s=,i=4096", "r=a,s=%%,i=4096", "r=a,s=c2FsdA==,i=1", "r=a,s=c2FsdA==,i=99999999", "r=a,s=c2FsdA==,i=x", "r=a,i=4096,s=c2FsdA==",
+		"x=a,s=c2FsdA==,i=4096", "m=x,r=a,s=c2FsdA==,i=4096", "r=a,s=c2FsdA==,i=4096,x=y", "r=a,s=" + base64.StdEncoding.EncodeToString(make([]byte, 300)) + ",i=4096",
+	}
+}
+
+func TestNonsenseTeachesNothing(t *testing.T) {
+	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	for _, text := range nonsense() {
+		for range 4 {
+			f.Learn("x@example.org", []byte(text), 0)
+		}
+	}
+	if len(f.shapes) != 0 || f.guess != (Shape{}) || len(f.names) != 0 {
+		t.Errorf("%+v, %+v", f.shapes, f.guess)
+	}
+}
+
+func FuzzLearn(f *testing.F) {
+	for _, text := range append(nonsense(), string(challenge("s", 16, 4096))) {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		front := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-1")
+		front.Learn("x@example.org", []byte(text), time.Second)
+		salt, iterations := front.Salt("y@example.org")
+		if len(salt) < 1 || len(salt) > 256 || iterations < 4096 || iterations > 1_000_000 {
+			t.Errorf("%q: %d octets, %d", text, len(salt), iterations)
+		}
+	})
+}
+
+// The pace follows the directory: a hiccup is forgotten, what is slow for good is waited for.
+func TestPace(t *testing.T) {
+	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	if f.Pace() != firstPace {
+		t.Errorf("at first %v", f.Pace())
+	}
+	learn := func(took time.Duration, times int) {
+		for range times {
+			f.Learn("x@example.org", challenge("s", 16, 4096), took)
+		}
+	}
+	learn(time.Millisecond, 8)
+	if f.Pace() != leastPace {
+		t.Errorf("of a quick one %v", f.Pace())
+	}
+	learn(time.Hour, 1)
+	if p := f.Pace(); p > 4*leastPace {
+		t.Errorf("after a hiccup %v", p)
+	}
+	learn(time.Millisecond, 8)
+	if f.Pace() != leastPace {
+		t.Errorf("after it %v", f.Pace())
+	}
+	learn(3*time.Second, 4)
+	if p := f.Pace(); p < 3*time.Second || p > 12*time.Second {
+		t.Errorf("of a slow one %v", p)
+	}
+}
+
+// Nobody is an address in the same domain, and another nobody for each login.
+func TestNobody(t *testing.T) {
+	f := NewFronts(lasting("a"))
+	seen := map[string]bool{}
+	for _, login := range []string{"a@example.org", "b@example.org", `"x@y"@example.org`} {
+		name, password := f.Nobody(login)
+		again, another := f.Nobody(login)
+		a, err := mail.ParseAddress(name)
+		if err != nil || a.Domain != "example.org" || a.Key() != name || seen[name] || again != name || password == another || len(password) < 20 {
+			t.Errorf("%s: %s, %s; %s, %s", login, name, password, again, another)
+		}
+		seen[name] = true
+	}
+}
+
+// A nonce has Dovecot's form, and all of its letters.
+func TestNonce(t *testing.T) {
+	seen, letters := map[string]bool{}, map[rune]bool{}
+	for range 2000 {
+		n := Nonce()
+		if len(n) != 64 || seen[n] {
+			t.Fatalf("%q", n)
+		}
+		seen[n] = true
+		for _, r := range n {
+			letters[r] = true
+			if r <= ' ' || r > '~' || r == ',' {
+				t.Fatalf("%q in %q", r, n)
+			}
+		}
+	}
+	if len(letters) != 93 {
+		t.Errorf("%d letters", len(letters))
+	}
+}
+
+// Each directory and mechanism has a front of its own.
+func TestFronts(t *testing.T) {
+	f := NewFronts(lasting("a"))
+	first, again := f.Of("d", "SCRAM-SHA-1"), f.Of("d", "SCRAM-SHA-1")
+	if first != again || f.Of("d", "SCRAM-SHA-1") == f.Of("d", "SCRAM-SHA-256") || f.Of("d", "SCRAM-SHA-1") == f.Of("e", "SCRAM-SHA-1") {
+		t.Error("fronts are mixed up")
+	}
+	one, _ := f.Of("d", "SCRAM-SHA-1").Salt("x@example.org")
+	two, _ := f.Of("d", "SCRAM-SHA-256").Salt("x@example.org")
+	if string(one) == string(two) {
+		t.Error("two mechanisms show one salt")
+	}
+}

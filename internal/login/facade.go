@@ -1,0 +1,166 @@
+package login
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/login/alike"
+	"countersign/internal/login/why"
+	"countersign/internal/sasl"
+)
+
+// facade stands before the names of a domain whose directory runs exchanges of SCRAM: what a
+// client is shown, and when, is the same for all of them. A directory challenges for the
+// names that it has at once, and refuses others after seconds; names of the store are
+// challenged here.
+type facade struct {
+	to    Passer
+	front *alike.Front
+}
+
+// facade returns what stands before a login in a mechanism, nil where nothing does.
+func (v *Verifier) facade(login, mechanism string) *facade {
+	to := passer(v.around(login), mechanism)
+	if to == nil {
+		return nil
+	}
+	return &facade{to, v.fronts.Of(to.Name(), mechanism)}
+}
+
+// dress makes keys look as those that the directory shows; real ones say what accounts of
+// the store look like beside it.
+func (f *facade) dress(k *sasl.Keys) {
+	k.Nonce = alike.Nonce()
+	if len(k.Handle.(*derived).of) > 0 {
+		f.front.LearnOwn(len(k.Salt), k.Iterations)
+		return
+	}
+	login := k.Login
+	if key, ok := loginKey(login); ok {
+		login = key
+	}
+	k.Salt, k.Iterations = f.front.Salt(login)
+}
+
+// begin begins an exchange that may pass, with its first response.
+func begin(ctx context.Context, to Passer, a Attempt, response []byte) *alike.Opening[Passed] {
+	response = bytes.Clone(response)
+	return alike.Open(ctx, to.Patience(), func(within context.Context) (p Passed, challenge []byte, over bool, err error) {
+		if p, err = to.Begin(within, &a); err != nil {
+			return nil, nil, false, err
+		}
+		challenge, over, err = p.Next(within, response)
+		return p, challenge, over, err
+	})
+}
+
+// open begins the exchange of a name that the directory may have. Where it has no challenge
+// when it is time for one, an exchange of ours goes on in its place, which nothing proves.
+func (x *exchange) open(ctx context.Context, response []byte, began time.Time) ([]byte, bool, error) {
+	c := x.client
+	o := begin(ctx, c.to, c.Attempt, response)
+	x.opening = o
+	if err := c.facade.front.Hold(ctx, began); err != nil {
+		return nil, false, err
+	}
+	select {
+	case <-o.Done:
+		if o.Err == nil {
+			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
+			x.to, x.passed = c.to, o.Passed
+			return x.judge(ctx, o.Challenge, o.Over, nil)
+		}
+	default:
+	}
+	c.posing, x.shown = true, true
+	x.own = x.mechanism.New(x.conn)
+	return x.own.Next(ctx, response)
+}
+
+// finish takes the answer to a challenge that was shown in place of the directory's, and
+// all that comes after it.
+func (x *exchange) finish(ctx context.Context, response []byte) ([]byte, bool, error) {
+	challenge, done, err := x.own.Next(ctx, response)
+	switch {
+	case err == nil:
+		return challenge, done, nil
+	case errors.Is(err, sasl.ErrSyntax): // which a directory refuses as it does a wrong proof: no 501
+		err = failure(why.Wrong)
+	case !fault.Is(err, fault.Unauthenticated):
+		return nil, false, err
+	case fault.ReasonOf(err) == "": // what the mechanism itself has found
+		err = failure(err)
+	}
+	return nil, false, x.client.settle(nil, x.fallen(ctx, err))
+}
+
+// errLate is a directory's challenge that came when another one had been shown.
+var errLate = errors.New("the directory's challenge came too late")
+
+// fallen says what a failure comes to in an exchange of ours before a directory: it takes as
+// long as the directory takes to refuse. Where the directory would have let the client go on,
+// or has said nothing, nobody knows whether the password was right.
+func (x *exchange) fallen(ctx context.Context, err error) error {
+	c, o := x.client, x.opening
+	failed := c.Verifier.passInVain(ctx, c, c.facade.to)
+	if o != nil {
+		select {
+		case <-o.Done:
+		case <-ctx.Done():
+			return fault.Wrap("login.pass", fault.Canceled, ctx.Err())
+		}
+		switch {
+		case o.Err == nil:
+			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
+			return unavailable(ctx, errLate)
+		case fault.Is(o.Err, fault.Unauthenticated):
+			err = failure(errors.Join(why.Wrong, o.Err))
+		default:
+			return trouble(ctx, o.Err)
+		}
+	}
+	if failed != nil {
+		return withCause(failed, err)
+	}
+	return err
+}
+
+// level makes a failure that is ours, where the directory has let the client in, take as
+// long as one of its own.
+func (x *exchange) level(ctx context.Context, err error) error {
+	if !fault.Is(err, fault.Unauthenticated) {
+		return err
+	}
+	c := x.client
+	var failed error
+	if serverFirst(x.mechanism.Name) {
+		failed = c.Verifier.askInVain(ctx, &c.Attempt, x.passed.Account().Login, x.to)
+	} else {
+		failed = c.Verifier.passInVain(ctx, c, x.to)
+	}
+	if failed != nil {
+		return withCause(failed, err)
+	}
+	return err
+}
+
+// passInVain begins an exchange of SCRAM for a name that nobody has, in the domain of the
+// login that c has named: the directory refuses it as it refuses anything. Errors are those
+// of trouble.
+func (v *Verifier) passInVain(ctx context.Context, c *Client, to Passer) error {
+	step, cancel := context.WithTimeout(ctx, to.Patience())
+	defer cancel()
+	name, nonce := v.fronts.Nobody(c.Tried)
+	x, err := to.Begin(step, &Attempt{Session: c.Attempt.Session, Mechanism: c.Attempt.Mechanism})
+	if err == nil {
+		defer x.Cancel()
+		_, _, err = x.Next(step, []byte("n,,n="+name+",r="+nonce))
+	}
+	if err == nil || fault.Is(err, fault.Unauthenticated) {
+		return nil
+	}
+	return trouble(ctx, err)
+}

@@ -1,0 +1,78 @@
+package credentials
+
+import (
+	"slices"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+	"countersign/internal/queue"
+)
+
+// recall changes a credential of ann, whose account then has the revision that change is
+// given.
+func (y *story) recall(name string, change func(c *account.Credential, revision int64)) {
+	y.Helper()
+	y.put(y.ann.Login(), func(a *account.Account) {
+		i := slices.IndexFunc(a.Credentials, func(c account.Credential) bool { return c.Name == name })
+		change(&a.Credentials[i], a.Revision+1)
+	})
+}
+
+func all(c *account.Credential, revision int64) { c.RecallAll(revision) }
+
+// recalledIsHeld: of a credential that stays, what came before is held, and what comes
+// later is not.
+func recalledIsHeld(y *story) {
+	y.crowd()
+	y.recall("password", all)
+	y.wantHeld(4, 1)
+	y.accept(5, y.ann, "password")
+	y.accept(6, y.ann, "printer")
+	y.wantHeld(6, 1)
+	// No other change lets it go, but what was sent since.
+	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Suspended })
+	y.wantHeld(6, 1, 2, 3, 5, 6)
+	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Active })
+	y.wantHeld(6, 1)
+	e := got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 1)}))(y)
+	if len(e) != 2 || e[1].Kind != audit.DeliveryHeld || e[1].Reason != queue.HoldSuspended || e[1].Object != "account "+y.ann.Login() {
+		y.Errorf("on record are %+v", e)
+	}
+	// An operator lets it go, and the next time it is recalled with the others.
+	got(y.s.Release(y.within(), queue.Filter{Submission: id("SUB", 1)}, audit.Event{At: start(), Kind: audit.DeliveryReleased}))(y)
+	y.put(y.ann.Login(), func(a *account.Account) { a.NullSender = true })
+	y.wantStates(6)
+	y.recall("password", all)
+	y.wantHeld(6, 1, 5)
+}
+
+// sparedGoes: of mail that is recalled but for some senders, what was sent under one of
+// them alone goes on.
+func sparedGoes(y *story) {
+	y.settle()
+	for n, from := range []mail.Address{
+		1: at("Ann", "one.example"), 2: at("PRINTER", "one.example"), 3: at("x", "two.example"), 4: at("x", "not-two.example"), 5: {},
+		6: at("x@two.example", "one.example"), 7: at("printer", "two.example"), 8: at("o\"\\k", "one.example"),
+	} {
+		if n > 0 {
+			y.acceptFrom(n, y.ann, "printer", from, false)
+		}
+	}
+	y.acceptFrom(9, y.ann, "printer", at("printer", "one.example"), true)
+	y.acceptFrom(10, y.ann, "password", at("Ann", "one.example"), false)
+	spared := []account.Grant{{Address: at("Printer", "one.example")}, {Domain: "two.example"}, {Address: at("quoted one", "one.example")}}
+	y.recall("printer", func(c *account.Credential, revision int64) { c.RecallBut(revision, spared) })
+	y.wantHeld(10, 1, 4, 5, 6, 8, 9)
+	y.acceptFrom(11, y.ann, "printer", at("Ann", "one.example"), false)
+	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Suspended })
+	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Active })
+	y.wantHeld(11, 1, 4, 5, 6, 8, 9)
+	// Other senders: what these spare goes, what was spared does not, nor what came since.
+	y.recall("printer", func(c *account.Credential, revision int64) {
+		c.RecallBut(revision, []account.Grant{{Address: y.ann.Address}})
+	})
+	y.wantHeld(11, 2, 3, 4, 5, 6, 7, 8, 9)
+	y.recall("printer", all)
+	y.wantHeld(11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11)
+}
