@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"countersign/internal/access"
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -270,6 +271,18 @@ func (f *filler) objects() {
 	}
 	f.must(f.s.PutCertificate(ctx, "account", []byte("sealed\x00")))
 	f.must(f.s.PutCertificate(ctx, "empty", nil))
+	bans := access.NewAdmin(access.AdminOptions{Store: f.s, IDs: &f.ids, Actor: "cli:filler", Now: func() time.Time { return f.at }})
+	for _, w := range []access.Wanted{
+		{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Reason: "for good"}, {Prefix: netip.MustParsePrefix("2001:db8::/48"), Login: "bob@a.example", Reason: "x", End: f.at.Add(time.Hour)},
+		{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Reason: "lifted", Force: true},
+	} {
+		_, err := bans.Add(ctx, w)
+		f.must(err)
+	}
+	f.at = f.at.Add(time.Second)
+	_, err := bans.LiftOf(ctx, netip.MustParsePrefix("0.0.0.0/0"), "")
+	f.must(err)
+	f.at = f.at.Add(-time.Second)
 }
 
 // credentials are one of each kind with all that one may have.

@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"countersign/internal/account"
+	"countersign/internal/fault"
 	"countersign/internal/login/why"
+	"countersign/internal/sasl"
 )
 
 // ban refuses a login from here.
@@ -87,5 +89,27 @@ func TestBannedLeavesNoTrace(t *testing.T) {
 	}
 	if w.v.known.Has("password of "+loginA, narrow(here)) {
 		t.Error("the client is known by a login that was refused")
+	}
+}
+
+// TestBannedExchangeThatPassesThrough: whom a directory has let in, in an exchange of its
+// own, is refused all the same, and gets no account here.
+func TestBannedExchangeThatPassesThrough(t *testing.T) {
+	const login = "t@out.example"
+	one, c, x := passing(t, sasl.ScramSHA256)
+	ban(one.w, login)
+	if _, _, err := x.Next(t.Context(), []byte(clientFirst)); err != nil {
+		t.Fatal(err)
+	}
+	_, done, err := x.Next(t.Context(), []byte("secret"))
+	if done || c.Principal != nil {
+		t.Errorf("it got in")
+	}
+	wantRefused(t, nil, err)
+	if why.Word(err) != "banned" {
+		t.Errorf("recorded as %q", why.Word(err))
+	}
+	if _, err := one.w.store.Account(t.Context(), login); !fault.Is(err, fault.NotFound) {
+		t.Errorf("it has an account: %v", err)
 	}
 }

@@ -159,6 +159,9 @@ func judge(answer *directory.Answer, login string, client netip.Addr) error {
 // nobody here has seen it.
 func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, answer *directory.Answer) (*account.Principal, error) {
 	a, password := e.attempt, e.password
+	if v.banned(a, answer.Login) {
+		return nil, failure(why.Banned)
+	}
 	if err := v.opt.Directories.Ensure(ctx, name, answer); err != nil {
 		if fault.Is(err, fault.Unauthenticated) {
 			return nil, failure(why.Homeless)
@@ -166,7 +169,6 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 		return nil, unavailable(ctx, err)
 	}
 	l, err := v.look(ctx, answer.Login)
-	l.heed(v, a)
 	switch {
 	case err != nil:
 		return nil, err

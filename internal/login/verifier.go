@@ -161,9 +161,15 @@ func (v *Verifier) look(ctx context.Context, given string) (look, error) {
 // heed makes a ban the reason why nothing can be proved, whatever else is: so it costs as
 // much as any failure, and no directory is told a password.
 func (l *look) heed(v *Verifier, a *Attempt) {
-	if v.opt.Banned != nil && v.opt.Banned(a.Client, l.login) {
+	if v.banned(a, l.login) {
 		l.cause = why.Banned
 	}
+}
+
+// banned reports whether a login is banned where an attempt comes from.
+func (v *Verifier) banned(a *Attempt, login string) bool {
+	key, ok := loginKey(login)
+	return ok && v.opt.Banned != nil && v.opt.Banned(a.Client, key)
 }
 
 // unavailable is what becomes of an error of the store, nil of none.

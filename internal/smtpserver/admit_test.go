@@ -1,6 +1,7 @@
 package smtpserver
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -23,12 +24,15 @@ func TestNotAdmitted(t *testing.T) {
 		d := &double{admit: func(Peer) error { return banned(smtp.EBanned) }}
 		r := newRig(t, d, kind, func(l *Limits, _ *ListenerConfig) { l.MaxConnections, l.MaxPerPrefix = 1, 1 })
 		for range 3 { // all places stay free
-			c := r.dial()
 			if kind == Submissions {
-				c.play("< EOF")
+				conn, err := tls.Dial("tcp", r.addr, &tls.Config{InsecureSkipVerify: true})
+				if err == nil {
+					conn.Close()
+					t.Error("there is a handshake")
+				}
 				continue
 			}
-			c.play("< 554 5.7.1 Connections from your network are refused here (guessing passwords);\n< EOF")
+			r.dial().play("< 554 5.7.1 Connections from your network are refused here (guessing passwords);\n< EOF")
 		}
 		eventually(t, func() bool { return r.srv.Refused() == 3 })
 		if len(d.sessions) > 0 || len(d.turnedAway()) > 0 || r.srv.Sessions() != 0 {
