@@ -2,8 +2,8 @@ package sqlkit
 
 import "sync"
 
-// Signal tells whoever follows the account generation that it may have been raised.
-// It is safe for concurrent use.
+// Signal tells whoever follows the account generation, or the numbers of bans, that it may
+// have been raised. It is safe for concurrent use.
 type Signal struct {
 	mu      sync.Mutex // guards what follows
 	changed chan struct{}
