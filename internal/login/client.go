@@ -74,7 +74,7 @@ func (c *Client) Keys(ctx context.Context, mechanism, login string) (*sasl.Keys,
 	}
 	switch c.to = c.Verifier.passes(&l, c.Attempt.Mechanism); {
 	case c.posing: // what is stored of an app password is none of this exchange's
-		l = look{login: l.login, cause: why.Unknown}
+		l = look{login: l.login, cause: why.ErrUnknown}
 	case c.to != nil:
 		return nil, errPass
 	}
@@ -97,7 +97,7 @@ func (c *Client) VerifyToken(ctx context.Context, login, token string) error {
 // VerifyCertificate implements sasl.Verifier.
 func (c *Client) VerifyCertificate(ctx context.Context, authzid string) error {
 	if len(c.Subjects) == 0 {
-		return c.settle(nil, failure(why.None))
+		return c.settle(nil, failure(why.ErrNone))
 	}
 	return c.settle(c.Verifier.Certificate(ctx, c.Attempt, authzid, c.Subjects))
 }

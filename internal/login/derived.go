@@ -67,7 +67,7 @@ func (v *Verifier) stored(k *sasl.Keys, d *derived) {
 		}
 	}
 	if damaged && len(d.of) == 0 {
-		d.look.cause = why.Damaged
+		d.look.cause = why.ErrDamaged
 	}
 }
 
@@ -96,9 +96,9 @@ func (v *Verifier) Proved(ctx context.Context, a Attempt, authzid string, k *sas
 	case d.look.cause != nil:
 		return nil, failure(d.look.cause)
 	case len(d.of) == 0:
-		return nil, failure(why.None)
+		return nil, failure(why.ErrNone)
 	case which < 0 || which >= len(d.of):
-		return nil, failure(why.Wrong)
+		return nil, failure(why.ErrWrong)
 	}
 	c := d.of[which]
 	if cause := v.usable(&a, &d.look.proofs, c); cause != nil {

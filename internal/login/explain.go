@@ -166,7 +166,7 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 	case q.Attempt.Mechanism == "":
 		p, err := v.Network(ctx, q.Attempt)
 		if err == nil && p == nil {
-			err = failure(why.None)
+			err = failure(why.ErrNone)
 		}
 		return p, err
 	case m.Token:

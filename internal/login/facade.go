@@ -88,7 +88,7 @@ func (x *exchange) finish(ctx context.Context, response []byte) ([]byte, bool, e
 	case err == nil:
 		return challenge, done, nil
 	case errors.Is(err, sasl.ErrSyntax): // which a directory refuses as it does a wrong proof: no 501
-		err = failure(why.Wrong)
+		err = failure(why.ErrWrong)
 	case !fault.Is(err, fault.Unauthenticated):
 		return nil, false, err
 	case fault.ReasonOf(err) == "": // what the mechanism itself has found
@@ -117,7 +117,7 @@ func (x *exchange) fallen(ctx context.Context, err error) error {
 			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
 			return unavailable(ctx, errLate)
 		case fault.Is(o.Err, fault.Unauthenticated):
-			err = failure(errors.Join(why.Wrong, o.Err))
+			err = failure(errors.Join(why.ErrWrong, o.Err))
 		default:
 			return trouble(ctx, o.Err)
 		}

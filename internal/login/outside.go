@@ -48,7 +48,7 @@ func (v *Verifier) around(login string) []directory.Source {
 // decides.
 func (v *Verifier) sources(l *look) []directory.Source {
 	switch {
-	case l.cause == why.Unknown:
+	case l.cause == why.ErrUnknown:
 		return v.around(l.login)
 	case l.proofs.Directory == "":
 		return nil
@@ -66,7 +66,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		cause = v.shadowed(e.attempt, l)
 	}
 	e.ticket.First = v.known.Has(l.login, narrow(e.attempt.Client))
-	if cause != nil && cause != why.Unknown {
+	if cause != nil && cause != why.ErrUnknown {
 		return nil, failure(cause)
 	}
 	answer, name, err := v.ask(ctx, e, sources)
@@ -79,7 +79,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 	if !answer.Verified {
 		stored, err := hash.Parse(answer.Hash)
 		if err != nil {
-			return nil, failure(why.Damaged)
+			return nil, failure(why.ErrDamaged)
 		}
 		v.kinds.Learn(name, stored.Cost())
 		same, err := v.try(ctx, e, secrets.Trial{Stored: stored, Strange: true})
@@ -87,7 +87,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		case err != nil:
 			return nil, err
 		case !same:
-			return nil, failure(why.Wrong)
+			return nil, failure(why.ErrWrong)
 		}
 	}
 	return v.adopt(ctx, e, authzid, name, answer)
@@ -104,7 +104,7 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 			return v.usable(a, &l.proofs, c)
 		}
 	}
-	return why.None // it was revoked
+	return why.ErrNone // it was revoked
 }
 
 // ask asks one after the other until one knows the login. nil and no error where none
@@ -142,15 +142,15 @@ func (v *Verifier) through(ctx context.Context, s directory.Source, whose pool.T
 func judge(answer *directory.Answer, login string, client netip.Addr) error {
 	switch {
 	case answer == nil:
-		return why.Unknown
+		return why.ErrUnknown
 	case login != "" && answer.Login != "" && !sameLogin(answer.Login, login):
-		return why.Foreign
+		return why.ErrForeign
 	case answer.Disabled:
-		return why.Suspended
+		return why.ErrSuspended
 	case len(answer.Networks) > 0 && !(&account.Envelope{Networks: answer.Networks}).AdmitsClient(client):
-		return why.Network
+		return why.ErrNetwork
 	case !answer.Verified && answer.Hash == "":
-		return why.Wrong
+		return why.ErrWrong
 	}
 	return nil
 }
@@ -160,11 +160,11 @@ func judge(answer *directory.Answer, login string, client netip.Addr) error {
 func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, answer *directory.Answer) (*account.Principal, error) {
 	a, password := e.attempt, e.password
 	if v.banned(a, answer.Login) {
-		return nil, failure(why.Banned)
+		return nil, failure(why.ErrBanned)
 	}
 	if err := v.opt.Directories.Ensure(ctx, name, answer); err != nil {
 		if fault.Is(err, fault.Unauthenticated) {
-			return nil, failure(why.Homeless)
+			return nil, failure(why.ErrHomeless)
 		}
 		return nil, unavailable(ctx, err)
 	}
@@ -175,7 +175,7 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 	case l.cause != nil:
 		return nil, failure(l.cause)
 	case l.proofs.Directory != name:
-		return nil, failure(why.Foreign) // the store has an account of that name
+		return nil, failure(why.ErrForeign) // the store has an account of that name
 	}
 	for i := range l.proofs.Credentials {
 		c := &l.proofs.Credentials[i]
@@ -196,7 +196,7 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 		}
 		return p, err
 	}
-	return nil, failure(why.None)
+	return nil, failure(why.ErrNone)
 }
 
 // askAgain is how long a session lasts whose proof somebody else may have ended.

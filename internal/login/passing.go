@@ -201,7 +201,7 @@ func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, err
 func (x *exchange) judge(ctx context.Context, challenge []byte, done bool, err error) ([]byte, bool, error) {
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
-		return nil, false, failure(errors.Join(why.Wrong, err))
+		return nil, false, failure(errors.Join(why.ErrWrong, err))
 	case fault.Is(err, fault.Invalid):
 		return nil, false, sasl.ErrSyntax
 	case err != nil:
@@ -223,7 +223,7 @@ func (x *exchange) judge(ctx context.Context, challenge []byte, done bool, err e
 func (x *exchange) admit(ctx context.Context) (*account.Principal, error) {
 	answer, v, a := x.passed.Account(), x.client.Verifier, &x.client.Attempt
 	if answer == nil {
-		return nil, failure(why.Wrong)
+		return nil, failure(why.ErrWrong)
 	}
 	if cause := judge(answer, x.client.Tried, a.Client); cause != nil {
 		return nil, failure(cause)

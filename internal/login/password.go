@@ -36,7 +36,7 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 	l.heed(v, &a)
 	prepared, err := account.PreparePassword(password)
 	if err != nil && l.cause == nil {
-		l.cause = why.Prepared // no stored password can be this one: fail, as slowly as any other
+		l.cause = why.ErrPrepared // no stored password can be this one: fail, as slowly as any other
 	}
 	if err != nil {
 		prepared = password
@@ -129,7 +129,7 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 	case cause != nil:
 		return nil, failure(cause)
 	case !same:
-		return nil, failure(why.Wrong)
+		return nil, failure(why.ErrWrong)
 	case unusable != nil:
 		return nil, failure(unusable)
 	}
@@ -177,11 +177,11 @@ func passwordOf(p *account.Proofs) (c *account.Credential, h hash.Hash, cause er
 		}
 	}
 	if c == nil || c.Secret.Hash == "" {
-		return nil, hash.Hash{}, why.None
+		return nil, hash.Hash{}, why.ErrNone
 	}
 	h, err := hash.Parse(c.Secret.Hash)
 	if err != nil {
-		return c, hash.Hash{}, why.Damaged
+		return c, hash.Hash{}, why.ErrDamaged
 	}
 	return c, h, nil
 }

@@ -43,9 +43,9 @@ func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *acco
 	}
 	switch {
 	case fault.Is(err, fault.NotFound), err == nil && !sameLogin(s.Login, l.login):
-		return failure(why.Unknown)
+		return failure(why.ErrUnknown)
 	case fault.Is(err, fault.Unauthenticated), err == nil && s.Disabled:
-		return failure(why.Suspended)
+		return failure(why.ErrSuspended)
 	case err != nil:
 		return trouble(ctx, err)
 	}

@@ -53,7 +53,7 @@ func (v *Verifier) first(ctx context.Context, a *Attempt, authzid string, subjec
 			}
 		}
 	}
-	return nil, failure(why.Unknown)
+	return nil, failure(why.ErrUnknown)
 }
 
 // bySubject admits the holder of a credential.
@@ -76,5 +76,5 @@ func (v *Verifier) bySubject(ctx context.Context, a *Attempt, authzid string, h 
 		}
 		return v.admit(ctx, a, &l, authzid, c)
 	}
-	return nil, failure(why.Unknown) // revoked at this moment
+	return nil, failure(why.ErrUnknown) // revoked at this moment
 }

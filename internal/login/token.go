@@ -32,7 +32,7 @@ type Tokens interface {
 // asked.
 func (v *Verifier) Token(ctx context.Context, a Attempt, user, token string) (*account.Principal, error) {
 	if v.opt.Tokens == nil {
-		return nil, failure(why.None)
+		return nil, failure(why.ErrNone)
 	}
 	domain := ""
 	if address, err := mail.ParseAddress(user); err == nil {
@@ -42,7 +42,7 @@ func (v *Verifier) Token(ctx context.Context, a Attempt, user, token string) (*a
 	identity, err := v.opt.Tokens.VerifyFor(ctx, token, domain, pool.Ticket{Keys: a.keys(key)})
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
-		return nil, v.refused(domain, failure(errors.Join(why.Token, err)))
+		return nil, v.refused(domain, failure(errors.Join(why.ErrToken, err)))
 	case fault.Is(err, fault.Busy):
 		return nil, fault.Refuse("login.token", fault.Busy, reasonBusy)
 	case err != nil:
@@ -82,7 +82,7 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 		}
 	}
 	if !speaksFor(who, l.login) || user != "" && !sameLogin(user, l.login) {
-		return nil, failure(why.Foreign)
+		return nil, failure(why.ErrForeign)
 	}
 	if cause := v.usable(a, &l.proofs, c); cause != nil {
 		return nil, failure(cause)
@@ -101,7 +101,7 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 // holder returns the login of an identity, and its credential where it has one.
 func (v *Verifier) holder(ctx context.Context, who oauth.Identity) (login string, id mail.ID, err error) {
 	if strings.HasPrefix(who.User, subPrefix) {
-		return "", "", failure(why.Foreign) // it would be taken for a subject, which users cannot choose
+		return "", "", failure(why.ErrForeign) // it would be taken for a subject, which users cannot choose
 	}
 	subjects := []string{who.Issuer + " " + who.User}
 	if who.Subject != "" {
@@ -113,7 +113,7 @@ func (v *Verifier) holder(ctx context.Context, who oauth.Identity) (login string
 	}
 	for _, h := range found {
 		if login != "" && h.Login != login {
-			return "", "", failure(why.Foreign) // one token, two accounts
+			return "", "", failure(why.ErrForeign) // one token, two accounts
 		}
 		login, id = h.Login, h.Credential
 	}

@@ -152,7 +152,7 @@ func (v *Verifier) look(ctx context.Context, given string) (look, error) {
 	var err error
 	l.proofs, err = v.opt.Store.Proofs(ctx, l.login)
 	if fault.Is(err, fault.NotFound) {
-		l.cause = why.Unknown
+		l.cause = why.ErrUnknown
 		return l, nil
 	}
 	return l, unavailable(ctx, err)
@@ -162,7 +162,7 @@ func (v *Verifier) look(ctx context.Context, given string) (look, error) {
 // much as any failure, and no directory is told a password.
 func (l *look) heed(v *Verifier, a *Attempt) {
 	if v.banned(a, l.login) {
-		l.cause = why.Banned
+		l.cause = why.ErrBanned
 	}
 }
 
@@ -186,7 +186,7 @@ func unavailable(ctx context.Context, err error) error {
 // usable returns why a credential may not be used now; nil where it may.
 func (v *Verifier) usable(a *Attempt, p *account.Proofs, c *account.Credential) error {
 	if !p.Active {
-		return why.Suspended
+		return why.ErrSuspended
 	}
 	return v.within(a, &c.Envelope)
 }
@@ -195,11 +195,11 @@ func (v *Verifier) usable(a *Attempt, p *account.Proofs, c *account.Credential) 
 func (v *Verifier) within(a *Attempt, e *account.Envelope) error {
 	switch {
 	case e.Over(v.opt.Now()):
-		return why.Expired
+		return why.ErrExpired
 	case !e.AdmitsMechanism(a.Mechanism):
-		return why.Mechanism
+		return why.ErrMechanism
 	case !e.AdmitsClient(a.Client):
-		return why.Network
+		return why.ErrNetwork
 	}
 	return nil
 }
@@ -215,25 +215,25 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	sender, err := v.opt.Store.Sender(ctx, l.login)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return nil, failure(why.Unknown)
+		return nil, failure(why.ErrUnknown)
 	case err != nil:
 		return nil, unavailable(ctx, err)
 	case !sender.Active():
-		return nil, failure(why.Suspended)
+		return nil, failure(why.ErrSuspended)
 	}
 	bare := *c
 	bare.Secret = account.Secret{}
 	p := &account.Principal{Sender: sender, Credential: bare, Mechanism: a.Mechanism, Until: until}
 	now := p.Now(sender)
 	if now == nil || sender.Account.ID != l.proofs.Account {
-		return nil, failure(why.Wrong)
+		return nil, failure(why.ErrWrong)
 	}
 	p.Credential = *now // its envelope may be another one by now
 	if cause := v.within(a, &p.Credential.Envelope); cause != nil {
 		return nil, failure(cause)
 	}
 	if !mayActAs(sender, authzid) {
-		return nil, failure(why.Authzid)
+		return nil, failure(why.ErrAuthzid)
 	}
 	at := v.opt.Now()
 	v.known.Add(string(c.ID), narrow(a.Client), at)

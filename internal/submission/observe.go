@@ -57,7 +57,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
 		if cause := failureCause(o.Err); cause != "" {
 			e.Data["cause"] = cause
-			if cause == why.Banned.Error() {
+			if cause == why.ErrBanned.Error() {
 				s.gate.opt.Metrics.banned(bannedLogin)
 			}
 		}

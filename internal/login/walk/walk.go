@@ -26,7 +26,7 @@ type Explanation struct {
 	Decided bool
 	// Principal is who has proved to be who; nil where nobody has.
 	Principal *account.Principal
-	// Cause is why not, as login.FailureCause has it; "" beside Trouble.
+	// Cause is why not, as why.Word has it; "" beside Trouble.
 	Cause string
 	// Trouble is why it could not be decided at all.
 	Trouble error
@@ -54,7 +54,7 @@ type Standing struct {
 	Elsewhere string
 	// Serves says that what is stored of it can be proved with the mechanism.
 	Serves bool
-	// Cause is why it may not be used from there, so, now, as login.FailureCause has it; ""
+	// Cause is why it may not be used from there, so, now, as why.Word has it; ""
 	// where it may.
 	Cause string
 	// Hash is the kind of its hash, and Cost what trying it costs; "" for none.

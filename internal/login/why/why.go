@@ -8,39 +8,39 @@ import "errors"
 
 // The reasons.
 var (
-	// Unknown: no such account.
-	Unknown = errors.New("unknown")
-	// None: the account has nothing that the mechanism could prove.
-	None = errors.New("no-credential")
-	// Damaged: what is stored cannot be used.
-	Damaged = errors.New("damaged-credential")
-	// Wrong: it is another secret.
-	Wrong = errors.New("wrong-password")
-	// Suspended: the account, or what is above it, is suspended.
-	Suspended = errors.New("suspended")
-	// Expired: the credential has ended.
-	Expired = errors.New("expired")
-	// Network: the credential is not good from there.
-	Network = errors.New("network")
-	// Mechanism: the credential is not good by that mechanism.
-	Mechanism = errors.New("mechanism")
-	// Authzid: the client wants to act as somebody else.
-	Authzid = errors.New("authorization-identity")
-	// Token: the token is not good.
-	Token = errors.New("token")
-	// Foreign: the proof is of another account.
-	Foreign = errors.New("token-of-another")
-	// Prepared: the password can be none.
-	Prepared = errors.New("not-a-password")
-	// Homeless: the domain is nobody's here.
-	Homeless = errors.New("unknown-domain")
-	// Banned: the login is banned where the client is.
-	Banned = errors.New("banned")
+	// ErrUnknown: no such account.
+	ErrUnknown = errors.New("unknown")
+	// ErrNone: the account has nothing that the mechanism could prove.
+	ErrNone = errors.New("no-credential")
+	// ErrDamaged: what is stored cannot be used.
+	ErrDamaged = errors.New("damaged-credential")
+	// ErrWrong: it is another secret.
+	ErrWrong = errors.New("wrong-password")
+	// ErrSuspended: the account, or what is above it, is suspended.
+	ErrSuspended = errors.New("suspended")
+	// ErrExpired: the credential has ended.
+	ErrExpired = errors.New("expired")
+	// ErrNetwork: the credential is not good from there.
+	ErrNetwork = errors.New("network")
+	// ErrMechanism: the credential is not good by that mechanism.
+	ErrMechanism = errors.New("mechanism")
+	// ErrAuthzid: the client wants to act as somebody else.
+	ErrAuthzid = errors.New("authorization-identity")
+	// ErrToken: the token is not good.
+	ErrToken = errors.New("token")
+	// ErrForeign: the proof is of another account.
+	ErrForeign = errors.New("token-of-another")
+	// ErrPrepared: the password can be none.
+	ErrPrepared = errors.New("not-a-password")
+	// ErrHomeless: the domain is nobody's here.
+	ErrHomeless = errors.New("unknown-domain")
+	// ErrBanned: the login is banned where the client is.
+	ErrBanned = errors.New("banned")
 )
 
 // All lists the reasons.
 func All() []error {
-	return []error{Unknown, None, Damaged, Wrong, Suspended, Expired, Network, Mechanism, Authzid, Token, Foreign, Prepared, Homeless, Banned}
+	return []error{ErrUnknown, ErrNone, ErrDamaged, ErrWrong, ErrSuspended, ErrExpired, ErrNetwork, ErrMechanism, ErrAuthzid, ErrToken, ErrForeign, ErrPrepared, ErrHomeless, ErrBanned}
 }
 
 // Word returns the reason of a failed login as one stable word, "" for any other error. It
