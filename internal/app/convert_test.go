@@ -124,7 +124,7 @@ password_min_length = 61
 password_min_score = 2
 password_history = 9
 breached_file = "breached.list"
-mechanisms = ["plain", "scram-sha-256"]
+mechanisms = ["plain", "login"]
 scram_iterations = 5001
 scram_iterations_former = [4096, 4097]
 hash_memory = "9MiB"
@@ -178,6 +178,9 @@ connections = 102
 failures = 103
 remember = "107s"
 pause = "104s"
+ask_standing = false
+max_new_accounts = 105
+max_new_domains = 106
 
 [[directory]]
 name = "mailboxes"
@@ -414,7 +417,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 
 func TestPolicyOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	want := submission.Policy{Mechanisms: []string{"PLAIN", "SCRAM-SHA-256"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour}
+	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour}
 	equal(t, policy(cfg), want)
 	cfg.Message.EightBitHeaders, cfg.Message.AddressesInNames, cfg.DKIM.Sign = "encode", "allow", true
 	want.EncodeHeaders, want.CheckNames, want.Sign = true, false, true
@@ -608,12 +611,9 @@ var elsewhere = map[string]string{
 	"delivery.enabled":          "App.startDelivery, offer: TestPlacesOfTheConfiguration",
 	"session.shutdown_grace":    "package cli, when the server is told to stop",
 	"directory.kind":            "package app/directories",
-	"directory.domains":         "package app/directories: TestDomainsOfADirectory",
+	"directory.ask_standing":    "package app/directories: TestAskStanding",
 	"directory.pass_challenges": "package app/directories",
 	"directory.key_file":        "package app/directories: TestTheFirstLoginMakesTheAccount",
-	"directory.customer":        "package app/directories: TestTheFirstLoginMakesTheAccount",
-	"directory.aliases":         "package app/directories: TestTheFirstLoginMakesTheAccount",
-	"directory.create_domains":  "package app/directories: TestNoDomainIsMadeUnasked",
 	"auth.breached_file":        "package app/passwords",
 	"route.password_file":       "package config, which makes route.password of it",
 }
@@ -637,7 +637,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 	all := []any{limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), schedule(c), resolverOptions(c), opt, trusted}
 	for i := range c.Directories {
 		d := &c.Directories[i]
-		all = append(all, directories.Guarding(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
+		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
 	}
 	for _, l := range c.Listeners {
 		all = append(all, viewListener(t, a, l), clients.Options(l))

@@ -70,13 +70,18 @@ func logging(log *slog.Logger, name string) func(directory.Oddity) {
 // keeper makes the one that keeps the accounts of these directories.
 func keeper(list []config.Directory, opt Options) *shadow.Keeper {
 	var rules []shadow.Rules
-	for _, d := range list {
-		rules = append(rules, shadow.Rules{
-			Name: d.Name, Domains: d.Domains, Customer: d.Customer, CreateDomains: d.CreateDomains, Aliases: d.Aliases,
-			MaxAccounts: d.MaxNewAccounts, MaxDomains: d.MaxNewDomains,
-		})
+	for i := range list {
+		rules = append(rules, Ruling(&list[i]))
 	}
 	return shadow.New(opt, rules)
+}
+
+// Ruling is what the configuration says of the accounts that a directory makes here.
+func Ruling(d *config.Directory) shadow.Rules {
+	return shadow.Rules{
+		Name: d.Name, Domains: d.Domains, Customer: d.Customer, CreateDomains: d.CreateDomains, Aliases: d.Aliases,
+		MaxAccounts: d.MaxNewAccounts, MaxDomains: d.MaxNewDomains,
+	}
 }
 
 // open opens one.

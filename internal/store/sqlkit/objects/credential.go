@@ -228,9 +228,10 @@ func renew(t writer, login string, id mail.ID, before string, after account.Secr
 }
 
 // LegacySQL finds an account that may have keys of legacy mechanisms, by itself or by its
-// plan.
+// plan, which is the customer's where it has none of its own.
 const LegacySQL = `SELECT 1 FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
-    LEFT JOIN plan p ON p.name = c.plan WHERE a.login = ? AND (a.legacy = 1 OR p.legacy = 1)`
+    LEFT JOIN plan p ON p.name = c.plan LEFT JOIN plan q ON q.name = a.plan
+    WHERE a.login = ? AND (a.legacy = 1 OR coalesce(q.legacy, p.legacy) = 1)`
 
 // CostsSQL walks the index of costs from one to the next.
 const CostsSQL = `WITH RECURSIVE each_cost (cost) AS (SELECT min(cost) FROM credential WHERE cost > ''

@@ -270,6 +270,15 @@ func legacyStaysAway(y *story) {
 	}
 	y.put(y.ann.Login(), func(a *account.Account) { a.Legacy = false })
 	y.equal("forbidden by the account", renew(5), []account.SecretKey{scram})
+	y.must(y.s.PutPlan(y.within(), account.Plan{Name: "own", Legacy: true, State: account.Active}, event("own")))
+	y.put(y.ann.Login(), func(a *account.Account) { a.Plan = "own" })
+	if n := len(renew(6)); n != all {
+		y.Errorf("%d keys where the account's own plan allows %d", n, all)
+	}
+	y.must(y.s.PutPlan(y.within(), account.Plan{Name: "strict", State: account.Active}, event("strict")))
+	plan(true)
+	y.put(y.ann.Login(), func(a *account.Account) { a.Plan = "strict" })
+	y.equal("forbidden by the account's own plan", renew(7), []account.SecretKey{scram})
 }
 
 func costsAreListed(y *story) {
