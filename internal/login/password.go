@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"strings"
 
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
@@ -69,7 +68,7 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 // cheap returns the usable credential whose password it is, where that can be told
 // without a derivation.
 func (v *Verifier) cheap(a *Attempt, l *look, password string) *account.Credential {
-	generated := generatedForm(password)
+	generated := secrets.Generated(password)
 	for i := range l.proofs.Credentials {
 		c := &l.proofs.Credentials[i]
 		switch {
@@ -77,7 +76,7 @@ func (v *Verifier) cheap(a *Attempt, l *look, password string) *account.Credenti
 			continue
 		case c.Kind == account.Password && !v.remember.Knows(&l.proofs, c.ID, password):
 			continue
-		case c.Kind == account.AppPassword && !matches(c.Secret.Hash, generated):
+		case c.Kind == account.AppPassword && !secrets.Cheaply(c.Secret.Hash, generated):
 			continue
 		}
 		cause := v.usable(a, &l.proofs, c)
@@ -87,22 +86,6 @@ func (v *Verifier) cheap(a *Attempt, l *look, password string) *account.Credenti
 		l.cause = cause // for the record, after as much work as any failure
 	}
 	return nil
-}
-
-// matches tries a password against a hash that costs next to nothing.
-func matches(text, password string) bool {
-	h, err := hash.Parse(text)
-	return err == nil && h.Cost().Cheap() && h.Matches(password)
-}
-
-// generatedForm brings a generated password as somebody has typed it into its one
-// form: small letters in groups of five. Any other text stays.
-func generatedForm(password string) string {
-	bare := strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(password))
-	if len(bare) != 20 {
-		return password
-	}
-	return bare[:5] + "-" + bare[5:10] + "-" + bare[10:15] + "-" + bare[15:]
 }
 
 // slow derives. Whatever is wrong, it costs the same.
@@ -162,7 +145,7 @@ func (v *Verifier) renewKeys(ctx context.Context, a *Attempt, l *look, c *accoun
 	var secret *account.Secret
 	ticket := pool.Ticket{Keys: a.keys(l.login), Last: true}
 	if v.opt.Hasher.Run(ctx, ticket, func() {
-		secret = v.opt.Maker.Remake(c, h, l.login, generatedForm(password), l.proofs.Legacy)
+		secret = v.opt.Maker.Remake(c, h, l.login, secrets.Generated(password), l.proofs.Legacy)
 	}) == nil {
 		v.renew(ctx, a, l, c, secret)
 	}

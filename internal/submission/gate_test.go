@@ -47,6 +47,7 @@ type fixture struct {
 	gate     *Gate
 	store    *sqlite.Store
 	admin    *account.Admin
+	maker    *secrets.Maker
 	recorder *audit.Recorder
 	offered  []*queue.Acceptance
 	ids      *mail.IDSource
@@ -74,7 +75,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, dir: dir, store: store, ids: &mail.IDSource{}}
+	f := &fixture{t: t, dir: dir, store: store, maker: maker, ids: &mail.IDSource{}}
 	f.admin = account.NewAdmin(account.AdminOptions{Store: store, Secrets: maker, IDs: f.ids, Actor: "test"})
 	f.recorder = audit.NewRecorder(store, audit.RecorderOptions{Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { f.recorder.Close(context.Background()) })

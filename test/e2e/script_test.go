@@ -49,12 +49,13 @@ const patience = 20 * time.Second
 //	run: ARGS          run the binary with these arguments; it must succeed
 //	fail: ARGS         the same; it must fail
 //	out~ REGEXP        what the last run printed must match
+//	secret~ REGEXP     what the last run printed must match; the group is {secret} from now on
 //	eventually: ARGS   the same as run, tried until its output matches the next out~ line
 //	arrives~ REGEXP    a message that matches must have arrived at the demo recipient
 //	events: KINDS      the record of the last submission's session must hold these kinds in this order
 //
 // {login}, {id} (the last submission's id), {session} (the id in the last
-// refusal) and {n} (a number unique to this run) are filled in.
+// refusal), {secret} and {n} (a number unique to this run) are filled in.
 type script struct {
 	t    *testing.T
 	gate *harness.Demo
@@ -75,6 +76,8 @@ type script struct {
 	id string
 	// session is the id that stands in the last refusal.
 	session string
+	// secret is what a run has printed once.
+	secret string
 	// n makes the texts of this run its own.
 	n string
 }
@@ -88,7 +91,7 @@ func (s *script) run(text string) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		line = strings.NewReplacer("{login}", s.gate.Login, "{id}", s.id, "{session}", s.session, "{n}", s.n).Replace(line)
+		line = strings.NewReplacer("{login}", s.gate.Login, "{id}", s.id, "{session}", s.session, "{secret}", s.secret, "{n}", s.n).Replace(line)
 		s.step(line)
 	}
 	if s.conn != nil {
@@ -146,6 +149,8 @@ func (s *script) step(line string) {
 		s.pending = rest
 	case "out~":
 		s.output(rest)
+	case "secret~":
+		s.keep(rest)
 	case "arrives~":
 		s.arrives(rest)
 	case "events:":
@@ -376,6 +381,16 @@ func (s *script) output(pattern string) {
 		s.out, _ = s.command(args)
 		return re.MatchString(s.out)
 	}, func() string { return pattern + " is not in:\n" + s.out })
+}
+
+// keep takes what the group of a pattern matches in what the last run printed.
+func (s *script) keep(pattern string) {
+	s.t.Helper()
+	m := regexp.MustCompile(pattern).FindStringSubmatch(s.out)
+	if len(m) != 2 {
+		s.fatalf("%q is not in:\n%s", pattern, s.out)
+	}
+	s.secret = m[1]
 }
 
 // until waits for a condition that another process brings about.

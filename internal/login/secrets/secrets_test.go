@@ -130,3 +130,48 @@ func TestMakeSecret(t *testing.T) {
 		}
 	}
 }
+
+// A generated password is the same however it is typed; any other text stays as it is.
+func TestGenerated(t *testing.T) {
+	h, err := digest(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, typed := range []string{password, "ABCDEfghij KMNPQ-rstuv", "abcdefghijkmnpqrstuv", " abcde-fghij-kmnpq-rstuv "} {
+		if got := Generated(typed); got != password || !Cheaply(h.Text(), got) {
+			t.Errorf("%q is %q", typed, got)
+		}
+	}
+	for _, other := range []string{"", "Correct horse battery", "abcde-fghij-kmnpq-rstu", "abcde-fghij-kmnpq-rstuvw"} {
+		if got := Generated(other); got != other || Cheaply(h.Text(), got) {
+			t.Errorf("%q is %q", other, got)
+		}
+	}
+	o := options(t)
+	slow, err := o.Hasher.make(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{slow.Text(), "", "nonsense"} {
+		if Cheaply(text, password) {
+			t.Errorf("%q is tried where nobody waits for a worker", text)
+		}
+	}
+}
+
+// A client proves the key that is its password's, wherever that stands in the list.
+func TestWhich(t *testing.T) {
+	m := maker(t)
+	for _, mechanism := range wanted(true) {
+		k := &sasl.Keys{Mechanism: mechanism, Login: login}
+		for _, p := range []string{"another password", password} {
+			key := m.derive(mechanism, login, p)
+			k.List, k.Salt, k.Iterations = append(k.List, key.Key), key.Salt, key.Iterations
+		}
+		for p, want := range map[string]int{"another password": 0, password: 1, "neither of them": -1, "\x00": -1} {
+			if got := m.Which(k, p); got != want {
+				t.Errorf("%s: %q proves %d, want %d", mechanism, p, got, want)
+			}
+		}
+	}
+}
