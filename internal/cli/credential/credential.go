@@ -9,6 +9,7 @@ package credential
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"strings"
@@ -147,6 +148,9 @@ func (cmd *add) Run(c *call.Call) error {
 		text := cmd.String() + " added"
 		if secret != "" {
 			text += "\npassword: " + secret
+		}
+		for _, why := range useless(o.Cfg, &n) {
+			fmt.Fprintln(c.Stderr, "warning: it cannot be used now: "+why)
 		}
 		return c.Say("%s", text)
 	})
