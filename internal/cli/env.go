@@ -46,8 +46,7 @@ func SystemEnv(version string) call.Env {
 		Examine: func(ctx context.Context, cfg *config.Config, store call.Store, q login.Question) (*walk.Explanation, error) {
 			return examine.Login(ctx, cfg, store, q)
 		},
-		Offered: app.Offered,
-		Actor:   OSActor(),
+		Actor: OSActor(),
 	}
 }
 

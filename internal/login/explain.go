@@ -14,6 +14,7 @@ import (
 	"countersign/internal/login/walk"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
+	"countersign/internal/oauth"
 	"countersign/internal/sasl"
 )
 
@@ -22,11 +23,14 @@ type Question struct {
 	// Attempt is where and how it would be tried; no Mechanism is a client that does
 	// not log in.
 	Attempt Attempt
-	// Login is the name as a client would give it.
-	Login string
+	// Login is the name as a client would give it, Authzid whom it asks to act as, "" for
+	// nobody else.
+	Login, Authzid string
 	// Password is what it would prove, a bearer token where the mechanism takes one;
 	// nil where it is not known: then nothing is decided.
 	Password *string
+	// Subjects are those of Client, where the mechanism takes a certificate; nil for none.
+	Subjects []string
 }
 
 // Explain goes through a login as the Verifier does, and says what it met. It changes
@@ -50,12 +54,12 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 			return nil, err
 		}
 	}
-	if q.Password == nil && q.Attempt.Mechanism != "" {
+	if q.Password == nil && q.Subjects == nil && q.Attempt.Mechanism != "" {
 		return x, nil
 	}
 	x.Principal, err = dry.decide(ctx, &q)
 	x.Decided, x.Renewed, x.Unmade, x.Learns = true, r.renewed, r.unmade, r.learns
-	switch x.Cause = why.Word(err); {
+	switch x.Cause, x.Detail = why.Word(err), oauth.Cause(err); {
 	case r.unmade != "" || err == nil:
 	case fault.Is(err, fault.Unauthenticated):
 		if x.Cause == "" {
@@ -81,9 +85,7 @@ func (v *Verifier) standings(ctx context.Context, q *Question, l *look) ([]walk.
 		c := &l.proofs.Credentials[i]
 		s := v.standing(l, c)
 		s.Serves = slices.Contains(serving, c.ID)
-		if cause := v.usable(&q.Attempt, &l.proofs, c); cause != nil {
-			s.Cause = why.Word(cause)
-		}
+		s.Cause = why.Word(v.usable(&q.Attempt, &l.proofs, c))
 		list = append(list, s)
 	}
 	return list, nil
@@ -122,7 +124,7 @@ func (v *Verifier) standing(l *look, c *account.Credential) walk.Standing {
 func (v *Verifier) serving(ctx context.Context, q *Question, l *look) (ids []mail.ID, err error) {
 	m, _ := sasl.Lookup(q.Attempt.Mechanism)
 	var derivedFrom []*account.Credential
-	if provesKey(m) {
+	if walk.ProvesKey(m.Name) {
 		k, err := v.Keys(ctx, base(m.Name), q.Login)
 		if err != nil {
 			return nil, err
@@ -133,7 +135,7 @@ func (v *Verifier) serving(ctx context.Context, q *Question, l *look) (ids []mai
 		c := &l.proofs.Credentials[i]
 		var serves bool
 		switch {
-		case provesKey(m):
+		case walk.ProvesKey(m.Name):
 			serves = slices.ContainsFunc(derivedFrom, func(of *account.Credential) bool { return of.ID == c.ID }) ||
 				c.Kind == account.Password && v.passes(l, m.Name) != nil
 		case m.Token:
@@ -152,9 +154,6 @@ func (v *Verifier) serving(ctx context.Context, q *Question, l *look) (ids []mai
 	return ids, nil
 }
 
-// provesKey reports whether a mechanism proves a stored key.
-func provesKey(m sasl.Mechanism) bool { return m.Legacy || strings.HasPrefix(m.Name, "SCRAM-") }
-
 // base is a mechanism's name as keys have it.
 func base(name string) string { return strings.TrimSuffix(name, "-PLUS") }
 
@@ -168,23 +167,25 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 			err = failure(why.ErrNone)
 		}
 		return p, err
+	case m.Certificate:
+		return v.Certificate(ctx, q.Attempt, q.Authzid, q.Subjects)
 	case m.Token:
 		return v.Token(ctx, q.Attempt, q.Login, *q.Password)
-	case !provesKey(m):
-		return v.Password(ctx, q.Attempt, "", q.Login, *q.Password)
+	case !walk.ProvesKey(m.Name):
+		return v.Password(ctx, q.Attempt, q.Authzid, q.Login, *q.Password)
 	}
 	l, err := v.look(ctx, q.Login)
 	if err != nil {
 		return nil, err
 	}
 	if v.passes(&l, q.Attempt.Mechanism) != nil { // the directory, which runs the exchange, knows the password too
-		return v.Password(ctx, q.Attempt, "", q.Login, *q.Password)
+		return v.Password(ctx, q.Attempt, q.Authzid, q.Login, *q.Password)
 	}
 	k, err := v.Keys(ctx, base(m.Name), q.Login)
 	if err != nil {
 		return nil, err
 	}
-	return v.Proved(ctx, q.Attempt, "", k, v.opt.Maker.Which(k, *q.Password))
+	return v.Proved(ctx, q.Attempt, q.Authzid, k, v.opt.Maker.Which(k, *q.Password))
 }
 
 // rehearsed is a store, and directories, that take no change.

@@ -20,6 +20,9 @@ import (
 func (w *world) explain(mechanism string, client netip.Addr, login, secret string) *walk.Explanation {
 	w.t.Helper()
 	q := Question{Attempt: Attempt{Client: client, Mechanism: mechanism}, Login: login, Password: &secret}
+	if mechanism == "EXTERNAL" {
+		q.Password, q.Subjects = nil, []string{secret}
+	}
 	x, err := w.v.Explain(w.t.Context(), q)
 	if err != nil {
 		w.t.Fatal(err)
@@ -49,9 +52,6 @@ func TestExplainDecidesAlike(t *testing.T) {
 	}
 	for name, set := range states {
 		for _, q := range questions() {
-			if q.mechanism == "EXTERNAL" {
-				continue // there is no certificate to try
-			}
 			w := newWorld(t)
 			set(w)
 			for _, login := range []string{loginA, "A@Acme.example", "b@acme.example", "nobody@acme.example", "no address"} {
@@ -206,6 +206,26 @@ func TestExplainDirectory(t *testing.T) {
 	e.err = fault.New("test", fault.Unavailable, "away")
 	if x := w.explain("PLAIN", here, "x@old.example", goodPassword); x.Trouble == nil || x.Cause != "" {
 		t.Fatalf("%+v", x)
+	}
+}
+
+// TestExplainActsAs: whom a client asks to act as is heard with each proof.
+func TestExplainActsAs(t *testing.T) {
+	w := newWorld(t)
+	for _, q := range questions() {
+		if q.mechanism == "OAUTHBEARER" { // whose token names the login
+			continue
+		}
+		for authzid, cause := range map[string]string{"": "", loginA: "", "b@acme.example": "authorization-identity"} {
+			ask := Question{Attempt: Attempt{Client: here, Mechanism: q.mechanism}, Login: loginA, Authzid: authzid, Password: &q.right}
+			if q.mechanism == "EXTERNAL" {
+				ask.Password, ask.Subjects = nil, []string{q.right}
+			}
+			x, err := w.v.Explain(t.Context(), ask)
+			if err != nil || x.Cause != cause || (x.Principal == nil) != (cause != "") || x.Detail != "" {
+				t.Errorf("%s as %q: %+v, %v", q.mechanism, authzid, x, err)
+			}
+		}
 	}
 }
 

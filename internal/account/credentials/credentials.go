@@ -33,6 +33,9 @@ type Options struct {
 	IDs     *mail.IDSource
 	// Mechanisms are the names that envelopes may have, in upper case.
 	Mechanisms []string
+	// Proves reports whether a mechanism, one of these, proves credentials of a kind; nil
+	// where each proves all.
+	Proves func(kind account.CredentialKind, mechanism string) bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Random is what app passwords are made of; nil means crypto/rand.Reader.

@@ -47,6 +47,9 @@ func newWorld(t *testing.T) *world {
 	ids := &mail.IDSource{}
 	w.admin = NewAdmin(Options{
 		Store: w.store, Secrets: maker{}, IDs: ids, Mechanisms: []string{"PLAIN", "SCRAM-SHA-256", "EXTERNAL"}, Now: clock, Actor: "cli:test",
+		Proves: func(kind account.CredentialKind, m string) bool {
+			return (kind == account.Certificate) == (m == "EXTERNAL")
+		},
 	})
 	ad := account.NewAdmin(account.AdminOptions{Store: w.store, Secrets: maker{}, IDs: ids, Now: clock, Actor: "cli:test"})
 	ctx, keys := t.Context(), []account.Key{{Selector: "s1"}}
@@ -219,16 +222,21 @@ func TestRefusedCredentials(t *testing.T) {
 		"one's own network": {New{Kind: account.Network, Name: "x", Subject: "203.0.113.9/24"}, fault.Conflict, "credential of account a@acme.example already"},
 		"a network by a mechanism": {New{Kind: account.Network, Name: "x", Subject: "192.0.2.0/24", Envelope: account.Envelope{Mechanisms: []string{"PLAIN"}}},
 			fault.Invalid, "name none"},
-		"bound to everywhere":  {envelope(func(e *account.Envelope) { e.Networks = prefixes("::/0") }), fault.Invalid, "say that it is meant"},
-		"bound to no network":  {envelope(func(e *account.Envelope) { e.Networks = make([]netip.Prefix, 1) }), fault.Invalid, "no network"},
-		"too many networks":    {envelope(func(e *account.Envelope) { e.Networks = networks }), fault.Invalid, "at most 100"},
-		"an unknown mechanism": {envelope(func(e *account.Envelope) { e.Mechanisms = []string{"NTLM"} }), fault.Invalid, "which knows PLAIN SCRAM-SHA-256 EXTERNAL"},
-		"another's sender":     {envelope(func(e *account.Envelope) { e.Senders = []account.Grant{{Address: other}} }), fault.Invalid, "may not use o@other.example itself"},
-		"a domain not granted": {envelope(func(e *account.Envelope) { e.Senders = []account.Grant{{Domain: "acme.example"}} }), fault.Invalid, "may not use @acme.example itself"},
-		"a sender of nothing":  {envelope(func(e *account.Envelope) { e.Senders = make([]account.Grant, 1) }), fault.Invalid, "a sender is one address"},
-		"a negative limit":     {envelope(func(e *account.Envelope) { e.MaxMessages = -1 }), fault.Invalid, "negative"},
-		"expired":              {envelope(func(e *account.Envelope) { e.Expires = clock().Add(-time.Second) }), fault.Invalid, "has passed"},
-		"expires at once":      {envelope(func(e *account.Envelope) { e.Expires = clock() }), fault.Invalid, "has passed"},
+		"a network elsewhere": {New{Kind: account.Network, Name: "x", Subject: "192.0.2.0/24", Envelope: account.Envelope{Networks: prefixes("192.0.3.0/24")}},
+			fault.Invalid, "no client is in network 192.0.2.0/24 and in 192.0.3.0/24 too"},
+		"a certificate by a password's": {New{Kind: account.Certificate, Name: "x", Subject: "cn:x", Envelope: account.Envelope{Mechanisms: []string{"plain"}}},
+			fault.Invalid, "PLAIN proves no credential of kind certificate; that is done with EXTERNAL"},
+		"a password by a certificate's": {envelope(func(e *account.Envelope) { e.Mechanisms = []string{"EXTERNAL"} }), fault.Invalid, "that is done with PLAIN SCRAM-SHA-256"},
+		"bound to everywhere":           {envelope(func(e *account.Envelope) { e.Networks = prefixes("::/0") }), fault.Invalid, "say that it is meant"},
+		"bound to no network":           {envelope(func(e *account.Envelope) { e.Networks = make([]netip.Prefix, 1) }), fault.Invalid, "no network"},
+		"too many networks":             {envelope(func(e *account.Envelope) { e.Networks = networks }), fault.Invalid, "at most 100"},
+		"an unknown mechanism":          {envelope(func(e *account.Envelope) { e.Mechanisms = []string{"NTLM"} }), fault.Invalid, "which knows PLAIN SCRAM-SHA-256 EXTERNAL"},
+		"another's sender":              {envelope(func(e *account.Envelope) { e.Senders = []account.Grant{{Address: other}} }), fault.Invalid, "may not use o@other.example itself"},
+		"a domain not granted":          {envelope(func(e *account.Envelope) { e.Senders = []account.Grant{{Domain: "acme.example"}} }), fault.Invalid, "may not use @acme.example itself"},
+		"a sender of nothing":           {envelope(func(e *account.Envelope) { e.Senders = make([]account.Grant, 1) }), fault.Invalid, "a sender is one address"},
+		"a negative limit":              {envelope(func(e *account.Envelope) { e.MaxMessages = -1 }), fault.Invalid, "negative"},
+		"expired":                       {envelope(func(e *account.Envelope) { e.Expires = clock().Add(-time.Second) }), fault.Invalid, "has passed"},
+		"expires at once":               {envelope(func(e *account.Envelope) { e.Expires = clock() }), fault.Invalid, "has passed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -335,6 +343,7 @@ func TestSetEnvelope(t *testing.T) {
 	for what, change := range map[string]EnvelopeChange{
 		"nothing": {}, "everywhere": {Networks: ptr(prefixes("::/0"))}, "the past": {Expires: ptr(clock().Add(-time.Hour))},
 		"good and bad": {MaxMessages: ptr(1), Mechanisms: ptr([]string{"NTLM"})}, "less than none": {MaxMessageBytes: ptr(int64(-1))},
+		"what proves it not": {Mechanisms: ptr([]string{"EXTERNAL"})},
 	} {
 		if err := w.admin.SetEnvelope(ctx, a, "printer", change); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "credential printer of account a@acme.example: ") {
 			t.Errorf("%s: %v", what, err)

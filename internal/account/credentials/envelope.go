@@ -132,6 +132,9 @@ func (a *Admin) apply(acc *account.Account, c *account.Credential, change Envelo
 		if e.Networks, err = networks(*change.Networks, change.Wide); err != nil {
 			return nil, wrong("%s", detail(err))
 		}
+		if unreachable(c) {
+			return nil, wrong("no client is in network %s and in %s too; name networks within it, or none", c.Subject, listed(e.Networks))
+		}
 		said = append(said, "networks "+listed(e.Networks))
 	}
 	if change.Senders != nil {
@@ -224,7 +227,27 @@ func (a *Admin) mechanisms(kind account.CredentialKind, given []string) (list []
 			list = append(list, m)
 		}
 	}
+	if proves := a.proving(kind); len(list) > 0 && !slices.ContainsFunc(list, func(m string) bool { return slices.Contains(proves, m) }) {
+		return nil, fault.New(op, fault.Invalid, "%s proves no credential of kind %s; that is done with %s", listed(list), kind, listed(proves))
+	}
 	return list, nil
+}
+
+// proving lists the mechanisms that prove credentials of a kind.
+func (a *Admin) proving(kind account.CredentialKind) (list []string) {
+	for _, m := range a.opt.Mechanisms {
+		if a.opt.Proves == nil || a.opt.Proves(kind, m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// unreachable reports whether no client can be where a network's credential is good: in the
+// network itself, and in one of its envelope.
+func unreachable(c *account.Credential) bool {
+	own, err := netip.ParsePrefix(c.Subject)
+	return c.Kind == account.Network && err == nil && len(c.Envelope.Networks) > 0 && !slices.ContainsFunc(c.Envelope.Networks, own.Overlaps)
 }
 
 func checkLength(what string, n int) error {

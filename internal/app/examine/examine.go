@@ -2,7 +2,7 @@
 // them, and what that asks tried, for commands beside it: it opens what the server asks, and
 // changes nothing.
 //
-// Main functions: Login, Connect.
+// Main functions: Login, Doors, Connect.
 package examine
 
 import (

@@ -7,17 +7,18 @@
 package authtest
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"countersign/internal/app/examine"
 	"countersign/internal/audit"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/password"
 	"countersign/internal/cli/table"
-	"countersign/internal/config"
 	"countersign/internal/fault"
 	"countersign/internal/login"
 	"countersign/internal/login/walk"
@@ -30,18 +31,22 @@ type Group struct {
 }
 
 type test struct {
-	Login  string           `arg:"" help:"The name as a client gives it."`
-	Mech   string           `help:"The SASL mechanism; none for a client that does not log in." default:"PLAIN" placeholder:"NAME"`
-	From   argument.Network `help:"The client's address; without it, credentials that are bound to networks do not match." placeholder:"IP"`
-	Sender argument.Address `help:"Also say whether this may be sent under." placeholder:"ADDRESS"`
+	Login       string           `arg:"" help:"The name as a client gives it."`
+	Mech        string           `help:"The SASL mechanism; none for a client that does not log in." default:"PLAIN" placeholder:"NAME"`
+	Listener    string           `help:"The listener that the client comes to; without it, one that offers the mechanism." placeholder:"NAME"`
+	From        argument.Network `help:"The client's address; without it, credentials that are bound to networks do not match." placeholder:"IP"`
+	Certificate string           `help:"What the client presents, its own certificate first, as a file in PEM: for EXTERNAL." placeholder:"FILE"`
+	Authzid     argument.Address `help:"Whom the client asks to act as, beside its login." placeholder:"ADDRESS"`
+	Sender      argument.Address `help:"Also say whether this may be sent under." placeholder:"ADDRESS"`
 	call.AsJSON
 }
 
 // Help is what "auth test --help" says beside the flags.
 func (*test) Help() string {
 	return "Nothing is changed: no hash is made anew, no last use noted, no failure counted. The record notes who tested. With " +
-		"OAUTHBEARER and XOAUTH2 the password is a token; with EXTERNAL, whose certificate is not at hand, nothing is decided. " +
-		"The exit status is 1 where the login is refused or could not be decided, or --sender may not be sent under."
+		"OAUTHBEARER and XOAUTH2 the password is a token; with EXTERNAL the certificate is judged as a listener judges it, and that the " +
+		"client has its key is taken for granted. " +
+		"The exit status is 1 where the login is refused, is offered nowhere or could not be decided, or --sender may not be sent under."
 }
 
 // view is an explanation as it is printed.
@@ -50,7 +55,8 @@ type view struct {
 	Steps []walk.Step `json:"steps"`
 	// Outcome is walk.Passed, walk.Refused or walk.Undecided.
 	Outcome string `json:"outcome"`
-	Cause   string `json:"cause,omitempty"`
+	// Cause is why not, as the record has it; "not-offered" where no client gets so far.
+	Cause string `json:"cause,omitempty"`
 }
 
 // question is what is asked of package login.
@@ -62,18 +68,28 @@ func (cmd *test) question(c *call.Call) (q login.Question, err error) {
 		}
 		q.Attempt.Client = cmd.From.Addr()
 	}
-	if strings.EqualFold(cmd.Mech, "none") {
-		return q, nil
-	}
 	m, ok := sasl.Lookup(cmd.Mech)
-	if !ok {
+	switch {
+	case !ok && !strings.EqualFold(cmd.Mech, "none"):
 		return q, call.Usage("--mech %q is not a mechanism of this program; it knows %s, and none for a client that does not log in", cmd.Mech, strings.Join(mechanisms(), ", "))
+	case cmd.Certificate != "" && !m.Certificate:
+		return q, call.Usage("--certificate is for --mech EXTERNAL; others do not look at it")
+	case !cmd.Authzid.IsNull() && !actsAs(m):
+		return q, call.Usage("--authzid: a client can ask to act as somebody else with PLAIN, SCRAM, DIGEST-MD5 and EXTERNAL")
+	case !cmd.Authzid.IsNull():
+		q.Authzid = cmd.Authzid.String()
 	}
 	q.Attempt.Mechanism = m.Name
-	if !m.Certificate {
+	if ok && !m.Certificate {
 		q.Password, err = password.Maybe(c.Stdin, c.Stderr)
 	}
 	return q, err
+}
+
+// actsAs reports whether a client of a mechanism can name an authorization identity beside
+// its login. That of a token is its login (RFC 7628 section 3.1).
+func actsAs(m sasl.Mechanism) bool {
+	return !m.Token && !slices.Contains([]string{"", "LOGIN", "CRAM-MD5"}, m.Name)
 }
 
 // Run does it.
@@ -82,14 +98,28 @@ func (cmd *test) Run(c *call.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Needing("auth", "dkim.key_file", "hostname", "issuer", "directory").With(func(o *call.Opened) error {
+	way := examine.Way{Mechanism: q.Attempt.Mechanism, Listener: cmd.Listener}
+	if cmd.Certificate != "" {
+		if way.Presented, err = argument.Certificates(cmd.Certificate); err != nil {
+			return fault.New("cli.auth", fault.Invalid, "--certificate: %v", err)
+		}
+	}
+	return c.Needing("auth", "dkim.key_file", "hostname", "issuer", "directory", "listener").With(func(o *call.Opened) error {
+		doors, err := examine.Doors(o.Cfg, way)
+		if err != nil {
+			return err
+		}
+		found := entry{cfg: o.Cfg, way: way, doors: doors}
+		q.Subjects = found.subjects()
 		x, err := o.Env.Examine(c.Ctx, o.Cfg, o.Store, q)
 		if err != nil {
 			return err
 		}
-		tried := walk.Tried{Name: cmd.Login, Place: place(q.Attempt.Client), Mechanism: q.Attempt.Mechanism, Sender: cmd.Sender.Address}
-		v := view{Login: x.Login, Outcome: x.Outcome(tried), Cause: x.Cause}
-		v.Steps = append(offers(o.Cfg, o.Env.Offered(o.Cfg), q.Attempt.Mechanism), x.Steps(tried)...)
+		tried := walk.Tried{
+			Name: cmd.Login, Place: place(q.Attempt.Client), Mechanism: q.Attempt.Mechanism, Sender: cmd.Sender.Address, Withheld: found.withheld(),
+		}
+		v := view{Login: x.Login, Outcome: x.Outcome(tried), Cause: cmp.Or(found.cause(), x.Recorded())}
+		v.Steps = append(found.steps(), x.Steps(tried)...)
 		if err := cmd.record(o, &q, &v); err != nil {
 			return err
 		}
@@ -151,28 +181,6 @@ func mechanisms() (names []string) {
 		names = append(names, m.Name)
 	}
 	return names
-}
-
-// offers says whether the configuration offers the mechanism; nothing for none.
-func offers(cfg *config.Config, offered []string, mechanism string) []walk.Step {
-	if mechanism == "" {
-		return nil
-	}
-	m, _ := sasl.Lookup(mechanism)
-	step := walk.Step{Name: "mechanism", Good: slices.Contains(offered, mechanism)}
-	switch {
-	case step.Good:
-		step.Text = mechanism + " is offered, once the connection is encrypted"
-	case m.Token && len(cfg.Issuers) == 0:
-		step.Text = mechanism + " is not offered, as there is no [[issuer]]: a client would get 504"
-	case strings.HasPrefix(mechanism, "SCRAM-") && cfg.ScramIsVain():
-		step.Text = mechanism + " is not offered, as a directory that cannot take part in it knows accounts of every domain: a client would get 504"
-	case m.Binds && slices.Contains(cfg.Auth.Mechanisms, mechanism):
-		step.Text = mechanism + " is not offered beside a Dovecot, which does not see the connection: a client would get 504"
-	default:
-		step.Text = mechanism + " is not among auth.mechanisms: a client would get 504; what follows is as if it was"
-	}
-	return []walk.Step{step}
 }
 
 // Details implements what call.Show prints.

@@ -140,9 +140,21 @@ func (o *Opened) Credentials() *credentials.Admin {
 		mechanisms = append(mechanisms, m.Name)
 	}
 	return credentials.NewAdmin(credentials.Options{
-		Store: o.Store, Secrets: o.Secrets(), IDs: &mail.IDSource{Now: o.Env.Now}, Mechanisms: mechanisms,
+		Store: o.Store, Secrets: o.Secrets(), IDs: &mail.IDSource{Now: o.Env.Now}, Mechanisms: mechanisms, Proves: proves,
 		Now: o.Env.Now, Actor: o.Env.Actor,
 	})
+}
+
+// proves reports whether a mechanism proves credentials of a kind.
+func proves(kind account.CredentialKind, mechanism string) bool {
+	m, _ := sasl.Lookup(mechanism)
+	switch kind {
+	case account.OAuth:
+		return m.Token
+	case account.Certificate:
+		return m.Certificate
+	}
+	return kind.Secret() && !m.Token && !m.Certificate
 }
 
 // Event makes the event of an administrative act on the queue; the store

@@ -46,8 +46,6 @@ type Env struct {
 	NewKeys func(ctx context.Context, cfg *config.Config, store Store, domain account.Domain, newFile bool) ([]account.Key, error)
 	// Examine explains a login as the server would decide it, and changes nothing.
 	Examine func(ctx context.Context, cfg *config.Config, store Store, q login.Question) (*walk.Explanation, error)
-	// Offered lists the mechanisms that listeners offer.
-	Offered func(cfg *config.Config) []string
 	// Actor is who runs the command, as the record shall name them.
 	Actor string
 	// Now is the clock; nil means time.Now.

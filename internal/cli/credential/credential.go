@@ -8,11 +8,10 @@
 package credential
 
 import (
-	"crypto/x509"
-	"encoding/pem"
-	"io"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/netip"
-	"os"
 	"strings"
 
 	"countersign/internal/account"
@@ -150,12 +149,12 @@ func (cmd *add) Run(c *call.Call) error {
 		if secret != "" {
 			text += "\npassword: " + secret
 		}
+		for _, why := range useless(o.Cfg, &n) {
+			fmt.Fprintln(c.Stderr, "warning: it cannot be used now: "+why)
+		}
 		return c.Say("%s", text)
 	})
 }
-
-// maxFile is the most octets of a certificate's file that are read.
-const maxFile = 1 << 20
 
 // certificate returns the subject that a text names: itself, or the fingerprint of the
 // first certificate in the file of that name.
@@ -166,28 +165,14 @@ func certificate(text string) (string, error) {
 			return text, nil
 		}
 	}
-	f, err := os.Open(text)
-	if err != nil {
+	list, err := argument.Certificates(text)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "", fault.New(op, fault.Invalid, "--certificate: there is no such file as %q, and no subject begins so: write sha256:FINGERPRINT, email:ADDRESS, cn:NAME, or the name of a file in PEM", text)
+	case err != nil:
+		return "", fault.New(op, fault.Invalid, "--certificate: %v", err)
 	}
-	defer f.Close()
-	rest, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
-		return "", fault.New(op, fault.Invalid, "--certificate: %s cannot be read: %v", text, err)
-	}
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return "", fault.New(op, fault.Invalid, "--certificate: %s holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----", text)
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return "", fault.New(op, fault.Invalid, "--certificate: the first certificate in %s is damaged: %v", text, err)
-		}
-		return subject.Fingerprint(block.Bytes), nil
-	}
+	return subject.Fingerprint(list[0].Raw), nil
 }
 
 type set struct {

@@ -5,8 +5,10 @@
 package stolen
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -42,7 +44,10 @@ func (cmd *Import) Run(c *call.Call) error {
 		from = file
 	}
 	n, err := breached.Import(c.Ctx, breached.ImportOptions{From: from, To: cmd.To, Progress: progress(c.Stderr)})
-	if err != nil {
+	switch {
+	case fault.Is(err, fault.Unavailable):
+		return &fault.Error{Op: "breached.import", Kind: fault.Unavailable, Detail: "the list was not made; see that " + cmd.From + " can be read, and " + cmd.To + " be written", Err: err}
+	case err != nil:
 		return err
 	}
 	return c.Say("%d hashes are in %s", n, cmd.To)
@@ -68,11 +73,27 @@ type Verify struct {
 func (cmd *Verify) Run(c *call.Call) error {
 	list, err := breached.Open(cmd.List)
 	if err != nil {
-		return err
+		return unusable(err)
 	}
 	n, err := list.Verify(c.Ctx)
 	if err != nil {
-		return err
+		return unusable(err)
 	}
 	return c.Say("%d hashes, in their order", n)
+}
+
+// unusable says what to do about a list that cannot be read, or is none.
+func unusable(err error) error {
+	var detail string
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		detail = `there is no such list; "countersign breached import" makes one`
+	case fault.Is(err, fault.Unavailable):
+		detail = "the list cannot be read; see that you may, and that its disk is well"
+	case fault.Is(err, fault.Corrupt):
+		detail = `the list is damaged, or is none; make it anew with "countersign breached import"`
+	default:
+		return err
+	}
+	return &fault.Error{Op: "breached.verify", Kind: fault.Invalid, Detail: detail, Err: err}
 }

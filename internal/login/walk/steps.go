@@ -31,6 +31,8 @@ type Tried struct {
 	Mechanism string
 	// Sender is what would be sent under; the null address for nothing.
 	Sender mail.Address
+	// Withheld is in words why no client gets as far as to try this, "" where one does.
+	Withheld string
 }
 
 // by says how the client would log in.
@@ -62,7 +64,11 @@ func (x *Explanation) Steps(t Tried) []Step {
 	if x.Sender != nil && !t.Sender.IsNull() {
 		steps = append(steps, x.sender(t.Sender))
 	}
-	return append(steps, x.outcome(t))
+	last := x.outcome(t)
+	if t.Withheld != "" && x.Trouble == nil {
+		last = Step{"outcome", false, "REFUSED: " + t.Withheld + "; but for that: " + last.Text}
+	}
+	return append(steps, last)
 }
 
 func (x *Explanation) name(t Tried) Step {
@@ -174,11 +180,11 @@ func (s *Standing) unserved(t Tried) string {
 	switch {
 	case t.Mechanism == "":
 		return "needs a login"
-	case s.Elsewhere != "" && provesKey(t.Mechanism):
+	case s.Elsewhere != "" && ProvesKey(t.Mechanism):
 		return "is known to directory " + s.Elsewhere + " alone, which takes no part in " + t.Mechanism + ": it can be shown with PLAIN and LOGIN, and a mail program that chooses otherwise fails"
 	case s.Kind == account.Network:
 		return "is for clients that do not log in"
-	case s.Kind.Secret() && provesKey(t.Mechanism):
+	case s.Kind.Secret() && ProvesKey(t.Mechanism):
 		return "has no key that " + t.Mechanism + " can prove beside the others; a login with PLAIN, or setting it anew, makes one where it may"
 	case s.Kind.Secret() && s.Hash == "":
 		return "has no hash"
@@ -186,8 +192,9 @@ func (s *Standing) unserved(t Tried) string {
 	return "is not proved " + t.by()
 }
 
-// provesKey reports whether a mechanism proves a stored key.
-func provesKey(mechanism string) bool {
+// ProvesKey reports whether a mechanism proves a stored key: those of SCRAM do, and the
+// legacy ones.
+func ProvesKey(mechanism string) bool {
 	return strings.HasPrefix(mechanism, "SCRAM-") || slices.Contains(account.LegacyMechanisms(), mechanism)
 }
 
@@ -246,7 +253,7 @@ func (x *Explanation) outcome(t Tried) Step {
 	case x.Principal != nil:
 		return x.passed(t)
 	case x.Decided:
-		return Step{"outcome", false, "REFUSED: " + reasons[x.Cause] + " (" + x.Cause + " in the record)"}
+		return Step{"outcome", false, "REFUSED: " + x.reason() + " (" + x.Recorded() + " in the record)"}
 	}
 	if x.Sender == nil && len(x.Asked) > 0 {
 		return Step{"outcome", true, "undecided: the directory decides"}
@@ -255,6 +262,14 @@ func (x *Explanation) outcome(t Tried) Step {
 		return Step{"outcome", true, "undecided: the login passes where the client proves " + strings.Join(names, " or ")}
 	}
 	return Step{"outcome", false, "REFUSED, whatever the client proves"}
+}
+
+// reason puts the cause into words.
+func (x *Explanation) reason() string {
+	if x.Cause == "unknown" && x.Sender != nil {
+		return "no account has as a credential what was shown"
+	}
+	return reasons[x.Cause]
 }
 
 // away says why a directory has no answer, and what that means for clients.
@@ -272,18 +287,28 @@ const (
 	Undecided = "undecided"
 )
 
-// Outcome says what the login comes to: Passed, Refused or Undecided. A client that
-// does not log in, and is known as another account, is refused as this one.
+// Outcome says what the login comes to: Passed, Refused or Undecided. A client that is
+// known by its network or its certificate as another account is refused as this one.
 func (x *Explanation) Outcome(t Tried) string {
 	switch {
-	case x.Trouble != nil || !x.Decided && x.mayPass():
+	case x.Trouble != nil:
 		return Undecided
-	case x.Unmade != "":
-		return Passed
-	case x.Principal != nil && (t.Mechanism != "" || x.Principal.Sender.Account.Login() == x.Login):
+	case t.Withheld != "":
+		return Refused
+	case !x.Decided && x.mayPass():
+		return Undecided
+	case x.Unmade != "", x.Principal != nil && x.Principal.Sender.Account.Login() == x.Login:
 		return Passed
 	}
 	return Refused
+}
+
+// Recorded is the cause as the record of a session has it, "" where there is none.
+func (x *Explanation) Recorded() string {
+	if x.Detail != "" {
+		return x.Cause + ": " + x.Detail
+	}
+	return x.Cause
 }
 
 // usable lists the credentials that the client may prove.

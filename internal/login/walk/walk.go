@@ -28,6 +28,8 @@ type Explanation struct {
 	Principal *account.Principal
 	// Cause is why not, as why.Word has it; "" beside Trouble.
 	Cause string
+	// Detail is why a token is refused, as oauth.Cause has it; "" for all else.
+	Detail string
 	// Trouble is why it could not be decided at all.
 	Trouble error
 	// Away is the directory that could not say whether the login is right, "" where Trouble
