@@ -72,7 +72,7 @@ func keeper(list []config.Directory, opt Options) *shadow.Keeper {
 	var rules []shadow.Rules
 	for _, d := range list {
 		rules = append(rules, shadow.Rules{
-			Name: d.Name, Domains: d.Domains, Customer: d.Customer, CreateDomains: d.CreateDomains, Aliases: d.Aliases,
+			Name: d.Name, Domains: d.Domains, Customer: d.Customer, CreateDomains: d.CreateDomains, Plans: d.MayGive(), Aliases: d.Aliases,
 			MaxAccounts: d.MaxNewAccounts, MaxDomains: d.MaxNewDomains,
 		})
 	}

@@ -33,6 +33,10 @@ type Rules struct {
 	// open; CreateDomains says whether new domains are made at all.
 	Customer      string
 	CreateDomains bool
+	// Plans are those that answers may give; none for all where there are no Domains, and
+	// for none where there are: who answers for some domains does not choose among what
+	// is sold to others.
+	Plans []string
 	// Aliases says that accounts get the aliases of answers.
 	Aliases bool
 	// MaxAccounts and MaxDomains are how many this gate makes in any hour; 0 for none.

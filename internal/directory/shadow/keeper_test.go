@@ -159,6 +159,66 @@ func TestUnknownPlan(t *testing.T) {
 	}
 }
 
+// What an operator has given stays, whatever the directory names.
+func TestPlanThatWasGiven(t *testing.T) {
+	w := newWorld(t, nil)
+	acc := w.ensure(directory.Answer{Login: "a@old.example"})
+	set := func(plan string) {
+		t.Helper()
+		if err := w.admin.SetAccount(t.Context(), acc.Address, account.AccountChange{Plan: &plan}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("silver")
+	a := directory.Answer{Login: "a@old.example", Plan: "gold"}
+	if notes, _, err := w.Rehearse(t.Context(), "panel", &a); err != nil || !strings.Contains(strings.Join(notes, "\n"), `names plan "gold"; the account keeps plan "silver"`) {
+		t.Errorf("told beforehand is %q, %v", notes, err)
+	}
+	if acc = w.ensure(a); acc.Plan != "silver" || acc.PlanLearned || w.log.Len() > 0 {
+		t.Errorf("%+v, told %q", acc, w.log.String())
+	}
+	set("")
+	if acc = w.ensure(a); acc.Plan != "gold" || !acc.PlanLearned {
+		t.Errorf("%+v", acc)
+	}
+}
+
+// A directory gives the plans that it may give, and no other; one for some domains none that
+// it was not given.
+func TestPlansOfADirectory(t *testing.T) {
+	for name, c := range map[string]struct {
+		domains, plans []string
+		gold, silver   bool
+	}{
+		"all domains, all plans": {nil, nil, true, true},
+		"all domains, one plan":  {nil, []string{"silver"}, false, true},
+		"some domains, no plan":  {[]string{"old.example"}, nil, false, false},
+		"some domains, one plan": {[]string{"old.example"}, []string{"silver"}, false, true},
+	} {
+		w := newWorld(t, func(r *Rules) { r.Domains, r.Plans = c.domains, c.plans })
+		for plan, may := range map[string]bool{"gold": c.gold, "silver": c.silver} {
+			acc := w.ensure(directory.Answer{Login: plan + "@old.example", Plan: plan})
+			again := w.ensure(directory.Answer{Login: plan + "@old.example", Plan: plan})
+			if (acc.Plan == plan) != may || (again.Plan == plan) != may || again.Plan != "" && !may {
+				t.Errorf("%s: plan %s is given: %+v", name, plan, again)
+			}
+			if told := strings.Contains(w.log.String(), `plan \"`+plan+`\" is not among those`); told == may {
+				t.Errorf("%s: the operator is told of plan %s: %v", name, plan, told)
+			}
+		}
+	}
+}
+
+// A plan that the directory may not give any more goes.
+func TestPlanThatMayNotBeGivenAnyMore(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ensure(directory.Answer{Login: "a@old.example", Plan: "silver"})
+	w.rules[0].Plans = []string{"gold"}
+	if acc := w.ensure(directory.Answer{Login: "a@old.example", Plan: "silver"}); acc.Plan != "" || acc.PlanLearned {
+		t.Errorf("%+v", acc)
+	}
+}
+
 func TestAliasesAtEveryLogin(t *testing.T) {
 	w := newWorld(t, nil)
 	w.ensure(directory.Answer{Login: "b@old.example"})
