@@ -67,6 +67,15 @@ func (a *Account) learn(l Learned) string {
 	return fewChanges(parts)
 }
 
+// YieldEvent is the event of an account that loses an alias, which its directory had named,
+// as an account is made whose own address it is. made is the event of that.
+func YieldEvent(made audit.Event, holder, alias mail.Address) audit.Event {
+	return audit.Event{
+		At: made.At, Kind: audit.AdminChanged, Actor: made.Actor, Object: objectAccount(holder), Login: holder.Key(),
+		Text: "alias " + alias.String() + " removed, as an account of that address is made",
+	}
+}
+
 // maxChanges is how many changes an event tells of what was learned.
 const maxChanges = 10
 

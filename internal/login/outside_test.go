@@ -178,6 +178,10 @@ func TestFailuresOfDirectoriesAreAlike(t *testing.T) {
 		"from elsewhere":          {"near@out.example", goodPassword, nil, "network"},
 		"no password there":       {"empty@out.example", goodPassword, nil, "wrong-password"},
 		"no domain here":          {"plain@out.example", goodPassword, func(_ *world, m many) { m[0].homeless = true }, "unknown-domain"},
+		"an alias given here": {"plain@out.example", goodPassword, func(w *world, _ many) {
+			w.must(outside(w, "v@out.example", goodPassword))
+			w.give("v@out.example", func(a *account.Account) { a.Aliases = append(a.Aliases, at("plain@out.example")) })
+		}, "alias-of-another"},
 		"an answer about another": {"alias@out.example", goodPassword, nil, "token-of-another"},
 		"an account of the store": {"taken@out.example", goodPassword, nil, "token-of-another"},
 		"suspended here": {"v@out.example", goodPassword, func(w *world, _ many) {

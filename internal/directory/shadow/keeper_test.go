@@ -248,6 +248,56 @@ func TestAliasesAtEveryLogin(t *testing.T) {
 	}
 }
 
+// An alias that a directory has named keeps nobody out whose own address it is.
+func TestLearnedAliasYields(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ensure(directory.Answer{Login: "mallory@old.example", Aliases: []string{"bob@old.example", "mine@old.example"}})
+	a := directory.Answer{Login: "bob@old.example"}
+	if _, made, err := w.Rehearse(t.Context(), "panel", &a); err != nil || !made {
+		t.Errorf("it would be made is %v, %v", made, err)
+	}
+	before := len(w.store.Events())
+	if bob := w.ensure(a); bob.Directory != "panel" {
+		t.Errorf("%+v", bob)
+	}
+	want := []string{"account bob@old.example: ", "account mallory@old.example: alias bob@old.example removed, as an account of that address is made"}
+	if got := w.events(before); !slices.Equal(got, want) {
+		t.Errorf("told is %q", got)
+	}
+	acc := w.ensure(directory.Answer{Login: "mallory@old.example", Aliases: []string{"bob@old.example", "mine@old.example"}})
+	if len(acc.Aliases) != 1 || acc.Aliases[0].Key() != "mine@old.example" {
+		t.Errorf("it takes the address again: %v", acc.Aliases)
+	}
+}
+
+// An alias that an operator has given stays: its address gets no account, and the operator
+// is told.
+func TestGivenAliasStays(t *testing.T) {
+	w := newWorld(t, func(r *Rules) { r.MaxAccounts = 2 })
+	acc := w.ensure(directory.Answer{Login: "a@old.example"})
+	byHand := account.AccountChange{AddAliases: []mail.Address{{Local: "hand", Domain: "old.example"}}}
+	if err := w.admin.SetAccount(t.Context(), acc.Address, byHand); err != nil {
+		t.Fatal(err)
+	}
+	a := directory.Answer{Login: "hand@old.example", Aliases: []string{"x@old.example"}}
+	for range 5 {
+		if err := w.Ensure(t.Context(), "panel", &a); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "alias that account a@old.example") {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := w.Rehearse(t.Context(), "panel", &a); !fault.Is(err, fault.Conflict) {
+		t.Errorf("beforehand: %v", err)
+	}
+	if n := strings.Count(w.log.String(), "cannot be made"); n != 1 || !strings.Contains(w.log.String(), "login=hand@old.example account=a@old.example") {
+		t.Errorf("told %d times: %s", n, w.log.String())
+	}
+	byHand = account.AccountChange{RemoveAliases: byHand.AddAliases}
+	if err := w.admin.SetAccount(t.Context(), acc.Address, byHand); err != nil {
+		t.Fatal(err)
+	}
+	w.ensure(a)
+}
+
 // Where aliases do not count, none come, and those of before stay until an operator takes
 // them away.
 func TestAliasesThatDoNotCount(t *testing.T) {

@@ -148,6 +148,9 @@ func (k *Keeper) Rehearse(ctx context.Context, name string, a *directory.Answer)
 		if _, _, err := k.home(ctx, d, address.Domain, a); err != nil {
 			return nil, false, err
 		}
+		if err := k.taken(ctx, d, address, func(string, ...any) {}); err != nil {
+			return nil, false, err
+		}
 		acc, made = account.Account{Address: address, Directory: name}, true
 	case err != nil || acc.Directory != name:
 		return nil, false, err
