@@ -23,8 +23,8 @@ type Learned struct {
 const MaxLearned = 200
 
 // Learn makes an account, as it was read, what its directory says. A plan that is named
-// takes the place of any other; one that was named before, and is not any more, goes.
-// Aliases come and go likewise; those that an operator has given stay. Nothing is stored
+// takes the place of none, and of one that was named before, which goes where none is named
+// any more. Aliases come and go likewise. Plan and aliases that an operator has given stay. Nothing is stored
 // where all is so already; changed says whether something was. Errors: fault.NotFound
 // where there is no such plan, fault.Conflict where the account has changed since it was
 // read, or an alias is an address of another one.
@@ -44,6 +44,7 @@ func (a Account) Learns(l Learned) string { return a.learn(l) }
 func (a *Account) learn(l Learned) string {
 	var parts []string
 	switch {
+	case a.PlanGiven(): // which stays, whatever the directory says
 	case l.Plan != "" && l.Plan != a.Plan:
 		a.Plan, a.PlanLearned = l.Plan, true
 		parts = append(parts, "plan "+l.Plan)
@@ -64,6 +65,15 @@ func (a *Account) learn(l Learned) string {
 		}
 	}
 	return fewChanges(parts)
+}
+
+// YieldEvent is the event of an account that loses an alias, which its directory had named,
+// as an account is made whose own address it is. made is the event of that.
+func YieldEvent(made audit.Event, holder, alias mail.Address) audit.Event {
+	return audit.Event{
+		At: made.At, Kind: audit.AdminChanged, Actor: made.Actor, Object: objectAccount(holder), Login: holder.Key(),
+		Text: "alias " + alias.String() + " removed, as an account of that address is made",
+	}
 }
 
 // maxChanges is how many changes an event tells of what was learned.

@@ -71,15 +71,15 @@ func TestLearnPlan(t *testing.T) {
 	if a = w.learn(t, account.Learned{}, "the customer's plan"); a.Plan != "" || a.PlanLearned {
 		t.Fatalf("%+v", a)
 	}
-	// What an operator has given stays where the directory names none.
+	// What an operator has given stays whatever the directory names, until it is taken away.
 	set("silver")
-	w.learn(t, account.Learned{}, "")
-	w.learn(t, account.Learned{Plan: "bronze"}, "plan bronze")
-	set("bronze")
-	w.learn(t, account.Learned{Plan: "bronze"}, "")
-	if a = w.learn(t, account.Learned{}, ""); a.Plan != "bronze" {
-		t.Fatalf("%+v", a)
+	for _, named := range []string{"", "bronze", "silver", ""} {
+		if a = w.learn(t, account.Learned{Plan: named}, ""); a.Plan != "silver" || a.PlanLearned {
+			t.Fatalf("%q: %+v", named, a)
+		}
 	}
+	set("")
+	a = w.learn(t, account.Learned{Plan: "bronze"}, "plan bronze")
 	_, err := w.admin.Learn(t.Context(), a, account.Learned{Plan: "tin"})
 	if !fault.Is(err, fault.NotFound) {
 		t.Errorf("a plan that there is not: %v", err)

@@ -121,8 +121,10 @@ const MaxAdded = 100
 // AccountStore keeps accounts. What putting and removing means stands at Store.
 type AccountStore interface {
 	// PutAccount creates or changes an account, its aliases, grants and credentials
-	// included: see Store. fault.Conflict for an address that is already the own
-	// address or an alias of another account, and for a subject that another
+	// included: see Store. The own address of an account that is created is taken from
+	// another one that has it as one of Learned, whose revision is raised; the event of
+	// that (YieldEvent) is stored too. fault.Conflict for any other address that is already
+	// the own address or an alias of another account, and for a subject that another
 	// credential of that kind has; fault.Invalid for two credentials of one name, and for
 	// one of Learned that is none of Aliases; fault.NotFound for a domain or a plan that
 	// there is not.

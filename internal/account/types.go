@@ -111,6 +111,10 @@ type Account struct {
 // Login returns the name under which the account authenticates.
 func (a *Account) Login() string { return a.Address.Key() }
 
+// PlanGiven reports whether an operator has given the account its plan: no directory then
+// gives it another one.
+func (a *Account) PlanGiven() bool { return a.Plan != "" && !a.PlanLearned }
+
 // Under lists the domains that the account's own address, aliases and grants
 // are in, each once.
 func (a *Account) Under() []mail.Domain {

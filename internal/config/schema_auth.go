@@ -200,6 +200,10 @@ type Directory struct {
 	// answer is remembered for as long as a password. While the directory is down such logins are
 	// told to come again (454).
 	AskStanding bool `toml:"ask_standing" when:"kind=sql|ldap|http" default:"true" since:"0.1" reload:"no"`
+	// The plans that its answers may give to accounts; any other that it names counts for
+	// nothing. Without any it may give every plan, unless it is for some domains alone: then
+	// none but those of group_plans.
+	Plans []string `toml:"plans" derived:"all, or none with domains" since:"0.1" reload:"no" example:"basic"`
 	// Whether an account gets the further addresses that the answer has in its own domain,
 	// at each login: those that the directory does not name any more go. Switch it on only
 	// where one that is somebody else's mailbox is never among them.

@@ -93,6 +93,20 @@ func (v *validator) issuers() {
 	}
 }
 
+// MayGive lists the plans that its answers may give: those of plans and of group_plans; none
+// for all where it has no domains, and for none where it has.
+func (d *Directory) MayGive() []string {
+	list := slices.Clone(d.Plans)
+	if len(d.Plans) == 0 && len(d.Domains) == 0 {
+		return nil
+	}
+	for _, text := range d.GroupPlans {
+		plan, _, _ := strings.Cut(text, "=")
+		list = append(list, plan)
+	}
+	return list
+}
+
 // directories checks what can be seen without asking anybody; domains come into their
 // normal form.
 func (v *validator) directories() {
@@ -116,6 +130,9 @@ func (v *validator) directories() {
 			if plan, group, ok := strings.Cut(text, "="); !ok || plan == "" || group == "" {
 				v.Fail(option.Element(at+"group_plans", j), `write "PLAN=GROUP"`, "%q names no group", text)
 			}
+		}
+		if len(d.Domains) > 0 && d.PlanAttribute != "" && len(d.MayGive()) == 0 {
+			v.Fail(at+"plans", "name the plans that it may give, or leave plan_attribute out", "is required with domains and plan_attribute")
 		}
 		if d.CreateDomains && d.Customer == "" {
 			v.Fail(at+"customer", "name whose the domains become", "is required with create_domains")

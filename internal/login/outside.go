@@ -24,7 +24,8 @@ type Directories interface {
 	// Ensure makes, in the store, the account that a directory has answered for, where
 	// it is not there yet: without a password, so that limits, envelope and state have
 	// a place. One that is there follows the answer. Errors: fault.Unauthenticated where
-	// the account cannot be made, as its domain is nobody's.
+	// the account cannot be made, as its domain is nobody's, and fault.Conflict where its
+	// address is an alias of another.
 	Ensure(ctx context.Context, directory string, a *directory.Answer) error
 	// Rehearse says what Ensure would do, and what it cannot, a sentence each, and
 	// whether the account would be made. It changes nothing. Errors as of Ensure.
@@ -163,8 +164,8 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 		return nil, failure(why.ErrBanned)
 	}
 	if err := v.opt.Directories.Ensure(ctx, name, answer); err != nil {
-		if fault.Is(err, fault.Unauthenticated) {
-			return nil, failure(why.ErrHomeless)
+		if cause := why.Unmade(err); cause != nil {
+			return nil, failure(cause)
 		}
 		return nil, unavailable(ctx, err)
 	}

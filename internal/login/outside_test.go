@@ -170,14 +170,18 @@ func TestFailuresOfDirectoriesAreAlike(t *testing.T) {
 		before          func(w *world, m many)
 		cause           string
 	}{
-		"wrong, verified there":   {"v@out.example", "another password 1", nil, "wrong-password"},
-		"wrong, hash":             {"plain@out.example", "another password 1", nil, "wrong-password"},
-		"wrong, digest":           {"h@out.example", "another password 1", nil, "wrong-password"},
-		"unknown":                 {"nobody@out.example", goodPassword, nil, "unknown"},
-		"disabled":                {"off@out.example", goodPassword, nil, "suspended"},
-		"from elsewhere":          {"near@out.example", goodPassword, nil, "network"},
-		"no password there":       {"empty@out.example", goodPassword, nil, "wrong-password"},
-		"no domain here":          {"plain@out.example", goodPassword, func(_ *world, m many) { m[0].homeless = true }, "unknown-domain"},
+		"wrong, verified there": {"v@out.example", "another password 1", nil, "wrong-password"},
+		"wrong, hash":           {"plain@out.example", "another password 1", nil, "wrong-password"},
+		"wrong, digest":         {"h@out.example", "another password 1", nil, "wrong-password"},
+		"unknown":               {"nobody@out.example", goodPassword, nil, "unknown"},
+		"disabled":              {"off@out.example", goodPassword, nil, "suspended"},
+		"from elsewhere":        {"near@out.example", goodPassword, nil, "network"},
+		"no password there":     {"empty@out.example", goodPassword, nil, "wrong-password"},
+		"no domain here":        {"plain@out.example", goodPassword, func(_ *world, m many) { m[0].homeless = true }, "unknown-domain"},
+		"an alias given here": {"plain@out.example", goodPassword, func(w *world, _ many) {
+			w.must(outside(w, "v@out.example", goodPassword))
+			w.give("v@out.example", func(a *account.Account) { a.Aliases = append(a.Aliases, at("plain@out.example")) })
+		}, "alias-of-another"},
 		"an answer about another": {"alias@out.example", goodPassword, nil, "token-of-another"},
 		"an account of the store": {"taken@out.example", goodPassword, nil, "token-of-another"},
 		"suspended here": {"v@out.example", goodPassword, func(w *world, _ many) {

@@ -79,7 +79,7 @@ func keeper(list []config.Directory, opt Options) *shadow.Keeper {
 // Ruling is what the configuration says of the accounts that a directory makes here.
 func Ruling(d *config.Directory) shadow.Rules {
 	return shadow.Rules{
-		Name: d.Name, Domains: d.Domains, Customer: d.Customer, CreateDomains: d.CreateDomains, Aliases: d.Aliases,
+		Name: d.Name, Domains: d.Domains, Customer: d.Customer, CreateDomains: d.CreateDomains, Plans: d.MayGive(), Aliases: d.Aliases,
 		MaxAccounts: d.MaxNewAccounts, MaxDomains: d.MaxNewDomains,
 	}
 }

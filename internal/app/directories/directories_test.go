@@ -158,6 +158,33 @@ func TestAnAliasOfSomebodyElseIsLeftOut(t *testing.T) {
 	}
 }
 
+// Which plans answers may give is the configuration's to say: a directory of some domains
+// gives those of plans and group_plans alone.
+func TestPlansThatMayBeGiven(t *testing.T) {
+	for name, c := range map[string]struct {
+		plans, groups []string
+		want          string
+	}{
+		"none":        {nil, nil, ""},
+		"another one": {[]string{"other"}, []string{"third=cn=third"}, ""},
+		"this one":    {[]string{"gold"}, nil, "gold"},
+		"by a group":  {nil, []string{"gold=cn=gold"}, "gold"},
+	} {
+		s, store := world(t, func(d *config.Directory) {
+			d.CreateDomains, d.Customer, d.Domains, d.Plans, d.GroupPlans = true, "hosting", []string{"new.example"}, c.plans, c.groups
+		}, found(map[string]any{"plan": "gold"}))
+		if err := adminOf(store).AddPlan(t.Context(), account.Plan{Name: "gold"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(t, s); err != nil {
+			t.Fatal(err)
+		}
+		if acc, err := store.Account(t.Context(), "a@new.example"); err != nil || acc.Plan != c.want {
+			t.Errorf("%s: %+v, %v", name, acc, err)
+		}
+	}
+}
+
 // Each directory is asked about its own domains alone.
 func TestDomainsOfADirectory(t *testing.T) {
 	s, _ := world(t, func(d *config.Directory) { d.Domains = []string{"new.example"} }, found(nil))

@@ -33,6 +33,10 @@ type Rules struct {
 	// open; CreateDomains says whether new domains are made at all.
 	Customer      string
 	CreateDomains bool
+	// Plans are those that answers may give; none for all where there are no Domains, and
+	// for none where there are: who answers for some domains does not choose among what
+	// is sold to others.
+	Plans []string
 	// Aliases says that accounts get the aliases of answers.
 	Aliases bool
 	// MaxAccounts and MaxDomains are how many this gate makes in any hour; 0 for none.
@@ -72,7 +76,8 @@ func New(opt Options, rules []Rules) *Keeper {
 // or has it follow the answer where that says something else than it did: its plan, and
 // its aliases where they count. A plan that there is not is told to the operator, and
 // leaves the account what it had. Errors: fault.Unauthenticated where the account cannot
-// be made, as its domain is nobody's or somebody else's; fault.Unavailable where too many
+// be made, as its domain is nobody's or somebody else's; fault.Conflict where its address is
+// an alias that another account was given here; fault.Unavailable where too many
 // have been made lately; those of the store.
 func (k *Keeper) Ensure(ctx context.Context, name string, a *directory.Answer) error {
 	d, address, err := k.whose(name, a)
@@ -125,11 +130,31 @@ func (k *Keeper) add(ctx context.Context, d *kept, address mail.Address, a *dire
 	if err != nil {
 		d.accounts.giveBack()
 	}
-	if fault.Is(err, fault.Conflict) {
-		return nil // another login has made it; the caller looks
+	if fault.Is(err, fault.Conflict) { // or another login has made it; then the caller looks
+		return k.taken(ctx, d, address, k.warn)
 	}
 	return err
 }
+
+// taken says whether an account cannot be made as an operator has given its address to
+// another one for an alias, and tells of it. One that a directory has named yields.
+func (k *Keeper) taken(ctx context.Context, d *kept, address mail.Address, tell func(text string, args ...any)) error {
+	owners, err := k.opt.Store.Owners(ctx, []string{address.Key()})
+	owner := owners[address.Key()]
+	if err != nil || owner == "" || owner == address.Key() {
+		return err
+	}
+	acc, err := k.opt.Store.Account(ctx, owner)
+	if err != nil || slices.ContainsFunc(acc.Learned, func(alias mail.Address) bool { return alias.Key() == address.Key() }) {
+		return err
+	}
+	tell("an account of a directory cannot be made, as an operator has given its address to another one for an alias",
+		"directory", d.Name, "login", address.Key(), "account", owner)
+	return fault.New("shadow.ensure", fault.Conflict, "%s is an alias that account %s was given here: take it from that one, and the next login makes the account", address, acc.Address)
+}
+
+// warn tells the operator, once an hour.
+func (k *Keeper) warn(text string, args ...any) { k.said.warn(k.opt.Logger, text, args...) }
 
 // domain makes sure that there is a domain, and that it is of the customer that the
 // directory means.

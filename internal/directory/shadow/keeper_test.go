@@ -159,6 +159,66 @@ func TestUnknownPlan(t *testing.T) {
 	}
 }
 
+// What an operator has given stays, whatever the directory names.
+func TestPlanThatWasGiven(t *testing.T) {
+	w := newWorld(t, nil)
+	acc := w.ensure(directory.Answer{Login: "a@old.example"})
+	set := func(plan string) {
+		t.Helper()
+		if err := w.admin.SetAccount(t.Context(), acc.Address, account.AccountChange{Plan: &plan}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("silver")
+	a := directory.Answer{Login: "a@old.example", Plan: "gold"}
+	if notes, _, err := w.Rehearse(t.Context(), "panel", &a); err != nil || !strings.Contains(strings.Join(notes, "\n"), `names plan "gold"; the account keeps plan "silver"`) {
+		t.Errorf("told beforehand is %q, %v", notes, err)
+	}
+	if acc = w.ensure(a); acc.Plan != "silver" || acc.PlanLearned || w.log.Len() > 0 {
+		t.Errorf("%+v, told %q", acc, w.log.String())
+	}
+	set("")
+	if acc = w.ensure(a); acc.Plan != "gold" || !acc.PlanLearned {
+		t.Errorf("%+v", acc)
+	}
+}
+
+// A directory gives the plans that it may give, and no other; one for some domains none that
+// it was not given.
+func TestPlansOfADirectory(t *testing.T) {
+	for name, c := range map[string]struct {
+		domains, plans []string
+		gold, silver   bool
+	}{
+		"all domains, all plans": {nil, nil, true, true},
+		"all domains, one plan":  {nil, []string{"silver"}, false, true},
+		"some domains, no plan":  {[]string{"old.example"}, nil, false, false},
+		"some domains, one plan": {[]string{"old.example"}, []string{"silver"}, false, true},
+	} {
+		w := newWorld(t, func(r *Rules) { r.Domains, r.Plans = c.domains, c.plans })
+		for plan, may := range map[string]bool{"gold": c.gold, "silver": c.silver} {
+			acc := w.ensure(directory.Answer{Login: plan + "@old.example", Plan: plan})
+			again := w.ensure(directory.Answer{Login: plan + "@old.example", Plan: plan})
+			if (acc.Plan == plan) != may || (again.Plan == plan) != may || again.Plan != "" && !may {
+				t.Errorf("%s: plan %s is given: %+v", name, plan, again)
+			}
+			if told := strings.Contains(w.log.String(), `plan \"`+plan+`\" is not among those`); told == may {
+				t.Errorf("%s: the operator is told of plan %s: %v", name, plan, told)
+			}
+		}
+	}
+}
+
+// A plan that the directory may not give any more goes.
+func TestPlanThatMayNotBeGivenAnyMore(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ensure(directory.Answer{Login: "a@old.example", Plan: "silver"})
+	w.rules[0].Plans = []string{"gold"}
+	if acc := w.ensure(directory.Answer{Login: "a@old.example", Plan: "silver"}); acc.Plan != "" || acc.PlanLearned {
+		t.Errorf("%+v", acc)
+	}
+}
+
 func TestAliasesAtEveryLogin(t *testing.T) {
 	w := newWorld(t, nil)
 	w.ensure(directory.Answer{Login: "b@old.example"})
@@ -186,6 +246,56 @@ func TestAliasesAtEveryLogin(t *testing.T) {
 	if !slices.Equal(keys, []string{"hand@old.example", "two@old.example"}) || len(acc.Learned) != 1 {
 		t.Errorf("%q, learned %v", keys, acc.Learned)
 	}
+}
+
+// An alias that a directory has named keeps nobody out whose own address it is.
+func TestLearnedAliasYields(t *testing.T) {
+	w := newWorld(t, nil)
+	w.ensure(directory.Answer{Login: "mallory@old.example", Aliases: []string{"bob@old.example", "mine@old.example"}})
+	a := directory.Answer{Login: "bob@old.example"}
+	if _, made, err := w.Rehearse(t.Context(), "panel", &a); err != nil || !made {
+		t.Errorf("it would be made is %v, %v", made, err)
+	}
+	before := len(w.store.Events())
+	if bob := w.ensure(a); bob.Directory != "panel" {
+		t.Errorf("%+v", bob)
+	}
+	want := []string{"account bob@old.example: ", "account mallory@old.example: alias bob@old.example removed, as an account of that address is made"}
+	if got := w.events(before); !slices.Equal(got, want) {
+		t.Errorf("told is %q", got)
+	}
+	acc := w.ensure(directory.Answer{Login: "mallory@old.example", Aliases: []string{"bob@old.example", "mine@old.example"}})
+	if len(acc.Aliases) != 1 || acc.Aliases[0].Key() != "mine@old.example" {
+		t.Errorf("it takes the address again: %v", acc.Aliases)
+	}
+}
+
+// An alias that an operator has given stays: its address gets no account, and the operator
+// is told.
+func TestGivenAliasStays(t *testing.T) {
+	w := newWorld(t, func(r *Rules) { r.MaxAccounts = 2 })
+	acc := w.ensure(directory.Answer{Login: "a@old.example"})
+	byHand := account.AccountChange{AddAliases: []mail.Address{{Local: "hand", Domain: "old.example"}}}
+	if err := w.admin.SetAccount(t.Context(), acc.Address, byHand); err != nil {
+		t.Fatal(err)
+	}
+	a := directory.Answer{Login: "hand@old.example", Aliases: []string{"x@old.example"}}
+	for range 5 {
+		if err := w.Ensure(t.Context(), "panel", &a); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "alias that account a@old.example") {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := w.Rehearse(t.Context(), "panel", &a); !fault.Is(err, fault.Conflict) {
+		t.Errorf("beforehand: %v", err)
+	}
+	if n := strings.Count(w.log.String(), "cannot be made"); n != 1 || !strings.Contains(w.log.String(), "login=hand@old.example account=a@old.example") {
+		t.Errorf("told %d times: %s", n, w.log.String())
+	}
+	byHand = account.AccountChange{RemoveAliases: byHand.AddAliases}
+	if err := w.admin.SetAccount(t.Context(), acc.Address, byHand); err != nil {
+		t.Fatal(err)
+	}
+	w.ensure(a)
 }
 
 // Where aliases do not count, none come, and those of before stay until an operator takes

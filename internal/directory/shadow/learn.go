@@ -42,16 +42,12 @@ func (k *Keeper) learned(ctx context.Context, d *kept, acc *account.Account, a *
 
 // sorted tells what can be learned from what is left out, and why it is.
 func (k *Keeper) sorted(ctx context.Context, d *kept, acc *account.Account, a *directory.Answer) (l account.Learned, left []string, err error) {
-	l.Plan = a.Plan
-	if a.Plan != "" && a.Plan != acc.Plan {
-		_, err := k.opt.Store.Plan(ctx, a.Plan)
-		if err != nil && !fault.Is(err, fault.NotFound) {
-			return l, nil, err
-		}
-		if err != nil {
-			left = append(left, fmt.Sprintf("plan %q does not exist; the account keeps what it had", a.Plan))
-			l.Plan = held(acc)
-		}
+	plan, why, err := k.plan(ctx, d, acc, a.Plan)
+	if err != nil {
+		return l, nil, err
+	}
+	if l.Plan = plan; why != "" {
+		left = append(left, why)
 	}
 	if !d.Aliases {
 		l.Aliases = acc.Learned
@@ -67,6 +63,30 @@ func (k *Keeper) sorted(ctx context.Context, d *kept, acc *account.Account, a *d
 		left = append(left, fmt.Sprintf("aliases that are addresses of other accounts are left out: %d", len(foreign)))
 	}
 	return l, left, err
+}
+
+// plan is the one that an account gets where its directory names one, "" for none; why says
+// what keeps it from that, "" where nothing does.
+func (k *Keeper) plan(ctx context.Context, d *kept, acc *account.Account, named string) (plan, why string, err error) {
+	if named == "" || acc.PlanGiven() {
+		return named, "", nil
+	}
+	if !d.gives(named) {
+		return "", fmt.Sprintf("plan %q is not among those that the directory may give (option plans); it counts as none named", named), nil
+	}
+	if named == acc.Plan {
+		return named, "", nil
+	}
+	_, err = k.opt.Store.Plan(ctx, named)
+	if fault.Is(err, fault.NotFound) {
+		return held(acc), fmt.Sprintf("plan %q does not exist; the account keeps what it had", named), nil
+	}
+	return named, "", err
+}
+
+// gives reports whether answers of the directory may give a plan.
+func (d *kept) gives(plan string) bool {
+	return len(d.Plans) == 0 && len(d.Domains) == 0 || slices.Contains(d.Plans, plan)
 }
 
 // held is the plan that an account has of its directory, "" for none.
@@ -128,11 +148,17 @@ func (k *Keeper) Rehearse(ctx context.Context, name string, a *directory.Answer)
 		if _, _, err := k.home(ctx, d, address.Domain, a); err != nil {
 			return nil, false, err
 		}
+		if err := k.taken(ctx, d, address, func(string, ...any) {}); err != nil {
+			return nil, false, err
+		}
 		acc, made = account.Account{Address: address, Directory: name}, true
 	case err != nil || acc.Directory != name:
 		return nil, false, err
 	}
 	l, left, err := k.sorted(ctx, d, &acc, a)
+	if acc.PlanGiven() && a.Plan != "" && a.Plan != acc.Plan {
+		notes = append(notes, fmt.Sprintf("directory %s names plan %q; the account keeps plan %q, which was given to it here", name, a.Plan, acc.Plan))
+	}
 	if text := acc.Learns(l); text != "" {
 		notes = append(notes, "it gets, as directory "+name+" says: "+text)
 	}

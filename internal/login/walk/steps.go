@@ -358,6 +358,7 @@ var reasons = map[string]string{
 	"not-a-password":         "it holds characters that no password has",
 	"banned":                 "a ban holds for this login, or for everybody, where the client is",
 	"unknown-domain":         "a directory knows the account, but its domain is nobody's here",
+	"alias-of-another":       "a directory knows the account, but its address is an alias that another account was given here",
 	"authorization-identity": "it asks to act as somebody else",
 	"refused":                "it does not match",
 }

@@ -4,7 +4,11 @@
 // It decides nothing. Main function: Word.
 package why
 
-import "errors"
+import (
+	"errors"
+
+	"countersign/internal/fault"
+)
 
 // The reasons.
 var (
@@ -34,13 +38,26 @@ var (
 	ErrPrepared = errors.New("not-a-password")
 	// ErrHomeless: the domain is nobody's here.
 	ErrHomeless = errors.New("unknown-domain")
+	// ErrTaken: the address is an alias of another account here.
+	ErrTaken = errors.New("alias-of-another")
 	// ErrBanned: the login is banned where the client is.
 	ErrBanned = errors.New("banned")
 )
 
 // All lists the reasons.
 func All() []error {
-	return []error{ErrUnknown, ErrNone, ErrDamaged, ErrWrong, ErrSuspended, ErrExpired, ErrNetwork, ErrMechanism, ErrAuthzid, ErrToken, ErrForeign, ErrPrepared, ErrHomeless, ErrBanned}
+	return []error{ErrUnknown, ErrNone, ErrDamaged, ErrWrong, ErrSuspended, ErrExpired, ErrNetwork, ErrMechanism, ErrAuthzid, ErrToken, ErrForeign, ErrPrepared, ErrHomeless, ErrTaken, ErrBanned}
+}
+
+// Unmade returns why an account of a directory could not be made, nil where that was a failure.
+func Unmade(err error) error {
+	switch fault.KindOf(err) {
+	case fault.Unauthenticated:
+		return ErrHomeless
+	case fault.Conflict:
+		return ErrTaken
+	}
+	return nil
 }
 
 // Word returns the reason of a failed login as one stable word, "" for any other error. It

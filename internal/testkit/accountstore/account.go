@@ -16,6 +16,9 @@ func (s *Store) PutAccount(_ context.Context, a account.Account, e audit.Event) 
 	a = cloned(a)
 	slices.SortFunc(a.Credentials, func(x, y account.Credential) int { return strings.Compare(x.Name, y.Name) })
 	err := put(s, s.accounts, a.Login(), a, e, func() error { return s.check(&a) })
+	if err == nil && a.Revision == 0 {
+		s.takeBack(&a, e)
+	}
 	if err == nil {
 		s.forget()
 	}
@@ -29,15 +32,37 @@ func (s *Store) AddAccounts(ctx context.Context, list []account.Account, events 
 	}
 	for i := range list {
 		if err := s.PutAccount(ctx, list[i], events[i]); err != nil {
-			s.takeBack(list[:i])
+			s.undo(list[:i])
 			return err
 		}
 	}
 	return nil
 }
 
-// takeBack undoes what AddAccounts has added.
-func (s *Store) takeBack(list []account.Account) {
+// takeBack takes the address of a new account from the one that has learned it as an alias.
+func (s *Store) takeBack(made *account.Account, e audit.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for login, a := range s.accounts {
+		if i := aliasAt(a.Learned, made.Login()); i >= 0 && login != made.Login() {
+			s.events = append(s.events, account.YieldEvent(e, a.Address, a.Learned[i]))
+			a = cloned(a)
+			a.Learned = slices.Delete(a.Learned, i, i+1)
+			i = aliasAt(a.Aliases, made.Login())
+			a.Aliases = slices.Delete(a.Aliases, i, i+1)
+			a.Revision++
+			s.accounts[login] = a
+		}
+	}
+}
+
+// aliasAt finds an alias by its key, -1 where it is not there.
+func aliasAt(list []mail.Address, key string) int {
+	return slices.IndexFunc(list, func(alias mail.Address) bool { return alias.Key() == key })
+}
+
+// undo takes away what AddAccounts has added.
+func (s *Store) undo(list []account.Account) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range list {
@@ -69,6 +94,9 @@ func (s *Store) check(a *account.Account) error {
 		}
 	}
 	for login, other := range s.accounts {
+		if a.Revision == 0 && aliasAt(other.Learned, a.Login()) >= 0 { // which yields
+			other.Aliases = slices.DeleteFunc(slices.Clone(other.Aliases), func(alias mail.Address) bool { return alias.Key() == a.Login() })
+		}
 		if login != a.Login() && (addressShared(a, &other) || subjectShared(a.Credentials, other.Credentials)) {
 			return &fault.Error{Kind: fault.Conflict}
 		}

@@ -26,11 +26,15 @@ func (s *Store) PutAccount(ctx context.Context, a account.Account, e audit.Event
 	if err := checkForm(op, &a); err != nil {
 		return err
 	}
-	return s.put(ctx, accountObject(a.Login()), a.Revision, e, func(t writer) error {
-		if err := checkAccount(t, &a); err != nil {
-			return err
+	o := accountObject(a.Login())
+	return s.alter(ctx, op, o, e, func(t writer) ([]audit.Event, error) {
+		if err := o.checkRevision(t, op, a.Revision); err != nil {
+			return nil, err
 		}
-		return writeAccount(t, &a)
+		if err := checkAccount(t, &a); err != nil {
+			return nil, err
+		}
+		return writeAccount(t, &a, e)
 	})
 }
 
@@ -50,21 +54,57 @@ func checkForm(op string, a *account.Account) error {
 	return nil
 }
 
-// writeAccount writes an account with all that it has.
-func writeAccount(t writer, a *account.Account) error {
+// writeAccount writes an account with all that it has, e being its event. more are the
+// events of others that had to yield to it.
+func writeAccount(t writer, a *account.Account, e audit.Event) (more []audit.Event, err error) {
+	if a.Revision == 0 {
+		if more, err = takeBack(t, a, e); err != nil {
+			return nil, err
+		}
+	}
 	const text = `INSERT INTO account (login, id, address, domain, state, directory, plan, plan_learned, legacy, null_sender, created, revision)
     VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, 1)
     ON CONFLICT (login) DO UPDATE SET address = excluded.address, state = excluded.state, directory = excluded.directory, plan = excluded.plan,
     plan_learned = excluded.plan_learned, legacy = excluded.legacy, null_sender = excluded.null_sender, revision = account.revision + 1`
-	err := t.Exec(text, bind(a.Login(), a.ID, a.Address, a.Address.Domain, string(a.State), a.Directory, a.Plan, a.PlanLearned, a.Legacy, a.NullSender, a.Created))
+	err = t.Exec(text, bind(a.Login(), a.ID, a.Address, a.Address.Domain, string(a.State), a.Directory, a.Plan, a.PlanLearned, a.Legacy, a.NullSender, a.Created))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := putAddresses(t, a); err != nil {
-		return err
+		return nil, err
 	}
-	return putCredentials(t, a)
+	return more, putCredentials(t, a)
 }
+
+// takeBack takes the own address of a new account from the one that has learned it as an
+// alias of its directory, if there is one, and returns the event of that.
+func takeBack(t writer, a *account.Account, e audit.Event) (more []audit.Event, err error) {
+	const holderSQL = `SELECT h.address, x.address FROM account_address x JOIN account h ON h.login = x.login
+    WHERE x.key = ? AND x.login <> ? AND x.learned = 1`
+	var holder, alias mail.Address
+	err = t.Query(holderSQL, bind(a.Login(), a.Login()), func(r *row) error {
+		holder, alias = r.Address(), r.Address()
+		return nil
+	})
+	if err != nil || holder.IsNull() {
+		return nil, err
+	}
+	if err := t.Exec("DELETE FROM account_address WHERE key = ?", bind(alias.Key())); err != nil {
+		return nil, err
+	}
+	// Who has read it with the alias does not put it back.
+	if err := t.Exec("UPDATE account SET revision = revision + 1 WHERE login = ?", bind(holder.Key())); err != nil {
+		return nil, err
+	}
+	return []audit.Event{account.YieldEvent(e, holder, alias)}, nil
+}
+
+// takenSQL finds that another account has an address, ownTakenSQL that it does so otherwise
+// than as an alias that its directory has named, which yields to a new account.
+const (
+	takenSQL    = "SELECT 1 FROM account_address WHERE key = ? AND login <> ?"
+	ownTakenSQL = takenSQL + " AND learned = 0"
+)
 
 // checkAccount checks what an account refers to: its domain and plan, and addresses
 // that no other account has.
@@ -87,13 +127,17 @@ func checkAccount(t writer, a *account.Account) error {
 		return fault.New(op, fault.Conflict, "account %q is another one now", a.Login())
 	}
 	seen := map[string]bool{}
-	for _, address := range append([]mail.Address{a.Address}, a.Aliases...) {
+	for i, address := range append([]mail.Address{a.Address}, a.Aliases...) {
 		key := address.Key()
 		if seen[key] {
 			return fault.New(op, fault.Invalid, "address %s stands twice in account %q", address, a.Login())
 		}
 		seen[key] = true
-		taken, err := t.Exists("SELECT 1 FROM account_address WHERE key = ? AND login <> ?", bind(key, a.Login()))
+		text := takenSQL
+		if i == 0 && a.Revision == 0 {
+			text = ownTakenSQL
+		}
+		taken, err := t.Exists(text, bind(key, a.Login()))
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"slices"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -27,15 +28,18 @@ func (s *Store) AddAccounts(ctx context.Context, list []account.Account, events 
 				return err
 			}
 		}
+		all := slices.Clone(events)
 		for i := range list {
-			if err := writeAccount(t, &list[i]); err != nil {
+			more, err := writeAccount(t, &list[i], events[i])
+			if err != nil {
 				return err
 			}
+			all = append(all, more...)
 		}
 		if err := t.Exec(s.dialect.Raise, nil); err != nil {
 			return err
 		}
-		return s.base.Record(t, events)
+		return s.base.Record(t, all)
 	})
 	s.base.Signal.Raise() // also where it failed: the change may have been made
 	return err

@@ -97,19 +97,24 @@ func (s *Store) put(ctx context.Context, o object, given int64, e audit.Event, s
 	if o.name == "" {
 		return fault.New(op, fault.Invalid, "a %s needs a name", o.kind)
 	}
-	return s.alter(ctx, op, o, e, func(t writer) error {
+	return s.alter(ctx, op, o, e, alone(func(t writer) error {
 		if err := o.checkRevision(t, op, given); err != nil {
 			return err
 		}
 		return store(t)
-	})
+	}))
+}
+
+// alone makes of a change one whose event is all that is told of it.
+func alone(make func(t writer) error) func(t writer) ([]audit.Event, error) {
+	return func(t writer) ([]audit.Event, error) { return nil, make(t) }
 }
 
 // remove removes one object that nothing depends on. inUse is a query by name
 // that has a row where something does.
 func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse string, drop func(t writer) error) error {
 	op := string(o.kind) + ".remove"
-	return s.alter(ctx, op, o, e, func(t writer) error {
+	return s.alter(ctx, op, o, e, alone(func(t writer) error {
 		if err := o.require(t, op); err != nil {
 			return err
 		}
@@ -123,12 +128,12 @@ func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse strin
 			}
 		}
 		return drop(t)
-	})
+	}))
 }
 
-// alter makes a change, raises the generation and adds the event, in one
-// transaction; then the queue follows.
-func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, make func(t writer) error) error {
+// alter makes a change, raises the generation and adds the event, with those behind it that
+// make returns, in one transaction; then the queue follows.
+func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, make func(t writer) ([]audit.Event, error)) error {
 	var task *holding.Task
 	err := s.base.Change(ctx, op, func(t writer) error {
 		task = nil
@@ -136,7 +141,8 @@ func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, m
 		if err != nil {
 			return err
 		}
-		if err := make(t); err != nil {
+		more, err := make(t)
+		if err != nil {
 			return err
 		}
 		now, err := o.standingOf(t)
@@ -152,7 +158,7 @@ func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, m
 		if err := t.Exec(s.dialect.Raise, nil); err != nil {
 			return err
 		}
-		return s.base.Record(t, []audit.Event{e})
+		return s.base.Record(t, append([]audit.Event{e}, more...))
 	})
 	s.base.Signal.Raise() // also where it failed: the change may have been made
 	if err == nil && task != nil {

@@ -6,6 +6,7 @@
 package plans
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -25,6 +26,8 @@ func Run(t *testing.T, open storetest.Opener) {
 		"a learned plan alone stops":         learnedPlanAlone,
 		"what a directory named is an alias": learnedAreAliases,
 		"whose an address is":                addressesHaveOwners,
+		"a learned alias yields":             learnedYields,
+		"a given alias does not":             givenStays,
 	} {
 		t.Run(name, func(t *testing.T) { run(settled(t, open(t))) })
 	}
@@ -233,4 +236,67 @@ func addressesHaveOwners(y *story) {
 	}
 	_, err = y.s.Owners(ctx, make([]string, account.MaxOwned+1))
 	y.wantKind("too many", err, fault.Invalid)
+}
+
+// made is an account that is made at an address of our domain.
+func made(n int, local string) account.Account {
+	return account.Account{ID: mail.ID(fmt.Sprintf("ACC%023d", n)), Address: at(local), State: account.Active, Created: start()}
+}
+
+// learnedYields wants a new account to get its own address, where another has it as an alias
+// that its directory has named: whoever is named first must not keep others out.
+func learnedYields(y *story) {
+	ctx := y.Context()
+	aliases := []mail.Address{at("hand"), at("One"), at("two"), at("three")}
+	y.must(y.change(y.ann, func(a *account.Account) { a.Aliases, a.Learned = aliases, aliases[1:] }))
+	before, err := y.s.Account(ctx, y.ann)
+	y.must(err)
+	generation, err := y.s.Generation(ctx)
+	y.must(err)
+
+	y.must(y.s.PutAccount(ctx, made(8, "one"), event("one is made")))
+	y.must(y.s.AddAccounts(ctx, []account.Account{made(9, "new"), made(10, "three")}, []audit.Event{event("new is made"), event("three is made")}))
+	a, err := y.s.Account(ctx, y.ann)
+	y.must(err)
+	y.equal("aliases that are left", a.Aliases, []mail.Address{at("hand"), at("two")})
+	y.equal("learned ones that are left", a.Learned, []mail.Address{at("two")})
+	owners, err := y.s.Owners(ctx, []string{"one@one.example", "two@one.example", "three@one.example"})
+	y.must(err)
+	y.equal("owners", owners, map[string]string{"one@one.example": "one@one.example", "two@one.example": y.ann, "three@one.example": "three@one.example"})
+	sender, err := y.s.Sender(ctx, y.ann)
+	y.must(err)
+	if sender.Owns(at("one")) || sender.Generation <= generation {
+		y.Errorf("it still sends as %v, or nobody is told: %d after %d", at("one"), sender.Generation, generation)
+	}
+	before.Aliases, before.Learned = nil, nil
+	y.wantKind("who read it before has read the present one", y.s.PutAccount(ctx, before, event("late")), fault.Conflict)
+
+	events, err := y.s.Search(ctx, audit.Query{Login: y.ann, Limit: 10})
+	y.must(err)
+	var texts []string
+	for _, e := range events {
+		texts = append(texts, string(e.Kind)+" "+e.Actor+" "+e.Object+": "+e.Text)
+	}
+	y.equal("what is told of it", texts, []string{
+		"admin.changed test account ann@one.example: alias One@one.example removed, as an account of that address is made",
+		"admin.changed test account ann@one.example: alias three@one.example removed, as an account of that address is made",
+	})
+}
+
+// givenStays wants no account to be made at an address that another has otherwise, nor an
+// alias to be taken by one that is there.
+func givenStays(y *story) {
+	ctx := y.Context()
+	y.must(y.change(y.ann, func(a *account.Account) {
+		a.Aliases, a.Learned = []mail.Address{at("hand"), at("learned")}, []mail.Address{at("learned")}
+	}))
+	y.wantKind("a given alias", y.s.PutAccount(ctx, made(8, "hand"), event("hand")), fault.Conflict)
+	y.wantKind("a given alias, among many", y.s.AddAccounts(ctx, []account.Account{made(7, "free"), made(8, "hand")}, []audit.Event{event(""), event("")}), fault.Conflict)
+	greedy := made(9, "greedy")
+	greedy.Aliases = []mail.Address{at("learned")}
+	y.wantKind("a learned alias for an alias", y.s.PutAccount(ctx, greedy, event("greedy")), fault.Conflict)
+	y.wantKind("a learned alias for one that is there", y.change(y.bob, func(a *account.Account) { a.Aliases = []mail.Address{at("learned")} }), fault.Conflict)
+	owners, err := y.s.Owners(ctx, []string{"hand@one.example", "learned@one.example", "free@one.example"})
+	y.must(err)
+	y.equal("owners", owners, map[string]string{"hand@one.example": y.ann, "learned@one.example": y.ann})
 }
