@@ -70,8 +70,8 @@ func (a *Admin) SetPassword(ctx context.Context, address mail.Address, password 
 	if err != nil {
 		return err
 	}
-	if acc.Directory != "" {
-		return fault.New("account.password", fault.Conflict, "the password of %s is in directory %q: change it there", acc.Address, acc.Directory)
+	if err := ownPassword(&acc); err != nil {
+		return err
 	}
 	customer, err := a.customerOf(ctx, acc.Address.Domain)
 	if err != nil {

@@ -27,6 +27,8 @@ const (
 	statusDone   = 0
 	statusFailed = 1
 	statusUsage  = 2
+	// statusInterrupted is what a shell says of a program that SIGINT ended.
+	statusInterrupted = 130
 )
 
 // root is the command line. A command group is a field here.
@@ -52,7 +54,7 @@ type root struct {
 }
 
 // Run does one command line, without the program's name, and returns the exit
-// status: 0 done, 1 refused or failed, 2 wrong usage.
+// status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted at a prompt.
 func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env call.Env) int {
 	if env.Now == nil {
 		env.Now = time.Now

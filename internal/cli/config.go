@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 
+	"countersign/internal/app"
 	"countersign/internal/app/examine"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
@@ -23,7 +24,7 @@ type configCheck struct {
 
 // Run does it.
 func (cmd *configCheck) Run(c *call.Call) error {
-	cfg, warnings, err := config.Load(c.Config)
+	cfg, warnings, err := app.LoadConfig(c.Config)
 	for _, w := range warnings {
 		fmt.Fprintf(c.Stderr, "warning: %s\n", w)
 	}

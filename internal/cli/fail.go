@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"countersign/internal/cli/call"
+	"countersign/internal/cli/password"
 	"countersign/internal/config"
 	"countersign/internal/fault"
 )
@@ -59,6 +60,9 @@ func (e wholeError) Unwrap() error { return e.error }
 func report(stderr io.Writer, err error) int {
 	if err == nil {
 		return statusDone
+	}
+	if errors.Is(err, password.ErrInterrupted) { // at a prompt, before anything was done
+		return statusInterrupted
 	}
 	var wrong *config.Errors
 	if errors.As(err, &wrong) {

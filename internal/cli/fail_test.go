@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"countersign/internal/cli/call"
+	"countersign/internal/cli/password"
 	"countersign/internal/fault"
 )
 
@@ -35,6 +36,7 @@ func TestReport(t *testing.T) {
 		{nil, 0, ""},
 		{fault.New("x.y", fault.NotFound, "plan gold does not exist"), 1, "countersign: plan gold does not exist\n"},
 		{errors.New("plain"), 1, "countersign: plain\n"},
+		{fault.Wrap("x.y", fault.Canceled, password.ErrInterrupted), 130, ""},
 		{call.Usage("say %s", "more"), 2, "countersign: say more\n"},
 		{fault.Wrap("x.y", fault.Full, errors.New("disk")), 1, "countersign: no space left: disk\nMake room"},
 		{fault.Wrap("a", fault.Unavailable, fault.New("b", fault.Internal, "the database is locked")), 1, "countersign: unavailable: the database is locked\nCheck the data folder"},

@@ -1,4 +1,4 @@
-package config
+package config_test
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"countersign/internal/app/directories"
+	"countersign/internal/config"
 	"countersign/internal/fault"
 )
 
@@ -46,8 +48,8 @@ func TestBadConfigs(t *testing.T) {
 // complaint loads the configuration in the current folder, which must fail.
 func complaint(t *testing.T) string {
 	t.Helper()
-	c, _, err := Load("countersign.toml")
-	var all *Errors
+	c, _, err := config.Load("countersign.toml", directories.Judge)
+	var all *config.Errors
 	if !errors.As(err, &all) || c != nil {
 		t.Fatalf("Load returned %v, %v", c, err)
 	}

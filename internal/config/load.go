@@ -50,13 +50,26 @@ func Default() *Config {
 // Load reads the file at path and checks all of it. Relative file names in it
 // are taken from its folder. The error is an *Errors with everything that is
 // wrong, and then there is no Config; warnings come in either case.
-func Load(path string) (*Config, []Warning, error) {
-	return load(path, time.Now())
+// Judges have their say too, about the same file.
+func Load(path string, judges ...Judge) (*Config, []Warning, error) {
+	return load(path, time.Now(), judges...)
 }
 
+// Judge finds what is wrong with a Config that this package knows too little to see.
+type Judge func(*Config) []Finding
+
+// Finding is one thing that is wrong: Path is the option with its place in lists, as
+// "directory[0].url", Text and Suggestion are those of a Problem.
+type Finding struct{ Path, Text, Suggestion string }
+
 // load is Load at a given time, on which certificates may have expired.
-func load(path string, now time.Time) (*Config, []Warning, error) {
+func load(path string, now time.Time, judges ...Judge) (*Config, []Warning, error) {
 	d := read(path, now)
+	for _, judge := range judges {
+		for _, f := range judge(d.config) {
+			d.report.Fail(f.Path, f.Suggestion, "%s", f.Text)
+		}
+	}
 	warnings, err := d.report.Result()
 	if err != nil {
 		return nil, warnings, err
@@ -74,8 +87,8 @@ type draft struct {
 	whole bool
 }
 
-// read reads the file at path and checks it, as long as it is whole; of one
-// that is not, only where the store is. The report has what is wrong.
+// read reads the file at path and checks it; of one that is not whole, what it has
+// in tables that are. The report has what is wrong.
 func read(path string, now time.Time) *draft {
 	d := &draft{config: Default(), report: source.NewReport(path)}
 	var err error
@@ -93,11 +106,10 @@ func read(path string, now time.Time) *draft {
 	schema().Decode(root, d.config, d.report)
 	resolvePaths(d.config, filepath.Dir(path))
 	v := &validator{Report: d.report, c: d.config, now: now}
-	if d.whole {
-		v.all()
-	} else {
-		v.place()
+	if !d.whole {
+		d.report.Doubt()
 	}
+	v.all()
 	return d
 }
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/internal/config"
+	"countersign/internal/app"
 	"countersign/internal/testkit"
 )
 
@@ -61,7 +61,7 @@ func TestExamples(t *testing.T) {
 		text = regexp.MustCompile(`"/etc/countersign/.*\.pem"`).ReplaceAllLiteralString(text, strconv.Quote(filepath.Join(folder, "ca.pem")))
 		text = regexp.MustCompile(`"/etc/countersign/.*"`).ReplaceAllLiteralString(text, strconv.Quote(secret))
 		file := write(t, filepath.Join(folder, "countersign.toml"), testkit.GateConfig{NextHop: "127.0.0.1:25", Extra: text}.String())
-		if _, _, err := config.Load(file); err != nil {
+		if _, _, err := app.LoadConfig(file); err != nil {
 			t.Errorf("%v, of\n%s", err, text)
 		}
 	}

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -19,6 +20,27 @@ type estimate struct {
 	score int
 	// found are the patterns that make it easy.
 	found []*match.Match
+	// rest is what was taken out of it before, where that is what makes it easy.
+	rest rest
+	// few says that it has too few different characters.
+	few bool
+}
+
+// hardness estimates a password both as it is and by what is left of it without own
+// words, years and repetition: what is left must suffice by itself.
+func hardness(password string, own []string) estimate {
+	e := judge(blanks.ReplaceAllString(strings.TrimSpace(password), " "), own)
+	r := without(ascii(password), own)
+	left := judge(r.text, own)
+	left.few = distinct(r.text) < minDistinct
+	if left.few {
+		left.score = 0
+	}
+	if left.score < e.score || left.few {
+		e.score, e.rest, e.few = left.score, r, left.few
+		e.found = append(e.found, left.found...)
+	}
+	return e
 }
 
 // judge estimates a password, with the account's own words first among those that
@@ -32,22 +54,23 @@ func judge(password string, own []string) estimate {
 	return estimate{score: result.Score, found: result.Sequence}
 }
 
-// fold brings a text into ASCII and cuts it. A letter with a mark becomes the bare
-// one, as guessers try both. Any other character becomes a control character,
-// neighbours different ones, that no list of words has; so it counts as one
-// character that has to be guessed.
+// fold is ascii, cut to what is judged.
 func fold(s string) string {
+	text := ascii(s)
+	return text[:min(len(text), maxJudged)]
+}
+
+// ascii brings a text into ASCII. A letter with a mark becomes the bare one, as
+// guessers try both. Any other character becomes a control character, neighbours
+// different ones, that no list of words has; so it counts as one character that has
+// to be guessed.
+func ascii(s string) string {
 	var b strings.Builder
-	n := 0
 	for _, r := range s {
-		if n == maxJudged {
-			break
-		}
 		if r >= utf8.RuneSelf {
 			r = bare(r)
 		}
 		b.WriteByte(byte(r))
-		n++
 	}
 	return b.String()
 }
@@ -61,14 +84,28 @@ func bare(r rune) rune {
 	return r%controls + 1
 }
 
+// What to change.
+const (
+	leaveNames  = "leave out the names of the account, its domain, its customer and this server"
+	leaveRepeat = "avoid repetition"
+	leaveDates  = "avoid dates and years"
+)
+
 // advice says what to change. It names kinds of patterns, never what was found.
 func (e estimate) advice() string {
 	var all []string
-	for _, m := range e.found {
-		if say := adviceOn(m); say != "" && !strings.Contains(strings.Join(all, ","), say) {
+	add := func(applies bool, say string) {
+		if applies && say != "" && !slices.Contains(all, say) {
 			all = append(all, say)
 		}
 	}
+	add(e.rest.own, leaveNames)
+	for _, m := range e.found {
+		add(true, adviceOn(m))
+	}
+	add(e.rest.year, leaveDates)
+	add(e.rest.again, leaveRepeat)
+	add(e.few, "use more different characters")
 	if len(all) == 0 {
 		return "add words or characters that nobody expects"
 	}
@@ -81,7 +118,7 @@ func adviceOn(m *match.Match) string {
 	case "dictionary":
 		switch m.DictionaryName {
 		case "user_inputs":
-			return "leave out the names of the account, its domain and its customer"
+			return leaveNames
 		case "passwords":
 			return "leave out what many others choose"
 		default:
@@ -90,11 +127,11 @@ func adviceOn(m *match.Match) string {
 	case "spatial":
 		return "avoid keys that lie side by side"
 	case "repeat":
-		return "avoid repetition"
+		return leaveRepeat
 	case "sequence":
 		return "avoid sequences like abc or 123"
 	case "regex", "date":
-		return "avoid dates and years"
+		return leaveDates
 	}
 	return ""
 }

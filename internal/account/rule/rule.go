@@ -3,7 +3,8 @@
 // few.
 //
 // How hard a password is to guess zxcvbn estimates, with the account's own names
-// among the words that a guesser tries first. A refusal gives all its reasons at
+// among the words that a guesser tries first; and once more without these, without
+// years and repetition, as what is left must suffice by itself. A refusal gives all its reasons at
 // once, each with what to change, and repeats nothing of the password.
 //
 // It does not prepare passwords (package account does, by RFC 8265), hashes
@@ -54,6 +55,9 @@ type Options struct {
 	// Remember is how many earlier passwords may not come back, 0 (none) to
 	// MaxRemember.
 	Remember int
+	// Words are further names that anybody may know, such as the host name of the
+	// gate; they are treated as the account's own.
+	Words []string
 }
 
 // About is what is known of the account that the password is for. All of it may
@@ -133,13 +137,17 @@ func (r *Rule) Check(ctx context.Context, password string, about About) error {
 // weak returns what the password itself is refused for.
 func (r *Rule) weak(password string, about About) []string {
 	var reasons []string
-	if n := utf8.RuneCountInString(password); n < r.opt.MinCharacters {
+	all := utf8.RuneCountInString(password)
+	switch n := utf8.RuneCountInString(blanks.ReplaceAllString(strings.TrimSpace(password), " ")); {
+	case n < r.opt.MinCharacters && n < all:
+		reasons = append(reasons, fmt.Sprintf("it has %d characters, of blanks in a row one and at its ends none: make it %d or more", n, r.opt.MinCharacters))
+	case n < r.opt.MinCharacters:
 		reasons = append(reasons, fmt.Sprintf("it has %d characters: make it %d or more", n, r.opt.MinCharacters))
 	}
 	if r.opt.MinScore == 0 {
 		return reasons
 	}
-	if e := judge(password, words(about)); e.score < r.opt.MinScore {
+	if e := hardness(password, words(about, r.opt.Words)); e.score < r.opt.MinScore {
 		reasons = append(reasons, fmt.Sprintf("it is too easy to guess (%d of %d, %d is needed): %s", e.score, MaxScore, r.opt.MinScore, e.advice()))
 	}
 	return reasons

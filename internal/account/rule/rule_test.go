@@ -137,10 +137,49 @@ func TestOwnNames(t *testing.T) {
 		"fjordlingen2026", "negnildrojf2026", "Fj0rdl1ng3n!", "Fjördlingen99", "rosenstolzer1",
 		"Brückenwirt Obersdorf KG", "brÜckenwirt11", "Obersdorf#61", "Bücher.Example!7",
 	} {
-		if err := r.Check(t.Context(), password, About{Login: "somebody@else.example"}); err != nil {
+		if err := r.Check(t.Context(), password, About{Login: "somebody@else.test"}); err != nil {
 			t.Errorf("%q is no test: %v", password, err)
 		}
 		refused(t, r.Check(t.Context(), password, account), password, "too easy", "leave out the names of the account")
+	}
+}
+
+// TestTheRestMustSuffice: what everybody knows of an account and its gate adds nothing to a
+// password, however it is put together.
+func TestTheRestMustSuffice(t *testing.T) {
+	r := rule(t, func(o *Options) { o.Words = []string{"countersign", "gate.example.net"} })
+	shop := About{Login: "shop12@example.org", Customer: "acme"}
+	for password, part := range map[string]string{
+		"shop example org": "leave out the names", "shopexampleorg": "leave out the names", "acme example shop": "leave out the names",
+		"example shop 2026": "dates and years", "anna example org": "leave out the names", "shop-shop-shop": "leave out the names",
+		"gate.example.net": "and this server", "Countersign2026!": "and this server", "     a          ": "1 characters, of blanks",
+		"$h0p 3xampl3 0rg": "leave out the names", "pohs elpmaxe gro": "leave out the names", "a.shop-b.shop-c.shop-d": "leave out the names",
+		"acme!!shop??example##": "leave out the names", "Sommer2026!!": "dates and years", "kiwi-kiwi-kiwi-kiwi": "repetition",
+		"\u3000\u3000\u3000\u3000x\u3000\u3000\u3000\u3000\u3000\u3000\u3000": "different characters", "acme 2024 shop 2025 org 2026": "leave out the names",
+	} {
+		refused(t, r.Check(t.Context(), password, shop), password, part)
+	}
+	for _, password := range []string{
+		"shop swims past 9 umbrellas", "umbrellas 2026 past 9 swims", "forgotten organ of the acme",
+		"nB7#xq!Lw2Zr-shop", "example org " + good,
+	} {
+		if err := r.Check(t.Context(), password, shop); err != nil {
+			t.Errorf("%q: %v", password, err)
+		}
+	}
+}
+
+// TestWithout: what is taken out, and what stays.
+func TestWithout(t *testing.T) {
+	own := words(About{Login: "shop3@example.org"}, nil)
+	for password, want := range map[string]string{
+		"": "", "shop": "", "Shop3-Example.org": "", "organ": "organ", "my org, yes": "myyes", "a shopper": "aper",
+		"1999": "", "19990": "19990", "x-2026-y": "xy", "two  blanks": "two blanks", "one two one": "one two", "no-no": "no", "a a a": "a a a",
+		"5h0p!7": "7", "keep#this!": "keep#this!",
+	} {
+		if got := without(password, own).text; got != want {
+			t.Errorf("%q leaves %q, want %q", password, got, want)
+		}
 	}
 }
 
@@ -286,7 +325,7 @@ func TestManyNames(t *testing.T) {
 	for i := range 5000 {
 		about.Aliases = append(about.Aliases, fmt.Sprintf("alias%d@domain%d.example", i, i))
 	}
-	if n := len(words(about)); n != maxWords {
+	if n := len(words(about, nil)); n != maxWords {
 		t.Errorf("%d words", n)
 	}
 	if err := rule(t, nil).Check(t.Context(), good, about); err != nil {

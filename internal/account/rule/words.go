@@ -12,17 +12,21 @@ const (
 	// maxWords bounds how many words of an account are looked for.
 	maxWords = 200
 	// minWord is the fewest characters of a part of a name that is looked for.
-	minWord = 3
+	minWord = 2
 )
 
-// words are what an account is called, whole and in parts, the most obvious
-// first.
-func words(about About) []string {
+// words are what an account is called, and what the gate is, whole and in parts, the
+// most obvious first.
+func words(about About, site []string) []string {
 	var w wordList
 	w.add(about.Login)
 	w.add(about.Customer)
 	w.address(about.Login)
 	w.parts(about.Customer)
+	for _, name := range site {
+		w.add(name)
+		w.parts(name)
+	}
 	for _, alias := range about.Aliases {
 		if len(w.all) >= maxWords {
 			break
@@ -48,6 +52,7 @@ func (w *wordList) parts(name string) {
 	apart := strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune(" .-_+@/", r) })
 	for _, part := range apart[:min(len(apart), maxWords)] {
 		w.add(part)
+		w.add(strings.Trim(part, "0123456789"))
 	}
 }
 

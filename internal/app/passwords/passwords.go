@@ -19,9 +19,15 @@ type passwordRule struct {
 	hasher *secrets.Hasher
 }
 
+// product is a word that guessers try at its users' passwords.
+const product = "countersign"
+
 // Options are what the configuration asks of a password.
 func Options(c *config.Config) rule.Options {
-	return rule.Options{MinCharacters: c.Auth.PasswordMinLength, MinScore: c.Auth.PasswordMinScore, Remember: c.Auth.PasswordHistory}
+	return rule.Options{
+		MinCharacters: c.Auth.PasswordMinLength, MinScore: c.Auth.PasswordMinScore, Remember: c.Auth.PasswordHistory,
+		Words: []string{product, c.Hostname, c.Delivery.Hello},
+	}
 }
 
 // NewRule makes what decides on new passwords.

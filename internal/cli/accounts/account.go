@@ -31,15 +31,23 @@ type accountAdd struct {
 }
 
 func (cmd *accountAdd) Run(c *call.Call) error {
-	secret, generated, err := cmd.Get(c.Stdin, c.Stderr)
-	if err != nil {
-		return err
-	}
-	return c.Creating().Needing("auth", "dkim.key_file", "hostname").Administer("account "+cmd.Address.String()+" added"+shown(generated), func(a *account.Admin) error {
-		return a.AddAccount(c.Ctx, account.NewAccount{
+	return c.Creating().Needing("auth", "dkim.key_file", "hostname").With(func(o *call.Opened) error {
+		admin := o.Admin()
+		if err := admin.ReadyToAdd(c.Ctx, cmd.Address.Address); err != nil {
+			return err
+		}
+		secret, generated, err := cmd.Get(c.Stdin, c.Stderr)
+		if err != nil {
+			return err
+		}
+		err = admin.AddAccount(c.Ctx, account.NewAccount{
 			Address: cmd.Address.Address, Password: secret, NullSender: cmd.NullSender, Plan: cmd.Plan,
 			Aliases: argument.Addresses(cmd.Alias), Grants: argument.Grants(cmd.Grant),
 		})
+		if err != nil {
+			return err
+		}
+		return c.Say("account %s added%s", cmd.Address, shown(generated))
 	})
 }
 
@@ -50,11 +58,14 @@ type accountPasswd struct {
 }
 
 func (cmd *accountPasswd) Run(c *call.Call) error {
-	secret, generated, err := cmd.Get(c.Stdin, c.Stderr)
-	if err != nil {
-		return err
-	}
 	return c.Needing("auth", "dkim.key_file", "hostname").With(func(o *call.Opened) error {
+		if err := o.Admin().ReadyForPassword(c.Ctx, cmd.Address.Address); err != nil {
+			return err
+		}
+		secret, generated, err := cmd.Get(c.Stdin, c.Stderr)
+		if err != nil {
+			return err
+		}
 		change := func() error { return o.Admin().SetPassword(c.Ctx, cmd.Address.Address, secret, cmd.KeepMail) }
 		done := "password of " + cmd.String() + " changed"
 		if cmd.KeepMail {

@@ -4,18 +4,16 @@
 //
 // Whether a password is good enough is for package account.
 //
+// An interrupt at a prompt leaves the terminal as it was, and is ErrInterrupted.
+//
 // Main types: New; Line and Maybe read one that is known.
 package password
 
 import (
 	"bufio"
 	"crypto/rand"
-	"fmt"
 	"io"
-	"os"
 	"strings"
-
-	"golang.org/x/term"
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
@@ -36,48 +34,11 @@ func (p New) Get(stdin io.Reader, stderr io.Writer) (password, generated string,
 		return password, password, err
 	}
 	if ask := terminal(stdin, stderr); ask != nil {
-		password, err = twice(ask)
+		password, err = twice(ask, stderr)
 	} else {
 		password, err = Line(stdin)
 	}
 	return password, "", err
-}
-
-// asker asks for one secret, without showing what is typed.
-type asker func(prompt string) (string, error)
-
-// terminal returns how to ask a person, nil where standard input is none.
-func terminal(stdin io.Reader, stderr io.Writer) asker {
-	f, ok := stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return nil
-	}
-	return func(prompt string) (string, error) {
-		fmt.Fprint(stderr, prompt)
-		typed, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(stderr)
-		return string(typed), err
-	}
-}
-
-// twice asks for a password until it was typed alike twice, three times at
-// most.
-func twice(ask asker) (string, error) {
-	const op = "cli.password"
-	for range 3 {
-		first, err := ask("Password: ")
-		if err != nil {
-			return "", fault.Wrap(op, fault.Canceled, err)
-		}
-		second, err := ask("Again: ")
-		if err != nil {
-			return "", fault.Wrap(op, fault.Canceled, err)
-		}
-		if first == second {
-			return first, nil
-		}
-	}
-	return "", fault.New(op, fault.Invalid, "the two passwords differ; nothing was changed")
 }
 
 // Maybe returns a password that exists already, for a command that does without one

@@ -61,6 +61,7 @@ func TestPasswordIsTypedTwice(t *testing.T) {
 	}
 	for _, c := range cases {
 		asked := 0
+		var screen strings.Builder
 		got, err := twice(func(prompt string) (string, error) {
 			if want := []string{"Password: ", "Again: "}[asked%2]; prompt != want {
 				t.Errorf("prompt %q, %q wanted", prompt, want)
@@ -71,7 +72,10 @@ func TestPasswordIsTypedTwice(t *testing.T) {
 				return "", away
 			}
 			return next, nil
-		})
+		}, &screen)
+		if told, want := strings.Count(screen.String(), "not the same"), max(0, (len(c.typed)-1)/2); told != want {
+			t.Errorf("%v: told %d times that they differ, want %d", c.typed, told, want)
+		}
 		if got != c.want || (err != nil) != (c.kind != 0) || err != nil && !fault.Is(err, c.kind) {
 			t.Errorf("%v: %q, %v", c.typed, got, err)
 		}

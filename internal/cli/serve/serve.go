@@ -45,7 +45,7 @@ func UntilSignal(path, version string, stderr io.Writer) error {
 }
 
 func (s *serving) run(ctx context.Context) error {
-	cfg, warnings, err := config.Load(s.path)
+	cfg, warnings, err := app.LoadConfig(s.path)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (s *serving) warn(warnings []config.Warning) {
 // reload takes the changed file, or says why it does not and leaves all as it
 // was; it returns the configuration in force from now on, nil for the old one.
 func (s *serving) reload(ctx context.Context, a *app.App) *config.Config {
-	cfg, warnings, err := config.Load(s.path)
+	cfg, warnings, err := app.LoadConfig(s.path)
 	if err != nil {
 		return s.keep(err)
 	}

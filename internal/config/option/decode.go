@@ -205,7 +205,7 @@ func (d *decoder) unknownKey(t Table, key, prefix string, line int) {
 	if near, found := Nearest(key, known); found && (suggestion == "" || distance(key, near) == 1) {
 		suggestion = fmt.Sprintf("did you mean %s?", near)
 		// What was meant is not missing.
-		d.report.Excuse(prefix + near)
+		d.report.Suppose(prefix + near)
 	}
 	d.report.FailAt(line, prefix+key, suggestion, "unknown option")
 }

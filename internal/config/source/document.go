@@ -120,6 +120,7 @@ func (d *document) recover(input []byte) (rest []byte) {
 		suggestion = `texts, durations and sizes stand in double quotes: "5m"`
 	}
 	d.report.FailAt(line, "", suggestion, "not TOML: "+broken.Message)
+	d.report.Unread(line)
 	end := bytes.IndexByte(input[at.Offset:], '\n')
 	if end < 0 {
 		return nil
@@ -149,6 +150,7 @@ func (d *document) confirm(data []byte) {
 		line, _ = located.Position()
 	}
 	d.report.FailAt(line, "", "", "not TOML: "+strings.TrimPrefix(err.Error(), "toml: "))
+	d.report.Unread(line)
 }
 
 func (d *document) lineOf(at unstable.Range) int {

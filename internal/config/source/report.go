@@ -73,28 +73,37 @@ type Report struct {
 	// file sets.
 	lines map[string]int
 	// done has the paths with a problem, so that one mistake is reported once.
-	done     map[string]bool
+	done map[string]bool
+	// supposed are the paths that a wrong name stands for.
+	supposed map[string]bool
+	// doubtful says that the file may have more than was found, unread the lines at
+	// which that is.
+	doubtful bool
+	unread   []int
 	problems []Problem
 	warnings []Problem
 }
 
 // NewReport returns an empty report on file.
 func NewReport(file string) *Report {
-	return &Report{file: file, lines: map[string]int{}, done: map[string]bool{}}
+	return &Report{file: file, lines: map[string]int{}, done: map[string]bool{}, supposed: map[string]bool{}}
 }
 
 // File returns the name of the file as it was given.
 func (r *Report) File() string { return r.file }
 
 // Found records that the file has path in a line.
-func (r *Report) Found(path string, line int) { r.lines[path] = line }
+func (r *Report) Found(path string, line int) {
+	r.lines[path] = line
+	delete(r.supposed, path)
+}
 
 // IsSet reports whether the file has the path.
 func (r *Report) IsSet(path string) bool { return r.lines[path] > 0 }
 
 // Fail records a problem at path unless it has one already or is excused.
 func (r *Report) Fail(path, suggestion, format string, args ...any) {
-	if !r.done[path] {
+	if !r.Failed(path) && !(r.doubtful && r.mayBeAmended(path)) {
 		r.FailAt(r.Line(path), path, suggestion, fmt.Sprintf(format, args...))
 	}
 }
@@ -107,11 +116,59 @@ func (r *Report) FailAt(line int, path, suggestion, text string) {
 	})
 }
 
+// Unread records that from a line on something could not be read.
+func (r *Report) Unread(line int) { r.unread = append(r.unread, line) }
+
+// Doubt makes the Report ignore from now on what Fail says of a path that the file does
+// not have, or of a table in which something could not be read: with what is hidden
+// there all may be well.
+func (r *Report) Doubt() { r.doubtful = true }
+
+// mayBeAmended reports whether what could not be read may have to do with a path.
+func (r *Report) mayBeAmended(path string) bool {
+	if !r.IsSet(path) {
+		return true
+	}
+	table := tableOf(path)
+	for _, line := range r.unread {
+		last, at := "", 0
+		for p, n := range r.lines {
+			if t := tableOf(p); n <= line && (n > at || n == at && len(t) > len(last)) {
+				last, at = t, n
+			}
+		}
+		if last == table {
+			return true
+		}
+	}
+	return false
+}
+
+// tableOf returns the table that a path is in, "" for the top of the file; of a path
+// that is a table it is that itself.
+func tableOf(path string) string {
+	if i := strings.IndexByte(path, '.'); i >= 0 {
+		return path[:i]
+	}
+	if strings.HasSuffix(path, "]") {
+		return path
+	}
+	return ""
+}
+
 // Excuse prevents a problem at path, as another one explains it.
 func (r *Report) Excuse(path string) { r.done[path] = true }
 
+// Suppose excuses a path that the file seems to have under a wrong name, as long as it
+// is not found itself.
+func (r *Report) Suppose(path string) {
+	if !r.IsSet(path) {
+		r.supposed[path] = true
+	}
+}
+
 // Failed reports whether path has a problem or is excused.
-func (r *Report) Failed(path string) bool { return r.done[path] }
+func (r *Report) Failed(path string) bool { return r.done[path] || r.supposed[path] }
 
 // Warn records a warning at path.
 func (r *Report) Warn(path, suggestion, format string, args ...any) {

@@ -69,16 +69,9 @@ func Open(opt Options) (*Database, error) {
 	if opt.Timeout < time.Millisecond {
 		return nil, wrong(errors.New("its time-out must be a millisecond at least"))
 	}
-	if !isScheme(opt.Scheme) {
-		return nil, wrong(errors.New("the scheme of its hashes must be a name of letters, digits, hyphens and full stops, such as CRYPT"))
-	}
-	e, err := engineOf(opt)
-	if err != nil {
-		return nil, wrong(err)
-	}
-	query, err := compile(opt.Query, e.dialect)
-	if err != nil {
-		return nil, wrong(err)
+	e, query, all := read(opt)
+	if all != nil {
+		return nil, wrong(all.First())
 	}
 	db := sql.OpenDB(e.connector)
 	db.SetMaxOpenConns(opt.Connections)
@@ -86,6 +79,26 @@ func Open(opt Options) (*Database, error) {
 	db.SetConnMaxLifetime(lifetime)
 	db.SetConnMaxIdleTime(idle)
 	return &Database{name: opt.Name, scheme: opt.Scheme, query: query, db: db, kind: e.kind}, nil
+}
+
+// Check says what is wrong with the options, all at once.
+func Check(opt Options) directory.OptionErrors {
+	_, _, all := read(opt)
+	return all
+}
+
+// read reads the options that are texts.
+func read(opt Options) (e engine, query statement, all directory.OptionErrors) {
+	if !isScheme(opt.Scheme) {
+		all.Add("scheme", errors.New("the scheme of its hashes must be a name of letters, digits, hyphens and full stops, such as CRYPT"))
+	}
+	e, err := engineOf(opt)
+	all.Add("url", err)
+	if err == nil { // what a query may hold is the engine's matter
+		query, err = compile(opt.Query, e.dialect)
+		all.Add("query", err)
+	}
+	return e, query, all
 }
 
 // Name implements directory.Source.

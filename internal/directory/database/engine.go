@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"net/url"
 	"os"
@@ -66,6 +67,15 @@ var errClear = errors.New("hashes of passwords come over this connection, and it
 // maxPasswordFile bounds the file of a password in octets.
 const maxPasswordFile = 4 << 10
 
+// plain returns why a file cannot be read, without the name, which stands before it.
+func plain(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
 // readPassword reads the first line of a file, "" where path is.
 func readPassword(path string) (string, error) {
 	if path == "" {
@@ -73,7 +83,7 @@ func readPassword(path string) (string, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("the file of its password, %s, cannot be read: %w", path, plain(err))
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxPasswordFile+1))

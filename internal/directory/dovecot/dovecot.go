@@ -3,6 +3,7 @@ package dovecot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -77,20 +78,33 @@ type attempt struct {
 func New(opt Options) (*Dovecot, error) {
 	const op = "dovecot.new"
 	d := &Dovecot{opt: opt, lifetime: lifetime}
-	var err error
-	if d.network, err = networkOf(opt.Address, opt.TrustNetwork); err != nil {
-		return nil, fault.New(op, fault.Invalid, "directory %s: %v", opt.Name, err)
-	}
-	if opt.Domain != "" {
-		if d.domain, err = mail.ParseDomain(opt.Domain); err != nil {
-			return nil, fault.New(op, fault.Invalid, "directory %s: its domain %.100q is none", opt.Name, opt.Domain)
-		}
+	var all directory.OptionErrors
+	if d.network, d.domain, all = read(opt); all != nil {
+		return nil, fault.New(op, fault.Invalid, "directory %s: %v", opt.Name, all.First())
 	}
 	if opt.Exchanges < 1 {
 		return nil, fault.New(op, fault.Invalid, "directory %s: one exchange at least must be allowed", opt.Name)
 	}
 	d.ending, d.stop = context.WithCancel(context.Background())
 	return d, nil
+}
+
+// Check says what is wrong with the options, all at once.
+func Check(opt Options) directory.OptionErrors {
+	_, _, all := read(opt)
+	return all
+}
+
+// read reads the options that are texts.
+func read(opt Options) (network string, domain mail.Domain, all directory.OptionErrors) {
+	network, err := networkOf(opt.Address, opt.TrustNetwork)
+	all.Add("url", err)
+	if opt.Domain != "" {
+		if domain, err = mail.ParseDomain(opt.Domain); err != nil {
+			all.Add("default_domain", fmt.Errorf("its domain %.100q is none", opt.Domain))
+		}
+	}
+	return network, domain, all
 }
 
 // networkOf says how an address is reached, and refuses one that passwords may not

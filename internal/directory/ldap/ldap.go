@@ -28,11 +28,8 @@ var _ directory.Source = (*LDAP)(nil)
 // New returns an LDAP that has not connected yet. Errors: fault.Invalid for options
 // that will not do.
 func New(opt Options) (*LDAP, error) {
-	if err := opt.check(); err != nil {
-		return nil, err
-	}
-	p, err := placeOf(&opt)
-	if err != nil {
+	p, all := opt.read()
+	if err := all.First(); err != nil {
 		return nil, fault.New("ldap.new", fault.Invalid, "directory %s: %v", opt.Name, err)
 	}
 	if opt.Filter == "" {

@@ -1,13 +1,12 @@
 package ldap
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
 
-	"countersign/internal/fault"
+	"countersign/internal/directory"
 )
 
 // Options say where a server is, how it is asked and what its attributes mean.
@@ -96,31 +95,44 @@ type Plan struct {
 // anyEntry matches every entry (RFC 4511 section 4.5.1.7).
 const anyEntry = "(objectClass=*)"
 
-// check finds what will not do.
-func (o *Options) check() error {
+// Check says what is wrong with the options, all at once.
+func Check(opt Options) directory.OptionErrors {
+	_, all := opt.read()
+	return all
+}
+
+// read finds what will not do, and where the server is.
+func (o *Options) read() (p place, all directory.OptionErrors) {
 	for _, try := range []func() error{o.checkWay, o.checkTexts, o.checkGroups} {
-		if err := try(); err != nil {
-			return fault.New("ldap.new", fault.Invalid, "directory %s: %v", o.Name, err)
-		}
+		all.Add("url", try())
 	}
-	return nil
+	p, err := placeOf(o)
+	all.Add("url", err)
+	return p, all
+}
+
+// wrong is an error about an option.
+func wrong(option, format string, args ...any) error {
+	return &directory.OptionError{Option: option, Err: fmt.Errorf(format, args...)}
 }
 
 // checkWay wants one of the three ways.
 func (o *Options) checkWay() error {
 	switch {
 	case o.Attributes.Login == "":
-		return errors.New("the attribute with the account's address is missing")
+		return wrong("login_attribute", "the attribute with the account's address is missing")
 	case o.Connections < 1:
-		return errors.New("it needs one connection at least")
+		return wrong("connections", "it needs one connection at least")
 	case (o.BindDN == "") != (o.PasswordFile == ""):
-		return errors.New("an account that searches needs a DN and the file of its password")
+		return wrong("bind_dn", "an account that searches needs a DN and the file of its password")
 	case o.UserDN == "" && (o.Base == "" || o.Filter == ""):
-		return errors.New("it needs a DN of the user, or a base and a filter to search")
+		return wrong("search_base", "it needs a DN of the user, or a base and a filter to search")
 	case o.UserDN != "" && (o.Base != "" || o.BindDN != "" || o.Attributes.Hash != "" || o.Decoy != ""):
-		return errors.New("with a DN of the user nothing is searched: no base, account that searches, hash or decoy")
-	case o.UserDN != "" && !namesUser(o.UserDN), o.UserDN == "" && !namesUser(o.Filter):
-		return errors.New("the DN of the user, or the filter, must hold {login} or {local}, or everybody would be the same")
+		return wrong("user_dn", "with a DN of the user nothing is searched: no base, account that searches, hash or decoy")
+	case o.UserDN != "" && !namesUser(o.UserDN):
+		return wrong("user_dn", "the DN of the user must hold {login} or {local}, or everybody would be the same")
+	case o.UserDN == "" && !namesUser(o.Filter):
+		return wrong("search_filter", "the filter must hold {login} or {local}, or everybody would be the same")
 	}
 	return nil
 }
@@ -128,21 +140,24 @@ func (o *Options) checkWay() error {
 // checkTexts wants DNs and filters that are some.
 func (o *Options) checkTexts() error {
 	sample := namesOf("a@example.org")
-	for what, text := range map[string]string{
-		"the account that searches": o.BindDN, "the DN of the user": sample.inDN(o.UserDN), "the base": o.Base, "the base of the groups": o.GroupBase, "the decoy": o.Decoy,
+	for _, dn := range []struct{ option, what, text string }{
+		{"bind_dn", "the account that searches", o.BindDN}, {"user_dn", "the DN of the user", sample.inDN(o.UserDN)}, {"search_base", "the base", o.Base},
+		{"group_base", "the base of the groups", o.GroupBase}, {"decoy_dn", "the decoy", o.Decoy},
 	} {
-		if _, err := goldap.ParseDN(text); err != nil || strings.ContainsAny(text, "{}") {
-			return fmt.Errorf("%s is no DN: %.200q", what, text)
+		if _, err := goldap.ParseDN(dn.text); err != nil || strings.ContainsAny(dn.text, "{}") {
+			return wrong(dn.option, "%s is no DN: %.200q", dn.what, dn.text)
 		}
 	}
-	for what, text := range map[string]string{
-		"the filter": o.Filter, "the filter of the groups": strings.ReplaceAll(o.GroupFilter, "{dn}", "x"), "the filter of disabled accounts": o.Disabled,
+	for _, filter := range []struct{ option, what, text string }{
+		{"search_filter", "the filter", o.Filter}, {"group_filter", "the filter of the groups", strings.ReplaceAll(o.GroupFilter, "{dn}", "x")},
+		{"disabled_filter", "the filter of disabled accounts", o.Disabled},
 	} {
-		if text = sample.inFilter(text); text == "" {
+		text := sample.inFilter(filter.text)
+		if text == "" {
 			continue
 		}
 		if _, err := goldap.CompileFilter(text); err != nil || strings.ContainsAny(text, "{}") {
-			return fmt.Errorf("%s is none, or holds something unknown in braces: %.200q", what, text)
+			return wrong(filter.option, "%s is none, or holds something unknown in braces: %.200q", filter.what, text)
 		}
 	}
 	return nil
@@ -151,13 +166,13 @@ func (o *Options) checkTexts() error {
 func (o *Options) checkGroups() error {
 	switch {
 	case (o.GroupBase == "") != (o.GroupFilter == ""):
-		return errors.New("groups are searched by a base and a filter")
+		return wrong("group_base", "groups are searched by a base and a filter")
 	case o.GroupFilter != "" && !namesUser(o.GroupFilter) && !strings.Contains(o.GroupFilter, "{dn}"):
-		return errors.New("the filter of the groups must hold {dn}, {login} or {local}, or everybody would be in them")
+		return wrong("group_filter", "the filter of the groups must hold {dn}, {login} or {local}, or everybody would be in them")
 	case len(o.Plans) > 0 && o.Attributes.Plan == "" && o.GroupBase == "":
-		return errors.New("plans by group need the attribute with the groups, or a search for them")
+		return wrong("group_plans", "plans by group need the attribute with the groups, or a search for them")
 	case len(o.Plans) == 0 && o.GroupBase != "":
-		return errors.New("groups are searched, and none has a plan")
+		return wrong("group_base", "groups are searched, and none has a plan")
 	}
 	return nil
 }

@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"strings"
-
-	"countersign/internal/fault"
 )
 
 // place is where a server is and how it is reached.
@@ -57,7 +56,7 @@ func placeOf(opt *Options) (p place, err error) {
 	if u.Scheme == "ldaps" || opt.StartTLS {
 		roots, err := authority(opt.Authority)
 		if err != nil {
-			return p, err
+			return p, wrong("ca_file", "%w", err)
 		}
 		p.tls = &tls.Config{ServerName: u.Hostname(), RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
@@ -103,10 +102,19 @@ func readPassword(path string) (string, error) {
 	return line, nil
 }
 
+// plain returns why a file cannot be read, without the name, which stands before it.
+func plain(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fault.Wrap("ldap.file", fault.Unavailable, err)
+		return nil, fmt.Errorf("%s cannot be read: %w", path, plain(err))
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"net/url"
 	"os"
@@ -68,6 +69,20 @@ func authority(path string) (*x509.CertPool, error) {
 		return nil, fault.New("web.new", fault.Invalid, "%s holds no certificate in PEM", path)
 	}
 	return pool, nil
+}
+
+// unreadable says that a file cannot be used, in words for people; nil where err is.
+func unreadable(path string, err error) error {
+	var at *fs.PathError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &at):
+		return fmt.Errorf("%s cannot be read: %w", path, at.Err)
+	case fault.DetailOf(err, fault.Invalid) != "":
+		return errors.New(fault.DetailOf(err, fault.Invalid))
+	}
+	return err
 }
 
 func readFile(path string) ([]byte, error) {

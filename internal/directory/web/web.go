@@ -60,11 +60,8 @@ var _ directory.Witness = (*Web)(nil)
 // that will not do, fault.Unavailable for a file that cannot be read.
 func New(opt Options) (*Web, error) {
 	const op = "web.new"
-	if err := checkURL(opt.URL); err != nil {
+	if err := check(opt).First(); err != nil {
 		return nil, fault.New(op, fault.Invalid, "directory %s: %v", opt.Name, err)
-	}
-	if len(opt.Key) < MinKey {
-		return nil, fault.New(op, fault.Invalid, "directory %s: its key has %d octets, and at least %d are needed", opt.Name, len(opt.Key), MinKey)
 	}
 	if opt.Connections < 1 {
 		return nil, fault.New(op, fault.Invalid, "directory %s: it needs one connection at least", opt.Name)
@@ -87,6 +84,29 @@ func New(opt Options) (*Web, error) {
 		IdleConnTimeout:        idle,
 		MaxResponseHeaderBytes: maxHeader,
 	}}, nil
+}
+
+// Check says what is wrong with the options, all at once, where the key is in a file.
+func Check(opt Options, keyFile string) directory.OptionErrors {
+	var unread error
+	if opt.Key, unread = ReadKey(keyFile); unread != nil {
+		opt.Key = make([]byte, MinKey) // so that no more is said of it
+	}
+	all := check(opt)
+	all.Add("key_file", unreadable(keyFile, unread))
+	if _, err := authority(opt.Authority); err != nil {
+		all.Add("ca_file", unreadable(opt.Authority, err))
+	}
+	return all
+}
+
+// check is Check of what is no file.
+func check(opt Options) (all directory.OptionErrors) {
+	all.Add("url", checkURL(opt.URL))
+	if n := len(opt.Key); n < MinKey {
+		all.Add("key_file", fmt.Errorf("its key has %d octets, and at least %d are needed; \"openssl rand -hex 32\" makes one", n, MinKey))
+	}
+	return all
 }
 
 // Name implements directory.Source.
