@@ -79,7 +79,7 @@ func (c *Client) Keys(ctx context.Context, mechanism, login string) (*sasl.Keys,
 		return nil, errPass
 	}
 	k := c.Verifier.keys(mechanism, login, l)
-	c.facade.dress(k)
+	c.facade.front.Dress(k, l.login, len(k.Handle.(*derived).of) > 0)
 	return k, nil
 }
 

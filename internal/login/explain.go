@@ -11,7 +11,6 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
-	"countersign/internal/login/secrets"
 	"countersign/internal/login/walk"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
@@ -178,6 +177,9 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 	if err != nil {
 		return nil, err
 	}
+	if v.facade(l.login, q.Attempt.Mechanism) != nil && q.Login != l.login {
+		return nil, failure(why.ErrSpelling)
+	}
 	if v.passes(&l, q.Attempt.Mechanism) != nil { // the directory, which runs the exchange, knows the password too
 		return v.Password(ctx, q.Attempt, "", q.Login, *q.Password)
 	}
@@ -185,26 +187,7 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 	if err != nil {
 		return nil, err
 	}
-	return v.Proved(ctx, q.Attempt, "", k, v.proves(k, *q.Password))
-}
-
-// proves returns which of the keys a client with that password proves, -1 for none.
-func (v *Verifier) proves(k *sasl.Keys, password string) int {
-	prepared, err := account.PreparePassword(password)
-	if err != nil {
-		return -1
-	}
-	var key sasl.Key
-	switch k.Mechanism {
-	case secrets.CramMD5:
-		key = sasl.CramKey(prepared)
-	case secrets.DigestMD5:
-		// RFC 2831 section 2.1.2.1: the client mixes in the name as it has it.
-		key = sasl.DigestKey(k.Login, v.opt.Maker.Realm(), prepared)
-	default:
-		key = sasl.ScramKey(k.Mechanism, prepared, k.Salt, k.Iterations)
-	}
-	return slices.IndexFunc(k.List, func(have sasl.Key) bool { return string(have.Stored) == string(key.Stored) })
+	return v.Proved(ctx, q.Attempt, "", k, v.opt.Maker.Which(k, *q.Password))
 }
 
 // rehearsed is a store, and directories, that take no change.

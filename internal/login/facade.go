@@ -30,21 +30,6 @@ func (v *Verifier) facade(login, mechanism string) *facade {
 	return &facade{to, v.fronts.Of(to.Name(), mechanism)}
 }
 
-// dress makes keys look as those that the directory shows; real ones say what accounts of
-// the store look like beside it.
-func (f *facade) dress(k *sasl.Keys) {
-	k.Nonce = alike.Nonce()
-	if len(k.Handle.(*derived).of) > 0 {
-		f.front.LearnOwn(len(k.Salt), k.Iterations)
-		return
-	}
-	login := k.Login
-	if key, ok := loginKey(login); ok {
-		login = key
-	}
-	k.Salt, k.Iterations = f.front.Salt(login)
-}
-
 // begin begins an exchange that may pass, with its first response.
 func begin(ctx context.Context, to Passer, a Attempt, response []byte) *alike.Opening[Passed] {
 	response = bytes.Clone(response)

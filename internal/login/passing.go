@@ -142,6 +142,12 @@ func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, err
 	if err := x.enter(); err != nil {
 		return nil, false, err
 	}
+	if !alike.Spelled(response, x.client.Tried) {
+		if err := x.client.facade.front.Hold(ctx, began); err != nil {
+			return nil, false, err
+		}
+		return nil, false, failure(why.ErrSpelling)
+	}
 	if passes {
 		return x.open(ctx, response, began)
 	}

@@ -91,7 +91,7 @@ func New(opt Options) *Verifier {
 		stood:    recent.NewPairs(recent.PairsOptions{Keep: keepStood, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
-		fronts:   alike.NewFronts(opt.Maker.Lasting),
+		fronts:   alike.NewFronts(opt.Maker.Lasting, opt.Now),
 		places:   alike.NewPlaces(),
 	}
 }

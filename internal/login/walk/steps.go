@@ -334,5 +334,6 @@ var reasons = map[string]string{
 	"banned":                 "a ban holds for this login, or for everybody, where the client is",
 	"unknown-domain":         "a directory knows the account, but its domain is nobody's here",
 	"authorization-identity": "it asks to act as somebody else",
+	"login-spelling":         "before a directory that runs the exchange a login is written as its account is (small letters, no quotes), and names nobody else to act as",
 	"refused":                "it does not match",
 }

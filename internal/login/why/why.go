@@ -26,6 +26,9 @@ var (
 	ErrMechanism = errors.New("mechanism")
 	// ErrAuthzid: the client wants to act as somebody else.
 	ErrAuthzid = errors.New("authorization-identity")
+	// ErrSpelling: the login is not spelt as accounts are, or somebody else is named with it,
+	// where a directory runs the exchange.
+	ErrSpelling = errors.New("login-spelling")
 	// ErrToken: the token is not good.
 	ErrToken = errors.New("token")
 	// ErrForeign: the proof is of another account.
@@ -40,7 +43,7 @@ var (
 
 // All lists the reasons.
 func All() []error {
-	return []error{ErrUnknown, ErrNone, ErrDamaged, ErrWrong, ErrSuspended, ErrExpired, ErrNetwork, ErrMechanism, ErrAuthzid, ErrToken, ErrForeign, ErrPrepared, ErrHomeless, ErrBanned}
+	return []error{ErrUnknown, ErrNone, ErrDamaged, ErrWrong, ErrSuspended, ErrExpired, ErrNetwork, ErrMechanism, ErrAuthzid, ErrSpelling, ErrToken, ErrForeign, ErrPrepared, ErrHomeless, ErrBanned}
 }
 
 // Word returns the reason of a failed login as one stable word, "" for any other error. It
