@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"countersign/internal/account"
+	"countersign/internal/fault"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -36,9 +37,13 @@ type Client struct {
 
 var _ sasl.Verifier = (*Client)(nil)
 
-// settle keeps the outcome of a question: only the last one counts.
+// settle keeps the outcome of a question: only the last one counts. A failure counts against
+// login and network.
 func (c *Client) settle(p *account.Principal, err error) error {
 	c.Principal = nil
+	if fault.Is(err, fault.Unauthenticated) && c.Tried != "" {
+		c.Verifier.missed(&c.Attempt, c.Tried)
+	}
 	if err == nil {
 		c.Principal = p
 		c.Tried = p.Sender.Account.Login()

@@ -42,15 +42,33 @@ func begin(ctx context.Context, to Passer, a Attempt, response []byte) *alike.Op
 	})
 }
 
-// open begins the exchange of a name that the directory may have. Where it has no challenge
+// open returns the step that shows a client the challenge of ours, or, for a name that the
+// directory may have, begins the directory's exchange and shows that one's. Where it has none
 // when it is time for one, an exchange of ours goes on in its place, which nothing proves.
-func (x *exchange) open(ctx context.Context, response []byte, began time.Time) ([]byte, bool, error) {
-	c := x.client
-	o := begin(ctx, c.to, c.Attempt, response)
-	x.opening = o
-	if err := c.facade.front.Hold(ctx, began); err != nil {
-		return nil, false, err
+func (x *exchange) open(challenge []byte, passes bool, began time.Time) func(context.Context, []byte) ([]byte, bool, error) {
+	return func(ctx context.Context, response []byte) ([]byte, bool, error) {
+		c := x.client
+		spelled := alike.Spelled(response, c.Tried)
+		if passes && spelled {
+			x.opening = begin(ctx, c.to, c.Attempt, response)
+		}
+		err := c.facade.front.Hold(ctx, began)
+		switch {
+		case err != nil:
+			return nil, false, err
+		case !spelled:
+			return nil, false, c.settle(nil, failure(why.ErrSpelling))
+		case passes:
+			return x.reveal(ctx, response)
+		}
+		x.shown = true
+		return challenge, false, nil
 	}
+}
+
+// reveal shows the directory's challenge, or one of ours.
+func (x *exchange) reveal(ctx context.Context, response []byte) ([]byte, bool, error) {
+	c, o := x.client, x.opening
 	select {
 	case <-o.Done:
 		if o.Err == nil {
