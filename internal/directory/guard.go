@@ -73,7 +73,7 @@ func (g *Guard) Close() error { return g.source.Close() }
 // and whoever sends some could have it left alone.
 func (g *Guard) Ask(ctx context.Context, q Question) (*Answer, error) {
 	const op = "directory.ask"
-	if err := q.check(); err != nil {
+	if err := q.Check(); err != nil {
 		return nil, err
 	}
 	var a *Answer

@@ -3,13 +3,18 @@ package login
 import (
 	"context"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"countersign/internal/account"
+	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/sasl"
 )
 
 // moat is the castle behind a guard that lets 8 questions through.
@@ -124,5 +129,28 @@ func TestFailedExchangesCount(t *testing.T) {
 				t.Errorf("%s: the failure does not count", login)
 			}
 		})
+	}
+}
+
+// A password that no directory is asked for costs, for every name, the question that any
+// failure costs; and what a mechanism takes is what is stored and asked for.
+func TestPasswordsThatNobodyIsAskedFor(t *testing.T) {
+	if lengths := []int{sasl.MaxPassword, directory.MaxPassword, hash.MaxPassword, account.MaxPasswordBytes}; len(slices.Compact(lengths)) != 1 {
+		t.Errorf("passwords have %d octets at most, in the order of sasl, directory, hash and account", lengths)
+	}
+	for what, password := range map[string]string{
+		"usual": wrongPassword, "513 octets": strings.Repeat("a", 513), "1,024 octets": strings.Repeat("a", 1024),
+		"longer when it is prepared": strings.Repeat("\u0958", 160), "no UTF-8": "abcdefgh\xff", "a control": "a\x01b", "a NUL": "a\x00b",
+	} {
+		for _, login := range inDomain() {
+			synctest.Test(t, func(t *testing.T) {
+				w, _ := guarded(t)
+				began := time.Now()
+				_, err := w.v.Password(t.Context(), Attempt{Client: netip.MustParseAddr("198.51.100.9"), Session: "S2", Mechanism: "PLAIN"}, "", login, password)
+				if took := time.Since(began); fault.ReasonOf(err) != "auth-failed" || took != 2*time.Second {
+					t.Errorf("%s, %s: %v after %v", what, login, err, took)
+				}
+			})
+		}
 	}
 }

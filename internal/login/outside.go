@@ -112,6 +112,9 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 func (v *Verifier) ask(ctx context.Context, e *effort, sources []directory.Source) (*directory.Answer, string, error) {
 	a := e.attempt
 	q := directory.Question{Login: e.login, Password: e.password, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
+	if q.Check() != nil { // nobody is asked: level does it, as for any other name
+		return nil, "", nil
+	}
 	for _, s := range sources {
 		e.asked[s.Name()] = true
 		answer, err := v.through(ctx, s, e.ticket, q)
