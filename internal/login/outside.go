@@ -81,7 +81,6 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		if err != nil {
 			return nil, failure(why.ErrDamaged)
 		}
-		v.kinds.Learn(name, stored.Cost())
 		same, err := v.try(ctx, e, secrets.Trial{Stored: stored, Strange: true})
 		switch {
 		case err != nil:
@@ -89,6 +88,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		case !same:
 			return nil, failure(why.ErrWrong)
 		}
+		v.kinds.Learn(name, stored.Cost())
 	}
 	return v.adopt(ctx, e, authzid, name, answer)
 }

@@ -213,18 +213,41 @@ func TestWhatIsLearnedIsBounded(t *testing.T) {
 	if len(f.shapes) != maxShapes || len(f.names.each) != maxNames || len(f.names.order) != maxNames {
 		t.Errorf("%d shapes, %d names", len(f.shapes), len(f.names.each))
 	}
-	var k Kinds
-	for i := range 100 {
-		k.Learn("d", hash.CostOf(hash.Params{MemoryKiB: uint32(8 + i), Iterations: 1, Parallelism: 1}))
+}
+
+// Of a directory's hashes those are known that somebody has logged in with in the last hour, as
+// far as all of them together cost no more than they may.
+func TestKinds(t *testing.T) {
+	clock := time.Unix(1_800_000_000, 0)
+	cost := func(kib uint32) hash.Cost {
+		return hash.CostOf(hash.Params{MemoryKiB: kib, Iterations: 1, Parallelism: 1})
 	}
-	if len(k.Of("d")) != maxKinds || len(k.Of("e")) != 0 {
-		t.Errorf("%d kinds", len(k.Of("d")))
+	k := NewKinds(cost(100).Estimate(), func() time.Time { return clock })
+	want := func(list ...hash.Cost) {
+		t.Helper()
+		if got := k.Of("d"); !slices.Equal(got, list) {
+			t.Errorf("%v, want %v", got, list)
+		}
 	}
-	k.Learn("e", hash.Cost{})
-	k.Learn("e", hash.CostOf(hash.DefaultParams()))
-	k.Learn("e", hash.CostOf(hash.DefaultParams()))
-	if !slices.Equal(k.Of("e"), []hash.Cost{hash.CostOf(hash.DefaultParams())}) {
-		t.Errorf("%v", k.Of("e"))
+	k.Learn("d", cost(40))
+	k.Learn("d", cost(40))
+	k.Learn("d", hash.Cost{})
+	want(cost(40))
+	k.Learn("d", cost(61)) // too much beside the first
+	k.Learn("e", cost(100))
+	want(cost(40))
+	clock = clock.Add(40 * time.Minute)
+	k.Learn("d", cost(60))
+	want(cost(40), cost(60))
+	clock = clock.Add(21 * time.Minute)
+	want(cost(60))
+	k.Learn("d", cost(60))
+	clock = clock.Add(59 * time.Minute)
+	want(cost(60))
+	clock = clock.Add(2 * time.Minute)
+	want()
+	if len(k.Of("e")) != 0 {
+		t.Error("another directory's are kept for longer")
 	}
 }
 
