@@ -288,6 +288,24 @@ func TestFirstMessagesThatTheCastleMayRefuse(t *testing.T) {
 	}
 }
 
+// A challenge has cost one look at the store, whoever makes it.
+func TestChallengesCostOneLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := besieged(t)
+		for _, login := range inDomain() {
+			c, x := w.client("192.0.2.7")
+			before := w.store.Reads().Proofs
+			if _, _, err := x.Next(t.Context(), []byte("n,,n="+login+",r="+cnonce)); err != nil {
+				t.Fatal(err)
+			}
+			if n := w.store.Reads().Proofs - before; n != 1 {
+				t.Errorf("%s: %d looks", login, n)
+			}
+			c.End()
+		}
+	})
+}
+
 // A name that the castle has challenged for shows one salt, whatever becomes of the castle.
 func TestNobodyShowsTwoSalts(t *testing.T) {
 	salt := func(w *world, login string) string {
