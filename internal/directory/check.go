@@ -24,9 +24,9 @@ const (
 	MaxAliases, MaxNetworks = 1000, 200
 )
 
-// check refuses a question that no account can be the answer to. Whether there is
-// an account plays no part in it.
-func (q Question) check() error {
+// Check refuses a question that no account can be the answer to, which no directory is asked.
+// Whether there is an account plays no part in it. Errors: fault.NotFound, fault.Unauthenticated.
+func (q Question) Check() error {
 	const op = "directory.ask"
 	if q.Login == "" || len(q.Login) > MaxLogin || !isText(q.Login) {
 		return fault.New(op, fault.NotFound, "")

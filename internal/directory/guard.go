@@ -15,6 +15,8 @@ type GuardOptions struct {
 	Timeout time.Duration
 	// Concurrent is how many questions may run at once, at least 1.
 	Concurrent int
+	// Steps is how many steps of exchanges may run at once beside them, 0 for none.
+	Steps int
 	// Failures is how many questions in a row must fail before the directory is
 	// left alone, at least 1.
 	Failures int
@@ -35,7 +37,8 @@ type Guard struct {
 
 	mu      sync.Mutex // guards what follows
 	breaker breaker
-	running int
+	running int // questions
+	steps   int // of exchanges
 	counts  Counts
 	last    error // the latest failure
 	odd     Oddity
@@ -70,11 +73,11 @@ func (g *Guard) Close() error { return g.source.Close() }
 // and whoever sends some could have it left alone.
 func (g *Guard) Ask(ctx context.Context, q Question) (*Answer, error) {
 	const op = "directory.ask"
-	if err := q.check(); err != nil {
+	if err := q.Check(); err != nil {
 		return nil, err
 	}
 	var a *Answer
-	err := g.do(ctx, func(asked context.Context) error {
+	err := g.do(ctx, lane{"questions", &g.running, g.opt.Concurrent}, func(asked context.Context) error {
 		var err error
 		a, err = g.source.Ask(asked, q)
 		switch {
@@ -94,29 +97,45 @@ func (g *Guard) Ask(ctx context.Context, q Question) (*Answer, error) {
 	return a, nil
 }
 
-// Do asks the directory something in another form than Ask, such as one step of
-// an exchange, within the same bounds and counts. ask must heed its context and
-// return what Source.Ask would. Errors: those of ask, and those that Ask has of its
-// own.
+// Do asks the directory something in another form than Ask, within the same bounds and counts.
+// ask must heed its context and return what Source.Ask would. Errors: those of ask, and those
+// that Ask has of its own.
 func (g *Guard) Do(ctx context.Context, ask func(context.Context) error) error {
-	err := g.do(ctx, ask)
+	return g.other(ctx, lane{"questions", &g.running, g.opt.Concurrent}, ask)
+}
+
+// Step is Do for a step of an exchange: how many may run at once is GuardOptions.Steps, and
+// takes nothing from questions, as a server may hold steps back for seconds.
+func (g *Guard) Step(ctx context.Context, ask func(context.Context) error) error {
+	return g.other(ctx, lane{"steps of exchanges", &g.steps, g.opt.Steps}, ask)
+}
+
+func (g *Guard) other(ctx context.Context, l lane, ask func(context.Context) error) error {
+	err := g.do(ctx, l, ask)
 	if fault.Is(err, fault.Corrupt) { // what is Invalid in an exchange, the client has said
 		g.note("", err)
 	}
 	return err
 }
 
-func (g *Guard) do(ctx context.Context, ask func(context.Context) error) error {
+// lane is what runs at once of one kind: how much does, guarded by Guard.mu, and may.
+type lane struct {
+	what    string
+	running *int
+	most    int
+}
+
+func (g *Guard) do(ctx context.Context, l lane, ask func(context.Context) error) error {
 	const op = "directory.ask"
 	if ctx.Err() != nil {
 		return fault.Wrap(op, fault.Canceled, ctx.Err())
 	}
-	turn, err := g.enter()
+	turn, err := g.enter(l)
 	if err != nil {
 		return err
 	}
 	result := errAbandoned // where the source panics, a probe must not stay open
-	defer func() { g.leave(turn, result) }()
+	defer func() { g.leave(l, turn, result) }()
 	asked, cancel := context.WithTimeout(ctx, g.opt.Timeout)
 	defer cancel()
 	err = ask(asked)
@@ -152,28 +171,28 @@ func Failed(ctx context.Context, op string, err error) error {
 var errSlow = errors.New("the directory did not answer in time")
 
 // enter takes a place for a question and the breaker's leave to ask it.
-func (g *Guard) enter() (turn, error) {
+func (g *Guard) enter(l lane) (turn, error) {
 	const op = "directory.ask"
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.running >= g.opt.Concurrent {
+	if *l.running >= l.most {
 		g.counts.Busy++
-		return turn{}, fault.New(op, fault.Busy, "directory %s has %d questions already", g.Name(), g.running)
+		return turn{}, fault.New(op, fault.Busy, "directory %s has %d %s already", g.Name(), *l.running, l.what)
 	}
 	t, ok := g.breaker.ask(g.opt.Now())
 	if !ok {
 		g.counts.LeftAlone++
 		return turn{}, &fault.Error{Op: op, Kind: fault.Unavailable, Err: errors.Join(errors.New("the directory "+g.Name()+" is left alone"), g.last)}
 	}
-	g.running++
+	*l.running++
 	return t, nil
 }
 
 // leave gives the place back and tells the breaker how it went.
-func (g *Guard) leave(t turn, err error) {
+func (g *Guard) leave(l lane, t turn, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.running--
+	*l.running--
 	how := judge(err)
 	g.counts.add(how, err)
 	if how == failed {

@@ -456,6 +456,40 @@ func TestDo(t *testing.T) {
 	})
 }
 
+// TestStep: steps of exchanges that a server holds back take nothing from questions, nor
+// the other way, and have a bound of their own.
+func TestStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, err := NewGuard(&double{}, GuardOptions{Timeout: time.Minute, Concurrent: 2, Steps: 3, Failures: 3, Pause: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := func(context.Context) error { time.Sleep(2 * time.Second); return nil }
+		busy := func(err error) bool { return fault.Is(err, fault.Busy) }
+		for range 3 {
+			go g.Step(t.Context(), held)
+		}
+		synctest.Wait()
+		if err := g.Step(t.Context(), held); !busy(err) {
+			t.Errorf("a fourth step: %v", err)
+		}
+		for range 2 {
+			go g.Do(t.Context(), held)
+		}
+		synctest.Wait()
+		if n := g.State().Running; n != 5 {
+			t.Errorf("%d run", n)
+		}
+		if err := g.Do(t.Context(), held); !busy(err) {
+			t.Errorf("a third question: %v", err)
+		}
+		time.Sleep(3 * time.Second)
+		if errs := errors.Join(g.Do(t.Context(), held), g.Step(t.Context(), held)); errs != nil || g.State().Running != 0 {
+			t.Errorf("afterwards: %v, %d run", errs, g.State().Running)
+		}
+	})
+}
+
 // TestCheckProven: an account of an exchange is checked as an answer is.
 func TestCheckProven(t *testing.T) {
 	a := &Answer{Login: "A@b\u00fccher.example", Verified: true}

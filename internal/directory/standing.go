@@ -41,7 +41,7 @@ func (g *Guard) Standing(ctx context.Context, q Question) (s Standing, err error
 		return s, fault.New("directory.standing", fault.Invalid, "directory %s looks nobody up without a password", g.Name())
 	}
 	q.Password = ""
-	if err := q.check(); err != nil {
+	if err := q.Check(); err != nil {
 		return s, err
 	}
 	err = g.Do(ctx, func(asked context.Context) error {

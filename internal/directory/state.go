@@ -16,7 +16,7 @@ type State struct {
 	Failures int
 	// Until is when it is tried again, where it is left alone.
 	Until time.Time
-	// Running is how many questions run.
+	// Running is how many questions and steps of exchanges run.
 	Running int
 	Counts  Counts
 	// Last is the latest failure, for the log and the operator; nil where there was
@@ -64,7 +64,7 @@ func (g *Guard) State() State {
 	defer g.mu.Unlock()
 	s := State{
 		Name: g.Name(), Phase: g.breaker.phase, Failures: g.breaker.failures,
-		Running: g.running, Counts: g.counts, Last: g.last, Odd: g.odd,
+		Running: g.running + g.steps, Counts: g.counts, Last: g.last, Odd: g.odd,
 	}
 	if s.Phase == LeftAlone {
 		s.Until = g.breaker.until

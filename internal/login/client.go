@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"countersign/internal/account"
+	"countersign/internal/fault"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -36,9 +37,13 @@ type Client struct {
 
 var _ sasl.Verifier = (*Client)(nil)
 
-// settle keeps the outcome of a question: only the last one counts.
+// settle keeps the outcome of a question: only the last one counts. A failure counts against
+// login and network.
 func (c *Client) settle(p *account.Principal, err error) error {
 	c.Principal = nil
+	if fault.Is(err, fault.Unauthenticated) && c.Tried != "" {
+		c.Verifier.missed(&c.Attempt, c.Tried)
+	}
 	if err == nil {
 		c.Principal = p
 		c.Tried = p.Sender.Account.Login()
@@ -64,22 +69,22 @@ func (c *Client) VerifyPassword(ctx context.Context, authzid, login, password st
 // there are none: that is an error which Begin's exchange knows.
 func (c *Client) Keys(ctx context.Context, mechanism, login string) (*sasl.Keys, error) {
 	c.tried(login)
-	l, err := c.Verifier.look(ctx, login)
-	if err != nil {
-		return nil, err
+	l := look{login: c.Tried, cause: why.ErrUnknown} // of a pose: what is stored of an app password is none of its exchange's
+	if !c.posing {
+		var err error
+		if l, err = c.Verifier.look(ctx, login); err != nil {
+			return nil, err
+		}
+		c.facade = c.Verifier.facade(l.login, c.Attempt.Mechanism)
 	}
-	c.facade = c.Verifier.facade(l.login, c.Attempt.Mechanism)
 	if c.facade == nil {
 		return c.Verifier.keys(mechanism, login, l), nil
 	}
-	switch c.to = c.Verifier.passes(&l, c.Attempt.Mechanism); {
-	case c.posing: // what is stored of an app password is none of this exchange's
-		l = look{login: l.login, cause: why.ErrUnknown}
-	case c.to != nil:
+	if c.to = c.Verifier.passes(&l, c.Attempt.Mechanism); c.to != nil && !c.posing {
 		return nil, errPass
 	}
 	k := c.Verifier.keys(mechanism, login, l)
-	c.facade.dress(k)
+	c.facade.front.Dress(k, l.login, len(k.Handle.(*derived).of) > 0)
 	return k, nil
 }
 

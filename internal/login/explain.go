@@ -178,6 +178,9 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 	if err != nil {
 		return nil, err
 	}
+	if v.facade(l.login, q.Attempt.Mechanism) != nil && q.Login != l.login {
+		return nil, failure(why.ErrSpelling)
+	}
 	if v.passes(&l, q.Attempt.Mechanism) != nil { // the directory, which runs the exchange, knows the password too
 		return v.Password(ctx, q.Attempt, q.Authzid, q.Login, *q.Password)
 	}

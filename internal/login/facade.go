@@ -30,21 +30,6 @@ func (v *Verifier) facade(login, mechanism string) *facade {
 	return &facade{to, v.fronts.Of(to.Name(), mechanism)}
 }
 
-// dress makes keys look as those that the directory shows; real ones say what accounts of
-// the store look like beside it.
-func (f *facade) dress(k *sasl.Keys) {
-	k.Nonce = alike.Nonce()
-	if len(k.Handle.(*derived).of) > 0 {
-		f.front.LearnOwn(len(k.Salt), k.Iterations)
-		return
-	}
-	login := k.Login
-	if key, ok := loginKey(login); ok {
-		login = key
-	}
-	k.Salt, k.Iterations = f.front.Salt(login)
-}
-
 // begin begins an exchange that may pass, with its first response.
 func begin(ctx context.Context, to Passer, a Attempt, response []byte) *alike.Opening[Passed] {
 	response = bytes.Clone(response)
@@ -57,15 +42,33 @@ func begin(ctx context.Context, to Passer, a Attempt, response []byte) *alike.Op
 	})
 }
 
-// open begins the exchange of a name that the directory may have. Where it has no challenge
+// open returns the step that shows a client the challenge of ours, or, for a name that the
+// directory may have, begins the directory's exchange and shows that one's. Where it has none
 // when it is time for one, an exchange of ours goes on in its place, which nothing proves.
-func (x *exchange) open(ctx context.Context, response []byte, began time.Time) ([]byte, bool, error) {
-	c := x.client
-	o := begin(ctx, c.to, c.Attempt, response)
-	x.opening = o
-	if err := c.facade.front.Hold(ctx, began); err != nil {
-		return nil, false, err
+func (x *exchange) open(challenge []byte, passes bool, began time.Time) func(context.Context, []byte) ([]byte, bool, error) {
+	return func(ctx context.Context, response []byte) ([]byte, bool, error) {
+		c := x.client
+		spelled := alike.Spelled(response, c.Tried)
+		if passes && spelled {
+			x.opening = begin(ctx, c.to, c.Attempt, response)
+		}
+		err := c.facade.front.Hold(ctx, began)
+		switch {
+		case err != nil:
+			return nil, false, err
+		case !spelled:
+			return nil, false, c.settle(nil, failure(why.ErrSpelling))
+		case passes:
+			return x.reveal(ctx, response)
+		}
+		x.shown = true
+		return challenge, false, nil
 	}
+}
+
+// reveal shows the directory's challenge, or one of ours.
+func (x *exchange) reveal(ctx context.Context, response []byte) ([]byte, bool, error) {
+	c, o := x.client, x.opening
 	select {
 	case <-o.Done:
 		if o.Err == nil {

@@ -254,6 +254,94 @@ func TestExchangesBeforeADirectoryAreAlike(t *testing.T) {
 	}
 }
 
+// Whatever a client can choose about its first message beside the name goes no further, for
+// every name alike: the castle would refuse some of it for names that it has, and the
+// challenge shown in place of its own would not be that of the plain message.
+func TestFirstMessagesThatTheCastleMayRefuse(t *testing.T) {
+	wide := func(login string) string { return string(rune(login[0])+0xff41-'a') + login[1:] }
+	quoted := func(login string) string { return `"` + strings.Replace(login, "@", `"@`, 1) }
+	for what, message := range map[string]func(login string) string{
+		"a foreign authzid": func(login string) string { return "n,a=z@out.example,n=" + login },
+		"quoted":            func(login string) string { return "n,,n=" + quoted(login) },
+		"wide":              func(login string) string { return "n,,n=" + wide(login) },
+		"capitals":          func(login string) string { return "n,,n=" + strings.ToUpper(login) },
+		"its domain":        func(login string) string { return "n,,n=" + strings.Replace(login, "out", "OUT", 1) },
+		"another authzid":   func(login string) string { return "n,a=" + strings.ToUpper(login) + ",n=" + login },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w, p := besieged(t)
+			w.dialogue("there@out.example", "wrong")
+			p.seen = nil
+			for _, login := range inDomain() {
+				c, x := w.client("192.0.2.7")
+				began := time.Now()
+				challenge, done, err := x.Next(t.Context(), []byte(message(login)+",r="+cnonce))
+				if len(challenge) > 0 || done || fault.ReasonOf(err) != "auth-failed" || why.Word(err) != "login-spelling" || time.Since(began) != 500*time.Millisecond && time.Since(began) != 100*time.Millisecond {
+					t.Errorf("%s, %s: %q, %v, %v after %v", what, login, challenge, done, err, time.Since(began))
+				}
+				c.End()
+			}
+			if len(p.seen) > 0 {
+				t.Errorf("%s: the castle was asked about %q", what, p.seen)
+			}
+		})
+	}
+}
+
+// A challenge has cost one look at the store, whoever makes it.
+func TestChallengesCostOneLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := besieged(t)
+		for _, login := range inDomain() {
+			c, x := w.client("192.0.2.7")
+			before := w.store.Reads().Proofs
+			if _, _, err := x.Next(t.Context(), []byte("n,,n="+login+",r="+cnonce)); err != nil {
+				t.Fatal(err)
+			}
+			if n := w.store.Reads().Proofs - before; n != 1 {
+				t.Errorf("%s: %d looks", login, n)
+			}
+			c.End()
+		}
+	})
+}
+
+// A name that the castle has challenged for shows one salt, whatever becomes of the castle.
+func TestNobodyShowsTwoSalts(t *testing.T) {
+	salt := func(w *world, login string) string {
+		c, x := w.client("192.0.2.7")
+		defer c.End()
+		challenge, _, err := x.Next(w.t.Context(), []byte("n,a="+login+",n="+login+",r="+cnonce))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return strings.Join(strings.Split(string(challenge), ",")[1:], ",")
+	}
+	for state, set := range map[string]func(p *castle){
+		"down":  func(p *castle) { p.down = fault.Unavailable },
+		"busy":  func(p *castle) { p.down = fault.Busy },
+		"slow":  func(p *castle) { p.answers = 3 * time.Second },
+		"hangs": func(p *castle) { p.down, p.answers = fault.Unavailable, time.Hour },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w, p := besieged(t)
+			p.salt, p.iterations = 24, 5000
+			before := map[string]string{}
+			for range 2 {
+				for _, login := range inDomain() {
+					before[login] = salt(w, login)
+				}
+			}
+			set(p)
+			for _, login := range inDomain() {
+				if now := salt(w, login); now != before[login] {
+					t.Errorf("%s, %s: %s before, now %s", state, login, before[login], now)
+				}
+			}
+		})
+	}
+}
+
 // proving lets a client prove a password to our own exchange.
 func (w *world) proving(login, password string) (*Client, error) {
 	client, err := scram.SHA256.NewClient(login, password, "")

@@ -50,8 +50,7 @@ func (v *Verifier) level(ctx context.Context, e *effort, err error) error {
 		return err
 	}
 	if fault.Is(err, fault.Unauthenticated) {
-		v.failed.Add(byLogin, e.login, v.opt.Now())
-		v.failed.Add(byNetwork, narrow(e.attempt.Client), v.opt.Now())
+		v.missed(e.attempt, e.login)
 	}
 	if !e.derived {
 		if _, busy := v.try(ctx, e, secrets.Trial{Hopeless: true}); busy != nil {
@@ -103,6 +102,12 @@ func withCause(err, cause error) error {
 
 // What failures are counted by.
 const byLogin, byNetwork = "login", "network"
+
+// missed notes a failure.
+func (v *Verifier) missed(a *Attempt, login string) {
+	v.failed.Add(byLogin, login, v.opt.Now())
+	v.failed.Add(byNetwork, narrow(a.Client), v.opt.Now())
+}
 
 // guessing reports whether somebody failed lately at that login, and from that network:
 // who guesses has both against them, but neither an owner at whose password others guess,

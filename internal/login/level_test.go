@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/why"
@@ -70,13 +71,36 @@ func neighbours(t *testing.T) (*world, chain) {
 	w.give("here@out.example", func(a *account.Account) { a.State = account.Suspended })
 	w.give("bare@out.example", func(a *account.Account) { a.Credentials = nil })
 	w.give("revoked@out.example", func(a *account.Account) { a.Credentials = nil })
-	_, _ = outside(w, "cheap@out.example", wrongPassword) // its kind of hash is known from now on
+	w.must(outside(w, "cheap@out.example", goodPassword)) // its kind of hash is known from now on
 	w.during = func() { time.Sleep(30 * time.Millisecond) }
 	for _, p := range c.list {
 		p.asked = nil
 	}
 	w.work()
 	return w, c
+}
+
+// Only a hash that somebody has logged in with is a kind that failures cost, and none that
+// costs far more than those of the day.
+func TestHashesThatNobodyHasProvedCostNobody(t *testing.T) {
+	w, m := outsiders(t, 0)
+	costly := hashOf(t, hash.Params{MemoryKiB: 8 * mostKinds * today.MemoryKiB, Iterations: 1, Parallelism: 1}, goodPassword)
+	m[1].answers["cheap@out.example"] = directory.Answer{Login: "cheap@out.example", Hash: hashOf(t, cheaper, goodPassword).Text()}
+	m[1].answers["costly@out.example"] = directory.Answer{Login: "costly@out.example", Hash: costly.Text()}
+	known := func() int { return len(w.v.kinds.Of(m[1].name)) }
+	before := known()
+	_, _ = outside(w, "cheap@out.example", wrongPassword)
+	if known() != before {
+		t.Error("a hash counts that nobody has proved")
+	}
+	w.must(outside(w, "costly@out.example", goodPassword))
+	if known() != before {
+		t.Error("a hash counts that is too costly")
+	}
+	w.must(outside(w, "cheap@out.example", goodPassword))
+	if known() != before+1 {
+		t.Error("a hash that was proved does not count")
+	}
 }
 
 // failing are logins that must look alike.

@@ -82,7 +82,6 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		if err != nil {
 			return nil, failure(why.ErrDamaged)
 		}
-		v.kinds.Learn(name, stored.Cost())
 		same, err := v.try(ctx, e, secrets.Trial{Stored: stored, Strange: true})
 		switch {
 		case err != nil:
@@ -90,6 +89,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		case !same:
 			return nil, failure(why.ErrWrong)
 		}
+		v.kinds.Learn(name, stored.Cost())
 	}
 	return v.adopt(ctx, e, authzid, name, answer)
 }
@@ -113,6 +113,9 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 func (v *Verifier) ask(ctx context.Context, e *effort, sources []directory.Source) (*directory.Answer, string, error) {
 	a := e.attempt
 	q := directory.Question{Login: e.login, Password: e.password, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
+	if q.Check() != nil { // nobody is asked: level does it, as for any other name
+		return nil, "", nil
+	}
 	for _, s := range sources {
 		e.asked[s.Name()] = true
 		answer, err := v.through(ctx, s, e.ticket, q)

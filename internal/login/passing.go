@@ -27,6 +27,9 @@ type Passer interface {
 	Patience() time.Duration
 }
 
+// MaxExchanges is how many exchanges are under way at a Passer at most.
+const MaxExchanges = alike.MaxPlaces * alike.PerPlace
+
 // Passed is an exchange that passes through.
 type Passed interface {
 	sasl.Exchange
@@ -92,8 +95,8 @@ func (c *Client) Begin(m sasl.Mechanism, conn *sasl.Conn) sasl.Exchange {
 
 // End ends what passes through, where it is not over, and gives its place back.
 func (c *Client) End() {
-	if c.running != nil {
-		c.running.end()
+	if c.running != nil && c.running.place != nil {
+		c.running.place.Leave()
 	}
 	c.running = nil
 }
@@ -113,8 +116,8 @@ type exchange struct {
 	shown   bool
 	// admitted is who gets in when the client has taken the directory's last challenge.
 	admitted *account.Principal
-	// leave gives back its place among the exchanges of its network.
-	leave func()
+	// place is its own among the exchanges before directories, nil where it has none.
+	place *alike.Place
 }
 
 // Failure is for sasl.Failure.
@@ -126,61 +129,53 @@ func (x *exchange) Failure() error {
 }
 
 // Next implements sasl.Exchange.
-func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, error) {
+func (x *exchange) Next(ctx context.Context, response []byte) (challenge []byte, done bool, err error) {
+	began, step := time.Now(), x.pass
 	switch {
-	case x.to != nil:
-		return x.pass(ctx, response)
 	case x.shown:
-		return x.finish(ctx, response)
+		step = x.finish
+	case x.to == nil:
+		challenge, done, err = x.own.Next(ctx, response)
+		passes := errors.Is(err, errPass)
+		if x.client.facade == nil || err != nil && !passes {
+			return challenge, done, err
+		}
+		step = x.open(challenge, passes, began)
 	}
-	began := time.Now()
-	challenge, done, err := x.own.Next(ctx, response)
-	passes := errors.Is(err, errPass)
-	if x.client.facade == nil || err != nil && !passes {
-		return challenge, done, err
+	if x.place == nil {
+		if x.place = x.client.Verifier.places.Enter(x.client.Attempt.Client, x.end); x.place == nil {
+			return nil, false, fault.Refuse("login.pass", fault.Busy, reasonBusy)
+		}
 	}
-	if err := x.enter(); err != nil {
+	err = x.place.Step(ctx, func(ctx context.Context) error {
+		challenge, done, err = step(ctx, response)
+		return err
+	})
+	switch {
+	case fault.Is(err, fault.Busy):
+		return nil, false, x.client.settle(nil, trouble(ctx, err))
+	case err != nil:
 		return nil, false, err
 	}
-	if passes {
-		return x.open(ctx, response, began)
-	}
-	x.shown = true
-	return challenge, false, x.client.facade.front.Hold(ctx, began)
-}
-
-// enter takes a place among the exchanges of the client's network.
-func (x *exchange) enter() (err error) {
-	var free bool
-	if x.leave, free = x.client.Verifier.places.Enter(x.client.Attempt.Client); !free {
-		err = fault.Refuse("login.pass", fault.Busy, reasonBusy)
-	}
-	return err
+	return challenge, done, nil
 }
 
 // end gives back all that the exchange holds.
 func (x *exchange) end() {
+	passed := x.passed
 	if x.opening != nil {
 		x.opening.End()
-		if x.passed == nil {
-			x.passed = x.opening.Passed
+		if passed == nil {
+			passed = x.opening.Passed
 		}
 	}
-	if x.passed != nil {
-		x.passed.Cancel()
-	}
-	if x.leave != nil {
-		x.leave()
+	if passed != nil {
+		passed.Cancel()
 	}
 }
 
 // pass takes one step of a directory's exchange.
 func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, error) {
-	if x.leave == nil {
-		if err := x.enter(); err != nil {
-			return nil, false, err
-		}
-	}
 	step, cancel := context.WithTimeout(ctx, x.to.Patience())
 	defer cancel()
 	if x.passed == nil {
@@ -201,7 +196,7 @@ func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, err
 func (x *exchange) judge(ctx context.Context, challenge []byte, done bool, err error) ([]byte, bool, error) {
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
-		return nil, false, failure(errors.Join(why.ErrWrong, err))
+		return nil, false, x.client.settle(nil, failure(errors.Join(why.ErrWrong, err)))
 	case fault.Is(err, fault.Invalid):
 		return nil, false, sasl.ErrSyntax
 	case err != nil:

@@ -68,7 +68,7 @@ type Verifier struct {
 	// fronts and kinds are what is known of the directories, so that names that they do not
 	// have are like those that they have.
 	fronts *alike.Fronts
-	kinds  alike.Kinds
+	kinds  *alike.Kinds
 	// places are those of exchanges where a directory runs some.
 	places *alike.Places
 	// dry says that a login is only explained: nobody is there who could compare.
@@ -91,7 +91,8 @@ func New(opt Options) *Verifier {
 		stood:    recent.NewPairs(recent.PairsOptions{Keep: keepStood, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
 		uses:     recent.NewUses(opt.Store),
 		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
-		fronts:   alike.NewFronts(opt.Maker.Lasting),
+		fronts:   alike.NewFronts(opt.Maker.Lasting, opt.Now),
+		kinds:    alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), opt.Now),
 		places:   alike.NewPlaces(),
 	}
 }
@@ -101,6 +102,9 @@ const (
 	keepKnown  = 30 * 24 * time.Hour
 	keepFailed = 10 * time.Minute
 )
+
+// mostKinds is how many times the cost of the day those of a directory's hashes may come to.
+const mostKinds = 3
 
 // maxNetworks is from how many networks a credential is known: more than a person or an
 // office has, and so few that one account cannot push out what is known of the others.

@@ -22,3 +22,21 @@ func TestNamed(t *testing.T) {
 		}
 	}
 }
+
+// The names of SCRAM's first message are told as they are spelt.
+func TestNamesOfScramAsTheyAreSpelt(t *testing.T) {
+	for message, want := range map[string][2]string{
+		"n,,n=Shop=3D=2C@Example.org,r=abc":                 {"", "Shop=,@Example.org"},
+		"y,a=z@example.org,n=\uff53hop@example.org,r=a,x=y": {"z@example.org", "\uff53hop@example.org"},
+	} {
+		authzid, login, ok := ScramNames([]byte(message))
+		if !ok || [2]string{authzid, login} != want {
+			t.Errorf("%q: %q, %q, %v", message, authzid, login, ok)
+		}
+	}
+	for _, message := range []string{"", "n,,n=a", "n,x,n=a,r=a", "n,,a,r=a", "n,,n=a=b,r=a", "n,a=,n=a,r=a"} {
+		if _, _, ok := ScramNames([]byte(message)); ok {
+			t.Errorf("%q is taken", message)
+		}
+	}
+}

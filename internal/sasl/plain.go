@@ -18,7 +18,7 @@ func newPlain(c *Conn) Exchange {
 
 // parsePlain reads "[authzid] NUL authcid NUL passwd" (RFC 4616 section 2).
 func parsePlain(response []byte) (authzid, login, password string, err error) {
-	if len(response) > 2*maxLogin+maxPassword+2 {
+	if len(response) > 2*maxLogin+MaxPassword+2 {
 		return "", "", "", ErrSyntax
 	}
 	parts := strings.Split(string(response), "\x00")

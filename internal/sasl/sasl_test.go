@@ -26,7 +26,7 @@ type exchange struct {
 }
 
 func passwordExchanges() []exchange {
-	long, longPassword := strings.Repeat("a", maxLogin), strings.Repeat("p", maxPassword)
+	long, longPassword := strings.Repeat("a", maxLogin), strings.Repeat("p", MaxPassword)
 	huge := strings.Repeat("a", 1<<16)
 	return []exchange{
 		{"plain", "PLAIN", []said{{"\x00other\x00secret", "done"}}, "password |other|secret"},

@@ -12,8 +12,10 @@ import (
 // Length limits in octets. RFC 4422 and its mechanisms set none that are
 // useful; a login is a mail address or less.
 const (
-	maxLogin    = 255
-	maxPassword = 1024
+	maxLogin = 255
+	// MaxPassword is the longest password, the same as where passwords are stored and asked
+	// for elsewhere.
+	MaxPassword = 512
 )
 
 // isIdentity reports whether s can name somebody: 1 to maxLogin octets of
@@ -27,10 +29,10 @@ func isAuthzid(s string) bool {
 	return len(s) <= maxLogin && utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
 }
 
-// isPassword reports whether s is 1 to maxPassword octets of UTF-8 without NUL
+// isPassword reports whether s is 1 to MaxPassword octets of UTF-8 without NUL
 // (RFC 4616 section 2). What else a password may hold is the Verifier's to know.
 func isPassword(s string) bool {
-	return s != "" && len(s) <= maxPassword && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
+	return s != "" && len(s) <= MaxPassword && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }
 
 // prepareLogin prepares a user name as SCRAM wants it (RFC 5802 section 5.1):

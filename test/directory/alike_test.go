@@ -180,3 +180,31 @@ func TestDovecotTellsNobodysName(t *testing.T) {
 		t.Errorf("away: %+v", s)
 	}
 }
+
+// TestDovecotIsNotAskedWhatItMayRefuse: other spellings of a name, and an authorization
+// identity, which Dovecot refuses for accounts that it has, come to the same for every name.
+func TestDovecotIsNotAskedWhatItMayRefuse(t *testing.T) {
+	d := startDovecot(t)
+	v := besideDovecot(t, d)
+	m, _ := sasl.Lookup(sasl.ScramSHA256)
+	for range 3 {
+		bySCRAM(t, v, "shop@example.org", "pencil")
+	}
+	for form, want := range map[string]string{
+		"n,a=zz@example.org,n=%s@example.org,r=abcdefgh":       "0 octets, auth-failed",
+		"n,,n=\"%s\"@example.org,r=abcdefgh":                   "0 octets, auth-failed",
+		"n,,n=%s@EXAMPLE.ORG,r=abcdefgh":                       "0 octets, auth-failed",
+		"n,a=%[1]s@example.org,n=%[1]s@example.org,r=abcdefgh": "108 octets, ",
+		"y,,n=%s@example.org,r=abcdefgh":                       "108 octets, ",
+		"n,,n=%s@example.org,r=abcdefgh,x=y":                   "108 octets, ",
+	} {
+		for _, name := range []string{"shop", "second", "own", "nobody"} {
+			c := &login.Client{Verifier: v, Attempt: login.Attempt{Client: netip.MustParseAddr("192.0.2.7"), Session: "01J9", Mechanism: sasl.ScramSHA256}}
+			challenge, _, err := c.Begin(m, &sasl.Conn{Host: "gate.example"}).Next(t.Context(), fmt.Appendf(nil, form, name))
+			c.End()
+			if got := fmt.Sprintf("%d octets, %s", len(challenge), fault.ReasonOf(err)); got != want {
+				t.Errorf("%s, %s: %s", form, name, got)
+			}
+		}
+	}
+}

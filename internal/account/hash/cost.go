@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"countersign/internal/account/phc"
 	"countersign/internal/fault"
@@ -74,6 +75,29 @@ func (c Cost) String() string {
 
 // Cheap reports whether it is next to nothing: a digest or two.
 func (c Cost) Cheap() bool { return c.work == workDigest }
+
+// Estimate returns roughly how long a core of today takes for it, so that costs of different
+// works can be compared; 0 for the zero Cost. No machine is asked.
+func (c Cost) Estimate() time.Duration {
+	n, m := time.Duration(c.first), time.Duration(c.second)
+	switch c.work {
+	case workArgon2id, workArgon2i: // a pass over a KiB
+		return n * m * time.Microsecond
+	case workBcrypt:
+		return 50 * time.Microsecond << min(c.first, 31)
+	case workSHA256Crypt, workSHA512Crypt: // a round
+		return n * time.Microsecond
+	case workYescrypt: // a block of 128 octets
+		return n * m * 100 * time.Nanosecond
+	case workPBKDF2SHA1, workPBKDF2SHA256, workPBKDF2SHA512: // an iteration
+		return n * 400 * time.Nanosecond
+	case workMD5Crypt:
+		return time.Millisecond
+	case workDigest:
+		return time.Microsecond
+	}
+	return 0
+}
 
 // ParseCost reads what Cost.String writes, with the bounds of Parse, and
 // nothing else; the empty text is the zero Cost. Errors are fault.Invalid.

@@ -23,6 +23,21 @@ func TestCostReadsWhatItWrites(t *testing.T) {
 	}
 }
 
+// TestEstimates: each work has one, which is of the right size beside the others.
+func TestEstimates(t *testing.T) {
+	var last time.Duration
+	for _, text := range []string{
+		"", "digest", "md5-crypt", "sha512-crypt 5000", "yescrypt N=4096,r=32", "argon2id m=19456,t=2,p=1", "bcrypt 10",
+		"pbkdf2-sha256 600000", "bcrypt 13", "sha256-crypt 1000000", "argon2i m=262144,t=16,p=1",
+	} {
+		c, err := ParseCost(text)
+		if now := c.Estimate(); err != nil || now <= last && text != "" {
+			t.Errorf("%q: %v, the one before %v (%v)", text, now, last, err)
+		}
+		last = c.Estimate()
+	}
+}
+
 func TestNoCost(t *testing.T) {
 	for _, text := range []string{
 		" ", "x", "argon2id", "argon2id ", "argon2d m=64,t=1,p=1", "argon2id m=262145,t=1,p=1", "argon2id m=64,t=1", "argon2i m=64,t=17,p=1",

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/directory/ldap"
 	"countersign/internal/directory/shadow"
 	"countersign/internal/directory/web"
+	"countersign/internal/login"
 	"countersign/internal/mail"
 )
 
@@ -117,18 +118,18 @@ func Remembering(d *config.Directory) time.Duration { return d.Remember.Std() }
 
 // Guarding is what the configuration bounds a directory by.
 func Guarding(d *config.Directory) directory.GuardOptions {
-	return directory.GuardOptions{Timeout: d.Timeout.Std(), Concurrent: d.Connections, Failures: d.Failures, Pause: d.Pause.Std()}
+	return directory.GuardOptions{Timeout: d.Timeout.Std(), Concurrent: d.Connections, Steps: exchanges, Failures: d.Failures, Pause: d.Pause.Std()}
 }
 
 // Dovecot is what the configuration says of a directory of kind dovecot.
 func Dovecot(d *config.Directory) dovecot.Options {
-	return dovecot.Options{Name: d.Name, Address: d.URL, TrustNetwork: d.TrustNetwork, Domain: d.DefaultDomain, Exchanges: exchanges,
+	return dovecot.Options{Name: d.Name, Address: d.URL, TrustNetwork: d.TrustNetwork, Domain: d.DefaultDomain, Exchanges: exchanges + d.Connections,
 		Plan: d.PlanAttribute, Customer: d.CustomerAttribute, Aliases: d.AliasAttribute}
 }
 
-// exchanges is how many may be under way at one Dovecot: clients take their time between
-// two steps.
-const exchanges = 1000
+// exchanges is how many may pass to one Dovecot at the same time, beside the questions: clients
+// take their time between two steps.
+const exchanges = login.MaxExchanges
 
 // LDAP is what the configuration says of a directory of kind ldap.
 func LDAP(d *config.Directory) ldap.Options {

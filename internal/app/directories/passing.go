@@ -52,7 +52,7 @@ func (p *passer) Offers(mechanism string, first bool) bool {
 // Begin implements login.Passer.
 func (p *passer) Begin(ctx context.Context, a *login.Attempt) (login.Passed, error) {
 	var x *dovecot.Exchange
-	err := p.Guard.Do(ctx, func(ctx context.Context) (err error) {
+	err := p.Guard.Step(ctx, func(ctx context.Context) (err error) {
 		x, err = p.entry.dovecot.Begin(ctx, a.Mechanism, dovecot.Info{Client: netip.AddrPortFrom(a.Client, 0), Session: string(a.Session)})
 		return err
 	})
@@ -62,7 +62,7 @@ func (p *passer) Begin(ctx context.Context, a *login.Attempt) (login.Passed, err
 	return &passed{x, p.Guard}, nil
 }
 
-// passed is an exchange each of whose steps is a question to the guard.
+// passed is an exchange each of whose steps the guard bounds.
 type passed struct {
 	*dovecot.Exchange
 	guard *directory.Guard
@@ -70,7 +70,7 @@ type passed struct {
 
 // Next implements sasl.Exchange.
 func (x *passed) Next(ctx context.Context, response []byte) (challenge []byte, done bool, err error) {
-	failed := x.guard.Do(ctx, func(ctx context.Context) error {
+	failed := x.guard.Step(ctx, func(ctx context.Context) error {
 		challenge, done, err = x.Exchange.Next(ctx, response)
 		if err == nil && done {
 			err = x.Exchange.Account().CheckProven()

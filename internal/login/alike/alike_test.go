@@ -29,7 +29,7 @@ func challenge(letter string, octets, iterations int) []byte {
 // Before anything is known a name shows what a Dovecot makes; then what accounts show; the
 // same each time, in any order of questions, and on every gate.
 func TestSaltsFollowAccounts(t *testing.T) {
-	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
 	salt, iterations := f.Salt("x@example.org")
 	if len(salt) != 16 || iterations != 4096 {
 		t.Errorf("at first: %d octets, %d", len(salt), iterations)
@@ -42,10 +42,10 @@ func TestSaltsFollowAccounts(t *testing.T) {
 	f.Learn("real@example.org", challenge("s", 40, 9000), time.Millisecond)
 	again, _ := f.Salt("x@example.org")
 	other, _ := f.Salt("y@example.org")
-	g := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	g := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
 	g.LearnOwn(40, 9000)
 	elsewhere, _ := g.Salt("x@example.org")
-	foreign := NewFronts(lasting("b")).Of("d", "SCRAM-SHA-256")
+	foreign := NewFronts(lasting("b"), time.Now).Of("d", "SCRAM-SHA-256")
 	foreign.LearnOwn(40, 9000)
 	strange, _ := foreign.Salt("x@example.org")
 	if string(again) != string(salt) || string(elsewhere) != string(salt) || string(other) == string(salt) || string(strange) == string(salt) {
@@ -56,33 +56,120 @@ func TestSaltsFollowAccounts(t *testing.T) {
 	}
 }
 
-// A directory that makes its salts anew shows another one each time, and so do names that
-// it does not have; a new password is no such thing.
-func TestFreshSalts(t *testing.T) {
-	stays := func(f *Front) bool {
-		one, _ := f.Salt("x@example.org")
-		two, _ := f.Salt("x@example.org")
-		return string(one) == string(two)
-	}
-	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
-	for i, letter := range []string{"a", "a", "b", "b"} { // a new password between
-		f.Learn("real@example.org", challenge(letter, 16, 4096), 0)
-		if !stays(f) {
-			t.Errorf("after %d: a new password makes salts fresh", i+1)
+// salted reports how many of 100 names that were never seen show another salt at each try.
+func salted(f *Front) (n int) {
+	for i := range 100 {
+		name := fmt.Sprintf("unknown%d@example.org", i)
+		one, _ := f.Salt(name)
+		if two, _ := f.Salt(name); string(one) != string(two) {
+			n++
 		}
 	}
-	f = NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
-	for _, letter := range []string{"a", "b", "c"} {
-		f.Learn("real@example.org", challenge(letter, 16, 4096), 0)
+	return n
+}
+
+// A directory that makes its salts anew shows another one each time, and so do names that
+// it does not have: where several of its accounts do, or one does and none shows one twice.
+// New passwords are no such thing, nor are those of one owner beside others whose stay.
+func TestFreshSalts(t *testing.T) {
+	clock := time.Unix(1_800_000_000, 0)
+	front := func() *Front {
+		return NewFronts(lasting("a"), func() time.Time { return clock }).Of("d", "SCRAM-SHA-256")
 	}
-	if salt, _ := f.Salt("x@example.org"); stays(f) || len(salt) != 16 {
-		t.Error("salts stay, which those of accounts do not")
+	learn := func(f *Front, login string, letters ...string) {
+		for _, letter := range letters {
+			f.Learn(login, challenge(letter, 16, 4096), 0)
+			clock = clock.Add(time.Second)
+		}
+	}
+	f := front()
+	learn(f, "real@example.org", "a", "a", "b", "b")
+	if n := salted(f); n != 0 {
+		t.Errorf("a new password makes the salts of %d names fresh", n)
+	}
+	f = front()
+	learn(f, "honest@example.org", "h", "h")
+	learn(f, "mallory@example.org", "a", "b", "c", "d", "e", "f")
+	learn(f, "accomplice@example.org", "a", "b", "c", "d", "e", "f")
+	if n := salted(f); n != 0 {
+		t.Errorf("two owners make the salts of %d names fresh", n)
+	}
+	f = front()
+	for _, letter := range []string{"a", "b", "c", "d", "e"} { // one that changes now and then
+		learn(f, "real@example.org", letter)
+		clock = clock.Add(time.Minute)
+	}
+	if n := salted(f); n != 0 {
+		t.Errorf("passwords of five minutes make the salts of %d names fresh", n)
+	}
+	f = front()
+	learn(f, "only@example.org", "a", "b", "c", "d")
+	if n := salted(f); n != 100 {
+		t.Errorf("of the only account, which has a new salt each time, learn %d names", n)
+	}
+	f = front()
+	for _, login := range []string{"a@example.org", "b@example.org", "c@example.org"} {
+		learn(f, login, "a", "b")
+	}
+	if n := salted(f); n != 100 {
+		t.Errorf("of three accounts learn %d names", n)
+	}
+	known, _ := f.Salt("a@example.org")
+	if again, _ := f.Salt("a@example.org"); string(again) == string(known) {
+		t.Error("an account whose salt is new each time shows one twice")
+	}
+	clock = clock.Add(keepShape + time.Second)
+	learn(f, "x@example.org", "a", "a")
+	if n := salted(f); n != 0 {
+		t.Errorf("what nobody has shown for a day is shown for %d names", n)
+	}
+}
+
+// What the directory has shown for a name is shown for it when its challenge is missing, so
+// that nobody sees two salts of one name.
+func TestAMissingChallengeShowsTheSaltThatWasSeen(t *testing.T) {
+	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+	f.LearnOwn(16, 10_000)
+	for i := range 3 {
+		f.Learn("real@example.org", challenge("h", 24, 5000), 0)
+		if salt, iterations := f.Salt("real@example.org"); string(salt) != strings.Repeat("h", 24) || iterations != 5000 {
+			t.Errorf("after %d: %q, %d", i+1, salt, iterations)
+		}
+	}
+	f.Learn("real@example.org", challenge("n", 24, 5000), 0)
+	if salt, _ := f.Salt("real@example.org"); string(salt) != strings.Repeat("n", 24) {
+		t.Errorf("after a new password: %q", salt)
+	}
+}
+
+// A first message goes on where it names the account in its one spelling, and nothing else.
+func TestSpelled(t *testing.T) {
+	for message, want := range map[string]bool{
+		"n,,n=a=3Db@example.org,r=abc":                 true,
+		"y,,n=a=3Db@example.org,r=abc":                 true,
+		"n,a=a=3Db@example.org,n=a=3Db@example.org,r=": true,
+		"n,a=z@example.org,n=a=3Db@example.org,r=abc":  false,
+		"n,a=A=3Db@example.org,n=a=3Db@example.org,r=": false,
+		"n,,n=A=3Db@example.org,r=abc":                 false,
+		"n,,n=a=3Db@Example.org,r=abc":                 false,
+		"n,,n=\"a=3Db\"@example.org,r=abc":             false,
+		"n,,n=\uff41=3Db@example.org,r=abc":            false,
+		"n,,n=a=b@example.org,r=abc":                   false,
+		"n,,n=a=3Db@example.org,r=abc,x=y":             true,
+		"n,,n=a=3Db@example.org":                       false,
+		"n,,a=3Db@example.org,r=abc":                   false,
+		"n,x,n=a=3Db@example.org,r=abc":                false,
+		"":                                             false,
+	} {
+		if got := Spelled([]byte(message), "a=b@example.org"); got != want {
+			t.Errorf("%q: %v", message, got)
+		}
 	}
 }
 
 // Of several shapes each is shown for as many names, and one more changes few of them.
 func TestShapesAreSharedOut(t *testing.T) {
-	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
 	const names = 3000
 	shapes := func() (list []int) {
 		for i := range names {
@@ -117,27 +204,50 @@ func TestShapesAreSharedOut(t *testing.T) {
 
 // Nothing grows without bounds, whatever a directory says.
 func TestWhatIsLearnedIsBounded(t *testing.T) {
-	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
-	for i := range 2000 {
+	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+	for i := range maxNames + 2000 {
 		for range 2 {
 			f.Learn(fmt.Sprintf("x%d@example.org", i), challenge("s", 1+i%200, 5000+i), time.Hour)
 		}
 	}
-	if len(f.shapes) != maxShapes || len(f.names) != maxNames {
-		t.Errorf("%d shapes, %d names", len(f.shapes), len(f.names))
+	if len(f.shapes) != maxShapes || len(f.names.each) != maxNames || len(f.names.order) != maxNames {
+		t.Errorf("%d shapes, %d names", len(f.shapes), len(f.names.each))
 	}
-	var k Kinds
-	for i := range 100 {
-		k.Learn("d", hash.CostOf(hash.Params{MemoryKiB: uint32(8 + i), Iterations: 1, Parallelism: 1}))
+}
+
+// Of a directory's hashes those are known that somebody has logged in with in the last hour, as
+// far as all of them together cost no more than they may.
+func TestKinds(t *testing.T) {
+	clock := time.Unix(1_800_000_000, 0)
+	cost := func(kib uint32) hash.Cost {
+		return hash.CostOf(hash.Params{MemoryKiB: kib, Iterations: 1, Parallelism: 1})
 	}
-	if len(k.Of("d")) != maxKinds || len(k.Of("e")) != 0 {
-		t.Errorf("%d kinds", len(k.Of("d")))
+	k := NewKinds(cost(100).Estimate(), func() time.Time { return clock })
+	want := func(list ...hash.Cost) {
+		t.Helper()
+		if got := k.Of("d"); !slices.Equal(got, list) {
+			t.Errorf("%v, want %v", got, list)
+		}
 	}
-	k.Learn("e", hash.Cost{})
-	k.Learn("e", hash.CostOf(hash.DefaultParams()))
-	k.Learn("e", hash.CostOf(hash.DefaultParams()))
-	if !slices.Equal(k.Of("e"), []hash.Cost{hash.CostOf(hash.DefaultParams())}) {
-		t.Errorf("%v", k.Of("e"))
+	k.Learn("d", cost(40))
+	k.Learn("d", cost(40))
+	k.Learn("d", hash.Cost{})
+	want(cost(40))
+	k.Learn("d", cost(61)) // too much beside the first
+	k.Learn("e", cost(100))
+	want(cost(40))
+	clock = clock.Add(40 * time.Minute)
+	k.Learn("d", cost(60))
+	want(cost(40), cost(60))
+	clock = clock.Add(21 * time.Minute)
+	want(cost(60))
+	k.Learn("d", cost(60))
+	clock = clock.Add(59 * time.Minute)
+	want(cost(60))
+	clock = clock.Add(2 * time.Minute)
+	want()
+	if len(k.Of("e")) != 0 {
+		t.Error("another directory's are kept for longer")
 	}
 }
 
@@ -150,13 +260,13 @@ func nonsense() []string {
 }
 
 func TestNonsenseTeachesNothing(t *testing.T) {
-	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
 	for _, text := range nonsense() {
 		for range 4 {
 			f.Learn("x@example.org", []byte(text), 0)
 		}
 	}
-	if len(f.shapes) != 0 || f.guess != (Shape{}) || len(f.names) != 0 {
+	if len(f.shapes) != 0 || f.guess != (Shape{}) || len(f.names.each) != 0 {
 		t.Errorf("%+v, %+v", f.shapes, f.guess)
 	}
 }
@@ -166,7 +276,7 @@ func FuzzLearn(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		front := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-1")
+		front := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-1")
 		front.Learn("x@example.org", []byte(text), time.Second)
 		salt, iterations := front.Salt("y@example.org")
 		if len(salt) < 1 || len(salt) > 256 || iterations < 4096 || iterations > 1_000_000 {
@@ -177,7 +287,7 @@ func FuzzLearn(f *testing.F) {
 
 // The pace follows the directory: a hiccup is forgotten, what is slow for good is waited for.
 func TestPace(t *testing.T) {
-	f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
 	if f.Pace() != firstPace {
 		t.Errorf("at first %v", f.Pace())
 	}
@@ -206,7 +316,7 @@ func TestPace(t *testing.T) {
 
 // Nobody is an address in the same domain, and another nobody for each login.
 func TestNobody(t *testing.T) {
-	f := NewFronts(lasting("a"))
+	f := NewFronts(lasting("a"), time.Now)
 	seen := map[string]bool{}
 	for _, login := range []string{"a@example.org", "b@example.org", `"x@y"@example.org`} {
 		name, password := f.Nobody(login)
@@ -242,7 +352,7 @@ func TestNonce(t *testing.T) {
 
 // Each directory and mechanism has a front of its own.
 func TestFronts(t *testing.T) {
-	f := NewFronts(lasting("a"))
+	f := NewFronts(lasting("a"), time.Now)
 	first, again := f.Of("d", "SCRAM-SHA-1"), f.Of("d", "SCRAM-SHA-1")
 	if first != again || f.Of("d", "SCRAM-SHA-1") == f.Of("d", "SCRAM-SHA-256") || f.Of("d", "SCRAM-SHA-1") == f.Of("e", "SCRAM-SHA-1") {
 		t.Error("fronts are mixed up")

@@ -3,9 +3,9 @@ package alike
 import (
 	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,9 +26,10 @@ type Shape struct {
 }
 
 const (
-	// maxShapes is how many shapes are kept of a directory, maxNames of how many names it
-	// is known what they showed last.
-	maxShapes, maxNames = 8, 256
+	// maxShapes is how many shapes are kept of a directory, keepShape for how long one of
+	// which nothing is seen any more.
+	maxShapes = 8
+	keepShape = 24 * time.Hour
 )
 
 // usual is what a Dovecot makes where nobody has said otherwise.
@@ -39,25 +40,38 @@ type Front struct {
 	lasting   Lasting
 	mechanism string
 
+	now func() time.Time
+
 	mu sync.Mutex // guards what follows
 	// shapes are those that accounts are known to show; guess is one that was seen of which
 	// is not known yet whether its salt stays.
-	shapes []Shape
+	shapes []kept
 	guess  Shape
-	// names are what was shown for names lately, the next to be forgotten at next.
-	names []shown
-	next  int
+	names  names
 	// times are how long the latest challenges took, in a ring; the next is put at turn.
 	times [8]time.Duration
 	took  int
 	turn  int
 }
 
-// shown is the salt that a name has shown last.
-type shown struct {
-	name, salt [sha256.Size]byte
-	// changed counts in how many challenges in a row it was another one than before.
-	changed int
+// kept is a shape that was seen last at some time; theirs says that an account of the
+// directory has shown it, not only one of the store.
+type kept struct {
+	Shape
+	seen   time.Time
+	theirs bool
+}
+
+// Dress makes the keys of a login, given as accounts are kept, look as those that the
+// directory shows. own says that they are real ones, which say what accounts of the store
+// look like beside it.
+func (f *Front) Dress(k *sasl.Keys, login string, own bool) {
+	k.Nonce = Nonce()
+	if own {
+		f.LearnOwn(len(k.Salt), k.Iterations)
+		return
+	}
+	k.Salt, k.Iterations = f.Salt(login)
 }
 
 // Learn takes note of a challenge that the directory itself has made for a login, and of how
@@ -72,12 +86,17 @@ func (f *Front) Learn(login string, challenge []byte, took time.Duration) {
 	}
 	s := Shape{Salt: len(salt), Iterations: iterations}
 	f.guess = s
-	switch n := f.see(login, salt); {
-	case n == 0:
-		f.add(s)
-	case n > 1: // once may be a new password
+	switch f.names.see(login, salt, s, f.now()) {
+	case stays:
+		f.add(s, true)
+	case renews:
 		s.Fresh = true
-		f.add(s)
+		f.add(s, true)
+	case changes: // of one name alone: its owner may be at play, unless no other's stay
+		if !f.shown(s) {
+			s.Fresh = true
+			f.add(s, true)
+		}
 	}
 }
 
@@ -86,43 +105,27 @@ func (f *Front) Learn(login string, challenge []byte, took time.Duration) {
 func (f *Front) LearnOwn(salt, iterations int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.add(Shape{Salt: salt, Iterations: iterations})
+	f.add(Shape{Salt: salt, Iterations: iterations}, false)
 }
 
-// add keeps a shape that is new, while there is room.
-func (f *Front) add(s Shape) {
-	for _, have := range f.shapes {
-		if have == s {
+// add keeps a shape, while there is room, and forgets those that nobody shows any more.
+func (f *Front) add(s Shape, theirs bool) {
+	now := f.now()
+	f.shapes = slices.DeleteFunc(f.shapes, func(k kept) bool { return now.Sub(k.seen) > keepShape })
+	for i := range f.shapes {
+		if have := &f.shapes[i]; have.Shape == s {
+			have.seen, have.theirs = now, have.theirs || theirs
 			return
 		}
 	}
 	if len(f.shapes) < maxShapes {
-		f.shapes = append(f.shapes, s)
+		f.shapes = append(f.shapes, kept{s, now, theirs})
 	}
 }
 
-// see notes the salt of a name, and returns in how many challenges in a row it was another
-// one than before; -1 for a name that is new.
-func (f *Front) see(login string, salt []byte) int {
-	s := shown{name: sha256.Sum256([]byte(login)), salt: sha256.Sum256(salt)}
-	for i := range f.names {
-		if have := &f.names[i]; have.name == s.name {
-			if have.salt == s.salt {
-				have.changed = 0
-				return 0
-			}
-			have.salt = s.salt
-			have.changed++
-			return have.changed
-		}
-	}
-	if len(f.names) < maxNames {
-		f.names = append(f.names, s)
-		return -1
-	}
-	f.names[f.next] = s
-	f.next = (f.next + 1) % maxNames
-	return -1
+// shown reports whether accounts of the directory show a shape.
+func (f *Front) shown(s Shape) bool {
+	return slices.ContainsFunc(f.shapes, func(k kept) bool { return k.Shape == s && k.theirs })
 }
 
 // parse reads the server's first message (RFC 5802 section 7), and takes none that an
@@ -142,11 +145,15 @@ func parse(challenge []byte) (salt []byte, iterations int, ok bool) {
 }
 
 // Salt returns what a challenge shows for a name that the directory does not have, or that
-// has no keys: a salt and a number of iterations as accounts have them, each of their kinds
+// has no keys, or whose challenge is late: what the directory has shown for it, where it was
+// seen; else a salt and a number of iterations as accounts have them, each of their kinds
 // for as many names as any other, and for one name the same each time. Until an account
 // has been seen they are what a Dovecot makes by itself.
 func (f *Front) Salt(login string) (salt []byte, iterations int) {
-	s := f.shapeOf(login)
+	s, salt := f.shapeOf(login)
+	if salt != nil {
+		return salt, s.Iterations
+	}
 	if s.Fresh {
 		salt = make([]byte, s.Salt)
 		_, _ = rand.Read(salt) // which never fails
@@ -162,11 +169,26 @@ func (f *Front) Salt(login string) (salt []byte, iterations int) {
 	return salt[:s.Salt], s.Iterations
 }
 
-// shapeOf draws the shape of a name: that for which its lot is the greatest, so that a shape
-// that comes later changes those of few names.
-func (f *Front) shapeOf(login string) Shape {
+// shapeOf returns the shape of a name, and the salt that the directory has shown for it
+// where that stays, else nil.
+func (f *Front) shapeOf(login string) (Shape, []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	have, known := f.names.of(login)
+	if !known {
+		return f.draw(login), nil
+	}
+	fresh := Shape{Salt: len(have.salt), Iterations: have.iterations, Fresh: true}
+	if !have.stays && f.shown(fresh) {
+		return fresh, nil
+	}
+	fresh.Fresh = false
+	return fresh, have.salt
+}
+
+// draw draws the shape of a name: that for which its lot is the greatest, so that a shape
+// that comes later changes those of few names.
+func (f *Front) draw(login string) Shape {
 	if len(f.shapes) == 0 {
 		if f.guess != (Shape{}) {
 			return f.guess
@@ -175,7 +197,8 @@ func (f *Front) shapeOf(login string) Shape {
 	}
 	var drawn Shape
 	var greatest []byte
-	for _, s := range f.shapes {
+	for _, k := range f.shapes {
+		s := k.Shape
 		var text [17]byte
 		binary.BigEndian.PutUint64(text[:], uint64(s.Salt))
 		binary.BigEndian.PutUint64(text[8:], uint64(s.Iterations))

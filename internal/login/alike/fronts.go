@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Lasting makes 32 octets of names: the same for the same names on all gates of a store and
@@ -16,14 +17,15 @@ type Lasting func(names ...string) []byte
 // use.
 type Fronts struct {
 	lasting Lasting
+	now     func() time.Time
 
 	mu   sync.Mutex // guards each
 	each map[[2]string]*Front
 }
 
-// NewFronts returns Fronts that know nothing yet.
-func NewFronts(lasting Lasting) *Fronts {
-	return &Fronts{lasting: lasting, each: map[[2]string]*Front{}}
+// NewFronts returns Fronts that know nothing yet; now is the clock.
+func NewFronts(lasting Lasting, now func() time.Time) *Fronts {
+	return &Fronts{lasting: lasting, now: now, each: map[[2]string]*Front{}}
 }
 
 // Of returns the Front of a directory in a mechanism of SCRAM. Both are names of the
@@ -34,7 +36,7 @@ func (f *Fronts) Of(directory, mechanism string) *Front {
 	name := [2]string{directory, mechanism}
 	front := f.each[name]
 	if front == nil {
-		front = &Front{lasting: f.lasting, mechanism: mechanism}
+		front = &Front{lasting: f.lasting, now: f.now, mechanism: mechanism}
 		f.each[name] = front
 	}
 	return front

@@ -42,7 +42,7 @@ func TestOpenings(t *testing.T) {
 // A challenge is held until its time, or until the client has gone.
 func TestHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := NewFronts(lasting("a")).Of("d", "SCRAM-SHA-256")
+		f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
 		began := time.Now()
 		time.Sleep(100 * time.Millisecond)
 		if err := f.Hold(t.Context(), began); err != nil || time.Since(began) != firstPace {
@@ -62,11 +62,12 @@ func TestHold(t *testing.T) {
 // One client has 32 places, its wide network 100, and gives each back once.
 func TestPlaces(t *testing.T) {
 	p := NewPlaces()
-	var leave []func()
+	var taken []*Place
+	ended := 0
 	enter := func(client netip.Addr, times int) (entered int) {
 		for range times {
-			if l, ok := p.Enter(client); ok {
-				leave = append(leave, l)
+			if l := p.Enter(client, func() { ended++ }); l != nil {
+				taken = append(taken, l)
 				entered++
 			}
 		}
@@ -80,11 +81,64 @@ func TestPlaces(t *testing.T) {
 	if n := enter(netip.MustParseAddr("198.51.100.1"), 1) + enter(netip.Addr{}, 200); n != 201 {
 		t.Errorf("elsewhere, and from nowhere: %d", n)
 	}
-	for _, l := range leave {
-		l()
-		l()
+	for _, l := range taken {
+		l.Leave()
+		l.Leave()
 	}
-	if n := enter(netip.MustParseAddr("192.0.2.1"), 40); n != 32 {
-		t.Errorf("afterwards %d", n)
+	if n := enter(netip.MustParseAddr("192.0.2.1"), 40); n != 32 || ended != 301 {
+		t.Errorf("afterwards %d, %d have ended", n, ended)
 	}
+}
+
+// Where all places are taken, the network that has most gives one up: its step ends, and what
+// it holds is given back after that. One with as many as any gets none.
+func TestPlacesAreSharedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPlaces()
+		at := func(network, client int) netip.Addr {
+			return netip.AddrFrom4([4]byte{10, 0, byte(network), byte(client)})
+		}
+		var first *Place
+		running, ended := false, 0
+		for n := range MaxPlaces {
+			l := p.Enter(at(n/perWide, n%perWide), func() {
+				if running {
+					t.Error("what a step needs is given back while it runs")
+				}
+				ended++
+			})
+			if first == nil {
+				first = l
+			}
+		}
+		result := make(chan error)
+		go func() {
+			result <- first.Step(t.Context(), func(ctx context.Context) error {
+				running = true
+				<-ctx.Done()
+				running = false
+				return nil
+			})
+		}()
+		synctest.Wait()
+		if p.Enter(at(9, 200), func() {}) != nil {
+			t.Error("a network that has 100 gets one more")
+		}
+		newcomer := p.Enter(at(200, 1), func() {})
+		if newcomer == nil {
+			t.Fatal("a newcomer from elsewhere has no place")
+		}
+		if err := <-result; !fault.Is(err, fault.Busy) {
+			t.Errorf("the step that lost its place: %v", err)
+		}
+		synctest.Wait()
+		if err := first.Step(t.Context(), func(context.Context) error { t.Error("it goes on"); return nil }); !fault.Is(err, fault.Busy) || ended != 1 {
+			t.Errorf("%v, %d have ended", err, ended)
+		}
+		first.Leave()
+		if err := newcomer.Step(t.Context(), func(context.Context) error { return errors.New("its own") }); err == nil || err.Error() != "its own" || ended != 1 {
+			t.Errorf("%v, %d have ended", err, ended)
+		}
+		newcomer.Leave()
+	})
 }

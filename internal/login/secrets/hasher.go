@@ -181,6 +181,9 @@ func (h *Hasher) Run(ctx context.Context, whose pool.Ticket, work func()) error 
 // for a worker, for metrics.
 func (h *Hasher) Running() (running, waiting int) { return h.pool.Load() }
 
+// Cost is that of the hashes that are made today.
+func (h *Hasher) Cost() hash.Cost { return hash.CostOf(h.params) }
+
 // Current reports whether a stored hash is made as they are made today.
 func (h *Hasher) Current(stored hash.Hash) bool { return stored.Current(h.params) }
 

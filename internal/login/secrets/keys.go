@@ -114,6 +114,25 @@ func (m *Maker) Open(mechanism, login, value string) (Key, error) {
 	return Key{}, damaged
 }
 
+// Which returns which of the keys a client with a password proves, -1 for none.
+func (m *Maker) Which(k *sasl.Keys, password string) int {
+	prepared, err := account.PreparePassword(password)
+	if err != nil {
+		return -1
+	}
+	var key sasl.Key
+	switch k.Mechanism {
+	case CramMD5:
+		key = sasl.CramKey(prepared)
+	case DigestMD5:
+		// RFC 2831 section 2.1.2.1: the client mixes in the name as it has it.
+		key = sasl.DigestKey(k.Login, m.opt.Realm, prepared)
+	default:
+		key = sasl.ScramKey(k.Mechanism, prepared, k.Salt, k.Iterations)
+	}
+	return slices.IndexFunc(k.List, func(have sasl.Key) bool { return string(have.Stored) == string(key.Stored) })
+}
+
 // Decoy returns a key that nobody has the password of, the same for a login each time and
 // like those of accounts.
 func (m *Maker) Decoy(mechanism, login string) Key {
@@ -218,24 +237,4 @@ func parseScram(mechanism, text string) (k Key, err error) {
 		return Key{}, damaged
 	}
 	return k, nil
-}
-
-// Which returns which of the keys k a client proves that has the password, -1 for none. It
-// takes as long as the client takes.
-func (m *Maker) Which(k *sasl.Keys, password string) int {
-	prepared, err := account.PreparePassword(password)
-	if err != nil {
-		return -1
-	}
-	var key sasl.Key
-	switch k.Mechanism {
-	case CramMD5:
-		key = sasl.CramKey(prepared)
-	case DigestMD5:
-		// RFC 2831 section 2.1.2.1: the client mixes in the name as it has it.
-		key = sasl.DigestKey(k.Login, m.Realm(), prepared)
-	default:
-		key = sasl.ScramKey(k.Mechanism, prepared, k.Salt, k.Iterations)
-	}
-	return slices.IndexFunc(k.List, func(have sasl.Key) bool { return string(have.Stored) == string(key.Stored) })
 }

@@ -360,5 +360,6 @@ var reasons = map[string]string{
 	"unknown-domain":         "a directory knows the account, but its domain is nobody's here",
 	"alias-of-another":       "a directory knows the account, but its address is an alias that another account was given here",
 	"authorization-identity": "it asks to act as somebody else",
+	"login-spelling":         "before a directory that runs the exchange a login is written as its account is (small letters, no quotes), and names nobody else to act as",
 	"refused":                "it does not match",
 }

@@ -30,6 +30,9 @@ var (
 	ErrMechanism = errors.New("mechanism")
 	// ErrAuthzid: the client wants to act as somebody else.
 	ErrAuthzid = errors.New("authorization-identity")
+	// ErrSpelling: the login is not spelt as accounts are, or somebody else is named with it,
+	// where a directory runs the exchange.
+	ErrSpelling = errors.New("login-spelling")
 	// ErrToken: the token is not good.
 	ErrToken = errors.New("token")
 	// ErrForeign: the proof is of another account.
@@ -46,7 +49,7 @@ var (
 
 // All lists the reasons.
 func All() []error {
-	return []error{ErrUnknown, ErrNone, ErrDamaged, ErrWrong, ErrSuspended, ErrExpired, ErrNetwork, ErrMechanism, ErrAuthzid, ErrToken, ErrForeign, ErrPrepared, ErrHomeless, ErrTaken, ErrBanned}
+	return []error{ErrUnknown, ErrNone, ErrDamaged, ErrWrong, ErrSuspended, ErrExpired, ErrNetwork, ErrMechanism, ErrAuthzid, ErrSpelling, ErrToken, ErrForeign, ErrPrepared, ErrHomeless, ErrTaken, ErrBanned}
 }
 
 // Unmade returns why an account of a directory could not be made, nil where that was a failure.
