@@ -175,8 +175,9 @@ const MaxOwned = 256
 // an active one), looks at all mail of that account, of that domain or relying
 // on it, of the domains of that customer, or of the customers and accounts on that plan: it
 // holds what may not go, with the reason queue.HoldSuspended, and releases what
-// was held for that reason and may go. What an operator released meanwhile stays
-// so until such a change. Each submission whose deliveries change gets one event
+// was held for that reason and may go. A submission of which an operator released anything
+// (queue.AdminStore.Release) is excused from all credentials that had been taken away or
+// recalled it by then; what else of it was held stays so. Each submission whose deliveries change gets one event
 // audit.DeliveryHeld or audit.DeliveryReleased, with queue.HoldSuspended as its
 // reason, actor and object of the given event, a text of that object and, behind
 // a colon, the event's text, and the number of deliveries in Data["deliveries"].

@@ -156,6 +156,22 @@ func (s *Sender) Active() bool {
 		(s.Account.Plan == "" || s.Plan.State == Active) && (s.Customer.Plan == "" || s.CustomerPlan.State == Active)
 }
 
+// Suspended names what of the account and all above it is suspended, by kind and name:
+// "domain example.org"; nothing where it is Active.
+func (s *Sender) Suspended() (list []string) {
+	add := func(stopped bool, object string) {
+		if stopped {
+			list = append(list, object)
+		}
+	}
+	add(s.Account.State != Active, objectAccount(s.Account.Address))
+	add(s.Domain.State != Active, "domain "+s.Domain.Name.String())
+	add(s.Customer.State != Active, "customer "+s.Customer.Name)
+	add(s.Account.Plan != "" && s.Plan.State != Active, "plan "+s.Account.Plan)
+	add(s.Customer.Plan != "" && s.Customer.Plan != s.Account.Plan && s.CustomerPlan.State != Active, "plan "+s.Customer.Plan)
+	return list
+}
+
 // Owns reports whether the sender may write a under its name: its own address,
 // an alias, or granted, and under an active domain of its own customer.
 func (s *Sender) Owns(a mail.Address) bool {

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"countersign/internal/audit"
 	"countersign/internal/cli/argument"
@@ -52,11 +53,11 @@ type changed struct {
 }
 
 // change does one change to what was selected and says how many deliveries it
-// met.
-func (s *changed) change(c *call.Call, verb string, do func(o *call.Opened, f queue.Filter) (int, error)) error {
-	f := s.filter(s.ID)
-	if (f == queue.Filter{}) != s.All {
-		return call.Usage("say which deliveries: an ID, --account, --domain, --destination, --to, --state, or --all alone")
+// met; not says how those stand that it does not apply to.
+func (s *changed) change(c *call.Call, verb, not string, do func(o *call.Opened, f queue.Filter) (int, error)) error {
+	f, err := s.selected()
+	if err != nil {
+		return err
 	}
 	return c.With(func(o *call.Opened) error {
 		n, err := do(o, f)
@@ -64,18 +65,36 @@ func (s *changed) change(c *call.Call, verb string, do func(o *call.Opened, f qu
 			return err
 		}
 		if n == 0 {
-			return fault.New("cli.queue", fault.NotFound, "nothing waits that this applies to%s; see \"countersign queue list\"", s.named())
+			return s.nothing(o, f, not)
 		}
 		return c.Say("%s %s", table.Count(n, "delivery", "deliveries"), verb)
 	})
 }
 
-// named says which id was asked for, "" where none was.
-func (s *changed) named() string {
-	if s.ID.ID == "" {
-		return ""
+// selected is the filter of what is meant.
+func (s *changed) selected() (queue.Filter, error) {
+	f := s.filter(s.ID)
+	if (f == queue.Filter{}) != s.All {
+		return f, call.Usage("say which deliveries: an ID, --account, --domain, --destination, --to, --state, or --all alone")
 	}
-	return " under " + string(s.ID.ID)
+	return f, nil
+}
+
+// nothing says why a change met none.
+func (s *changed) nothing(o *call.Opened, f queue.Filter, not string) error {
+	f.Limit = 1
+	items, err := o.Store.List(o.Ctx, f)
+	if err != nil {
+		return err
+	}
+	if len(items) > 0 && s.ID.ID != "" {
+		return fault.New("cli.queue", fault.Conflict, "%s waits, but %s; see \"countersign queue show %s\"", s.ID.ID, not, s.ID.ID)
+	}
+	named := ""
+	if s.ID.ID != "" {
+		named = " under " + string(s.ID.ID)
+	}
+	return fault.New("cli.queue", fault.NotFound, "nothing waits that this applies to%s; see \"countersign queue list\"", named)
 }
 
 type queueHold struct {
@@ -87,23 +106,15 @@ func (cmd *queueHold) Run(c *call.Call) error {
 	if table.Clean(cmd.Reason) != cmd.Reason || cmd.Reason == "" || cmd.Reason == queue.HoldSuspended {
 		return call.Usage("--reason needs a line of text, other than %q, which stands for suspensions", queue.HoldSuspended)
 	}
-	return cmd.change(c, "held", func(o *call.Opened, f queue.Filter) (int, error) {
+	return cmd.change(c, "held", "is held already", func(o *call.Opened, f queue.Filter) (int, error) {
 		return o.Store.Hold(c.Ctx, f, cmd.Reason, o.Event(audit.DeliveryHeld, cmd.Reason))
-	})
-}
-
-type queueRelease struct{ changed }
-
-func (cmd *queueRelease) Run(c *call.Call) error {
-	return cmd.change(c, "released", func(o *call.Opened, f queue.Filter) (int, error) {
-		return o.Store.Release(c.Ctx, f, o.Event(audit.DeliveryReleased, ""))
 	})
 }
 
 type queueRetry struct{ changed }
 
 func (cmd *queueRetry) Run(c *call.Call) error {
-	return cmd.change(c, "due now", func(o *call.Opened, f queue.Filter) (int, error) {
+	return cmd.change(c, "due now", "is not deferred", func(o *call.Opened, f queue.Filter) (int, error) {
 		return o.Store.Retry(c.Ctx, f, o.Event(audit.DeliveryRetried, ""))
 	})
 }
@@ -111,7 +122,7 @@ func (cmd *queueRetry) Run(c *call.Call) error {
 type queueDrop struct{ changed }
 
 func (cmd *queueDrop) Run(c *call.Call) error {
-	return cmd.change(c, "dropped", func(o *call.Opened, f queue.Filter) (int, error) {
+	return cmd.change(c, "dropped", "could not be dropped", func(o *call.Opened, f queue.Filter) (int, error) {
 		return o.Store.Drop(c.Ctx, f, o.Event(audit.DeliveryDropped, ""))
 	})
 }
@@ -132,6 +143,11 @@ func (cmd *queueList) Run(c *call.Call) error {
 		items, err := o.Store.List(c.Ctx, f)
 		if err != nil {
 			return err
+		}
+		if len(items) == 0 && f.Login != "" { // mail of one that is removed may be there
+			if _, err := o.Store.Account(c.Ctx, f.Login); err != nil {
+				return call.Missing(err, "account "+cmd.Account.String())
+			}
 		}
 		if len(items) > cmd.Limit {
 			items = items[:cmd.Limit]
@@ -158,7 +174,7 @@ func (cmd *queueShow) Run(c *call.Call) error {
 			return err
 		}
 		if len(items) == 0 {
-			return fault.New("cli.queue", fault.NotFound, "nothing waits under %s; \"countersign trace %s\" tells what became of it", cmd.ID.ID, cmd.ID.ID)
+			return cmd.missing(o)
 		}
 		all := call.Views(items, story.View)
 		if cmd.JSON {
@@ -167,6 +183,31 @@ func (cmd *queueShow) Run(c *call.Call) error {
 		return showSubmission(c, items[0].Submission, all)
 	})
 }
+
+// missing says what there is instead of what was asked for.
+func (cmd *queueShow) missing(o *call.Opened) error {
+	const op = "cli.queue"
+	id := cmd.ID.ID
+	items, err := o.Store.List(o.Ctx, queue.Filter{Submission: id})
+	if err != nil {
+		return err
+	}
+	if len(items) == 0 {
+		return fault.New(op, fault.NotFound, "nothing waits under %s; \"countersign trace %s\" tells what became of it", id, id)
+	}
+	numbers := make([]string, 0, maxNamed)
+	for i := 0; i < len(items) && i < maxNamed; i++ {
+		numbers = append(numbers, strconv.Itoa(items[i].Delivery.N))
+	}
+	if len(items) > maxNamed {
+		numbers = append(numbers, "others")
+	}
+	return fault.New(op, fault.NotFound, "no recipient %d of %s waits: there is %s; \"countersign trace %s\" tells what became of the others",
+		cmd.ID.N, id, strings.Join(numbers, ", "), id)
+}
+
+// maxNamed is how many things a sentence lists.
+const maxNamed = 10
 
 // showSubmission prints a submission and its deliveries.
 func showSubmission(c *call.Call, s *queue.Submission, deliveries []story.Delivery) error {

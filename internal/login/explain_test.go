@@ -203,6 +203,21 @@ func TestExplainDirectory(t *testing.T) {
 	if x := w.explain("PLAIN", here, "x@old.example", goodPassword); x.Unmade != "" || x.Principal == nil || x.Sender.Account.Directory != "old" {
 		t.Fatalf("%+v", x)
 	}
+	revoked := func() bool {
+		steps := w.explain("PLAIN", here, "x@old.example", goodPassword).Steps(walk.Tried{Name: "x@old.example", Mechanism: "PLAIN"})
+		return slices.ContainsFunc(steps, func(s walk.Step) bool {
+			return s.Name == "credential password" && !s.Good && strings.Contains(s.Text, "REVOKED") && strings.Contains(s.Text, "countersign account remove --force x@old.example")
+		})
+	}
+	if revoked() {
+		t.Error("a password that is there is said to be revoked")
+	}
+	var kept []account.Credential
+	w.give("x@old.example", func(a *account.Account) { kept, a.Credentials = a.Credentials, nil })
+	if !revoked() {
+		t.Error("nothing is said of the password that was revoked")
+	}
+	w.give("x@old.example", func(a *account.Account) { a.Credentials = kept })
 	e.err = fault.New("test", fault.Unavailable, "away")
 	if x := w.explain("PLAIN", here, "x@old.example", goodPassword); x.Trouble == nil || x.Cause != "" {
 		t.Fatalf("%+v", x)

@@ -83,10 +83,24 @@ type Filter struct {
 	// To is one recipient; the case of ASCII letters does not matter.
 	To    mail.Address
 	State State
+	// Standing restricts to what is of senders who stand so.
+	Standing Standing
 	// After continues a listing; Limit bounds it, 0 means 1000.
 	After Position
 	Limit int
 }
+
+// Standing is whether the sender of a submission may send, in the sense of package
+// account: whether the account is there, active with all above it, and each further
+// domain that the submission relies on an active one of the same customer. What became
+// of the credential does not count. Reports of our own stand.
+type Standing string
+
+// The standings; the zero one is any.
+const (
+	Stands  Standing = "stands"
+	Stopped Standing = "stopped"
+)
 
 // AdminStore is what administration asks of the queue. The changes store one event for
 // each delivery changed, made from e and with the recipient as "to" in its Data, and
@@ -96,7 +110,11 @@ type AdminStore interface {
 	List(ctx context.Context, f Filter) ([]Item, error)
 	// Hold stops waiting deliveries; reason is kept.
 	Hold(ctx context.Context, f Filter, reason string, e audit.Event) (int, error)
-	// Release puts held ones back, due now.
+	// Release puts held ones back, due now, also those of a sender who is Stopped unless
+	// f.Standing leaves them out, which is judged in the transaction that releases. What
+	// is released is excused from all credentials that were taken away or recall it by
+	// then; a later recall or change that suspends holds it again. Other recipients of
+	// such a submission, which stay held, get the reason HoldLeft.
 	Release(ctx context.Context, f Filter, e audit.Event) (int, error)
 	// Retry makes deferred ones due now.
 	Retry(ctx context.Context, f Filter, e audit.Event) (int, error)

@@ -30,6 +30,11 @@ func (s State) Final() bool { return s == Delivered || s == Failed || s == Dropp
 // account, domain, customer or plan was suspended, removed or moved.
 const HoldSuspended = "suspended"
 
+// HoldLeft is the hold reason of deliveries that may not go without an administrator,
+// who has released other recipients of the same submission and not these: nothing but
+// another release lets them go.
+const HoldLeft = "left-held"
+
 // Submission is one accepted message.
 type Submission struct {
 	ID mail.ID

@@ -132,7 +132,8 @@ func (a *Admin) generate(ctx context.Context, acc *account.Account) (password st
 	return password, secret, err
 }
 
-// Revoke takes a credential from an account, also its password. What uses it at the
+// Revoke takes a credential from an account, also its password, but not one that a
+// directory knows (fault.Conflict), as nothing could give it back. What uses it at the
 // moment ends, and what was sent under it and still waits is held.
 func (a *Admin) Revoke(ctx context.Context, address mail.Address, name string) error {
 	acc, i, err := a.find(ctx, address, name)
@@ -140,6 +141,11 @@ func (a *Admin) Revoke(ctx context.Context, address mail.Address, name string) e
 		return err
 	}
 	kind := acc.Credentials[i].Kind
+	if kind == account.Password && acc.Directory != "" {
+		return fault.New("credentials.revoke", fault.Conflict,
+			"the password of account %[1]s is in directory %[2]q, and revoked here it could not be given back: change it there, stop the account with \"countersign account suspend %[1]s\", or bound what the password may do with \"countersign credential set %[1]s %[3]s\"",
+			acc.Address, acc.Directory, name)
+	}
 	acc.Credentials = slices.Delete(slices.Clone(acc.Credentials), i, i+1)
 	return a.put(ctx, &acc, "credential "+name+" revoked: "+string(kind))
 }

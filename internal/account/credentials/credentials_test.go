@@ -306,6 +306,30 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+// TestRevokeOfDirectory: the password of an account of a directory stays, as nothing could
+// give it back; its other credentials go.
+func TestRevokeOfDirectory(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.store.Alter(a.Key(), func(acc *account.Account) { acc.Directory = "mailboxes" })
+	_, err := w.admin.Add(ctx, a, New{Kind: account.AppPassword, Name: "phone"})
+	w.must(err)
+	before := len(w.store.Events())
+	err = w.admin.Revoke(ctx, a, "password")
+	if !fault.Is(err, fault.Conflict) {
+		t.Fatalf("got %v", err)
+	}
+	for _, part := range []string{`directory "mailboxes"`, `"countersign account suspend a@acme.example"`, `"countersign credential set a@acme.example password"`} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%s is not said in %v", part, err)
+		}
+	}
+	if w.stored(a, "password").ID == "" || len(w.store.Events()) != before {
+		t.Error("something was changed")
+	}
+	w.must(w.admin.Revoke(ctx, a, "phone"))
+}
+
 func ptr[V any](v V) *V { return &v }
 
 func TestSetEnvelope(t *testing.T) {

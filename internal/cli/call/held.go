@@ -6,6 +6,9 @@ import (
 	"countersign/internal/queue"
 )
 
+// HeldNone is what HoldsMail says where nothing was held.
+const HeldNone = "0 deliveries held"
+
 // maxHeld is how many held deliveries are counted.
 const maxHeld = 10_000
 

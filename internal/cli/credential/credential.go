@@ -224,6 +224,9 @@ func (cmd *set) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
+		if held == call.HeldNone {
+			return c.Say("%s changed", cmd)
+		}
 		return c.Say("%s changed; %s", cmd, held)
 	})
 }

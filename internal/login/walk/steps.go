@@ -57,9 +57,7 @@ func (x *Explanation) Steps(t Tried) []Step {
 		for i := range x.Credentials {
 			steps = append(steps, x.Credentials[i].step(t))
 		}
-		if len(x.Credentials) == 0 {
-			steps = append(steps, Step{"credentials", false, "the account has none"})
-		}
+		steps = append(steps, x.lacking()...)
 	}
 	if x.Sender != nil && !t.Sender.IsNull() {
 		steps = append(steps, x.sender(t.Sender))
@@ -69,6 +67,19 @@ func (x *Explanation) Steps(t Tried) []Step {
 		last = Step{"outcome", false, "REFUSED: " + t.Withheld + "; but for that: " + last.Text}
 	}
 	return append(steps, last)
+}
+
+// lacking says what credential the account should have and has not.
+func (x *Explanation) lacking() []Step {
+	of := x.Sender.Account.Directory
+	switch {
+	case of != "" && !slices.ContainsFunc(x.Credentials, func(s Standing) bool { return s.Kind == account.Password }):
+		return []Step{{"credential " + account.PasswordName, false, "REVOKED, so that no password that directory " + of +
+			" knows is taken here; to have it again, remove the account with \"countersign account remove --force " + x.Login + "\": its next login makes it anew, without its other credentials"}}
+	case len(x.Credentials) == 0:
+		return []Step{{"credentials", false, "the account has none"}}
+	}
+	return nil
 }
 
 func (x *Explanation) name(t Tried) Step {

@@ -21,7 +21,7 @@ func randomOperations(t *testing.T, open Opener) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t)
 		defer func() { must(rt, s.Close()) }()
-		m := &model{store: s, test: t, deliveries: map[place]*queue.Delivery{}, owner: map[mail.ID]string{}, relies: map[mail.ID][]mail.Domain{}, suspended: map[string]bool{}, under: map[mail.ID]mail.ID{}}
+		m := &model{store: s, test: t, deliveries: map[place]*queue.Delivery{}, owner: map[mail.ID]string{}, relies: map[mail.ID][]mail.Domain{}, suspended: map[string]bool{}, under: map[mail.ID]mail.ID{}, excused: map[mail.ID]bool{}}
 		m.people = settle(t, s)
 		m.customers = map[mail.Domain]string{"one.example": "acme", "two.example": "acme"}
 		must(rt, s.PutCustomer(rt.Context(), account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
@@ -60,7 +60,9 @@ type model struct {
 	relies map[mail.ID][]mail.Domain
 	// under is the credential that each came under; passwords are how many ann and
 	// bob have had.
-	under     map[mail.ID]mail.ID
+	under map[mail.ID]mail.ID
+	// excused are those that were released after theirs was gone.
+	excused   map[mail.ID]bool
 	passwords int
 	// suspended holds logins and names of domains, customers and plans.
 	suspended map[string]bool
@@ -198,6 +200,7 @@ func (m *model) accept(t *rapid.T) {
 	default:
 		must(t, err)
 		m.owner[a.Submission.ID], m.relies[a.Submission.ID], m.under[a.Submission.ID] = who.Login(), a.Domains, a.Submission.Credential
+		delete(m.excused, a.Submission.ID)
 		for _, d := range a.Deliveries {
 			m.deliveries[place{d.Submission, d.N}] = &d
 		}
@@ -291,9 +294,22 @@ func (m *model) release(t *rapid.T) {
 			backToQueue(d)
 			m.adoptNext(t, d, began)
 			want++
+			if !m.proved(d.Submission) {
+				m.excuse(d.Submission, selected)
+			}
 		}
 	}
 	m.changed(t, n, want)
+}
+
+// excuse is what a release of some does to the submission.
+func (m *model) excuse(sub mail.ID, released []*queue.Delivery) {
+	m.excused[sub] = true
+	for p, d := range m.deliveries {
+		if p.submission == sub && d.State == queue.Held && d.HoldReason == queue.HoldSuspended && !slices.Contains(released, d) {
+			d.HoldReason = queue.HoldLeft
+		}
+	}
 }
 
 // backToQueue is what a release does to a delivery.
@@ -381,7 +397,7 @@ func (m *model) revoke(t *rapid.T) {
 // proved reports whether the credential that a submission came under is there.
 func (m *model) proved(sub mail.ID) bool {
 	under := m.under[sub]
-	if under == "" {
+	if under == "" || m.excused[sub] {
 		return true
 	}
 	a := got(m.store.Account(m.test.Context(), m.owner[sub]))(m.test)

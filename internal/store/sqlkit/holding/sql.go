@@ -11,21 +11,30 @@ const ActiveFrom = ` FROM account a JOIN domain d ON d.name = a.domain JOIN cust
     LEFT JOIN plan q ON q.name = a.plan
     WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') AND (a.plan IS NULL OR q.state = 'active')`
 
-// mayGo is the condition that mail of a submission s may go: its account may
-// send, the credential that it came under is there and does not recall it, and each
-// further domain that it relies on is an active one of the same customer. A report of
-// our own has neither.
-func mayGo(d *sqlkit.Dialect) string {
-	return `(s.account = '' OR EXISTS (SELECT 1` + ActiveFrom + ` AND a.login = s.login AND a.id = s.account
-    AND (s.credential = '' OR EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential AND ` + Kept(d) + `))
+// Stands is the condition that the account of a submission s may send: it is there, it and
+// all above it are active, and each further domain that the submission relies on is an
+// active one of the same customer. A report of our own has neither.
+const Stands = `(s.account = '' OR EXISTS (SELECT 1` + ActiveFrom + ` AND a.login = s.login AND a.id = s.account
     AND NOT EXISTS (SELECT 1 FROM relied r WHERE r.submission = s.id
         AND NOT EXISTS (SELECT 1 FROM domain x WHERE x.name = r.domain AND x.state = 'active' AND x.customer = d.customer))))`
+
+// excused is the revision of submissions that need no credential: an administrator
+// released them when that which they came under was no more. No account comes that far.
+const excused = "9223372036854775807"
+
+// Proven is the condition that a submission s came under a credential that is there and
+// does not recall it, or needs none.
+func Proven(d *sqlkit.Dialect) string {
+	return "(s.credential = '' OR s.revision = " + excused + " OR EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential AND " + kept(d) + "))"
 }
 
-// Kept is the condition that credential y does not recall the mail of a submission s;
+// mayGo is the condition that mail of a submission s may go.
+func mayGo(d *sqlkit.Dialect) string { return "(" + Stands + " AND " + Proven(d) + ")" }
+
+// kept is the condition that credential y does not recall the mail of a submission s;
 // see account.Recall. What was sent under a domain ends in "@" and its name, as there
 // is no "@" in a domain.
-func Kept(d *sqlkit.Dialect) string {
+func kept(d *sqlkit.Dialect) string {
 	return `y.recall_all <= s.revision AND (y.recall_some <= s.revision OR s.others = 0 AND s.sender <> ''
         AND EXISTS (SELECT 1 FROM ` + d.Lines("y.spared") + ` WHERE lower(l.value) = lower(s.sender)
             OR substr(l.value, 1, 1) = '@' AND substr(s.sender, length(s.sender) - length(l.value) + 1) = l.value))`

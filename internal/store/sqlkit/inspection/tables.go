@@ -63,7 +63,7 @@ func Queries(d *sqlkit.Dialect) []Query {
     WHERE NOT EXISTS (SELECT 1 FROM account_address x WHERE x.key = a.login AND x.login = a.login AND x.position = 0 AND x.address = a.address)`},
 		// Not while mail still follows a change, nor what an operator released.
 		{soundness.Unheld, `SELECT s.id || '/' || CAST(d.n AS text) FROM submission s JOIN delivery d ON d.submission = s.id
-    WHERE s.credential <> '' AND d.state < 3 AND NOT EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential AND ` + holding.Kept(d) + `)
+    WHERE d.state < 3 AND NOT ` + holding.Proven(d) + `
     AND NOT EXISTS (SELECT 1 FROM following) AND NOT EXISTS (SELECT 1 FROM event e
         WHERE e.submission = s.id AND e.submission <> '' AND e.delivery = d.n AND e.kind = 'delivery.released' AND e.reason <> 'suspended')`},
 		{soundness.SharedSubject, `SELECT kind || ' ' || subject || ' of ' || min(login) || ' and ' || max(login) FROM credential

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/holding"
 )
 
 // adminBatch is how many deliveries one transaction of an administrative
@@ -35,6 +36,7 @@ func selected(d *sqlkit.Dialect, f queue.Filter) selection {
 	w.Add(f.Destination != "", "d.destination = ?", f.Destination)
 	w.Add(!f.To.IsNull(), "d.destination = ? AND lower(d.local) = lower(?)", f.To.Domain, f.To.Local)
 	w.Add(f.State != "", d.Aside+"d.state = ?", StoredState(f.State))
+	w.Add(f.Standing != "", standing(f.Standing))
 	w.Add(f.After.Submission != "", "(d.submission, d.n) > (?, ?)", f.After.Submission, f.After.N)
 	w.Add(f.Domain != "", "s.domain = ?", f.Domain)
 	w.Add(f.Login != "", "s.login = ?", f.Login)
@@ -42,6 +44,14 @@ func selected(d *sqlkit.Dialect, f queue.Filter) selection {
 		return selection{d.AllParts, " " + d.Owned + d.Cross + "delivery d ON d.submission = s.id", w}
 	}
 	return selection{"", " FROM delivery d" + d.Cross + "submission s ON s.id = d.submission", w}
+}
+
+// standing is the condition that the sender of a submission s stands so.
+func standing(s queue.Standing) string {
+	if s == queue.Stopped {
+		return "NOT " + holding.Stands
+	}
+	return holding.Stands
 }
 
 // query makes a query of columns, at most limit rows in order.
@@ -85,6 +95,8 @@ type step struct {
 	args []any
 	// becomes returns the stored state that follows, 0 for none.
 	becomes func(target) int
+	// also are statements that follow text, each with the list of deliveries.
+	also []string
 }
 
 // Hold implements queue.AdminStore.
@@ -99,8 +111,14 @@ func (q *Queue) Hold(ctx context.Context, f queue.Filter, reason string, e audit
 
 // Release implements queue.AdminStore.
 func (q *Queue) Release(ctx context.Context, f queue.Filter, e audit.Event) (int, error) {
+	applies := q.opt.Dialect.Aside + "d.state = 3"
+	if f.Standing != "" { // somebody may be suspended between the look and the change
+		applies += " AND EXISTS (SELECT 1 FROM submission s WHERE s.id = d.submission AND " + standing(f.Standing) + ")"
+	}
+	excusing := holding.ExcusingOf(q.opt.Dialect)
 	return q.administer(ctx, "queue.release", f, e, step{
-		applies: q.opt.Dialect.Aside + "d.state = 3",
+		applies: applies,
+		also:    []string{excusing.Leave, excusing.Excuse},
 		text:    "UPDATE delivery SET state = CASE WHEN attempts > 0 THEN 2 ELSE 1 END, hold_reason = '', next = ?",
 		args:    []any{q.opt.Base.Now()},
 		becomes: func(d target) int {
@@ -252,6 +270,11 @@ func (q *Queue) applyStep(t sqlkit.Writer, found []target, st step, e audit.Even
 	args := append(st.args[:len(st.args):len(st.args)], list)
 	if err := t.Exec(st.text+ChosenSQL(q.opt.Dialect), sqlkit.Bind(args...)); err != nil {
 		return 0, nil, err
+	}
+	for _, text := range st.also {
+		if err := t.Exec(text, sqlkit.Bind(list)); err != nil {
+			return 0, nil, err
+		}
 	}
 	var grow [States]int
 	var left []mail.ID

@@ -123,29 +123,6 @@ func revokedHolds(y *story) {
 	y.wantHeld(4, 1, 2)
 }
 
-func releasedStays(y *story) {
-	y.crowd()
-	y.revoke("printer")
-	n := got(y.s.Release(y.within(), queue.Filter{Submission: id("SUB", 2)}, audit.Event{At: start(), Kind: audit.DeliveryReleased}))(y)
-	if n != 2 {
-		y.Errorf("%d were released", n)
-	}
-	released := func() int { return got(y.s.Stats(y.within()))(y).Held }
-	y.put(y.ann.Login(), func(a *account.Account) { a.NullSender = true })
-	y.put(y.ann.Login(), func(a *account.Account) {
-		a.Credentials = append(a.Credentials, secret(70, account.AppPassword, "printer"))
-	})
-	y.put(y.ann.Login(), func(a *account.Account) { a.Credentials[0].Envelope.MaxMessages = 3 })
-	y.put(y.ann.Login(), func(a *account.Account) { a.Credentials[0].Name = "renamed" })
-	if n := released(); n != 0 {
-		y.Errorf("%d are held again", n)
-	}
-	y.revoke("renamed") // such a change looks at all mail of the account
-	if n := released(); n != 4 {
-		y.Errorf("%d are held, want 4", n)
-	}
-}
-
 func newMovesNothing(y *story) {
 	y.crowd()
 	y.revoke("printer")
