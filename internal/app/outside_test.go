@@ -130,7 +130,7 @@ func TestWhatADirectorySaysCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	arrived := make(chan struct{}, 10)
-	w := newWorld(t, fmt.Sprintf("[auth]\nremember = \"0s\"\n[[directory]]\nname = \"panel\"\nkind = \"http\"\nurl = %q\nkey_file = %q\nsend_password = true\ncustomer = \"far\"\ncreate_domains = true\nfailures = 100\n", server.URL, key),
+	w := newWorld(t, fmt.Sprintf("[[directory]]\nremember = \"0s\"\nname = \"panel\"\nkind = \"http\"\nurl = %q\nkey_file = %q\nsend_password = true\ncustomer = \"far\"\ncreate_domains = true\nfailures = 100\n", server.URL, key),
 		func(sink.Message) error { arrived <- struct{}{}; return nil })
 	sends := func(secret string) bool {
 		o := w.load(1, 1)

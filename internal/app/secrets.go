@@ -72,6 +72,17 @@ func (s *Secrets) Imported(ctx context.Context, login string, h hash.Hash) (acco
 	return s.maker.Imported(login, h)
 }
 
+// Hash implements importing.Secrets.
+func (s *Secrets) Hash(ctx context.Context, login string, secret *account.Secret) (hash.Hash, error) {
+	if !secrets.IsSealed(secret.Hash) { // which takes no key file
+		return hash.Parse(secret.Hash)
+	}
+	if err := s.open(ctx); err != nil {
+		return hash.Hash{}, err
+	}
+	return s.maker.Hash(login, secret)
+}
+
 // Check implements account.Rule.
 func (s *Secrets) Check(ctx context.Context, password string, about account.About) error {
 	if err := s.open(ctx); err != nil {

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"net/netip"
 
 	"countersign/internal/fault"
 )
@@ -12,6 +13,8 @@ type Standing struct {
 	Login string
 	// Disabled says that the account may not log in.
 	Disabled bool
+	// Networks are those from which it may log in, empty for all.
+	Networks []netip.Prefix
 }
 
 // Witness is a Source that may know how an account stands without its password: what the

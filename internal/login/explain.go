@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"countersign/internal/account"
-	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
@@ -108,7 +107,7 @@ func (v *Verifier) standing(l *look, c *account.Credential) walk.Standing {
 	if c.Secret.Hash == "" {
 		return s
 	}
-	h, err := hash.Parse(c.Secret.Hash)
+	h, err := v.opt.Maker.Hash(l.login, &c.Secret)
 	if err != nil {
 		s.Damaged = true
 		return s

@@ -44,7 +44,7 @@ func (e *place) Standing(_ context.Context, q directory.Question) (directory.Sta
 	case !known:
 		return directory.Standing{}, fault.New("test", fault.NotFound, "no")
 	}
-	return directory.Standing{Login: a.Login, Disabled: a.Disabled}, nil
+	return directory.Standing{Login: a.Login, Disabled: a.Disabled, Networks: a.Networks}, nil
 }
 
 func (e *place) Name() string { return e.name }

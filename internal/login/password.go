@@ -91,7 +91,7 @@ func (v *Verifier) cheap(a *Attempt, l *look, password string) *account.Credenti
 // slow derives. Whatever is wrong, it costs the same.
 func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string) (*account.Principal, error) {
 	a, password := e.attempt, e.password
-	c, stored, cause := passwordOf(&l.proofs)
+	c, stored, cause := v.passwordOf(l)
 	if l.cause != nil {
 		cause = l.cause
 	}
@@ -153,16 +153,16 @@ func (v *Verifier) renewKeys(ctx context.Context, a *Attempt, l *look, c *accoun
 
 // passwordOf returns the credential that is the password, and its hash. A cause is
 // why there is none to try.
-func passwordOf(p *account.Proofs) (c *account.Credential, h hash.Hash, cause error) {
-	for i := range p.Credentials {
-		if p.Credentials[i].Kind == account.Password {
-			c = &p.Credentials[i]
+func (v *Verifier) passwordOf(l *look) (c *account.Credential, h hash.Hash, cause error) {
+	for i := range l.proofs.Credentials {
+		if l.proofs.Credentials[i].Kind == account.Password {
+			c = &l.proofs.Credentials[i]
 		}
 	}
 	if c == nil || c.Secret.Hash == "" {
 		return nil, hash.Hash{}, why.ErrNone
 	}
-	h, err := hash.Parse(c.Secret.Hash)
+	h, err := v.opt.Maker.Hash(l.login, &c.Secret)
 	if err != nil {
 		return c, hash.Hash{}, why.ErrDamaged
 	}

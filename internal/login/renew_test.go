@@ -1,7 +1,7 @@
 package login
 
 import (
-	"countersign/internal/login/secrets"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -13,6 +13,9 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
+	"countersign/internal/login/secrets"
+	"countersign/internal/login/walk"
+	"countersign/internal/login/why"
 	"countersign/internal/sasl"
 )
 
@@ -198,6 +201,46 @@ func TestNothingIsMadeOfWhatBcryptDoesNotCompare(t *testing.T) {
 	}
 	if got := w.secret(loginA); got.Hash == h.Text() || len(got.Keys) == 0 {
 		t.Error("a password that was compared as a whole has not renewed it")
+	}
+}
+
+// A hash that is SCRAM's keys is kept sealed alone: the password is compared with those, and is
+// made into the forms of the day, a wrong one into nothing.
+func TestImportedKeys(t *testing.T) {
+	w := newWorld(t)
+	key := sasl.ScramKey(sasl.ScramSHA256, goodPassword, []byte("salt of another"), 4096)
+	b := base64.StdEncoding.EncodeToString
+	h, err := hash.Parse("{SCRAM-SHA-256}4096," + b([]byte("salt of another")) + "," + b(key.Stored) + "," + b(key.Server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	imported, err := w.maker.Imported(loginA, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.give(loginA, func(a *account.Account) { a.Password().Secret = imported })
+	x := w.explain("PLAIN", here, loginA, goodPassword)
+	if !slices.ContainsFunc(x.Credentials, func(s walk.Standing) bool { return s.Hash == "SCRAM-SHA-256" && !s.Damaged }) {
+		t.Errorf("it is explained as %+v", x.Credentials)
+	}
+	if err := w.password(loginA, "another password 1"); why.Word(err) != "wrong-password" {
+		t.Errorf("a wrong password: %v", err)
+	}
+	if got := w.secret(loginA); got.Hash != imported.Hash {
+		t.Errorf("a wrong password has made %q", got.Hash)
+	}
+	if err := w.password(loginA, goodPassword); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.secret(loginA); !strings.HasPrefix(got.Hash, "$argon2id$") || got.Key(sasl.ScramSHA1) == "" || got.Key(sasl.ScramSHA256) == "" {
+		t.Errorf("the right password has left %q", got.Hash)
+	}
+	w.give(loginA, func(a *account.Account) {
+		a.Password().Secret = account.Secret{Hash: imported.Hash, Cost: imported.Cost}
+	})
+	w.restart(setup{})
+	if err := w.password(loginA, goodPassword); why.Word(err) != "damaged-credential" {
+		t.Errorf("without its key: %v", err)
 	}
 }
 

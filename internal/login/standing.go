@@ -27,17 +27,15 @@ func (v *Verifier) stands(ctx context.Context, a *Attempt, l *look, c *account.C
 		if err := v.askStanding(ctx, a, l, c, w); err != nil {
 			return until, err
 		}
-		v.stood.Add(string(l.proofs.Account), w.Name(), v.opt.Now().Add(v.opt.Directories.Remember(w.Name())-keepStood))
 	}
 	return v.opt.Now().Add(askAgain), nil
 }
 
-// askStanding asks whether an account stands.
-func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *account.Credential, w directory.Witness) error {
+// askStanding asks whether an account stands, and remembers it, unless it does so in some networks alone.
+func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *account.Credential, w directory.Witness) (err error) {
 	q := directory.Question{Login: l.login, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
 	whose := pool.Ticket{Keys: a.keys(l.login), First: v.known.Has(string(c.ID), narrow(a.Client))}
 	var s directory.Standing
-	var err error
 	if busy := v.doors.Of(w.Name(), width(w)).Do(ctx, whose, func() { s, err = w.Standing(ctx, q) }); busy != nil {
 		err = busy
 	}
@@ -48,6 +46,10 @@ func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *acco
 		return failure(why.ErrSuspended)
 	case err != nil:
 		return trouble(ctx, err)
+	case len(s.Networks) == 0:
+		v.stood.Add(string(l.proofs.Account), w.Name(), v.opt.Now().Add(v.opt.Directories.Remember(w.Name())-keepStood))
+	case !(&account.Envelope{Networks: s.Networks}).AdmitsClient(a.Client):
+		return failure(why.ErrNetwork)
 	}
 	return nil
 }

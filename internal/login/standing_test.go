@@ -211,3 +211,32 @@ func TestALearnedPlanIsAskedAbout(t *testing.T) {
 	w.give(elsewhereLogin, func(a *account.Account) { a.Plan, a.PlanLearned, a.State = "", false, account.Active })
 	login(1, "")
 }
+
+// Where the directory binds an account to networks, what is kept here of it is good there
+// alone; which they are it is asked each time.
+func TestStandingInNetworks(t *testing.T) {
+	for name, ask := range keptHere() {
+		t.Run(name, func(t *testing.T) {
+			w, e := settled(t, time.Minute)
+			bind := func(network string) {
+				e.answers[elsewhereLogin] = directory.Answer{Login: elsewhereLogin, Verified: true, Networks: []netip.Prefix{netip.MustParsePrefix(network)}}
+			}
+			bind("198.51.100.0/24")
+			for range 2 {
+				if p, err := ask(w); p != nil || why.Word(err) != "network" && name != "network" { // by which one is then nobody
+					t.Errorf("from another network: %+v, %v", p, err)
+				}
+			}
+			bind("203.0.113.0/24")
+			e.asked = nil
+			for range 2 {
+				if _, err := ask(w); err != nil {
+					t.Errorf("from its network: %v", err)
+				}
+			}
+			if len(e.asked) != 2 {
+				t.Errorf("it was asked %d times", len(e.asked))
+			}
+		})
+	}
+}

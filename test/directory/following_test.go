@@ -2,6 +2,7 @@ package directory
 
 import (
 	"log/slog"
+	"reflect"
 	"testing"
 
 	"countersign/internal/account"
@@ -116,7 +117,7 @@ func testSQLStanding(t *testing.T, s server) {
 	_, g := opened(t, s.with("SELECT login, password, n = 7 AS disabled FROM account WHERE login = :login"))
 	for login, disabled := range map[string]bool{"a@example.org": false, "none@example.org": false, "odd@example.org": true} {
 		got, err := g.Standing(t.Context(), directory.Question{Login: login})
-		if err != nil || got != (directory.Standing{Login: login, Disabled: disabled}) {
+		if err != nil || !reflect.DeepEqual(got, directory.Standing{Login: login, Disabled: disabled}) {
 			t.Errorf("%s: %+v, %v", login, got, err)
 		}
 	}

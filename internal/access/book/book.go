@@ -9,7 +9,6 @@
 package book
 
 import (
-	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -101,20 +100,18 @@ func (b *Book) holds(ban *access.Ban) bool { return ban.End.IsZero() || b.now().
 func (b *Book) Replace(list []access.Ban) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := empty()
+	d := draft{pages: *empty(), logins: byLogin{}}
 	for i := range list {
 		ban := list[i]
-		if !b.holds(&ban) {
-			continue
+		switch {
+		case !b.holds(&ban):
+		case ban.Login == "":
+			d.everybody.Insert(ban.Prefix, &ban) // nobody else has the table yet
+		default:
+			d.put(&ban)
 		}
-		if ban.Login == "" {
-			p.everybody.Insert(ban.Prefix, &ban)
-			continue
-		}
-		of, _ := p.logins.Get(ban.Prefix)
-		p.logins.Insert(ban.Prefix, p.with(of, &ban))
 	}
-	b.pages.Store(p)
+	b.pages.Store(d.done())
 }
 
 // Apply takes changes, in the order in which they were made.
@@ -124,16 +121,16 @@ func (b *Book) Apply(changes []access.Ban) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p := *b.pages.Load()
+	d := draft{pages: *b.pages.Load(), logins: byLogin{}}
 	for i := range changes {
 		ban := changes[i]
 		if b.holds(&ban) {
-			p.put(&ban)
+			d.put(&ban)
 		} else {
-			p.drop(&ban)
+			d.drop(&ban)
 		}
 	}
-	b.pages.Store(&p)
+	b.pages.Store(d.done())
 }
 
 // Sweep removes what has ended.
@@ -141,59 +138,18 @@ func (b *Book) Sweep() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := b.pages.Load()
-	p := *before
+	d := draft{pages: *before, logins: byLogin{}}
 	for _, ban := range before.everybody.All() {
 		if !b.holds(ban) {
-			p.drop(ban)
+			d.drop(ban)
 		}
 	}
 	for _, of := range before.logins.All() {
 		for _, ban := range of {
 			if !b.holds(ban) {
-				p.drop(ban)
+				d.drop(ban)
 			}
 		}
 	}
-	b.pages.Store(&p)
-}
-
-// put adds a ban, in place of an earlier one of the same network and login.
-func (p *pages) put(ban *access.Ban) {
-	if ban.Login == "" {
-		p.everybody = p.everybody.InsertPersist(ban.Prefix, ban)
-		return
-	}
-	of, _ := p.logins.Get(ban.Prefix)
-	p.logins = p.logins.InsertPersist(ban.Prefix, p.with(of, ban))
-}
-
-// drop removes a ban, unless another one is in its place.
-func (p *pages) drop(ban *access.Ban) {
-	if ban.Login == "" {
-		if have, found := p.everybody.Get(ban.Prefix); found && have.ID == ban.ID {
-			p.everybody = p.everybody.DeletePersist(ban.Prefix)
-		}
-		return
-	}
-	of, _ := p.logins.Get(ban.Prefix)
-	if have := of[ban.Login]; have == nil || have.ID != ban.ID {
-		return
-	}
-	p.pairs--
-	if len(of) == 1 {
-		p.logins = p.logins.DeletePersist(ban.Prefix)
-		return
-	}
-	rest := maps.Clone(of)
-	delete(rest, ban.Login)
-	p.logins = p.logins.InsertPersist(ban.Prefix, rest)
-}
-
-// with returns a copy of the bans of a network, by login, with one more.
-func (p *pages) with(of map[string]*access.Ban, ban *access.Ban) map[string]*access.Ban {
-	more := make(map[string]*access.Ban, len(of)+1)
-	maps.Copy(more, of)
-	more[ban.Login] = ban
-	p.pairs += len(more) - len(of)
-	return more
+	b.pages.Store(d.done())
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"countersign/internal/account"
-	"countersign/internal/account/hash"
 	"countersign/internal/account/roster"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
@@ -68,7 +67,7 @@ func (c *candidate) settle(ctx context.Context) error {
 	}
 	p := have.Password()
 	switch {
-	case c.as(p):
+	case c.as(ctx, p):
 		c.end(Unchanged, "it is there already")
 	case c.opt.Conflict == Fail:
 		c.end(Failed, "it is there already, with another password")
@@ -85,17 +84,21 @@ func (c *candidate) end(o Outcome, text string) { c.result.Outcome, c.result.Tex
 
 // as reports whether a password is the one of the line; a line without one has nothing
 // against any.
-func (c *candidate) as(p *account.Credential) bool {
+func (c *candidate) as(ctx context.Context, p *account.Credential) bool {
 	switch {
 	case c.rec.Hash.Text() == "" && c.prepared == "":
 		return true
 	case p == nil:
 		return false
-	case c.prepared == "":
-		return p.Secret.Hash == c.rec.Hash.Text()
 	}
-	h, err := hash.Parse(p.Secret.Hash)
-	return err == nil && h.Matches(c.prepared)
+	h, err := c.opt.Secrets.Hash(ctx, c.rec.Address.Key(), &p.Secret)
+	switch {
+	case err != nil:
+		return false
+	case c.prepared == "":
+		return h.Text() == c.rec.Hash.Text()
+	}
+	return h.Matches(c.prepared)
 }
 
 // secret makes what is stored of the line's password, and says what that is.

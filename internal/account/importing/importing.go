@@ -49,6 +49,8 @@ type Secrets interface {
 	KeyIn(h hash.Hash) string
 	// Imported makes what is stored of a hash that is kept.
 	Imported(ctx context.Context, login string, h hash.Hash) (account.Secret, error)
+	// Hash reads the hash of a secret that the account with that login has.
+	Hash(ctx context.Context, login string, s *account.Secret) (hash.Hash, error)
 }
 
 // Options say how a list is imported. Store, Admin, Secrets, IDs, Now and Actor

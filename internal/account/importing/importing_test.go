@@ -24,6 +24,9 @@ import (
 // bcrypt is a hash of the lowest cost.
 const bcrypt = "$2a$04$zVHmKQtGGQob.b/Nc7l9NO8UlrYcW05FiuCj/SxsFO/ZtiN9.mNzy"
 
+// ssha is a hash of "right password 1".
+const ssha = "{SSHA256}maIYFGZnUUS6fvRJ/001iv5a+qHUaHFP3ww1ytFzX8lzYWx0c2FsdA=="
+
 // maker is a SecretMaker whose secrets can be matched without work.
 type maker struct{}
 
@@ -35,6 +38,10 @@ func (maker) KeyIn(hash.Hash) string { return "" }
 
 func (maker) Imported(_ context.Context, _ string, h hash.Hash) (account.Secret, error) {
 	return account.Secret{Hash: h.Text(), Cost: h.Cost().String()}, nil
+}
+
+func (maker) Hash(_ context.Context, _ string, s *account.Secret) (hash.Hash, error) {
+	return hash.Parse(s.Hash)
 }
 
 func clock() time.Time { return time.Unix(1_800_000_000, 0).UTC() }
@@ -167,6 +174,47 @@ func TestInterrupted(t *testing.T) {
 	_, again, err := w.run(t.Context(), w.store, many(60))
 	if err != nil || again.Unchanged != len(before) || again.Added != 60-len(before) || again.Failed != 0 {
 		t.Fatalf("%d were there; %+v, %v", len(before), again, err)
+	}
+}
+
+// sealing is a maker whose imported hashes do not show what they are.
+type sealing struct{ maker }
+
+func (sealing) Imported(_ context.Context, _ string, h hash.Hash) (account.Secret, error) {
+	return account.Secret{Hash: "{SEALED}x", Keys: []account.SecretKey{{Mechanism: "X", Value: h.Text()}}}, nil
+}
+
+func (sealing) Hash(_ context.Context, login string, s *account.Secret) (hash.Hash, error) {
+	if login != "s@acme.example" {
+		return hash.Hash{}, fault.New("test", fault.Corrupt, "it is bound to its login")
+	}
+	return hash.Parse(s.Keys[0].Value)
+}
+
+// TestSealedHashes: a hash that is stored sealed is known again, by itself and by its
+// password in clear.
+func TestSealedHashes(t *testing.T) {
+	w := newWorld(t)
+	w.opt.Secrets = sealing{}
+	if _, s, err := w.run(t.Context(), w.store, "s@acme.example:"+ssha); err != nil || s.Added != 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for line, want := range map[string]Outcome{
+		"hash\ns@acme.example," + ssha: Unchanged, "hash\ns@acme.example," + bcrypt: Skipped,
+		"password\ns@acme.example,right password 1": Unchanged, "password\ns@acme.example,wrong password 1": Skipped,
+	} {
+		list, err := roster.NewCSV(strings.NewReader("address,"+line+"\n"), roster.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Run(t.Context(), list, w.opt, func(r Result) error {
+			if r.Outcome != want {
+				t.Errorf("%s: %+v", line, r)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

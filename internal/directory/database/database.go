@@ -139,7 +139,10 @@ func (d *Database) Standing(ctx context.Context, q directory.Question) (s direct
 		return s, fault.New(op, fault.NotFound, "")
 	}
 	s.Login = r["login"]
-	if s.Disabled, err = truth(r["disabled"]); err != nil {
+	if s.Disabled, err = truth(r["disabled"]); err == nil {
+		s.Networks, err = networks(r["allow_nets"])
+	}
+	if err != nil {
 		err = fault.Wrap(op, fault.Corrupt, fmt.Errorf("the directory %s: %w", d.name, err))
 	}
 	return s, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -117,17 +118,26 @@ func (d *LDAP) answer(e *goldap.Entry) (*directory.Answer, error) {
 		return nil, fault.New("ldap.ask", fault.NotFound, "")
 	}
 	a.Aliases = aliases(values(e, names.Aliases))
-	if list := values(e, names.Networks); len(list) <= directory.MaxNetworks {
-		for _, text := range list {
-			network, err := directory.ParseNetwork(text)
-			if err != nil {
-				return nil, d.nonsense("a network of the account is none")
-			}
-			a.Networks = append(a.Networks, network)
-		}
-		return a, nil
+	if a.Networks, err = d.networks(e); err != nil {
+		return nil, err
 	}
-	return nil, d.nonsense("there are too many networks")
+	return a, nil
+}
+
+// networks are those that an entry is bound to, none for all.
+func (d *LDAP) networks(e *goldap.Entry) (list []netip.Prefix, err error) {
+	texts := values(e, d.opt.Attributes.Networks)
+	if len(texts) > directory.MaxNetworks {
+		return nil, d.nonsense("there are too many networks")
+	}
+	for _, text := range texts {
+		network, err := directory.ParseNetwork(text)
+		if err != nil {
+			return nil, d.nonsense("a network of the account is none")
+		}
+		list = append(list, network)
+	}
+	return list, nil
 }
 
 // single is the value of what has one, "" where it has none.

@@ -38,6 +38,9 @@ func (d *LDAP) Standing(ctx context.Context, q directory.Question) (s directory.
 		if s.Disabled, err = d.isDisabled(ctx, c, n); err != nil {
 			return err
 		}
+		if s.Networks, err = d.networks(entry); err != nil {
+			return err
+		}
 		s.Login, err = d.single(values(entry, d.opt.Attributes.Login), "addresses in "+d.opt.Attributes.Login)
 		return err
 	})

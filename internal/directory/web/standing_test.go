@@ -3,6 +3,8 @@ package web
 import (
 	"io"
 	"net/http"
+	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -16,10 +18,10 @@ func TestStanding(t *testing.T) {
 	w := callback(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		seen = string(body)
-		says(`{"result":"found","login":"a@example.org","disabled":true,"plan":"p"}`)(w, r)
+		says(`{"result":"found","login":"a@example.org","disabled":true,"plan":"p","networks":["192.0.2.0/24"]}`)(w, r)
 	})
 	s, err := w.Standing(t.Context(), ask)
-	if err != nil || s != (directory.Standing{Login: "a@example.org", Disabled: true}) || !w.Witnesses() {
+	if err != nil || !reflect.DeepEqual(s, directory.Standing{Login: "a@example.org", Disabled: true, Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}) || !w.Witnesses() {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if want := `{"version":1,"login":"a@example.org","client":"192.0.2.1","session":"01J9","mechanism":"PLAIN","standing":true}`; seen != want {

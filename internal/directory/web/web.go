@@ -140,7 +140,7 @@ func (w *Web) Standing(ctx context.Context, q directory.Question) (directory.Sta
 	if err != nil {
 		return directory.Standing{}, err
 	}
-	return directory.Standing{Login: a.Login, Disabled: a.Disabled}, nil
+	return directory.Standing{Login: a.Login, Disabled: a.Disabled, Networks: a.Networks}, nil
 }
 
 // Check implements directory.Checker: it asks how an account stands that nobody has, and

@@ -167,23 +167,6 @@ func KeyIn(h hash.Hash) string {
 	return sasl.ScramSHA256
 }
 
-// Imported returns what is stored of a password hash that another system has made: the
-// hash as it is, and its key for KeyIn's mechanism, so that this works at once. Errors are
-// those of seal.Sealer.
-func (m *Maker) Imported(login string, h hash.Hash) (account.Secret, error) {
-	s := account.Secret{Hash: h.Text(), Cost: h.Cost().String()}
-	mechanism := KeyIn(h)
-	if mechanism == "" {
-		return s, nil
-	}
-	keys, _ := h.SCRAM()
-	value, err := m.sealed(mechanism, login, Key{sasl.Key{Stored: keys.StoredKey, Server: keys.ServerKey}, keys.Salt, keys.Iterations})
-	if err == nil {
-		s.Keys = []account.SecretKey{{Mechanism: mechanism, Value: value}}
-	}
-	return s, err
-}
-
 // salt is the salt of SCRAM's keys of a login, whether there is such an account or not.
 func (m *Maker) salt(mechanism, login string) []byte { return m.mac("salt", mechanism, login)[:16] }
 
