@@ -1,8 +1,6 @@
 package account
 
 import (
-	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -61,25 +59,4 @@ func checkPassword(login, password string) (string, error) {
 		return "", fault.New(op, fault.Invalid, "the password is the login itself; choose another")
 	}
 	return prepared, nil
-}
-
-// passwordAlphabet leaves out characters that look like each other. It has 32,
-// so that an octet of randomness picks without bias.
-const passwordAlphabet = "abcdefghijkmnpqrstuvwxyz23456789"
-
-// GeneratePassword makes a password of four groups of five characters, 100
-// bits of randomness from random.
-func GeneratePassword(random io.Reader) (string, error) {
-	var raw [20]byte
-	if _, err := io.ReadFull(random, raw[:]); err != nil {
-		return "", fault.Wrap("account.password", fault.Internal, fmt.Errorf("random source: %w", err))
-	}
-	var b strings.Builder
-	for i, c := range raw {
-		if i > 0 && i%5 == 0 {
-			b.WriteByte('-')
-		}
-		b.WriteByte(passwordAlphabet[int(c)%len(passwordAlphabet)])
-	}
-	return b.String(), nil
 }

@@ -79,6 +79,9 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env call.Env)
 	switch {
 	case ended: // --help or --version has been printed
 		return statusDone
+	case namesNothing(err):
+		_, _ = parser.Parse([]string{"--help"}) // which prints, and ends
+		return statusUsage
 	case err != nil:
 		fmt.Fprintf(stderr, "countersign: %s\nSee \"countersign --help\", or add --help after a command.\n", misread(err))
 		return statusUsage

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"countersign/internal/app"
 	"countersign/internal/app/examine"
@@ -47,7 +50,7 @@ func connect(c *call.Call, cfg *config.Config) error {
 	for _, o := range all {
 		answer := o.Answer
 		if o.Err != nil {
-			answer = "FAILS: " + o.Err.Error()
+			answer = "FAILS: " + inOneLine(o.Err)
 			bad++
 		}
 		if err := c.Say("%s: %s", o.What, table.Clean(answer)); err != nil {
@@ -61,6 +64,36 @@ func connect(c *call.Call, cfg *config.Config) error {
 		return fault.New("cli.config", fault.Unavailable, "%d of %d cannot be used as they stand", bad, len(all))
 	}
 	return nil
+}
+
+// inOneLine puts into one line what is wrong with something that is named already: without
+// the names of our functions and of kinds, and each part once.
+func inOneLine(err error) string {
+	text := strings.Join(strings.Fields(cause(err)), " ")
+	parts := strings.Split(text, ": ")
+	kept := parts[:0]
+	for _, part := range parts {
+		named := strings.HasPrefix(part, "directory ") || strings.HasPrefix(part, "the directory ")
+		if !slices.Contains(kept, part) && !(named && strings.Count(part, " ") < 3) {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, ": ")
+}
+
+// cause is explain without kinds where there is a cause.
+func cause(err error) string {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	switch {
+	case e.Err == nil:
+		return explain(e)
+	case e.Detail == "":
+		return cause(e.Err)
+	}
+	return e.Detail + ": " + cause(e.Err)
 }
 
 type configPrint struct{}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -43,6 +44,12 @@ func number(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	target.SetInt(int64(n))
 	return nil
+}
+
+// namesNothing reports whether a command line has no command at all.
+func namesNothing(err error) bool {
+	var wrong *kong.ParseError
+	return errors.As(err, &wrong) && wrong.Context.Selected() == nil && strings.HasPrefix(err.Error(), "expected one of ")
 }
 
 // position is how the parser names an argument before what is wrong with it.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/generated"
 	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -176,7 +177,7 @@ func (d *demo) login(ctx context.Context, admin *account.Admin, known string) (s
 	if err == nil && known != "" {
 		return known, nil
 	}
-	password, genErr := account.GeneratePassword(rand.Reader)
+	password, genErr := generated.Password(rand.Reader)
 	if genErr != nil {
 		return "", genErr
 	}

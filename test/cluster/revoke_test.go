@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/generated"
 	"countersign/internal/audit"
 	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
@@ -237,7 +238,7 @@ func TestNarrowerSendersOnTwoNodes(t *testing.T) {
 // addApp gives an account an app password and returns that.
 func (s *site) addApp(who string) string {
 	s.t.Helper()
-	password, err := account.GeneratePassword(rand.Reader)
+	password, err := generated.Password(rand.Reader)
 	if err != nil {
 		s.t.Fatal(err)
 	}

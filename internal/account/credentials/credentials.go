@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/generated"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -120,7 +121,7 @@ func (a *Admin) generate(ctx context.Context, acc *account.Account) (password st
 	if err != nil {
 		return "", secret, named(err, objectOf(acc))
 	}
-	password, err = account.GeneratePassword(a.opt.Random)
+	password, err = generated.Password(a.opt.Random)
 	if err != nil {
 		return "", secret, err
 	}

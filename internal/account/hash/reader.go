@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -135,7 +137,7 @@ func (r Reader) named(name string, enc encoding, body string) (stored, error) {
 	if why, unsupported := unsupportedSchemes[name]; unsupported {
 		return nil, fmt.Errorf("it is not supported: %s", why)
 	} else if !ok {
-		return nil, fmt.Errorf("the password hash names a scheme that is not known")
+		return nil, fmt.Errorf("the password hash names a scheme%s that is not known; known are %s", shown(name), strings.Join(known(), ", "))
 	}
 	if plainSchemes[name] && !r.Plain {
 		return nil, errPlain
@@ -207,10 +209,39 @@ func knownScheme(name string) bool {
 	return text || digest
 }
 
+// known are the names of all schemes.
+func known() []string {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(textSchemes)), maps.Keys(digestKinds))
+	slices.Sort(names)
+	return names
+}
+
+// longestScheme is the most characters of a name that may be one of a scheme.
+const longestScheme = 20
+
+// shown returns the name of a scheme with a blank before it, "" for what may be anything
+// else, a password among it.
+func shown(name string) string {
+	odd := func(c rune) bool { return (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' }
+	if name == "" || len(name) > longestScheme || strings.ContainsFunc(name, odd) {
+		return ""
+	}
+	return " " + name
+}
+
 // modular is a form that begins with "$id$", or as Django's with "id$".
 type modular struct {
 	work  string
 	parse func(work, text string) (stored, error)
+}
+
+// what names the form in errors.
+func (m modular) what() string {
+	switch m.work {
+	case md5CryptMagic, apr1Magic:
+		return "MD5-crypt"
+	}
+	return m.work
 }
 
 // modularForms are the forms by id.
@@ -272,7 +303,7 @@ func parseModular(text string) (stored, error) {
 	}
 	s, err := form.parse(form.work, text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", form.what(), err)
 	}
 	return s, nil
 }

@@ -70,13 +70,21 @@ func (c *candidate) settle(ctx context.Context) error {
 	case c.as(ctx, p):
 		c.end(Unchanged, "it is there already")
 	case c.opt.Conflict == Fail:
-		c.end(Failed, "it is there already, with another password")
+		c.end(Failed, there(p))
 	case c.opt.Conflict == Skip:
-		c.end(Skipped, "it is there already, with another password; it was left as it is")
+		c.end(Skipped, there(p)+"; it was left as it is")
 	default:
 		return c.replace(ctx, have)
 	}
 	return nil
+}
+
+// there says of an account that it is there, and is not as the list has it.
+func there(p *account.Credential) string {
+	if p == nil || p.Secret.Hash == "" {
+		return "it is there already, without a password"
+	}
+	return "it is there already, with another password"
 }
 
 // end notes what became of the line.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"countersign/internal/account/hash"
@@ -285,10 +286,20 @@ func checkPassword(password string) error {
 	if strings.ContainsAny(password, "\n\t") {
 		return fmt.Errorf("the password holds a tab or the end of a line")
 	}
-	if _, err := hash.Parse(password); err == nil {
-		return fmt.Errorf("the password is a hash; put it into a column that is named hash")
+	if looksHashed(password) {
+		return fmt.Errorf("the password is a hash, or begins like one; name the column hash, or put it into one that is named so")
 	}
 	return nil
+}
+
+// hashBegins is how hashes begin: a scheme in braces, or an id of crypt(3) and the like.
+var hashBegins = regexp.MustCompile(`^(\{[A-Za-z][A-Za-z0-9.-]*\}.|\$(1|2[abxy]?|5|6|7|y|gy|argon2[a-z]*|pbkdf2[a-z0-9-]*|scrypt|apr1|sha1|md5)\$.|pbkdf2_[a-z0-9]+\$)`)
+
+// looksHashed reports whether a text is a hash or begins like one, a damaged or an
+// unsupported one among them: an account whose password is its own hash lets nobody in.
+func looksHashed(password string) bool {
+	_, err := hash.Parse(password)
+	return err == nil || hashBegins.MatchString(password)
 }
 
 // aliases reads addresses that are separated by spaces, commas or semicolons.

@@ -84,7 +84,7 @@ func (o Options) address(text string) (mail.Address, error) {
 	}
 	if !strings.Contains(text, "@") {
 		if o.Domain == "" {
-			return mail.Address{}, fmt.Errorf("has no domain; write it as name@domain, or give the domain to the import")
+			return mail.Address{}, fmt.Errorf("has no domain; write it as name@domain, or name the domain of all such by --default-domain")
 		}
 		text += "@" + string(o.Domain)
 	}
@@ -105,9 +105,22 @@ func (o Options) setHash(r *Record, text string) error {
 	case locked(text):
 		r.Remarks = append(r.Remarks, "the password is locked (it begins with ! or *); the account gets none")
 	default:
-		return detail(err)
+		return o.advised(text, detail(err))
 	}
 	return nil
+}
+
+// advised adds to an error the option by which the hash would be taken, if there is one.
+func (o Options) advised(text string, err error) error {
+	if o.Hashes.Plain {
+		return err
+	}
+	plain := o.Hashes
+	plain.Plain = true
+	if _, other := plain.Parse(text); other == nil {
+		return fmt.Errorf("%w; --plain takes it", err)
+	}
+	return err
 }
 
 // locked reports whether text is what usermod and others write in the place of

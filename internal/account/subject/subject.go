@@ -139,7 +139,7 @@ func Network(p netip.Prefix, wide bool) (netip.Prefix, error) {
 		return p, fault.New(op, fault.Invalid, "no network was given; write it as 192.0.2.0/24 or 2001:db8::/32")
 	}
 	if p.Bits() == 0 && !wide {
-		return p, fault.New(op, fault.Invalid, "network %s is every address there is; name a smaller one, or say that it is meant", p)
+		return p, fault.New(op, fault.Invalid, "network %s is every address there is; name a smaller one, or say by --any-address that it is meant", p)
 	}
 	return p.Masked(), nil
 }

@@ -8,6 +8,7 @@ package examine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -65,5 +66,21 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 		defer set.Close()
 		options.Directories = set
 	}
-	return login.New(options).Explain(ctx, q)
+	x, err = login.New(options).Explain(ctx, q)
+	if err == nil && q.Attempt.Client.IsValid() {
+		x.Ban = described(bans.Login(q.Attempt.Client, x.Login))
+	}
+	return x, err
+}
+
+// described says what a ban is, and how it is lifted; "" for none.
+func described(b *access.Ban) string {
+	if b == nil {
+		return ""
+	}
+	until := "without an end"
+	if !b.End.IsZero() {
+		until = "until " + b.End.UTC().Format("2006-01-02 15:04:05Z")
+	}
+	return fmt.Sprintf("ban %s of %s, %s, refuses it: %s; \"countersign ban lift %s\" ends it", b.ID, b.Object(), until, b.Reason, b.ID)
 }

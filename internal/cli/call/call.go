@@ -74,7 +74,7 @@ func (c *Call) exists(cfg *config.Config) error {
 	if c.creates || !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return fault.New("cli.open", fault.NotFound, "there is no database at %s; check data_dir in %s, or start the server first", cfg.StorePath(), c.Config)
+	return fault.New("cli.open", fault.NotFound, "there is no database at %s; check data_dir in %s; where this is the first command of all, \"countersign customer add NAME\" makes one, and so does \"countersign serve\"", cfg.StorePath(), c.Config)
 }
 
 // Load reads what the command needs of the configuration.

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"countersign/internal/account"
+	"countersign/internal/account/generated"
 	"countersign/internal/fault"
 )
 
@@ -25,12 +26,12 @@ type New struct {
 }
 
 // Get returns the password: made, typed twice where stdin is a terminal, or the
-// one line of it. generated is the same where it was made, to be shown. Errors:
+// one line of it. made is the same where it was made, to be shown. Errors:
 // fault.Invalid for input that is no password, fault.Canceled,
 // fault.Unavailable.
-func (p New) Get(stdin io.Reader, stderr io.Writer) (password, generated string, err error) {
+func (p New) Get(stdin io.Reader, stderr io.Writer) (password, made string, err error) {
 	if p.Generate {
-		password, err = account.GeneratePassword(rand.Reader)
+		password, err = generated.Password(rand.Reader)
 		return password, password, err
 	}
 	if ask := terminal(stdin, stderr); ask != nil {

@@ -159,7 +159,7 @@ func (d *Dovecot) Offered() []Mechanism {
 
 // failed gives an error its kind.
 func (d *Dovecot) failed(ctx context.Context, err error) error {
-	return directory.Failed(ctx, "dovecot.ask", errors.Join(errors.New("the directory "+d.opt.Name), err))
+	return directory.Failed(ctx, "dovecot.ask", fmt.Errorf("the directory %s: %w", d.opt.Name, err))
 }
 
 // connect returns a connection. Those who want a new one at the same time wait for

@@ -45,7 +45,11 @@ func (t *Tried) by() string {
 
 // Steps says in words what was met, in the order in which the gate looks.
 func (x *Explanation) Steps(t Tried) []Step {
-	steps := []Step{x.name(t), x.account()}
+	steps := []Step{x.name(t)}
+	if x.Ban != "" {
+		steps = append(steps, Step{"ban", false, x.Ban})
+	}
+	steps = append(steps, x.account())
 	if x.Sender != nil || len(x.Asked) > 0 {
 		steps = append(steps, x.directory())
 	}

@@ -80,7 +80,11 @@ func (o object) checkRevision(t writer, op string, given int64) error {
 	case err != nil:
 		return err
 	case given == 0 && found:
-		return fault.New(op, fault.Conflict, "there is a %s %q already", o.kind, o.name)
+		article := "a"
+		if o.kind == "account" {
+			article = "an"
+		}
+		return fault.New(op, fault.Conflict, "there is %s %s %q already", article, o.kind, o.name)
 	case given != 0 && !found:
 		return o.missing(op)
 	case given != revision && found:
