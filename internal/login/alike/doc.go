@@ -4,5 +4,6 @@
 // which kinds of hashes a failure costs.
 //
 // It learns all that from what the directory does for accounts that it has, in memory, and
-// asks nobody anything. Main types: Fronts, Front, Shape, Kinds.
+// asks nobody anything. Main types: Fronts, Front, Shape,
+// Places, Kinds.
 package alike
