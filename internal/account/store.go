@@ -174,12 +174,13 @@ const MaxOwned = 256
 // customer or a plan is active (a customer is with its plan; no plan counts as
 // an active one), looks at all mail of that account, of that domain or relying
 // on it, of the domains of that customer, or of the customers and accounts on that plan: it
-// holds what may not go, with the reason queue.HoldSuspended, and releases what
-// was held for that reason and may go. A submission of which an operator released anything
+// holds what may not go, with a reason of queue.HoldsByChange, gives what is held for
+// another one of these the reason that it has now, and releases what
+// was held for one of them and may go. A submission of which an operator released anything
 // (queue.AdminStore.Release) is excused from all credentials that had been taken away or
 // recalled it by then; what else of it was held stays so. Each submission whose deliveries change gets one event
-// audit.DeliveryHeld or audit.DeliveryReleased, with queue.HoldSuspended as its
-// reason, actor and object of the given event, a text of that object and, behind
+// audit.DeliveryHeld or audit.DeliveryReleased, with the reason that it is or was held for
+// as its reason, actor and object of the given event, a text of that object and, behind
 // a colon, the event's text, and the number of deliveries in Data["deliveries"].
 //
 // From the moment the change is durable, queue.Store's Due and Waiting no longer

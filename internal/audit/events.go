@@ -80,7 +80,7 @@ func Kinds() []Meaning {
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},
 		{DeliveryFailed, "The delivery was given up; code and text say why."},
-		{DeliveryHeld, "The delivery waits until it is released; text says why. For a suspension, one event says so of all deliveries that waited; text names what was suspended."},
+		{DeliveryHeld, "The delivery waits until it is released; text says why. Where an account or what is above it changed, one event says so of all deliveries that waited, its reason is why they may not go (removed, suspended, credential-revoked, password-changed, envelope-changed), and text names what was changed."},
 		{DeliveryReleased, "A held delivery went back into the queue; after a suspension, one event for all that it had held."},
 		{DeliveryRetried, "An administrator made a deferred delivery due at once."},
 		{DeliveryDropped, "An administrator removed the delivery from the queue; nobody was told."},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -103,8 +104,9 @@ type queueHold struct {
 }
 
 func (cmd *queueHold) Run(c *call.Call) error {
-	if table.Clean(cmd.Reason) != cmd.Reason || cmd.Reason == "" || cmd.Reason == queue.HoldSuspended {
-		return call.Usage("--reason needs a line of text, other than %q, which stands for suspensions", queue.HoldSuspended)
+	kept := append(queue.HoldsByChange(), queue.HoldLeft)
+	if table.Clean(cmd.Reason) != cmd.Reason || cmd.Reason == "" || slices.Contains(kept, cmd.Reason) {
+		return call.Usage("--reason needs a line of text, none of the reasons that changes of accounts have: %s", strings.Join(kept, ", "))
 	}
 	return cmd.change(c, "held", "is held already", func(o *call.Opened, f queue.Filter) (int, error) {
 		return o.Store.Hold(c.Ctx, f, cmd.Reason, o.Event(audit.DeliveryHeld, cmd.Reason))

@@ -26,9 +26,26 @@ const (
 // Final reports whether a delivery in this state is finished.
 func (s State) Final() bool { return s == Delivered || s == Failed || s == Dropped }
 
-// HoldSuspended is the hold reason of deliveries that may not go since an
-// account, domain, customer or plan was suspended, removed or moved.
-const HoldSuspended = "suspended"
+// The hold reasons of deliveries that may not go any more, in the sense of package
+// account. Of several the first one counts; it changes with what stands in the way.
+const (
+	// HoldRemoved: the account is no more.
+	HoldRemoved = "removed"
+	// HoldSuspended: the account, its domain, customer or plan is suspended, or a
+	// domain that the submission relies on is, or is no longer the same customer's.
+	HoldSuspended = "suspended"
+	// HoldRevoked: the credential that it came under is no more.
+	HoldRevoked = "credential-revoked"
+	// HoldPassword: it came under a password that was changed since.
+	HoldPassword = "password-changed"
+	// HoldEnvelope: it came under a credential whose envelope would forbid it now.
+	HoldEnvelope = "envelope-changed"
+)
+
+// HoldsByChange lists the hold reasons that changes of accounts give and take.
+func HoldsByChange() []string {
+	return []string{HoldRemoved, HoldSuspended, HoldRevoked, HoldPassword, HoldEnvelope}
+}
 
 // HoldLeft is the hold reason of deliveries that may not go without an administrator,
 // who has released other recipients of the same submission and not these: nothing but

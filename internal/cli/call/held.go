@@ -1,6 +1,8 @@
 package call
 
 import (
+	"slices"
+
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
@@ -46,7 +48,7 @@ func (o *Opened) held(login string, credential mail.ID) (n int, more bool, err e
 			return n, false, err
 		}
 		for i := range items {
-			if items[i].Submission.Credential == credential && items[i].Delivery.HoldReason == queue.HoldSuspended {
+			if items[i].Submission.Credential == credential && slices.Contains(queue.HoldsByChange(), items[i].Delivery.HoldReason) {
 				n++
 			}
 		}

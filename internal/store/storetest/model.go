@@ -306,7 +306,7 @@ func (m *model) release(t *rapid.T) {
 func (m *model) excuse(sub mail.ID, released []*queue.Delivery) {
 	m.excused[sub] = true
 	for p, d := range m.deliveries {
-		if p.submission == sub && d.State == queue.Held && d.HoldReason == queue.HoldSuspended && !slices.Contains(released, d) {
+		if p.submission == sub && d.State == queue.Held && slices.Contains(queue.HoldsByChange(), d.HoldReason) && !slices.Contains(released, d) {
 			d.HoldReason = queue.HoldLeft
 		}
 	}
@@ -404,6 +404,17 @@ func (m *model) proved(sub mail.ID) bool {
 	return a.Password().ID == under
 }
 
+// cause is why a submission may not go, "" where it may.
+func (m *model) cause(sub mail.ID) string {
+	switch login := m.owner[sub]; {
+	case !m.active(login) || !m.usable(login, m.relies[sub]):
+		return queue.HoldSuspended
+	case !m.proved(sub):
+		return queue.HoldRevoked
+	}
+	return ""
+}
+
 // standing says of acme whether it is active with its plan.
 func (m *model) standing() bool { return !m.suspended["acme"] && !m.suspended["basic"] }
 
@@ -423,12 +434,14 @@ func (m *model) follow(what string, standing bool) {
 		if !hangs {
 			continue
 		}
-		mayGo := m.active(login) && m.usable(login, m.relies[p.submission]) && m.proved(p.submission)
-		switch {
-		case !mayGo && d.State != queue.Held:
-			d.State, d.HoldReason = queue.Held, queue.HoldSuspended
+		cause := m.cause(p.submission)
+		switch follows := slices.Contains(queue.HoldsByChange(), d.HoldReason); {
+		case cause != "" && d.State != queue.Held:
+			d.State, d.HoldReason = queue.Held, cause
 			changed[p.submission] = true
-		case mayGo && d.State == queue.Held && d.HoldReason == queue.HoldSuspended:
+		case cause != "" && follows:
+			d.HoldReason = cause
+		case cause == "" && follows:
 			backToQueue(d)
 			changed[p.submission] = true
 		}

@@ -22,7 +22,7 @@ type Excusing struct {
 func ExcusingOf(d *sqlkit.Dialect) Excusing {
 	unproven := "s.id IN (SELECT j.value ->> 0 FROM " + d.Pairs + ") AND NOT " + Proven(d)
 	return Excusing{
-		Leave: "UPDATE delivery SET hold_reason = '" + queue.HoldLeft + "' WHERE " + d.Aside + "state = 3 AND hold_reason = '" + queue.HoldSuspended + "'" +
+		Leave: "UPDATE delivery SET hold_reason = '" + queue.HoldLeft + "' WHERE " + d.Aside + "state = 3 AND " + byChange("hold_reason") +
 			" AND submission IN (SELECT s.id FROM submission s WHERE " + unproven + ")",
 		Excuse: `UPDATE submission AS s SET revision = CASE WHEN EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential)
     THEN coalesce((SELECT a.revision FROM account a WHERE a.login = s.login AND a.id = s.account), s.revision) ELSE ` + excused + ` END WHERE ` + unproven,

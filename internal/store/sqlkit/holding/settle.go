@@ -7,7 +7,6 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
-	"countersign/internal/queue"
 	"countersign/internal/store/sqlkit"
 )
 
@@ -15,9 +14,10 @@ import (
 type stand struct {
 	id    mail.ID
 	login string
-	mayGo bool
-	// queued and deferred wait to be attempted; fresh and tried are held for
-	// a suspension, without and with an attempt before.
+	// cause is why it may not go, "" where it may; before is what it is held for.
+	cause, before string
+	// queued and deferred wait to be attempted; fresh and tried are held by a
+	// change, without and with an attempt before.
 	queued, deferred, fresh, tried int
 }
 
@@ -35,7 +35,7 @@ func (h *Holder) settle(ctx context.Context, task *Task, found []target) error {
 	return h.Change(ctx, op, func(t sqlkit.Writer) error {
 		var c changes
 		err := t.Query(h.sql.Stand, all, func(r *sqlkit.Row) error {
-			c.add(stand{r.ID(), r.Text(), r.Bool(), r.Int(), r.Int(), r.Int(), r.Int()})
+			c.add(stand{r.ID(), r.Text(), r.Text(), r.Text(), r.Int(), r.Int(), r.Int(), r.Int()})
 			return nil
 		})
 		if err != nil {
@@ -54,18 +54,23 @@ func (h *Holder) settle(ctx context.Context, task *Task, found []target) error {
 // changes is what one portion changes.
 type changes struct {
 	hold, release []stand
+	// rename is held already, maybe for another reason than before.
+	rename []stand
 	// queued, deferred and held are what the totals grow by.
 	queued, deferred, held int
 }
 
 func (c *changes) add(s stand) {
+	if s.cause != "" && s.fresh+s.tried > 0 {
+		c.rename = append(c.rename, s)
+	}
 	switch {
-	case s.mayGo && s.fresh+s.tried > 0:
+	case s.cause == "" && s.fresh+s.tried > 0:
 		c.release = append(c.release, s)
 		c.queued += s.fresh
 		c.deferred += s.tried
 		c.held -= s.fresh + s.tried
-	case !s.mayGo && s.queued+s.deferred > 0:
+	case s.cause != "" && s.queued+s.deferred > 0:
 		c.hold = append(c.hold, s)
 		c.queued -= s.queued
 		c.deferred -= s.deferred
@@ -79,7 +84,7 @@ func (h *Holder) apply(t sqlkit.Writer, c *changes) error {
 	for _, step := range []struct {
 		text string
 		of   []stand
-	}{{h.sql.Hold, c.hold}, {h.sql.Release, c.release}} {
+	}{{h.sql.Rename, c.rename}, {h.sql.Hold, c.hold}, {h.sql.Release, c.release}} {
 		if len(step.of) == 0 {
 			continue
 		}
@@ -110,17 +115,17 @@ func (h *Holder) events(task *Task, c *changes) []audit.Event {
 		text += ": " + task.cause.Text
 	}
 	made := make([]audit.Event, 0, len(c.hold)+len(c.release))
-	add := func(kind audit.Kind, s stand, deliveries int) {
+	add := func(kind audit.Kind, s stand, reason string, deliveries int) {
 		made = append(made, audit.Event{
 			At: now, Kind: kind, Submission: s.id, Login: s.login, Actor: task.cause.Actor, Object: task.cause.Object,
-			Reason: queue.HoldSuspended, Text: text, Data: map[string]string{"deliveries": strconv.Itoa(deliveries)},
+			Reason: reason, Text: text, Data: map[string]string{"deliveries": strconv.Itoa(deliveries)},
 		})
 	}
 	for _, s := range c.hold {
-		add(audit.DeliveryHeld, s, s.queued+s.deferred)
+		add(audit.DeliveryHeld, s, s.cause, s.queued+s.deferred)
 	}
 	for _, s := range c.release {
-		add(audit.DeliveryReleased, s, s.fresh+s.tried)
+		add(audit.DeliveryReleased, s, s.before, s.fresh+s.tried)
 	}
 	return made
 }

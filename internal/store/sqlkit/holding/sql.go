@@ -1,7 +1,10 @@
 package holding
 
 import (
+	"strings"
+
 	"countersign/internal/fault"
+	"countersign/internal/queue"
 	"countersign/internal/store/sqlkit"
 )
 
@@ -40,6 +43,22 @@ func kept(d *sqlkit.Dialect) string {
             OR substr(l.value, 1, 1) = '@' AND substr(s.sender, length(s.sender) - length(l.value) + 1) = l.value))`
 }
 
+// cause is the hold reason of mail of a submission s, empty where it may go. That a password
+// was changed shows by when: a later change of its envelope alone leaves that time.
+func cause(d *sqlkit.Dialect) string {
+	return `CASE WHEN ` + mayGo(d) + ` THEN ''
+    WHEN NOT EXISTS (SELECT 1 FROM account a WHERE a.login = s.login AND a.id = s.account) THEN '` + queue.HoldRemoved + `'
+    WHEN NOT ` + Stands + ` THEN '` + queue.HoldSuspended + `'
+    WHEN NOT EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential) THEN '` + queue.HoldRevoked + `'
+    WHEN EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential AND y.kind = 'password' AND y.recall_all > s.revision AND y.changed > s.at) THEN '` + queue.HoldPassword + `'
+    ELSE '` + queue.HoldEnvelope + `' END`
+}
+
+// byChange is the condition that a hold reason is one of queue.HoldsByChange.
+func byChange(column string) string {
+	return column + " IN ('" + strings.Join(queue.HoldsByChange(), "', '") + "')"
+}
+
 // Settled is the condition that mail of a submission s need not be passed over:
 // no task is left that would hold it.
 func Settled(d *sqlkit.Dialect) string {
@@ -56,32 +75,36 @@ type Statements struct {
 	// of the customers, and of the accounts that have it themselves; what relies on a domain of another customer is held for
 	// that already.
 	OfAccount, OfDomain, OfCustomer, OfPlan string
-	// What one portion does. The ids come as one argument, a JSON list: as many
+	// What one portion does: it looks, gives what is held the reason that it has now,
+	// holds and releases. The ids come as one argument, a JSON list: as many
 	// statements as submissions would take much longer.
-	Stand, Hold, Release string
+	Stand, Rename, Hold, Release string
 }
 
 // StatementsOf makes the statements of a dialect.
 func StatementsOf(d *sqlkit.Dialect) Statements {
 	// wrong selects of submissions s how many deliveries stand as they should
 	// not.
+	held := "v.state = 3 AND " + byChange("v.hold_reason")
 	wrong := `SELECT s.id, CASE WHEN ` + mayGo(d) + `
-    THEN (SELECT count(*) FROM delivery v WHERE v.submission = s.id AND v.state = 3 AND v.hold_reason = 'suspended')
-    ELSE (SELECT count(*) FROM delivery v WHERE v.submission = s.id AND ` + d.Aside + `v.state < 3) END `
+    THEN (SELECT count(*) FROM delivery v WHERE v.submission = s.id AND ` + held + `)
+    ELSE (SELECT count(*) FROM delivery v WHERE v.submission = s.id AND (` + d.Aside + `v.state < 3 OR ` + held + ` AND v.hold_reason <> ` + cause(d) + `)) END `
 	listed := "submission IN (SELECT value FROM " + d.Listed + ")"
+	now := "(SELECT " + cause(d) + " FROM submission s WHERE s.id = delivery.submission)"
 	return Statements{
 		OfAccount:  d.Parts + wrong + d.OfDomain + " AND s.login = ?4",
 		OfDomain:   d.Parts + wrong + d.OfDomain + " UNION ALL " + wrong + d.Relying,
 		OfCustomer: wrong + d.OfAll + d.InParts + " AND o.customer = ?3",
 		OfPlan: wrong + d.OfAll + d.Cross + "customer k ON k.name = o.customer" + d.InParts +
 			" AND (k.plan = ?3 OR EXISTS (SELECT 1 FROM account z WHERE z.login = s.login AND z.plan = ?3))",
-		Stand: `SELECT s.id, s.login, CASE WHEN ` + mayGo(d) + ` THEN 1 ELSE 0 END, count(CASE WHEN v.state = 1 THEN 1 END), count(CASE WHEN v.state = 2 THEN 1 END),
-    count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts = 0 THEN 1 END),
-    count(CASE WHEN v.state = 3 AND v.hold_reason = 'suspended' AND v.attempts > 0 THEN 1 END)
+		Stand: `SELECT s.id, s.login, ` + cause(d) + `, coalesce(min(CASE WHEN ` + held + ` THEN v.hold_reason END), ''),
+    count(CASE WHEN v.state = 1 THEN 1 END), count(CASE WHEN v.state = 2 THEN 1 END),
+    count(CASE WHEN ` + held + ` AND v.attempts = 0 THEN 1 END), count(CASE WHEN ` + held + ` AND v.attempts > 0 THEN 1 END)
     FROM ` + d.Listed + d.Cross + `submission s ON s.id = j.value` + d.Cross + `delivery v ON v.submission = s.id GROUP BY s.content`,
-		Hold: "UPDATE delivery SET state = 3, hold_reason = 'suspended' WHERE " + d.Aside + "state < 3 AND " + listed,
+		Rename: "UPDATE delivery SET hold_reason = " + now + " WHERE " + d.Aside + "state = 3 AND " + byChange("hold_reason") + " AND " + listed,
+		Hold:   "UPDATE delivery SET state = 3, hold_reason = " + now + " WHERE " + d.Aside + "state < 3 AND " + listed,
 		Release: `UPDATE delivery SET state = CASE WHEN attempts > 0 THEN 2 ELSE 1 END, hold_reason = ''
-    WHERE state = 3 AND hold_reason = 'suspended' AND ` + listed,
+    WHERE ` + d.Aside + `state = 3 AND ` + byChange("hold_reason") + ` AND ` + listed,
 	}
 }
 

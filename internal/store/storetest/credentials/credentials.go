@@ -32,6 +32,7 @@ func Run(t *testing.T, open storetest.Opener) {
 		"what was sent otherwise is spared":      sparedGoes,
 		"what an operator released stays so":     releasedStays,
 		"a release excuses till the next recall": excusedTillNext,
+		"the reason is the one at the moment":    reasonsAreTrue,
 		"a release of any hold excuses":          excusedWhateverHeldIt,
 		"recipients not released are left":       othersAreLeft,
 		"a release may leave out the stopped":    stoppedIsLeftOut,

@@ -57,13 +57,13 @@ func (y *story) acceptFrom(n int, a account.Account, credential string, from mai
 func (y *story) wantStates(count int, held ...int) {
 	y.Helper()
 	for n := 1; n <= count; n++ {
-		state, reason := queue.Queued, ""
+		state := queue.Queued
 		if slices.Contains(held, n) {
-			state, reason = queue.Held, queue.HoldSuspended
+			state = queue.Held
 		}
 		for _, item := range got(y.s.List(y.within(), queue.Filter{Submission: id("SUB", n)}))(y) {
-			if d := item.Delivery; d.State != state || d.HoldReason != reason {
-				y.Errorf("message %d is %s for %q, want %s for %q", n, d.State, d.HoldReason, state, reason)
+			if d := item.Delivery; d.State != state || slices.Contains(queue.HoldsByChange(), d.HoldReason) != (state == queue.Held) {
+				y.Errorf("message %d is %s for %q, want it to be %s", n, d.State, d.HoldReason, state)
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func revokedHolds(y *story) {
 	y.revoke("printer")
 	y.wantHeld(4, 2)
 	e := got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 2)}))(y)
-	if len(e) != 2 || e[1].Kind != audit.DeliveryHeld || e[1].Reason != queue.HoldSuspended || e[1].Actor != "cli:root" ||
+	if len(e) != 2 || e[1].Kind != audit.DeliveryHeld || e[1].Reason != queue.HoldRevoked || e[1].Actor != "cli:root" ||
 		e[1].Object != "account ann@one.example" || e[1].Login != y.ann.Login() || e[1].Data["deliveries"] != "2" {
 		y.Errorf("on record are %+v", e)
 	}

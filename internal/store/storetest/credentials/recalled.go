@@ -2,6 +2,7 @@ package credentials
 
 import (
 	"slices"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -36,7 +37,7 @@ func recalledIsHeld(y *story) {
 	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Active })
 	y.wantHeld(6, 1)
 	e := got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 1)}))(y)
-	if len(e) != 2 || e[1].Kind != audit.DeliveryHeld || e[1].Reason != queue.HoldSuspended || e[1].Object != "account "+y.ann.Login() {
+	if len(e) != 2 || e[1].Kind != audit.DeliveryHeld || e[1].Reason != queue.HoldEnvelope || e[1].Object != "account "+y.ann.Login() {
 		y.Errorf("on record are %+v", e)
 	}
 	// An operator lets it go, and the next time it is recalled with the others.
@@ -75,4 +76,43 @@ func sparedGoes(y *story) {
 	y.wantHeld(11, 2, 3, 4, 5, 6, 7, 8, 9)
 	y.recall("printer", all)
 	y.wantHeld(11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11)
+}
+
+// reasonsAreTrue: what is held has the reason that stands in its way at the moment.
+func reasonsAreTrue(y *story) {
+	y.crowd()
+	want := func(reasons ...string) {
+		y.Helper()
+		for i, reason := range reasons {
+			for _, item := range got(y.s.List(y.within(), queue.Filter{Submission: id("SUB", i+1)}))(y) {
+				if item.Delivery.HoldReason != reason {
+					y.Errorf("message %d is held for %q, want %q", i+1, item.Delivery.HoldReason, reason)
+				}
+			}
+		}
+	}
+	want("", "", "", "")
+	y.recall("printer", all)
+	want("", queue.HoldEnvelope, "", "")
+	y.recall("password", func(c *account.Credential, revision int64) {
+		c.Changed = start().Add(time.Minute)
+		c.RecallAll(revision)
+	})
+	want(queue.HoldPassword, queue.HoldEnvelope, "", "")
+	before := len(got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 2)}))(y))
+	y.revoke("printer")
+	want(queue.HoldPassword, queue.HoldRevoked, "", "")
+	if n := len(got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 2)}))(y)); n != before {
+		y.Errorf("another reason left %d events", n-before)
+	}
+	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Suspended })
+	want(queue.HoldSuspended, queue.HoldSuspended, queue.HoldSuspended, "")
+	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Active })
+	want(queue.HoldPassword, queue.HoldRevoked, "", "")
+	e := got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 3)}))(y)
+	if len(e) != 3 || e[2].Kind != audit.DeliveryReleased || e[2].Reason != queue.HoldSuspended {
+		y.Errorf("on record are %+v", e)
+	}
+	y.must(y.s.RemoveAccount(y.within(), y.ann.Login(), event("")))
+	want(queue.HoldRemoved, queue.HoldRemoved, queue.HoldRemoved, "")
 }

@@ -1,5 +1,5 @@
-// Package secrets holds what an engine must do about what is sealed in it: find it,
-// and exchange it for another form without losing what others change meanwhile. It is a
+// Package secrets holds what an engine must do about what is sealed in it: keep it, find
+// it, and exchange it for another form without losing what others change meanwhile. It is a
 // part of the suite of package storetest, which an engine runs beside it.
 //
 // Main types: Store, Run.
@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"what cannot be opened stays":           closedStays,
 		"an interruption is gone on from":       resealInterrupted,
 		"what nothing is sealed for is refused": unknownPurpose,
+		"certificates are put, got, deleted":    certificates,
 	} {
 		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}
