@@ -240,7 +240,9 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 		return nil, failure(why.ErrAuthzid)
 	}
 	at := v.opt.Now()
-	v.known.Add(string(c.ID), narrow(a.Client), at)
+	if c.ID != "" { // which those have that come by a claim
+		v.known.Add(string(c.ID), narrow(a.Client), at)
+	}
 	v.uses.Note(account.Use{
 		Credential: c.ID, At: at.UTC().Truncate(time.Microsecond), Client: a.Client, Session: a.Session,
 		Mechanism: a.Mechanism, Program: a.Program,
