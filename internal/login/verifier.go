@@ -240,7 +240,7 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 		return nil, failure(why.ErrAuthzid)
 	}
 	at := v.opt.Now()
-	if c.ID != "" { // which those have that come by a claim
+	if c.ID != "" { // a login by a claim has none
 		v.known.Add(string(c.ID), narrow(a.Client), at)
 	}
 	v.uses.Note(account.Use{
