@@ -181,6 +181,7 @@ pause = "104s"
 ask_standing = false
 max_new_accounts = 105
 max_new_domains = 106
+plans = ["gold"]
 
 [[directory]]
 name = "mailboxes"

@@ -329,7 +329,8 @@ func TestWrongPlacesAreRefused(t *testing.T) {
 	older.with(func(Store) {})
 	older.exec("DROP TABLE unfinished_copy")
 	older.exec("DROP TABLE moved_to")
-	older.exec("DELETE FROM schema_migration WHERE version = 2")
+	older.exec("DROP TABLE ban")
+	older.exec("DELETE FROM schema_migration WHERE version > 1")
 	unfinished.with(func(Store) {})
 	unfinished.exec("INSERT INTO unfinished_copy VALUES ('sqlite:/other.db', 1, 2)")
 	sameDatabase := database
