@@ -79,3 +79,8 @@ func (s *Secrets) Check(ctx context.Context, password string, about account.Abou
 	}
 	return s.rule.Check(ctx, password, about)
 }
+
+// notRenewed tells the operator that passwords stay in an old form, or without some keys.
+func (a *App) notRenewed(login string, err error) {
+	a.log.Warn("a password that was right could not be stored in the forms of the day: the next login by it tries again", "login", login, "error", err)
+}

@@ -35,7 +35,7 @@ func (v *Verifier) stands(ctx context.Context, a *Attempt, l *look, c *account.C
 // askStanding asks whether an account stands.
 func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *account.Credential, w directory.Witness) error {
 	q := directory.Question{Login: l.login, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
-	whose := pool.Ticket{Keys: a.keys(l.login), First: v.known.Has(string(c.ID), narrow(a.Client))}
+	whose := pool.Ticket{Keys: a.keys(l.login), First: v.knows(a, c)}
 	var s directory.Standing
 	var err error
 	if busy := v.doors.Of(w.Name(), width(w)).Do(ctx, whose, func() { s, err = w.Standing(ctx, q) }); busy != nil {
