@@ -214,7 +214,7 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("bans", banned.Run)
-	options.Banned = banned.Hits
+	options.Banned, options.NotRenewed = banned.Hits, passwords.NotRenewed(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
 		return err

@@ -66,7 +66,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 	if cause == nil {
 		cause = v.shadowed(e.attempt, l)
 	}
-	e.ticket.First = v.known.Has(l.login, narrow(e.attempt.Client))
+	e.ticket.First = v.knows(e.attempt, passwordIn(&l.proofs))
 	if cause != nil && cause != why.ErrUnknown {
 		return nil, failure(cause)
 	}
@@ -97,15 +97,14 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 // shadowed says why an account of a directory may not log in whatever the password;
 // nil where it may, or may by what its directory says now.
 func (v *Verifier) shadowed(a *Attempt, l *look) error {
-	for i := range l.proofs.Credentials {
-		if c := &l.proofs.Credentials[i]; c.Kind == account.Password {
-			if l.proofs.PlanAlone {
-				return v.within(a, &c.Envelope)
-			}
-			return v.usable(a, &l.proofs, c)
-		}
+	switch c := passwordIn(&l.proofs); {
+	case c == nil:
+		return why.ErrNone // it was revoked
+	case l.proofs.PlanAlone:
+		return v.within(a, &c.Envelope)
+	default:
+		return v.usable(a, &l.proofs, c)
 	}
-	return why.ErrNone // it was revoked
 }
 
 // ask asks one after the other until one knows the login. nil and no error where none
@@ -181,26 +180,22 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 	case l.proofs.Directory != name:
 		return nil, failure(why.ErrForeign) // the store has an account of that name
 	}
-	for i := range l.proofs.Credentials {
-		c := &l.proofs.Credentials[i]
-		if c.Kind != account.Password {
-			continue
-		}
-		if cause := v.usable(a, &l.proofs, c); cause != nil {
-			return nil, failure(cause)
-		}
-		p, err := v.admit(ctx, a, &l, authzid, c)
-		if err == nil {
-			// Which networks are allowed the directory says each time.
-			if password != "" && len(answer.Networks) == 0 {
-				v.remember.AddFor(&l.proofs, c.ID, password, v.opt.Directories.Remember(name))
-			}
-			v.known.Add(l.login, narrow(a.Client), v.opt.Now())
-			p.Until = v.opt.Now().Add(askAgain)
-		}
-		return p, err
+	c := passwordIn(&l.proofs)
+	if c == nil {
+		return nil, failure(why.ErrNone)
 	}
-	return nil, failure(why.ErrNone)
+	if cause := v.usable(a, &l.proofs, c); cause != nil {
+		return nil, failure(cause)
+	}
+	p, err := v.admit(ctx, a, &l, authzid, c)
+	if err == nil {
+		// Which networks are allowed the directory says each time.
+		if password != "" && len(answer.Networks) == 0 {
+			v.remember.AddFor(&l.proofs, c.ID, password, v.opt.Directories.Remember(name))
+		}
+		p.Until = v.opt.Now().Add(askAgain)
+	}
+	return p, err
 }
 
 // askAgain is how long a session lasts whose proof somebody else may have ended.

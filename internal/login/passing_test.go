@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/why"
@@ -167,5 +168,51 @@ func TestChallengesPass(t *testing.T) {
 	}
 	if _, done, err := x.Next(t.Context(), []byte("secret")); !done || err != nil || c.Principal == nil {
 		t.Errorf("%v, %v", done, err)
+	}
+}
+
+// A directory that has run all of an exchange says whose account it is, and nobody else does;
+// it cannot name an account that the store has, or another directory.
+func TestADirectoryNamesItsOwnAccountsAlone(t *testing.T) {
+	for login, cause := range map[string]string{"t@out.example": "", loginA: "token-of-another", elsewhereLogin: "token-of-another"} {
+		w, m := outsiders(t, 0)
+		w.must(outside(w, elsewhereLogin, goodPassword)) // an account of directory one
+		one := &tower{place: place{w: w, name: "tower"}, challenges: true, account: directory.Answer{Login: login, Verified: true}}
+		w.v.opt.Directories = towers{m, one}
+		c := &Client{Verifier: w.v, Attempt: Attempt{Client: here, Mechanism: secrets.CramMD5}}
+		found, _ := sasl.Lookup(secrets.CramMD5)
+		x := c.Begin(found, &sasl.Conn{Host: "gate.example"})
+		if _, _, err := x.Next(t.Context(), nil); err != nil || c.Tried != "" {
+			t.Fatalf("%q was named already, %v", c.Tried, err)
+		}
+		_, done, err := x.Next(t.Context(), []byte("secret"))
+		c.End()
+		if got := why.Word(err); done != (cause == "") || (c.Principal != nil) != done || got != cause {
+			t.Errorf("as %s: %v, %+v, %v, recorded as %q", login, done, c.Principal, err, got)
+		}
+	}
+}
+
+// Where the client has named its login, the directory cannot let it in as another one of its
+// accounts, and none is made for that.
+func TestADirectoryLetsInWhoWasNamed(t *testing.T) {
+	const other = "other@out.example"
+	for _, there := range []bool{false, true} {
+		one, c, x := passing(t, sasl.ScramSHA256)
+		if there {
+			noError(t, one.w.admin.AddAccount(t.Context(), account.NewAccount{Address: at(other), Directory: "tower"}))
+		}
+		one.account.Login = other
+		if _, _, err := x.Next(t.Context(), []byte(clientFirst)); err != nil {
+			t.Fatal(err)
+		}
+		_, done, err := x.Next(t.Context(), []byte("secret"))
+		c.End()
+		if done || c.Principal != nil || why.Word(err) != "token-of-another" {
+			t.Errorf("account there %v: %v, %+v, %v", there, done, c.Principal, err)
+		}
+		if _, err := one.w.store.Account(t.Context(), other); (err == nil) != there {
+			t.Errorf("account there %v: afterwards %v", there, err)
+		}
 	}
 }

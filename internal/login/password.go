@@ -2,9 +2,11 @@ package login
 
 import (
 	"context"
+	"slices"
 
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
+	"countersign/internal/fault"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/why"
@@ -100,7 +102,7 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 	var unusable error
 	if c != nil {
 		unusable = v.usable(a, &l.proofs, c)
-		e.ticket.First = v.known.Has(string(c.ID), narrow(a.Client))
+		e.ticket.First = v.knows(a, c)
 		t.Hopeless = unusable != nil || cause != nil
 		t.Then = func() { secret = v.opt.Maker.Remake(c, stored, l.login, password, l.proofs.Legacy) }
 	}
@@ -127,8 +129,15 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 // renew stores a secret that was made anew, nil for none. Where that fails, the old one
 // stays, and the next login that derives it tries again.
 func (v *Verifier) renew(ctx context.Context, a *Attempt, l *look, c *account.Credential, secret *account.Secret) {
-	if secret != nil {
-		_ = v.opt.Store.RenewSecret(ctx, l.login, c.ID, c.Secret.Hash, *secret, v.renewed(a, l.login, "password stored in the forms of the day"))
+	if secret == nil {
+		return
+	}
+	err := v.opt.Store.RenewSecret(ctx, l.login, c.ID, c.Secret.Hash, *secret, v.renewed(a, l.login, "password stored in the forms of the day"))
+	switch {
+	case err == nil, v.opt.NotRenewed == nil, ctx.Err() != nil:
+	case fault.Is(err, fault.Conflict), fault.Is(err, fault.NotFound): // somebody else has changed it meanwhile
+	case v.unrenewed.May():
+		v.opt.NotRenewed(l.login, err)
 	}
 }
 
@@ -154,11 +163,7 @@ func (v *Verifier) renewKeys(ctx context.Context, a *Attempt, l *look, c *accoun
 // passwordOf returns the credential that is the password, and its hash. A cause is
 // why there is none to try.
 func (v *Verifier) passwordOf(l *look) (c *account.Credential, h hash.Hash, cause error) {
-	for i := range l.proofs.Credentials {
-		if l.proofs.Credentials[i].Kind == account.Password {
-			c = &l.proofs.Credentials[i]
-		}
-	}
+	c = passwordIn(&l.proofs)
 	if c == nil || c.Secret.Hash == "" {
 		return nil, hash.Hash{}, why.ErrNone
 	}
@@ -167,4 +172,14 @@ func (v *Verifier) passwordOf(l *look) (c *account.Credential, h hash.Hash, caus
 		return c, hash.Hash{}, why.ErrDamaged
 	}
 	return c, h, nil
+}
+
+// passwordIn returns the credential that is the password, also one without a hash, which a
+// directory verifies; nil where there is none.
+func passwordIn(p *account.Proofs) *account.Credential {
+	i := slices.IndexFunc(p.Credentials, func(c account.Credential) bool { return c.Kind == account.Password })
+	if i < 0 {
+		return nil
+	}
+	return &p.Credentials[i]
 }

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
+	"countersign/internal/fault"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/walk"
 	"countersign/internal/login/why"
@@ -398,6 +400,47 @@ func TestRenewalThatFailsIsTriedAgain(t *testing.T) {
 	}
 	if cost := w.secret(loginA).Cost; cost != hash.CostOf(today).String() {
 		t.Errorf("still %s after the next login", cost)
+	}
+}
+
+// The operator learns of renewals that the store does not take, once a minute, and not of
+// those that somebody else has made needless or whose client has gone.
+func TestRenewalThatFailsIsTold(t *testing.T) {
+	w := agedWorld(t)
+	var told []string
+	w.restart(setup{options: Options{NotRenewed: func(login string, err error) { told = append(told, login+": "+err.Error()) }}})
+	fails := func(ctx context.Context, login string, err error, want int) {
+		t.Helper()
+		w.store.refuseRenewal = err
+		if _, err := w.v.Password(ctx, Attempt{Client: here, Mechanism: "PLAIN"}, "", login, goodPassword); err != nil {
+			t.Errorf("the login failed with its renewal: %v", err)
+		}
+		if len(told) != want {
+			t.Errorf("told %q after %v, want %d", told, err, want)
+		}
+	}
+	fails(t.Context(), loginA, fault.New("test", fault.Conflict, "another hash"), 0)
+	fails(t.Context(), loginA, fault.New("test", fault.NotFound, "revoked"), 0)
+	down := errors.New("the disk is gone")
+	fails(t.Context(), loginA, down, 1)
+	fails(t.Context(), "old@acme.example", down, 1)
+	w.pass(time.Minute - 1)
+	fails(t.Context(), loginA, down, 1)
+	w.pass(1)
+	fails(t.Context(), "old@acme.example", down, 2)
+	if want := []string{loginA + ": " + down.Error(), "old@acme.example: " + down.Error()}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	w.pass(time.Hour)
+	gone, leave := context.WithCancel(t.Context())
+	w.store.duringRenewal = leave
+	fails(gone, loginA, down, 2)
+	w.store.duringRenewal = nil
+	fails(t.Context(), loginA, nil, 2)
+	for _, text := range told {
+		if strings.Contains(text, goodPassword) || strings.Contains(text, "$") {
+			t.Errorf("a secret in %q", text)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func (v *Verifier) stands(ctx context.Context, a *Attempt, l *look, c *account.C
 // askStanding asks whether an account stands, and remembers it, unless it does so in some networks alone.
 func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *account.Credential, w directory.Witness) (err error) {
 	q := directory.Question{Login: l.login, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
-	whose := pool.Ticket{Keys: a.keys(l.login), First: v.known.Has(string(c.ID), narrow(a.Client))}
+	whose := pool.Ticket{Keys: a.keys(l.login), First: v.knows(a, c)}
 	var s directory.Standing
 	if busy := v.doors.Of(w.Name(), width(w)).Do(ctx, whose, func() { s, err = w.Standing(ctx, q) }); busy != nil {
 		err = busy
@@ -65,12 +65,4 @@ func (v *Verifier) witness(l *look, c *account.Credential) directory.Witness {
 		}
 	}
 	return nil
-}
-
-// sooner returns the first of two moments, of which the zero one is never.
-func sooner(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"countersign/internal/login/recent"
 	"net/netip"
 	"slices"
 	"testing"
@@ -177,7 +178,7 @@ func TestSooner(t *testing.T) {
 		{time.Time{}, time.Time{}, time.Time{}}, {now, time.Time{}, now}, {time.Time{}, now, now},
 		{now, now.Add(1), now}, {now.Add(1), now, now},
 	} {
-		if got := sooner(c.a, c.b); !got.Equal(c.want) {
+		if got := recent.Sooner(c.a, c.b); !got.Equal(c.want) {
 			t.Errorf("of %v and %v: %v", c.a, c.b, got)
 		}
 	}

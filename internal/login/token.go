@@ -8,6 +8,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/fault"
 	"countersign/internal/login/pool"
+	"countersign/internal/login/recent"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
@@ -93,7 +94,7 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 		if until.IsZero() { // its issuer alone knows: it is asked again
 			until = v.opt.Now().Add(askAgain)
 		}
-		p.Until = sooner(p.Until, until)
+		p.Until = recent.Sooner(p.Until, until)
 	}
 	return p, err
 }

@@ -42,6 +42,9 @@ type Options struct {
 	// Banned reports whether a login, in the form of accounts, is refused from where a
 	// client is; nil where none is. It must be quick.
 	Banned func(client netip.Addr, login string) bool
+	// NotRenewed is told why the secret of a login could not be stored anew, at most once a
+	// minute; nil where nobody is. The login has succeeded, and the next one tries again.
+	NotRenewed func(login string, err error)
 	// Remember is how long a verified password of the store is remembered, counted from
 	// its full verification; 0 for not at all.
 	Remember time.Duration
@@ -63,6 +66,8 @@ type Verifier struct {
 	// stood are accounts that their directories have said to stand.
 	stood *recent.Pairs
 	uses  *recent.Uses
+	// unrenewed is for Options.NotRenewed.
+	unrenewed *recent.Seldom
 	// doors are before the directories.
 	doors pool.Doors
 	// fronts and kinds are what is known of the directories, so that names that they do not
@@ -84,16 +89,17 @@ func New(opt Options) *Verifier {
 		opt.MaxRemembered = 10_000
 	}
 	return &Verifier{
-		opt:      opt,
-		remember: recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
-		known:    recent.NewPairs(recent.PairsOptions{Keep: keepKnown, Most: 10 * opt.MaxRemembered, Each: maxNetworks, Now: opt.Now}),
-		failed:   recent.NewPairs(recent.PairsOptions{Keep: keepFailed, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
-		stood:    recent.NewPairs(recent.PairsOptions{Keep: keepStood, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
-		uses:     recent.NewUses(opt.Store),
-		doors:    pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
-		fronts:   alike.NewFronts(opt.Maker.Lasting, opt.Now),
-		kinds:    alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), opt.Now),
-		places:   alike.NewPlaces(),
+		opt:       opt,
+		remember:  recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
+		known:     recent.NewPairs(recent.PairsOptions{Keep: keepKnown, Most: 10 * opt.MaxRemembered, Each: maxNetworks, Now: opt.Now}),
+		failed:    recent.NewPairs(recent.PairsOptions{Keep: keepFailed, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
+		stood:     recent.NewPairs(recent.PairsOptions{Keep: keepStood, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
+		uses:      recent.NewUses(opt.Store),
+		unrenewed: recent.NewSeldom(time.Minute, opt.Now),
+		doors:     pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
+		fronts:    alike.NewFronts(opt.Maker.Lasting, opt.Now),
+		kinds:     alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), opt.Now),
+		places:    alike.NewPlaces(),
 	}
 }
 
@@ -133,6 +139,12 @@ func (v *Verifier) Prepare(ctx context.Context) error {
 		v.known.Add(string(u.Credential), narrow(u.Client), u.At)
 	}
 	return err
+}
+
+// knows reports whether a credential, nil for none, was used lately from where an attempt
+// comes from, before a restart or after it.
+func (v *Verifier) knows(a *Attempt, c *account.Credential) bool {
+	return c != nil && v.known.Has(string(c.ID), narrow(a.Client))
 }
 
 // Run writes down now and then when credentials were used, until ctx ends, and then

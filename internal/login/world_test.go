@@ -83,6 +83,8 @@ type watched struct {
 	beforeSender func()
 	// refuseRenewal is the answer to RenewSecret; nil for that of the store.
 	refuseRenewal error
+	// duringRenewal is called before each answer to it; nil for nothing.
+	duringRenewal func()
 }
 
 func (s *watched) Sender(ctx context.Context, login string) (*account.Sender, error) {
@@ -93,6 +95,9 @@ func (s *watched) Sender(ctx context.Context, login string) (*account.Sender, er
 }
 
 func (s *watched) RenewSecret(ctx context.Context, login string, id mail.ID, before string, after account.Secret, e audit.Event) error {
+	if s.duringRenewal != nil {
+		s.duringRenewal()
+	}
 	if s.refuseRenewal != nil {
 		return s.refuseRenewal
 	}

@@ -49,12 +49,18 @@ func TestRevocationOnTwoNodes(t *testing.T) { newSite(t).revocations() }
 // newSite starts two gates on one database.
 func newSite(t *testing.T) *site {
 	t.Helper()
+	return newSiteWith(t, "")
+}
+
+// newSiteWith is newSite with more configuration for each of them.
+func newSiteWith(t *testing.T, extra string) *site {
+	t.Helper()
 	url := shared.Cluster(t).Database(t)
 	key := filepath.Join(t.TempDir(), "seal.key")
 	s := &site{t: t}
 	nowhere := harness.FreePort(t) // mail waits, as nobody listens there
 	for i, start := range []func(testing.TB, string, string) *harness.Gate{harness.Serve, harness.Join} {
-		s.gates = append(s.gates, start(t, nowhere, fmt.Sprintf("[store]\nurl = %q\n[node]\nid = \"gate-%d\"\n[dkim]\nkey_file = %q\n", url, i, key)))
+		s.gates = append(s.gates, start(t, nowhere, fmt.Sprintf("[store]\nurl = %q\n[node]\nid = \"gate-%d\"\n[dkim]\nkey_file = %q\n%s", url, i, key, extra)))
 	}
 	s.open(postgres.Open(t.Context(), postgres.Options{URL: url, Patience: 30 * time.Second}))
 	return s

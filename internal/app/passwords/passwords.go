@@ -5,6 +5,7 @@ package passwords
 
 import (
 	"context"
+	"log/slog"
 
 	"countersign/internal/account"
 	"countersign/internal/account/breached"
@@ -52,4 +53,12 @@ func (p *passwordRule) Check(ctx context.Context, password string, about account
 	return p.rule.Check(ctx, password, rule.About{
 		Login: about.Login, Customer: about.Customer, Aliases: about.Aliases, Earlier: about.Earlier, Same: p.hasher.Same,
 	})
+}
+
+// NotRenewed makes what tells the operator that a password stays in an old form, or without
+// some keys.
+func NotRenewed(log *slog.Logger) func(login string, err error) {
+	return func(login string, err error) {
+		log.Warn("a password that was right could not be stored in the forms of the day: the next login by it tries again", "login", login, "error", err)
+	}
 }

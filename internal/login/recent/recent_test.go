@@ -236,3 +236,17 @@ func TestNobodysUse(t *testing.T) {
 		t.Errorf("%d wait", n)
 	}
 }
+
+func TestSeldom(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	s := NewSeldom(time.Minute, func() time.Time { return now })
+	for _, c := range []struct {
+		after time.Duration
+		may   bool
+	}{{0, true}, {0, false}, {time.Minute - 1, false}, {1, true}, {time.Minute, true}, {time.Second, false}, {-time.Hour, true}, {time.Second, false}} {
+		now = now.Add(c.after)
+		if got := s.May(); got != c.may {
+			t.Errorf("%v later, at %v: %v", c.after, now, got)
+		}
+	}
+}

@@ -92,3 +92,11 @@ func (u *Uses) Waiting() int {
 	defer u.mu.Unlock()
 	return len(u.waiting)
 }
+
+// Sooner returns the first of two moments, of which the zero one is never.
+func Sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
