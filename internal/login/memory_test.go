@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
-	"countersign/internal/login/recent"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 )
@@ -80,46 +77,6 @@ func TestUses(t *testing.T) {
 	if w.v.uses.Waiting() != 0 {
 		t.Error("what was written waits still")
 	}
-}
-
-// useStore counts what it is given, and is away when it is told.
-type useStore struct {
-	account.UseStore
-	portions []int
-	// takes is how many portions it takes before it is away.
-	takes int
-}
-
-func (s *useStore) Used(_ context.Context, uses []account.Use) error {
-	if s.takes == 0 {
-		return errors.New("away")
-	}
-	s.takes--
-	s.portions = append(s.portions, len(uses))
-	return nil
-}
-
-// Run writes now and then, and once more at its end.
-func TestUsesAreWrittenInTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &useStore{takes: -1}
-		v := &Verifier{uses: recent.NewUses(s)}
-		ctx, cancel := context.WithCancel(t.Context())
-		var done sync.WaitGroup
-		done.Go(func() { v.Run(ctx) })
-		v.uses.Note(account.Use{Credential: "one"})
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if !slices.Equal(s.portions, []int{1}) {
-			t.Errorf("written: %v", s.portions)
-		}
-		v.uses.Note(account.Use{Credential: "two"})
-		cancel()
-		done.Wait()
-		if !slices.Equal(s.portions, []int{1, 1}) {
-			t.Errorf("written in the end: %v", s.portions)
-		}
-	})
 }
 
 // What changes between the look and the admission counts, whatever was proved.

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"countersign/internal/crowd"
 	"countersign/internal/smtp"
-	"countersign/internal/smtpserver/crowd"
 	"countersign/internal/smtpserver/wire"
 )
 

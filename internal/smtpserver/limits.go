@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"time"
 
+	"countersign/internal/crowd"
 	"countersign/internal/smtp"
-	"countersign/internal/smtpserver/crowd"
 )
 
 // Limits are the budgets of the server and of each session. A count of 0 means

@@ -4,8 +4,8 @@ import (
 	"net"
 	"time"
 
+	"countersign/internal/crowd"
 	"countersign/internal/smtp"
-	"countersign/internal/smtpserver/crowd"
 	"countersign/internal/smtpserver/wire"
 )
 

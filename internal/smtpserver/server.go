@@ -9,10 +9,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"countersign/internal/crowd"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/smtp"
-	"countersign/internal/smtpserver/crowd"
 	"countersign/internal/smtpserver/wire"
 )
 

@@ -6,9 +6,9 @@ import (
 	"io"
 	"net/netip"
 
+	"countersign/internal/crowd"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
-	"countersign/internal/smtpserver/crowd"
 )
 
 // Backend is what stands behind the protocol. It is used concurrently.

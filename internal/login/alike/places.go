@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"sync"
 
+	"countersign/internal/crowd"
 	"countersign/internal/fault"
 	"countersign/internal/login/pool"
-	"countersign/internal/smtpserver/crowd"
 )
 
 // MaxPlaces is how many exchanges may be under way where directories run some, and PerPlace

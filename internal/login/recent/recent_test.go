@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"countersign/internal/account"
@@ -249,4 +251,27 @@ func TestSeldom(t *testing.T) {
 			t.Errorf("%v later, at %v: %v", c.after, now, got)
 		}
 	}
+}
+
+// Run writes now and then, and once more at its end.
+func TestUsesAreWrittenInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &useStore{takes: -1}
+		u := NewUses(s)
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { u.Run(ctx) })
+		u.Note(account.Use{Credential: "one"})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !slices.Equal(s.portions, []int{1}) {
+			t.Errorf("written: %v", s.portions)
+		}
+		u.Note(account.Use{Credential: "two"})
+		cancel()
+		done.Wait()
+		if !slices.Equal(s.portions, []int{1, 1}) {
+			t.Errorf("written in the end: %v", s.portions)
+		}
+	})
 }

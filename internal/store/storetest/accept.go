@@ -14,6 +14,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 func acceptCases() map[string]func(*testing.T, Store) {
@@ -33,41 +34,41 @@ func acceptCases() map[string]func(*testing.T, Store) {
 }
 
 func messageComesBack(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	m := message(1, "a", `odd "local@part`, "bücher")
 	m.Submission.Account, m.Generation = p.ann.ID, p.generation
 	m.Deliveries[1].State, m.Deliveries[1].HoldReason = queue.Held, "policy"
 	m.Deliveries[2].State, m.Deliveries[2].Attempts, m.Deliveries[2].Last, m.Deliveries[2].DelayReported = queue.Deferred, 3, result(), true
-	must(t, s.Accept(ctx, m))
+	expect.Must(t, s.Accept(ctx, m))
 	items := everything(t, s)
 	if len(items) != 3 {
 		t.Fatalf("got %d deliveries", len(items))
 	}
 	for i, item := range items {
-		equal(t, "delivery", item.Delivery, m.Deliveries[i])
-		equal(t, "submission", *item.Submission, m.Submission)
+		expect.Equal(t, "delivery", item.Delivery, m.Deliveries[i])
+		expect.Equal(t, "submission", *item.Submission, m.Submission)
 	}
-	due := got(s.Due(ctx, start(), queue.Position{}, 10))(t)
-	equal(t, "due deliveries", names(due), []string{name(items[0]), name(items[2])})
-	equal(t, "due delivery", due[1], items[2])
-	equal(t, "content", *got(s.Content(ctx, m.Submission.ID))(t), m.Content)
+	due := expect.Got(s.Due(ctx, start(), queue.Position{}, 10))(t)
+	expect.Equal(t, "due deliveries", names(due), []string{name(items[0]), name(items[2])})
+	expect.Equal(t, "due delivery", due[1], items[2])
+	expect.Equal(t, "content", *expect.Got(s.Content(ctx, m.Submission.ID))(t), m.Content)
 
 	// Everything that may be absent is.
 	least := message(2, "x")
 	least.Submission = queue.Submission{ID: id("SUB", 2), At: start(), Expires: start()}
 	least.Content, least.Events = queue.Content{}, nil
-	must(t, s.Accept(ctx, least))
-	equal(t, "least submission", *everything(t, s)[3].Submission, least.Submission)
-	equal(t, "least content", *got(s.Content(ctx, id("SUB", 2)))(t), least.Content)
+	expect.Must(t, s.Accept(ctx, least))
+	expect.Equal(t, "least submission", *everything(t, s)[3].Submission, least.Submission)
+	expect.Equal(t, "least content", *expect.Got(s.Content(ctx, id("SUB", 2)))(t), least.Content)
 }
 
 func acceptIsWhole(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a", "b")))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a", "b")))
 	again := message(1, "c", "d", "e")
 	again.Content.Body = []byte("another")
-	wantKind(t, s.Accept(ctx, again), fault.Conflict)
+	expect.Kind(t, s.Accept(ctx, again), fault.Conflict)
 	twice := message(2, "c", "d")
 	twice.Deliveries[1].N = 1
 	if err := s.Accept(ctx, twice); err == nil {
@@ -76,11 +77,11 @@ func acceptIsWhole(t *testing.T, s Store) {
 	if items := everything(t, s); len(items) != 2 || items[0].Delivery.Recipient.To.Local != "a" {
 		t.Errorf("got %v", items)
 	}
-	if body := got(s.Content(ctx, id("SUB", 1)))(t).Body; !bytes.Equal(body, message(1).Content.Body) {
+	if body := expect.Got(s.Content(ctx, id("SUB", 1)))(t).Body; !bytes.Equal(body, message(1).Content.Body) {
 		t.Errorf("the body became %q", body)
 	}
 	_, err := s.Content(ctx, id("SUB", 2))
-	wantKind(t, err, fault.NotFound)
+	expect.Kind(t, err, fault.NotFound)
 	if n := len(eventsOf(t, s, id("SUB", 1))) + len(eventsOf(t, s, id("SUB", 2))); n != 1 {
 		t.Errorf("there are %d events, want that of the accepted one", n)
 	}
@@ -100,7 +101,7 @@ func senselessIsRefused(t *testing.T, s Store) {
 		t.Run(what, func(t *testing.T) {
 			m := message(1, "a")
 			spoil(m)
-			wantKind(t, s.Accept(within(t), m), fault.Invalid)
+			expect.Kind(t, s.Accept(expect.Within(t), m), fault.Invalid)
 			if n := len(everything(t, s)); n != 0 {
 				t.Errorf("%d deliveries are stored", n)
 			}
@@ -117,117 +118,117 @@ func (foreignBody) Open() (io.ReadCloser, error) { return nil, errors.New("not t
 func canceledStoresNothing(t *testing.T, s Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantKind(t, s.Accept(ctx, message(1, "a")), fault.Canceled)
-	wantKind(t, s.Append(ctx, message(1, "a").Events), fault.Canceled)
+	expect.Kind(t, s.Accept(ctx, message(1, "a")), fault.Canceled)
+	expect.Kind(t, s.Append(ctx, message(1, "a").Events), fault.Canceled)
 	_, err := s.Due(ctx, start(), queue.Position{}, 1)
-	wantKind(t, err, fault.Canceled)
+	expect.Kind(t, err, fault.Canceled)
 	wantStats(t, s, 0, 0, 0)
 }
 
 func suspendedMeanwhile(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	for what, change := range map[string]func(account.State) error{
 		"account": func(st account.State) error {
-			a := got(s.Account(ctx, p.ann.Login()))(t)
+			a := expect.Got(s.Account(ctx, p.ann.Login()))(t)
 			a.State = st
 			return s.PutAccount(ctx, a, event(""))
 		},
 		"domain": func(st account.State) error {
-			d := got(s.Domain(ctx, "one.example"))(t)
+			d := expect.Got(s.Domain(ctx, "one.example"))(t)
 			d.State = st
 			return s.PutDomain(ctx, d, event(""))
 		},
 		"customer": func(st account.State) error {
-			c := got(s.Customer(ctx, "acme"))(t)
+			c := expect.Got(s.Customer(ctx, "acme"))(t)
 			c.State = st
 			return s.PutCustomer(ctx, c, event(""))
 		},
 		"plan": func(st account.State) error {
-			p := got(s.Plan(ctx, "basic"))(t)
+			p := expect.Got(s.Plan(ctx, "basic"))(t)
 			p.State = st
 			return s.PutPlan(ctx, p, event(""))
 		},
 		"a suspended plan of its own": func(st account.State) error {
-			a := got(s.Account(ctx, p.ann.Login()))(t)
+			a := expect.Got(s.Account(ctx, p.ann.Login()))(t)
 			a.Plan = ""
 			if st == account.Suspended {
-				must(t, s.PutPlan(ctx, account.Plan{Name: "stopped too", State: account.Suspended, Created: start()}, event("")))
+				expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "stopped too", State: account.Suspended, Created: start()}, event("")))
 				a.Plan = "stopped too"
 			}
 			return s.PutAccount(ctx, a, event(""))
 		},
 		"move to a suspended plan": func(st account.State) error {
-			c := got(s.Customer(ctx, "acme"))(t)
+			c := expect.Got(s.Customer(ctx, "acme"))(t)
 			c.Plan = "basic"
 			if st == account.Suspended {
-				must(t, s.PutPlan(ctx, account.Plan{Name: "stopped", State: account.Suspended, Created: start()}, event("")))
+				expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "stopped", State: account.Suspended, Created: start()}, event("")))
 				c.Plan = "stopped"
 			}
 			return s.PutCustomer(ctx, c, event(""))
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			decided := got(s.Generation(ctx))(t)
-			must(t, change(account.Suspended))
+			decided := expect.Got(s.Generation(ctx))(t)
+			expect.Must(t, change(account.Suspended))
 			err := s.Accept(ctx, messageOf(p.ann, "acme", decided, 1))
-			wantKind(t, err, fault.Denied)
+			expect.Kind(t, err, fault.Denied)
 			if reason := fault.ReasonOf(err); reason != "account-suspended" {
 				t.Errorf("got reason %q", reason)
 			}
 			if n := len(everything(t, s)); n != 0 {
 				t.Errorf("%d deliveries are stored", n)
 			}
-			must(t, change(account.Active))
+			expect.Must(t, change(account.Active))
 		})
 	}
-	decided := got(s.Generation(ctx))(t)
-	must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
-	wantKind(t, s.Accept(ctx, messageOf(p.ann, "acme", decided, 1)), fault.Denied)
+	decided := expect.Got(s.Generation(ctx))(t)
+	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
+	expect.Kind(t, s.Accept(ctx, messageOf(p.ann, "acme", decided, 1)), fault.Denied)
 }
 
 func changedElsewhere(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.bob.State = account.Suspended
-	must(t, s.PutAccount(ctx, p.bob, event("")))
-	must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, 1)))
-	wantKind(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 2)), fault.Denied)
-	must(t, s.Accept(ctx, messageOf(p.ann, "acme", got(s.Generation(ctx))(t), 3)))
+	expect.Must(t, s.PutAccount(ctx, p.bob, event("")))
+	expect.Must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, 1)))
+	expect.Kind(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 2)), fault.Denied)
+	expect.Must(t, s.Accept(ctx, messageOf(p.ann, "acme", expect.Got(s.Generation(ctx))(t), 3)))
 	wantStats(t, s, 2, 0, 0)
 }
 
 // changedRights: what the decision relied on is another by the commit.
 func changedRights(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	refused := func(what string, a *queue.Acceptance) {
 		t.Helper()
 		err := s.Accept(ctx, a)
-		wantKind(t, err, fault.Busy)
+		expect.Kind(t, err, fault.Busy)
 		if reason := fault.ReasonOf(err); reason != "account-changed-now" {
 			t.Errorf("%s: got reason %q", what, reason)
 		}
 	}
 	p.ann.Legacy = true
-	must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
 	refused("another revision", messageOf(p.ann, "acme", p.generation, 1))
 
-	p.ann = got(s.Account(ctx, p.ann.Login()))(t)
+	p.ann = expect.Got(s.Account(ctx, p.ann.Login()))(t)
 	withTwo := func(n int) *queue.Acceptance {
 		m := messageOf(p.ann, "acme", p.generation, n)
 		m.Domains = append(m.Domains, p.two.Name)
 		return m
 	}
-	must(t, s.Accept(ctx, withTwo(2)))
+	expect.Must(t, s.Accept(ctx, withTwo(2)))
 	p.two.State = account.Suspended
-	must(t, s.PutDomain(ctx, p.two, event("")))
+	expect.Must(t, s.PutDomain(ctx, p.two, event("")))
 	refused("a suspended domain", withTwo(3))
 
 	other := account.Customer{Name: "other", State: account.Active, Created: start()}
-	must(t, s.PutCustomer(ctx, other, event("")))
+	expect.Must(t, s.PutCustomer(ctx, other, event("")))
 	theirs := account.Domain{Name: "theirs.example", Customer: "other", State: account.Active, Created: start()}
-	must(t, s.PutDomain(ctx, theirs, event("")))
+	expect.Must(t, s.PutDomain(ctx, theirs, event("")))
 	m := messageOf(p.ann, "acme", p.generation, 4)
 	m.Domains = append(m.Domains, theirs.Name)
 	refused("a domain of another customer", m)
@@ -237,53 +238,53 @@ func changedRights(t *testing.T, s Store) {
 }
 
 func reportHasNoSender(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.customer.State = account.Suspended
-	must(t, s.PutCustomer(ctx, p.customer, event("")))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, event("")))
 	b := bounce(1, id("SUB", 9))
-	must(t, s.Accept(ctx, &b))
+	expect.Must(t, s.Accept(ctx, &b))
 	if sub := everything(t, s)[0].Submission; sub.Cause != id("SUB", 9) || !sub.Envelope.From.IsNull() {
 		t.Errorf("got %+v", sub)
 	}
 }
 
 func totalsFollowAccept(t *testing.T, s Store) {
-	ctx := within(t)
-	if stats := got(s.Stats(ctx))(t); stats != (queue.Stats{}) {
+	ctx := expect.Within(t)
+	if stats := expect.Got(s.Stats(ctx))(t); stats != (queue.Stats{}) {
 		t.Errorf("an empty queue has %+v", stats)
 	}
 	m := message(5, "a", "b", "c", "d")
 	m.Deliveries[1].State, m.Deliveries[2].State, m.Deliveries[3].State = queue.Held, queue.Deferred, queue.Deferred
-	must(t, s.Accept(ctx, m))
-	must(t, s.Accept(ctx, message(6, "a")))
+	expect.Must(t, s.Accept(ctx, m))
+	expect.Must(t, s.Accept(ctx, message(6, "a")))
 	wantStats(t, s, 2, 2, 1)
-	if oldest := got(s.Stats(ctx))(t).Oldest; !oldest.Equal(m.Submission.At) {
+	if oldest := expect.Got(s.Stats(ctx))(t).Oldest; !oldest.Equal(m.Submission.At) {
 		t.Errorf("the oldest is of %v", oldest)
 	}
-	must(t, s.Accept(ctx, message(4, "a")))
-	if oldest := got(s.Stats(ctx))(t).Oldest; !oldest.Equal(start().Add(4 * time.Second)) {
+	expect.Must(t, s.Accept(ctx, message(4, "a")))
+	if oldest := expect.Got(s.Stats(ctx))(t).Oldest; !oldest.Equal(start().Add(4 * time.Second)) {
 		t.Errorf("the oldest is of %v", oldest)
 	}
 }
 
 func unknownContent(t *testing.T, s Store) {
-	_, err := s.Content(within(t), id("SUB", 1))
-	wantKind(t, err, fault.NotFound)
+	_, err := s.Content(expect.Within(t), id("SUB", 1))
+	expect.Kind(t, err, fault.NotFound)
 }
 
 func contentIsNotMixed(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	for n := range 6 {
 		m := message(n, "a")
 		m.Content.Body = []byte{byte('0' + n)}
-		must(t, s.Accept(ctx, m))
+		expect.Must(t, s.Accept(ctx, m))
 		if n%2 == 1 {
-			must(t, s.Report(ctx, outcome(id("SUB", n), 1, queue.Delivered)))
+			expect.Must(t, s.Report(ctx, outcome(id("SUB", n), 1, queue.Delivered)))
 		}
 	}
 	for n := 0; n < 6; n += 2 {
-		if body := got(s.Content(ctx, id("SUB", n)))(t).Body; string(body) != string(rune('0'+n)) {
+		if body := expect.Got(s.Content(ctx, id("SUB", n)))(t).Body; string(body) != string(rune('0'+n)) {
 			t.Errorf("message %d has body %q", n, body)
 		}
 	}
@@ -303,22 +304,22 @@ func bodyCases() map[string]func(*testing.T, Store) {
 // writeBody writes a body in pieces and seals it.
 func writeBody(t *testing.T, s Store, text string) queue.BodyFile {
 	t.Helper()
-	body := got(s.NewBody(within(t)))(t)
+	body := expect.Got(s.NewBody(expect.Within(t)))(t)
 	for piece := range slices.Chunk([]byte(text), 10_000) {
-		if n := got(body.Write(piece))(t); n != len(piece) {
+		if n := expect.Got(body.Write(piece))(t); n != len(piece) {
 			t.Fatalf("wrote %d octets of %d", n, len(piece))
 		}
 	}
-	must(t, body.Seal())
+	expect.Must(t, body.Seal())
 	return body
 }
 
 // readBody reads a body to its end.
 func readBody(t *testing.T, body queue.LargeBody) string {
 	t.Helper()
-	r := got(body.Open())(t)
-	text := got(io.ReadAll(r))(t)
-	must(t, r.Close())
+	r := expect.Got(body.Open())(t)
+	text := expect.Got(io.ReadAll(r))(t)
+	expect.Must(t, r.Close())
 	return string(text)
 }
 
@@ -329,10 +330,10 @@ func largeBody(t *testing.T, s Store) {
 	body := writeBody(t, s, long())
 	m := message(1, "a")
 	m.Content.Body, m.Content.Large = nil, body
-	must(t, s.Accept(within(t), m))
+	expect.Must(t, s.Accept(expect.Within(t), m))
 	body.Discard() // does nothing any more
 	for range 2 {
-		content := got(s.Content(within(t), m.Submission.ID))(t)
+		content := expect.Got(s.Content(expect.Within(t), m.Submission.ID))(t)
 		if content.Body != nil || content.Large == nil || content.Large.Size() != int64(len(long())) {
 			t.Fatalf("got %d octets inline, large %v", len(content.Body), content.Large)
 		}
@@ -345,80 +346,80 @@ func largeBody(t *testing.T, s Store) {
 func inlineBody(t *testing.T, s Store) {
 	m := message(1, "a")
 	m.Content.Body = []byte(long()[:queue.InlineMax])
-	must(t, s.Accept(within(t), m))
-	if content := got(s.Content(within(t), m.Submission.ID))(t); !bytes.Equal(content.Body, m.Content.Body) || content.Large != nil {
+	expect.Must(t, s.Accept(expect.Within(t), m))
+	if content := expect.Got(s.Content(expect.Within(t), m.Submission.ID))(t); !bytes.Equal(content.Body, m.Content.Body) || content.Large != nil {
 		t.Error("the body is not what was accepted")
 	}
 }
 
 func bodyMustBeSealed(t *testing.T, s Store) {
-	body := got(s.NewBody(within(t)))(t)
-	got(body.Write([]byte("text")))(t)
+	body := expect.Got(s.NewBody(expect.Within(t)))(t)
+	expect.Got(body.Write([]byte("text")))(t)
 	m := message(1, "a")
 	m.Content.Body, m.Content.Large = nil, body
-	wantKind(t, s.Accept(within(t), m), fault.Invalid)
-	must(t, body.Seal())
-	must(t, body.Seal()) // again is no error
+	expect.Kind(t, s.Accept(expect.Within(t), m), fault.Invalid)
+	expect.Must(t, body.Seal())
+	expect.Must(t, body.Seal()) // again is no error
 	if _, err := body.Write([]byte("more")); err == nil {
 		t.Error("a sealed body takes more")
 	}
-	must(t, s.Accept(within(t), m))
+	expect.Must(t, s.Accept(expect.Within(t), m))
 	second := message(2, "a")
 	second.Content.Body, second.Content.Large = nil, body
-	wantKind(t, s.Accept(within(t), second), fault.Invalid)
+	expect.Kind(t, s.Accept(expect.Within(t), second), fault.Invalid)
 	if body.Size() != 4 || readBody(t, body) != "text" {
 		t.Error("the body is not what was written")
 	}
 }
 
 func partIsNotTheWhole(t *testing.T, s Store) {
-	body := got(s.NewBody(within(t)))(t)
-	got(body.Write(make([]byte, 1<<20)))(t)
-	got(body.Write([]byte("the end")))(t) // which an engine keeps to itself before Seal
+	body := expect.Got(s.NewBody(expect.Within(t)))(t)
+	expect.Got(body.Write(make([]byte, 1<<20)))(t)
+	expect.Got(body.Write([]byte("the end")))(t) // which an engine keeps to itself before Seal
 	r, err := body.Open()
 	if err == nil {
 		_, err = io.ReadAll(r)
-		must(t, r.Close())
+		expect.Must(t, r.Close())
 	}
-	wantKind(t, err, fault.Corrupt)
+	expect.Kind(t, err, fault.Corrupt)
 	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a part of a body ends with %v", err)
 	}
-	must(t, body.Seal())
+	expect.Must(t, body.Seal())
 	if n := len(readBody(t, body)); n != 1<<20+7 {
 		t.Errorf("the whole has %d octets", n)
 	}
 }
 
 func discarding(t *testing.T, s Store) {
-	open := got(s.NewBody(within(t)))(t)
-	got(open.Write([]byte("text")))(t)
+	open := expect.Got(s.NewBody(expect.Within(t)))(t)
+	expect.Got(open.Write([]byte("text")))(t)
 	open.Discard()
 	sealed := writeBody(t, s, long())
-	must(t, s.Accept(within(t), message(1, "a")))
+	expect.Must(t, s.Accept(expect.Within(t), message(1, "a")))
 	clash := message(1, "a")
 	clash.Content.Body, clash.Content.Large = nil, sealed
-	wantKind(t, s.Accept(within(t), clash), fault.Conflict)
+	expect.Kind(t, s.Accept(expect.Within(t), clash), fault.Conflict)
 	sealed.Discard() // still ours, as Accept did not take it
 	_, err := sealed.Open()
-	wantKind(t, err, fault.NotFound)
+	expect.Kind(t, err, fault.NotFound)
 }
 
 func openBodyOutlives(t *testing.T, s Store) {
 	m := message(1, "a")
 	m.Content.Body, m.Content.Large = nil, writeBody(t, s, long())
-	must(t, s.Accept(within(t), m))
-	content := got(s.Content(within(t), m.Submission.ID))(t)
-	r := got(content.Large.Open())(t)
-	must(t, s.Report(within(t), outcome(m.Submission.ID, 1, queue.Delivered)))
-	if text := got(io.ReadAll(r))(t); string(text) != long() {
+	expect.Must(t, s.Accept(expect.Within(t), m))
+	content := expect.Got(s.Content(expect.Within(t), m.Submission.ID))(t)
+	r := expect.Got(content.Large.Open())(t)
+	expect.Must(t, s.Report(expect.Within(t), outcome(m.Submission.ID, 1, queue.Delivered)))
+	if text := expect.Got(io.ReadAll(r))(t); string(text) != long() {
 		t.Error("the open body changed")
 	}
-	must(t, r.Close())
+	expect.Must(t, r.Close())
 	_, err := content.Large.Open()
-	wantKind(t, err, fault.NotFound)
-	_, err = s.Content(within(t), m.Submission.ID)
-	wantKind(t, err, fault.NotFound)
+	expect.Kind(t, err, fault.NotFound)
+	_, err = s.Content(expect.Within(t), m.Submission.ID)
+	expect.Kind(t, err, fault.NotFound)
 }
 
 // after is the position of an item in the order of Due.

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/store/storetest/expect"
 )
 
 func accountCases() map[string]func(*testing.T, Store) {
@@ -26,84 +27,84 @@ func accountCases() map[string]func(*testing.T, Store) {
 }
 
 func objectsComeBack(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
-	equal(t, "plan", got(s.Plan(ctx, "basic"))(t), p.plan)
-	equal(t, "customer", got(s.Customer(ctx, "acme"))(t), p.customer)
-	equal(t, "domain", got(s.Domain(ctx, "one.example"))(t), p.one)
-	equal(t, "account", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
+	expect.Equal(t, "plan", expect.Got(s.Plan(ctx, "basic"))(t), p.plan)
+	expect.Equal(t, "customer", expect.Got(s.Customer(ctx, "acme"))(t), p.customer)
+	expect.Equal(t, "domain", expect.Got(s.Domain(ctx, "one.example"))(t), p.one)
+	expect.Equal(t, "account", expect.Got(s.Account(ctx, "ann@one.example"))(t), p.ann)
 
 	p.plan.MaxMessages, p.plan.MaxRecipients, p.plan.MaxMessageBytes, p.plan.Legacy, p.plan.State = 0, 7, 1<<40, true, account.Suspended
-	must(t, s.PutPlan(ctx, p.plan, event("plan")))
+	expect.Must(t, s.PutPlan(ctx, p.plan, event("plan")))
 	p.plan.Revision++
-	equal(t, "changed plan", got(s.Plan(ctx, "basic"))(t), p.plan)
+	expect.Equal(t, "changed plan", expect.Got(s.Plan(ctx, "basic"))(t), p.plan)
 
 	p.customer.Plan, p.customer.State = "", account.Suspended
-	must(t, s.PutCustomer(ctx, p.customer, event("customer")))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, event("customer")))
 	p.customer.Revision++
-	equal(t, "changed customer", got(s.Customer(ctx, "acme"))(t), p.customer)
+	expect.Equal(t, "changed customer", expect.Got(s.Customer(ctx, "acme"))(t), p.customer)
 
 	p.one.State = account.Suspended
 	p.one.Keys = append(p.one.Keys, account.Key{Selector: "s2", Algorithm: "ed25519", Public: "k", Sealed: []byte("sealed"), Created: start()})
-	must(t, s.PutDomain(ctx, p.one, event("domain")))
+	expect.Must(t, s.PutDomain(ctx, p.one, event("domain")))
 	p.one.Revision++
-	equal(t, "changed domain", got(s.Domain(ctx, "one.example"))(t), p.one)
-	equal(t, "signing keys", got(s.SigningKeys(ctx, "one.example"))(t), p.one.Keys)
-	if keys := got(s.SigningKeys(ctx, "nowhere.example"))(t); len(keys) != 0 {
+	expect.Equal(t, "changed domain", expect.Got(s.Domain(ctx, "one.example"))(t), p.one)
+	expect.Equal(t, "signing keys", expect.Got(s.SigningKeys(ctx, "one.example"))(t), p.one.Keys)
+	if keys := expect.Got(s.SigningKeys(ctx, "nowhere.example"))(t); len(keys) != 0 {
 		t.Errorf("an unknown domain has keys: %v", keys)
 	}
 
-	must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: start()}, event("plan")))
+	expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: start()}, event("plan")))
 	p.ann.Directory, p.ann.Legacy, p.ann.NullSender, p.ann.Plan, p.ann.PlanLearned = "mailboxes", true, true, "own", true
 	p.ann.Aliases = []mail.Address{address("zoe", "one.example"), address(`a"b@c`, "two.example"), address("bücher", "one.example")}
 	p.ann.Learned = []mail.Address{p.ann.Aliases[0], p.ann.Aliases[2]}
 	p.ann.Grants = []account.Grant{{Address: address("shop", "two.example"), Domain: "two.example"}, {Domain: "two.example"}}
-	must(t, s.PutAccount(ctx, p.ann, event("account")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("account")))
 	p.ann.Revision++
-	equal(t, "changed account", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
+	expect.Equal(t, "changed account", expect.Got(s.Account(ctx, "ann@one.example"))(t), p.ann)
 	p.ann.Aliases, p.ann.Grants, p.ann.Learned, p.ann.Plan, p.ann.PlanLearned = p.ann.Aliases[:1], nil, nil, "", false
-	must(t, s.PutAccount(ctx, p.ann, event("account")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("account")))
 	p.ann.Revision++
-	equal(t, "account with less", got(s.Account(ctx, "ann@one.example"))(t), p.ann)
+	expect.Equal(t, "account with less", expect.Got(s.Account(ctx, "ann@one.example"))(t), p.ann)
 }
 
 func listsAreComplete(t *testing.T, s Store) {
-	ctx := within(t)
-	if n := len(got(s.Plans(ctx))(t)) + len(got(s.Customers(ctx))(t)) + len(got(s.Domains(ctx, ""))(t)) + len(got(s.Accounts(ctx, ""))(t)); n != 0 {
+	ctx := expect.Within(t)
+	if n := len(expect.Got(s.Plans(ctx))(t)) + len(expect.Got(s.Customers(ctx))(t)) + len(expect.Got(s.Domains(ctx, ""))(t)) + len(expect.Got(s.Accounts(ctx, ""))(t)); n != 0 {
 		t.Fatalf("an empty store lists %d objects", n)
 	}
 	p := settle(t, s)
-	must(t, s.PutCustomer(ctx, account.Customer{Name: "aaa", State: account.Active, Created: start()}, event("customer")))
+	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "aaa", State: account.Active, Created: start()}, event("customer")))
 	p.ann.Aliases = []mail.Address{address("x", "one.example"), address("b", "one.example")}
 	p.ann.Grants = []account.Grant{{Domain: "two.example"}}
-	must(t, s.PutAccount(ctx, p.ann, event("account")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("account")))
 	p.ann.Revision++
 
-	equal(t, "plans", got(s.Plans(ctx))(t), []account.Plan{p.plan})
-	customers := got(s.Customers(ctx))(t)
+	expect.Equal(t, "plans", expect.Got(s.Plans(ctx))(t), []account.Plan{p.plan})
+	customers := expect.Got(s.Customers(ctx))(t)
 	if len(customers) != 2 || customers[0].Name != "aaa" {
 		t.Errorf("got customers %v", customers)
 	}
 	bare := p.one
 	bare.Keys = nil
-	equal(t, "domains", got(s.Domains(ctx, "acme"))(t), []account.Domain{bare, p.two})
-	equal(t, "all domains", got(s.Domains(ctx, ""))(t), []account.Domain{bare, p.two})
-	if list := got(s.Domains(ctx, "aaa"))(t); len(list) != 0 {
+	expect.Equal(t, "domains", expect.Got(s.Domains(ctx, "acme"))(t), []account.Domain{bare, p.two})
+	expect.Equal(t, "all domains", expect.Got(s.Domains(ctx, ""))(t), []account.Domain{bare, p.two})
+	if list := expect.Got(s.Domains(ctx, "aaa"))(t); len(list) != 0 {
 		t.Errorf("customer aaa has domains %v", list)
 	}
-	equal(t, "accounts", got(s.Accounts(ctx, ""))(t), []account.Account{p.ann, p.bob})
-	equal(t, "accounts of a domain", got(s.Accounts(ctx, "one.example"))(t), []account.Account{p.ann})
+	expect.Equal(t, "accounts", expect.Got(s.Accounts(ctx, ""))(t), []account.Account{p.ann, p.bob})
+	expect.Equal(t, "accounts of a domain", expect.Got(s.Accounts(ctx, "one.example"))(t), []account.Account{p.ann})
 }
 
 func revisionsGuard(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	for what, err := range map[string]error{
 		"plan": s.PutPlan(ctx, account.Plan{Name: "basic", State: account.Active}, event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "acme", State: account.Active}, event("")),
 		"domain":  s.PutDomain(ctx, account.Domain{Name: "one.example", Customer: "acme", State: account.Active}, event("")),
 		"account": s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: p.ann.Address, State: account.Active}, event("")),
 	} {
-		t.Run("new "+what, func(t *testing.T) { wantKind(t, err, fault.Conflict) })
+		t.Run("new "+what, func(t *testing.T) { expect.Kind(t, err, fault.Conflict) })
 	}
 	put := map[string]func(revision int64) error{
 		"plan":     func(r int64) error { p.plan.Revision = r; return s.PutPlan(ctx, p.plan, event("")) },
@@ -113,10 +114,10 @@ func revisionsGuard(t *testing.T, s Store) {
 	}
 	for what, put := range put {
 		t.Run(what, func(t *testing.T) {
-			must(t, put(1))
-			wantKind(t, put(1), fault.Conflict)
-			wantKind(t, put(3), fault.Conflict)
-			must(t, put(2))
+			expect.Must(t, put(1))
+			expect.Kind(t, put(1), fault.Conflict)
+			expect.Kind(t, put(3), fault.Conflict)
+			expect.Must(t, put(2))
 		})
 	}
 	for what, err := range map[string]error{
@@ -124,12 +125,12 @@ func revisionsGuard(t *testing.T, s Store) {
 		"domain":  s.PutDomain(ctx, account.Domain{Name: "x.example", Customer: "acme", Revision: 1, State: account.Active}, event("")),
 		"account": s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: address("x", "one.example"), Revision: 1, State: account.Active}, event("")),
 	} {
-		t.Run("gone "+what, func(t *testing.T) { wantKind(t, err, fault.NotFound) })
+		t.Run("gone "+what, func(t *testing.T) { expect.Kind(t, err, fault.NotFound) })
 	}
 }
 
 func namesMustExist(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	settle(t, s)
 	_, plan := s.Plan(ctx, "x")
 	_, customer := s.Customer(ctx, "x")
@@ -148,73 +149,73 @@ func namesMustExist(t *testing.T, s Store) {
 		"removing a domain":  s.RemoveDomain(ctx, "x.example", event("")),
 		"removing accounts":  s.RemoveAccount(ctx, "x@one.example", event("")),
 	} {
-		t.Run(what, func(t *testing.T) { wantKind(t, err, fault.NotFound) })
+		t.Run(what, func(t *testing.T) { expect.Kind(t, err, fault.NotFound) })
 	}
 }
 
 func usedObjectsStay(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	settle(t, s)
-	wantKind(t, s.RemovePlan(ctx, "basic", event("")), fault.Conflict)
-	wantKind(t, s.RemoveCustomer(ctx, "acme", event("")), fault.Conflict)
-	wantKind(t, s.RemoveDomain(ctx, "one.example", event("")), fault.Conflict)
-	must(t, s.RemoveAccount(ctx, "ann@one.example", event("")))
-	must(t, s.RemoveAccount(ctx, "bob@two.example", event("")))
-	must(t, s.RemoveDomain(ctx, "one.example", event("")))
-	wantKind(t, s.RemoveCustomer(ctx, "acme", event("")), fault.Conflict)
-	must(t, s.RemoveDomain(ctx, "two.example", event("")))
-	must(t, s.RemoveCustomer(ctx, "acme", event("")))
-	must(t, s.RemovePlan(ctx, "basic", event("")))
-	if keys := got(s.SigningKeys(ctx, "one.example"))(t); len(keys) != 0 {
+	expect.Kind(t, s.RemovePlan(ctx, "basic", event("")), fault.Conflict)
+	expect.Kind(t, s.RemoveCustomer(ctx, "acme", event("")), fault.Conflict)
+	expect.Kind(t, s.RemoveDomain(ctx, "one.example", event("")), fault.Conflict)
+	expect.Must(t, s.RemoveAccount(ctx, "ann@one.example", event("")))
+	expect.Must(t, s.RemoveAccount(ctx, "bob@two.example", event("")))
+	expect.Must(t, s.RemoveDomain(ctx, "one.example", event("")))
+	expect.Kind(t, s.RemoveCustomer(ctx, "acme", event("")), fault.Conflict)
+	expect.Must(t, s.RemoveDomain(ctx, "two.example", event("")))
+	expect.Must(t, s.RemoveCustomer(ctx, "acme", event("")))
+	expect.Must(t, s.RemovePlan(ctx, "basic", event("")))
+	if keys := expect.Got(s.SigningKeys(ctx, "one.example"))(t); len(keys) != 0 {
 		t.Errorf("the keys of a removed domain stay: %v", keys)
 	}
 	_, err := s.Account(ctx, "ann@one.example")
-	wantKind(t, err, fault.NotFound)
+	expect.Kind(t, err, fault.NotFound)
 }
 
 func addressesAreUnique(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.ann.Aliases = []mail.Address{address("Info", "one.example")}
-	must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
 	p.bob.Aliases = []mail.Address{address("INFO", "one.example")}
-	wantKind(t, s.PutAccount(ctx, p.bob, event("")), fault.Conflict)
+	expect.Kind(t, s.PutAccount(ctx, p.bob, event("")), fault.Conflict)
 	p.bob.Aliases = []mail.Address{address("ok", "two.example"), address("ann", "one.example")}
-	wantKind(t, s.PutAccount(ctx, p.bob, event("")), fault.Conflict)
+	expect.Kind(t, s.PutAccount(ctx, p.bob, event("")), fault.Conflict)
 	clara := account.Account{ID: id("ACC", 3), Address: address("info", "one.example"), State: account.Active, Created: start()}
-	wantKind(t, s.PutAccount(ctx, clara, event("")), fault.Conflict)
+	expect.Kind(t, s.PutAccount(ctx, clara, event("")), fault.Conflict)
 
 	p.ann.Revision, p.ann.Aliases = 2, nil // given up
-	must(t, s.PutAccount(ctx, p.ann, event("")))
-	must(t, s.PutAccount(ctx, clara, event("")))
-	must(t, s.RemoveAccount(ctx, clara.Login(), event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, clara, event("")))
+	expect.Must(t, s.RemoveAccount(ctx, clara.Login(), event("")))
 	p.bob.Aliases = []mail.Address{address("info", "one.example")}
-	must(t, s.PutAccount(ctx, p.bob, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.bob, event("")))
 	p.bob.Revision = 2
-	must(t, s.PutAccount(ctx, p.bob, event(""))) // its own are no conflict
+	expect.Must(t, s.PutAccount(ctx, p.bob, event(""))) // its own are no conflict
 }
 
 func removedAccountsStayGone(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
-	must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
-	wantKind(t, s.PutAccount(ctx, p.ann, event("")), fault.NotFound)
+	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
+	expect.Kind(t, s.PutAccount(ctx, p.ann, event("")), fault.NotFound)
 	next := account.Account{ID: id("ACC", 7), Address: p.ann.Address, State: account.Active, Created: start()}
-	must(t, s.PutAccount(ctx, next, event("")))
-	wantKind(t, s.PutAccount(ctx, p.ann, event("")), fault.Conflict) // same login and revision, another account
+	expect.Must(t, s.PutAccount(ctx, next, event("")))
+	expect.Kind(t, s.PutAccount(ctx, p.ann, event("")), fault.Conflict) // same login and revision, another account
 	// What the old one left to send is not the new one's.
 	m := messageOf(p.ann, "acme", p.generation, 1)
-	wantKind(t, s.Accept(ctx, m), fault.Denied)
+	expect.Kind(t, s.Accept(ctx, m), fault.Denied)
 }
 
 func generationRises(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	before := p.generation
 	rises := func(what string, err error) {
 		t.Helper()
-		must(t, err)
-		now := got(s.Generation(ctx))(t)
+		expect.Must(t, err)
+		now := expect.Got(s.Generation(ctx))(t)
 		if now <= before {
 			t.Errorf("%s: generation %d after %d", what, now, before)
 		}
@@ -226,27 +227,27 @@ func generationRises(t *testing.T, s Store) {
 	rises("put account", s.PutAccount(ctx, p.ann, event("")))
 	rises("remove account", s.RemoveAccount(ctx, p.ann.Login(), event("")))
 	rises("remove domain", s.RemoveDomain(ctx, p.one.Name, event("")))
-	wantKind(t, s.PutPlan(ctx, p.plan, event("")), fault.Conflict)
-	must(t, s.Append(ctx, []audit.Event{event("")}))
-	if now := got(s.Generation(ctx))(t); now != before {
+	expect.Kind(t, s.PutPlan(ctx, p.plan, event("")), fault.Conflict)
+	expect.Must(t, s.Append(ctx, []audit.Event{event("")}))
+	if now := expect.Got(s.Generation(ctx))(t); now != before {
 		t.Errorf("generation %d after %d without a change", now, before)
 	}
 }
 
 func eventsFollowChanges(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
-	count := func() int { return len(got(s.Search(ctx, audit.Query{}))(t)) }
+	count := func() int { return len(expect.Got(s.Search(ctx, audit.Query{}))(t)) }
 	if n := count(); n != 6 {
 		t.Fatalf("six changes left %d events", n)
 	}
 	p.plan.Revision = 5
-	wantKind(t, s.PutPlan(ctx, p.plan, event("")), fault.Conflict)
-	wantKind(t, s.RemoveDomain(ctx, "one.example", event("")), fault.Conflict)
+	expect.Kind(t, s.PutPlan(ctx, p.plan, event("")), fault.Conflict)
+	expect.Kind(t, s.RemoveDomain(ctx, "one.example", event("")), fault.Conflict)
 	if n := count(); n != 6 {
 		t.Errorf("refused changes left %d events", n-6)
 	}
-	must(t, s.RemoveAccount(ctx, p.ann.Login(), event("account ann")))
+	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), event("account ann")))
 	if n := count(); n != 7 {
 		t.Errorf("a removal left %d events", n-6)
 	}
@@ -255,7 +256,7 @@ func eventsFollowChanges(t *testing.T, s Store) {
 // changesAreTold: whoever asks for the generation only when it may have been raised
 // learns of each change.
 func changesAreTold(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	for what, change := range map[string]func() error{
 		"a plan": func() error { return s.PutPlan(ctx, account.Plan{Name: "new", State: account.Active}, event("plan")) },
@@ -267,7 +268,7 @@ func changesAreTold(t *testing.T, s Store) {
 		"an account":  func() error { p.ann.State = account.Suspended; return s.PutAccount(ctx, p.ann, event("account")) },
 		"its removal": func() error { return s.RemoveAccount(ctx, "bob@two.example", event("account")) },
 	} {
-		before, waits := got(s.Generation(ctx))(t), make(chan struct{})
+		before, waits := expect.Got(s.Generation(ctx))(t), make(chan struct{})
 		learned := make(chan error, 1)
 		go func() {
 			for first := true; ; first = false {
@@ -288,7 +289,7 @@ func changesAreTold(t *testing.T, s Store) {
 			}
 		}()
 		<-waits
-		must(t, change())
-		must(t, <-learned)
+		expect.Must(t, change())
+		expect.Must(t, <-learned)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 func adminCases() map[string]func(*testing.T, Store) {
@@ -26,21 +27,21 @@ func adminCases() map[string]func(*testing.T, Store) {
 // mixed stores five messages: 1 to 3 of ann, 4 of bob, 5 a report.
 func mixed(t *testing.T, s Store) {
 	t.Helper()
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	one := messageOf(p.ann, "acme", p.generation, 1)
 	one.Deliveries = message(1, "a", "b").Deliveries
 	one.Deliveries[1].Recipient.To.Domain = "elsewhere.example"
-	must(t, s.Accept(ctx, one))
+	expect.Must(t, s.Accept(ctx, one))
 	two := messageOf(p.ann, "acme", p.generation, 2)
 	two.Deliveries[0].State, two.Deliveries[0].Attempts, two.Deliveries[0].Next = queue.Deferred, 2, start().Add(time.Hour)
-	must(t, s.Accept(ctx, two))
+	expect.Must(t, s.Accept(ctx, two))
 	three := messageOf(p.ann, "acme", p.generation, 3)
 	three.Deliveries[0].State, three.Deliveries[0].HoldReason = queue.Held, "policy"
-	must(t, s.Accept(ctx, three))
-	must(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 4)))
+	expect.Must(t, s.Accept(ctx, three))
+	expect.Must(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 4)))
 	b := bounce(5, id("SUB", 1))
-	must(t, s.Accept(ctx, &b))
+	expect.Must(t, s.Accept(ctx, &b))
 }
 
 // key names a delivery of the n-th message.
@@ -73,42 +74,42 @@ func filtersSelect(t *testing.T, s Store) {
 		"after, of a login":     {queue.Filter{Login: "ann@one.example", After: queue.Position{Submission: id("SUB", 2), N: 1}}, []string{key(3, "1")}},
 	} {
 		t.Run(what, func(t *testing.T) {
-			equal(t, "list", names(got(s.List(within(t), c.filter))(t)), c.want)
+			expect.Equal(t, "list", names(expect.Got(s.List(expect.Within(t), c.filter))(t)), c.want)
 		})
 	}
 }
 
 func listingsPage(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	for n := range 1010 {
-		must(t, s.Accept(ctx, message(n, "a")))
+		expect.Must(t, s.Accept(ctx, message(n, "a")))
 	}
-	first := got(s.List(ctx, queue.Filter{}))(t)
+	first := expect.Got(s.List(ctx, queue.Filter{}))(t)
 	if len(first) != 1000 {
 		t.Fatalf("a listing without a limit has %d", len(first))
 	}
-	rest := got(s.List(ctx, queue.Filter{After: after(first[999])}))(t)
-	equal(t, "the rest", names(rest), names(everything(t, s)[1000:]))
-	rest = got(s.List(ctx, queue.Filter{Login: "ann@one.example", After: after(first[999])}))(t)
-	equal(t, "the rest of a login", names(rest), names(everything(t, s)[1000:]))
-	if n := got(s.Hold(ctx, queue.Filter{Login: "ann@one.example"}, "x", audit.Event{At: start()}))(t); n != 1010 {
+	rest := expect.Got(s.List(ctx, queue.Filter{After: after(first[999])}))(t)
+	expect.Equal(t, "the rest", names(rest), names(everything(t, s)[1000:]))
+	rest = expect.Got(s.List(ctx, queue.Filter{Login: "ann@one.example", After: after(first[999])}))(t)
+	expect.Equal(t, "the rest of a login", names(rest), names(everything(t, s)[1000:]))
+	if n := expect.Got(s.Hold(ctx, queue.Filter{Login: "ann@one.example"}, "x", audit.Event{At: start()}))(t); n != 1010 {
 		t.Errorf("%d of 1010 were held", n)
 	}
 	for n := 1; n < 1010; n += 2 {
-		must(t, s.Report(ctx, outcome(id("SUB", n), 1, queue.Delivered)))
+		expect.Must(t, s.Report(ctx, outcome(id("SUB", n), 1, queue.Delivered)))
 	}
-	equal(t, "what is left of a login", names(got(s.List(ctx, queue.Filter{Login: "ann@one.example"}))(t)), names(everything(t, s)))
+	expect.Equal(t, "what is left of a login", names(expect.Got(s.List(ctx, queue.Filter{Login: "ann@one.example"}))(t)), names(everything(t, s)))
 }
 
 func holdAndRelease(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	mixed(t, s)
 	e := audit.Event{At: start(), Kind: audit.DeliveryHeld, Actor: "cli:root", Text: "asked to"}
-	if n := got(s.Hold(ctx, queue.Filter{Login: "ann@one.example"}, "asked to", e))(t); n != 3 {
+	if n := expect.Got(s.Hold(ctx, queue.Filter{Login: "ann@one.example"}, "asked to", e))(t); n != 3 {
 		t.Errorf("%d were held, want the 3 that were not", n)
 	}
 	wantStats(t, s, 2, 0, 4)
-	for _, item := range got(s.List(ctx, queue.Filter{State: queue.Held}))(t) {
+	for _, item := range expect.Got(s.List(ctx, queue.Filter{State: queue.Held}))(t) {
 		want := "asked to"
 		if item.Submission.ID == id("SUB", 3) {
 			want = "policy"
@@ -118,7 +119,7 @@ func holdAndRelease(t *testing.T, s Store) {
 		}
 	}
 	before := time.Now().Add(-time.Minute)
-	if n := got(s.Release(ctx, queue.Filter{}, audit.Event{At: start(), Kind: audit.DeliveryReleased}))(t); n != 4 {
+	if n := expect.Got(s.Release(ctx, queue.Filter{}, audit.Event{At: start(), Kind: audit.DeliveryReleased}))(t); n != 4 {
 		t.Errorf("%d were released", n)
 	}
 	wantStats(t, s, 5, 1, 0) // what was tried before waits as deferred
@@ -134,12 +135,12 @@ func holdAndRelease(t *testing.T, s Store) {
 }
 
 func retryMakesDue(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	mixed(t, s)
-	if n := got(s.Retry(ctx, queue.Filter{}, audit.Event{At: start(), Kind: audit.DeliveryRetried}))(t); n != 1 {
+	if n := expect.Got(s.Retry(ctx, queue.Filter{}, audit.Event{At: start(), Kind: audit.DeliveryRetried}))(t); n != 1 {
 		t.Errorf("%d were made due, want the deferred one", n)
 	}
-	d := got(s.List(ctx, queue.Filter{Submission: id("SUB", 2)}))(t)[0].Delivery
+	d := expect.Got(s.List(ctx, queue.Filter{Submission: id("SUB", 2)}))(t)[0].Delivery
 	if d.State != queue.Deferred || d.Attempts != 2 || d.Next.Equal(start().Add(time.Hour)) || d.Next.After(time.Now()) {
 		t.Errorf("got %+v", d)
 	}
@@ -147,18 +148,18 @@ func retryMakesDue(t *testing.T, s Store) {
 }
 
 func dropRemoves(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	m := message(9, "a", "b")
 	m.Content.Body, m.Content.Large = nil, writeBody(t, s, long())
-	must(t, s.Accept(ctx, m))
-	stored := got(s.Content(ctx, id("SUB", 9)))(t).Large
+	expect.Must(t, s.Accept(ctx, m))
+	stored := expect.Got(s.Content(ctx, id("SUB", 9)))(t).Large
 	e := audit.Event{At: start(), Kind: audit.DeliveryDropped}
-	got(s.Drop(ctx, queue.Filter{Submission: id("SUB", 9), N: 1}, e))(t)
+	expect.Got(s.Drop(ctx, queue.Filter{Submission: id("SUB", 9), N: 1}, e))(t)
 	if readBody(t, stored) != long() {
 		t.Error("the body went before the last delivery")
 	}
-	got(s.Hold(ctx, queue.Filter{}, "x", e))(t)
-	if n := got(s.Drop(ctx, queue.Filter{}, e))(t); n != 1 {
+	expect.Got(s.Hold(ctx, queue.Filter{}, "x", e))(t)
+	if n := expect.Got(s.Drop(ctx, queue.Filter{}, e))(t); n != 1 {
 		t.Errorf("%d were dropped", n)
 	}
 	if _, err := stored.Open(); err == nil {
@@ -168,19 +169,19 @@ func dropRemoves(t *testing.T, s Store) {
 }
 
 func manyAtOnce(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	var recipients []string
 	for range 90 {
 		recipients = append(recipients, "r")
 	}
 	for n := range 15 {
-		must(t, s.Accept(ctx, message(n, recipients...)))
+		expect.Must(t, s.Accept(ctx, message(n, recipients...)))
 	}
 	e := audit.Event{At: start()}
-	if n := got(s.Hold(ctx, queue.Filter{Login: "ann@one.example"}, "x", e))(t); n != 1350 {
+	if n := expect.Got(s.Hold(ctx, queue.Filter{Login: "ann@one.example"}, "x", e))(t); n != 1350 {
 		t.Errorf("%d of 1350 were held", n)
 	}
-	if n := got(s.Release(ctx, queue.Filter{Domain: "one.example"}, e))(t); n != 1350 {
+	if n := expect.Got(s.Release(ctx, queue.Filter{Domain: "one.example"}, e))(t); n != 1350 {
 		t.Errorf("%d of 1350 were released", n)
 	}
 	for n := range 15 {
@@ -188,37 +189,37 @@ func manyAtOnce(t *testing.T, s Store) {
 		for i := range recipients {
 			r.Outcomes = append(r.Outcomes, queue.Outcome{N: i + 1, State: queue.Deferred, Next: start()})
 		}
-		must(t, s.Report(ctx, r))
+		expect.Must(t, s.Report(ctx, r))
 	}
-	if n := got(s.Retry(ctx, queue.Filter{}, e))(t); n != 1350 { // which still are as Retry wants them
+	if n := expect.Got(s.Retry(ctx, queue.Filter{}, e))(t); n != 1350 { // which still are as Retry wants them
 		t.Errorf("%d of 1350 were made due", n)
 	}
-	if n := got(s.Drop(ctx, queue.Filter{}, e))(t); n != 1350 {
+	if n := expect.Got(s.Drop(ctx, queue.Filter{}, e))(t); n != 1350 {
 		t.Errorf("%d of 1350 were dropped", n)
 	}
 	wantStats(t, s, 0, 0, 0)
 }
 
 func limitBoundsChanges(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	mixed(t, s)
 	e := audit.Event{At: start()}
-	if n := got(s.Drop(ctx, queue.Filter{Limit: 2}, e))(t); n != 2 {
+	if n := expect.Got(s.Drop(ctx, queue.Filter{Limit: 2}, e))(t); n != 2 {
 		t.Errorf("%d were dropped, want the limit", n)
 	}
-	equal(t, "left", names(everything(t, s)), []string{key(2, "1"), key(3, "1"), key(4, "1"), key(5, "1")})
+	expect.Equal(t, "left", names(everything(t, s)), []string{key(2, "1"), key(3, "1"), key(4, "1"), key(5, "1")})
 	// What a change does not apply to does not count.
-	if n := got(s.Release(ctx, queue.Filter{Limit: 1}, e))(t); n != 1 {
+	if n := expect.Got(s.Release(ctx, queue.Filter{Limit: 1}, e))(t); n != 1 {
 		t.Errorf("%d were released, want the held one", n)
 	}
 }
 
 func eventForEach(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	mixed(t, s)
 	e := audit.Event{At: start(), Kind: audit.DeliveryHeld, Actor: "cli:root", Text: "why", Data: map[string]string{"k": "v"}}
-	got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1)}, "why", e))(t)
-	held := got(s.Search(ctx, audit.Query{Kind: audit.DeliveryHeld}))(t)
+	expect.Got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1)}, "why", e))(t)
+	held := expect.Got(s.Search(ctx, audit.Query{Kind: audit.DeliveryHeld}))(t)
 	if len(held) != 2 {
 		t.Fatalf("two deliveries left %d events", len(held))
 	}
@@ -226,18 +227,18 @@ func eventForEach(t *testing.T, s Store) {
 		want := e
 		want.Seq, want.Submission, want.Delivery, want.Login = h.Seq, id("SUB", 1), i+1, "ann@one.example"
 		want.Data = map[string]string{"k": "v", "to": []string{"a@there.example", "b@elsewhere.example"}[i]}
-		equal(t, "event", h, want)
+		expect.Equal(t, "event", h, want)
 	}
 }
 
 func nothingToChange(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	e := audit.Event{At: start()}
 	f := queue.Filter{Submission: mail.ID("unknown")}
-	if n := got(s.Hold(ctx, f, "x", e))(t) + got(s.Release(ctx, f, e))(t) + got(s.Retry(ctx, f, e))(t) + got(s.Drop(ctx, f, e))(t); n != 0 {
+	if n := expect.Got(s.Hold(ctx, f, "x", e))(t) + expect.Got(s.Release(ctx, f, e))(t) + expect.Got(s.Retry(ctx, f, e))(t) + expect.Got(s.Drop(ctx, f, e))(t); n != 0 {
 		t.Errorf("%d deliveries changed", n)
 	}
-	if n := len(got(s.Search(ctx, audit.Query{}))(t)); n != 0 {
+	if n := len(expect.Got(s.Search(ctx, audit.Query{}))(t)); n != 0 {
 		t.Errorf("there are %d events", n)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 func concurrencyCases() map[string]func(*testing.T, Store) {
@@ -52,7 +53,7 @@ func noLostUpdate(t *testing.T, s Store) {
 			}
 		}
 	})
-	if p := got(s.Plan(t.Context(), "basic"))(t); p.MaxMessages != 90 || p.Revision != 41 {
+	if p := expect.Got(s.Plan(t.Context(), "basic"))(t); p.MaxMessages != 90 || p.Revision != 41 {
 		t.Errorf("got %+v, want forty changes", p)
 	}
 }
@@ -82,7 +83,7 @@ func manyAtWork(t *testing.T, s Store) {
 	if n := len(everything(t, s)); n != workers*each {
 		t.Errorf("%d deliveries are left, want %d", n, workers*each)
 	}
-	all := got(s.Search(t.Context(), audit.Query{Limit: 10_000}))(t)
+	all := expect.Got(s.Search(t.Context(), audit.Query{Limit: 10_000}))(t)
 	if want := workers * each * 5 / 2; len(all) != want {
 		t.Errorf("there are %d events, want %d", len(all), want)
 	}
@@ -143,7 +144,7 @@ func eventsStayTogether(t *testing.T, s Store) {
 			}
 		}
 	})
-	all := got(s.Search(t.Context(), audit.Query{}))(t)
+	all := expect.Got(s.Search(t.Context(), audit.Query{}))(t)
 	if len(all) != 200 {
 		t.Fatalf("there are %d events", len(all))
 	}

@@ -2,13 +2,13 @@ package storetest
 
 import (
 	"fmt"
-	"reflect"
 	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 // id makes the n-th id of a series; ids of a series sort by n.
@@ -22,14 +22,6 @@ func address(local string, domain mail.Domain) mail.Address {
 // event makes the event of an administrative act.
 func event(object string) audit.Event {
 	return audit.Event{At: start(), Kind: audit.AdminChanged, Actor: "cli:root", Object: object}
-}
-
-// equal compares two values to the last field.
-func equal(t tester, what string, got, want any) {
-	t.Helper()
-	if !reflect.DeepEqual(got, want) {
-		t.Fatalf("%s:\n got %+v\nwant %+v", what, got, want)
-	}
 }
 
 // password makes a credential with a secret.
@@ -52,7 +44,7 @@ type people struct {
 }
 
 // settle stores people and returns them as they are stored.
-func settle(t tester, s Store) people {
+func settle(t expect.T, s Store) people {
 	t.Helper()
 	ctx := t.Context()
 	p := people{
@@ -64,14 +56,14 @@ func settle(t tester, s Store) people {
 		bob:      account.Account{ID: id("ACC", 2), Address: address("bob", "two.example"), State: account.Active, Created: start()},
 	}
 	p.one.Keys = []account.Key{{Selector: "s1", Algorithm: "rsa", Public: "v=DKIM1; p=abc", Sealed: []byte{0, 1, 2}, Created: start()}}
-	must(t, s.PutPlan(ctx, p.plan, event("plan basic")))
-	must(t, s.PutCustomer(ctx, p.customer, event("customer acme")))
-	must(t, s.PutDomain(ctx, p.one, event("domain one")))
-	must(t, s.PutDomain(ctx, p.two, event("domain two")))
-	must(t, s.PutAccount(ctx, p.ann, event("account ann")))
-	must(t, s.PutAccount(ctx, p.bob, event("account bob")))
+	expect.Must(t, s.PutPlan(ctx, p.plan, event("plan basic")))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, event("customer acme")))
+	expect.Must(t, s.PutDomain(ctx, p.one, event("domain one")))
+	expect.Must(t, s.PutDomain(ctx, p.two, event("domain two")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("account ann")))
+	expect.Must(t, s.PutAccount(ctx, p.bob, event("account bob")))
 	p.plan.Revision, p.customer.Revision, p.one.Revision, p.two.Revision, p.ann.Revision, p.bob.Revision = 1, 1, 1, 1, 1, 1
-	p.generation = got(s.Generation(ctx))(t)
+	p.generation = expect.Got(s.Generation(ctx))(t)
 	return p
 }
 
@@ -139,13 +131,13 @@ func result() queue.Result {
 }
 
 // everything lists the whole queue.
-func everything(t tester, s Store) []queue.Item {
+func everything(t expect.T, s Store) []queue.Item {
 	t.Helper()
-	return got(s.List(t.Context(), queue.Filter{Limit: 100_000}))(t)
+	return expect.Got(s.List(t.Context(), queue.Filter{Limit: 100_000}))(t)
 }
 
 // states returns the states of all deliveries by "submission/number".
-func states(t tester, s Store) map[string]queue.State {
+func states(t expect.T, s Store) map[string]queue.State {
 	t.Helper()
 	all := map[string]queue.State{}
 	for _, item := range everything(t, s) {
@@ -169,15 +161,15 @@ func names(items []queue.Item) []string {
 }
 
 // eventsOf returns the events of a submission.
-func eventsOf(t tester, s Store, sub mail.ID) []audit.Event {
+func eventsOf(t expect.T, s Store, sub mail.ID) []audit.Event {
 	t.Helper()
-	return got(s.Search(t.Context(), audit.Query{Submission: sub}))(t)
+	return expect.Got(s.Search(t.Context(), audit.Query{Submission: sub}))(t)
 }
 
 // wantStats compares the totals.
-func wantStats(t tester, s Store, queued, deferred, held int) {
+func wantStats(t expect.T, s Store, queued, deferred, held int) {
 	t.Helper()
-	stats := got(s.Stats(t.Context()))(t)
+	stats := expect.Got(s.Stats(t.Context()))(t)
 	if stats.Queued != queued || stats.Deferred != deferred || stats.Held != held {
 		t.Fatalf("got %+v, want %d queued, %d deferred, %d held", stats, queued, deferred, held)
 	}

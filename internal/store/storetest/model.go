@@ -13,6 +13,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 // randomOperations runs random sequences of operations against a store and a
@@ -20,12 +21,12 @@ import (
 func randomOperations(t *testing.T, open Opener) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t)
-		defer func() { must(rt, s.Close()) }()
+		defer func() { expect.Must(rt, s.Close()) }()
 		m := &model{store: s, test: t, deliveries: map[place]*queue.Delivery{}, owner: map[mail.ID]string{}, relies: map[mail.ID][]mail.Domain{}, suspended: map[string]bool{}, under: map[mail.ID]mail.ID{}, excused: map[mail.ID]bool{}}
 		m.people = settle(t, s)
 		m.customers = map[mail.Domain]string{"one.example": "acme", "two.example": "acme"}
-		must(rt, s.PutCustomer(rt.Context(), account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
-		m.people.generation = got(s.Generation(rt.Context()))(rt)
+		expect.Must(rt, s.PutCustomer(rt.Context(), account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
+		m.people.generation = expect.Got(s.Generation(rt.Context()))(rt)
 		m.events = 7
 		rt.Repeat(map[string]func(*rapid.T){
 			"":        m.compare,
@@ -93,7 +94,7 @@ func (m *model) compare(t *rapid.T) {
 	var total queue.Stats
 	for i, item := range items {
 		d := m.deliveries[want[i]]
-		equal(t, "delivery", item.Delivery, *d)
+		expect.Equal(t, "delivery", item.Delivery, *d)
 		if item.Submission.Login != m.owner[d.Submission] {
 			t.Fatalf("%s belongs to %q", name(item), item.Submission.Login)
 		}
@@ -111,12 +112,12 @@ func (m *model) compare(t *rapid.T) {
 	for sub := range m.owner {
 		_, err := m.store.Content(m.test.Context(), sub)
 		if m.waits(sub) {
-			must(t, err)
+			expect.Must(t, err)
 		} else {
-			wantKind(t, err, fault.NotFound)
+			expect.Kind(t, err, fault.NotFound)
 		}
 	}
-	if all := got(m.store.Search(m.test.Context(), audit.Query{Limit: 1 << 20}))(t); len(all) != m.events {
+	if all := expect.Got(m.store.Search(m.test.Context(), audit.Query{Limit: 1 << 20}))(t); len(all) != m.events {
 		t.Fatalf("there are %d events, the model has %d", len(all), m.events)
 	}
 }
@@ -135,14 +136,14 @@ func (m *model) compareDue(t *rapid.T) {
 	var due []string
 	from := queue.Position{}
 	for {
-		page := got(m.store.Due(m.test.Context(), now, from, 3))(t)
+		page := expect.Got(m.store.Due(m.test.Context(), now, from, 3))(t)
 		due = append(due, names(page)...)
 		if len(page) < 3 {
 			break
 		}
 		from = after(page[len(page)-1])
 	}
-	equal(t, "due", due, want)
+	expect.Equal(t, "due", due, want)
 }
 
 // waits reports whether any delivery of a submission does.
@@ -180,7 +181,7 @@ func (m *model) accept(t *rapid.T) {
 	a.Submission.Account, a.Submission.Login, a.Submission.Domain = who.ID, who.Login(), who.Address.Domain
 	a.Submission.Customer = m.customers[who.Address.Domain]
 	// As decided a moment ago, or long ago with the account as it is now.
-	now := got(m.store.Account(m.test.Context(), who.Login()))(t)
+	now := expect.Got(m.store.Account(m.test.Context(), who.Login()))(t)
 	a.Generation, a.Revision = m.people.generation, now.Revision
 	if p := now.Password(); p != nil {
 		a.Submission.Credential = p.ID
@@ -192,13 +193,13 @@ func (m *model) accept(t *rapid.T) {
 	err := m.store.Accept(m.test.Context(), a)
 	switch {
 	case !m.active(who.Login()):
-		wantKind(t, err, fault.Denied)
+		expect.Kind(t, err, fault.Denied)
 	case !m.usable(who.Login(), a.Domains):
-		wantKind(t, err, fault.Busy)
+		expect.Kind(t, err, fault.Busy)
 	case m.waits(a.Submission.ID):
-		wantKind(t, err, fault.Conflict)
+		expect.Kind(t, err, fault.Conflict)
 	default:
-		must(t, err)
+		expect.Must(t, err)
 		m.owner[a.Submission.ID], m.relies[a.Submission.ID], m.under[a.Submission.ID] = who.Login(), a.Domains, a.Submission.Credential
 		delete(m.excused, a.Submission.ID)
 		for _, d := range a.Deliveries {
@@ -212,7 +213,7 @@ func (m *model) report(t *rapid.T) {
 	p := m.somewhere(t)
 	state := rapid.SampledFrom([]queue.State{queue.Delivered, queue.Failed, queue.Deferred, queue.Held}).Draw(t, "state")
 	r := outcome(p.submission, p.n, state)
-	must(t, m.store.Report(m.test.Context(), r))
+	expect.Must(t, m.store.Report(m.test.Context(), r))
 	m.events++
 	d := m.deliveries[p]
 	if d == nil {
@@ -273,7 +274,7 @@ func (m *model) changed(t *rapid.T, n, want int) {
 
 func (m *model) hold(t *rapid.T) {
 	f, selected := m.filter(t)
-	n := got(m.store.Hold(m.test.Context(), f, "operator", audit.Event{Kind: audit.DeliveryHeld}))(t)
+	n := expect.Got(m.store.Hold(m.test.Context(), f, "operator", audit.Event{Kind: audit.DeliveryHeld}))(t)
 	want := 0
 	for _, d := range selected {
 		if d.State != queue.Held {
@@ -287,7 +288,7 @@ func (m *model) hold(t *rapid.T) {
 func (m *model) release(t *rapid.T) {
 	f, selected := m.filter(t)
 	began := time.Now()
-	n := got(m.store.Release(m.test.Context(), f, audit.Event{Kind: audit.DeliveryReleased}))(t)
+	n := expect.Got(m.store.Release(m.test.Context(), f, audit.Event{Kind: audit.DeliveryReleased}))(t)
 	want := 0
 	for _, d := range selected {
 		if d.State == queue.Held {
@@ -322,7 +323,7 @@ func backToQueue(d *queue.Delivery) {
 
 // adoptNext takes over the time that the store set, which has to be now.
 func (m *model) adoptNext(t *rapid.T, d *queue.Delivery, began time.Time) {
-	items := got(m.store.List(m.test.Context(), queue.Filter{Submission: d.Submission, N: d.N}))(t)
+	items := expect.Got(m.store.List(m.test.Context(), queue.Filter{Submission: d.Submission, N: d.N}))(t)
 	if len(items) != 1 {
 		t.Fatalf("delivery %d of %s is gone", d.N, d.Submission)
 	}
@@ -336,7 +337,7 @@ func (m *model) adoptNext(t *rapid.T, d *queue.Delivery, began time.Time) {
 func (m *model) retry(t *rapid.T) {
 	f, selected := m.filter(t)
 	began := time.Now()
-	n := got(m.store.Retry(m.test.Context(), f, audit.Event{Kind: audit.DeliveryRetried}))(t)
+	n := expect.Got(m.store.Retry(m.test.Context(), f, audit.Event{Kind: audit.DeliveryRetried}))(t)
 	want := 0
 	for _, d := range selected {
 		if d.State == queue.Deferred {
@@ -349,7 +350,7 @@ func (m *model) retry(t *rapid.T) {
 
 func (m *model) drop(t *rapid.T) {
 	f, selected := m.filter(t)
-	n := got(m.store.Drop(m.test.Context(), f, audit.Event{Kind: audit.DeliveryDropped}))(t)
+	n := expect.Got(m.store.Drop(m.test.Context(), f, audit.Event{Kind: audit.DeliveryDropped}))(t)
 	for _, d := range selected {
 		delete(m.deliveries, place{d.Submission, d.N})
 	}
@@ -372,10 +373,10 @@ func (m *model) suspend(t *rapid.T) {
 
 // move gives a domain to the other of the two customers.
 func (m *model) move(t *rapid.T) {
-	d := got(m.store.Domain(m.test.Context(), rapid.SampledFrom([]mail.Domain{"one.example", "two.example"}).Draw(t, "domain")))(t)
+	d := expect.Got(m.store.Domain(m.test.Context(), rapid.SampledFrom([]mail.Domain{"one.example", "two.example"}).Draw(t, "domain")))(t)
 	standing := m.standing()
 	d.Customer = map[string]string{"acme": "other", "other": "acme"}[d.Customer]
-	must(t, m.store.PutDomain(m.test.Context(), d, event("")))
+	expect.Must(t, m.store.PutDomain(m.test.Context(), d, event("")))
 	m.customers[d.Name] = d.Customer
 	m.events++
 	m.follow(string(d.Name), standing)
@@ -383,11 +384,11 @@ func (m *model) move(t *rapid.T) {
 
 // revoke gives an account another password, or its first.
 func (m *model) revoke(t *rapid.T) {
-	a := got(m.store.Account(m.test.Context(), rapid.SampledFrom([]string{"ann@one.example", "bob@two.example"}).Draw(t, "login")))(t)
+	a := expect.Got(m.store.Account(m.test.Context(), rapid.SampledFrom([]string{"ann@one.example", "bob@two.example"}).Draw(t, "login")))(t)
 	m.passwords++
 	first := len(a.Credentials) == 0
 	a.Credentials = []account.Credential{password(100 + m.passwords)}
-	must(t, m.store.PutAccount(m.test.Context(), a, event("")))
+	expect.Must(t, m.store.PutAccount(m.test.Context(), a, event("")))
 	m.events++
 	if !first { // a new one moves nothing
 		m.follow(a.Login(), m.standing())
@@ -400,7 +401,7 @@ func (m *model) proved(sub mail.ID) bool {
 	if under == "" || m.excused[sub] {
 		return true
 	}
-	a := got(m.store.Account(m.test.Context(), m.owner[sub]))(m.test)
+	a := expect.Got(m.store.Account(m.test.Context(), m.owner[sub]))(m.test)
 	return a.Password().ID == under
 }
 

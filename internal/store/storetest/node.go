@@ -9,6 +9,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/node"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 // nodeCases check what holds for the one node "1" that an Opener's store is. What
@@ -30,60 +31,60 @@ func nodeCases() map[string]func(*testing.T, Store) {
 func self() node.Node { return node.Node{ID: "1", Address: "gate.example", Version: "1.2"} }
 
 func leaseIsKept(t *testing.T, s Store) {
-	ctx := within(t)
-	joined := got(s.Join(ctx, self(), time.Minute))(t)
+	ctx := expect.Within(t)
+	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
 	if joined.Node != "1" || joined.Epoch == 0 || joined.State != node.Active || time.Since(joined.Now).Abs() > time.Minute {
 		t.Errorf("got %+v", joined)
 	}
-	renewed := got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t)
+	renewed := expect.Got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t)
 	if renewed.Lease != joined.Lease || renewed.State != node.Active || renewed.Now.Before(joined.Now) {
 		t.Errorf("renewed %+v to %+v", joined, renewed)
 	}
-	must(t, s.Leave(ctx, joined.Lease, false))
+	expect.Must(t, s.Leave(ctx, joined.Lease, false))
 	_, err := s.Renew(ctx, joined.Lease, time.Minute, node.Condition{})
-	wantKind(t, err, fault.Fenced)
-	wantKind(t, s.Leave(ctx, joined.Lease, false), fault.Fenced)
-	again := got(s.Join(ctx, self(), time.Minute))(t)
+	expect.Kind(t, err, fault.Fenced)
+	expect.Kind(t, s.Leave(ctx, joined.Lease, false), fault.Fenced)
+	again := expect.Got(s.Join(ctx, self(), time.Minute))(t)
 	if again.Epoch <= joined.Epoch {
 		t.Errorf("epoch %d follows %d", again.Epoch, joined.Epoch)
 	}
 }
 
 func clockOfLeases(t *testing.T, s Store) {
-	ctx := within(t)
-	before := got(s.Clock(ctx))(t)
-	joined := got(s.Join(ctx, self(), time.Minute))(t)
-	between := got(s.Clock(ctx))(t)
-	renewed := got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t) // which no look at the clock ends
+	ctx := expect.Within(t)
+	before := expect.Got(s.Clock(ctx))(t)
+	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
+	between := expect.Got(s.Clock(ctx))(t)
+	renewed := expect.Got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t) // which no look at the clock ends
 	if joined.Now.Before(before) || between.Before(joined.Now) || renewed.Now.Before(between) || renewed.Now.Sub(before) > time.Minute {
 		t.Errorf("the clock shows %v, %v when it joined, %v, and %v when it renewed", before, joined.Now, between, renewed.Now)
 	}
 }
 
 func earlierLeaseIsRefused(t *testing.T, s Store) {
-	ctx := within(t)
-	first := got(s.Join(ctx, self(), time.Minute))(t)
-	second := got(s.Join(ctx, self(), time.Minute))(t)
+	ctx := expect.Within(t)
+	first := expect.Got(s.Join(ctx, self(), time.Minute))(t)
+	second := expect.Got(s.Join(ctx, self(), time.Minute))(t)
 	_, err := s.Renew(ctx, first.Lease, time.Minute, node.Condition{})
-	wantKind(t, err, fault.Fenced)
+	expect.Kind(t, err, fault.Fenced)
 	_, err = s.Adopt(ctx, first.Lease, 10, true)
-	wantKind(t, err, fault.Fenced)
-	wantKind(t, s.Leave(ctx, first.Lease, true), fault.Fenced)
-	got(s.Renew(ctx, second.Lease, time.Minute, node.Condition{}))(t)
-	must(t, s.Accept(ctx, message(1, "a"))) // under the second
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	expect.Kind(t, err, fault.Fenced)
+	expect.Kind(t, s.Leave(ctx, first.Lease, true), fault.Fenced)
+	expect.Got(s.Renew(ctx, second.Lease, time.Minute, node.Condition{}))(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a"))) // under the second
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
 	another := self()
 	another.ID = "2"
 	_, err = s.Join(ctx, another, time.Minute)
-	wantKind(t, err, fault.Conflict)
+	expect.Kind(t, err, fault.Conflict)
 }
 
 func leftCompletesRecord(t *testing.T, s Store) {
-	ctx := within(t)
-	joined := got(s.Join(ctx, self(), time.Minute))(t)
-	must(t, s.Accept(ctx, message(1, "a", "b")))
-	must(t, s.Leave(ctx, joined.Lease, false))
-	before := len(got(s.Search(ctx, audit.Query{}))(t))
+	ctx := expect.Within(t)
+	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a", "b")))
+	expect.Must(t, s.Leave(ctx, joined.Lease, false))
+	before := len(expect.Got(s.Search(ctx, audit.Query{}))(t))
 	// All at once, as what is refused must not take what is taken with it.
 	var accepted, reported, appended error
 	together(3, func(i int) {
@@ -96,29 +97,29 @@ func leftCompletesRecord(t *testing.T, s Store) {
 			appended = s.Append(ctx, []audit.Event{{At: start(), Kind: audit.ServerStopped}})
 		}
 	})
-	wantKind(t, accepted, fault.Fenced)
-	wantKind(t, reported, fault.Fenced)
-	must(t, appended)
-	if now := len(got(s.Search(ctx, audit.Query{}))(t)); now != before+1 {
+	expect.Kind(t, accepted, fault.Fenced)
+	expect.Kind(t, reported, fault.Fenced)
+	expect.Must(t, appended)
+	if now := len(expect.Got(s.Search(ctx, audit.Query{}))(t)); now != before+1 {
 		t.Errorf("%d events were added", now-before)
 	}
 	wantStats(t, s, 2, 0, 0)
-	got(s.Join(ctx, self(), time.Minute))(t)
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
-	must(t, s.Accept(ctx, message(2, "a")))
+	expect.Got(s.Join(ctx, self(), time.Minute))(t)
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	expect.Must(t, s.Accept(ctx, message(2, "a")))
 	wantStats(t, s, 2, 0, 0)
 }
 
 func nodeIsListed(t *testing.T, s Store) {
-	ctx := within(t)
-	joined := got(s.Join(ctx, self(), time.Minute))(t)
-	must(t, s.Accept(ctx, message(2, "a", "b", "c")))
+	ctx := expect.Within(t)
+	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
+	expect.Must(t, s.Accept(ctx, message(2, "a", "b", "c")))
 	m := message(5, "d")
 	m.Deliveries[0].State = queue.Held
-	must(t, s.Accept(ctx, m))
-	must(t, s.Report(ctx, outcome(id("SUB", 2), 2, queue.Deferred)))
-	got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{Skew: 1500 * time.Millisecond, Keys: []string{"00ff", "a1"}}))(t)
-	list := got(s.Nodes(ctx))(t)
+	expect.Must(t, s.Accept(ctx, m))
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 2), 2, queue.Deferred)))
+	expect.Got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{Skew: 1500 * time.Millisecond, Keys: []string{"00ff", "a1"}}))(t)
+	list := expect.Got(s.Nodes(ctx))(t)
 	if len(list) != 1 {
 		t.Fatalf("%d nodes", len(list))
 	}
@@ -132,8 +133,8 @@ func nodeIsListed(t *testing.T, s Store) {
 	if n.Schema < 1 {
 		t.Errorf("it knows schema version %d", n.Schema)
 	}
-	got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t)
-	if keys := got(s.Nodes(ctx))(t)[0].Keys; keys != nil {
+	expect.Got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t)
+	if keys := expect.Got(s.Nodes(ctx))(t)[0].Keys; keys != nil {
 		t.Errorf("it has the keys %v after all were gone", keys)
 	}
 	if n.Started.IsZero() {
@@ -142,35 +143,35 @@ func nodeIsListed(t *testing.T, s Store) {
 	if !n.Up || n.Standing() != "active" || n.Silent < 0 || n.Silent > time.Minute {
 		t.Errorf("while it serves mail it is %q: %+v", n.Standing(), n)
 	}
-	must(t, s.Leave(ctx, joined.Lease, false))
-	if n := got(s.Nodes(ctx))(t)[0]; n.Alive || n.State != node.Stopped || n.Standing() != "stopped" {
+	expect.Must(t, s.Leave(ctx, joined.Lease, false))
+	if n := expect.Got(s.Nodes(ctx))(t)[0]; n.Alive || n.State != node.Stopped || n.Standing() != "stopped" {
 		t.Errorf("after it has left it is %q: %+v", n.Standing(), n)
 	}
 }
 
 func nothingToAdopt(t *testing.T, s Store) {
-	ctx := within(t)
-	joined := got(s.Join(ctx, self(), time.Minute))(t)
-	must(t, s.Accept(ctx, message(1, "a", "b")))
-	if shares := got(s.Adopt(ctx, joined.Lease, 10, true))(t); len(shares) != 0 {
+	ctx := expect.Within(t)
+	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a", "b")))
+	if shares := expect.Got(s.Adopt(ctx, joined.Lease, 10, true))(t); len(shares) != 0 {
 		t.Errorf("adopted %+v of its own", shares)
 	}
 	for _, kind := range []audit.Kind{audit.NodeDead, audit.NodeAdopted} {
-		if found := got(s.Search(ctx, audit.Query{Kind: kind}))(t); len(found) != 0 {
+		if found := expect.Got(s.Search(ctx, audit.Query{Kind: kind}))(t); len(found) != 0 {
 			t.Errorf("the record has %+v", found)
 		}
 	}
 }
 
 func nodeStays(t *testing.T, s Store) {
-	ctx := within(t)
-	got(s.Join(ctx, self(), time.Minute))(t)
-	wantKind(t, s.Remove(ctx, "1", event("node 1")), fault.Conflict)
-	wantKind(t, s.Drain(ctx, "1", false, event("node 1")), fault.Conflict)
-	if state := got(s.Nodes(ctx))(t)[0].State; state != node.Active {
+	ctx := expect.Within(t)
+	expect.Got(s.Join(ctx, self(), time.Minute))(t)
+	expect.Kind(t, s.Remove(ctx, "1", event("node 1")), fault.Conflict)
+	expect.Kind(t, s.Drain(ctx, "1", false, event("node 1")), fault.Conflict)
+	if state := expect.Got(s.Nodes(ctx))(t)[0].State; state != node.Active {
 		t.Errorf("a refused drain makes it %s", state)
 	}
-	if n := len(got(s.Nodes(ctx))(t)); n != 1 {
+	if n := len(expect.Got(s.Nodes(ctx))(t)); n != 1 {
 		t.Errorf("%d nodes are left", n)
 	}
 }
@@ -178,26 +179,26 @@ func nodeStays(t *testing.T, s Store) {
 // drainIsFelt: an engine that can have other nodes tells a node that it is to drain,
 // and records who asked for that; another refuses and leaves it as it is.
 func drainIsFelt(t *testing.T, s Store) {
-	ctx := within(t)
-	joined := got(s.Join(ctx, self(), time.Minute))(t)
+	ctx := expect.Within(t)
+	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
 	if err := s.Drain(ctx, "2", true, event("node 2")); !fault.Is(err, fault.NotFound) {
-		wantKind(t, err, fault.Conflict)
+		expect.Kind(t, err, fault.Conflict)
 	}
 	err := s.Drain(ctx, "1", true, event("node 1"))
 	state, events, after := node.Draining, 1, node.Drained
 	if err != nil {
-		wantKind(t, err, fault.Conflict)
+		expect.Kind(t, err, fault.Conflict)
 		state, events, after = node.Active, 0, node.Stopped
 	}
-	if r := got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t); r.State != state || r.Lease != joined.Lease {
+	if r := expect.Got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{}))(t); r.State != state || r.Lease != joined.Lease {
 		t.Errorf("it is told %+v, want %s", r, state)
 	}
-	equal(t, "its state", got(s.Nodes(ctx))(t)[0].State, state)
-	if n := len(got(s.Search(ctx, audit.Query{Kind: audit.AdminChanged}))(t)); n != events {
+	expect.Equal(t, "its state", expect.Got(s.Nodes(ctx))(t)[0].State, state)
+	if n := len(expect.Got(s.Search(ctx, audit.Query{Kind: audit.AdminChanged}))(t)); n != events {
 		t.Errorf("%d events tell of it, want %d", n, events)
 	}
-	must(t, s.Accept(ctx, message(1, "a"))) // what is under way ends
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
-	must(t, s.Leave(ctx, joined.Lease, err == nil))
-	equal(t, "its state at the end", got(s.Nodes(ctx))(t)[0].State, after)
+	expect.Must(t, s.Accept(ctx, message(1, "a"))) // what is under way ends
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	expect.Must(t, s.Leave(ctx, joined.Lease, err == nil))
+	expect.Equal(t, "its state at the end", expect.Got(s.Nodes(ctx))(t)[0].State, after)
 }

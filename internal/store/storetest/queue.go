@@ -8,6 +8,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 func dueCases() map[string]func(*testing.T, Store) {
@@ -19,25 +20,25 @@ func dueCases() map[string]func(*testing.T, Store) {
 }
 
 func dueIsOrdered(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	var want []string
 	for n := 9; n >= 0; n-- {
 		m := message(n, "a", "b", "c")
 		for i := range m.Deliveries {
 			m.Deliveries[i].Next = start().Add(time.Duration(n/4) * time.Microsecond)
 		}
-		must(t, s.Accept(ctx, m))
+		expect.Must(t, s.Accept(ctx, m))
 	}
 	for _, item := range everything(t, s) { // by submission, which here is by Next too
 		want = append(want, name(item))
 	}
 	now := start().Add(time.Second)
-	equal(t, "all at once", names(got(s.Due(ctx, now, queue.Position{}, 100))(t)), want)
+	expect.Equal(t, "all at once", names(expect.Got(s.Due(ctx, now, queue.Position{}, 100))(t)), want)
 	for _, limit := range []int{1, 2, 7, 30} {
 		var paged []string
 		from := queue.Position{}
 		for {
-			page := got(s.Due(ctx, now, from, limit))(t)
+			page := expect.Got(s.Due(ctx, now, from, limit))(t)
 			if len(page) == 0 {
 				break
 			}
@@ -47,52 +48,52 @@ func dueIsOrdered(t *testing.T, s Store) {
 			paged = append(paged, names(page)...)
 			from = after(page[len(page)-1])
 		}
-		equal(t, "pages", paged, want)
+		expect.Equal(t, "pages", paged, want)
 	}
 	// A position need not name a delivery that is still there.
-	rest := got(s.Due(ctx, now, queue.Position{Next: start(), Submission: id("SUB", 1), N: 99}, 100))(t)
-	equal(t, "the rest", names(rest), want[6:])
+	rest := expect.Got(s.Due(ctx, now, queue.Position{Next: start(), Submission: id("SUB", 1), N: 99}, 100))(t)
+	expect.Equal(t, "the rest", names(rest), want[6:])
 }
 
 func onlyDue(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	m := message(1, "now", "later", "held", "deferred", "far")
 	m.Deliveries[1].Next = start().Add(time.Microsecond)
 	m.Deliveries[2].State = queue.Held
 	m.Deliveries[3].State = queue.Deferred
 	m.Deliveries[4].State, m.Deliveries[4].Next = queue.Deferred, start().Add(time.Hour)
-	must(t, s.Accept(ctx, m))
+	expect.Must(t, s.Accept(ctx, m))
 	recipients := func(now time.Time) (all []string) {
-		for _, item := range got(s.Due(ctx, now, queue.Position{}, 100))(t) {
+		for _, item := range expect.Got(s.Due(ctx, now, queue.Position{}, 100))(t) {
 			all = append(all, item.Delivery.Recipient.To.Local)
 		}
 		return all
 	}
-	equal(t, "before", recipients(start().Add(-time.Microsecond)), []string(nil))
-	equal(t, "at start", recipients(start()), []string{"now", "deferred"})
-	equal(t, "after", recipients(start().Add(time.Hour)), []string{"now", "deferred", "later", "far"})
+	expect.Equal(t, "before", recipients(start().Add(-time.Microsecond)), []string(nil))
+	expect.Equal(t, "at start", recipients(start()), []string{"now", "deferred"})
+	expect.Equal(t, "after", recipients(start().Add(time.Hour)), []string{"now", "deferred", "later", "far"})
 }
 
 func stillWaiting(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	m := message(1, "queued", "deferred", "held", "delivered", "dropped", "held later")
 	m.Deliveries[1].State, m.Deliveries[1].Next = queue.Deferred, start().Add(1000*time.Hour)
 	m.Deliveries[2].State = queue.Held
-	must(t, s.Accept(ctx, m))
-	must(t, s.Accept(ctx, message(2, "another")))
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 4, queue.Delivered)))
-	got(s.Drop(ctx, queue.Filter{Submission: id("SUB", 1), N: 5}, audit.Event{At: start()}))(t)
+	expect.Must(t, s.Accept(ctx, m))
+	expect.Must(t, s.Accept(ctx, message(2, "another")))
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 4, queue.Delivered)))
+	expect.Got(s.Drop(ctx, queue.Filter{Submission: id("SUB", 1), N: 5}, audit.Event{At: start()}))(t)
 	var keys []queue.Key
 	for _, n := range []int{6, 5, 4, 3, 2, 1, 0, 7} {
 		keys = append(keys, queue.Key{Submission: id("SUB", 1), N: n})
 	}
 	keys = append(keys, queue.Key{Submission: id("SUB", 2), N: 1}, queue.Key{Submission: id("SUB", 3), N: 1}, keys[5])
-	equal(t, "waiting", got(s.Waiting(ctx, keys))(t), []bool{true, false, false, false, true, true, false, false, true, false, true})
-	got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1), N: 6}, "x", audit.Event{At: start()}))(t)
-	equal(t, "after a hold", got(s.Waiting(ctx, keys[:1]))(t), []bool{false})
-	got(s.Release(ctx, queue.Filter{}, audit.Event{At: start()}))(t)
-	equal(t, "after a release", got(s.Waiting(ctx, keys[:4]))(t), []bool{true, false, false, true})
-	equal(t, "nothing asked", len(got(s.Waiting(ctx, nil))(t)), 0)
+	expect.Equal(t, "waiting", expect.Got(s.Waiting(ctx, keys))(t), []bool{true, false, false, false, true, true, false, false, true, false, true})
+	expect.Got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1), N: 6}, "x", audit.Event{At: start()}))(t)
+	expect.Equal(t, "after a hold", expect.Got(s.Waiting(ctx, keys[:1]))(t), []bool{false})
+	expect.Got(s.Release(ctx, queue.Filter{}, audit.Event{At: start()}))(t)
+	expect.Equal(t, "after a release", expect.Got(s.Waiting(ctx, keys[:4]))(t), []bool{true, false, false, true})
+	expect.Equal(t, "nothing asked", len(expect.Got(s.Waiting(ctx, nil))(t)), 0)
 }
 
 func reportCases() map[string]func(*testing.T, Store) {
@@ -111,64 +112,64 @@ func reportCases() map[string]func(*testing.T, Store) {
 }
 
 func finalOutcomesLeave(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a", "b")))
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 2, queue.Failed)))
-	equal(t, "left", names(everything(t, s)), []string{string(id("SUB", 1)) + "/1"})
-	got(s.Content(ctx, id("SUB", 1)))(t)
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a", "b")))
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 2, queue.Failed)))
+	expect.Equal(t, "left", names(everything(t, s)), []string{string(id("SUB", 1)) + "/1"})
+	expect.Got(s.Content(ctx, id("SUB", 1)))(t)
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
 	if n := len(everything(t, s)); n != 0 {
 		t.Errorf("%d deliveries are left", n)
 	}
 	_, err := s.Content(ctx, id("SUB", 1))
-	wantKind(t, err, fault.NotFound)
+	expect.Kind(t, err, fault.NotFound)
 	wantStats(t, s, 0, 0, 0)
-	if oldest := got(s.Stats(ctx))(t).Oldest; !oldest.IsZero() {
+	if oldest := expect.Got(s.Stats(ctx))(t).Oldest; !oldest.IsZero() {
 		t.Errorf("an empty queue has an oldest of %v", oldest)
 	}
 	if n := len(eventsOf(t, s, id("SUB", 1))); n != 3 {
 		t.Errorf("there are %d events, want accepted, failed, delivered", n)
 	}
-	must(t, s.Accept(ctx, message(1, "a"))) // the id is free again
+	expect.Must(t, s.Accept(ctx, message(1, "a"))) // the id is free again
 }
 
 func deferredWaits(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	m := message(1, "a")
-	must(t, s.Accept(ctx, m))
+	expect.Must(t, s.Accept(ctx, m))
 	r := outcome(id("SUB", 1), 1, queue.Deferred)
 	r.Outcomes[0].DelayReported = true
-	must(t, s.Report(ctx, r))
+	expect.Must(t, s.Report(ctx, r))
 	want := m.Deliveries[0]
 	want.State, want.Attempts, want.Next, want.Last, want.DelayReported = queue.Deferred, 1, start().Add(time.Hour), result(), true
-	equal(t, "delivery", everything(t, s)[0].Delivery, want)
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Deferred)))
+	expect.Equal(t, "delivery", everything(t, s)[0].Delivery, want)
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Deferred)))
 	want.Attempts = 2 // and what was reported stays so
-	equal(t, "delivery", everything(t, s)[0].Delivery, want)
+	expect.Equal(t, "delivery", everything(t, s)[0].Delivery, want)
 	wantStats(t, s, 0, 1, 0)
 }
 
 func heldWaits(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a")))
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Held)))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a")))
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Held)))
 	d := everything(t, s)[0].Delivery
 	if d.State != queue.Held || d.HoldReason != "policy" || d.Attempts != 1 || d.Last != result() {
 		t.Errorf("got %+v", d)
 	}
-	if n := len(got(s.Due(ctx, start().Add(time.Hour), queue.Position{}, 10))(t)); n != 0 {
+	if n := len(expect.Got(s.Due(ctx, start().Add(time.Hour), queue.Position{}, 10))(t)); n != 0 {
 		t.Errorf("%d held deliveries are due", n)
 	}
 	wantStats(t, s, 0, 0, 1)
 }
 
 func goneKeepsEvent(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a", "b")))
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a", "b")))
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
 	for _, state := range []queue.State{queue.Delivered, queue.Deferred, queue.Held, queue.Failed} {
-		must(t, s.Report(ctx, outcome(id("SUB", 1), 1, state)))
-		must(t, s.Report(ctx, outcome(id("SUB", 2), 1, state)))
+		expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, state)))
+		expect.Must(t, s.Report(ctx, outcome(id("SUB", 2), 1, state)))
 	}
 	wantStats(t, s, 1, 0, 0)
 	if n := len(eventsOf(t, s, id("SUB", 1))); n != 6 {
@@ -180,9 +181,9 @@ func goneKeepsEvent(t *testing.T, s Store) {
 }
 
 func againIsOnce(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a", "b", "c")))
-	got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1), N: 1}, "operator", audit.Event{At: start(), Kind: audit.DeliveryHeld}))(t)
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a", "b", "c")))
+	expect.Got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1), N: 1}, "operator", audit.Event{At: start(), Kind: audit.DeliveryHeld}))(t)
 	before := len(eventsOf(t, s, id("SUB", 1)))
 	again := func(state queue.State, numbers ...int) error {
 		r := outcome(id("SUB", 1), numbers[0], state)
@@ -193,11 +194,11 @@ func againIsOnce(t *testing.T, s Store) {
 		r.Reports = []queue.Acceptance{bounce(10+before, id("SUB", 1))}
 		return s.Report(ctx, r)
 	}
-	must(t, again(queue.Delivered, 1)) // it was not, the first time; that it is held matters nothing
-	wantKind(t, again(queue.Delivered, 1), fault.NotFound)
-	wantKind(t, again(queue.Failed, 2, 1), fault.NotFound) // all or nothing
-	wantKind(t, again(queue.Deferred, 9), fault.NotFound)
-	equal(t, "left", names(everything(t, s)), []string{string(id("SUB", 1)) + "/2", string(id("SUB", 1)) + "/3", string(id("SUB", 10+before)) + "/1"})
+	expect.Must(t, again(queue.Delivered, 1)) // it was not, the first time; that it is held matters nothing
+	expect.Kind(t, again(queue.Delivered, 1), fault.NotFound)
+	expect.Kind(t, again(queue.Failed, 2, 1), fault.NotFound) // all or nothing
+	expect.Kind(t, again(queue.Deferred, 9), fault.NotFound)
+	expect.Equal(t, "left", names(everything(t, s)), []string{string(id("SUB", 1)) + "/2", string(id("SUB", 1)) + "/3", string(id("SUB", 10+before)) + "/1"})
 	if n := len(eventsOf(t, s, id("SUB", 1))); n != before+1 {
 		t.Errorf("there are %d events, want %d", n, before+1)
 	}
@@ -205,32 +206,32 @@ func againIsOnce(t *testing.T, s Store) {
 }
 
 func heldMeanwhile(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a", "b")))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a", "b")))
 	hold := audit.Event{At: start(), Kind: audit.DeliveryHeld}
-	got(s.Hold(ctx, queue.Filter{}, "operator", hold))(t)
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Deferred)))
+	expect.Got(s.Hold(ctx, queue.Filter{}, "operator", hold))(t)
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Deferred)))
 	d := everything(t, s)[0].Delivery
 	if d.State != queue.Held || d.HoldReason != "operator" || d.Attempts != 1 || d.Last != result() {
 		t.Errorf("got %+v", d)
 	}
 	wantStats(t, s, 0, 0, 2)
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered))) // it arrived all the same
-	must(t, s.Report(ctx, outcome(id("SUB", 1), 2, queue.Failed)))
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered))) // it arrived all the same
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 2, queue.Failed)))
 	wantStats(t, s, 0, 0, 0)
 }
 
 func reportsComeAlong(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a")))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a")))
 	r := outcome(id("SUB", 1), 1, queue.Failed)
 	r.Reports = []queue.Acceptance{bounce(2, id("SUB", 1))}
 	r.Reports[0].Content.Body, r.Reports[0].Content.Large = nil, writeBody(t, s, long())
-	must(t, s.Report(ctx, r))
+	expect.Must(t, s.Report(ctx, r))
 	items := everything(t, s)
-	equal(t, "left", names(items), []string{string(id("SUB", 2)) + "/1"})
-	equal(t, "report", *items[0].Submission, r.Reports[0].Submission)
-	if readBody(t, got(s.Content(ctx, id("SUB", 2)))(t).Large) != long() {
+	expect.Equal(t, "left", names(items), []string{string(id("SUB", 2)) + "/1"})
+	expect.Equal(t, "report", *items[0].Submission, r.Reports[0].Submission)
+	if readBody(t, expect.Got(s.Content(ctx, id("SUB", 2)))(t).Large) != long() {
 		t.Error("the report's body is not what was given")
 	}
 	if n := len(eventsOf(t, s, id("SUB", 2))); n != 1 {
@@ -240,28 +241,28 @@ func reportsComeAlong(t *testing.T, s Store) {
 }
 
 func reportIsWhole(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a")))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a")))
 	r := outcome(id("SUB", 1), 1, queue.Failed)
 	r.Reports = []queue.Acceptance{bounce(2, id("SUB", 1)), bounce(1, id("SUB", 1))} // the second id is taken
-	wantKind(t, s.Report(ctx, r), fault.Conflict)
-	equal(t, "left", names(everything(t, s)), []string{string(id("SUB", 1)) + "/1"})
+	expect.Kind(t, s.Report(ctx, r), fault.Conflict)
+	expect.Equal(t, "left", names(everything(t, s)), []string{string(id("SUB", 1)) + "/1"})
 	wantStats(t, s, 1, 0, 0)
 	if n := len(eventsOf(t, s, id("SUB", 1))) + len(eventsOf(t, s, id("SUB", 2))); n != 1 {
 		t.Errorf("there are %d events, want 1", n)
 	}
-	must(t, s.Accept(ctx, message(2, "a"))) // nothing of the first report is left
+	expect.Must(t, s.Accept(ctx, message(2, "a"))) // nothing of the first report is left
 }
 
 func severalOutcomes(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a", "b", "c", "d", "e")))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a", "b", "c", "d", "e")))
 	r := &queue.Report{Submission: id("SUB", 1)}
 	for i, state := range []queue.State{queue.Delivered, queue.Deferred, queue.Held, queue.Failed} {
 		r.Outcomes = append(r.Outcomes, outcome(id("SUB", 1), i+1, state).Outcomes...)
 		r.Events = append(r.Events, audit.Event{At: start(), Kind: audit.DeliveryDelivered, Submission: id("SUB", 1), Delivery: i + 1})
 	}
-	must(t, s.Report(ctx, r))
+	expect.Must(t, s.Report(ctx, r))
 	wantStats(t, s, 1, 1, 1)
 	var order []int
 	for _, e := range eventsOf(t, s, id("SUB", 1))[1:] {
@@ -273,16 +274,16 @@ func severalOutcomes(t *testing.T, s Store) {
 }
 
 func wrongOutcomes(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Accept(ctx, message(1, "a")))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Accept(ctx, message(1, "a")))
 	for _, state := range []queue.State{queue.Queued, queue.Dropped, "", "lost"} {
-		wantKind(t, s.Report(ctx, outcome(id("SUB", 1), 1, state)), fault.Invalid)
+		expect.Kind(t, s.Report(ctx, outcome(id("SUB", 1), 1, state)), fault.Invalid)
 	}
 	twice := outcome(id("SUB", 1), 1, queue.Deferred)
 	twice.Outcomes = append(twice.Outcomes, outcome(id("SUB", 1), 1, queue.Delivered).Outcomes...)
-	wantKind(t, s.Report(ctx, twice), fault.Invalid)
+	expect.Kind(t, s.Report(ctx, twice), fault.Invalid)
 	same := outcome(id("SUB", 1), 1, queue.Failed)
 	same.Reports = []queue.Acceptance{bounce(2, id("SUB", 1)), bounce(2, id("SUB", 1))}
-	wantKind(t, s.Report(ctx, same), fault.Conflict)
+	expect.Kind(t, s.Report(ctx, same), fault.Conflict)
 	wantStats(t, s, 1, 0, 0)
 }

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 func recordCases() map[string]func(*testing.T, Store) {
@@ -28,15 +29,15 @@ func recordCases() map[string]func(*testing.T, Store) {
 
 // longTextsAreCut stores one event by each way that there is.
 func longTextsAreCut(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	long := audit.Event{At: start(), Kind: audit.CommandRefused, Text: strings.Repeat("x", 60_000), Data: map[string]string{"name": strings.Repeat("y", 60_000)}}
-	must(t, s.Append(ctx, []audit.Event{long}))
+	expect.Must(t, s.Append(ctx, []audit.Event{long}))
 	m := message(1, "one")
 	m.Events = []audit.Event{long}
-	must(t, s.Accept(ctx, m))
-	must(t, s.Report(ctx, &queue.Report{Submission: m.Submission.ID, Events: []audit.Event{long}}))
-	must(t, s.PutPlan(ctx, account.Plan{Name: "p", State: account.Active, Created: start()}, long))
-	all := got(s.Search(ctx, audit.Query{Kind: audit.CommandRefused}))(t)
+	expect.Must(t, s.Accept(ctx, m))
+	expect.Must(t, s.Report(ctx, &queue.Report{Submission: m.Submission.ID, Events: []audit.Event{long}}))
+	expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "p", State: account.Active, Created: start()}, long))
+	all := expect.Got(s.Search(ctx, audit.Query{Kind: audit.CommandRefused}))(t)
 	if len(all) != 4 {
 		t.Fatalf("there are %d events, want 4", len(all))
 	}
@@ -48,16 +49,16 @@ func longTextsAreCut(t *testing.T, s Store) {
 }
 
 func eventsComeBack(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	full := audit.Event{
 		At: start(), Kind: audit.CommandRefused, Session: id("SES", 1), Submission: id("SUB", 1), Delivery: 3,
 		Login: "ann@one.example", Actor: "cli:root", Client: "2001:db8::1", Object: "account ann", Code: 550, Enhanced: "5.7.1",
 		Reason: "sender-not-owned", Text: `not "yours" – ünïcode`, Data: map[string]string{"verb": "MAIL", "empty": "", "ü": "\"\\"},
 	}
-	must(t, s.Append(ctx, []audit.Event{full, {}}))
-	must(t, s.Append(ctx, nil))
-	must(t, s.Append(ctx, []audit.Event{{At: start(), Kind: audit.ServerStopped}}))
-	all := got(s.Search(ctx, audit.Query{}))(t)
+	expect.Must(t, s.Append(ctx, []audit.Event{full, {}}))
+	expect.Must(t, s.Append(ctx, nil))
+	expect.Must(t, s.Append(ctx, []audit.Event{{At: start(), Kind: audit.ServerStopped}}))
+	all := expect.Got(s.Search(ctx, audit.Query{}))(t)
 	if len(all) != 3 {
 		t.Fatalf("got %d events", len(all))
 	}
@@ -65,12 +66,12 @@ func eventsComeBack(t *testing.T, s Store) {
 		t.Errorf("the order is %d, %d, %d", all[0].Seq, all[1].Seq, all[2].Seq)
 	}
 	full.Seq = all[0].Seq
-	equal(t, "full event", all[0], full)
-	equal(t, "empty event", all[1], audit.Event{Seq: all[1].Seq})
+	expect.Equal(t, "full event", all[0], full)
+	expect.Equal(t, "empty event", all[1], audit.Event{Seq: all[1].Seq})
 }
 
 func queriesSelect(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	var all []audit.Event
 	for n := range 12 {
 		all = append(all, audit.Event{
@@ -79,7 +80,7 @@ func queriesSelect(t *testing.T, s Store) {
 			Login: []string{"ann@one.example", "bob@two.example", "", "ann@one.example"}[n%4], Text: fmt.Sprint(n),
 		})
 	}
-	must(t, s.Append(ctx, all))
+	expect.Must(t, s.Append(ctx, all))
 	for what, c := range map[string]struct {
 		query audit.Query
 		want  string
@@ -103,7 +104,7 @@ func queriesSelect(t *testing.T, s Store) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			text := ""
-			for _, e := range got(s.Search(within(t), c.query))(t) {
+			for _, e := range expect.Got(s.Search(expect.Within(t), c.query))(t) {
 				text += e.Text + " "
 			}
 			if text != c.want {
@@ -114,21 +115,21 @@ func queriesSelect(t *testing.T, s Store) {
 }
 
 func searchesPage(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	events := make([]audit.Event, 1100)
 	for n := range events {
 		// The clock may run backwards: the order is that of appending.
 		events[n] = audit.Event{At: start().Add(-time.Duration(n) * time.Second), Login: "ann@one.example", Text: fmt.Sprint(n)}
 	}
-	must(t, s.Append(ctx, events))
+	expect.Must(t, s.Append(ctx, events))
 	for what, q := range map[string]audit.Query{"all": {}, "login": {Login: "ann@one.example"}, "times": {Since: start().Add(-time.Hour)}} {
 		t.Run(what, func(t *testing.T) {
-			page := got(s.Search(within(t), q))(t)
+			page := expect.Got(s.Search(expect.Within(t), q))(t)
 			if len(page) != 1000 {
 				t.Fatalf("a search without a limit has %d events", len(page))
 			}
 			q.AfterSeq = page[999].Seq
-			for i, e := range append(page, got(s.Search(within(t), q))(t)...) {
+			for i, e := range append(page, expect.Got(s.Search(expect.Within(t), q))(t)...) {
 				if e.Text != fmt.Sprint(i) {
 					t.Fatalf("event %d is number %s", i, e.Text)
 				}
@@ -166,9 +167,9 @@ func variedEvents(count int) []audit.Event {
 // searchesCombine compares searches for many combinations with what Matches
 // says of each event.
 func searchesCombine(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Append(ctx, variedEvents(2500)))
-	all := got(s.Search(ctx, audit.Query{Limit: 10_000}))(t)
+	ctx := expect.Within(t)
+	expect.Must(t, s.Append(ctx, variedEvents(2500)))
+	all := expect.Got(s.Search(ctx, audit.Query{Limit: 10_000}))(t)
 	random := rand.New(rand.NewPCG(8, 8))
 	found := 0
 	for range 600 {
@@ -185,7 +186,7 @@ func searchesCombine(t *testing.T, s Store) {
 			want = want[:q.Limit]
 		}
 		var is []int64
-		for _, e := range got(s.Search(ctx, q))(t) {
+		for _, e := range expect.Got(s.Search(ctx, q))(t) {
 			is = append(is, e.Seq)
 		}
 		if !slices.Equal(is, want) {
@@ -242,16 +243,16 @@ func queryLike(random *rand.Rand, e audit.Event) audit.Query {
 }
 
 func newestAreLast(t *testing.T, s Store) {
-	ctx := within(t)
-	must(t, s.Append(ctx, variedEvents(30)))
+	ctx := expect.Within(t)
+	expect.Must(t, s.Append(ctx, variedEvents(30)))
 	text := func(q audit.Query) string {
 		out := ""
-		for _, e := range got(s.Search(ctx, q))(t) {
+		for _, e := range expect.Got(s.Search(ctx, q))(t) {
 			out += e.Text + " "
 		}
 		return out
 	}
-	last := got(s.Search(ctx, audit.Query{Newest: true, Limit: 3}))(t)
+	last := expect.Got(s.Search(ctx, audit.Query{Newest: true, Limit: 3}))(t)
 	if got := text(audit.Query{Newest: true, Limit: 3}); got != "27 28 29 " {
 		t.Errorf("the last three are %s", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 func relianceCases() map[string]func(*testing.T, Store) {
@@ -24,16 +25,16 @@ func relianceCases() map[string]func(*testing.T, Store) {
 // bob, that relies on one.example and on three.example, which has no account.
 func crowdRelies(t *testing.T, s Store) people {
 	t.Helper()
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := crowd(t, s)
-	must(t, s.PutDomain(ctx, account.Domain{Name: "three.example", Customer: "acme", State: account.Active, Created: start()}, event("")))
-	p.generation = got(s.Generation(ctx))(t)
+	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "three.example", Customer: "acme", State: account.Active, Created: start()}, event("")))
+	p.generation = expect.Got(s.Generation(ctx))(t)
 	six := messageOf(p.ann, "acme", p.generation, 6)
 	six.Domains = []mail.Domain{"two.example", "one.example"}
-	must(t, s.Accept(ctx, six))
+	expect.Must(t, s.Accept(ctx, six))
 	seven := messageOf(p.bob, "acme", p.generation, 7)
 	seven.Domains = []mail.Domain{"three.example", "two.example", "one.example"}
-	must(t, s.Accept(ctx, seven))
+	expect.Must(t, s.Accept(ctx, seven))
 	return p
 }
 
@@ -59,13 +60,13 @@ func reliedIsHeld(t *testing.T, s Store) {
 }
 
 func reliedMoves(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	crowdRelies(t, s)
 	move := func(name mail.Domain, customer string) {
 		t.Helper()
-		d := got(s.Domain(ctx, name))(t)
+		d := expect.Got(s.Domain(ctx, name))(t)
 		d.Customer = customer
-		must(t, s.PutDomain(ctx, d, event("")))
+		expect.Must(t, s.PutDomain(ctx, d, event("")))
 	}
 	// What relies on a domain of somebody else's waits, whoever moved away.
 	move("two.example", "other")
@@ -83,51 +84,51 @@ func reliedMoves(t *testing.T, s Store) {
 	stateOf(t, s, "other", account.Active)
 	wantHeld(t, s, 7)
 
-	three := got(s.Domain(ctx, "three.example"))(t)
+	three := expect.Got(s.Domain(ctx, "three.example"))(t)
 	three.Customer = "acme"
-	must(t, s.PutDomain(ctx, three, event("")))
+	expect.Must(t, s.PutDomain(ctx, three, event("")))
 	wantHeld(t, s)
-	must(t, s.RemoveDomain(ctx, "three.example", event("")))
+	expect.Must(t, s.RemoveDomain(ctx, "three.example", event("")))
 	wantHeld(t, s, 7)
 	// It may come back, even as somebody else's.
 	three.Customer, three.Revision = "other", 0
-	must(t, s.PutDomain(ctx, three, event("")))
+	expect.Must(t, s.PutDomain(ctx, three, event("")))
 	wantHeld(t, s, 7)
 	move("three.example", "acme")
 	wantHeld(t, s)
-	must(t, s.RemoveDomain(ctx, "three.example", event("")))
+	expect.Must(t, s.RemoveDomain(ctx, "three.example", event("")))
 	wantHeld(t, s, 7)
-	must(t, s.PutDomain(ctx, account.Domain{Name: "three.example", Customer: "acme", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "three.example", Customer: "acme", State: account.Active, Created: start()}, event("")))
 	wantHeld(t, s)
 }
 
 func reliedIsForgotten(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := crowdRelies(t, s)
-	must(t, s.Report(ctx, outcome(id("SUB", 6), 1, queue.Delivered)))
-	got(s.Drop(ctx, queue.Filter{Submission: id("SUB", 7)}, audit.Event{At: start()}))(t)
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 6), 1, queue.Delivered)))
+	expect.Got(s.Drop(ctx, queue.Filter{Submission: id("SUB", 7)}, audit.Event{At: start()}))(t)
 	for n := 6; n <= 7; n++ { // the ids are free again
-		must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, n)))
+		expect.Must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, n)))
 	}
 	stateOf(t, s, "two.example", account.Suspended)
 	wantHeld(t, s, 3)
 }
 
 func followingIsRecorded(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := crowdRelies(t, s)
-	must(t, s.Report(ctx, outcome(id("SUB", 7), 1, queue.Delivered)))
+	expect.Must(t, s.Report(ctx, outcome(id("SUB", 7), 1, queue.Delivered)))
 	seven := messageOf(p.bob, "acme", p.generation, 7)
 	seven.Deliveries = message(7, "a", "b", "c").Deliveries
 	seven.Deliveries[1].State, seven.Deliveries[1].Attempts = queue.Deferred, 1
 	seven.Domains = append(seven.Domains, "one.example")
-	must(t, s.Accept(ctx, seven))
-	got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 7), N: 3}, "policy", audit.Event{At: start()}))(t)
+	expect.Must(t, s.Accept(ctx, seven))
+	expect.Got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 7), N: 3}, "policy", audit.Event{At: start()}))(t)
 	put := func(state account.State, e audit.Event) {
 		t.Helper()
-		d := got(s.Domain(ctx, "one.example"))(t)
+		d := expect.Got(s.Domain(ctx, "one.example"))(t)
 		d.State = state
-		must(t, s.PutDomain(ctx, d, e))
+		expect.Must(t, s.PutDomain(ctx, d, e))
 	}
 	began := time.Now().Truncate(time.Microsecond)
 	put(account.Suspended, audit.Event{At: start(), Kind: audit.AdminSuspended, Actor: "cli:root", Object: "domain one.example", Text: "spam"})
@@ -158,7 +159,7 @@ func followingIsRecorded(t *testing.T, s Store) {
 		if login == "" {
 			want = nil
 		}
-		equal(t, "events of message "+strconv.Itoa(n), all, want)
+		expect.Equal(t, "events of message "+strconv.Itoa(n), all, want)
 	}
 	wantStats(t, s, 6, 2, 1)
 }

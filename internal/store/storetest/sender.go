@@ -5,6 +5,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/mail"
+	"countersign/internal/store/storetest/expect"
 )
 
 func senderCases() map[string]func(*testing.T, Store) {
@@ -17,36 +18,37 @@ func senderCases() map[string]func(*testing.T, Store) {
 }
 
 func senderHasAll(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
-	must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
-	must(t, s.PutDomain(ctx, account.Domain{Name: "other.example", Customer: "other", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "other.example", Customer: "other", State: account.Active, Created: start()}, event("")))
 	p.two.State = account.Suspended
-	must(t, s.PutDomain(ctx, p.two, event("")))
+	expect.Must(t, s.PutDomain(ctx, p.two, event("")))
 	p.ann.Aliases = []mail.Address{address("info", "one.example")}
 	p.ann.Grants = []account.Grant{{Domain: "one.example"}}
-	must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
 	p.ann.Revision++
 
-	sender := got(s.Sender(ctx, "ann@one.example"))(t)
+	sender := expect.Got(s.Sender(ctx, "ann@one.example"))(t)
 	bare := p.one
 	bare.Keys = nil
 	p.ann.Credentials[0].Secret = account.Secret{}
-	equal(t, "sender", *sender, account.Sender{
+	expect.Equal(t, "sender", *sender, account.Sender{
 		Account: p.ann, Domain: bare, Customer: p.customer, Plan: p.plan, CustomerPlan: p.plan,
-		Domains: map[mail.Domain]bool{"one.example": true}, Generation: got(s.Generation(ctx))(t),
+		Domains: map[mail.Domain]bool{"one.example": true}, Generation: expect.Got(s.Generation(ctx))(t),
 	})
+
 }
 
 func suspendedSenderIsFound(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.ann.State, p.one.State, p.customer.State, p.plan.State = account.Suspended, account.Suspended, account.Suspended, account.Suspended
-	must(t, s.PutAccount(ctx, p.ann, event("")))
-	must(t, s.PutDomain(ctx, p.one, event("")))
-	must(t, s.PutCustomer(ctx, p.customer, event("")))
-	must(t, s.PutPlan(ctx, p.plan, event("")))
-	sender := got(s.Sender(ctx, "ann@one.example"))(t)
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutDomain(ctx, p.one, event("")))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, event("")))
+	expect.Must(t, s.PutPlan(ctx, p.plan, event("")))
+	sender := expect.Got(s.Sender(ctx, "ann@one.example"))(t)
 	if sender.Active() || sender.Account.State != account.Suspended || sender.Domain.State != account.Suspended ||
 		sender.Customer.State != account.Suspended || sender.Plan.State != account.Suspended {
 		t.Errorf("got %+v", sender)
@@ -54,12 +56,12 @@ func suspendedSenderIsFound(t *testing.T, s Store) {
 }
 
 func senderWithoutPlan(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.customer.Plan = ""
-	must(t, s.PutCustomer(ctx, p.customer, event("")))
-	sender := got(s.Sender(ctx, "bob@two.example"))(t)
-	equal(t, "plan", sender.Plan, account.Plan{})
+	expect.Must(t, s.PutCustomer(ctx, p.customer, event("")))
+	sender := expect.Got(s.Sender(ctx, "bob@two.example"))(t)
+	expect.Equal(t, "plan", sender.Plan, account.Plan{})
 	if !sender.Active() || !sender.Domains["two.example"] {
 		t.Errorf("got %+v", sender)
 	}
@@ -68,17 +70,18 @@ func senderWithoutPlan(t *testing.T, s Store) {
 // senderDomains wants, of the domains that an account's addresses and grants
 // are in, those that are active and the customer's, and no others of his.
 func senderDomains(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
-	must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
 	for name, customer := range map[mail.Domain]string{"alias.example": "acme", "granted.example": "acme", "unused.example": "acme", "foreign.example": "other"} {
-		must(t, s.PutDomain(ctx, account.Domain{Name: name, Customer: customer, State: account.Active, Created: start()}, event("")))
+		expect.Must(t, s.PutDomain(ctx, account.Domain{Name: name, Customer: customer, State: account.Active, Created: start()}, event("")))
 	}
 	p.two.State = account.Suspended
-	must(t, s.PutDomain(ctx, p.two, event("")))
+	expect.Must(t, s.PutDomain(ctx, p.two, event("")))
 	p.ann.Aliases = []mail.Address{address("info", "alias.example"), address("info", "two.example"), address("info", "one.example")}
 	p.ann.Grants = []account.Grant{{Domain: "foreign.example"}, {Address: address("x", "granted.example")}, {Domain: "nowhere.example"}}
-	must(t, s.PutAccount(ctx, p.ann, event("")))
-	equal(t, "domains", got(s.Sender(ctx, "ann@one.example"))(t).Domains,
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Equal(t, "domains", expect.Got(s.Sender(ctx, "ann@one.example"))(t).Domains,
 		map[mail.Domain]bool{"one.example": true, "alias.example": true, "granted.example": true})
+
 }

@@ -15,7 +15,6 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
-	"countersign/internal/fault"
 	"countersign/internal/node"
 	"countersign/internal/queue"
 )
@@ -73,45 +72,6 @@ func Run(t *testing.T, open Opener) {
 	t.Run("random operations agree with a model", func(t *testing.T) { randomOperations(t, open) })
 }
 
-// tester is what the checks need of a test; a random one is not a testing.TB.
-type tester interface {
-	Helper()
-	Fatalf(format string, args ...any)
-	Context() context.Context
-}
-
 // start is the moment at which the stories of the cases begin; it has
 // microseconds, which a store has to keep.
 func start() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 123456000, time.UTC) }
-
-// within is a context for one store call that must not hang.
-func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// must fails the test at an error.
-func must(t tester, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatalf("unexpected error: %v", err)
-	}
-}
-
-// got fails the test at an error and passes the value on.
-func got[T any](v T, err error) func(tester) T {
-	return func(t tester) T {
-		t.Helper()
-		must(t, err)
-		return v
-	}
-}
-
-// wantKind fails the test unless err is of that kind.
-func wantKind(t tester, err error, kind fault.Kind) {
-	t.Helper()
-	if err == nil || fault.KindOf(err) != kind {
-		t.Fatalf("got error %v (%v), want one that means %v", err, fault.KindOf(err), kind)
-	}
-}

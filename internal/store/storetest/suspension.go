@@ -7,6 +7,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 func suspensionCases() map[string]func(*testing.T, Store) {
@@ -28,27 +29,27 @@ func suspensionCases() map[string]func(*testing.T, Store) {
 // stateOf sets the state of an object as it is stored now.
 func stateOf(t *testing.T, s Store, what string, state account.State) {
 	t.Helper()
-	ctx := within(t)
+	ctx := expect.Within(t)
 	switch what {
 	case "basic", "own":
-		p := got(s.Plan(ctx, what))(t)
+		p := expect.Got(s.Plan(ctx, what))(t)
 		p.State = state
-		must(t, s.PutPlan(ctx, p, event(what)))
+		expect.Must(t, s.PutPlan(ctx, p, event(what)))
 	case "acme", "other":
-		c := got(s.Customer(ctx, what))(t)
+		c := expect.Got(s.Customer(ctx, what))(t)
 		c.State = state
-		must(t, s.PutCustomer(ctx, c, event(what)))
+		expect.Must(t, s.PutCustomer(ctx, c, event(what)))
 	case "one.example", "two.example":
-		for _, d := range got(s.Domains(ctx, ""))(t) {
+		for _, d := range expect.Got(s.Domains(ctx, ""))(t) {
 			if string(d.Name) == what {
 				d.State = state
-				must(t, s.PutDomain(ctx, d, event(what)))
+				expect.Must(t, s.PutDomain(ctx, d, event(what)))
 			}
 		}
 	default:
-		a := got(s.Account(ctx, what))(t)
+		a := expect.Got(s.Account(ctx, what))(t)
 		a.State = state
-		must(t, s.PutAccount(ctx, a, event(what)))
+		expect.Must(t, s.PutAccount(ctx, a, event(what)))
 	}
 }
 
@@ -56,21 +57,21 @@ func stateOf(t *testing.T, s Store, what string, state account.State) {
 // 4 of eve (another customer), 5 a report.
 func crowd(t *testing.T, s Store) people {
 	t.Helper()
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := settle(t, s)
-	must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
-	must(t, s.PutDomain(ctx, account.Domain{Name: "other.example", Customer: "other", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "other.example", Customer: "other", State: account.Active, Created: start()}, event("")))
 	eve := account.Account{ID: id("ACC", 3), Address: address("eve", "other.example"), State: account.Active, Created: start()}
-	must(t, s.PutAccount(ctx, eve, event("")))
-	p.generation = got(s.Generation(ctx))(t)
-	must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, 1)))
+	expect.Must(t, s.PutAccount(ctx, eve, event("")))
+	p.generation = expect.Got(s.Generation(ctx))(t)
+	expect.Must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, 1)))
 	tried := messageOf(p.ann, "acme", p.generation, 2)
 	tried.Deliveries[0].State, tried.Deliveries[0].Attempts, tried.Deliveries[0].Next = queue.Deferred, 1, start().Add(time.Hour)
-	must(t, s.Accept(ctx, tried))
-	must(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 3)))
-	must(t, s.Accept(ctx, messageOf(eve, "other", p.generation, 4)))
+	expect.Must(t, s.Accept(ctx, tried))
+	expect.Must(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 3)))
+	expect.Must(t, s.Accept(ctx, messageOf(eve, "other", p.generation, 4)))
 	b := bounce(5, id("SUB", 1))
-	must(t, s.Accept(ctx, &b))
+	expect.Must(t, s.Accept(ctx, &b))
 	return p
 }
 
@@ -80,7 +81,7 @@ func wantHeld(t *testing.T, s Store, held ...int) {
 	t.Helper()
 	want := map[int]queue.State{1: queue.Queued, 2: queue.Deferred, 3: queue.Queued, 4: queue.Queued, 5: queue.Queued}
 	for n := 6; n <= 7; n++ {
-		if len(got(s.List(t.Context(), queue.Filter{Submission: id("SUB", n)}))(t)) > 0 { // see crowdRelies
+		if len(expect.Got(s.List(t.Context(), queue.Filter{Submission: id("SUB", n)}))(t)) > 0 { // see crowdRelies
 			want[n] = queue.Queued
 		}
 	}
@@ -90,7 +91,7 @@ func wantHeld(t *testing.T, s Store, held ...int) {
 	}
 	for n, state := range want {
 		total[state]++
-		d := got(s.List(t.Context(), queue.Filter{Submission: id("SUB", n)}))(t)[0].Delivery
+		d := expect.Got(s.List(t.Context(), queue.Filter{Submission: id("SUB", n)}))(t)[0].Delivery
 		right := d.HoldReason == ""
 		if state == queue.Held {
 			right = d.HoldReason == queue.HoldSuspended || d.HoldReason == queue.HoldRemoved
@@ -98,7 +99,7 @@ func wantHeld(t *testing.T, s Store, held ...int) {
 		if d.State != state || !right {
 			t.Errorf("message %d is %s for %q, want it to be %s", n, d.State, d.HoldReason, state)
 		}
-		if waiting := got(s.Waiting(t.Context(), []queue.Key{{Submission: d.Submission, N: d.N}}))(t)[0]; waiting == (state == queue.Held) {
+		if waiting := expect.Got(s.Waiting(t.Context(), []queue.Key{{Submission: d.Submission, N: d.N}}))(t)[0]; waiting == (state == queue.Held) {
 			t.Errorf("message %d is %s, and to be attempted: %v", n, state, waiting)
 		}
 	}
@@ -111,7 +112,7 @@ func accountIsHeld(t *testing.T, s Store) {
 	wantHeld(t, s, 1, 2)
 	stateOf(t, s, "ann@one.example", account.Active)
 	wantHeld(t, s)
-	if next := got(s.List(within(t), queue.Filter{Submission: id("SUB", 2)}))(t)[0].Delivery.Next; !next.Equal(start().Add(time.Hour)) {
+	if next := expect.Got(s.List(expect.Within(t), queue.Filter{Submission: id("SUB", 2)}))(t)[0].Delivery.Next; !next.Equal(start().Add(time.Hour)) {
 		t.Errorf("what was deferred is due at %v", next)
 	}
 }
@@ -143,14 +144,14 @@ func planIsHeld(t *testing.T, s Store) {
 }
 
 func ownPlanIsHeld(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	crowd(t, s)
-	must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: start()}, event("")))
 	move := func(login, plan string) {
 		t.Helper()
-		a := got(s.Account(ctx, login))(t)
+		a := expect.Got(s.Account(ctx, login))(t)
 		a.Plan = plan
-		must(t, s.PutAccount(ctx, a, event("")))
+		expect.Must(t, s.PutAccount(ctx, a, event("")))
 	}
 	move("ann@one.example", "own")
 	wantHeld(t, s)
@@ -180,16 +181,16 @@ func ownPlanIsHeld(t *testing.T, s Store) {
 // movedTo gives a customer another plan.
 func movedTo(t *testing.T, s Store, customer, plan string) {
 	t.Helper()
-	c := got(s.Customer(within(t), customer))(t)
+	c := expect.Got(s.Customer(expect.Within(t), customer))(t)
 	c.Plan = plan
-	must(t, s.PutCustomer(within(t), c, event(customer)))
+	expect.Must(t, s.PutCustomer(expect.Within(t), c, event(customer)))
 }
 
 func movedCustomerFollows(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	crowd(t, s)
 	for _, name := range []string{"stopped", "stopped too"} {
-		must(t, s.PutPlan(ctx, account.Plan{Name: name, State: account.Suspended, Created: start()}, event("")))
+		expect.Must(t, s.PutPlan(ctx, account.Plan{Name: name, State: account.Suspended, Created: start()}, event("")))
 	}
 	movedTo(t, s, "acme", "stopped")
 	wantHeld(t, s, 1, 2, 3)
@@ -206,30 +207,30 @@ func movedCustomerFollows(t *testing.T, s Store) {
 	wantHeld(t, s)
 
 	// Both at once: the suspension counts.
-	c := got(s.Customer(ctx, "acme"))(t)
+	c := expect.Got(s.Customer(ctx, "acme"))(t)
 	c.Plan, c.State = "stopped", account.Suspended
-	must(t, s.PutCustomer(ctx, c, event("")))
+	expect.Must(t, s.PutCustomer(ctx, c, event("")))
 	wantHeld(t, s, 1, 2, 3)
-	c = got(s.Customer(ctx, "acme"))(t)
+	c = expect.Got(s.Customer(ctx, "acme"))(t)
 	c.Plan = ""
-	must(t, s.PutCustomer(ctx, c, event("")))
+	expect.Must(t, s.PutCustomer(ctx, c, event("")))
 	wantHeld(t, s, 1, 2, 3)
-	c = got(s.Customer(ctx, "acme"))(t)
+	c = expect.Got(s.Customer(ctx, "acme"))(t)
 	c.Plan, c.State = "stopped", account.Active
-	must(t, s.PutCustomer(ctx, c, event("")))
+	expect.Must(t, s.PutCustomer(ctx, c, event("")))
 	wantHeld(t, s, 1, 2, 3)
 	movedTo(t, s, "acme", "")
 	wantHeld(t, s)
 }
 
 func movedDomainFollows(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := crowd(t, s)
 	move := func(customer string) {
 		t.Helper()
-		d := got(s.Domain(ctx, p.two.Name))(t)
+		d := expect.Got(s.Domain(ctx, p.two.Name))(t)
 		d.Customer = customer
-		must(t, s.PutDomain(ctx, d, event("")))
+		expect.Must(t, s.PutDomain(ctx, d, event("")))
 	}
 	move("other")
 	wantHeld(t, s)
@@ -280,9 +281,9 @@ func releaseWaits(t *testing.T, s Store) {
 }
 
 func otherHoldsStay(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	crowd(t, s)
-	got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1)}, "policy", audit.Event{At: start()}))(t)
+	expect.Got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1)}, "policy", audit.Event{At: start()}))(t)
 	stateOf(t, s, "ann@one.example", account.Suspended)
 	stateOf(t, s, "ann@one.example", account.Active)
 	all := states(t, s)
@@ -293,29 +294,29 @@ func otherHoldsStay(t *testing.T, s Store) {
 }
 
 func removedIsHeld(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := crowd(t, s)
-	must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
+	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
 	wantHeld(t, s, 1, 2)
 	stateOf(t, s, "acme", account.Suspended)
 	stateOf(t, s, "acme", account.Active)
 	wantHeld(t, s, 1, 2) // nobody speaks for them any more
 	// Nor does a later account of the same name.
-	must(t, s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: p.ann.Address, State: account.Suspended, Created: start()}, event("")))
+	expect.Must(t, s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: p.ann.Address, State: account.Suspended, Created: start()}, event("")))
 	stateOf(t, s, "ann@one.example", account.Active)
 	wantHeld(t, s, 1, 2)
 }
 
 func otherChangesLeave(t *testing.T, s Store) {
-	ctx := within(t)
+	ctx := expect.Within(t)
 	p := crowd(t, s)
 	p.ann.NullSender = true
-	must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
 	p.customer.Plan = ""
-	must(t, s.PutCustomer(ctx, p.customer, event("")))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, event("")))
 	wantHeld(t, s)
 	stateOf(t, s, "ann@one.example", account.Suspended)
-	got(s.Release(ctx, queue.Filter{Submission: id("SUB", 1)}, audit.Event{At: start()}))(t) // an operator's will
-	stateOf(t, s, "ann@one.example", account.Suspended)                                      // no change of state
+	expect.Got(s.Release(ctx, queue.Filter{Submission: id("SUB", 1)}, audit.Event{At: start()}))(t) // an operator's will
+	stateOf(t, s, "ann@one.example", account.Suspended)                                             // no change of state
 	wantHeld(t, s, 2)
 }

@@ -8,10 +8,14 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
+// Above joins what stands above account a: domain d, customer c, the plans p of the customer
+// and q of the account.
+const Above = ` JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
+    LEFT JOIN plan p ON p.name = c.plan LEFT JOIN plan q ON q.name = a.plan`
+
 // ActiveFrom selects the accounts a that may send, with their domain d; see
 // account.Sender.Active.
-const ActiveFrom = ` FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer LEFT JOIN plan p ON p.name = c.plan
-    LEFT JOIN plan q ON q.name = a.plan
+const ActiveFrom = " FROM account a" + Above + `
     WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') AND (a.plan IS NULL OR q.state = 'active')`
 
 // Stands is the condition that the account of a submission s may send: it is there, it and

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/holding"
 )
 
 const credentialColumns = `k.id, k.kind, k.name, k.subject, k.hash, k.cost, k.keys, k.former, k.networks, k.senders, k.mechanisms,
@@ -155,13 +156,17 @@ func addCredentials(ctx context.Context, c reader, list []account.Account, condi
 	})
 }
 
+// mayKeepLegacy is the condition that account a, on plan q of its own or on plan p of its
+// customer, may have keys of legacy mechanisms.
+const mayKeepLegacy = "(a.legacy = 1 OR coalesce(q.legacy, p.legacy) = 1)"
+
 // ProofsSQL reads a row for each credential of an account, or one without; by the
 // keys of the account and of those above it.
-const ProofsSQL = `SELECT a.id, a.revision, a.directory, CASE WHEN a.legacy = 1 OR coalesce(q.legacy, p.legacy) = 1 THEN 1 ELSE 0 END,
+const ProofsSQL = `SELECT a.id, a.revision, a.directory, CASE WHEN ` + mayKeepLegacy + ` THEN 1 ELSE 0 END,
     CASE WHEN a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') THEN 1 ELSE 0 END,
     CASE WHEN a.plan IS NULL OR q.state = 'active' THEN 1 ELSE 0 END, a.plan_learned,
-    coalesce(k.id, ''), ` + optionalColumns + ` FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
-    LEFT JOIN plan p ON p.name = c.plan LEFT JOIN plan q ON q.name = a.plan LEFT JOIN credential k ON k.login = a.login WHERE a.login = ? ORDER BY k.name`
+    coalesce(k.id, ''), ` + optionalColumns + ` FROM account a` + holding.Above + `
+    LEFT JOIN credential k ON k.login = a.login WHERE a.login = ? ORDER BY k.name`
 
 // optionalColumns are credentialColumns where there may be no credential.
 const optionalColumns = `coalesce(k.id, ''), coalesce(k.kind, ''), coalesce(k.name, ''), coalesce(k.subject, ''), coalesce(k.hash, ''), coalesce(k.cost, ''),
@@ -229,9 +234,7 @@ func renew(t writer, login string, id mail.ID, before string, after account.Secr
 
 // LegacySQL finds an account that may have keys of legacy mechanisms, by itself or by its
 // plan, which is the customer's where it has none of its own.
-const LegacySQL = `SELECT 1 FROM account a JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d.customer
-    LEFT JOIN plan p ON p.name = c.plan LEFT JOIN plan q ON q.name = a.plan
-    WHERE a.login = ? AND (a.legacy = 1 OR coalesce(q.legacy, p.legacy) = 1)`
+const LegacySQL = "SELECT 1 FROM account a" + holding.Above + " WHERE a.login = ? AND " + mayKeepLegacy
 
 // CostsSQL walks the index of costs from one to the next.
 const CostsSQL = `WITH RECURSIVE each_cost (cost) AS (SELECT min(cost) FROM credential WHERE cost > ''

@@ -21,6 +21,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/store/storetest/expect"
 )
 
 // Store is what the cases need of an engine.
@@ -63,14 +64,6 @@ type story struct {
 	now time.Time
 }
 
-// must ends the case at an error.
-func (y *story) must(err error) {
-	y.Helper()
-	if err != nil {
-		y.Fatalf("unexpected error: %v", err)
-	}
-}
-
 // refused wants an error of that kind.
 func (y *story) refused(err error, kind fault.Kind) {
 	y.Helper()
@@ -99,7 +92,7 @@ func (y *story) event(kind audit.Kind, b access.Ban) audit.Event {
 func (y *story) add(list ...access.Ban) {
 	y.Helper()
 	for _, b := range list {
-		y.must(y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)))
+		expect.Must(y, y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)))
 	}
 }
 
@@ -111,7 +104,7 @@ func (y *story) lift(b access.Ban, at time.Time) error {
 func (y *story) listed(q access.Query, want ...access.Ban) {
 	y.Helper()
 	list, err := y.s.Bans(y.ctx, q)
-	y.must(err)
+	expect.Must(y, err)
 	y.equal(list, want)
 }
 
@@ -119,7 +112,7 @@ func (y *story) listed(q access.Query, want ...access.Ban) {
 func (y *story) since(number uint64) ([]access.Ban, uint64) {
 	y.Helper()
 	list, now, err := y.s.BansSince(y.ctx, number)
-	y.must(err)
+	expect.Must(y, err)
 	return list, now
 }
 
@@ -171,7 +164,7 @@ func bannedOnce(y *story) {
 	b = again(6, time.Hour+time.Second) // the first has ended
 	y.add(b)
 	y.refused(y.s.AddBan(y.ctx, again(7, 2*time.Hour), y.event(audit.BanAdded, b)), fault.Conflict)
-	y.must(y.lift(b, b.Start.Add(time.Second)))
+	expect.Must(y, y.lift(b, b.Start.Add(time.Second)))
 	y.add(again(8, 2*time.Hour))
 	twice := y.ban(3, "198.51.100.0/24", "", 0)
 	y.refused(y.s.AddBan(y.ctx, twice, y.event(audit.BanAdded, twice)), fault.Conflict)
@@ -182,10 +175,10 @@ func liftedOnce(y *story) {
 	y.refused(y.lift(b, y.now), fault.NotFound)
 	y.add(b, timed)
 	at := y.now.Add(time.Minute)
-	y.must(y.lift(b, at))
+	expect.Must(y, y.lift(b, at))
 	y.refused(y.lift(b, at), fault.Conflict)
 	y.refused(y.lift(timed, timed.End), fault.Conflict)
-	y.must(y.lift(timed, at))
+	expect.Must(y, y.lift(timed, at))
 	b.End, b.Lifted, timed.End, timed.Lifted = at, "cli:eve", at, "cli:eve"
 	y.listed(access.Query{}, b, timed)
 }
@@ -221,7 +214,7 @@ func followed(y *story) {
 		y.Errorf("without a change %d became %d", first, same)
 	}
 	at := y.now.Add(time.Second)
-	y.must(y.lift(a, at))
+	expect.Must(y, y.lift(a, at))
 	a.End, a.Lifted = at, "cli:eve"
 	c := y.ban(4, "192.0.2.0/24", "", 0)
 	c.Start = at.Add(time.Second)
@@ -297,7 +290,7 @@ func told(y *story) {
 		{"its end", func() error { return y.lift(b, y.now.Add(time.Second)) }},
 	} {
 		changed, _ := y.s.BansChanged()
-		y.must(change.make())
+		expect.Must(y, change.make())
 		select {
 		case <-changed:
 		case <-y.ctx.Done():
@@ -308,12 +301,12 @@ func told(y *story) {
 
 func generationStays(y *story) {
 	before, err := y.s.Generation(y.ctx)
-	y.must(err)
+	expect.Must(y, err)
 	b := y.ban(1, "192.0.2.0/24", "", 0)
 	y.add(b)
-	y.must(y.lift(b, y.now.Add(time.Second)))
+	expect.Must(y, y.lift(b, y.now.Add(time.Second)))
 	after, err := y.s.Generation(y.ctx)
-	y.must(err)
+	expect.Must(y, err)
 	if before != after {
 		y.Errorf("a ban raises the account generation from %d to %d", before, after)
 	}
@@ -332,7 +325,7 @@ func pruned(y *story) {
 	prune := func(before time.Time, limit, want int) {
 		y.Helper()
 		n, err := y.s.PruneBans(y.ctx, before, limit)
-		y.must(err)
+		expect.Must(y, err)
 		if n != want {
 			y.Fatalf("%d were removed, want %d", n, want)
 		}
@@ -360,9 +353,9 @@ func eventsFollow(y *story) {
 	y.refused(y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)), fault.Conflict)
 	y.refused(y.lift(b, y.now), fault.NotFound)
 	b.ID = mail.ID(fmt.Sprintf("01K%023d", 1))
-	y.must(y.lift(b, y.now.Add(time.Second)))
+	expect.Must(y, y.lift(b, y.now.Add(time.Second)))
 	list, err := y.s.Search(y.ctx, audit.Query{})
-	y.must(err)
+	expect.Must(y, err)
 	if len(list) != 2 || list[0].Kind != audit.BanAdded || list[1].Kind != audit.BanLifted {
 		y.Errorf("the record has %+v", list)
 	}

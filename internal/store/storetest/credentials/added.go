@@ -8,6 +8,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/store/storetest/expect"
 )
 
 // newcomer is an account with an alias, a password and an app password.
@@ -29,27 +30,27 @@ func (y *story) added(list ...account.Account) error {
 		events[i] = event("account " + list[i].Address.String())
 		events[i].Login = list[i].Login()
 	}
-	return y.s.AddAccounts(y.within(), list, events)
+	return y.s.AddAccounts(expect.Within(y), list, events)
 }
 
 func addedTogether(y *story) {
 	y.settle()
-	before := got(y.s.Generation(y.within()))(y)
+	before := expect.Got(y.s.Generation(expect.Within(y)))(y)
 	x, z := newcomer("x"), newcomer("z")
 	z.State, z.Credentials = account.Suspended, nil
-	y.must(y.added(x, z))
+	expect.Must(y, y.added(x, z))
 	x.Revision, z.Revision = 1, 1
-	y.equal("accounts", got(y.s.Accounts(y.within(), "one.example"))(y), []account.Account{y.ann, x, z})
+	expect.Equal(y, "accounts", expect.Got(y.s.Accounts(expect.Within(y), "one.example"))(y), []account.Account{y.ann, x, z})
 	y.proofs("proofs", x, false, true)
-	if after := got(y.s.Generation(y.within()))(y); after <= before {
+	if after := expect.Got(y.s.Generation(expect.Within(y)))(y); after <= before {
 		y.Errorf("the generation went from %d to %d", before, after)
 	}
 	for _, a := range []account.Account{x, z} {
-		if len(got(y.s.Search(y.within(), audit.Query{Login: a.Login()}))(y)) != 1 {
+		if len(expect.Got(y.s.Search(expect.Within(y), audit.Query{Login: a.Login()}))(y)) != 1 {
 			y.Errorf("%s has not one event", a.Address)
 		}
 	}
-	y.must(y.added())
+	expect.Must(y, y.added())
 }
 
 func addedAllOrNone(y *story) {
@@ -72,13 +73,13 @@ func addedAllOrNone(y *story) {
 	} {
 		good, bad := newcomer("good"), newcomer("bad")
 		change(&bad, &good)
-		before := got(y.s.Generation(y.within()))(y)
+		before := expect.Got(y.s.Generation(expect.Within(y)))(y)
 		err := y.added(good, bad)
 		if !slices.ContainsFunc([]fault.Kind{fault.Conflict, fault.Invalid, fault.NotFound}, func(k fault.Kind) bool { return fault.Is(err, k) }) {
 			y.Errorf("%s: %v", name, err)
 		}
-		y.equal(name, got(y.s.Accounts(y.within(), ""))(y), []account.Account{y.ann, y.bob})
-		if after := got(y.s.Generation(y.within()))(y); after != before {
+		expect.Equal(y, name, expect.Got(y.s.Accounts(expect.Within(y), ""))(y), []account.Account{y.ann, y.bob})
+		if after := expect.Got(y.s.Generation(expect.Within(y)))(y); after != before {
 			y.Errorf("%s: the generation went from %d to %d", name, before, after)
 		}
 	}
@@ -89,7 +90,7 @@ func addedAllOrNone(y *story) {
 	if err := y.added(many...); !fault.Is(err, fault.Invalid) {
 		y.Errorf("more than MaxAdded: %v", err)
 	}
-	y.must(y.added(many[1:]...))
+	expect.Must(y, y.added(many[1:]...))
 }
 
 func withNetwork(a *account.Account) {

@@ -7,19 +7,17 @@
 package credentials
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
-	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/storetest"
+	"countersign/internal/store/storetest/expect"
 )
 
 // Run runs the cases. Each gets a store of its own.
@@ -92,50 +90,12 @@ func at(local string, domain mail.Domain) mail.Address {
 	return mail.Address{Local: local, Domain: domain}
 }
 
-// within is a context for one call that must not hang.
-func (y *story) within() context.Context {
-	ctx, cancel := context.WithTimeout(y.Context(), time.Minute)
-	y.Cleanup(cancel)
-	return ctx
-}
-
-func (y *story) must(err error) {
-	y.Helper()
-	if err != nil {
-		y.Fatalf("unexpected error: %v", err)
-	}
-}
-
-func (y *story) wantKind(what string, err error, kind fault.Kind) {
-	y.Helper()
-	if err == nil || fault.KindOf(err) != kind {
-		y.Errorf("%s: got error %v (%v), want one that means %v", what, err, fault.KindOf(err), kind)
-	}
-}
-
-// got fails the test at an error and passes the value on.
-func got[V any](v V, err error) func(*story) V {
-	return func(y *story) V {
-		y.Helper()
-		y.must(err)
-		return v
-	}
-}
-
-// equal compares two values to the last field.
-func (y *story) equal(what string, got, want any) {
-	y.Helper()
-	if !reflect.DeepEqual(got, want) {
-		y.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
-	}
-}
-
 // put changes an account as it is stored now.
 func (y *story) put(login string, change func(*account.Account)) {
 	y.Helper()
-	a := got(y.s.Account(y.within(), login))(y)
+	a := expect.Got(y.s.Account(expect.Within(y), login))(y)
 	change(&a)
-	y.must(y.s.PutAccount(y.within(), a, event("account "+login)))
+	expect.Must(y, y.s.PutAccount(expect.Within(y), a, event("account "+login)))
 }
 
 // revoke takes a credential from ann.
@@ -173,7 +133,7 @@ func (y *story) settle() {
 	}}
 	y.bob = account.Account{ID: id("ACC", 2), Address: at("bob", "two.example"), State: account.Active, Created: start()}
 	for _, a := range []*account.Account{&y.ann, &y.bob} {
-		y.must(y.s.PutAccount(y.within(), *a, event("account")))
+		expect.Must(y, y.s.PutAccount(expect.Within(y), *a, event("account")))
 		a.Revision = 1
 	}
 }
@@ -231,8 +191,8 @@ func full() account.Account {
 func Fill(t *testing.T, s storetest.Store) {
 	y := &story{T: t, s: s}
 	y.settle()
-	y.must(s.PutAccount(y.within(), full(), event("account")))
-	y.must(s.Used(y.within(), []account.Use{use(1, 0), use(2, 1), use(13, 2)}))
+	expect.Must(y, s.PutAccount(expect.Within(y), full(), event("account")))
+	expect.Must(y, s.Used(expect.Within(y), []account.Use{use(1, 0), use(2, 1), use(13, 2)}))
 	y.accept(1, y.ann, "printer")
 }
 
@@ -240,12 +200,12 @@ func Fill(t *testing.T, s storetest.Store) {
 // accounts, uses and salt, and both to do what Held wants.
 func Same(t *testing.T, one, other storetest.Store) {
 	y := &story{T: t, s: one}
-	y.equal("accounts", got(other.Accounts(y.within(), ""))(y), got(one.Accounts(y.within(), ""))(y))
-	y.equal("uses", got(other.Uses(y.within(), "", 100))(y), got(one.Uses(y.within(), "", 100))(y))
-	if n := len(got(other.Uses(y.within(), "", 100))(y)); n != 3 {
+	expect.Equal(y, "accounts", expect.Got(other.Accounts(expect.Within(y), ""))(y), expect.Got(one.Accounts(expect.Within(y), ""))(y))
+	expect.Equal(y, "uses", expect.Got(other.Uses(expect.Within(y), "", 100))(y), expect.Got(one.Uses(expect.Within(y), "", 100))(y))
+	if n := len(expect.Got(other.Uses(expect.Within(y), "", 100))(y)); n != 3 {
 		y.Errorf("there are %d uses, want 3", n)
 	}
-	y.equal("salt", got(other.Salt(y.within()))(y), got(one.Salt(y.within()))(y))
+	expect.Equal(y, "salt", expect.Got(other.Salt(expect.Within(y)))(y), expect.Got(one.Salt(expect.Within(y)))(y))
 	Held(t, one)
 	Held(t, other)
 }
@@ -254,7 +214,7 @@ func Same(t *testing.T, one, other storetest.Store) {
 // whichever node may deliver it.
 func Held(t *testing.T, s storetest.Store) {
 	y := &story{T: t, s: s}
-	y.ann = got(s.Account(y.within(), "ann@one.example"))(y)
+	y.ann = expect.Got(s.Account(expect.Within(y), "ann@one.example"))(y)
 	y.wantStates(1)
 	y.revoke("printer")
 	y.wantStates(1, 1)

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 // accept stores the n-th message, of an account under its credential of that name,
@@ -30,7 +31,7 @@ func (y *story) acceptFrom(n int, a account.Account, credential string, from mai
 	if under == "" && credential != "" {
 		y.Fatalf("%s has no credential %q", a.Login(), credential)
 	}
-	now := got(y.s.Account(y.within(), a.Login()))(y)
+	now := expect.Got(y.s.Account(expect.Within(y), a.Login()))(y)
 	m := &queue.Acceptance{
 		Submission: queue.Submission{
 			ID: id("SUB", n), Account: a.ID, Credential: under, Login: a.Login(), Domain: a.Address.Domain, Customer: "acme",
@@ -38,7 +39,7 @@ func (y *story) acceptFrom(n int, a account.Account, credential string, from mai
 		},
 		Content:    queue.Content{Head: []byte("Subject: x\r\n\r\n"), Body: []byte("x\r\n")},
 		Events:     []audit.Event{{At: start(), Kind: audit.Accepted, Submission: id("SUB", n), Login: a.Login()}},
-		Generation: got(y.s.Generation(y.within()))(y), Revision: now.Revision, Domains: []mail.Domain{a.Address.Domain}, Others: others,
+		Generation: expect.Got(y.s.Generation(expect.Within(y)))(y), Revision: now.Revision, Domains: []mail.Domain{a.Address.Domain}, Others: others,
 	}
 	for i := range 2 {
 		m.Deliveries = append(m.Deliveries, queue.Delivery{
@@ -46,8 +47,8 @@ func (y *story) acceptFrom(n int, a account.Account, credential string, from mai
 			Recipient: mail.Recipient{To: at("r"+strconv.Itoa(i), "there.example")},
 		})
 	}
-	y.must(y.s.Accept(y.within(), m))
-	if item := got(y.s.List(y.within(), queue.Filter{Submission: id("SUB", n)}))(y)[0]; item.Submission.Credential != under {
+	expect.Must(y, y.s.Accept(expect.Within(y), m))
+	if item := expect.Got(y.s.List(expect.Within(y), queue.Filter{Submission: id("SUB", n)}))(y)[0]; item.Submission.Credential != under {
 		y.Errorf("message %d came under %q, want %q", n, item.Submission.Credential, under)
 	}
 }
@@ -61,13 +62,13 @@ func (y *story) wantStates(count int, held ...int) {
 		if slices.Contains(held, n) {
 			state = queue.Held
 		}
-		for _, item := range got(y.s.List(y.within(), queue.Filter{Submission: id("SUB", n)}))(y) {
+		for _, item := range expect.Got(y.s.List(expect.Within(y), queue.Filter{Submission: id("SUB", n)}))(y) {
 			if d := item.Delivery; d.State != state || slices.Contains(queue.HoldsByChange(), d.HoldReason) != (state == queue.Held) {
 				y.Errorf("message %d is %s for %q, want it to be %s", n, d.State, d.HoldReason, state)
 			}
 		}
 	}
-	stats := got(y.s.Stats(y.within()))(y)
+	stats := expect.Got(y.s.Stats(expect.Within(y)))(y)
 	if stats.Held != 2*len(held) || stats.Queued != 2*(count-len(held)) || stats.Deferred != 0 {
 		y.Errorf("got %+v, want %d of %d held", stats, 2*len(held), 2*count)
 	}
@@ -79,12 +80,12 @@ func (y *story) wantHeld(count int, held ...int) {
 	y.Helper()
 	y.wantStates(count, held...)
 	due := map[queue.Key]bool{}
-	for _, item := range got(y.s.Due(y.within(), start(), queue.Position{}, 100))(y) {
+	for _, item := range expect.Got(y.s.Due(expect.Within(y), start(), queue.Position{}, 100))(y) {
 		due[queue.Key{Submission: item.Delivery.Submission, N: item.Delivery.N}] = true
 	}
 	for n := 1; n <= count; n++ {
 		keys := []queue.Key{{Submission: id("SUB", n), N: 1}, {Submission: id("SUB", n), N: 2}}
-		waits, stays := got(y.s.Waiting(y.within(), keys))(y), slices.Contains(held, n)
+		waits, stays := expect.Got(y.s.Waiting(expect.Within(y), keys))(y), slices.Contains(held, n)
 		for i, key := range keys {
 			if waits[i] == stays || due[key] == stays {
 				y.Errorf("message %d: due is %v, waiting %v", n, due[key], waits[i])
@@ -109,13 +110,13 @@ func revokedHolds(y *story) {
 	y.wantHeld(4)
 	y.revoke("printer")
 	y.wantHeld(4, 2)
-	e := got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 2)}))(y)
+	e := expect.Got(y.s.Search(expect.Within(y), audit.Query{Submission: id("SUB", 2)}))(y)
 	if len(e) != 2 || e[1].Kind != audit.DeliveryHeld || e[1].Reason != queue.HoldRevoked || e[1].Actor != "cli:root" ||
 		e[1].Object != "account ann@one.example" || e[1].Login != y.ann.Login() || e[1].Data["deliveries"] != "2" {
 		y.Errorf("on record are %+v", e)
 	}
 	for _, n := range []int{1, 3, 4} {
-		if e := got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", n)}))(y); len(e) != 1 {
+		if e := expect.Got(y.s.Search(expect.Within(y), audit.Query{Submission: id("SUB", n)}))(y); len(e) != 1 {
 			y.Errorf("message %d: on record are %+v", n, e)
 		}
 	}
@@ -126,7 +127,7 @@ func revokedHolds(y *story) {
 func newMovesNothing(y *story) {
 	y.crowd()
 	y.revoke("printer")
-	before := len(got(y.s.Search(y.within(), audit.Query{}))(y))
+	before := len(expect.Got(y.s.Search(expect.Within(y), audit.Query{}))(y))
 	y.put(y.ann.Login(), func(a *account.Account) {
 		a.Credentials = append(a.Credentials, secret(71, account.AppPassword, "printer"))
 	})
@@ -134,7 +135,7 @@ func newMovesNothing(y *story) {
 		a.Credentials = []account.Credential{secret(72, account.Password, "password")}
 	})
 	y.wantHeld(4, 2)
-	if n := len(got(y.s.Search(y.within(), audit.Query{}))(y)) - before; n != 2 {
+	if n := len(expect.Got(y.s.Search(expect.Within(y), audit.Query{}))(y)) - before; n != 2 {
 		y.Errorf("two changes left %d events", n)
 	}
 }
@@ -162,12 +163,12 @@ func goneIsNotLetGo(y *story) {
 	y.wantHeld(4, 1, 2, 3)
 	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Active })
 	y.wantHeld(4, 2)
-	c := got(y.s.Customer(y.within(), "acme"))(y)
+	c := expect.Got(y.s.Customer(expect.Within(y), "acme"))(y)
 	c.State = account.Suspended
-	y.must(y.s.PutCustomer(y.within(), c, event("")))
+	expect.Must(y, y.s.PutCustomer(expect.Within(y), c, event("")))
 	y.wantHeld(4, 1, 2, 3, 4)
 	c.State, c.Revision = account.Active, c.Revision+1
-	y.must(y.s.PutCustomer(y.within(), c, event("")))
+	expect.Must(y, y.s.PutCustomer(expect.Within(y), c, event("")))
 	y.wantHeld(4, 2)
 	// An account that takes one away and is resumed in one change.
 	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Suspended })

@@ -11,34 +11,36 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/store/storetest/expect"
 )
 
 // proofs wants what an account proves itself with to be that of the account.
 func (y *story) proofs(what string, a account.Account, legacy, active bool) {
 	y.Helper()
-	y.equal(what, got(y.s.Proofs(y.within(), a.Login()))(y), account.Proofs{
+	expect.Equal(y, what, expect.Got(y.s.Proofs(expect.Within(y), a.Login()))(y), account.Proofs{
 		Account: a.ID, Revision: a.Revision, Directory: a.Directory, Legacy: legacy, Credentials: a.Credentials, Active: active,
 	})
+
 }
 
 func comeBack(y *story) {
 	y.settle()
 	a := full()
 	slices.Reverse(a.Credentials) // they come by name, however they were put
-	y.must(y.s.PutAccount(y.within(), a, event("account")))
+	expect.Must(y, y.s.PutAccount(expect.Within(y), a, event("account")))
 	a = full()
 	for revision := int64(1); ; revision++ {
 		a.Revision = revision
-		y.equal("account", got(y.s.Account(y.within(), a.Login()))(y), a)
-		y.equal("accounts", got(y.s.Accounts(y.within(), ""))(y), []account.Account{y.ann, y.bob, a})
-		y.equal("accounts of a domain", got(y.s.Accounts(y.within(), "one.example"))(y), []account.Account{y.ann, a})
+		expect.Equal(y, "account", expect.Got(y.s.Account(expect.Within(y), a.Login()))(y), a)
+		expect.Equal(y, "accounts", expect.Got(y.s.Accounts(expect.Within(y), ""))(y), []account.Account{y.ann, y.bob, a})
+		expect.Equal(y, "accounts of a domain", expect.Got(y.s.Accounts(expect.Within(y), "one.example"))(y), []account.Account{y.ann, a})
 		y.proofs("proofs", a, true, true)
 		bare := a
 		bare.Credentials = slices.Clone(a.Credentials)
 		for i := range bare.Credentials {
 			bare.Credentials[i].Secret = account.Secret{}
 		}
-		y.equal("sender", got(y.s.Sender(y.within(), a.Login()))(y).Account, bare)
+		expect.Equal(y, "sender", expect.Got(y.s.Sender(expect.Within(y), a.Login()))(y).Account, bare)
 		if revision == 3 {
 			return
 		}
@@ -51,7 +53,7 @@ func comeBack(y *story) {
 		if revision == 2 {
 			a.Credentials = nil
 		}
-		y.must(y.s.PutAccount(y.within(), a, event("account")))
+		expect.Must(y, y.s.PutAccount(expect.Within(y), a, event("account")))
 	}
 }
 
@@ -60,20 +62,20 @@ func proofsFollow(y *story) {
 	y.proofs("at first", y.ann, false, true)
 	turn := func(what string, state account.State) {
 		y.Helper()
-		ctx := y.within()
+		ctx := expect.Within(y)
 		switch what {
 		case "plan":
-			p := got(y.s.Plan(ctx, "basic"))(y)
+			p := expect.Got(y.s.Plan(ctx, "basic"))(y)
 			p.State, p.Legacy = state, state == account.Suspended
-			y.must(y.s.PutPlan(ctx, p, event(what)))
+			expect.Must(y, y.s.PutPlan(ctx, p, event(what)))
 		case "customer":
-			c := got(y.s.Customer(ctx, "acme"))(y)
+			c := expect.Got(y.s.Customer(ctx, "acme"))(y)
 			c.State = state
-			y.must(y.s.PutCustomer(ctx, c, event(what)))
+			expect.Must(y, y.s.PutCustomer(ctx, c, event(what)))
 		case "domain":
-			d := got(y.s.Domain(ctx, "one.example"))(y)
+			d := expect.Got(y.s.Domain(ctx, "one.example"))(y)
 			d.State = state
-			y.must(y.s.PutDomain(ctx, d, event(what)))
+			expect.Must(y, y.s.PutDomain(ctx, d, event(what)))
 		default:
 			y.put(y.ann.Login(), func(a *account.Account) { a.State, a.Legacy = state, state == account.Suspended })
 			y.ann.Revision++
@@ -89,8 +91,8 @@ func proofsFollow(y *story) {
 		turn(what, account.Active)
 		y.proofs(what+" resumed", y.ann, false, true)
 	}
-	y.must(y.s.PutPlan(y.within(), account.Plan{Name: "own", Legacy: true, State: account.Active}, event("own")))
-	y.must(y.s.PutPlan(y.within(), account.Plan{Name: "strict", State: account.Active}, event("strict")))
+	expect.Must(y, y.s.PutPlan(expect.Within(y), account.Plan{Name: "own", Legacy: true, State: account.Active}, event("own")))
+	expect.Must(y, y.s.PutPlan(expect.Within(y), account.Plan{Name: "strict", State: account.Active}, event("strict")))
 	for _, plan := range []string{"own", "strict", "own", ""} { // the account's own decides
 		y.put(y.ann.Login(), func(a *account.Account) { a.Plan = plan })
 		y.ann.Revision++
@@ -99,30 +101,30 @@ func proofsFollow(y *story) {
 	}
 	turn("plan", account.Suspended)
 	turn("plan", account.Active)
-	basic := got(y.s.Plan(y.within(), "basic"))(y)
+	basic := expect.Got(y.s.Plan(expect.Within(y), "basic"))(y)
 	basic.Legacy = true
-	y.must(y.s.PutPlan(y.within(), basic, event("plan")))
+	expect.Must(y, y.s.PutPlan(expect.Within(y), basic, event("plan")))
 	y.put(y.ann.Login(), func(a *account.Account) { a.Plan = "strict" })
 	y.ann.Revision++
 	y.proofs("stricter than the customer's", y.ann, false, true)
 	y.proofs("bob, by the customer's", y.bob, true, true)
 	y.put(y.ann.Login(), func(a *account.Account) { a.Plan = "" })
 	y.ann.Revision++
-	c := got(y.s.Customer(y.within(), "acme"))(y)
+	c := expect.Got(y.s.Customer(expect.Within(y), "acme"))(y)
 	c.Plan = ""
-	y.must(y.s.PutCustomer(y.within(), c, event("")))
+	expect.Must(y, y.s.PutCustomer(expect.Within(y), c, event("")))
 	y.proofs("without a plan", y.ann, false, true)
 	for _, login := range []string{"nobody@one.example", "", "Ann@one.example"} {
-		_, err := y.s.Proofs(y.within(), login)
-		y.wantKind(login, err, fault.NotFound)
+		_, err := y.s.Proofs(expect.Within(y), login)
+		expect.Kind(y, err, fault.NotFound, login+": ")
 	}
 }
 
 func identitiesAreOfOne(y *story) {
 	y.settle()
-	y.must(y.s.PutAccount(y.within(), full(), event("account")))
-	before, generation := got(y.s.Account(y.within(), y.ann.Login()))(y), got(y.s.Generation(y.within()))(y)
-	events := len(got(y.s.Search(y.within(), audit.Query{}))(y))
+	expect.Must(y, y.s.PutAccount(expect.Within(y), full(), event("account")))
+	before, generation := expect.Got(y.s.Account(expect.Within(y), y.ann.Login()))(y), expect.Got(y.s.Generation(expect.Within(y)))(y)
+	events := len(expect.Got(y.s.Search(expect.Within(y), audit.Query{}))(y))
 	noID, noName := secret(20, account.AppPassword, "x"), secret(20, account.AppPassword, "")
 	noID.ID = ""
 	mixed := subject(20, account.AppPassword, "x", "cn:x")
@@ -155,13 +157,13 @@ func identitiesAreOfOne(y *story) {
 	} {
 		a := before
 		a.Credentials = slices.Concat(before.Credentials, c.add)
-		y.wantKind(c.what, y.s.PutAccount(y.within(), a, event("")), c.kind)
+		expect.Kind(y, y.s.PutAccount(expect.Within(y), a, event("")), c.kind, c.what+": ")
 	}
-	y.equal("account", got(y.s.Account(y.within(), y.ann.Login()))(y), before)
-	if now := got(y.s.Generation(y.within()))(y); now != generation {
+	expect.Equal(y, "account", expect.Got(y.s.Account(expect.Within(y), y.ann.Login()))(y), before)
+	if now := expect.Got(y.s.Generation(expect.Within(y)))(y); now != generation {
 		y.Errorf("generation %d after %d", now, generation)
 	}
-	if now := len(got(y.s.Search(y.within(), audit.Query{}))(y)); now != events {
+	if now := len(expect.Got(y.s.Search(expect.Within(y), audit.Query{}))(y)); now != events {
 		y.Errorf("refusals left %d events", now-events)
 	}
 	// What is another's in one respect only is one's own.
@@ -179,7 +181,7 @@ func changed(change func(*account.Credential)) []account.Credential {
 
 func subjectsChangeHands(y *story) {
 	y.settle()
-	y.must(y.s.PutAccount(y.within(), full(), event("account")))
+	expect.Must(y, y.s.PutAccount(expect.Within(y), full(), event("account")))
 	y.put("full@one.example", func(a *account.Account) {
 		a.Credentials = []account.Credential{subject(31, account.Network, "card", "192.0.2.0/24"), subject(32, account.Network, "web", "2001:db8::/64")}
 	})
@@ -190,17 +192,18 @@ func subjectsChangeHands(y *story) {
 	y.put(y.ann.Login(), func(a *account.Account) { // given up by the other
 		a.Credentials = append(a.Credentials, subject(33, account.Network, "web", "2001:db8::/64"))
 	})
-	y.equal("holders", y.holders(account.Network, "2001:db8::/64", "192.0.2.0/24"), []account.Holder{
+	expect.Equal(y, "holders", y.holders(account.Network, "2001:db8::/64", "192.0.2.0/24"), []account.Holder{
 		{Login: "ann@one.example", Credential: id("CRE", 33), Subject: "2001:db8::/64"},
 		{Login: "full@one.example", Credential: id("CRE", 32), Subject: "192.0.2.0/24"},
 	})
+
 }
 
 func secretIsRenewed(y *story) {
 	y.settle()
 	y.put(y.ann.Login(), func(a *account.Account) { a.Credentials[0].Secret.Former = []string{"$x$0"} })
-	before, generation := got(y.s.Account(y.within(), y.ann.Login()))(y), got(y.s.Generation(y.within()))(y)
-	count := func() int { return len(got(y.s.Search(y.within(), audit.Query{Login: y.ann.Login()}))(y)) }
+	before, generation := expect.Got(y.s.Account(expect.Within(y), y.ann.Login()))(y), expect.Got(y.s.Generation(expect.Within(y)))(y)
+	count := func() int { return len(expect.Got(y.s.Search(expect.Within(y), audit.Query{Login: y.ann.Login()}))(y)) }
 	e := event("account ann")
 	e.Login = y.ann.Login()
 	after := account.Secret{
@@ -208,17 +211,17 @@ func secretIsRenewed(y *story) {
 		Keys: []account.SecretKey{{Mechanism: "SCRAM-SHA-1", Value: "k 1"}, {Mechanism: "SCRAM-SHA-256", Value: "k 2"}},
 	}
 	renew := func(login string, credential mail.ID, from string) error {
-		return y.s.RenewSecret(y.within(), login, credential, from, after, e)
+		return y.s.RenewSecret(expect.Within(y), login, credential, from, after, e)
 	}
-	y.wantKind("of nobody", renew("nobody@one.example", id("CRE", 1), "$x$1"), fault.NotFound)
-	y.wantKind("of another", renew("bob@two.example", id("CRE", 1), "$x$1"), fault.NotFound)
-	y.wantKind("of none", renew(y.ann.Login(), id("CRE", 9), "$x$1"), fault.NotFound)
-	y.wantKind("of another hash", renew(y.ann.Login(), id("CRE", 1), "$x$2"), fault.Conflict)
-	y.equal("account after refusals", got(y.s.Account(y.within(), y.ann.Login()))(y), before)
+	expect.Kind(y, renew("nobody@one.example", id("CRE", 1), "$x$1"), fault.NotFound, "of nobody"+": ")
+	expect.Kind(y, renew("bob@two.example", id("CRE", 1), "$x$1"), fault.NotFound, "of another"+": ")
+	expect.Kind(y, renew(y.ann.Login(), id("CRE", 9), "$x$1"), fault.NotFound, "of none"+": ")
+	expect.Kind(y, renew(y.ann.Login(), id("CRE", 1), "$x$2"), fault.Conflict, "of another hash"+": ")
+	expect.Equal(y, "account after refusals", expect.Got(y.s.Account(expect.Within(y), y.ann.Login()))(y), before)
 	if n := count(); n != 0 {
 		y.Errorf("refused renewals left %d events", n)
 	}
-	y.must(renew(y.ann.Login(), id("CRE", 1), "$x$1"))
+	expect.Must(y, renew(y.ann.Login(), id("CRE", 1), "$x$1"))
 	if n := count(); n != 1 {
 		y.Errorf("a renewal left %d events", n)
 	}
@@ -226,14 +229,14 @@ func secretIsRenewed(y *story) {
 	want.Credentials = slices.Clone(before.Credentials)
 	want.Credentials[0].Secret = after
 	want.Credentials[0].Secret.Former = []string{"$x$0"}
-	y.equal("account", got(y.s.Account(y.within(), y.ann.Login()))(y), want)
-	if now := got(y.s.Generation(y.within()))(y); now != generation {
+	expect.Equal(y, "account", expect.Got(y.s.Account(expect.Within(y), y.ann.Login()))(y), want)
+	if now := expect.Got(y.s.Generation(expect.Within(y)))(y); now != generation {
 		y.Errorf("generation %d after %d", now, generation)
 	}
 	// Who had read the account before may still change it.
 	before.Credentials[0].Secret = account.Secret{Hash: "$x$3", Cost: "x"}
-	y.must(y.s.PutAccount(y.within(), before, event("")))
-	y.wantKind("of one that was set anew", renew(y.ann.Login(), id("CRE", 1), "$y$1"), fault.Conflict)
+	expect.Must(y, y.s.PutAccount(expect.Within(y), before, event("")))
+	expect.Kind(y, renew(y.ann.Login(), id("CRE", 1), "$y$1"), fault.Conflict, "of one that was set anew"+": ")
 }
 
 // legacyStaysAway: a login made keys of legacy mechanisms while they were allowed, and
@@ -247,50 +250,50 @@ func legacyStaysAway(y *story) {
 		for _, m := range account.LegacyMechanisms() {
 			after.Keys = append(after.Keys, account.SecretKey{Mechanism: m, Value: "sealed"})
 		}
-		y.must(y.s.RenewSecret(y.within(), y.ann.Login(), id("CRE", 1), before.Hash, after, event("")))
-		return got(y.s.Proofs(y.within(), y.ann.Login()))(y).Credentials[0].Secret.Keys
+		expect.Must(y, y.s.RenewSecret(expect.Within(y), y.ann.Login(), id("CRE", 1), before.Hash, after, event("")))
+		return expect.Got(y.s.Proofs(expect.Within(y), y.ann.Login()))(y).Credentials[0].Secret.Keys
 	}
 	plan := func(legacy bool) {
 		y.Helper()
-		p := got(y.s.Plan(y.within(), "basic"))(y)
+		p := expect.Got(y.s.Plan(expect.Within(y), "basic"))(y)
 		p.Legacy = legacy
-		y.must(y.s.PutPlan(y.within(), p, event("")))
+		expect.Must(y, y.s.PutPlan(expect.Within(y), p, event("")))
 	}
 	all := 1 + len(account.LegacyMechanisms())
-	y.equal("allowed by none", renew(1), []account.SecretKey{scram})
+	expect.Equal(y, "allowed by none", renew(1), []account.SecretKey{scram})
 	plan(true)
 	if n := len(renew(2)); n != all {
 		y.Errorf("%d keys where the plan allows %d", n, all)
 	}
 	plan(false)
-	y.equal("forbidden by the plan", renew(3), []account.SecretKey{scram})
+	expect.Equal(y, "forbidden by the plan", renew(3), []account.SecretKey{scram})
 	y.put(y.ann.Login(), func(a *account.Account) { a.Legacy = true })
 	if n := len(renew(4)); n != all {
 		y.Errorf("%d keys where the account allows %d", n, all)
 	}
 	y.put(y.ann.Login(), func(a *account.Account) { a.Legacy = false })
-	y.equal("forbidden by the account", renew(5), []account.SecretKey{scram})
-	y.must(y.s.PutPlan(y.within(), account.Plan{Name: "own", Legacy: true, State: account.Active}, event("own")))
+	expect.Equal(y, "forbidden by the account", renew(5), []account.SecretKey{scram})
+	expect.Must(y, y.s.PutPlan(expect.Within(y), account.Plan{Name: "own", Legacy: true, State: account.Active}, event("own")))
 	y.put(y.ann.Login(), func(a *account.Account) { a.Plan = "own" })
 	if n := len(renew(6)); n != all {
 		y.Errorf("%d keys where the account's own plan allows %d", n, all)
 	}
-	y.must(y.s.PutPlan(y.within(), account.Plan{Name: "strict", State: account.Active}, event("strict")))
+	expect.Must(y, y.s.PutPlan(expect.Within(y), account.Plan{Name: "strict", State: account.Active}, event("strict")))
 	plan(true)
 	y.put(y.ann.Login(), func(a *account.Account) { a.Plan = "strict" })
-	y.equal("forbidden by the account's own plan", renew(7), []account.SecretKey{scram})
+	expect.Equal(y, "forbidden by the account's own plan", renew(7), []account.SecretKey{scram})
 }
 
 func costsAreListed(y *story) {
 	costs := func() []string {
-		list := got(y.s.Costs(y.within()))(y)
+		list := expect.Got(y.s.Costs(expect.Within(y)))(y)
 		slices.Sort(list)
 		return list
 	}
-	y.equal("of an empty store", costs(), []string(nil))
+	expect.Equal(y, "of an empty store", costs(), []string(nil))
 	y.settle()
-	y.equal("at first", costs(), []string{"x"})
-	y.must(y.s.PutAccount(y.within(), full(), event("account")))
+	expect.Equal(y, "at first", costs(), []string{"x"})
+	expect.Must(y, y.s.PutAccount(expect.Within(y), full(), event("account")))
 	y.put(y.bob.Login(), func(a *account.Account) {
 		for i := range 20 {
 			c := secret(40+i, account.AppPassword, fmt.Sprint("app", i))
@@ -298,59 +301,59 @@ func costsAreListed(y *story) {
 			a.Credentials = append(a.Credentials, c)
 		}
 	})
-	y.equal("of many", costs(), []string{"M", "m=64,t=1,p=1", "ssha512", "x", "é"})
+	expect.Equal(y, "of many", costs(), []string{"M", "m=64,t=1,p=1", "ssha512", "x", "é"})
 	y.put(y.bob.Login(), func(a *account.Account) { a.Credentials = nil })
-	y.equal("of those that are left", costs(), []string{"ssha512", "x"})
+	expect.Equal(y, "of those that are left", costs(), []string{"ssha512", "x"})
 }
 
 // holders finds holders, and sorts them.
 func (y *story) holders(kind account.CredentialKind, subjects ...string) []account.Holder {
 	y.Helper()
-	list := got(y.s.Holders(y.within(), kind, subjects))(y)
+	list := expect.Got(y.s.Holders(expect.Within(y), kind, subjects))(y)
 	slices.SortFunc(list, func(a, b account.Holder) int { return strings.Compare(a.Login, b.Login) })
 	return list
 }
 
 func holdersAreFound(y *story) {
 	y.settle()
-	y.must(y.s.PutAccount(y.within(), full(), event("account")))
+	expect.Must(y, y.s.PutAccount(expect.Within(y), full(), event("account")))
 	y.put(y.bob.Login(), func(a *account.Account) {
 		a.Credentials = []account.Credential{subject(51, account.Certificate, "bob", "cn:bob"), subject(52, account.OAuth, "office", "cn:bob")}
 	})
 	card := account.Holder{Login: "full@one.example", Credential: id("CRE", 11), Subject: "sha256:00ff"}
 	bob := account.Holder{Login: "bob@two.example", Credential: id("CRE", 51), Subject: "cn:bob"}
-	y.equal("two", y.holders(account.Certificate, "cn:bob", "cn:nobody", "sha256:00ff"), []account.Holder{bob, card})
-	y.equal("of another kind", y.holders(account.OAuth, "sha256:00ff"), []account.Holder(nil))
-	y.equal("in other letters", y.holders(account.Certificate, "CN:BOB"), []account.Holder(nil))
-	y.equal("of none", y.holders(account.Certificate), []account.Holder(nil))
+	expect.Equal(y, "two", y.holders(account.Certificate, "cn:bob", "cn:nobody", "sha256:00ff"), []account.Holder{bob, card})
+	expect.Equal(y, "of another kind", y.holders(account.OAuth, "sha256:00ff"), []account.Holder(nil))
+	expect.Equal(y, "in other letters", y.holders(account.Certificate, "CN:BOB"), []account.Holder(nil))
+	expect.Equal(y, "of none", y.holders(account.Certificate), []account.Holder(nil))
 	for _, kind := range account.CredentialKinds() { // the subject of passwords
-		y.equal("without a subject", y.holders(kind, ""), []account.Holder(nil))
+		expect.Equal(y, "without a subject", y.holders(kind, ""), []account.Holder(nil))
 	}
 	many := make([]string, 256)
 	for i := range many {
 		many[i] = fmt.Sprint("cn:", i)
 	}
 	many[255] = "cn:bob"
-	y.equal("of many", y.holders(account.Certificate, many...), []account.Holder{bob})
-	_, err := y.s.Holders(y.within(), account.Certificate, append(many, "cn:more"))
-	y.wantKind("too many", err, fault.Invalid)
+	expect.Equal(y, "of many", y.holders(account.Certificate, many...), []account.Holder{bob})
+	_, err := y.s.Holders(expect.Within(y), account.Certificate, append(many, "cn:more"))
+	expect.Kind(y, err, fault.Invalid, "too many"+": ")
 	y.put(y.bob.Login(), func(a *account.Account) { a.State = account.Suspended })
-	d := got(y.s.Domain(y.within(), "one.example"))(y)
+	d := expect.Got(y.s.Domain(expect.Within(y), "one.example"))(y)
 	d.State = account.Suspended
-	y.must(y.s.PutDomain(y.within(), d, event("")))
-	y.equal("suspended", y.holders(account.Certificate, "cn:bob", "sha256:00ff"), []account.Holder{bob, card})
+	expect.Must(y, y.s.PutDomain(expect.Within(y), d, event("")))
+	expect.Equal(y, "suspended", y.holders(account.Certificate, "cn:bob", "sha256:00ff"), []account.Holder{bob, card})
 	y.put(y.bob.Login(), func(a *account.Account) { a.Credentials = a.Credentials[1:] })
-	y.equal("revoked", y.holders(account.Certificate, "cn:bob", "sha256:00ff"), []account.Holder{card})
+	expect.Equal(y, "revoked", y.holders(account.Certificate, "cn:bob", "sha256:00ff"), []account.Holder{card})
 }
 
 func saltStays(y *story) {
-	salt := got(y.s.Salt(y.within()))(y)
+	salt := expect.Got(y.s.Salt(expect.Within(y)))(y)
 	if len(salt) < 8 {
 		y.Errorf("the salt has %d octets", len(salt))
 	}
 	y.settle()
 	y.revoke("printer")
-	y.equal("salt after changes", got(y.s.Salt(y.within()))(y), salt)
+	expect.Equal(y, "salt after changes", expect.Got(y.s.Salt(expect.Within(y)))(y), salt)
 }
 
 // use is a use of the n-th credential so many hours after the start.

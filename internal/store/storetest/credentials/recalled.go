@@ -8,6 +8,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 // recall changes a credential of ann, whose account then has the revision that change is
@@ -36,12 +37,12 @@ func recalledIsHeld(y *story) {
 	y.wantHeld(6, 1, 2, 3, 5, 6)
 	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Active })
 	y.wantHeld(6, 1)
-	e := got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 1)}))(y)
+	e := expect.Got(y.s.Search(expect.Within(y), audit.Query{Submission: id("SUB", 1)}))(y)
 	if len(e) != 2 || e[1].Kind != audit.DeliveryHeld || e[1].Reason != queue.HoldEnvelope || e[1].Object != "account "+y.ann.Login() {
 		y.Errorf("on record are %+v", e)
 	}
 	// An operator lets it go, and the next time it is recalled with the others.
-	got(y.s.Release(y.within(), queue.Filter{Submission: id("SUB", 1)}, audit.Event{At: start(), Kind: audit.DeliveryReleased}))(y)
+	expect.Got(y.s.Release(expect.Within(y), queue.Filter{Submission: id("SUB", 1)}, audit.Event{At: start(), Kind: audit.DeliveryReleased}))(y)
 	y.put(y.ann.Login(), func(a *account.Account) { a.NullSender = true })
 	y.wantStates(6)
 	y.recall("password", all)
@@ -84,7 +85,7 @@ func reasonsAreTrue(y *story) {
 	want := func(reasons ...string) {
 		y.Helper()
 		for i, reason := range reasons {
-			for _, item := range got(y.s.List(y.within(), queue.Filter{Submission: id("SUB", i+1)}))(y) {
+			for _, item := range expect.Got(y.s.List(expect.Within(y), queue.Filter{Submission: id("SUB", i+1)}))(y) {
 				if item.Delivery.HoldReason != reason {
 					y.Errorf("message %d is held for %q, want %q", i+1, item.Delivery.HoldReason, reason)
 				}
@@ -99,20 +100,20 @@ func reasonsAreTrue(y *story) {
 		c.RecallAll(revision)
 	})
 	want(queue.HoldPassword, queue.HoldEnvelope, "", "")
-	before := len(got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 2)}))(y))
+	before := len(expect.Got(y.s.Search(expect.Within(y), audit.Query{Submission: id("SUB", 2)}))(y))
 	y.revoke("printer")
 	want(queue.HoldPassword, queue.HoldRevoked, "", "")
-	if n := len(got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 2)}))(y)); n != before {
+	if n := len(expect.Got(y.s.Search(expect.Within(y), audit.Query{Submission: id("SUB", 2)}))(y)); n != before {
 		y.Errorf("another reason left %d events", n-before)
 	}
 	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Suspended })
 	want(queue.HoldSuspended, queue.HoldSuspended, queue.HoldSuspended, "")
 	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Active })
 	want(queue.HoldPassword, queue.HoldRevoked, "", "")
-	e := got(y.s.Search(y.within(), audit.Query{Submission: id("SUB", 3)}))(y)
+	e := expect.Got(y.s.Search(expect.Within(y), audit.Query{Submission: id("SUB", 3)}))(y)
 	if len(e) != 3 || e[2].Kind != audit.DeliveryReleased || e[2].Reason != queue.HoldSuspended {
 		y.Errorf("on record are %+v", e)
 	}
-	y.must(y.s.RemoveAccount(y.within(), y.ann.Login(), event("")))
+	expect.Must(y, y.s.RemoveAccount(expect.Within(y), y.ann.Login(), event("")))
 	want(queue.HoldRemoved, queue.HoldRemoved, queue.HoldRemoved, "")
 }

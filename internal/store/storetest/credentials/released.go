@@ -4,13 +4,14 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/expect"
 )
 
 // release releases of the n-th message one recipient, or all for 0, and wants so many.
 func (y *story) release(n, recipient, want int) {
 	y.Helper()
 	f := queue.Filter{Submission: id("SUB", n), N: recipient}
-	if n := got(y.s.Release(y.within(), f, audit.Event{At: start(), Kind: audit.DeliveryReleased}))(y); n != want {
+	if n := expect.Got(y.s.Release(expect.Within(y), f, audit.Event{At: start(), Kind: audit.DeliveryReleased}))(y); n != want {
 		y.Errorf("%d were released, want %d", n, want)
 	}
 }
@@ -72,7 +73,7 @@ func excusedTillNext(y *story) {
 // excusedWhateverHeldIt: an administrator's own hold, released, excuses as well.
 func excusedWhateverHeldIt(y *story) {
 	y.crowd()
-	got(y.s.Hold(y.within(), queue.Filter{Submission: id("SUB", 2)}, "odd", audit.Event{At: start(), Kind: audit.DeliveryHeld}))(y)
+	expect.Got(y.s.Hold(expect.Within(y), queue.Filter{Submission: id("SUB", 2)}, "odd", audit.Event{At: start(), Kind: audit.DeliveryHeld}))(y)
 	y.revoke("printer")
 	y.release(2, 0, 2)
 	y.pause()
@@ -87,7 +88,7 @@ func othersAreLeft(y *story) {
 	y.release(1, 1, 1)
 	want := func(step string, first, second queue.State, reason string) {
 		y.Helper()
-		items := got(y.s.List(y.within(), queue.Filter{Submission: id("SUB", 1)}))(y)
+		items := expect.Got(y.s.List(expect.Within(y), queue.Filter{Submission: id("SUB", 1)}))(y)
 		if one, two := items[0].Delivery, items[1].Delivery; one.State != first || two.State != second || two.HoldReason != reason {
 			y.Errorf("%s: got %s and %s (%s), want %s and %s (%s)", step, one.State, two.State, two.HoldReason, first, second, reason)
 		}
@@ -110,23 +111,23 @@ func stoppedIsLeftOut(y *story) {
 	y.put(y.ann.Login(), func(a *account.Account) { a.State = account.Suspended })
 	y.wantStates(4, 1, 2, 3)
 	for standing, want := range map[queue.Standing]int{queue.Stands: 2, queue.Stopped: 6, "": 8} {
-		if n := len(got(y.s.List(y.within(), queue.Filter{Standing: standing}))(y)); n != want {
+		if n := len(expect.Got(y.s.List(expect.Within(y), queue.Filter{Standing: standing}))(y)); n != want {
 			y.Errorf("%q lists %d, want %d", standing, n, want)
 		}
 	}
 	e := audit.Event{At: start(), Kind: audit.DeliveryReleased}
-	got(y.s.Hold(y.within(), queue.Filter{Submission: id("SUB", 4)}, "odd", audit.Event{At: start(), Kind: audit.DeliveryHeld}))(y)
-	if n := got(y.s.Release(y.within(), queue.Filter{Standing: queue.Stands}, e))(y); n != 2 {
+	expect.Got(y.s.Hold(expect.Within(y), queue.Filter{Submission: id("SUB", 4)}, "odd", audit.Event{At: start(), Kind: audit.DeliveryHeld}))(y)
+	if n := expect.Got(y.s.Release(expect.Within(y), queue.Filter{Standing: queue.Stands}, e))(y); n != 2 {
 		y.Errorf("%d were released, want the 2 of bob", n)
 	}
 	y.wantStates(4, 1, 2, 3)
-	if n := got(y.s.Release(y.within(), queue.Filter{Standing: queue.Stopped, Submission: id("SUB", 1)}, e))(y); n != 2 {
+	if n := expect.Got(y.s.Release(expect.Within(y), queue.Filter{Standing: queue.Stopped, Submission: id("SUB", 1)}, e))(y); n != 2 {
 		y.Errorf("%d were released, want the 2 that were asked for", n)
 	}
 	y.wantStates(4, 2, 3)
-	y.must(y.s.RemoveAccount(y.within(), y.ann.Login(), event("")))
+	expect.Must(y, y.s.RemoveAccount(expect.Within(y), y.ann.Login(), event("")))
 	y.wantStates(4, 1, 2, 3)
-	if n := got(y.s.Release(y.within(), queue.Filter{Standing: queue.Stands}, e))(y); n != 0 {
+	if n := expect.Got(y.s.Release(expect.Within(y), queue.Filter{Standing: queue.Stands}, e))(y); n != 0 {
 		y.Errorf("%d of an account that is gone were released", n)
 	}
 }

@@ -7,7 +7,6 @@ package plans
 
 import (
 	"fmt"
-	"reflect"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/storetest"
+	"countersign/internal/store/storetest/expect"
 )
 
 // Run runs the cases. Each gets a store of its own.
@@ -61,37 +61,16 @@ func settled(t *testing.T, s storetest.Store) *story {
 		s.PutAccount(ctx, account.Account{ID: "ACC00000000000000000000001", Address: at("ann"), State: account.Active, Created: start()}, event("ann")),
 		s.PutAccount(ctx, account.Account{ID: "ACC00000000000000000000002", Address: at("bob"), State: account.Active, Created: start()}, event("bob")),
 	} {
-		y.must(err)
+		expect.Must(y, err)
 	}
 	return y
-}
-
-func (y *story) must(err error) {
-	y.Helper()
-	if err != nil {
-		y.Fatalf("unexpected error: %v", err)
-	}
-}
-
-func (y *story) wantKind(what string, err error, kind fault.Kind) {
-	y.Helper()
-	if err == nil || fault.KindOf(err) != kind {
-		y.Errorf("%s: got error %v (%v), want one that means %v", what, err, fault.KindOf(err), kind)
-	}
-}
-
-func (y *story) equal(what string, got, want any) {
-	y.Helper()
-	if !reflect.DeepEqual(got, want) {
-		y.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
-	}
 }
 
 // change changes an account as it is stored now.
 func (y *story) change(login string, change func(*account.Account)) error {
 	y.Helper()
 	a, err := y.s.Account(y.Context(), login)
-	y.must(err)
+	expect.Must(y, err)
 	change(&a)
 	return y.s.PutAccount(y.Context(), a, event(login))
 }
@@ -99,14 +78,14 @@ func (y *story) change(login string, change func(*account.Account)) error {
 // move gives an account a plan of its own, "" for none.
 func (y *story) move(login, plan string) {
 	y.Helper()
-	y.must(y.change(login, func(a *account.Account) { a.Plan = plan }))
+	expect.Must(y, y.change(login, func(a *account.Account) { a.Plan = plan }))
 }
 
 // on lists who is on a plan.
 func (y *story) on(plan, after string, limit int) []string {
 	y.Helper()
 	list, err := y.s.OnPlan(y.Context(), plan, after, limit)
-	y.must(err)
+	expect.Must(y, err)
 	return list
 }
 
@@ -118,27 +97,27 @@ func planStays(y *story) {
 	}
 	y.move(y.ann, "own")
 	y.move(y.bob, "own")
-	y.equal("on the plan", y.on("own", "", 10), []string{y.ann, y.bob})
-	y.equal("the first", y.on("own", "", 1), []string{y.ann})
-	y.equal("those behind", y.on("own", y.ann, 10), []string{y.bob})
+	expect.Equal(y, "on the plan", y.on("own", "", 10), []string{y.ann, y.bob})
+	expect.Equal(y, "the first", y.on("own", "", 1), []string{y.ann})
+	expect.Equal(y, "those behind", y.on("own", y.ann, 10), []string{y.bob})
 	if list := append(y.on("basic", "", 10), y.on("x", "", 10)...); len(list) != 0 {
 		y.Errorf("on a customer's plan, and on none, are %v", list)
 	}
-	y.wantKind("removed under two", y.s.RemovePlan(ctx, "own", event("")), fault.Conflict)
-	y.must(y.s.RemoveAccount(ctx, y.ann, event("")))
-	y.wantKind("removed under one", y.s.RemovePlan(ctx, "own", event("")), fault.Conflict)
+	expect.Kind(y, y.s.RemovePlan(ctx, "own", event("")), fault.Conflict, "removed under two"+": ")
+	expect.Must(y, y.s.RemoveAccount(ctx, y.ann, event("")))
+	expect.Kind(y, y.s.RemovePlan(ctx, "own", event("")), fault.Conflict, "removed under one"+": ")
 	y.move(y.bob, "")
-	y.must(y.s.RemovePlan(ctx, "own", event("")))
-	y.wantKind("a plan that is gone", y.change(y.bob, func(a *account.Account) { a.Plan = "own" }), fault.NotFound)
+	expect.Must(y, y.s.RemovePlan(ctx, "own", event("")))
+	expect.Kind(y, y.change(y.bob, func(a *account.Account) { a.Plan = "own" }), fault.NotFound, "a plan that is gone"+": ")
 }
 
 // turn changes the state of a plan, and returns the plan as it is then.
 func (y *story) turn(name string, state account.State) account.Plan {
 	y.Helper()
 	p, err := y.s.Plan(y.Context(), name)
-	y.must(err)
+	expect.Must(y, err)
 	p.State = state
-	y.must(y.s.PutPlan(y.Context(), p, event(name)))
+	expect.Must(y, y.s.PutPlan(y.Context(), p, event(name)))
 	p.Revision++
 	return p
 }
@@ -147,11 +126,11 @@ func (y *story) turn(name string, state account.State) account.Plan {
 func (y *story) wantPlans(what string, active bool, plan, customers account.Plan) {
 	y.Helper()
 	sender, err := y.s.Sender(y.Context(), y.ann)
-	y.must(err)
-	y.equal(what+": plan", sender.Plan, plan)
-	y.equal(what+": the customer's plan", sender.CustomerPlan, customers)
+	expect.Must(y, err)
+	expect.Equal(y, what+": plan", sender.Plan, plan)
+	expect.Equal(y, what+": the customer's plan", sender.CustomerPlan, customers)
 	proofs, err := y.s.Proofs(y.Context(), y.ann)
-	y.must(err)
+	expect.Must(y, err)
 	if sender.Active() != active || proofs.Active != active {
 		y.Errorf("%s: active is %v, to be proved %v, want %v", what, sender.Active(), proofs.Active, active)
 	}
@@ -173,14 +152,14 @@ func ownDecides(y *story) {
 	own = y.turn("own", account.Suspended)
 	y.wantPlans("its own suspended", false, own, basic)
 	other, err := y.s.Sender(ctx, y.bob)
-	y.must(err)
+	expect.Must(y, err)
 	if !other.Active() {
 		y.Error("an account without that plan stands still")
 	}
 	c, err := y.s.Customer(ctx, "acme")
-	y.must(err)
+	expect.Must(y, err)
 	c.Plan = ""
-	y.must(y.s.PutCustomer(ctx, c, event("customer")))
+	expect.Must(y, y.s.PutCustomer(ctx, c, event("customer")))
 	y.wantPlans("the customer has none, its own suspended", false, own, account.Plan{})
 	own = y.turn("own", account.Active)
 	y.wantPlans("the customer has none", true, own, account.Plan{})
@@ -192,7 +171,7 @@ func learnedPlanAlone(y *story) {
 	want := func(what string, alone bool) {
 		y.Helper()
 		proofs, err := y.s.Proofs(y.Context(), y.ann)
-		y.must(err)
+		expect.Must(y, err)
 		if proofs.PlanAlone != alone {
 			y.Errorf("%s: the plan alone stops it is %v, want %v", what, proofs.PlanAlone, alone)
 		}
@@ -200,14 +179,14 @@ func learnedPlanAlone(y *story) {
 	y.move(y.ann, "own")
 	y.turn("own", account.Suspended)
 	want("an operator's plan", false)
-	y.must(y.change(y.ann, func(a *account.Account) { a.PlanLearned = true }))
+	expect.Must(y, y.change(y.ann, func(a *account.Account) { a.PlanLearned = true }))
 	want("a learned one", true)
 	y.turn("basic", account.Suspended)
 	want("and the customer's", false)
 	y.turn("basic", account.Active)
-	y.must(y.change(y.ann, func(a *account.Account) { a.State = account.Suspended }))
+	expect.Must(y, y.change(y.ann, func(a *account.Account) { a.State = account.Suspended }))
 	want("and the account", false)
-	y.must(y.change(y.ann, func(a *account.Account) { a.State = account.Active }))
+	expect.Must(y, y.change(y.ann, func(a *account.Account) { a.State = account.Active }))
 	want("a learned one again", true)
 	y.turn("own", account.Active)
 	want("nothing", false)
@@ -217,25 +196,25 @@ func learnedPlanAlone(y *story) {
 func learnedAreAliases(y *story) {
 	info := []mail.Address{at("Info")}
 	err := y.change(y.ann, func(a *account.Account) { a.Learned = info })
-	y.wantKind("learned, and no alias", err, fault.Invalid)
-	y.must(y.change(y.ann, func(a *account.Account) { a.Aliases, a.Learned = info, []mail.Address{at("info")} }))
+	expect.Kind(y, err, fault.Invalid, "learned, and no alias"+": ")
+	expect.Must(y, y.change(y.ann, func(a *account.Account) { a.Aliases, a.Learned = info, []mail.Address{at("info")} }))
 	a, err := y.s.Account(y.Context(), y.ann)
-	y.must(err)
-	y.equal("learned, as the alias is written", a.Learned, info)
+	expect.Must(y, err)
+	expect.Equal(y, "learned, as the alias is written", a.Learned, info)
 }
 
 func addressesHaveOwners(y *story) {
 	ctx := y.Context()
-	y.must(y.change(y.ann, func(a *account.Account) { a.Aliases = []mail.Address{at("Info")} }))
+	expect.Must(y, y.change(y.ann, func(a *account.Account) { a.Aliases = []mail.Address{at("Info")} }))
 	owners, err := y.s.Owners(ctx, []string{"info@one.example", y.ann, y.bob, "nobody@one.example", ""})
-	y.must(err)
-	y.equal("owners", owners, map[string]string{"info@one.example": y.ann, y.ann: y.ann, y.bob: y.bob})
+	expect.Must(y, err)
+	expect.Equal(y, "owners", owners, map[string]string{"info@one.example": y.ann, y.ann: y.ann, y.bob: y.bob})
 	none, err := y.s.Owners(ctx, nil)
 	if err != nil || len(none) != 0 {
 		y.Errorf("nothing belongs to %v, %v", none, err)
 	}
 	_, err = y.s.Owners(ctx, make([]string, account.MaxOwned+1))
-	y.wantKind("too many", err, fault.Invalid)
+	expect.Kind(y, err, fault.Invalid, "too many"+": ")
 }
 
 // made is an account that is made at an address of our domain.
@@ -248,55 +227,57 @@ func made(n int, local string) account.Account {
 func learnedYields(y *story) {
 	ctx := y.Context()
 	aliases := []mail.Address{at("hand"), at("One"), at("two"), at("three")}
-	y.must(y.change(y.ann, func(a *account.Account) { a.Aliases, a.Learned = aliases, aliases[1:] }))
+	expect.Must(y, y.change(y.ann, func(a *account.Account) { a.Aliases, a.Learned = aliases, aliases[1:] }))
 	before, err := y.s.Account(ctx, y.ann)
-	y.must(err)
+	expect.Must(y, err)
 	generation, err := y.s.Generation(ctx)
-	y.must(err)
+	expect.Must(y, err)
 
-	y.must(y.s.PutAccount(ctx, made(8, "one"), event("one is made")))
-	y.must(y.s.AddAccounts(ctx, []account.Account{made(9, "new"), made(10, "three")}, []audit.Event{event("new is made"), event("three is made")}))
+	expect.Must(y, y.s.PutAccount(ctx, made(8, "one"), event("one is made")))
+	expect.Must(y, y.s.AddAccounts(ctx, []account.Account{made(9, "new"), made(10, "three")}, []audit.Event{event("new is made"), event("three is made")}))
 	a, err := y.s.Account(ctx, y.ann)
-	y.must(err)
-	y.equal("aliases that are left", a.Aliases, []mail.Address{at("hand"), at("two")})
-	y.equal("learned ones that are left", a.Learned, []mail.Address{at("two")})
+	expect.Must(y, err)
+	expect.Equal(y, "aliases that are left", a.Aliases, []mail.Address{at("hand"), at("two")})
+	expect.Equal(y, "learned ones that are left", a.Learned, []mail.Address{at("two")})
 	owners, err := y.s.Owners(ctx, []string{"one@one.example", "two@one.example", "three@one.example"})
-	y.must(err)
-	y.equal("owners", owners, map[string]string{"one@one.example": "one@one.example", "two@one.example": y.ann, "three@one.example": "three@one.example"})
+	expect.Must(y, err)
+	expect.Equal(y, "owners", owners, map[string]string{"one@one.example": "one@one.example", "two@one.example": y.ann, "three@one.example": "three@one.example"})
 	sender, err := y.s.Sender(ctx, y.ann)
-	y.must(err)
+	expect.Must(y, err)
 	if sender.Owns(at("one")) || sender.Generation <= generation {
 		y.Errorf("it still sends as %v, or nobody is told: %d after %d", at("one"), sender.Generation, generation)
 	}
 	before.Aliases, before.Learned = nil, nil
-	y.wantKind("who read it before has read the present one", y.s.PutAccount(ctx, before, event("late")), fault.Conflict)
+	expect.Kind(y, y.s.PutAccount(ctx, before, event("late")), fault.Conflict, "who read it before has read the present one"+": ")
 
 	events, err := y.s.Search(ctx, audit.Query{Login: y.ann, Limit: 10})
-	y.must(err)
+	expect.Must(y, err)
 	var texts []string
 	for _, e := range events {
 		texts = append(texts, string(e.Kind)+" "+e.Actor+" "+e.Object+": "+e.Text)
 	}
-	y.equal("what is told of it", texts, []string{
+	expect.Equal(y, "what is told of it", texts, []string{
 		"admin.changed test account ann@one.example: alias One@one.example removed, as an account of that address is made",
 		"admin.changed test account ann@one.example: alias three@one.example removed, as an account of that address is made",
 	})
+
 }
 
 // givenStays wants no account to be made at an address that another has otherwise, nor an
 // alias to be taken by one that is there.
 func givenStays(y *story) {
 	ctx := y.Context()
-	y.must(y.change(y.ann, func(a *account.Account) {
+	expect.Must(y, y.change(y.ann, func(a *account.Account) {
 		a.Aliases, a.Learned = []mail.Address{at("hand"), at("learned")}, []mail.Address{at("learned")}
 	}))
-	y.wantKind("a given alias", y.s.PutAccount(ctx, made(8, "hand"), event("hand")), fault.Conflict)
-	y.wantKind("a given alias, among many", y.s.AddAccounts(ctx, []account.Account{made(7, "free"), made(8, "hand")}, []audit.Event{event(""), event("")}), fault.Conflict)
+
+	expect.Kind(y, y.s.PutAccount(ctx, made(8, "hand"), event("hand")), fault.Conflict, "a given alias"+": ")
+	expect.Kind(y, y.s.AddAccounts(ctx, []account.Account{made(7, "free"), made(8, "hand")}, []audit.Event{event(""), event("")}), fault.Conflict, "a given alias, among many"+": ")
 	greedy := made(9, "greedy")
 	greedy.Aliases = []mail.Address{at("learned")}
-	y.wantKind("a learned alias for an alias", y.s.PutAccount(ctx, greedy, event("greedy")), fault.Conflict)
-	y.wantKind("a learned alias for one that is there", y.change(y.bob, func(a *account.Account) { a.Aliases = []mail.Address{at("learned")} }), fault.Conflict)
+	expect.Kind(y, y.s.PutAccount(ctx, greedy, event("greedy")), fault.Conflict, "a learned alias for an alias"+": ")
+	expect.Kind(y, y.change(y.bob, func(a *account.Account) { a.Aliases = []mail.Address{at("learned")} }), fault.Conflict, "a learned alias for one that is there"+": ")
 	owners, err := y.s.Owners(ctx, []string{"hand@one.example", "learned@one.example", "free@one.example"})
-	y.must(err)
-	y.equal("owners", owners, map[string]string{"hand@one.example": y.ann, "learned@one.example": y.ann})
+	expect.Must(y, err)
+	expect.Equal(y, "owners", owners, map[string]string{"hand@one.example": y.ann, "learned@one.example": y.ann})
 }
