@@ -156,7 +156,7 @@ func (g *gate) isSigned(t testing.TB) {
 			t.Errorf("%s: the signatures: %+v, %v", subject, results, err)
 		}
 	}
-	if n := len(g.Events("--kind", "submission.accepted", "--account", live)); n != g.mails || n != len(g.box.all()) {
+	if n := len(g.Recorded(g.mails, "--kind", "submission.accepted", "--account", live)); n != g.mails || n != len(g.box.all()) {
 		t.Errorf("the record has %d messages of %d", n, g.mails)
 	}
 }

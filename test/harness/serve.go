@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -277,5 +278,16 @@ func (s *Gate) Events(filter ...string) []Event {
 		}
 		list = append(list, e)
 	}
+	return list
+}
+
+// Recorded waits for at least n events: most are written behind the answer that they are about.
+func (s *Gate) Recorded(n int, filter ...string) []Event {
+	s.t.Helper()
+	var list []Event
+	WaitFor(s.t, fmt.Sprintf("%d events of %q in the record", n, filter), func() bool {
+		list = s.Events(filter...)
+		return len(list) >= n
+	})
 	return list
 }

@@ -169,17 +169,13 @@ func (d *doors) try(t *testing.T, p program, o attempt) {
 func (d *doors) wantRecord(t *testing.T) {
 	t.Helper()
 	var got []string
-	harness.WaitFor(t, "the record of the last login", func() bool { // which is written behind the answer
-		got = nil
-		for _, e := range d.Events("--kind", "auth.passed") {
-			got = append(got, e.Data["mechanism"])
-		}
-		return len(got) >= len(d.passed)
-	})
+	for _, e := range d.Recorded(len(d.passed), "--kind", "auth.passed") {
+		got = append(got, e.Data["mechanism"])
+	}
 	if !slices.Equal(got, d.passed) {
 		t.Errorf("the record has logins by\n%v\nwant\n%v", got, d.passed)
 	}
-	if n := len(d.Events("--kind", "auth.failed")); n != d.refused {
+	if n := len(d.Recorded(d.refused, "--kind", "auth.failed")); n != d.refused {
 		t.Errorf("the record has %d failed logins, want %d", n, d.refused)
 	}
 }

@@ -88,7 +88,7 @@ func TestPostfixLogsIn(t *testing.T) {
 	}
 	for kind, cause := range map[string]string{"auth.passed": "", "auth.failed": "wrong-password"} {
 		got := map[string]int{}
-		for _, e := range d.Events("--kind", kind) {
+		for _, e := range d.Recorded(len(wanted), "--kind", kind) {
 			got[e.Data["mechanism"]]++
 			if e.Data["cause"] != cause {
 				t.Errorf("%s by %s: the cause is %q", kind, e.Data["mechanism"], e.Data["cause"])

@@ -133,11 +133,11 @@ func TestTokensAtTheGate(t *testing.T) {
 		}
 	}
 	g.refusesTokens(t, good)
-	if accepted := g.Events("--kind", "submission.accepted", "--account", address1); len(accepted) != 4 {
+	if accepted := g.Recorded(4, "--kind", "submission.accepted", "--account", address1); len(accepted) != 4 {
 		t.Errorf("the record has %+v", accepted)
 	}
 	passed := map[string]int{}
-	for _, e := range g.Events("--kind", "auth.passed") {
+	for _, e := range g.Recorded(4, "--kind", "auth.passed") {
 		passed[e.Account+" "+e.Data["mechanism"]]++
 	}
 	if len(passed) != 2 || passed[address1+" OAUTHBEARER"] < 2 || passed[address1+" XOAUTH2"] < 2 {
