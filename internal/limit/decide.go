@@ -24,6 +24,24 @@ type Level struct {
 	Counter *Counter
 }
 
+// Question is what a message is judged by.
+type Question struct {
+	// Levels are its subjects with their limits; who judges puts the counters in.
+	Levels []Level
+	// Want is what the message would add.
+	Want Amounts
+	// Warn is of how many percent used somebody is to be warned, 0 for never.
+	Warn int
+}
+
+// Judge decides with these counters, and does not count. It may be asked again.
+func (q *Question) Judge(counter func(Subject) *Counter, at time.Time) Decision {
+	for i := range q.Levels {
+		q.Levels[i].Counter = counter(q.Levels[i].Subject)
+	}
+	return Decide(q.Levels, q.Want, q.Warn, at)
+}
+
 // windows are those that are counted in: of its own limits, and of those of which it may
 // have a share.
 func (l *Level) windows(levels []Level) (in Windowed) {
