@@ -16,6 +16,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/space"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
@@ -66,7 +67,7 @@ type App struct {
 	// clients judge the certificates of clients.
 	clients   *clients.Set
 	gate      *submission.Gate
-	space     *spaceWatch
+	space     *space.Watch
 	deliverer *delivery.Deliverer
 	// keeper has the lease of this node, nil where the store has but one; draining
 	// is closed when the node is asked to drain.
