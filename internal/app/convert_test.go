@@ -22,6 +22,7 @@ import (
 	"countersign/internal/app/passwords"
 	"countersign/internal/cert"
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/config/value"
 	"countersign/internal/delivery"
 	"countersign/internal/delivery/route"
@@ -308,7 +309,7 @@ func loadEvery(t *testing.T) (cfg *config.Config, dir string) {
 	write("breached.list", strings.Repeat("A", 40)+":1\n")
 	write("panel.key", strings.Repeat("k", 64)+"\n")
 	write("keys.jwks", `{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`)
-	cfg, warnings, err := config.Load(filepath.Join(dir, "countersign.toml"))
+	cfg, warnings, err := loading.Load(filepath.Join(dir, "countersign.toml"))
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
 	}

@@ -16,7 +16,7 @@ import (
 	"countersign/internal/account/generated"
 	"countersign/internal/app"
 	"countersign/internal/audit"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/dkim"
 	"countersign/internal/loadgen"
 	"countersign/internal/mail"
@@ -102,7 +102,7 @@ func (d *demo) start(ctx context.Context, sinkAddr string) error {
 		return err
 	}
 	defer os.Remove(path) // in vain once it has its name
-	cfg, _, err := config.Load(path)
+	cfg, _, err := loading.Load(path)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ const Customer = "acme"
 // GateConfig describes the gate that most tests start: both kinds of listener
 // on loopback, a certificate that it makes itself for localhost, and one next
 // hop for everything. A test of the program hands its text to the real
-// binary, one of package app to config.Load.
+// binary, one of package app to loading.Load.
 type GateConfig struct {
 	// Hostname is the gate's; "" is "gate.example.org".
 	Hostname string

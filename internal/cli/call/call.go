@@ -22,6 +22,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -79,7 +80,7 @@ func (c *Call) exists(cfg *config.Config) error {
 
 // Load reads what the command needs of the configuration.
 func (c *Call) Load() (*config.Config, error) {
-	cfg, elsewhere, err := config.LoadPart(c.Config, c.needs...)
+	cfg, elsewhere, err := loading.LoadPart(c.Config, c.needs...)
 	if elsewhere > 0 {
 		fmt.Fprintf(c.Stderr, "warning: %s has %s that %s not concern this command; \"countersign config check --config %s\" names all\n",
 			c.Config, table.Count(elsewhere, "mistake", "mistakes"), map[bool]string{true: "does", false: "do"}[elsewhere == 1], c.Config)

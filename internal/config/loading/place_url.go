@@ -1,4 +1,4 @@
-package config
+package loading
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"countersign/internal/config/option"
+	"countersign/internal/config/value"
 )
 
 // hasPassword reports whether the URL of a database holds a password, or what looks
@@ -99,7 +100,7 @@ func wrongOption(set map[string]string) (why, suggestion string) {
 			continue
 		}
 		if _, err := os.ReadFile(path); err != nil {
-			return fmt.Sprintf("names with %s the file %s, which cannot be read: %s", key, path, plainError(err)), ""
+			return fmt.Sprintf("names with %s the file %s, which cannot be read: %s", key, path, value.Plain(err)), ""
 		}
 	}
 	if (set["sslcert"] == "") != (set["sslkey"] == "") {

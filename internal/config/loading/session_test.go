@@ -1,6 +1,8 @@
-package config
+package loading
 
-import "testing"
+import (
+	"testing"
+)
 
 // TestPlacesOfAWideNetwork wants an operator whose clients all come from one
 // address to need one option, not two.

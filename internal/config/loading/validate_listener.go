@@ -1,15 +1,16 @@
-package config
+package loading
 
 import (
 	"slices"
 	"strings"
 
 	"countersign/internal/cert/client"
+	"countersign/internal/config"
 	"countersign/internal/config/option"
 )
 
 // offers checks the mechanisms of a listener, and brings their names into capitals.
-func (v *validator) offers(l *Listener, path string) {
+func (v *validator) offers(l *config.Listener, path string) {
 	path += ".mechanisms"
 	if v.IsSet(path) && len(l.Mechanisms) == 0 && !v.Failed(path) {
 		v.Fail(path, "leave it out for all of auth.mechanisms", "must not be empty")
@@ -28,7 +29,7 @@ func (v *validator) offers(l *Listener, path string) {
 }
 
 // clients checks whose client certificates a listener takes.
-func (v *validator) clients(l *Listener, path string) {
+func (v *validator) clients(l *config.Listener, path string) {
 	ca, crl, names := path+".client_ca_file", path+".client_crl_file", path+".client_names"
 	if v.IsSet(names) && len(l.ClientNames) == 0 && !v.Failed(names) {
 		v.Fail(names, `for example ["fingerprint"]`, "must not be empty")

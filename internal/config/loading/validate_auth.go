@@ -1,4 +1,4 @@
-package config
+package loading
 
 import (
 	"slices"
@@ -21,25 +21,6 @@ func (v *validator) auth() {
 			v.Fail(option.Element("auth.scram_iterations_former", i), "", "%d is not between %d and %d", n, sasl.MinIterations, sasl.MaxIterations)
 		}
 	}
-}
-
-// KnowsKeys reports whether accounts of a directory can prove their password without showing
-// it: a Dovecot runs SCRAM itself, and of all others nothing is stored that it could be proved
-// by. Keys that were made here at a login would stay good when the password is changed there.
-func (d *Directory) KnowsKeys() bool { return d.Kind == "dovecot" }
-
-// ScramIsVain reports whether SCRAM is offered to nobody: some directory that does not know
-// keys may have an account of any domain, and none does. Mail programs take SCRAM where it is
-// offered, and do not try another way when it fails.
-func (c *Config) ScramIsVain() bool {
-	all := false
-	for i := range c.Directories {
-		if c.Directories[i].KnowsKeys() {
-			return false
-		}
-		all = all || len(c.Directories[i].Domains) == 0
-	}
-	return all
 }
 
 // scram warns where it is offered to accounts that cannot use it, or left out although it is
@@ -91,20 +72,6 @@ func (v *validator) issuers() {
 			v.Warn(at+"domains", "", "is not set: issuer %q may name every account", s.Name)
 		}
 	}
-}
-
-// MayGive lists the plans that its answers may give: those of plans and of group_plans; none
-// for all where it has no domains, and for none where it has.
-func (d *Directory) MayGive() []string {
-	list := slices.Clone(d.Plans)
-	if len(d.Plans) == 0 && len(d.Domains) == 0 {
-		return nil
-	}
-	for _, text := range d.GroupPlans {
-		plan, _, _ := strings.Cut(text, "=")
-		list = append(list, plan)
-	}
-	return list
 }
 
 // directories checks what can be seen without asking anybody; domains come into their

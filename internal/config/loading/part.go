@@ -1,4 +1,4 @@
-package config
+package loading
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"countersign/internal/config"
 )
 
 // place are the options that say where the store is; every command needs them.
@@ -19,7 +21,7 @@ var place = [...]string{"data_dir", "store", "store.url"}
 // of Load, with all that is wrong, as soon as any of it is in what the command
 // needs, or may be: an option misspelt beyond recognition at the top of the
 // file, or a line that cannot be read and seems to set what is needed.
-func LoadPart(path string, needs ...string) (c *Config, elsewhere int, err error) {
+func LoadPart(path string, needs ...string) (c *config.Config, elsewhere int, err error) {
 	d := read(path, time.Now())
 	_, err = d.report.Result()
 	var wrong *Errors
@@ -38,7 +40,7 @@ func LoadPart(path string, needs ...string) (c *Config, elsewhere int, err error
 func (d *draft) concerns(needs []string, problems []Problem) bool {
 	names := slices.Clone(needs)
 	for _, need := range needs {
-		names = append(names, schema().Names(need)...)
+		names = append(names, config.Schema().Names(need)...)
 	}
 	about := func(p Problem) bool {
 		return p.Line == 0 || slices.Contains(names, p.Key) || unknown(p) && mayMean(p, names)
@@ -50,7 +52,7 @@ func (d *draft) concerns(needs []string, problems []Problem) bool {
 }
 
 // unknown reports whether p is about an option or table that does not exist.
-func unknown(p Problem) bool { return p.Key != "" && len(schema().Names(p.Key)) == 0 }
+func unknown(p Problem) bool { return p.Key != "" && len(config.Schema().Names(p.Key)) == 0 }
 
 // mayMean reports whether a key that does not exist may stand for one of
 // names: it is one of them in the wrong table, stands in one of these tables,

@@ -1,4 +1,4 @@
-package config
+package loading
 
 import (
 	"crypto/tls"
@@ -10,8 +10,10 @@ import (
 	"strconv"
 	"strings"
 
+	"countersign/internal/config"
 	"countersign/internal/config/option"
 	"countersign/internal/config/source"
+	"countersign/internal/config/value"
 	"countersign/internal/mail"
 )
 
@@ -85,7 +87,7 @@ func (v *validator) host(path, text, source string) string {
 }
 
 // keyPair reads certificate and key and says which of them is wrong.
-func (v *validator) keyPair(cert *Certificate, path string) {
+func (v *validator) keyPair(cert *config.Certificate, path string) {
 	certPEM := v.namedFile(path+".cert_file", cert.CertFile)
 	keyPEM := v.namedFile(path+".key_file", cert.KeyFile)
 	if certPEM == nil || keyPEM == nil {
@@ -106,7 +108,7 @@ func (v *validator) keyPair(cert *Certificate, path string) {
 
 // badKeyPair words why tls.X509KeyPair refused the files: the certificate, the
 // key, or that they do not belong together.
-func (v *validator) badKeyPair(cert *Certificate, path string, certPEM []byte, err error) {
+func (v *validator) badKeyPair(cert *config.Certificate, path string, certPEM []byte, err error) {
 	reason := strings.TrimPrefix(err.Error(), "tls: ")
 	switch {
 	case !x509.NewCertPool().AppendCertsFromPEM(certPEM):
@@ -124,9 +126,9 @@ func (v *validator) namedFile(path, file string) []byte {
 		v.Fail(path, "", `is needed for source "files"`)
 		return nil
 	}
-	data, err := readFile(file)
+	data, err := value.ReadFile(file)
 	if err != nil {
-		v.Fail(path, "", "%s cannot be read: %s", file, plainError(err))
+		v.Fail(path, "", "%s cannot be read: %s", file, value.Plain(err))
 		return nil
 	}
 	return data
@@ -134,16 +136,16 @@ func (v *validator) namedFile(path, file string) []byte {
 
 // rootFile checks a file of root certificates.
 func (v *validator) rootFile(path, file string) {
-	data, err := readFile(file)
+	data, err := value.ReadFile(file)
 	switch {
 	case err != nil:
-		v.Fail(path, "", "%s cannot be read: %s", file, plainError(err))
+		v.Fail(path, "", "%s cannot be read: %s", file, value.Plain(err))
 	case !x509.NewCertPool().AppendCertsFromPEM(data):
 		v.Fail(path, "", "%s has no readable certificate in PEM", file)
 	}
 }
 
-func (v *validator) acme(cert *Certificate, path string) {
+func (v *validator) acme(cert *config.Certificate, path string) {
 	if !cert.TermsAgreed {
 		v.Fail(path+".terms_agreed", "read the terms of the authority and set terms_agreed = true", `must be true for source "acme"`)
 	}

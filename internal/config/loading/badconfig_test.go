@@ -1,4 +1,4 @@
-package config_test
+package loading_test
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"countersign/internal/app/directories"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/fault"
 )
 
@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite the want.txt of every case in t
 // TestBadConfigs loads every folder of test/badconfig and compares all that is
 // reported.
 func TestBadConfigs(t *testing.T) {
-	files, err := filepath.Glob("../../test/badconfig/*/countersign.toml")
+	files, err := filepath.Glob("../../../test/badconfig/*/countersign.toml")
 	if err != nil || len(files) < 20 {
 		t.Fatalf("only %d cases found: %v", len(files), err)
 	}
@@ -48,8 +48,8 @@ func TestBadConfigs(t *testing.T) {
 // complaint loads the configuration in the current folder, which must fail.
 func complaint(t *testing.T) string {
 	t.Helper()
-	c, _, err := config.Load("countersign.toml", directories.Judge)
-	var all *config.Errors
+	c, _, err := loading.Load("countersign.toml", directories.Judge)
+	var all *loading.Errors
 	if !errors.As(err, &all) || c != nil {
 		t.Fatalf("Load returned %v, %v", c, err)
 	}

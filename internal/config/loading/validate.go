@@ -1,4 +1,4 @@
-package config
+package loading
 
 import (
 	"fmt"
@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/config"
 	"countersign/internal/config/option"
 	"countersign/internal/config/source"
+	"countersign/internal/config/value"
 	"countersign/internal/mail"
 )
 
@@ -16,7 +18,7 @@ import (
 // value into its normal form says so.
 type validator struct {
 	*source.Report
-	c *Config
+	c *config.Config
 	// now decides whether a certificate has expired.
 	now time.Time
 }
@@ -45,12 +47,12 @@ func (v *validator) all() {
 // required reports every option and list that the file must have and has not,
 // and options that mean nothing beside their siblings.
 func (v *validator) required() {
-	for _, t := range schema() {
+	for _, t := range config.Schema() {
 		if t.List && t.Required && !v.IsSet(t.Key) {
 			v.Fail(t.Key, "add "+t.Header(), "at least one is needed")
 		}
 	}
-	for _, p := range schema().Places(v.c) {
+	for _, p := range config.Schema().Places(v.c) {
 		switch {
 		case !p.Means() && v.IsSet(p.Path) && !v.Failed(p.Sibling):
 			v.Fail(p.Path, "remove it, or set "+p.When, "is only for %s %s, and this one is %q",
@@ -105,7 +107,7 @@ func (v *validator) store() {
 		if why, suggestion := wrongURL(s.URL); why != "" {
 			v.Fail("store.url", suggestion, "%s", why)
 		}
-	case !found || scheme+":" != storeScheme:
+	case !found || scheme+":" != config.StoreScheme:
 		v.Fail("store.url", `write "sqlite:" and the path of the database file, or "postgres://user@host/database"`,
 			"%q is not a store that this version knows", scheme+":")
 	case rest == "":
@@ -118,7 +120,7 @@ func (v *validator) store() {
 		v.Fail("store.password_file", "remove it", "is for a PostgreSQL database alone")
 		return
 	}
-	if _, err := readSecret(s.PasswordFile); err != nil {
+	if _, err := value.ReadSecret(s.PasswordFile); err != nil {
 		v.Fail("store.password_file", "", "%s %v", s.PasswordFile, err)
 		return
 	}
@@ -219,7 +221,7 @@ func (v *validator) routes() {
 }
 
 // credentials checks a route's login and reads its password file.
-func (v *validator) credentials(route *Route, path string) {
+func (v *validator) credentials(route *config.Route, path string) {
 	inline, file := v.IsSet(path+".password"), route.PasswordFile != ""
 	switch {
 	case inline && file:
@@ -229,7 +231,7 @@ func (v *validator) credentials(route *Route, path string) {
 	case inline:
 		v.secretFileMode(path+".password", v.File())
 	case file:
-		secret, err := readSecret(route.PasswordFile)
+		secret, err := value.ReadSecret(route.PasswordFile)
 		if err != nil {
 			v.Fail(path+".password_file", "", "%s %v", route.PasswordFile, err)
 		}
@@ -248,7 +250,7 @@ func (v *validator) credentials(route *Route, path string) {
 
 // routeTLS checks that TLS towards a next hop can be what is asked for, and that
 // a password does not travel in the clear.
-func (v *validator) routeTLS(route *Route, path string) {
+func (v *validator) routeTLS(route *config.Route, path string) {
 	hop := route.NextHop
 	if _, err := netip.ParseAddr(hop.Host); err != nil && !hop.IsMX() {
 		route.NextHop.Host = v.hop(path+".next_hop", hop.Host)

@@ -1,12 +1,6 @@
-package config
+package loading
 
-import (
-	"os"
-	"strings"
-)
-
-// maxNodeID bounds a node's id, in octets.
-const maxNodeID = 64
+import "countersign/internal/config"
 
 // database checks what says how a database on a server is used.
 func (v *validator) database() {
@@ -33,24 +27,7 @@ func (v *validator) node() {
 	case id == "" && v.IsSet("node.id"):
 		v.Fail("node.id", "", "must not be empty")
 	case id == "":
-	case len(id) > maxNodeID || strings.Trim(id, idOctets) != "":
-		v.Fail("node.id", `for example "gate-1"`, `%q is not a name of at most %d letters, digits, "-", "_" and "."`, id, maxNodeID)
+	case !config.IsNodeID(id):
+		v.Fail("node.id", `for example "gate-1"`, `%q is not a name of at most %d letters, digits, "-", "_" and "."`, id, config.MaxNodeID)
 	}
-}
-
-const idOctets = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
-
-// machine returns the host name as a node's id.
-func machine() string {
-	name, err := os.Hostname()
-	if err != nil || name == "" {
-		return "1"
-	}
-	keep := func(r rune) rune {
-		if strings.ContainsRune(idOctets, r) {
-			return r
-		}
-		return '-'
-	}
-	return strings.Map(keep, name[:min(len(name), maxNodeID)])
 }

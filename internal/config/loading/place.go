@@ -1,10 +1,12 @@
-package config
+package loading
 
 import (
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"countersign/internal/config"
 )
 
 // ErrPassword is the error of StoreAt for a URL with a password in it.
@@ -14,9 +16,9 @@ var ErrPassword = errors.New("holds a password; take it out, and put it into a f
 // file of its password, "" for none. Relative paths are those of the process; what
 // is returned has absolute ones, which mean the same in a configuration. The
 // error shows nothing of a URL that may hold a password.
-func StoreAt(url, passwordFile string) (Store, error) {
-	s := Store{URL: url, PasswordFile: passwordFile}
-	path, inFile := strings.CutPrefix(url, storeScheme)
+func StoreAt(url, passwordFile string) (config.Store, error) {
+	s := config.Store{URL: url, PasswordFile: passwordFile}
+	path, inFile := strings.CutPrefix(url, config.StoreScheme)
 	switch {
 	case s.InPostgres() && hasPassword(url):
 		return s, ErrPassword
@@ -33,7 +35,7 @@ func StoreAt(url, passwordFile string) (Store, error) {
 		if err != nil {
 			return s, err
 		}
-		s.URL = storeScheme + absolute
+		s.URL = config.StoreScheme + absolute
 	}
 	if _, err := s.Password(); err != nil {
 		return s, fmt.Errorf("has a password file that is of no use: %s", strings.TrimPrefix(err.Error(), "store.password_file: "))
@@ -47,6 +49,3 @@ func StoreAt(url, passwordFile string) (Store, error) {
 	}
 	return s, nil
 }
-
-// Path returns the path of the database file, where the store is one.
-func (s Store) Path() string { return strings.TrimPrefix(s.URL, storeScheme) }
