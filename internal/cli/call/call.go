@@ -17,6 +17,7 @@ import (
 	"os"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/credentials"
 	"countersign/internal/account/importing"
 	"countersign/internal/audit"
@@ -110,7 +111,7 @@ func (c *Call) With(work func(*Opened) error) error {
 
 // Administer opens the store and does work in the name of who runs the
 // command, then says that it is done.
-func (c *Call) Administer(done string, work func(*account.Admin) error) error {
+func (c *Call) Administer(done string, work func(*admin.Admin) error) error {
 	return c.With(func(o *Opened) error {
 		if err := work(o.Admin()); err != nil {
 			return err
@@ -120,9 +121,9 @@ func (c *Call) Administer(done string, work func(*account.Admin) error) error {
 }
 
 // Admin returns the administration of accounts.
-func (o *Opened) Admin() *account.Admin {
+func (o *Opened) Admin() *admin.Admin {
 	secrets, rule := o.Env.NewSecrets(o.Cfg, o.Store)
-	return account.NewAdmin(account.AdminOptions{
+	return admin.New(admin.Options{
 		Store: o.Store, Secrets: secrets, Rule: rule, IDs: &mail.IDSource{Now: o.Env.Now},
 		Now: o.Env.Now, Actor: o.Env.Actor,
 	})

@@ -1,10 +1,11 @@
-package account
+package admin
 
 import (
 	"context"
 	"strconv"
 	"strings"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 )
@@ -18,8 +19,8 @@ type PlanChange struct {
 }
 
 // AddPlan stores a new active plan with the name, limits and Legacy of p.
-func (a *Admin) AddPlan(ctx context.Context, p Plan) error {
-	if err := CheckName("plan", p.Name); err != nil {
+func (a *Admin) AddPlan(ctx context.Context, p account.Plan) error {
+	if err := account.CheckName("plan", p.Name); err != nil {
 		return err
 	}
 	c := PlanChange{MaxRecipients: &p.MaxRecipients, MaxMessageBytes: &p.MaxMessageBytes, MaxMessages: &p.MaxMessages}
@@ -30,7 +31,7 @@ func (a *Admin) AddPlan(ctx context.Context, p Plan) error {
 	if p.Legacy {
 		text += ", legacy mechanisms allowed"
 	}
-	p.State, p.Created, p.Revision = Active, a.now(), 0
+	p.State, p.Created, p.Revision = account.Active, a.now(), 0
 	err = a.opt.Store.PutPlan(ctx, p, a.event(audit.AdminAdded, objectPlan(p.Name), text))
 	return named(err, objectPlan(p.Name), taken)
 }
@@ -55,17 +56,17 @@ func (a *Admin) SetPlan(ctx context.Context, name string, c PlanChange) error {
 // SuspendPlan stops all accounts of all customers that have a plan, and those that have
 // it themselves, and holds what they have in the queue.
 func (a *Admin) SuspendPlan(ctx context.Context, name string) error {
-	return a.turnPlan(ctx, name, Suspended)
+	return a.turnPlan(ctx, name, account.Suspended)
 }
 
 // ResumePlan undoes SuspendPlan. Customers, domains and accounts that are
 // suspended themselves stay so.
 func (a *Admin) ResumePlan(ctx context.Context, name string) error {
-	return a.turnPlan(ctx, name, Active)
+	return a.turnPlan(ctx, name, account.Active)
 }
 
 // turnPlan changes a plan's state.
-func (a *Admin) turnPlan(ctx context.Context, name string, to State) error {
+func (a *Admin) turnPlan(ctx context.Context, name string, to account.State) error {
 	p, err := a.opt.Store.Plan(ctx, name)
 	if err != nil {
 		return named(err, objectPlan(name), "")
@@ -108,7 +109,7 @@ func (a *Admin) RemovePlan(ctx context.Context, name string) error {
 }
 
 // apply changes p and says what it changed.
-func (c PlanChange) apply(p *Plan) (string, error) {
+func (c PlanChange) apply(p *account.Plan) (string, error) {
 	var said []string
 	say := func(what string, to int64) { said = append(said, what+" "+strconv.FormatInt(to, 10)) }
 	if c.MaxRecipients != nil {

@@ -1,7 +1,6 @@
 package account
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,26 +21,14 @@ type Learned struct {
 // MaxLearned is how many aliases an account gets of its directory.
 const MaxLearned = 200
 
-// Learn makes an account, as it was read, what its directory says. A plan that is named
-// takes the place of none, and of one that was named before, which goes where none is named
-// any more. Aliases come and go likewise. Plan and aliases that an operator has given stay. Nothing is stored
-// where all is so already; changed says whether something was. Errors: fault.NotFound
-// where there is no such plan, fault.Conflict where the account has changed since it was
-// read, or an alias is an address of another one.
-func (a *Admin) Learn(ctx context.Context, acc Account, l Learned) (changed bool, err error) {
-	text := acc.learn(l)
-	if text == "" {
-		return false, nil
-	}
-	e := a.accountEvent(audit.AdminChanged, &acc, text+", as directory "+acc.Directory+" says")
-	return true, a.opt.Store.PutAccount(ctx, acc, e)
-}
+// Learns says what Learn would change of it, "" for nothing.
+func (a Account) Learns(l Learned) string { return a.Learn(l) }
 
-// Learns says what Learn would change, "" for nothing.
-func (a Account) Learns(l Learned) string { return a.learn(l) }
-
-// learn changes an account to what its directory says, and says what it changed.
-func (a *Account) learn(l Learned) string {
+// Learn makes an account what its directory says, and says what it changed, "" for nothing. A
+// plan that is named takes the place of none, and of one that was named before, which goes where
+// none is named any more. Aliases come and go likewise. Plan and aliases that an operator has
+// given stay.
+func (a *Account) Learn(l Learned) string {
 	var parts []string
 	switch {
 	case a.PlanGiven(): // which stays, whatever the directory says
@@ -53,7 +40,7 @@ func (a *Account) learn(l Learned) string {
 		parts = append(parts, "the customer's plan")
 	}
 	for _, gone := range slices.Clone(a.Learned) {
-		if indexOf(l.Aliases, gone) < 0 && a.removeAlias(gone) == nil {
+		if indexOf(l.Aliases, gone) < 0 && a.RemoveAlias(gone) == nil {
 			parts = append(parts, "alias "+gone.String()+" removed")
 		}
 	}
@@ -71,7 +58,7 @@ func (a *Account) learn(l Learned) string {
 // as an account is made whose own address it is. made is the event of that.
 func YieldEvent(made audit.Event, holder, alias mail.Address) audit.Event {
 	return audit.Event{
-		At: made.At, Kind: audit.AdminChanged, Actor: made.Actor, Object: objectAccount(holder), Login: holder.Key(),
+		At: made.At, Kind: audit.AdminChanged, Actor: made.Actor, Object: "account " + holder.String(), Login: holder.Key(),
 		Text: "alias " + alias.String() + " removed, as an account of that address is made",
 	}
 }

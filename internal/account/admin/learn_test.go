@@ -1,4 +1,4 @@
-package account_test
+package admin_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -19,7 +20,7 @@ func learnable(t *testing.T) *world {
 	w := newWorld(t)
 	for _, err := range []error{
 		w.admin.AddPlan(t.Context(), account.Plan{Name: "silver"}), w.admin.AddPlan(t.Context(), account.Plan{Name: "bronze"}),
-		w.admin.AddAccount(t.Context(), account.NewAccount{Address: at("m@acme.example"), Directory: "panel"}),
+		w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at("m@acme.example"), Directory: "panel"}),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +58,7 @@ func TestLearnPlan(t *testing.T) {
 	w := learnable(t)
 	set := func(plan string) {
 		t.Helper()
-		if err := w.admin.SetAccount(t.Context(), at("m@acme.example"), account.AccountChange{Plan: &plan}); err != nil {
+		if err := w.admin.SetAccount(t.Context(), at("m@acme.example"), admin.AccountChange{Plan: &plan}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -88,7 +89,7 @@ func TestLearnPlan(t *testing.T) {
 
 func TestLearnAliases(t *testing.T) {
 	w := learnable(t)
-	byHand := account.AccountChange{AddAliases: list("hand@acme.example")}
+	byHand := admin.AccountChange{AddAliases: list("hand@acme.example")}
 	if err := w.admin.SetAccount(t.Context(), at("m@acme.example"), byHand); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func TestLearnAliases(t *testing.T) {
 	}
 	w.learn(t, account.Learned{Aliases: list("two@acme.example", "one@acme.example")}, "")
 	// One that an operator gives too stays.
-	if err := w.admin.SetAccount(t.Context(), at("m@acme.example"), account.AccountChange{AddAliases: list("two@acme.example")}); err != nil {
+	if err := w.admin.SetAccount(t.Context(), at("m@acme.example"), admin.AccountChange{AddAliases: list("two@acme.example")}); err != nil {
 		t.Fatal(err)
 	}
 	a = w.learn(t, account.Learned{}, "alias one@acme.example removed")
@@ -108,7 +109,7 @@ func TestLearnAliases(t *testing.T) {
 	}
 	// One that an operator takes away comes back where the directory names it.
 	w.learn(t, account.Learned{Aliases: list("one@acme.example")}, "alias one@acme.example added")
-	if err := w.admin.SetAccount(t.Context(), at("m@acme.example"), account.AccountChange{RemoveAliases: list("one@acme.example")}); err != nil {
+	if err := w.admin.SetAccount(t.Context(), at("m@acme.example"), admin.AccountChange{RemoveAliases: list("one@acme.example")}); err != nil {
 		t.Fatal(err)
 	}
 	if a = w.account(t, "m@acme.example"); len(a.Learned) > 0 {
@@ -136,7 +137,7 @@ func TestLearnIsBounded(t *testing.T) {
 func TestOwnPlan(t *testing.T) {
 	w := learnable(t)
 	ctx := t.Context()
-	own := account.NewAccount{Address: at("own@acme.example"), Password: goodPassword, Plan: "silver"}
+	own := admin.NewAccount{Address: at("own@acme.example"), Password: goodPassword, Plan: "silver"}
 	if err := w.admin.AddAccount(ctx, own); err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestOwnPlan(t *testing.T) {
 		t.Error(err)
 	}
 	none := ""
-	if err := w.admin.SetAccount(ctx, at("own@acme.example"), account.AccountChange{Plan: &none}); err != nil {
+	if err := w.admin.SetAccount(ctx, at("own@acme.example"), admin.AccountChange{Plan: &none}); err != nil {
 		t.Fatal(err)
 	}
 	if e := w.lastEvent(); e.Text != "the customer's plan" || w.account(t, "own@acme.example").Plan != "" {
@@ -181,7 +182,7 @@ func TestOwnPlanDecidesKeys(t *testing.T) {
 	}
 	for plan, want := range map[string]bool{"old": true, "silver": false, "": false} {
 		at := at("k" + plan + "@acme.example")
-		if err := w.admin.AddAccount(ctx, account.NewAccount{Address: at, Password: goodPassword, Plan: plan}); err != nil || legacy(at.Key()) != want {
+		if err := w.admin.AddAccount(ctx, admin.NewAccount{Address: at, Password: goodPassword, Plan: plan}); err != nil || legacy(at.Key()) != want {
 			t.Errorf("plan %q: %v, %v", plan, legacy(at.Key()), err)
 		}
 	}

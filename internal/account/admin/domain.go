@@ -1,18 +1,19 @@
-package account
+package admin
 
 import (
 	"context"
 	"strings"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
 
 // AddDomain stores a new active domain of a customer with its DKIM keys.
-func (a *Admin) AddDomain(ctx context.Context, name mail.Domain, customer string, keys []Key) error {
+func (a *Admin) AddDomain(ctx context.Context, name mail.Domain, customer string, keys []account.Key) error {
 	const op = "account.domain"
-	if err := CheckDomain(name); err != nil {
+	if err := account.CheckDomain(name); err != nil {
 		return err
 	}
 	if len(keys) == 0 {
@@ -21,21 +22,13 @@ func (a *Admin) AddDomain(ctx context.Context, name mail.Domain, customer string
 	if _, err := a.opt.Store.Customer(ctx, customer); err != nil {
 		return named(err, objectCustomer(customer), "")
 	}
-	d := Domain{Name: name, Customer: customer, State: Active, Keys: keys, Created: a.now()}
+	d := account.Domain{Name: name, Customer: customer, State: account.Active, Keys: keys, Created: a.now()}
 	err := a.opt.Store.PutDomain(ctx, d, a.event(audit.AdminAdded, objectDomain(name), "customer "+customer+", keys "+selectors(keys)))
 	return named(err, objectDomain(name), taken)
 }
 
-// CheckDomain refuses what cannot be a sender domain: fault.Invalid.
-func CheckDomain(name mail.Domain) error {
-	if _, literal := name.Literal(); literal || !strings.Contains(name.String(), ".") {
-		return fault.New("account.domain", fault.Invalid, "%q cannot be a sender domain: a full domain name is needed, such as example.org", name)
-	}
-	return nil
-}
-
 // RekeyDomain gives a domain, as it was read from the store, other DKIM keys.
-func (a *Admin) RekeyDomain(ctx context.Context, d Domain, keys []Key) error {
+func (a *Admin) RekeyDomain(ctx context.Context, d account.Domain, keys []account.Key) error {
 	text := "keys " + selectors(keys) + " instead of " + selectors(d.Keys)
 	d.Keys = keys
 	err := a.opt.Store.PutDomain(ctx, d, a.event(audit.AdminChanged, objectDomain(d.Name), text))
@@ -43,7 +36,7 @@ func (a *Admin) RekeyDomain(ctx context.Context, d Domain, keys []Key) error {
 }
 
 // selectors lists the selectors of keys.
-func selectors(keys []Key) string {
+func selectors(keys []account.Key) string {
 	names := make([]string, len(keys))
 	for i, k := range keys {
 		names[i] = k.Selector
@@ -54,16 +47,16 @@ func selectors(keys []Key) string {
 // SuspendDomain stops the accounts of a domain, and mail under its addresses,
 // and holds what is in the queue.
 func (a *Admin) SuspendDomain(ctx context.Context, name mail.Domain) error {
-	return a.turnDomain(ctx, name, Suspended)
+	return a.turnDomain(ctx, name, account.Suspended)
 }
 
 // ResumeDomain undoes SuspendDomain.
 func (a *Admin) ResumeDomain(ctx context.Context, name mail.Domain) error {
-	return a.turnDomain(ctx, name, Active)
+	return a.turnDomain(ctx, name, account.Active)
 }
 
 // turnDomain changes a domain's state.
-func (a *Admin) turnDomain(ctx context.Context, name mail.Domain, to State) error {
+func (a *Admin) turnDomain(ctx context.Context, name mail.Domain, to account.State) error {
 	d, err := a.opt.Store.Domain(ctx, name)
 	if err != nil {
 		return named(err, objectDomain(name), "")
@@ -95,7 +88,7 @@ func (a *Admin) SetDomainCustomer(ctx context.Context, name mail.Domain, custome
 	}
 	// Those of the new customer too: what was stored while another domain
 	// moved would be good again.
-	ties, err := a.eachAccount(ctx, []string{d.Customer, customer}, func(acc *Account) string { return acc.tieOver(name) })
+	ties, err := a.eachAccount(ctx, []string{d.Customer, customer}, func(acc *account.Account) string { return tieOver(acc, name) })
 	if err != nil {
 		return err
 	}
@@ -116,7 +109,7 @@ func (a *Admin) RemoveDomain(ctx context.Context, name mail.Domain) error {
 	if err != nil {
 		return named(err, objectDomain(name), "")
 	}
-	users, err := a.eachAccount(ctx, []string{d.Customer}, func(acc *Account) string { return acc.useOf(name) })
+	users, err := a.eachAccount(ctx, []string{d.Customer}, func(acc *account.Account) string { return useOf(acc, name) })
 	if err != nil {
 		return err
 	}
@@ -128,7 +121,7 @@ func (a *Admin) RemoveDomain(ctx context.Context, name mail.Domain) error {
 }
 
 // eachAccount collects what say says of the accounts of customers, but "".
-func (a *Admin) eachAccount(ctx context.Context, customers []string, say func(*Account) string) ([]string, error) {
+func (a *Admin) eachAccount(ctx context.Context, customers []string, say func(*account.Account) string) ([]string, error) {
 	var said []string
 	for _, customer := range customers {
 		domains, err := a.opt.Store.Domains(ctx, customer)
@@ -153,7 +146,7 @@ func (a *Admin) eachAccount(ctx context.Context, customers []string, say func(*A
 // tieOver names an account with those of its aliases and grants that cross the
 // border of a domain: out of it for an account inside, into it for one outside.
 // "" where none does.
-func (a *Account) tieOver(domain mail.Domain) string {
+func tieOver(a *account.Account, domain mail.Domain) string {
 	inside := a.Address.Domain == domain
 	var ties []string
 	for _, alias := range a.Aliases {
@@ -162,7 +155,7 @@ func (a *Account) tieOver(domain mail.Domain) string {
 		}
 	}
 	for _, g := range a.Grants {
-		if (g.under() == domain) != inside {
+		if (g.Under() == domain) != inside {
 			ties = append(ties, "grant "+g.String())
 		}
 	}
@@ -174,7 +167,7 @@ func (a *Account) tieOver(domain mail.Domain) string {
 
 // useOf names an account with how it depends on a domain, "" where it does
 // not.
-func (a *Account) useOf(domain mail.Domain) string {
+func useOf(a *account.Account, domain mail.Domain) string {
 	if a.Address.Domain == domain {
 		return a.Address.String()
 	}
@@ -184,7 +177,7 @@ func (a *Account) useOf(domain mail.Domain) string {
 		}
 	}
 	for _, g := range a.Grants {
-		if g.under() == domain {
+		if g.Under() == domain {
 			return a.Address.String() + " (grant " + g.String() + ")"
 		}
 	}

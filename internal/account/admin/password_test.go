@@ -1,4 +1,4 @@
-package account_test
+package admin_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
@@ -107,17 +108,17 @@ func (r *rule) Check(_ context.Context, password string, about account.About) er
 func TestRuleDecides(t *testing.T) {
 	w := newWorld(t)
 	r := &rule{}
-	admin := account.NewAdmin(account.AdminOptions{Store: w.store, Secrets: maker{}, IDs: &mail.IDSource{}, Actor: "cli:test", Now: clock, Rule: r})
+	by := admin.New(admin.Options{Store: w.store, Secrets: maker{}, IDs: &mail.IDSource{}, Actor: "cli:test", Now: clock, Rule: r})
 	ctx := t.Context()
-	if err := admin.SetAccount(ctx, at("a@acme.example"), account.AccountChange{AddAliases: []mail.Address{at("x@second.example")}}); err != nil {
+	if err := by.SetAccount(ctx, at("a@acme.example"), admin.AccountChange{AddAliases: []mail.Address{at("x@second.example")}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, password := range []string{"short", "two"} {
-		if err := admin.SetPassword(ctx, at("a@acme.example"), password, false); err != nil {
+		if err := by.SetPassword(ctx, at("a@acme.example"), password, false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := admin.AddAccount(ctx, account.NewAccount{Address: at("new@acme.example"), Password: "e\u0301 third"}); err != nil {
+	if err := by.AddAccount(ctx, admin.NewAccount{Address: at("new@acme.example"), Password: "e\u0301 third"}); err != nil {
 		t.Fatal(err)
 	}
 	want := []account.About{
@@ -136,59 +137,12 @@ func TestRuleDecides(t *testing.T) {
 	r.answer = fault.New("rule", fault.Invalid, "too plain")
 	before := len(w.store.Events())
 	for _, password := range []string{"correct horse battery staple", strings.Repeat("x", 513), "\xff"} {
-		if err := admin.SetPassword(ctx, at("a@acme.example"), password, false); !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), password) {
+		if err := by.SetPassword(ctx, at("a@acme.example"), password, false); !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), password) {
 			t.Errorf("%q: %v", password, err)
 		}
 	}
 	if len(r.asked) != 4 || len(w.store.Events()) != before {
 		t.Errorf("asked %d times; what is too long, and what is no text, is not for the rule", len(r.asked))
-	}
-}
-
-// TestEnvelopeAdmits holds each bound of an envelope.
-func TestEnvelopeAdmits(t *testing.T) {
-	now := time.Unix(1000, 0)
-	open, bound := account.Envelope{}, account.Envelope{
-		Networks: prefixes("192.0.2.0/24", "2001:db8::/32"), Mechanisms: []string{"PLAIN"}, Expires: now.Add(time.Second),
-		Senders: []account.Grant{grant(t, "Shop@acme.example"), grant(t, "@second.example")},
-	}
-	for _, c := range []struct {
-		client, mechanism string
-		after             time.Duration
-		admits            bool
-	}{
-		{"192.0.2.7", "PLAIN", 0, true}, {"::ffff:192.0.2.7", "PLAIN", 0, true}, {"2001:db8::1", "PLAIN", 0, true},
-		{"192.0.3.7", "PLAIN", 0, false}, {"2001:db9::1", "PLAIN", 0, false},
-		{"192.0.2.7", "LOGIN", 0, false}, {"192.0.2.7", "", 0, false},
-		{"192.0.2.7", "PLAIN", time.Second - 1, true}, {"192.0.2.7", "PLAIN", time.Second, false},
-	} {
-		if got := bound.Admits(addr(c.client), c.mechanism, now.Add(c.after)); got != c.admits {
-			t.Errorf("%+v: %v", c, got)
-		}
-		if !open.Admits(addr(c.client), c.mechanism, now.Add(c.after)) {
-			t.Errorf("%+v: an open envelope bounds", c)
-		}
-	}
-	for sender, want := range map[string]bool{"shop@acme.example": true, "a@acme.example": false, "x@second.example": true, "x@sub.second.example": false} {
-		if bound.Covers(at(sender)) != want || !open.Covers(at(sender)) {
-			t.Errorf("%s is covered: %v", sender, !want)
-		}
-	}
-}
-
-// TestMayUse: an account may be bounded to what is its own.
-func TestMayUse(t *testing.T) {
-	a := account.Account{
-		Address: at("a@acme.example"), Aliases: []mail.Address{at("alias@second.example")},
-		Grants: []account.Grant{grant(t, "@third.example"), grant(t, "shop@acme.example")},
-	}
-	for text, want := range map[string]bool{
-		"A@acme.example": true, "alias@second.example": true, "shop@acme.example": true, "any@third.example": true, "@third.example": true,
-		"b@acme.example": false, "@acme.example": false, "@second.example": false, "any@second.example": false,
-	} {
-		if a.MayUse(grant(t, text)) != want {
-			t.Errorf("%s: %v", text, !want)
-		}
 	}
 }
 

@@ -1,21 +1,22 @@
-package account
+package admin
 
 import (
 	"context"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 )
 
 // AddCustomer stores a new active customer; plan is "" for none.
 func (a *Admin) AddCustomer(ctx context.Context, name, plan string) error {
-	if err := CheckName("customer", name); err != nil {
+	if err := account.CheckName("customer", name); err != nil {
 		return err
 	}
 	if err := a.planExists(ctx, plan); err != nil {
 		return err
 	}
-	c := Customer{Name: name, Plan: plan, State: Active, Created: a.now()}
+	c := account.Customer{Name: name, Plan: plan, State: account.Active, Created: a.now()}
 	err := a.opt.Store.PutCustomer(ctx, c, a.event(audit.AdminAdded, objectCustomer(name), planText(plan)))
 	return named(err, objectCustomer(name), taken)
 }
@@ -39,17 +40,17 @@ func (a *Admin) SetCustomerPlan(ctx context.Context, name, plan string) error {
 // SuspendCustomer stops all accounts of all domains of a customer and holds
 // what they have in the queue.
 func (a *Admin) SuspendCustomer(ctx context.Context, name string) error {
-	return a.turnCustomer(ctx, name, Suspended)
+	return a.turnCustomer(ctx, name, account.Suspended)
 }
 
 // ResumeCustomer undoes SuspendCustomer. Domains and accounts that are
 // suspended themselves stay so, and all of them under a suspended plan.
 func (a *Admin) ResumeCustomer(ctx context.Context, name string) error {
-	return a.turnCustomer(ctx, name, Active)
+	return a.turnCustomer(ctx, name, account.Active)
 }
 
 // turnCustomer changes a customer's state.
-func (a *Admin) turnCustomer(ctx context.Context, name string, to State) error {
+func (a *Admin) turnCustomer(ctx context.Context, name string, to account.State) error {
 	c, err := a.opt.Store.Customer(ctx, name)
 	if err != nil {
 		return named(err, objectCustomer(name), "")

@@ -1,10 +1,10 @@
-package account
+package admin
 
 import (
 	"context"
 	"strings"
-	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -22,9 +22,9 @@ type NewAccount struct {
 	Plan       string
 	NullSender bool
 	Aliases    []mail.Address
-	Grants     []Grant
+	Grants     []account.Grant
 	// Learned is what its Directory says of it.
-	Learned Learned
+	Learned account.Learned
 }
 
 // AddAccount stores a new active account.
@@ -39,7 +39,7 @@ func (a *Admin) AddAccount(ctx context.Context, n NewAccount) error {
 	if n.Plan != "" {
 		change.Plan = &n.Plan
 	}
-	acc := Account{Address: n.Address, State: Active, Created: a.now()}
+	acc := account.Account{Address: n.Address, State: account.Active, Created: a.now()}
 	customer, err := a.customerOf(ctx, n.Address.Domain)
 	if err != nil {
 		return err
@@ -50,8 +50,8 @@ func (a *Admin) AddAccount(ctx context.Context, n NewAccount) error {
 	}
 	acc.Directory = n.Directory
 	if n.Directory != "" {
-		acc.Credentials = []Credential{a.noPassword()}
-		if learned := acc.learn(n.Learned); learned != "" {
+		acc.Credentials = []account.Credential{a.noPassword()}
+		if learned := acc.Learn(n.Learned); learned != "" {
 			text = strings.TrimPrefix(text+", "+learned+", as directory "+n.Directory+" says", ", ")
 		}
 	} else if err := a.putPassword(ctx, &acc, n.Password, customer); err != nil {
@@ -89,26 +89,18 @@ func (a *Admin) SetPassword(ctx context.Context, address mail.Address, password 
 	return named(err, objectAccount(acc.Address), changed)
 }
 
-// later returns now, or the next moment after before where now is not later.
-func later(now, before time.Time) time.Time {
-	if now.After(before) {
-		return now
-	}
-	return before.Add(time.Microsecond)
-}
-
 // SuspendAccount stops an account and holds what it has in the queue.
 func (a *Admin) SuspendAccount(ctx context.Context, address mail.Address) error {
-	return a.turnAccount(ctx, address, Suspended)
+	return a.turnAccount(ctx, address, account.Suspended)
 }
 
 // ResumeAccount undoes SuspendAccount.
 func (a *Admin) ResumeAccount(ctx context.Context, address mail.Address) error {
-	return a.turnAccount(ctx, address, Active)
+	return a.turnAccount(ctx, address, account.Active)
 }
 
 // turnAccount changes an account's state.
-func (a *Admin) turnAccount(ctx context.Context, address mail.Address, to State) error {
+func (a *Admin) turnAccount(ctx context.Context, address mail.Address, to account.State) error {
 	acc, err := a.account(ctx, address)
 	if err != nil {
 		return err
@@ -146,30 +138,27 @@ func (a *Admin) ForceRemoveAccount(ctx context.Context, address mail.Address) er
 	return a.removeAccount(ctx, acc)
 }
 
-func (a *Admin) removeAccount(ctx context.Context, acc Account) error {
+func (a *Admin) removeAccount(ctx context.Context, acc account.Account) error {
 	err := a.opt.Store.RemoveAccount(ctx, acc.Login(), a.accountEvent(audit.AdminRemoved, &acc, ""))
 	return named(err, objectAccount(acc.Address), used)
 }
 
 // account reads an account by its address, which also stands in its login.
-func (a *Admin) account(ctx context.Context, address mail.Address) (Account, error) {
+func (a *Admin) account(ctx context.Context, address mail.Address) (account.Account, error) {
 	acc, err := a.opt.Store.Account(ctx, address.Key())
 	return acc, named(err, objectAccount(address), "")
 }
 
 // accountEvent makes an event that is also found under the account's login.
-func (a *Admin) accountEvent(kind audit.Kind, acc *Account, text string) audit.Event {
+func (a *Admin) accountEvent(kind audit.Kind, acc *account.Account, text string) audit.Event {
 	e := a.event(kind, objectAccount(acc.Address), text)
 	e.Login = acc.Login()
 	return e
 }
 
-// PasswordName is the name of the credential that is the password.
-const PasswordName = string(Password)
-
 // putPassword checks a new password and makes it that of the account, which is the
 // customer's.
-func (a *Admin) putPassword(ctx context.Context, acc *Account, password, customer string) error {
+func (a *Admin) putPassword(ctx context.Context, acc *account.Account, password, customer string) error {
 	prepared, err := a.checkPassword(ctx, acc, password, customer)
 	if err != nil {
 		return err
@@ -178,7 +167,7 @@ func (a *Admin) putPassword(ctx context.Context, acc *Account, password, custome
 	if err != nil {
 		return err
 	}
-	secret, err := a.opt.Secrets.MakeSecret(ctx, acc.Login(), prepared, Password, legacy)
+	secret, err := a.opt.Secrets.MakeSecret(ctx, acc.Login(), prepared, account.Password, legacy)
 	if err != nil {
 		return err
 	}
@@ -191,56 +180,36 @@ func (a *Admin) putPassword(ctx context.Context, acc *Account, password, custome
 	return nil
 }
 
-// Replace gives the credential another secret, at that time or the next moment after
-// the last one. The hash that it had is kept among the former ones.
-func (c *Credential) Replace(secret Secret, now time.Time) {
-	secret.Former = c.earlier(maxFormer)
-	// The clock may have been set back; the time names the password.
-	c.Secret, c.Changed = secret, later(now, c.Changed)
-}
-
 // noPassword is the password of an account before it has one, and of one whose
 // directory has it.
-func (a *Admin) noPassword() Credential {
-	return Credential{ID: a.opt.IDs.New(), Kind: Password, Name: PasswordName, Created: a.now(), Changed: a.now()}
-}
-
-// maxFormer is how many hashes of earlier passwords are kept.
-const maxFormer = 24
-
-// earlier lists the hashes that the credential has and had, the latest first, at
-// most so many.
-func (c *Credential) earlier(most int) []string {
-	if c.Secret.Hash == "" {
-		return c.Secret.Former
-	}
-	return append([]string{c.Secret.Hash}, c.Secret.Former[:min(len(c.Secret.Former), most-1)]...)
+func (a *Admin) noPassword() account.Credential {
+	return account.Credential{ID: a.opt.IDs.New(), Kind: account.Password, Name: account.PasswordName, Created: a.now(), Changed: a.now()}
 }
 
 // checkPassword prepares a new password for an account and refuses a weak one.
-func (a *Admin) checkPassword(ctx context.Context, acc *Account, password, customer string) (string, error) {
+func (a *Admin) checkPassword(ctx context.Context, acc *account.Account, password, customer string) (string, error) {
 	if a.opt.Rule == nil {
 		return checkPassword(acc.Login(), password)
 	}
 	if err := checkLength(password); err != nil {
 		return "", err
 	}
-	prepared, err := PreparePassword(password)
+	prepared, err := account.PreparePassword(password)
 	if err != nil {
 		return "", err
 	}
-	about := About{Login: acc.Login(), Customer: customer}
+	about := account.About{Login: acc.Login(), Customer: customer}
 	for _, alias := range acc.Aliases {
 		about.Aliases = append(about.Aliases, alias.String())
 	}
 	if c := acc.Password(); c != nil {
-		about.Earlier = c.earlier(maxFormer + 1)
+		about.Earlier = c.Earlier(account.MaxFormer + 1)
 	}
 	return prepared, a.opt.Rule.Check(ctx, prepared, about)
 }
 
 // legacy is Proofs.Legacy of an account of the customer.
-func (a *Admin) legacy(ctx context.Context, acc *Account, name string) (bool, error) {
+func (a *Admin) legacy(ctx context.Context, acc *account.Account, name string) (bool, error) {
 	if acc.Legacy {
 		return true, nil
 	}

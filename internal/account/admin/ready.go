@@ -1,8 +1,9 @@
-package account
+package admin
 
 import (
 	"context"
 
+	"countersign/internal/account"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
@@ -36,7 +37,7 @@ func (a *Admin) ReadyForPassword(ctx context.Context, address mail.Address) erro
 }
 
 // ownPassword refuses an account whose password another system knows.
-func ownPassword(acc *Account) error {
+func ownPassword(acc *account.Account) error {
 	if acc.Directory == "" {
 		return nil
 	}

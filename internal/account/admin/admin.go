@@ -1,4 +1,4 @@
-package account
+package admin
 
 import (
 	"context"
@@ -7,49 +7,23 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
 
-// AdminOptions are what an Admin is made of. All fields are needed, but Rule and Now.
-type AdminOptions struct {
-	Store   Store
-	Secrets SecretMaker
+// Options are what an Admin is made of. All fields are needed, but Rule and Now.
+type Options struct {
+	Store   account.Store
+	Secrets account.SecretMaker
 	IDs     *mail.IDSource
 	// Rule decides on new passwords; nil means by their length alone.
-	Rule Rule
+	Rule account.Rule
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Actor is who does it, as the record shall name them: "cli:root".
 	Actor string
-}
-
-// SecretMaker turns a new password into what is stored of it.
-type SecretMaker interface {
-	// MakeSecret makes the secret of a password, which PreparePassword has prepared,
-	// for a credential of that kind of the account with that login; legacy says whether with the keys that
-	// Account.Legacy is about. Former is left empty. Errors: fault.Busy with reason
-	// "auth-busy" where too many wait, fault.Canceled where ctx ended meanwhile.
-	MakeSecret(ctx context.Context, login, password string, kind CredentialKind, legacy bool) (Secret, error)
-}
-
-// Rule decides whether a text may become a password.
-type Rule interface {
-	// Check decides on a password, which PreparePassword has prepared. Errors:
-	// fault.Invalid with a sentence for whoever chose it, which does not repeat it;
-	// any other where it cannot tell, and then the password is not taken.
-	Check(ctx context.Context, password string, about About) error
-}
-
-// About is what a Rule is told of the account that a password is for.
-type About struct {
-	// Login and Customer are the account's, Aliases its further addresses.
-	Login, Customer string
-	Aliases         []string
-	// Earlier are the hashes of its passwords, the present one first; none of an
-	// account that has none yet.
-	Earlier []string
 }
 
 // Admin changes who may send. Each method checks its input, makes one change
@@ -60,11 +34,11 @@ type About struct {
 // Other errors are those of Store, and fault.Invalid with a sentence that says
 // what is wrong with the input.
 type Admin struct {
-	opt AdminOptions
+	opt Options
 }
 
-// NewAdmin returns an Admin.
-func NewAdmin(opt AdminOptions) *Admin {
+// New returns an Admin.
+func New(opt Options) *Admin {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
@@ -80,39 +54,20 @@ func (a *Admin) event(kind audit.Kind, object, text string) audit.Event {
 // now is the time to the microsecond in UTC, as events and objects keep it.
 func (a *Admin) now() time.Time { return a.opt.Now().UTC().Truncate(time.Microsecond) }
 
-// maxName is the longest name of a plan, customer or credential, that of a DNS label.
-const maxName = 63
-
-// CheckName refuses names that are awkward in commands, logs and URLs: fault.Invalid.
-// what says what is named: "plan".
-func CheckName(what, name string) error {
-	const op = "account.name"
-	if name == "" || len(name) > maxName {
-		return fault.New(op, fault.Invalid, "the name of a %s has 1 to %d characters", what, maxName)
-	}
-	for i, c := range name {
-		plain := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
-		if !plain && (i == 0 || c != '-' && c != '_' && c != '.') {
-			return fault.New(op, fault.Invalid, "%q cannot name a %s: use a-z and 0-9, then also - _ and .", name, what)
-		}
-	}
-	return nil
-}
-
 // stateEvent names the kind of event that belongs to a new state.
-func stateEvent(to State) audit.Kind {
-	if to == Suspended {
+func stateEvent(to account.State) audit.Kind {
+	if to == account.Suspended {
 		return audit.AdminSuspended
 	}
 	return audit.AdminResumed
 }
 
 // turn refuses to put an object into the state that it is in.
-func turn(object string, from, to State) error {
+func turn(object string, from, to account.State) error {
 	if from != to {
 		return nil
 	}
-	if to == Active {
+	if to == account.Active {
 		return fault.New("account.resume", fault.Conflict, "%s is not suspended", object)
 	}
 	return fault.New("account.suspend", fault.Conflict, "%s is suspended already", object)

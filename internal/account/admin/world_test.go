@@ -1,13 +1,13 @@
-package account_test
+package admin_test
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/testkit/accountstore"
@@ -32,7 +32,7 @@ func (maker) MakeSecret(_ context.Context, login, password string, _ account.Cre
 // world is a store with two customers, their domains, and accounts.
 type world struct {
 	store *accountstore.Store
-	admin *account.Admin
+	admin *admin.Admin
 }
 
 const goodPassword = "correct horse battery"
@@ -45,7 +45,7 @@ func clock() time.Time { return time.Unix(1_800_000_000, 123456789) }
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{store: accountstore.New()}
-	w.admin = account.NewAdmin(account.AdminOptions{Store: w.store, Secrets: maker{}, IDs: &mail.IDSource{}, Actor: "cli:test", Now: clock})
+	w.admin = admin.New(admin.Options{Store: w.store, Secrets: maker{}, IDs: &mail.IDSource{}, Actor: "cli:test", Now: clock})
 	ctx := t.Context()
 	keys := []account.Key{{Selector: "s1", Algorithm: "rsa"}}
 	for _, err := range []error{
@@ -55,8 +55,8 @@ func newWorld(t *testing.T) *world {
 		w.admin.AddDomain(ctx, "acme.example", "acme", keys),
 		w.admin.AddDomain(ctx, "second.example", "acme", keys),
 		w.admin.AddDomain(ctx, "other.example", "other", keys),
-		w.admin.AddAccount(ctx, account.NewAccount{Address: address(t, "a@acme.example"), Password: goodPassword}),
-		w.admin.AddAccount(ctx, account.NewAccount{Address: address(t, "b@acme.example"), Password: goodPassword}),
+		w.admin.AddAccount(ctx, admin.NewAccount{Address: address(t, "a@acme.example"), Password: goodPassword}),
+		w.admin.AddAccount(ctx, admin.NewAccount{Address: address(t, "b@acme.example"), Password: goodPassword}),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -104,13 +104,4 @@ func address(t *testing.T, s string) mail.Address {
 func at(s string) mail.Address {
 	local, domain, _ := strings.Cut(s, "@")
 	return mail.Address{Local: local, Domain: mail.Domain(strings.ToLower(domain))}
-}
-
-func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
-
-func prefixes(texts ...string) (list []netip.Prefix) {
-	for _, text := range texts {
-		list = append(list, netip.MustParsePrefix(text))
-	}
-	return list
 }
