@@ -1,4 +1,9 @@
-package storetest
+// Package record holds what an engine must do about events: they come back as they were
+// appended, and are found by what is asked for. It is a part of the suite of package
+// storetest, which an engine runs beside it.
+//
+// Main function: Run.
+package record
 
 import (
 	"fmt"
@@ -13,30 +18,34 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/expect"
 )
 
-func recordCases() map[string]func(*testing.T, Store) {
-	return map[string]func(*testing.T, Store){
+// Run runs the cases. Each gets a store of its own.
+func Run(t *testing.T, open storetest.Opener) {
+	for name, run := range map[string]func(*testing.T, storetest.Store){
 		"events come back as they were appended": eventsComeBack,
 		"queries select":                         queriesSelect,
 		"long texts are cut":                     longTextsAreCut,
 		"searches page":                          searchesPage,
 		"searches combine what they ask for":     searchesCombine,
 		"the newest are the last ones":           newestAreLast,
+	} {
+		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}
 }
 
 // longTextsAreCut stores one event by each way that there is.
-func longTextsAreCut(t *testing.T, s Store) {
+func longTextsAreCut(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
-	long := audit.Event{At: start(), Kind: audit.CommandRefused, Text: strings.Repeat("x", 60_000), Data: map[string]string{"name": strings.Repeat("y", 60_000)}}
+	long := audit.Event{At: storetest.Start(), Kind: audit.CommandRefused, Text: strings.Repeat("x", 60_000), Data: map[string]string{"name": strings.Repeat("y", 60_000)}}
 	expect.Must(t, s.Append(ctx, []audit.Event{long}))
-	m := message(1, "one")
+	m := storetest.Message(1, "one")
 	m.Events = []audit.Event{long}
 	expect.Must(t, s.Accept(ctx, m))
 	expect.Must(t, s.Report(ctx, &queue.Report{Submission: m.Submission.ID, Events: []audit.Event{long}}))
-	expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "p", State: account.Active, Created: start()}, long))
+	expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "p", State: account.Active, Created: storetest.Start()}, long))
 	all := expect.Got(s.Search(ctx, audit.Query{Kind: audit.CommandRefused}))(t)
 	if len(all) != 4 {
 		t.Fatalf("there are %d events, want 4", len(all))
@@ -48,16 +57,16 @@ func longTextsAreCut(t *testing.T, s Store) {
 	}
 }
 
-func eventsComeBack(t *testing.T, s Store) {
+func eventsComeBack(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	full := audit.Event{
-		At: start(), Kind: audit.CommandRefused, Session: id("SES", 1), Submission: id("SUB", 1), Delivery: 3,
+		At: storetest.Start(), Kind: audit.CommandRefused, Session: storetest.ID("SES", 1), Submission: storetest.ID("SUB", 1), Delivery: 3,
 		Login: "ann@one.example", Actor: "cli:root", Client: "2001:db8::1", Object: "account ann", Code: 550, Enhanced: "5.7.1",
 		Reason: "sender-not-owned", Text: `not "yours" – ünïcode`, Data: map[string]string{"verb": "MAIL", "empty": "", "ü": "\"\\"},
 	}
 	expect.Must(t, s.Append(ctx, []audit.Event{full, {}}))
 	expect.Must(t, s.Append(ctx, nil))
-	expect.Must(t, s.Append(ctx, []audit.Event{{At: start(), Kind: audit.ServerStopped}}))
+	expect.Must(t, s.Append(ctx, []audit.Event{{At: storetest.Start(), Kind: audit.ServerStopped}}))
 	all := expect.Got(s.Search(ctx, audit.Query{}))(t)
 	if len(all) != 3 {
 		t.Fatalf("got %d events", len(all))
@@ -70,13 +79,13 @@ func eventsComeBack(t *testing.T, s Store) {
 	expect.Equal(t, "empty event", all[1], audit.Event{Seq: all[1].Seq})
 }
 
-func queriesSelect(t *testing.T, s Store) {
+func queriesSelect(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	var all []audit.Event
 	for n := range 12 {
 		all = append(all, audit.Event{
-			At: start().Add(time.Duration(n) * time.Minute), Kind: []audit.Kind{audit.AuthPassed, audit.AuthFailed}[n%2],
-			Session: []mail.ID{"", id("SES", 1), id("SES", 2)}[n%3], Submission: []mail.ID{id("SUB", 1), "", id("SUB", 2)}[n%3],
+			At: storetest.Start().Add(time.Duration(n) * time.Minute), Kind: []audit.Kind{audit.AuthPassed, audit.AuthFailed}[n%2],
+			Session: []mail.ID{"", storetest.ID("SES", 1), storetest.ID("SES", 2)}[n%3], Submission: []mail.ID{storetest.ID("SUB", 1), "", storetest.ID("SUB", 2)}[n%3],
 			Login: []string{"ann@one.example", "bob@two.example", "", "ann@one.example"}[n%4], Text: fmt.Sprint(n),
 		})
 	}
@@ -86,8 +95,8 @@ func queriesSelect(t *testing.T, s Store) {
 		want  string
 	}{
 		"all":               {audit.Query{}, "0 1 2 3 4 5 6 7 8 9 10 11 "},
-		"session":           {audit.Query{Session: id("SES", 1)}, "1 4 7 10 "},
-		"submission":        {audit.Query{Submission: id("SUB", 2)}, "2 5 8 11 "},
+		"session":           {audit.Query{Session: storetest.ID("SES", 1)}, "1 4 7 10 "},
+		"submission":        {audit.Query{Submission: storetest.ID("SUB", 2)}, "2 5 8 11 "},
 		"login":             {audit.Query{Login: "ann@one.example"}, "0 3 4 7 8 11 "},
 		"kind":              {audit.Query{Kind: audit.AuthFailed}, "1 3 5 7 9 11 "},
 		"login and kind":    {audit.Query{Login: "ann@one.example", Kind: audit.AuthFailed}, "3 7 11 "},
@@ -95,12 +104,12 @@ func queriesSelect(t *testing.T, s Store) {
 		"kinds by pattern":  {audit.Query{Kind: "*.f?iled", Login: "ann@one.example"}, "3 7 11 "},
 		"no kind":           {audit.Query{Kind: "*.nothing"}, ""},
 		"not a pattern":     {audit.Query{Kind: "auth.[p"}, ""},
-		"since":             {audit.Query{Since: start().Add(10 * time.Minute)}, "10 11 "},
-		"until":             {audit.Query{Until: start().Add(2 * time.Minute)}, "0 1 "},
-		"login and times":   {audit.Query{Login: "ann@one.example", Since: start().Add(4 * time.Minute), Until: start().Add(8 * time.Minute)}, "4 7 "},
-		"limit":             {audit.Query{Session: id("SES", 2), Limit: 2}, "2 5 "},
+		"since":             {audit.Query{Since: storetest.Start().Add(10 * time.Minute)}, "10 11 "},
+		"until":             {audit.Query{Until: storetest.Start().Add(2 * time.Minute)}, "0 1 "},
+		"login and times":   {audit.Query{Login: "ann@one.example", Since: storetest.Start().Add(4 * time.Minute), Until: storetest.Start().Add(8 * time.Minute)}, "4 7 "},
+		"limit":             {audit.Query{Session: storetest.ID("SES", 2), Limit: 2}, "2 5 "},
 		"nobody's":          {audit.Query{Login: "x"}, ""},
-		"session, not both": {audit.Query{Session: id("SES", 1), Submission: id("SUB", 1)}, ""},
+		"session, not both": {audit.Query{Session: storetest.ID("SES", 1), Submission: storetest.ID("SUB", 1)}, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			text := ""
@@ -114,15 +123,15 @@ func queriesSelect(t *testing.T, s Store) {
 	}
 }
 
-func searchesPage(t *testing.T, s Store) {
+func searchesPage(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	events := make([]audit.Event, 1100)
 	for n := range events {
 		// The clock may run backwards: the order is that of appending.
-		events[n] = audit.Event{At: start().Add(-time.Duration(n) * time.Second), Login: "ann@one.example", Text: fmt.Sprint(n)}
+		events[n] = audit.Event{At: storetest.Start().Add(-time.Duration(n) * time.Second), Login: "ann@one.example", Text: fmt.Sprint(n)}
 	}
 	expect.Must(t, s.Append(ctx, events))
-	for what, q := range map[string]audit.Query{"all": {}, "login": {Login: "ann@one.example"}, "times": {Since: start().Add(-time.Hour)}} {
+	for what, q := range map[string]audit.Query{"all": {}, "login": {Login: "ann@one.example"}, "times": {Since: storetest.Start().Add(-time.Hour)}} {
 		t.Run(what, func(t *testing.T) {
 			page := expect.Got(s.Search(expect.Within(t), q))(t)
 			if len(page) != 1000 {
@@ -146,9 +155,9 @@ func variedEvents(count int) []audit.Event {
 	var all []audit.Event
 	for n := range count {
 		e := audit.Event{
-			At:      start().Add(time.Duration(n-random.IntN(20)) * time.Second),
+			At:      storetest.Start().Add(time.Duration(n-random.IntN(20)) * time.Second),
 			Kind:    audit.Kinds()[random.IntN(len(audit.Kinds()))].Kind,
-			Session: mail.ID(pick("", string(id("SES", 1)), string(id("SES", 2)))), Submission: mail.ID(pick("", string(id("SUB", 1)), string(id("SUB", 2)))),
+			Session: mail.ID(pick("", string(storetest.ID("SES", 1)), string(storetest.ID("SES", 2)))), Submission: mail.ID(pick("", string(storetest.ID("SUB", 1)), string(storetest.ID("SUB", 2)))),
 			Login: pick("", "ann@one.example", "bob@two.example"), Actor: pick("", "cli:root", "cli:ann"),
 			Client: pick("", "192.0.2.1", "192.0.2.200", "2001:db8::1", "2001:db8:0:1::1"), Object: pick("", "account ann@one.example"),
 			Reason: pick("", "auth-failed", "sender-not-owned"), Text: fmt.Sprint(n),
@@ -166,7 +175,7 @@ func variedEvents(count int) []audit.Event {
 
 // searchesCombine compares searches for many combinations with what Matches
 // says of each event.
-func searchesCombine(t *testing.T, s Store) {
+func searchesCombine(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	expect.Must(t, s.Append(ctx, variedEvents(2500)))
 	all := expect.Got(s.Search(ctx, audit.Query{Limit: 10_000}))(t)
@@ -242,7 +251,7 @@ func queryLike(random *rand.Rand, e audit.Event) audit.Query {
 	return q
 }
 
-func newestAreLast(t *testing.T, s Store) {
+func newestAreLast(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	expect.Must(t, s.Append(ctx, variedEvents(30)))
 	text := func(q audit.Query) string {

@@ -1,4 +1,9 @@
-package storetest
+// Package onenode holds what an engine must do about the one node "1" that an Opener's store
+// is. What several nodes do to each other is a matter of engines that can have them. It is a
+// part of the suite of package storetest, which an engine runs beside it.
+//
+// Main function: Run.
+package onenode
 
 import (
 	"slices"
@@ -9,13 +14,13 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/node"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/expect"
 )
 
-// nodeCases check what holds for the one node "1" that an Opener's store is. What
-// several nodes do to each other is a matter of engines that can have them.
-func nodeCases() map[string]func(*testing.T, Store) {
-	return map[string]func(*testing.T, Store){
+// Run runs the cases. Each gets a store of its own.
+func Run(t *testing.T, open storetest.Opener) {
+	for name, run := range map[string]func(*testing.T, storetest.Store){
 		"a lease is taken, renewed and left": leaseIsKept,
 		"the clock is that of the leases":    clockOfLeases,
 		"an earlier lease is refused":        earlierLeaseIsRefused,
@@ -24,13 +29,15 @@ func nodeCases() map[string]func(*testing.T, Store) {
 		"the one node adopts nothing":        nothingToAdopt,
 		"the one node stays":                 nodeStays,
 		"draining is felt, or refused":       drainIsFelt,
+	} {
+		t.Run(name, func(t *testing.T) { run(t, open(t)) })
 	}
 }
 
 // self is the node that the store is.
 func self() node.Node { return node.Node{ID: "1", Address: "gate.example", Version: "1.2"} }
 
-func leaseIsKept(t *testing.T, s Store) {
+func leaseIsKept(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
 	if joined.Node != "1" || joined.Epoch == 0 || joined.State != node.Active || time.Since(joined.Now).Abs() > time.Minute {
@@ -50,7 +57,7 @@ func leaseIsKept(t *testing.T, s Store) {
 	}
 }
 
-func clockOfLeases(t *testing.T, s Store) {
+func clockOfLeases(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	before := expect.Got(s.Clock(ctx))(t)
 	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
@@ -61,7 +68,7 @@ func clockOfLeases(t *testing.T, s Store) {
 	}
 }
 
-func earlierLeaseIsRefused(t *testing.T, s Store) {
+func earlierLeaseIsRefused(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	first := expect.Got(s.Join(ctx, self(), time.Minute))(t)
 	second := expect.Got(s.Join(ctx, self(), time.Minute))(t)
@@ -71,30 +78,30 @@ func earlierLeaseIsRefused(t *testing.T, s Store) {
 	expect.Kind(t, err, fault.Fenced)
 	expect.Kind(t, s.Leave(ctx, first.Lease, true), fault.Fenced)
 	expect.Got(s.Renew(ctx, second.Lease, time.Minute, node.Condition{}))(t)
-	expect.Must(t, s.Accept(ctx, message(1, "a"))) // under the second
-	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	expect.Must(t, s.Accept(ctx, storetest.Message(1, "a"))) // under the second
+	expect.Must(t, s.Report(ctx, storetest.Outcome(storetest.ID("SUB", 1), 1, queue.Delivered)))
 	another := self()
 	another.ID = "2"
 	_, err = s.Join(ctx, another, time.Minute)
 	expect.Kind(t, err, fault.Conflict)
 }
 
-func leftCompletesRecord(t *testing.T, s Store) {
+func leftCompletesRecord(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
-	expect.Must(t, s.Accept(ctx, message(1, "a", "b")))
+	expect.Must(t, s.Accept(ctx, storetest.Message(1, "a", "b")))
 	expect.Must(t, s.Leave(ctx, joined.Lease, false))
 	before := len(expect.Got(s.Search(ctx, audit.Query{}))(t))
 	// All at once, as what is refused must not take what is taken with it.
 	var accepted, reported, appended error
-	together(3, func(i int) {
+	storetest.Together(3, func(i int) {
 		switch i {
 		case 0:
-			accepted = s.Accept(ctx, message(2, "a"))
+			accepted = s.Accept(ctx, storetest.Message(2, "a"))
 		case 1:
-			reported = s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered))
+			reported = s.Report(ctx, storetest.Outcome(storetest.ID("SUB", 1), 1, queue.Delivered))
 		case 2:
-			appended = s.Append(ctx, []audit.Event{{At: start(), Kind: audit.ServerStopped}})
+			appended = s.Append(ctx, []audit.Event{{At: storetest.Start(), Kind: audit.ServerStopped}})
 		}
 	})
 	expect.Kind(t, accepted, fault.Fenced)
@@ -103,21 +110,21 @@ func leftCompletesRecord(t *testing.T, s Store) {
 	if now := len(expect.Got(s.Search(ctx, audit.Query{}))(t)); now != before+1 {
 		t.Errorf("%d events were added", now-before)
 	}
-	wantStats(t, s, 2, 0, 0)
+	storetest.WantStats(t, s, 2, 0, 0)
 	expect.Got(s.Join(ctx, self(), time.Minute))(t)
-	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
-	expect.Must(t, s.Accept(ctx, message(2, "a")))
-	wantStats(t, s, 2, 0, 0)
+	expect.Must(t, s.Report(ctx, storetest.Outcome(storetest.ID("SUB", 1), 1, queue.Delivered)))
+	expect.Must(t, s.Accept(ctx, storetest.Message(2, "a")))
+	storetest.WantStats(t, s, 2, 0, 0)
 }
 
-func nodeIsListed(t *testing.T, s Store) {
+func nodeIsListed(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
-	expect.Must(t, s.Accept(ctx, message(2, "a", "b", "c")))
-	m := message(5, "d")
+	expect.Must(t, s.Accept(ctx, storetest.Message(2, "a", "b", "c")))
+	m := storetest.Message(5, "d")
 	m.Deliveries[0].State = queue.Held
 	expect.Must(t, s.Accept(ctx, m))
-	expect.Must(t, s.Report(ctx, outcome(id("SUB", 2), 2, queue.Deferred)))
+	expect.Must(t, s.Report(ctx, storetest.Outcome(storetest.ID("SUB", 2), 2, queue.Deferred)))
 	expect.Got(s.Renew(ctx, joined.Lease, time.Minute, node.Condition{Skew: 1500 * time.Millisecond, Keys: []string{"00ff", "a1"}}))(t)
 	list := expect.Got(s.Nodes(ctx))(t)
 	if len(list) != 1 {
@@ -127,7 +134,7 @@ func nodeIsListed(t *testing.T, s Store) {
 	if n.ID != "1" || n.Address != "gate.example" || n.Version != "1.2" || n.State != node.Active || !n.Alive || n.Skew != 1500*time.Millisecond || !slices.Equal(n.Keys, []string{"00ff", "a1"}) {
 		t.Errorf("got %+v", n)
 	}
-	if n.Queued != 2 || n.Deferred != 1 || n.Held != 1 || !n.Oldest.Equal(start().Add(2*time.Second)) {
+	if n.Queued != 2 || n.Deferred != 1 || n.Held != 1 || !n.Oldest.Equal(storetest.Start().Add(2*time.Second)) {
 		t.Errorf("got %+v", n)
 	}
 	if n.Schema < 1 {
@@ -149,10 +156,10 @@ func nodeIsListed(t *testing.T, s Store) {
 	}
 }
 
-func nothingToAdopt(t *testing.T, s Store) {
+func nothingToAdopt(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
-	expect.Must(t, s.Accept(ctx, message(1, "a", "b")))
+	expect.Must(t, s.Accept(ctx, storetest.Message(1, "a", "b")))
 	if shares := expect.Got(s.Adopt(ctx, joined.Lease, 10, true))(t); len(shares) != 0 {
 		t.Errorf("adopted %+v of its own", shares)
 	}
@@ -163,11 +170,11 @@ func nothingToAdopt(t *testing.T, s Store) {
 	}
 }
 
-func nodeStays(t *testing.T, s Store) {
+func nodeStays(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	expect.Got(s.Join(ctx, self(), time.Minute))(t)
-	expect.Kind(t, s.Remove(ctx, "1", event("node 1")), fault.Conflict)
-	expect.Kind(t, s.Drain(ctx, "1", false, event("node 1")), fault.Conflict)
+	expect.Kind(t, s.Remove(ctx, "1", storetest.Event("node 1")), fault.Conflict)
+	expect.Kind(t, s.Drain(ctx, "1", false, storetest.Event("node 1")), fault.Conflict)
 	if state := expect.Got(s.Nodes(ctx))(t)[0].State; state != node.Active {
 		t.Errorf("a refused drain makes it %s", state)
 	}
@@ -178,13 +185,13 @@ func nodeStays(t *testing.T, s Store) {
 
 // drainIsFelt: an engine that can have other nodes tells a node that it is to drain,
 // and records who asked for that; another refuses and leaves it as it is.
-func drainIsFelt(t *testing.T, s Store) {
+func drainIsFelt(t *testing.T, s storetest.Store) {
 	ctx := expect.Within(t)
 	joined := expect.Got(s.Join(ctx, self(), time.Minute))(t)
-	if err := s.Drain(ctx, "2", true, event("node 2")); !fault.Is(err, fault.NotFound) {
+	if err := s.Drain(ctx, "2", true, storetest.Event("node 2")); !fault.Is(err, fault.NotFound) {
 		expect.Kind(t, err, fault.Conflict)
 	}
-	err := s.Drain(ctx, "1", true, event("node 1"))
+	err := s.Drain(ctx, "1", true, storetest.Event("node 1"))
 	state, events, after := node.Draining, 1, node.Drained
 	if err != nil {
 		expect.Kind(t, err, fault.Conflict)
@@ -197,8 +204,8 @@ func drainIsFelt(t *testing.T, s Store) {
 	if n := len(expect.Got(s.Search(ctx, audit.Query{Kind: audit.AdminChanged}))(t)); n != events {
 		t.Errorf("%d events tell of it, want %d", n, events)
 	}
-	expect.Must(t, s.Accept(ctx, message(1, "a"))) // what is under way ends
-	expect.Must(t, s.Report(ctx, outcome(id("SUB", 1), 1, queue.Delivered)))
+	expect.Must(t, s.Accept(ctx, storetest.Message(1, "a"))) // what is under way ends
+	expect.Must(t, s.Report(ctx, storetest.Outcome(storetest.ID("SUB", 1), 1, queue.Delivered)))
 	expect.Must(t, s.Leave(ctx, joined.Lease, err == nil))
 	expect.Equal(t, "its state at the end", expect.Got(s.Nodes(ctx))(t)[0].State, after)
 }
