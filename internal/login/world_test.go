@@ -19,6 +19,7 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/pool"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
@@ -239,6 +240,11 @@ func (w *world) restart(s setup) {
 		o.Tokens = w.tokens
 	}
 	w.v = New(o)
+}
+
+// beside has other directories asked.
+func (w *world) beside(d Directories) {
+	w.v.opt.Directories, w.v.outside = d, outside.New(d, w.v.fronts.Nobody)
 }
 
 // makerOf makes a maker.
