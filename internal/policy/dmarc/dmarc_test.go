@@ -164,6 +164,10 @@ func TestDiscover(t *testing.T) {
 		}
 	}
 	q := inquiry.New(z)
+	if _, err := Discover(t.Context(), q, "x.stop.long.example"); err != nil || q.Asked() != 2 {
+		t.Errorf("a walk that a record ends asks %d questions, %v; want 2", q.Asked(), err)
+	}
+	q = inquiry.New(z)
 	if _, err := Discover(t.Context(), q, "example.org"); err != nil || q.Asked() != 1 {
 		t.Errorf("a domain's own record needs %d questions, %v; want 1", q.Asked(), err)
 	}
