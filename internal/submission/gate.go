@@ -11,6 +11,7 @@ import (
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
@@ -39,10 +40,12 @@ type Policy struct {
 	Mechanisms []string
 	// Sign switches DKIM on. Without it messages leave unsigned.
 	Sign bool
+	// WarnAt is of how many percent of a limit used somebody is warned, 0 for never.
+	WarnAt int
 }
 
 // Options are what a Gate is made of. All fields but Node, Offer, Space, Bans,
-// Listeners and Logger are needed.
+// Limits, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -62,7 +65,10 @@ type Options struct {
 	// Space bounds what is stored of new mail; nil bounds nothing.
 	Space Space
 	// Bans are those who are turned away; nil for nobody.
-	Bans     Bans
+	Bans Bans
+	// Limits returns the subjects of a message that have limits, with these; nil where
+	// there are none. It is asked for each message, and answers from memory.
+	Limits   func(limit.Who) []limit.Level
 	Recorder *audit.Recorder
 	Sealer   *seal.Sealer
 	IDs      *mail.IDSource
