@@ -8,6 +8,7 @@ import (
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/guarded"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/secrets"
 )
@@ -38,6 +39,10 @@ func TestConformance(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	secrets.Run(t, func(t *testing.T) secrets.Store { return openNew(t) })
+}
+
+func TestGuarded(t *testing.T) {
+	guarded.Run(t, func(t *testing.T) guarded.Store { return openNew(t) })
 }
 
 func TestBans(t *testing.T) {
