@@ -21,6 +21,7 @@ import (
 	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/counting"
+	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
@@ -60,8 +61,8 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is a database in use. It implements account.Store, access.Store, queue.Store,
-// queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
+// Store is a database in use. It implements account.Store, access.Store, guard.Store,
+// queue.Store, queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
 // fault.Unavailable where it is away for longer than Options.Patience, or its user may
@@ -74,6 +75,7 @@ type Store struct {
 	*sealed.Secrets
 	*bans.Keeper
 	*counting.Counts
+	*guarded.Marks
 	*nodes.Roster
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -165,6 +167,7 @@ func (s *Store) share() {
 	s.Secrets = sealed.New(b)
 	s.Keeper = bans.New(bans.Options{Base: s.bansBase(), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
 	s.Counts = counting.New(counting.Options{Base: s.countsBase(), Clock: clock})
+	s.Marks = guarded.New(s.alone(server.LockGuardSQL))
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
@@ -202,14 +205,20 @@ func (s *Store) base() sqlkit.Base {
 	}
 }
 
-// bansBase is what the bans work with: their changes are alone with bans, and hold up
-// neither accounts nor mail.
+// bansBase is what the bans work with.
 func (s *Store) bansBase() sqlkit.Base {
-	b := s.base()
+	b := s.alone(server.LockBansSQL)
 	b.Signal = s.banned
+	return b
+}
+
+// alone is what parts work with whose changes are alone with what a lock is for, and hold
+// up neither accounts nor mail.
+func (s *Store) alone(lock string) sqlkit.Base {
+	b := s.base()
 	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 		return s.db.Change(ctx, op, func(t *server.Tx) error {
-			if err := t.Exec(server.LockBansSQL, nil); err != nil {
+			if err := t.Exec(lock, nil); err != nil {
 				return err
 			}
 			if !s.opt.Server {

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/counting"
 	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/guarded"
 	"countersign/internal/store/storetest/onenode"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/record"
@@ -58,6 +59,10 @@ func TestConformance(t *testing.T) {
 
 func TestSecrets(t *testing.T) {
 	secrets.Run(t, func(t *testing.T) secrets.Store { return openNew(t) })
+}
+
+func TestGuarded(t *testing.T) {
+	guarded.Run(t, func(t *testing.T) guarded.Store { return openNew(t) })
 }
 
 func TestBans(t *testing.T) {

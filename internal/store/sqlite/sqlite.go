@@ -20,6 +20,7 @@ import (
 	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/counting"
+	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
@@ -61,8 +62,8 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is an open database. It implements account.Store, access.Store, queue.Store,
-// queue.AdminStore and audit.Store, and keeps certificates. All methods are
+// Store is an open database. It implements account.Store, access.Store, guard.Store,
+// queue.Store, queue.AdminStore and audit.Store, and keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
 // database locked, fault.Unavailable where it cannot be used, fault.Corrupt
@@ -73,6 +74,7 @@ type Store struct {
 	*sealed.Secrets
 	*bans.Keeper
 	*counting.Counts
+	*guarded.Marks
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
 	db      *database.DB[book]
@@ -200,6 +202,7 @@ func (s *Store) share() {
 	banned.Signal = sqlkit.NewSignal()
 	s.Keeper = bans.New(bans.Options{Base: banned})
 	s.Counts = counting.New(counting.Options{Base: b, Clock: func(context.Context, sqlkit.Reader) (time.Time, error) { return s.now().UTC(), nil }})
+	s.Marks = guarded.New(b)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Count: count, Finish: finishAll, Finished: s.removeBodies,
 		Large: func(id mail.ID, size int64) queue.LargeBody { return s.bodies.Stored(id, size) },
