@@ -13,6 +13,7 @@ import (
 	"countersign/internal/dkim"
 	"countersign/internal/login"
 	"countersign/internal/mail"
+	"countersign/internal/policy/alignment"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
@@ -39,10 +40,12 @@ type Policy struct {
 	Mechanisms []string
 	// Sign switches DKIM on. Without it messages leave unsigned.
 	Sign bool
+	// Alignment says what is done about messages that will fail DMARC.
+	Alignment alignment.Rules
 }
 
 // Options are what a Gate is made of. All fields but Node, Offer, Space, Bans,
-// Listeners and Logger are needed.
+// Alignment, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -62,13 +65,15 @@ type Options struct {
 	// Space bounds what is stored of new mail; nil bounds nothing.
 	Space Space
 	// Bans are those who are turned away; nil for nobody.
-	Bans     Bans
-	Recorder *audit.Recorder
-	Sealer   *seal.Sealer
-	IDs      *mail.IDSource
-	Now      func() time.Time
-	Policy   Policy
-	Metrics  *Metrics
+	Bans Bans
+	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
+	Alignment Alignment
+	Recorder  *audit.Recorder
+	Sealer    *seal.Sealer
+	IDs       *mail.IDSource
+	Now       func() time.Time
+	Policy    Policy
+	Metrics   *Metrics
 	// Listeners say what each listener offers, by the name in smtpserver.Peer. One that
 	// is not here offers every mechanism but EXTERNAL, and knows no networks.
 	Listeners map[string]Listener

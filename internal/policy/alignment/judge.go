@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"countersign/internal/mail"
@@ -101,7 +102,7 @@ func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry) {
 	if len(a.Question.Keys) == 0 {
 		a.DKIM.reason("mail of %s is not signed", a.Question.From)
 	}
-	for _, key := range a.Question.Keys[:min(len(a.Question.Keys), maxKeys)] {
+	for _, key := range rsaFirst(a.Question.Keys) {
 		s := domainkey.Check(ctx, q, key)
 		switch s.State {
 		case domainkey.Published:
@@ -126,6 +127,21 @@ func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry) {
 
 // maxKeys bounds the keys that are looked up.
 const maxKeys = 8
+
+// rsaFirst returns the keys that are looked up, first those that every verifier knows (RFC
+// 6376 section 3.3; Ed25519 came later, with RFC 8463).
+func rsaFirst(keys []domainkey.Key) []domainkey.Key {
+	var first, rest []domainkey.Key
+	for _, k := range keys {
+		if strings.Contains(k.Record, "k=rsa;") {
+			first = append(first, k)
+		} else {
+			rest = append(rest, k)
+		}
+	}
+	all := append(first, rest...)
+	return all[:min(len(all), maxKeys)]
+}
 
 // senderFinding is what became of SPF: its leg, and the record to publish, if one
 // helps.

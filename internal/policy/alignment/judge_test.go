@@ -228,6 +228,25 @@ func TestProposedRecordsMend(t *testing.T) {
 	}
 }
 
+// TestRSAIsProposedFirst: where there is room for one record alone, it is the one that every
+// receiver understands.
+func TestRSAIsProposedFirst(t *testing.T) {
+	k, err := dkim.Generate("example.org", "z", dkim.RSA, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := k.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, _ := judge(t, ours)
+	keys := []domainkey.Key{keyOf(t, "example.org", "a"), {Domain: "example.org", Selector: "z", Record: record.Value}}
+	a := j.Assess(t.Context(), Question{From: "example.org", MailFrom: "other.example", Keys: keys})
+	if len(a.Publish) != 2 || a.Publish[0] != record || keys[0].Selector != "a" {
+		t.Errorf("%+v", a.Publish)
+	}
+}
+
 func TestLiterals(t *testing.T) {
 	j, d := judge(t, ours)
 	for _, from := range []mail.Domain{"", "[192.0.2.1]"} {

@@ -3,7 +3,8 @@ package alignment
 import (
 	"fmt"
 
-	"countersign/internal/mail")
+	"countersign/internal/mail"
+)
 
 // Action is what is done about a message that will fail.
 type Action string
