@@ -21,8 +21,8 @@ type Question struct {
 	From mail.Domain
 	// MailFrom is the domain of MAIL FROM, "" for the null sender.
 	MailFrom mail.Domain
-	// Keys are those that the message is signed with, all of From; none where it is
-	// not signed.
+	// Keys are those that the message is signed with, all of From; none where it is not
+	// signed here: then the next server may sign it, and what DKIM does is not known.
 	Keys []domainkey.Key
 }
 
@@ -100,7 +100,8 @@ func (a *Assessment) policy(found dmarc.Discovery, err error) {
 func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry) {
 	a.DKIM = Leg{State: WillFail}
 	if len(a.Question.Keys) == 0 {
-		a.DKIM.reason("mail of %s is not signed", a.Question.From)
+		a.DKIM.State = Unknown
+		a.DKIM.reason("mail of %s is not signed here", a.Question.From)
 	}
 	for _, key := range rsaFirst(a.Question.Keys) {
 		s := domainkey.Check(ctx, q, key)
