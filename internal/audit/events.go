@@ -79,7 +79,7 @@ func Kinds() []Meaning {
 		{SessionEarly, "The client spoke before it was greeted."},
 		{SessionPanicked, "A defect in the gate ended the session; the log has the details. Please report it."},
 		{SessionClosed, "The connection ended; text says why, data how many events of the session were not recorded, if any."},
-		{AuthPassed, "A client logged in; data has the mechanism, or none where its network was enough, and the name of the credential."},
+		{AuthPassed, "A client logged in; data has the mechanism, or none where its network was enough, the name of the credential, or none where the claim of a token was enough, the issuer of a token, and as program what the client called itself."},
 		{AuthFailed, "A login failed; account is the name that was tried, data has the cause, which the client is not told."},
 		{AuthTested, "An administrator, the actor, had a login of the object, an account, explained, which changes nothing; data has the mechanism, the outcome and where it was refused the cause."},
 		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command."},

@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"strconv"
+	"strings"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/cert/client"
 	"countersign/internal/login/why"
@@ -77,15 +79,27 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	s.record(e)
 }
 
-// provedData says by what somebody has logged in; "" is no mechanism, where a network was
-// enough.
+// provedData says by what somebody has logged in, and what the client calls itself; "" is no
+// mechanism, where a network was enough. Where the claim of a token was, there is an issuer and
+// no credential.
 func (s *session) provedData(mechanism string) map[string]string {
 	data := map[string]string{}
-	if mechanism != "" {
-		data["mechanism"] = mechanism
+	add := func(key, value string) {
+		if value != "" {
+			data[key] = value
+		}
 	}
-	if s.proved != nil {
-		data["credential"] = s.proved.Credential.Name
+	add("mechanism", mechanism)
+	add("program", s.hello)
+	if s.proved == nil {
+		return data
+	}
+	c := &s.proved.Credential
+	if c.ID != "" {
+		add("credential", c.Name)
+	}
+	if issuer, _, found := strings.Cut(c.Subject, " "); found && c.Kind == account.OAuth {
+		add("issuer", issuer)
 	}
 	return data
 }

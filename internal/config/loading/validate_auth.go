@@ -98,6 +98,7 @@ func (v *validator) directories() {
 				v.Fail(option.Element(at+"group_plans", j), `write "PLAN=GROUP"`, "%q names no group", text)
 			}
 		}
+		v.secretFileMode(at+"password_file", d.PasswordFile)
 		if len(d.Domains) > 0 && d.PlanAttribute != "" && len(d.MayGive()) == 0 {
 			v.Fail(at+"plans", "name the plans that it may give, or leave plan_attribute out", "is required with domains and plan_attribute")
 		}
