@@ -28,6 +28,10 @@ func (v *validator) auth() {
 // by. Keys that were made here at a login would stay good when the password is changed there.
 func (d *Directory) KnowsKeys() bool { return d.Kind == "dovecot" }
 
+// KnowsTokens reports whether a directory may verify bearer tokens: a Dovecot does, where it says
+// so itself.
+func (d *Directory) KnowsTokens() bool { return d.Kind == "dovecot" && d.Tokens }
+
 // ScramIsVain reports whether SCRAM is offered to nobody: some directory that does not know
 // keys may have an account of any domain, and none does. Mail programs take SCRAM where it is
 // offered, and do not try another way when it fails.
@@ -107,6 +111,10 @@ func (d *Directory) MayGive() []string {
 	return list
 }
 
+// CertificatesByName reports whether a client certificate opens the account of a directory whose
+// login it names.
+func (d *Directory) CertificatesByName() bool { return d.Certificates == "name" }
+
 // directories checks what can be seen without asking anybody; domains come into their
 // normal form.
 func (v *validator) directories() {
@@ -133,6 +141,9 @@ func (v *validator) directories() {
 		}
 		if len(d.Domains) > 0 && d.PlanAttribute != "" && len(d.MayGive()) == 0 {
 			v.Fail(at+"plans", "name the plans that it may give, or leave plan_attribute out", "is required with domains and plan_attribute")
+		}
+		if d.CertificatesByName() && !d.External {
+			v.Fail(at+"certificates", "set external, once its Dovecot is made ready for it", "is of no use without external: nobody could say whether the account stands")
 		}
 		if d.CreateDomains && d.Customer == "" {
 			v.Fail(at+"customer", "name whose the domains become", "is required with create_domains")
