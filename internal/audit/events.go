@@ -37,6 +37,8 @@ const (
 	AdminRemoved      Kind = "admin.removed"
 	BanAdded          Kind = "ban.added"
 	BanLifted         Kind = "ban.lifted"
+	LimitSet          Kind = "limit.set"
+	LimitLifted       Kind = "limit.lifted"
 	ServerStarted     Kind = "server.started"
 	ServerReloaded    Kind = "server.reloaded"
 	ServerStopped     Kind = "server.stopped"
@@ -91,6 +93,8 @@ func Kinds() []Meaning {
 		{AdminRemoved, "An administrator removed the object."},
 		{BanAdded, "The actor banned the object, a network, or a login where it comes from one; text is the reason, data has the id of the ban and until when it holds, if it ends."},
 		{BanLifted, "The actor ended a ban, the object, before its time; data as above."},
+		{LimitSet, "The actor set the object, a limit or an allowance on top of one; text is the reason, data has the id of the rule, until when it holds, if it ends, and action, share and shadow where they are not the usual ones."},
+		{LimitLifted, "The actor ended a limit, the object, before its time, or removed what it was for, as text says then; data as above."},
 		{ServerStarted, "The server started; text is its version, data has its store and, where several gates may share that, its node."},
 		{ServerReloaded, "The server took a changed configuration; data names the options that changed, those that wait for a restart, and the node likewise."},
 		{ServerStopped, "The server stopped; data names the node likewise."},
