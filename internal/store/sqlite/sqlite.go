@@ -20,6 +20,7 @@ import (
 	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
 	"countersign/internal/store/sqlkit/holding"
+	"countersign/internal/store/sqlkit/limits"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
 	"countersign/internal/store/sqlkit/sealed"
@@ -60,7 +61,7 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is an open database. It implements account.Store, access.Store, queue.Store,
+// Store is an open database. It implements account.Store, access.Store, limit.Store, queue.Store,
 // queue.AdminStore and audit.Store, and keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
@@ -71,6 +72,7 @@ type Store struct {
 	*waiting.Queue
 	*sealed.Secrets
 	*bans.Keeper
+	*limits.Rulebook
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
 	db      *database.DB[book]
@@ -192,7 +194,10 @@ func (s *Store) base() sqlkit.Base {
 func (s *Store) share() {
 	b := s.base()
 	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, Leave: !s.server})
-	s.Store = objects.New(b, s.dialect, s.holder)
+	limited := b
+	limited.Signal = sqlkit.NewSignal()
+	s.Rulebook = limits.New(limits.Options{Base: limited})
+	s.Store = objects.New(b, s.dialect, s.holder, s.Rulebook)
 	s.Secrets = sealed.New(b)
 	banned := b
 	banned.Signal = sqlkit.NewSignal()

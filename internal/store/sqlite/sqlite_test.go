@@ -8,6 +8,7 @@ import (
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/limits"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/secrets"
 )
@@ -42,6 +43,10 @@ func TestSecrets(t *testing.T) {
 
 func TestBans(t *testing.T) {
 	bans.Run(t, func(t *testing.T) bans.Store { return openNew(t) })
+}
+
+func TestLimits(t *testing.T) {
+	limits.Run(t, func(t *testing.T) limits.Store { return openNew(t) })
 }
 
 func TestCredentials(t *testing.T) {

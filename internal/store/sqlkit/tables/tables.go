@@ -66,6 +66,8 @@ func Carried() []Table {
 		table("account_address", 1, "key text, login text, position int, address text, learned int"),
 		table("account_grant", 2, "login text, position int, address text, domain text"),
 		table("ban", 1, "id text, network text, login text, reason text, actor text, began int, ends int, lifted text, change int"),
+		table("limit_rule", 1, "id text, kind text, name text, measure text, span text, most int, extra int, action text, shadow int, share int, "+
+			"because text, actor text, began int, ends int, lifted text, change int"),
 		table("certificate", 1, "key text, data blob"),
 		table("following", 1, "id text, kind text, name text, touched int, actor text, object text, text text"),
 		table("content", 1, "id int, head blob, body blob, large text, large_size int"),
