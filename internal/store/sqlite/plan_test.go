@@ -70,7 +70,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"rules since":          {explain(t, s, limited.SinceSQL(), bind(1)), []string{"SEARCH limit_rule USING INDEX limit_rule_change (change>?)"}},
 		"rule number":          {explain(t, s, limited.NumberSQL(), nil), []string{"SEARCH limit_rule USING COVERING INDEX limit_rule_change"}},
 		"rules of one":         {explain(t, s, limited.SelectSQL()+limits.Holding, bind("account", "a@b", now)), []string{"SEARCH limit_rule USING INDEX limit_rule_name (kind=? AND name=?)"}},
-		"rules of credentials": {explain(t, s, limits.OfCredentialsSQL, bind("l", now)), []string{"SEARCH k USING PRIMARY KEY (login=?)", "SEARCH r EXISTS USING INDEX limit_rule_name (kind=? AND name=?)"}},
+		"rules of credentials": {explain(t, s, limits.OfCredentialsSQL, bind("l")), []string{"SEARCH k USING PRIMARY KEY (login=?)", "SEARCH r EXISTS USING COVERING INDEX limit_rule_name (kind=? AND name=?)"}},
 		"ended rules":          {explain(t, s, limited.PruneSQL(), bind(now, 1, 10)), []string{"SEARCH limit_rule USING INDEX limit_rule_ends (ends>? AND ends<?)", "SEARCH limit_rule USING PRIMARY KEY (id=?)"}},
 		"costs":                {explain(t, s, objects.CostsSQL, nil), []string{"SEARCH credential USING COVERING INDEX credential_cost (cost>?)"}},
 		"uses":                 {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},

@@ -20,6 +20,9 @@ type Gone struct {
 // of its event, and returns the events of that. Who runs the transaction raises the signal
 // afterwards where there are any.
 func (s *Rulebook) End(t sqlkit.Writer, gone Gone, because audit.Event) (events []audit.Event, err error) {
+	if len(gone.Subjects) == 0 {
+		return nil, nil
+	}
 	now := s.table.Base.Now()
 	holding := func() (list []limit.Rule, err error) {
 		for _, of := range gone.Subjects {
@@ -57,10 +60,10 @@ func (s *Rulebook) End(t sqlkit.Writer, gone Gone, because audit.Event) (events 
 	return events, err
 }
 
-// OfCredentials returns the credentials of an account that have rules which hold, those
-// but that are kept.
+// OfCredentials returns the credentials of an account that have rules, but for those that
+// are kept.
 func (s *Rulebook) OfCredentials(t sqlkit.Writer, login string, kept ...mail.ID) (list []limit.Subject, err error) {
-	err = t.Query(OfCredentialsSQL, sqlkit.Bind(login, s.table.Base.Now()), func(r *sqlkit.Row) error {
+	err = t.Query(OfCredentialsSQL, sqlkit.Bind(login), func(r *sqlkit.Row) error {
 		if id := r.ID(); !slices.Contains(kept, id) {
 			list = append(list, limit.Subject{Kind: limit.Credential, Name: string(id)})
 		}

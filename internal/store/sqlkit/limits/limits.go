@@ -54,9 +54,9 @@ const (
 	// Holding finds those for a subject that hold.
 	Holding = " WHERE kind = ? AND name = ? AND (ends = 0 OR ends > ?)"
 
-	// OfCredentialsSQL finds the credentials of an account that have rules which hold.
+	// OfCredentialsSQL finds the credentials of an account that have rules.
 	OfCredentialsSQL = `SELECT k.id FROM credential k WHERE k.login = ?
-    AND EXISTS (SELECT 1 FROM limit_rule r WHERE r.kind = 'credential' AND r.name = k.id AND (r.ends = 0 OR r.ends > ?))`
+    AND EXISTS (SELECT 1 FROM limit_rule r WHERE r.kind = 'credential' AND r.name = k.id)`
 
 	insertSQL = `INSERT INTO limit_rule (id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, change)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`
