@@ -3,6 +3,7 @@ package login
 import (
 	"net/netip"
 
+	"countersign/internal/directory"
 	"countersign/internal/login/pool"
 	"countersign/internal/mail"
 )
@@ -25,6 +26,16 @@ type Attempt struct {
 func (a *Attempt) keys(login string) []string {
 	wide, narrow := pool.Networks(a.Client)
 	return []string{wide, narrow, login}
+}
+
+// about is a question about a login, without a password.
+func (a *Attempt) about(login string) directory.Question {
+	return directory.Question{Login: login, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
+}
+
+// vain is the question about a name that nobody has, which is yet to be named.
+func (a *Attempt) vain() directory.Question {
+	return directory.Question{Session: string(a.Session), Mechanism: a.Mechanism}
 }
 
 // loginKey brings a login as a client gives it into the form under which

@@ -25,14 +25,13 @@ type effort struct {
 
 // effort begins one.
 func (v *Verifier) effort(a *Attempt, login, password string) *effort {
-	t := pool.Ticket{Keys: a.keys(login), Last: v.guessing(a, login)}
-	return &effort{attempt: a, login: login, password: password, ticket: t, asked: map[string]bool{}}
+	return &effort{attempt: a, login: login, password: password, ticket: v.ticket(a, login), asked: map[string]bool{}}
 }
 
 // try tries the password of e on a worker. Errors are those of secrets.Hasher.Try.
 func (v *Verifier) try(ctx context.Context, e *effort, t secrets.Trial) (bool, error) {
 	t.Password, t.Ticket = e.password, e.ticket
-	for _, s := range v.around(e.login) {
+	for _, s := range v.outside.Around(e.login) {
 		t.Also = append(t.Also, v.kinds.Of(s.Name())...)
 	}
 	same, err := v.opt.Hasher.Try(ctx, t)
@@ -58,7 +57,7 @@ func (v *Verifier) level(ctx context.Context, e *effort, err error) error {
 		}
 	}
 	var first error
-	for _, s := range v.around(e.login) {
+	for _, s := range v.outside.Around(e.login) {
 		if e.asked[s.Name()] {
 			continue
 		}
@@ -72,18 +71,19 @@ func (v *Verifier) level(ctx context.Context, e *effort, err error) error {
 	return err
 }
 
-// askInVain asks a directory about a name that nobody has, in the domain of a login: it takes
-// as long as one that the directory does not know. It learns neither the password that was
-// tried, which may be right elsewhere, nor where the client is: there is nobody whom it
-// could lock out. Errors are those of trouble.
+// askInVain asks a directory about a name that nobody has, in the domain of a login. Errors
+// are those of trouble.
 func (v *Verifier) askInVain(ctx context.Context, a *Attempt, login string, s directory.Source) error {
-	q := directory.Question{Session: string(a.Session), Mechanism: a.Mechanism}
-	q.Login, q.Password = v.fronts.Nobody(login)
-	_, err := v.through(ctx, s, pool.Ticket{Keys: a.keys(login), Last: v.guessing(a, login)}, q)
-	if err == nil || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) {
-		return nil
+	err := v.outside.InVain(ctx, s, v.ticket(a, login), login, a.vain())
+	if err != nil {
+		return trouble(ctx, err)
 	}
-	return trouble(ctx, &directory.AskError{Name: s.Name(), Err: err})
+	return nil
+}
+
+// ticket says when it is whose turn.
+func (v *Verifier) ticket(a *Attempt, login string) pool.Ticket {
+	return pool.Ticket{Keys: a.keys(login), Last: v.guessing(a, login)}
 }
 
 // trouble is what becomes of an error of a directory that is no refusal.

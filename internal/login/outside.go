@@ -10,17 +10,14 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
-	"countersign/internal/login/pool"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/why"
-	"countersign/internal/mail"
 )
 
 // Directories are the places outside of the store where accounts live.
 type Directories interface {
-	// For returns those that are asked about the accounts of a domain, in order; none
-	// where the store has them all.
-	For(domain mail.Domain) []directory.Source
+	outside.Directories
 	// Ensure makes, in the store, the account that a directory has answered for, where
 	// it is not there yet: without a password, so that limits, envelope and state have
 	// a place. One that is there follows the answer. Errors: fault.Unauthenticated where
@@ -35,26 +32,16 @@ type Directories interface {
 	Remember(directory string) time.Duration
 }
 
-// around returns the directories that serve the domain of a login, in order; none for what
-// is no login.
-func (v *Verifier) around(login string) []directory.Source {
-	address, err := mail.ParseAddress(login)
-	if v.opt.Directories == nil || err != nil {
-		return nil
-	}
-	return v.opt.Directories.For(address.Domain)
-}
-
 // sources returns the directories that are asked about a login; none where the store
 // decides.
 func (v *Verifier) sources(l *look) []directory.Source {
 	switch {
 	case l.cause == why.ErrUnknown:
-		return v.around(l.login)
+		return v.outside.Around(l.login)
 	case l.proofs.Directory == "":
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(v.around(l.login)), func(s directory.Source) bool {
+	return slices.DeleteFunc(slices.Clone(v.outside.Around(l.login)), func(s directory.Source) bool {
 		return s.Name() != l.proofs.Directory
 	})
 }
@@ -110,14 +97,14 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 // ask asks one after the other until one knows the login. nil and no error where none
 // does, or one has refused the password.
 func (v *Verifier) ask(ctx context.Context, e *effort, sources []directory.Source) (*directory.Answer, string, error) {
-	a := e.attempt
-	q := directory.Question{Login: e.login, Password: e.password, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
+	q := e.attempt.about(e.login)
+	q.Password = e.password
 	if q.Check() != nil { // nobody is asked: level does it, as for any other name
 		return nil, "", nil
 	}
 	for _, s := range sources {
 		e.asked[s.Name()] = true
-		answer, err := v.through(ctx, s, e.ticket, q)
+		answer, err := v.outside.Ask(ctx, s, e.ticket, q)
 		switch {
 		case err == nil:
 			return answer, s.Name(), nil
@@ -129,14 +116,6 @@ func (v *Verifier) ask(ctx context.Context, e *effort, sources []directory.Sourc
 		return nil, "", trouble(ctx, &directory.AskError{Name: s.Name(), Err: err})
 	}
 	return nil, "", nil
-}
-
-// through asks one directory when its door is free.
-func (v *Verifier) through(ctx context.Context, s directory.Source, whose pool.Ticket, q directory.Question) (answer *directory.Answer, err error) {
-	if busy := v.doors.Of(s.Name(), width(s)).Do(ctx, whose, func() { answer, err = s.Ask(ctx, q) }); busy != nil {
-		return nil, busy
-	}
-	return answer, err
 }
 
 // judge says why an answer lets nobody in; nil where the password decides.
@@ -200,14 +179,3 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 
 // askAgain is how long a session lasts whose proof somebody else may have ended.
 const askAgain = 15 * time.Minute
-
-// waitingOutside is how many wait before a directory.
-const waitingOutside = 256
-
-// width is how many questions a directory takes at once.
-func width(s directory.Source) int {
-	if w, ok := s.(interface{ Width() int }); ok {
-		return w.Width()
-	}
-	return 1
-}

@@ -7,6 +7,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/why"
 )
@@ -32,13 +33,8 @@ func (v *Verifier) stands(ctx context.Context, a *Attempt, l *look, c *account.C
 }
 
 // askStanding asks whether an account stands, and remembers it, unless it does so in some networks alone.
-func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *account.Credential, w directory.Witness) (err error) {
-	q := directory.Question{Login: l.login, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
-	whose := pool.Ticket{Keys: a.keys(l.login), First: v.knows(a, c)}
-	var s directory.Standing
-	if busy := v.doors.Of(w.Name(), width(w)).Do(ctx, whose, func() { s, err = w.Standing(ctx, q) }); busy != nil {
-		err = busy
-	}
+func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *account.Credential, w directory.Witness) error {
+	s, err := v.outside.Standing(ctx, w, pool.Ticket{Keys: a.keys(l.login), First: v.knows(a, c)}, a.about(l.login))
 	switch {
 	case fault.Is(err, fault.NotFound), err == nil && !sameLogin(s.Login, l.login):
 		return failure(why.ErrUnknown)
@@ -59,10 +55,5 @@ func (v *Verifier) witness(l *look, c *account.Credential) directory.Witness {
 	if l.proofs.Directory == "" || c.Kind == account.Password { // which the directory has verified itself
 		return nil
 	}
-	for _, s := range v.sources(l) {
-		if w, ok := s.(directory.Witness); ok && w.Witnesses() {
-			return w
-		}
-	}
-	return nil
+	return outside.Witness(v.sources(l))
 }

@@ -12,7 +12,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/login/alike"
-	"countersign/internal/login/pool"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/recent"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/why"
@@ -68,8 +68,8 @@ type Verifier struct {
 	uses  *recent.Uses
 	// unrenewed is for Options.NotRenewed.
 	unrenewed *recent.Seldom
-	// doors are before the directories.
-	doors pool.Doors
+	// outside asks the directories.
+	outside *outside.Asker
 	// fronts and kinds are what is known of the directories, so that names that they do not
 	// have are like those that they have.
 	fronts *alike.Fronts
@@ -88,6 +88,7 @@ func New(opt Options) *Verifier {
 	if opt.MaxRemembered <= 0 {
 		opt.MaxRemembered = 10_000
 	}
+	fronts := alike.NewFronts(opt.Maker.Lasting, opt.Now)
 	return &Verifier{
 		opt:       opt,
 		remember:  recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
@@ -96,8 +97,8 @@ func New(opt Options) *Verifier {
 		stood:     recent.NewPairs(recent.PairsOptions{Keep: keepStood, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
 		uses:      recent.NewUses(opt.Store),
 		unrenewed: recent.NewSeldom(time.Minute, opt.Now),
-		doors:     pool.Doors{Waiting: waitingOutside, Respects: secrets.Respects},
-		fronts:    alike.NewFronts(opt.Maker.Lasting, opt.Now),
+		outside:   outside.New(opt.Directories, fronts.Nobody),
+		fronts:    fronts,
 		kinds:     alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), opt.Now),
 		places:    alike.NewPlaces(),
 	}

@@ -15,9 +15,11 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/pool"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
@@ -62,7 +64,7 @@ var salt = []byte("salt of this store")
 type world struct {
 	t      *testing.T
 	store  *watched
-	admin  *account.Admin
+	admin  *admin.Admin
 	hasher *secrets.Hasher
 	maker  *secrets.Maker
 	sealer *seal.Sealer
@@ -228,7 +230,7 @@ func (w *world) restart(s setup) {
 		w.t.Fatal(err)
 	}
 	w.maker = w.makerOf(s)
-	w.admin = account.NewAdmin(account.AdminOptions{Store: w.store, Secrets: w.maker, IDs: &mail.IDSource{}, Actor: "test", Now: w.clock})
+	w.admin = admin.New(admin.Options{Store: w.store, Secrets: w.maker, IDs: &mail.IDSource{}, Actor: "test", Now: w.clock})
 	o := s.options
 	o.Store, o.Hasher, o.Maker, o.Now = w.store, w.hasher, w.maker, w.clock
 	if o.ByClaim == nil {
@@ -238,6 +240,11 @@ func (w *world) restart(s setup) {
 		o.Tokens = w.tokens
 	}
 	w.v = New(o)
+}
+
+// beside has other directories asked.
+func (w *world) beside(d Directories) {
+	w.v.opt.Directories, w.v.outside = d, outside.New(d, w.v.fronts.Nobody)
 }
 
 // makerOf makes a maker.

@@ -15,7 +15,7 @@ import (
 	"countersign/internal/directory/ldap"
 	"countersign/internal/directory/shadow"
 	"countersign/internal/directory/web"
-	"countersign/internal/login"
+	"countersign/internal/login/outside"
 	"countersign/internal/mail"
 )
 
@@ -129,7 +129,7 @@ func Dovecot(d *config.Directory) dovecot.Options {
 
 // exchanges is how many may pass to one Dovecot at the same time, beside the questions: clients
 // take their time between two steps.
-const exchanges = login.MaxExchanges
+const exchanges = outside.MaxExchanges
 
 // LDAP is what the configuration says of a directory of kind ldap.
 func LDAP(d *config.Directory) ldap.Options {

@@ -8,7 +8,7 @@ import (
 
 	"countersign/internal/directory"
 	"countersign/internal/directory/dovecot"
-	"countersign/internal/login"
+	"countersign/internal/login/outside"
 )
 
 // source returns what is asked: where it is a Dovecot, one that runs exchanges too.
@@ -32,13 +32,13 @@ func (a *asker) Width() int { return a.entry.Connections }
 // and the configuration wants it.
 func (a *asker) Witnesses() bool { return a.entry.AskStanding && a.Guard.Witnesses() }
 
-// passer lets exchanges pass to a Dovecot. It implements login.Passer.
+// passer lets exchanges pass to a Dovecot. It implements outside.Passer.
 type passer struct {
 	*directory.Guard
 	entry *entry
 }
 
-// Offers implements login.Passer. What Dovecot offers is known from its last greeting;
+// Offers implements outside.Passer. What Dovecot offers is known from its last greeting;
 // before the first one an exchange is begun all the same, which finds out: its accounts
 // are told to come again, not that they do not exist, and nobody is told which they are.
 func (p *passer) Offers(mechanism string, first bool) bool {
@@ -49,11 +49,11 @@ func (p *passer) Offers(mechanism string, first bool) bool {
 	return offered == nil || slices.ContainsFunc(offered, func(m dovecot.Mechanism) bool { return m.Name == mechanism })
 }
 
-// Begin implements login.Passer.
-func (p *passer) Begin(ctx context.Context, a *login.Attempt) (login.Passed, error) {
+// Begin implements outside.Passer.
+func (p *passer) Begin(ctx context.Context, q directory.Question) (outside.Passed, error) {
 	var x *dovecot.Exchange
 	err := p.Guard.Step(ctx, func(ctx context.Context) (err error) {
-		x, err = p.entry.dovecot.Begin(ctx, a.Mechanism, dovecot.Info{Client: netip.AddrPortFrom(a.Client, 0), Session: string(a.Session)})
+		x, err = p.entry.dovecot.Begin(ctx, q.Mechanism, dovecot.Info{Client: netip.AddrPortFrom(q.Client, 0), Session: q.Session})
 		return err
 	})
 	if err != nil {
@@ -80,13 +80,13 @@ func (x *passed) Next(ctx context.Context, response []byte) (challenge []byte, d
 	return challenge, done && failed == nil, failed
 }
 
-// Account implements login.Passed.
+// Account implements outside.Passed.
 func (x *passed) Account() *directory.Answer { return x.Exchange.Said() }
 
 // Width is how many questions it takes at once.
 func (p *passer) Width() int { return p.entry.Connections }
 
-// Patience implements login.Passer.
+// Patience implements outside.Passer.
 func (p *passer) Patience() time.Duration { return p.entry.Timeout.Std() }
 
 // greetAgain is how often a Dovecot is greeted that has not answered yet.

@@ -6,8 +6,9 @@ import (
 
 	"countersign/internal/config"
 	"countersign/internal/config/value"
+	"countersign/internal/directory"
 	"countersign/internal/fault"
-	"countersign/internal/login"
+	"countersign/internal/login/outside"
 )
 
 // A Dovecot that has not been there yet has its exchanges all the same: that it is away is
@@ -22,7 +23,7 @@ func TestADovecotThatWasNeverThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	p, ok := s.For("new.example")[0].(login.Passer)
+	p, ok := s.For("new.example")[0].(outside.Passer)
 	if !ok || !p.Offers("SCRAM-SHA-256", false) || !p.Offers("CRAM-MD5", true) {
 		t.Fatalf("%v: it has not what it should", p)
 	}
@@ -31,7 +32,7 @@ func TestADovecotThatWasNeverThere(t *testing.T) {
 		t.Error("it has challenges that it is not to have")
 	}
 	s.list[0].PassChallenges = true
-	if _, err := p.Begin(t.Context(), &login.Attempt{Mechanism: "SCRAM-SHA-256"}); !fault.Is(err, fault.Unavailable) {
+	if _, err := p.Begin(t.Context(), directory.Question{Mechanism: "SCRAM-SHA-256"}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v", err)
 	}
 }

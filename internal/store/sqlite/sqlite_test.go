@@ -9,7 +9,9 @@ import (
 	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/credentials"
 	"countersign/internal/store/storetest/limits"
+	"countersign/internal/store/storetest/onenode"
 	"countersign/internal/store/storetest/plans"
+	"countersign/internal/store/storetest/record"
 	"countersign/internal/store/storetest/secrets"
 )
 
@@ -51,6 +53,14 @@ func TestLimits(t *testing.T) {
 
 func TestCredentials(t *testing.T) {
 	credentials.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestRecord(t *testing.T) {
+	record.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestNode(t *testing.T) {
+	onenode.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
 }
 
 func TestPlans(t *testing.T) {
