@@ -289,7 +289,7 @@ func (f *filler) objects() {
 
 // limits sets rules with all that one may have, and lifts one.
 func (f *filler) limits(login string) {
-	limits := limit.NewAdmin(limit.AdminOptions{Store: f.s.(limit.Store), IDs: &f.ids, Actor: "cli:filler", Now: func() time.Time { return f.at }})
+	limits := limit.NewAdmin(limit.AdminOptions{Store: f.s, IDs: &f.ids, Actor: "cli:filler", Now: func() time.Time { return f.at }})
 	of := limit.Subject{Kind: limit.Account, Name: login}
 	for _, w := range []limit.Wanted{
 		{For: limit.Subject{Kind: limit.Everything}, Because: "überall", Limits: []limit.Limit{{Measure: limit.Bytes, Window: limit.Month, Max: 1 << 60, Action: limit.Slow, Shadow: true, Share: 30}}},
