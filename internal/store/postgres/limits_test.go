@@ -173,3 +173,36 @@ func TestLimitsHoldUpNoMail(t *testing.T) {
 		t.Errorf("a limit while mail is accepted: %v", err)
 	}
 }
+
+// TestLimitsAndAccountsChangeApart: no limit is set while somebody may be removing what it
+// is for, nor the other way round.
+func TestLimitsAndAccountsChangeApart(t *testing.T) {
+	k := newBookkeeper(t)
+	soon := func(change func(ctx context.Context) error) error {
+		c, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		return change(c)
+	}
+	err := k.here.db.Exclusive(t.Context(), "test", func(*server.Tx) error {
+		of, _ := network(1)
+		if err := soon(func(c context.Context) error { return k.set(c, of, 5) }); err == nil {
+			t.Error("a limit is set while accounts change")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	err = k.here.limitsBase().Change(t.Context(), "test", func(sqlkit.Writer) error {
+		e := audit.Event{At: time.Now(), Kind: audit.AdminAdded, Actor: "cli:test"}
+		if err := soon(func(c context.Context) error {
+			return k.far.PutCustomer(c, account.Customer{Name: "acme", State: account.Active}, e)
+		}); err == nil {
+			t.Error("accounts change while a limit is set")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

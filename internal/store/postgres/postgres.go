@@ -162,7 +162,7 @@ func (s *Store) share() {
 	accounts.Snapshot = func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
 		return s.db.SoonSnapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
 	}
-	s.Rulebook = limits.New(limits.Options{Base: s.limitsBase(), Tell: "SELECT pg_notify('" + limitsChannel + "', '')", Lock: server.LockLimitsSQL})
+	s.Rulebook = limits.New(limits.Options{Base: s.limitsBase(), Tell: "SELECT pg_notify('" + limitsChannel + "', '')"})
 	s.Store = objects.New(accounts, s.dialect, s.holder, s.Rulebook)
 	s.Secrets = sealed.New(b)
 	s.Keeper = bans.New(bans.Options{Base: s.apart(s.banned, server.LockBansSQL), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})

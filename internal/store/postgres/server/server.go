@@ -92,7 +92,8 @@ const (
 	LockBansSQL = "SELECT pg_advisory_xact_lock(x'4353474e0005'::bigint)"
 
 	// LockLimitsSQL is alone with the rules of limits, likewise. Who changes them shares
-	// accounts before (ShareAccountsSQL); a change of accounts takes it afterwards.
+	// accounts before (ShareAccountsSQL), so that a change of accounts is alone with them
+	// without it.
 	LockLimitsSQL = "SELECT pg_advisory_xact_lock(x'4353474e0007'::bigint)"
 
 	// EndSilentSQL ends the sessions of this user and database that have one of our

@@ -17,34 +17,26 @@ type Gone struct {
 }
 
 // End ends, in a change of accounts, the rules of what it removes, in the name of the actor
-// of its event, and returns the events of that. Who runs the transaction raises the signal
-// afterwards where there are any.
+// of its event, and returns the events of that. No rule changes meanwhile, as such changes
+// keep accounts as they are. Who runs the transaction calls Raise afterwards where there are
+// any.
 func (s *Rulebook) End(t sqlkit.Writer, gone Gone, because audit.Event) (events []audit.Event, err error) {
 	if len(gone.Subjects) == 0 {
 		return nil, nil
 	}
 	now := s.table.Base.Now()
-	holding := func() (list []limit.Rule, err error) {
-		for _, of := range gone.Subjects {
-			found, err := s.table.Find(t, Holding, sqlkit.Bind(of.Kind.String(), of.Name, now))
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, found...)
-		}
-		return list, nil
-	}
-	// Nobody sets one meanwhile, as that keeps accounts as they are.
-	if some, err := holding(); err != nil || len(some) == 0 {
-		return nil, err
-	}
-	if s.lock != "" {
-		if err := t.Exec(s.lock, nil); err != nil {
+	var rules []limit.Rule
+	for _, of := range gone.Subjects {
+		found, err := s.table.Find(t, Holding, sqlkit.Bind(of.Kind.String(), of.Name, now))
+		if err != nil {
 			return nil, err
 		}
+		rules = append(rules, found...)
+	}
+	if len(rules) == 0 {
+		return nil, nil
 	}
 	err = s.table.Within(t, func(number int64) error {
-		rules, err := holding() // some may have been lifted until here
 		for i := range rules {
 			r := &rules[i]
 			if err := t.Exec(liftSQL, sqlkit.Bind(now, because.Actor, number, r.ID)); err != nil {
@@ -55,7 +47,7 @@ func (s *Rulebook) End(t sqlkit.Writer, gone Gone, because audit.Event) (events 
 			e.Login = gone.Login
 			events = append(events, e)
 		}
-		return err
+		return nil
 	})
 	return events, err
 }

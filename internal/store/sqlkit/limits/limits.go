@@ -3,7 +3,7 @@
 //
 // Their changes are numbered (package numbered). A rule is for something that there is, and
 // ends with it, in the transaction that removes it: who gets its name inherits nothing. So
-// changes of rules keep accounts as they are.
+// changes of rules keep accounts as they are, and who changes accounts is alone with rules too.
 //
 // Main types: Rulebook.
 package limits
@@ -28,19 +28,16 @@ type Options struct {
 	// Base has a Change that is alone with rules and keeps accounts as they are, and a
 	// Signal for rules.
 	Base sqlkit.Base
-	// Tell is a statement that lets other processes know of a change, Lock one that makes a
-	// change of accounts alone with rules too; "" where the engine needs none.
-	Tell, Lock string
+	// Tell is a statement that lets other processes know of a change; "" where the engine
+	// cannot.
+	Tell string
 }
 
 // Rulebook implements limit.Store. It is safe for concurrent use.
-type Rulebook struct {
-	table numbered.Table[limit.Rule]
-	lock  string
-}
+type Rulebook struct{ table numbered.Table[limit.Rule] }
 
 // New returns the rules of a database.
-func New(opt Options) *Rulebook { return &Rulebook{Table(opt), opt.Lock} }
+func New(opt Options) *Rulebook { return &Rulebook{Table(opt)} }
 
 // Table is that of rules.
 func Table(opt Options) numbered.Table[limit.Rule] {

@@ -7,6 +7,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/mail"
 	"countersign/internal/store/storetest/expect"
 )
 
@@ -88,9 +89,13 @@ func endAbove(y *story) {
 }
 
 // removedWhileSet removes and adds an account again and again while others set and lift
-// rules for it: nobody waits for another for good, and in the end no rule holds.
+// rules for it: nobody waits for another for good, who follows misses nothing, and in the
+// end no rule holds.
 func removedWhileSet(y *story) {
 	const writers, rounds = 4, 8
+	first := y.rule(limit.Account, bob, "messages/hour=1") // as from 0 on only what holds is told
+	y.set(first)
+	expect.Must(y, y.lift(first, y.now.Add(time.Second)))
 	var rules [writers][rounds]limit.Rule
 	for w := range writers {
 		for n := range rounds {
@@ -113,13 +118,32 @@ func removedWhileSet(y *story) {
 			results <- nil
 		}()
 	}
+	number, known := uint64(0), map[mail.ID]limit.Rule{}
+	follow := func() {
+		var list []limit.Rule
+		list, number = y.since(number)
+		for _, r := range list {
+			known[r.ID] = r
+		}
+	}
+	follow()
 	for range rounds {
 		expect.Must(y, y.s.RemoveAccount(y.ctx, ann, y.change("account "+ann)))
+		follow()
 		y.addAnn()
+		follow()
 	}
 	for range writers {
 		expect.Must(y, <-results)
 	}
 	expect.Must(y, y.s.RemoveAccount(y.ctx, ann, y.change("account "+ann)))
 	y.listed(limit.Query{Holding: time.Now().Add(time.Minute)})
+	follow()
+	all, err := y.s.Rules(y.ctx, limit.Query{})
+	expect.Must(y, err)
+	for _, r := range all {
+		if known[r.ID] != r {
+			y.Errorf("who follows has %+v, the store %+v", known[r.ID], r)
+		}
+	}
 }
