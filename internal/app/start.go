@@ -16,6 +16,7 @@ import (
 	"countersign/internal/app/bans"
 	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/limits"
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/audit"
@@ -23,6 +24,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/delivery"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
@@ -41,6 +43,7 @@ import (
 type Store interface {
 	account.Store
 	access.Store
+	limit.Store
 	queue.Store
 	queue.AdminStore
 	audit.Store
@@ -215,6 +218,11 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("bans", banned.Run)
+	limited, err := limits.Open(ctx, limits.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.background("limits", limited.Run)
 	options.Banned, options.NotRenewed = banned.Hits, passwords.NotRenewed(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
@@ -297,7 +305,7 @@ func (a *App) openMetrics(context.Context) error {
 // is taken is found out before the first client is.
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
-		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: limits(a.cfg),
+		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: sessionLimits(a.cfg),
 		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()
