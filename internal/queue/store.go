@@ -83,6 +83,11 @@ type Filter struct {
 	// To is one recipient; the case of ASCII letters does not matter.
 	To    mail.Address
 	State State
+	// Credential is what submissions came under.
+	Credential mail.ID
+	// Why is the reason that deliveries are held for, to the letter; nothing that is not
+	// held has one.
+	Why string
 	// Standing restricts to what is of senders who stand so.
 	Standing Standing
 	// After continues a listing; Limit bounds it, 0 means 1000.
