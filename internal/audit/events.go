@@ -75,7 +75,7 @@ func Kinds() []Meaning {
 		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command."},
 		{CommandsOmitted, "Between the chunks of one message more was refused than is recorded one by one; text says how much more."},
 		{EventsOmitted, "Clients of one wide network (IPv4 /24, IPv6 /48) that had not logged in did more within a minute than is recorded one by one; data has the network, how many events were left out, and how many failed logins. Metrics count them all."},
-		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients."},
+		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients, and, where a client certificate was the proof, what a list of revocations would call that and the authorities on its way."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},

@@ -138,7 +138,7 @@ type queueHold struct {
 }
 
 func (cmd *queueHold) Run(c *call.Call) error {
-	kept := append(queue.HoldsByChange(), queue.HoldLeft)
+	kept := append(queue.HoldsByChange(), queue.HoldLeft, queue.HoldCertificate)
 	if table.Clean(cmd.Reason) != cmd.Reason || cmd.Reason == "" || slices.Contains(kept, cmd.Reason) {
 		return call.Usage("--reason needs a line of text, none of the reasons that changes of accounts have: %s", strings.Join(kept, ", "))
 	}

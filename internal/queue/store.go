@@ -85,6 +85,9 @@ type Filter struct {
 	State State
 	// Credential is what submissions came under.
 	Credential mail.ID
+	// CredentialKind is the kind, in the sense of package account, of the credential that
+	// submissions came under, as far as that is still there.
+	CredentialKind string
 	// Why is the reason that deliveries are held for, to the letter; nothing that is not
 	// held has one.
 	Why string

@@ -47,6 +47,14 @@ func HoldsByChange() []string {
 	return []string{HoldRemoved, HoldSuspended, HoldRevoked, HoldPassword, HoldEnvelope}
 }
 
+// HoldCertificate is the hold reason of what came with a certificate that is on a list of
+// revocations since. It stays until it is released, and does not come back then.
+const HoldCertificate = "certificate-revoked"
+
+// CertificatePath is where the data of the event of an acceptance has client.Identity.Path of
+// the certificate that it was proved by.
+const CertificatePath = "certificate_path"
+
 // HoldLeft is the hold reason of deliveries that may not go without an administrator,
 // who has released other recipients of the same submission and not these: nothing but
 // another release lets them go.

@@ -42,6 +42,7 @@ func selected(d *sqlkit.Dialect, f queue.Filter) selection {
 	w.Add(f.Domain != "", "s.domain = ?", f.Domain)
 	w.Add(f.Login != "", "s.login = ?", f.Login)
 	w.Add(f.Credential != "", "s.credential = ?", f.Credential)
+	w.Add(f.CredentialKind != "", "EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential AND y.kind = ?)", f.CredentialKind)
 	if byLogin {
 		return selection{d.AllParts, " " + d.Owned + d.Cross + "delivery d ON d.submission = s.id", w}
 	}
