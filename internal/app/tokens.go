@@ -57,14 +57,15 @@ func normalise(domain string) (string, error) {
 }
 
 // Offered lists the mechanisms of the configuration, without those that nothing stands
-// behind: tokens without an issuer, and SCRAM where it is vain; and without those that bind,
+// behind: tokens without an issuer, and without a Dovecot that may verify some, and SCRAM where it is vain; and without those that bind,
 // where a Dovecot runs exchanges, which cannot: a client that could would take them for an
 // account that it has.
 func Offered(c *config.Config) []string {
 	passes := slices.ContainsFunc(c.Directories, func(d config.Directory) bool { return d.KnowsKeys() })
+	tokens := len(c.Issuers) > 0 || slices.ContainsFunc(c.Directories, func(d config.Directory) bool { return d.KnowsTokens() })
 	return slices.DeleteFunc(slices.Clone(c.Auth.Mechanisms), func(name string) bool {
 		m, _ := sasl.Lookup(name)
-		return m.Token && len(c.Issuers) == 0 || m.Binds && passes || strings.HasPrefix(name, "SCRAM-") && c.ScramIsVain()
+		return m.Token && !tokens || m.Binds && passes || strings.HasPrefix(name, "SCRAM-") && c.ScramIsVain()
 	})
 }
 

@@ -181,12 +181,12 @@ func (s *session) afford(kind audit.Kind) bool {
 	network := s.peer.Network()
 	if s.login != "" {
 		if s.spent > 0 {
-			s.gate.rations.refund(network, s.spent)
+			s.gate.rations.Refund(network, s.spent)
 			s.spent = 0
 		}
 		return true
 	}
-	if !s.gate.rations.spend(network, kind) {
+	if !s.gate.rations.Spend(network, kind) {
 		return false
 	}
 	if kind != audit.AuthFailed {

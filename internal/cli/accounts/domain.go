@@ -207,7 +207,7 @@ func (v domainView) Details(t table.Table) {
 }
 
 // records lists what to publish: the DKIM keys (RFC 6376 section 3.6), and a
-// start for SPF (RFC 7208) and DMARC (RFC 7489) that turns nothing away yet.
+// start for SPF (RFC 7208) and DMARC (RFC 9989) that turns nothing away yet.
 func records(domain mail.Domain, keys []account.Key, hostname string) []recordView {
 	return append(keyRecords(domain, keys),
 		recordView{domain.String(), "TXT", "v=spf1 a:" + hostname + " ~all"},

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlkit/bans"
+	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/incoming"
 	"countersign/internal/store/sqlkit/objects"
@@ -65,6 +66,11 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"ban number":          {explain(t, s, bans.NumberSQL, nil), []string{"SEARCH ban USING COVERING INDEX ban_change"}},
 		"same ban":            {explain(t, s, bans.SameSQL, bind("10.0.0.0/8", "", now)), []string{"SEARCH ban USING INDEX ban_network (network=?)"}},
 		"ended bans":          {explain(t, s, bans.PruneSQL, bind(now, 1, 10)), []string{"SEARCH ban USING INDEX ban_ends (ends>? AND ends<?)", "SEARCH ban USING PRIMARY KEY (id=?)"}},
+		"guard since":         {explain(t, s, guarded.SinceSQL, bind(1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_change (change>?)"}},
+		"guard found":         {explain(t, s, guarded.FoundSQL(2), bind("10.0.0.1/32", "l", "", "l")), []string{"SEARCH guard_record USING PRIMARY KEY (network=? AND login=?)"}},
+		"guard ended":         {explain(t, s, guarded.EndedSQL, bind(now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_ends (ends<?)"}},
+		"guard failed":        {explain(t, s, guarded.FailedSQL, nil), []string{"USING COVERING INDEX guard_record_failed"}},
+		"guard surplus":       {explain(t, s, guarded.SurplusSQL, bind(1, 10)), []string{"SEARCH guard_record USING COVERING INDEX guard_record_failed (change<?)"}},
 		"costs":               {explain(t, s, objects.CostsSQL, nil), []string{"SEARCH credential USING COVERING INDEX credential_cost (cost>?)"}},
 		"uses":                {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},
 		"used":                {explain(t, s, objects.UsedSQL(2), bind("a", now, "", "", "", "", "b", now, "", "", "", "", now)), []string{"SEARCH k USING INDEX sqlite_autoindex_credential_1 (id=?)"}},

@@ -263,7 +263,7 @@ func (m *model) filter(t *rapid.T) (queue.Filter, []*queue.Delivery) {
 		d, login := m.deliveries[p], m.owner[p.submission]
 		if f.Submission != "" && (p.submission != f.Submission || p.n != f.N) || f.Login != "" && login != f.Login ||
 			f.Domain != "" && login[len("ann@"):] != string(f.Domain) || f.State != "" && d.State != f.State ||
-			f.Credential != "" && m.under[p.submission] != f.Credential || f.Why != "" && (d.State != queue.Held || d.HoldReason != f.Why) {
+			f.Credential != "" && m.under[p.submission] != f.Credential || f.Why != "" && d.HoldReason != f.Why {
 			continue
 		}
 		selected = append(selected, d)

@@ -36,7 +36,7 @@ func selected(d *sqlkit.Dialect, f queue.Filter) selection {
 	w.Add(f.Destination != "", "d.destination = ?", f.Destination)
 	w.Add(!f.To.IsNull(), "d.destination = ? AND lower(d.local) = lower(?)", f.To.Domain, f.To.Local)
 	w.Add(f.State != "", d.Aside+"d.state = ?", StoredState(f.State))
-	w.Add(f.Why != "", d.Aside+"d.state = 3 AND d.hold_reason = ?", f.Why)
+	w.Add(f.Why != "", "d.hold_reason = ?", f.Why)
 	w.Add(f.Standing != "", standing(f.Standing))
 	w.Add(f.After.Submission != "", "(d.submission, d.n) > (?, ?)", f.After.Submission, f.After.N)
 	w.Add(f.Domain != "", "s.domain = ?", f.Domain)
