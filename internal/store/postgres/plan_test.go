@@ -188,6 +188,7 @@ func checkPlans(t testing.TB, s *Store) {
 		"guard found":          {explain(t, s, guarded.FoundSQL(2), "10.0.1.1/32", login, "", login), []string{"guard_record_pkey"}},
 		"guard ended":          {explain(t, s, guarded.EndedSQL, 100, 50000, 500), []string{"guard_record_ends"}},
 		"guard surplus":        {explain(t, s, guarded.SurplusSQL, 50000, 500), []string{"guard_record_failed"}},
+		"list under":           {list(queue.Filter{Login: login, Credential: "C0000000000000000000000007", Why: queue.HoldPassword}), []string{"submission_owner"}},
 	} {
 		for _, want := range c.want {
 			if !strings.Contains(c.plan, want) {

@@ -94,6 +94,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"guard ended":          {explain(t, s, guarded.EndedSQL, bind(now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_ends (ends<?)"}},
 		"guard failed":         {explain(t, s, guarded.FailedSQL, nil), []string{"USING COVERING INDEX guard_record_failed"}},
 		"guard surplus":        {explain(t, s, guarded.SurplusSQL, bind(1, 10)), []string{"SEARCH guard_record USING COVERING INDEX guard_record_failed (change<?)"}},
+		"list login, and why":  {list(queue.Filter{Login: "a@b", Credential: id, Why: queue.HoldPassword}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, want := range c.want {
