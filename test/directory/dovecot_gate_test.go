@@ -164,10 +164,11 @@ func TestCertificatesAtTheGate(t *testing.T) {
 		t.Fatal(reply)
 	}
 	testkit.WriteCRLs(t, v.revoked, v.authority.CRL(time.Now().Add(time.Hour), nil, v.shown))
-	harness.WaitFor(t, "the open session to feel that its certificate is revoked", func() bool {
-		open.Send("RSET\r\n")
-		return strings.HasPrefix(open.Reply(), "421 ")
-	})
+	harness.WaitFor(t, "the list to be read", func() bool { return strings.Contains(v.Log(), "authorities of clients reloaded") })
+	open.Send("MAIL FROM:<" + live + ">\r\n")
+	if reply := open.Reply(); !strings.HasPrefix(reply, "421 4.7.0 What this login signed in with was changed") {
+		t.Errorf("a session whose certificate was revoked gets %s", reply)
+	}
 	made := v.Admin("", "credential", "add", live, "scanner", "--app-password", "--sender", live)
 	_, rest, _ := strings.Cut(made, "password: ")
 	app, _, _ := strings.Cut(rest, "\n")
