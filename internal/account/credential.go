@@ -188,7 +188,7 @@ func (e *Envelope) Admits(client netip.Addr, mechanism string, now time.Time) bo
 func (e *Envelope) Forbids(later *Envelope) (all, senders bool) {
 	all = !wider(e.Networks, later.Networks, func(was, is netip.Prefix) bool { return is.Bits() <= was.Bits() && is.Contains(was.Addr()) }) ||
 		!wider(e.Mechanisms, later.Mechanisms, func(was, is string) bool { return was == is })
-	return all, !wider(e.Senders, later.Senders, func(was, is Grant) bool { return is.equal(was) || !was.Address.IsNull() && is.covers(was.Address) })
+	return all, !wider(e.Senders, later.Senders, func(was, is Grant) bool { return is.Equal(was) || !was.Address.IsNull() && is.covers(was.Address) })
 }
 
 // wider reports whether each of one list is within one of another; an empty list is
@@ -224,7 +224,7 @@ func (e *Envelope) Covers(a mail.Address) bool {
 // states of domains do not matter.
 func (a *Account) MayUse(g Grant) bool {
 	if g.Address.IsNull() {
-		return slices.ContainsFunc(a.Grants, g.equal)
+		return slices.ContainsFunc(a.Grants, g.Equal)
 	}
 	return g.Address.Key() == a.Login() || indexOf(a.Aliases, g.Address) >= 0 ||
 		slices.ContainsFunc(a.Grants, func(have Grant) bool { return have.covers(g.Address) })

@@ -2,9 +2,12 @@ package account_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
 
@@ -23,7 +26,7 @@ func TestForbids(t *testing.T) {
 		return e
 	}
 	mechanisms := func(names ...string) account.Envelope { return account.Envelope{Mechanisms: names} }
-	caps := account.Envelope{MaxRecipients: 1, MaxMessageBytes: 1, MaxMessages: 1, Expires: clock()}
+	caps := account.Envelope{MaxRecipients: 1, MaxMessageBytes: 1, MaxMessages: 1, Expires: time.Unix(1_800_000_000, 0)}
 	for name, c := range map[string]struct {
 		before, now  account.Envelope
 		all, senders bool
@@ -59,4 +62,90 @@ func TestForbids(t *testing.T) {
 	if c.Check() == nil {
 		t.Error("a sender that is none is spared")
 	}
+}
+
+// TestEnvelopeAdmits holds each bound of an envelope.
+func TestEnvelopeAdmits(t *testing.T) {
+	now := time.Unix(1000, 0)
+	open, bound := account.Envelope{}, account.Envelope{
+		Networks: prefixes("192.0.2.0/24", "2001:db8::/32"), Mechanisms: []string{"PLAIN"}, Expires: now.Add(time.Second),
+		Senders: []account.Grant{grant(t, "Shop@acme.example"), grant(t, "@second.example")},
+	}
+	for _, c := range []struct {
+		client, mechanism string
+		after             time.Duration
+		admits            bool
+	}{
+		{"192.0.2.7", "PLAIN", 0, true}, {"::ffff:192.0.2.7", "PLAIN", 0, true}, {"2001:db8::1", "PLAIN", 0, true},
+		{"192.0.3.7", "PLAIN", 0, false}, {"2001:db9::1", "PLAIN", 0, false},
+		{"192.0.2.7", "LOGIN", 0, false}, {"192.0.2.7", "", 0, false},
+		{"192.0.2.7", "PLAIN", time.Second - 1, true}, {"192.0.2.7", "PLAIN", time.Second, false},
+	} {
+		if got := bound.Admits(addr(c.client), c.mechanism, now.Add(c.after)); got != c.admits {
+			t.Errorf("%+v: %v", c, got)
+		}
+		if !open.Admits(addr(c.client), c.mechanism, now.Add(c.after)) {
+			t.Errorf("%+v: an open envelope bounds", c)
+		}
+	}
+	for sender, want := range map[string]bool{"shop@acme.example": true, "a@acme.example": false, "x@second.example": true, "x@sub.second.example": false} {
+		if bound.Covers(at(sender)) != want || !open.Covers(at(sender)) {
+			t.Errorf("%s is covered: %v", sender, !want)
+		}
+	}
+}
+
+// TestMayUse: an account may be bounded to what is its own.
+func TestMayUse(t *testing.T) {
+	a := account.Account{
+		Address: at("a@acme.example"), Aliases: []mail.Address{at("alias@second.example")},
+		Grants: []account.Grant{grant(t, "@third.example"), grant(t, "shop@acme.example")},
+	}
+	for text, want := range map[string]bool{
+		"A@acme.example": true, "alias@second.example": true, "shop@acme.example": true, "any@third.example": true, "@third.example": true,
+		"b@acme.example": false, "@acme.example": false, "@second.example": false, "any@second.example": false,
+	} {
+		if a.MayUse(grant(t, text)) != want {
+			t.Errorf("%s: %v", text, !want)
+		}
+	}
+}
+
+func TestGrantForms(t *testing.T) {
+	for in, out := range map[string]string{
+		"@Example.org": "@example.org", "a@example.org": "a@example.org", "@bücher.example": "@xn--bcher-kva.example",
+		"example.org": "", "@": "", "": "", "@[192.0.2.1": "",
+	} {
+		g, err := account.ParseGrant(in)
+		if out == "" {
+			if !fault.Is(err, fault.Invalid) {
+				t.Errorf("%q: %v, %v", in, g, err)
+			}
+		} else if err != nil || g.String() != out {
+			t.Errorf("%q: %v, %v", in, g, err)
+		}
+	}
+}
+
+func grant(t *testing.T, s string) account.Grant {
+	t.Helper()
+	g, err := account.ParseGrant(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+func prefixes(texts ...string) (list []netip.Prefix) {
+	for _, text := range texts {
+		list = append(list, netip.MustParsePrefix(text))
+	}
+	return list
+}
+
+func at(s string) mail.Address {
+	local, domain, _ := strings.Cut(s, "@")
+	return mail.Address{Local: local, Domain: mail.Domain(domain)}
 }

@@ -1,7 +1,6 @@
 package account
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/text/secure/precis"
@@ -30,33 +29,6 @@ func PreparePassword(password string) (string, error) {
 	prepared, err := precis.OpaqueString.String(password)
 	if err != nil {
 		return "", fault.New(op, fault.Invalid, "the password is empty or holds a character that cannot be typed everywhere (a control or an unassigned one)")
-	}
-	return prepared, nil
-}
-
-// checkLength refuses what is too long for any rule.
-func checkLength(password string) error {
-	if len(password) > MaxPasswordBytes {
-		return fault.New("account.password", fault.Invalid, "the password has %d octets; at most %d are allowed", len(password), MaxPasswordBytes)
-	}
-	return nil
-}
-
-// checkPassword prepares a new password for login and refuses a weak one.
-func checkPassword(login, password string) (string, error) {
-	const op = "account.password"
-	if err := checkLength(password); err != nil {
-		return "", err
-	}
-	if n := utf8.RuneCountInString(password); n < MinPasswordRunes {
-		return "", fault.New(op, fault.Invalid, "the password has %d characters; at least %d are needed", n, MinPasswordRunes)
-	}
-	prepared, err := PreparePassword(password)
-	if err != nil {
-		return "", err
-	}
-	if strings.EqualFold(prepared, login) {
-		return "", fault.New(op, fault.Invalid, "the password is the login itself; choose another")
 	}
 	return prepared, nil
 }

@@ -123,7 +123,7 @@ func (a *Account) Under() []mail.Domain {
 		list = append(list, alias.Domain)
 	}
 	for _, g := range a.Grants {
-		list = append(list, g.under())
+		list = append(list, g.Under())
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
@@ -164,7 +164,7 @@ func (s *Sender) Suspended() (list []string) {
 			list = append(list, object)
 		}
 	}
-	add(s.Account.State != Active, objectAccount(s.Account.Address))
+	add(s.Account.State != Active, "account "+s.Account.Address.String())
 	add(s.Domain.State != Active, "domain "+s.Domain.Name.String())
 	add(s.Customer.State != Active, "customer "+s.Customer.Name)
 	add(s.Account.Plan != "" && s.Plan.State != Active, "plan "+s.Account.Plan)

@@ -15,7 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/space"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
@@ -66,7 +68,7 @@ type App struct {
 	// clients judge the certificates of clients.
 	clients   *clients.Set
 	gate      *submission.Gate
-	space     *spaceWatch
+	space     *space.Watch
 	deliverer *delivery.Deliverer
 	// keeper has the lease of this node, nil where the store has but one; draining
 	// is closed when the node is asked to drain.
@@ -208,8 +210,8 @@ func (a *App) Store() Store { return a.store }
 func (a *App) Sealer() *seal.Sealer { return a.sealer }
 
 // Admin returns the administration, acting in the name of actor.
-func (a *App) Admin(actor string) *account.Admin {
-	return account.NewAdmin(account.AdminOptions{Store: a.store, Secrets: a.maker, Rule: a.rule, IDs: a.ids, Actor: actor, Now: a.opt.Now})
+func (a *App) Admin(actor string) *admin.Admin {
+	return admin.New(admin.Options{Store: a.store, Secrets: a.maker, Rule: a.rule, IDs: a.ids, Actor: actor, Now: a.opt.Now})
 }
 
 // settle is how often Settle looks.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/dkim"
 	"countersign/internal/loadgen"
 	"countersign/internal/sink"
@@ -93,7 +94,7 @@ func (w *world) configure(extra string) *config.Config {
 	if err := os.WriteFile(w.path, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	cfg, _, err := config.Load(w.path)
+	cfg, _, err := loading.Load(w.path)
 	if err != nil {
 		w.t.Fatal(err)
 	}

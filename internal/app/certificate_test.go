@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/credentials"
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -64,7 +65,7 @@ func (c *cards) revoke(t *testing.T, revoked ...tls.Certificate) {
 
 func (w *world) account(login string) {
 	w.t.Helper()
-	if err := w.app.Admin("test").AddAccount(w.t.Context(), account.NewAccount{Address: parsed(w.t, login), Password: testPassword}); err != nil {
+	if err := w.app.Admin("test").AddAccount(w.t.Context(), admin.NewAccount{Address: parsed(w.t, login), Password: testPassword}); err != nil {
 		w.t.Fatal(err)
 	}
 }

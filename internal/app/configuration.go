@@ -3,10 +3,11 @@ package app
 import (
 	"countersign/internal/app/directories"
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 )
 
-// LoadConfig is config.Load for a server: what would keep a directory from being opened is
-// found too.
-func LoadConfig(path string) (*config.Config, []config.Warning, error) {
-	return config.Load(path, directories.Judge)
+// LoadConfig is loading.Load for a server: what would keep a directory from being opened, or
+// an issuer of tokens from being used, is found too.
+func LoadConfig(path string) (*config.Config, []loading.Warning, error) {
+	return loading.Load(path, directories.Judge, judgeIssuers)
 }

@@ -18,9 +18,11 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/directories"
+	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/cert"
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/config/value"
 	"countersign/internal/delivery"
 	"countersign/internal/delivery/route"
@@ -240,6 +242,9 @@ addresses_in_names = "check"
 max_header_size = "31KiB"
 max_received = 32
 
+[limits]
+warn_at = 71
+
 [dkim]
 key_file = "other.key"
 sign = false
@@ -310,7 +315,7 @@ func loadEvery(t *testing.T) (cfg *config.Config, dir string) {
 	write("breached.list", strings.Repeat("A", 40)+":1\n")
 	write("panel.key", strings.Repeat("k", 64)+"\n")
 	write("keys.jwks", `{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`)
-	cfg, warnings, err := config.Load(filepath.Join(dir, "countersign.toml"))
+	cfg, warnings, err := loading.Load(filepath.Join(dir, "countersign.toml"))
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
 	}
@@ -421,7 +426,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 
 func TestPolicyOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour}
+	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71}
 	equal(t, policy(cfg), want)
 	cfg.Message.EightBitHeaders, cfg.Message.AddressesInNames, cfg.DKIM.Sign = "encode", "allow", true
 	want.EncodeHeaders, want.CheckNames, want.Sign = true, false, true
@@ -456,7 +461,7 @@ func TestCertificatesOfTheConfiguration(t *testing.T) {
 
 func TestDeliveryOfTheConfiguration(t *testing.T) {
 	cfg, dir := loadEvery(t)
-	got, err := deliveryOptions(cfg)
+	got, err := outgoing.Options(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -484,7 +489,7 @@ func TestDeliveryOfTheConfiguration(t *testing.T) {
 	}
 	equal(t, got, want)
 	cfg.Delivery.IPv6, cfg.Delivery.IdleTimeout = false, 0
-	got, err = deliveryOptions(cfg)
+	got, err = outgoing.Options(cfg)
 	if err != nil || got.IPv6 || got.Limits.IdleTimeout >= 0 {
 		t.Errorf("IPv6 %v, idle %v, %v", got.IPv6, got.Limits.IdleTimeout, err)
 	}
@@ -505,7 +510,7 @@ func TestRouteWithoutItsRootsIsRefused(t *testing.T) {
 	cfg, dir := loadEvery(t)
 	for _, file := range []string{filepath.Join(dir, "nowhere.pem"), filepath.Join(dir, "route.password")} {
 		cfg.Routes[0].CAFile = file
-		if _, err := deliveryOptions(cfg); err == nil || !strings.Contains(err.Error(), "example.com") || !strings.Contains(err.Error(), file) {
+		if _, err := outgoing.Options(cfg); err == nil || !strings.Contains(err.Error(), "example.com") || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -515,7 +520,7 @@ func TestRouteWithoutItsRootsIsRefused(t *testing.T) {
 // options are those of the resolver in use.
 func TestResolverOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	equal(t, resolverOptions(cfg), mx.ClientOptions{
+	equal(t, outgoing.Resolver(cfg), mx.ClientOptions{
 		Servers: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5301"), netip.MustParseAddrPort("[::1]:5302")},
 		Timeout: 7 * time.Second,
 	})
@@ -526,7 +531,7 @@ func TestResolverOfTheConfiguration(t *testing.T) {
 	defer server.Close()
 	cfg.DNS.Servers = []config.Resolver{{AddrPort: netip.MustParseAddrPort(server.LocalAddr().String())}}
 	cfg.DNS.Timeout = config.Duration(100 * time.Millisecond) // it is waited for in vain
-	opt, err := deliveryOptions(cfg)
+	opt, err := outgoing.Options(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -623,12 +628,12 @@ var elsewhere = map[string]string{
 	"route.password_file":       "package config, which makes route.password of it",
 }
 
-// everything is what convert.go makes of a configuration, in a form that
+// everything is what convert.go and its neighbours make of a configuration, in a form that
 // compares. Of a route's roots it holds whether
 // there are any, and whether they are those of paper.
 func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []any {
 	t.Helper()
-	opt, err := deliveryOptions(c)
+	opt, err := outgoing.Options(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -639,7 +644,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 		trusted = append(trusted, [2]bool{pool != nil, paper.Equal(pool)})
 		opt.Routes[i].RootCAs = nil
 	}
-	all := []any{limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), schedule(c), resolverOptions(c), opt, trusted}
+	all := []any{limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
@@ -651,7 +656,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 }
 
 // TestNoOptionIsWithoutEffect changes one option after the other and wants a
-// change in what convert.go makes, unless elsewhere has it. A new option fails
+// change in what convert.go and its neighbours make, unless elsewhere has it. A new option fails
 // here until one of both is the case.
 func TestNoOptionIsWithoutEffect(t *testing.T) {
 	cfg, dir := loadEvery(t)

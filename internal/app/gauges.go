@@ -22,10 +22,10 @@ func (a *App) registerGauges() {
 		}, func() float64 { return float64(a.server.Sessions()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "countersign_store_free_bytes", Help: "Octets that are free in the file system of the store.",
-		}, a.space.free),
+		}, a.space.Free),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "countersign_store_spare_bytes", Help: "Octets within the database that are free for use.",
-		}, a.space.spare),
+		}, a.space.Spare),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "countersign_smtpserver_refused_connections_total", Help: "Connections refused before they became a session.",
 		}, func() float64 { return float64(a.server.Refused()) }),

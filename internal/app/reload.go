@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"countersign/internal/app/outgoing"
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/obs"
@@ -25,7 +26,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	}
 	a.keepHostname(cfg)
 	// Everything that can fail comes first.
-	opt, err := deliveryOptions(cfg)
+	opt, err := outgoing.Options(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	a.clients.Poll()
 	a.server.SetLimits(limits(cfg))
 	a.gate.SetPolicy(policy(cfg))
-	a.space.reserve.Store(reserve(cfg))
+	a.space.SetReserve(reserve(cfg))
 	a.deliverer.SetRoutes(opt.Routes)
 	a.deliverer.SetSchedule(opt.Schedule)
 	a.logLevel.Set(level)

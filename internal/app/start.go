@@ -16,6 +16,7 @@ import (
 	"countersign/internal/app/bans"
 	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
@@ -180,7 +181,7 @@ func (a *App) clientHealth(context.Context) error {
 }
 
 func (a *App) openDelivery(context.Context) error {
-	opt, err := deliveryOptions(a.cfg)
+	opt, err := outgoing.Options(a.cfg)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/cli/argument"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 )
 
@@ -66,7 +66,7 @@ func TestTailFollows(t *testing.T) {
 	if err := os.WriteFile(path, []byte(smallConfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, _, err := config.Load(path)
+	cfg, _, err := loading.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"countersign/internal/app"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 )
 
 const (
@@ -53,7 +53,7 @@ tls = "none"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, _, err := config.Load(path)
+	cfg, _, err := loading.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/fault"
 )
 
@@ -99,7 +100,7 @@ func cause(err error) string {
 type configPrint struct{}
 
 func (*configPrint) Run(c *call.Call) error {
-	cfg, _, err := config.Load(c.Config)
+	cfg, _, err := loading.Load(c.Config)
 	if err != nil {
 		return err
 	}

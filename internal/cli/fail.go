@@ -8,7 +8,7 @@ import (
 
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/password"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/fault"
 )
 
@@ -64,7 +64,7 @@ func report(stderr io.Writer, err error) int {
 	if errors.Is(err, password.ErrInterrupted) { // at a prompt, before anything was done
 		return statusInterrupted
 	}
-	var wrong *config.Errors
+	var wrong *loading.Errors
 	if errors.As(err, &wrong) {
 		fmt.Fprintln(stderr, wrong.Error())
 		return statusFailed

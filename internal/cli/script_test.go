@@ -18,7 +18,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/audit"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/testkit/pgcluster"
@@ -123,7 +123,7 @@ const (
 // of the first, one recipient was delivered to, one is deferred and one failed
 // with a report to the sender; the second has not been tried.
 func fill(ctx context.Context, path string) error {
-	cfg, _, err := config.Load(path)
+	cfg, _, err := loading.Load(path)
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,7 @@ func fill(ctx context.Context, path string) error {
 // send stores a message to two recipients that came under a credential, neither of
 // which was tried, and the use of it from 192.0.2.7 by PLAIN; by nothing for a network.
 func send(ctx context.Context, path, login, name string) error {
-	cfg, _, err := config.Load(path)
+	cfg, _, err := loading.Load(path)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // Print writes the effective configuration as TOML, with every option that has
 // a value, in the order of the reference. Secrets are masked; one that was read
 // from a file is shown as that file.
-func Print(w io.Writer, c *Config) error { return schema().Print(w, c) }
+func Print(w io.Writer, c *Config) error { return Schema().Print(w, c) }
 
 // String returns what Print writes, so that a Config shows no secret wherever
 // it is formatted.
@@ -27,12 +27,12 @@ func (c *Config) String() string {
 // their number differs, the list is named. Values are not shown, as they may be
 // secret.
 func Diff(old, updated *Config) (reloadable, restart []string) {
-	return schema().Diff(old, updated)
+	return Schema().Diff(old, updated)
 }
 
 // schemaSource has the comments of the options, which are their texts.
 //
-//go:embed schema.go schema_auth.go schema_delivery.go
+//go:embed schema.go schema_alignment.go schema_auth.go schema_delivery.go
 var schemaSource embed.FS
 
 const referenceHead = `# Configuration reference
@@ -56,7 +56,7 @@ shows the result with all defaults. [countersign.example.toml](countersign.examp
 
 // WriteReference writes the reference page of all options in Markdown.
 func WriteReference(w io.Writer) error {
-	return write(w, referenceHead, schema().WriteReference)
+	return write(w, referenceHead, Schema().WriteReference)
 }
 
 const exampleHead = `# Configuration of Countersign: every option, with its default or an example.
@@ -72,7 +72,7 @@ const exampleHead = `# Configuration of Countersign: every option, with its defa
 // WriteExample writes a commented configuration file with every option. What
 // must be set is set to an example; the rest is commented out.
 func WriteExample(w io.Writer) error {
-	return write(w, exampleHead, schema().WriteExample)
+	return write(w, exampleHead, Schema().WriteExample)
 }
 
 // write writes head and what body makes of the texts of the options.

@@ -6,14 +6,17 @@ import (
 	"time"
 )
 
-// Counter is what was counted of one subject, as far as some window still sees it. The
-// zero value has counted nothing. It is used by one goroutine at a time.
+// Counter is what was counted of one subject, as far as some window still sees it, or will
+// see it: what goes later is counted at the time at which it goes. The zero value has
+// counted nothing. It is used by one goroutine at a time.
 type Counter struct{ series [windows]series }
 
 // series has the cells of one window, the oldest first, and their sum.
 type series struct {
 	cells []cell
 	sum   Amounts
+	// warned is until when nobody is warned again of a measure, in seconds since 1970.
+	warned [measures]int64
 }
 
 // cell is what was counted in the seconds from index times the window's cell on.
@@ -64,26 +67,37 @@ func floor(a, b int64) int64 {
 // in which it begins counts as a whole.
 func firstOf(w Window, at time.Time) int64 { return floor(at.Unix()-spans[w].window, spans[w].cell) }
 
-// Count counts amounts at a moment, and forgets what no window sees any more. A clock that
-// was put back counts in the latest cell.
-func (c *Counter) Count(amounts Amounts, at time.Time) {
-	c.Forget(at)
+// Count counts amounts at a moment in some windows, and forgets what no window sees any
+// more that ends now or later.
+func (c *Counter) Count(amounts Amounts, in Windowed, at, now time.Time) {
+	c.Forget(now)
 	if amounts == (Amounts{}) {
 		return
 	}
 	for w := range windows {
-		c.series[w].add(cell{indexOf(w, at), amounts})
+		if in.Has(w) {
+			c.series[w].add(cell{indexOf(w, at), amounts})
+		}
 	}
 }
 
-// add adds a cell, or to the latest one.
+// add adds a cell, or to one that is there. Where there are too many, the last two become
+// one, which counts both for longer than they would.
 func (s *series) add(k cell) {
 	s.sum = s.sum.Add(k.amounts)
-	if last := len(s.cells) - 1; last >= 0 && s.cells[last].index >= k.index {
-		s.cells[last].amounts = s.cells[last].amounts.Add(k.amounts)
+	at := len(s.cells)
+	for at > 0 && s.cells[at-1].index >= k.index {
+		at--
+	}
+	if at < len(s.cells) && s.cells[at].index == k.index {
+		s.cells[at].amounts = s.cells[at].amounts.Add(k.amounts)
 		return
 	}
-	s.cells = append(s.cells, k)
+	s.cells = slices.Insert(s.cells, at, k)
+	if last := len(s.cells) - 1; last >= maxCells {
+		s.cells[last].amounts = s.cells[last].amounts.Add(s.cells[last-1].amounts)
+		s.cells = slices.Delete(s.cells, last-1, last)
+	}
 }
 
 // Forget forgets what no window sees any more that ends at that moment or later.
@@ -104,6 +118,28 @@ func (c *Counter) Forget(at time.Time) {
 // Empty reports whether there is nothing that any window sees.
 func (c *Counter) Empty() bool {
 	return !slices.ContainsFunc(c.series[:], func(s series) bool { return len(s.cells) > 0 })
+}
+
+// Ends is from when on no window sees anything of what was counted.
+func (c *Counter) Ends() time.Time {
+	last := int64(0)
+	for w, s := range c.series {
+		if n := len(s.cells); n > 0 {
+			last = max(last, (s.cells[n-1].index+1)*spans[w].cell+spans[w].window)
+		}
+	}
+	return time.Unix(last, 0).UTC()
+}
+
+// warn reports whether somebody is to be told that a window is nearly used up, which is
+// done once in a window.
+func (c *Counter) warn(l Limit, at time.Time) bool {
+	return c.series[l.Window].warned[l.Measure] <= at.Unix()
+}
+
+// warned notes that they were told.
+func (c *Counter) warned(l Limit, at time.Time) {
+	c.series[l.Window].warned[l.Measure] = at.Unix() + spans[l.Window].window
 }
 
 // Used returns what a window that ends at that moment has seen.

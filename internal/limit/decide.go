@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -8,7 +9,8 @@ import (
 // Subject is whom a limit bounds.
 type Subject struct {
 	Kind Kind
-	// Name is the id or the key of what it is; "" for Everything.
+	// Name is what the subject is called: a login, a domain, a customer, a network, a
+	// node, the id of a credential; "" for Everything.
 	Name string
 }
 
@@ -22,74 +24,242 @@ type Level struct {
 	Counter *Counter
 }
 
-// Breach is one limit that a message is over.
+// Question is what a message is judged by.
+type Question struct {
+	// Levels are its subjects with their limits; who judges puts the counters in.
+	Levels []Level
+	// Want is what the message would add. How many recipients are new is found out by who
+	// judges.
+	Want Amounts
+	// Contacts are its recipients, where a limit of new ones is among the levels; nil else.
+	Contacts *Contacts
+	// Warn is of how many percent used somebody is to be warned, 0 for never.
+	Warn int
+}
+
+// Ledger is what was counted before.
+type Ledger interface {
+	// Counter returns the counter of a subject.
+	Counter(Subject) *Counter
+	// Met returns on which day somebody wrote to a recipient last; 0 for never.
+	Met(Contact) int64
+}
+
+// Judge decides by a ledger, and does not count. It may be asked again.
+func (q *Question) Judge(by Ledger, at time.Time) Decision {
+	for i := range q.Levels {
+		q.Levels[i].Counter = by.Counter(q.Levels[i].Subject)
+	}
+	if q.Contacts != nil {
+		q.Want[NewRecipients] = q.Contacts.new(by, at)
+	}
+	return Decide(q.Levels, q.Want, q.Warn, at)
+}
+
+// windows are those that are counted in: of its own limits, and of those of which it may
+// have a share.
+func (l *Level) windows(levels []Level) (in Windowed) {
+	for i := range levels {
+		for _, k := range levels[i].Limits {
+			if &levels[i] == l || k.Share > 0 && l.Subject.Kind == Account {
+				in = in.And(k.Window)
+			}
+		}
+	}
+	return in
+}
+
+// Breach is one limit that a message is over, or near to.
 type Breach struct {
 	Subject Subject
 	Limit   Limit
+	// Of is whose limit it is where Subject is over its share of it; zero where it is its own.
+	Of Subject
 	// Used is what was counted, Want what the message would add.
 	Used, Want int64
-	// Room is from when on it would pass, if nothing else comes; zero for never.
+	// Room is from when on it would pass, if nothing else comes; zero for never, and where
+	// it is only near.
 	Room time.Time
+}
+
+// action is what follows. What never has room is not to be tried again, nor ever sent.
+func (b *Breach) action() Action {
+	if b.Room.IsZero() && b.Limit.Action != Hold {
+		return Refuse
+	}
+	return b.Limit.Action
 }
 
 // Decision is what becomes of a message.
 type Decision struct {
+	// At is when it was made, by the clock of who counts.
+	At time.Time
 	// Over are the limits that it is over, those in shadow mode among them.
 	Over []Breach
 	// Decisive is the one of Over that is told to the client: of the strictest action
 	// that is not in shadow, the one that has room last. nil where there is none, so that
 	// the message passes.
 	Decisive *Breach
+	// Action is what becomes of it where there is a Decisive one: mostly that limit's, but
+	// Refuse for what never has room, and Defer for what would have to wait for longer than
+	// MaxSlowed.
+	Action Action
+	// Slot is when it may go: At, or later where it is slowed.
+	Slot time.Time
+	// Near are limits of which so much is used with it that somebody is to be warned, for
+	// the first time in their window.
+	Near []Breach
 }
 
-// Passes reports whether the message is accepted, perhaps to be slowed down or held.
-func (d *Decision) Passes() bool { return d.Decisive == nil || d.Decisive.Limit.Action <= Hold }
+// MaxSlowed is how long a message waits for its turn at most.
+const MaxSlowed = 24 * time.Hour
 
-// Decide judges amounts against all limits of all levels at a moment. It changes nothing.
-func Decide(levels []Level, want Amounts, at time.Time) Decision {
-	var d Decision
-	for i := range levels {
-		d.add(&levels[i], want, at)
-	}
+// Passes reports whether the message is accepted, perhaps to be slowed down or held.
+func (d *Decision) Passes() bool { return d.Decisive == nil || d.Action <= Hold }
+
+// Decide judges amounts against all limits of all levels at a moment. warn is of how many
+// percent used somebody is to be warned, 0 for never. It changes nothing.
+func Decide(levels []Level, want Amounts, warn int, at time.Time) Decision {
+	d := Decision{At: at, Slot: at, Over: breaches(levels, want, at)}
 	for i := range d.Over {
 		b := &d.Over[i]
 		if !b.Limit.Shadow && (d.Decisive == nil || stricter(b, d.Decisive)) {
-			d.Decisive = b
+			d.Decisive, d.Action = b, b.action()
 		}
+	}
+	if d.Decisive != nil && d.Action == Slow {
+		d.slow(levels, want)
+	}
+	if d.Passes() && warn > 0 {
+		d.Near = near(levels, want, warn, at)
 	}
 	return d
 }
 
-// add adds what amounts are over of one level.
-func (d *Decision) add(level *Level, want Amounts, at time.Time) {
-	for _, l := range level.Limits {
-		n := want[l.Measure]
-		if n == 0 {
-			continue // what adds nothing is over nothing
+// slow finds the first moment at which no limit that slows down is in the way.
+func (d *Decision) slow(levels []Level, want Amounts) {
+	last := d.At.Add(MaxSlowed)
+	for over := d.Over; ; over = breaches(levels, want, d.Slot) {
+		before := d.Slot
+		for _, b := range over {
+			if !b.Limit.Shadow && b.Limit.Action == Slow && b.Room.After(d.Slot) {
+				d.Slot = b.Room
+			}
 		}
-		used := level.Counter.Used(l.Window, at)[l.Measure]
-		if n <= l.Max && used <= l.Max-n {
+		switch {
+		case d.Slot.Equal(before):
+			return
+		case d.Slot.After(last):
+			d.Action, d.Decisive.Room, d.Slot = Defer, d.Slot.Add(-MaxSlowed), d.At
+			return
+		}
+	}
+}
+
+// breaches lists what amounts are over at a moment.
+func breaches(levels []Level, want Amounts, at time.Time) (over []Breach) {
+	for i := range levels {
+		for _, l := range levels[i].Limits {
+			if want[l.Measure] == 0 && l.Measure != FailedRecipients {
+				continue // what adds nothing is over nothing
+			}
+			if b, is := breach(&levels[i], l, want, at); is {
+				over = append(over, b)
+			} else if b, is := shareOf(levels, &levels[i], l, want, at); is {
+				over = append(over, b)
+			}
+		}
+	}
+	return over
+}
+
+// breach reports whether amounts are over a limit of a level.
+func breach(level *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
+	n, used := want[l.Measure], level.Counter.Used(l.Window, at)[l.Measure]
+	room, ever := level.Counter.RoomAt(l, n, at)
+	if l.Measure == FailedRecipients {
+		// Nobody knows before how many of a message will fail: there has to be room for one.
+		n = 0
+		room, ever = level.Counter.RoomAt(Limit{Measure: l.Measure, Window: l.Window, Max: max(l.Max, 1)}, 1, at)
+	}
+	if ever && !room.After(at) {
+		return Breach{}, false
+	}
+	return Breach{Subject: level.Subject, Limit: l, Used: used, Want: n, Room: room}, true
+}
+
+// shareOf reports whether the account among the levels would have more than its share of
+// a limit of which half is used.
+func shareOf(levels []Level, of *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
+	if l.Share <= 0 || of.Subject.Kind <= Account {
+		return Breach{}, false
+	}
+	if used := of.Counter.Used(l.Window, at)[l.Measure]; plus(used, want[l.Measure]) <= l.Max/2 {
+		return Breach{}, false
+	}
+	for i := range levels {
+		if levels[i].Subject.Kind != Account {
 			continue
 		}
-		room, _ := level.Counter.RoomAt(l, n, at)
-		d.Over = append(d.Over, Breach{Subject: level.Subject, Limit: l, Used: used, Want: n, Room: room})
+		part := l
+		part.Max = percent(l.Max, l.Share)
+		b, is := breach(&levels[i], part, want, at)
+		b.Of = of.Subject
+		half := l
+		half.Max = l.Max / 2
+		if room, ok := of.Counter.RoomAt(half, want[l.Measure], at); ok && (b.Room.IsZero() || room.Before(b.Room)) {
+			b.Room = room // by then the limit is not short any more
+		}
+		return b, is
 	}
+	return Breach{}, false
+}
+
+// near lists the limits of which so much is used with these amounts that somebody is to be
+// warned.
+func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) {
+	for i := range levels {
+		c := levels[i].Counter
+		for _, l := range levels[i].Limits {
+			n, used := want[l.Measure], c.Used(l.Window, at)[l.Measure]
+			counts := n > 0 || l.Measure == FailedRecipients && used > 0
+			if counts && plus(used, n) >= percent(l.Max, warn) && c.warn(l, at) {
+				list = append(list, Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: n})
+			}
+		}
+	}
+	return list
+}
+
+// percent returns a part of a number, rounded down.
+func percent(n int64, part int) int64 {
+	if n > math.MaxInt64/100 {
+		return n / 100 * int64(part)
+	}
+	return n * int64(part) / 100
 }
 
 // stricter reports whether a comes before b.
 func stricter(a, b *Breach) bool {
 	switch {
-	case a.Limit.Action != b.Limit.Action:
-		return a.Limit.Action > b.Limit.Action
+	case a.action() != b.action():
+		return a.action() > b.action()
 	case a.Room.IsZero() || b.Room.IsZero():
 		return a.Room.IsZero() && !b.Room.IsZero()
 	}
 	return a.Room.After(b.Room)
 }
 
-// Count counts amounts in all levels.
-func Count(levels []Level, amounts Amounts, at time.Time) {
-	for _, l := range levels {
-		l.Counter.Count(amounts, at)
+// Count counts amounts that pass in all levels, at the time at which they go, and notes of
+// what was warned.
+func Count(levels []Level, amounts Amounts, d *Decision) {
+	for i := range levels {
+		l := &levels[i]
+		l.Counter.Count(amounts, l.windows(levels), d.Slot, d.At)
+		for _, b := range d.Near {
+			if b.Subject == l.Subject {
+				l.Counter.warned(b.Limit, d.At)
+			}
+		}
 	}
 }

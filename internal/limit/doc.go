@@ -11,5 +11,8 @@
 // none. It neither knows what the subjects are to each other, nor keeps counters, nor reads
 // the clock: a store decides and counts in the transaction that accepts the message.
 //
-// Main types: Limit, Counter, Level, Decision.
+// Rules say which limits there are: set by somebody, for a subject, for each of a kind or
+// for a plan, with an end or without one. Who.Levels finds those of a message.
+//
+// Main types: Limit, Rule, Who, Counter, Level, Decision, Store.
 package limit

@@ -8,11 +8,12 @@ import (
 
 // The form in which a store keeps a Counter: an octet for the form, and for each window
 // the number of cells, then of each its distance from the one before (of the first, its
-// index), an octet with a bit for each measure, and the amounts that are not 0. All
-// numbers are varints of package encoding/binary.
+// index), an octet with a bit for each measure, and the amounts that are not 0; at the end,
+// in the same way, an octet and the times until which nobody is warned again. All numbers
+// are varints of package encoding/binary.
 const form = 1
 
-// maxCells bounds the cells of a window that are read: more do not fit into one.
+// maxCells bounds the cells of a window: twice what the past fills, as some lie ahead.
 const maxCells = 256
 
 // AppendBinary appends the stored form.
@@ -24,14 +25,21 @@ func (c *Counter) AppendBinary(b []byte) []byte {
 		for _, k := range s.cells {
 			b = binary.AppendVarint(b, k.index-before)
 			before = k.index
-			at := len(b)
-			b = append(b, 0)
-			for m, n := range k.amounts {
-				if n != 0 {
-					b[at] |= 1 << m
-					b = binary.AppendUvarint(b, uint64(n))
-				}
-			}
+			b = appendAmounts(b, k.amounts)
+		}
+		b = appendAmounts(b, s.warned)
+	}
+	return b
+}
+
+// appendAmounts appends which are not 0, and these.
+func appendAmounts(b []byte, amounts [measures]int64) []byte {
+	at := len(b)
+	b = append(b, 0)
+	for m, n := range amounts {
+		if n != 0 {
+			b[at] |= 1 << m
+			b = binary.AppendUvarint(b, uint64(n))
 		}
 	}
 	return b
@@ -57,8 +65,10 @@ func Decode(b []byte) (*Counter, error) {
 				r.ok = false
 			}
 			before = k.index
-			c.series[w].add(k)
+			c.series[w].cells = append(c.series[w].cells, k)
+			c.series[w].sum = c.series[w].sum.Add(k.amounts)
 		}
+		c.series[w].warned = r.amounts()
 	}
 	if !r.ok || len(r.rest) > 0 {
 		return nil, fault.New("limit.decode", fault.Corrupt, "what was counted cannot be read (%d octets)", len(b))
@@ -72,30 +82,32 @@ type reader struct {
 	ok   bool
 }
 
-func (r *reader) cell(before int64) (k cell) {
+func (r *reader) cell(before int64) cell {
 	distance, n := binary.Varint(r.rest)
 	r.skip(n)
-	k.index = before + distance
-	var mask byte
-	if r.ok && len(r.rest) > 0 {
-		mask = r.rest[0]
-		r.rest = r.rest[1:]
-	} else {
+	return cell{before + distance, r.amounts()}
+}
+
+func (r *reader) amounts() (amounts [measures]int64) {
+	if !r.ok || len(r.rest) == 0 {
 		r.ok = false
+		return amounts
 	}
-	for m := range k.amounts {
+	mask := r.rest[0]
+	r.rest = r.rest[1:]
+	for m := range amounts {
 		if mask&(1<<m) == 0 {
 			continue
 		}
-		k.amounts[m] = int64(r.uvarint())
-		if k.amounts[m] <= 0 {
+		amounts[m] = int64(r.uvarint())
+		if amounts[m] <= 0 {
 			r.ok = false
 		}
 	}
 	if mask>>measures != 0 {
 		r.ok = false
 	}
-	return k
+	return amounts
 }
 
 func (r *reader) uvarint() uint64 {

@@ -18,12 +18,24 @@ type Limit struct {
 	Action Action
 	// Shadow says that what is over it passes, and is noted.
 	Shadow bool
+	// Share is how much of Max one account may have once half of it is used, in percent; 0
+	// for all. It says nothing where the subject is an account or narrower.
+	Share int
 }
 
 // String returns "recipients/hour=100", as Parse reads it.
 func (l Limit) String() string {
 	return l.Measure.String() + "/" + l.Window.String() + "=" + strconv.FormatInt(l.Max, 10)
 }
+
+// Windowed is a set of windows.
+type Windowed uint8
+
+// Has reports whether a window is in the set.
+func (s Windowed) Has(w Window) bool { return s&(1<<w) != 0 }
+
+// And returns the set with one more window.
+func (s Windowed) And(w Window) Windowed { return s | 1<<w }
 
 // units are what Max may end in where octets are counted.
 var units = []struct {

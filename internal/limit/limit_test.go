@@ -11,6 +11,9 @@ import (
 	"countersign/internal/fault"
 )
 
+// all are all windows.
+const all = Windowed(1<<windows - 1)
+
 // counted is one thing that the slow model has counted.
 type counted struct {
 	at     time.Time
@@ -43,9 +46,9 @@ func TestNeverMore(t *testing.T) {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(span)/6).Draw(t, "pause")))
 			n := rapid.Int64Range(1, 7).Draw(t, "amount")
 			level := []Level{{Subject{Account, "a@example.org"}, []Limit{l}, c}}
-			d := Decide(level, Amounts{Recipients: n}, now)
+			d := Decide(level, Amounts{Recipients: n}, 80, now)
 			if d.Passes() {
-				Count(level, Amounts{Recipients: n}, now)
+				Count(level, Amounts{Recipients: n}, &d)
 				m = append(m, counted{now, n})
 				if got := m.within(now.Add(-span), now); got > l.Max {
 					t.Fatalf("%d within %v at %v, limit %v", got, span, now, l)
@@ -86,16 +89,17 @@ func wantRoom(t *rapid.T, c *Counter, l Limit, n int64, now, room time.Time) {
 func TestAllOrNothing(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 30, 0, time.UTC)
 	levels := []Level{
-		{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, Defer, false}, {Recipients, Day, 20, Defer, false}}, &Counter{}},
-		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 2, Defer, false}}, &Counter{}},
-		{Subject{Customer, "acme"}, []Limit{{Bytes, Month, 1 << 20, Hold, false}, {Messages, Minute, 1, Refuse, true}}, &Counter{}},
+		{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, Defer, false, 0}, {Recipients, Day, 20, Defer, false, 0}}, &Counter{}},
+		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 2, Defer, false, 0}}, &Counter{}},
+		{Subject{Customer, "acme"}, []Limit{{Bytes, Month, 1 << 20, Hold, false, 0}, {Messages, Minute, 1, Refuse, true, 0}}, &Counter{}},
 	}
 	one := Amounts{Messages: 1, Recipients: 10, Bytes: 1000}
-	if d := Decide(levels, one, now); !d.Passes() || d.Over != nil {
+	d := Decide(levels, one, 0, now)
+	if !d.Passes() || d.Over != nil {
 		t.Fatalf("the first: %+v", d)
 	}
-	Count(levels, one, now)
-	d := Decide(levels, one, now.Add(2*time.Minute))
+	Count(levels, one, &d)
+	d = Decide(levels, one, 0, now.Add(2*time.Minute))
 	if d.Passes() || len(d.Over) != 1 || d.Decisive.Subject.Kind != Account || d.Decisive.Limit.Window != Hour ||
 		d.Decisive.Used != 10 || d.Decisive.Want != 10 || !d.Decisive.Room.Equal(time.Date(2026, 11, 26, 13, 1, 0, 0, time.UTC)) {
 		t.Fatalf("the second: %+v", d)
@@ -104,22 +108,22 @@ func TestAllOrNothing(t *testing.T) {
 		t.Errorf("a decision has counted: %d", used)
 	}
 	// Within the same minute one in shadow is over too, which decides nothing.
-	d = Decide(levels, Amounts{Messages: 1, Recipients: 1}, now)
+	d = Decide(levels, Amounts{Messages: 1, Recipients: 1}, 0, now)
 	if d.Passes() || len(d.Over) != 2 || d.Decisive.Subject.Kind != Account {
 		t.Fatalf("in the same minute: %+v", d)
 	}
-	if d = Decide(levels, Amounts{Messages: 1}, now); !d.Passes() || d.Decisive != nil || len(d.Over) != 1 || !d.Over[0].Limit.Shadow {
+	if d = Decide(levels, Amounts{Messages: 1}, 0, now); !d.Passes() || d.Decisive != nil || len(d.Over) != 1 || !d.Over[0].Limit.Shadow {
 		t.Fatalf("shadow alone: %+v", d)
 	}
 	// The strictest action decides, and of those the one that never has room.
-	d = Decide(levels, Amounts{Messages: 1, Recipients: 21, Bytes: 2 << 20}, now.Add(3*time.Minute))
+	d = Decide(levels, Amounts{Messages: 1, Recipients: 21, Bytes: 2 << 20}, 0, now.Add(3*time.Minute))
 	if d.Passes() || len(d.Over) != 3 || d.Decisive.Subject.Kind != Account || !d.Decisive.Room.IsZero() {
 		t.Fatalf("far too much: %+v", d)
 	}
-	if d = Decide(levels, Amounts{Bytes: 2 << 20}, now.Add(2*time.Minute)); !d.Passes() || d.Decisive == nil || d.Decisive.Limit.Action != Hold {
+	if d = Decide(levels, Amounts{Bytes: 2 << 20}, 0, now.Add(2*time.Minute)); !d.Passes() || d.Decisive == nil || d.Decisive.Limit.Action != Hold {
 		t.Fatalf("held: %+v", d)
 	}
-	if d = Decide(levels, Amounts{}, now); d.Over != nil {
+	if d = Decide(levels, Amounts{}, 0, now); d.Over != nil {
 		t.Errorf("nothing at all is over %+v", d.Over)
 	}
 }
@@ -134,7 +138,7 @@ func TestStored(t *testing.T) {
 		if i%1000 == 999 {
 			now = now.Add(40 * time.Hour)
 		}
-		c.Count(Amounts{Messages: 1, Recipients: int64(i % 3), Bytes: int64(i) << 10, FailedRecipients: int64(i % 5 / 4)}, now)
+		c.Count(Amounts{Messages: 1, Recipients: int64(i % 3), Bytes: int64(i) << 10, FailedRecipients: int64(i % 5 / 4)}, all, now, now)
 		b := c.AppendBinary(nil)
 		most = max(most, len(b))
 		again, err := Decode(b)
@@ -153,7 +157,7 @@ func TestStored(t *testing.T) {
 	}
 	now = now.Add(30*24*time.Hour + 6*time.Hour)
 	c.Forget(now)
-	if !c.Empty() || len(c.AppendBinary(nil)) > 8 {
+	if !c.Empty() || len(c.AppendBinary(nil)) > 16 {
 		t.Errorf("after a month there is left %v", c.series)
 	}
 }
@@ -162,8 +166,8 @@ func TestStored(t *testing.T) {
 // out of order.
 func TestClockPutBack(t *testing.T) {
 	c, now := &Counter{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	c.Count(Amounts{Messages: 1}, now)
-	c.Count(Amounts{Messages: 1}, now.Add(-10*time.Minute))
+	c.Count(Amounts{Messages: 1}, all, now, now)
+	c.Count(Amounts{Messages: 1}, all, now.Add(-10*time.Minute), now.Add(-10*time.Minute))
 	if used := c.Used(Hour, now)[Messages]; used != 2 {
 		t.Errorf("%d counted, want 2", used)
 	}
@@ -180,26 +184,26 @@ func TestLargest(t *testing.T) {
 	c, now := &Counter{}, time.Unix(0, 0)
 	l := Limit{Measure: Bytes, Window: Day, Max: math.MaxInt64}
 	for range 3 {
-		c.Count(Amounts{Bytes: math.MaxInt64 / 2}, now)
+		c.Count(Amounts{Bytes: math.MaxInt64 / 2}, all, now, now)
 	}
 	if used := c.Used(Day, now)[Bytes]; used != math.MaxInt64 {
 		t.Errorf("%d used", used)
 	}
-	if d := Decide([]Level{{Subject{}, []Limit{l}, c}}, Amounts{Bytes: 1}, now); d.Decisive == nil {
+	if d := Decide([]Level{{Subject{}, []Limit{l}, c}}, Amounts{Bytes: 1}, 0, now); d.Decisive == nil {
 		t.Error("one more than the largest number passes")
 	}
 }
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]Limit{
-		"recipients/hour=100":             {Recipients, Hour, 100, Defer, false},
-		"messages/minute=0":               {Messages, Minute, 0, Defer, false},
-		"bytes/month=3GiB":                {Bytes, Month, 3 << 30, Defer, false},
-		"failed-recipients/day=9":         {FailedRecipients, Day, 9, Defer, false},
-		"bytes/day=9223372036854775807":   {Bytes, Day, math.MaxInt64, Defer, false},
-		"new-recipients/day=1":            {NewRecipients, Day, 1, Defer, false},
-		"messages/day=007":                {Messages, Day, 7, Defer, false},
-		"recipients/month=10000000000000": {Recipients, Month, 10_000_000_000_000, Defer, false},
+		"recipients/hour=100":             {Recipients, Hour, 100, Defer, false, 0},
+		"messages/minute=0":               {Messages, Minute, 0, Defer, false, 0},
+		"bytes/month=3GiB":                {Bytes, Month, 3 << 30, Defer, false, 0},
+		"failed-recipients/day=9":         {FailedRecipients, Day, 9, Defer, false, 0},
+		"bytes/day=9223372036854775807":   {Bytes, Day, math.MaxInt64, Defer, false, 0},
+		"new-recipients/day=1":            {NewRecipients, Day, 1, Defer, false, 0},
+		"messages/day=007":                {Messages, Day, 7, Defer, false, 0},
+		"recipients/month=10000000000000": {Recipients, Month, 10_000_000_000_000, Defer, false, 0},
 	} {
 		l, err := Parse(text)
 		if err != nil || l != want {
@@ -239,8 +243,8 @@ func TestParse(t *testing.T) {
 // FuzzDecode: what is read is what would be written, and nothing panics.
 func FuzzDecode(f *testing.F) {
 	c := &Counter{}
-	c.Count(Amounts{Messages: 1, Bytes: 1 << 40}, time.Unix(1_800_000_000, 0))
-	c.Count(Amounts{Messages: 3, Recipients: 4}, time.Unix(1_800_004_000, 0))
+	c.Count(Amounts{Messages: 1, Bytes: 1 << 40}, all, time.Unix(1_800_000_000, 0), time.Unix(1_800_000_000, 0))
+	c.Count(Amounts{Messages: 3, Recipients: 4}, all, time.Unix(1_800_004_000, 0), time.Unix(1_800_004_000, 0))
 	f.Add(c.AppendBinary(nil))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -260,16 +264,16 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("%v became %v", c.series[w], again.series[w])
 			}
 		}
-		c.Count(Amounts{Messages: 1}, time.Unix(1_800_000_000, 0))
+		c.Count(Amounts{Messages: 1}, all, time.Unix(1_800_000_000, 0), time.Unix(1_800_000_000, 0))
 	})
 }
 
 func BenchmarkDecideAndCount(b *testing.B) {
 	c, now := &Counter{}, time.Unix(1_800_000_000, 0)
-	levels := []Level{{Subject{}, []Limit{{Recipients, Hour, math.MaxInt64, Defer, false}, {Messages, Day, math.MaxInt64, Defer, false}}, c}}
+	levels := []Level{{Subject{}, []Limit{{Recipients, Hour, math.MaxInt64, Defer, false, 0}, {Messages, Day, math.MaxInt64, Defer, false, 0}}, c}}
 	for b.Loop() {
 		now = now.Add(7 * time.Second)
-		Decide(levels, Amounts{1, 1, 4096}, now)
-		Count(levels, Amounts{1, 1, 4096}, now)
+		d := Decide(levels, Amounts{1, 1, 4096}, 80, now)
+		Count(levels, Amounts{1, 1, 4096}, &d)
 	}
 }

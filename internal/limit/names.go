@@ -85,11 +85,14 @@ const (
 	// Node is one gate, Everything all of them together.
 	Node
 	Everything
+	// Plan is whom a rule is for, and nobody that is counted: each account that the plan
+	// decides about has the limits.
+	Plan
 	kinds
 )
 
 // kindNames are the names in their order.
-var kindNames = [kinds]string{"credential", "account", "domain", "customer", "network", "node", "everything"}
+var kindNames = [kinds]string{"credential", "account", "domain", "customer", "network", "node", "everything", "plan"}
 
 // String returns the name.
 func (k Kind) String() string { return nameOf(kindNames[:], int(k)) }

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"countersign/internal/app"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/testkit"
 )
 
@@ -28,7 +28,7 @@ func startGate(t *testing.T, sink, session string) (*app.App, Options) {
 	if err := os.WriteFile(path, []byte(testkit.GateConfig{NextHop: sink, Extra: "[session]\n" + session}.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, _, err := config.Load(path)
+	cfg, _, err := loading.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

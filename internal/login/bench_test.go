@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/login/why"
@@ -40,7 +41,7 @@ func benchWorld(b *testing.B) *world {
 		b.Fatal(err)
 	}
 	w := &world{hasher: hasher, maker: maker, tokens: tokens{}}
-	w.admin = account.NewAdmin(account.AdminOptions{Store: store, Secrets: maker, IDs: &mail.IDSource{}, Actor: "bench"})
+	w.admin = admin.New(admin.Options{Store: store, Secrets: maker, IDs: &mail.IDSource{}, Actor: "bench"})
 	w.v = New(Options{Store: store, Hasher: hasher, Maker: maker, Tokens: w.tokens, Remember: time.Hour})
 	ctx := b.Context()
 	for _, err := range []error{

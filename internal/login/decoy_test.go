@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/sasl"
 )
 
@@ -76,7 +76,7 @@ func TestDecoysStay(t *testing.T) {
 	if w.shown(name) != before {
 		t.Error("a restart changed the salt")
 	}
-	if err := w.admin.AddAccount(t.Context(), account.NewAccount{Address: at(name), Password: goodPassword}); err != nil {
+	if err := w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at(name), Password: goodPassword}); err != nil {
 		t.Fatal(err)
 	}
 	if w.shown(name) != before {

@@ -15,6 +15,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/alike"
@@ -146,12 +147,12 @@ func besieged(t *testing.T) (*world, *castle) {
 	p := &castle{place: place{w: w, name: "castle"}, answers: 3 * time.Millisecond, refuses: 2 * time.Second, down: fault.Internal, iterations: 4096, salt: 16}
 	w.beside(keep{m, p})
 	for _, login := range []string{ownLogin, "off-here@out.example", "bare@out.example"} {
-		if err := w.admin.AddAccount(t.Context(), account.NewAccount{Address: at(login), Password: goodPassword}); err != nil {
+		if err := w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at(login), Password: goodPassword}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, login := range []string{"there-off@out.example", "there@out.example"} {
-		if err := w.admin.AddAccount(t.Context(), account.NewAccount{Address: at(login), Directory: "castle"}); err != nil {
+		if err := w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at(login), Directory: "castle"}); err != nil {
 			t.Fatal(err)
 		}
 	}

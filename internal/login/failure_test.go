@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/fault"
 	"countersign/internal/login/why"
 	"countersign/internal/oauth"
@@ -31,7 +32,7 @@ func all(cause string) map[string]string { return map[string]string{"": cause} }
 
 // situations are those that must look alike whatever the mechanism.
 func situations() []situation {
-	admin := func(change func(a *account.Admin) error) func(w *world) {
+	by := func(change func(a *admin.Admin) error) func(w *world) {
 		return func(w *world) {
 			if err := change(w.admin); err != nil {
 				w.t.Fatal(err)
@@ -41,11 +42,11 @@ func situations() []situation {
 	ctx := context.Background()
 	return []situation{
 		{name: "wrong secret", secret: wrongPassword, cause: map[string]string{"": "wrong-password", "OAUTHBEARER": "token", "EXTERNAL": "unknown"}},
-		{name: "suspended account", before: admin(func(a *account.Admin) error { return a.SuspendAccount(ctx, at(loginA)) }), cause: all("suspended")},
-		{name: "suspended domain", before: admin(func(a *account.Admin) error { return a.SuspendDomain(ctx, "acme.example") }), cause: all("suspended")},
-		{name: "suspended customer", before: admin(func(a *account.Admin) error { return a.SuspendCustomer(ctx, "acme") }), cause: all("suspended")},
-		{name: "suspended plan", before: admin(func(a *account.Admin) error { return a.SuspendPlan(ctx, "gold") }), cause: all("suspended")},
-		{name: "suspended and wrong", secret: wrongPassword, before: admin(func(a *account.Admin) error { return a.SuspendAccount(ctx, at(loginA)) }),
+		{name: "suspended account", before: by(func(a *admin.Admin) error { return a.SuspendAccount(ctx, at(loginA)) }), cause: all("suspended")},
+		{name: "suspended domain", before: by(func(a *admin.Admin) error { return a.SuspendDomain(ctx, "acme.example") }), cause: all("suspended")},
+		{name: "suspended customer", before: by(func(a *admin.Admin) error { return a.SuspendCustomer(ctx, "acme") }), cause: all("suspended")},
+		{name: "suspended plan", before: by(func(a *admin.Admin) error { return a.SuspendPlan(ctx, "gold") }), cause: all("suspended")},
+		{name: "suspended and wrong", secret: wrongPassword, before: by(func(a *admin.Admin) error { return a.SuspendAccount(ctx, at(loginA)) }),
 			cause: map[string]string{"": "wrong-password", "OAUTHBEARER": "token", "EXTERNAL": "unknown"}},
 		{name: "expired", before: func(w *world) {
 			w.envelope(func(e *account.Envelope) { e.Expires = w.clock() })
@@ -59,7 +60,7 @@ func situations() []situation {
 		{name: "without that credential", before: func(w *world) {
 			w.give(loginA, func(a *account.Account) { a.Credentials = nil })
 		}, cause: map[string]string{"": "no-credential", "OAUTHBEARER": "unknown", "EXTERNAL": "unknown"}},
-		{name: "removed", before: admin(func(a *account.Admin) error { return a.RemoveAccount(ctx, at(loginA)) }), cause: all("unknown")},
+		{name: "removed", before: by(func(a *admin.Admin) error { return a.RemoveAccount(ctx, at(loginA)) }), cause: all("unknown")},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
@@ -60,7 +61,7 @@ func neighbours(t *testing.T) (*world, chain) {
 	m[0].answers["revoked@out.example"] = directory.Answer{Login: "revoked@out.example", Verified: true}
 	m[1].answers["cheap@out.example"] = directory.Answer{Login: "cheap@out.example", Hash: hashOf(t, cheaper, goodPassword).Text()}
 	for _, login := range []string{ownLogin, "off-here@out.example", "bare@out.example"} {
-		if err := w.admin.AddAccount(t.Context(), account.NewAccount{Address: at(login), Password: goodPassword}); err != nil {
+		if err := w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at(login), Password: goodPassword}); err != nil {
 			t.Fatal(err)
 		}
 	}

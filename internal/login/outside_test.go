@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
@@ -96,7 +97,7 @@ func (m many) Ensure(ctx context.Context, name string, a *directory.Answer) erro
 	if _, err := m[0].w.store.Account(ctx, a.Login); err == nil {
 		return nil
 	}
-	return m[0].w.admin.AddAccount(ctx, account.NewAccount{Address: at(a.Login), Directory: name})
+	return m[0].w.admin.AddAccount(ctx, admin.NewAccount{Address: at(a.Login), Directory: name})
 }
 
 func (m many) Rehearse(ctx context.Context, name string, a *directory.Answer) ([]string, bool, error) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/outside"
@@ -201,7 +201,7 @@ func TestADirectoryLetsInWhoWasNamed(t *testing.T) {
 	for _, there := range []bool{false, true} {
 		one, c, x := passing(t, sasl.ScramSHA256)
 		if there {
-			noError(t, one.w.admin.AddAccount(t.Context(), account.NewAccount{Address: at(other), Directory: "tower"}))
+			noError(t, one.w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at(other), Directory: "tower"}))
 		}
 		one.account.Login = other
 		if _, _, err := x.Next(t.Context(), []byte(clientFirst)); err != nil {

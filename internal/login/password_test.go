@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/fault"
 	"countersign/internal/sasl"
 )
@@ -162,7 +163,7 @@ func TestMoreCredentialsThanAnExchangeTakes(t *testing.T) {
 
 func TestRememberedPassword(t *testing.T) {
 	const other = "another good password"
-	admin := func(change func(w *world) error) func(w *world) {
+	by := func(change func(w *world) error) func(w *world) {
 		return func(w *world) {
 			if err := change(w); err != nil {
 				w.t.Fatal(err)
@@ -179,7 +180,7 @@ func TestRememberedPassword(t *testing.T) {
 		{name: "just before its end", right: true, between: func(w *world) { w.pass(time.Minute - 1) }},
 		{name: "at its end", right: true, derived: true, between: func(w *world) { w.pass(time.Minute) }},
 		{name: "the clock was set back", right: true, derived: true, between: func(w *world) { w.pass(-1) }},
-		{name: "another object changed", right: true, between: admin(func(w *world) error { return w.admin.AddCustomer(w.t.Context(), "third", "") })},
+		{name: "another object changed", right: true, between: by(func(w *world) error { return w.admin.AddCustomer(w.t.Context(), "third", "") })},
 		{name: "the account changed", right: true, derived: true, between: func(w *world) {
 			w.give(loginA, func(a *account.Account) { a.NullSender = true })
 		}},
@@ -190,14 +191,14 @@ func TestRememberedPassword(t *testing.T) {
 		{name: "the credential was revoked", derived: true, between: func(w *world) {
 			w.give(loginA, func(a *account.Account) { a.Credentials = nil })
 		}},
-		{name: "the account was suspended", derived: true, between: admin(func(w *world) error { return w.admin.SuspendAccount(w.t.Context(), at(loginA)) })},
-		{name: "the customer was suspended", derived: true, between: admin(func(w *world) error { return w.admin.SuspendCustomer(w.t.Context(), "acme") })},
-		{name: "the plan was suspended", derived: true, between: admin(func(w *world) error { return w.admin.SuspendPlan(w.t.Context(), "gold") })},
-		{name: "removed and added anew", derived: true, between: admin(func(w *world) error {
+		{name: "the account was suspended", derived: true, between: by(func(w *world) error { return w.admin.SuspendAccount(w.t.Context(), at(loginA)) })},
+		{name: "the customer was suspended", derived: true, between: by(func(w *world) error { return w.admin.SuspendCustomer(w.t.Context(), "acme") })},
+		{name: "the plan was suspended", derived: true, between: by(func(w *world) error { return w.admin.SuspendPlan(w.t.Context(), "gold") })},
+		{name: "removed and added anew", derived: true, between: by(func(w *world) error {
 			if err := w.admin.RemoveAccount(w.t.Context(), at(loginA)); err != nil {
 				return err
 			}
-			return w.admin.AddAccount(w.t.Context(), account.NewAccount{Address: at(loginA), Password: other})
+			return w.admin.AddAccount(w.t.Context(), admin.NewAccount{Address: at(loginA), Password: other})
 		})},
 	}
 	for _, c := range cases {

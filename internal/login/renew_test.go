@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
@@ -26,7 +27,7 @@ import (
 func agedWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
-	err := w.admin.AddAccount(t.Context(), account.NewAccount{Address: at("old@acme.example"), Password: goodPassword})
+	err := w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at("old@acme.example"), Password: goodPassword})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/recent"
@@ -96,8 +97,8 @@ func welcomed(t *testing.T) (*world, *porch) {
 	p := &porch{place: place{w: w, name: "porch"}, takes: true, believes: true, whose: map[string]string{itsToken: tLogin, "token.of.gone": suspended}}
 	p.answers = map[string]directory.Answer{tLogin: {Login: tLogin}, suspended: {Login: suspended}}
 	w.beside(before{m, p})
-	noError(t, w.admin.AddAccount(t.Context(), account.NewAccount{Address: at(ourLogin), Password: goodPassword}))
-	noError(t, w.admin.AddAccount(t.Context(), account.NewAccount{Address: at(suspended), Directory: "porch"}))
+	noError(t, w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at(ourLogin), Password: goodPassword}))
+	noError(t, w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at(suspended), Directory: "porch"}))
 	w.give(suspended, func(a *account.Account) { a.State = account.Suspended })
 	w.work()
 	return w, p

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
@@ -63,7 +64,7 @@ var salt = []byte("salt of this store")
 type world struct {
 	t      *testing.T
 	store  *watched
-	admin  *account.Admin
+	admin  *admin.Admin
 	hasher *secrets.Hasher
 	maker  *secrets.Maker
 	sealer *seal.Sealer
@@ -232,7 +233,7 @@ func (w *world) restart(s setup) {
 		w.t.Fatal(err)
 	}
 	w.maker = w.makerOf(s)
-	w.admin = account.NewAdmin(account.AdminOptions{Store: w.store, Secrets: w.maker, IDs: &mail.IDSource{}, Actor: "test", Now: w.clock})
+	w.admin = admin.New(admin.Options{Store: w.store, Secrets: w.maker, IDs: &mail.IDSource{}, Actor: "test", Now: w.clock})
 	o := s.options
 	o.Store, o.Hasher, o.Maker, o.Now = w.store, w.hasher, w.maker, w.clock
 	if o.ByClaim == nil {

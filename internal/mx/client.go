@@ -173,23 +173,32 @@ func plainName(name string) string { return strings.ToLower(strings.TrimSuffix(n
 // lookup returns the records of a type that a name leads to, from the cache or
 // from a server.
 func (c *Client) lookup(ctx context.Context, name string, qtype uint16) ([]dns.RR, error) {
+	known, err := c.learn(ctx, name, qtype)
+	return known.records, err
+}
+
+// learn is lookup with how long the answer holds. Where the name does not exist,
+// the error is NotFound and the answer says for how long.
+func (c *Client) learn(ctx context.Context, name string, qtype uint16) (answer, error) {
 	q := question{name: plainName(name), qtype: qtype}
-	if records, ok := c.cache.get(q, c.now()); ok {
-		return records, nil
+	if known, ok := c.cache.get(q, c.now()); ok {
+		return known, nil
 	}
 	if _, ok := dns.IsDomainName(q.name); !ok || q.name == "" {
-		return nil, failure(fault.NotFound, ReasonNoDomain, q.name, errors.New("not a name"))
+		return answer{until: c.now().Add(maxTTL)}, failure(fault.NotFound, ReasonNoDomain, q.name, errors.New("not a name"))
 	}
-	answer, err := c.ask(ctx, q)
+	m, err := c.ask(ctx, q)
 	if err != nil {
-		return nil, failure(fault.Unavailable, ReasonUnavailable, q.name, err)
+		return answer{}, failure(fault.Unavailable, ReasonUnavailable, q.name, err)
 	}
-	if answer.Rcode == dns.RcodeNameError {
-		return nil, failure(fault.NotFound, ReasonNoDomain, q.name, nil)
+	if m.Rcode == dns.RcodeNameError {
+		return answer{until: c.now().Add(negativeTTL(m))}, failure(fault.NotFound, ReasonNoDomain, q.name, nil)
 	}
-	records := follow(answer.Answer, q)
-	c.cache.put(q, records, c.now())
-	return records, nil
+	records, chain := follow(m.Answer, q)
+	if len(records) == 0 {
+		return answer{until: c.now().Add(negativeTTL(m))}, nil
+	}
+	return c.cache.put(q, records, leastTTL(records, chain), c.now()), nil
 }
 
 // ask asks the servers in turn until one gives an answer that counts. SERVFAIL, REFUSED and the
@@ -246,8 +255,8 @@ func answers(a, q *dns.Msg) bool {
 }
 
 // follow returns the records of the asked type at the end of the chain of CNAME
-// records that begins at the asked name.
-func follow(all []dns.RR, q question) []dns.RR {
+// records that begins at the asked name, and that chain.
+func follow(all []dns.RR, q question) (records, chain []dns.RR) {
 	name := q.name
 	for range maxChain {
 		var found []dns.RR
@@ -257,19 +266,20 @@ func follow(all []dns.RR, q question) []dns.RR {
 			}
 		}
 		if len(found) > 0 {
-			return found
+			return found, chain
 		}
 		i := slices.IndexFunc(all, func(rr dns.RR) bool {
 			return rr.Header().Rrtype == dns.TypeCNAME && plainName(rr.Header().Name) == name
 		})
 		if i < 0 {
-			return nil
+			return nil, chain
 		}
 		cname, ok := all[i].(*dns.CNAME)
 		if !ok {
-			return nil
+			return nil, chain
 		}
+		chain = append(chain, cname)
 		name = plainName(cname.Target)
 	}
-	return nil
+	return nil, chain
 }

@@ -7,9 +7,10 @@
 // speaks DNS, so that "the name does not exist" (final) and "nobody answered"
 // (temporary) are never confused.
 //
-// Main types: Resolver (what delivery needs), Client (asks name servers),
+// Main types: Resolver (what delivery needs), Asker (single questions, for what
+// checks how domains stand), Client (asks name servers, and is both),
 // Finder (from a domain to hosts in order, from a host to addresses), Allowed.
 //
-// Rules come from RFC 1035 and 6891 (DNS), 5321 section 5.1 (MX order, implicit
+// Rules come from RFC 1035, 2308 and 6891 (DNS), 5321 section 5.1 (MX order, implicit
 // MX), 7505 (null MX), 2181 section 10.3 (MX targets) and 6761 (localhost).
 package mx

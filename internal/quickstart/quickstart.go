@@ -12,11 +12,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/generated"
 	"countersign/internal/app"
 	"countersign/internal/audit"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/dkim"
 	"countersign/internal/loadgen"
 	"countersign/internal/mail"
@@ -102,7 +102,7 @@ func (d *demo) start(ctx context.Context, sinkAddr string) error {
 		return err
 	}
 	defer os.Remove(path) // in vain once it has its name
-	cfg, _, err := config.Load(path)
+	cfg, _, err := loading.Load(path)
 	if err != nil {
 		return err
 	}
@@ -135,9 +135,9 @@ func (d *demo) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	admin := d.app.Admin("quickstart")
+	by := d.app.Admin("quickstart")
 	err = ensure(ctx, func(ctx context.Context) error {
-		return admin.AddCustomer(ctx, demoCustomer, "")
+		return by.AddCustomer(ctx, demoCustomer, "")
 	})
 	if err != nil {
 		return err
@@ -147,12 +147,12 @@ func (d *demo) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return admin.AddDomain(ctx, demoDomain, demoCustomer, keys)
+		return by.AddDomain(ctx, demoDomain, demoCustomer, keys)
 	})
 	if err != nil {
 		return err
 	}
-	password, err := d.login(ctx, admin, old.Password)
+	password, err := d.login(ctx, by, old.Password)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (d *demo) settle(ctx context.Context) error {
 // login makes the demo account with a random password. An account of an
 // earlier start keeps the password that its facts hold; where they are lost it
 // gets a new one.
-func (d *demo) login(ctx context.Context, admin *account.Admin, known string) (string, error) {
+func (d *demo) login(ctx context.Context, by *admin.Admin, known string) (string, error) {
 	address, err := mail.ParseAddress(demoLogin)
 	if err != nil {
 		return "", err
@@ -182,9 +182,9 @@ func (d *demo) login(ctx context.Context, admin *account.Admin, known string) (s
 		return "", genErr
 	}
 	if err == nil {
-		return password, admin.SetPassword(ctx, address, password, true)
+		return password, by.SetPassword(ctx, address, password, true)
 	}
-	return password, admin.AddAccount(ctx, account.NewAccount{Address: address, Password: password})
+	return password, by.AddAccount(ctx, admin.NewAccount{Address: address, Password: password})
 }
 
 // tour sends the demo message, waits for it, prints its trace and checks its

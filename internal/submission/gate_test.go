@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
@@ -46,7 +47,7 @@ type fixture struct {
 	dir      string // of the store
 	gate     *Gate
 	store    *sqlite.Store
-	admin    *account.Admin
+	admin    *admin.Admin
 	maker    *secrets.Maker
 	recorder *audit.Recorder
 	offered  []*queue.Acceptance
@@ -76,7 +77,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{t: t, dir: dir, store: store, maker: maker, ids: &mail.IDSource{}}
-	f.admin = account.NewAdmin(account.AdminOptions{Store: store, Secrets: maker, IDs: f.ids, Actor: "test"})
+	f.admin = admin.New(admin.Options{Store: store, Secrets: maker, IDs: f.ids, Actor: "test"})
 	f.recorder = audit.NewRecorder(store, audit.RecorderOptions{Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() { f.recorder.Close(context.Background()) })
 	f.gate = New(Options{
@@ -110,7 +111,7 @@ func (f *fixture) seed(sealer *seal.Sealer) {
 	}}))
 	address, err := mail.ParseAddress(testLogin)
 	f.must(err)
-	f.must(f.admin.AddAccount(ctx, account.NewAccount{Address: address, Password: testPassword}))
+	f.must(f.admin.AddAccount(ctx, admin.NewAccount{Address: address, Password: testPassword}))
 }
 
 func (f *fixture) must(err error) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
@@ -49,7 +49,7 @@ func (f *fixture) setPolicy(change func(*Policy)) {
 // addAlias gives the fixture's account another address.
 func (f *fixture) addAlias(alias string) {
 	f.t.Helper()
-	f.must(f.admin.SetAccount(f.t.Context(), address(f.t, testLogin), account.AccountChange{AddAliases: []mail.Address{address(f.t, alias)}}))
+	f.must(f.admin.SetAccount(f.t.Context(), address(f.t, testLogin), admin.AccountChange{AddAliases: []mail.Address{address(f.t, alias)}}))
 }
 
 func TestRawHeaderTextIsEncodedOrRefused(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
@@ -113,7 +113,7 @@ func (f *fixture) addSecond(alias string) {
 // removeAlias takes an address away again.
 func (f *fixture) removeAlias(alias string) {
 	f.t.Helper()
-	f.must(f.admin.SetAccount(f.t.Context(), address(f.t, testLogin), account.AccountChange{RemoveAliases: []mail.Address{address(f.t, alias)}}))
+	f.must(f.admin.SetAccount(f.t.Context(), address(f.t, testLogin), admin.AccountChange{RemoveAliases: []mail.Address{address(f.t, alias)}}))
 }
 
 // noBodies wants no file of a large body.

@@ -29,7 +29,9 @@ const (
 )
 
 // DNS is a name server with a zone in memory. Names that it has no record of
-// do not exist. It is safe for concurrent use.
+// do not exist; where a name above has an SOA record, it stands beside the answer that
+// there is nothing. Over UDP it cuts off what is longer than the client takes. It is safe
+// for concurrent use.
 type DNS struct {
 	t    testing.TB
 	addr netip.AddrPort
@@ -130,6 +132,13 @@ func (d *DNS) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 			answer.Answer, answer.Truncated = nil, true
 		}
 	}
+	if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
+		size := dns.MinMsgSize
+		if opt := q.IsEdns0(); opt != nil {
+			size = int(opt.UDPSize())
+		}
+		answer.Truncate(size)
+	}
 	if err := w.WriteMsg(answer); err != nil {
 		d.t.Errorf("name server double: %v", err)
 	}
@@ -142,6 +151,7 @@ func (d *DNS) answer(q *dns.Msg, name string) *dns.Msg {
 		all, exists := d.records[name]
 		if !exists {
 			m.Rcode = dns.RcodeNameError
+			m.Ns = d.authority(name)
 			return m
 		}
 		alias := ""
@@ -154,9 +164,24 @@ func (d *DNS) answer(q *dns.Msg, name string) *dns.Msg {
 			}
 		}
 		if alias == "" {
+			if len(m.Answer) == 0 {
+				m.Ns = d.authority(name)
+			}
 			return m
 		}
 		name = alias
 	}
 	return m
+}
+
+// authority returns the SOA record of the zone that a name is in. The lock is held.
+func (d *DNS) authority(name string) []dns.RR {
+	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
+		for _, rr := range d.records[name[off:]] {
+			if rr.Header().Rrtype == dns.TypeSOA {
+				return []dns.RR{rr}
+			}
+		}
+	}
+	return nil
 }

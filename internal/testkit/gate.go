@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/mail"
 )
 
@@ -27,7 +28,7 @@ const Customer = "acme"
 // GateConfig describes the gate that most tests start: both kinds of listener
 // on loopback, a certificate that it makes itself for localhost, and one next
 // hop for everything. A test of the program hands its text to the real
-// binary, one of package app to config.Load.
+// binary, one of package app to loading.Load.
 type GateConfig struct {
 	// Hostname is the gate's; "" is "gate.example.org".
 	Hostname string
@@ -104,15 +105,15 @@ tls = "none"
 }
 
 // AddAccount adds the one account, with the domain's keys.
-func AddAccount(ctx context.Context, admin *account.Admin, keys []account.Key) error {
+func AddAccount(ctx context.Context, by *admin.Admin, keys []account.Key) error {
 	address, err := mail.ParseAddress(Login)
 	if err != nil {
 		return err
 	}
 	return errors.Join(
-		admin.AddCustomer(ctx, Customer, ""),
-		admin.AddDomain(ctx, Domain, Customer, keys),
-		admin.AddAccount(ctx, account.NewAccount{Address: address, Password: Password}))
+		by.AddCustomer(ctx, Customer, ""),
+		by.AddDomain(ctx, Domain, Customer, keys),
+		by.AddAccount(ctx, admin.NewAccount{Address: address, Password: Password}))
 }
 
 // Roots reads a file of certificates to trust.

@@ -15,6 +15,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/app/directories"
 	"countersign/internal/config"
@@ -41,12 +42,12 @@ func besideDovecot(t *testing.T, d *dovecotServer, more ...func(*config.Director
 	must(t, err)
 	maker, err := secrets.NewMaker(secrets.MakerOptions{Hasher: hasher, Sealer: sealer, Salt: []byte("salt of this store"), Iterations: sasl.MinIterations})
 	must(t, err)
-	admin := account.NewAdmin(account.AdminOptions{Store: store, Secrets: maker, IDs: &mail.IDSource{}, Actor: "test"})
-	must(t, admin.AddCustomer(t.Context(), "acme", ""))
-	must(t, admin.AddDomain(t.Context(), "example.org", "acme", []account.Key{{Selector: "s1", Algorithm: "rsa"}}))
+	by := admin.New(admin.Options{Store: store, Secrets: maker, IDs: &mail.IDSource{}, Actor: "test"})
+	must(t, by.AddCustomer(t.Context(), "acme", ""))
+	must(t, by.AddDomain(t.Context(), "example.org", "acme", []account.Key{{Selector: "s1", Algorithm: "rsa"}}))
 	address, err := mail.ParseAddress(ownAccount)
 	must(t, err)
-	must(t, admin.AddAccount(t.Context(), account.NewAccount{Address: address, Password: ownPassword}))
+	must(t, by.AddAccount(t.Context(), admin.NewAccount{Address: address, Password: ownPassword}))
 	table := config.Directory{
 		Name: "mailboxes", Kind: "dovecot", URL: d.socket(), Customer: "acme", MaxNewAccounts: 100,
 		Timeout: value.Duration(10 * time.Second), Connections: 50, Failures: 100, Pause: value.Duration(time.Second),
@@ -54,7 +55,7 @@ func besideDovecot(t *testing.T, d *dovecotServer, more ...func(*config.Director
 	for _, change := range more {
 		change(&table)
 	}
-	set, err := directories.Open([]config.Directory{table}, directories.Options{Store: store, Admin: admin})
+	set, err := directories.Open([]config.Directory{table}, directories.Options{Store: store, Admin: by})
 	must(t, err)
 	t.Cleanup(func() { set.Close() })
 	set.Greet(t.Context())

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/directory"
 	"countersign/internal/directory/ldap"
 	"countersign/internal/directory/shadow"
@@ -19,7 +20,7 @@ import (
 func follower(t *testing.T, name string) (*shadow.Keeper, *accountstore.Store) {
 	t.Helper()
 	store := accountstore.New()
-	admin := account.NewAdmin(account.AdminOptions{Store: store, IDs: &mail.IDSource{}, Actor: "gate"})
+	admin := admin.New(admin.Options{Store: store, IDs: &mail.IDSource{}, Actor: "gate"})
 	keys := []account.Key{{Selector: "s1", Algorithm: "rsa"}}
 	for _, err := range []error{
 		admin.AddPlan(t.Context(), account.Plan{Name: "gold"}), admin.AddPlan(t.Context(), account.Plan{Name: "all"}),

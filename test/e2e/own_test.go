@@ -16,6 +16,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 	"countersign/internal/sink"
 	"countersign/internal/testkit"
@@ -105,7 +106,7 @@ func serveOwn(t *testing.T, dir string) *own {
 		Submission: g.Submission, Submissions: g.Submissions, Login: harness.Login, Password: harness.Password,
 		CAFile: g.CAFile, MailDir: mailDir, Config: g.Config,
 	}
-	if o.config, _, err = config.Load(g.Config); err != nil {
+	if o.config, _, err = loading.Load(g.Config); err != nil {
 		t.Fatal(err)
 	}
 	list, err := os.ReadFile(filepath.Join(dir, "credentials.txt"))

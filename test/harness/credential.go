@@ -8,7 +8,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/credentials"
 	"countersign/internal/app"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 )
 
@@ -16,7 +16,7 @@ import (
 // running server as commands do. file is its configuration. It returns the name.
 func AddCredential(t testing.TB, file string, kind account.CredentialKind, subject string) (name string) {
 	t.Helper()
-	cfg, _, err := config.Load(file)
+	cfg, _, err := loading.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}

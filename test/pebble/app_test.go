@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/app"
-	"countersign/internal/config"
+	"countersign/internal/config/loading"
 )
 
 // host is the name that the gate gets a certificate for.
@@ -44,7 +44,7 @@ servers = ["127.0.0.1:53"]
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, _, err := config.Load(path)
+	cfg, _, err := loading.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Package credentials gives accounts credentials beside their password, takes them
 // away, and bounds what each may be used for.
 //
-// Passwords themselves are set by account.Admin; nothing is verified here (package
+// Passwords themselves are set by admin.Admin; nothing is verified here (package
 // login does).
 //
 // Main types: Admin, New, EnvelopeChange, Listed.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -51,7 +52,7 @@ func newWorld(t *testing.T) *world {
 			return (kind == account.Certificate) == (m == "EXTERNAL")
 		},
 	})
-	ad := account.NewAdmin(account.AdminOptions{Store: w.store, Secrets: maker{}, IDs: ids, Now: clock, Actor: "cli:test"})
+	ad := admin.New(admin.Options{Store: w.store, Secrets: maker{}, IDs: ids, Now: clock, Actor: "cli:test"})
 	ctx, keys := t.Context(), []account.Key{{Selector: "s1"}}
 	for _, err := range []error{
 		ad.AddPlan(ctx, account.Plan{Name: "gold"}),
@@ -60,11 +61,11 @@ func newWorld(t *testing.T) *world {
 		ad.AddDomain(ctx, "acme.example", "acme", keys),
 		ad.AddDomain(ctx, "second.example", "acme", keys),
 		ad.AddDomain(ctx, "other.example", "other", keys),
-		ad.AddAccount(ctx, account.NewAccount{
+		ad.AddAccount(ctx, admin.NewAccount{
 			Address: a, Password: "correct horse battery",
 			Aliases: []mail.Address{{Local: "alias", Domain: "acme.example"}}, Grants: []account.Grant{{Domain: "second.example"}},
 		}),
-		ad.AddAccount(ctx, account.NewAccount{Address: other, Password: "correct horse battery"}),
+		ad.AddAccount(ctx, admin.NewAccount{Address: other, Password: "correct horse battery"}),
 	} {
 		if err != nil {
 			t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/account/roster"
 	"countersign/internal/fault"
@@ -58,7 +59,7 @@ type Secrets interface {
 type Options struct {
 	Store account.Store
 	// Admin makes customers and domains.
-	Admin *account.Admin
+	Admin *admin.Admin
 	// Secrets makes what is stored of passwords and hashes.
 	Secrets Secrets
 	// Keys makes the DKIM keys of a new domain.

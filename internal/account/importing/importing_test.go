@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/hash"
 	"countersign/internal/account/roster"
 	"countersign/internal/audit"
@@ -56,7 +57,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	s, ids := accountstore.New(), &mail.IDSource{}
-	admin := account.NewAdmin(account.AdminOptions{Store: s, Secrets: maker{}, IDs: ids, Now: clock, Actor: "cli:test"})
+	admin := admin.New(admin.Options{Store: s, Secrets: maker{}, IDs: ids, Now: clock, Actor: "cli:test"})
 	ctx := t.Context()
 	for _, err := range []error{
 		admin.AddPlan(ctx, account.Plan{Name: "gold", Legacy: true}),
@@ -296,7 +297,7 @@ z@localhost:` + bcrypt + `
 	for _, conflict := range []Conflict{"", Skip, ReplacePassword, Fail} {
 		w := newWorld(t)
 		w.opt.Conflict, w.opt.Customer, w.opt.CreateDomains, w.opt.Plan = conflict, "acme", true, "gold"
-		err := w.opt.Admin.AddAccount(t.Context(), account.NewAccount{
+		err := w.opt.Admin.AddAccount(t.Context(), admin.NewAccount{
 			Address: mail.Address{Local: "here", Domain: "acme.example"}, Password: "correct horse battery",
 			Aliases: []mail.Address{{Local: "alias", Domain: "acme.example"}},
 		})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/config"
 	"countersign/internal/config/value"
 	"countersign/internal/directory"
@@ -37,8 +38,8 @@ func callback(t *testing.T, answer map[string]any) *httptest.Server {
 	return s
 }
 
-func adminOf(store account.Store) *account.Admin {
-	return account.NewAdmin(account.AdminOptions{Store: store, IDs: &mail.IDSource{}, Actor: "gate"})
+func adminOf(store account.Store) *admin.Admin {
+	return admin.New(admin.Options{Store: store, IDs: &mail.IDSource{}, Actor: "gate"})
 }
 
 // world is a set of one directory over HTTP beside a store in memory.
@@ -140,11 +141,11 @@ func TestNoDomainIsMadeUnasked(t *testing.T) {
 func TestAnAliasOfSomebodyElseIsLeftOut(t *testing.T) {
 	s, store := world(t, func(d *config.Directory) { d.CreateDomains, d.Customer, d.Aliases = true, "hosting", true }, found(map[string]any{"aliases": []string{"b@new.example"}}))
 	ctx := t.Context()
-	admin := adminOf(store)
+	by := adminOf(store)
 	for _, err := range []error{
-		admin.AddCustomer(ctx, "hosting", ""),
-		admin.AddDomain(ctx, "new.example", "hosting", []account.Key{{Selector: "s1", Algorithm: "rsa"}}),
-		admin.AddAccount(ctx, account.NewAccount{Address: mail.Address{Local: "b", Domain: "new.example"}, Directory: "panel"}),
+		by.AddCustomer(ctx, "hosting", ""),
+		by.AddDomain(ctx, "new.example", "hosting", []account.Key{{Selector: "s1", Algorithm: "rsa"}}),
+		by.AddAccount(ctx, admin.NewAccount{Address: mail.Address{Local: "b", Domain: "new.example"}, Directory: "panel"}),
 	} {
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/directory"
 	"countersign/internal/directory/database"
 	"countersign/internal/directory/dovecot"
@@ -13,13 +14,13 @@ import (
 )
 
 // Judge says what Open would refuse, all at once and without asking anybody. It
-// implements config.Judge. What the configuration itself requires of a directory, and
+// implements loading.Judge. What the configuration itself requires of a directory, and
 // is not there, is not said again.
-func Judge(c *config.Config) (all []config.Finding) {
+func Judge(c *config.Config) (all []loading.Finding) {
 	for i := range c.Directories {
 		for _, e := range check(&c.Directories[i]) {
 			why, suggestion, _ := strings.Cut(e.Error(), "; ")
-			all = append(all, config.Finding{Path: "directory[" + strconv.Itoa(i) + "]." + e.Option, Text: why, Suggestion: suggestion})
+			all = append(all, loading.Finding{Path: "directory[" + strconv.Itoa(i) + "]." + e.Option, Text: why, Suggestion: suggestion})
 		}
 	}
 	return all

@@ -1,7 +1,7 @@
 package accounts
 
 import (
-	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/password"
@@ -32,15 +32,15 @@ type accountAdd struct {
 
 func (cmd *accountAdd) Run(c *call.Call) error {
 	return c.Creating().Needing("auth", "dkim.key_file", "hostname").With(func(o *call.Opened) error {
-		admin := o.Admin()
-		if err := admin.ReadyToAdd(c.Ctx, cmd.Address.Address); err != nil {
+		by := o.Admin()
+		if err := by.ReadyToAdd(c.Ctx, cmd.Address.Address); err != nil {
 			return err
 		}
 		secret, generated, err := cmd.Get(c.Stdin, c.Stderr)
 		if err != nil {
 			return err
 		}
-		err = admin.AddAccount(c.Ctx, account.NewAccount{
+		err = by.AddAccount(c.Ctx, admin.NewAccount{
 			Address: cmd.Address.Address, Password: secret, NullSender: cmd.NullSender, Plan: cmd.Plan,
 			Aliases: argument.Addresses(cmd.Alias), Grants: argument.Grants(cmd.Grant),
 		})
@@ -110,7 +110,7 @@ type accountSet struct {
 }
 
 func (cmd *accountSet) Run(c *call.Call) error {
-	change := account.AccountChange{
+	change := admin.AccountChange{
 		AddAliases: argument.Addresses(cmd.AddAlias), RemoveAliases: argument.Addresses(cmd.RemoveAlias),
 		AddGrants: argument.Grants(cmd.Grant), RemoveGrants: argument.Grants(cmd.RevokeGrant),
 		NullSender: cmd.NullSender, Plan: cmd.Plan,
@@ -144,7 +144,7 @@ type accountRemove struct {
 
 // Run does it.
 func (cmd *accountRemove) Run(c *call.Call) error {
-	return c.Administer(cmd.String()+" removed", func(a *account.Admin) error {
+	return c.Administer(cmd.String()+" removed", func(a *admin.Admin) error {
 		if cmd.Force {
 			return a.ForceRemoveAccount(c.Ctx, cmd.Address.Address)
 		}

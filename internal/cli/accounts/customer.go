@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
@@ -27,7 +28,7 @@ type customerAdd struct {
 }
 
 func (cmd *customerAdd) Run(c *call.Call) error {
-	return c.Creating().Administer(cmd.String()+" added", func(a *account.Admin) error {
+	return c.Creating().Administer(cmd.String()+" added", func(a *admin.Admin) error {
 		return a.AddCustomer(c.Ctx, cmd.Name, cmd.Plan)
 	})
 }
@@ -39,7 +40,7 @@ type customerSet struct {
 }
 
 func (cmd *customerSet) Run(c *call.Call) error {
-	return c.Administer(cmd.String()+" changed", func(a *account.Admin) error {
+	return c.Administer(cmd.String()+" changed", func(a *admin.Admin) error {
 		return a.SetCustomerPlan(c.Ctx, cmd.Name, cmd.Plan)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/dkim"
@@ -34,12 +35,12 @@ type domainAdd struct {
 
 func (cmd *domainAdd) Run(c *call.Call) error {
 	return c.Creating().Needing("hostname", "dkim.key_file").With(func(o *call.Opened) error {
-		admin := o.Admin()
+		by := o.Admin()
 		keys, err := c.Env.NewKeys(c.Ctx, o.Cfg, o.Store, account.Domain{Name: cmd.Name.Domain}, false)
 		if err != nil {
 			return err
 		}
-		if err := admin.AddDomain(c.Ctx, cmd.Name.Domain, cmd.Customer, keys); err != nil {
+		if err := by.AddDomain(c.Ctx, cmd.Name.Domain, cmd.Customer, keys); err != nil {
 			return err
 		}
 		if err := c.Say("%s added; publish these records:\n", cmd); err != nil {
@@ -63,13 +64,13 @@ func (*domainRekey) Help() string {
 
 func (cmd *domainRekey) Run(c *call.Call) error {
 	return c.Needing("hostname", "dkim.key_file").With(func(o *call.Opened) error {
-		admin := o.Admin()
+		by := o.Admin()
 		d, err := o.Store.Domain(c.Ctx, cmd.Name.Domain)
 		if err != nil {
 			return call.Missing(err, cmd.String())
 		}
 		if cmd.Drop {
-			return cmd.drop(c, admin, d)
+			return cmd.drop(c, by, d)
 		}
 		added, err := c.Env.NewKeys(c.Ctx, o.Cfg, o.Store, d, cmd.Replace)
 		if err != nil {
@@ -79,7 +80,7 @@ func (cmd *domainRekey) Run(c *call.Call) error {
 		if !cmd.Replace {
 			keys = slices.Concat(added, d.Keys)
 		}
-		if err := admin.RekeyDomain(c.Ctx, d, keys); err != nil {
+		if err := by.RekeyDomain(c.Ctx, d, keys); err != nil {
 			return err
 		}
 		if err := c.Say("%s has new keys; publish these records:\n", cmd); err != nil {
@@ -90,7 +91,7 @@ func (cmd *domainRekey) Run(c *call.Call) error {
 }
 
 // drop leaves the domain the newest key of each algorithm.
-func (cmd *domainRekey) drop(c *call.Call, admin *account.Admin, d account.Domain) error {
+func (cmd *domainRekey) drop(c *call.Call, by *admin.Admin, d account.Domain) error {
 	var kept []account.Key
 	for _, k := range d.Keys {
 		newer := func(other account.Key) bool { return other.Algorithm == k.Algorithm && other.Created.After(k.Created) }
@@ -101,7 +102,7 @@ func (cmd *domainRekey) drop(c *call.Call, admin *account.Admin, d account.Domai
 	if len(kept) == len(d.Keys) {
 		return fault.New("cli.rekey", fault.Conflict, "%s has no old keys", cmd)
 	}
-	if err := admin.RekeyDomain(c.Ctx, d, kept); err != nil {
+	if err := by.RekeyDomain(c.Ctx, d, kept); err != nil {
 		return err
 	}
 	return c.Say("old keys of %s dropped", cmd)
@@ -113,7 +114,7 @@ type domainSet struct {
 }
 
 func (cmd *domainSet) Run(c *call.Call) error {
-	return c.Administer(cmd.String()+" changed", func(a *account.Admin) error {
+	return c.Administer(cmd.String()+" changed", func(a *admin.Admin) error {
 		return a.SetDomainCustomer(c.Ctx, cmd.Name.Domain, cmd.Customer)
 	})
 }
@@ -206,7 +207,7 @@ func (v domainView) Details(t table.Table) {
 }
 
 // records lists what to publish: the DKIM keys (RFC 6376 section 3.6), and a
-// start for SPF (RFC 7208) and DMARC (RFC 7489) that turns nothing away yet.
+// start for SPF (RFC 7208) and DMARC (RFC 9989) that turns nothing away yet.
 func records(domain mail.Domain, keys []account.Key, hostname string) []recordView {
 	return append(keyRecords(domain, keys),
 		recordView{domain.String(), "TXT", "v=spf1 a:" + hostname + " ~all"},

@@ -3,7 +3,7 @@ package accounts
 import (
 	"context"
 
-	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/mail"
@@ -25,8 +25,8 @@ type act[S subject[V], V any] struct {
 	do   change[V]
 }
 
-// change is a method of account.Admin.
-type change[V any] = func(*account.Admin, context.Context, V) error
+// change is a method of admin.Admin.
+type change[V any] = func(*admin.Admin, context.Context, V) error
 
 // acts returns the acts that every kind of object knows.
 func acts[S subject[V], V any](suspend, resume, remove change[V]) (s, r, d act[S, V]) {
@@ -35,8 +35,8 @@ func acts[S subject[V], V any](suspend, resume, remove change[V]) (s, r, d act[S
 
 // Run does it.
 func (a *act[S, V]) Run(c *call.Call) error {
-	return c.Administer(a.Of.String()+" "+a.done, func(admin *account.Admin) error {
-		return a.do(admin, c.Ctx, a.Of.name())
+	return c.Administer(a.Of.String()+" "+a.done, func(by *admin.Admin) error {
+		return a.do(by, c.Ctx, a.Of.name())
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
@@ -31,8 +32,8 @@ type planLimits struct {
 }
 
 // change turns the flags that were given into a change.
-func (l planLimits) change() account.PlanChange {
-	c := account.PlanChange{MaxRecipients: l.MaxRecipients, MaxMessages: l.MaxMessages}
+func (l planLimits) change() admin.PlanChange {
+	c := admin.PlanChange{MaxRecipients: l.MaxRecipients, MaxMessages: l.MaxMessages}
 	if l.MaxMessageSize != nil {
 		n := l.MaxMessageSize.Bytes()
 		c.MaxMessageBytes = &n
@@ -58,7 +59,7 @@ func (p *planAdd) Run(c *call.Call) error {
 	if change.MaxMessages != nil {
 		plan.MaxMessages = *change.MaxMessages
 	}
-	return c.Creating().Administer(p.String()+" added", func(a *account.Admin) error {
+	return c.Creating().Administer(p.String()+" added", func(a *admin.Admin) error {
 		return a.AddPlan(c.Ctx, plan)
 	})
 }
@@ -71,7 +72,7 @@ type planSet struct {
 
 func (p *planSet) Run(c *call.Call) error {
 	change := p.change()
-	limits := change != (account.PlanChange{})
+	limits := change != (admin.PlanChange{})
 	if !limits && p.Legacy == nil {
 		return call.Usage("nothing to change was given: name at least one limit, --legacy or --no-legacy")
 	}

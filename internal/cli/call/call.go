@@ -17,11 +17,13 @@ import (
 	"os"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/account/credentials"
 	"countersign/internal/account/importing"
 	"countersign/internal/audit"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -79,7 +81,7 @@ func (c *Call) exists(cfg *config.Config) error {
 
 // Load reads what the command needs of the configuration.
 func (c *Call) Load() (*config.Config, error) {
-	cfg, elsewhere, err := config.LoadPart(c.Config, c.needs...)
+	cfg, elsewhere, err := loading.LoadPart(c.Config, c.needs...)
 	if elsewhere > 0 {
 		fmt.Fprintf(c.Stderr, "warning: %s has %s that %s not concern this command; \"countersign config check --config %s\" names all\n",
 			c.Config, table.Count(elsewhere, "mistake", "mistakes"), map[bool]string{true: "does", false: "do"}[elsewhere == 1], c.Config)
@@ -109,7 +111,7 @@ func (c *Call) With(work func(*Opened) error) error {
 
 // Administer opens the store and does work in the name of who runs the
 // command, then says that it is done.
-func (c *Call) Administer(done string, work func(*account.Admin) error) error {
+func (c *Call) Administer(done string, work func(*admin.Admin) error) error {
 	return c.With(func(o *Opened) error {
 		if err := work(o.Admin()); err != nil {
 			return err
@@ -119,9 +121,9 @@ func (c *Call) Administer(done string, work func(*account.Admin) error) error {
 }
 
 // Admin returns the administration of accounts.
-func (o *Opened) Admin() *account.Admin {
+func (o *Opened) Admin() *admin.Admin {
 	secrets, rule := o.Env.NewSecrets(o.Cfg, o.Store)
-	return account.NewAdmin(account.AdminOptions{
+	return admin.New(admin.Options{
 		Store: o.Store, Secrets: secrets, Rule: rule, IDs: &mail.IDSource{Now: o.Env.Now},
 		Now: o.Env.Now, Actor: o.Env.Actor,
 	})

@@ -19,6 +19,7 @@ import (
 
 	"countersign/internal/app"
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 )
 
 // errInterrupted ends a server that was told twice to stop.
@@ -70,7 +71,7 @@ func (s *serving) run(ctx context.Context) error {
 }
 
 // warn logs what Load found odd, a line each.
-func (s *serving) warn(warnings []config.Warning) {
+func (s *serving) warn(warnings []loading.Warning) {
 	for _, w := range warnings {
 		s.log.Warn("configuration", "problem", w.String())
 	}
@@ -98,7 +99,7 @@ func (s *serving) reload(ctx context.Context, a *app.App) *config.Config {
 // keep logs why a changed configuration is not taken, a line for each reason.
 func (s *serving) keep(err error) *config.Config {
 	s.log.Error("the changed configuration is not taken, everything stays as it was", "file", s.path)
-	var wrong *config.Errors
+	var wrong *loading.Errors
 	if !errors.As(err, &wrong) {
 		s.log.Error("configuration", "problem", err.Error())
 		return nil

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/fault"
 	"countersign/internal/store/transfer"
 )
@@ -87,9 +88,9 @@ func (cmd *Copy) stores(s *Site) (from, to config.Store, err error) {
 // storeAt reads what an option names; file is the option for the file of its
 // password.
 func storeAt(option, url, file, passwordFile string) (config.Store, error) {
-	s, err := config.StoreAt(url, passwordFile)
+	s, err := loading.StoreAt(url, passwordFile)
 	switch {
-	case errors.Is(err, config.ErrPassword):
+	case errors.Is(err, loading.ErrPassword):
 		err = fault.New("store.at", fault.Invalid, "%s %v (%s)", option, err, file)
 	case err != nil:
 		err = fault.New("store.at", fault.Invalid, "%s %v", option, err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -16,7 +17,7 @@ import (
 type Options struct {
 	Store account.Store
 	// Admin makes accounts, domains and customers.
-	Admin *account.Admin
+	Admin *admin.Admin
 	// NewKeys makes the DKIM keys of a new domain.
 	NewKeys func(domain mail.Domain) ([]account.Key, error)
 	Logger  *slog.Logger
@@ -121,7 +122,7 @@ func (k *Keeper) add(ctx context.Context, d *kept, address mail.Address, a *dire
 	if err := k.take(d, d.accounts, "accounts"); err != nil {
 		return err
 	}
-	n := account.NewAccount{Address: address, Directory: d.Name, Learned: learned}
+	n := admin.NewAccount{Address: address, Directory: d.Name, Learned: learned}
 	err = k.opt.Admin.AddAccount(ctx, n)
 	if fault.Is(err, fault.Conflict) && len(learned.Aliases) > 0 { // perhaps an alias has become somebody else's
 		n.Learned.Aliases = nil

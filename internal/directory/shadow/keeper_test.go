@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
@@ -25,7 +26,7 @@ type world struct {
 	*testing.T
 	*Keeper
 	store *accountstore.Store
-	admin *account.Admin
+	admin *admin.Admin
 	log   bytes.Buffer
 	now   time.Time
 	// keys counts the pairs of keys that were made.
@@ -36,7 +37,7 @@ type world struct {
 func newWorld(t *testing.T, change func(*Rules)) *world {
 	t.Helper()
 	w := &world{T: t, store: accountstore.New(), now: time.Unix(1_800_000_000, 0)}
-	w.admin = account.NewAdmin(account.AdminOptions{Store: w.store, IDs: &mail.IDSource{}, Actor: "gate"})
+	w.admin = admin.New(admin.Options{Store: w.store, IDs: &mail.IDSource{}, Actor: "gate"})
 	ctx := t.Context()
 	for _, err := range []error{
 		w.admin.AddPlan(ctx, account.Plan{Name: "gold"}), w.admin.AddPlan(ctx, account.Plan{Name: "silver"}),
@@ -151,7 +152,7 @@ func TestUnknownPlan(t *testing.T) {
 	}
 	// What an operator has given stays too.
 	gold := "gold"
-	if err := w.admin.SetAccount(t.Context(), w.account("a@old.example").Address, account.AccountChange{Plan: &gold}); err != nil {
+	if err := w.admin.SetAccount(t.Context(), w.account("a@old.example").Address, admin.AccountChange{Plan: &gold}); err != nil {
 		t.Fatal(err)
 	}
 	if acc := w.ensure(directory.Answer{Login: "a@old.example", Plan: "tin"}); acc.Plan != "gold" || acc.PlanLearned {
@@ -165,7 +166,7 @@ func TestPlanThatWasGiven(t *testing.T) {
 	acc := w.ensure(directory.Answer{Login: "a@old.example"})
 	set := func(plan string) {
 		t.Helper()
-		if err := w.admin.SetAccount(t.Context(), acc.Address, account.AccountChange{Plan: &plan}); err != nil {
+		if err := w.admin.SetAccount(t.Context(), acc.Address, admin.AccountChange{Plan: &plan}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -234,7 +235,7 @@ func TestAliasesAtEveryLogin(t *testing.T) {
 	if got := w.events(before); len(got) != 0 {
 		t.Errorf("an alias that is another's is tried at each login: %q", got)
 	}
-	byHand := account.AccountChange{AddAliases: []mail.Address{{Local: "hand", Domain: "old.example"}}}
+	byHand := admin.AccountChange{AddAliases: []mail.Address{{Local: "hand", Domain: "old.example"}}}
 	if err := w.admin.SetAccount(t.Context(), acc.Address, byHand); err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +276,7 @@ func TestLearnedAliasYields(t *testing.T) {
 func TestGivenAliasStays(t *testing.T) {
 	w := newWorld(t, func(r *Rules) { r.MaxAccounts = 2 })
 	acc := w.ensure(directory.Answer{Login: "a@old.example"})
-	byHand := account.AccountChange{AddAliases: []mail.Address{{Local: "hand", Domain: "old.example"}}}
+	byHand := admin.AccountChange{AddAliases: []mail.Address{{Local: "hand", Domain: "old.example"}}}
 	if err := w.admin.SetAccount(t.Context(), acc.Address, byHand); err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +292,7 @@ func TestGivenAliasStays(t *testing.T) {
 	if n := strings.Count(w.log.String(), "cannot be made"); n != 1 || !strings.Contains(w.log.String(), "login=hand@old.example account=a@old.example") {
 		t.Errorf("told %d times: %s", n, w.log.String())
 	}
-	byHand = account.AccountChange{RemoveAliases: byHand.AddAliases}
+	byHand = admin.AccountChange{RemoveAliases: byHand.AddAliases}
 	if err := w.admin.SetAccount(t.Context(), acc.Address, byHand); err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +332,7 @@ func TestTooManyAliases(t *testing.T) {
 // An account that is another's is not touched.
 func TestForeignAccountsLearnNothing(t *testing.T) {
 	w := newWorld(t, nil)
-	if err := w.admin.AddAccount(t.Context(), account.NewAccount{Address: mail.Address{Local: "a", Domain: "old.example"}, Directory: "other"}); err != nil {
+	if err := w.admin.AddAccount(t.Context(), admin.NewAccount{Address: mail.Address{Local: "a", Domain: "old.example"}, Directory: "other"}); err != nil {
 		t.Fatal(err)
 	}
 	before := len(w.store.Events())
@@ -494,7 +495,7 @@ func (r *refusing) PutAccount(ctx context.Context, a account.Account, e audit.Ev
 func TestAccountsThatWereNotMade(t *testing.T) {
 	w := newWorld(t, func(r *Rules) { r.MaxAccounts = 1 })
 	store := &refusing{Store: w.store}
-	w.opt.Admin = account.NewAdmin(account.AdminOptions{Store: store, IDs: &mail.IDSource{}, Actor: "gate"})
+	w.opt.Admin = admin.New(admin.Options{Store: store, IDs: &mail.IDSource{}, Actor: "gate"})
 	a := &directory.Answer{Login: "a@old.example", Aliases: []string{"x@old.example"}}
 	for kind, want := range map[fault.Kind]bool{fault.Unavailable: false, fault.Conflict: true} {
 		store.err = fault.New("test", kind, "no")

@@ -8,8 +8,12 @@ import (
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/bans"
+	"countersign/internal/store/storetest/counting"
 	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/guarded"
+	"countersign/internal/store/storetest/onenode"
 	"countersign/internal/store/storetest/plans"
+	"countersign/internal/store/storetest/record"
 	"countersign/internal/store/storetest/secrets"
 	"countersign/internal/testkit/pgcluster"
 )
@@ -57,12 +61,28 @@ func TestSecrets(t *testing.T) {
 	secrets.Run(t, func(t *testing.T) secrets.Store { return openNew(t) })
 }
 
+func TestGuarded(t *testing.T) {
+	guarded.Run(t, func(t *testing.T) guarded.Store { return openNew(t) })
+}
+
 func TestBans(t *testing.T) {
 	bans.Run(t, func(t *testing.T) bans.Store { return openNew(t) })
 }
 
+func TestCounting(t *testing.T) {
+	counting.Run(t, func(t *testing.T) counting.Store { return openNew(t) })
+}
+
 func TestCredentials(t *testing.T) {
 	credentials.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestRecord(t *testing.T) {
+	record.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestNode(t *testing.T) {
+	onenode.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
 }
 
 func TestPlans(t *testing.T) {

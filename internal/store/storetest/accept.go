@@ -36,7 +36,7 @@ func acceptCases() map[string]func(*testing.T, Store) {
 func messageComesBack(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
-	m := message(1, "a", `odd "local@part`, "bücher")
+	m := Message(1, "a", `odd "local@part`, "bücher")
 	m.Submission.Account, m.Generation = p.ann.ID, p.generation
 	m.Deliveries[1].State, m.Deliveries[1].HoldReason = queue.Held, "policy"
 	m.Deliveries[2].State, m.Deliveries[2].Attempts, m.Deliveries[2].Last, m.Deliveries[2].DelayReported = queue.Deferred, 3, result(), true
@@ -49,27 +49,27 @@ func messageComesBack(t *testing.T, s Store) {
 		expect.Equal(t, "delivery", item.Delivery, m.Deliveries[i])
 		expect.Equal(t, "submission", *item.Submission, m.Submission)
 	}
-	due := expect.Got(s.Due(ctx, start(), queue.Position{}, 10))(t)
+	due := expect.Got(s.Due(ctx, Start(), queue.Position{}, 10))(t)
 	expect.Equal(t, "due deliveries", names(due), []string{name(items[0]), name(items[2])})
 	expect.Equal(t, "due delivery", due[1], items[2])
 	expect.Equal(t, "content", *expect.Got(s.Content(ctx, m.Submission.ID))(t), m.Content)
 
 	// Everything that may be absent is.
-	least := message(2, "x")
-	least.Submission = queue.Submission{ID: id("SUB", 2), At: start(), Expires: start()}
+	least := Message(2, "x")
+	least.Submission = queue.Submission{ID: ID("SUB", 2), At: Start(), Expires: Start()}
 	least.Content, least.Events = queue.Content{}, nil
 	expect.Must(t, s.Accept(ctx, least))
 	expect.Equal(t, "least submission", *everything(t, s)[3].Submission, least.Submission)
-	expect.Equal(t, "least content", *expect.Got(s.Content(ctx, id("SUB", 2)))(t), least.Content)
+	expect.Equal(t, "least content", *expect.Got(s.Content(ctx, ID("SUB", 2)))(t), least.Content)
 }
 
 func acceptIsWhole(t *testing.T, s Store) {
 	ctx := expect.Within(t)
-	expect.Must(t, s.Accept(ctx, message(1, "a", "b")))
-	again := message(1, "c", "d", "e")
+	expect.Must(t, s.Accept(ctx, Message(1, "a", "b")))
+	again := Message(1, "c", "d", "e")
 	again.Content.Body = []byte("another")
 	expect.Kind(t, s.Accept(ctx, again), fault.Conflict)
-	twice := message(2, "c", "d")
+	twice := Message(2, "c", "d")
 	twice.Deliveries[1].N = 1
 	if err := s.Accept(ctx, twice); err == nil {
 		t.Fatal("two deliveries of one number were accepted")
@@ -77,15 +77,15 @@ func acceptIsWhole(t *testing.T, s Store) {
 	if items := everything(t, s); len(items) != 2 || items[0].Delivery.Recipient.To.Local != "a" {
 		t.Errorf("got %v", items)
 	}
-	if body := expect.Got(s.Content(ctx, id("SUB", 1)))(t).Body; !bytes.Equal(body, message(1).Content.Body) {
+	if body := expect.Got(s.Content(ctx, ID("SUB", 1)))(t).Body; !bytes.Equal(body, Message(1).Content.Body) {
 		t.Errorf("the body became %q", body)
 	}
-	_, err := s.Content(ctx, id("SUB", 2))
+	_, err := s.Content(ctx, ID("SUB", 2))
 	expect.Kind(t, err, fault.NotFound)
-	if n := len(eventsOf(t, s, id("SUB", 1))) + len(eventsOf(t, s, id("SUB", 2))); n != 1 {
+	if n := len(eventsOf(t, s, ID("SUB", 1))) + len(eventsOf(t, s, ID("SUB", 2))); n != 1 {
 		t.Errorf("there are %d events, want that of the accepted one", n)
 	}
-	wantStats(t, s, 2, 0, 0)
+	WantStats(t, s, 2, 0, 0)
 }
 
 func senselessIsRefused(t *testing.T, s Store) {
@@ -93,13 +93,13 @@ func senselessIsRefused(t *testing.T, s Store) {
 		"no id":           func(a *queue.Acceptance) { a.Submission.ID = "" },
 		"no delivery":     func(a *queue.Acceptance) { a.Deliveries = nil },
 		"a final state":   func(a *queue.Acceptance) { a.Deliveries[0].State = queue.Delivered },
-		"another's":       func(a *queue.Acceptance) { a.Deliveries[0].Submission = id("SUB", 9) },
+		"another's":       func(a *queue.Acceptance) { a.Deliveries[0].Submission = ID("SUB", 9) },
 		"too large":       func(a *queue.Acceptance) { a.Content.Body = make([]byte, queue.InlineMax+1) },
 		"a foreign body":  func(a *queue.Acceptance) { a.Content = queue.Content{Large: foreignBody{}} },
 		"an unknown word": func(a *queue.Acceptance) { a.Deliveries[0].State = "lost" },
 	} {
 		t.Run(what, func(t *testing.T) {
-			m := message(1, "a")
+			m := Message(1, "a")
 			spoil(m)
 			expect.Kind(t, s.Accept(expect.Within(t), m), fault.Invalid)
 			if n := len(everything(t, s)); n != 0 {
@@ -118,11 +118,11 @@ func (foreignBody) Open() (io.ReadCloser, error) { return nil, errors.New("not t
 func canceledStoresNothing(t *testing.T, s Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	expect.Kind(t, s.Accept(ctx, message(1, "a")), fault.Canceled)
-	expect.Kind(t, s.Append(ctx, message(1, "a").Events), fault.Canceled)
-	_, err := s.Due(ctx, start(), queue.Position{}, 1)
+	expect.Kind(t, s.Accept(ctx, Message(1, "a")), fault.Canceled)
+	expect.Kind(t, s.Append(ctx, Message(1, "a").Events), fault.Canceled)
+	_, err := s.Due(ctx, Start(), queue.Position{}, 1)
 	expect.Kind(t, err, fault.Canceled)
-	wantStats(t, s, 0, 0, 0)
+	WantStats(t, s, 0, 0, 0)
 }
 
 func suspendedMeanwhile(t *testing.T, s Store) {
@@ -132,40 +132,40 @@ func suspendedMeanwhile(t *testing.T, s Store) {
 		"account": func(st account.State) error {
 			a := expect.Got(s.Account(ctx, p.ann.Login()))(t)
 			a.State = st
-			return s.PutAccount(ctx, a, event(""))
+			return s.PutAccount(ctx, a, Event(""))
 		},
 		"domain": func(st account.State) error {
 			d := expect.Got(s.Domain(ctx, "one.example"))(t)
 			d.State = st
-			return s.PutDomain(ctx, d, event(""))
+			return s.PutDomain(ctx, d, Event(""))
 		},
 		"customer": func(st account.State) error {
 			c := expect.Got(s.Customer(ctx, "acme"))(t)
 			c.State = st
-			return s.PutCustomer(ctx, c, event(""))
+			return s.PutCustomer(ctx, c, Event(""))
 		},
 		"plan": func(st account.State) error {
 			p := expect.Got(s.Plan(ctx, "basic"))(t)
 			p.State = st
-			return s.PutPlan(ctx, p, event(""))
+			return s.PutPlan(ctx, p, Event(""))
 		},
 		"a suspended plan of its own": func(st account.State) error {
 			a := expect.Got(s.Account(ctx, p.ann.Login()))(t)
 			a.Plan = ""
 			if st == account.Suspended {
-				expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "stopped too", State: account.Suspended, Created: start()}, event("")))
+				expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "stopped too", State: account.Suspended, Created: Start()}, Event("")))
 				a.Plan = "stopped too"
 			}
-			return s.PutAccount(ctx, a, event(""))
+			return s.PutAccount(ctx, a, Event(""))
 		},
 		"move to a suspended plan": func(st account.State) error {
 			c := expect.Got(s.Customer(ctx, "acme"))(t)
 			c.Plan = "basic"
 			if st == account.Suspended {
-				expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "stopped", State: account.Suspended, Created: start()}, event("")))
+				expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "stopped", State: account.Suspended, Created: Start()}, Event("")))
 				c.Plan = "stopped"
 			}
-			return s.PutCustomer(ctx, c, event(""))
+			return s.PutCustomer(ctx, c, Event(""))
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -183,7 +183,7 @@ func suspendedMeanwhile(t *testing.T, s Store) {
 		})
 	}
 	decided := expect.Got(s.Generation(ctx))(t)
-	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
+	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), Event("")))
 	expect.Kind(t, s.Accept(ctx, messageOf(p.ann, "acme", decided, 1)), fault.Denied)
 }
 
@@ -191,11 +191,11 @@ func changedElsewhere(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.bob.State = account.Suspended
-	expect.Must(t, s.PutAccount(ctx, p.bob, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.bob, Event("")))
 	expect.Must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, 1)))
 	expect.Kind(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 2)), fault.Denied)
 	expect.Must(t, s.Accept(ctx, messageOf(p.ann, "acme", expect.Got(s.Generation(ctx))(t), 3)))
-	wantStats(t, s, 2, 0, 0)
+	WantStats(t, s, 2, 0, 0)
 }
 
 // changedRights: what the decision relied on is another by the commit.
@@ -211,7 +211,7 @@ func changedRights(t *testing.T, s Store) {
 		}
 	}
 	p.ann.Legacy = true
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
 	refused("another revision", messageOf(p.ann, "acme", p.generation, 1))
 
 	p.ann = expect.Got(s.Account(ctx, p.ann.Login()))(t)
@@ -222,29 +222,29 @@ func changedRights(t *testing.T, s Store) {
 	}
 	expect.Must(t, s.Accept(ctx, withTwo(2)))
 	p.two.State = account.Suspended
-	expect.Must(t, s.PutDomain(ctx, p.two, event("")))
+	expect.Must(t, s.PutDomain(ctx, p.two, Event("")))
 	refused("a suspended domain", withTwo(3))
 
-	other := account.Customer{Name: "other", State: account.Active, Created: start()}
-	expect.Must(t, s.PutCustomer(ctx, other, event("")))
-	theirs := account.Domain{Name: "theirs.example", Customer: "other", State: account.Active, Created: start()}
-	expect.Must(t, s.PutDomain(ctx, theirs, event("")))
+	other := account.Customer{Name: "other", State: account.Active, Created: Start()}
+	expect.Must(t, s.PutCustomer(ctx, other, Event("")))
+	theirs := account.Domain{Name: "theirs.example", Customer: "other", State: account.Active, Created: Start()}
+	expect.Must(t, s.PutDomain(ctx, theirs, Event("")))
 	m := messageOf(p.ann, "acme", p.generation, 4)
 	m.Domains = append(m.Domains, theirs.Name)
 	refused("a domain of another customer", m)
 	m.Domains = []mail.Domain{"gone.example"}
 	refused("a domain that is gone", m)
-	wantStats(t, s, 0, 0, 1) // the second, for the domain that it relies on
+	WantStats(t, s, 0, 0, 1) // the second, for the domain that it relies on
 }
 
 func reportHasNoSender(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.customer.State = account.Suspended
-	expect.Must(t, s.PutCustomer(ctx, p.customer, event("")))
-	b := bounce(1, id("SUB", 9))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, Event("")))
+	b := bounce(1, ID("SUB", 9))
 	expect.Must(t, s.Accept(ctx, &b))
-	if sub := everything(t, s)[0].Submission; sub.Cause != id("SUB", 9) || !sub.Envelope.From.IsNull() {
+	if sub := everything(t, s)[0].Submission; sub.Cause != ID("SUB", 9) || !sub.Envelope.From.IsNull() {
 		t.Errorf("got %+v", sub)
 	}
 }
@@ -254,37 +254,37 @@ func totalsFollowAccept(t *testing.T, s Store) {
 	if stats := expect.Got(s.Stats(ctx))(t); stats != (queue.Stats{}) {
 		t.Errorf("an empty queue has %+v", stats)
 	}
-	m := message(5, "a", "b", "c", "d")
+	m := Message(5, "a", "b", "c", "d")
 	m.Deliveries[1].State, m.Deliveries[2].State, m.Deliveries[3].State = queue.Held, queue.Deferred, queue.Deferred
 	expect.Must(t, s.Accept(ctx, m))
-	expect.Must(t, s.Accept(ctx, message(6, "a")))
-	wantStats(t, s, 2, 2, 1)
+	expect.Must(t, s.Accept(ctx, Message(6, "a")))
+	WantStats(t, s, 2, 2, 1)
 	if oldest := expect.Got(s.Stats(ctx))(t).Oldest; !oldest.Equal(m.Submission.At) {
 		t.Errorf("the oldest is of %v", oldest)
 	}
-	expect.Must(t, s.Accept(ctx, message(4, "a")))
-	if oldest := expect.Got(s.Stats(ctx))(t).Oldest; !oldest.Equal(start().Add(4 * time.Second)) {
+	expect.Must(t, s.Accept(ctx, Message(4, "a")))
+	if oldest := expect.Got(s.Stats(ctx))(t).Oldest; !oldest.Equal(Start().Add(4 * time.Second)) {
 		t.Errorf("the oldest is of %v", oldest)
 	}
 }
 
 func unknownContent(t *testing.T, s Store) {
-	_, err := s.Content(expect.Within(t), id("SUB", 1))
+	_, err := s.Content(expect.Within(t), ID("SUB", 1))
 	expect.Kind(t, err, fault.NotFound)
 }
 
 func contentIsNotMixed(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	for n := range 6 {
-		m := message(n, "a")
+		m := Message(n, "a")
 		m.Content.Body = []byte{byte('0' + n)}
 		expect.Must(t, s.Accept(ctx, m))
 		if n%2 == 1 {
-			expect.Must(t, s.Report(ctx, outcome(id("SUB", n), 1, queue.Delivered)))
+			expect.Must(t, s.Report(ctx, Outcome(ID("SUB", n), 1, queue.Delivered)))
 		}
 	}
 	for n := 0; n < 6; n += 2 {
-		if body := expect.Got(s.Content(ctx, id("SUB", n)))(t).Body; string(body) != string(rune('0'+n)) {
+		if body := expect.Got(s.Content(ctx, ID("SUB", n)))(t).Body; string(body) != string(rune('0'+n)) {
 			t.Errorf("message %d has body %q", n, body)
 		}
 	}
@@ -328,7 +328,7 @@ func long() string { return strings.Repeat("0123456789abcde\n", queue.InlineMax/
 
 func largeBody(t *testing.T, s Store) {
 	body := writeBody(t, s, long())
-	m := message(1, "a")
+	m := Message(1, "a")
 	m.Content.Body, m.Content.Large = nil, body
 	expect.Must(t, s.Accept(expect.Within(t), m))
 	body.Discard() // does nothing any more
@@ -344,7 +344,7 @@ func largeBody(t *testing.T, s Store) {
 }
 
 func inlineBody(t *testing.T, s Store) {
-	m := message(1, "a")
+	m := Message(1, "a")
 	m.Content.Body = []byte(long()[:queue.InlineMax])
 	expect.Must(t, s.Accept(expect.Within(t), m))
 	if content := expect.Got(s.Content(expect.Within(t), m.Submission.ID))(t); !bytes.Equal(content.Body, m.Content.Body) || content.Large != nil {
@@ -355,7 +355,7 @@ func inlineBody(t *testing.T, s Store) {
 func bodyMustBeSealed(t *testing.T, s Store) {
 	body := expect.Got(s.NewBody(expect.Within(t)))(t)
 	expect.Got(body.Write([]byte("text")))(t)
-	m := message(1, "a")
+	m := Message(1, "a")
 	m.Content.Body, m.Content.Large = nil, body
 	expect.Kind(t, s.Accept(expect.Within(t), m), fault.Invalid)
 	expect.Must(t, body.Seal())
@@ -364,7 +364,7 @@ func bodyMustBeSealed(t *testing.T, s Store) {
 		t.Error("a sealed body takes more")
 	}
 	expect.Must(t, s.Accept(expect.Within(t), m))
-	second := message(2, "a")
+	second := Message(2, "a")
 	second.Content.Body, second.Content.Large = nil, body
 	expect.Kind(t, s.Accept(expect.Within(t), second), fault.Invalid)
 	if body.Size() != 4 || readBody(t, body) != "text" {
@@ -396,8 +396,8 @@ func discarding(t *testing.T, s Store) {
 	expect.Got(open.Write([]byte("text")))(t)
 	open.Discard()
 	sealed := writeBody(t, s, long())
-	expect.Must(t, s.Accept(expect.Within(t), message(1, "a")))
-	clash := message(1, "a")
+	expect.Must(t, s.Accept(expect.Within(t), Message(1, "a")))
+	clash := Message(1, "a")
 	clash.Content.Body, clash.Content.Large = nil, sealed
 	expect.Kind(t, s.Accept(expect.Within(t), clash), fault.Conflict)
 	sealed.Discard() // still ours, as Accept did not take it
@@ -406,12 +406,12 @@ func discarding(t *testing.T, s Store) {
 }
 
 func openBodyOutlives(t *testing.T, s Store) {
-	m := message(1, "a")
+	m := Message(1, "a")
 	m.Content.Body, m.Content.Large = nil, writeBody(t, s, long())
 	expect.Must(t, s.Accept(expect.Within(t), m))
 	content := expect.Got(s.Content(expect.Within(t), m.Submission.ID))(t)
 	r := expect.Got(content.Large.Open())(t)
-	expect.Must(t, s.Report(expect.Within(t), outcome(m.Submission.ID, 1, queue.Delivered)))
+	expect.Must(t, s.Report(expect.Within(t), Outcome(m.Submission.ID, 1, queue.Delivered)))
 	if text := expect.Got(io.ReadAll(r))(t); string(text) != long() {
 		t.Error("the open body changed")
 	}

@@ -35,18 +35,18 @@ func objectsComeBack(t *testing.T, s Store) {
 	expect.Equal(t, "account", expect.Got(s.Account(ctx, "ann@one.example"))(t), p.ann)
 
 	p.plan.MaxMessages, p.plan.MaxRecipients, p.plan.MaxMessageBytes, p.plan.Legacy, p.plan.State = 0, 7, 1<<40, true, account.Suspended
-	expect.Must(t, s.PutPlan(ctx, p.plan, event("plan")))
+	expect.Must(t, s.PutPlan(ctx, p.plan, Event("plan")))
 	p.plan.Revision++
 	expect.Equal(t, "changed plan", expect.Got(s.Plan(ctx, "basic"))(t), p.plan)
 
 	p.customer.Plan, p.customer.State = "", account.Suspended
-	expect.Must(t, s.PutCustomer(ctx, p.customer, event("customer")))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, Event("customer")))
 	p.customer.Revision++
 	expect.Equal(t, "changed customer", expect.Got(s.Customer(ctx, "acme"))(t), p.customer)
 
 	p.one.State = account.Suspended
-	p.one.Keys = append(p.one.Keys, account.Key{Selector: "s2", Algorithm: "ed25519", Public: "k", Sealed: []byte("sealed"), Created: start()})
-	expect.Must(t, s.PutDomain(ctx, p.one, event("domain")))
+	p.one.Keys = append(p.one.Keys, account.Key{Selector: "s2", Algorithm: "ed25519", Public: "k", Sealed: []byte("sealed"), Created: Start()})
+	expect.Must(t, s.PutDomain(ctx, p.one, Event("domain")))
 	p.one.Revision++
 	expect.Equal(t, "changed domain", expect.Got(s.Domain(ctx, "one.example"))(t), p.one)
 	expect.Equal(t, "signing keys", expect.Got(s.SigningKeys(ctx, "one.example"))(t), p.one.Keys)
@@ -54,16 +54,16 @@ func objectsComeBack(t *testing.T, s Store) {
 		t.Errorf("an unknown domain has keys: %v", keys)
 	}
 
-	expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: start()}, event("plan")))
+	expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: Start()}, Event("plan")))
 	p.ann.Directory, p.ann.Legacy, p.ann.NullSender, p.ann.Plan, p.ann.PlanLearned = "mailboxes", true, true, "own", true
 	p.ann.Aliases = []mail.Address{address("zoe", "one.example"), address(`a"b@c`, "two.example"), address("bücher", "one.example")}
 	p.ann.Learned = []mail.Address{p.ann.Aliases[0], p.ann.Aliases[2]}
 	p.ann.Grants = []account.Grant{{Address: address("shop", "two.example"), Domain: "two.example"}, {Domain: "two.example"}}
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("account")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("account")))
 	p.ann.Revision++
 	expect.Equal(t, "changed account", expect.Got(s.Account(ctx, "ann@one.example"))(t), p.ann)
 	p.ann.Aliases, p.ann.Grants, p.ann.Learned, p.ann.Plan, p.ann.PlanLearned = p.ann.Aliases[:1], nil, nil, "", false
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("account")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("account")))
 	p.ann.Revision++
 	expect.Equal(t, "account with less", expect.Got(s.Account(ctx, "ann@one.example"))(t), p.ann)
 }
@@ -74,10 +74,10 @@ func listsAreComplete(t *testing.T, s Store) {
 		t.Fatalf("an empty store lists %d objects", n)
 	}
 	p := settle(t, s)
-	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "aaa", State: account.Active, Created: start()}, event("customer")))
+	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "aaa", State: account.Active, Created: Start()}, Event("customer")))
 	p.ann.Aliases = []mail.Address{address("x", "one.example"), address("b", "one.example")}
 	p.ann.Grants = []account.Grant{{Domain: "two.example"}}
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("account")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("account")))
 	p.ann.Revision++
 
 	expect.Equal(t, "plans", expect.Got(s.Plans(ctx))(t), []account.Plan{p.plan})
@@ -100,17 +100,17 @@ func revisionsGuard(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
 	for what, err := range map[string]error{
-		"plan": s.PutPlan(ctx, account.Plan{Name: "basic", State: account.Active}, event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "acme", State: account.Active}, event("")),
-		"domain":  s.PutDomain(ctx, account.Domain{Name: "one.example", Customer: "acme", State: account.Active}, event("")),
-		"account": s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: p.ann.Address, State: account.Active}, event("")),
+		"plan": s.PutPlan(ctx, account.Plan{Name: "basic", State: account.Active}, Event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "acme", State: account.Active}, Event("")),
+		"domain":  s.PutDomain(ctx, account.Domain{Name: "one.example", Customer: "acme", State: account.Active}, Event("")),
+		"account": s.PutAccount(ctx, account.Account{ID: ID("ACC", 9), Address: p.ann.Address, State: account.Active}, Event("")),
 	} {
 		t.Run("new "+what, func(t *testing.T) { expect.Kind(t, err, fault.Conflict) })
 	}
 	put := map[string]func(revision int64) error{
-		"plan":     func(r int64) error { p.plan.Revision = r; return s.PutPlan(ctx, p.plan, event("")) },
-		"customer": func(r int64) error { p.customer.Revision = r; return s.PutCustomer(ctx, p.customer, event("")) },
-		"domain":   func(r int64) error { p.one.Revision = r; return s.PutDomain(ctx, p.one, event("")) },
-		"account":  func(r int64) error { p.ann.Revision = r; return s.PutAccount(ctx, p.ann, event("")) },
+		"plan":     func(r int64) error { p.plan.Revision = r; return s.PutPlan(ctx, p.plan, Event("")) },
+		"customer": func(r int64) error { p.customer.Revision = r; return s.PutCustomer(ctx, p.customer, Event("")) },
+		"domain":   func(r int64) error { p.one.Revision = r; return s.PutDomain(ctx, p.one, Event("")) },
+		"account":  func(r int64) error { p.ann.Revision = r; return s.PutAccount(ctx, p.ann, Event("")) },
 	}
 	for what, put := range put {
 		t.Run(what, func(t *testing.T) {
@@ -121,9 +121,9 @@ func revisionsGuard(t *testing.T, s Store) {
 		})
 	}
 	for what, err := range map[string]error{
-		"plan": s.PutPlan(ctx, account.Plan{Name: "x", Revision: 1, State: account.Active}, event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "x", Revision: 1, State: account.Active}, event("")),
-		"domain":  s.PutDomain(ctx, account.Domain{Name: "x.example", Customer: "acme", Revision: 1, State: account.Active}, event("")),
-		"account": s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: address("x", "one.example"), Revision: 1, State: account.Active}, event("")),
+		"plan": s.PutPlan(ctx, account.Plan{Name: "x", Revision: 1, State: account.Active}, Event("")), "customer": s.PutCustomer(ctx, account.Customer{Name: "x", Revision: 1, State: account.Active}, Event("")),
+		"domain":  s.PutDomain(ctx, account.Domain{Name: "x.example", Customer: "acme", Revision: 1, State: account.Active}, Event("")),
+		"account": s.PutAccount(ctx, account.Account{ID: ID("ACC", 9), Address: address("x", "one.example"), Revision: 1, State: account.Active}, Event("")),
 	} {
 		t.Run("gone "+what, func(t *testing.T) { expect.Kind(t, err, fault.NotFound) })
 	}
@@ -139,15 +139,15 @@ func namesMustExist(t *testing.T, s Store) {
 	_, sender := s.Sender(ctx, "x@one.example")
 	for what, err := range map[string]error{
 		"reading a plan": plan, "reading a customer": customer, "reading a domain": domain, "reading an account": login, "reading a sender": sender,
-		"a customer's plan":  s.PutCustomer(ctx, account.Customer{Name: "n", Plan: "x", State: account.Active}, event("")),
-		"a domain's":         s.PutDomain(ctx, account.Domain{Name: "n.example", Customer: "x", State: account.Active}, event("")),
-		"an account's":       s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: address("a", "n.example"), State: account.Active}, event("")),
-		"an account's plan":  s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: address("a", "one.example"), Plan: "x", State: account.Active}, event("")),
-		"added with a plan":  s.AddAccounts(ctx, []account.Account{{ID: id("ACC", 9), Address: address("a", "one.example"), Plan: "x", State: account.Active}}, []audit.Event{event("")}),
-		"removing a plan":    s.RemovePlan(ctx, "x", event("")),
-		"removing customers": s.RemoveCustomer(ctx, "x", event("")),
-		"removing a domain":  s.RemoveDomain(ctx, "x.example", event("")),
-		"removing accounts":  s.RemoveAccount(ctx, "x@one.example", event("")),
+		"a customer's plan":  s.PutCustomer(ctx, account.Customer{Name: "n", Plan: "x", State: account.Active}, Event("")),
+		"a domain's":         s.PutDomain(ctx, account.Domain{Name: "n.example", Customer: "x", State: account.Active}, Event("")),
+		"an account's":       s.PutAccount(ctx, account.Account{ID: ID("ACC", 9), Address: address("a", "n.example"), State: account.Active}, Event("")),
+		"an account's plan":  s.PutAccount(ctx, account.Account{ID: ID("ACC", 9), Address: address("a", "one.example"), Plan: "x", State: account.Active}, Event("")),
+		"added with a plan":  s.AddAccounts(ctx, []account.Account{{ID: ID("ACC", 9), Address: address("a", "one.example"), Plan: "x", State: account.Active}}, []audit.Event{Event("")}),
+		"removing a plan":    s.RemovePlan(ctx, "x", Event("")),
+		"removing customers": s.RemoveCustomer(ctx, "x", Event("")),
+		"removing a domain":  s.RemoveDomain(ctx, "x.example", Event("")),
+		"removing accounts":  s.RemoveAccount(ctx, "x@one.example", Event("")),
 	} {
 		t.Run(what, func(t *testing.T) { expect.Kind(t, err, fault.NotFound) })
 	}
@@ -156,16 +156,16 @@ func namesMustExist(t *testing.T, s Store) {
 func usedObjectsStay(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	settle(t, s)
-	expect.Kind(t, s.RemovePlan(ctx, "basic", event("")), fault.Conflict)
-	expect.Kind(t, s.RemoveCustomer(ctx, "acme", event("")), fault.Conflict)
-	expect.Kind(t, s.RemoveDomain(ctx, "one.example", event("")), fault.Conflict)
-	expect.Must(t, s.RemoveAccount(ctx, "ann@one.example", event("")))
-	expect.Must(t, s.RemoveAccount(ctx, "bob@two.example", event("")))
-	expect.Must(t, s.RemoveDomain(ctx, "one.example", event("")))
-	expect.Kind(t, s.RemoveCustomer(ctx, "acme", event("")), fault.Conflict)
-	expect.Must(t, s.RemoveDomain(ctx, "two.example", event("")))
-	expect.Must(t, s.RemoveCustomer(ctx, "acme", event("")))
-	expect.Must(t, s.RemovePlan(ctx, "basic", event("")))
+	expect.Kind(t, s.RemovePlan(ctx, "basic", Event("")), fault.Conflict)
+	expect.Kind(t, s.RemoveCustomer(ctx, "acme", Event("")), fault.Conflict)
+	expect.Kind(t, s.RemoveDomain(ctx, "one.example", Event("")), fault.Conflict)
+	expect.Must(t, s.RemoveAccount(ctx, "ann@one.example", Event("")))
+	expect.Must(t, s.RemoveAccount(ctx, "bob@two.example", Event("")))
+	expect.Must(t, s.RemoveDomain(ctx, "one.example", Event("")))
+	expect.Kind(t, s.RemoveCustomer(ctx, "acme", Event("")), fault.Conflict)
+	expect.Must(t, s.RemoveDomain(ctx, "two.example", Event("")))
+	expect.Must(t, s.RemoveCustomer(ctx, "acme", Event("")))
+	expect.Must(t, s.RemovePlan(ctx, "basic", Event("")))
 	if keys := expect.Got(s.SigningKeys(ctx, "one.example"))(t); len(keys) != 0 {
 		t.Errorf("the keys of a removed domain stay: %v", keys)
 	}
@@ -177,32 +177,32 @@ func addressesAreUnique(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.ann.Aliases = []mail.Address{address("Info", "one.example")}
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
 	p.bob.Aliases = []mail.Address{address("INFO", "one.example")}
-	expect.Kind(t, s.PutAccount(ctx, p.bob, event("")), fault.Conflict)
+	expect.Kind(t, s.PutAccount(ctx, p.bob, Event("")), fault.Conflict)
 	p.bob.Aliases = []mail.Address{address("ok", "two.example"), address("ann", "one.example")}
-	expect.Kind(t, s.PutAccount(ctx, p.bob, event("")), fault.Conflict)
-	clara := account.Account{ID: id("ACC", 3), Address: address("info", "one.example"), State: account.Active, Created: start()}
-	expect.Kind(t, s.PutAccount(ctx, clara, event("")), fault.Conflict)
+	expect.Kind(t, s.PutAccount(ctx, p.bob, Event("")), fault.Conflict)
+	clara := account.Account{ID: ID("ACC", 3), Address: address("info", "one.example"), State: account.Active, Created: Start()}
+	expect.Kind(t, s.PutAccount(ctx, clara, Event("")), fault.Conflict)
 
 	p.ann.Revision, p.ann.Aliases = 2, nil // given up
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
-	expect.Must(t, s.PutAccount(ctx, clara, event("")))
-	expect.Must(t, s.RemoveAccount(ctx, clara.Login(), event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
+	expect.Must(t, s.PutAccount(ctx, clara, Event("")))
+	expect.Must(t, s.RemoveAccount(ctx, clara.Login(), Event("")))
 	p.bob.Aliases = []mail.Address{address("info", "one.example")}
-	expect.Must(t, s.PutAccount(ctx, p.bob, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.bob, Event("")))
 	p.bob.Revision = 2
-	expect.Must(t, s.PutAccount(ctx, p.bob, event(""))) // its own are no conflict
+	expect.Must(t, s.PutAccount(ctx, p.bob, Event(""))) // its own are no conflict
 }
 
 func removedAccountsStayGone(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
-	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
-	expect.Kind(t, s.PutAccount(ctx, p.ann, event("")), fault.NotFound)
-	next := account.Account{ID: id("ACC", 7), Address: p.ann.Address, State: account.Active, Created: start()}
-	expect.Must(t, s.PutAccount(ctx, next, event("")))
-	expect.Kind(t, s.PutAccount(ctx, p.ann, event("")), fault.Conflict) // same login and revision, another account
+	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), Event("")))
+	expect.Kind(t, s.PutAccount(ctx, p.ann, Event("")), fault.NotFound)
+	next := account.Account{ID: ID("ACC", 7), Address: p.ann.Address, State: account.Active, Created: Start()}
+	expect.Must(t, s.PutAccount(ctx, next, Event("")))
+	expect.Kind(t, s.PutAccount(ctx, p.ann, Event("")), fault.Conflict) // same login and revision, another account
 	// What the old one left to send is not the new one's.
 	m := messageOf(p.ann, "acme", p.generation, 1)
 	expect.Kind(t, s.Accept(ctx, m), fault.Denied)
@@ -221,14 +221,14 @@ func generationRises(t *testing.T, s Store) {
 		}
 		before = now
 	}
-	rises("put plan", s.PutPlan(ctx, p.plan, event("")))
-	rises("put customer", s.PutCustomer(ctx, p.customer, event("")))
-	rises("put domain", s.PutDomain(ctx, p.one, event("")))
-	rises("put account", s.PutAccount(ctx, p.ann, event("")))
-	rises("remove account", s.RemoveAccount(ctx, p.ann.Login(), event("")))
-	rises("remove domain", s.RemoveDomain(ctx, p.one.Name, event("")))
-	expect.Kind(t, s.PutPlan(ctx, p.plan, event("")), fault.Conflict)
-	expect.Must(t, s.Append(ctx, []audit.Event{event("")}))
+	rises("put plan", s.PutPlan(ctx, p.plan, Event("")))
+	rises("put customer", s.PutCustomer(ctx, p.customer, Event("")))
+	rises("put domain", s.PutDomain(ctx, p.one, Event("")))
+	rises("put account", s.PutAccount(ctx, p.ann, Event("")))
+	rises("remove account", s.RemoveAccount(ctx, p.ann.Login(), Event("")))
+	rises("remove domain", s.RemoveDomain(ctx, p.one.Name, Event("")))
+	expect.Kind(t, s.PutPlan(ctx, p.plan, Event("")), fault.Conflict)
+	expect.Must(t, s.Append(ctx, []audit.Event{Event("")}))
 	if now := expect.Got(s.Generation(ctx))(t); now != before {
 		t.Errorf("generation %d after %d without a change", now, before)
 	}
@@ -242,12 +242,12 @@ func eventsFollowChanges(t *testing.T, s Store) {
 		t.Fatalf("six changes left %d events", n)
 	}
 	p.plan.Revision = 5
-	expect.Kind(t, s.PutPlan(ctx, p.plan, event("")), fault.Conflict)
-	expect.Kind(t, s.RemoveDomain(ctx, "one.example", event("")), fault.Conflict)
+	expect.Kind(t, s.PutPlan(ctx, p.plan, Event("")), fault.Conflict)
+	expect.Kind(t, s.RemoveDomain(ctx, "one.example", Event("")), fault.Conflict)
 	if n := count(); n != 6 {
 		t.Errorf("refused changes left %d events", n-6)
 	}
-	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), event("account ann")))
+	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), Event("account ann")))
 	if n := count(); n != 7 {
 		t.Errorf("a removal left %d events", n-6)
 	}
@@ -259,14 +259,14 @@ func changesAreTold(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
 	for what, change := range map[string]func() error{
-		"a plan": func() error { return s.PutPlan(ctx, account.Plan{Name: "new", State: account.Active}, event("plan")) },
+		"a plan": func() error { return s.PutPlan(ctx, account.Plan{Name: "new", State: account.Active}, Event("plan")) },
 		"a customer": func() error {
 			p.customer.State = account.Suspended
-			return s.PutCustomer(ctx, p.customer, event("customer"))
+			return s.PutCustomer(ctx, p.customer, Event("customer"))
 		},
-		"a domain":    func() error { p.two.State = account.Suspended; return s.PutDomain(ctx, p.two, event("domain")) },
-		"an account":  func() error { p.ann.State = account.Suspended; return s.PutAccount(ctx, p.ann, event("account")) },
-		"its removal": func() error { return s.RemoveAccount(ctx, "bob@two.example", event("account")) },
+		"a domain":    func() error { p.two.State = account.Suspended; return s.PutDomain(ctx, p.two, Event("domain")) },
+		"an account":  func() error { p.ann.State = account.Suspended; return s.PutAccount(ctx, p.ann, Event("account")) },
+		"its removal": func() error { return s.RemoveAccount(ctx, "bob@two.example", Event("account")) },
 	} {
 		before, waits := expect.Got(s.Generation(ctx))(t), make(chan struct{})
 		learned := make(chan error, 1)

@@ -24,8 +24,8 @@ func concurrencyCases() map[string]func(*testing.T, Store) {
 	}
 }
 
-// together runs work n times at the same time.
-func together(n int, work func(i int)) {
+// Together runs work n times at the same time.
+func Together(n int, work func(i int)) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() { work(i) })
@@ -35,7 +35,7 @@ func together(n int, work func(i int)) {
 
 func noLostUpdate(t *testing.T, s Store) {
 	settle(t, s)
-	together(8, func(int) {
+	Together(8, func(int) {
 		for done := 0; done < 5; {
 			p, err := s.Plan(t.Context(), "basic")
 			if err != nil {
@@ -43,7 +43,7 @@ func noLostUpdate(t *testing.T, s Store) {
 				return
 			}
 			p.MaxMessages++
-			err = s.PutPlan(t.Context(), p, event("plan"))
+			err = s.PutPlan(t.Context(), p, Event("plan"))
 			switch {
 			case err == nil:
 				done++
@@ -60,26 +60,26 @@ func noLostUpdate(t *testing.T, s Store) {
 
 func manyAtWork(t *testing.T, s Store) {
 	const workers, each = 16, 20
-	together(workers, func(w int) {
+	Together(workers, func(w int) {
 		for i := range each {
-			m := message(w*each+i, "a", "b")
+			m := Message(w*each+i, "a", "b")
 			if err := s.Accept(t.Context(), m); err != nil {
 				t.Error(err)
 			}
-			if err := s.Report(t.Context(), outcome(m.Submission.ID, 1, queue.Delivered)); err != nil {
+			if err := s.Report(t.Context(), Outcome(m.Submission.ID, 1, queue.Delivered)); err != nil {
 				t.Error(err)
 			}
-			if _, err := s.Due(t.Context(), start(), queue.Position{}, 5); err != nil {
+			if _, err := s.Due(t.Context(), Start(), queue.Position{}, 5); err != nil {
 				t.Error(err)
 			}
 			if i%2 == 0 {
-				if err := s.Report(t.Context(), outcome(m.Submission.ID, 2, queue.Deferred)); err != nil {
+				if err := s.Report(t.Context(), Outcome(m.Submission.ID, 2, queue.Deferred)); err != nil {
 					t.Error(err)
 				}
 			}
 		}
 	})
-	wantStats(t, s, workers*each/2, workers*each/2, 0)
+	WantStats(t, s, workers*each/2, workers*each/2, 0)
 	if n := len(everything(t, s)); n != workers*each {
 		t.Errorf("%d deliveries are left, want %d", n, workers*each)
 	}
@@ -91,8 +91,8 @@ func manyAtWork(t *testing.T, s Store) {
 
 func oneWins(t *testing.T, s Store) {
 	var won atomic.Int32
-	together(20, func(i int) {
-		m := message(1, fmt.Sprint("r", i))
+	Together(20, func(i int) {
+		m := Message(1, fmt.Sprint("r", i))
 		switch err := s.Accept(t.Context(), m); {
 		case err == nil:
 			won.Add(1)
@@ -100,7 +100,7 @@ func oneWins(t *testing.T, s Store) {
 			t.Error(err)
 		}
 	})
-	if won.Load() != 1 || len(everything(t, s)) != 1 || len(eventsOf(t, s, id("SUB", 1))) != 1 {
+	if won.Load() != 1 || len(everything(t, s)) != 1 || len(eventsOf(t, s, ID("SUB", 1))) != 1 {
 		t.Errorf("%d callers got the id; the queue has %v", won.Load(), everything(t, s))
 	}
 }
@@ -109,10 +109,10 @@ func nothingSlipsPast(t *testing.T, s Store) {
 	p := settle(t, s)
 	ann := p.ann // as she was
 	var accepted atomic.Int32
-	together(9, func(w int) {
+	Together(9, func(w int) {
 		if w == 0 {
 			p.ann.State = account.Suspended
-			if err := s.PutAccount(t.Context(), p.ann, event("")); err != nil {
+			if err := s.PutAccount(t.Context(), p.ann, Event("")); err != nil {
 				t.Error(err)
 			}
 			return
@@ -129,15 +129,15 @@ func nothingSlipsPast(t *testing.T, s Store) {
 			accepted.Add(1)
 		}
 	})
-	wantStats(t, s, 0, 0, int(accepted.Load()))
+	WantStats(t, s, 0, 0, int(accepted.Load()))
 }
 
 func eventsStayTogether(t *testing.T, s Store) {
-	together(10, func(w int) {
+	Together(10, func(w int) {
 		for range 5 {
 			events := make([]audit.Event, 4)
 			for i := range events {
-				events[i] = audit.Event{At: start(), Actor: fmt.Sprint(w), Delivery: i}
+				events[i] = audit.Event{At: Start(), Actor: fmt.Sprint(w), Delivery: i}
 			}
 			if err := s.Append(t.Context(), events); err != nil {
 				t.Error(err)

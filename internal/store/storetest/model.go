@@ -25,7 +25,7 @@ func randomOperations(t *testing.T, open Opener) {
 		m := &model{store: s, test: t, deliveries: map[place]*queue.Delivery{}, owner: map[mail.ID]string{}, relies: map[mail.ID][]mail.Domain{}, suspended: map[string]bool{}, under: map[mail.ID]mail.ID{}, excused: map[mail.ID]bool{}}
 		m.people = settle(t, s)
 		m.customers = map[mail.Domain]string{"one.example": "acme", "two.example": "acme"}
-		expect.Must(rt, s.PutCustomer(rt.Context(), account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
+		expect.Must(rt, s.PutCustomer(rt.Context(), account.Customer{Name: "other", State: account.Active, Created: Start()}, Event("")))
 		m.people.generation = expect.Got(s.Generation(rt.Context()))(rt)
 		m.events = 7
 		rt.Repeat(map[string]func(*rapid.T){
@@ -107,7 +107,7 @@ func (m *model) compare(t *rapid.T) {
 			total.Held++
 		}
 	}
-	wantStats(t, m.store, total.Queued, total.Deferred, total.Held)
+	WantStats(t, m.store, total.Queued, total.Deferred, total.Held)
 	m.compareDue(t)
 	for sub := range m.owner {
 		_, err := m.store.Content(m.test.Context(), sub)
@@ -124,7 +124,7 @@ func (m *model) compare(t *rapid.T) {
 
 // compareDue compares what is due at some moment, read in pages.
 func (m *model) compareDue(t *rapid.T) {
-	now := start().Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "hours")) * time.Hour)
+	now := Start().Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "hours")) * time.Hour)
 	var want []string
 	places := m.sorted()
 	slices.SortStableFunc(places, func(a, b place) int { return m.deliveries[a].Next.Compare(m.deliveries[b].Next) })
@@ -177,7 +177,7 @@ func (m *model) usable(login string, domains []mail.Domain) bool {
 
 func (m *model) accept(t *rapid.T) {
 	who := rapid.SampledFrom([]account.Account{m.people.ann, m.people.bob}).Draw(t, "who")
-	a := message(rapid.IntRange(1, 12).Draw(t, "submission"), []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "recipients")]...)
+	a := Message(rapid.IntRange(1, 12).Draw(t, "submission"), []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "recipients")]...)
 	a.Submission.Account, a.Submission.Login, a.Submission.Domain = who.ID, who.Login(), who.Address.Domain
 	a.Submission.Customer = m.customers[who.Address.Domain]
 	// As decided a moment ago, or long ago with the account as it is now.
@@ -188,7 +188,7 @@ func (m *model) accept(t *rapid.T) {
 	}
 	a.Domains = rapid.SampledFrom([][]mail.Domain{{who.Address.Domain}, {"two.example"}, {"one.example", "two.example"}}).Draw(t, "domains")
 	for i := range a.Deliveries {
-		a.Deliveries[i].Next = start().Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "next")) * time.Hour)
+		a.Deliveries[i].Next = Start().Add(time.Duration(rapid.IntRange(0, 4).Draw(t, "next")) * time.Hour)
 	}
 	err := m.store.Accept(m.test.Context(), a)
 	switch {
@@ -212,7 +212,7 @@ func (m *model) accept(t *rapid.T) {
 func (m *model) report(t *rapid.T) {
 	p := m.somewhere(t)
 	state := rapid.SampledFrom([]queue.State{queue.Delivered, queue.Failed, queue.Deferred, queue.Held}).Draw(t, "state")
-	r := outcome(p.submission, p.n, state)
+	r := Outcome(p.submission, p.n, state)
 	expect.Must(t, m.store.Report(m.test.Context(), r))
 	m.events++
 	d := m.deliveries[p]
@@ -235,7 +235,7 @@ func (m *model) report(t *rapid.T) {
 
 // somewhere draws the place of a delivery, which may be gone.
 func (m *model) somewhere(t *rapid.T) place {
-	return place{id("SUB", rapid.IntRange(1, 12).Draw(t, "submission")), rapid.IntRange(1, 3).Draw(t, "n")}
+	return place{ID("SUB", rapid.IntRange(1, 12).Draw(t, "submission")), rapid.IntRange(1, 3).Draw(t, "n")}
 }
 
 // filter draws a filter and returns what it selects.
@@ -376,7 +376,7 @@ func (m *model) move(t *rapid.T) {
 	d := expect.Got(m.store.Domain(m.test.Context(), rapid.SampledFrom([]mail.Domain{"one.example", "two.example"}).Draw(t, "domain")))(t)
 	standing := m.standing()
 	d.Customer = map[string]string{"acme": "other", "other": "acme"}[d.Customer]
-	expect.Must(t, m.store.PutDomain(m.test.Context(), d, event("")))
+	expect.Must(t, m.store.PutDomain(m.test.Context(), d, Event("")))
 	m.customers[d.Name] = d.Customer
 	m.events++
 	m.follow(string(d.Name), standing)
@@ -388,7 +388,7 @@ func (m *model) revoke(t *rapid.T) {
 	m.passwords++
 	first := len(a.Credentials) == 0
 	a.Credentials = []account.Credential{password(100 + m.passwords)}
-	expect.Must(t, m.store.PutAccount(m.test.Context(), a, event("")))
+	expect.Must(t, m.store.PutAccount(m.test.Context(), a, Event("")))
 	m.events++
 	if !first { // a new one moves nothing
 		m.follow(a.Login(), m.standing())

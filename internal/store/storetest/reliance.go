@@ -27,7 +27,7 @@ func crowdRelies(t *testing.T, s Store) people {
 	t.Helper()
 	ctx := expect.Within(t)
 	p := crowd(t, s)
-	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "three.example", Customer: "acme", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "three.example", Customer: "acme", State: account.Active, Created: Start()}, Event("")))
 	p.generation = expect.Got(s.Generation(ctx))(t)
 	six := messageOf(p.ann, "acme", p.generation, 6)
 	six.Domains = []mail.Domain{"two.example", "one.example"}
@@ -66,7 +66,7 @@ func reliedMoves(t *testing.T, s Store) {
 		t.Helper()
 		d := expect.Got(s.Domain(ctx, name))(t)
 		d.Customer = customer
-		expect.Must(t, s.PutDomain(ctx, d, event("")))
+		expect.Must(t, s.PutDomain(ctx, d, Event("")))
 	}
 	// What relies on a domain of somebody else's waits, whoever moved away.
 	move("two.example", "other")
@@ -86,27 +86,27 @@ func reliedMoves(t *testing.T, s Store) {
 
 	three := expect.Got(s.Domain(ctx, "three.example"))(t)
 	three.Customer = "acme"
-	expect.Must(t, s.PutDomain(ctx, three, event("")))
+	expect.Must(t, s.PutDomain(ctx, three, Event("")))
 	wantHeld(t, s)
-	expect.Must(t, s.RemoveDomain(ctx, "three.example", event("")))
+	expect.Must(t, s.RemoveDomain(ctx, "three.example", Event("")))
 	wantHeld(t, s, 7)
 	// It may come back, even as somebody else's.
 	three.Customer, three.Revision = "other", 0
-	expect.Must(t, s.PutDomain(ctx, three, event("")))
+	expect.Must(t, s.PutDomain(ctx, three, Event("")))
 	wantHeld(t, s, 7)
 	move("three.example", "acme")
 	wantHeld(t, s)
-	expect.Must(t, s.RemoveDomain(ctx, "three.example", event("")))
+	expect.Must(t, s.RemoveDomain(ctx, "three.example", Event("")))
 	wantHeld(t, s, 7)
-	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "three.example", Customer: "acme", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "three.example", Customer: "acme", State: account.Active, Created: Start()}, Event("")))
 	wantHeld(t, s)
 }
 
 func reliedIsForgotten(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := crowdRelies(t, s)
-	expect.Must(t, s.Report(ctx, outcome(id("SUB", 6), 1, queue.Delivered)))
-	expect.Got(s.Drop(ctx, queue.Filter{Submission: id("SUB", 7)}, audit.Event{At: start()}))(t)
+	expect.Must(t, s.Report(ctx, Outcome(ID("SUB", 6), 1, queue.Delivered)))
+	expect.Got(s.Drop(ctx, queue.Filter{Submission: ID("SUB", 7)}, audit.Event{At: Start()}))(t)
 	for n := 6; n <= 7; n++ { // the ids are free again
 		expect.Must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, n)))
 	}
@@ -117,13 +117,13 @@ func reliedIsForgotten(t *testing.T, s Store) {
 func followingIsRecorded(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := crowdRelies(t, s)
-	expect.Must(t, s.Report(ctx, outcome(id("SUB", 7), 1, queue.Delivered)))
+	expect.Must(t, s.Report(ctx, Outcome(ID("SUB", 7), 1, queue.Delivered)))
 	seven := messageOf(p.bob, "acme", p.generation, 7)
-	seven.Deliveries = message(7, "a", "b", "c").Deliveries
+	seven.Deliveries = Message(7, "a", "b", "c").Deliveries
 	seven.Deliveries[1].State, seven.Deliveries[1].Attempts = queue.Deferred, 1
 	seven.Domains = append(seven.Domains, "one.example")
 	expect.Must(t, s.Accept(ctx, seven))
-	expect.Got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 7), N: 3}, "policy", audit.Event{At: start()}))(t)
+	expect.Got(s.Hold(ctx, queue.Filter{Submission: ID("SUB", 7), N: 3}, "policy", audit.Event{At: Start()}))(t)
 	put := func(state account.State, e audit.Event) {
 		t.Helper()
 		d := expect.Got(s.Domain(ctx, "one.example"))(t)
@@ -131,16 +131,16 @@ func followingIsRecorded(t *testing.T, s Store) {
 		expect.Must(t, s.PutDomain(ctx, d, e))
 	}
 	began := time.Now().Truncate(time.Microsecond)
-	put(account.Suspended, audit.Event{At: start(), Kind: audit.AdminSuspended, Actor: "cli:root", Object: "domain one.example", Text: "spam"})
-	put(account.Active, audit.Event{At: start(), Kind: audit.AdminResumed, Actor: "cli:ops", Object: "domain one.example"})
-	put(account.Active, audit.Event{At: start(), Kind: audit.AdminChanged, Actor: "cli:ops", Object: "domain one.example"})
+	put(account.Suspended, audit.Event{At: Start(), Kind: audit.AdminSuspended, Actor: "cli:root", Object: "domain one.example", Text: "spam"})
+	put(account.Active, audit.Event{At: Start(), Kind: audit.AdminResumed, Actor: "cli:ops", Object: "domain one.example"})
+	put(account.Active, audit.Event{At: Start(), Kind: audit.AdminChanged, Actor: "cli:ops", Object: "domain one.example"})
 	for n, login := range map[int]string{1: p.ann.Login(), 3: "", 6: p.ann.Login(), 7: p.bob.Login()} {
 		deliveries := "1"
 		if n == 7 {
 			deliveries = "2" // the third was held for another reason, and stays so
 		}
 		var all []audit.Event
-		for _, e := range eventsOf(t, s, id("SUB", n)) {
+		for _, e := range eventsOf(t, s, ID("SUB", n)) {
 			if e.Reason != "" {
 				if e.At.Before(began) || e.At.After(time.Now()) {
 					t.Errorf("an event of now is of %v", e.At)
@@ -150,7 +150,7 @@ func followingIsRecorded(t *testing.T, s Store) {
 			}
 		}
 		held := audit.Event{
-			Kind: audit.DeliveryHeld, Submission: id("SUB", n), Login: login, Actor: "cli:root", Object: "domain one.example",
+			Kind: audit.DeliveryHeld, Submission: ID("SUB", n), Login: login, Actor: "cli:root", Object: "domain one.example",
 			Reason: queue.HoldSuspended, Text: "domain one.example: spam", Data: map[string]string{"deliveries": deliveries},
 		}
 		released := held
@@ -161,5 +161,5 @@ func followingIsRecorded(t *testing.T, s Store) {
 		}
 		expect.Equal(t, "events of message "+strconv.Itoa(n), all, want)
 	}
-	wantStats(t, s, 6, 2, 1)
+	WantStats(t, s, 6, 2, 1)
 }

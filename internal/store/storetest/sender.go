@@ -20,13 +20,13 @@ func senderCases() map[string]func(*testing.T, Store) {
 func senderHasAll(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
-	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
-	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "other.example", Customer: "other", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: Start()}, Event("")))
+	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "other.example", Customer: "other", State: account.Active, Created: Start()}, Event("")))
 	p.two.State = account.Suspended
-	expect.Must(t, s.PutDomain(ctx, p.two, event("")))
+	expect.Must(t, s.PutDomain(ctx, p.two, Event("")))
 	p.ann.Aliases = []mail.Address{address("info", "one.example")}
 	p.ann.Grants = []account.Grant{{Domain: "one.example"}}
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
 	p.ann.Revision++
 
 	sender := expect.Got(s.Sender(ctx, "ann@one.example"))(t)
@@ -44,10 +44,10 @@ func suspendedSenderIsFound(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.ann.State, p.one.State, p.customer.State, p.plan.State = account.Suspended, account.Suspended, account.Suspended, account.Suspended
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
-	expect.Must(t, s.PutDomain(ctx, p.one, event("")))
-	expect.Must(t, s.PutCustomer(ctx, p.customer, event("")))
-	expect.Must(t, s.PutPlan(ctx, p.plan, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
+	expect.Must(t, s.PutDomain(ctx, p.one, Event("")))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, Event("")))
+	expect.Must(t, s.PutPlan(ctx, p.plan, Event("")))
 	sender := expect.Got(s.Sender(ctx, "ann@one.example"))(t)
 	if sender.Active() || sender.Account.State != account.Suspended || sender.Domain.State != account.Suspended ||
 		sender.Customer.State != account.Suspended || sender.Plan.State != account.Suspended {
@@ -59,7 +59,7 @@ func senderWithoutPlan(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
 	p.customer.Plan = ""
-	expect.Must(t, s.PutCustomer(ctx, p.customer, event("")))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, Event("")))
 	sender := expect.Got(s.Sender(ctx, "bob@two.example"))(t)
 	expect.Equal(t, "plan", sender.Plan, account.Plan{})
 	if !sender.Active() || !sender.Domains["two.example"] {
@@ -72,15 +72,15 @@ func senderWithoutPlan(t *testing.T, s Store) {
 func senderDomains(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := settle(t, s)
-	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: Start()}, Event("")))
 	for name, customer := range map[mail.Domain]string{"alias.example": "acme", "granted.example": "acme", "unused.example": "acme", "foreign.example": "other"} {
-		expect.Must(t, s.PutDomain(ctx, account.Domain{Name: name, Customer: customer, State: account.Active, Created: start()}, event("")))
+		expect.Must(t, s.PutDomain(ctx, account.Domain{Name: name, Customer: customer, State: account.Active, Created: Start()}, Event("")))
 	}
 	p.two.State = account.Suspended
-	expect.Must(t, s.PutDomain(ctx, p.two, event("")))
+	expect.Must(t, s.PutDomain(ctx, p.two, Event("")))
 	p.ann.Aliases = []mail.Address{address("info", "alias.example"), address("info", "two.example"), address("info", "one.example")}
 	p.ann.Grants = []account.Grant{{Domain: "foreign.example"}, {Address: address("x", "granted.example")}, {Domain: "nowhere.example"}}
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
 	expect.Equal(t, "domains", expect.Got(s.Sender(ctx, "ann@one.example"))(t).Domains,
 		map[mail.Domain]bool{"one.example": true, "alias.example": true, "granted.example": true})
 

@@ -34,22 +34,22 @@ func stateOf(t *testing.T, s Store, what string, state account.State) {
 	case "basic", "own":
 		p := expect.Got(s.Plan(ctx, what))(t)
 		p.State = state
-		expect.Must(t, s.PutPlan(ctx, p, event(what)))
+		expect.Must(t, s.PutPlan(ctx, p, Event(what)))
 	case "acme", "other":
 		c := expect.Got(s.Customer(ctx, what))(t)
 		c.State = state
-		expect.Must(t, s.PutCustomer(ctx, c, event(what)))
+		expect.Must(t, s.PutCustomer(ctx, c, Event(what)))
 	case "one.example", "two.example":
 		for _, d := range expect.Got(s.Domains(ctx, ""))(t) {
 			if string(d.Name) == what {
 				d.State = state
-				expect.Must(t, s.PutDomain(ctx, d, event(what)))
+				expect.Must(t, s.PutDomain(ctx, d, Event(what)))
 			}
 		}
 	default:
 		a := expect.Got(s.Account(ctx, what))(t)
 		a.State = state
-		expect.Must(t, s.PutAccount(ctx, a, event(what)))
+		expect.Must(t, s.PutAccount(ctx, a, Event(what)))
 	}
 }
 
@@ -59,18 +59,18 @@ func crowd(t *testing.T, s Store) people {
 	t.Helper()
 	ctx := expect.Within(t)
 	p := settle(t, s)
-	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: start()}, event("")))
-	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "other.example", Customer: "other", State: account.Active, Created: start()}, event("")))
-	eve := account.Account{ID: id("ACC", 3), Address: address("eve", "other.example"), State: account.Active, Created: start()}
-	expect.Must(t, s.PutAccount(ctx, eve, event("")))
+	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: Start()}, Event("")))
+	expect.Must(t, s.PutDomain(ctx, account.Domain{Name: "other.example", Customer: "other", State: account.Active, Created: Start()}, Event("")))
+	eve := account.Account{ID: ID("ACC", 3), Address: address("eve", "other.example"), State: account.Active, Created: Start()}
+	expect.Must(t, s.PutAccount(ctx, eve, Event("")))
 	p.generation = expect.Got(s.Generation(ctx))(t)
 	expect.Must(t, s.Accept(ctx, messageOf(p.ann, "acme", p.generation, 1)))
 	tried := messageOf(p.ann, "acme", p.generation, 2)
-	tried.Deliveries[0].State, tried.Deliveries[0].Attempts, tried.Deliveries[0].Next = queue.Deferred, 1, start().Add(time.Hour)
+	tried.Deliveries[0].State, tried.Deliveries[0].Attempts, tried.Deliveries[0].Next = queue.Deferred, 1, Start().Add(time.Hour)
 	expect.Must(t, s.Accept(ctx, tried))
 	expect.Must(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 3)))
 	expect.Must(t, s.Accept(ctx, messageOf(eve, "other", p.generation, 4)))
-	b := bounce(5, id("SUB", 1))
+	b := bounce(5, ID("SUB", 1))
 	expect.Must(t, s.Accept(ctx, &b))
 	return p
 }
@@ -81,7 +81,7 @@ func wantHeld(t *testing.T, s Store, held ...int) {
 	t.Helper()
 	want := map[int]queue.State{1: queue.Queued, 2: queue.Deferred, 3: queue.Queued, 4: queue.Queued, 5: queue.Queued}
 	for n := 6; n <= 7; n++ {
-		if len(expect.Got(s.List(t.Context(), queue.Filter{Submission: id("SUB", n)}))(t)) > 0 { // see crowdRelies
+		if len(expect.Got(s.List(t.Context(), queue.Filter{Submission: ID("SUB", n)}))(t)) > 0 { // see crowdRelies
 			want[n] = queue.Queued
 		}
 	}
@@ -91,7 +91,7 @@ func wantHeld(t *testing.T, s Store, held ...int) {
 	}
 	for n, state := range want {
 		total[state]++
-		d := expect.Got(s.List(t.Context(), queue.Filter{Submission: id("SUB", n)}))(t)[0].Delivery
+		d := expect.Got(s.List(t.Context(), queue.Filter{Submission: ID("SUB", n)}))(t)[0].Delivery
 		right := d.HoldReason == ""
 		if state == queue.Held {
 			right = d.HoldReason == queue.HoldSuspended || d.HoldReason == queue.HoldRemoved
@@ -103,7 +103,7 @@ func wantHeld(t *testing.T, s Store, held ...int) {
 			t.Errorf("message %d is %s, and to be attempted: %v", n, state, waiting)
 		}
 	}
-	wantStats(t, s, total[queue.Queued], total[queue.Deferred], total[queue.Held])
+	WantStats(t, s, total[queue.Queued], total[queue.Deferred], total[queue.Held])
 }
 
 func accountIsHeld(t *testing.T, s Store) {
@@ -112,7 +112,7 @@ func accountIsHeld(t *testing.T, s Store) {
 	wantHeld(t, s, 1, 2)
 	stateOf(t, s, "ann@one.example", account.Active)
 	wantHeld(t, s)
-	if next := expect.Got(s.List(expect.Within(t), queue.Filter{Submission: id("SUB", 2)}))(t)[0].Delivery.Next; !next.Equal(start().Add(time.Hour)) {
+	if next := expect.Got(s.List(expect.Within(t), queue.Filter{Submission: ID("SUB", 2)}))(t)[0].Delivery.Next; !next.Equal(Start().Add(time.Hour)) {
 		t.Errorf("what was deferred is due at %v", next)
 	}
 }
@@ -146,12 +146,12 @@ func planIsHeld(t *testing.T, s Store) {
 func ownPlanIsHeld(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	crowd(t, s)
-	expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: start()}, event("")))
+	expect.Must(t, s.PutPlan(ctx, account.Plan{Name: "own", State: account.Active, Created: Start()}, Event("")))
 	move := func(login, plan string) {
 		t.Helper()
 		a := expect.Got(s.Account(ctx, login))(t)
 		a.Plan = plan
-		expect.Must(t, s.PutAccount(ctx, a, event("")))
+		expect.Must(t, s.PutAccount(ctx, a, Event("")))
 	}
 	move("ann@one.example", "own")
 	wantHeld(t, s)
@@ -183,14 +183,14 @@ func movedTo(t *testing.T, s Store, customer, plan string) {
 	t.Helper()
 	c := expect.Got(s.Customer(expect.Within(t), customer))(t)
 	c.Plan = plan
-	expect.Must(t, s.PutCustomer(expect.Within(t), c, event(customer)))
+	expect.Must(t, s.PutCustomer(expect.Within(t), c, Event(customer)))
 }
 
 func movedCustomerFollows(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	crowd(t, s)
 	for _, name := range []string{"stopped", "stopped too"} {
-		expect.Must(t, s.PutPlan(ctx, account.Plan{Name: name, State: account.Suspended, Created: start()}, event("")))
+		expect.Must(t, s.PutPlan(ctx, account.Plan{Name: name, State: account.Suspended, Created: Start()}, Event("")))
 	}
 	movedTo(t, s, "acme", "stopped")
 	wantHeld(t, s, 1, 2, 3)
@@ -209,15 +209,15 @@ func movedCustomerFollows(t *testing.T, s Store) {
 	// Both at once: the suspension counts.
 	c := expect.Got(s.Customer(ctx, "acme"))(t)
 	c.Plan, c.State = "stopped", account.Suspended
-	expect.Must(t, s.PutCustomer(ctx, c, event("")))
+	expect.Must(t, s.PutCustomer(ctx, c, Event("")))
 	wantHeld(t, s, 1, 2, 3)
 	c = expect.Got(s.Customer(ctx, "acme"))(t)
 	c.Plan = ""
-	expect.Must(t, s.PutCustomer(ctx, c, event("")))
+	expect.Must(t, s.PutCustomer(ctx, c, Event("")))
 	wantHeld(t, s, 1, 2, 3)
 	c = expect.Got(s.Customer(ctx, "acme"))(t)
 	c.Plan, c.State = "stopped", account.Active
-	expect.Must(t, s.PutCustomer(ctx, c, event("")))
+	expect.Must(t, s.PutCustomer(ctx, c, Event("")))
 	wantHeld(t, s, 1, 2, 3)
 	movedTo(t, s, "acme", "")
 	wantHeld(t, s)
@@ -230,7 +230,7 @@ func movedDomainFollows(t *testing.T, s Store) {
 		t.Helper()
 		d := expect.Got(s.Domain(ctx, p.two.Name))(t)
 		d.Customer = customer
-		expect.Must(t, s.PutDomain(ctx, d, event("")))
+		expect.Must(t, s.PutDomain(ctx, d, Event("")))
 	}
 	move("other")
 	wantHeld(t, s)
@@ -283,26 +283,26 @@ func releaseWaits(t *testing.T, s Store) {
 func otherHoldsStay(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	crowd(t, s)
-	expect.Got(s.Hold(ctx, queue.Filter{Submission: id("SUB", 1)}, "policy", audit.Event{At: start()}))(t)
+	expect.Got(s.Hold(ctx, queue.Filter{Submission: ID("SUB", 1)}, "policy", audit.Event{At: Start()}))(t)
 	stateOf(t, s, "ann@one.example", account.Suspended)
 	stateOf(t, s, "ann@one.example", account.Active)
 	all := states(t, s)
 	if all[key(1, "1")] != queue.Held || all[key(2, "1")] != queue.Deferred {
 		t.Errorf("got %v", all)
 	}
-	wantStats(t, s, 3, 1, 1)
+	WantStats(t, s, 3, 1, 1)
 }
 
 func removedIsHeld(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := crowd(t, s)
-	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), event("")))
+	expect.Must(t, s.RemoveAccount(ctx, p.ann.Login(), Event("")))
 	wantHeld(t, s, 1, 2)
 	stateOf(t, s, "acme", account.Suspended)
 	stateOf(t, s, "acme", account.Active)
 	wantHeld(t, s, 1, 2) // nobody speaks for them any more
 	// Nor does a later account of the same name.
-	expect.Must(t, s.PutAccount(ctx, account.Account{ID: id("ACC", 9), Address: p.ann.Address, State: account.Suspended, Created: start()}, event("")))
+	expect.Must(t, s.PutAccount(ctx, account.Account{ID: ID("ACC", 9), Address: p.ann.Address, State: account.Suspended, Created: Start()}, Event("")))
 	stateOf(t, s, "ann@one.example", account.Active)
 	wantHeld(t, s, 1, 2)
 }
@@ -311,12 +311,12 @@ func otherChangesLeave(t *testing.T, s Store) {
 	ctx := expect.Within(t)
 	p := crowd(t, s)
 	p.ann.NullSender = true
-	expect.Must(t, s.PutAccount(ctx, p.ann, event("")))
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
 	p.customer.Plan = ""
-	expect.Must(t, s.PutCustomer(ctx, p.customer, event("")))
+	expect.Must(t, s.PutCustomer(ctx, p.customer, Event("")))
 	wantHeld(t, s)
 	stateOf(t, s, "ann@one.example", account.Suspended)
-	expect.Got(s.Release(ctx, queue.Filter{Submission: id("SUB", 1)}, audit.Event{At: start()}))(t) // an operator's will
+	expect.Got(s.Release(ctx, queue.Filter{Submission: ID("SUB", 1)}, audit.Event{At: Start()}))(t) // an operator's will
 	stateOf(t, s, "ann@one.example", account.Suspended)                                             // no change of state
 	wantHeld(t, s, 2)
 }

@@ -1,0 +1,46 @@
+package loading
+
+import (
+	"strings"
+	"testing"
+)
+
+// Where SCRAM is offered to accounts of a directory that cannot use it, or is left out although
+// it is asked for, a warning says so; it is left out only where a directory that cannot may
+// know everybody.
+func TestScramBesideDirectories(t *testing.T) {
+	const panel = "[[directory]]\nname = \"panel\"\nkind = \"http\"\nurl = \"https://panel.example\"\nkey_file = \"KEY\"\ncustomer = \"x\"\n"
+	const boxes = "[[directory]]\nname = \"boxes\"\nkind = \"dovecot\"\nurl = \"/run/x\"\ncustomer = \"x\"\n"
+	const some = "domains = [\"example.org\"]\n"
+	for name, c := range map[string]struct {
+		text string
+		vain bool
+		warn string
+	}{
+		"no directory":                 {"", false, ""},
+		"all domains":                  {panel, true, ""},
+		"all domains, asked for":       {"[auth]\nmechanisms = [\"SCRAM-SHA-256\", \"PLAIN\"]\n" + panel, true, "SCRAM is not offered"},
+		"some domains":                 {panel + some, false, `accounts of directory "panel" cannot use it`},
+		"some domains, not offered":    {"[auth]\nmechanisms = [\"PLAIN\"]\n" + panel + some, false, ""},
+		"a Dovecot":                    {boxes, false, ""},
+		"a Dovecot for some domains":   {boxes + some + panel, false, `accounts of directory "panel" cannot use it`},
+		"all domains, after a Dovecot": {boxes + panel, false, `accounts of directory "panel" cannot use it`},
+	} {
+		folder := t.TempDir()
+		key := writeFile(t, folder, "key", strings.Repeat("k", 64)+"\n")
+		conf, warnings, err := Load(writeFile(t, folder, "c.toml", small+strings.ReplaceAll(c.text, "KEY", key)))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var said []string
+		for _, w := range warnings {
+			if strings.Contains(w.String(), "SCRAM") {
+				said = append(said, w.String())
+			}
+		}
+		text := strings.Join(said, "\n")
+		if conf.ScramIsVain() != c.vain || (text != "") != (c.warn != "") || !strings.Contains(text, c.warn) {
+			t.Errorf("%s: vain %v, warned of %q", name, conf.ScramIsVain(), text)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package limit
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// noon is when most of these cases begin.
+var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+// TestSlowed: whatever is slowed goes at a time at which no window has more than the limits,
+// in whatever order it came, and in the order in which it came where all are of one size.
+func TestSlowed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type window struct {
+			l Limit
+			m *model
+		}
+		account, domain := &Counter{}, &Counter{}
+		sent := map[*Counter]*model{account: {}, domain: {}}
+		levels := []Level{{Subject{Account, "a@example.org"}, nil, account}, {Subject{Domain, "example.org"}, nil, domain}}
+		var limits []window
+		for i := range levels {
+			for range rapid.IntRange(1, 2).Draw(t, "limits") {
+				l := Limit{Measure: Recipients, Window: Window(rapid.IntRange(0, int(Day)).Draw(t, "window")), Max: rapid.Int64Range(3, 20).Draw(t, "max"), Action: Slow}
+				levels[i].Limits = append(levels[i].Limits, l)
+				limits = append(limits, window{l, sent[levels[i].Counter]})
+			}
+		}
+		now := noon
+		for range rapid.IntRange(1, 60).Draw(t, "messages") {
+			now = now.Add(time.Duration(rapid.Int64Range(0, int64(10*time.Minute)).Draw(t, "pause")))
+			n := rapid.Int64Range(1, 3).Draw(t, "recipients")
+			d := Decide(levels, Amounts{Recipients: n}, 0, now)
+			if !d.Passes() {
+				if d.Action != Defer || d.Decisive.Room.Before(now) {
+					t.Fatalf("slow limits refuse: %+v", d.Decisive)
+				}
+				continue
+			}
+			if d.Slot.Before(now) || d.Slot.After(now.Add(MaxSlowed)) || d.Slot.After(now) != (d.Decisive != nil) {
+				t.Fatalf("at %v it goes at %v, %+v", now, d.Slot, d.Decisive)
+			}
+			Count(levels, Amounts{Recipients: n}, &d)
+			for _, m := range sent {
+				*m = append(*m, counted{d.Slot, n})
+			}
+			for _, w := range limits {
+				span, _ := w.l.Window.Span()
+				for _, c := range *w.m {
+					if got := w.m.within(c.at.Add(-span), c.at); got > w.l.Max {
+						t.Fatalf("%d go within %v until %v, limit %v", got, span, c.at, w.l)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestSlowedPace: a crowd that comes at once goes at the pace of the limit, and what would
+// have to wait for too long is deferred, until it would wait that long.
+func TestSlowedPace(t *testing.T) {
+	c := &Counter{}
+	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Messages, Hour, 10, Slow, false, 0}}, c}}
+	one := Amounts{Messages: 1}
+	for i := range 250 {
+		d := Decide(levels, one, 0, noon)
+		want := noon
+		if turn := i / 10; turn > 0 {
+			// Each turn waits until the cell of a minute, in which the one before counts, is behind the hour.
+			want = noon.Add(time.Duration(turn) * 61 * time.Minute)
+		}
+		if want.After(noon.Add(MaxSlowed)) {
+			if d.Passes() || d.Action != Defer || !d.Decisive.Room.Equal(want.Add(-MaxSlowed)) {
+				t.Fatalf("the %d. message: %+v, want to be deferred until %v", i+1, d.Decisive, want.Add(-MaxSlowed))
+			}
+			return
+		}
+		if !d.Passes() || !d.Slot.Equal(want) {
+			t.Fatalf("the %d. message goes at %v, want %v", i+1, d.Slot, want)
+		}
+		Count(levels, one, &d)
+	}
+	t.Error("250 messages wait for a day at most")
+}
+
+// TestManyAhead: a counter stays bounded when very much lies ahead, and never undercounts.
+func TestManyAhead(t *testing.T) {
+	c, l := &Counter{}, Limit{Messages, Minute, 1 << 40, Defer, false, 0}
+	for i := range 10_000 {
+		c.Count(Amounts{Messages: 1}, all, noon.Add(time.Duration(i*7919%86_400)*time.Second), noon)
+	}
+	if used := c.Used(Minute, noon)[Messages]; used != 10_000 {
+		t.Errorf("%d used", used)
+	}
+	for w, s := range c.series {
+		if len(s.cells) > maxCells {
+			t.Errorf("%s has %d cells", Window(w), len(s.cells))
+		}
+	}
+	again, err := Decode(c.AppendBinary(nil))
+	if err != nil || again.Used(l.Window, noon) != c.Used(l.Window, noon) {
+		t.Errorf("it is read as another one: %v", err)
+	}
+}
+
+// TestNeverRoom: what can never pass is refused for good, whatever the action says, but not
+// where a person looks at it.
+func TestNeverRoom(t *testing.T) {
+	for action, want := range map[Action]Action{Slow: Refuse, Defer: Refuse, Refuse: Refuse, Hold: Hold} {
+		levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, action, false, 0}}, &Counter{}}}
+		if d := Decide(levels, Amounts{Recipients: 11}, 0, noon); d.Action != want || d.Decisive == nil {
+			t.Errorf("%s: %+v", action, d)
+		}
+	}
+}
+
+// TestShare: one account cannot use up a domain's limit, nor is it bounded while there is
+// room for all.
+func TestShare(t *testing.T) {
+	domain := &Counter{}
+	of := map[string]*Counter{}
+	send := func(login string, n int64, at time.Time) Decision {
+		if of[login] == nil {
+			of[login] = &Counter{}
+		}
+		levels := []Level{{Subject{Account, login}, nil, of[login]}, {Subject{Domain, "example.org"}, []Limit{{Recipients, Hour, 100, Defer, false, 25}}, domain}}
+		d := Decide(levels, Amounts{Recipients: n}, 0, at)
+		if d.Passes() {
+			Count(levels, Amounts{Recipients: n}, &d)
+		}
+		return d
+	}
+	if d := send("a@example.org", 50, noon); !d.Passes() {
+		t.Fatalf("half of it for one: %+v", d)
+	}
+	d := send("a@example.org", 1, noon)
+	if d.Passes() || d.Action != Defer || d.Decisive.Subject.Kind != Account || d.Decisive.Of != (Subject{Domain, "example.org"}) || d.Decisive.Limit.Max != 25 {
+		t.Fatalf("more than half for one: %+v", d.Decisive)
+	}
+	if want := noon.Add(61 * time.Minute); !d.Decisive.Room.Equal(want) {
+		t.Errorf("room at %v, want %v", d.Decisive.Room, want)
+	}
+	if d := send("b@example.org", 25, noon); !d.Passes() {
+		t.Errorf("another's share: %+v", d.Decisive)
+	}
+	if d := send("b@example.org", 1, noon); d.Passes() {
+		t.Error("another has more than its share")
+	}
+	if d := send("c@example.org", 25, noon); !d.Passes() {
+		t.Errorf("the rest: %+v", d.Decisive)
+	}
+	if d := send("d@example.org", 1, noon); d.Passes() || d.Decisive.Subject.Kind != Domain {
+		t.Errorf("more than the whole: %+v", d.Decisive)
+	}
+	if d := send("e@example.org", 60, noon.Add(2*time.Hour)); d.Passes() {
+		t.Error("one message has more than half and its share") // by itself it is short
+	} else if d.Action != Refuse {
+		t.Errorf("it never has room: %+v", d)
+	}
+}
+
+// TestNear: somebody is warned once in a window, by the message that comes over the mark.
+func TestNear(t *testing.T) {
+	c := &Counter{}
+	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, Defer, false, 0}, {Recipients, Day, 1000, Defer, false, 0}}, c}}
+	var warned []int
+	for i := range 200 {
+		d := Decide(levels, Amounts{Recipients: 1}, 80, noon.Add(time.Duration(i)*time.Minute))
+		if len(d.Near) > 0 {
+			warned = append(warned, i)
+		}
+		if d.Passes() {
+			Count(levels, Amounts{Recipients: 1}, &d)
+		}
+		again, err := Decode(c.AppendBinary(nil)) // the mark is stored too
+		if err != nil {
+			t.Fatal(err)
+		}
+		*c = *again
+	}
+	// Ten in the first ten minutes; room again from the 61st on, when nine are still used.
+	if !slices.Equal(warned, []int{7, 67, 127, 187}) {
+		t.Errorf("warned at the minutes %v", warned)
+	}
+}
+
+// TestPercent: parts of large numbers do not overflow.
+func TestPercent(t *testing.T) {
+	if got := percent(math.MaxInt64, 80); got < math.MaxInt64/100*79 {
+		t.Errorf("80 percent of the largest number are %d", got)
+	}
+	if got := percent(10, 25); got != 2 {
+		t.Errorf("a quarter of 10 is %d", got)
+	}
+}
+
+// TestFailedRecipients: they are counted when they have failed, and what comes once there is
+// no room for one more is over the limit, however many recipients it has.
+func TestFailedRecipients(t *testing.T) {
+	c := &Counter{}
+	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{FailedRecipients, Hour, 3, Defer, false, 0}}, c}}
+	message := Amounts{Messages: 1, Recipients: 100}
+	for i := range 3 {
+		if d := Decide(levels, message, 0, noon); !d.Passes() || d.Over != nil {
+			t.Fatalf("with %d failed: %+v", i, d.Decisive)
+		}
+		c.Count(Amounts{FailedRecipients: 1}, all, noon, noon)
+	}
+	d := Decide(levels, message, 0, noon)
+	if d.Passes() || d.Action != Defer || d.Decisive.Used != 3 || d.Decisive.Want != 0 || !d.Decisive.Room.Equal(noon.Add(61*time.Minute)) {
+		t.Fatalf("with 3 failed: %+v", d.Decisive)
+	}
+	if d := Decide(levels, message, 0, d.Decisive.Room); !d.Passes() {
+		t.Errorf("when there is room: %+v", d.Decisive)
+	}
+	only := Only([]Level{{Limits: []Limit{{Measure: Messages}, {Measure: FailedRecipients, Max: 7}}}, {Limits: []Limit{{Measure: Messages}}}}, FailedRecipients)
+	if len(only) != 1 || len(only[0].Limits) != 1 || only[0].Limits[0].Max != 7 {
+		t.Errorf("those with such limits are %+v", only)
+	}
+}

@@ -1,0 +1,135 @@
+package limit
+
+import (
+	"strings"
+	"time"
+	"unicode"
+
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// MaxBecause bounds the reason of a rule, in octets.
+const MaxBecause = 150
+
+// Each is the Name of a rule for each subject of its kind that has none of its own.
+const Each = "*"
+
+// Rule is a limit that somebody has set.
+type Rule struct {
+	ID mail.ID
+	// For is whom it is for, Name Each for all of the kind. Of a plan it is for each
+	// account that the plan decides about.
+	For   Subject
+	Limit Limit
+	// Extra says that Limit.Max is had on top of the limit that holds otherwise; Action,
+	// Shadow and Share of that hold.
+	Extra bool
+	// Because says why: one line of printable text; "" for nothing.
+	Because string
+	// Start is when it was set. It holds from then on wherever it is known, whatever the
+	// clock there says.
+	Start time.Time
+	// End is when it ends, or was ended; zero for never. While one with an end holds, one
+	// without does not count.
+	End time.Time
+	// By is who set it: "cli:root".
+	By string
+	// Lifted is who has ended it before its time, or set another in its place; "" for nobody.
+	Lifted string
+}
+
+// Holds reports whether the rule has not ended at that time.
+func (r *Rule) Holds(at time.Time) bool { return r.End.IsZero() || at.Before(r.End) }
+
+// Temporary reports whether the rule was set with an end. One that was lifted keeps what it
+// was.
+func (r *Rule) Temporary() bool { return !r.End.IsZero() && r.Lifted == "" }
+
+// Object names the rule for people and the record: "account a@example.org
+// recipients/hour=100".
+func (r *Rule) Object() string {
+	text := r.Limit.String()
+	if r.Extra {
+		text = strings.Replace(text, "=", "=+", 1)
+	}
+	return r.For.String() + " " + text
+}
+
+// SamePlace reports whether one of the two takes the place of the other: they are for the
+// same subject, measure and window, and neither is extra.
+func (r *Rule) SamePlace(other *Rule) bool {
+	return !r.Extra && !other.Extra && r.For == other.For && r.Limit.Measure == other.Limit.Measure && r.Limit.Window == other.Limit.Window
+}
+
+// Check refuses, as fault.Invalid, a rule that is not of the form that the fields say, or
+// that could mean nothing.
+func (r *Rule) Check() error {
+	const op = "limit.check"
+	switch l := &r.Limit; {
+	case !mail.ValidID(string(r.ID)):
+		return fault.New(op, fault.Invalid, "a rule needs an id")
+	case l.Measure >= measures || l.Window >= windows || l.Action >= actions || l.Max < 0:
+		return fault.New(op, fault.Invalid, "a rule with a limit that there is not")
+	case r.Extra && l.Max == 0:
+		return fault.New(op, fault.Invalid, "nothing extra is given: write a number above 0")
+	case r.Extra && (l.Action != Defer || l.Shadow || l.Share != 0):
+		return fault.New(op, fault.Invalid, "what is extra has neither action nor share of its own: those of the limit hold")
+	case l.Share < 0 || l.Share > 100:
+		return fault.New(op, fault.Invalid, "a share is of 1 to 100 percent")
+	case l.Share > 0 && (r.For.Kind <= Account || r.For.Kind == Plan):
+		return fault.New(op, fault.Invalid, "%s has no accounts that could share: shares are of domains, customers, networks, nodes and everything", r.For)
+	case r.By == "":
+		return fault.New(op, fault.Invalid, "nobody sets this limit")
+	case r.Start.IsZero():
+		return fault.New(op, fault.Invalid, "the limit has no beginning")
+	case !r.End.IsZero() && r.End.Before(r.Start):
+		return fault.New(op, fault.Invalid, "the limit would have ended before it began")
+	}
+	if err := r.For.check(); err != nil {
+		return err
+	}
+	return checkBecause(r.Because)
+}
+
+// check refuses subjects that are not of the form under which they are found.
+func (s Subject) check() error {
+	const op = "limit.check"
+	bad := false
+	switch s.Kind {
+	case Account:
+		a, err := mail.ParseAddress(s.Name)
+		bad = s.Name != Each && (err != nil || a.Key() != s.Name)
+	case Domain:
+		d, err := mail.ParseDomain(s.Name)
+		bad = s.Name != Each && (err != nil || string(d) != s.Name)
+	case Network:
+		n, err := ParseNetwork(s.Name)
+		bad = s.Name != Each && (err != nil || n != s.Name)
+	case Everything:
+		bad = s.Name != ""
+	case Plan:
+		bad = s.Name == "" || s.Name == Each
+	case Credential:
+		bad = s.Name != Each && !mail.ValidID(s.Name)
+	case Customer, Node:
+		bad = s.Name == ""
+	default:
+		bad = true
+	}
+	if bad || len(s.Name) > 512 {
+		return fault.New(op, fault.Invalid, "%.600q is no name of what a limit can be for", s.String())
+	}
+	return nil
+}
+
+func checkBecause(text string) error {
+	const op = "limit.check"
+	if len(text) > MaxBecause {
+		return fault.New(op, fault.Invalid, "the reason has %d octets; %d are the most", len(text), MaxBecause)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.TrimSpace(text) != text {
+		return fault.New(op, fault.Invalid, "the reason %q is not one line of printable text without blanks around it", text)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package limit
+
+import (
+	"context"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+)
+
+// Query says which rules are wanted. The zero value wants all.
+type Query struct {
+	// ID names the one wanted; "" for any.
+	ID mail.ID
+	// For wants those for exactly that subject; nil for any.
+	For *Subject
+	// Holding wants those alone that hold at that time; zero for all.
+	Holding time.Time
+}
+
+// MaxSet is how many rules SetRules takes.
+const MaxSet = 64
+
+// Store keeps rules. Each change is one transaction with its events, and gets a number
+// higher than all changes before it. All methods may be called concurrently. Errors of
+// all of them, besides those named: fault.Unavailable, fault.Corrupt, fault.Canceled, and
+// of changes fault.Full.
+type Store interface {
+	Feed
+	// SetRules stores rules, at most MaxSet, all of them or none. What holds at the Start of
+	// one in the same place (Rule.SamePlace), with an end if the new one has an end, without
+	// one if it has none, ends then, lifted by its By. Errors: what Rule.Check says, which
+	// covers two of them in one place; fault.Conflict where there is a rule with such an id.
+	SetRules(ctx context.Context, rules []Rule, events []audit.Event) error
+	// LiftRule ends a rule at that time, in the name of by. Errors: fault.NotFound;
+	// fault.Conflict where it has ended before.
+	LiftRule(ctx context.Context, id mail.ID, at time.Time, by string, e audit.Event) error
+	// Rules lists rules by kind and name of whom they are for, then by Start and id.
+	Rules(ctx context.Context, q Query) ([]Rule, error)
+	// PruneRules removes rules that ended before that time, at most limit of them, and says
+	// how many. That gets no number, as they held no more; it leaves the change with the
+	// highest number, so that the numbers never begin anew.
+	PruneRules(ctx context.Context, before time.Time, limit int) (removed int, err error)
+}
+
+// Feed is how those who keep rules in memory follow the store.
+type Feed interface {
+	// RulesSince returns the rules whose latest change has a number above since, in the order
+	// of these, and the highest number that there is. Whoever asks again with that misses
+	// nothing. A since of 0 asks for all that hold, without those that have ended. Where
+	// the number is below since, the store was put back from a copy: ask from 0.
+	RulesSince(ctx context.Context, since uint64) (changed []Rule, number uint64, err error)
+	// RulesChanged returns a channel that is closed when rules may have changed, and whether
+	// that happens at the changes of all processes; else they have to be asked for.
+	RulesChanged() (changed <-chan struct{}, told bool)
+}
+
+// Counts is how what was counted is looked at.
+type Counts interface {
+	// Counted returns the counters of subjects, in their order, as they are now, and the time by
+	// the clock by which messages are counted; empty ones of what nothing was counted of.
+	// It locks nothing: what is accepted meanwhile may be missing.
+	Counted(ctx context.Context, subjects []Subject) ([]*Counter, time.Time, error)
+	// PruneCounts removes counters of which no window that ends at that time or later sees
+	// anything, at most limit of them, and says how many. It may leave some for a day.
+	PruneCounts(ctx context.Context, before time.Time, limit int) (removed int, err error)
+	// PruneContacts forgets who was written to last before that time, at most limit of them,
+	// and says how many.
+	PruneContacts(ctx context.Context, before time.Time, limit int) (removed int, err error)
+}

@@ -1,0 +1,114 @@
+package limit
+
+import (
+	"slices"
+	"time"
+)
+
+// Who is who sends a message, and by which way: all that limits may be for.
+type Who struct {
+	// Credential is an id, Account a login; Plan decides about it, "" for none.
+	Credential, Account, Plan string
+	Domain, Customer          string
+	// Network is as NetworkOf names it, Node is the gate's id.
+	Network, Node string
+}
+
+// subjects lists what is counted, from the narrowest; "" for what there is not.
+func (w *Who) subjects() [Everything + 1]Subject {
+	return [...]Subject{
+		{Credential, w.Credential}, {Account, w.Account}, {Domain, w.Domain}, {Customer, w.Customer},
+		{Network, w.Network}, {Node, w.Node}, {Everything, ""},
+	}
+}
+
+// Levels returns the subjects of a message that have limits, with these; counters are for
+// who counts. rules finds the rules for exactly that subject, those that have ended may be
+// among them. An account is there too where it may have a share of others' limits.
+func (w *Who) Levels(rules func(Subject) []Rule, at time.Time) []Level {
+	var levels []Level
+	shared, account := false, -1
+	for _, s := range w.subjects() {
+		if s.Name == "" && s.Kind != Everything {
+			continue
+		}
+		sources := [][]Rule{rules(s)}
+		if s.Kind == Account && w.Plan != "" {
+			sources = append(sources, rules(Subject{Plan, w.Plan}))
+		}
+		if s.Kind != Everything {
+			sources = append(sources, rules(Subject{s.Kind, Each}))
+		}
+		limits := effective(sources, at)
+		if s.Kind == Account {
+			account = len(levels)
+			levels = append(levels, Level{Subject: s, Limits: limits})
+			continue
+		}
+		if len(limits) == 0 {
+			continue
+		}
+		for _, l := range limits {
+			shared = shared || l.Share > 0 && s.Kind > Account
+		}
+		levels = append(levels, Level{Subject: s, Limits: limits})
+	}
+	if account >= 0 && !shared && len(levels[account].Limits) == 0 {
+		levels = append(levels[:account], levels[account+1:]...)
+	}
+	return levels
+}
+
+// effective returns the limits that hold by rules, those of the first source in place of
+// those of the next.
+func effective(sources [][]Rule, at time.Time) []Limit {
+	var base [measures][windows]*Rule
+	var extra [measures][windows]int64
+	any := false
+	for _, source := range sources {
+		var own [measures][windows]*Rule
+		for i := range source {
+			r := &source[i]
+			m, w := r.Limit.Measure, r.Limit.Window
+			switch {
+			case !r.Holds(at):
+			case r.Extra:
+				extra[m][w] = plus(extra[m][w], r.Limit.Max)
+			case own[m][w] == nil || r.Temporary() && !own[m][w].Temporary():
+				own[m][w] = r
+			}
+		}
+		for m := range own {
+			for w, r := range own[m] {
+				if base[m][w] == nil && r != nil {
+					base[m][w], any = r, true
+				}
+			}
+		}
+	}
+	if !any {
+		return nil
+	}
+	var list []Limit
+	for m := range base {
+		for w, r := range base[m] {
+			if r != nil {
+				l := r.Limit
+				l.Max = plus(l.Max, extra[m][w])
+				list = append(list, l)
+			}
+		}
+	}
+	return list
+}
+
+// Only returns those of the levels that have limits of a measure, with these alone.
+func Only(levels []Level, m Measure) (list []Level) {
+	for _, l := range levels {
+		l.Limits = slices.DeleteFunc(slices.Clone(l.Limits), func(k Limit) bool { return k.Measure != m })
+		if len(l.Limits) > 0 {
+			list = append(list, l)
+		}
+	}
+	return list
+}

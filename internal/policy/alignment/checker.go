@@ -1,0 +1,272 @@
+package alignment
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+	"time"
+)
+
+// Options say how a Checker works. Each field has a default for its zero value.
+type Options struct {
+	// Judge makes the assessments.
+	Judge *Judge
+	// Wait is how long Look keeps its caller waiting; 0 means 1 second, less than 0 not
+	// at all.
+	Wait time.Duration
+	// Timeout bounds one assessment, its wait for a place included; 0 means 20 seconds.
+	Timeout time.Duration
+	// Running is how many assessments are made at once; 0 means 16.
+	Running int
+	// Waiting is how many more wait for that; 0 means 1,000. What comes on top is Unknown.
+	Waiting int
+	// Size is how many assessments are kept; 0 means 10,000.
+	Size int
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// How long an assessment is relied on, whatever DNS says.
+const (
+	// A pass is looked at again in the background while it is used for up to a day more;
+	// DNS that is away for a night keeps nobody's mail from passing.
+	minPass, maxPass, stalePass = time.Minute, time.Hour, 24 * time.Hour
+	// Who mends a record shall not wait long, and a failure is never relied on beyond it.
+	minFail, maxFail = 30 * time.Second, 5 * time.Minute
+	// What could not be known is not asked at every message.
+	unknownFor = 30 * time.Second
+)
+
+// Checker gives assessments within a bounded time, and keeps them. It is safe for
+// concurrent use.
+type Checker struct {
+	judge         *Judge
+	wait, timeout time.Duration
+	size, most    int
+	now           func() time.Time
+	places        chan struct{} // one for each assessment that is being made
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	entries map[key]*entry
+	flights int // under way or waiting for a place
+	closed  bool
+}
+
+// key is what an assessment is kept under.
+type key [sha256.Size]byte
+
+// entry is what is kept of one question.
+type entry struct {
+	// have is the last assessment; its Verdict is "" where there is none yet.
+	have Assessment
+	// until is when have is to be made anew.
+	until time.Time
+	// since is when a pass was last seen.
+	since time.Time
+	// done is closed when the assessment under way has ended; nil where none is.
+	done chan struct{}
+}
+
+// New returns a Checker. Close ends it.
+func New(o Options) *Checker {
+	orElse := func(n *int, def int) {
+		if *n <= 0 {
+			*n = def
+		}
+	}
+	orElse(&o.Running, 16)
+	orElse(&o.Waiting, 1000)
+	orElse(&o.Size, 10_000)
+	if o.Wait == 0 {
+		o.Wait = time.Second
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 20 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Checker{
+		judge: o.Judge, wait: o.Wait, timeout: o.Timeout, size: o.Size, most: o.Running + o.Waiting, now: o.Now,
+		places: make(chan struct{}, o.Running), ctx: ctx, cancel: cancel, entries: map[key]*entry{},
+	}
+}
+
+// Close ends what is under way and waits for it. Afterwards what is not kept is
+// Unknown.
+func (c *Checker) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	c.work.Wait()
+}
+
+// Look returns what is known of a question, and waits for at most Options.Wait where
+// nothing is; then it is Unknown, and the assessment goes on for the next one who asks. A pass
+// that is due to be looked at again is returned at once.
+func (c *Checker) Look(ctx context.Context, q Question) Assessment {
+	known, done := c.find(q)
+	if done == nil {
+		return known
+	}
+	timer := time.NewTimer(max(0, c.wait))
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[q.key()]; e != nil && c.fresh(e) {
+		return e.have
+	}
+	return unknown(q, "it takes too long to find out")
+}
+
+// tooMuch is why nothing is known where all places are taken.
+const tooMuch = "too much else is being found out"
+
+// find returns what is known of a question; or, where that is nothing to go by, a channel
+// that is closed when it will be. What is due is begun.
+func (c *Checker) find(q Question) (known Assessment, done <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[q.key()]
+	if e != nil && c.fresh(e) {
+		return e.have, nil
+	}
+	if (e == nil || e.done == nil) && (c.closed || c.flights >= c.most) {
+		if e != nil && c.stale(e) {
+			return e.have, nil
+		}
+		return unknown(q, tooMuch), nil
+	}
+	e = c.entry(q)
+	if e.done == nil {
+		c.begin(e, q)
+	}
+	if c.stale(e) {
+		return e.have, nil
+	}
+	return Assessment{}, e.done
+}
+
+// entry returns what is kept of a question, if need be an empty one. The lock is held.
+func (c *Checker) entry(q Question) *entry {
+	k := q.key()
+	e := c.entries[k]
+	if e == nil {
+		c.makeRoom()
+		e = &entry{}
+		c.entries[k] = e
+	}
+	return e
+}
+
+// fresh reports whether an assessment holds. A clock that went back makes none hold for
+// longer than any may.
+func (c *Checker) fresh(e *entry) bool {
+	now := c.now()
+	return e.have.Verdict != "" && now.Before(e.until) && e.until.Sub(now) <= maxPass
+}
+
+// stale reports whether an assessment that is due is still to be gone by.
+func (c *Checker) stale(e *entry) bool {
+	age := c.now().Sub(e.since)
+	return e.have.Verdict == Pass && age >= 0 && age < stalePass
+}
+
+// begin makes an assessment in the background. The lock is held.
+func (c *Checker) begin(e *entry, q Question) {
+	done := make(chan struct{})
+	e.done = done
+	c.flights++
+	c.work.Go(func() {
+		a := c.assess(q)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.flights--
+		c.keep(e, a)
+		e.done = nil
+		close(done)
+	})
+}
+
+// assess makes an assessment as soon as there is a place.
+func (c *Checker) assess(q Question) Assessment {
+	ctx, cancel := context.WithTimeout(c.ctx, c.timeout)
+	defer cancel()
+	select {
+	case c.places <- struct{}{}:
+		defer func() { <-c.places }()
+		return c.judge.Assess(ctx, q)
+	case <-ctx.Done():
+		return unknown(q, tooMuch)
+	}
+}
+
+// keep takes an assessment over. One that is Unknown leaves a pass of not long ago as it
+// is. The lock is held.
+func (c *Checker) keep(e *entry, a Assessment) {
+	now := c.now()
+	switch a.Verdict {
+	case Pass:
+		e.since, e.until = now, now.Add(min(max(a.TTL, minPass), maxPass))
+	case WillFail:
+		e.until = now.Add(min(max(a.TTL, minFail), maxFail))
+	default:
+		e.until = now.Add(unknownFor)
+		if c.stale(e) {
+			return
+		}
+	}
+	e.have = a
+}
+
+// makeRoom forgets what is due, and a part of the rest where that is not enough, but
+// nothing that is under way. The lock is held.
+func (c *Checker) makeRoom() {
+	if len(c.entries) < c.size {
+		return
+	}
+	for k, e := range c.entries {
+		if e.done == nil && !c.fresh(e) {
+			delete(c.entries, k)
+		}
+	}
+	for k, e := range c.entries {
+		if len(c.entries) <= c.size*3/4 {
+			return
+		}
+		if e.done == nil {
+			delete(c.entries, k)
+		}
+	}
+}
+
+// unknown is the assessment of what could not be looked at.
+func unknown(q Question, why string) Assessment {
+	leg := Leg{State: Unknown, Reasons: []string{why}}
+	return Assessment{Question: q, Verdict: Unknown, DKIM: leg, SPF: leg}
+}
+
+// key is one for each question that can have another answer.
+func (q Question) key() key {
+	h := sha256.New()
+	text := []string{q.From.String(), q.MailFrom.String()}
+	for _, k := range q.Keys {
+		text = append(text, k.Name(), k.Record)
+	}
+	for _, s := range text {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	return key(h.Sum(nil))
+}

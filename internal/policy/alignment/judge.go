@@ -1,0 +1,225 @@
+package alignment
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"countersign/internal/mail"
+	"countersign/internal/mx"
+	"countersign/internal/policy/dmarc"
+	"countersign/internal/policy/domainkey"
+	"countersign/internal/policy/inquiry"
+	"countersign/internal/policy/spf"
+)
+
+// Question is what an assessment is of.
+type Question struct {
+	// From is the domain of the From field.
+	From mail.Domain
+	// MailFrom is the domain of MAIL FROM, "" for the null sender.
+	MailFrom mail.Domain
+	// Keys are those that the message is signed with, all of From; none where it is not
+	// signed here: then the next server may sign it, and what DKIM does is not known.
+	Keys []domainkey.Key
+}
+
+// Sending is where our mail comes from, as receivers see it.
+type Sending struct {
+	// Addresses are the addresses of our side, all of which a record must allow. Without
+	// any, nothing is known of SPF.
+	Addresses []netip.Addr
+	// Hello is the name that we give to receivers.
+	Hello string
+	// Term stands for our addresses in the record that is proposed, as
+	// "include:spf.example.net"; "" names each address.
+	Term string
+}
+
+// maxAddresses bounds the addresses that are tried, each of which walks the whole record.
+const maxAddresses = 16
+
+// Judge makes assessments. It keeps nothing, and is safe for concurrent use if its Asker
+// is.
+type Judge struct {
+	Asker   mx.Asker
+	Sending Sending
+}
+
+// Assess finds out how a message would fare. It never fails: what cannot be known is
+// Unknown. It asks at most inquiry.MaxQuestions questions, and ends soon after ctx does.
+func (j *Judge) Assess(ctx context.Context, question Question) Assessment {
+	a := Assessment{Question: question}
+	if _, literal := question.From.Literal(); literal || question.From == "" {
+		a.Verdict = Unknown
+		a.DKIM = Leg{Unknown, []string{"the sender is not of a domain"}}
+		a.SPF = a.DKIM
+		return a
+	}
+	q := inquiry.New(j.Asker)
+	found, dmarcErr := dmarc.Discover(ctx, q, question.From)
+	a.policy(found, dmarcErr)
+
+	var wg sync.WaitGroup
+	wg.Go(func() { a.signatures(ctx, q) })
+	var spf senderFinding
+	wg.Go(func() { spf = j.sender(ctx, q, question, found.Record) })
+	wg.Wait()
+
+	a.SPF = spf.leg
+	if spf.proposed != "" {
+		a.publish(question.identity(j.Sending), spf.proposed)
+	}
+	a.Verdict = verdict(a.DKIM.State, a.SPF.State)
+	a.TTL = q.TTL()
+	return a
+}
+
+// policy notes what the From domain asks for.
+func (a *Assessment) policy(found dmarc.Discovery, err error) {
+	a.Policy = found.Policy
+	for _, d := range found.Several {
+		a.note("there are several DMARC records at _dmarc.%s, so that receivers ignore all of them", d)
+	}
+	switch {
+	case err != nil:
+		a.note("DNS does not answer for the DMARC record of %s", a.Question.From)
+	case found.Record == nil:
+		a.note("%s has no DMARC record", a.Question.From)
+	default:
+		for _, f := range found.Record.Faults {
+			a.note("the DMARC record of %s: %s", found.Record.Domain, f)
+		}
+	}
+}
+
+// signatures looks each key up. One that verifiers find is enough; its domain is the one of
+// From, so that it is aligned (RFC 9989 section 4.4.1).
+func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry) {
+	a.DKIM = Leg{State: WillFail}
+	if len(a.Question.Keys) == 0 {
+		a.DKIM.State = Unknown
+		a.DKIM.reason("mail of %s is not signed here", a.Question.From)
+	}
+	for _, key := range rsaFirst(a.Question.Keys) {
+		s := domainkey.Check(ctx, q, key)
+		switch s.State {
+		case domainkey.Published:
+			a.DKIM.State = Pass
+		case domainkey.Unknown, domainkey.Several:
+			// Of several records a verifier may take ours.
+			if a.DKIM.State == WillFail {
+				a.DKIM.State = Unknown
+			}
+		}
+		if s.State != domainkey.Published {
+			a.DKIM.reason("%s", s.Reason)
+		}
+		if s.State != domainkey.Published && s.State != domainkey.Unknown {
+			a.publish(key.Name(), key.Record)
+		}
+		if s.Testing {
+			a.note("the record at %s says that the domain is testing DKIM", key.Name())
+		}
+	}
+}
+
+// maxKeys bounds the keys that are looked up.
+const maxKeys = 8
+
+// rsaFirst returns the keys that are looked up, first those that every verifier knows (RFC
+// 6376 section 3.3; Ed25519 came later, with RFC 8463).
+func rsaFirst(keys []domainkey.Key) []domainkey.Key {
+	var first, rest []domainkey.Key
+	for _, k := range keys {
+		if strings.Contains(k.Record, "k=rsa;") {
+			first = append(first, k)
+		} else {
+			rest = append(rest, k)
+		}
+	}
+	all := append(first, rest...)
+	return all[:min(len(all), maxKeys)]
+}
+
+// senderFinding is what became of SPF: its leg, and the record to publish, if one
+// helps.
+type senderFinding struct {
+	leg      Leg
+	proposed string
+}
+
+// sender evaluates the record of the MAIL FROM domain, if it is aligned (RFC 9989
+// section 4.4.2).
+func (j *Judge) sender(ctx context.Context, q *inquiry.Inquiry, question Question, record *dmarc.Record) senderFinding {
+	strict := record != nil && record.StrictSPF
+	identity := question.identity(j.Sending)
+	aligned, err := dmarc.Aligned(ctx, q, question.From, mail.Domain(identity), strict)
+	switch {
+	case err != nil:
+		return senderFinding{leg: Leg{Unknown, []string{"DNS does not answer whether " + identity + " is aligned with " + question.From.String()}}}
+	case !aligned:
+		return senderFinding{leg: Leg{WillFail, []string{"the MAIL FROM domain " + identity + " is not aligned with " + question.From.String()}}}
+	case len(j.Sending.Addresses) == 0:
+		return senderFinding{leg: Leg{Unknown, []string{"it is not configured which addresses the mail comes from"}}}
+	}
+	return j.addresses(ctx, q, question, identity)
+}
+
+// identity is the domain that SPF is checked for: that of MAIL FROM, or the one that we
+// say hello with (RFC 7208 section 2.4).
+func (q Question) identity(s Sending) string {
+	if q.MailFrom == "" {
+		return s.Hello
+	}
+	return q.MailFrom.String()
+}
+
+// addresses evaluates a record for each of our addresses. All must pass: which one a
+// delivery takes is not known beforehand.
+func (j *Judge) addresses(ctx context.Context, q *inquiry.Inquiry, question Question, identity string) senderFinding {
+	f := senderFinding{leg: Leg{State: Pass}}
+	query := spf.Query{Hello: j.Sending.Hello}
+	if question.MailFrom != "" {
+		query.Sender = "postmaster@" + identity
+	}
+	var missing []netip.Addr
+	var record string
+	amendable := true
+	for _, query.Client = range j.Sending.Addresses[:min(len(j.Sending.Addresses), maxAddresses)] {
+		out := spf.Evaluate(ctx, q, query)
+		switch {
+		case out.Unsure:
+			f.leg.worsen(Unknown, "the SPF record of %s asks for more than the sender's domain", identity)
+		case out.Result == spf.Pass:
+		case out.Result == spf.TempError:
+			f.leg.worsen(Unknown, "%s: %s", identity, out.Reason)
+		default:
+			f.leg.worsen(WillFail, "%s: %s", identity, out.Reason)
+			missing = append(missing, query.Client)
+			record = out.Record
+			amendable = amendable && (record != "" || out.Result == spf.None)
+		}
+	}
+	if len(missing) > 0 && amendable {
+		f.proposed = spf.Amend(record, j.Sending.terms(missing))
+	}
+	return f
+}
+
+// terms are what a record lacks.
+func (s Sending) terms(missing []netip.Addr) []string {
+	if s.Term != "" {
+		return []string{s.Term}
+	}
+	return spf.Terms(missing)
+}
+
+// note adds a remark that does not decide.
+func (a *Assessment) note(format string, args ...any) {
+	if len(a.Notes) < maxReasons {
+		a.Notes = append(a.Notes, short(fmt.Sprintf(format, args...)))
+	}
+}

@@ -1,0 +1,128 @@
+package spf
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+
+	"countersign/internal/fault"
+	"countersign/internal/mx"
+	"countersign/internal/policy/inquiry"
+)
+
+// resolver gives the library what it asks for, and keeps what it would not tell us.
+// It is used by one evaluation.
+type resolver struct {
+	inquiry *inquiry.Inquiry
+	client  netip.Addr
+
+	// broken says of the first record that was not in order, whose and why.
+	broken string
+	// unsure says that a record has a term that is.
+	unsure bool
+	// exists says that a record has an exists term.
+	exists bool
+	// own is the SPF record of the first domain asked for, "" where it has none.
+	own      string
+	askedOwn bool
+}
+
+// LookupTXT returns the SPF records of a domain, those that are to be read alone. One
+// that is against the grammar is an error that is not temporary.
+func (r *resolver) LookupTXT(ctx context.Context, domain string) ([]string, error) {
+	a, err := r.ask(ctx, domain, mx.TXT)
+	if err != nil {
+		return nil, err
+	}
+	var records []string
+	for _, text := range a.Texts {
+		if isRecord(text) {
+			records = append(records, text)
+		}
+	}
+	first := !r.askedOwn
+	r.askedOwn = true
+	if len(records) != 1 {
+		if len(records) > 1 {
+			r.breaks(domain, "there are several, and one is allowed")
+		}
+		return records, nil
+	}
+	if first {
+		r.own = records[0]
+	}
+	terms, err := parse(records[0])
+	if err != nil {
+		r.breaks(domain, err.Error())
+		return nil, &net.DNSError{Name: domain, Err: err.Error()}
+	}
+	for _, t := range terms {
+		r.unsure = r.unsure || t.unsure()
+		r.exists = r.exists || t.name == "exists"
+	}
+	return records, nil
+}
+
+func (r *resolver) breaks(domain, why string) {
+	if r.broken == "" {
+		r.broken = "the SPF record of " + plain(domain) + ": " + why
+	}
+}
+
+// LookupMX implements the library's resolver.
+func (r *resolver) LookupMX(ctx context.Context, domain string) ([]*net.MX, error) {
+	a, err := r.ask(ctx, domain, mx.MX)
+	var hosts []*net.MX
+	for _, h := range a.Hosts {
+		hosts = append(hosts, &net.MX{Host: h.Host, Pref: h.Preference})
+	}
+	return hosts, err
+}
+
+// LookupIPAddr returns the addresses of a host of the client's family (RFC 7208 section
+// 5); exists wants those of IPv4 whatever the client has (section 5.7).
+func (r *resolver) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error) {
+	types := []mx.Type{mx.A}
+	if r.client.Is6() && r.exists {
+		types = []mx.Type{mx.AAAA, mx.A}
+	} else if r.client.Is6() {
+		types = []mx.Type{mx.AAAA}
+	}
+	var all []net.IPAddr
+	for _, t := range types {
+		a, err := r.ask(ctx, host, t)
+		if err != nil {
+			return nil, err
+		}
+		for _, addr := range a.Addresses {
+			all = append(all, net.IPAddr{IP: addr.AsSlice()})
+		}
+	}
+	return all, nil
+}
+
+// LookupAddr returns the names that an address has.
+func (r *resolver) LookupAddr(ctx context.Context, addr string) ([]string, error) {
+	ip, err := netip.ParseAddr(addr)
+	if err != nil {
+		return nil, &net.DNSError{Name: addr, Err: "not an address"}
+	}
+	a, err := r.ask(ctx, mx.ReverseName(ip), mx.PTR)
+	return a.Names, err
+}
+
+// ask asks with the errors that the library tells apart: no such name, or not to be
+// known now.
+func (r *resolver) ask(ctx context.Context, name string, t mx.Type) (mx.Answer, error) {
+	name = plain(name)
+	a, err := r.inquiry.Ask(ctx, name, t)
+	if err == nil {
+		return a, nil
+	}
+	missing := fault.Is(err, fault.NotFound)
+	return a, &net.DNSError{Name: name, Err: err.Error(), IsNotFound: missing, IsTemporary: !missing}
+}
+
+// plain is a name in lower case and without its trailing dot.
+func plain(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
