@@ -3,6 +3,7 @@ package directory
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -150,6 +151,10 @@ func TestCertificatesAtTheGate(t *testing.T) {
 	}
 	talk.Accepted(t, c.SubmitAs(live, "b@example.com", talk.MessageOf(live, "by certificate", "text")))
 	harness.WaitFor(t, "the message", func() bool { return v.box.all()["by certificate"] != "" })
+	file := write(t, filepath.Join(t.TempDir(), "client.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: v.shown.Certificate[0]})))
+	if text := v.Admin("", "auth", "test", live, "--mech", "EXTERNAL", "--certificate", file); !strings.Contains(text, "PASSED") || !strings.Contains(text, "certificate's owner is asked of directory mailboxes") {
+		t.Errorf("the login is explained so:\n%s", text)
+	}
 	for _, login := range []string{"nobody@example.org", "blocked@example.org", "far@example.org", "live@example.net"} {
 		c, reply := v.byCertificate(v.authority, login)
 		c.IsRefused("a certificate for "+login, reply)
