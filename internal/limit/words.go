@@ -6,12 +6,14 @@ import (
 )
 
 // Describe says what was reached, for the client: "100 recipients in an hour for account
-// a@example.org, 100 used, room from 2026-11-27 13:01:00 UTC".
+// a@example.org, 100 used, room from 2026-11-27 13:01:00 UTC". Ids are of no use to them.
 func (b *Breach) Describe() string {
 	whose := b.Subject.String()
 	switch {
 	case b.Of.Kind != 0:
 		whose += ", its share of " + b.Of.String()
+	case b.Subject.Kind == Credential:
+		whose = "this credential"
 	case b.Subject.Kind == Node || b.Subject.Kind == Everything:
 		whose = "this server"
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -43,6 +44,9 @@ const patience = 20 * time.Second
 //	S! REGEXP          read nothing; no line of the last reply may match
 //	within: C => TEXT  send C, and RSET, again and again until the reply to C begins
 //	                   with TEXT, which must be so within a second
+//	sends: N => TEXT   a message of {login} with subject {n} to N recipients must end in a reply
+//	                   that begins with TEXT, which must be so within a second; it is sent
+//	                   again until then
 //	closed             the server must have ended the connection
 //	recipient: full    from now on the demo recipient refuses all for the moment …
 //	recipient: well    … and takes it again
@@ -91,7 +95,7 @@ func (s *script) run(text string) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		line = strings.NewReplacer("{login}", s.gate.Login, "{id}", s.id, "{session}", s.session, "{secret}", s.secret, "{n}", s.n).Replace(line)
+		line = s.fill(line)
 		s.step(line)
 	}
 	if s.conn != nil {
@@ -137,6 +141,8 @@ func (s *script) step(line string) {
 		s.match(rest, word == "S~")
 	case "within:":
 		s.within(rest)
+	case "sends:":
+		s.sends(rest)
 	case "closed":
 		s.closed()
 	case "recipient:":
@@ -217,6 +223,11 @@ func (s *script) say(text string) {
 		return
 	}
 	s.send(text + "\r\n")
+}
+
+// fill puts what is known by now in the place of names in braces.
+func (s *script) fill(text string) string {
+	return strings.NewReplacer("{login}", s.gate.Login, "{id}", s.id, "{session}", s.session, "{secret}", s.secret, "{n}", s.n).Replace(text)
 }
 
 func (s *script) send(raw string) {
@@ -314,6 +325,35 @@ func (s *script) within(rest string) {
 		}
 		s.send("RSET\r\n")
 		s.expect("250 ")
+	}
+}
+
+func (s *script) sends(rest string) {
+	s.t.Helper()
+	number, want, ok := strings.Cut(rest, " => ")
+	recipients, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		s.fatalf("%q is not N => TEXT", rest)
+	}
+	pause := time.NewTicker(felt / 20)
+	defer pause.Stop()
+	for start := time.Now(); ; <-pause.C {
+		s.send(s.fill("MAIL FROM:<{login}>\r\n"))
+		s.expect("250 ")
+		for n := range recipients {
+			s.send(fmt.Sprintf("RCPT TO:<friend%d@example.com>\r\n", n))
+			s.expect("250 ")
+		}
+		s.send("DATA\r\n")
+		s.expect("354 ")
+		s.send(s.fill("From: <{login}>\r\nSubject: {n}\r\n\r\nx\r\n.\r\n"))
+		s.expect("")
+		if strings.HasPrefix(s.last[len(s.last)-1], want) {
+			return
+		}
+		if time.Since(start) > felt {
+			s.fatalf("after %v still %q, want %q", felt, s.last, want)
+		}
 	}
 }
 

@@ -20,10 +20,12 @@ import (
 
 // Group is "countersign limit".
 type Group struct {
-	Set   set   `cmd:"" help:"Limit what is sent, in place of what is set for the same; felt on all gates within a second."`
-	Allow allow `cmd:"" help:"Allow more on top of a limit for a while, once."`
-	Lift  lift  `cmd:"" help:"End a limit or an allowance before its time."`
-	List  list  `cmd:"" help:"List the limits that hold."`
+	Set      set      `cmd:"" help:"Limit what is sent, in place of what is set for the same; felt on all gates within a second."`
+	Allow    allow    `cmd:"" help:"Allow more on top of a limit for a while, once."`
+	Lift     lift     `cmd:"" help:"End a limit or an allowance before its time."`
+	List     list     `cmd:"" help:"List the limits that hold."`
+	Show     show     `cmd:"" help:"Show all limits of an account: how much is used, and when there is room."`
+	Simulate simulate `cmd:"" help:"Say what limits would have refused of the mail of the past."`
 }
 
 // wanted is an argument that is a limit: "recipients/hour=100".
