@@ -6,6 +6,9 @@
 // each: it bounds the time of a question and how many run at once, stops asking a
 // directory that is down, and believes no answer that it has not checked.
 //
+// Some are asked otherwise too: a Witness how an account stands, a Bearer about a token, a
+// Believer about an account whose owner the gate has seen a certificate of.
+//
 // It does not verify hashes, keeps no accounts, and does not decide which source is
 // asked. The sources are packages database, dovecot, ldap and web.
 //

@@ -188,3 +188,17 @@ func TestLocalPartsHaveNoInvisibleCharacters(t *testing.T) {
 		t.Error("the KELVIN SIGN folds to the letter k")
 	}
 }
+
+func TestKeyOf(t *testing.T) {
+	for text, want := range map[string]string{
+		"A.B@Example.ORG": "a.b@example.org", "\"A b\"@example.org": "a b@example.org", "a": "", "": "", "a@": "", "a@example.org ": "",
+	} {
+		key, ok := KeyOf(text)
+		if key != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v", text, key, ok)
+		}
+		if got := DomainOf(text); (got == "example.org") != ok || !ok && got != "" {
+			t.Errorf("%q: domain %q", text, got)
+		}
+	}
+}

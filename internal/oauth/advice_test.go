@@ -29,3 +29,18 @@ func TestAdvise(t *testing.T) {
 		}
 	}
 }
+
+// Who speaks for a domain is known without asking anybody.
+func TestSpeaksFor(t *testing.T) {
+	some, all := standard(), standard()
+	some.Domains = []string{"a.example"}
+	all.Name, all.URL, all.Domains = "all", "https://all.example", nil
+	for domain, want := range map[string][2]bool{"a.example": {true, true}, "A.Example": {true, true}, "b.example": {false, true}, "": {false, true}} {
+		for i, issuers := range [][]Issuer{{some}, {some, all}} {
+			p := newProvider()
+			if got := start(t, Options{Transport: p}, issuers...).SpeaksFor(domain); got != want[i] || p.count("") != 0 {
+				t.Errorf("%q of %d issuers: %v", domain, len(issuers), got)
+			}
+		}
+	}
+}

@@ -33,7 +33,7 @@ const ownAccount, ownPassword = "own@example.org", "correct horse battery"
 
 // besideDovecot is a Verifier whose domain example.org has the accounts of a Dovecot and one
 // of the store.
-func besideDovecot(t *testing.T, d *dovecotServer) *login.Verifier {
+func besideDovecot(t *testing.T, d *dovecotServer, more ...func(*config.Directory)) *login.Verifier {
 	t.Helper()
 	store := accountstore.New()
 	sealer, err := seal.New(bytes.Repeat([]byte("k"), 32), rand.Reader)
@@ -48,10 +48,14 @@ func besideDovecot(t *testing.T, d *dovecotServer) *login.Verifier {
 	address, err := mail.ParseAddress(ownAccount)
 	must(t, err)
 	must(t, by.AddAccount(t.Context(), admin.NewAccount{Address: address, Password: ownPassword}))
-	set, err := directories.Open([]config.Directory{{
+	table := config.Directory{
 		Name: "mailboxes", Kind: "dovecot", URL: d.socket(), Customer: "acme", MaxNewAccounts: 100,
 		Timeout: value.Duration(10 * time.Second), Connections: 50, Failures: 100, Pause: value.Duration(time.Second),
-	}}, directories.Options{Store: store, Admin: by})
+	}
+	for _, change := range more {
+		change(&table)
+	}
+	set, err := directories.Open([]config.Directory{table}, directories.Options{Store: store, Admin: by})
 	must(t, err)
 	t.Cleanup(func() { set.Close() })
 	set.Greet(t.Context())

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"countersign/internal/directory/dovecot"
 	"countersign/test/harness"
@@ -45,8 +46,23 @@ func startDovecot(t testing.TB) *dovecotServer {
 	// Asked kindly, the process that authenticates goes on for half a minute with what is
 	// under way.
 	d.signal = syscall.SIGKILL
-	d.run(d.command, func() bool { return listens(d.socket()) })
+	d.run(d.command, func() bool { return greets(d.socket()) })
 	return d
+}
+
+// greets reports whether the process that authenticates is there behind a socket, which another
+// one listens on before.
+func greets(socket string) bool {
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	if c.SetReadDeadline(time.Now().Add(time.Second)) != nil {
+		return false
+	}
+	n, err := c.Read(make([]byte, 1))
+	return n == 1 && err == nil
 }
 
 // command runs the server.

@@ -162,3 +162,14 @@ func FuzzSubjects(f *testing.F) {
 		}
 	})
 }
+
+func TestAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"email:a@example.org": "a@example.org", "cn:B@Example.org": "B@example.org", "cn:somebody": "", "sha256:00ff": "", "login a@example.org": "", "": "", "email:": "",
+	} {
+		a, ok := Address(text)
+		if got := a.String(); ok != (want != "") || ok && got != want {
+			t.Errorf("%q: %q, %v", text, got, ok)
+		}
+	}
+}

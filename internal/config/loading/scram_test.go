@@ -44,3 +44,30 @@ func TestScramBesideDirectories(t *testing.T) {
 		}
 	}
 }
+
+// What a Dovecot would be asked without a password, and is not, is warned of.
+func TestUselessOptionsOfADovecot(t *testing.T) {
+	const boxes = "[[directory]]\nname = \"boxes\"\nkind = \"dovecot\"\nurl = \"/run/x\"\ncustomer = \"x\"\n"
+	const nothing, nobody = "nothing is asked by it", "no listener asks for certificates"
+	for text, want := range map[string]string{
+		"":                  "",
+		"external = true\n": "",
+		"external = true\nask_standing = false\n":                          nothing,
+		"external = true\nask_standing = false\ncertificates = \"name\"\n": nobody,
+		"external = true\ncertificates = \"name\"\n":                       nobody,
+	} {
+		_, warnings, err := Load(writeFile(t, t.TempDir(), "c.toml", small+boxes+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		for _, w := range warnings {
+			if strings.Contains(w.String(), "of no use") {
+				said = append(said, w.String())
+			}
+		}
+		if all := strings.Join(said, "\n"); (all != "") != (want != "") || !strings.Contains(all, want) {
+			t.Errorf("%q: warned of %q, want %q", text, all, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"countersign/internal/config"
 	"countersign/internal/config/option"
 	"countersign/internal/sasl"
 )
@@ -104,6 +105,12 @@ func (v *validator) directories() {
 		}
 		if d.CertificatesByName() && !d.External {
 			v.Fail(at+"certificates", "set external, once its Dovecot is made ready for it", "is of no use without external: nobody could say whether the account stands")
+		}
+		if d.External && !d.AskStanding && !d.CertificatesByName() {
+			v.Warn(at+"external", `set ask_standing, or certificates = "name"`, "is of no use: nothing is asked by it")
+		}
+		if d.CertificatesByName() && !slices.ContainsFunc(v.c.Listeners, func(l config.Listener) bool { return l.ClientCAFile != "" }) {
+			v.Warn(at+"certificates", "set client_ca_file of a listener", "is of no use: no listener asks for certificates")
 		}
 		if d.CreateDomains && d.Customer == "" {
 			v.Fail(at+"customer", "name whose the domains become", "is required with create_domains")

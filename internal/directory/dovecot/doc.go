@@ -3,13 +3,14 @@
 //
 // Begin starts an Exchange in any mechanism that this Dovecot offers; what the
 // client sends and what Dovecot answers pass through it, and in the end Dovecot says
-// whose account it is. Ask verifies a password by PLAIN. All of them share one
-// connection, which is made anew where it has broken.
+// whose account it is. Ask verifies a password by PLAIN, AskToken a token by OAUTHBEARER or
+// XOAUTH2; AskProven and Standing ask by EXTERNAL about an account without a password. All of
+// them share one connection, which is made anew where it has broken.
 //
 // It does not know passwords or hashes, and keeps nothing of what passes through it.
 // Not passed on are mechanisms that prove nothing of a password or token
 // (ANONYMOUS), that are about our own connection, of which Dovecot knows
-// nothing (EXTERNAL, -PLUS), and those that Dovecot itself calls private.
+// nothing (-PLUS, and EXTERNAL, in which it takes our word and no client's), and those that Dovecot itself calls private.
 //
 // The protocol (doc.dovecot.org, "Dovecot Authentication Protocol") has lines of
 // fields apart by tabs. No line that is written is longer than MaxLine: Dovecot

@@ -69,6 +69,40 @@ func TestInVain(t *testing.T) {
 	}
 }
 
+// slow is a place that holds questions about tokens until it is told to go on.
+type slow struct {
+	place
+	held, on chan struct{}
+}
+
+func (*slow) TakesTokens() bool { return true }
+
+func (s *slow) AskToken(context.Context, directory.Question, string) (*directory.Answer, error) {
+	s.held <- struct{}{}
+	<-s.on
+	return nil, fault.New("test", fault.Unavailable, "its provider is slow")
+}
+
+// A directory whose provider of tokens is slow has passwords asked of it all the same.
+func TestTokensKeepNoPasswordWaiting(t *testing.T) {
+	s := &slow{place{err: fault.New("test", fault.Unauthenticated, "no")}, make(chan struct{}), make(chan struct{})}
+	a := New(&s.place, nobody)
+	ask := func(way Way) error {
+		_, _, err := a.Round(way, "a@example.org").Ask(t.Context(), []directory.Source{s}, pool.Ticket{Keys: []string{"", "", ""}}, directory.Question{Login: "a@example.org"})
+		return err
+	}
+	slowly := make(chan error)
+	go func() { slowly <- ask(ByToken("token")) }()
+	<-s.held
+	if err := ask(ByPassword("password")); err != nil || len(s.asked) != 1 {
+		t.Errorf("%v, asked %+v", err, s.asked)
+	}
+	close(s.on)
+	if err := <-slowly; !fault.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+}
+
 // What says nothing of how much it takes is asked one question at a time.
 func TestWidth(t *testing.T) {
 	if w := width(&place{}); w != 1 {
