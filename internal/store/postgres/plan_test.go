@@ -169,6 +169,7 @@ func checkPlans(t testing.TB, s *Store) {
 		"list after":           {list(queue.Filter{After: queue.Position{Submission: "S0000000000000000000000007"}}), []string{"delivery_pkey", "submission_id_key"}},
 		"list one":             {list(queue.Filter{Submission: "S0000000000000000000000007"}), []string{"delivery_pkey"}},
 		"list login":           {list(queue.Filter{Login: login}), []string{"submission_owner"}},
+		"list login why":       {list(queue.Filter{Login: login, Credential: "C0000000000000000000000007", Why: queue.HoldPassword}), []string{"submission_owner"}},
 		"of account":           {explain(t, s, sql.OfAccount, 1, 64, "d2.example", login), []string{"submission_owner", "delivery_pkey", "credential_id_key"}},
 		"of domain":            {explain(t, s, sql.OfDomain, 1, 64, "d2.example"), []string{"Index Scan using submission_", "relied_domain", "credential_id_key"}},
 		"of customer":          {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"Index Scan using submission_", "delivery_pkey", "credential_id_key"}},
