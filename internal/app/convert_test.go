@@ -192,6 +192,9 @@ url = "/run/mailboxes"
 default_domain = "mailboxes.example"
 trust_network = true
 pass_challenges = true
+tokens = false
+external = true
+certificates = "name"
 
 [[directory]]
 name = "people"
@@ -238,6 +241,9 @@ eight_bit_headers = "refuse"
 addresses_in_names = "check"
 max_header_size = "31KiB"
 max_received = 32
+
+[limits]
+warn_at = 71
 
 [dkim]
 key_file = "other.key"
@@ -420,7 +426,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 
 func TestPolicyOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour}
+	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71}
 	equal(t, policy(cfg), want)
 	cfg.Message.EightBitHeaders, cfg.Message.AddressesInNames, cfg.DKIM.Sign = "encode", "allow", true
 	want.EncodeHeaders, want.CheckNames, want.Sign = true, false, true
@@ -616,6 +622,7 @@ var elsewhere = map[string]string{
 	"directory.kind":            "package app/directories",
 	"directory.ask_standing":    "package app/directories: TestAskStanding",
 	"directory.pass_challenges": "package app/directories",
+	"directory.certificates":    "package app/directories: TestWhatADovecotIsAsked",
 	"directory.key_file":        "package app/directories: TestTheFirstLoginMakesTheAccount",
 	"auth.breached_file":        "package app/passwords",
 	"route.password_file":       "package config, which makes route.password of it",

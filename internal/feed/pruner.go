@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// KeepEnded is how long what has ended stays listed.
-const KeepEnded = 30 * 24 * time.Hour
-
 const (
 	// pruneEvery is how often a store is looked through for what ended long ago.
 	pruneEvery = time.Hour
@@ -16,10 +13,12 @@ const (
 	portion = 500
 )
 
-// Pruner removes from a store what ended longer ago than KeepEnded. All fields are needed.
+// Pruner removes from a store what ended long ago. All fields are needed.
 type Pruner struct {
 	// What names the rows in the log: "bans".
 	What string
+	// Keep is how long what has ended stays.
+	Keep time.Duration
 	// Remove removes rows that ended before that time, at most limit of them, and says how
 	// many.
 	Remove func(ctx context.Context, before time.Time, limit int) (removed int, err error)
@@ -48,7 +47,7 @@ func (p *Pruner) Run(ctx context.Context) {
 // prune removes portions until none is left or ctx ends.
 func (p *Pruner) prune(ctx context.Context) error {
 	for {
-		n, err := p.Remove(ctx, p.Now().Add(-KeepEnded), portion)
+		n, err := p.Remove(ctx, p.Now().Add(-p.Keep), portion)
 		if err != nil || n < portion {
 			return err
 		}

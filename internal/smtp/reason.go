@@ -47,6 +47,8 @@ const (
 	ERecipientBadAddress     Reason = "recipient-bad-address"
 	ESMTPUTF8Required        Reason = "smtputf8-required"
 	ETooManyRecipients       Reason = "too-many-recipients"
+	ELimitReached            Reason = "limit-reached"
+	ELimitRefused            Reason = "limit-refused"
 	EAccountSuspended        Reason = "account-suspended"
 	EAccountChanged          Reason = "account-changed"
 	EAccountChangedNow       Reason = "account-changed-now"
@@ -92,6 +94,7 @@ const (
 	EDataBareLF         Reason = "data-bare-lf"
 	EDataNUL            Reason = "data-nul"
 	ELoopDetected       Reason = "loop-detected"
+	EUnaligned          Reason = "dmarc-will-fail"
 
 	// Our own troubles.
 	ESigningUnavailable Reason = "signing-unavailable"

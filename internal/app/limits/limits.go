@@ -54,6 +54,6 @@ func (s *Set) Run(ctx context.Context) {
 	var working sync.WaitGroup
 	defer working.Wait()
 	working.Go(func() { s.follower.Run(ctx) })
-	pruner := feed.Pruner{What: "limits", Remove: s.opt.Store.PruneRules, Now: s.opt.Now, Logger: s.opt.Logger}
+	pruner := feed.Pruner{What: "limits", Keep: limit.KeepEnded, Remove: s.opt.Store.PruneRules, Now: s.opt.Now, Logger: s.opt.Logger}
 	pruner.Run(ctx)
 }

@@ -20,6 +20,8 @@ import (
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
+	"countersign/internal/store/sqlkit/counting"
+	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/limits"
 	"countersign/internal/store/sqlkit/objects"
@@ -60,8 +62,8 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is a database in use. It implements account.Store, access.Store, limit.Store, queue.Store,
-// queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
+// Store is a database in use. It implements account.Store, access.Store, guard.Store,
+// limit.Store, queue.Store, queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
 // fault.Unavailable where it is away for longer than Options.Patience, or its user may
@@ -74,6 +76,8 @@ type Store struct {
 	*sealed.Secrets
 	*bans.Keeper
 	*limits.Rulebook
+	*counting.Counts
+	*guarded.Marks
 	*nodes.Roster
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -165,7 +169,9 @@ func (s *Store) share() {
 	s.Rulebook = limits.New(limits.Options{Base: s.limitsBase(), Tell: "SELECT pg_notify('" + limitsChannel + "', '')"})
 	s.Store = objects.New(accounts, s.dialect, s.holder, s.Rulebook)
 	s.Secrets = sealed.New(b)
-	s.Keeper = bans.New(bans.Options{Base: s.apart(s.banned, server.LockBansSQL), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
+	s.Keeper = bans.New(bans.Options{Base: s.bansBase(), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
+	s.Counts = counting.New(counting.Options{Base: s.countsBase(), Clock: clock})
+	s.Marks = guarded.New(s.alone(server.LockGuardSQL))
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
@@ -203,17 +209,25 @@ func (s *Store) base() sqlkit.Base {
 	}
 }
 
+// bansBase is what the bans work with.
+func (s *Store) bansBase() sqlkit.Base {
+	b := s.alone(server.LockBansSQL)
+	b.Signal = s.banned
+	return b
+}
+
 // limitsBase is what the rules of limits work with: their changes are alone with these, and
 // keep accounts as they are. Mail goes on.
 func (s *Store) limitsBase() sqlkit.Base {
-	return s.apart(s.limited, server.ShareAccountsSQL, server.LockLimitsSQL)
+	b := s.alone(server.ShareAccountsSQL, server.LockLimitsSQL)
+	b.Signal = s.limited
+	return b
 }
 
-// apart is what works beside accounts and mail: changes take locks of their own, in that
-// order.
-func (s *Store) apart(signal *sqlkit.Signal, locks ...string) sqlkit.Base {
+// alone is what parts work with whose changes are alone with what locks are for, which they
+// take in that order, and hold up neither accounts nor mail, but for those locks.
+func (s *Store) alone(locks ...string) sqlkit.Base {
 	b := s.base()
-	b.Signal = signal
 	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 		return s.db.Change(ctx, op, func(t *server.Tx) error {
 			for _, lock := range locks {
@@ -230,6 +244,21 @@ func (s *Store) apart(signal *sqlkit.Signal, locks ...string) sqlkit.Base {
 		})
 	}
 	return b
+}
+
+// countsBase is what looks at counters work with: rows alone keep others out.
+func (s *Store) countsBase() sqlkit.Base {
+	b := s.base()
+	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
+		return s.db.Change(ctx, op, func(t *server.Tx) error { return run(t) })
+	}
+	return b
+}
+
+// clock reads the clock of the database.
+func clock(ctx context.Context, c sqlkit.Reader) (time.Time, error) {
+	n, _, err := c.Number(ctx, "SELECT "+server.ClockSQL, nil)
+	return time.UnixMicro(n).UTC(), err
 }
 
 // refuseMoved refuses to work on a store that was copied into another one.

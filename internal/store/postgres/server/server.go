@@ -96,6 +96,10 @@ const (
 	// without it.
 	LockLimitsSQL = "SELECT pg_advisory_xact_lock(x'4353474e0007'::bigint)"
 
+	// LockGuardSQL is alone with what the guard has counted until the commit, as
+	// LockBansSQL is with bans.
+	LockGuardSQL = "SELECT pg_advisory_xact_lock(x'4353474e0006'::bigint)"
+
 	// EndSilentSQL ends the sessions of this user and database that have one of our
 	// locks until their commit and have waited for their process for longer than it
 	// may be silent, and finds each. Between two statements the server does so itself,
