@@ -121,6 +121,3 @@ func (a *Admin) event(kind audit.Kind, b *Ban, text string) audit.Event {
 	}
 	return e
 }
-
-// KeepEnded is how long a ban that has ended stays listed.
-const KeepEnded = 30 * 24 * time.Hour

@@ -16,7 +16,9 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
+	"countersign/internal/account/senders"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/limits"
 	"countersign/internal/app/space"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
@@ -70,6 +72,8 @@ type App struct {
 	gate      *submission.Gate
 	space     *space.Watch
 	deliverer *delivery.Deliverer
+	limited   *limits.Set
+	sending   *senders.Cache
 	// keeper has the lease of this node, nil where the store has but one; draining
 	// is closed when the node is asked to drain.
 	keeper   *node.Keeper

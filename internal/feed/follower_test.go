@@ -237,7 +237,7 @@ func TestPrunedInPortions(t *testing.T) {
 		began, log := time.Now(), new(bytes.Buffer)
 		var asked []time.Time
 		portions := []int{portion, portion, 3, portion, -1, 0}
-		p := &Pruner{What: "rows", Keep: 24 * time.Hour, Now: time.Now, Logger: slog.New(slog.NewTextHandler(log, nil)), Remove: func(_ context.Context, before time.Time, limit int) (int, error) {
+		p := &Pruner{What: "rows", Now: time.Now, Logger: slog.New(slog.NewTextHandler(log, nil)), Remove: func(_ context.Context, before time.Time, limit int) (int, error) {
 			asked = append(asked, before)
 			n := portions[len(asked)-1]
 			if n < 0 {
@@ -252,7 +252,7 @@ func TestPrunedInPortions(t *testing.T) {
 		cancel()
 		<-done
 		for i, hour := range []int{0, 0, 0, 1, 1, 2} {
-			if i >= len(asked) || !asked[i].Equal(began.Add(time.Duration(hour)*time.Hour-24*time.Hour)) {
+			if i >= len(asked) || !asked[i].Equal(began.Add(time.Duration(hour)*time.Hour-30*24*time.Hour)) {
 				t.Fatalf("asked for what ended before %v", asked)
 			}
 		}

@@ -1,10 +1,14 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
 )
+
+// KeepEnded is how long what has ended stays listed.
+const KeepEnded = 30 * 24 * time.Hour
 
 const (
 	// pruneEvery is how often a store is looked through for what ended long ago.
@@ -13,15 +17,15 @@ const (
 	portion = 500
 )
 
-// Pruner removes from a store what ended long ago. All fields are needed.
+// Pruner removes from a store what ended long ago. All fields but Keep are needed.
 type Pruner struct {
 	// What names the rows in the log: "bans".
 	What string
-	// Keep is how long what has ended stays.
-	Keep time.Duration
 	// Remove removes rows that ended before that time, at most limit of them, and says how
 	// many.
 	Remove func(ctx context.Context, before time.Time, limit int) (removed int, err error)
+	// Keep is how long ago that is; 0 for KeepEnded.
+	Keep time.Duration
 	// Now is the clock.
 	Now func() time.Time
 	// Logger gets what no caller is told.
@@ -47,7 +51,7 @@ func (p *Pruner) Run(ctx context.Context) {
 // prune removes portions until none is left or ctx ends.
 func (p *Pruner) prune(ctx context.Context) error {
 	for {
-		n, err := p.Remove(ctx, p.Now().Add(-p.Keep), portion)
+		n, err := p.Remove(ctx, p.Now().Add(-cmp.Or(p.Keep, KeepEnded)), portion)
 		if err != nil || n < portion {
 			return err
 		}

@@ -168,6 +168,3 @@ func (r *Rule) Event(kind audit.Kind, at time.Time, actor, text string) audit.Ev
 	}
 	return e
 }
-
-// KeepEnded is how long a rule that has ended stays listed.
-const KeepEnded = 30 * 24 * time.Hour

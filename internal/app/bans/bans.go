@@ -53,6 +53,6 @@ func (s *Set) Run(ctx context.Context) {
 	var working sync.WaitGroup
 	defer working.Wait()
 	working.Go(func() { s.follower.Run(ctx) })
-	pruner := feed.Pruner{What: "bans", Keep: access.KeepEnded, Remove: s.opt.Store.PruneBans, Now: s.opt.Now, Logger: s.opt.Logger}
+	pruner := feed.Pruner{What: "bans", Remove: s.opt.Store.PruneBans, Now: s.opt.Now, Logger: s.opt.Logger}
 	pruner.Run(ctx)
 }

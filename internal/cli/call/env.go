@@ -24,6 +24,7 @@ type Store interface {
 	account.Store
 	access.Store
 	limit.Store
+	limit.Counts
 	audit.Store
 	queue.AdminStore
 	node.Store

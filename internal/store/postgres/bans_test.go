@@ -117,7 +117,7 @@ func TestBansHoldUpNobody(t *testing.T) {
 	if err != nil {
 		t.Errorf("a ban while accounts change: %v", err)
 	}
-	err = w.here.bansBase().Change(c, "test", func(sqlkit.Writer) error {
+	err = w.here.apart(w.here.banned, server.LockBansSQL).Change(c, "test", func(sqlkit.Writer) error {
 		return w.far.Append(c, []audit.Event{{At: time.Now(), Kind: audit.ServerStarted}})
 	})
 	if err != nil {

@@ -63,7 +63,8 @@ type Options struct {
 }
 
 // Store is a database in use. It implements account.Store, access.Store, guard.Store,
-// limit.Store, queue.Store, queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
+// limit.Store, limit.Counts, queue.Store, queue.AdminStore, audit.Store and node.Store, and
+// keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
 // fault.Unavailable where it is away for longer than Options.Patience, or its user may
@@ -75,9 +76,9 @@ type Store struct {
 	*waiting.Queue
 	*sealed.Secrets
 	*bans.Keeper
-	*limits.Rulebook
 	*counting.Counts
 	*guarded.Marks
+	*limits.Rulebook
 	*nodes.Roster
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -169,9 +170,9 @@ func (s *Store) share() {
 	s.Rulebook = limits.New(limits.Options{Base: s.limitsBase(), Tell: "SELECT pg_notify('" + limitsChannel + "', '')"})
 	s.Store = objects.New(accounts, s.dialect, s.holder, s.Rulebook)
 	s.Secrets = sealed.New(b)
-	s.Keeper = bans.New(bans.Options{Base: s.bansBase(), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
-	s.Counts = counting.New(counting.Options{Base: s.countsBase(), Clock: clock})
-	s.Marks = guarded.New(s.alone(server.LockGuardSQL))
+	s.Keeper = bans.New(bans.Options{Base: s.apart(s.banned, server.LockBansSQL), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
+	s.Counts = counting.New(counting.Options{Base: s.apart(s.signal), Clock: clock})
+	s.Marks = guarded.New(s.apart(s.signal, server.LockGuardSQL))
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
@@ -209,25 +210,17 @@ func (s *Store) base() sqlkit.Base {
 	}
 }
 
-// bansBase is what the bans work with.
-func (s *Store) bansBase() sqlkit.Base {
-	b := s.alone(server.LockBansSQL)
-	b.Signal = s.banned
-	return b
-}
-
 // limitsBase is what the rules of limits work with: their changes are alone with these, and
 // keep accounts as they are. Mail goes on.
 func (s *Store) limitsBase() sqlkit.Base {
-	b := s.alone(server.ShareAccountsSQL, server.LockLimitsSQL)
-	b.Signal = s.limited
-	return b
+	return s.apart(s.limited, server.ShareAccountsSQL, server.LockLimitsSQL)
 }
 
-// alone is what parts work with whose changes are alone with what locks are for, which they
-// take in that order, and hold up neither accounts nor mail, but for those locks.
-func (s *Store) alone(locks ...string) sqlkit.Base {
+// apart is what works beside accounts and mail: changes take locks of their own, in that
+// order.
+func (s *Store) apart(signal *sqlkit.Signal, locks ...string) sqlkit.Base {
 	b := s.base()
+	b.Signal = signal
 	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 		return s.db.Change(ctx, op, func(t *server.Tx) error {
 			for _, lock := range locks {
@@ -242,15 +235,6 @@ func (s *Store) alone(locks ...string) sqlkit.Base {
 			}
 			return run(t)
 		})
-	}
-	return b
-}
-
-// countsBase is what looks at counters work with: rows alone keep others out.
-func (s *Store) countsBase() sqlkit.Base {
-	b := s.base()
-	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
-		return s.db.Change(ctx, op, func(t *server.Tx) error { return run(t) })
 	}
 	return b
 }

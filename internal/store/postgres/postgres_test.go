@@ -70,12 +70,12 @@ func TestBans(t *testing.T) {
 	bans.Run(t, func(t *testing.T) bans.Store { return openNew(t) })
 }
 
-func TestLimits(t *testing.T) {
-	limits.Run(t, func(t *testing.T) limits.Store { return openNew(t) })
-}
-
 func TestCounting(t *testing.T) {
 	counting.Run(t, func(t *testing.T) counting.Store { return openNew(t) })
+}
+
+func TestLimits(t *testing.T) {
+	limits.Run(t, func(t *testing.T) limits.Store { return openNew(t) })
 }
 
 func TestCredentials(t *testing.T) {

@@ -64,7 +64,8 @@ type Options struct {
 }
 
 // Store is an open database. It implements account.Store, access.Store, guard.Store,
-// limit.Store, queue.Store, queue.AdminStore and audit.Store, and keeps certificates. All methods are
+// limit.Store, limit.Counts, queue.Store, queue.AdminStore and audit.Store, and keeps
+// certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
 // database locked, fault.Unavailable where it cannot be used, fault.Corrupt
@@ -74,9 +75,9 @@ type Store struct {
 	*waiting.Queue
 	*sealed.Secrets
 	*bans.Keeper
-	*limits.Rulebook
 	*counting.Counts
 	*guarded.Marks
+	*limits.Rulebook
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
 	db      *database.DB[book]

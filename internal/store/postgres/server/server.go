@@ -91,14 +91,14 @@ const (
 	// numbered in the order in which they are seen.
 	LockBansSQL = "SELECT pg_advisory_xact_lock(x'4353474e0005'::bigint)"
 
+	// LockGuardSQL is alone with what the guard has counted until the commit, as
+	// LockBansSQL is with bans.
+	LockGuardSQL = "SELECT pg_advisory_xact_lock(x'4353474e0006'::bigint)"
+
 	// LockLimitsSQL is alone with the rules of limits, likewise. Who changes them shares
 	// accounts before (ShareAccountsSQL), so that a change of accounts is alone with them
 	// without it.
 	LockLimitsSQL = "SELECT pg_advisory_xact_lock(x'4353474e0007'::bigint)"
-
-	// LockGuardSQL is alone with what the guard has counted until the commit, as
-	// LockBansSQL is with bans.
-	LockGuardSQL = "SELECT pg_advisory_xact_lock(x'4353474e0006'::bigint)"
 
 	// EndSilentSQL ends the sessions of this user and database that have one of our
 	// locks until their commit and have waited for their process for longer than it
