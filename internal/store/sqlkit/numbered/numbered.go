@@ -104,19 +104,27 @@ func (n *Table[T]) List(ctx context.Context, op, conditions string, args sqlkit.
 }
 
 // Since returns the rows whose latest change has a number above since, in the order of
-// these, and the highest number; all that hold for a since of 0.
+// these, and the highest number; all that hold for a since of 0. Where nothing has changed
+// it is one question, as that is asked all the time.
 func (n *Table[T]) Since(ctx context.Context, op string, since uint64) (changed []T, number uint64, err error) {
+	highest := func(c sqlkit.Reader) error {
+		last, _, err := c.Number(ctx, n.NumberSQL(), nil)
+		number, changed = uint64(last), nil
+		return err
+	}
+	if err = n.Base.Read(ctx, op, highest); err != nil || number <= since {
+		return nil, number, err
+	}
 	text, args := n.SinceSQL(), sqlkit.Bind(int64(since))
 	if since == 0 {
 		text, args = n.HoldingSQL(), sqlkit.Bind(n.Base.Now())
 	}
 	err = n.Base.Snapshot(ctx, op, func(c sqlkit.Reader) error {
-		highest, _, err := c.Number(ctx, n.NumberSQL(), nil)
-		number, changed = uint64(highest), nil
-		if err != nil || number <= since {
+		if err := highest(c); err != nil || number <= since {
 			return err
 		}
-		changed, err = sqlkit.All(ctx, c, text, args, n.Scan)
+		found, err := sqlkit.All(ctx, c, text, args, n.Scan)
+		changed = found
 		return err
 	})
 	return changed, number, err
