@@ -84,6 +84,7 @@ func policy(c *config.Config) submission.Policy {
 		Lifetime:       c.Queue.Lifetime.Std(),
 		Sign:           c.DKIM.Sign,
 		Alignment:      aligning.Rules(c),
+		WarnAt:         c.Limits.WarnAt,
 	}
 }
 

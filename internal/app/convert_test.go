@@ -195,6 +195,9 @@ url = "/run/mailboxes"
 default_domain = "mailboxes.example"
 trust_network = true
 pass_challenges = true
+tokens = false
+external = true
+certificates = "name"
 
 [[directory]]
 name = "people"
@@ -241,6 +244,9 @@ eight_bit_headers = "refuse"
 addresses_in_names = "check"
 max_header_size = "31KiB"
 max_received = 32
+
+[limits]
+warn_at = 71
 
 [dkim]
 key_file = "other.key"
@@ -434,7 +440,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 
 func TestPolicyOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour}
+	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71}
 	want.Alignment = alignment.Rules{Default: alignment.Warn, Domains: map[mail.Domain]alignment.Action{
 		"off.example.org": alignment.Off, "warn.example.org": alignment.Warn, "hold.example.org": alignment.Hold, "refuse.example.org": alignment.Refuse,
 	}}
@@ -634,6 +640,7 @@ var elsewhere = map[string]string{
 	"directory.kind":            "package app/directories",
 	"directory.ask_standing":    "package app/directories: TestAskStanding",
 	"directory.pass_challenges": "package app/directories",
+	"directory.certificates":    "package app/directories: TestWhatADovecotIsAsked",
 	"directory.key_file":        "package app/directories: TestTheFirstLoginMakesTheAccount",
 	"alignment.check_every":     "package app/aligning: TestRun",
 	"auth.breached_file":        "package app/passwords",

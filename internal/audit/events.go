@@ -36,8 +36,15 @@ const (
 	AdminSuspended    Kind = "admin.suspended"
 	AdminResumed      Kind = "admin.resumed"
 	AdminRemoved      Kind = "admin.removed"
+	LimitNear         Kind = "limit.near"
+	LimitShadow       Kind = "limit.shadow"
+	LimitSlowed       Kind = "limit.slowed"
+	LimitHeld         Kind = "limit.held"
 	BanAdded          Kind = "ban.added"
 	BanLifted         Kind = "ban.lifted"
+	GuardClosed       Kind = "guard.closed"
+	GuardShadow       Kind = "guard.shadow"
+	GuardForgot       Kind = "guard.forgot"
 	ServerStarted     Kind = "server.started"
 	ServerReloaded    Kind = "server.reloaded"
 	ServerStopped     Kind = "server.stopped"
@@ -72,13 +79,17 @@ func Kinds() []Meaning {
 		{SessionEarly, "The client spoke before it was greeted."},
 		{SessionPanicked, "A defect in the gate ended the session; the log has the details. Please report it."},
 		{SessionClosed, "The connection ended; text says why, data how many events of the session were not recorded, if any."},
-		{AuthPassed, "A client logged in; data has the mechanism, or none where its network was enough, and the name of the credential."},
+		{AuthPassed, "A client logged in; data has the mechanism, or none where its network was enough, the name of the credential, or none where the claim of a token was enough, the issuer of a token, and as program what the client called itself."},
 		{AuthFailed, "A login failed; account is the name that was tried, data has the cause, which the client is not told."},
 		{AuthTested, "An administrator, the actor, had a login of the object, an account, explained, which changes nothing; data has the mechanism, the outcome and where it was refused the cause."},
 		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command."},
 		{CommandsOmitted, "Between the chunks of one message more was refused than is recorded one by one; text says how much more."},
 		{EventsOmitted, "Clients of one wide network (IPv4 /24, IPv6 /48) that had not logged in did more within a minute than is recorded one by one; data has the network, how many events were left out, and how many failed logins. Metrics count them all."},
 		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients."},
+		{LimitNear, "With an accepted message so much of a limit is used that limits.warn_at says to warn, for the first time in its window; data has whose limit it is, the limit, and how much was used and came on top."},
+		{LimitShadow, "An accepted message was over a limit in shadow mode; data as above, with the action that would have been taken, and when there would have been room."},
+		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},
+		{LimitHeld, "An accepted message was over a limit that holds, and waits until it is released; data as above."},
 		{Unaligned, "A message was stored that will fail DMARC at its receivers; text says why, data has the domain of From, its policy, what was done (warn or hold), and a DNS record that mends it, if there is one to propose. A message that is refused for this leaves command.refused."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
@@ -93,8 +104,11 @@ func Kinds() []Meaning {
 		{AdminSuspended, "An administrator suspended the object, and with it everything below it."},
 		{AdminResumed, "An administrator ended the suspension of the object."},
 		{AdminRemoved, "An administrator removed the object."},
-		{BanAdded, "The actor banned the object, a network, or a login where it comes from one; text is the reason, data has the id of the ban and until when it holds, if it ends."},
+		{BanAdded, "The actor banned the object, a network, or a login where it comes from one; text is the reason, data has the id of the ban and until when it holds, if it ends. Where the actor is the guard, also the rule (secrets, names) and what was counted, how many bans of the same there were with it lately, and the node, if there are several."},
 		{BanLifted, "The actor ended a ban, the object, before its time; data as above."},
+		{GuardClosed, "The guard closed the object, a login that is guessed at from many networks, or a network from which many logins failed: only where that login has come in from before, and only who has come in there before, goes on. Data has the rule (sources, names), what was counted, until when it is closed if nobody is refused for it any more, and the node, if there are several."},
+		{GuardShadow, "The guard would have banned or closed the object if it were not told to watch only (guard.mode); data has what it would have done, the rule, and what was counted."},
+		{GuardForgot, "The actor had the guard forget what it had counted of the object, a login or a network; what was closed is open, bans stay."},
 		{ServerStarted, "The server started; text is its version, data has its store and, where several gates may share that, its node."},
 		{ServerReloaded, "The server took a changed configuration; data names the options that changed, those that wait for a restart, and the node likewise."},
 		{ServerStopped, "The server stopped; data names the node likewise."},

@@ -3,6 +3,7 @@ package login
 import (
 	"net/netip"
 
+	"countersign/internal/directory"
 	"countersign/internal/login/pool"
 	"countersign/internal/mail"
 )
@@ -20,25 +21,19 @@ type Attempt struct {
 }
 
 // keys are the secrets.Respects that the workers are shared out among: the wide and the narrow
-// network that a client is in, and the login, which is given as loginKey makes
+// network that a client is in, and the login, which is given as mail.KeyOf makes
 // it, "" for all that are none.
 func (a *Attempt) keys(login string) []string {
 	wide, narrow := pool.Networks(a.Client)
 	return []string{wide, narrow, login}
 }
 
-// loginKey brings a login as a client gives it into the form under which
-// accounts are kept; ok is false for one that cannot be a login.
-func loginKey(login string) (key string, ok bool) {
-	a, err := mail.ParseAddress(login)
-	if err != nil {
-		return "", false
-	}
-	return a.Key(), true
+// about is a question about a login, without a password.
+func (a *Attempt) about(login string) directory.Question {
+	return directory.Question{Login: login, Client: a.Client, Session: string(a.Session), Mechanism: a.Mechanism}
 }
 
-// narrow names the narrow network of an address.
-func narrow(client netip.Addr) string {
-	_, name := pool.Networks(client)
-	return name
+// vain is the question about a name that nobody has, which is yet to be named.
+func (a *Attempt) vain() directory.Question {
+	return directory.Question{Session: string(a.Session), Mechanism: a.Mechanism}
 }

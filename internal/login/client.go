@@ -5,6 +5,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -26,7 +27,7 @@ type Client struct {
 	Principal *account.Principal
 	// to is the directory that runs the exchange, where Keys has said so; running is what
 	// runs.
-	to      Passer
+	to      outside.Passer
 	running *exchange
 	// facade stands before the login that Keys was asked about; nil where nothing does.
 	// posing says that Keys is to have keys that nothing proves, as a directory has the
@@ -42,7 +43,7 @@ var _ sasl.Verifier = (*Client)(nil)
 func (c *Client) settle(p *account.Principal, err error) error {
 	c.Principal = nil
 	if fault.Is(err, fault.Unauthenticated) && c.Tried != "" {
-		c.Verifier.missed(&c.Attempt, c.Tried)
+		c.Verifier.clients.Missed(c.Tried, c.Attempt.Client)
 	}
 	if err == nil {
 		c.Principal = p

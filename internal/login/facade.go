@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/login/alike"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/why"
 	"countersign/internal/sasl"
 )
@@ -17,13 +18,13 @@ import (
 // names that it has at once, and refuses others after seconds; names of the store are
 // challenged here.
 type facade struct {
-	to    Passer
+	to    outside.Passer
 	front *alike.Front
 }
 
 // facade returns what stands before a login in a mechanism, nil where nothing does.
 func (v *Verifier) facade(login, mechanism string) *facade {
-	to := passer(v.around(login), mechanism)
+	to := outside.Passing(v.outside.Around(login), mechanism)
 	if to == nil {
 		return nil
 	}
@@ -31,10 +32,10 @@ func (v *Verifier) facade(login, mechanism string) *facade {
 }
 
 // begin begins an exchange that may pass, with its first response.
-func begin(ctx context.Context, to Passer, a Attempt, response []byte) *alike.Opening[Passed] {
+func begin(ctx context.Context, to outside.Passer, a Attempt, response []byte) *alike.Opening[outside.Passed] {
 	response = bytes.Clone(response)
-	return alike.Open(ctx, to.Patience(), func(within context.Context) (p Passed, challenge []byte, over bool, err error) {
-		if p, err = to.Begin(within, &a); err != nil {
+	return alike.Open(ctx, to.Patience(), func(within context.Context) (p outside.Passed, challenge []byte, over bool, err error) {
+		if p, err = to.Begin(within, a.about("")); err != nil {
 			return nil, nil, false, err
 		}
 		challenge, over, err = p.Next(within, response)
@@ -139,7 +140,7 @@ func (x *exchange) level(ctx context.Context, err error) error {
 	}
 	c := x.client
 	var failed error
-	if serverFirst(x.mechanism.Name) {
+	if outside.ServerFirst(x.mechanism.Name) {
 		failed = c.Verifier.askInVain(ctx, &c.Attempt, x.passed.Account().Login, x.to)
 	} else {
 		failed = c.Verifier.passInVain(ctx, c, x.to)
@@ -151,19 +152,11 @@ func (x *exchange) level(ctx context.Context, err error) error {
 }
 
 // passInVain begins an exchange of SCRAM for a name that nobody has, in the domain of the
-// login that c has named: the directory refuses it as it refuses anything. Errors are those
-// of trouble.
-func (v *Verifier) passInVain(ctx context.Context, c *Client, to Passer) error {
-	step, cancel := context.WithTimeout(ctx, to.Patience())
-	defer cancel()
-	name, nonce := v.fronts.Nobody(c.Tried)
-	x, err := to.Begin(step, &Attempt{Session: c.Attempt.Session, Mechanism: c.Attempt.Mechanism})
-	if err == nil {
-		defer x.Cancel()
-		_, _, err = x.Next(step, []byte("n,,n="+name+",r="+nonce))
+// login that c has named. Errors are those of trouble.
+func (v *Verifier) passInVain(ctx context.Context, c *Client, to outside.Passer) error {
+	err := v.outside.PassInVain(ctx, to, c.Tried, c.Attempt.vain())
+	if err != nil {
+		return trouble(ctx, err)
 	}
-	if err == nil || fault.Is(err, fault.Unauthenticated) {
-		return nil
-	}
-	return trouble(ctx, err)
+	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/alike"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
@@ -45,9 +46,9 @@ func (p *castle) Offers(mechanism string, first bool) bool {
 	return !first && strings.HasPrefix(mechanism, "SCRAM-")
 }
 
-func (p *castle) Begin(_ context.Context, a *Attempt) (Passed, error) {
+func (p *castle) Begin(_ context.Context, q directory.Question) (outside.Passed, error) {
 	p.count(1)
-	return &siege{castle: p, attempt: *a}, nil
+	return &siege{castle: p, attempt: q}, nil
 }
 
 func (p *castle) count(n int) {
@@ -65,7 +66,7 @@ func (p *castle) see(name string) {
 // siege is one exchange of it.
 type siege struct {
 	castle  *castle
-	attempt Attempt
+	attempt directory.Question
 	name    string
 	over    bool
 	account *directory.Answer
@@ -144,7 +145,7 @@ func besieged(t *testing.T) (*world, *castle) {
 	t.Helper()
 	w, m := outsiders(t, 0)
 	p := &castle{place: place{w: w, name: "castle"}, answers: 3 * time.Millisecond, refuses: 2 * time.Second, down: fault.Internal, iterations: 4096, salt: 16}
-	w.v.opt.Directories = keep{m, p}
+	w.beside(keep{m, p})
 	for _, login := range []string{ownLogin, "off-here@out.example", "bare@out.example"} {
 		if err := w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at(login), Password: goodPassword}); err != nil {
 			t.Fatal(err)

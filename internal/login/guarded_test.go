@@ -13,6 +13,7 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
 )
@@ -29,14 +30,14 @@ func (p *moat) Ask(ctx context.Context, q directory.Question) (*directory.Answer
 	return p.guard.Ask(ctx, q)
 }
 
-func (p *moat) Begin(ctx context.Context, a *Attempt) (Passed, error) {
-	x, err := p.castle.Begin(ctx, a)
+func (p *moat) Begin(ctx context.Context, q directory.Question) (outside.Passed, error) {
+	x, err := p.castle.Begin(ctx, q)
 	return &crossing{x, p.guard}, err
 }
 
 // crossing is one exchange of it.
 type crossing struct {
-	Passed
+	outside.Passed
 	guard *directory.Guard
 }
 
@@ -74,12 +75,12 @@ func guarded(t *testing.T) (*world, *castle) {
 	t.Helper()
 	w, p := besieged(t)
 	g, err := directory.NewGuard(&slow{place{name: "castle"}}, directory.GuardOptions{
-		Timeout: 10 * time.Second, Concurrent: 8, Steps: MaxExchanges, Failures: 5, Pause: time.Minute,
+		Timeout: 10 * time.Second, Concurrent: 8, Steps: outside.MaxExchanges, Failures: 5, Pause: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.v.opt.Directories = behind{w.v.opt.Directories.(keep).many, &moat{p, g}}
+	w.beside(behind{w.v.opt.Directories.(keep).many, &moat{p, g}})
 	return w, p
 }
 
@@ -121,11 +122,11 @@ func TestFailedExchangesCount(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w, _ := besieged(t)
 			a := &Attempt{Client: netip.MustParseAddr("192.0.2.7")}
-			if w.v.guessing(a, login) {
+			if w.v.clients.Guess(login, a.Client) {
 				t.Fatalf("%s: it is guessed at before", login)
 			}
 			w.dialogue(login, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-			if !w.v.guessing(a, login) {
+			if !w.v.clients.Guess(login, a.Client) {
 				t.Errorf("%s: the failure does not count", login)
 			}
 		})

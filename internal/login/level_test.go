@@ -56,7 +56,7 @@ func neighbours(t *testing.T) (*world, chain) {
 	t.Helper()
 	w, m := outsiders(t, 0)
 	c := chain{many: m, list: []*tardy{{m[0], 2 * time.Second}, {m[1], 10 * time.Millisecond}}}
-	w.v.opt.Directories = c
+	w.beside(c)
 	m[0].answers["here@out.example"] = directory.Answer{Login: "here@out.example", Verified: true}
 	m[0].answers["revoked@out.example"] = directory.Answer{Login: "revoked@out.example", Verified: true}
 	m[1].answers["cheap@out.example"] = directory.Answer{Login: "cheap@out.example", Hash: hashOf(t, cheaper, goodPassword).Text()}
@@ -66,13 +66,13 @@ func neighbours(t *testing.T) (*world, chain) {
 		}
 	}
 	for _, login := range []string{"v@out.example", "here@out.example", "revoked@out.example", "plain@out.example"} {
-		w.must(outside(w, login, goodPassword))
+		w.must(fromOutside(w, login, goodPassword))
 	}
 	w.give("off-here@out.example", func(a *account.Account) { a.State = account.Suspended })
 	w.give("here@out.example", func(a *account.Account) { a.State = account.Suspended })
 	w.give("bare@out.example", func(a *account.Account) { a.Credentials = nil })
 	w.give("revoked@out.example", func(a *account.Account) { a.Credentials = nil })
-	w.must(outside(w, "cheap@out.example", goodPassword)) // its kind of hash is known from now on
+	w.must(fromOutside(w, "cheap@out.example", goodPassword)) // its kind of hash is known from now on
 	w.during = func() { time.Sleep(30 * time.Millisecond) }
 	for _, p := range c.list {
 		p.asked = nil
@@ -90,15 +90,15 @@ func TestHashesThatNobodyHasProvedCostNobody(t *testing.T) {
 	m[1].answers["costly@out.example"] = directory.Answer{Login: "costly@out.example", Hash: costly.Text()}
 	known := func() int { return len(w.v.kinds.Of(m[1].name)) }
 	before := known()
-	_, _ = outside(w, "cheap@out.example", wrongPassword)
+	_, _ = fromOutside(w, "cheap@out.example", wrongPassword)
 	if known() != before {
 		t.Error("a hash counts that nobody has proved")
 	}
-	w.must(outside(w, "costly@out.example", goodPassword))
+	w.must(fromOutside(w, "costly@out.example", goodPassword))
 	if known() != before {
 		t.Error("a hash counts that is too costly")
 	}
-	w.must(outside(w, "cheap@out.example", goodPassword))
+	w.must(fromOutside(w, "cheap@out.example", goodPassword))
 	if known() != before+1 {
 		t.Error("a hash that was proved does not count")
 	}
@@ -154,7 +154,7 @@ func TestFailuresAroundDirectoriesAreAlike(t *testing.T) {
 			for name, f := range failing() {
 				c.list[0].asked, c.list[1].asked = nil, nil
 				began := time.Now()
-				p, err := outside(w, f[0], f[1])
+				p, err := fromOutside(w, f[0], f[1])
 				got := fmt.Sprint(p, fault.KindOf(err), " ", fault.ReasonOf(err), " after ", time.Since(began), " and ", w.work())
 				if want == "" {
 					want = got
@@ -199,12 +199,12 @@ func TestOwnPasswordsStayHere(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w, c := neighbours(t)
 			set(c)
-			w.must(outside(w, ownLogin, goodPassword))
+			w.must(fromOutside(w, ownLogin, goodPassword))
 			if n := len(c.list[0].asked) + len(c.list[1].asked); n != 0 {
 				t.Errorf("%s: %d questions about an account of the store", state, n)
 			}
 			for _, login := range []string{ownLogin, "here@out.example", "bare@out.example", "revoked@out.example"} {
-				_, _ = outside(w, login, wrongPassword)
+				_, _ = fromOutside(w, login, wrongPassword)
 			}
 			for _, p := range c.list {
 				for _, q := range p.asked {
@@ -223,9 +223,9 @@ func TestNobodyIsAlwaysTheSame(t *testing.T) {
 	w, c := neighbours(t)
 	c.list[0].takes, c.list[1].takes, w.during = 0, 0, nil
 	for range 2 {
-		_, _ = outside(w, ownLogin, wrongPassword)
+		_, _ = fromOutside(w, ownLogin, wrongPassword)
 	}
-	_, _ = outside(w, "bare@out.example", wrongPassword)
+	_, _ = fromOutside(w, "bare@out.example", wrongPassword)
 	asked := c.list[0].asked
 	if len(asked) != 3 || asked[0].Login != asked[1].Login || asked[0].Login == asked[2].Login || asked[0].Password == asked[1].Password {
 		t.Errorf("asked %+v", asked)
@@ -239,7 +239,7 @@ func TestTheCauseOfTroubleIsRecorded(t *testing.T) {
 	c.list[0].takes, c.list[1].takes, w.during = 0, 0, nil
 	c.list[0].err = fault.New("test", fault.Unavailable, "away")
 	for login, cause := range map[string]string{ownLogin: "wrong-password", "here@out.example": "suspended", "nobody@out.example": ""} {
-		_, err := outside(w, login, wrongPassword)
+		_, err := fromOutside(w, login, wrongPassword)
 		if fault.ReasonOf(err) != "auth-unavailable" || why.Word(err) != cause {
 			t.Errorf("%s: %v (%s)", login, err, why.Word(err))
 		}

@@ -77,6 +77,8 @@ func (m many) Remember(name string) time.Duration {
 	return 0
 }
 
+func (m many) TakesTokens() bool { return false }
+
 func (m many) For(domain mail.Domain) (list []directory.Source) {
 	for _, e := range m {
 		if domain != "acme.example" {
@@ -139,7 +141,7 @@ func textOf(t *testing.T, password string) string {
 	return h.Text()
 }
 
-func outside(w *world, login, password string) (*account.Principal, error) {
+func fromOutside(w *world, login, password string) (*account.Principal, error) {
 	a := Attempt{Client: netip.MustParseAddr("192.0.2.7"), Session: "s", Mechanism: "PLAIN"}
 	return w.v.Password(w.t.Context(), a, "", login, password)
 }
@@ -149,7 +151,7 @@ func TestAccountsOfDirectoriesLogIn(t *testing.T) {
 	w, _ := outsiders(t, 0)
 	for login, name := range map[string]string{"v@out.example": "one", "PLAIN@out.example": "two"} {
 		for range 2 {
-			p, err := outside(w, login, goodPassword)
+			p, err := fromOutside(w, login, goodPassword)
 			if err != nil {
 				t.Fatalf("%s: %v", login, err)
 			}
@@ -180,21 +182,21 @@ func TestFailuresOfDirectoriesAreAlike(t *testing.T) {
 		"no password there":     {"empty@out.example", goodPassword, nil, "wrong-password"},
 		"no domain here":        {"plain@out.example", goodPassword, func(_ *world, m many) { m[0].homeless = true }, "unknown-domain"},
 		"an alias given here": {"plain@out.example", goodPassword, func(w *world, _ many) {
-			w.must(outside(w, "v@out.example", goodPassword))
+			w.must(fromOutside(w, "v@out.example", goodPassword))
 			w.give("v@out.example", func(a *account.Account) { a.Aliases = append(a.Aliases, at("plain@out.example")) })
 		}, "alias-of-another"},
 		"an answer about another": {"alias@out.example", goodPassword, nil, "token-of-another"},
 		"an account of the store": {"taken@out.example", goodPassword, nil, "token-of-another"},
 		"suspended here": {"v@out.example", goodPassword, func(w *world, _ many) {
-			w.must(outside(w, "v@out.example", goodPassword))
+			w.must(fromOutside(w, "v@out.example", goodPassword))
 			w.give("v@out.example", func(a *account.Account) { a.State = account.Suspended })
 		}, "suspended"},
 		"revoked here": {"v@out.example", goodPassword, func(w *world, _ many) {
-			w.must(outside(w, "v@out.example", goodPassword))
+			w.must(fromOutside(w, "v@out.example", goodPassword))
 			w.give("v@out.example", func(a *account.Account) { a.Credentials = nil })
 		}, "no-credential"},
 		"of a directory that is gone": {"v@out.example", goodPassword, func(w *world, _ many) {
-			w.must(outside(w, "v@out.example", goodPassword))
+			w.must(fromOutside(w, "v@out.example", goodPassword))
 			w.give("v@out.example", func(a *account.Account) { a.Directory = "three" })
 		}, "unknown"},
 	} {
@@ -205,7 +207,7 @@ func TestFailuresOfDirectoriesAreAlike(t *testing.T) {
 				w.pass(time.Hour)
 			}
 			w.work()
-			p, err := outside(w, c.login, c.password)
+			p, err := fromOutside(w, c.login, c.password)
 			if p != nil || !fault.Is(err, fault.Unauthenticated) || fault.ReasonOf(err) != "auth-failed" || why.Word(err) != c.cause {
 				t.Errorf("%v, %v (%s), want %s", p, err, why.Word(err), c.cause)
 			}
@@ -219,22 +221,22 @@ func TestFailuresOfDirectoriesAreAlike(t *testing.T) {
 // A directory that is down is no proof that there is no such account.
 func TestADirectoryThatIsDown(t *testing.T) {
 	w, m := outsiders(t, time.Minute)
-	p, err := outside(w, "v@out.example", goodPassword)
+	p, err := fromOutside(w, "v@out.example", goodPassword)
 	if err != nil || p == nil {
 		t.Fatal(err)
 	}
 	m[0].err = fault.New("test", fault.Unavailable, "away")
-	if _, err := outside(w, "v@out.example", goodPassword); err != nil {
+	if _, err := fromOutside(w, "v@out.example", goodPassword); err != nil {
 		t.Errorf("a password that was remembered: %v", err)
 	}
 	w.pass(time.Minute) // those of the store are remembered for longer
 	for _, login := range []string{"v@out.example", "plain@out.example", "nobody@out.example"} {
-		if _, err := outside(w, login, goodPassword); !fault.Is(err, fault.Unavailable) || fault.ReasonOf(err) != "auth-unavailable" {
+		if _, err := fromOutside(w, login, goodPassword); !fault.Is(err, fault.Unavailable) || fault.ReasonOf(err) != "auth-unavailable" {
 			t.Errorf("%s: %v", login, err)
 		}
 	}
 	m[0].err = fault.New("test", fault.Busy, "too many")
-	if _, err := outside(w, "v@out.example", goodPassword); fault.ReasonOf(err) != "auth-busy" {
+	if _, err := fromOutside(w, "v@out.example", goodPassword); fault.ReasonOf(err) != "auth-busy" {
 		t.Errorf("busy: %v", err)
 	}
 }
@@ -243,13 +245,13 @@ func TestADirectoryThatIsDown(t *testing.T) {
 // lives elsewhere is the store's.
 func TestWhoIsAsked(t *testing.T) {
 	w, m := outsiders(t, time.Minute)
-	if _, err := outside(w, loginA, "another password 1"); !fault.Is(err, fault.Unauthenticated) {
+	if _, err := fromOutside(w, loginA, "another password 1"); !fault.Is(err, fault.Unauthenticated) {
 		t.Error(err)
 	}
 	if len(m[0].asked)+len(m[1].asked) != 0 {
 		t.Errorf("asked about an account of the store: %+v", m[0].asked)
 	}
-	w.must(outside(w, "v@out.example", goodPassword))
+	w.must(fromOutside(w, "v@out.example", goodPassword))
 	secret, err := w.maker.MakeSecret(t.Context(), "v@out.example", "abcde-fghij-kmnpq-rstuv", account.AppPassword, false)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +260,7 @@ func TestWhoIsAsked(t *testing.T) {
 		a.Credentials = append(a.Credentials, account.Credential{ID: "app", Kind: account.AppPassword, Name: "printer", Secret: secret})
 	})
 	asked := len(m[0].asked)
-	p, err := outside(w, "v@out.example", "ABCDEfghijkmnpqrstuv")
+	p, err := fromOutside(w, "v@out.example", "ABCDEfghijkmnpqrstuv")
 	if err != nil || p.Credential.Name != "printer" || len(m[0].asked) != asked {
 		t.Errorf("%v, %v; the directory was asked %d times", p, err, len(m[0].asked)-asked)
 	}
@@ -278,7 +280,7 @@ func TestNetworksOfADirectoryAreAskedEachTime(t *testing.T) {
 	near := netip.MustParseAddr("198.51.100.7")
 	a := Attempt{Client: near, Mechanism: "PLAIN"}
 	w.must(w.v.Password(t.Context(), a, "", "near@out.example", goodPassword))
-	if _, err := outside(w, "near@out.example", goodPassword); why.Word(err) != "network" {
+	if _, err := fromOutside(w, "near@out.example", goodPassword); why.Word(err) != "network" {
 		t.Errorf("from elsewhere: %v", err)
 	}
 	asked := len(m[1].asked)
@@ -293,7 +295,7 @@ func TestNetworksOfADirectoryAreAskedEachTime(t *testing.T) {
 func TestSessionsOfDirectoriesEnd(t *testing.T) {
 	w, _ := outsiders(t, time.Minute)
 	for _, how := range []string{"asked", "remembered"} {
-		p, err := outside(w, "v@out.example", goodPassword)
+		p, err := fromOutside(w, "v@out.example", goodPassword)
 		if err != nil || !p.Until.Equal(w.clock().Add(askAgain)) {
 			t.Errorf("%s: %+v, %v", how, p, err)
 		}
@@ -304,7 +306,7 @@ func TestSessionsOfDirectoriesEnd(t *testing.T) {
 // is to blame; SCRAM is explained where a directory cannot take part in it.
 func TestExplainingADirectory(t *testing.T) {
 	w, m := outsiders(t, 0)
-	w.must(outside(w, "v@out.example", goodPassword))
+	w.must(fromOutside(w, "v@out.example", goodPassword))
 	password := goodPassword
 	said := func(mechanism string) string {
 		t.Helper()

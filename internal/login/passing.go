@@ -6,78 +6,21 @@ import (
 	"time"
 
 	"countersign/internal/account"
-	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/alike"
-	"countersign/internal/login/secrets"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/why"
 	"countersign/internal/sasl"
 )
-
-// Passer is a directory that runs exchanges of its own, which pass through the gate: it
-// shows no keys, but knows how to prove them.
-type Passer interface {
-	directory.Source
-	// Offers reports whether it runs a mechanism. first says that the server speaks
-	// first in it, so that all exchanges of it are the directory's.
-	Offers(mechanism string, first bool) bool
-	// Begin starts an exchange. Errors: fault.Unavailable, fault.Busy, fault.Canceled.
-	Begin(ctx context.Context, a *Attempt) (Passed, error)
-	// Patience is how long one step may take.
-	Patience() time.Duration
-}
-
-// MaxExchanges is how many exchanges are under way at a Passer at most.
-const MaxExchanges = alike.MaxPlaces * alike.PerPlace
-
-// Passed is an exchange that passes through.
-type Passed interface {
-	sasl.Exchange
-	// Account returns whose it is, as soon as the directory has said so, also where its last
-	// challenge has yet to go to the client.
-	Account() *directory.Answer
-	// Cancel ends it where it is not over. It is called in any case, by whoever called Next.
-	Cancel()
-}
 
 // errPass says that a directory runs the exchange.
 var errPass = errors.New("login: the exchange is a directory's")
 
 // passes returns the directory that runs the exchange of a login, nil where none does. A
 // challenge that the server makes before it knows the login is the directory's from the
-// start (challenger), or never.
-func (v *Verifier) passes(l *look, mechanism string) Passer {
-	return passer(v.sources(l), mechanism)
-}
-
-// passer returns the first of some directories that runs exchanges of a mechanism in which
-// the client speaks first, nil where none does.
-func passer(sources []directory.Source, mechanism string) Passer {
-	for _, s := range sources {
-		if p, ok := s.(Passer); ok && !serverFirst(mechanism) && p.Offers(mechanism, false) {
-			return p
-		}
-	}
-	return nil
-}
-
-// serverFirst reports whether the server speaks first in a mechanism with keys.
-func serverFirst(mechanism string) bool {
-	return mechanism == secrets.CramMD5 || mechanism == secrets.DigestMD5
-}
-
-// challenger returns the directory that runs all exchanges of a mechanism in which the
-// server speaks first; nil where the store does.
-func (v *Verifier) challenger(mechanism string) Passer {
-	if v.opt.Directories == nil || !serverFirst(mechanism) {
-		return nil
-	}
-	for _, s := range v.opt.Directories.For("") {
-		if p, ok := s.(Passer); ok && p.Offers(mechanism, true) {
-			return p
-		}
-	}
-	return nil
+// start (outside.Asker.Challenger), or never.
+func (v *Verifier) passes(l *look, mechanism string) outside.Passer {
+	return outside.Passing(v.sources(l), mechanism)
 }
 
 // Begin starts an exchange of a mechanism for c, with conn, whose Verifier it sets.
@@ -86,7 +29,7 @@ func (v *Verifier) challenger(mechanism string) Passer {
 func (c *Client) Begin(m sasl.Mechanism, conn *sasl.Conn) sasl.Exchange {
 	conn.Verifier = c
 	x := &exchange{client: c, mechanism: m, conn: conn, own: m.New(conn)}
-	if first := c.Verifier.challenger(m.Name); first != nil {
+	if first := c.Verifier.outside.Challenger(m.Name); first != nil {
 		x.to = first
 	}
 	c.running = x
@@ -108,11 +51,11 @@ type exchange struct {
 	conn      *sasl.Conn
 	own       sasl.Exchange
 	// to is the directory that has it, passed its exchange once that has begun.
-	to     Passer
-	passed Passed
+	to     outside.Passer
+	passed outside.Passed
 	// opening is its first step, nil where none was begun. shown says that a challenge of
 	// our own was shown where the client may believe it to be the directory's.
-	opening *alike.Opening[Passed]
+	opening *alike.Opening[outside.Passed]
 	shown   bool
 	// admitted is who gets in when the client has taken the directory's last challenge.
 	admitted *account.Principal
@@ -179,7 +122,7 @@ func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, err
 	step, cancel := context.WithTimeout(ctx, x.to.Patience())
 	defer cancel()
 	if x.passed == nil {
-		passed, err := x.to.Begin(step, &x.client.Attempt)
+		passed, err := x.to.Begin(step, x.client.Attempt.about(""))
 		if err != nil {
 			return nil, false, trouble(ctx, err)
 		}
@@ -220,7 +163,7 @@ func (x *exchange) admit(ctx context.Context) (*account.Principal, error) {
 	if answer == nil {
 		return nil, failure(why.ErrWrong)
 	}
-	if cause := judge(answer, x.client.Tried, a.Client); cause != nil {
+	if cause := outside.Judge(answer, x.client.Tried, a.Client); cause != nil {
 		return nil, failure(cause)
 	}
 	return v.adopt(ctx, &effort{attempt: a}, "", x.to.Name(), answer)

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/account/admin"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -19,7 +20,7 @@ import (
 type tower struct {
 	place
 	challenges bool
-	begun      []Attempt
+	begun      []directory.Question
 	canceled   int
 	err        error
 	account    directory.Answer
@@ -28,11 +29,11 @@ type tower struct {
 func (p *tower) Patience() time.Duration { return time.Second }
 
 func (p *tower) Offers(mechanism string, first bool) bool {
-	return mechanism == sasl.ScramSHA256 || serverFirst(mechanism) && (!first || p.challenges)
+	return mechanism == sasl.ScramSHA256 || outside.ServerFirst(mechanism) && (!first || p.challenges)
 }
 
-func (p *tower) Begin(_ context.Context, a *Attempt) (Passed, error) {
-	p.begun = append(p.begun, *a)
+func (p *tower) Begin(_ context.Context, q directory.Question) (outside.Passed, error) {
+	p.begun = append(p.begun, q)
 	return &passage{tower: p}, p.err
 }
 
@@ -86,7 +87,7 @@ func passing(t *testing.T, mechanism string) (*tower, *Client, sasl.Exchange) {
 	t.Helper()
 	w, m := outsiders(t, 0)
 	one := &tower{place: place{w: w, name: "tower"}, account: directory.Answer{Login: "t@out.example", Verified: true}}
-	w.v.opt.Directories = towers{m, one}
+	w.beside(towers{m, one})
 	c := &Client{Verifier: w.v, Attempt: Attempt{Client: netip.MustParseAddr("192.0.2.7"), Mechanism: mechanism}}
 	found, _ := sasl.Lookup(mechanism)
 	return one, c, c.Begin(found, &sasl.Conn{Host: "gate.example"})
@@ -159,7 +160,7 @@ func TestWhatDoesNotPass(t *testing.T) {
 func TestChallengesPass(t *testing.T) {
 	w, m := outsiders(t, 0)
 	one := &tower{place: place{w: w, name: "tower"}, challenges: true, account: directory.Answer{Login: "t@out.example", Verified: true}}
-	w.v.opt.Directories = towers{m, one}
+	w.beside(towers{m, one})
 	c := &Client{Verifier: w.v, Attempt: Attempt{Client: netip.MustParseAddr("192.0.2.7"), Mechanism: secrets.CramMD5}}
 	found, _ := sasl.Lookup(secrets.CramMD5)
 	x := c.Begin(found, &sasl.Conn{Host: "gate.example"})
@@ -176,9 +177,9 @@ func TestChallengesPass(t *testing.T) {
 func TestADirectoryNamesItsOwnAccountsAlone(t *testing.T) {
 	for login, cause := range map[string]string{"t@out.example": "", loginA: "token-of-another", elsewhereLogin: "token-of-another"} {
 		w, m := outsiders(t, 0)
-		w.must(outside(w, elsewhereLogin, goodPassword)) // an account of directory one
+		w.must(fromOutside(w, elsewhereLogin, goodPassword)) // an account of directory one
 		one := &tower{place: place{w: w, name: "tower"}, challenges: true, account: directory.Answer{Login: login, Verified: true}}
-		w.v.opt.Directories = towers{m, one}
+		w.beside(towers{m, one})
 		c := &Client{Verifier: w.v, Attempt: Attempt{Client: here, Mechanism: secrets.CramMD5}}
 		found, _ := sasl.Lookup(secrets.CramMD5)
 		x := c.Begin(found, &sasl.Conn{Host: "gate.example"})

@@ -44,7 +44,7 @@ func keptHere() map[string]func(*world) (*account.Principal, error) {
 func settled(t *testing.T, remember time.Duration) (*world, *place) {
 	t.Helper()
 	w, places := outsiders(t, remember)
-	if _, err := outside(w, elsewhereLogin, goodPassword); err != nil {
+	if _, err := fromOutside(w, elsewhereLogin, goodPassword); err != nil {
 		t.Fatal(err)
 	}
 	w.addApp(elsewhereLogin, "ap", itsAppPassword)
@@ -151,7 +151,7 @@ func TestNobodyToAsk(t *testing.T) {
 func TestThePasswordIsAskedOnce(t *testing.T) {
 	w, e := settled(t, time.Minute)
 	for range 2 { // the second one is remembered
-		if _, err := outside(w, elsewhereLogin, goodPassword); err != nil {
+		if _, err := fromOutside(w, elsewhereLogin, goodPassword); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestALearnedPlanIsAskedAbout(t *testing.T) {
 	login := func(asked int, cause string) {
 		t.Helper()
 		e.asked = nil
-		_, err := outside(w, elsewhereLogin, goodPassword)
+		_, err := fromOutside(w, elsewhereLogin, goodPassword)
 		about := 0
 		for _, q := range e.asked {
 			if q.Login == elsewhereLogin && q.Password == goodPassword {

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/pool"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
@@ -123,6 +124,9 @@ func (t tokens) VerifyFor(_ context.Context, token, _ string, _ pool.Ticket) (oa
 func (tokens) Advise(string) oauth.Advice {
 	return oauth.Advice{Scope: "mail", Configuration: "https://id.example"}
 }
+
+// SpeaksFor has an issuer for all domains but out.example.
+func (tokens) SpeaksFor(domain string) bool { return domain != "out.example" }
 
 // setup says what differs from the usual world.
 type setup struct {
@@ -239,6 +243,11 @@ func (w *world) restart(s setup) {
 		o.Tokens = w.tokens
 	}
 	w.v = New(o)
+}
+
+// beside has other directories asked.
+func (w *world) beside(d Directories) {
+	w.v.opt.Directories, w.v.outside = d, outside.New(d, w.v.fronts.Nobody)
 }
 
 // makerOf makes a maker.

@@ -72,6 +72,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	a.Domains, a.Others = domainsOf(tx.env.From, identities), others(tx.env.From, identities)
 	in.complete(a, head, header)
 	a.Events = append([]audit.Event{s.acceptedEvent(a)}, s.apply(ruling, a)...)
+	a.Limits = s.limits(a, tx, policy.WarnAt)
 	err = s.gate.opt.Queue.Accept(ctx, a)
 	if err != nil {
 		in.abandon(err)
@@ -82,6 +83,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	for _, e := range a.Events {
 		s.gate.opt.Recorder.Log(e)
 	}
+	s.recordLimits(a)
 	s.gate.opt.Metrics.accepted(a, time.Since(started))
 	if s.gate.opt.Offer != nil {
 		s.gate.opt.Offer(a)

@@ -11,12 +11,14 @@ import (
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/ration"
 )
 
 // Policy is what the operator may change while the server runs.
@@ -40,12 +42,14 @@ type Policy struct {
 	Mechanisms []string
 	// Sign switches DKIM on. Without it messages leave unsigned.
 	Sign bool
+	// WarnAt is of how many percent of a limit used somebody is warned, 0 for never.
+	WarnAt int
 	// Alignment says what is done about messages that will fail DMARC.
 	Alignment alignment.Rules
 }
 
 // Options are what a Gate is made of. All fields but Node, Offer, Space, Bans,
-// Alignment, Listeners and Logger are needed.
+// Limits, Alignment, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -66,6 +70,9 @@ type Options struct {
 	Space Space
 	// Bans are those who are turned away; nil for nobody.
 	Bans Bans
+	// Limits returns the subjects of a message that have limits, with these; nil where
+	// there are none. It is asked for each message, and answers from memory.
+	Limits func(limit.Who) []limit.Level
 	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
 	Alignment Alignment
 	Recorder  *audit.Recorder
@@ -103,7 +110,7 @@ type Gate struct {
 	policy atomic.Pointer[Policy]
 	keys   *keyring
 	// rations bounds what is recorded of clients that have not logged in.
-	rations *rations
+	rations *ration.Rations
 }
 
 var _ smtpserver.Backend = (*Gate)(nil)
@@ -120,7 +127,7 @@ func New(opt Options) *Gate {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gate{opt: opt, keys: newKeyring(opt)}
-	g.rations = newRations(opt.Now, func(e audit.Event) {
+	g.rations = ration.New(opt.Now, func(e audit.Event) {
 		e.At = g.opt.Now()
 		g.opt.Recorder.Record(e)
 	})
@@ -130,7 +137,7 @@ func New(opt Options) *Gate {
 
 // Close records what has been left out of the record and not been told yet. It is
 // called when no session is open any more, and before the Recorder is closed.
-func (g *Gate) Close() { g.rations.close() }
+func (g *Gate) Close() { g.rations.Close() }
 
 // SetPolicy changes the policy for every message whose header has not been
 // read yet.

@@ -8,7 +8,7 @@ import (
 
 	"countersign/internal/directory"
 	"countersign/internal/directory/dovecot"
-	"countersign/internal/login"
+	"countersign/internal/login/outside"
 )
 
 // source returns what is asked: where it is a Dovecot, one that runs exchanges too.
@@ -32,13 +32,13 @@ func (a *asker) Width() int { return a.entry.Connections }
 // and the configuration wants it.
 func (a *asker) Witnesses() bool { return a.entry.AskStanding && a.Guard.Witnesses() }
 
-// passer lets exchanges pass to a Dovecot. It implements login.Passer.
+// passer lets exchanges pass to a Dovecot. It implements outside.Passer.
 type passer struct {
 	*directory.Guard
 	entry *entry
 }
 
-// Offers implements login.Passer. What Dovecot offers is known from its last greeting;
+// Offers implements outside.Passer. What Dovecot offers is known from its last greeting;
 // before the first one an exchange is begun all the same, which finds out: its accounts
 // are told to come again, not that they do not exist, and nobody is told which they are.
 func (p *passer) Offers(mechanism string, first bool) bool {
@@ -49,11 +49,11 @@ func (p *passer) Offers(mechanism string, first bool) bool {
 	return offered == nil || slices.ContainsFunc(offered, func(m dovecot.Mechanism) bool { return m.Name == mechanism })
 }
 
-// Begin implements login.Passer.
-func (p *passer) Begin(ctx context.Context, a *login.Attempt) (login.Passed, error) {
+// Begin implements outside.Passer.
+func (p *passer) Begin(ctx context.Context, q directory.Question) (outside.Passed, error) {
 	var x *dovecot.Exchange
 	err := p.Guard.Step(ctx, func(ctx context.Context) (err error) {
-		x, err = p.entry.dovecot.Begin(ctx, a.Mechanism, dovecot.Info{Client: netip.AddrPortFrom(a.Client, 0), Session: string(a.Session)})
+		x, err = p.entry.dovecot.Begin(ctx, q.Mechanism, dovecot.Info{Client: netip.AddrPortFrom(q.Client, 0), Session: q.Session})
 		return err
 	})
 	if err != nil {
@@ -80,14 +80,35 @@ func (x *passed) Next(ctx context.Context, response []byte) (challenge []byte, d
 	return challenge, done && failed == nil, failed
 }
 
-// Account implements login.Passed.
+// Account implements outside.Passed.
 func (x *passed) Account() *directory.Answer { return x.Exchange.Said() }
+
+// TakesTokens implements directory.Bearer.
+func (p *passer) TakesTokens() bool { return p.entry.tokens.TakesTokens() }
+
+// AskToken implements directory.Bearer, behind a guard of its own: Dovecot asks an identity
+// provider, and where that is away or slow, passwords are verified all the same.
+func (p *passer) AskToken(ctx context.Context, q directory.Question, token string) (*directory.Answer, error) {
+	return p.entry.tokens.AskToken(ctx, q, token)
+}
+
+// Believes implements directory.Believer: certificates open accounts by the name that they
+// have where the configuration wants it.
+func (p *passer) Believes() bool { return p.entry.CertificatesByName() && p.Guard.Believes() }
+
+// Witnesses implements directory.Witness, as that of an asker.
+func (p *passer) Witnesses() bool { return p.entry.AskStanding && p.Guard.Witnesses() }
 
 // Width is how many questions it takes at once.
 func (p *passer) Width() int { return p.entry.Connections }
 
-// Patience implements login.Passer.
+// Patience implements outside.Passer.
 func (p *passer) Patience() time.Duration { return p.entry.Timeout.Std() }
+
+// TakesTokens implements login.Directories.
+func (s *Set) TakesTokens() bool {
+	return slices.ContainsFunc(s.list, func(e entry) bool { return e.tokens != nil && e.tokens.TakesTokens() })
+}
 
 // greetAgain is how often a Dovecot is greeted that has not answered yet.
 const greetAgain = 5 * time.Second
@@ -95,7 +116,7 @@ const greetAgain = 5 * time.Second
 // Greet connects to each Dovecot until it has answered once, so that it is known what they
 // offer, or until ctx ends.
 func (s *Set) Greet(ctx context.Context) {
-	for !s.greeted(ctx) {
+	for !s.GreetOnce(ctx) {
 		select {
 		case <-time.After(greetAgain):
 		case <-ctx.Done():
@@ -104,8 +125,8 @@ func (s *Set) Greet(ctx context.Context) {
 	}
 }
 
-// greeted greets those that have not answered yet, and reports whether all have.
-func (s *Set) greeted(ctx context.Context) bool {
+// GreetOnce greets those that have not answered yet, and reports whether all have.
+func (s *Set) GreetOnce(ctx context.Context) bool {
 	all := true
 	for i := range s.list {
 		e := &s.list[i]

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/bans"
+	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
@@ -153,6 +154,10 @@ func checkPlans(t testing.TB, s *Store) {
 		"bans number":   {explain(t, s, bans.NumberSQL), []string{"Scan Backward using ban_change"}},
 		"same ban":      {explain(t, s, bans.SameSQL, "10.0.1.0/24", "", 5), []string{"ban_network"}},
 		"ended bans":    {explain(t, s, bans.PrunedSQL, 100, 10000, 500), []string{"ban_ends"}},
+		"guard since":   {explain(t, s, guarded.SinceSQL, 49990, 500), []string{"guard_record_change"}},
+		"guard found":   {explain(t, s, guarded.FoundSQL(2), "10.0.1.1/32", login, "", login), []string{"guard_record_pkey"}},
+		"guard ended":   {explain(t, s, guarded.EndedSQL, 100, 50000, 500), []string{"guard_record_ends"}},
+		"guard surplus": {explain(t, s, guarded.SurplusSQL, 50000, 500), []string{"guard_record_failed"}},
 		"costs":         {explain(t, s, objects.CostsSQL), []string{"Index Only Scan using credential_cost"}},
 		"uses":          {explain(t, s, objects.UsesSQL, login, 10), []string{"credential_use_login"}},
 		"used":          {explainRaw(t, s, server.Placeholders(objects.UsedSQL(2)), "K1id1", 5, "", "", "", "", "K2id1", 5, "", "", "", "", 9), []string{"credential_id_key"}},

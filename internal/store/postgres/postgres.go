@@ -20,6 +20,8 @@ import (
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
+	"countersign/internal/store/sqlkit/counting"
+	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
@@ -59,8 +61,8 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is a database in use. It implements account.Store, access.Store, queue.Store,
-// queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
+// Store is a database in use. It implements account.Store, access.Store, guard.Store,
+// queue.Store, queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
 // fault.Unavailable where it is away for longer than Options.Patience, or its user may
@@ -72,6 +74,8 @@ type Store struct {
 	*waiting.Queue
 	*sealed.Secrets
 	*bans.Keeper
+	*counting.Counts
+	*guarded.Marks
 	*nodes.Roster
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -162,6 +166,8 @@ func (s *Store) share() {
 	s.Store = objects.New(accounts, s.dialect, s.holder)
 	s.Secrets = sealed.New(b)
 	s.Keeper = bans.New(bans.Options{Base: s.bansBase(), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
+	s.Counts = counting.New(counting.Options{Base: s.countsBase(), Clock: clock})
+	s.Marks = guarded.New(s.alone(server.LockGuardSQL))
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
@@ -199,14 +205,20 @@ func (s *Store) base() sqlkit.Base {
 	}
 }
 
-// bansBase is what the bans work with: their changes are alone with bans, and hold up
-// neither accounts nor mail.
+// bansBase is what the bans work with.
 func (s *Store) bansBase() sqlkit.Base {
-	b := s.base()
+	b := s.alone(server.LockBansSQL)
 	b.Signal = s.banned
+	return b
+}
+
+// alone is what parts work with whose changes are alone with what a lock is for, and hold
+// up neither accounts nor mail.
+func (s *Store) alone(lock string) sqlkit.Base {
+	b := s.base()
 	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 		return s.db.Change(ctx, op, func(t *server.Tx) error {
-			if err := t.Exec(server.LockBansSQL, nil); err != nil {
+			if err := t.Exec(lock, nil); err != nil {
 				return err
 			}
 			if !s.opt.Server {
@@ -218,6 +230,21 @@ func (s *Store) bansBase() sqlkit.Base {
 		})
 	}
 	return b
+}
+
+// countsBase is what looks at counters work with: rows alone keep others out.
+func (s *Store) countsBase() sqlkit.Base {
+	b := s.base()
+	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
+		return s.db.Change(ctx, op, func(t *server.Tx) error { return run(t) })
+	}
+	return b
+}
+
+// clock reads the clock of the database.
+func clock(ctx context.Context, c sqlkit.Reader) (time.Time, error) {
+	n, _, err := c.Number(ctx, "SELECT "+server.ClockSQL, nil)
+	return time.UnixMicro(n).UTC(), err
 }
 
 // refuseMoved refuses to work on a store that was copied into another one.

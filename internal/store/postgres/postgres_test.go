@@ -8,7 +8,9 @@ import (
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/bans"
+	"countersign/internal/store/storetest/counting"
 	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/guarded"
 	"countersign/internal/store/storetest/onenode"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/record"
@@ -59,8 +61,16 @@ func TestSecrets(t *testing.T) {
 	secrets.Run(t, func(t *testing.T) secrets.Store { return openNew(t) })
 }
 
+func TestGuarded(t *testing.T) {
+	guarded.Run(t, func(t *testing.T) guarded.Store { return openNew(t) })
+}
+
 func TestBans(t *testing.T) {
 	bans.Run(t, func(t *testing.T) bans.Store { return openNew(t) })
+}
+
+func TestCounting(t *testing.T) {
+	counting.Run(t, func(t *testing.T) counting.Store { return openNew(t) })
 }
 
 func TestCredentials(t *testing.T) {

@@ -19,6 +19,8 @@ import (
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
+	"countersign/internal/store/sqlkit/counting"
+	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
@@ -60,8 +62,8 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is an open database. It implements account.Store, access.Store, queue.Store,
-// queue.AdminStore and audit.Store, and keeps certificates. All methods are
+// Store is an open database. It implements account.Store, access.Store, guard.Store,
+// queue.Store, queue.AdminStore and audit.Store, and keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
 // database locked, fault.Unavailable where it cannot be used, fault.Corrupt
@@ -71,6 +73,8 @@ type Store struct {
 	*waiting.Queue
 	*sealed.Secrets
 	*bans.Keeper
+	*counting.Counts
+	*guarded.Marks
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
 	db      *database.DB[book]
@@ -118,7 +122,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
-		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
+		Flush: func(t *database.Tx, b *book) error { return (&tx{Tx: t, book: b}).flush() },
 	})
 	if err != nil {
 		return nil, err
@@ -197,6 +201,8 @@ func (s *Store) share() {
 	banned := b
 	banned.Signal = sqlkit.NewSignal()
 	s.Keeper = bans.New(bans.Options{Base: banned})
+	s.Counts = counting.New(counting.Options{Base: b, Clock: func(context.Context, sqlkit.Reader) (time.Time, error) { return s.now().UTC(), nil }})
+	s.Marks = guarded.New(b)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Count: count, Finish: finishAll, Finished: s.removeBodies,
 		Large: func(id mail.ID, size int64) queue.LargeBody { return s.bodies.Stored(id, size) },
@@ -278,7 +284,7 @@ func (s *Store) Close() error {
 
 // change runs a change through the writer; op names it in errors.
 func (s *Store) change(ctx context.Context, op string, run func(*tx) error) error {
-	return s.db.Change(ctx, op, func(t *database.Tx, b *book) error { return run(&tx{t, b}) })
+	return s.db.Change(ctx, op, func(t *database.Tx, b *book) error { return run(&tx{t, b, s.now()}) })
 }
 
 // NewBody implements queue.Store.

@@ -1,0 +1,194 @@
+package guard
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"countersign/internal/access"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// Actor is who sets the guard's bans, as the record names it.
+const Actor = "guard"
+
+// EnforcerOptions are what an Enforcer is made of. All fields but Node are needed.
+type EnforcerOptions struct {
+	// Bans keeps bans.
+	Bans access.Store
+	IDs  *mail.IDSource
+	Now  func() time.Time
+	// Record takes events.
+	Record func(audit.Event)
+	// Node is the gate's, for the record; "" where there is one alone.
+	Node string
+	// Logger gets what no caller is told.
+	Logger *slog.Logger
+}
+
+// Lengths say for how long is banned. A ban is twice as long as the one before it, of the
+// same network and login, where that is not longer ago than access.KeepEnded.
+type Lengths struct{ First, Longest time.Duration }
+
+// Enforcer does what a Guard has decided. Do may be called concurrently.
+type Enforcer struct {
+	opt     EnforcerOptions
+	actions chan Action
+}
+
+// maxActions is how much may wait to be done: more is left undone, and counts on.
+const maxActions = 1000
+
+// NewEnforcer returns an Enforcer.
+func NewEnforcer(o EnforcerOptions) *Enforcer {
+	return &Enforcer{opt: o, actions: make(chan Action, maxActions)}
+}
+
+// Do takes an Action, and waits for nobody.
+func (e *Enforcer) Do(a Action) {
+	select {
+	case e.actions <- a:
+	default:
+		e.opt.Logger.Error("the guard has decided more than can be done: a ban was not set", "ban", a.object())
+	}
+}
+
+// Run does what comes until ctx ends. A ban that cannot be set is tried again, while who is
+// to be banned is kept out in memory.
+func (e *Enforcer) Run(ctx context.Context, g *Guard, lengths func() Lengths) {
+	var late []Action
+	retry := time.NewTicker(retryAfter)
+	defer retry.Stop()
+	for {
+		select {
+		case a := <-e.actions:
+			if !e.carryOut(ctx, a, lengths()) && len(late) < maxActions {
+				late = append(late, a)
+				g.Bar(a)
+			}
+		case <-retry.C:
+			late = e.again(ctx, late, g, lengths())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// retryAfter is when what could not be done is tried again: before Guard.Bar ends.
+const retryAfter = barTime / 2
+
+// again tries what was not done, until that fails, and returns what is left.
+func (e *Enforcer) again(ctx context.Context, late []Action, g *Guard, l Lengths) []Action {
+	for _, a := range late {
+		g.Bar(a)
+	}
+	for len(late) > 0 && e.carryOut(ctx, late[0], l) {
+		late = late[1:]
+	}
+	return late
+}
+
+// carryOut does one thing; false where it is to be tried again.
+func (e *Enforcer) carryOut(ctx context.Context, a Action, l Lengths) bool {
+	if a.Shadow || !a.Ban {
+		e.opt.Record(e.told(a))
+		return true
+	}
+	err := e.ban(ctx, a, l)
+	switch {
+	case err == nil:
+		return true
+	case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Full), fault.Is(err, fault.Canceled):
+		e.opt.Logger.Warn("the guard cannot set a ban yet; who it is for is kept out all the same", "ban", a.object(), "error", err)
+		return false
+	}
+	e.opt.Logger.Error("the guard could not set a ban", "ban", a.object(), "error", err)
+	return true
+}
+
+// ban sets a ban, unless there is one.
+func (e *Enforcer) ban(ctx context.Context, a Action, l Lengths) error {
+	bounded, cancel := context.WithTimeout(ctx, answer)
+	defer cancel()
+	before, err := e.opt.Bans.Bans(bounded, access.Query{Prefix: a.Network})
+	if err != nil {
+		return err
+	}
+	now := e.opt.Now().UTC().Truncate(time.Microsecond)
+	length := l.First
+	times := 1
+	for i := range before {
+		if b := &before[i]; b.Login == a.Login && b.By == Actor && b.Lifted == "" && now.Sub(b.End) < access.KeepEnded {
+			times++
+			length = min(2*length, l.Longest)
+		}
+	}
+	b := access.Ban{
+		ID: e.opt.IDs.New(), Prefix: a.Network, Login: a.Login, Reason: a.reason(),
+		Start: now, End: now.Add(min(length, l.Longest)), By: Actor,
+	}
+	event := e.event(audit.BanAdded, a)
+	event.At, event.Text = now, b.Reason
+	event.Data["ban"], event.Data["until"], event.Data["times"] = string(b.ID), b.End.Format(time.RFC3339), strconv.Itoa(times)
+	err = e.opt.Bans.AddBan(bounded, b, event)
+	if fault.Is(err, fault.Conflict) { // another gate was quicker, or an operator
+		return nil
+	}
+	return err
+}
+
+// told makes the event of what is not a ban.
+func (e *Enforcer) told(a Action) audit.Event {
+	kind := audit.GuardClosed
+	if a.Shadow {
+		kind = audit.GuardShadow
+	}
+	event := e.event(kind, a)
+	event.At, event.Text = e.opt.Now(), a.reason()
+	event.Data["do"] = "close"
+	if a.Ban {
+		event.Data["do"] = "ban"
+	} else {
+		event.Data["until"] = a.Until.Format(time.RFC3339)
+	}
+	return event
+}
+
+func (e *Enforcer) event(kind audit.Kind, a Action) audit.Event {
+	event := audit.Event{
+		Kind: kind, Actor: Actor, Object: "ban " + a.object(), Login: a.Login,
+		Data: map[string]string{"rule": string(a.Rule), "count": strconv.Itoa(a.Count)},
+	}
+	if !a.Ban {
+		event.Object = a.object()
+	}
+	if e.opt.Node != "" {
+		event.Data["node"] = e.opt.Node
+	}
+	return event
+}
+
+// object names what is acted on.
+func (a *Action) object() string {
+	switch {
+	case !a.Network.IsValid():
+		return a.Login
+	case a.Login == "":
+		return a.Network.String()
+	}
+	return a.Login + " from " + a.Network.String()
+}
+
+// reason is what is told to people: in a ban also to who is refused.
+func (a *Action) reason() string {
+	switch a.Rule {
+	case RuleSecrets:
+		return "too many different wrong passwords for one login"
+	case RuleNames:
+		return "too many logins failed from this network"
+	}
+	return "wrong passwords from too many networks"
+}

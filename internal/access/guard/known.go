@@ -1,0 +1,123 @@
+package guard
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// networksEach is from how many networks one login is known: so nobody who has a password
+// can push out what is known of others.
+const networksEach = 32
+
+// acquaintances are the networks that logins have come in from. They hold keyed hashes
+// alone. Not safe for concurrent use.
+type acquaintances struct {
+	seed maphash.Seed
+	// keep is for how long a visit counts, most how many are kept in all.
+	keep time.Duration
+	most int
+	// of has the visits of each login.
+	of map[uint64][]visit
+	// logins counts those that are known in a network.
+	logins map[uint64]int
+	total  int
+}
+
+// visit is the last time that a login came in from a network.
+type visit struct {
+	network uint64
+	at      int64 // in seconds since 1970
+}
+
+func newAcquaintances(keep time.Duration, most int) *acquaintances {
+	return &acquaintances{seed: maphash.MakeSeed(), keep: keep, most: max(most, networksEach), of: map[uint64][]visit{}, logins: map[uint64]int{}}
+}
+
+func (k *acquaintances) login(name string) uint64 { return maphash.String(k.seed, name) }
+
+func (k *acquaintances) network(p netip.Prefix) uint64 { return maphash.Comparable(k.seed, p) }
+
+// last returns when a login came in from a network, in seconds since 1970; 0 for never, or
+// too long ago.
+func (k *acquaintances) last(login string, p netip.Prefix, now time.Time) int64 {
+	network := k.network(p)
+	for _, v := range k.of[k.login(login)] {
+		if v.network == network && v.at > now.Add(-k.keep).Unix() {
+			return v.at
+		}
+	}
+	return 0
+}
+
+// in counts the logins that are known in a network. It may count some whose visit is a
+// little too long ago.
+func (k *acquaintances) in(p netip.Prefix) int { return k.logins[k.network(p)] }
+
+// add notes that a login came in from a network.
+func (k *acquaintances) add(login string, p netip.Prefix, at time.Time) {
+	name, network := k.login(login), k.network(p)
+	list := k.of[name]
+	if i := slices.IndexFunc(list, func(v visit) bool { return v.network == network }); i >= 0 {
+		list[i].at = max(list[i].at, at.Unix())
+		return
+	}
+	if len(list) >= networksEach {
+		oldest := 0
+		for i, v := range list {
+			if v.at < list[oldest].at {
+				oldest = i
+			}
+		}
+		list = k.drop(list, oldest)
+	}
+	k.of[name] = append(list, visit{network, at.Unix()})
+	k.logins[network]++
+	if k.total++; k.total > k.most {
+		k.shrink()
+	}
+}
+
+// drop forgets one visit of a list.
+func (k *acquaintances) drop(list []visit, i int) []visit {
+	network := list[i].network
+	if k.logins[network]--; k.logins[network] == 0 {
+		delete(k.logins, network)
+	}
+	k.total--
+	return slices.Delete(list, i, i+1)
+}
+
+// forget removes visits before a time.
+func (k *acquaintances) forget(before int64) {
+	for name, list := range k.of {
+		for i := len(list) - 1; i >= 0; i-- {
+			if list[i].at < before {
+				list = k.drop(list, i)
+			}
+		}
+		if len(list) == 0 {
+			delete(k.of, name)
+		} else {
+			k.of[name] = list
+		}
+	}
+}
+
+// shrink removes the older half.
+func (k *acquaintances) shrink() {
+	all := make([]int64, 0, k.total)
+	for _, list := range k.of {
+		for _, v := range list {
+			all = append(all, v.at)
+		}
+	}
+	slices.Sort(all)
+	k.forget(all[len(all)/2])
+	if k.total > k.most { // all of one second
+		clear(k.of)
+		clear(k.logins)
+		k.total = 0
+	}
+}

@@ -1,0 +1,196 @@
+package guard
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// chance makes random events among few clients and logins, so that they meet.
+type chance struct{ *rand.Rand }
+
+func (c chance) client() netip.Addr {
+	if c.IntN(2) == 0 {
+		return netip.AddrFrom4([4]byte{10, 0, 0, byte(c.IntN(12))})
+	}
+	return addr(fmt.Sprintf("2001:db8:%x:%x::%x", c.IntN(3), c.IntN(4), c.IntN(1000)))
+}
+
+func (c chance) login() string { return fmt.Sprintf("u%d@one.example", c.IntN(40)) }
+
+// TestKnownAreNeverStopped: whatever comes in whatever order, no login is refused or banned
+// where it has come in from, and nothing that is kept is beyond its bounds.
+func TestKnownAreNeverStopped(t *testing.T) {
+	stopped := 0
+	for seed := range uint64(8) {
+		c := chance{rand.New(rand.NewPCG(seed, 5))}
+		w := newWorld(t, func(r *Rules) { r.MaxMarks = 300 })
+		visited := map[key]time.Time{}
+		known := func(client netip.Addr, login string) bool {
+			at, ok := visited[key{Networks(client)[0], login}]
+			return ok && w.now.Sub(at) < w.g.rules.Known-time.Hour
+		}
+		for n := range 4000 {
+			client, login := c.client(), c.login()
+			owner := known(client, login)
+			f := Failure{Client: client, Login: login, Missing: c.IntN(3) == 0, Digest: uint16(c.IntN(500)), Seen: c.IntN(4) > 0}
+			got := w.attempt(f, c.IntN(30) == 0)
+			if owner && got == refused {
+				t.Fatalf("seed %d: %s from %s is known, and was refused: %v, bans %v", seed, login, client, w.g.Enter(client, login), w.until)
+			}
+			if got == passed {
+				visited[key{Networks(client)[0], login}] = w.now
+			}
+			w.pass(time.Duration(c.IntN(40)) * time.Second)
+			if n%50 == 0 {
+				w.bounded(300)
+			}
+		}
+		stopped += len(w.until)
+	}
+	if stopped < 8 {
+		t.Errorf("only %d were banned", stopped)
+	}
+}
+
+// bounded wants all that is kept to be within bounds, and the indexes to be true.
+func (w *world) bounded(most int) {
+	w.Helper()
+	m := w.g.marks
+	if len(m.all) > most || m.order.Len() != len(m.all) || len(w.g.visited) > maxVisited || w.g.known.total > w.g.rules.MaxKnown || len(w.g.flying) > 0 {
+		w.Fatalf("%d marks, %d in order, %d visits, %d known, %d verified", len(m.all), m.order.Len(), len(w.g.visited), w.g.known.total, len(w.g.flying))
+	}
+	indexed := 0
+	for network, of := range m.byNetwork {
+		indexed += len(of)
+		for login, mark := range of {
+			if m.all[key{network, login}] != mark {
+				w.Fatalf("%s from %s is in the index alone", login, network)
+			}
+		}
+	}
+	pairs := 0
+	for k, mark := range m.all {
+		if k.login != "" && k.network.IsValid() {
+			pairs++
+		}
+		if len(mark.Secrets) > MaxSecrets || mark.Check() != nil {
+			w.Fatalf("%+v", mark.Record)
+		}
+	}
+	if indexed != pairs {
+		w.Fatalf("%d of %d are in the index", indexed, pairs)
+	}
+}
+
+// TestMemory: a botnet of ever new networks and names leaves no more than the bounds, and
+// does not push out who is known.
+func TestMemory(t *testing.T) {
+	w := newWorld(t, func(r *Rules) { r.MaxMarks, r.MaxKnown = 1000, 2000 })
+	home := addr("203.0.113.7")
+	w.want(w.try(home, "ann@one.example", "right", true), passed, "the owner")
+	for n := range 6000 {
+		client := netip.AddrFrom4([4]byte{11, byte(n >> 16), byte(n >> 8), byte(n)})
+		w.try(client, fmt.Sprintf("user%d@one.example", n), "x", false)
+		w.want(w.try(client, "eve@one.example", "hers", true), passed, "a stolen account on a botnet")
+		if n%100 == 0 {
+			w.bounded(1000)
+			w.g.take(1 << 20)
+			w.pass(time.Second)
+		}
+	}
+	if !w.g.knows(home, "ann@one.example") {
+		t.Error("the owner's network is not known any more")
+	}
+	w.pass(49 * time.Hour)
+	w.g.take(1 << 20)
+	w.g.Sweep()
+	if marks, known := w.g.Size(); marks != 0 || known != networksEach+1 {
+		t.Errorf("%d marks are left, and %d visits", marks, known)
+	}
+	w.pass(31 * 24 * time.Hour)
+	w.g.Sweep()
+	if _, known := w.g.Size(); known != 0 || len(w.g.known.logins) > 0 {
+		t.Errorf("%d visits are left, of %d networks", known, len(w.g.known.logins))
+	}
+}
+
+func TestKnownIsBounded(t *testing.T) {
+	k := newAcquaintances(time.Hour, 1000)
+	now := time.Unix(1_800_000_000, 0)
+	for n := range 5000 {
+		k.add(fmt.Sprint("u", n), netip.MustParsePrefix("192.0.2.1/32"), now.Add(time.Duration(n)*time.Millisecond))
+		if k.total > 1000 || k.in(netip.MustParsePrefix("192.0.2.1/32")) != k.total || len(k.of) != k.total {
+			t.Fatalf("%d are kept, %d of the network, %d logins", k.total, k.in(netip.MustParsePrefix("192.0.2.1/32")), len(k.of))
+		}
+	}
+	if k.last("u4999", netip.MustParsePrefix("192.0.2.1/32"), now) == 0 {
+		t.Error("the last one is forgotten")
+	}
+	k = newAcquaintances(time.Hour, 1000)
+	for n := range 5000 {
+		k.add(fmt.Sprint("u", n), netip.MustParsePrefix("192.0.2.1/32"), now)
+	}
+	if k.total > 1000 || k.in(netip.MustParsePrefix("192.0.2.1/32")) != k.total {
+		t.Errorf("%d of one second are kept", k.total)
+	}
+}
+
+// record makes a random one.
+func (c chance) record(now time.Time) Record {
+	at := func() time.Time {
+		if c.IntN(3) == 0 {
+			return time.Time{}
+		}
+		return now.Add(-time.Duration(c.IntN(100)) * time.Minute)
+	}
+	r := Record{
+		Network: netip.MustParsePrefix("192.0.2.1/32"), Login: "ann@one.example", Missing: c.IntN(2) == 0,
+		Known: at(), Banned: at(), Sprayed: at(), ClosedFrom: at(), ClosedUntil: at(), Opened: at(),
+	}
+	for range c.IntN(6) {
+		r.seen(uint16(c.IntN(8)), now.Unix()-int64(c.IntN(1000)))
+	}
+	if c.IntN(2) == 0 {
+		r.Unseen, r.UnseenFrom, r.UnseenAt = 1+c.IntN(100), now.Add(-time.Duration(c.IntN(50))*time.Hour), now
+	}
+	return r
+}
+
+// TestMerge: who hears of what first makes no difference, nor who hears it twice.
+func TestMerge(t *testing.T) {
+	c := chance{rand.New(rand.NewPCG(1, 2))}
+	now := time.Unix(1_800_000_000, 0).UTC()
+	same := func(what string, got, want Record) {
+		t.Helper()
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s:\n%+v\n%+v", what, got, want)
+		}
+	}
+	for range 2000 {
+		a, b := c.record(now), c.record(now)
+		ab := Merge(a, b)
+		same("either way", ab, Merge(b, a))
+		same("twice", ab, Merge(ab, b))
+		same("of itself", Merge(a, a), Merge(Merge(a, a), a))
+		for _, r := range []Record{a, b} {
+			if r.Tries(now, time.Hour) > 0 && ab.tries(now, time.Time{}, time.Hour) == 0 {
+				t.Fatalf("%+v is lost in %+v", r, ab)
+			}
+		}
+	}
+}
+
+func FuzzUnpackSecrets(f *testing.F) {
+	f.Add(PackSecrets([]Secret{{1, 2, 3}, {4, 5, 6}}))
+	f.Add([]byte("x"))
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		list, err := UnpackSecrets(stored)
+		if err == nil && string(PackSecrets(list)) != string(stored) {
+			t.Errorf("%x became %x", stored, PackSecrets(list))
+		}
+	})
+}

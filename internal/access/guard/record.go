@@ -1,0 +1,265 @@
+package guard
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+	"slices"
+	"time"
+
+	"countersign/internal/fault"
+)
+
+// MaxSecrets is how many secrets a Record has at most; the one goes that was seen longest
+// ago.
+const MaxSecrets = 32
+
+// Secret is a wrong one, of which nobody can tell what it was.
+type Secret struct {
+	Digest uint16
+	// First and Last are when it was tried, in seconds since 1970.
+	First, Last int64
+}
+
+// Record is what is known of a login where it comes from a network, of a login wherever it
+// comes from (no Network), or of a network (no Login). Times are those of the gates'
+// clocks, in whole seconds; zero for never.
+type Record struct {
+	Network netip.Prefix
+	// Login is in the form of accounts, or begins with "?" where it was no address.
+	Login string
+	// Missing says that nobody has the login.
+	Missing bool
+	// Secrets are wrong ones, each once, sorted by Digest.
+	Secrets []Secret
+	// Unseen counts failures of exchanges that do not show the secret, since UnseenFrom;
+	// UnseenAt is the last of them.
+	Unseen               int
+	UnseenFrom, UnseenAt time.Time
+	// Known is when the login last came in from the network.
+	Known time.Time
+	// Banned and Sprayed are when the login, and when its network, was last banned or
+	// closed for what had failed until then: of that, nothing counts any more.
+	Banned, Sprayed time.Time
+	// ClosedFrom and ClosedUntil are when a closing began and when it ends, unless Opened
+	// is later than its beginning.
+	ClosedFrom, ClosedUntil, Opened time.Time
+}
+
+// unseenSlot is for how long unseen failures are counted; then half of them are forgotten.
+const unseenSlot = 24 * time.Hour
+
+// failed reports whether the record has any failure.
+func (r *Record) failed() bool { return len(r.Secrets) > 0 || r.Unseen > 0 }
+
+// Closed reports whether a closing holds at that time.
+func (r *Record) Closed(now time.Time) bool {
+	return now.Before(r.ClosedUntil) && r.ClosedFrom.After(r.Opened)
+}
+
+// tries counts what differs among the failures that came after from and are not older than
+// window.
+func (r *Record) tries(now, from time.Time, window time.Duration) (n int) {
+	oldest := now.Add(-window).Unix()
+	for _, s := range r.Secrets {
+		if s.Last >= oldest && (from.IsZero() || s.First > from.Unix()) {
+			n++
+		}
+	}
+	if r.UnseenAt.Unix() >= oldest && r.UnseenFrom.After(from) {
+		n += bits.Len(uint(r.Unseen)) // who repeats one secret cannot be told from who does not
+	}
+	return n
+}
+
+// Tries counts the failures that differ and count against the login now.
+func (r *Record) Tries(now time.Time, window time.Duration) int {
+	return r.tries(now, r.Banned, window)
+}
+
+// names says how much the login counts against its network: 0, 1, or 2 where nobody has it.
+func (r *Record) names(now time.Time, window time.Duration) int {
+	switch {
+	case r.tries(now, r.Sprayed, window) == 0:
+		return 0
+	case r.Missing:
+		return 2
+	}
+	return 1
+}
+
+// seen notes a secret, and reports whether anything is worth being stored of that.
+func (r *Record) seen(digest uint16, now int64) bool {
+	i, found := slices.BinarySearchFunc(r.Secrets, digest, func(s Secret, d uint16) int { return int(s.Digest) - int(d) })
+	if found {
+		worth := now-r.Secrets[i].Last >= int64(refresh/time.Second)
+		r.Secrets[i].Last = max(r.Secrets[i].Last, now)
+		return worth
+	}
+	r.Secrets = slices.Insert(r.Secrets, i, Secret{digest, now, now})
+	r.bound()
+	return true
+}
+
+// refresh is how much later a repetition is to be stored: a minute more or less is all the
+// same a day later.
+const refresh = 10 * time.Minute
+
+// bound forgets the secret that was seen longest ago, while there are too many.
+func (r *Record) bound() {
+	for len(r.Secrets) > MaxSecrets {
+		oldest := 0
+		for i, s := range r.Secrets {
+			if s.Last < r.Secrets[oldest].Last {
+				oldest = i
+			}
+		}
+		r.Secrets = slices.Delete(r.Secrets, oldest, oldest+1)
+	}
+}
+
+// unseen notes a failure whose secret was not seen, and reports whether anything is worth
+// being stored of that.
+func (r *Record) unseen(now time.Time) bool {
+	if r.Unseen == 0 || !r.UnseenFrom.After(r.Banned) { // what a ban was for counts no more
+		r.Unseen, r.UnseenFrom = 0, now
+	}
+	for ; r.Unseen > 0 && now.Sub(r.UnseenFrom) >= unseenSlot; r.UnseenFrom = r.UnseenFrom.Add(unseenSlot) {
+		r.Unseen /= 2
+	}
+	if r.Unseen == 0 {
+		r.UnseenFrom = now
+	}
+	before := bits.Len(uint(r.Unseen))
+	r.Unseen = min(r.Unseen+1, maxUnseen)
+	r.UnseenAt = now
+	return bits.Len(uint(r.Unseen)) > before
+}
+
+// maxUnseen bounds what is counted: more says no more.
+const maxUnseen = 1 << 20
+
+// End is when the record is of no use any more.
+func (r *Record) End(window, known time.Duration) time.Time {
+	last := int64(0)
+	for _, s := range r.Secrets {
+		last = max(last, s.Last)
+	}
+	end := time.Unix(last, 0).UTC()
+	for _, t := range []time.Time{r.UnseenAt, r.Banned, r.Sprayed, r.ClosedUntil, r.Opened} {
+		end = later(end, t)
+	}
+	end = end.Add(window)
+	if !r.Known.IsZero() {
+		end = later(end, r.Known.Add(known))
+	}
+	return end
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// Merge puts together what two gates know of the same network and login. It comes to the same
+// whichever comes first, and however often.
+func Merge(a, b Record) Record {
+	out := a
+	switch {
+	case b.failed() && !a.failed():
+		out.Missing = b.Missing
+	case b.failed() == a.failed():
+		out.Missing = a.Missing && b.Missing
+	}
+	out.Known, out.Opened = later(a.Known, b.Known), later(a.Opened, b.Opened)
+	out.Banned, out.Sprayed = later(a.Banned, b.Banned), later(a.Sprayed, b.Sprayed)
+	out.ClosedFrom, out.ClosedUntil = later(a.ClosedFrom, b.ClosedFrom), later(a.ClosedUntil, b.ClosedUntil)
+	out.Secrets = union(a.Secrets, b.Secrets)
+	out.bound()
+	u := lastUnseen(&a, &b)
+	out.Unseen, out.UnseenFrom, out.UnseenAt = u.Unseen, u.UnseenFrom, u.UnseenAt
+	return out
+}
+
+// lastUnseen is what two records know of unseen failures: of the same time the greater
+// number, else the later time.
+func lastUnseen(a, b *Record) Record {
+	if b.Unseen == 0 || a.Unseen > 0 && a.UnseenFrom.After(b.UnseenFrom) {
+		a, b = b, a // b has the later beginning
+	}
+	u := Record{Unseen: b.Unseen, UnseenFrom: b.UnseenFrom, UnseenAt: b.UnseenAt}
+	apart := b.UnseenFrom.Sub(a.UnseenFrom) >= unseenSlot/2
+	if a.Unseen > 0 && !apart {
+		u.Unseen, u.UnseenAt = max(u.Unseen, a.Unseen), later(u.UnseenAt, a.UnseenAt)
+	}
+	return u
+}
+
+// union has the secrets of both lists, each once.
+func union(a, b []Secret) []Secret {
+	out := make([]Secret, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch x, y := a[0], b[0]; {
+		case x.Digest < y.Digest:
+			out, a = append(out, x), a[1:]
+		case x.Digest > y.Digest:
+			out, b = append(out, y), b[1:]
+		default:
+			out = append(out, Secret{x.Digest, min(x.First, y.First), max(x.Last, y.Last)})
+			a, b = a[1:], b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+// secretSize is how many octets a secret has when it is stored.
+const secretSize = 2 + 8 + 8
+
+// PackSecrets returns the octets that stand for secrets in a store.
+func PackSecrets(list []Secret) []byte {
+	out := make([]byte, 0, len(list)*secretSize)
+	for _, s := range list {
+		out = binary.BigEndian.AppendUint16(out, s.Digest)
+		out = binary.BigEndian.AppendUint64(out, uint64(s.First))
+		out = binary.BigEndian.AppendUint64(out, uint64(s.Last))
+	}
+	return out
+}
+
+// UnpackSecrets undoes PackSecrets. Errors: fault.Corrupt for what it cannot have made.
+func UnpackSecrets(stored []byte) ([]Secret, error) {
+	if len(stored)%secretSize != 0 || len(stored) > MaxSecrets*secretSize {
+		return nil, fault.New("guard.unpack", fault.Corrupt, "%d octets are no digests", len(stored))
+	}
+	var list []Secret
+	for b := stored; len(b) > 0; b = b[secretSize:] {
+		s := Secret{binary.BigEndian.Uint16(b), int64(binary.BigEndian.Uint64(b[2:])), int64(binary.BigEndian.Uint64(b[10:]))}
+		if n := len(list); n > 0 && list[n-1].Digest >= s.Digest {
+			return nil, fault.New("guard.unpack", fault.Corrupt, "the digests are not in order")
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// maxLogin is how long a login may be, in octets.
+const maxLogin = 320
+
+// Check refuses, as fault.Invalid, a record that is not of the form that the fields say.
+func (r *Record) Check() error {
+	const op = "guard.check"
+	p := r.Network
+	switch {
+	case !p.IsValid() && r.Login == "":
+		return fault.New(op, fault.Invalid, "the record is of nobody")
+	case p.IsValid() && (p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != ""):
+		return fault.New(op, fault.Invalid, "%s is no network in the form of bans", p)
+	case len(r.Login) > maxLogin || len(r.Secrets) > MaxSecrets || r.Unseen < 0:
+		return fault.New(op, fault.Invalid, "the record is out of bounds")
+	case !slices.IsSortedFunc(r.Secrets, func(a, b Secret) int { return int(a.Digest) - int(b.Digest) }):
+		return fault.New(op, fault.Invalid, "the digests are not in order")
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package guard
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"countersign/internal/audit"
+)
+
+// Query says which Records are wanted. The zero value wants all.
+type Query struct {
+	// Network wants those of exactly that network; invalid for any.
+	Network netip.Prefix
+	// Login wants those of that login; "" for any.
+	Login string
+}
+
+// Kept is a Record that is to be stored.
+type Kept struct {
+	Record
+	// End is when it may be removed.
+	End time.Time
+}
+
+// Store keeps Records for all gates that share it. All methods may be called concurrently.
+// Errors of all of them, besides those named: fault.Unavailable, fault.Corrupt,
+// fault.Canceled, and of changes fault.Full.
+type Store interface {
+	// KeepRecords puts each Record together with the one of its network and login that is
+	// kept (Merge), with the later End, and stores the events with them, in one
+	// transaction. Each that changes by that gets a number higher than all changes before
+	// it. Errors: fault.Invalid, for all of them, where one is not of the form that
+	// Record says.
+	KeepRecords(ctx context.Context, list []Kept, events []audit.Event) error
+	// RecordsSince returns the Records whose latest change has a number above since, in the
+	// order of these, limit of them at most, and the highest number of those, or since
+	// where there is none. Whoever asks again with that until nothing comes misses nothing.
+	// Where the number is below since, the store was put back from a copy: ask from 0.
+	RecordsSince(ctx context.Context, since uint64, limit int) (changed []Record, number uint64, err error)
+	// Records lists Records, those that changed last first, limit of them at most.
+	Records(ctx context.Context, q Query, limit int) ([]Record, error)
+	// PruneRecords removes Records whose End is before that time, and of those without a
+	// Known the ones that changed longest ago, where there are more than most; at most
+	// limit of each. It says how many. The change with the highest number stays.
+	PruneRecords(ctx context.Context, before time.Time, most, limit int) (removed int, err error)
+}
