@@ -24,10 +24,17 @@ import (
 	"countersign/internal/policy/domainkey"
 )
 
+// answersKept is how many answers of DNS are kept beside the assessments made of them: those
+// that many domains share, such as what their SPF records include. They are apart from those of
+// deliveries, which looks at other domains shall not push out.
+const answersKept = 2000
+
 // Judge makes what assesses messages as the configuration has it. The error is that of the
 // name servers.
 func Judge(c *config.Config) (*alignment.Judge, error) {
-	resolver, err := mx.NewClient(outgoing.Resolver(c))
+	servers := outgoing.Resolver(c)
+	servers.CacheSize = answersKept
+	resolver, err := mx.NewClient(servers)
 	if err != nil {
 		return nil, err
 	}
