@@ -6,7 +6,9 @@
 package counting
 
 import (
+	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	"countersign/internal/limit"
@@ -15,67 +17,43 @@ import (
 
 // Statements of counting.
 const (
-	// ReadSQL reads the counter of a subject.
-	ReadSQL = "SELECT data FROM counter WHERE subject = ?"
-	// WriteSQL stores it; the arguments are those of Written.
+	// ReadSQL reads the counter of a subject, and its end.
+	ReadSQL = "SELECT data, ends FROM counter WHERE subject = ?"
+	// KeepSQL stores one whose end stays, which no index then has to follow.
+	KeepSQL = "UPDATE counter SET data = ? WHERE subject = ?"
+	// WriteSQL stores any other, which may be new.
 	WriteSQL = "INSERT INTO counter (subject, data, ends) VALUES (?, ?, ?) ON CONFLICT (subject) DO UPDATE SET data = excluded.data, ends = excluded.ends"
 	// PruneSQL removes those of which no window sees anything, and of which that still is so
 	// when nobody else is at them any more.
 	PruneSQL = "DELETE FROM counter WHERE ends < ? AND subject IN (SELECT subject FROM counter WHERE ends < ? ORDER BY subject LIMIT ?)"
 	// PrunedSQL counts what PruneSQL would remove.
 	PrunedSQL = "SELECT count(*) FROM (SELECT subject FROM counter WHERE ends < ? ORDER BY subject LIMIT ?) x"
+
+	// MetSQL reads on which day an account wrote to a recipient last.
+	MetSQL = "SELECT day FROM contact WHERE login = ? AND recipient = ?"
+	// MeetSQL stores it.
+	MeetSQL = "INSERT INTO contact (login, recipient, day) VALUES (?, ?, ?) ON CONFLICT (login, recipient) DO UPDATE SET day = excluded.day"
+	// PruneContactsSQL and PrunedContactsSQL are as those of counters.
+	PruneContactsSQL = `DELETE FROM contact WHERE day < ?
+    AND (login, recipient) IN (SELECT login, recipient FROM contact WHERE day < ? ORDER BY day, login, recipient LIMIT ?)`
+	PrunedContactsSQL = "SELECT count(*) FROM (SELECT login FROM contact WHERE day < ? ORDER BY day, login, recipient LIMIT ?) x"
 )
+
+// KeyOf is under what the counter of a subject is stored. The accounts of a domain follow it, so
+// that what one message counts mostly lies together. Each subject has a key of its own.
+func KeyOf(s limit.Subject) string {
+	switch s.Kind {
+	case limit.Domain:
+		return "domain " + s.Name
+	case limit.Account:
+		at := strings.LastIndexByte(s.Name, '@')
+		return "domain " + s.Name[at+1:] + " " + s.Name[:max(at, 0)]
+	}
+	return s.String()
+}
 
 // day is to what the end of a counter is rounded up, so that the index of ends seldom changes.
 const day = 24 * time.Hour
-
-// Written returns the arguments of WriteSQL.
-func Written(s limit.Subject, c *limit.Counter) sqlkit.Values {
-	return sqlkit.Bind(s.String(), c.AppendBinary(nil), c.Ends().Truncate(day).Add(day))
-}
-
-// Counted are the counters that a transaction has read, and which of them it has changed.
-// It is used by one goroutine.
-type Counted struct {
-	counters map[limit.Subject]*limit.Counter
-	changed  map[limit.Subject]bool
-}
-
-// Have reports whether the counter of a subject was read.
-func (c *Counted) Have(s limit.Subject) bool { return c.counters[s] != nil }
-
-// Put takes what ReadSQL found, nothing for no row. Errors are fault.Corrupt.
-func (c *Counted) Put(s limit.Subject, data []byte) error {
-	counter, err := limit.Decode(data)
-	if err != nil {
-		return err
-	}
-	if c.counters == nil {
-		c.counters, c.changed = map[limit.Subject]*limit.Counter{}, map[limit.Subject]bool{}
-	}
-	c.counters[s] = counter
-	return nil
-}
-
-// Of returns the counter of a subject that was read.
-func (c *Counted) Of(s limit.Subject) *limit.Counter { return c.counters[s] }
-
-// Count counts what passed, and notes that it is to be written.
-func (c *Counted) Count(q *limit.Question, d *limit.Decision) {
-	limit.Count(q.Levels, q.Want, d)
-	for i := range q.Levels {
-		c.changed[q.Levels[i].Subject] = true
-	}
-}
-
-// Rows returns the arguments of WriteSQL for all that were changed, in no order.
-func (c *Counted) Rows() []sqlkit.Values {
-	rows := make([]sqlkit.Values, 0, len(c.changed))
-	for s := range c.changed {
-		rows = append(rows, Written(s, c.counters[s]))
-	}
-	return rows
-}
 
 // Options are what Counts work with. All are needed.
 type Options struct {
@@ -100,8 +78,8 @@ func (k *Counts) Counted(ctx context.Context, subjects []limit.Subject) (list []
 		list = make([]*limit.Counter, len(subjects))
 		for i, s := range subjects {
 			var data []byte
-			err := c.Query(ctx, ReadSQL, sqlkit.Bind(s.String()), func(r *sqlkit.Row) error {
-				data = append(data, r.Blob()...)
+			err := c.Query(ctx, ReadSQL, sqlkit.Bind(KeyOf(s)), func(r *sqlkit.Row) error {
+				data = bytes.Clone(r.Blob())
 				return nil
 			})
 			if err != nil {
@@ -118,13 +96,24 @@ func (k *Counts) Counted(ctx context.Context, subjects []limit.Subject) (list []
 
 // PruneCounts implements limit.Counts.
 func (k *Counts) PruneCounts(ctx context.Context, before time.Time, most int) (removed int, err error) {
+	return k.prune(ctx, PrunedSQL, sqlkit.Bind(before, most), PruneSQL, sqlkit.Bind(before, before, most))
+}
+
+// PruneContacts implements limit.Counts.
+func (k *Counts) PruneContacts(ctx context.Context, before time.Time, most int) (removed int, err error) {
+	day := limit.DayOf(before)
+	return k.prune(ctx, PrunedContactsSQL, sqlkit.Bind(day, most), PruneContactsSQL, sqlkit.Bind(day, day, most))
+}
+
+// prune counts what is to be removed, and removes it.
+func (k *Counts) prune(ctx context.Context, count string, counted sqlkit.Values, remove string, removing sqlkit.Values) (removed int, err error) {
 	err = k.opt.Base.Change(ctx, "limit.prune", func(t sqlkit.Writer) error {
-		n, _, err := t.Number(PrunedSQL, sqlkit.Bind(before, most))
+		n, _, err := t.Number(count, counted)
 		removed = int(n)
 		if err != nil || n == 0 {
 			return err
 		}
-		return t.Exec(PruneSQL, sqlkit.Bind(before, before, most))
+		return t.Exec(remove, removing)
 	})
 	return removed, err
 }
