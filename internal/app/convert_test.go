@@ -423,7 +423,7 @@ func equal(t *testing.T, got, want any) {
 
 func TestLimitsOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	equal(t, limits(cfg), smtpserver.Limits{
+	equal(t, sessionLimits(cfg), smtpserver.Limits{
 		Timeouts: smtpserver.Timeouts{
 			Greeting: 11 * time.Second, Command: 12 * time.Second, Login: 18 * time.Second, Handshake: 13 * time.Second,
 			DataProgress: 14 * time.Second, DataTotal: 15 * time.Second,
@@ -433,7 +433,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 		MaxRecipients: 28, MaxMessages: 29, MaxMessageBytes: 3 << 20, LongLines: true,
 	})
 	cfg.Session.LongLines = "refuse"
-	if limits(cfg).LongLines {
+	if sessionLimits(cfg).LongLines {
 		t.Error("long lines pass although they are refused")
 	}
 }
@@ -667,7 +667,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []any{judge.Sending, aligning.Checking(c), limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted}
+	all := []any{judge.Sending, aligning.Checking(c), sessionLimits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/app/bans"
 	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/limits"
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/audit"
@@ -24,6 +25,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/delivery"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
@@ -42,6 +44,8 @@ import (
 type Store interface {
 	account.Store
 	access.Store
+	limit.Store
+	limit.Counts
 	queue.Store
 	queue.AdminStore
 	audit.Store
@@ -188,7 +192,7 @@ func (a *App) openDelivery(context.Context) error {
 	}
 	opt.Store, opt.IDs, opt.Now, opt.Logger = a.store, a.ids, a.opt.Now, a.log
 	opt.Node, opt.Metrics = a.nodeID(), delivery.NewMetrics(a.registry)
-	opt.SignReport = a.signReport
+	opt.SignReport, opt.Failed = a.signReport, a.failed
 	if a.keeper != nil {
 		opt.Holds, opt.HeldSince = a.keeper.Holds, a.keeper.HeldSince
 	}
@@ -216,6 +220,12 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("bans", banned.Run)
+	limited, err := limits.Open(ctx, limits.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.background("limits", limited.Run)
+	a.limited = limited
 	options.Banned, options.NotRenewed = banned.Hits, passwords.NotRenewed(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
@@ -246,11 +256,12 @@ func (a *App) openGate(ctx context.Context) error {
 	a.background("alignment watch", a.aligning.Run)
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
+	a.sending = sending
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
@@ -271,6 +282,21 @@ func (a *App) signingHealth(ctx context.Context) error {
 	}
 	return errors.New(problem)
 }
+
+// failed says whose failed recipients are counted. Where the account is no more, the
+// plan's limits are nobody's.
+func (a *App) failed(s *queue.Submission) []limit.Level {
+	ctx, cancel := context.WithTimeout(context.Background(), failedPatience)
+	defer cancel()
+	plan := ""
+	if sender, err := a.sending.Sender(ctx, s.Login); err == nil {
+		plan = sender.Plan.Name
+	}
+	return a.limited.Failed(s, a.nodeID(), plan)
+}
+
+// failedPatience is how long an outcome waits for the plan of its account.
+const failedPatience = 5 * time.Second
 
 // signReport signs a bounce where our own host name is a domain with keys.
 func (a *App) signReport(head, body []byte) ([]byte, error) {
@@ -306,7 +332,7 @@ func (a *App) openMetrics(context.Context) error {
 // is taken is found out before the first client is.
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
-		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: limits(a.cfg),
+		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: sessionLimits(a.cfg),
 		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()

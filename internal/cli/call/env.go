@@ -11,6 +11,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/config"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/login/walk"
 	"countersign/internal/node"
@@ -22,6 +23,8 @@ import (
 type Store interface {
 	account.Store
 	access.Store
+	limit.Store
+	limit.Counts
 	audit.Store
 	queue.AdminStore
 	node.Store
