@@ -17,6 +17,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
 	"countersign/internal/account/senders"
+	"countersign/internal/app/aligning"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/limits"
 	"countersign/internal/app/space"
@@ -70,6 +71,7 @@ type App struct {
 	// clients judge the certificates of clients.
 	clients   *clients.Set
 	gate      *submission.Gate
+	aligning  *aligning.Watch
 	space     *space.Watch
 	deliverer *delivery.Deliverer
 	limited   *limits.Set

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"countersign/internal/account/hash"
+	"countersign/internal/app/aligning"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/login"
@@ -82,6 +83,7 @@ func policy(c *config.Config) submission.Policy {
 		MaxReceived:    c.Message.MaxReceived,
 		Lifetime:       c.Queue.Lifetime.Std(),
 		Sign:           c.DKIM.Sign,
+		Alignment:      aligning.Rules(c),
 		WarnAt:         c.Limits.WarnAt,
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"countersign/internal/account/hash"
+	"countersign/internal/app/aligning"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/directories"
 	"countersign/internal/app/outgoing"
@@ -28,7 +29,9 @@ import (
 	"countersign/internal/delivery/route"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
+	"countersign/internal/mail"
 	"countersign/internal/mx"
+	"countersign/internal/policy/alignment"
 	"countersign/internal/queue"
 	"countersign/internal/smtpclient"
 	"countersign/internal/smtpserver"
@@ -292,6 +295,17 @@ password_file = "route.password"
 domain = "*"
 tls = "opportunistic"
 
+[alignment]
+action = "warn"
+off_for = ["off.example.org"]
+warn_for = ["warn.example.org"]
+hold_for = ["hold.example.org"]
+refuse_for = ["refuse.example.org"]
+addresses = ["192.0.2.30", "2001:db8::30"]
+spf_term = "include:spf.example.net"
+wait = "2s"
+check_every = "11h"
+
 [dns]
 servers = ["127.0.0.1:5301", "[::1]:5302"]
 timeout = "7s"
@@ -427,9 +441,13 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 func TestPolicyOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
 	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71}
+	want.Alignment = alignment.Rules{Default: alignment.Warn, Domains: map[mail.Domain]alignment.Action{
+		"off.example.org": alignment.Off, "warn.example.org": alignment.Warn, "hold.example.org": alignment.Hold, "refuse.example.org": alignment.Refuse,
+	}}
 	equal(t, policy(cfg), want)
 	cfg.Message.EightBitHeaders, cfg.Message.AddressesInNames, cfg.DKIM.Sign = "encode", "allow", true
 	want.EncodeHeaders, want.CheckNames, want.Sign = true, false, true
+	cfg.Alignment.Action, want.Alignment.Default = "refuse", alignment.Refuse
 	equal(t, policy(cfg), want)
 }
 
@@ -624,6 +642,7 @@ var elsewhere = map[string]string{
 	"directory.pass_challenges": "package app/directories",
 	"directory.certificates":    "package app/directories: TestWhatADovecotIsAsked",
 	"directory.key_file":        "package app/directories: TestTheFirstLoginMakesTheAccount",
+	"alignment.check_every":     "package app/aligning: TestRun",
 	"auth.breached_file":        "package app/passwords",
 	"route.password_file":       "package config, which makes route.password of it",
 }
@@ -644,7 +663,11 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 		trusted = append(trusted, [2]bool{pool != nil, paper.Equal(pool)})
 		opt.Routes[i].RootCAs = nil
 	}
-	all := []any{sessionLimits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted}
+	judge, err := aligning.Judge(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []any{judge.Sending, aligning.Checking(c), sessionLimits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
@@ -704,6 +727,8 @@ func change(t *testing.T, o option, roots string) {
 	switch v := o.value.Addr().Interface().(type) {
 	case *netip.Addr:
 		*v = netip.MustParseAddr("203.0.113.9")
+	case *[]netip.Addr:
+		*v = append(slices.Clone(*v), netip.MustParseAddr("203.0.113.9"))
 	case *value.NextHop:
 		*v = value.NextHop{Scheme: "smtp", Host: "changed.example", Port: 26}
 	case *[]value.Prefix:

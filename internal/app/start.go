@@ -13,6 +13,7 @@ import (
 	"countersign/internal/access"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
+	"countersign/internal/app/aligning"
 	"countersign/internal/app/bans"
 	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
@@ -249,6 +250,14 @@ func (a *App) openGate(ctx context.Context) error {
 	if err := verifier.Prepare(ctx); err != nil {
 		return err
 	}
+	a.aligning, err = aligning.Open(aligning.Options{
+		Config: a.cfg, Store: a.store, Recorder: a.recorder, Now: a.opt.Now, Registry: a.registry, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.undo("alignment", func(context.Context) error { a.aligning.Close(); return nil })
+	a.background("alignment watch", a.aligning.Run)
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.sending = sending
@@ -256,7 +265,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Limits: limited.Levels, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})

@@ -21,6 +21,7 @@ import (
 	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/testkit"
 	"countersign/internal/testkit/pgcluster"
 )
 
@@ -49,6 +50,8 @@ source = "self-signed"
 //	status N                   the exit status of the last countersign
 //	fill                       see the function
 //	send LOGIN NAME            stores what sending with a credential leaves, see send
+//	resolver FILE...           has names looked up at a server with the TXT and A records of
+//	                           the files, whose other lines do not count
 func TestScripts(t *testing.T) {
 	runScripts(t, testscript.Params{Dir: "testdata"}, func(string) string { return smallConfig })
 }
@@ -90,6 +93,19 @@ func runScripts(t *testing.T, p testscript.Params, config func(script string) st
 			}
 			ts.Check(send(context.Background(), ts.MkAbs("countersign.toml"), args[0], args[1]))
 		},
+	}
+	p.Cmds["resolver"] = func(ts *testscript.TestScript, _ bool, files []string) {
+		d := testkit.NewDNS(t)
+		for _, file := range files {
+			for line := range strings.Lines(ts.ReadFile(file)) {
+				if strings.Contains(line, ". IN TXT ") || strings.Contains(line, ". IN A ") {
+					d.Add(strings.TrimSpace(line))
+				}
+			}
+		}
+		path := ts.MkAbs("countersign.toml")
+		text, _, _ := strings.Cut(ts.ReadFile(path), "[dns]")
+		ts.Check(os.WriteFile(path, []byte(text+fmt.Sprintf("[dns]\nservers = [%q]\n[alignment]\naddresses = [\"192.0.2.10\"]\n", d.Addr())), 0o600))
 	}
 	testscript.Run(t, p)
 }

@@ -41,7 +41,8 @@ type GateConfig struct {
 	Submission, Submissions, Metrics string
 	// NextHop is host:port of the server that gets everything.
 	NextHop string
-	// Extra is appended.
+	// Extra is appended. Without a table dns in it, names are looked up at a port where
+	// nobody answers.
 	Extra string
 	// Costly leaves the cost of password hashes as it is by default. Otherwise they are
 	// cheap, unless Extra says what they cost.
@@ -61,6 +62,14 @@ func (c GateConfig) extra() string {
 		return before + table + cheapHashes + after
 	}
 	return strings.TrimSuffix(c.Extra, "\n") + "\n" + table + cheapHashes
+}
+
+// dns is the table of that name, unless Extra has it.
+func (c GateConfig) dns() string {
+	if strings.Contains(c.Extra, "[dns]\n") {
+		return ""
+	}
+	return "[dns]\nservers = [\"127.0.0.1:53\"]\n"
 }
 
 // CAFile is the certificate's file, within the data directory.
@@ -95,13 +104,11 @@ address = [%q]
 name = "self"
 source = "self-signed"
 hosts = ["localhost", "127.0.0.1"]
-[dns]
-servers = ["127.0.0.1:53"]
-[[route]]
+%s[[route]]
 domain = "*"
 next_hop = "smtp://%s"
 tls = "none"
-%s`, cmp.Or(c.Hostname, "gate.example.org"), c.DataDir, cmp.Or(c.LogLevel, "info"), anywhere(c.Metrics), anywhere(c.Submissions), anywhere(c.Submission), c.NextHop, c.extra())
+%s`, cmp.Or(c.Hostname, "gate.example.org"), c.DataDir, cmp.Or(c.LogLevel, "info"), anywhere(c.Metrics), anywhere(c.Submissions), anywhere(c.Submission), c.dns(), c.NextHop, c.extra())
 }
 
 // AddAccount adds the one account, with the domain's keys.

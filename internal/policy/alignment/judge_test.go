@@ -58,6 +58,7 @@ func TestAssess(t *testing.T) {
 	const reject = "v=DMARC1; p=reject"
 	good := "v=spf1 ip4:192.0.2.1 ip6:2001:db8::/32 -all"
 	name := first.Name()
+	long := `example.org. 60 IN TXT "v=spf1"` + strings.Repeat(` " ip4:198.51.100.1"`, maxValue/17) + ` " -all"`
 	for title, tt := range map[string]struct {
 		mailFrom mail.Domain
 		keys     []domainkey.Key // without any, the first one, which is not published
@@ -134,6 +135,10 @@ func TestAssess(t *testing.T) {
 		"an SPF record with a mistake cannot be amended": {
 			mailFrom: "example.org", zone: []string{text("_dmarc.example.org", reject), text("example.org", "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 al")},
 			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true, says: `"al" is no mechanism of SPF`,
+		},
+		"a record that would be too long to keep": {
+			mailFrom: "example.org", zone: []string{text("_dmarc.example.org", reject), long},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true, says: "the SPF record does not allow 192.0.2.1",
 		},
 		"an SPF record that asks for the user": {
 			mailFrom: "example.org", zone: []string{text("_dmarc.example.org", reject), text("example.org", "v=spf1 exists:%{l}.users.example.org -all")},

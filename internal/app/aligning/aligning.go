@@ -1,0 +1,234 @@
+// Package aligning has what a gate does about alignment beside asking for it: it makes,
+// of the configuration, the judge, the rules and the checker of package policy/alignment, and looks
+// at all domains now and then, so that the record says what is broken before a customer does.
+//
+// Main types: Watch; functions Judge, Rules, Checking.
+package aligning
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/internal/account"
+	"countersign/internal/app/outgoing"
+	"countersign/internal/audit"
+	"countersign/internal/config"
+	"countersign/internal/mail"
+	"countersign/internal/mx"
+	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/domainkey"
+)
+
+// answersKept is how many answers of DNS are kept beside the assessments made of them: those
+// that many domains share, such as what their SPF records include. They are apart from those of
+// deliveries, which looks at other domains shall not push out.
+const answersKept = 2000
+
+// Judge makes what assesses messages as the configuration has it. The error is that of the
+// name servers.
+func Judge(c *config.Config) (*alignment.Judge, error) {
+	servers := outgoing.Resolver(c)
+	servers.CacheSize = answersKept
+	resolver, err := mx.NewClient(servers)
+	if err != nil {
+		return nil, err
+	}
+	hello := c.Delivery.Hello
+	if hello == "" {
+		hello = c.Hostname
+	}
+	return &alignment.Judge{Asker: resolver, Sending: alignment.Sending{
+		Addresses: c.Sources(), Hello: hello, Term: c.Alignment.SPFTerm,
+	}}, nil
+}
+
+// Checking says how a Checker works; the Judge and the clock are for the caller to add.
+func Checking(c *config.Config) alignment.Options {
+	o := alignment.Options{Wait: c.Alignment.Wait.Std()}
+	if o.Wait == 0 {
+		o.Wait = -1 // not at all
+	}
+	return o
+}
+
+// Rules are what is done for which domain.
+func Rules(c *config.Config) alignment.Rules {
+	actions := map[string]alignment.Action{
+		"warn": alignment.Warn, "hold": alignment.Hold, "refuse": alignment.Refuse, // else off
+	}
+	r := alignment.Rules{Default: actions[c.Alignment.Action]}
+	for action, list := range map[alignment.Action][]string{
+		alignment.Off: c.Alignment.OffFor, alignment.Warn: c.Alignment.WarnFor,
+		alignment.Hold: c.Alignment.HoldFor, alignment.Refuse: c.Alignment.RefuseFor,
+	} {
+		for _, d := range list {
+			if r.Domains == nil {
+				r.Domains = map[mail.Domain]alignment.Action{}
+			}
+			r.Domains[mail.Domain(d)] = action
+		}
+	}
+	return r
+}
+
+// Question is what a message of a domain that takes its bounces itself would be asked
+// about; keys are the domain's, none where messages are not signed here.
+func Question(domain mail.Domain, keys []account.Key) alignment.Question {
+	q := alignment.Question{From: domain, MailFrom: domain}
+	for _, k := range keys {
+		q.Keys = append(q.Keys, domainkey.Key{Domain: domain, Selector: k.Selector, Record: k.Public})
+	}
+	return q
+}
+
+// Store has the domains and their keys.
+type Store interface {
+	Domains(ctx context.Context, customer string) ([]account.Domain, error)
+	SigningKeys(ctx context.Context, domain mail.Domain) ([]account.Key, error)
+}
+
+// Options are what a Watch is made of. All fields are needed.
+type Options struct {
+	Config   *config.Config
+	Store    Store
+	Recorder *audit.Recorder
+	// Now is the clock.
+	Now func() time.Time
+	// Registry gets the figures.
+	Registry prometheus.Registerer
+	// Logger gets what no caller is told.
+	Logger *slog.Logger
+}
+
+// Watch is the alignment of a gate.
+type Watch struct {
+	*alignment.Checker
+	opt   Options
+	judge *alignment.Judge
+	// current is the configuration in force, which a reload exchanges.
+	current atomic.Pointer[config.Config]
+	// failing are the domains whose mail failed when they were looked at last. Only Run
+	// looks at it.
+	failing map[mail.Domain]bool
+	domains *prometheus.GaugeVec
+}
+
+// Open makes a Watch. Close ends its Checker.
+func Open(o Options) (*Watch, error) {
+	judge, err := Judge(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	checking := Checking(o.Config)
+	checking.Judge, checking.Now = judge, o.Now
+	w := &Watch{
+		Checker: alignment.New(checking), opt: o, judge: judge, failing: map[mail.Domain]bool{},
+		domains: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "countersign_alignment_domains",
+			Help: "Domains by how their mail fared for DMARC when all were looked at last.",
+		}, []string{"verdict"}),
+	}
+	o.Registry.MustRegister(w.domains)
+	w.current.Store(o.Config)
+	return w, nil
+}
+
+// Configure takes a changed configuration: rules, and whether messages are signed.
+func (w *Watch) Configure(c *config.Config) { w.current.Store(c) }
+
+// gap is how long Run waits between two domains, so that name servers are not flooded.
+const gap = 100 * time.Millisecond
+
+// Run looks at all domains every alignment.check_every until ctx ends, once at the
+// beginning. It is called once.
+func (w *Watch) Run(ctx context.Context) {
+	every := w.opt.Config.Alignment.CheckEvery.Std()
+	if every == 0 {
+		return
+	}
+	for ctx.Err() == nil {
+		if err := w.round(ctx); err != nil && ctx.Err() == nil {
+			w.opt.Logger.Warn("not all domains could be looked at for DMARC", "error", err)
+		}
+		pause(ctx, every)
+	}
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// round looks at each active domain that a rule is for.
+func (w *Watch) round(ctx context.Context) error {
+	domains, err := w.opt.Store.Domains(ctx, "")
+	if err != nil {
+		return err
+	}
+	seen := map[mail.Domain]bool{}
+	counts := map[alignment.Verdict]int{alignment.Pass: 0, alignment.WillFail: 0, alignment.Unknown: 0}
+	for i := range domains {
+		d := &domains[i]
+		if d.State != account.Active || Rules(w.current.Load()).For(d.Name) == alignment.Off {
+			continue
+		}
+		verdict, err := w.look(ctx, d.Name)
+		if err != nil {
+			return err
+		}
+		seen[d.Name] = true
+		counts[verdict]++
+		pause(ctx, gap)
+	}
+	maps.DeleteFunc(w.failing, func(d mail.Domain, _ bool) bool { return !seen[d] })
+	for verdict, n := range counts {
+		w.domains.WithLabelValues(string(verdict)).Set(float64(n))
+	}
+	return ctx.Err()
+}
+
+// lookAtMost bounds the look at one domain.
+const lookAtMost = 20 * time.Second
+
+// look finds out how mail of a domain fares, and records it where that has changed. What
+// is unknown is no change.
+func (w *Watch) look(ctx context.Context, domain mail.Domain) (alignment.Verdict, error) {
+	var keys []account.Key
+	var err error
+	if w.current.Load().DKIM.Sign {
+		keys, err = w.opt.Store.SigningKeys(ctx, domain)
+	}
+	if err != nil {
+		return alignment.Unknown, err
+	}
+	short, cancel := context.WithTimeout(ctx, lookAtMost)
+	defer cancel()
+	a := w.judge.Assess(short, Question(domain, keys))
+	switch {
+	case a.Verdict == alignment.WillFail && !w.failing[domain]:
+		w.failing[domain] = true
+		data := alignment.Ruling{Assessment: a}.Data()
+		delete(data, "domain") // the object
+		delete(data, "action") // none yet
+		w.record(audit.Event{Kind: audit.DomainUnaligned, Object: "domain " + domain.String(), Text: a.Reason(), Data: data})
+	case a.Verdict == alignment.Pass && w.failing[domain]:
+		delete(w.failing, domain)
+		w.record(audit.Event{Kind: audit.DomainAligned, Object: "domain " + domain.String()})
+	}
+	return a.Verdict, nil
+}
+
+func (w *Watch) record(e audit.Event) {
+	e.At = w.opt.Now()
+	w.opt.Recorder.Record(e)
+}

@@ -1,0 +1,164 @@
+// Package doctor is "countersign doctor": it looks a domain up as receivers do, and
+// prints what is right, what is wrong, and what to publish.
+//
+// Package policy/alignment finds it out; here it gets words and a table.
+//
+// Main types: Command.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/app/aligning"
+	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
+	"countersign/internal/cli/table"
+	"countersign/internal/dkim"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/dmarc"
+)
+
+// Command is "countersign doctor".
+type Command struct {
+	Domain   argument.Domain `arg:"" help:"The sender domain."`
+	MailFrom argument.Domain `help:"The domain of MAIL FROM, where that is another one." placeholder:"DOMAIN"`
+	call.AsJSON
+}
+
+// Help is what "doctor --help" says beside the flags.
+func (*Command) Help() string {
+	return "Its DNS is looked up as the servers of recipients do: are the DKIM keys published, does SPF allow the addresses of " +
+		"this gate (alignment.addresses), is either aligned with the domain, and what does its DMARC policy ask for. Nothing is changed. " +
+		"The exit status is 1 where mail will fail, or where that cannot be found out now."
+}
+
+// view is what is printed.
+type view struct {
+	Domain   mail.Domain       `json:"domain"`
+	MailFrom mail.Domain       `json:"mail_from"`
+	Verdict  alignment.Verdict `json:"verdict"`
+	Policy   dmarc.Policy      `json:"policy"`
+	DKIM     leg               `json:"dkim"`
+	SPF      leg               `json:"spf"`
+	Notes    []string          `json:"notes"`
+	Publish  []record          `json:"publish"`
+}
+
+// leg is one of the two ways to pass.
+type leg struct {
+	Verdict alignment.Verdict `json:"verdict"`
+	Reasons []string          `json:"reasons"`
+}
+
+// record is a DNS record to publish.
+type record struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Value string `json:"value"`
+}
+
+// atMost bounds the look.
+const atMost = 30 * time.Second
+
+// Run does it.
+func (cmd *Command) Run(c *call.Call) error {
+	return c.Needing("hostname", "dns", "dkim", "delivery", "alignment").With(func(o *call.Opened) error {
+		d, err := o.Store.Domain(c.Ctx, cmd.Domain.Domain)
+		if err != nil {
+			return call.Missing(err, "domain "+cmd.Domain.String())
+		}
+		judge, err := aligning.Judge(o.Cfg)
+		if err != nil {
+			return err
+		}
+		var keys []account.Key
+		if o.Cfg.DKIM.Sign {
+			keys = d.Keys
+		}
+		q := aligning.Question(d.Name, keys)
+		if cmd.MailFrom.Domain != "" {
+			q.MailFrom = cmd.MailFrom.Domain
+		}
+		ctx, cancel := context.WithTimeout(c.Ctx, atMost)
+		defer cancel()
+		a := judge.Assess(ctx, q)
+		if err := cmd.print(c, a); err != nil {
+			return err
+		}
+		switch a.Verdict {
+		case alignment.Pass:
+			return nil
+		case alignment.WillFail:
+			return fault.New("cli.doctor", fault.Denied, "mail of %s will fail DMARC", d.Name)
+		}
+		return fault.New("cli.doctor", fault.Unavailable, "whether mail of %s passes DMARC could not be found out", d.Name)
+	})
+}
+
+// print shows an assessment; the records, as lines of a zone file (RFC 1035 section 5.1), at
+// its end.
+func (cmd *Command) print(c *call.Call, a alignment.Assessment) error {
+	if err := c.Show(cmd.AsJSON, viewOf(a)); err != nil || cmd.JSON || len(a.Publish) == 0 {
+		return err
+	}
+	if err := c.Say("\nrecords to publish, in place of what is there:\n"); err != nil {
+		return err
+	}
+	for _, r := range a.Publish {
+		if err := c.Say("%s", r.ZoneLine()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func viewOf(a alignment.Assessment) view {
+	return view{
+		Domain: a.Question.From, MailFrom: a.Question.MailFrom, Verdict: a.Verdict, Policy: a.Policy,
+		DKIM: legOf(a.DKIM), SPF: legOf(a.SPF), Notes: append([]string{}, a.Notes...),
+		Publish: call.Views(a.Publish, func(r dkim.Record) record { return record{r.Name, "TXT", r.Value} }),
+	}
+}
+
+func legOf(l alignment.Leg) leg { return leg{l.State, append([]string{}, l.Reasons...)} }
+
+// Details implements what call.Show prints.
+func (v view) Details(t table.Table) {
+	t.Row("domain", v.Domain.String())
+	t.Row("DMARC", word(v.Verdict), map[alignment.Verdict]string{
+		alignment.Pass: "mail passes", alignment.WillFail: "mail will fail", alignment.Unknown: "this cannot be known now",
+	}[v.Verdict])
+	asks := "the domain asks for nothing"
+	if v.Policy != dmarc.Nothing {
+		asks = fmt.Sprintf("the domain asks for %s of mail that fails", v.Policy)
+	}
+	t.Row("policy", "", asks)
+	for _, l := range []struct {
+		name string
+		leg  leg
+	}{{"DKIM", v.DKIM}, {"SPF", v.SPF}} {
+		if len(l.leg.Reasons) == 0 {
+			t.Row(l.name, word(l.leg.Verdict), "as it should be")
+		}
+		for i, reason := range l.leg.Reasons {
+			mark := word(l.leg.Verdict)
+			if i > 0 {
+				mark = ""
+			}
+			t.Row(l.name, mark, reason)
+		}
+	}
+	for _, n := range v.Notes {
+		t.Row("note", "", n)
+	}
+}
+
+// word marks a row.
+func word(v alignment.Verdict) string {
+	return map[alignment.Verdict]string{alignment.Pass: "ok", alignment.WillFail: "NO", alignment.Unknown: "?"}[v]
+}
