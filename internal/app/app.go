@@ -17,6 +17,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/guarding"
 	"countersign/internal/app/space"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
@@ -68,6 +69,7 @@ type App struct {
 	// clients judge the certificates of clients.
 	clients   *clients.Set
 	gate      *submission.Gate
+	guard     *guarding.Set
 	space     *space.Watch
 	deliverer *delivery.Deliverer
 	// keeper has the lease of this node, nil where the store has but one; draining

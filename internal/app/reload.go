@@ -42,6 +42,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	a.clients.Poll()
 	a.server.SetLimits(limits(cfg))
 	a.gate.SetPolicy(policy(cfg))
+	a.guard.SetConfig(&cfg.Guard)
 	a.space.SetReserve(reserve(cfg))
 	a.deliverer.SetRoutes(opt.Routes)
 	a.deliverer.SetSchedule(opt.Schedule)

@@ -63,7 +63,8 @@ func (s *session) Auth(mechanism string) (sasl.Exchange, error) {
 	}
 	x := &exchange{session: s}
 	s.endExchange()
-	s.client = &login.Client{Verifier: s.gate.opt.Verifier, Attempt: s.attempt(m.Name)}
+	s.client = &login.Client{Verifier: s.gate.opt.Verifier, Attempt: s.attempt(m.Name), Before: s.before}
+	x.secret = !m.Certificate && !m.Token
 	if m.Certificate {
 		s.client.Subjects, x.unfit = s.subjects()
 	}
@@ -77,6 +78,7 @@ func (s *session) endExchange() {
 	if s.client != nil {
 		s.client.End()
 	}
+	s.leave()
 }
 
 // plus reports whether a mechanism is offered that binds.
@@ -93,6 +95,8 @@ func (s *session) attempt(mechanism string) login.Attempt {
 type exchange struct {
 	sasl.Exchange
 	session *session
+	// secret says that the mechanism proves a secret, which can be guessed.
+	secret bool
 	// unfit is why the client's certificate holds no more, for the record.
 	unfit error
 }
@@ -107,7 +111,9 @@ func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, err
 		err = errors.Join(err, x.unfit)
 	}
 	if err != nil || done {
+		wait := x.session.judged(x.secret, err)
 		x.session.endExchange()
+		x.session.gate.delay(ctx, wait) // nothing is held but the connection
 	}
 	return challenge, done && err == nil, err
 }

@@ -41,7 +41,7 @@ type Policy struct {
 	Sign bool
 }
 
-// Options are what a Gate is made of. All fields but Node, Offer, Space, Bans,
+// Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Guard,
 // Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
@@ -62,7 +62,9 @@ type Options struct {
 	// Space bounds what is stored of new mail; nil bounds nothing.
 	Space Space
 	// Bans are those who are turned away; nil for nobody.
-	Bans     Bans
+	Bans Bans
+	// Guard stops those who guess; nil stops nobody.
+	Guard    Guard
 	Recorder *audit.Recorder
 	Sealer   *seal.Sealer
 	IDs      *mail.IDSource
@@ -99,6 +101,8 @@ type Gate struct {
 	keys   *keyring
 	// rations bounds what is recorded of clients that have not logged in.
 	rations *rations
+	// delayed counts the answers to failed logins that wait.
+	delayed atomic.Int64
 }
 
 var _ smtpserver.Backend = (*Gate)(nil)
@@ -110,6 +114,9 @@ func New(opt Options) *Gate {
 	}
 	if opt.Bans == nil {
 		opt.Bans = noBans{}
+	}
+	if opt.Guard == nil {
+		opt.Guard = noGuard{}
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)

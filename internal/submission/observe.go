@@ -92,6 +92,9 @@ func (s *session) provedData(mechanism string) map[string]string {
 
 // failureCause says in one word why a login failed, "" where it is trouble of ours.
 func failureCause(err error) string {
+	if cause := guardCause(err); cause != "" {
+		return "guard: " + cause
+	}
 	if cause := why.Word(err); cause != "" {
 		if detail := cmp.Or(oauth.Cause(err), client.Cause(err)); detail != "" {
 			return cause + ": " + detail

@@ -33,6 +33,8 @@ type session struct {
 	hello string
 	// client is the AUTH exchange that runs or ran last; nil before.
 	client *login.Client
+	// guess is what the guard was told of it.
+	guess guess
 	// login is who authenticated; "" before.
 	login string
 	// proved is who authenticated, as the account and its credential were then: one

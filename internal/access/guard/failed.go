@@ -18,7 +18,7 @@ func (g *Guard) Failed(f Failure) time.Duration {
 func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.rules.allows(f.Client) || f.Login == "" {
+	if g.rules.Off || g.rules.allows(f.Client) || f.Login == "" {
 		return nil, 0
 	}
 	now, known := g.now(), g.knows(f.Client, f.Login)

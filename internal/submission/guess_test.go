@@ -1,0 +1,246 @@
+package submission
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"countersign/internal/access/guard"
+	"countersign/internal/fault"
+	"countersign/internal/login/why"
+	"countersign/internal/sasl"
+	"countersign/internal/smtp"
+)
+
+// sentry is a Guard that writes down what it is told, and does what the test wants.
+type sentry struct {
+	mu      sync.Mutex
+	inside  int
+	entered []string
+	passed  []string
+	failed  []guard.Failure
+	refuse  error
+	wait    time.Duration
+}
+
+func (s *sentry) Enter(_ netip.Addr, login string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entered = append(s.entered, login)
+	if s.refuse == nil {
+		s.inside++
+	}
+	return s.refuse
+}
+
+func (s *sentry) Leave(netip.Addr, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inside--
+}
+
+func (s *sentry) Passed(_ netip.Addr, login string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passed = append(s.passed, login)
+}
+
+func (s *sentry) Failed(f guard.Failure) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = append(s.failed, f)
+	return s.wait
+}
+
+func (s *sentry) Digest(login, secret string) uint16 {
+	h := fnv.New32a()
+	h.Write([]byte(login + "\x00" + secret))
+	return uint16(h.Sum32())
+}
+
+func (f *fixture) guarded() *sentry {
+	s := &sentry{}
+	f.gate.opt.Guard = s
+	return s
+}
+
+// TestGuardIsTold: of each way in which a login ends, what counts.
+func TestGuardIsTold(t *testing.T) {
+	f := newFixture(t)
+	s := f.guarded()
+	client := netip.MustParseAddr("192.0.2.7")
+	wrong := func(login, password string) {
+		t.Helper()
+		wantReason(t, authenticate(t.Context(), f.open(), "", login, password), smtp.EAuthFailed)
+	}
+	f.login()
+	wrong(testLogin, "wrong one")
+	wrong("SHOP@example.org", "wrong two")
+	wrong("nobody@example.org", "wrong one")
+	wrong("admin", "wrong one")
+	wrong("admin", "wrong two")
+	wrong("root", "wrong one")
+	want := []guard.Failure{
+		{Client: client, Login: testLogin, Digest: s.Digest(testLogin, "wrong one"), Seen: true},
+		{Client: client, Login: testLogin, Digest: s.Digest(testLogin, "wrong two"), Seen: true},
+		{Client: client, Login: "nobody@example.org", Missing: true, Digest: s.Digest("nobody@example.org", "wrong one"), Seen: true},
+	}
+	if len(s.failed) != 6 || !slices.Equal(s.failed[:3], want) {
+		t.Fatalf("it was told\n%+v, want\n%+v", s.failed, want)
+	}
+	for _, got := range s.failed[3:] {
+		if !strings.HasPrefix(got.Login, guard.NoAddress) || !got.Missing || strings.Contains(got.Login, "admin") {
+			t.Errorf("of what is no address: %+v", got)
+		}
+	}
+	if s.failed[3].Login != s.failed[4].Login || s.failed[4].Login == s.failed[5].Login {
+		t.Errorf("names that are no address: %+v", s.failed[3:])
+	}
+	if !slices.Equal(s.passed, []string{testLogin}) || s.inside != 0 {
+		t.Errorf("passed %v, %d inside", s.passed, s.inside)
+	}
+}
+
+// TestGuardIsToldOfExchanges: where the secret is not seen; what is cut off is no failure.
+func TestGuardIsToldOfExchanges(t *testing.T) {
+	f := newFixture(t)
+	s := f.guarded()
+	x, err := f.open().Auth("SCRAM-SHA-256")
+	f.must(err)
+	challenge, _, err := x.Next(t.Context(), []byte("n,,n="+testLogin+",r=abcdefgh"))
+	f.must(err)
+	nonce, _, _ := strings.Cut(string(challenge), ",")
+	if s.inside != 1 {
+		t.Errorf("%d inside", s.inside)
+	}
+	_, _, err = x.Next(t.Context(), []byte("c=biws,"+nonce+",p="+base64.StdEncoding.EncodeToString(make([]byte, 32))))
+	wantReason(t, err, smtp.EAuthFailed)
+	if len(s.failed) != 1 || s.failed[0].Seen || s.failed[0].Login != testLogin || s.failed[0].Missing || s.inside != 0 {
+		t.Errorf("it was told %+v, %d inside", s.failed, s.inside)
+	}
+	session := f.open()
+	x, err = session.Auth("SCRAM-SHA-256")
+	f.must(err)
+	if _, _, err := x.Next(t.Context(), []byte("n,,n="+testLogin+",r=abcdefgh")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = session.Auth("PLAIN") // in place of the answer
+	f.must(err)
+	if len(s.failed) != 1 || s.inside != 0 {
+		t.Errorf("after one that was cut off it was told %+v, %d inside", s.failed, s.inside)
+	}
+}
+
+// TestWhatIsNoGuess: trouble of ours, and what came with the right secret, does not count.
+func TestWhatIsNoGuess(t *testing.T) {
+	failure := func(err error) error { return &fault.Error{Kind: fault.Unauthenticated, Err: err} }
+	guesses := []error{why.ErrUnknown, why.ErrHomeless, why.ErrNone, why.ErrWrong, why.ErrPrepared, why.ErrSuspended, why.ErrExpired, why.ErrNetwork, why.ErrMechanism}
+	for _, cause := range why.All() {
+		if got := isGuess(failure(cause)); got != slices.Contains(guesses, cause) {
+			t.Errorf("%v: %v", cause, got)
+		}
+		if isGuess(&fault.Error{Kind: fault.Unavailable, Err: cause}) {
+			t.Errorf("%v while a directory is away counts", cause)
+		}
+	}
+	for _, err := range []error{sasl.ErrSyntax, sasl.ErrBinding, sasl.ErrReplay, errors.New("x"), nil} {
+		if isGuess(err) {
+			t.Errorf("%v counts", err)
+		}
+	}
+	f := newFixture(t)
+	s := f.guarded()
+	session := &session{gate: f.gate}
+	session.judged(false, failure(why.ErrUnknown)) // a token or a certificate
+	if len(s.failed) != 0 {
+		t.Errorf("it was told %+v", s.failed)
+	}
+}
+
+// TestGuardTurnsAway: nothing is verified, whether it would be right, and the record says why.
+func TestGuardTurnsAway(t *testing.T) {
+	f := newFixture(t)
+	f.banning()
+	s := f.guarded()
+	s.refuse = guard.ErrLoginClosed
+	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256"} {
+		x, err := f.open().Auth(mechanism)
+		f.must(err)
+		response := "\x00" + testLogin + "\x00" + testPassword
+		if mechanism != "PLAIN" {
+			response = "n,,n=" + testLogin + ",r=abcdefgh"
+		}
+		_, _, err = x.Next(t.Context(), []byte(response))
+		wantReason(t, err, smtp.EAuthTooMany)
+		if r := smtp.ReplyFor(err); r.Code != 454 || failureCause(err) != "guard: login-closed" {
+			t.Errorf("%s: answered %+v, recorded as %q", mechanism, r, failureCause(err))
+		}
+	}
+	if len(s.failed) != 0 || len(s.entered) != 2 || s.inside != 0 {
+		t.Errorf("entered %v, failed %v, %d inside", s.entered, s.failed, s.inside)
+	}
+	s.refuse = nil
+	f.login()
+}
+
+// TestAnswersWait: a failure waits, a success does not, and nobody waits while too many do.
+func TestAnswersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &Gate{}
+		took := func(ctx context.Context, wait time.Duration) time.Duration {
+			began := time.Now()
+			g.delay(ctx, wait)
+			return time.Since(began)
+		}
+		if d := took(t.Context(), 5*time.Second); d != 5*time.Second {
+			t.Errorf("an answer waited for %v", d)
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if d := took(short, 5*time.Second); d != time.Second {
+			t.Errorf("with the server stopping it waited for %v", d)
+		}
+		for range maxDelayed {
+			go g.delay(t.Context(), time.Minute)
+		}
+		synctest.Wait()
+		if d := took(t.Context(), time.Minute); d != 0 {
+			t.Errorf("behind all others it waited for %v", d)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := g.delayed.Load(); n != 0 {
+			t.Errorf("%d still wait", n)
+		}
+	})
+	f := newFixture(t)
+	s := f.guarded()
+	s.wait = 30 * time.Millisecond
+	began := time.Now()
+	wantReason(t, authenticate(t.Context(), f.open(), "", testLogin, "wrong"), smtp.EAuthFailed)
+	if took := time.Since(began); took < s.wait {
+		t.Errorf("a failure was answered after %v", took)
+	}
+	s.wait = time.Hour
+	f.login()
+}
+
+// TestGuardCauses are words of the record.
+func TestGuardCauses(t *testing.T) {
+	seen := map[string]bool{}
+	for _, err := range guard.All() {
+		cause := failureCause(&fault.Error{Kind: fault.Busy, Err: err})
+		if !strings.HasPrefix(cause, "guard: ") || seen[cause] {
+			t.Errorf("%v is recorded as %q", err, cause)
+		}
+		seen[cause] = true
+	}
+}
