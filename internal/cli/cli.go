@@ -15,6 +15,7 @@ import (
 	"countersign/internal/cli/bans"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/credential"
+	"countersign/internal/cli/guessing"
 	"countersign/internal/cli/keys"
 	"countersign/internal/cli/nodes"
 	"countersign/internal/cli/stolen"
@@ -43,6 +44,7 @@ type root struct {
 	Credential credential.Group `cmd:"" help:"What accounts prove themselves with: app passwords, OAuth users, certificates, networks."`
 	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
 	Ban        bans.Group       `cmd:"" help:"Networks whose clients are refused, or logins from there: add, list, lift, show."`
+	Guard      guessing.Group   `cmd:"" help:"What was counted of failed logins, by which those who guess are stopped: list, show, forget."`
 	Queue      queueGroup       `cmd:"" help:"Deliveries that wait."`
 	Node       nodes.Group      `cmd:"" help:"The gates that share one PostgreSQL database."`
 	Key        keys.Group       `cmd:"" help:"The key file, and what in the store is sealed with which of its keys: status, add, rotate, drop."`

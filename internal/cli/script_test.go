@@ -48,6 +48,7 @@ source = "self-signed"
 //	countersign ARGS [<FILE]   the command line; "!" in front wants it to fail
 //	status N                   the exit status of the last countersign
 //	fill                       see the function
+//	guess NET LOGIN N  stores what N wrong passwords leave, see guess
 //	send LOGIN NAME            stores what sending with a credential leaves, see send
 func TestScripts(t *testing.T) {
 	runScripts(t, testscript.Params{Dir: "testdata"}, func(string) string { return smallConfig })
@@ -59,7 +60,7 @@ func TestScriptsOnPostgres(t *testing.T) {
 	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
 	var files []string
 	databases := map[string]string{}
-	for _, name := range []string{"account", "audit", "auth", "ban", "credential", "customer", "domain", "import", "key", "plan", "queue", "trace"} {
+	for _, name := range []string{"account", "audit", "auth", "ban", "credential", "customer", "domain", "guard", "import", "key", "plan", "queue", "trace"} {
 		files = append(files, filepath.Join("testdata", name+".txt"))
 		databases["script-"+name] = cluster.Database(t)
 	}
@@ -83,6 +84,12 @@ func runScripts(t *testing.T, p testscript.Params, config func(script string) st
 		},
 		"fill": func(ts *testscript.TestScript, _ bool, _ []string) {
 			ts.Check(fill(context.Background(), ts.MkAbs("countersign.toml")))
+		},
+		"guess": func(ts *testscript.TestScript, _ bool, args []string) {
+			if len(args) != 3 {
+				ts.Fatalf("guess NETWORK LOGIN N")
+			}
+			ts.Check(guess(context.Background(), ts.MkAbs("countersign.toml"), args))
 		},
 		"send": func(ts *testscript.TestScript, _ bool, args []string) {
 			if len(args) != 2 {

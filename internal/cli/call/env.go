@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/guard"
 	"countersign/internal/account"
 	"countersign/internal/account/importing"
 	"countersign/internal/app"
@@ -22,6 +23,7 @@ import (
 type Store interface {
 	account.Store
 	access.Store
+	guard.Store
 	audit.Store
 	queue.AdminStore
 	node.Store
