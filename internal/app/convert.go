@@ -82,6 +82,7 @@ func policy(c *config.Config) submission.Policy {
 		MaxReceived:    c.Message.MaxReceived,
 		Lifetime:       c.Queue.Lifetime.Std(),
 		Sign:           c.DKIM.Sign,
+		WarnAt:         c.Limits.WarnAt,
 	}
 }
 

@@ -35,6 +35,10 @@ const (
 	AdminSuspended    Kind = "admin.suspended"
 	AdminResumed      Kind = "admin.resumed"
 	AdminRemoved      Kind = "admin.removed"
+	LimitNear         Kind = "limit.near"
+	LimitShadow       Kind = "limit.shadow"
+	LimitSlowed       Kind = "limit.slowed"
+	LimitHeld         Kind = "limit.held"
 	BanAdded          Kind = "ban.added"
 	BanLifted         Kind = "ban.lifted"
 	GuardClosed       Kind = "guard.closed"
@@ -79,6 +83,10 @@ func Kinds() []Meaning {
 		{CommandsOmitted, "Between the chunks of one message more was refused than is recorded one by one; text says how much more."},
 		{EventsOmitted, "Clients of one wide network (IPv4 /24, IPv6 /48) that had not logged in did more within a minute than is recorded one by one; data has the network, how many events were left out, and how many failed logins. Metrics count them all."},
 		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients."},
+		{LimitNear, "With an accepted message so much of a limit is used that limits.warn_at says to warn, for the first time in its window; data has whose limit it is, the limit, and how much was used and came on top."},
+		{LimitShadow, "An accepted message was over a limit in shadow mode; data as above, with the action that would have been taken, and when there would have been room."},
+		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},
+		{LimitHeld, "An accepted message was over a limit that holds, and waits until it is released; data as above."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},

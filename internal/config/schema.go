@@ -58,6 +58,8 @@ type Config struct {
 	Directories []Directory `toml:"directory" reload:"no"`
 	// Which messages are taken, and how they are mended.
 	Message Message `toml:"message"`
+	// Limits of what may be sent.
+	Limits Limits `toml:"limits"`
 	// DKIM signatures.
 	DKIM DKIM `toml:"dkim"`
 	// When a delivery is tried again, and when given up.
@@ -271,6 +273,14 @@ type Message struct {
 	// The most Received fields that a message may have; one with more is refused,
 	// as it seems to be in a loop (RFC 5321 section 6.3).
 	MaxReceived int `toml:"max_received" default:"50" min:"10" max:"1000" unit:"fields" since:"0.1" reload:"yes"`
+}
+
+// Limits is table [limits]: what holds for all limits, which are set in the store
+// ("countersign limit set").
+type Limits struct {
+	// Of how many percent of a limit used it is recorded that somebody is near to it,
+	// once in its window; 0 for never.
+	WarnAt int `toml:"warn_at" default:"80" min:"0" max:"100" unit:"percent" since:"0.1" reload:"yes"`
 }
 
 // DKIM is table [dkim].

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/delivery/backlog"
 	"countersign/internal/delivery/route"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/queue"
@@ -105,6 +106,10 @@ type Options struct {
 	// DelayReportAfter is the age at which a sender who asked for it is told of a
 	// delay; 0 means 4 hours.
 	DelayReportAfter time.Duration
+	// Failed returns whose failed recipients are counted of a submission, in levels that
+	// have limits of them; nil where nobody's are. It is asked where a server has refused
+	// a recipient for good.
+	Failed func(*queue.Submission) []limit.Level
 	// SignReport returns header fields to put on top of a report of ours; nil
 	// leaves reports unsigned.
 	SignReport func(head, body []byte) ([]byte, error)

@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/queue"
 )
 
@@ -27,6 +28,7 @@ const (
 // that it was stored as it is.
 func (d *Deliverer) store(r *queue.Report, s *queue.Submission) (done bool) {
 	known, wait, failed := d.opt.Now(), firstBackoff, false
+	r.Counted = d.counted(r, s)
 	for {
 		last := d.hard.Err() != nil
 		r.Again = r.Again || d.lostSince(known)
@@ -59,6 +61,29 @@ func (d *Deliverer) store(r *queue.Report, s *queue.Submission) (done bool) {
 		d.rest(wait)
 		wait = min(wait*2, lastBackoff)
 	}
+}
+
+// counted returns what is counted of a report: recipients that another server has refused
+// for good. Automatic mail, which has no sender to return to, goes to addresses that nobody
+// has chosen, and is left out.
+func (d *Deliverer) counted(r *queue.Report, s *queue.Submission) *limit.Question {
+	if d.opt.Failed == nil || s.Login == "" || s.Envelope.From.IsNull() {
+		return nil
+	}
+	n := int64(0)
+	for i := range r.Outcomes {
+		if o := &r.Outcomes[i]; o.State == queue.Failed && o.Result.Remote != "" && o.Result.Code >= 500 {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	levels := d.opt.Failed(s)
+	if len(levels) == 0 {
+		return nil
+	}
+	return &limit.Question{Levels: levels, Want: limit.Amounts{limit.FailedRecipients: n}}
 }
 
 // storeEach stores outcomes one by one, as one of them is not ours to settle any

@@ -24,6 +24,24 @@ type Level struct {
 	Counter *Counter
 }
 
+// Question is what a message is judged by.
+type Question struct {
+	// Levels are its subjects with their limits; who judges puts the counters in.
+	Levels []Level
+	// Want is what the message would add.
+	Want Amounts
+	// Warn is of how many percent used somebody is to be warned, 0 for never.
+	Warn int
+}
+
+// Judge decides with these counters, and does not count. It may be asked again.
+func (q *Question) Judge(counter func(Subject) *Counter, at time.Time) Decision {
+	for i := range q.Levels {
+		q.Levels[i].Counter = counter(q.Levels[i].Subject)
+	}
+	return Decide(q.Levels, q.Want, q.Warn, at)
+}
+
 // windows are those that are counted in: of its own limits, and of those of which it may
 // have a share.
 func (l *Level) windows(levels []Level) (in Windowed) {
@@ -128,7 +146,7 @@ func (d *Decision) slow(levels []Level, want Amounts) {
 func breaches(levels []Level, want Amounts, at time.Time) (over []Breach) {
 	for i := range levels {
 		for _, l := range levels[i].Limits {
-			if want[l.Measure] == 0 {
+			if want[l.Measure] == 0 && l.Measure != FailedRecipients {
 				continue // what adds nothing is over nothing
 			}
 			if b, is := breach(&levels[i], l, want, at); is {
@@ -144,10 +162,15 @@ func breaches(levels []Level, want Amounts, at time.Time) (over []Breach) {
 // breach reports whether amounts are over a limit of a level.
 func breach(level *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
 	n, used := want[l.Measure], level.Counter.Used(l.Window, at)[l.Measure]
-	if n <= l.Max && used <= l.Max-n {
+	room, ever := level.Counter.RoomAt(l, n, at)
+	if l.Measure == FailedRecipients {
+		// Nobody knows before how many of a message will fail: there has to be room for one.
+		n = 0
+		room, ever = level.Counter.RoomAt(Limit{Measure: l.Measure, Window: l.Window, Max: max(l.Max, 1)}, 1, at)
+	}
+	if ever && !room.After(at) {
 		return Breach{}, false
 	}
-	room, _ := level.Counter.RoomAt(l, n, at)
 	return Breach{Subject: level.Subject, Limit: l, Used: used, Want: n, Room: room}, true
 }
 
@@ -185,7 +208,8 @@ func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) 
 		c := levels[i].Counter
 		for _, l := range levels[i].Limits {
 			n, used := want[l.Measure], c.Used(l.Window, at)[l.Measure]
-			if n > 0 && plus(used, n) >= percent(l.Max, warn) && c.warn(l, at) {
+			counts := n > 0 || l.Measure == FailedRecipients && used > 0
+			if counts && plus(used, n) >= percent(l.Max, warn) && c.warn(l, at) {
 				list = append(list, Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: n})
 			}
 		}

@@ -198,3 +198,28 @@ func TestPercent(t *testing.T) {
 		t.Errorf("a quarter of 10 is %d", got)
 	}
 }
+
+// TestFailedRecipients: they are counted when they have failed, and what comes once there is
+// no room for one more is over the limit, however many recipients it has.
+func TestFailedRecipients(t *testing.T) {
+	c := &Counter{}
+	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{FailedRecipients, Hour, 3, Defer, false, 0}}, c}}
+	message := Amounts{Messages: 1, Recipients: 100}
+	for i := range 3 {
+		if d := Decide(levels, message, 0, noon); !d.Passes() || d.Over != nil {
+			t.Fatalf("with %d failed: %+v", i, d.Decisive)
+		}
+		c.Count(Amounts{FailedRecipients: 1}, all, noon, noon)
+	}
+	d := Decide(levels, message, 0, noon)
+	if d.Passes() || d.Action != Defer || d.Decisive.Used != 3 || d.Decisive.Want != 0 || !d.Decisive.Room.Equal(noon.Add(61*time.Minute)) {
+		t.Fatalf("with 3 failed: %+v", d.Decisive)
+	}
+	if d := Decide(levels, message, 0, d.Decisive.Room); !d.Passes() {
+		t.Errorf("when there is room: %+v", d.Decisive)
+	}
+	only := Only([]Level{{Limits: []Limit{{Measure: Messages}, {Measure: FailedRecipients, Max: 7}}}, {Limits: []Limit{{Measure: Messages}}}}, FailedRecipients)
+	if len(only) != 1 || len(only[0].Limits) != 1 || only[0].Limits[0].Max != 7 {
+		t.Errorf("those with such limits are %+v", only)
+	}
+}

@@ -1,6 +1,9 @@
 package limit
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Who is who sends a message, and by which way: all that limits may be for.
 type Who struct {
@@ -94,6 +97,17 @@ func effective(sources [][]Rule, at time.Time) []Limit {
 				l.Max = plus(l.Max, extra[m][w])
 				list = append(list, l)
 			}
+		}
+	}
+	return list
+}
+
+// Only returns those of the levels that have limits of a measure, with these alone.
+func Only(levels []Level, m Measure) (list []Level) {
+	for _, l := range levels {
+		l.Limits = slices.DeleteFunc(slices.Clone(l.Limits), func(k Limit) bool { return k.Measure != m })
+		if len(l.Limits) > 0 {
+			list = append(list, l)
 		}
 	}
 	return list

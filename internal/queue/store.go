@@ -26,6 +26,12 @@ type Store interface {
 	// domain of the same customer any more, it is fault.Busy with reason
 	// "account-changed-now", and the decision has to be made anew. Content.Large
 	// must be nil or a sealed BodyFile of this store.
+	//
+	// Then a.Limits are judged (limit.Decide) against what all messages before it, of every
+	// node, have counted, by the clock of the store. A message that passes is counted. One
+	// that is over a limit is fault.Busy with reason "limit-reached", or fault.Denied with
+	// "limit-refused", or is stored as held (HoldLimit), or as due later (Slowed), which
+	// a.Deliveries then say.
 	Accept(ctx context.Context, a *Acceptance) error
 	// Due lists waiting deliveries (Queued, Deferred) with Next <= now, by
 	// Next, Submission, N, starting behind after; at most limit. What a

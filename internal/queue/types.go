@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 )
 
@@ -46,6 +47,14 @@ const (
 func HoldsByChange() []string {
 	return []string{HoldRemoved, HoldSuspended, HoldRevoked, HoldPassword, HoldEnvelope}
 }
+
+// HoldLimit is the hold reason of deliveries that came over a limit which holds what is over
+// it: an administrator lets them go. Slowed is the one of deliveries that wait, queued, for
+// their turn under a limit which slows down.
+const (
+	HoldLimit = "over-limit"
+	Slowed    = "slowed"
+)
 
 // HoldLeft is the hold reason of deliveries that may not go without an administrator,
 // who has released other recipients of the same submission and not these: nothing but
@@ -100,7 +109,7 @@ type Delivery struct {
 	Next time.Time
 	// Last is how the last attempt ended; zero before the first.
 	Last Result
-	// HoldReason says why it is held.
+	// HoldReason says why it is held; Slowed where it waits for its first turn.
 	HoldReason string
 	// DelayReported says that the sender was told of the delay.
 	DelayReported bool
@@ -151,6 +160,10 @@ type Acceptance struct {
 	// sender is not. A store keeps it, and Revision: what is recalled of the mail of a
 	// credential is found by them.
 	Others bool
+	// Limits are held against what was counted, and the message is counted in all of them or
+	// in none; nil for none. Decision is what came of it, set by Accept where it passes.
+	Limits   *limit.Question
+	Decision limit.Decision
 }
 
 // Item is a due delivery with its submission.
@@ -181,6 +194,8 @@ type Report struct {
 	// Again says that it may have been stored already, or that the lease under
 	// which the attempt was made may be over; see Store.Report.
 	Again bool
+	// Counted is counted with it, whatever the limits; nil for nothing.
+	Counted *limit.Question
 }
 
 // Position marks a place in the order in which Due lists.

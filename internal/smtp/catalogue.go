@@ -56,6 +56,8 @@ var catalogue = [...]entry{
 	{ESenderBadAddress, 501, EnhancedCode{5, 1, 7}, "The sender is not a valid mail address.", "The sender is not a valid mail address: %s."},
 	{ERecipientBadAddress, 501, EnhancedCode{5, 1, 3}, "The recipient is not a valid mail address; check its spelling.", "The recipient is not a valid mail address: %s."},
 	{ESMTPUTF8Required, 553, EnhancedCode{5, 6, 7}, "An address with characters beyond ASCII needs SMTPUTF8, which this message was not sent with.", ""},
+	{ELimitReached, 452, EnhancedCode{4, 7, 1}, "A sending limit is reached; try again later.", "A sending limit is reached: %s."},
+	{ELimitRefused, 550, EnhancedCode{5, 7, 1}, "The message is over a sending limit.", "The message is over a sending limit: %s."},
 	{ETooManyRecipients, 452, EnhancedCode{4, 5, 3}, "Too many recipients in one message; send to the others in a further message.", "Too many recipients in one message (at most %s); send to the others in a further message."},
 	{EAccountSuspended, 421, EnhancedCode{4, 7, 0}, "Sending has been switched off for this login; please contact your provider.", ""},
 	{EAccountChanged, 421, EnhancedCode{4, 7, 0}, "What this login signed in with was changed or has ended; please connect and sign in again.", ""},

@@ -48,6 +48,8 @@ const (
 	ERecipientBadAddress     Reason = "recipient-bad-address"
 	ESMTPUTF8Required        Reason = "smtputf8-required"
 	ETooManyRecipients       Reason = "too-many-recipients"
+	ELimitReached            Reason = "limit-reached"
+	ELimitRefused            Reason = "limit-refused"
 	EAccountSuspended        Reason = "account-suspended"
 	EAccountChanged          Reason = "account-changed"
 	EAccountChangedNow       Reason = "account-changed-now"

@@ -68,6 +68,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	a.Domains, a.Others = domainsOf(tx.env.From, identities), others(tx.env.From, identities)
 	in.complete(a, head, header)
 	a.Events = []audit.Event{s.acceptedEvent(a)}
+	a.Limits = s.limits(a, tx, policy.WarnAt)
 	err = s.gate.opt.Queue.Accept(ctx, a)
 	if err != nil {
 		in.abandon(err)
@@ -76,6 +77,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	in.taken()
 	s.messages++
 	s.gate.opt.Recorder.Log(a.Events[0])
+	s.recordLimits(a)
 	s.gate.opt.Metrics.accepted(a, time.Since(started))
 	if s.gate.opt.Offer != nil {
 		s.gate.opt.Offer(a)

@@ -11,11 +11,13 @@ import (
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/guessing"
 )
 
 // Policy is what the operator may change while the server runs.
@@ -39,10 +41,12 @@ type Policy struct {
 	Mechanisms []string
 	// Sign switches DKIM on. Without it messages leave unsigned.
 	Sign bool
+	// WarnAt is of how many percent of a limit used somebody is warned, 0 for never.
+	WarnAt int
 }
 
 // Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Guard,
-// Listeners and Logger are needed.
+// Limits, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -64,7 +68,10 @@ type Options struct {
 	// Bans are those who are turned away; nil for nobody.
 	Bans Bans
 	// Guard stops those who guess; nil stops nobody.
-	Guard    Guard
+	Guard guessing.Guard
+	// Limits returns the subjects of a message that have limits, with these; nil where
+	// there are none. It is asked for each message, and answers from memory.
+	Limits   func(limit.Who) []limit.Level
 	Recorder *audit.Recorder
 	Sealer   *seal.Sealer
 	IDs      *mail.IDSource
@@ -101,8 +108,8 @@ type Gate struct {
 	keys   *keyring
 	// rations bounds what is recorded of clients that have not logged in.
 	rations *rations
-	// delayed counts the answers to failed logins that wait.
-	delayed atomic.Int64
+	// door is what those who log in go through.
+	door *guessing.Door
 }
 
 var _ smtpserver.Backend = (*Gate)(nil)
@@ -115,13 +122,10 @@ func New(opt Options) *Gate {
 	if opt.Bans == nil {
 		opt.Bans = noBans{}
 	}
-	if opt.Guard == nil {
-		opt.Guard = noGuard{}
-	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gate{opt: opt, keys: newKeyring(opt)}
+	g := &Gate{opt: opt, keys: newKeyring(opt), door: guessing.New(opt.Guard)}
 	g.rations = newRations(opt.Now, func(e audit.Event) {
 		e.At = g.opt.Now()
 		g.opt.Recorder.Record(e)

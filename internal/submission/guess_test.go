@@ -1,23 +1,18 @@
 package submission
 
 import (
-	"context"
 	"encoding/base64"
-	"errors"
 	"hash/fnv"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"countersign/internal/access/guard"
-	"countersign/internal/fault"
-	"countersign/internal/login/why"
-	"countersign/internal/sasl"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/guessing"
 )
 
 // sentry is a Guard that writes down what it is told, and does what the test wants.
@@ -68,7 +63,7 @@ func (s *sentry) Digest(login, secret string) uint16 {
 
 func (f *fixture) guarded() *sentry {
 	s := &sentry{}
-	f.gate.opt.Guard = s
+	f.gate.door = guessing.New(s)
 	return s
 }
 
@@ -139,32 +134,6 @@ func TestGuardIsToldOfExchanges(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoGuess: trouble of ours, and what came with the right secret, does not count.
-func TestWhatIsNoGuess(t *testing.T) {
-	failure := func(err error) error { return &fault.Error{Kind: fault.Unauthenticated, Err: err} }
-	guesses := []error{why.ErrUnknown, why.ErrHomeless, why.ErrNone, why.ErrWrong, why.ErrPrepared, why.ErrSuspended, why.ErrExpired, why.ErrNetwork, why.ErrMechanism}
-	for _, cause := range why.All() {
-		if got := isGuess(failure(cause)); got != slices.Contains(guesses, cause) {
-			t.Errorf("%v: %v", cause, got)
-		}
-		if isGuess(&fault.Error{Kind: fault.Unavailable, Err: cause}) {
-			t.Errorf("%v while a directory is away counts", cause)
-		}
-	}
-	for _, err := range []error{sasl.ErrSyntax, sasl.ErrBinding, sasl.ErrReplay, errors.New("x"), nil} {
-		if isGuess(err) {
-			t.Errorf("%v counts", err)
-		}
-	}
-	f := newFixture(t)
-	s := f.guarded()
-	session := &session{gate: f.gate}
-	session.judged(false, failure(why.ErrUnknown)) // a token or a certificate
-	if len(s.failed) != 0 {
-		t.Errorf("it was told %+v", s.failed)
-	}
-}
-
 // TestGuardTurnsAway: nothing is verified, whether it would be right, and the record says why.
 func TestGuardTurnsAway(t *testing.T) {
 	f := newFixture(t)
@@ -191,36 +160,8 @@ func TestGuardTurnsAway(t *testing.T) {
 	f.login()
 }
 
-// TestAnswersWait: a failure waits, a success does not, and nobody waits while too many do.
+// TestAnswersWait: a failure waits, a success does not.
 func TestAnswersWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := &Gate{}
-		took := func(ctx context.Context, wait time.Duration) time.Duration {
-			began := time.Now()
-			g.delay(ctx, wait)
-			return time.Since(began)
-		}
-		if d := took(t.Context(), 5*time.Second); d != 5*time.Second {
-			t.Errorf("an answer waited for %v", d)
-		}
-		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if d := took(short, 5*time.Second); d != time.Second {
-			t.Errorf("with the server stopping it waited for %v", d)
-		}
-		for range maxDelayed {
-			go g.delay(t.Context(), time.Minute)
-		}
-		synctest.Wait()
-		if d := took(t.Context(), time.Minute); d != 0 {
-			t.Errorf("behind all others it waited for %v", d)
-		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if n := g.delayed.Load(); n != 0 {
-			t.Errorf("%d still wait", n)
-		}
-	})
 	f := newFixture(t)
 	s := f.guarded()
 	s.wait = 30 * time.Millisecond
@@ -231,16 +172,4 @@ func TestAnswersWait(t *testing.T) {
 	}
 	s.wait = time.Hour
 	f.login()
-}
-
-// TestGuardCauses are words of the record.
-func TestGuardCauses(t *testing.T) {
-	seen := map[string]bool{}
-	for _, err := range guard.All() {
-		cause := failureCause(&fault.Error{Kind: fault.Busy, Err: err})
-		if !strings.HasPrefix(cause, "guard: ") || seen[cause] {
-			t.Errorf("%v is recorded as %q", err, cause)
-		}
-		seen[cause] = true
-	}
 }

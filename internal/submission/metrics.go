@@ -21,8 +21,6 @@ type Metrics struct {
 	seconds     prometheus.Histogram
 	unrecorded  prometheus.Counter
 	bans        *prometheus.CounterVec
-	slowed      prometheus.Counter
-	turned      prometheus.Counter
 }
 
 // NewMetrics registers the figures with reg.
@@ -62,14 +60,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Events left out of the record: too many before a login, or in one session.",
 		}),
 	}
-	m.slowed = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "countersign_submission_auth_delayed_total",
-		Help: "Failed logins whose answer waited, as the guard had it.",
-	})
-	m.turned = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "countersign_submission_auth_turned_away_total",
-		Help: "Logins that the guard turned away before anything was verified.",
-	})
 	m.bans = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "countersign_submission_banned_total",
 		Help: "What bans refused: connections before the greeting, open sessions at their next command, logins.",
@@ -77,7 +67,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, what := range []string{bannedConnection, bannedSession, bannedLogin} {
 		m.bans.WithLabelValues(what) // at 0 from the start
 	}
-	reg.MustRegister(m.slowed, m.turned, m.bans, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
+	reg.MustRegister(m.bans, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
 	return m
 }
 
@@ -110,20 +100,6 @@ func (m *Metrics) recognised() {
 func (m *Metrics) banned(what string) {
 	if m != nil {
 		m.bans.WithLabelValues(what).Inc()
-	}
-}
-
-// delayed counts a failed login whose answer waits.
-func (m *Metrics) delayed() {
-	if m != nil {
-		m.slowed.Inc()
-	}
-}
-
-// turnedAway counts a login that the guard turned away.
-func (m *Metrics) turnedAway() {
-	if m != nil {
-		m.turned.Inc()
 	}
 }
 

@@ -55,13 +55,15 @@ type Set struct {
 	sharer   *guard.Sharer
 	enforcer *guard.Enforcer
 	lengths  atomic.Pointer[guard.Lengths]
+	turned   *prometheus.CounterVec
+	delayed  prometheus.Counter
 }
 
 // Open makes a guard and tells it what is stored. Errors are those of the store.
 func Open(ctx context.Context, o Options) (*Set, error) {
 	s := &Set{opt: o}
 	s.enforcer = guard.NewEnforcer(guard.EnforcerOptions{Bans: o.Store, IDs: o.IDs, Now: o.Now, Record: o.Record, Node: o.Node, Logger: o.Logger})
-	acts := actions(o.Registry)
+	acts := s.counters()
 	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Act: func(a guard.Action) {
 		acts.WithLabelValues(string(a.Rule), does(a)).Inc()
 		s.enforcer.Do(a)
@@ -86,13 +88,43 @@ func does(a guard.Action) string {
 	return "close"
 }
 
-func actions(reg prometheus.Registerer) *prometheus.CounterVec {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{
+// counters registers what is counted, and returns that of actions.
+func (s *Set) counters() *prometheus.CounterVec {
+	acts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "countersign_guard_actions_total",
 		Help: "What the guard has decided, by rule and by what it did: ban, close, or nothing (shadow).",
 	}, []string{"rule", "does"})
-	reg.MustRegister(v)
-	return v
+	s.turned = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "countersign_guard_turned_away_total",
+		Help: "Logins that the guard turned away before anything was verified, by why.",
+	}, []string{"why"})
+	for _, why := range guard.All() {
+		s.turned.WithLabelValues(why.Error()) // at 0 from the start
+	}
+	s.delayed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "countersign_guard_delayed_total",
+		Help: "Failed logins whose answer waited.",
+	})
+	s.opt.Registry.MustRegister(acts, s.turned, s.delayed)
+	return acts
+}
+
+// Enter is that of guard.Guard, counted.
+func (s *Set) Enter(client netip.Addr, login string) error {
+	err := s.Guard.Enter(client, login)
+	if err != nil {
+		s.turned.WithLabelValues(err.Error()).Inc()
+	}
+	return err
+}
+
+// Failed is that of guard.Guard, counted.
+func (s *Set) Failed(f guard.Failure) time.Duration {
+	wait := s.Guard.Failed(f)
+	if wait > 0 {
+		s.delayed.Inc()
+	}
+	return wait
 }
 
 func (s *Set) gauges() {

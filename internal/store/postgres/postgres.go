@@ -20,6 +20,7 @@ import (
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
+	"countersign/internal/store/sqlkit/counting"
 	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
@@ -73,6 +74,7 @@ type Store struct {
 	*waiting.Queue
 	*sealed.Secrets
 	*bans.Keeper
+	*counting.Counts
 	*guarded.Marks
 	*nodes.Roster
 	dialect *sqlkit.Dialect
@@ -164,6 +166,7 @@ func (s *Store) share() {
 	s.Store = objects.New(accounts, s.dialect, s.holder)
 	s.Secrets = sealed.New(b)
 	s.Keeper = bans.New(bans.Options{Base: s.bansBase(), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
+	s.Counts = counting.New(counting.Options{Base: s.countsBase(), Clock: clock})
 	s.Marks = guarded.New(s.alone(server.LockGuardSQL))
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
@@ -227,6 +230,21 @@ func (s *Store) alone(lock string) sqlkit.Base {
 		})
 	}
 	return b
+}
+
+// countsBase is what looks at counters work with: rows alone keep others out.
+func (s *Store) countsBase() sqlkit.Base {
+	b := s.base()
+	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
+		return s.db.Change(ctx, op, func(t *server.Tx) error { return run(t) })
+	}
+	return b
+}
+
+// clock reads the clock of the database.
+func clock(ctx context.Context, c sqlkit.Reader) (time.Time, error) {
+	n, _, err := c.Number(ctx, "SELECT "+server.ClockSQL, nil)
+	return time.UnixMicro(n).UTC(), err
 }
 
 // refuseMoved refuses to work on a store that was copied into another one.

@@ -28,19 +28,19 @@ func withStep(t *testing.T, text string) fs.FS {
 }
 
 // knownVersion is our newest step. If you add one, also change the texts below.
-const knownVersion = 4
+const knownVersion = 5
 
 // What is said of the step that comes next, and of programs that do not know it.
 const (
-	nextVersion = "5"
-	nextFile    = "0005_next.sql"
-	needsNext   = "step 5 of the schema (0005_next.sql) needs that all nodes know schema version 5"
-	tooNew      = "schema version 5, this program knows up to 4"
+	nextVersion = "6"
+	nextFile    = "0006_next.sql"
+	needsNext   = "step 6 of the schema (0006_next.sql) needs that all nodes know schema version 6"
+	tooNew      = "schema version 6, this program knows up to 5"
 )
 
 const (
 	addingStep   = "-- compatible: 2\nALTER TABLE delivery ADD COLUMN colour text NOT NULL DEFAULT 'none';"
-	breakingStep = "-- compatible: 5\nALTER TABLE delivery DROP COLUMN original;"
+	breakingStep = "-- compatible: 6\nALTER TABLE delivery DROP COLUMN original;"
 )
 
 // upgradeTo opens a database by a program that has one more step.

@@ -28,7 +28,14 @@ func (s *Store) owned(b queue.LargeBody) incoming.Body {
 
 // insert stores an acceptance.
 func (t *tx) insert(p *incoming.Acceptance) error {
-	if err := t.checkSender(p); err != nil {
+	err := t.checkSender(p)
+	if err == nil {
+		err = t.read(p.Subjects())
+	}
+	if err == nil {
+		err = p.Judge(&t.counted, t.at)
+	}
+	if err != nil {
 		return err
 	}
 	number, err := t.nextContent()
@@ -60,7 +67,11 @@ func (t *tx) insert(p *incoming.Acceptance) error {
 	for state, n := range p.Grow {
 		t.waiting[state] += n
 	}
-	return insertEvents(t, p.Events)
+	if err := insertEvents(t, p.Events); err != nil {
+		return err
+	}
+	p.Count(&t.counted)
+	return nil
 }
 
 // checkSender looks at the account again where anything about accounts has

@@ -52,7 +52,14 @@ func (s *Store) Report(ctx context.Context, r *queue.Report) error {
 			return err
 		}
 		finished = large
-		return insertEvents(t, p.Events)
+		if err := t.read(p.Counted.Subjects()); err != nil {
+			return err
+		}
+		if err := insertEvents(t, p.Events); err != nil {
+			return err
+		}
+		p.Counted.Count(&t.counted, t.at)
+		return nil
 	})
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/copying"
+	"countersign/internal/store/sqlkit/counting"
 	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/objects"
@@ -72,6 +73,7 @@ type Store struct {
 	*waiting.Queue
 	*sealed.Secrets
 	*bans.Keeper
+	*counting.Counts
 	*guarded.Marks
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -120,7 +122,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
-		Flush: func(t *database.Tx, b *book) error { return (&tx{t, b}).flush() },
+		Flush: func(t *database.Tx, b *book) error { return (&tx{Tx: t, book: b}).flush() },
 	})
 	if err != nil {
 		return nil, err
@@ -199,6 +201,7 @@ func (s *Store) share() {
 	banned := b
 	banned.Signal = sqlkit.NewSignal()
 	s.Keeper = bans.New(bans.Options{Base: banned})
+	s.Counts = counting.New(counting.Options{Base: b, Clock: func(context.Context, sqlkit.Reader) (time.Time, error) { return s.now().UTC(), nil }})
 	s.Marks = guarded.New(b)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Count: count, Finish: finishAll, Finished: s.removeBodies,
@@ -281,7 +284,7 @@ func (s *Store) Close() error {
 
 // change runs a change through the writer; op names it in errors.
 func (s *Store) change(ctx context.Context, op string, run func(*tx) error) error {
-	return s.db.Change(ctx, op, func(t *database.Tx, b *book) error { return run(&tx{t, b}) })
+	return s.db.Change(ctx, op, func(t *database.Tx, b *book) error { return run(&tx{t, b, s.now()}) })
 }
 
 // NewBody implements queue.Store.

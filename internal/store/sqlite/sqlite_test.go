@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/bans"
+	"countersign/internal/store/storetest/counting"
 	"countersign/internal/store/storetest/credentials"
 	"countersign/internal/store/storetest/guarded"
 	"countersign/internal/store/storetest/onenode"
@@ -49,6 +50,10 @@ func TestGuarded(t *testing.T) {
 
 func TestBans(t *testing.T) {
 	bans.Run(t, func(t *testing.T) bans.Store { return openNew(t) })
+}
+
+func TestCounting(t *testing.T) {
+	counting.Run(t, func(t *testing.T) counting.Store { return openNew(t) })
 }
 
 func TestCredentials(t *testing.T) {

@@ -1,7 +1,11 @@
 package sqlite
 
 import (
+	"time"
+
+	"countersign/internal/limit"
 	"countersign/internal/store/sqlite/database"
+	"countersign/internal/store/sqlkit/counting"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/waiting"
 )
@@ -17,6 +21,8 @@ type (
 type tx struct {
 	*database.Tx
 	*book
+	// at is when the change runs.
+	at time.Time
 }
 
 // book is what a transaction keeps in memory. All changes of one transaction
@@ -29,6 +35,9 @@ type book struct {
 	// waiting is by how much the number of waiting deliveries changes, by
 	// their stored state.
 	waiting [waiting.States]int
+	// counted are the counters of limits. What is counted is counted last, when nothing of
+	// that change can fail any more.
+	counted counting.Counted
 }
 
 // generation returns the account generation as this transaction sees it.
@@ -59,8 +68,34 @@ func (t *tx) nextContent() (int64, error) {
 
 const totalSQL = "UPDATE queue_total SET queued = queued + ?, deferred = deferred + ?, held = held + ? WHERE id = 1"
 
-// flush writes the totals, once for the whole transaction.
+// read reads the counters of subjects that were not read yet.
+func (t *tx) read(subjects []limit.Subject) error {
+	for _, s := range subjects {
+		if t.counted.Have(s) {
+			continue
+		}
+		var data []byte
+		err := t.Query(counting.ReadSQL, bind(s.String()), func(r *row) error {
+			data = append(data, r.Blob()...)
+			return nil
+		})
+		if err == nil {
+			err = t.counted.Put(s, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush writes counters and totals, once for the whole transaction.
 func (t *tx) flush() error {
+	for _, r := range t.counted.Rows() {
+		if err := t.Exec(counting.WriteSQL, r); err != nil {
+			return err
+		}
+	}
 	if t.waiting == [waiting.States]int{} {
 		return nil
 	}

@@ -144,6 +144,7 @@ func (t *transaction) finish() error {
 	if r.left != nil {
 		p.Exec(FinishSQL, r.left)
 	}
+	add(writeCountersSQL, t.counted.Rows(), counterKinds)
 	t.count(&p, r.grow)
 	AddEvents(&p, r.events)
 	p.Exec("COMMIT")

@@ -1,11 +1,15 @@
 package hot
 
 import (
+	"slices"
+	"time"
+
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/counting"
 	"countersign/internal/store/sqlkit/incoming"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/waiting"
@@ -35,6 +39,8 @@ type transaction struct {
 	inserted   map[string]bool // submissions that are stored
 	bodies     map[string]bool // large bodies that were taken
 	before     map[place]int   // the states of the deliveries reported on
+	counted    counting.Counted
+	at         time.Time // when the counters were locked
 }
 
 // run runs the batch and commits. Each operation's err is its own result.
@@ -60,7 +66,7 @@ func (t *transaction) run(s *server.Session) error {
 }
 
 // begin begins the transaction, inserts the submissions that were decided on at
-// this generation, and looks at the deliveries that are reported on.
+// this generation and have no limits, and looks at the deliveries that are reported on.
 func (t *transaction) begin() error {
 	var p server.Pipe
 	p.Exec("BEGIN")
@@ -79,7 +85,11 @@ func (t *transaction) begin() error {
 	var accepts []*incoming.Acceptance
 	var reported []sqlkit.Values
 	for _, o := range t.batch {
-		accepts = append(accepts, o.accepts...)
+		for _, a := range o.accepts {
+			if a.Subjects() == nil {
+				accepts = append(accepts, a)
+			}
+		}
 		for i := range o.outcomes {
 			reported = append(reported, o.outcomes[i].Key)
 		}
@@ -95,7 +105,12 @@ func (t *transaction) begin() error {
 			return nil
 		})
 	}
-	return t.s.Send(&p)
+	names := t.names()
+	t.lockCounters(&p, names)
+	if err := t.s.Send(&p); err != nil {
+		return err
+	}
+	return t.lockAgain(names)
 }
 
 const (
@@ -150,9 +165,41 @@ func (t *transaction) insert(p *server.Pipe, accepts []*incoming.Acceptance, che
 	})
 }
 
-// judge looks at the accounts of those that were decided on at another
-// generation, and inserts those that may be.
+// judge looks at the accounts of those that were decided on at another generation, holds
+// all against their limits, one after the other, and inserts those that may be.
 func (t *transaction) judge() error {
+	if err := t.lookAgain(); err != nil {
+		return err
+	}
+	var passed []*incoming.Acceptance
+	for _, o := range t.batch {
+		for _, a := range o.accepts {
+			limited := a.Subjects() != nil
+			if o.err == nil && limited {
+				o.err = a.Judge(&t.counted, t.at)
+			}
+			if o.err != nil {
+				continue
+			}
+			a.Count(&t.counted)
+			if limited || t.doubtful(o) == a {
+				passed = append(passed, a)
+			}
+		}
+		if o.err == nil {
+			o.counted.Count(&t.counted, t.at)
+		}
+	}
+	if passed == nil {
+		return nil
+	}
+	var insert server.Pipe
+	t.insert(&insert, passed, true)
+	return t.s.Send(&insert)
+}
+
+// lookAgain looks at the accounts of those that were decided on at another generation.
+func (t *transaction) lookAgain() error {
 	var p server.Pipe
 	var doubtful []*operation
 	var active, same [][]bool
@@ -182,22 +229,14 @@ func (t *transaction) judge() error {
 	if err := t.s.Send(&p); err != nil {
 		return err
 	}
-	var insert server.Pipe
-	var passed []*incoming.Acceptance
 	for n, o := range doubtful {
 		all := true
 		for _, ok := range same[n] {
 			all = all && ok
 		}
-		if o.err = incoming.Judge(active[n][0], all); o.err == nil {
-			passed = append(passed, t.doubtful(o))
-		}
+		o.err = incoming.Judge(active[n][0], all)
 	}
-	if passed == nil {
-		return nil
-	}
-	t.insert(&insert, passed, true)
-	return t.s.Send(&insert)
+	return nil
 }
 
 // doubtful returns the acceptance of an operation that was decided on at another
@@ -215,7 +254,8 @@ func (t *transaction) doubtful(o *operation) *incoming.Acceptance {
 // was written has to be alone in its transaction, which is then rolled back.
 func (t *transaction) settle() error {
 	for _, o := range t.batch {
-		wrote := false
+		// What was counted for it has made others wait, or be refused.
+		wrote := o.err == nil && o.counts()
 		if err := t.notOwn(o); err != nil && o.err == nil {
 			o.err = err
 		}
@@ -241,6 +281,11 @@ func (t *transaction) settle() error {
 		}
 	}
 	return nil
+}
+
+// counts reports whether an operation that passes is counted anywhere.
+func (o *operation) counts() bool {
+	return o.counted.Subjects() != nil || slices.ContainsFunc(o.accepts, func(a *incoming.Acceptance) bool { return a.Subjects() != nil })
 }
 
 // notOwn refuses an operation that is made again where one of its deliveries is not

@@ -33,6 +33,8 @@ type operation struct {
 	// submission is that of the outcomes.
 	submission string
 	events     []sqlkit.Values
+	// counted is counted with it.
+	counted incoming.Counted
 	// again says that nothing is stored where one of the deliveries is not there.
 	again bool
 	// epoch was the writer's when the operation came.
@@ -96,7 +98,7 @@ func (w *Writer) Accept(ctx context.Context, a *incoming.Acceptance) error {
 // Report stores what attempts did; see queue.Store.
 func (w *Writer) Report(ctx context.Context, r *incoming.Report) error {
 	err := w.do(ctx, &operation{
-		name: "queue.report", accepts: r.Reports, outcomes: r.Outcomes, submission: string(r.Submission), events: r.Events, again: r.Again,
+		name: "queue.report", accepts: r.Reports, outcomes: r.Outcomes, submission: string(r.Submission), events: r.Events, counted: r.Counted, again: r.Again,
 	})
 	for i := 0; err == nil && i < len(r.Reports); i++ {
 		r.Reports[i].MarkTaken()

@@ -2,6 +2,7 @@ package incoming
 
 import (
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlkit"
@@ -57,6 +58,10 @@ type Acceptance struct {
 	Grow [waiting.States]int
 	// Large is nil for a body in the database.
 	Large Body
+	// source is what it was made of, which hears what became of it.
+	source *queue.Acceptance
+	// decision is what its limits came to in the last transaction that tried.
+	decision limit.Decision
 }
 
 // Prepare makes an acceptance ready. owned returns a sealed large body of the
@@ -64,7 +69,7 @@ type Acceptance struct {
 func Prepare(a *queue.Acceptance, owned func(queue.LargeBody) Body) (*Acceptance, error) {
 	const op = "queue.accept"
 	sub := &a.Submission
-	p := &Acceptance{ID: sub.ID, AccountID: sub.Account, Generation: a.Generation}
+	p := &Acceptance{ID: sub.ID, AccountID: sub.Account, Generation: a.Generation, source: a}
 	switch {
 	case sub.ID == "":
 		return nil, fault.New(op, fault.Invalid, "a submission without an id")
@@ -140,10 +145,19 @@ func (p *Acceptance) SetNumber(n int64) {
 	}
 }
 
-// MarkTaken makes Discard of a stored large body do nothing.
+// MarkTaken makes Discard of a stored large body do nothing, and tells the acceptance what
+// its limits came to.
 func (p *Acceptance) MarkTaken() {
 	if p.Large != nil {
 		p.Large.Take()
+	}
+	if p.source.Limits == nil {
+		return
+	}
+	p.source.Decision = p.decision
+	for i := range p.source.Deliveries {
+		d := &p.source.Deliveries[i]
+		d.State, d.Next, d.HoldReason = p.place(d)
 	}
 }
 

@@ -28,6 +28,7 @@ type Report struct {
 	Outcomes   []Outcome
 	Reports    []*Acceptance
 	Events     []sqlkit.Values
+	Counted    Counted
 	Again      bool
 }
 
@@ -39,7 +40,7 @@ func NotOwn(submission mail.ID, n int) error {
 
 // PrepareReport makes a report ready; owned is as for Prepare.
 func PrepareReport(r *queue.Report, owned func(queue.LargeBody) Body) (*Report, error) {
-	p := &Report{Submission: r.Submission, Again: r.Again}
+	p := &Report{Submission: r.Submission, Counted: Counted{r.Counted}, Again: r.Again}
 	numbers := make(map[int]bool, len(r.Outcomes))
 	for i := range r.Outcomes {
 		o, err := prepareOutcome(r.Submission, &r.Outcomes[i])

@@ -1,0 +1,55 @@
+package limit
+
+import (
+	"fmt"
+	"time"
+)
+
+// Describe says what was reached, for the client: "100 recipients in an hour for account
+// a@example.org, 100 used, room from 2026-11-27 13:01:00 UTC".
+func (b *Breach) Describe() string {
+	whose := b.Subject.String()
+	switch {
+	case b.Of.Kind != 0:
+		whose += ", its share of " + b.Of.String()
+	case b.Subject.Kind == Node || b.Subject.Kind == Everything:
+		whose = "this server"
+	}
+	text := fmt.Sprintf("%d %s in %s for %s, %d used", b.Limit.Max, b.Limit.Measure, b.Limit.Window.article(), whose, b.Used)
+	if b.Want > 1 {
+		text += fmt.Sprintf(", %d more wanted", b.Want)
+	}
+	if !b.Room.IsZero() {
+		text += ", room from " + b.Room.Format("2006-01-02 15:04:05") + " UTC"
+	}
+	return text
+}
+
+// article names a window in a sentence.
+func (w Window) article() string {
+	if w == Hour {
+		return "an hour"
+	}
+	return "a " + w.String()
+}
+
+// Data is what the record has of it.
+func (b *Breach) Data() map[string]string {
+	d := map[string]string{
+		"subject": b.Subject.String(), "limit": b.Limit.String(), "action": b.Limit.Action.String(),
+		"used": fmt.Sprint(b.Used), "want": fmt.Sprint(b.Want),
+	}
+	if b.Of.Kind != 0 {
+		d["of"] = b.Of.String()
+	}
+	if !b.Room.IsZero() {
+		d["room"] = b.Room.Format(time.RFC3339)
+	}
+	return d
+}
+
+// OverError says that a message is over a limit that does not let it pass.
+type OverError struct{ Decision Decision }
+
+// Error describes the limit.
+func (e *OverError) Error() string { return e.Decision.Decisive.Describe() }

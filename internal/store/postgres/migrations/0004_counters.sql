@@ -1,0 +1,10 @@
+-- compatible: 2
+-- What limits count, a row for each subject, in a form of the program's own. Rows change with each message,
+-- so there is room for the next version beside each.
+CREATE TABLE counter (
+    subject text COLLATE "C" PRIMARY KEY,
+    data    bytea NOT NULL,
+    ends    bigint NOT NULL -- from then on nothing of it counts any more, rounded up to days
+) WITH (fillfactor = 50);
+
+CREATE INDEX counter_ends ON counter (ends);

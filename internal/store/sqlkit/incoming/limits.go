@@ -1,0 +1,93 @@
+package incoming
+
+import (
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/limit"
+	"countersign/internal/queue"
+	"countersign/internal/store/sqlkit/counting"
+	"countersign/internal/store/sqlkit/waiting"
+)
+
+// The places in a row of DeliveryColumns.
+const (
+	stateColumn = 2
+	nextColumn  = 3
+	holdColumn  = 9
+)
+
+// Subjects are those whose counters Judge needs, each once; none without limits.
+func (p *Acceptance) Subjects() []limit.Subject { return subjects(p.source.Limits) }
+
+func subjects(q *limit.Question) (list []limit.Subject) {
+	if q == nil {
+		return nil
+	}
+	for i := range q.Levels {
+		list = append(list, q.Levels[i].Subject)
+	}
+	return list
+}
+
+// Counted is what is counted whatever the limits; the zero value is nothing.
+type Counted struct{ question *limit.Question }
+
+// Subjects are those whose counters Count needs.
+func (k Counted) Subjects() []limit.Subject { return subjects(k.question) }
+
+// Count counts it, as of now.
+func (k Counted) Count(c *counting.Counted, at time.Time) {
+	if k.question == nil {
+		return
+	}
+	k.question.Judge(c.Of, at) // for the counters alone
+	c.Count(k.question, &limit.Decision{At: at, Slot: at})
+}
+
+// Judge holds the message against its limits, and makes its rows say what comes of it. It
+// does not count, and may be asked again in another transaction. Errors are those of
+// queue.Store.Accept.
+func (p *Acceptance) Judge(c *counting.Counted, at time.Time) error {
+	if p.source.Limits == nil {
+		return nil
+	}
+	p.decision = p.source.Limits.Judge(c.Of, at)
+	if !p.decision.Passes() {
+		e := &fault.Error{Op: "queue.accept", Kind: fault.Busy, Reason: "limit-reached", Detail: p.decision.Decisive.Describe()}
+		if p.decision.Action == limit.Refuse {
+			e.Kind, e.Reason = fault.Denied, "limit-refused"
+		}
+		e.Err = &limit.OverError{Decision: p.decision}
+		return e
+	}
+	p.Grow = [waiting.States]int{}
+	for i := range p.source.Deliveries {
+		state, next, reason := p.place(&p.source.Deliveries[i])
+		row := p.Deliveries[i]
+		stored := waiting.StoredState(state)
+		row[stateColumn].Value, row[nextColumn].Value, row[holdColumn].Value = int64(stored), next.UnixMicro(), reason
+		p.Grow[stored]++
+	}
+	return nil
+}
+
+// Count counts what has passed.
+func (p *Acceptance) Count(c *counting.Counted) {
+	if p.source.Limits != nil {
+		c.Count(p.source.Limits, &p.decision)
+	}
+}
+
+// place is where a delivery stands by the decision.
+func (p *Acceptance) place(d *queue.Delivery) (state queue.State, next time.Time, reason string) {
+	state, next, reason = d.State, d.Next, d.HoldReason
+	switch {
+	case state != queue.Queued || p.decision.Decisive == nil:
+	case p.decision.Action == limit.Hold:
+		state, reason = queue.Held, queue.HoldLimit
+	case p.decision.Action == limit.Slow && p.decision.Slot.After(next):
+		next, reason = p.decision.Slot, queue.Slowed
+	}
+	return state, next, reason
+}

@@ -1,0 +1,161 @@
+package submission
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/limit"
+	"countersign/internal/queue"
+	"countersign/internal/smtp"
+)
+
+// limited gives a gate rules, written as people do.
+func (f *fixture) limited(rules ...limit.Rule) {
+	f.gate.opt.Limits = func(who limit.Who) []limit.Level {
+		return who.Levels(func(s limit.Subject) (list []limit.Rule) {
+			for _, r := range rules {
+				if r.For == s {
+					list = append(list, r)
+				}
+			}
+			return list
+		}, time.Now())
+	}
+}
+
+func ruleOf(kind limit.Kind, name, text string, action limit.Action) limit.Rule {
+	l, err := limit.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	l.Action = action
+	return limit.Rule{For: limit.Subject{Kind: kind, Name: name}, Limit: l}
+}
+
+const hello = "From: shop@example.org\r\nSubject: x\r\n\r\nHello\r\n"
+
+// events lists those of a kind.
+func (f *fixture) events(kind audit.Kind) []audit.Event {
+	f.t.Helper()
+	f.must(f.recorder.Flush(f.t.Context()))
+	list, err := f.store.Search(f.t.Context(), audit.Query{Kind: kind})
+	f.must(err)
+	return list
+}
+
+func TestLimitDefersAndSaysWhy(t *testing.T) {
+	f := newFixture(t)
+	f.limited(ruleOf(limit.Account, testLogin, "recipients/hour=3", limit.Defer), ruleOf(limit.Domain, limit.Each, "recipients/hour=100", limit.Defer))
+	s := f.login()
+	_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example", "b@there.example")
+	f.must(err)
+	_, err = f.submit(s, testLogin, strings.NewReader(hello), "a@there.example", "b@there.example")
+	wantReason(t, err, smtp.ELimitReached)
+	reply := smtp.ReplyFor(err)
+	text := reply.Text
+	for _, part := range []string{"3 recipients in an hour for account " + testLogin, "2 used", "2 more wanted", "room from 20"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("the client is not told %q: %s", part, text)
+		}
+	}
+	if reply.Code != 452 || len(f.offered) != 1 {
+		t.Errorf("the reply is %v, offered were %d", reply, len(f.offered))
+	}
+	_, err = f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+	f.must(err)
+	_, err = f.submit(s, testLogin, strings.NewReader(hello), "a@there.example", "b@there.example", "c@there.example", "d@there.example")
+	wantReason(t, err, smtp.ELimitRefused) // it alone is over the limit
+}
+
+// TestPostmasterDoesNotCount: who has no room left can still ask for help.
+func TestPostmasterDoesNotCount(t *testing.T) {
+	f := newFixture(t)
+	f.limited(ruleOf(limit.Account, testLogin, "messages/hour=0", limit.Refuse), ruleOf(limit.Domain, "example.org", "recipients/hour=1", limit.Defer))
+	_, err := f.submit(f.login(), testLogin, strings.NewReader(hello), "Postmaster@gate.example.org")
+	f.must(err)
+	_, err = f.submit(f.login(), testLogin, strings.NewReader(hello), "postmaster@there.example")
+	wantReason(t, err, smtp.ELimitRefused)
+	f.limited(ruleOf(limit.Domain, "example.org", "recipients/hour=1", limit.Defer))
+	_, err = f.submit(f.login(), testLogin, strings.NewReader(hello), "a@there.example", "postmaster@gate.example.org")
+	f.must(err)
+}
+
+func TestEveryLevelIsAsked(t *testing.T) {
+	f := newFixture(t)
+	f.gate.opt.Node = "n1"
+	var who limit.Who
+	f.gate.opt.Limits = func(w limit.Who) []limit.Level { who = w; return nil }
+	f.must(f.admin.SetCustomerPlan(t.Context(), "acme", "small"))
+	_, err := f.submit(f.login(), testLogin, strings.NewReader(hello), "a@there.example")
+	f.must(err)
+	if who.Credential == "" {
+		t.Error("without the credential")
+	}
+	who.Credential = ""
+	want := limit.Who{Account: testLogin, Plan: "small", Domain: "example.org", Customer: "acme", Network: limit.NetworkOf(netip.MustParseAddr("192.0.2.7")), Node: "n1"}
+	if who != want {
+		t.Errorf("asked about %+v, want %+v", who, want)
+	}
+}
+
+func TestLimitHoldsAndSlows(t *testing.T) {
+	for action, c := range map[limit.Action]struct {
+		kind   audit.Kind
+		state  queue.State
+		reason string
+	}{limit.Hold: {audit.LimitHeld, queue.Held, queue.HoldLimit}, limit.Slow: {audit.LimitSlowed, queue.Queued, queue.Slowed}} {
+		f := newFixture(t)
+		f.limited(ruleOf(limit.Account, testLogin, "messages/hour=1", action))
+		s := f.login()
+		for range 2 {
+			_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+			f.must(err)
+		}
+		if d := f.offered[1].Deliveries[0]; d.State != c.state || d.HoldReason != c.reason || c.state == queue.Queued && time.Until(d.Next) < 59*time.Minute {
+			t.Errorf("%s: delivered is %+v", action, d)
+		}
+		if list := f.events(c.kind); len(list) != 1 || list[0].Data["limit"] != "messages/hour=1" || list[0].Data["room"] == "" || list[0].Login != testLogin {
+			t.Errorf("%s: the record has %+v", action, list)
+		}
+	}
+}
+
+func TestShadowAndWarningAreRecorded(t *testing.T) {
+	f := newFixture(t)
+	f.setPolicy(func(p *Policy) { p.WarnAt = 50 })
+	shadow := ruleOf(limit.Domain, "example.org", "messages/day=1", limit.Refuse)
+	shadow.Limit.Shadow = true
+	f.limited(shadow, ruleOf(limit.Account, testLogin, "recipients/hour=4", limit.Defer))
+	s := f.login()
+	for range 3 {
+		_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+		f.must(err)
+	}
+	if list := f.events(audit.LimitShadow); len(list) != 2 || list[0].Data["subject"] != "domain example.org" || list[0].Data["action"] != "refuse" || list[0].Data["used"] != "1" {
+		t.Errorf("the record has %+v", list)
+	}
+	near := f.events(audit.LimitNear)
+	if len(near) != 2 { // of the domain's with the first, of the account's with the second
+		t.Fatalf("the record has %+v", near)
+	}
+	if near[1].Data["limit"] != "recipients/hour=4" || near[1].Data["used"] != "1" || near[1].Data["want"] != "1" {
+		t.Errorf("the record has %+v", near[1])
+	}
+}
+
+// TestRefusedLargeBodyIsRemoved: what is refused leaves no file behind.
+func TestRefusedLargeBodyIsRemoved(t *testing.T) {
+	f := newFixture(t)
+	f.limited(ruleOf(limit.Account, testLogin, "bytes/hour=1KiB", limit.Defer))
+	_, err := f.submit(f.login(), testLogin, strings.NewReader(hello+strings.Repeat(strings.Repeat("x", 70)+"\r\n", 4000)), "a@there.example")
+	var over *limit.OverError
+	if !errors.As(err, &over) || !fault.Is(err, fault.Denied) {
+		t.Fatal(err)
+	}
+	f.nothing()
+}
