@@ -18,6 +18,7 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/directories"
+	"countersign/internal/app/guarding"
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/cert"
@@ -74,6 +75,24 @@ proxies = ["192.0.2.7", "2001:db8:7::/64"]
 
 [node]
 lease = "119s"
+
+[guard]
+mode = "shadow"
+allow = ["192.0.2.8"]
+window = "31h"
+secrets = 30
+names = 801
+login_secrets = 802
+login_networks = 199
+close_for = "32h"
+free_secrets = 7
+delay = "29s"
+max_delay = "59s"
+ban_for = "33h"
+max_ban = "34h"
+known_for = "35h"
+max_failures = 803001
+max_known = 804001
 
 [[certificate]]
 name = "own"
@@ -640,7 +659,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 		trusted = append(trusted, [2]bool{pool != nil, paper.Equal(pool)})
 		opt.Routes[i].RootCAs = nil
 	}
-	all := []any{limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted}
+	all := []any{limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard)}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))

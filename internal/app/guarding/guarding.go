@@ -141,7 +141,13 @@ func (s *Set) gauges() {
 // SetConfig takes changed options, as far as a reload does.
 func (s *Set) SetConfig(c *config.Guard) {
 	s.SetRules(Rules(c))
-	s.lengths.Store(&guard.Lengths{First: c.BanFor.Std(), Longest: c.MaxBan.Std()})
+	l := Lengths(c)
+	s.lengths.Store(&l)
+}
+
+// Lengths say what the configuration says of bans.
+func Lengths(c *config.Guard) guard.Lengths {
+	return guard.Lengths{First: c.BanFor.Std(), Longest: c.MaxBan.Std()}
 }
 
 // Rules are what the configuration says.
