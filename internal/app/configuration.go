@@ -6,8 +6,8 @@ import (
 	"countersign/internal/config/loading"
 )
 
-// LoadConfig is loading.Load for a server: what would keep a directory from being opened is
-// found too.
+// LoadConfig is loading.Load for a server: what would keep a directory from being opened, or
+// an issuer of tokens from being used, is found too.
 func LoadConfig(path string) (*config.Config, []loading.Warning, error) {
-	return loading.Load(path, directories.Judge)
+	return loading.Load(path, directories.Judge, judgeIssuers)
 }

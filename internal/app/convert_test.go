@@ -211,6 +211,9 @@ url = "/run/mailboxes"
 default_domain = "mailboxes.example"
 trust_network = true
 pass_challenges = true
+tokens = false
+external = true
+certificates = "name"
 
 [[directory]]
 name = "people"
@@ -638,6 +641,7 @@ var elsewhere = map[string]string{
 	"directory.kind":            "package app/directories",
 	"directory.ask_standing":    "package app/directories: TestAskStanding",
 	"directory.pass_challenges": "package app/directories",
+	"directory.certificates":    "package app/directories: TestWhatADovecotIsAsked",
 	"directory.key_file":        "package app/directories: TestTheFirstLoginMakesTheAccount",
 	"auth.breached_file":        "package app/passwords",
 	"route.password_file":       "package config, which makes route.password of it",

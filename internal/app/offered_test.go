@@ -11,6 +11,8 @@ import (
 func TestOffered(t *testing.T) {
 	all := []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "XOAUTH2", "PLAIN"}
 	panel, boxes := config.Directory{Kind: "http"}, config.Directory{Kind: "dovecot"}
+	bearer := boxes
+	bearer.Tokens = true
 	some := panel
 	some.Domains = []string{"example.org"}
 	for _, c := range []struct {
@@ -21,6 +23,7 @@ func TestOffered(t *testing.T) {
 		{[]config.Directory{some}, []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN"}},
 		{[]config.Directory{some, panel}, []string{"PLAIN"}},
 		{[]config.Directory{panel, boxes}, []string{"SCRAM-SHA-256", "PLAIN"}},
+		{[]config.Directory{panel, bearer}, []string{"SCRAM-SHA-256", "XOAUTH2", "PLAIN"}},
 	} {
 		cfg := &config.Config{Directories: c.directories}
 		cfg.Auth.Mechanisms = all

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/config"
+	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/obs"
@@ -34,15 +35,37 @@ func issuers(c *config.Config) []oauth.Issuer {
 	return list
 }
 
+// judgeIssuers says what NewTokens would refuse, all at once and without asking anybody. It
+// implements loading.Judge. What the configuration itself requires of an issuer, and is not
+// there, is not said again.
+func judgeIssuers(c *config.Config) (all []loading.Finding) {
+	for _, m := range oauth.Check(issuers(c), normalise) {
+		i := &c.Issuers[m.Issuer]
+		if m.Option == "audiences" && len(i.Audiences) == 0 || m.Option == "client_secret_file" && i.ClientSecretFile == "" {
+			continue
+		}
+		why, suggestion, _ := strings.Cut(m.Err.Error(), "; ")
+		all = append(all, loading.Finding{Path: fmt.Sprintf("issuer[%d].%s", m.Issuer, m.Option), Text: why, Suggestion: suggestion})
+	}
+	return all
+}
+
+// normalise returns a domain in lower-case A-labels.
+func normalise(domain string) (string, error) {
+	d, err := mail.ParseDomain(domain)
+	return string(d), err
+}
+
 // Offered lists the mechanisms of the configuration, without those that nothing stands
-// behind: tokens without an issuer, and SCRAM where it is vain; and without those that bind,
+// behind: tokens without an issuer, and without a Dovecot that may verify some, and SCRAM where it is vain; and without those that bind,
 // where a Dovecot runs exchanges, which cannot: a client that could would take them for an
 // account that it has.
 func Offered(c *config.Config) []string {
 	passes := slices.ContainsFunc(c.Directories, func(d config.Directory) bool { return d.KnowsKeys() })
+	tokens := len(c.Issuers) > 0 || slices.ContainsFunc(c.Directories, func(d config.Directory) bool { return d.KnowsTokens() })
 	return slices.DeleteFunc(slices.Clone(c.Auth.Mechanisms), func(name string) bool {
 		m, _ := sasl.Lookup(name)
-		return m.Token && len(c.Issuers) == 0 || m.Binds && passes || strings.HasPrefix(name, "SCRAM-") && c.ScramIsVain()
+		return m.Token && !tokens || m.Binds && passes || strings.HasPrefix(name, "SCRAM-") && c.ScramIsVain()
 	})
 }
 
@@ -52,10 +75,7 @@ func NewTokens(cfg *config.Config, now func() time.Time) (*oauth.Verifier, error
 	if len(list) == 0 {
 		return nil, nil
 	}
-	return oauth.New(list, oauth.Options{Now: now, Normalise: func(domain string) (string, error) {
-		d, err := mail.ParseDomain(domain)
-		return string(d), err
-	}})
+	return oauth.New(list, oauth.Options{Now: now, Normalise: normalise})
 }
 
 // openTokens makes what verifies tokens; nil where there are no issuers.

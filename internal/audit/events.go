@@ -22,6 +22,7 @@ const (
 	CommandsOmitted   Kind = "command.omitted"
 	EventsOmitted     Kind = "event.omitted"
 	Accepted          Kind = "submission.accepted"
+	Unaligned         Kind = "submission.unaligned"
 	BounceAccepted    Kind = "submission.bounced"
 	DeliveryDelivered Kind = "delivery.delivered"
 	DeliveryDeferred  Kind = "delivery.deferred"
@@ -47,6 +48,8 @@ const (
 	ServerStarted     Kind = "server.started"
 	ServerReloaded    Kind = "server.reloaded"
 	ServerStopped     Kind = "server.stopped"
+	DomainUnaligned   Kind = "domain.unaligned"
+	DomainAligned     Kind = "domain.aligned"
 	NodeLost          Kind = "node.lost"
 	NodeDead          Kind = "node.dead"
 	NodeAdopted       Kind = "node.adopted"
@@ -76,7 +79,7 @@ func Kinds() []Meaning {
 		{SessionEarly, "The client spoke before it was greeted."},
 		{SessionPanicked, "A defect in the gate ended the session; the log has the details. Please report it."},
 		{SessionClosed, "The connection ended; text says why, data how many events of the session were not recorded, if any."},
-		{AuthPassed, "A client logged in; data has the mechanism, or none where its network was enough, and the name of the credential."},
+		{AuthPassed, "A client logged in; data has the mechanism, or none where its network was enough, the name of the credential, or none where the claim of a token was enough, the issuer of a token, and as program what the client called itself."},
 		{AuthFailed, "A login failed; account is the name that was tried, data has the cause, which the client is not told."},
 		{AuthTested, "An administrator, the actor, had a login of the object, an account, explained, which changes nothing; data has the mechanism, the outcome and where it was refused the cause."},
 		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command."},
@@ -87,6 +90,7 @@ func Kinds() []Meaning {
 		{LimitShadow, "An accepted message was over a limit in shadow mode; data as above, with the action that would have been taken, and when there would have been room."},
 		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},
 		{LimitHeld, "An accepted message was over a limit that holds, and waits until it is released; data as above."},
+		{Unaligned, "A message was stored that will fail DMARC at its receivers; text says why, data has the domain of From, its policy, what was done (warn or hold), and a DNS record that mends it, if there is one to propose. A message that is refused for this leaves command.refused."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},
@@ -108,6 +112,8 @@ func Kinds() []Meaning {
 		{ServerStarted, "The server started; text is its version, data has its store and, where several gates may share that, its node."},
 		{ServerReloaded, "The server took a changed configuration; data names the options that changed, those that wait for a restart, and the node likewise."},
 		{ServerStopped, "The server stopped; data names the node likewise."},
+		{DomainUnaligned, "The regular look at the object, a domain, found that its mail will fail DMARC at its receivers; text says why, data has its policy and a DNS record that mends it, if there is one to propose. It is recorded when that begins, and after each start."},
+		{DomainAligned, "Mail of the object, a domain, passes DMARC again."},
 		{NodeLost, "A gate, which data names as node, lost its lease; text says why. It delivers nothing until it has another, and records this then."},
 		{NodeDead, "The lease of the object, a node, had run out and was ended: it is dead, hangs or is cut off; data names the node that saw it."},
 		{NodeAdopted, "Deliveries of the object, a node that is dead, drained or stopped, were shared out among the active ones; data has how many, and the node that did it. There is one for each portion."},

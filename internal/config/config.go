@@ -94,6 +94,14 @@ func (s Store) Path() string { return strings.TrimPrefix(s.URL, StoreScheme) }
 // by. Keys that were made here at a login would stay good when the password is changed there.
 func (d *Directory) KnowsKeys() bool { return d.Kind == "dovecot" }
 
+// KnowsTokens reports whether a directory may verify bearer tokens: a Dovecot does, where it says
+// so itself.
+func (d *Directory) KnowsTokens() bool { return d.Kind == "dovecot" && d.Tokens }
+
+// CertificatesByName reports whether a client certificate opens the account of a directory whose
+// login it names.
+func (d *Directory) CertificatesByName() bool { return d.Certificates == "name" }
+
 // ScramIsVain reports whether SCRAM is offered to nobody: some directory that does not know
 // keys may have an account of any domain, and none does. Mail programs take SCRAM where it is
 // offered, and do not try another way when it fails.

@@ -69,6 +69,9 @@ type Config struct {
 	// How a recipient domain is reached, where its MX is not to decide. The table for the
 	// domain itself wins over the one for "*".
 	Routes []Route `toml:"route" reload:"yes"`
+	// What is done about mail that its receivers would turn away, as the DNS of its
+	// sender's domain does not show that it comes from there (SPF, DKIM, DMARC).
+	Alignment Alignment `toml:"alignment"`
 	// How names are looked up.
 	DNS DNS `toml:"dns"`
 }

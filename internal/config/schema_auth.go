@@ -183,6 +183,18 @@ type Directory struct {
 	// Whether CRAM-MD5 and DIGEST-MD5 are its own, too. In these the server speaks before it
 	// knows whose password is to be proved, so they work then for no account of the store.
 	PassChallenges bool `toml:"pass_challenges" when:"kind=dovecot" default:"false" since:"0.1" reload:"no" alternative:"yes"`
+	// Whether it is asked about bearer tokens (OAUTHBEARER, XOAUTH2), where it offers to be and
+	// no [[issuer]] speaks for the domain. Its own settings decide which tokens are good.
+	Tokens bool `toml:"tokens" when:"kind=dovecot" default:"true" since:"0.1" reload:"no" alternative:"yes"`
+	// Whether it takes the name of a user from the gate, without a password: its
+	// auth_mechanisms have external, auth_ssl_username_from_cert is set, and a passdb looks users
+	// up for that mechanism. Then it can be asked how accounts stand.
+	External bool `toml:"external" when:"kind=dovecot" default:"false" since:"0.1" reload:"no" alternative:"yes"`
+	// Which accounts client certificates open: those that have one as a credential ("credential
+	// add LOGIN NAME --certificate"), or by the "name" alone also the one whose login an address
+	// in the certificate is, as client_names of the listener has it, once the directory has been asked by
+	// "external". Then no account of it can be closed to them but by suspending it.
+	Certificates string `toml:"certificates" when:"kind=dovecot" default:"credential" oneof:"credential,name" since:"0.1" reload:"no" alternative:"yes"`
 	// How long a question may take; then the client is told to come again (454).
 	Timeout Duration `toml:"timeout" default:"5s" min:"100ms" max:"30s" since:"0.1" reload:"no"`
 	// The most questions at once.
@@ -197,9 +209,9 @@ type Directory struct {
 	Pause Duration `toml:"pause" default:"10s" min:"1s" max:"10m" since:"0.1" reload:"no"`
 	// Whether it is asked if an account is still there and enabled, where that logs in with
 	// something that is kept here: an app password, a token, a certificate, a network. The
-	// answer is remembered for as long as a password. While the directory is down such logins are
+	// answer is remembered for as long as a password. A Dovecot can be asked by "external" alone. While the directory is down such logins are
 	// told to come again (454).
-	AskStanding bool `toml:"ask_standing" when:"kind=sql|ldap|http" default:"true" since:"0.1" reload:"no"`
+	AskStanding bool `toml:"ask_standing" default:"true" since:"0.1" reload:"no"`
 	// The plans that its answers may give to accounts; any other that it names counts for
 	// nothing. Without any it may give every plan, unless it is for some domains alone: then
 	// none but those of group_plans.

@@ -15,6 +15,9 @@ type Standing struct {
 	Disabled bool
 	// Networks are those from which it may log in, empty for all.
 	Networks []netip.Prefix
+	// Here says that the answer holds for where the client is, and nowhere else: the
+	// directory has judged that itself.
+	Here bool
 }
 
 // Witness is a Source that may know how an account stands without its password: what the

@@ -28,16 +28,30 @@ type Level struct {
 type Question struct {
 	// Levels are its subjects with their limits; who judges puts the counters in.
 	Levels []Level
-	// Want is what the message would add.
+	// Want is what the message would add. How many recipients are new is found out by who
+	// judges.
 	Want Amounts
+	// Contacts are its recipients, where a limit of new ones is among the levels; nil else.
+	Contacts *Contacts
 	// Warn is of how many percent used somebody is to be warned, 0 for never.
 	Warn int
 }
 
-// Judge decides with these counters, and does not count. It may be asked again.
-func (q *Question) Judge(counter func(Subject) *Counter, at time.Time) Decision {
+// Ledger is what was counted before.
+type Ledger interface {
+	// Counter returns the counter of a subject.
+	Counter(Subject) *Counter
+	// Met returns on which day somebody wrote to a recipient last; 0 for never.
+	Met(Contact) int64
+}
+
+// Judge decides by a ledger, and does not count. It may be asked again.
+func (q *Question) Judge(by Ledger, at time.Time) Decision {
 	for i := range q.Levels {
-		q.Levels[i].Counter = counter(q.Levels[i].Subject)
+		q.Levels[i].Counter = by.Counter(q.Levels[i].Subject)
+	}
+	if q.Contacts != nil {
+		q.Want[NewRecipients] = q.Contacts.new(by, at)
 	}
 	return Decide(q.Levels, q.Want, q.Warn, at)
 }

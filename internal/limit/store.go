@@ -64,4 +64,7 @@ type Counts interface {
 	// PruneCounts removes counters of which no window that ends at that time or later sees
 	// anything, at most limit of them, and says how many. It may leave some for a day.
 	PruneCounts(ctx context.Context, before time.Time, limit int) (removed int, err error)
+	// PruneContacts forgets who was written to last before that time, at most limit of them,
+	// and says how many.
+	PruneContacts(ctx context.Context, before time.Time, limit int) (removed int, err error)
 }

@@ -21,7 +21,7 @@ type Attempt struct {
 }
 
 // keys are the secrets.Respects that the workers are shared out among: the wide and the narrow
-// network that a client is in, and the login, which is given as loginKey makes
+// network that a client is in, and the login, which is given as mail.KeyOf makes
 // it, "" for all that are none.
 func (a *Attempt) keys(login string) []string {
 	wide, narrow := pool.Networks(a.Client)
@@ -36,20 +36,4 @@ func (a *Attempt) about(login string) directory.Question {
 // vain is the question about a name that nobody has, which is yet to be named.
 func (a *Attempt) vain() directory.Question {
 	return directory.Question{Session: string(a.Session), Mechanism: a.Mechanism}
-}
-
-// loginKey brings a login as a client gives it into the form under which
-// accounts are kept; ok is false for one that cannot be a login.
-func loginKey(login string) (key string, ok bool) {
-	a, err := mail.ParseAddress(login)
-	if err != nil {
-		return "", false
-	}
-	return a.Key(), true
-}
-
-// narrow names the narrow network of an address.
-func narrow(client netip.Addr) string {
-	_, name := pool.Networks(client)
-	return name
 }

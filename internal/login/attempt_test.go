@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/login/recent"
 	"countersign/internal/login/why"
+	"countersign/internal/mail"
 )
 
 func TestKeysOfAnAttempt(t *testing.T) {
@@ -195,8 +197,8 @@ func TestWhoGuesses(t *testing.T) {
 	for _, login := range []string{loginA, "nobody@acme.example", "no address"} {
 		w := newWorld(t)
 		guessing := func(client netip.Addr, at string) bool {
-			key, _ := loginKey(at)
-			return w.v.guessing(&Attempt{Client: client}, key)
+			key, _ := mail.KeyOf(at)
+			return w.v.clients.Guess(key, client)
 		}
 		if guessing(here, login) {
 			t.Errorf("%s: somebody guesses before anybody was wrong", login)
@@ -205,13 +207,13 @@ func TestWhoGuesses(t *testing.T) {
 		if !guessing(here, login) || guessing(elsewhere, login) || guessing(here, "b@acme.example") {
 			t.Errorf("%s: it is not who was wrong that guesses", login)
 		}
-		w.pass(keepFailed)
+		w.pass(recent.KeepFailed)
 		if guessing(here, login) {
 			t.Errorf("%s: a failure counts for ever", login)
 		}
 	}
 	w := newWorld(t)
-	if err := w.password(loginA, goodPassword); err != nil || w.v.guessing(&Attempt{Client: here}, loginA) {
+	if err := w.password(loginA, goodPassword); err != nil || w.v.clients.Guess(loginA, here) {
 		t.Errorf("%v, or a login counts as a failure", err)
 	}
 }

@@ -87,7 +87,7 @@ func TestBannedLeavesNoTrace(t *testing.T) {
 	if w.secret(loginA).Hash != before.Hash {
 		t.Error("the hash was renewed")
 	}
-	if w.v.known.Has("password of "+loginA, narrow(here)) {
+	if w.v.clients.Know("password of "+loginA, here) {
 		t.Error("the client is known by a login that was refused")
 	}
 }

@@ -46,7 +46,7 @@ var _ sasl.Verifier = (*Client)(nil)
 func (c *Client) settle(p *account.Principal, err error) error {
 	c.Principal = nil
 	if fault.Is(err, fault.Unauthenticated) && c.Tried != "" {
-		c.Verifier.missed(&c.Attempt, c.Tried)
+		c.Verifier.clients.Missed(c.Tried, c.Attempt.Client)
 	}
 	if err == nil {
 		c.Principal = p

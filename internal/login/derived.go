@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/login/why"
+	"countersign/internal/mail"
 	"countersign/internal/sasl"
 )
 
@@ -80,7 +81,7 @@ func (d *derived) add(k *sasl.Keys, key sasl.Key, of *account.Credential) {
 
 // decoy gives a key that nobody has the password of.
 func (v *Verifier) decoy(k *sasl.Keys, login string) {
-	if key, ok := loginKey(login); ok {
+	if key, ok := mail.KeyOf(login); ok {
 		login = key
 	}
 	d := v.opt.Maker.Decoy(k.Mechanism, login)

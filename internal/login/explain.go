@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/walk"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
@@ -41,8 +42,10 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 	if err != nil {
 		return nil, err
 	}
-	x := &walk.Explanation{Login: l.login, Legacy: l.proofs.Legacy}
-	for _, s := range dry.sources(&l) {
+	x := &walk.Explanation{Login: l.login, Legacy: l.proofs.Legacy, NoTokens: !dry.TakesTokens()}
+	var sources []directory.Source
+	sources, x.AskedFor = dry.askedFor(&q, &l)
+	for _, s := range sources {
 		x.Asked = append(x.Asked, s.Name())
 	}
 	if l.cause == nil {
@@ -71,6 +74,22 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 		}
 	}
 	return x, nil
+}
+
+// askedFor returns the directories that are asked, and for what; "" is the password.
+func (v *Verifier) askedFor(q *Question, l *look) (list []directory.Source, what string) {
+	list = v.sources(l)
+	switch m, _ := sasl.Lookup(q.Attempt.Mechanism); {
+	case m.Token:
+		if e := v.showing(&q.Attempt, l.login, outside.ByToken("")); v.tokensElsewhere(string(mail.DomainOf(l.login)), e) {
+			return e.round.Taking(list), "token"
+		}
+	case m.Certificate:
+		if e := v.named(&q.Attempt, q.Subjects); e != nil && e.login == l.login {
+			return e.round.Taking(list), "certificate's owner"
+		}
+	}
+	return list, ""
 }
 
 // standings says of each credential how it stands.
@@ -138,9 +157,9 @@ func (v *Verifier) serving(ctx context.Context, q *Question, l *look) (ids []mai
 			serves = slices.ContainsFunc(derivedFrom, func(of *account.Credential) bool { return of.ID == c.ID }) ||
 				c.Kind == account.Password && v.passes(l, m.Name) != nil
 		case m.Token:
-			serves = c.Kind == account.OAuth
+			serves = c.Kind == account.OAuth || c.Kind == account.Password && v.takes(q, l)
 		case m.Certificate:
-			serves = c.Kind == account.Certificate
+			serves = c.Kind == account.Certificate || c.Kind == account.Password && v.takes(q, l)
 		case m.Name == "":
 			serves = c.Kind == account.Network
 		default:
@@ -151,6 +170,13 @@ func (v *Verifier) serving(ctx context.Context, q *Question, l *look) (ids []mai
 		}
 	}
 	return ids, nil
+}
+
+// takes reports whether the directory of an account takes what a login shows in place of the
+// password.
+func (v *Verifier) takes(q *Question, l *look) bool {
+	list, what := v.askedFor(q, l)
+	return what != "" && len(list) > 0
 }
 
 // base is a mechanism's name as keys have it.

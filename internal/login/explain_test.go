@@ -109,7 +109,7 @@ func TestExplainChangesNothing(t *testing.T) {
 	if x.Principal == nil || !x.Renewed || !reflect.DeepEqual(before, after) || len(w.store.Events()) != events {
 		t.Errorf("renewed %v, %d events; before %+v, after %+v", x.Renewed, len(w.store.Events())-events, before, after)
 	}
-	if w.v.uses.Waiting() != 0 || w.v.known.Has(string(after.Password().ID), narrow(here)) {
+	if w.v.uses.Waiting() != 0 || w.v.clients.Know(string(after.Password().ID), here) {
 		t.Error("a use was noted, or the client is known now")
 	}
 	w.work()

@@ -122,11 +122,11 @@ func TestFailedExchangesCount(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w, _ := besieged(t)
 			a := &Attempt{Client: netip.MustParseAddr("192.0.2.7")}
-			if w.v.guessing(a, login) {
+			if w.v.clients.Guess(login, a.Client) {
 				t.Fatalf("%s: it is guessed at before", login)
 			}
 			w.dialogue(login, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-			if !w.v.guessing(a, login) {
+			if !w.v.clients.Guess(login, a.Client) {
 				t.Errorf("%s: the failure does not count", login)
 			}
 		})

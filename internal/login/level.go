@@ -6,26 +6,48 @@ import (
 
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/why"
+	"countersign/internal/sasl"
 )
 
-// effort is what one login by password has cost.
+// effort is what one login has cost that directories may be asked about.
 type effort struct {
 	attempt *Attempt
-	// login is as loginKey makes it, password prepared where it can be.
+	// login is as mail.KeyOf makes it, password prepared where it can be; that is "" where
+	// something else is shown.
 	login, password string
 	// ticket says when its turn is, with workers and before directories.
 	ticket pool.Ticket
-	// asked are the directories that were asked for the password, derived says that a
-	// worker has tried it.
-	asked   map[string]bool
+	// round asks the directories, derived says that a worker has tried the password, or
+	// that there is none to try.
+	round   *outside.Round
 	derived bool
 }
 
-// effort begins one.
+// effort begins that of a password.
 func (v *Verifier) effort(a *Attempt, login, password string) *effort {
-	return &effort{attempt: a, login: login, password: password, ticket: v.ticket(a, login), asked: map[string]bool{}}
+	e := v.showing(a, login, outside.ByPassword(password))
+	e.password, e.derived = password, false
+	return e
+}
+
+// showing begins that of something else.
+func (v *Verifier) showing(a *Attempt, login string, way outside.Way) *effort {
+	return &effort{attempt: a, login: login, ticket: v.ticket(a, login), round: v.outside.Round(way, login), derived: true}
+}
+
+// wrong is why a directory has refused what the client has shown.
+func (e *effort) wrong() error {
+	switch m, _ := sasl.Lookup(e.attempt.Mechanism); {
+	case m.Token:
+		return why.ErrToken
+	case m.Certificate: // which is good; the account is not, or is not there
+		return why.ErrSuspended
+	}
+	return why.ErrWrong
 }
 
 // try tries the password of e on a worker. Errors are those of secrets.Hasher.Try.
@@ -40,8 +62,8 @@ func (v *Verifier) try(ctx context.Context, e *effort, t secrets.Trial) (bool, e
 }
 
 // level makes a login that has failed with err cost what any costs that fails in its domain,
-// whatever is wrong with it: a derivation, and a question to each directory that serves the
-// domain. The password was shown to those that may know it; the others are asked about a name
+// whatever is wrong with it: a derivation where it shows a password, and a question to each
+// directory that serves the domain. What the client has was shown to those that may know it; the others are asked about a name
 // that nobody has. It returns err, or, where a directory could not be asked, what becomes of
 // that: whether the store has the name must make no difference.
 func (v *Verifier) level(ctx context.Context, e *effort, err error) error {
@@ -49,24 +71,16 @@ func (v *Verifier) level(ctx context.Context, e *effort, err error) error {
 		return err
 	}
 	if fault.Is(err, fault.Unauthenticated) {
-		v.missed(e.attempt, e.login)
+		v.clients.Missed(e.login, e.attempt.Client)
 	}
 	if !e.derived {
 		if _, busy := v.try(ctx, e, secrets.Trial{Hopeless: true}); busy != nil {
 			return busy
 		}
 	}
-	var first error
-	for _, s := range v.outside.Around(e.login) {
-		if e.asked[s.Name()] {
-			continue
-		}
-		if failed := v.askInVain(ctx, e.attempt, e.login, s); failed != nil && first == nil {
-			first = failed
-		}
-	}
+	first := e.round.Rest(ctx, v.ticket(e.attempt, e.login), e.attempt.vain())
 	if first != nil && fault.Is(err, fault.Unauthenticated) {
-		return withCause(first, err)
+		return withCause(trouble(ctx, first), err)
 	}
 	return err
 }
@@ -83,7 +97,7 @@ func (v *Verifier) askInVain(ctx context.Context, a *Attempt, login string, s di
 
 // ticket says when it is whose turn.
 func (v *Verifier) ticket(a *Attempt, login string) pool.Ticket {
-	return pool.Ticket{Keys: a.keys(login), Last: v.guessing(a, login)}
+	return pool.Ticket{Keys: a.keys(login), Last: v.clients.Guess(login, a.Client)}
 }
 
 // trouble is what becomes of an error of a directory that is no refusal.
@@ -98,20 +112,4 @@ func trouble(ctx context.Context, err error) error {
 // failed without it.
 func withCause(err, cause error) error {
 	return &fault.Error{Op: "login.verify", Kind: fault.KindOf(err), Reason: fault.ReasonOf(err), Err: errors.Join(err, cause)}
-}
-
-// What failures are counted by.
-const byLogin, byNetwork = "login", "network"
-
-// missed notes a failure.
-func (v *Verifier) missed(a *Attempt, login string) {
-	v.failed.Add(byLogin, login, v.opt.Now())
-	v.failed.Add(byNetwork, narrow(a.Client), v.opt.Now())
-}
-
-// guessing reports whether somebody failed lately at that login, and from that network:
-// who guesses has both against them, but neither an owner at whose password others guess,
-// nor who shares a network with them.
-func (v *Verifier) guessing(a *Attempt, login string) bool {
-	return v.failed.Has(byLogin, login) && v.failed.Has(byNetwork, narrow(a.Client))
 }

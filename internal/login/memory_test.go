@@ -31,13 +31,13 @@ func TestKnownClientsOutliveARestart(t *testing.T) {
 	w.v.uses.Write(t.Context())
 	w.restart(setup{options: Options{MaxRemembered: 1}})
 	last := fmt.Sprint("app ", apps-1)
-	if w.v.known.Has(last, narrow(here)) {
+	if w.v.clients.Know(last, here) {
 		t.Fatal("known before anybody asked")
 	}
 	if err := w.v.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !w.v.known.Has(last, narrow(here)) || w.v.known.Has(last, narrow(elsewhere)) || w.v.known.Has("app 0", narrow(here)) {
+	if !w.v.clients.Know(last, here) || w.v.clients.Know(last, elsewhere) || w.v.clients.Know("app 0", here) {
 		t.Error("the restart has not kept the latest")
 	}
 	w.store.Down(errors.New("down"))

@@ -2,14 +2,12 @@ package login
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
 	"countersign/internal/directory"
-	"countersign/internal/fault"
 	"countersign/internal/login/outside"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/why"
@@ -27,6 +25,8 @@ type Directories interface {
 	// Rehearse says what Ensure would do, and what it cannot, a sentence each, and
 	// whether the account would be made. It changes nothing. Errors as of Ensure.
 	Rehearse(ctx context.Context, directory string, a *directory.Answer) (notes []string, made bool, err error)
+	// TakesTokens reports whether one of them verifies bearer tokens.
+	TakesTokens() bool
 	// Remember is how long a password that a directory has verified is remembered, 0 for
 	// not at all: one that is changed there is good for so long.
 	Remember(directory string) time.Duration
@@ -46,8 +46,8 @@ func (v *Verifier) sources(l *look) []directory.Source {
 	})
 }
 
-// elsewhere asks directories for a password. Where it fails anyway, nobody outside is told
-// it: it may be one of ours.
+// elsewhere asks directories for what the client has shown. Where that fails anyway, nobody
+// outside is told a password: it may be one of ours.
 func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid string, sources []directory.Source) (*account.Principal, error) {
 	cause := l.cause
 	if cause == nil {
@@ -57,11 +57,15 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 	if cause != nil && cause != why.ErrUnknown {
 		return nil, failure(cause)
 	}
-	answer, name, err := v.ask(ctx, e, sources)
+	answer, name, err := e.round.Ask(ctx, sources, e.ticket, e.attempt.about(e.login))
 	if err != nil {
-		return nil, err
+		return nil, trouble(ctx, err)
 	}
-	if cause := judge(answer, l.login, e.attempt.Client); cause != nil {
+	cause = outside.Judge(answer, l.login, e.attempt.Client)
+	switch {
+	case cause == why.ErrWrong, cause == nil && !answer.Verified && !e.round.Way().Hashed():
+		return nil, failure(e.wrong())
+	case cause != nil:
 		return nil, failure(cause)
 	}
 	if !answer.Verified {
@@ -81,6 +85,25 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 	return v.adopt(ctx, e, authzid, name, answer)
 }
 
+// shown asks directories whether a login is right that shows no password. authzid is "" for
+// nobody else. Errors are those of Password.
+func (v *Verifier) shown(ctx context.Context, e *effort, authzid string) (*account.Principal, error) {
+	l, err := v.look(ctx, e.login)
+	if err != nil {
+		return nil, err
+	}
+	l.heed(v, e.attempt)
+	sources := e.round.Taking(v.sources(&l))
+	if l.cause == nil && len(sources) == 0 {
+		l.cause = why.ErrNone // the store's, or that of a directory which cannot be asked so
+	}
+	p, err := v.elsewhere(ctx, e, &l, authzid, sources)
+	if err != nil {
+		return nil, v.level(ctx, e, err)
+	}
+	return p, nil
+}
+
 // shadowed says why an account of a directory may not log in whatever the password;
 // nil where it may, or may by what its directory says now.
 func (v *Verifier) shadowed(a *Attempt, l *look) error {
@@ -92,49 +115,6 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 	default:
 		return v.usable(a, &l.proofs, c)
 	}
-}
-
-// ask asks one after the other until one knows the login. nil and no error where none
-// does, or one has refused the password.
-func (v *Verifier) ask(ctx context.Context, e *effort, sources []directory.Source) (*directory.Answer, string, error) {
-	q := e.attempt.about(e.login)
-	q.Password = e.password
-	if q.Check() != nil { // nobody is asked: level does it, as for any other name
-		return nil, "", nil
-	}
-	for _, s := range sources {
-		e.asked[s.Name()] = true
-		answer, err := v.outside.Ask(ctx, s, e.ticket, q)
-		switch {
-		case err == nil:
-			return answer, s.Name(), nil
-		case fault.Is(err, fault.NotFound):
-			continue
-		case fault.Is(err, fault.Unauthenticated):
-			return &directory.Answer{}, s.Name(), nil
-		}
-		return nil, "", trouble(ctx, &directory.AskError{Name: s.Name(), Err: err})
-	}
-	return nil, "", nil
-}
-
-// judge says why an answer lets nobody in; nil where the password decides.
-// login is whose password it is, "" where the directory alone knows: an answer about
-// another one would let its writer in as whomever they name.
-func judge(answer *directory.Answer, login string, client netip.Addr) error {
-	switch {
-	case answer == nil:
-		return why.ErrUnknown
-	case login != "" && answer.Login != "" && !sameLogin(answer.Login, login):
-		return why.ErrForeign
-	case answer.Disabled:
-		return why.ErrSuspended
-	case len(answer.Networks) > 0 && !(&account.Envelope{Networks: answer.Networks}).AdmitsClient(client):
-		return why.ErrNetwork
-	case !answer.Verified && answer.Hash == "":
-		return why.ErrWrong
-	}
-	return nil
 }
 
 // adopt makes the account known to the store, and admits it. The password of e is "" where

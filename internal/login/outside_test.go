@@ -77,6 +77,8 @@ func (m many) Remember(name string) time.Duration {
 	return 0
 }
 
+func (m many) TakesTokens() bool { return false }
+
 func (m many) For(domain mail.Domain) (list []directory.Source) {
 	for _, e := range m {
 		if domain != "acme.example" {

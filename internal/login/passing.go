@@ -163,7 +163,7 @@ func (x *exchange) admit(ctx context.Context) (*account.Principal, error) {
 	if answer == nil {
 		return nil, failure(why.ErrWrong)
 	}
-	if cause := judge(answer, x.client.Tried, a.Client); cause != nil {
+	if cause := outside.Judge(answer, x.client.Tried, a.Client); cause != nil {
 		return nil, failure(cause)
 	}
 	return v.adopt(ctx, &effort{attempt: a}, "", x.to.Name(), answer)

@@ -63,7 +63,7 @@ func anybody(r *rapid.T) string {
 
 // holder returns the account of a login, nil for none, and its name.
 func (x *asker) holder(login string) (string, *holder) {
-	key, _ := loginKey(login)
+	key, _ := mail.KeyOf(login)
 	return key, x.people[key]
 }
 

@@ -24,13 +24,17 @@ func (v *Verifier) stands(ctx context.Context, a *Attempt, l *look, c *account.C
 	if w == nil {
 		return until, nil
 	}
-	if !v.stood.Has(string(l.proofs.Account), w.Name()) {
+	id := string(l.proofs.Account)
+	if !v.stood.Has(id, w.Name()) && !v.stood.Has(id, stoodAt(w, a)) {
 		if err := v.askStanding(ctx, a, l, c, w); err != nil {
 			return until, err
 		}
 	}
 	return v.opt.Now().Add(askAgain), nil
 }
+
+// stoodAt is under what it is remembered that an account stands where a client is.
+func stoodAt(w directory.Witness, a *Attempt) string { return w.Name() + " " + a.Client.String() }
 
 // askStanding asks whether an account stands, and remembers it, unless it does so in some networks alone.
 func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *account.Credential, w directory.Witness) error {
@@ -42,12 +46,19 @@ func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *acco
 		return failure(why.ErrSuspended)
 	case err != nil:
 		return trouble(ctx, err)
+	case s.Here:
+		v.stood.Add(string(l.proofs.Account), stoodAt(w, a), v.stoodUntil(w))
 	case len(s.Networks) == 0:
-		v.stood.Add(string(l.proofs.Account), w.Name(), v.opt.Now().Add(v.opt.Directories.Remember(w.Name())-keepStood))
+		v.stood.Add(string(l.proofs.Account), w.Name(), v.stoodUntil(w))
 	case !(&account.Envelope{Networks: s.Networks}).AdmitsClient(a.Client):
 		return failure(why.ErrNetwork)
 	}
 	return nil
+}
+
+// stoodUntil is the time of what is to be remembered for as long as a password of w is.
+func (v *Verifier) stoodUntil(w directory.Witness) time.Time {
+	return v.opt.Now().Add(v.opt.Directories.Remember(w.Name()) - keepStood)
 }
 
 // witness returns whom stands asks; nil for nobody.

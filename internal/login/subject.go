@@ -6,6 +6,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/account/subject"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/why"
 )
 
@@ -22,7 +23,28 @@ func (v *Verifier) Certificate(ctx context.Context, a Attempt, authzid string, s
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
+	if len(found) == 0 {
+		if e := v.named(&a, subjects); e != nil {
+			return v.shown(ctx, e, authzid)
+		}
+	}
 	return v.first(ctx, &a, authzid, subjects, found)
+}
+
+// named begins the login of whom a certificate names by an address that directories know; nil
+// where it names nobody so.
+func (v *Verifier) named(a *Attempt, subjects []string) *effort {
+	for _, s := range subjects {
+		address, ok := subject.Address(s)
+		if !ok {
+			continue
+		}
+		e := v.showing(a, address.Key(), outside.ByCertificate())
+		if len(e.round.Taking(v.outside.Around(e.login))) > 0 {
+			return e
+		}
+	}
+	return nil
 }
 
 // Network returns whose network a client is in that has not logged in: the narrowest

@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
+	"countersign/internal/login/outside"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/recent"
 	"countersign/internal/login/why"
@@ -19,6 +20,12 @@ import (
 type Tokens interface {
 	VerifyFor(ctx context.Context, token, domain string, whose pool.Ticket) (oauth.Identity, error)
 	Advise(domain string) oauth.Advice
+	SpeaksFor(domain string) bool
+}
+
+// TakesTokens reports whether there is anybody who verifies tokens.
+func (v *Verifier) TakesTokens() bool {
+	return v.opt.Tokens != nil || v.opt.Directories != nil && v.opt.Directories.TakesTokens()
 }
 
 // Token returns whom a bearer token is for. user is whom the client named, "" for
@@ -28,18 +35,26 @@ type Tokens interface {
 // Options.ByClaim allows its issuer that and what it calls the user is the login of an
 // account, for that.
 //
+// Where no issuer speaks for the domain of the user, and a directory that serves it verifies
+// tokens, that decides: for the accounts that it has, and where it names the same user.
+//
 // Errors are those of Password, in a *sasl.TokenError where the token is refused;
-// fault.Unavailable with reason "auth-unavailable" also where the issuer cannot be
-// asked.
+// fault.Unavailable with reason "auth-unavailable" also where the issuer, or the directory,
+// cannot be asked.
 func (v *Verifier) Token(ctx context.Context, a Attempt, user, token string) (*account.Principal, error) {
-	if v.opt.Tokens == nil {
-		return nil, failure(why.ErrNone)
+	domain := string(mail.DomainOf(user))
+	key, _ := mail.KeyOf(user)
+	e := v.showing(&a, key, outside.ByToken(token))
+	switch {
+	case v.tokensElsewhere(domain, e):
+		p, err := v.bearerElsewhere(ctx, e, token)
+		if fault.Is(err, fault.Unauthenticated) {
+			return nil, v.refused(domain, err)
+		}
+		return p, err
+	case v.opt.Tokens == nil:
+		return nil, v.refused(domain, failure(why.ErrNone))
 	}
-	domain := ""
-	if address, err := mail.ParseAddress(user); err == nil {
-		domain = string(address.Domain)
-	}
-	key, _ := loginKey(user)
 	identity, err := v.opt.Tokens.VerifyFor(ctx, token, domain, pool.Ticket{Keys: a.keys(key)})
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
@@ -56,9 +71,30 @@ func (v *Verifier) Token(ctx context.Context, a Attempt, user, token string) (*a
 	return p, err
 }
 
-// refused adds what the client is told: the same, whatever was wrong.
+// tokensElsewhere reports whether directories judge the tokens of a domain, "" for that of
+// nobody: an issuer that speaks for it comes first.
+func (v *Verifier) tokensElsewhere(domain string, e *effort) bool {
+	if domain == "" || v.opt.Tokens != nil && v.opt.Tokens.SpeaksFor(domain) {
+		return false
+	}
+	return len(e.round.Taking(v.outside.Around(e.login))) > 0
+}
+
+// bearerElsewhere asks directories about a token.
+func (v *Verifier) bearerElsewhere(ctx context.Context, e *effort, token string) (*account.Principal, error) {
+	if token == "" { // the client only asks what is wanted (RFC 7628 section 4.3)
+		return nil, failure(why.ErrNone)
+	}
+	return v.shown(ctx, e, "")
+}
+
+// refused adds what the client is told: the same, whatever was wrong, and whoever has found
+// it (RFC 7628 section 3.2.2).
 func (v *Verifier) refused(domain string, err error) error {
-	advice := v.opt.Tokens.Advise(domain)
+	var advice oauth.Advice
+	if v.opt.Tokens != nil {
+		advice = v.opt.Tokens.Advise(domain)
+	}
 	return &sasl.TokenError{Status: "invalid_token", Scope: advice.Scope, Configuration: advice.Configuration, Err: err}
 }
 
@@ -130,12 +166,12 @@ const subPrefix = "sub:"
 
 // speaksFor reports whether the issuer may name accounts of the login's domain.
 func speaksFor(who oauth.Identity, login string) bool {
-	address, err := mail.ParseAddress(login)
-	return err == nil && who.SpeaksFor(string(address.Domain))
+	domain := string(mail.DomainOf(login))
+	return domain != "" && who.SpeaksFor(domain)
 }
 
 // sameLogin reports whether a name that a client gave is that login.
 func sameLogin(given, login string) bool {
-	key, ok := loginKey(given)
+	key, ok := mail.KeyOf(given)
 	return ok && key == login
 }

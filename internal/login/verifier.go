@@ -60,9 +60,8 @@ type Options struct {
 type Verifier struct {
 	opt      Options
 	remember *recent.Passwords
-	// known are credentials in networks from which they were used, failed are logins and
-	// networks from which a password was wrong.
-	known, failed *recent.Pairs
+	// clients are who came from where.
+	clients *recent.Clients
 	// stood are accounts that their directories have said to stand.
 	stood *recent.Pairs
 	uses  *recent.Uses
@@ -92,8 +91,7 @@ func New(opt Options) *Verifier {
 	return &Verifier{
 		opt:       opt,
 		remember:  recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
-		known:     recent.NewPairs(recent.PairsOptions{Keep: keepKnown, Most: 10 * opt.MaxRemembered, Each: maxNetworks, Now: opt.Now}),
-		failed:    recent.NewPairs(recent.PairsOptions{Keep: keepFailed, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
+		clients:   recent.NewClients(10*opt.MaxRemembered, opt.Now),
 		stood:     recent.NewPairs(recent.PairsOptions{Keep: keepStood, Most: 10 * opt.MaxRemembered, Now: opt.Now}),
 		uses:      recent.NewUses(opt.Store),
 		unrenewed: recent.NewSeldom(time.Minute, opt.Now),
@@ -104,18 +102,8 @@ func New(opt Options) *Verifier {
 	}
 }
 
-// keepKnown is how long a success counts, keepFailed a failure.
-const (
-	keepKnown  = 30 * 24 * time.Hour
-	keepFailed = 10 * time.Minute
-)
-
 // mostKinds is how many times the cost of the day those of a directory's hashes may come to.
 const mostKinds = 3
-
-// maxNetworks is from how many networks a credential is known: more than a person or an
-// office has, and so few that one account cannot push out what is known of the others.
-const maxNetworks = 64
 
 // maxPrepared is how many of the latest uses Prepare reads.
 const maxPrepared = 20_000
@@ -137,7 +125,7 @@ func (v *Verifier) Prepare(ctx context.Context) error {
 	}
 	used, err := v.opt.Store.Uses(ctx, "", maxPrepared)
 	for _, u := range slices.Backward(used) { // the latest are to be forgotten last
-		v.known.Add(string(u.Credential), narrow(u.Client), u.At)
+		v.clients.Used(string(u.Credential), u.Client, u.At)
 	}
 	return err
 }
@@ -145,7 +133,7 @@ func (v *Verifier) Prepare(ctx context.Context) error {
 // knows reports whether a credential, nil for none, was used lately from where an attempt
 // comes from, before a restart or after it.
 func (v *Verifier) knows(a *Attempt, c *account.Credential) bool {
-	return c != nil && v.known.Has(string(c.ID), narrow(a.Client))
+	return c != nil && v.clients.Know(string(c.ID), a.Client)
 }
 
 // Run writes down now and then when credentials were used, until ctx ends, and then
@@ -165,7 +153,7 @@ type look struct {
 // long. Errors are those of trouble alone.
 func (v *Verifier) look(ctx context.Context, given string) (look, error) {
 	var l look
-	l.login, _ = loginKey(given) // never "": every one has an "@"
+	l.login, _ = mail.KeyOf(given) // never "": every one has an "@"
 	var err error
 	l.proofs, err = v.opt.Store.Proofs(ctx, l.login)
 	if fault.Is(err, fault.NotFound) {
@@ -185,7 +173,7 @@ func (l *look) heed(v *Verifier, a *Attempt) {
 
 // banned reports whether a login is banned where an attempt comes from.
 func (v *Verifier) banned(a *Attempt, login string) bool {
-	key, ok := loginKey(login)
+	key, ok := mail.KeyOf(login)
 	return ok && v.opt.Banned != nil && v.opt.Banned(a.Client, key)
 }
 
@@ -254,7 +242,7 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	}
 	at := v.opt.Now()
 	if c.ID != "" { // a login by a claim has none
-		v.known.Add(string(c.ID), narrow(a.Client), at)
+		v.clients.Used(string(c.ID), a.Client, at)
 	}
 	v.uses.Note(account.Use{
 		Credential: c.ID, At: at.UTC().Truncate(time.Microsecond), Client: a.Client, Session: a.Session,

@@ -125,6 +125,9 @@ func (tokens) Advise(string) oauth.Advice {
 	return oauth.Advice{Scope: "mail", Configuration: "https://id.example"}
 }
 
+// SpeaksFor has an issuer for all domains but out.example.
+func (tokens) SpeaksFor(domain string) bool { return domain != "out.example" }
+
 // setup says what differs from the usual world.
 type setup struct {
 	params     hash.Params // zero: today

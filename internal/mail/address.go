@@ -201,3 +201,21 @@ func lowerASCII(r rune) rune {
 	}
 	return r
 }
+
+// KeyOf is the Key of an address as a text; ok is false for what is none.
+func KeyOf(text string) (key string, ok bool) {
+	a, err := ParseAddress(text)
+	if err != nil {
+		return "", false
+	}
+	return a.Key(), true
+}
+
+// DomainOf is the domain of an address as a text, "" of what is none.
+func DomainOf(text string) Domain {
+	a, err := ParseAddress(text)
+	if err != nil {
+		return ""
+	}
+	return a.Domain
+}

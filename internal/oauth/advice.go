@@ -1,6 +1,9 @@
 package oauth
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Advice is what a client without a good token may be told, so that it gets one.
 type Advice struct {
@@ -33,4 +36,9 @@ func (v *Verifier) Advise(domain string) Advice {
 
 func (i *issuer) advice() Advice {
 	return Advice{Scope: strings.Join(i.Scopes, " "), Configuration: i.discovery.address()}
+}
+
+// SpeaksFor reports whether some issuer may speak for the accounts of a domain. It asks nobody.
+func (v *Verifier) SpeaksFor(domain string) bool {
+	return slices.ContainsFunc(v.issuers, func(i *issuer) bool { return i.speaksFor(domain) })
 }

@@ -2,16 +2,12 @@ package oauth
 
 import (
 	"crypto/rand"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"countersign/internal/fault"
-	"countersign/internal/oauth/fetch"
 	"countersign/internal/oauth/keyset"
 )
 
@@ -119,7 +115,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Random = rand.Reader
 	}
 	if o.Normalise == nil {
-		o.Normalise = func(domain string) (string, error) { return lowerASCII(domain), nil }
+		o.Normalise = ofASCII
 	}
 	for _, d := range []struct {
 		name           string
@@ -154,6 +150,9 @@ func (o Options) keyBounds() keyset.Bounds {
 	return keyset.Bounds{Refresh: o.KeyRefresh, Stale: o.KeyStale, Interval: o.KeyInterval, Timeout: 2 * o.Timeout}
 }
 
+// ofASCII is Options.Normalise where none is given.
+func ofASCII(domain string) (string, error) { return lowerASCII(domain), nil }
+
 // lowerASCII lowers A to Z alone. Other letters that have one of these as their lower
 // case, like the Kelvin sign, stay what they are.
 func lowerASCII(text string) string {
@@ -163,135 +162,4 @@ func lowerASCII(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// judge fills in what an issuer leaves out and returns its URL.
-func (i *Issuer) judge(normalise func(string) (string, error)) (*url.URL, error) {
-	if i.Name == "" || len(i.Name) > 64 || !printable(i.Name) {
-		return nil, fault.New(opNew, fault.Invalid, "an issuer has no name of 1 to 64 printable octets")
-	}
-	wrong := func(format string, args ...any) error {
-		return fault.New(opNew, fault.Invalid, "issuer %s: %s", i.Name, fmt.Sprintf(format, args...))
-	}
-	base, err := fetch.CheckURL(i.URL, nil)
-	if err != nil {
-		return nil, wrong("URL: %v", err)
-	}
-	if i.Leeway == 0 {
-		i.Leeway = DefaultLeeway
-	}
-	if i.Leeway < 0 || i.Leeway > MaxLeeway {
-		return nil, wrong("Leeway is %v, it must be at most %v", i.Leeway, MaxLeeway)
-	}
-	if i.Claim == "" {
-		i.Claim = "email"
-	}
-	if !printable(i.Claim) || len(i.Claim) > 128 {
-		return nil, wrong("Claim is no name of a claim")
-	}
-	if i.RequireVerified && i.Claim != "email" {
-		return nil, wrong("RequireVerified is for the claim \"email\", the user is named by %q", i.Claim)
-	}
-	for _, step := range []func(wrong problem) error{
-		i.judgeAlgorithms, i.judgeLists,
-		func(wrong problem) error { return i.judgeDomains(normalise, wrong) },
-		func(wrong problem) error { return i.judgeKeys(base, wrong) },
-		func(wrong problem) error { return i.judgeIntrospection(base, wrong) },
-	} {
-		if err := step(wrong); err != nil {
-			return nil, err
-		}
-	}
-	return base, nil
-}
-
-// problem makes an error that names the issuer.
-type problem func(format string, args ...any) error
-
-func (i *Issuer) judgeAlgorithms(wrong problem) error {
-	if len(i.Algorithms) == 0 {
-		i.Algorithms = slices.Clone(defaultAlgorithms)
-	}
-	for _, name := range i.Algorithms {
-		if !slices.Contains(algorithms, name) {
-			return wrong("the algorithm %q is not possible; those are: %s", name, strings.Join(algorithms, ", "))
-		}
-	}
-	return nil
-}
-
-func (i *Issuer) judgeLists(wrong problem) error {
-	if len(i.Audiences) == 0 && (i.Introspection == nil || !i.Introspection.All) {
-		return wrong("Audiences must name whom a token has to be made for; without that, every token that any application of this provider gets would do")
-	}
-	for _, list := range []struct {
-		name   string
-		values []string
-	}{{"Algorithms", i.Algorithms}, {"Audiences", i.Audiences}, {"Scopes", i.Scopes}} {
-		if len(list.values) > maxList {
-			return wrong("%s has more than %d entries", list.name, maxList)
-		}
-		for _, value := range list.values {
-			if value == "" || len(value) > maxText || !printable(value) {
-				return wrong("%s has an entry that is empty, too long or not printable", list.name)
-			}
-		}
-	}
-	for _, scope := range i.Scopes {
-		if strings.Contains(scope, " ") { // RFC 6749 section 3.3
-			return wrong("the scope %q has a space: each is an entry of its own", scope)
-		}
-	}
-	return nil
-}
-
-func (i *Issuer) judgeDomains(normalise func(string) (string, error), wrong problem) error {
-	if len(i.Domains) > maxDomains {
-		return wrong("Domains has more than %d entries", maxDomains)
-	}
-	for _, domain := range i.Domains {
-		normal, err := normalise(domain)
-		if err != nil || normal != domain || domain == "" || len(domain) > 253 || strings.ContainsAny(domain, "@ *") {
-			return wrong("the domain %q is not in lower-case A-labels", domain)
-		}
-	}
-	return nil
-}
-
-func (i *Issuer) judgeKeys(base *url.URL, wrong problem) error {
-	if i.JWKSURI != "" && i.JWKSFile != "" {
-		return wrong("JWKSURI and JWKSFile are both there; one will do")
-	}
-	if i.JWKSURI == "" {
-		return nil
-	}
-	_, err := fetch.CheckURL(i.JWKSURI, base)
-	if err != nil {
-		return wrong("JWKSURI: %v", err)
-	}
-	return nil
-}
-
-func (i *Issuer) judgeIntrospection(base *url.URL, wrong problem) error {
-	if i.Introspection == nil {
-		return nil
-	}
-	own := *i.Introspection // the caller's stays what it was
-	i.Introspection = &own
-	if own.ClientID == "" || len(own.ClientID) > 256 || !printable(own.ClientID) || own.SecretFile == "" {
-		return wrong("Introspection needs ClientID and SecretFile")
-	}
-	if own.Endpoint != "" {
-		_, err := fetch.CheckURL(own.Endpoint, base)
-		if err != nil {
-			return wrong("Introspection.Endpoint: %v", err)
-		}
-	}
-	if own.Keep == 0 {
-		i.Introspection.Keep = DefaultKeep
-	}
-	if own.Keep < 0 || own.Keep > MaxKeep {
-		return wrong("Introspection.Keep is %v, it must be at most %v", own.Keep, MaxKeep)
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"slices"
@@ -46,14 +47,15 @@ func newIssuer(c Issuer, o Options) (*issuer, error) {
 	// Lists are copied: nobody can change them any more.
 	c.Algorithms, c.Audiences = slices.Clone(c.Algorithms), slices.Clone(c.Audiences)
 	c.Scopes, c.Domains = slices.Clone(c.Scopes), slices.Clone(c.Domains)
-	base, err := c.judge(o.Normalise)
-	if err != nil {
+	base, wrong := c.judge(o.Normalise)
+	if err := first([]Issuer{c}, wrong); err != nil {
 		return nil, err
 	}
 	i := &issuer{Issuer: c, now: o.Now, normalise: o.Normalise, domains: make(map[string]bool)}
 	for _, domain := range c.Domains {
 		i.domains[domain] = true
 	}
+	var err error
 	i.client, err = fetch.New(fetch.Config{Base: base, CAFile: c.CAFile, Transport: o.Transport, Timeout: o.Timeout})
 	if err != nil {
 		return nil, fault.Wrap("issuer "+c.Name, fault.Invalid, err)
@@ -62,13 +64,16 @@ func newIssuer(c Issuer, o Options) (*issuer, error) {
 	if c.Introspection != nil {
 		i.asker, err = i.newAsker(o)
 		if err != nil {
-			return nil, fault.Wrap("issuer "+c.Name, fault.Internal, err)
+			return nil, err
 		}
 	}
 	if c.Introspection == nil || !c.Introspection.All {
 		i.ring = keyset.NewRing(i.source(), o.keyBounds(), o.Now)
 	}
-	return i, i.readKeyFile()
+	if err := i.readKeyFile(); err != nil {
+		return nil, first([]Issuer{c}, []Mistake{{Option: "jwks_file", Err: err}})
+	}
+	return i, nil
 }
 
 // source returns where the keys come from.
@@ -83,18 +88,15 @@ func (i *issuer) source() keyset.Source {
 }
 
 // readKeyFile looks whether a file of keys, which needs no provider, can be used.
-func (i *issuer) readKeyFile() error {
-	if i.JWKSFile == "" || i.ring == nil {
+func (i *Issuer) readKeyFile() error {
+	if i.JWKSFile == "" || i.Introspection != nil && i.Introspection.All {
 		return nil
 	}
 	text, err := fetch.ReadFile(i.JWKSFile, keyset.MaxSize)
 	if err == nil {
 		_, err = keyset.Parse(text)
 	}
-	if err != nil {
-		return fault.New(opNew, fault.Invalid, "issuer %s: JWKSFile: %v", i.Name, err)
-	}
-	return nil
+	return err
 }
 
 // verify verifies a token of the issuer.
@@ -120,16 +122,20 @@ func (i *issuer) newAsker(o Options) (*introspect.Asker[outcome], error) {
 	c := i.Introspection
 	secret, err := readSecret(c.SecretFile)
 	if err != nil {
-		return nil, err
+		return nil, first([]Issuer{i.Issuer}, []Mistake{{Option: "client_secret_file", Err: err}})
 	}
 	endpoint := i.discovery.introspection
 	if c.Endpoint != "" {
 		endpoint = func(context.Context) (string, error) { return c.Endpoint, nil }
 	}
-	return introspect.New(introspect.Config[outcome]{
+	asker, err := introspect.New(introspect.Config[outcome]{
 		Client: i.client, Endpoint: endpoint, Who: url.UserPassword(c.ClientID, secret), Judge: i.judgeAnswer,
 		Now: o.Now, Random: o.Random, Timeout: 2 * o.Timeout, Keep: c.Keep, Remembered: o.Remembered,
 	})
+	if err != nil {
+		return nil, fault.Wrap("issuer "+i.Name, fault.Internal, err)
+	}
+	return asker, nil
 }
 
 // maxSecret bounds the file of a client's secret, in octets.
@@ -139,18 +145,18 @@ const maxSecret = 4096
 func readSecret(path string) (string, error) {
 	text, err := fetch.ReadFile(path, maxSecret)
 	if err != nil {
-		return "", fault.Wrap(opNew, fault.Invalid, err)
+		return "", err
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", fault.Wrap(opNew, fault.Invalid, err)
+		return "", err
 	}
 	if info.Mode().Perm()&0o027 != 0 {
-		return "", fault.New(opNew, fault.Invalid, "the secret in %s may be read or changed by others: its mode is %04o, make it 0600 or 0640", path, info.Mode().Perm())
+		return "", fmt.Errorf("the secret in %s may be read or changed by others: its mode is %04o, make it 0600 or 0640", path, info.Mode().Perm())
 	}
 	text = bytes.TrimRight(text, "\r\n")
 	if len(text) == 0 || bytes.ContainsAny(text, "\r\n") {
-		return "", fault.New(opNew, fault.Invalid, "the file %s must hold the secret, on one line", path)
+		return "", fmt.Errorf("the file %s must hold the secret, on one line", path)
 	}
 	return string(text), nil
 }

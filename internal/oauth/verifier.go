@@ -43,7 +43,7 @@ func New(issuers []Issuer, opt Options) (*Verifier, error) {
 		}
 	}
 	if err == nil {
-		err = v.judgeAsking()
+		err = first(issuers, judgeTogether(issuers))
 	}
 	if err != nil {
 		v.Close()
@@ -77,25 +77,6 @@ func (v *Verifier) add(c Issuer, opt Options) error {
 	v.issuers = append(v.issuers, i)
 	if i.asker != nil {
 		v.asking = append(v.asking, i)
-	}
-	return nil
-}
-
-// judgeAsking sees that it is always clear whom an opaque token is shown. An issuer
-// that is shown another's could use it itself.
-func (v *Verifier) judgeAsking() error {
-	owner := make(map[string]string)
-	for _, i := range v.asking {
-		if len(i.Domains) == 0 && len(v.asking) > 1 {
-			return fault.New(opNew, fault.Invalid,
-				"issuer %s: it has Introspection and no Domains, so others with Introspection would be shown its tokens, or it theirs; give each its Domains", i.Name)
-		}
-		for _, domain := range i.Domains {
-			if other, taken := owner[domain]; taken {
-				return fault.New(opNew, fault.Invalid, "issuers %s and %s: both have Introspection and the domain %s; an opaque token can be shown to one of them", other, i.Name, domain)
-			}
-			owner[domain] = i.Name
-		}
 	}
 	return nil
 }

@@ -61,6 +61,10 @@ const (
 // another release lets them go.
 const HoldLeft = "left-held"
 
+// HoldAlignment is the hold reason of deliveries that were accepted and will fail DMARC at
+// their receivers, where the operator wants such mail held. An administrator releases it.
+const HoldAlignment = "dmarc-will-fail"
+
 // Submission is one accepted message.
 type Submission struct {
 	ID mail.ID

@@ -17,7 +17,8 @@ type entry struct {
 
 // catalogue holds every reason for a refusal, in the order of the constants.
 // Codes follow RFC 5321 sections 4.2 and 4.3.2, RFC 3463 and the registry of
-// RFC 5248; those of AUTH follow RFC 4954 sections 4 and 6.
+// RFC 5248; those of AUTH follow RFC 4954 sections 4 and 6, that of DMARC RFC 7372
+// section 3.3.
 var catalogue = [...]entry{
 	{EUnknownCommand, 500, EnhancedCode{5, 5, 1}, "This command is not known here.", ""},
 	{ECommandMalformed, 500, EnhancedCode{5, 5, 2}, "This is not an SMTP command.", "This is not an SMTP command: %s."},
@@ -102,6 +103,7 @@ var catalogue = [...]entry{
 	{EDataBareLF, 550, EnhancedCode{5, 6, 0}, "The message contains a line feed without a carriage return; lines must end in CR LF.", ""},
 	{EDataNUL, 550, EnhancedCode{5, 6, 0}, "The message contains a NUL octet, which is not allowed; send it encoded (base64).", ""},
 	{ELoopDetected, 554, EnhancedCode{5, 4, 6}, "The message has passed through too many servers; it seems to be in a loop.", ""},
+	{EUnaligned, 550, EnhancedCode{5, 7, 26}, "The recipients' servers would turn this message away: DNS does not show that it comes from its sender's domain. Whoever runs the domain can mend that.", "The recipients' servers would turn this message away: DNS does not show that it comes from its sender's domain. Whoever runs the domain can mend that. %s"},
 
 	{ESigningUnavailable, 451, EnhancedCode{4, 7, 5}, "The message cannot be signed at the moment; try again later.", ""},
 	{EStoreFull, 452, EnhancedCode{4, 3, 1}, "There is no room to store the message at the moment; try again later.", ""},
@@ -139,7 +141,7 @@ func lookup(reason Reason) (entry, bool) {
 
 // Refusal returns the catalogue's reply for reason. detail is shown where the
 // row has a place for it, after cleaning: what is not printable becomes "?",
-// at most 200 octets. A reason outside the catalogue is answered as EInternal,
+// at most 200 octets, or 1,200 where it is a DNS record. A reason outside the catalogue is answered as EInternal,
 // so that a slip costs a retry and not a message.
 func Refusal(reason Reason, detail string) Reply {
 	row, found := lookup(reason)
@@ -148,9 +150,17 @@ func Refusal(reason Reason, detail string) Reply {
 	}
 	text := row.text
 	if detail != "" && row.detailed != "" {
-		text = strings.Replace(row.detailed, "%s", cleanDetail(detail), 1)
+		text = strings.Replace(row.detailed, "%s", cleanDetail(detail, longest(reason)), 1)
 	}
 	return Reply{Code: row.code, Enhanced: row.enhanced, Reason: row.reason, Text: text}
+}
+
+// longest is how many octets of a detail a reason shows.
+func longest(reason Reason) int {
+	if reason == EUnaligned {
+		return maxRecordDetail
+	}
+	return maxDetail
 }
 
 // Reasons returns every reason of the catalogue in its order, for tests and

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"countersign/internal/mail"
+	"countersign/internal/smtp/xtext"
 )
 
 // Length limits of parameters in octets.
@@ -134,7 +135,7 @@ func setReturn(env *mail.Envelope, p param) error {
 
 // setEnvelopeID reads ENVID (RFC 3461 section 4.4).
 func setEnvelopeID(env *mail.Envelope, p param) error {
-	id, valid := decodeXtext(p.value)
+	id, valid := xtext.Decode(p.value)
 	if !valid || id == "" || len(p.value) > maxEnvID {
 		return Refusal(EBadParameter, "ENVID must be at most 100 characters of xtext")
 	}
@@ -150,7 +151,7 @@ func checkAuth(_ *mail.Envelope, p param) error {
 	if p.value == "<>" {
 		return nil
 	}
-	address, valid := decodeXtext(p.value)
+	address, valid := xtext.Decode(p.value)
 	if !valid {
 		return bad
 	}
@@ -210,9 +211,9 @@ func setOriginal(rcpt *mail.Recipient, value string, utf8 bool) error {
 	if !found || !isAtom(kind) || len("ORCPT=")+len(value) > maxOrcpt {
 		return Refusal(EBadParameter, "ORCPT must be a type, a semicolon and an address in xtext")
 	}
-	decode := decodeXtext
+	decode := xtext.Decode
 	if strings.EqualFold(kind, "utf-8") {
-		decode = decodeUnitext
+		decode = xtext.DecodeUTF8
 		if !utf8 && !isASCII(encoded) {
 			return Refusal(ESMTPUTF8Required, "")
 		}

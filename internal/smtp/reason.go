@@ -95,6 +95,7 @@ const (
 	EDataBareLF         Reason = "data-bare-lf"
 	EDataNUL            Reason = "data-nul"
 	ELoopDetected       Reason = "loop-detected"
+	EUnaligned          Reason = "dmarc-will-fail"
 
 	// Our own troubles.
 	ESigningUnavailable Reason = "signing-unavailable"

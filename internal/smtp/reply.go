@@ -48,6 +48,9 @@ const (
 	maxReplyLine = 512
 	// maxDetail bounds what a caller may put into a catalogue text.
 	maxDetail = 200
+	// maxRecordDetail does so where the detail holds a DNS record to publish, such
+	// as that of a key of 2048 bits with some 410.
+	maxRecordDetail = 1200
 )
 
 // Temporary reports whether the same command may succeed later (4yz).
@@ -129,14 +132,14 @@ func printable(s string) string {
 }
 
 // cleanDetail makes s fit for the inside of a text: printable, in one line, at
-// most maxDetail octets.
-func cleanDetail(s string) string {
+// most so many octets.
+func cleanDetail(s string, most int) string {
 	const dots = "..."
 	s = printable(strings.ReplaceAll(s, "\n", "?"))
-	if len(s) <= maxDetail {
+	if len(s) <= most {
 		return s
 	}
-	cut := maxDetail - len(dots)
+	cut := most - len(dots)
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}

@@ -92,7 +92,7 @@ func TestCatalogue(t *testing.T) {
 		if row.detailed != "" && strings.Count(row.detailed, "%s") != 1 {
 			t.Errorf("%s: %q has not one place for a detail", row.reason, row.detailed)
 		}
-		if len(Refusal(row.reason, strings.Repeat("d", 500)).AppendTo(nil)) > maxReplyLine {
+		if len(Refusal(row.reason, strings.Repeat("d", 500)).AppendTo(nil)) > maxReplyLine && row.reason != EUnaligned {
 			t.Errorf("%s does not fit one line", row.reason)
 		}
 		reply := Refusal(row.reason, "")
@@ -117,12 +117,31 @@ func TestCatalogueCodes(t *testing.T) {
 		ETooManyRecipients: "452 4.5.3", EMessageTooLarge: "552 5.3.4", ETooManyErrors: "421 4.7.0", ETimeout: "421 4.4.2",
 		EShutdown: "421 4.3.2", EHeaderFromMissing: "550 5.6.0", EHeader8Bit: "550 5.6.7", ELoopDetected: "554 5.4.6",
 		ESigningUnavailable: "451 4.7.5", EStoreFull: "452 4.3.1", EInternal: "451 4.3.0",
-		ESMTPUTF8Required: "553 5.6.7", ETLSUnavailable: "454 4.7.0",
+		EUnaligned: "550 5.7.26", ESMTPUTF8Required: "553 5.6.7", ETLSUnavailable: "454 4.7.0",
 	}
 	for reason, want := range cases {
 		if got := Refusal(reason, "").Error(); !strings.HasPrefix(got, want+" ") {
 			t.Errorf("%s: %s, want %s", reason, got, want)
 		}
+	}
+}
+
+// TestRecordInRefusal: a DNS record stands in a reply whole, and its key on one line; what is
+// longer than any is cut.
+func TestRecordInRefusal(t *testing.T) {
+	key := "p=" + strings.Repeat("M", 392) // 2048 bits
+	wire := string(Refusal(EUnaligned, "Publish at cs-rsa-202611._domainkey.example.org the TXT record v=DKIM1; k=rsa; "+key).AppendTo(nil))
+	if !strings.Contains(wire, " "+key+"\r\n") {
+		t.Errorf("the key is broken:\n%s", wire)
+	}
+	wire = string(Refusal(EUnaligned, strings.Repeat("d", 5000)).AppendTo(nil))
+	for line := range strings.SplitAfterSeq(wire, "\r\n") {
+		if len(line) > maxReplyLine {
+			t.Errorf("a line of %d octets", len(line))
+		}
+	}
+	if strings.Count(wire, "d") > maxRecordDetail+50 {
+		t.Errorf("%d octets", len(wire))
 	}
 }
 

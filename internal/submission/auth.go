@@ -40,6 +40,8 @@ func (s *session) offers(m sasl.Mechanism) bool {
 		return s.bound()
 	case m.Certificate:
 		return s.identity != nil
+	case m.Token:
+		return s.gate.opt.Verifier.TakesTokens()
 	}
 	return true
 }

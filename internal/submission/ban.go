@@ -60,7 +60,7 @@ func (s *session) unbanned(op string) error {
 // recordRefused records a connection that did not become a session, within the ration of
 // its network. ban is why, nil where that is something else.
 func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, ban *access.Ban) {
-	if !g.rations.spend(peer.Network(), audit.ConnectionRefused) {
+	if !g.rations.Spend(peer.Network(), audit.ConnectionRefused) {
 		g.opt.Metrics.leftOut()
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/ration"
 )
 
 // banning gives a gate a book.
@@ -99,7 +100,7 @@ func TestBannedNetworkIsNotAdmitted(t *testing.T) {
 func TestRefusedConnectionsAreRationed(t *testing.T) {
 	f := newFixture(t)
 	f.banning().Apply([]access.Ban{banOf("NETWORK", "192.0.2.0/24", "")})
-	for range 3 * networkEvents {
+	for range 3 * ration.NetworkEvents {
 		if f.gate.Admit(smtpserver.Peer{ID: f.ids.New(), Client: netip.MustParseAddrPort("192.0.2.7:1")}) == nil {
 			t.Fatal("admitted")
 		}
@@ -107,10 +108,10 @@ func TestRefusedConnectionsAreRationed(t *testing.T) {
 	f.must(f.recorder.Flush(t.Context()))
 	events, err := f.store.Search(t.Context(), audit.Query{Kind: audit.ConnectionRefused})
 	f.must(err)
-	if len(events) < networkEvents/2 || len(events) > 2*networkEvents {
-		t.Errorf("%d of %d are recorded", len(events), 3*networkEvents)
+	if len(events) < ration.NetworkEvents/2 || len(events) > 2*ration.NetworkEvents {
+		t.Errorf("%d of %d are recorded", len(events), 3*ration.NetworkEvents)
 	}
-	f.counted(3*networkEvents, 0)
+	f.counted(3*ration.NetworkEvents, 0)
 }
 
 func TestBanEndsOpenSessions(t *testing.T) {

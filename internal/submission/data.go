@@ -39,6 +39,10 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	ruling, err := s.aligned(ctx, tx, identities[0].Domain, policy)
+	if err != nil {
+		return "", err
+	}
 	now := s.gate.opt.Now()
 	id := s.gate.opt.IDs.New()
 	header.Complete(message.Completion{
@@ -67,7 +71,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	a := s.acceptance(id, tx, policy, now)
 	a.Domains, a.Others = domainsOf(tx.env.From, identities), others(tx.env.From, identities)
 	in.complete(a, head, header)
-	a.Events = []audit.Event{s.acceptedEvent(a)}
+	a.Events = append([]audit.Event{s.acceptedEvent(a)}, s.apply(ruling, a)...)
 	a.Limits = s.limits(a, tx, policy.WarnAt)
 	err = s.gate.opt.Queue.Accept(ctx, a)
 	if err != nil {
@@ -76,7 +80,9 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	}
 	in.taken()
 	s.messages++
-	s.gate.opt.Recorder.Log(a.Events[0])
+	for _, e := range a.Events {
+		s.gate.opt.Recorder.Log(e)
+	}
 	s.recordLimits(a)
 	s.gate.opt.Metrics.accepted(a, time.Since(started))
 	if s.gate.opt.Offer != nil {

@@ -14,10 +14,12 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/mail"
+	"countersign/internal/policy/alignment"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/guessing"
+	"countersign/internal/submission/ration"
 )
 
 // Policy is what the operator may change while the server runs.
@@ -43,10 +45,12 @@ type Policy struct {
 	Sign bool
 	// WarnAt is of how many percent of a limit used somebody is warned, 0 for never.
 	WarnAt int
+	// Alignment says what is done about messages that will fail DMARC.
+	Alignment alignment.Rules
 }
 
 // Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Guard,
-// Limits, Listeners and Logger are needed.
+// Limits, Alignment, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -71,13 +75,15 @@ type Options struct {
 	Guard guessing.Guard
 	// Limits returns the subjects of a message that have limits, with these; nil where
 	// there are none. It is asked for each message, and answers from memory.
-	Limits   func(limit.Who) []limit.Level
-	Recorder *audit.Recorder
-	Sealer   *seal.Sealer
-	IDs      *mail.IDSource
-	Now      func() time.Time
-	Policy   Policy
-	Metrics  *Metrics
+	Limits func(limit.Who) []limit.Level
+	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
+	Alignment Alignment
+	Recorder  *audit.Recorder
+	Sealer    *seal.Sealer
+	IDs       *mail.IDSource
+	Now       func() time.Time
+	Policy    Policy
+	Metrics   *Metrics
 	// Listeners say what each listener offers, by the name in smtpserver.Peer. One that
 	// is not here offers every mechanism but EXTERNAL, and knows no networks.
 	Listeners map[string]Listener
@@ -107,7 +113,7 @@ type Gate struct {
 	policy atomic.Pointer[Policy]
 	keys   *keyring
 	// rations bounds what is recorded of clients that have not logged in.
-	rations *rations
+	rations *ration.Rations
 	// door is what those who log in go through.
 	door *guessing.Door
 }
@@ -126,7 +132,7 @@ func New(opt Options) *Gate {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gate{opt: opt, keys: newKeyring(opt), door: guessing.New(opt.Guard)}
-	g.rations = newRations(opt.Now, func(e audit.Event) {
+	g.rations = ration.New(opt.Now, func(e audit.Event) {
 		e.At = g.opt.Now()
 		g.opt.Recorder.Record(e)
 	})
@@ -136,7 +142,7 @@ func New(opt Options) *Gate {
 
 // Close records what has been left out of the record and not been told yet. It is
 // called when no session is open any more, and before the Recorder is closed.
-func (g *Gate) Close() { g.rations.close() }
+func (g *Gate) Close() { g.rations.Close() }
 
 // SetPolicy changes the policy for every message whose header has not been
 // read yet.

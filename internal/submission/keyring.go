@@ -11,6 +11,7 @@ import (
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/policy/domainkey"
 	"countersign/internal/seal"
 	"countersign/internal/smtp"
 )
@@ -39,6 +40,7 @@ type ringEntry struct {
 	generation uint64
 	stored     []account.Key // as read, to see whether they changed
 	signer     *dkim.Signer
+	published  []domainkey.Key // as they are to be published
 }
 
 func newKeyring(o Options) *keyring {
@@ -52,23 +54,31 @@ func newKeyring(o Options) *keyring {
 // domain without keys, or with one that cannot be opened, is an error: a
 // message is never sent unsigned because of it.
 func (r *keyring) signerFor(ctx context.Context, domain mail.Domain, generation uint64) (*dkim.Signer, error) {
+	entry, err := r.entryFor(ctx, domain, generation)
+	return entry.signer, err
+}
+
+// entryFor returns all that is known of a domain's keys as of that account generation;
+// errors as signerFor.
+func (r *keyring) entryFor(ctx context.Context, domain mail.Domain, generation uint64) (ringEntry, error) {
 	r.mu.RLock()
 	have, ok := r.domains[domain]
 	r.mu.RUnlock()
 	if ok && have.generation == generation {
-		return have.signer, nil
+		return have, nil
 	}
 	stored, err := r.accounts.SigningKeys(ctx, domain)
 	if err != nil {
-		return nil, storeFault(err)
+		return ringEntry{}, storeFault(err)
 	}
-	entry := ringEntry{generation: generation, stored: stored, signer: have.signer}
+	entry := ringEntry{generation: generation, stored: stored, signer: have.signer, published: have.published}
 	if !ok || !sameKeys(stored, have.stored) {
 		entry.signer, err = r.open(domain, stored)
 		if err != nil {
 			r.fails(domain, err)
-			return nil, err
+			return ringEntry{}, err
 		}
+		entry.published = published(domain, stored)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +87,7 @@ func (r *keyring) signerFor(ctx context.Context, domain mail.Domain, generation 
 		clear(r.domains)
 	}
 	r.domains[domain] = entry
-	return entry.signer, nil
+	return entry, nil
 }
 
 // open opens every key of a domain.

@@ -1,6 +1,7 @@
 package submission
 
 import (
+	"slices"
 	"strings"
 
 	"countersign/internal/audit"
@@ -33,7 +34,18 @@ func (s *session) limits(a *queue.Acceptance, tx *transaction, warnAt int) *limi
 	if len(levels) == 0 {
 		return nil
 	}
-	return &limit.Question{Levels: levels, Want: want, Warn: warnAt}
+	q := &limit.Question{Levels: levels, Want: want, Warn: warnAt}
+	if limit.Bounds(levels, limit.NewRecipients) {
+		q.Contacts = &limit.Contacts{Login: sub.Login}
+		for i := range a.Deliveries {
+			if to := a.Deliveries[i].Recipient.To; !s.gate.isPostmaster(to) {
+				q.Contacts.Recipients = append(q.Contacts.Recipients, limit.DigestOf(to.Key()))
+			}
+		}
+		slices.Sort(q.Contacts.Recipients)
+		q.Contacts.Recipients = slices.Compact(q.Contacts.Recipients)
+	}
+	return q
 }
 
 // isPostmaster reports whether an address is that of whoever runs the gate (RFC 5321

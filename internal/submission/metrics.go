@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"countersign/internal/policy/alignment"
 	"countersign/internal/queue"
 	"countersign/internal/smtpserver"
 )
@@ -21,6 +22,7 @@ type Metrics struct {
 	seconds     prometheus.Histogram
 	unrecorded  prometheus.Counter
 	bans        *prometheus.CounterVec
+	aligned     *prometheus.CounterVec
 }
 
 // NewMetrics registers the figures with reg.
@@ -67,7 +69,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, what := range []string{bannedConnection, bannedSession, bannedLogin} {
 		m.bans.WithLabelValues(what) // at 0 from the start
 	}
-	reg.MustRegister(m.bans, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
+	m.aligned = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "countersign_submission_alignment_total",
+		Help: "Messages that were looked at for DMARC, by how they will fare and what was done.",
+	}, []string{"verdict", "action"})
+	reg.MustRegister(m.aligned, m.bans, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
 	return m
 }
 
@@ -101,6 +107,18 @@ func (m *Metrics) banned(what string) {
 	if m != nil {
 		m.bans.WithLabelValues(what).Inc()
 	}
+}
+
+// ruled counts a message that was looked at for DMARC.
+func (m *Metrics) ruled(r alignment.Ruling) {
+	if m == nil {
+		return
+	}
+	action := string(r.Action)
+	if r.Action == alignment.Off {
+		action = "none"
+	}
+	m.aligned.WithLabelValues(string(r.Assessment.Verdict), action).Inc()
 }
 
 // leftOut counts one event that is not recorded.

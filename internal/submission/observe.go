@@ -6,7 +6,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"strconv"
+	"strings"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/cert/client"
 	"countersign/internal/login/why"
@@ -78,15 +80,27 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	s.record(e)
 }
 
-// provedData says by what somebody has logged in; "" is no mechanism, where a network was
-// enough.
+// provedData says by what somebody has logged in, and what the client calls itself; "" is no
+// mechanism, where a network was enough. Where the claim of a token was, there is an issuer and
+// no credential.
 func (s *session) provedData(mechanism string) map[string]string {
 	data := map[string]string{}
-	if mechanism != "" {
-		data["mechanism"] = mechanism
+	add := func(key, value string) {
+		if value != "" {
+			data[key] = value
+		}
 	}
-	if s.proved != nil {
-		data["credential"] = s.proved.Credential.Name
+	add("mechanism", mechanism)
+	add("program", s.hello)
+	if s.proved == nil {
+		return data
+	}
+	c := &s.proved.Credential
+	if c.ID != "" {
+		add("credential", c.Name)
+	}
+	if issuer, _, found := strings.Cut(c.Subject, " "); found && c.Kind == account.OAuth {
+		add("issuer", issuer)
 	}
 	return data
 }
@@ -171,12 +185,12 @@ func (s *session) afford(kind audit.Kind) bool {
 	network := s.peer.Network()
 	if s.login != "" {
 		if s.spent > 0 {
-			s.gate.rations.refund(network, s.spent)
+			s.gate.rations.Refund(network, s.spent)
 			s.spent = 0
 		}
 		return true
 	}
-	if !s.gate.rations.spend(network, kind) {
+	if !s.gate.rations.Spend(network, kind) {
 		return false
 	}
 	if kind != audit.AuthFailed {

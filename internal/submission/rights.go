@@ -6,6 +6,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 )
 
@@ -42,7 +43,7 @@ func (s *session) rights(ctx context.Context) (rights, error) {
 	if credential == nil || over || !credential.Envelope.Admits(s.peer.Client.Addr(), s.proved.Mechanism, at) {
 		return rights{}, fault.Refuse(op, fault.Unauthenticated, string(smtp.EAccountChanged))
 	}
-	if credential.Kind == account.Certificate && s.recheck() != nil {
+	if m, _ := sasl.Lookup(s.proved.Mechanism); m.Certificate && s.recheck() != nil {
 		return rights{}, fault.Refuse(op, fault.Unauthenticated, string(smtp.EAccountChanged))
 	}
 	return rights{now, credential}, nil

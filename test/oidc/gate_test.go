@@ -140,6 +140,9 @@ func TestTokensAtTheGate(t *testing.T) {
 	for _, e := range g.Recorded(4, "--kind", "auth.passed") {
 		passed[e.Account+" "+e.Data["mechanism"]]++
 	}
+	if shown := g.Admin("", "account", "show", address1); !strings.Contains(shown, ", a claim of issuer zitadel; session ") {
+		t.Errorf("no login by claim is shown:\n%s", shown)
+	}
 	if len(passed) != 2 || passed[address1+" OAUTHBEARER"] < 2 || passed[address1+" XOAUTH2"] < 2 {
 		t.Errorf("the record has the logins %v", passed)
 	}

@@ -91,6 +91,18 @@ func CommonName(name string) string {
 	return commonName + name
 }
 
+// Address returns the address that a subject of a certificate is: that of "email:", and a common
+// name that is one.
+func Address(subject string) (mail.Address, bool) {
+	for _, form := range []string{email, commonName} {
+		if text, ok := strings.CutPrefix(subject, form); ok {
+			a, err := mail.ParseAddress(text)
+			return a, err == nil
+		}
+	}
+	return mail.Address{}, false
+}
+
 // plain reports whether a text has something in it, begins and ends with no space,
 // and can be shown on one line.
 func plain(text string) bool {

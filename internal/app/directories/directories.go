@@ -36,26 +36,39 @@ type entry struct {
 	config.Directory
 	// dovecot is what the guard stands before where it is of that kind, else nil.
 	dovecot *dovecot.Dovecot
+	// tokens is what is before it for questions about tokens; nil where nothing is.
+	tokens *directory.Guard
 }
 
 // Open opens them. Errors are those of the directories, with the name.
 func Open(list []config.Directory, opt Options) (*Set, error) {
 	s := &Set{Keeper: keeper(list, opt)}
 	for _, d := range list {
-		source, err := open(&d, opt.Now)
-		if err == nil {
-			var guard *directory.Guard
-			guarding := Guarding(&d)
-			guarding.Now, guarding.Odd = opt.Now, logging(opt.Logger, d.Name)
-			guard, err = directory.NewGuard(source, guarding)
-			of, _ := source.(*dovecot.Dovecot)
-			s.list = append(s.list, entry{guard, d, of})
-		}
+		e, err := guarded(&d, opt)
+		s.list = append(s.list, e)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("directory %q: %w", d.Name, err), s.Close())
 		}
 	}
 	return s, nil
+}
+
+// guarded opens one, and has it guarded.
+func guarded(d *config.Directory, opt Options) (e entry, err error) {
+	e.Directory = *d
+	source, err := open(d, opt.Now)
+	if err != nil {
+		return e, err
+	}
+	guarding := Guarding(d)
+	guarding.Now, guarding.Odd = opt.Now, logging(opt.Logger, d.Name)
+	if e.Guard, err = directory.NewGuard(source, guarding); err != nil {
+		return e, err
+	}
+	if e.dovecot, _ = source.(*dovecot.Dovecot); e.dovecot != nil {
+		e.tokens, err = directory.NewGuard(source, guarding)
+	}
+	return e, err
 }
 
 // logging makes what writes a directory's oddities into a log, nil for none.
@@ -123,7 +136,8 @@ func Guarding(d *config.Directory) directory.GuardOptions {
 
 // Dovecot is what the configuration says of a directory of kind dovecot.
 func Dovecot(d *config.Directory) dovecot.Options {
-	return dovecot.Options{Name: d.Name, Address: d.URL, TrustNetwork: d.TrustNetwork, Domain: d.DefaultDomain, Exchanges: exchanges + d.Connections,
+	return dovecot.Options{Name: d.Name, Address: d.URL, TrustNetwork: d.TrustNetwork, Domain: d.DefaultDomain, Exchanges: exchanges + 2*d.Connections,
+		External: d.External, Tokens: d.Tokens,
 		Plan: d.PlanAttribute, Customer: d.CustomerAttribute, Aliases: d.AliasAttribute}
 }
 
@@ -175,11 +189,14 @@ func (s *Set) Close() error {
 	return errors.Join(all...)
 }
 
-// States tells how each is, by its name.
+// States tells how each is, by its name; how a Dovecot is for tokens, by that and " tokens".
 func (s *Set) States() map[string]func() directory.State {
 	all := map[string]func() directory.State{}
 	for _, e := range s.list {
 		all[e.Guard.Name()] = e.Guard.State
+		if e.tokens != nil && e.Tokens {
+			all[e.Guard.Name()+" tokens"] = e.tokens.State
+		}
 	}
 	return all
 }

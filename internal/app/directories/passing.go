@@ -83,11 +83,32 @@ func (x *passed) Next(ctx context.Context, response []byte) (challenge []byte, d
 // Account implements outside.Passed.
 func (x *passed) Account() *directory.Answer { return x.Exchange.Said() }
 
+// TakesTokens implements directory.Bearer.
+func (p *passer) TakesTokens() bool { return p.entry.tokens.TakesTokens() }
+
+// AskToken implements directory.Bearer, behind a guard of its own: Dovecot asks an identity
+// provider, and where that is away or slow, passwords are verified all the same.
+func (p *passer) AskToken(ctx context.Context, q directory.Question, token string) (*directory.Answer, error) {
+	return p.entry.tokens.AskToken(ctx, q, token)
+}
+
+// Believes implements directory.Believer: certificates open accounts by the name that they
+// have where the configuration wants it.
+func (p *passer) Believes() bool { return p.entry.CertificatesByName() && p.Guard.Believes() }
+
+// Witnesses implements directory.Witness, as that of an asker.
+func (p *passer) Witnesses() bool { return p.entry.AskStanding && p.Guard.Witnesses() }
+
 // Width is how many questions it takes at once.
 func (p *passer) Width() int { return p.entry.Connections }
 
 // Patience implements outside.Passer.
 func (p *passer) Patience() time.Duration { return p.entry.Timeout.Std() }
+
+// TakesTokens implements login.Directories.
+func (s *Set) TakesTokens() bool {
+	return slices.ContainsFunc(s.list, func(e entry) bool { return e.tokens != nil && e.tokens.TakesTokens() })
+}
 
 // greetAgain is how often a Dovecot is greeted that has not answered yet.
 const greetAgain = 5 * time.Second
@@ -95,7 +116,7 @@ const greetAgain = 5 * time.Second
 // Greet connects to each Dovecot until it has answered once, so that it is known what they
 // offer, or until ctx ends.
 func (s *Set) Greet(ctx context.Context) {
-	for !s.greeted(ctx) {
+	for !s.GreetOnce(ctx) {
 		select {
 		case <-time.After(greetAgain):
 		case <-ctx.Done():
@@ -104,8 +125,8 @@ func (s *Set) Greet(ctx context.Context) {
 	}
 }
 
-// greeted greets those that have not answered yet, and reports whether all have.
-func (s *Set) greeted(ctx context.Context) bool {
+// GreetOnce greets those that have not answered yet, and reports whether all have.
+func (s *Set) GreetOnce(ctx context.Context) bool {
 	all := true
 	for i := range s.list {
 		e := &s.list[i]

@@ -64,6 +64,7 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 			return nil, err
 		}
 		defer set.Close()
+		set.GreetOnce(ctx) // what they offer; where one is away, a question says so
 		options.Directories = set
 	}
 	x, err = login.New(options).Explain(ctx, q)

@@ -37,9 +37,13 @@ type accountView struct {
 	HasPassword     bool       `json:"has_password"`
 	PasswordChanged *time.Time `json:"password_changed,omitempty"`
 	Created         time.Time  `json:"created"`
-	// Credentials and MechanismsUsed are set by show alone.
+	// Credentials and MechanismsUsed are set by show alone, as is what follows.
 	Credentials    []credential.View `json:"credentials,omitempty"`
 	MechanismsUsed []string          `json:"mechanisms_used,omitempty"`
+	// LastLogins are the latest in the record, the newest first; LoginsCut says that there
+	// was no time to look at all of it.
+	LastLogins []loginView `json:"last_logins,omitempty"`
+	LoginsCut  bool        `json:"last_logins_cut,omitempty"`
 }
 
 func viewAccount(a account.Account) accountView {
@@ -101,7 +105,10 @@ func (cmd *accountShow) Run(c *call.Call) error {
 		if v.Credentials, err = credential.Views(o, a.Address); err != nil {
 			return err
 		}
-		v.MechanismsUsed = mechanismsUsed(v.Credentials)
+		if v.LastLogins, v.LoginsCut, err = lastLogins(c.Ctx, o.Store, a.Login(), loginsWindow); err != nil {
+			return err
+		}
+		v.MechanismsUsed = mechanismsUsed(v.Credentials, v.LastLogins)
 		return c.Show(cmd.AsJSON, v)
 	})
 }
@@ -117,11 +124,16 @@ func legacyBy(a *account.Account, p *account.Proofs) string {
 	return ""
 }
 
-// mechanismsUsed lists the mechanisms of the last uses, each once.
-func mechanismsUsed(list []credential.View) (used []string) {
+// mechanismsUsed lists the mechanisms of the last uses and logins, each once.
+func mechanismsUsed(list []credential.View, logins []loginView) (used []string) {
 	for i := range list {
 		if u := list[i].LastUse; u != nil && u.Mechanism != "" {
 			used = append(used, u.Mechanism)
+		}
+	}
+	for _, l := range logins {
+		if l.Mechanism != "" {
+			used = append(used, l.Mechanism)
 		}
 	}
 	slices.Sort(used)
@@ -173,6 +185,15 @@ func (v accountView) Details(t table.Table) {
 	t.Row("mechanisms used", strings.Join(v.MechanismsUsed, ", "))
 	for i := range v.Credentials {
 		t.Row("credential "+v.Credentials[i].Name, v.Credentials[i].Line())
+	}
+	for _, l := range v.LastLogins {
+		t.Row("login "+table.Stamp(l.At), l.line())
+	}
+	switch {
+	case v.LoginsCut:
+		t.Row("logins", "the record is too long to look for more here: countersign audit search --kind auth.passed --account "+v.Address)
+	case len(v.LastLogins) == 0:
+		t.Row("logins", "none in the record")
 	}
 }
 

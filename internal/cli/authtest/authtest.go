@@ -115,6 +115,7 @@ func (cmd *test) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
+		found.noTokens = x.NoTokens
 		tried := walk.Tried{
 			Name: cmd.Login, Place: place(q.Attempt.Client), Mechanism: q.Attempt.Mechanism, Sender: cmd.Sender.Address, Withheld: found.withheld(),
 		}

@@ -16,6 +16,8 @@ type entry struct {
 	way examine.Way
 	// doors are the listeners that count.
 	doors []examine.Door
+	// noTokens says that nobody verifies tokens now.
+	noTokens bool
 }
 
 // names are those of the listeners that are open, or of those that are not.
@@ -95,10 +97,13 @@ func (e *entry) cause() string {
 
 // withheld says why no listener lets a client try it, "" where one does.
 func (e *entry) withheld() string {
+	m, _ := sasl.Lookup(e.way.Mechanism)
 	if len(e.names(true)) > 0 {
+		if m.Token && e.noTokens {
+			return m.Name + " is not offered, as there is no [[issuer]], and no Dovecot offers to verify tokens"
+		}
 		return ""
 	}
-	m, _ := sasl.Lookup(e.way.Mechanism)
 	listed := slices.Contains(e.cfg.Auth.Mechanisms, m.Name)
 	switch {
 	case m.Name == "":
@@ -106,7 +111,7 @@ func (e *entry) withheld() string {
 	case !listed:
 		return m.Name + " is not among auth.mechanisms"
 	case m.Token && len(e.cfg.Issuers) == 0:
-		return m.Name + " is not offered, as there is no [[issuer]]"
+		return m.Name + " is not offered, as there is no [[issuer]], and no Dovecot that may verify tokens"
 	case strings.HasPrefix(m.Name, "SCRAM-") && e.cfg.ScramIsVain():
 		return m.Name + " is not offered, as a directory that cannot take part in it knows accounts of every domain"
 	case m.Binds && slices.ContainsFunc(e.cfg.Directories, func(d config.Directory) bool { return d.KnowsKeys() }):

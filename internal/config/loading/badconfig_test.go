@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"countersign/internal/app/directories"
+	"countersign/internal/app"
 	"countersign/internal/config/loading"
 	"countersign/internal/fault"
 )
@@ -48,7 +48,7 @@ func TestBadConfigs(t *testing.T) {
 // complaint loads the configuration in the current folder, which must fail.
 func complaint(t *testing.T) string {
 	t.Helper()
-	c, _, err := loading.Load("countersign.toml", directories.Judge)
+	c, _, err := app.LoadConfig("countersign.toml")
 	var all *loading.Errors
 	if !errors.As(err, &all) || c != nil {
 		t.Fatalf("Load returned %v, %v", c, err)

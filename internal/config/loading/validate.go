@@ -43,6 +43,7 @@ func (v *validator) all() {
 	v.queue()
 	v.delivery()
 	v.routes()
+	v.alignment()
 }
 
 // required reports every option and list that the file must have and has not,

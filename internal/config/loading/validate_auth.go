@@ -98,8 +98,12 @@ func (v *validator) directories() {
 				v.Fail(option.Element(at+"group_plans", j), `write "PLAN=GROUP"`, "%q names no group", text)
 			}
 		}
+		v.secretFileMode(at+"password_file", d.PasswordFile)
 		if len(d.Domains) > 0 && d.PlanAttribute != "" && len(d.MayGive()) == 0 {
 			v.Fail(at+"plans", "name the plans that it may give, or leave plan_attribute out", "is required with domains and plan_attribute")
+		}
+		if d.CertificatesByName() && !d.External {
+			v.Fail(at+"certificates", "set external, once its Dovecot is made ready for it", "is of no use without external: nobody could say whether the account stands")
 		}
 		if d.CreateDomains && d.Customer == "" {
 			v.Fail(at+"customer", "name whose the domains become", "is required with create_domains")

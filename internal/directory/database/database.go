@@ -84,6 +84,8 @@ func Open(opt Options) (*Database, error) {
 // Check says what is wrong with the options, all at once.
 func Check(opt Options) directory.OptionErrors {
 	_, _, all := read(opt)
+	_, err := readPassword(opt.PasswordFile)
+	all.Add("password_file", err)
 	return all
 }
 

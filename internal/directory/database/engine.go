@@ -76,20 +76,26 @@ func plain(err error) error {
 	return err
 }
 
-// readPassword reads the first line of a file, "" where path is.
+// readPassword reads the first line of a file, which must not be empty; "" where path is.
 func readPassword(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("the file of its password, %s, cannot be read: %w", path, plain(err))
+		return "", fmt.Errorf("%s cannot be read: %w", path, plain(err))
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxPasswordFile+1))
-	if err == nil && len(text) > maxPasswordFile {
-		err = fmt.Errorf("%s has more than %d octets, which is no password", path, maxPasswordFile)
-	}
 	line, _, _ := bytes.Cut(text, []byte("\n"))
-	return string(bytes.TrimSuffix(line, []byte("\r"))), err
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s cannot be read: %w", path, plain(err))
+	case len(text) > maxPasswordFile:
+		return "", fmt.Errorf("%s has more than %d octets, which is no password", path, maxPasswordFile)
+	case len(line) == 0:
+		return "", fmt.Errorf("%s holds no password", path)
+	}
+	return string(line), nil
 }

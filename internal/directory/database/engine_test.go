@@ -88,7 +88,7 @@ func TestOptionsHaveBounds(t *testing.T) {
 // TestPasswordFile reads the first line alone.
 func TestPasswordFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "password")
-	for text, want := range map[string]string{"a b \n": "a b ", "a\r\nb": "a", "a": "a", "": ""} {
+	for text, want := range map[string]string{"a b \n": "a b ", "a\r\nb": "a", "a": "a"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -96,11 +96,13 @@ func TestPasswordFile(t *testing.T) {
 			t.Errorf("%q is read as %q, %v", text, got, err)
 		}
 	}
-	if err := os.WriteFile(path, make([]byte, maxPasswordFile+1), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := readPassword(path); err == nil {
-		t.Error("a long file is a password")
+	for _, text := range []string{strings.Repeat("x", maxPasswordFile+1), "", "\nsecond\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := readPassword(path); err == nil || got != "" {
+			t.Errorf("%.10q is the password %q", text, got)
+		}
 	}
 	if got, err := readPassword(""); got != "" || err != nil {
 		t.Errorf("no file: %q, %v", got, err)

@@ -34,6 +34,12 @@ type Options struct {
 	// Penalty lets Dovecot slow down clients that have failed before. Without it
 	// that is the gate's business alone.
 	Penalty bool
+	// External says that this Dovecot takes the name of a user from the gate, by EXTERNAL
+	// (RFC 4422 appendix A): "external" is among its auth_mechanisms, and
+	// auth_ssl_username_from_cert is set.
+	External bool
+	// Tokens says that it is asked about bearer tokens, where it offers to be.
+	Tokens bool
 	// Exchanges is how many may be under way at once, at least 1. A client may take
 	// its time between two steps.
 	Exchanges int
@@ -60,8 +66,8 @@ type Dovecot struct {
 	mu      sync.Mutex // guards what follows; a link's is taken within it, never the other way
 	current *link      // nil while there is none
 	trying  *attempt   // nil while none is being made
-	offered []Mechanism
-	open    int // exchanges
+	greeted *greeting  // the latest, nil where there was none
+	open    int        // exchanges
 }
 
 var _ directory.Source = (*Dovecot)(nil)
@@ -102,6 +108,11 @@ func read(opt Options) (network string, domain mail.Domain, all directory.Option
 	if opt.Domain != "" {
 		if domain, err = mail.ParseDomain(opt.Domain); err != nil {
 			all.Add("default_domain", fmt.Errorf("its domain %.100q is none", opt.Domain))
+		}
+	}
+	for option, field := range map[string]string{"plan_attribute": opt.Plan, "customer_attribute": opt.Customer, "alias_attribute": opt.Aliases} {
+		if slices.Contains([]string{"pass", "token", "resp"}, field) {
+			all.Add(option, fmt.Errorf("the field %q of Dovecot's answers holds a secret", field))
 		}
 	}
 	return network, domain, all
@@ -146,7 +157,7 @@ func (d *Dovecot) Mechanisms(ctx context.Context) ([]Mechanism, error) {
 	if err != nil {
 		return nil, d.failed(ctx, err)
 	}
-	return slices.Clone(l.offered), nil
+	return slices.Clone(l.greeted.offered), nil
 }
 
 // Offered returns what Dovecot has offered when it was last connected to, nil
@@ -154,7 +165,10 @@ func (d *Dovecot) Mechanisms(ctx context.Context) ([]Mechanism, error) {
 func (d *Dovecot) Offered() []Mechanism {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.offered)
+	if d.greeted == nil {
+		return nil
+	}
+	return slices.Clone(d.greeted.offered)
 }
 
 // failed gives an error its kind.
@@ -198,7 +212,7 @@ func (d *Dovecot) try(a *attempt) {
 	d.mu.Lock()
 	d.trying = nil
 	if a.err == nil {
-		d.current, d.offered = a.link, a.link.offered
+		d.current, d.greeted = a.link, a.link.greeted
 	}
 	d.mu.Unlock()
 	close(a.done)
@@ -263,10 +277,4 @@ func (d *Dovecot) Ask(ctx context.Context, q directory.Question) (*directory.Ans
 		return nil, err
 	}
 	return x.Account(), nil
-}
-
-// Check implements directory.Checker: it wants to be greeted.
-func (d *Dovecot) Check(ctx context.Context) error {
-	_, err := d.Mechanisms(ctx)
-	return err
 }

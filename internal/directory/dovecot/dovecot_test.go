@@ -160,7 +160,7 @@ func TestMechanisms(t *testing.T) {
 		t.Errorf("before: %v", d.Offered())
 	}
 	got, err := d.Mechanisms(t.Context())
-	want := []Mechanism{{"PLAIN", true}, {"XOAUTH2", true}, {"SCRAM-SHA-256", false}}
+	want := []Mechanism{{"PLAIN", true}, {"XOAUTH2", true}, {"SCRAM-SHA-256", false}} // EXTERNAL is no client's
 	if err != nil || !reflect.DeepEqual(got, want) || !reflect.DeepEqual(d.Offered(), want) {
 		t.Errorf("%v, %v; offered %v", got, err, d.Offered())
 	}
@@ -343,6 +343,7 @@ func TestOptions(t *testing.T) {
 		"loopback":    func(o *Options) { o.Address = "192.0.2.1:1" },
 		"domain":      func(o *Options) { o.Domain = "a b" },
 		"exchange":    func(o *Options) { o.Exchanges = 0 },
+		"secret":      func(o *Options) { o.Aliases = "token" },
 	} {
 		opt := good
 		change(&opt)

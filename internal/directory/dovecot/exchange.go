@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +32,8 @@ type Exchange struct {
 	dovecot   *Dovecot
 	mechanism string
 	info      Info
+	// user is whom the gate has found the client to be, for EXTERNAL alone.
+	user string
 
 	link    *link
 	request *request
@@ -49,18 +50,27 @@ type Exchange struct {
 // there is no connection, and has asked nothing yet. Errors: fault.Invalid for a
 // mechanism that is not offered, fault.Unavailable, fault.Canceled.
 func (d *Dovecot) Begin(ctx context.Context, mechanism string, info Info) (*Exchange, error) {
-	offered, err := d.Mechanisms(ctx)
-	if err != nil {
-		return nil, err
+	if mechanism == external { // the name of the user is the gate's word, and no client's
+		return nil, d.lacks(mechanism)
 	}
-	if !offers(offered, mechanism) {
-		return nil, fault.New("dovecot.begin", fault.Invalid, "directory %s does not offer %.20q", d.opt.Name, mechanism)
+	return d.begin(ctx, mechanism, info)
+}
+
+// begin is Begin for any mechanism.
+func (d *Dovecot) begin(ctx context.Context, mechanism string, info Info) (*Exchange, error) {
+	l, err := d.connect(ctx)
+	if err != nil {
+		return nil, d.failed(ctx, err)
+	}
+	if !l.greeted.offers(mechanism) {
+		return nil, d.lacks(mechanism)
 	}
 	return &Exchange{dovecot: d, mechanism: mechanism, info: info}, nil
 }
 
-func offers(offered []Mechanism, name string) bool {
-	return slices.ContainsFunc(offered, func(m Mechanism) bool { return m.Name == name })
+// lacks says that Dovecot does not offer a mechanism.
+func (d *Dovecot) lacks(mechanism string) error {
+	return fault.New("dovecot.begin", fault.Invalid, "directory %s does not offer %.20q", d.opt.Name, mechanism)
 }
 
 // Next takes the client's response, decoded from base64, and returns the next
@@ -149,7 +159,7 @@ func (x *Exchange) first(ctx context.Context, response []byte) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if !offers(l.offered, x.mechanism) { // a Dovecot with another configuration by now
+	if !l.greeted.offers(x.mechanism) { // a Dovecot with another configuration by now
 		return reply{}, fault.New("dovecot.next", fault.Unavailable, "directory %s no longer offers %s", x.dovecot.opt.Name, x.mechanism)
 	}
 	if err := x.dovecot.take(); err != nil {
@@ -183,6 +193,9 @@ func (x *Exchange) begun(response []byte) ([]byte, error) {
 	writePlace(&b, "r", x.info.Client)
 	if x.info.Session != "" && len(x.info.Session) <= maxSession {
 		b.WriteString("\tsession=" + escape(x.info.Session))
+	}
+	if x.mechanism == external {
+		b.WriteString("\tvalid-client-cert\tcert_username=" + escape(x.user))
 	}
 	if response != nil {
 		b.WriteString("\tresp=") // the last one, always

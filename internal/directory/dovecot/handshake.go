@@ -28,10 +28,24 @@ const (
 	maxName = 20
 )
 
-// readHandshake reads Dovecot's side of the handshake, up to DONE, and returns what
-// it offers.
-func readHandshake(r *bufio.Reader) ([]Mechanism, error) {
-	var offered []Mechanism
+// greeting is what Dovecot's side of the handshake offers.
+type greeting struct {
+	// offered are the mechanisms that may pass.
+	offered []Mechanism
+	// external says that EXTERNAL is offered, which never passes: what it takes for proved
+	// is the gate's word.
+	external bool
+}
+
+// offers reports whether a mechanism may be asked by.
+func (g *greeting) offers(name string) bool {
+	return name == external && g.external ||
+		slices.ContainsFunc(g.offered, func(m Mechanism) bool { return m.Name == name })
+}
+
+// readHandshake reads Dovecot's side of the handshake, up to DONE.
+func readHandshake(r *bufio.Reader) (*greeting, error) {
+	offered := &greeting{}
 	for n := range maxHandshake {
 		line, err := readLine(r)
 		if err != nil {
@@ -47,7 +61,7 @@ func readHandshake(r *bufio.Reader) ([]Mechanism, error) {
 		case n == 0 && fields[1] != ourMajor:
 			return nil, fmt.Errorf("it speaks version %.10q of the protocol", fields[1])
 		case name == "MECH" && len(fields) > 1:
-			offered = add(offered, fields[1], fields[2:])
+			offered.add(fields[1], fields[2:])
 		case name == "DONE":
 			return offered, nil
 		}
@@ -56,19 +70,22 @@ func readHandshake(r *bufio.Reader) ([]Mechanism, error) {
 }
 
 // add adds a mechanism to those that are offered, where it is one to pass on.
-func add(offered []Mechanism, name string, properties []string) []Mechanism {
+func (g *greeting) add(name string, properties []string) {
 	m := Mechanism{Name: name, ClearSecret: slices.Contains(properties, "plaintext")}
 	switch {
-	case len(offered) == maxMechanisms, !isName(name):
-		return offered
+	case len(g.offered) == maxMechanisms, !isName(name):
+		return
 	case slices.Contains(properties, "anonymous"), slices.Contains(properties, "private"):
-		return offered
-	case name == "EXTERNAL", strings.HasSuffix(name, "-PLUS"):
-		return offered
-	case name == "OAUTHBEARER", name == "XOAUTH2": // Dovecot calls a token no plain text
+		return
+	case name == external:
+		g.external = true
+		return
+	case strings.HasSuffix(name, "-PLUS"):
+		return
+	case name == oauthBearer, name == xoauth2: // some Dovecots call a token no plain text
 		m.ClearSecret = true
 	}
-	return append(offered, m)
+	g.offered = append(g.offered, m)
 }
 
 // isName reports whether a text may be a mechanism's name (RFC 4422 section 3.1).

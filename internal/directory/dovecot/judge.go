@@ -21,6 +21,8 @@ var (
 	ErrElsewhere = errors.New("the account is another server's, or nobody's, as Dovecot says")
 	// ErrAuthorization: who logged in may not act for the one that was named.
 	ErrAuthorization = errors.New("the login may not act for another account")
+	errNo            = errors.New("Dovecot says no")
+	errTrouble       = errors.New("Dovecot has trouble of its own, which its log tells")
 )
 
 // refusal is what FAIL means. Before 2.3 Dovecot gave the reason as a field of its
@@ -30,11 +32,11 @@ func refusal(fields map[string]string) error {
 		_, there := fields[field]
 		return there || fields["code"] == code
 	}
-	why := errors.New("Dovecot says no")
+	why := errNo
 	kind := fault.Unauthenticated
 	switch {
 	case is("temp_fail", "temp"):
-		kind, why = fault.Unavailable, errors.New("Dovecot has trouble of its own, which its log tells")
+		kind, why = fault.Unavailable, errTrouble
 	case is("authz_fail", "authz"):
 		why = ErrAuthorization
 	case is("user_disabled", "user_disabled"):

@@ -31,7 +31,7 @@ var (
 // concurrent use.
 type link struct {
 	conn    net.Conn
-	offered []Mechanism
+	greeted *greeting     // what Dovecot offers on it
 	writing chan struct{} // holds one token while a line is being written
 	done    chan struct{} // closed where the connection has broken
 
@@ -64,7 +64,7 @@ func open(conn net.Conn) (*link, error) {
 		return nil, err
 	}
 	l := &link{conn: conn, writing: make(chan struct{}, 1), done: make(chan struct{}), requests: map[uint32]*request{}}
-	if l.offered, err = readHandshake(r); err != nil {
+	if l.greeted, err = readHandshake(r); err != nil {
 		return nil, err
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {

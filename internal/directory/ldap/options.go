@@ -98,6 +98,10 @@ const anyEntry = "(objectClass=*)"
 // Check says what is wrong with the options, all at once.
 func Check(opt Options) directory.OptionErrors {
 	_, all := opt.read()
+	if opt.PasswordFile != "" {
+		_, err := readPassword(opt.PasswordFile)
+		all.Add("password_file", err)
+	}
 	return all
 }
 

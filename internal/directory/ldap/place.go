@@ -118,7 +118,10 @@ func readFile(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%s cannot be read: %w", path, plain(err))
+	case len(text) > maxFile:
 		err = fmt.Errorf("%s has more than %d octets", path, maxFile)
 	}
 	return text, err

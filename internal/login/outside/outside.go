@@ -2,17 +2,16 @@
 // door of its own, where questions wait in turn and strangers give way, and about a name
 // that nobody has, so that a failure takes as long as any of that directory's.
 //
-// It does not decide what an answer is worth, nor which login is asked about: that is for
-// package login. The exchanges that pass to a directory are described here, and run there.
+// It does not verify hashes, keeps nothing, and does not decide which login is asked about: that
+// is for package login. The exchanges that pass to a directory are described here, and run there.
 //
-// Main types: Asker, Passer.
+// Main types: Asker, Round, Way, Passer.
 package outside
 
 import (
 	"context"
 
 	"countersign/internal/directory"
-	"countersign/internal/fault"
 	"countersign/internal/login/pool"
 	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
@@ -55,29 +54,20 @@ func (a *Asker) Around(login string) []directory.Source {
 	return a.from.For(address.Domain)
 }
 
-// Ask asks one directory when its door is free. Errors are those of directory.Source, and
-// those of pool.Pool.
-func (a *Asker) Ask(ctx context.Context, s directory.Source, whose pool.Ticket, q directory.Question) (answer *directory.Answer, err error) {
-	busy := a.through(ctx, s, whose, func() { answer, err = s.Ask(ctx, q) })
-	if busy != nil {
-		return nil, busy
-	}
-	return answer, err
-}
-
 // Standing asks one directory how an account stands, when its door is free. Errors are
 // those of directory.Witness, and those of pool.Pool.
 func (a *Asker) Standing(ctx context.Context, w directory.Witness, whose pool.Ticket, q directory.Question) (s directory.Standing, err error) {
-	busy := a.through(ctx, w, whose, func() { s, err = w.Standing(ctx, q) })
+	busy := a.door(w, "").Do(ctx, whose, func() { s, err = w.Standing(ctx, q) })
 	if busy != nil {
 		return directory.Standing{}, busy
 	}
 	return s, err
 }
 
-// through goes through the door of a directory.
-func (a *Asker) through(ctx context.Context, s directory.Source, whose pool.Ticket, ask func()) error {
-	return a.doors.Of(s.Name(), width(s)).Do(ctx, whose, ask)
+// door is that of a directory. One that takes long for questions of one kind, as it has to
+// ask others, keeps nobody else waiting with them: kind is "" for most.
+func (a *Asker) door(s directory.Source, kind string) *pool.Pool {
+	return a.doors.Of(s.Name()+kind, width(s))
 }
 
 // width is how many questions a directory takes at once.
@@ -86,25 +76,6 @@ func width(s directory.Source) int {
 		return w.Width()
 	}
 	return 1
-}
-
-// InVain asks a directory about a name that nobody has, in the domain of a login: it takes
-// as long as one that the directory does not know. q has neither login, password nor
-// client: the directory learns neither what was tried, which may be right elsewhere, nor where
-// the client is, as there is nobody whom it could lock out. Errors are a
-// *directory.AskError about a directory that could not be asked.
-func (a *Asker) InVain(ctx context.Context, s directory.Source, whose pool.Ticket, login string, q directory.Question) error {
-	q.Login, q.Password = a.nobody(login)
-	_, err := a.Ask(ctx, s, whose, q)
-	return answered(s, err)
-}
-
-// answered is nil where a directory has answered, whatever it said.
-func answered(s directory.Source, err error) error {
-	if err == nil || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) {
-		return nil
-	}
-	return &directory.AskError{Name: s.Name(), Err: err}
 }
 
 // Witness returns the first of some directories that knows how accounts stand, nil where

@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -127,8 +128,11 @@ func (x *Explanation) directory() Step {
 	case asked == "":
 		return Step{"directory", false, "the password is known to directory " + x.Sender.Account.Directory + ", which the configuration does not have for this domain"}
 	}
-	return Step{"directory", true, "the password is asked of directory " + asked}
+	return Step{"directory", true, "the " + x.shown() + " is asked of directory " + asked}
 }
+
+// shown is what directories are asked for.
+func (x *Explanation) shown() string { return cmp.Or(x.AskedFor, "password") }
 
 // legacy says whether a mechanism that needs it is allowed.
 func (x *Explanation) legacy(t Tried) []Step {
@@ -264,7 +268,7 @@ func (x *Explanation) outcome(t Tried) Step {
 	case x.Trouble != nil:
 		return Step{"outcome", false, "could not be decided; a client would get a temporary refusal (454)"}
 	case x.Unmade != "":
-		return Step{"outcome", true, "PASSED: directory " + x.Unmade + " takes the password; the account would be made here now, and then decided again"}
+		return Step{"outcome", true, "PASSED: directory " + x.Unmade + " takes the " + x.shown() + "; the account would be made here now, and then decided again"}
 	case x.Principal != nil:
 		return x.passed(t)
 	case x.Decided:

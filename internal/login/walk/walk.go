@@ -18,8 +18,12 @@ type Explanation struct {
 	// Legacy is Proofs.Legacy.
 	Legacy bool
 	// Asked are the directories that are asked for the password, in order; none where
-	// the store decides.
-	Asked []string
+	// the store decides. AskedFor is what they are asked for in its place, "" for nothing else.
+	Asked    []string
+	AskedFor string
+	// NoTokens says that nobody verifies tokens now, so that the mechanisms for them are not
+	// offered.
+	NoTokens bool
 	// Credentials are those of the account.
 	Credentials []Standing
 	// Decided says that the login was gone through to its end.

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -63,9 +64,9 @@ type Client struct {
 func New(c Config) (*Client, error) {
 	transport := c.Transport
 	if transport == nil {
-		roots, err := readRoots(c.CAFile)
+		roots, err := ReadRoots(c.CAFile)
 		if err != nil {
-			return nil, err
+			return nil, fault.Wrap("oauth.ca", fault.Invalid, err)
 		}
 		transport = newTransport(roots)
 	}
@@ -93,19 +94,19 @@ func newTransport(roots *x509.CertPool) *http.Transport {
 	}
 }
 
-// readRoots reads the CA file.
-func readRoots(path string) (*x509.CertPool, error) {
-	const op = "oauth.ca"
+// ReadRoots reads a file of CA certificates in PEM form; nil for "", which is those of the
+// system. The error says what is wrong, for the operator.
+func ReadRoots(path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
 	text, err := ReadFile(path, maxCA)
 	if err != nil {
-		return nil, fault.Wrap(op, fault.Invalid, err)
+		return nil, err
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, fault.New(op, fault.Invalid, "%s holds no certificate in PEM form", path)
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", path)
 	}
 	return roots, nil
 }
@@ -114,14 +115,14 @@ func readRoots(path string) (*x509.CertPool, error) {
 func ReadFile(path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path) // before Open, which would wait for the other end of a pipe
 	if err != nil {
-		return nil, err
+		return nil, unreadable(path, err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > most {
 		return nil, fmt.Errorf("%s is not a file of at most %d octets", path, most)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(path, err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, most+1))
@@ -129,6 +130,15 @@ func ReadFile(path string, most int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s has more than %d octets", path, most)
 	}
 	return text, err
+}
+
+// unreadable says that a file cannot be read, and why.
+func unreadable(path string, err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return fmt.Errorf("%s cannot be read: %w", path, err)
 }
 
 // Close gives idle connections back.

@@ -92,3 +92,44 @@ func TestClosedRing(t *testing.T) {
 		t.Errorf("%v, asked %d times", err, asked.Load())
 	}
 }
+
+// TestUnknownNameBetweenLooks: within an interval nobody is asked for a name that is not
+// there. Where the last look succeeded the provider has no such key; where it failed, nobody
+// knows, until one succeeds again.
+func TestUnknownNameBetweenLooks(t *testing.T) {
+	text := set(t, member(t, rsa2048().Public(), nil))
+	synctest.Test(t, func(t *testing.T) {
+		var asked int
+		var away error
+		r := NewRing(func(context.Context) ([]byte, error) { asked++; return text, away }, bounds, time.Now)
+		defer r.Close()
+		find := func(what, name string, looks int, want error) {
+			t.Helper()
+			before := asked
+			_, err := r.Find(t.Context(), Wanted{Algorithm: "RS256", ID: name})
+			if want == errAway && (!fault.Is(err, fault.Unavailable) || errors.Is(err, ErrUnknown)) || want != errAway && !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+			if asked-before != looks {
+				t.Errorf("%s: %d looks, want %d", what, asked-before, looks)
+			}
+		}
+		find("the first use", "k", 1, nil)
+		away = errAway
+		time.Sleep(bounds.Interval - 1)
+		find("away, and not known to be", "new", 0, ErrUnknown)
+		time.Sleep(time.Nanosecond)
+		find("the look fails", "new", 1, errAway)
+		find("between looks of which the last has failed", "new", 0, errAway)
+		find("what is there goes on", "k", 0, nil)
+		time.Sleep(2 * time.Second) // what is waited after the first failure
+		find("it fails again", "new", 1, errAway)
+		find("between those", "newer", 0, errAway)
+		away = nil
+		time.Sleep(4 * time.Second)
+		find("it is back", "new", 1, ErrUnknown)
+		find("after it is back", "newer", 0, ErrUnknown)
+	})
+}
+
+var errAway = errors.New("the provider is away")

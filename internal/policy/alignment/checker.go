@@ -130,29 +130,6 @@ func (c *Checker) Look(ctx context.Context, q Question) Assessment {
 	return unknown(q, "it takes too long to find out")
 }
 
-// Examine makes an assessment anew, for which it waits until ctx or Options.Timeout
-// ends, and keeps it.
-func (c *Checker) Examine(ctx context.Context, q Question) Assessment {
-	c.mu.Lock()
-	if c.closed || c.flights >= c.most {
-		c.mu.Unlock()
-		return unknown(q, tooMuch)
-	}
-	c.flights++
-	c.work.Add(1)
-	c.mu.Unlock()
-	defer c.work.Done()
-	ctx, cancel := context.WithCancel(ctx)
-	defer context.AfterFunc(c.ctx, cancel)()
-	defer cancel()
-	a := c.assess(ctx, q)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.flights--
-	c.keep(c.entry(q), a)
-	return a
-}
-
 // tooMuch is why nothing is known where all places are taken.
 const tooMuch = "too much else is being found out"
 
@@ -212,7 +189,7 @@ func (c *Checker) begin(e *entry, q Question) {
 	e.done = done
 	c.flights++
 	c.work.Go(func() {
-		a := c.assess(c.ctx, q)
+		a := c.assess(q)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.flights--
@@ -223,8 +200,8 @@ func (c *Checker) begin(e *entry, q Question) {
 }
 
 // assess makes an assessment as soon as there is a place.
-func (c *Checker) assess(ctx context.Context, q Question) Assessment {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+func (c *Checker) assess(q Question) Assessment {
+	ctx, cancel := context.WithTimeout(c.ctx, c.timeout)
 	defer cancel()
 	select {
 	case c.places <- struct{}{}:

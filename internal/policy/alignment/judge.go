@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 
 	"countersign/internal/mail"
@@ -20,8 +21,8 @@ type Question struct {
 	From mail.Domain
 	// MailFrom is the domain of MAIL FROM, "" for the null sender.
 	MailFrom mail.Domain
-	// Keys are those that the message is signed with, all of From; none where it is
-	// not signed.
+	// Keys are those that the message is signed with, all of From; none where it is not
+	// signed here: then the next server may sign it, and what DKIM does is not known.
 	Keys []domainkey.Key
 }
 
@@ -99,9 +100,10 @@ func (a *Assessment) policy(found dmarc.Discovery, err error) {
 func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry) {
 	a.DKIM = Leg{State: WillFail}
 	if len(a.Question.Keys) == 0 {
-		a.DKIM.reason("mail of %s is not signed", a.Question.From)
+		a.DKIM.State = Unknown
+		a.DKIM.reason("mail of %s is not signed here", a.Question.From)
 	}
-	for _, key := range a.Question.Keys[:min(len(a.Question.Keys), maxKeys)] {
+	for _, key := range rsaFirst(a.Question.Keys) {
 		s := domainkey.Check(ctx, q, key)
 		switch s.State {
 		case domainkey.Published:
@@ -126,6 +128,21 @@ func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry) {
 
 // maxKeys bounds the keys that are looked up.
 const maxKeys = 8
+
+// rsaFirst returns the keys that are looked up, first those that every verifier knows (RFC
+// 6376 section 3.3; Ed25519 came later, with RFC 8463).
+func rsaFirst(keys []domainkey.Key) []domainkey.Key {
+	var first, rest []domainkey.Key
+	for _, k := range keys {
+		if strings.Contains(k.Record, "k=rsa;") {
+			first = append(first, k)
+		} else {
+			rest = append(rest, k)
+		}
+	}
+	all := append(first, rest...)
+	return all[:min(len(all), maxKeys)]
+}
 
 // senderFinding is what became of SPF: its leg, and the record to publish, if one
 // helps.

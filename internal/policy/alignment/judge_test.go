@@ -60,7 +60,8 @@ func TestAssess(t *testing.T) {
 	name := first.Name()
 	for title, tt := range map[string]struct {
 		mailFrom mail.Domain
-		keys     []domainkey.Key
+		keys     []domainkey.Key // without any, the first one, which is not published
+		unsigned bool
 		zone     []string
 		broken   []string
 		sending  *Sending
@@ -106,7 +107,7 @@ func TestAssess(t *testing.T) {
 		"one address is missing": {
 			mailFrom: "example.org", zone: []string{text("_dmarc.example.org", "v=DMARC1; p=none"), text("example.org", "v=spf1 ip4:192.0.2.1 -all")},
 			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.None,
-			says:    "DKIM: mail of example.org is not signed; SPF: example.org: the SPF record does not allow 2001:db8::1",
+			says:    "SPF: example.org: the SPF record does not allow 2001:db8::1",
 			publish: []string{"example.org v=spf1 ip6:2001:db8::1 ip4:192.0.2.1 -all"},
 		},
 		"no policy": {
@@ -163,6 +164,11 @@ func TestAssess(t *testing.T) {
 			mailFrom: "example.org", broken: []string{"_dmarc.example.org."},
 			verdict: WillFail, dkim: WillFail, spf: WillFail, publish: []string{"example.org v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 ~all"},
 		},
+		"signed elsewhere, if at all": {
+			mailFrom: "example.org", unsigned: true, zone: []string{text("_dmarc.example.org", reject), text(name, first.Record)},
+			verdict: Unknown, dkim: Unknown, spf: WillFail, policy: dmarc.Reject, says: "DKIM: mail of example.org is not signed here",
+			publish: []string{"example.org v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 ~all"},
+		},
 		"two keys where one belongs": {
 			mailFrom: "other.example", keys: []domainkey.Key{first}, zone: []string{text("_dmarc.example.org", reject), text(name, first.Record), text(name, second.Record)},
 			verdict: Unknown, dkim: Unknown, spf: WillFail, policy: dmarc.Reject, publish: []string{name + " " + first.Record},
@@ -183,6 +189,9 @@ func TestAssess(t *testing.T) {
 		j, d := judge(t, s, append(tt.zone, "_dmarc.org. 60 IN A 192.0.2.1")...)
 		for _, b := range tt.broken {
 			d.Break(b, testkit.ServFail)
+		}
+		if tt.keys == nil && !tt.unsigned {
+			tt.keys, tt.publish = []domainkey.Key{first}, append([]string{name + " " + first.Record}, tt.publish...)
 		}
 		a := j.Assess(t.Context(), Question{From: "example.org", MailFrom: tt.mailFrom, Keys: tt.keys})
 		if a.Verdict != tt.verdict || a.DKIM.State != tt.dkim || a.SPF.State != tt.spf || a.Policy != tt.policy || a.Refusable() != tt.refusable {
@@ -225,6 +234,25 @@ func TestProposedRecordsMend(t *testing.T) {
 		if before.Verdict != WillFail || after.DKIM.State != Pass || after.SPF.State != Pass || len(after.Publish) > 0 {
 			t.Errorf("%q: before %+v, after %+v", record, before, after)
 		}
+	}
+}
+
+// TestRSAIsProposedFirst: where there is room for one record alone, it is the one that every
+// receiver understands.
+func TestRSAIsProposedFirst(t *testing.T) {
+	k, err := dkim.Generate("example.org", "z", dkim.RSA, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := k.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, _ := judge(t, ours)
+	keys := []domainkey.Key{keyOf(t, "example.org", "a"), {Domain: "example.org", Selector: "z", Record: record.Value}}
+	a := j.Assess(t.Context(), Question{From: "example.org", MailFrom: "other.example", Keys: keys})
+	if len(a.Publish) != 2 || a.Publish[0] != record || keys[0].Selector != "a" {
+		t.Errorf("%+v", a.Publish)
 	}
 }
 

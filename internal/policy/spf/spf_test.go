@@ -44,6 +44,18 @@ func TestRecordsAgainstTheGrammar(t *testing.T) {
 	}
 }
 
+func TestCheckTerm(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"include:spf.example.net": true, "a:gate.example.net": true, "+mx:gate.example.net//64": true, "ip4:192.0.2.0/28": true, "ip6:2001:db8::1": true,
+		"": false, "a": false, "mx/24": false, "all": false, "-include:spf.example.net": false, "?a:x.example": false, "redirect=x.example": false,
+		"moo=x": false, "ip4:192.0.2": false, "include:x": false, "include:a.example include:b.example": false, "a:x.example\r\n": false,
+	} {
+		if err := CheckTerm(text); (err == nil) != ok {
+			t.Errorf("CheckTerm(%q) = %v", text, err)
+		}
+	}
+}
+
 // resolve starts a name server with records and returns a client of it.
 func resolve(t *testing.T, records ...string) (*testkit.DNS, *mx.Client) {
 	t.Helper()

@@ -68,7 +68,25 @@ func parse(text string) ([]term, error) {
 	return terms, nil
 }
 
+// CheckTerm says in words why a text is no term that could stand for addresses of ours
+// in a record: a mechanism that passes, with what it names.
+func CheckTerm(text string) error {
+	t, err := parseTerm(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%.60q %w", text, err)
+	case t.modifier || strings.IndexByte("-?~", text[0]) >= 0:
+		return fmt.Errorf("%.60q does not make mail pass", text)
+	case t.name == "all" || t.target == "" && t.name != "ip4" && t.name != "ip6":
+		return fmt.Errorf("%.60q does not name what is ours", text)
+	}
+	return nil
+}
+
 func parseTerm(word string) (term, error) {
+	if word == "" {
+		return term{}, fmt.Errorf("is empty")
+	}
 	for i := range len(word) {
 		if word[i] < 0x21 || word[i] > 0x7e {
 			return term{}, fmt.Errorf("has a character that is not visible ASCII")

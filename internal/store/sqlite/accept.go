@@ -33,6 +33,9 @@ func (t *tx) insert(p *incoming.Acceptance) error {
 		err = t.read(p.Subjects())
 	}
 	if err == nil {
+		err = t.meet(p.Contacts())
+	}
+	if err == nil {
 		err = p.Judge(&t.counted, t.at)
 	}
 	if err != nil {

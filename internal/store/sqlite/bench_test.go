@@ -146,6 +146,7 @@ func BenchmarkSearch(b *testing.B) {
 		"newest":          {Newest: true, Limit: 100},
 		"account":         {Login: "user7@sender.example", Newest: true, Limit: 100},
 		"unknown account": {Login: "nobody"},
+		"account, logins": {Login: "user7@sender.example", Kind: audit.AuthPassed, Newest: true, Limit: 10},
 		"time, all":       {Since: start, Limit: 100, Newest: true},
 		"time, reason":    {Since: start.Add(time.Millisecond), Reason: "no such reason"},
 		"time, recipient": {Since: start.Add(time.Millisecond), To: mail.Address{Local: "x", Domain: "y.example"}},

@@ -89,10 +89,30 @@ func (t *tx) read(subjects []limit.Subject) error {
 	return nil
 }
 
+// meet reads the days of contacts that were not read yet.
+func (t *tx) meet(contacts []limit.Contact) error {
+	for _, k := range contacts {
+		if t.counted.Read(k) {
+			continue
+		}
+		day, _, err := t.Number(counting.MetSQL, bind(k.Login, k.Recipient))
+		if err != nil {
+			return err
+		}
+		t.counted.Meet(k, day)
+	}
+	return nil
+}
+
 // flush writes counters and totals, once for the whole transaction.
 func (t *tx) flush() error {
 	for _, r := range t.counted.Rows() {
 		if err := t.Exec(counting.WriteSQL, r); err != nil {
+			return err
+		}
+	}
+	for _, r := range t.counted.Contacts() {
+		if err := t.Exec(counting.MeetSQL, r); err != nil {
 			return err
 		}
 	}

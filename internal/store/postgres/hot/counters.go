@@ -22,7 +22,14 @@ const (
 	writeCountersSQL = `UPDATE counter c SET data = u.data, ends = u.ends
     FROM unnest($1::text[], $2::bytea[], $3::bigint[]) u(subject, data, ends) WHERE c.subject = u.subject`
 
+	metSQL = "SELECT c.login, c.recipient, c.day FROM unnest($1::text[], $2::bigint[]) u(login, recipient) JOIN contact c ON c.login = u.login AND c.recipient = u.recipient"
+
+	meetSQL = `INSERT INTO contact (login, recipient, day)
+    SELECT login, recipient, day FROM unnest($1::text[], $2::bigint[], $3::bigint[]) u(login, recipient, day) ORDER BY login COLLATE "C", recipient
+    ON CONFLICT (login, recipient) DO UPDATE SET day = greatest(contact.day, excluded.day)`
+
 	counterKinds = "tbi"
+	contactKinds = "tii"
 )
 
 // maxGone is how often a counter may be removed, as one of long ago, between the two
@@ -58,6 +65,29 @@ func (t *transaction) lockCounters(p *server.Pipe, names map[string]limit.Subjec
 	})
 	p.Query("SELECT "+server.ClockSQL, nil, func(r *sqlkit.Row) error {
 		t.at = time.UnixMicro(r.Int64()).UTC()
+		return nil
+	})
+}
+
+// meet adds the statement that reads the days of all contacts in the batch.
+func (t *transaction) meet(p *server.Pipe) {
+	var logins []string
+	var recipients []int64
+	for _, o := range t.batch {
+		for _, a := range o.accepts {
+			for _, k := range a.Contacts() {
+				if !t.counted.Read(k) {
+					t.counted.Meet(k, 0)
+					logins, recipients = append(logins, k.Login), append(recipients, k.Recipient)
+				}
+			}
+		}
+	}
+	if logins == nil {
+		return
+	}
+	p.Query(metSQL, []any{logins, recipients}, func(r *sqlkit.Row) error {
+		t.counted.Meet(limit.Contact{Login: r.Text(), Recipient: r.Int64()}, r.Int64())
 		return nil
 	})
 }

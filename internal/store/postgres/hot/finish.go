@@ -145,6 +145,7 @@ func (t *transaction) finish() error {
 		p.Exec(FinishSQL, r.left)
 	}
 	add(writeCountersSQL, t.counted.Rows(), counterKinds)
+	add(meetSQL, t.counted.Contacts(), contactKinds)
 	t.count(&p, r.grow)
 	AddEvents(&p, r.events)
 	p.Exec("COMMIT")

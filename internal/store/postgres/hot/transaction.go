@@ -107,6 +107,7 @@ func (t *transaction) begin() error {
 	}
 	names := t.names()
 	t.lockCounters(&p, names)
+	t.meet(&p) // behind the locks, so that nobody else writes to the same at the same time
 	if err := t.s.Send(&p); err != nil {
 		return err
 	}

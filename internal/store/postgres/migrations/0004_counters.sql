@@ -8,3 +8,13 @@ CREATE TABLE counter (
 ) WITH (fillfactor = 50);
 
 CREATE INDEX counter_ends ON counter (ends);
+
+-- Whom accounts have written to, where a limit of new recipients asks for it.
+CREATE TABLE contact (
+    login     text COLLATE "C" NOT NULL,
+    recipient bigint NOT NULL, -- a digest of the address
+    day       bigint NOT NULL, -- on which it was written to last, since 1970
+    PRIMARY KEY (login, recipient)
+);
+
+CREATE INDEX contact_day ON contact (day, login, recipient);

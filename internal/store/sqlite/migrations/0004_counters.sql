@@ -7,3 +7,13 @@ CREATE TABLE counter (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX counter_ends ON counter (ends);
+
+-- Whom accounts have written to, where a limit of new recipients asks for it.
+CREATE TABLE contact (
+    login     TEXT NOT NULL,
+    recipient INTEGER NOT NULL, -- a digest of the address
+    day       INTEGER NOT NULL, -- on which it was written to last, since 1970
+    PRIMARY KEY (login, recipient)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX contact_day ON contact (day, login, recipient);

@@ -24,6 +24,15 @@ const (
 	PruneSQL = "DELETE FROM counter WHERE ends < ? AND subject IN (SELECT subject FROM counter WHERE ends < ? ORDER BY subject LIMIT ?)"
 	// PrunedSQL counts what PruneSQL would remove.
 	PrunedSQL = "SELECT count(*) FROM (SELECT subject FROM counter WHERE ends < ? ORDER BY subject LIMIT ?) x"
+
+	// MetSQL reads on which day an account wrote to a recipient last.
+	MetSQL = "SELECT day FROM contact WHERE login = ? AND recipient = ?"
+	// MeetSQL stores it.
+	MeetSQL = "INSERT INTO contact (login, recipient, day) VALUES (?, ?, ?) ON CONFLICT (login, recipient) DO UPDATE SET day = excluded.day"
+	// PruneContactsSQL and PrunedContactsSQL are as those of counters.
+	PruneContactsSQL = `DELETE FROM contact WHERE day < ?
+    AND (login, recipient) IN (SELECT login, recipient FROM contact WHERE day < ? ORDER BY day, login, recipient LIMIT ?)`
+	PrunedContactsSQL = "SELECT count(*) FROM (SELECT login FROM contact WHERE day < ? ORDER BY day, login, recipient LIMIT ?) x"
 )
 
 // day is to what the end of a counter is rounded up, so that the index of ends seldom changes.
@@ -32,49 +41,6 @@ const day = 24 * time.Hour
 // Written returns the arguments of WriteSQL.
 func Written(s limit.Subject, c *limit.Counter) sqlkit.Values {
 	return sqlkit.Bind(s.String(), c.AppendBinary(nil), c.Ends().Truncate(day).Add(day))
-}
-
-// Counted are the counters that a transaction has read, and which of them it has changed.
-// It is used by one goroutine.
-type Counted struct {
-	counters map[limit.Subject]*limit.Counter
-	changed  map[limit.Subject]bool
-}
-
-// Have reports whether the counter of a subject was read.
-func (c *Counted) Have(s limit.Subject) bool { return c.counters[s] != nil }
-
-// Put takes what ReadSQL found, nothing for no row. Errors are fault.Corrupt.
-func (c *Counted) Put(s limit.Subject, data []byte) error {
-	counter, err := limit.Decode(data)
-	if err != nil {
-		return err
-	}
-	if c.counters == nil {
-		c.counters, c.changed = map[limit.Subject]*limit.Counter{}, map[limit.Subject]bool{}
-	}
-	c.counters[s] = counter
-	return nil
-}
-
-// Of returns the counter of a subject that was read.
-func (c *Counted) Of(s limit.Subject) *limit.Counter { return c.counters[s] }
-
-// Count counts what passed, and notes that it is to be written.
-func (c *Counted) Count(q *limit.Question, d *limit.Decision) {
-	limit.Count(q.Levels, q.Want, d)
-	for i := range q.Levels {
-		c.changed[q.Levels[i].Subject] = true
-	}
-}
-
-// Rows returns the arguments of WriteSQL for all that were changed, in no order.
-func (c *Counted) Rows() []sqlkit.Values {
-	rows := make([]sqlkit.Values, 0, len(c.changed))
-	for s := range c.changed {
-		rows = append(rows, Written(s, c.counters[s]))
-	}
-	return rows
 }
 
 // Options are what Counts work with. All are needed.
@@ -118,13 +84,24 @@ func (k *Counts) Counted(ctx context.Context, subjects []limit.Subject) (list []
 
 // PruneCounts implements limit.Counts.
 func (k *Counts) PruneCounts(ctx context.Context, before time.Time, most int) (removed int, err error) {
+	return k.prune(ctx, PrunedSQL, sqlkit.Bind(before, most), PruneSQL, sqlkit.Bind(before, before, most))
+}
+
+// PruneContacts implements limit.Counts.
+func (k *Counts) PruneContacts(ctx context.Context, before time.Time, most int) (removed int, err error) {
+	day := limit.DayOf(before)
+	return k.prune(ctx, PrunedContactsSQL, sqlkit.Bind(day, most), PruneContactsSQL, sqlkit.Bind(day, day, most))
+}
+
+// prune counts what is to be removed, and removes it.
+func (k *Counts) prune(ctx context.Context, count string, counted sqlkit.Values, remove string, removing sqlkit.Values) (removed int, err error) {
 	err = k.opt.Base.Change(ctx, "limit.prune", func(t sqlkit.Writer) error {
-		n, _, err := t.Number(PrunedSQL, sqlkit.Bind(before, most))
+		n, _, err := t.Number(count, counted)
 		removed = int(n)
 		if err != nil || n == 0 {
 			return err
 		}
-		return t.Exec(PruneSQL, sqlkit.Bind(before, before, most))
+		return t.Exec(remove, removing)
 	})
 	return removed, err
 }

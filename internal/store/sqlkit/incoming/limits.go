@@ -30,6 +30,14 @@ func subjects(q *limit.Question) (list []limit.Subject) {
 	return list
 }
 
+// Contacts are those whose days Judge needs.
+func (p *Acceptance) Contacts() []limit.Contact {
+	if p.source.Limits == nil {
+		return nil
+	}
+	return p.source.Limits.Contacts.All()
+}
+
 // Counted is what is counted whatever the limits; the zero value is nothing.
 type Counted struct{ question *limit.Question }
 
@@ -41,7 +49,7 @@ func (k Counted) Count(c *counting.Counted, at time.Time) {
 	if k.question == nil {
 		return
 	}
-	k.question.Judge(c.Of, at) // for the counters alone
+	k.question.Judge(c, at) // for the counters alone
 	c.Count(k.question, &limit.Decision{At: at, Slot: at})
 }
 
@@ -52,7 +60,7 @@ func (p *Acceptance) Judge(c *counting.Counted, at time.Time) error {
 	if p.source.Limits == nil {
 		return nil
 	}
-	p.decision = p.source.Limits.Judge(c.Of, at)
+	p.decision = p.source.Limits.Judge(c, at)
 	if !p.decision.Passes() {
 		e := &fault.Error{Op: "queue.accept", Kind: fault.Busy, Reason: "limit-reached", Detail: p.decision.Decisive.Describe()}
 		if p.decision.Action == limit.Refuse {

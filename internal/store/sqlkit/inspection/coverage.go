@@ -15,6 +15,7 @@ func LeftOut() map[string]string {
 		"moved_to":         "a store that has one is not served from, which is said at the start",
 		"meta":             "it has counters alone, of which every value may be right",
 		"certificate":      "it is sealed, and refers to nothing",
+		"contact":          "of its values any may be right, and it refers to nothing",
 		"counter":          "it refers to nothing; one that cannot be read is told when its subject sends",
 		"guard_record":     "it refers to nothing, and one that cannot be read is told at the start",
 		"ban":              "it refers to nothing, not even to accounts, and one that cannot be read is told at the start",

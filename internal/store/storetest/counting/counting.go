@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"reports count whatever the limits":          reportsCount,
 		"somebody is warned once":                    warnedOnce,
 		"what no window sees is removed":             pruned,
+		"who was written to is not new":              newRecipients,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -369,4 +370,45 @@ func pruned(y *story) {
 	y.used(ann, limit.Messages, 0)
 	expect.Must(y, y.s.Accept(y.ctx, y.message(1, levels...))) // they begin anew
 	y.used(ann, limit.Messages, 1)
+}
+
+// newRecipients: a recipient is new to an account once in 90 days, whichever message and node
+// comes first.
+func newRecipients(y *story) {
+	levels := func() []limit.Level { return []limit.Level{level(ann, limit.Defer, "new-recipients/hour=5")} }
+	to := func(names ...string) *queue.Acceptance {
+		a := y.message(len(names), levels()...)
+		a.Limits.Contacts = &limit.Contacts{Login: ann.Name}
+		for _, name := range names {
+			a.Limits.Contacts.Recipients = append(a.Limits.Contacts.Recipients, limit.DigestOf(name))
+		}
+		return a
+	}
+	expect.Must(y, y.s.Accept(y.ctx, to("a", "b", "c")))
+	expect.Must(y, y.s.Accept(y.ctx, to("a", "b", "c", "d")))
+	y.used(ann, limit.NewRecipients, 4)
+	y.over(y.s.Accept(y.ctx, to("a", "e", "f")), fault.Busy, "limit-reached", ann)
+	expect.Must(y, y.s.Accept(y.ctx, to("a", "e")))
+	y.over(y.s.Accept(y.ctx, to("f")), fault.Busy, "limit-reached", ann) // what was refused was not written to
+	var sending sync.WaitGroup
+	for range 20 {
+		sending.Go(func() { expect.Must(y, y.s.Accept(y.ctx, to("a", "b"))) })
+	}
+	sending.Wait()
+	y.used(ann, limit.NewRecipients, 5)
+	other := to("a")
+	other.Limits.Contacts.Login, other.Limits.Levels[0].Subject = "bob@one.example", domain
+	expect.Must(y, y.s.Accept(y.ctx, other))
+	y.used(domain, limit.NewRecipients, 1)
+	prune := func(before time.Time, want int) {
+		y.Helper()
+		n, err := y.s.PruneContacts(y.ctx, before, 4)
+		if err != nil || n != want {
+			y.Fatalf("%d contacts were forgotten, %v; want %d", n, err, want)
+		}
+	}
+	prune(time.Now().Add(-24*time.Hour), 0)
+	prune(time.Now().Add(48*time.Hour), 4)
+	prune(time.Now().Add(48*time.Hour), 2)
+	y.over(y.s.Accept(y.ctx, to("a")), fault.Busy, "limit-reached", ann) // it is new again
 }

@@ -1,4 +1,7 @@
-package smtp
+// Package xtext decodes what parameters of MAIL and RCPT are encoded in (RFC 3461
+// section 4, RFC 6533 section 3). What it returns holds nothing that is not printable. It
+// knows no parameter.
+package xtext
 
 import (
 	"strconv"
@@ -7,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// decodeXtext decodes xtext (RFC 3461 section 4): printable ASCII but "+" and "=", and
+// Decode decodes xtext (RFC 3461 section 4): printable ASCII but "+" and "=", and
 // "+" with two upper-case hexadecimal digits for an octet. What it stands for
 // must be printable ASCII or space, as sections 4.2 and 4.4 ask: a line end
 // hidden in it would become one in a report.
-func decodeXtext(s string) (string, bool) {
+func Decode(s string) (string, bool) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -35,10 +38,10 @@ func decodeXtext(s string) (string, bool) {
 	return b.String(), true
 }
 
-// decodeUnitext decodes utf-8-addr-xtext and utf-8-addr-unitext (RFC 6533
+// DecodeUTF8 decodes utf-8-addr-xtext and utf-8-addr-unitext (RFC 6533
 // section 3): "\x{HEX}" stands for a character, "+" and "=" only in that form,
 // and characters beyond ASCII may stand for themselves.
-func decodeUnitext(s string) (string, bool) {
+func DecodeUTF8(s string) (string, bool) {
 	var b strings.Builder
 	for len(s) > 0 {
 		if strings.HasPrefix(s, `\x{`) {
@@ -79,4 +82,4 @@ func parseHexPoint(digits string) (rune, bool) {
 	return rune(v), true
 }
 
-func isUpperHex(c byte) bool { return isDigit(c) || c >= 'A' && c <= 'F' }
+func isUpperHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'A' && c <= 'F' }

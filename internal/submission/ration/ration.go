@@ -1,4 +1,8 @@
-package submission
+// Package ration bounds what is recorded of clients that have not logged in, so that nobody
+// can fill disk and log without an account.
+//
+// Main types: Rations.
+package ration
 
 import (
 	"fmt"
@@ -15,7 +19,7 @@ import (
 // apart, and more of them are kept: whoever looks for guessed passwords needs
 // them, and each costs the client a password check or a refused AUTH.
 const (
-	networkEvents = 300
+	NetworkEvents = 300
 	allEvents     = 6000
 	networkLogins = 3000
 	allLogins     = 12_000
@@ -58,10 +62,9 @@ type ration struct {
 	omittedEvents, omittedLogins int
 }
 
-// rations bounds what is recorded of clients that have not logged in, so that
-// nobody can fill disk and log without an account. What is left out is counted
-// and told once a minute. It is safe for concurrent use.
-type rations struct {
+// Rations bounds what is recorded. What is left out is counted and told once a minute. It is
+// safe for concurrent use.
+type Rations struct {
 	// now is the clock; record takes the summaries.
 	now    func() time.Time
 	record func(audit.Event)
@@ -81,18 +84,19 @@ type rations struct {
 	closed  bool
 }
 
-func newRations(now func() time.Time, record func(audit.Event)) *rations {
-	return &rations{now: now, record: record, networks: map[netip.Prefix]*ration{}}
+// New returns Rations; record takes the summaries.
+func New(now func() time.Time, record func(audit.Event)) *Rations {
+	return &Rations{now: now, record: record, networks: map[netip.Prefix]*ration{}}
 }
 
-// spend reports whether an event of a client in network may be recorded.
-func (r *rations) spend(network netip.Prefix, kind audit.Kind) bool {
+// Spend reports whether an event of a client in network may be recorded.
+func (r *Rations) Spend(network netip.Prefix, kind audit.Kind) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
 	own := r.of(network, now)
 	mine, all, omitted := &own.events, &r.events, &own.omittedEvents
-	size, allSize := float64(networkEvents), float64(allEvents)
+	size, allSize := float64(NetworkEvents), float64(allEvents)
 	if kind == audit.AuthFailed {
 		mine, all, omitted = &own.logins, &r.logins, &own.omittedLogins
 		size, allSize = networkLogins, allLogins
@@ -111,21 +115,21 @@ func (r *rations) spend(network netip.Prefix, kind audit.Kind) bool {
 	return false
 }
 
-// refund gives back what a session spent that has logged in since: a network
+// Refund gives back what a session spent that has logged in since: a network
 // whose clients all log in never uses up its ration.
-func (r *rations) refund(network netip.Prefix, events int) {
+func (r *Rations) Refund(network netip.Prefix, events int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
 	own := r.of(network, now)
-	own.events.fill(now, networkEvents)
-	own.events.left = min(networkEvents, own.events.left+float64(events))
+	own.events.fill(now, NetworkEvents)
+	own.events.left = min(NetworkEvents, own.events.left+float64(events))
 	r.events.fill(now, allEvents)
 	r.events.left = min(allEvents, r.events.left+float64(events))
 }
 
 // of returns the ration of a network. The caller holds mu.
-func (r *rations) of(network netip.Prefix, now time.Time) *ration {
+func (r *Rations) of(network netip.Prefix, now time.Time) *ration {
 	if own := r.networks[network]; own != nil {
 		return own
 	}
@@ -147,14 +151,14 @@ func (r *rations) of(network netip.Prefix, now time.Time) *ration {
 
 // idle reports whether a ration is as a new one would be.
 func (own *ration) idle(now time.Time) bool {
-	own.events.fill(now, networkEvents)
+	own.events.fill(now, NetworkEvents)
 	own.logins.fill(now, networkLogins)
-	return own.events.left >= networkEvents && own.logins.left >= networkLogins &&
+	return own.events.left >= NetworkEvents && own.logins.left >= networkLogins &&
 		own.omittedEvents == 0 && own.omittedLogins == 0
 }
 
 // tell records what has been left out, one summary a network.
-func (r *rations) tell() {
+func (r *Rations) tell() {
 	r.telling.Lock()
 	defer r.telling.Unlock()
 	for _, e := range r.summaries() {
@@ -163,7 +167,7 @@ func (r *rations) tell() {
 }
 
 // summaries returns what has been left out, and begins to count anew.
-func (r *rations) summaries() []audit.Event {
+func (r *Rations) summaries() []audit.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.summary = nil
@@ -193,8 +197,8 @@ func (own *ration) summary(all []audit.Event, network string) []audit.Event {
 	return append(all, e)
 }
 
-// close tells what is left to tell, and from then on nothing more.
-func (r *rations) close() {
+// Close tells what is left to tell, and from then on nothing more.
+func (r *Rations) Close() {
 	r.mu.Lock()
 	r.closed = true
 	if r.summary != nil {

@@ -1,0 +1,40 @@
+package loading
+
+import (
+	"countersign/internal/config/option"
+	"countersign/internal/policy/spf"
+)
+
+// alignment checks [alignment], and brings its domains into their normal form.
+func (v *validator) alignment() {
+	a := &v.c.Alignment
+	where := map[string]string{} // the list that a domain is in
+	for _, list := range []struct {
+		key     string
+		domains []string
+	}{{"off_for", a.OffFor}, {"warn_for", a.WarnFor}, {"hold_for", a.HoldFor}, {"refuse_for", a.RefuseFor}} {
+		for i, text := range list.domains {
+			path := option.Element("alignment."+list.key, i)
+			if text == "" {
+				v.Fail(path, "", "must not be empty")
+				continue
+			}
+			d := v.domain(path, text)
+			if other := where[d]; other != "" {
+				v.Fail(path, "leave it in one of the lists", "%s is in %s already", d, other)
+			}
+			where[d], list.domains[i] = list.key, d
+		}
+	}
+	for i, addr := range a.Addresses {
+		if addr.IsPrivate() || addr.IsLoopback() || addr.IsUnspecified() || addr.IsLinkLocalUnicast() || addr.Zone() != "" {
+			v.Warn(option.Element("alignment.addresses", i), "name the address that other servers see",
+				"%s is not an address that other servers see", addr)
+		}
+	}
+	if a.SPFTerm != "" {
+		if err := spf.CheckTerm(a.SPFTerm); err != nil {
+			v.Fail("alignment.spf_term", `for example "include:spf.example.net"`, "%v", err)
+		}
+	}
+}

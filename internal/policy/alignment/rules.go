@@ -1,0 +1,80 @@
+package alignment
+
+import (
+	"fmt"
+
+	"countersign/internal/mail"
+)
+
+// Action is what is done about a message that will fail.
+type Action string
+
+// The actions. The zero value is Off.
+const (
+	// Off: nothing is found out.
+	Off Action = ""
+	// Warn: the message is accepted, and the record has a warning.
+	Warn Action = "warn"
+	// Hold: it is accepted and held, until somebody releases it.
+	Hold Action = "hold"
+	// Refuse: it is refused, with the DNS record that mends it.
+	Refuse Action = "refuse"
+)
+
+// Rules say what is done for which From domain. They are not changed once in use.
+type Rules struct {
+	// Default is for domains that are not in Domains.
+	Default Action
+	Domains map[mail.Domain]Action
+}
+
+// For returns what the rules want for a From domain.
+func (r Rules) For(from mail.Domain) Action {
+	if action, ok := r.Domains[from]; ok {
+		return action
+	}
+	return r.Default
+}
+
+// Ruling is what becomes of one message.
+type Ruling struct {
+	// Action is Off for a message that takes its way as any other.
+	Action     Action
+	Assessment Assessment
+}
+
+// Rule applies the rules to an assessment. What is Unknown, or passes, is left alone; what
+// receivers are not asked to turn away is neither held nor refused.
+func (r Rules) Rule(a Assessment) Ruling {
+	action := r.For(a.Question.From)
+	switch {
+	case a.Verdict != WillFail:
+		action = Off
+	case action != Off && !a.Refusable():
+		action = Warn
+	}
+	return Ruling{Action: action, Assessment: a}
+}
+
+// Data is what the record keeps of a ruling that is not Off, beside Assessment.Reason.
+func (r Ruling) Data() map[string]string {
+	data := map[string]string{
+		"domain": r.Assessment.Question.From.String(), "policy": string(r.Assessment.Policy), "action": string(r.Action),
+	}
+	if len(r.Assessment.Publish) > 0 {
+		data["publish"] = r.Assessment.Publish[0].ZoneLine()
+	}
+	return data
+}
+
+// Advice is what the sender of a refused message is told: whose policy it is, and the
+// record that mends it or, where there is none to propose, what is wrong. It holds nothing that
+// the domain's owner does not publish anyway.
+func (r Ruling) Advice() string {
+	a := r.Assessment
+	text := fmt.Sprintf("DMARC of %s asks for %s", a.Question.From, a.Policy)
+	if len(a.Publish) == 0 {
+		return text + ", and " + a.Reason()
+	}
+	return text + fmt.Sprintf("; publish at %s the TXT record %s", a.Publish[0].Name, a.Publish[0].Value)
+}

@@ -1,0 +1,64 @@
+package alignment
+
+import (
+	"strings"
+	"testing"
+
+	"countersign/internal/dkim"
+	"countersign/internal/mail"
+	"countersign/internal/policy/dmarc"
+)
+
+func TestRule(t *testing.T) {
+	rules := Rules{Default: Refuse, Domains: map[mail.Domain]Action{
+		"off.example": Off, "warn.example": Warn, "hold.example": Hold, "refuse.example": Refuse,
+	}}
+	for _, tt := range []struct {
+		from    mail.Domain
+		verdict Verdict
+		policy  dmarc.Policy
+		want    Action
+	}{
+		{"refuse.example", WillFail, dmarc.Reject, Refuse},
+		{"refuse.example", WillFail, dmarc.Quarantine, Refuse},
+		{"refuse.example", WillFail, dmarc.None, Warn},
+		{"refuse.example", WillFail, dmarc.Nothing, Warn},
+		{"refuse.example", Unknown, dmarc.Reject, Off},
+		{"refuse.example", Pass, dmarc.Reject, Off},
+		{"hold.example", WillFail, dmarc.Reject, Hold},
+		{"hold.example", WillFail, dmarc.None, Warn},
+		{"warn.example", WillFail, dmarc.Reject, Warn},
+		{"off.example", WillFail, dmarc.Reject, Off},
+		{"off.example", WillFail, dmarc.None, Off},
+		{"other.example", WillFail, dmarc.Reject, Refuse},
+	} {
+		a := Assessment{Question: Question{From: tt.from}, Verdict: tt.verdict, Policy: tt.policy}
+		if got := rules.Rule(a).Action; got != tt.want {
+			t.Errorf("%s, %s, policy %q: %q, want %q", tt.from, tt.verdict, tt.policy, got, tt.want)
+		}
+	}
+	if got := (Rules{}).Rule(Assessment{Verdict: WillFail, Policy: dmarc.Reject}).Action; got != Off {
+		t.Errorf("without rules: %q", got)
+	}
+}
+
+func TestWhatIsSaidOfARuling(t *testing.T) {
+	r := Ruling{Action: Refuse, Assessment: Assessment{
+		Question: Question{From: "example.org"}, Verdict: WillFail, Policy: dmarc.Reject,
+		DKIM: Leg{WillFail, []string{"no key", "another"}}, SPF: Leg{WillFail, []string{"no record"}},
+	}}
+	if got, want := r.Advice(), "DMARC of example.org asks for reject, and DKIM: no key; SPF: no record"; got != want {
+		t.Errorf("advice %q, want %q", got, want)
+	}
+	if _, ok := r.Data()["publish"]; ok {
+		t.Error("a record is said to be published where there is none")
+	}
+	r.Assessment.Publish = []dkim.Record{{Name: "a._domainkey.example.org", Value: "v=DKIM1; p=x"}, {Name: "example.org", Value: "v=spf1 -all"}}
+	if got, want := r.Advice(), "DMARC of example.org asks for reject; publish at a._domainkey.example.org the TXT record v=DKIM1; p=x"; got != want {
+		t.Errorf("advice %q, want %q", got, want)
+	}
+	data := r.Data()
+	if data["domain"] != "example.org" || data["policy"] != "reject" || data["action"] != "refuse" || !strings.Contains(data["publish"], `IN TXT "v=DKIM1; p=x"`) {
+		t.Errorf("data %v", data)
+	}
+}

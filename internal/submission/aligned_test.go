@@ -1,0 +1,149 @@
+package submission
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/mail"
+	"countersign/internal/mx"
+	"countersign/internal/policy/alignment"
+	"countersign/internal/queue"
+	"countersign/internal/smtp"
+	"countersign/internal/testkit"
+)
+
+// aligning has the gate ask a name server double, in which example.org wants mail that fails
+// turned away, and does what the action says.
+func (f *fixture) aligning(action alignment.Action) *testkit.DNS {
+	f.t.Helper()
+	d := testkit.NewDNS(f.t)
+	d.Add(`_dmarc.example.org. 60 IN TXT "v=DMARC1\; p=reject"`, `example.org. 60 IN TXT "v=spf1 -all"`)
+	client, err := mx.NewClient(mx.ClientOptions{Servers: []netip.AddrPort{d.Addr()}, Timeout: time.Second, Rounds: 1, CacheSize: -1})
+	f.must(err)
+	checker := alignment.New(alignment.Options{Wait: time.Minute, Judge: &alignment.Judge{
+		Asker: client, Sending: alignment.Sending{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Hello: "gate.example.org"},
+	}})
+	f.t.Cleanup(checker.Close)
+	f.gate.opt.Alignment = checker
+	f.setPolicy(func(p *Policy) { p.Alignment = alignment.Rules{Default: action} })
+	return d
+}
+
+// public is the record of the domain's key.
+func (f *fixture) public() string {
+	f.t.Helper()
+	keys, err := f.store.SigningKeys(f.t.Context(), "example.org")
+	f.must(err)
+	return keys[0].Public
+}
+
+// sent sends a plain message and returns its delivery and the events of its acceptance.
+func (f *fixture) sent() (queue.Delivery, []audit.Event) {
+	f.t.Helper()
+	id, err := f.submit(f.login(), testLogin, strings.NewReader(plainMail), "b@example.com")
+	f.must(err)
+	items, err := f.store.List(f.t.Context(), queue.Filter{Submission: id})
+	f.must(err)
+	events, err := f.store.Search(f.t.Context(), audit.Query{Submission: id})
+	f.must(err)
+	return items[0].Delivery, events
+}
+
+func kinds(events []audit.Event) (list []audit.Kind) {
+	for _, e := range events {
+		list = append(list, e.Kind)
+	}
+	return list
+}
+
+const whyNot = "DKIM: nothing is published at ed._domainkey.example.org; SPF: example.org: the SPF record does not allow 192.0.2.1"
+
+func TestUnalignedIsRefused(t *testing.T) {
+	f := newFixture(t)
+	f.aligning(alignment.Refuse)
+	_, err := f.submit(f.login(), testLogin, strings.NewReader(plainMail), "b@example.com")
+	wantReason(t, err, smtp.EUnaligned)
+	reply := smtp.ReplyFor(err)
+	if want := "publish at ed._domainkey.example.org the TXT record " + f.public(); reply.Code != 550 || reply.Enhanced.String() != "5.7.26" || !strings.HasSuffix(reply.Text, want) {
+		t.Errorf("%s, want 550 5.7.26 and %q", reply.Error(), want)
+	}
+	if stats, err := f.store.Stats(t.Context()); err != nil || stats.Queued+stats.Held != 0 || len(f.offered) != 0 {
+		t.Errorf("%+v, %v, %d offered: something is left", stats, err, len(f.offered))
+	}
+}
+
+func TestUnalignedIsHeld(t *testing.T) {
+	f := newFixture(t)
+	f.aligning(alignment.Hold)
+	d, events := f.sent()
+	if d.State != queue.Held || d.HoldReason != queue.HoldAlignment {
+		t.Errorf("%+v, want it held", d)
+	}
+	if !slices.Equal(kinds(events), []audit.Kind{audit.Accepted, audit.Unaligned, audit.DeliveryHeld}) {
+		t.Errorf("events %v", kinds(events))
+	}
+	due, err := f.store.Due(t.Context(), time.Now().Add(time.Hour), queue.Position{}, 10)
+	if err != nil || len(due) != 0 {
+		t.Errorf("%v, %v: it is due", due, err)
+	}
+	n, err := f.store.Release(t.Context(), queue.Filter{Submission: d.Submission}, audit.Event{At: time.Now(), Kind: audit.DeliveryReleased, Actor: "test"})
+	if err != nil || n != 1 {
+		t.Errorf("released %d, %v", n, err)
+	}
+}
+
+func TestUnalignedIsWarnedOf(t *testing.T) {
+	f := newFixture(t)
+	f.aligning(alignment.Warn)
+	d, events := f.sent()
+	if d.State != queue.Queued || !slices.Equal(kinds(events), []audit.Kind{audit.Accepted, audit.Unaligned}) {
+		t.Fatalf("%s, events %v", d.State, kinds(events))
+	}
+	e := events[1]
+	if e.Text != whyNot || e.Login != testLogin || e.Data["policy"] != "reject" || e.Data["action"] != "warn" || !strings.Contains(e.Data["publish"], "ed._domainkey.example.org. IN TXT") {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestAlignedPasses(t *testing.T) {
+	f := newFixture(t)
+	d := f.aligning(alignment.Refuse)
+	d.Add(`ed._domainkey.example.org. 60 IN TXT "` + strings.ReplaceAll(f.public(), ";", `\;`) + `"`)
+	if delivery, events := f.sent(); delivery.State != queue.Queued || len(events) != 1 {
+		t.Errorf("%s, events %v", delivery.State, kinds(events))
+	}
+}
+
+// TestUnknownIsNeverRefused: DNS that is away keeps nobody from sending.
+func TestUnknownIsNeverRefused(t *testing.T) {
+	f := newFixture(t)
+	d := f.aligning(alignment.Refuse)
+	d.Break("ed._domainkey.example.org.", testkit.ServFail)
+	if delivery, events := f.sent(); delivery.State != queue.Queued || len(events) != 1 {
+		t.Errorf("%s, events %v", delivery.State, kinds(events))
+	}
+}
+
+func TestNothingIsAskedWithoutARule(t *testing.T) {
+	f := newFixture(t)
+	d := f.aligning(alignment.Refuse)
+	f.setPolicy(func(p *Policy) { p.Alignment.Domains = map[mail.Domain]alignment.Action{"example.org": alignment.Off} })
+	f.sent()
+	if n := d.Queries("_dmarc.example.org."); n != 0 {
+		t.Errorf("%d questions, want none", n)
+	}
+}
+
+// TestUnsignedIsNotRefused: where nothing is signed here, the next server may do it.
+func TestUnsignedIsNotRefused(t *testing.T) {
+	f := newFixture(t)
+	f.aligning(alignment.Refuse)
+	f.setPolicy(func(p *Policy) { p.Sign = false })
+	if delivery, events := f.sent(); delivery.State != queue.Queued || len(events) != 1 {
+		t.Errorf("%s, events %v", delivery.State, kinds(events))
+	}
+}
