@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"countersign/internal/access/guard"
 	"countersign/internal/audit"
 	"countersign/internal/sink"
+	"countersign/internal/testkit/pgcluster"
 )
 
 // tries logs in from a client, behind the proxy, and returns the code of the answer.
@@ -166,4 +168,50 @@ func TestRightPasswordsOfTheGuessedAt(t *testing.T) {
 	if e := w.last(audit.GuardClosed); e.Object != testLogin || e.Data["rule"] != "sources" || !strings.Contains(e.Text, "networks") {
 		t.Errorf("the event is %+v", e)
 	}
+}
+
+// TestGatesCountTogether: what a guesser tries at one gate counts at the other, and who is known
+// at one is known at the other.
+func TestGatesCountTogether(t *testing.T) {
+	url := pgcluster.Start(t, pgcluster.Options{NoSync: true}).Database(t)
+	accept := func(sink.Message) error { return nil }
+	one := newWorld(t, behindProxy+onPostgres(url, "gate-1"), accept)
+	key := fmt.Sprintf("[dkim]\nkey_file = %q\n", filepath.Join(one.dir, "data", "seal.key"))
+	two := startWorld(t, time.Now, behindProxy+key+onPostgres(url, "gate-2"), accept)
+	gates := []*world{one, two}
+	shared := func(what string, holds func(marks, known int) bool) {
+		t.Helper()
+		for _, w := range gates {
+			w.until(what, func() bool { return holds(w.app.guard.Size()) })
+		}
+	}
+	if code := one.tries("198.51.100.1", testLogin, testPassword); code != 235 {
+		t.Fatal(code)
+	}
+	shared("the login to be known", func(_, known int) bool { return known == 1 })
+	for n := range 10 {
+		if code := gates[n%2].tries("198.51.100.1", fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != 535 {
+			t.Fatalf("name %d: %d", n, code)
+		}
+	}
+	shared("all names to be counted", func(marks, _ int) bool { return marks == 10 })
+	if code := two.tries("198.51.100.1", "user10@example.org", "Summer2026"); code != 535 { // 22 of 21 at gate 2
+		t.Fatal(code)
+	}
+	if e := two.last(audit.GuardClosed); e.Object != "198.51.100.1/32" || e.Data["node"] != "gate-2" {
+		t.Errorf("the event is %+v", e)
+	}
+	one.until("the network to be closed at the first gate too", func() bool { return one.tries("198.51.100.1", "user11@example.org", "x") == 454 })
+	for g, w := range gates {
+		if code := w.tries("198.51.100.1", testLogin, testPassword); code != 235 {
+			t.Errorf("who is known, at gate %d: %d", g+1, code)
+		}
+	}
+	for n := range 10 {
+		one.tries("203.0.113.9", fmt.Sprintf("user%d@example.org", n), "Summer2026")
+	}
+	two.until("the ban at the other gate", func() bool {
+		said, _ := two.first("known", "203.0.113.9")
+		return strings.HasPrefix(said, "554")
+	})
 }

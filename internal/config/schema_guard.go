@@ -39,9 +39,9 @@ type Guard struct {
 	MaxBan Duration `toml:"max_ban" default:"7d" min:"1m" max:"365d" since:"0.1" reload:"yes"`
 	// For how long a network from which a login has come in is known to be its own.
 	KnownFor Duration `toml:"known_for" default:"30d" min:"1d" max:"365d" since:"0.1" reload:"yes"`
-	// How many logins from networks are kept in memory that have failed; some 400 octets each. The store
+	// How many logins from networks are kept in memory that have failed; some 800 octets each. The store
 	// keeps twice as many.
 	MaxFailures int `toml:"max_failures" default:"100000" min:"1000" max:"10000000" unit:"logins from networks" since:"0.1" reload:"no"`
-	// How many networks from which logins have come in are kept in memory; some 50 octets each.
+	// How many networks from which logins have come in are kept in memory; some 100 octets each.
 	MaxKnown int `toml:"max_known" default:"500000" min:"1000" max:"50000000" unit:"logins from networks" since:"0.1" reload:"no"`
 }

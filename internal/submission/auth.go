@@ -161,6 +161,7 @@ func (s *session) Recognise(ctx context.Context) (bool, error) {
 	if err := s.enter(p); err != nil {
 		return false, err
 	}
+	s.gate.door.Known(s.peer.Client.Addr(), s.login)
 	s.gate.opt.Metrics.recognised()
 	s.record(audit.Event{Kind: audit.AuthPassed, Data: s.provedData("")})
 	return true, nil

@@ -101,7 +101,7 @@ func (g *Guard) prolong(m *mark, now time.Time) {
 	until := now.Add(g.rules.Close)
 	if until.Sub(m.ClosedUntil) >= min(time.Minute, g.rules.Close) { // not for each attempt
 		m.ClosedUntil = until
-		g.changed[m.key] = true
+		g.changed[m.key()] = true
 	}
 }
 

@@ -133,6 +133,10 @@ func (d *Door) Judge(a *Attempt, end End) time.Duration {
 	return d.guard.Failed(f)
 }
 
+// Known tells the guard of somebody who has come in without an exchange, as their network is
+// enough.
+func (d *Door) Known(client netip.Addr, login string) { d.guard.Passed(client, login) }
+
 // Delay waits until it is time for an answer, unless too many do or ctx ends. Who calls it
 // is to hold nothing that others wait for.
 func (d *Door) Delay(ctx context.Context, wait time.Duration) {
