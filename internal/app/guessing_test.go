@@ -13,6 +13,7 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/guard"
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/sink"
 	"countersign/internal/testkit/pgcluster"
@@ -82,7 +83,7 @@ func TestSprayersAreBanned(t *testing.T) {
 		t.Errorf("the event is %+v", e)
 	}
 	for _, when := range []string{"before", "after"} {
-		if code := w.tries("198.51.100.1", otherLogin, testPassword); code != 454 {
+		if code := w.tries("198.51.100.1", otherLogin, testPassword); code != 535 {
 			t.Errorf("%s a restart, a stranger in the office: %d", when, code)
 		}
 		if code := w.tries("198.51.100.1", testLogin, testPassword); code != 235 {
@@ -201,7 +202,10 @@ func TestGatesCountTogether(t *testing.T) {
 	if e := two.last(audit.GuardClosed); e.Object != "198.51.100.1/32" || e.Data["node"] != "gate-2" {
 		t.Errorf("the event is %+v", e)
 	}
-	one.until("the network to be closed at the first gate too", func() bool { return one.tries("198.51.100.1", "user11@example.org", "x") == 454 })
+	one.until("the network to be closed at the first gate too", func() bool {
+		one.tries("198.51.100.1", "user11@example.org", "x")
+		return one.last(audit.AuthFailed).Data["cause"] == "guard: network-closed"
+	})
 	for g, w := range gates {
 		if code := w.tries("198.51.100.1", testLogin, testPassword); code != 235 {
 			t.Errorf("who is known, at gate %d: %d", g+1, code)
@@ -214,4 +218,22 @@ func TestGatesCountTogether(t *testing.T) {
 		said, _ := two.first("known", "203.0.113.9")
 		return strings.HasPrefix(said, "554")
 	})
+}
+
+// TestNetworksAreKnown: whose network is enough is known there, so that guessing from it does
+// not end what the account sends.
+func TestNetworksAreKnown(t *testing.T) {
+	w := newNetworks(t)
+	w.credential(testLogin, account.Network, "203.0.113.0/24")
+	s, _ := w.dial("known", from("203.0.113.5"), with(tls.VersionTLS13))
+	s.say(250, "MAIL FROM:<"+testLogin+">")
+	for n := range 12 {
+		strict, _ := w.dial("strict", from("203.0.113.5"), with(tls.VersionTLS13))
+		strict.code("AUTH PLAIN " + base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "\x00user%d@example.org\x00Summer2026", n)))
+	}
+	if e := w.last(audit.GuardClosed); e.Object != "203.0.113.5/32" {
+		t.Errorf("the event is %+v", e)
+	}
+	s.say(250, "RSET")
+	s.say(250, "MAIL FROM:<"+testLogin+">")
 }

@@ -70,7 +70,9 @@ func (s *session) Auth(mechanism string) (sasl.Exchange, error) {
 	s.client = &login.Client{Verifier: s.gate.opt.Verifier, Attempt: s.attemptBy(m.Name)}
 	s.attempt.Client = s.client.Attempt.Client
 	s.client.Before = func(login, password string) error {
-		return s.gate.door.Begin(&s.attempt, s.client.Tried, login, password)
+		err := s.gate.door.Begin(&s.attempt, s.client.Tried, login, password)
+		s.client.Attempt.Shut = s.attempt.Shut()
+		return err
 	}
 	x.secret = !m.Certificate && !m.Token
 	if m.Certificate {
@@ -119,6 +121,7 @@ func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, err
 		err = errors.Join(err, x.unfit)
 	}
 	if err != nil || done {
+		err = x.session.attempt.Why(err)
 		wait := x.judged(err)
 		x.session.endExchange()
 		x.session.gate.door.Delay(ctx, wait) // nothing is held but the connection

@@ -160,6 +160,28 @@ func TestGuardTurnsAway(t *testing.T) {
 	f.login()
 }
 
+// TestClosedNetworks: every secret fails there as a wrong one does, and the record says why;
+// what cannot be guessed passes.
+func TestClosedNetworks(t *testing.T) {
+	f := newFixture(t)
+	s := f.guarded()
+	s.refuse = guard.ErrNetworkClosed
+	for _, password := range []string{testPassword, "wrong"} {
+		err := authenticate(t.Context(), f.open(), "", testLogin, password)
+		wantReason(t, err, smtp.EAuthFailed)
+		if r := smtp.ReplyFor(err); r.Code != 535 || failureCause(err) != "guard: network-closed" {
+			t.Errorf("%s: answered %+v, recorded as %q", password, r, failureCause(err))
+		}
+	}
+	session := f.open()
+	wantReason(t, authenticate(t.Context(), session, "", testLogin, testPassword), smtp.EAuthFailed)
+	s.refuse = nil // opened
+	f.must(authenticate(t.Context(), session, "", testLogin, testPassword))
+	if len(s.failed) != 0 || s.inside != 0 || len(s.passed) != 1 {
+		t.Errorf("failed %v, passed %v, %d inside", s.failed, s.passed, s.inside)
+	}
+}
+
 // TestAnswersWait: a failure waits, a success does not.
 func TestAnswersWait(t *testing.T) {
 	f := newFixture(t)

@@ -71,7 +71,14 @@ type Attempt struct {
 	seen   bool
 	// in says that the guard has let it in, and waits for its end.
 	in bool
+	// shut says that it is to fail, whatever is tried.
+	shut bool
 }
+
+// Shut reports whether the attempt is to fail as that of a banned login does: its network is
+// closed. Else a quick answer, which those who are known there do not get, would tell
+// others there who has an account.
+func (a *Attempt) Shut() bool { return a.shut }
 
 // Begin has the guard say whether a login may be looked at. tried is its form as of
 // accounts, "" for what is no address, given is what the client has sent; password is "" where the
@@ -88,7 +95,11 @@ func (d *Door) Begin(a *Attempt, tried, given, password string) error {
 	if a.seen {
 		a.digest = d.guard.Digest(a.login, password)
 	}
-	if err := d.guard.Enter(a.Client, a.login); err != nil {
+	err := d.guard.Enter(a.Client, a.login)
+	if a.shut = errors.Is(err, guard.ErrNetworkClosed); a.shut {
+		return nil
+	}
+	if err != nil {
 		return &fault.Error{Op: "submission.guard", Kind: fault.Busy, Reason: string(smtp.EAuthTooMany), Err: err}
 	}
 	a.in = true
@@ -119,6 +130,8 @@ type End struct {
 func (d *Door) Judge(a *Attempt, end End) time.Duration {
 	defer d.Leave(a)
 	switch {
+	case a.shut:
+		return 0
 	case end.Err == nil:
 		d.guard.Passed(a.Client, end.Login)
 		return 0
@@ -171,6 +184,14 @@ func isGuess(err error) bool {
 		}
 	}
 	return false
+}
+
+// Why adds to the error in which an attempt ends that it was to fail, for the record.
+func (a *Attempt) Why(err error) error {
+	if a.shut && err != nil {
+		return errors.Join(err, guard.ErrNetworkClosed)
+	}
+	return err
 }
 
 // Cause says in a few words, for the record, why the guard has turned an attempt away; ""
