@@ -91,7 +91,6 @@ type notebook struct {
 	bans   []Ban
 	events []audit.Event
 	err    error
-	prunes []int
 }
 
 func (n *notebook) AddBan(_ context.Context, b Ban, e audit.Event) error {
@@ -116,15 +115,6 @@ func (n *notebook) Bans(_ context.Context, q Query) (list []Ban, err error) {
 		}
 	}
 	return list, n.err
-}
-
-func (n *notebook) PruneBans(_ context.Context, _ time.Time, limit int) (int, error) {
-	if len(n.prunes) == 0 {
-		return 0, errors.New("asked once more")
-	}
-	removed := min(limit, n.prunes[0])
-	n.prunes = n.prunes[1:]
-	return removed, n.err
 }
 
 // desk is an Admin over a notebook at some time.
@@ -212,16 +202,5 @@ func TestLift(t *testing.T) {
 	n.err = errors.New("away")
 	if _, err := a.Lift(t.Context(), pair.ID); !errors.Is(err, n.err) {
 		t.Errorf("a store that is away: %v", err)
-	}
-}
-
-func TestPruneInPortions(t *testing.T) {
-	n := &notebook{prunes: []int{pruned, pruned, 3}}
-	if err := Prune(t.Context(), n, time.Now()); err != nil || len(n.prunes) != 0 {
-		t.Errorf("%v, with %v to go", err, n.prunes)
-	}
-	n = &notebook{prunes: []int{pruned, pruned}, err: errors.New("away")}
-	if err := Prune(t.Context(), n, time.Now()); !errors.Is(err, n.err) || len(n.prunes) != 1 {
-		t.Errorf("%v, with %v to go", err, n.prunes)
 	}
 }

@@ -121,20 +121,3 @@ func (a *Admin) event(kind audit.Kind, b *Ban, text string) audit.Event {
 	}
 	return e
 }
-
-// KeepEnded is how long a ban that has ended stays listed.
-const KeepEnded = 30 * 24 * time.Hour
-
-// pruned is how many are removed at once: a few milliseconds of a writer's time.
-const pruned = 500
-
-// Prune removes bans that ended longer ago than KeepEnded, in portions, until none is
-// left or ctx ends.
-func Prune(ctx context.Context, s Store, now time.Time) error {
-	for {
-		n, err := s.PruneBans(ctx, now.Add(-KeepEnded), pruned)
-		if err != nil || n < pruned {
-			return err
-		}
-	}
-}

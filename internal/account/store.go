@@ -162,7 +162,8 @@ const MaxOwned = 256
 // (the plan of a customer or an account, a domain's customer, an account's domain) is
 // fault.NotFound. Remove is fault.NotFound for an unknown name and
 // fault.Conflict while other objects depend on it. Every Put and Remove stores the given event
-// in the same transaction, raises the generation, and is durable when it returns.
+// in the same transaction, raises the generation, and is durable when it returns. The
+// limits of what it removes end in it too, with an event each: see limit.Store.
 //
 // The waiting deliveries follow. Mail may go while its account exists and is
 // active with all above it (Sender.Active), the credential that it was accepted

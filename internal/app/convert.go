@@ -109,7 +109,7 @@ func (a *App) listenerConfig(l config.Listener) (smtpserver.ListenerConfig, erro
 	return lc, nil
 }
 
-func limits(c *config.Config) smtpserver.Limits {
+func sessionLimits(c *config.Config) smtpserver.Limits {
 	s := c.Session
 	return smtpserver.Limits{
 		Timeouts: smtpserver.Timeouts{

@@ -428,7 +428,7 @@ func equal(t *testing.T, got, want any) {
 
 func TestLimitsOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	equal(t, limits(cfg), smtpserver.Limits{
+	equal(t, sessionLimits(cfg), smtpserver.Limits{
 		Timeouts: smtpserver.Timeouts{
 			Greeting: 11 * time.Second, Command: 12 * time.Second, Login: 18 * time.Second, Handshake: 13 * time.Second,
 			DataProgress: 14 * time.Second, DataTotal: 15 * time.Second,
@@ -438,7 +438,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 		MaxRecipients: 28, MaxMessages: 29, MaxMessageBytes: 3 << 20, LongLines: true,
 	})
 	cfg.Session.LongLines = "refuse"
-	if limits(cfg).LongLines {
+	if sessionLimits(cfg).LongLines {
 		t.Error("long lines pass although they are refused")
 	}
 }
@@ -663,7 +663,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 		trusted = append(trusted, [2]bool{pool != nil, paper.Equal(pool)})
 		opt.Routes[i].RootCAs = nil
 	}
-	all := []any{limits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard)}
+	all := []any{sessionLimits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard)}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))

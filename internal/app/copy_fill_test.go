@@ -17,6 +17,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/config"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/postgres"
@@ -282,7 +283,25 @@ func (f *filler) objects() {
 	f.at = f.at.Add(time.Second)
 	_, err := bans.LiftOf(ctx, netip.MustParsePrefix("0.0.0.0/0"), "")
 	f.must(err)
+	f.limits("bob@d0-active.example")
 	f.at = f.at.Add(-time.Second)
+}
+
+// limits sets rules with all that one may have, and lifts one.
+func (f *filler) limits(login string) {
+	limits := limit.NewAdmin(limit.AdminOptions{Store: f.s, IDs: &f.ids, Actor: "cli:filler", Now: func() time.Time { return f.at }})
+	of := limit.Subject{Kind: limit.Account, Name: login}
+	for _, w := range []limit.Wanted{
+		{For: limit.Subject{Kind: limit.Everything}, Because: "überall", Limits: []limit.Limit{{Measure: limit.Bytes, Window: limit.Month, Max: 1 << 60, Action: limit.Slow, Shadow: true, Share: 30}}},
+		{For: of, Limits: []limit.Limit{{Measure: limit.Messages, Window: limit.Hour, Max: 5, Action: limit.Refuse}}},
+		{For: of, Extra: true, End: f.at.Add(time.Hour), Limits: []limit.Limit{{Measure: limit.Messages, Window: limit.Hour, Max: 5, Action: limit.Defer}}},
+		{For: of, Limits: []limit.Limit{{Measure: limit.Messages, Window: limit.Day, Max: 5, Action: limit.Defer}}},
+	} {
+		_, err := limits.Set(f.t.Context(), w)
+		f.must(err)
+	}
+	_, err := limits.LiftOf(f.t.Context(), of, limit.Messages, limit.Day)
+	f.must(err)
 }
 
 // credentials are one of each kind with all that one may have.

@@ -330,6 +330,7 @@ func TestWrongPlacesAreRefused(t *testing.T) {
 	older.exec("DROP TABLE unfinished_copy")
 	older.exec("DROP TABLE moved_to")
 	older.exec("DROP TABLE ban")
+	older.exec("DROP TABLE limit_rule")
 	older.exec("DELETE FROM schema_migration WHERE version > 1")
 	unfinished.with(func(Store) {})
 	unfinished.exec("INSERT INTO unfinished_copy VALUES ('sqlite:/other.db', 1, 2)")

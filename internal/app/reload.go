@@ -40,7 +40,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	}
 	change.Commit()
 	a.clients.Poll()
-	a.server.SetLimits(limits(cfg))
+	a.server.SetLimits(sessionLimits(cfg))
 	a.gate.SetPolicy(policy(cfg))
 	a.guard.SetConfig(&cfg.Guard)
 	a.space.SetReserve(reserve(cfg))

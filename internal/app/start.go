@@ -18,6 +18,7 @@ import (
 	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/guarding"
+	"countersign/internal/app/limits"
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/audit"
@@ -25,6 +26,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/delivery"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
@@ -44,6 +46,7 @@ type Store interface {
 	account.Store
 	access.Store
 	guard.Store
+	limit.Store
 	queue.Store
 	queue.AdminStore
 	audit.Store
@@ -225,6 +228,11 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("guard", a.guard.Run)
+	limited, err := limits.Open(ctx, limits.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.background("limits", limited.Run)
 	options.Banned, options.NotRenewed = banned.Hits, passwords.NotRenewed(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
@@ -307,7 +315,7 @@ func (a *App) openMetrics(context.Context) error {
 // is taken is found out before the first client is.
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
-		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: limits(a.cfg),
+		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: sessionLimits(a.cfg),
 		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()

@@ -45,6 +45,8 @@ const (
 	GuardClosed       Kind = "guard.closed"
 	GuardShadow       Kind = "guard.shadow"
 	GuardForgot       Kind = "guard.forgot"
+	LimitSet          Kind = "limit.set"
+	LimitLifted       Kind = "limit.lifted"
 	ServerStarted     Kind = "server.started"
 	ServerReloaded    Kind = "server.reloaded"
 	ServerStopped     Kind = "server.stopped"
@@ -109,6 +111,8 @@ func Kinds() []Meaning {
 		{GuardClosed, "The guard closed the object, a login that is guessed at from many networks, or a network from which many logins failed: only where that login has come in from before, and only who has come in there before, goes on. Data has the rule (sources, names), what was counted, until when it is closed if nobody is refused for it any more, and the node, if there are several."},
 		{GuardShadow, "The guard would have banned or closed the object if it were not told to watch only (guard.mode); data has what it would have done, the rule, and what was counted."},
 		{GuardForgot, "The actor had the guard forget what it had counted of the object, a login or a network; what was closed is open, bans stay."},
+		{LimitSet, "The actor set the object, a limit or an allowance on top of one; text is the reason, data has the id of the rule, until when it holds, if it ends, and action, share and shadow where they are not the usual ones."},
+		{LimitLifted, "The actor ended a limit, the object, before its time, or removed what it was for, as text says then; data as above."},
 		{ServerStarted, "The server started; text is its version, data has its store and, where several gates may share that, its node."},
 		{ServerReloaded, "The server took a changed configuration; data names the options that changed, those that wait for a restart, and the node likewise."},
 		{ServerStopped, "The server stopped; data names the node likewise."},

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/cli/credential"
 	"countersign/internal/cli/guessing"
 	"countersign/internal/cli/keys"
+	"countersign/internal/cli/limits"
 	"countersign/internal/cli/nodes"
 	"countersign/internal/cli/stolen"
 	"countersign/internal/cli/storage"
@@ -45,6 +46,7 @@ type root struct {
 	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
 	Ban        bans.Group       `cmd:"" help:"Networks whose clients are refused, or logins from there: add, list, lift, show."`
 	Guard      guessing.Group   `cmd:"" help:"What was counted of failed logins, by which those who guess are stopped: list, show, forget."`
+	Limit      limits.Group     `cmd:"" help:"What may be sent in a time: set, allow, lift, list."`
 	Queue      queueGroup       `cmd:"" help:"Deliveries that wait."`
 	Node       nodes.Group      `cmd:"" help:"The gates that share one PostgreSQL database."`
 	Key        keys.Group       `cmd:"" help:"The key file, and what in the store is sealed with which of its keys: status, add, rotate, drop."`

@@ -43,24 +43,37 @@ var units = []struct {
 	factor int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}}
 
+// ParseMeasured reads "MEASURE/WINDOW". Errors are fault.Invalid, and say what there is to
+// choose from.
+func ParseMeasured(text string) (Measure, Window, error) {
+	const op = "limit.measured"
+	measure, window, both := strings.Cut(text, "/")
+	if !both {
+		return 0, 0, fault.New(op, fault.Invalid, "%q is no measure and window, as in recipients/hour", text)
+	}
+	m, w := slices.Index(measureNames[:], measure), slices.Index(windowNames[:], window)
+	switch {
+	case m < 0:
+		return 0, 0, fault.New(op, fault.Invalid, "%q in %q is no measure; there are %s", measure, text, strings.Join(measureNames[:], ", "))
+	case w < 0:
+		return 0, 0, fault.New(op, fault.Invalid, "%q in %q is no window; there are %s", window, text, strings.Join(windowNames[:], ", "))
+	}
+	return Measure(m), Window(w), nil
+}
+
 // Parse reads "MEASURE/WINDOW=MAX". Octets may have a unit ("bytes/day=500MiB"). The action
 // is Defer. Errors are fault.Invalid, and say what there is to choose from.
 func Parse(text string) (Limit, error) {
 	const op = "limit.parse"
 	what, most, whole := strings.Cut(text, "=")
-	measure, window, both := strings.Cut(what, "/")
-	if !whole || !both {
+	if !whole || !strings.Contains(what, "/") {
 		return Limit{}, fault.New(op, fault.Invalid, "%q is no limit: one is a measure, a window and a number, as in recipients/hour=100", text)
 	}
 	l := Limit{Action: Defer}
-	m, w := slices.Index(measureNames[:], measure), slices.Index(windowNames[:], window)
-	switch {
-	case m < 0:
-		return l, fault.New(op, fault.Invalid, "%q in %q is no measure; there are %s", measure, text, strings.Join(measureNames[:], ", "))
-	case w < 0:
-		return l, fault.New(op, fault.Invalid, "%q in %q is no window; there are %s", window, text, strings.Join(windowNames[:], ", "))
+	var err error
+	if l.Measure, l.Window, err = ParseMeasured(what); err != nil {
+		return Limit{}, err
 	}
-	l.Measure, l.Window = Measure(m), Window(w)
 	factor := int64(1)
 	for _, u := range units {
 		if number, ok := strings.CutSuffix(most, u.name); ok && l.Measure == Bytes {

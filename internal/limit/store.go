@@ -22,15 +22,20 @@ type Query struct {
 const MaxSet = 64
 
 // Store keeps rules. Each change is one transaction with its events, and gets a number
-// higher than all changes before it. All methods may be called concurrently. Errors of
-// all of them, besides those named: fault.Unavailable, fault.Corrupt, fault.Canceled, and
-// of changes fault.Full.
+// higher than all changes before it, which may be of several rules. A rule for an account, a
+// credential, a domain, a customer or a plan ends in the transaction that removes it, lifted
+// by who removes it, with an event audit.LimitLifted: who gets the name later inherits
+// nothing. That of an account ends those for its credentials too. All methods may be called
+// concurrently. Errors of all of them, besides those named: fault.Unavailable,
+// fault.Corrupt, fault.Canceled, and of changes fault.Full.
 type Store interface {
 	Feed
 	// SetRules stores rules, at most MaxSet, all of them or none. What holds at the Start of
 	// one in the same place (Rule.SamePlace), with an end if the new one has an end, without
-	// one if it has none, ends then, lifted by its By. Errors: what Rule.Check says, which
-	// covers two of them in one place; fault.Conflict where there is a rule with such an id.
+	// one if it has none, ends then, lifted by its By. Errors: what Rule.Check says;
+	// fault.Invalid for more, and for two of them of which one would take the place of the
+	// other; fault.NotFound for an account, a credential, a domain, a customer or a plan
+	// that there is not; fault.Conflict where there is a rule with such an id.
 	SetRules(ctx context.Context, rules []Rule, events []audit.Event) error
 	// LiftRule ends a rule at that time, in the name of by. Errors: fault.NotFound;
 	// fault.Conflict where it has ended before.
@@ -46,7 +51,7 @@ type Store interface {
 // Feed is how those who keep rules in memory follow the store.
 type Feed interface {
 	// RulesSince returns the rules whose latest change has a number above since, in the order
-	// of these, and the highest number that there is. Whoever asks again with that misses
+	// of these, those of one change by id, and the highest number that there is. Whoever asks again with that misses
 	// nothing. A since of 0 asks for all that hold, without those that have ended. Where
 	// the number is below since, the store was put back from a copy: ask from 0.
 	RulesSince(ctx context.Context, since uint64) (changed []Rule, number uint64, err error)

@@ -5,7 +5,7 @@
 // makes a new trie that shares most of the one before. It decides nothing beyond whether a
 // ban holds: what is done about it is for who asks.
 //
-// Main types: Book, Follower.
+// Main types: Book.
 package book
 
 import (

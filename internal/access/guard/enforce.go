@@ -9,6 +9,7 @@ import (
 	"countersign/internal/access"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/feed"
 	"countersign/internal/mail"
 )
 
@@ -30,7 +31,7 @@ type EnforcerOptions struct {
 }
 
 // Lengths say for how long is banned. A ban is twice as long as the one before it, of the
-// same network and login, where that is not longer ago than access.KeepEnded.
+// same network and login, where that is not longer ago than feed.KeepEnded.
 type Lengths struct{ First, Longest time.Duration }
 
 // Enforcer does what a Guard has decided. Do may be called concurrently.
@@ -121,7 +122,7 @@ func (e *Enforcer) ban(ctx context.Context, a Action, l Lengths) error {
 	length := l.First
 	times := 1
 	for i := range before {
-		if b := &before[i]; b.Login == a.Login && b.By == Actor && b.Lifted == "" && now.Sub(b.End) < access.KeepEnded {
+		if b := &before[i]; b.Login == a.Login && b.By == Actor && b.Lifted == "" && now.Sub(b.End) < feed.KeepEnded {
 			times++
 			length = min(2*length, l.Longest)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/book"
+	"countersign/internal/feed"
 )
 
 // Options are what a Set is made of. All fields are needed.
@@ -31,13 +32,13 @@ type Options struct {
 type Set struct {
 	*book.Book
 	opt      Options
-	follower *book.Follower
+	follower *feed.Follower[access.Ban]
 }
 
 // Open reads all bans. Errors are those of the store.
 func Open(ctx context.Context, opt Options) (*Set, error) {
 	s := &Set{Book: book.New(opt.Now), opt: opt}
-	s.follower = book.Follow(opt.Store, s.Book, book.Options{Logger: opt.Logger})
+	s.follower = book.Follow(opt.Store, s.Book, feed.Options{Logger: opt.Logger})
 	if err := s.follower.Load(ctx); err != nil {
 		return nil, err
 	}
@@ -52,24 +53,6 @@ func (s *Set) Run(ctx context.Context) {
 	var working sync.WaitGroup
 	defer working.Wait()
 	working.Go(func() { s.follower.Run(ctx) })
-	s.prune(ctx)
-}
-
-// pruneEvery is how often bans are looked for that ended long ago.
-const pruneEvery = time.Hour
-
-// prune removes bans that ended long ago, now and then. What fails is tried again.
-func (s *Set) prune(ctx context.Context) {
-	tick := time.NewTicker(pruneEvery)
-	defer tick.Stop()
-	for {
-		if err := access.Prune(ctx, s.opt.Store, s.opt.Now()); err != nil && ctx.Err() == nil {
-			s.opt.Logger.Warn("bans that ended long ago could not be removed yet", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	pruner := feed.Pruner{What: "bans", Remove: s.opt.Store.PruneBans, Now: s.opt.Now, Logger: s.opt.Logger}
+	pruner.Run(ctx)
 }

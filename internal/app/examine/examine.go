@@ -18,6 +18,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/app/directories"
 	"countersign/internal/config"
+	"countersign/internal/feed"
 	"countersign/internal/login"
 	"countersign/internal/login/walk"
 	"countersign/internal/mail"
@@ -42,7 +43,7 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 		return nil, err
 	}
 	bans := book.New(options.Now)
-	if err := book.Follow(store, bans, book.Options{}).Load(ctx); err != nil {
+	if err := book.Follow(store, bans, feed.Options{}).Load(ctx); err != nil {
 		return nil, err
 	}
 	options.Banned = bans.Hits

@@ -8,15 +8,25 @@
 package argument
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"countersign/internal/account"
 	"countersign/internal/config"
+	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 )
+
+// Plain leaves of an error what is for people.
+func Plain(err error) error {
+	if detail := fault.DetailOf(err, fault.Invalid); detail != "" {
+		return errors.New(detail)
+	}
+	return err
+}
 
 // Address is an argument that is a mail address.
 type Address struct{ mail.Address }

@@ -82,13 +82,18 @@ func TestExpiry(t *testing.T) {
 		"2027-01-31":           time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
 		"2027-01-31T18:00:00Z": time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC),
 		"never":                {},
+		"midnight":             time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC),
 	} {
 		var e Expiry
 		if err := e.UnmarshalText([]byte(in)); err != nil || !e.IsSet() || !e.Of(now).Equal(want) {
 			t.Errorf("%s is %v (%v)", in, e.Of(now), err)
 		}
 	}
-	for _, in := range []string{"", "90", "-1d", "0s", "soon", "2027-13-01"} {
+	var at Expiry
+	if err := at.UnmarshalText([]byte("midnight")); err != nil || !at.Of(now.Truncate(24*time.Hour)).Equal(now.Truncate(24*time.Hour).Add(24*time.Hour)) {
+		t.Errorf("at midnight, midnight is %v (%v)", at.Of(now.Truncate(24*time.Hour)), err)
+	}
+	for _, in := range []string{"", "90", "-1d", "0s", "soon", "2027-13-01", "Midnight"} {
 		if err := new(Expiry).UnmarshalText([]byte(in)); err == nil {
 			t.Errorf("%q is taken", in)
 		}

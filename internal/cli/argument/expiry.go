@@ -8,17 +8,23 @@ import (
 )
 
 // Expiry is an argument that says when something ends: "90d" from now, a date for
-// its beginning in UTC, a point in time (RFC 3339), or "never".
+// its beginning in UTC, a point in time (RFC 3339), "midnight" for the next one in UTC, or
+// "never".
 type Expiry struct {
 	at   time.Time
 	in   time.Duration
 	text string
 }
 
+const (
+	midnight = "midnight"
+	day      = 24 * time.Hour
+)
+
 // UnmarshalText reads when something ends.
 func (e *Expiry) UnmarshalText(text []byte) error {
 	*e = Expiry{text: string(text)}
-	if e.text == "never" {
+	if e.text == "never" || e.text == midnight {
 		return nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
@@ -29,7 +35,7 @@ func (e *Expiry) UnmarshalText(text []byte) error {
 	}
 	var in config.Duration
 	if err := in.UnmarshalText(text); err != nil || in <= 0 {
-		return fmt.Errorf(`%q does not say when something ends: write 90d for ninety days from now, 2027-01-31, 2027-01-31T18:00:00Z, or never`, text)
+		return fmt.Errorf(`%q does not say when something ends: write 90d for ninety days from now, 2027-01-31, 2027-01-31T18:00:00Z, midnight, or never`, text)
 	}
 	e.in = in.Std()
 	return nil
@@ -42,6 +48,9 @@ func (e Expiry) IsSet() bool { return e.text != "" }
 func (e Expiry) Of(now time.Time) time.Time {
 	if e.in > 0 {
 		return now.UTC().Add(e.in)
+	}
+	if e.text == midnight {
+		return now.UTC().Truncate(day).Add(day)
 	}
 	return e.at
 }

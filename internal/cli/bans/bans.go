@@ -8,7 +8,6 @@
 package bans
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,7 +18,6 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
-	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
 
@@ -37,15 +35,7 @@ type prefix struct{ netip.Prefix }
 // UnmarshalText reads "192.0.2.1" or "192.0.2.0/24".
 func (p *prefix) UnmarshalText(text []byte) (err error) {
 	p.Prefix, err = access.ParsePrefix(string(text))
-	return plain(err)
-}
-
-// plain leaves of an error what is for people.
-func plain(err error) error {
-	if detail := fault.DetailOf(err, fault.Invalid); detail != "" {
-		return errors.New(detail)
-	}
-	return err
+	return argument.Plain(err)
 }
 
 // length is an argument that says for how long: "24h", "7d".
@@ -72,7 +62,7 @@ type add struct {
 	Network prefix           `arg:"" name:"prefix" help:"An address, or a network such as 192.0.2.0/24 or 2001:db8::/48."`
 	Login   argument.Address `help:"Refuse this login alone where it comes from there, with the answer that a wrong password gets." placeholder:"LOGIN"`
 	For     length           `help:"For how long: 30m, 24h, 7d; without this or --until it never ends." placeholder:"TIME" xor:"end"`
-	Until   argument.Expiry  `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, or never." placeholder:"WHEN" xor:"end"`
+	Until   argument.Expiry  `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
 	Because string           `required:"" help:"Why: clients and the helpdesk read it." placeholder:"TEXT"`
 	Force   bool             `help:"Ban also a network that is hardly ever meant: all of IPv4 or IPv6, one wider than /8 (IPv6: /19), or the machine's own addresses."`
 }

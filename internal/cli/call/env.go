@@ -12,6 +12,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/audit"
 	"countersign/internal/config"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/login/walk"
 	"countersign/internal/node"
@@ -24,6 +25,7 @@ type Store interface {
 	account.Store
 	access.Store
 	guard.Store
+	limit.Store
 	audit.Store
 	queue.AdminStore
 	node.Store

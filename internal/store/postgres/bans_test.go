@@ -12,6 +12,7 @@ import (
 	"countersign/internal/access"
 	"countersign/internal/access/book"
 	"countersign/internal/audit"
+	"countersign/internal/feed"
 	"countersign/internal/mail"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
@@ -31,7 +32,7 @@ func newWatchman(t *testing.T) *watchman {
 	w := &watchman{t: t, here: joinAs(t, url, "here"), far: joinAs(t, url, "far"), known: book.New(nil)}
 	w.bans = access.NewAdmin(access.AdminOptions{Store: w.here, IDs: &mail.IDSource{}, Actor: "cli:test", Now: time.Now})
 	told(t, w.far.Store, true)
-	f := book.Follow(w.far, w.known, book.Options{})
+	f := book.Follow(w.far, w.known, feed.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { f.Run(ctx) })
@@ -116,7 +117,7 @@ func TestBansHoldUpNobody(t *testing.T) {
 	if err != nil {
 		t.Errorf("a ban while accounts change: %v", err)
 	}
-	err = w.here.bansBase().Change(c, "test", func(sqlkit.Writer) error {
+	err = w.here.apart(w.here.banned, server.LockBansSQL).Change(c, "test", func(sqlkit.Writer) error {
 		return w.far.Append(c, []audit.Event{{At: time.Now(), Kind: audit.ServerStarted}})
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/storetest/counting"
 	"countersign/internal/testkit/pgcluster"
 )
 
@@ -85,6 +86,18 @@ func BenchmarkAccept(b *testing.B) {
 	body := bytes.Repeat([]byte("0123456789abcdef"), 4096/16)
 	spread(b, func(n int) error {
 		return s.Accept(b.Context(), benchMessage(ids.New(), ids.New(), body, n))
+	})
+}
+
+// BenchmarkAcceptLimited is BenchmarkAccept with limits of five subjects for each message.
+func BenchmarkAcceptLimited(b *testing.B) {
+	s := openBench(b)
+	var ids mail.IDSource
+	body := bytes.Repeat([]byte("0123456789abcdef"), 4096/16)
+	spread(b, func(n int) error {
+		m := benchMessage(ids.New(), ids.New(), body, n)
+		m.Limits = counting.Loaded(n)
+		return s.Accept(b.Context(), m)
 	})
 }
 

@@ -36,4 +36,8 @@ const changesChannel = "countersign_generation"
 // transactions of their own.
 const bansChannel = "countersign_bans"
 
+// limitsChannel is where it tells of each change of the rules of limits, which come likewise,
+// or with what they were for.
+const limitsChannel = "countersign_limits"
+
 const inParts = " s.content BETWEEN ?1::bigint << 9 AND (?2::bigint << 9) + 511"

@@ -18,6 +18,7 @@ import (
 	"countersign/internal/store/sqlkit/bans"
 	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
+	"countersign/internal/store/sqlkit/limits"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
 	"countersign/internal/store/sqlkit/waiting"
@@ -134,6 +135,7 @@ func checkPlans(t testing.TB, s *Store) {
 		text, args := record.SQL(d, &q, within)
 		return explain(t, s, text, plainArgs(args)...)
 	}
+	banned, limited := bans.Table(bans.Options{}), limits.Table(limits.Options{})
 	ids, keys := `["`+id+`"]`, `[["`+id+`", 1]]`
 	for name, c := range map[string]struct {
 		plan string
@@ -141,46 +143,51 @@ func checkPlans(t testing.TB, s *Store) {
 	}{
 		"due": {explainPlanned(t, s, waiting.DueSQL(d, "d.node = ? AND "), "text, bigint, bigint, text, int, bigint", "'1', 50000, 100, '"+id+"', 1, 100"),
 			[]string{"Index Scan using delivery_due", "(next <= $2)", "ROW(next, submission, n) > ROW", "submission_pkey", "credential_id_key"}},
-		"share due":     {explainRaw(t, s, nodes.ShareDueSQL, "1", 500, []string{"1", "2"}), []string{"Index Scan using delivery_due", "delivery_pkey"}},
-		"share held":    {explainRaw(t, s, nodes.ShareHeldSQL, "1", 500, []string{"1", "2"}), []string{"delivery_held", "delivery_pkey"}},
-		"waiting":       {explainRaw(t, s, s.waiting, []string{id}, []int64{1}, "1"), []string{"delivery_pkey", "submission_id_key", "credential_id_key"}},
-		"content":       {explain(t, s, waiting.ContentSQL, id), []string{"submission_id_key", "content_pkey"}},
-		"oldest":        {explain(t, s, waiting.OldestSQL), []string{"submission_id_key"}},
-		"proofs":        {explain(t, s, objects.ProofsSQL, login), []string{"account_pkey", "credential_pkey"}},
-		"on a plan":     {explain(t, s, objects.OnPlanSQL, "plan1", "", 10), []string{"account_plan"}},
-		"owner":         {explain(t, s, objects.OwnerSQL, login), []string{"account_address_pkey"}},
-		"holder":        {explain(t, s, objects.HolderSQL, "certificate", "cn:50 of "+login), []string{"credential_subject"}},
-		"bans since":    {explain(t, s, bans.SinceSQL, 9990), []string{"ban_change"}},
-		"bans number":   {explain(t, s, bans.NumberSQL), []string{"Scan Backward using ban_change"}},
-		"same ban":      {explain(t, s, bans.SameSQL, "10.0.1.0/24", "", 5), []string{"ban_network"}},
-		"ended bans":    {explain(t, s, bans.PrunedSQL, 100, 10000, 500), []string{"ban_ends"}},
-		"guard since":   {explain(t, s, guarded.SinceSQL, 49990, 500), []string{"guard_record_change"}},
-		"guard found":   {explain(t, s, guarded.FoundSQL(2), "10.0.1.1/32", login, "", login), []string{"guard_record_pkey"}},
-		"guard ended":   {explain(t, s, guarded.EndedSQL, 100, 50000, 500), []string{"guard_record_ends"}},
-		"guard surplus": {explain(t, s, guarded.SurplusSQL, 50000, 500), []string{"guard_record_failed"}},
-		"costs":         {explain(t, s, objects.CostsSQL), []string{"Index Only Scan using credential_cost"}},
-		"uses":          {explain(t, s, objects.UsesSQL, login, 10), []string{"credential_use_login"}},
-		"used":          {explainRaw(t, s, server.Placeholders(objects.UsedSQL(2)), "K1id1", 5, "", "", "", "", "K2id1", 5, "", "", "", "", 9), []string{"credential_id_key"}},
-		"last uses":     {explain(t, s, objects.LatestUsesSQL, 10), []string{"Scan Backward using credential_use_at"}},
-		"list":          {list(queue.Filter{}), []string{"delivery_pkey", "submission_id_key"}},
-		"list after":    {list(queue.Filter{After: queue.Position{Submission: "S0000000000000000000000007"}}), []string{"delivery_pkey", "submission_id_key"}},
-		"list one":      {list(queue.Filter{Submission: "S0000000000000000000000007"}), []string{"delivery_pkey"}},
-		"list login":    {list(queue.Filter{Login: login}), []string{"submission_owner"}},
-		"of account":    {explain(t, s, sql.OfAccount, 1, 64, "d2.example", login), []string{"submission_owner", "delivery_pkey", "credential_id_key"}},
-		"of domain":     {explain(t, s, sql.OfDomain, 1, 64, "d2.example"), []string{"Index Scan using submission_", "relied_domain", "credential_id_key"}},
-		"of customer":   {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"Index Scan using submission_", "delivery_pkey", "credential_id_key"}},
-		"of plan":       {explain(t, s, sql.OfPlan, 1, 64, "plan1"), []string{"submission_pkey", "delivery_pkey", "credential_id_key"}},
-		"stand":         {explain(t, s, sql.Stand, ids), []string{"submission_id_key", "delivery_pkey", "credential_id_key"}},
-		"chosen stand":  {explain(t, s, waiting.StandSQL(d, "d.state < 3"), keys), []string{"delivery_pkey"}},
-		"chosen hold":   {explain(t, s, "UPDATE delivery SET state = 3, hold_reason = ?"+waiting.ChosenSQL(d), "x", keys), []string{"delivery_pkey"}},
-		"chosen drop":   {explain(t, s, "DELETE FROM delivery"+waiting.ChosenSQL(d), keys), []string{"delivery_pkey"}},
-		"bounds":        {explain(t, s, holding.BoundsSQL), []string{"content_pkey"}},
-		"times":         {explain(t, s, record.TimesSQL(d), 1000, 2000), []string{"Index Only Scan using event_at"}},
-		"last":          {explain(t, s, record.LastSeqSQL), []string{"event_pkey"}},
-		"by session":    {search(audit.Query{Session: "X0000000000000000000000007"}, nil), []string{"event_session"}},
-		"by submission": {search(audit.Query{Submission: "S0000000000000000000000007"}, nil), []string{"event_submission"}},
-		"by login":      {search(audit.Query{Login: login}, &record.Span{First: 1, Last: 60000}), []string{"event_login"}},
-		"by times":      {search(audit.Query{Since: time.UnixMicro(10), Until: time.UnixMicro(500)}, &record.Span{First: 100, Last: 65536}), []string{"using event_"}},
+		"share due":            {explainRaw(t, s, nodes.ShareDueSQL, "1", 500, []string{"1", "2"}), []string{"Index Scan using delivery_due", "delivery_pkey"}},
+		"share held":           {explainRaw(t, s, nodes.ShareHeldSQL, "1", 500, []string{"1", "2"}), []string{"delivery_held", "delivery_pkey"}},
+		"waiting":              {explainRaw(t, s, s.waiting, []string{id}, []int64{1}, "1"), []string{"delivery_pkey", "submission_id_key", "credential_id_key"}},
+		"content":              {explain(t, s, waiting.ContentSQL, id), []string{"submission_id_key", "content_pkey"}},
+		"oldest":               {explain(t, s, waiting.OldestSQL), []string{"submission_id_key"}},
+		"proofs":               {explain(t, s, objects.ProofsSQL, login), []string{"account_pkey", "credential_pkey"}},
+		"on a plan":            {explain(t, s, objects.OnPlanSQL, "plan1", "", 10), []string{"account_plan"}},
+		"owner":                {explain(t, s, objects.OwnerSQL, login), []string{"account_address_pkey"}},
+		"holder":               {explain(t, s, objects.HolderSQL, "certificate", "cn:50 of "+login), []string{"credential_subject"}},
+		"bans since":           {explain(t, s, banned.SinceSQL(), 9990), []string{"ban_change"}},
+		"bans number":          {explain(t, s, banned.NumberSQL()), []string{"Scan Backward using ban_change"}},
+		"same ban":             {explain(t, s, banned.SelectSQL()+bans.Same, "10.0.1.0/24", "", 5), []string{"ban_network"}},
+		"ended bans":           {explain(t, s, banned.PrunedSQL(), 100, 10000, 500), []string{"ban_ends"}},
+		"rules since":          {explain(t, s, limited.SinceSQL(), 9990), []string{"limit_rule_change"}},
+		"rules number":         {explain(t, s, limited.NumberSQL()), []string{"Scan Backward using limit_rule_change"}},
+		"rules of one":         {explain(t, s, limited.SelectSQL()+limits.Holding, "account", "u7@d2.example", 5), []string{"limit_rule_name"}},
+		"rules of credentials": {explain(t, s, limits.OfCredentialsSQL, login), []string{"credential_pkey", "limit_rule_name"}},
+		"ended rules":          {explain(t, s, limited.PrunedSQL(), 100, 10000, 500), []string{"limit_rule_ends"}},
+		"costs":                {explain(t, s, objects.CostsSQL), []string{"Index Only Scan using credential_cost"}},
+		"uses":                 {explain(t, s, objects.UsesSQL, login, 10), []string{"credential_use_login"}},
+		"used":                 {explainRaw(t, s, server.Placeholders(objects.UsedSQL(2)), "K1id1", 5, "", "", "", "", "K2id1", 5, "", "", "", "", 9), []string{"credential_id_key"}},
+		"last uses":            {explain(t, s, objects.LatestUsesSQL, 10), []string{"Scan Backward using credential_use_at"}},
+		"list":                 {list(queue.Filter{}), []string{"delivery_pkey", "submission_id_key"}},
+		"list after":           {list(queue.Filter{After: queue.Position{Submission: "S0000000000000000000000007"}}), []string{"delivery_pkey", "submission_id_key"}},
+		"list one":             {list(queue.Filter{Submission: "S0000000000000000000000007"}), []string{"delivery_pkey"}},
+		"list login":           {list(queue.Filter{Login: login}), []string{"submission_owner"}},
+		"of account":           {explain(t, s, sql.OfAccount, 1, 64, "d2.example", login), []string{"submission_owner", "delivery_pkey", "credential_id_key"}},
+		"of domain":            {explain(t, s, sql.OfDomain, 1, 64, "d2.example"), []string{"Index Scan using submission_", "relied_domain", "credential_id_key"}},
+		"of customer":          {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"Index Scan using submission_", "delivery_pkey", "credential_id_key"}},
+		"of plan":              {explain(t, s, sql.OfPlan, 1, 64, "plan1"), []string{"submission_pkey", "delivery_pkey", "credential_id_key"}},
+		"stand":                {explain(t, s, sql.Stand, ids), []string{"submission_id_key", "delivery_pkey", "credential_id_key"}},
+		"chosen stand":         {explain(t, s, waiting.StandSQL(d, "d.state < 3"), keys), []string{"delivery_pkey"}},
+		"chosen hold":          {explain(t, s, "UPDATE delivery SET state = 3, hold_reason = ?"+waiting.ChosenSQL(d), "x", keys), []string{"delivery_pkey"}},
+		"chosen drop":          {explain(t, s, "DELETE FROM delivery"+waiting.ChosenSQL(d), keys), []string{"delivery_pkey"}},
+		"bounds":               {explain(t, s, holding.BoundsSQL), []string{"content_pkey"}},
+		"times":                {explain(t, s, record.TimesSQL(d), 1000, 2000), []string{"Index Only Scan using event_at"}},
+		"last":                 {explain(t, s, record.LastSeqSQL), []string{"event_pkey"}},
+		"by session":           {search(audit.Query{Session: "X0000000000000000000000007"}, nil), []string{"event_session"}},
+		"by submission":        {search(audit.Query{Submission: "S0000000000000000000000007"}, nil), []string{"event_submission"}},
+		"by login":             {search(audit.Query{Login: login}, &record.Span{First: 1, Last: 60000}), []string{"event_login"}},
+		"by times":             {search(audit.Query{Since: time.UnixMicro(10), Until: time.UnixMicro(500)}, &record.Span{First: 100, Last: 65536}), []string{"using event_"}},
+		"guard since":          {explain(t, s, guarded.SinceSQL, 49990, 500), []string{"guard_record_change"}},
+		"guard found":          {explain(t, s, guarded.FoundSQL(2), "10.0.1.1/32", login, "", login), []string{"guard_record_pkey"}},
+		"guard ended":          {explain(t, s, guarded.EndedSQL, 100, 50000, 500), []string{"guard_record_ends"}},
+		"guard surplus":        {explain(t, s, guarded.SurplusSQL, 50000, 500), []string{"guard_record_failed"}},
 	} {
 		for _, want := range c.want {
 			if !strings.Contains(c.plan, want) {

@@ -23,6 +23,7 @@ import (
 	"countersign/internal/store/sqlkit/counting"
 	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
+	"countersign/internal/store/sqlkit/limits"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
 	"countersign/internal/store/sqlkit/sealed"
@@ -62,7 +63,8 @@ type Options struct {
 }
 
 // Store is a database in use. It implements account.Store, access.Store, guard.Store,
-// queue.Store, queue.AdminStore, audit.Store and node.Store, and keeps certificates. All methods are
+// limit.Store, limit.Counts, queue.Store, queue.AdminStore, audit.Store and node.Store, and
+// keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
 // fault.Unavailable where it is away for longer than Options.Patience, or its user may
@@ -76,6 +78,7 @@ type Store struct {
 	*bans.Keeper
 	*counting.Counts
 	*guarded.Marks
+	*limits.Rulebook
 	*nodes.Roster
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -83,9 +86,10 @@ type Store struct {
 	writer  *hot.Writer
 	bodies  *bodies.Folder
 	holder  *holding.Holder
-	// signal is raised at changes of accounts, banned at those of bans.
-	signal, banned *sqlkit.Signal
-	opt            Options
+	// signal is raised at changes of accounts, banned at those of bans, limited at those of
+	// the rules of limits.
+	signal, banned, limited *sqlkit.Signal
+	opt                     Options
 	// stopWatching ends the goroutines of a server that let the queue follow
 	// what others left unfinished, remove old bodies and hear of changes, and waits
 	// for them.
@@ -137,7 +141,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	d := newDialect()
-	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), banned: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
+	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), banned: sqlkit.NewSignal(), limited: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now, Logger: o.Logger})
 	if o.Server {
@@ -163,11 +167,12 @@ func (s *Store) share() {
 	accounts.Snapshot = func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
 		return s.db.SoonSnapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
 	}
-	s.Store = objects.New(accounts, s.dialect, s.holder)
+	s.Rulebook = limits.New(limits.Options{Base: s.limitsBase(), Tell: "SELECT pg_notify('" + limitsChannel + "', '')"})
+	s.Store = objects.New(accounts, s.dialect, s.holder, s.Rulebook)
 	s.Secrets = sealed.New(b)
-	s.Keeper = bans.New(bans.Options{Base: s.bansBase(), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
-	s.Counts = counting.New(counting.Options{Base: s.countsBase(), Clock: clock})
-	s.Marks = guarded.New(s.alone(server.LockGuardSQL))
+	s.Keeper = bans.New(bans.Options{Base: s.apart(s.banned, server.LockBansSQL), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
+	s.Counts = counting.New(counting.Options{Base: s.apart(s.signal), Clock: clock})
+	s.Marks = guarded.New(s.apart(s.signal, server.LockGuardSQL))
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
@@ -205,21 +210,23 @@ func (s *Store) base() sqlkit.Base {
 	}
 }
 
-// bansBase is what the bans work with.
-func (s *Store) bansBase() sqlkit.Base {
-	b := s.alone(server.LockBansSQL)
-	b.Signal = s.banned
-	return b
+// limitsBase is what the rules of limits work with: their changes are alone with these, and
+// keep accounts as they are. Mail goes on.
+func (s *Store) limitsBase() sqlkit.Base {
+	return s.apart(s.limited, server.ShareAccountsSQL, server.LockLimitsSQL)
 }
 
-// alone is what parts work with whose changes are alone with what a lock is for, and hold
-// up neither accounts nor mail.
-func (s *Store) alone(lock string) sqlkit.Base {
+// apart is what works beside accounts and mail: changes take locks of their own, in that
+// order.
+func (s *Store) apart(signal *sqlkit.Signal, locks ...string) sqlkit.Base {
 	b := s.base()
+	b.Signal = signal
 	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 		return s.db.Change(ctx, op, func(t *server.Tx) error {
-			if err := t.Exec(lock, nil); err != nil {
-				return err
+			for _, lock := range locks {
+				if err := t.Exec(lock, nil); err != nil {
+					return err
+				}
 			}
 			if !s.opt.Server {
 				if err := refuseMoved(t, op); err != nil {
@@ -228,15 +235,6 @@ func (s *Store) alone(lock string) sqlkit.Base {
 			}
 			return run(t)
 		})
-	}
-	return b
-}
-
-// countsBase is what looks at counters work with: rows alone keep others out.
-func (s *Store) countsBase() sqlkit.Base {
-	b := s.base()
-	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
-		return s.db.Change(ctx, op, func(t *server.Tx) error { return run(t) })
 	}
 	return b
 }
@@ -289,8 +287,8 @@ func (s *Store) watch() {
 	watching.Go(func() { s.holder.Watch(ctx) })
 	watching.Go(func() { s.sweep(ctx) })
 	watching.Go(func() {
-		told := func(all bool) { s.signal.Told(all); s.banned.Told(all) }
-		s.db.Listen(ctx, told, map[string]func(){changesChannel: s.signal.Raise, bansChannel: s.banned.Raise})
+		told := func(all bool) { s.signal.Told(all); s.banned.Told(all); s.limited.Told(all) }
+		s.db.Listen(ctx, told, map[string]func(){changesChannel: s.signal.Raise, bansChannel: s.banned.Raise, limitsChannel: s.limited.Raise})
 	})
 	s.stopWatching = func() {
 		cancel()

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlkit/waiting"
+	"countersign/internal/store/storetest/counting"
 )
 
 // producers is how many sessions bring messages at the same time.
@@ -113,6 +114,18 @@ func BenchmarkAccept(b *testing.B) {
 	var ids mail.IDSource
 	spread(b, func(n int) error {
 		return s.Accept(context.Background(), benchMessage(ids.New(), ids.New(), body, n))
+	})
+}
+
+// BenchmarkAcceptLimited is BenchmarkAccept with limits of five subjects for each message.
+func BenchmarkAcceptLimited(b *testing.B) {
+	s := openBench(b)
+	body := bytes.Repeat([]byte("0123456789abcde\n"), 256)
+	var ids mail.IDSource
+	spread(b, func(n int) error {
+		m := benchMessage(ids.New(), ids.New(), body, n)
+		m.Limits = counting.Loaded(n)
+		return s.Accept(context.Background(), m)
 	})
 }
 

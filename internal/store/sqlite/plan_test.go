@@ -16,6 +16,7 @@ import (
 	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/incoming"
+	"countersign/internal/store/sqlkit/limits"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/waiting"
 )
@@ -49,44 +50,50 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		text, args := waiting.ListSQL(newDialect(), f)
 		return explain(t, s, text, args)
 	}
+	banned, limited := bans.Table(bans.Options{}), limits.Table(limits.Options{})
 	for name, c := range map[string]struct {
 		plan string
 		want []string // must stand in it
 	}{
-		"due":           {explain(t, s, waiting.DueSQL(newDialect(), ""), bind(now, now, id, 1, 10)), []string{"SEARCH d USING INDEX delivery_due ((next,submission,n)>(?,?,?) AND next<?)", "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)", "SEARCH y USING INDEX sqlite_autoindex_credential_1 (id=?)"}},
-		"totals":        {explain(t, s, newDialect().Totals, nil), []string{"SEARCH queue_total USING INTEGER PRIMARY KEY"}},
-		"oldest":        {explain(t, s, waiting.OldestSQL, nil), []string{"SCAN submission"}},
-		"generation":    {explain(t, s, objects.GenerationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
-		"active":        {explain(t, s, incoming.ActiveSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY", "SEARCH p USING PRIMARY KEY", "SEARCH q USING PRIMARY KEY"}},
-		"proofs":        {explain(t, s, objects.ProofsSQL, bind("l")), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY (name=?)", "SEARCH c USING PRIMARY KEY (name=?)", "SEARCH p USING PRIMARY KEY (name=?)", "SEARCH q USING PRIMARY KEY (name=?)", "SEARCH k USING PRIMARY KEY (login=?)"}},
-		"on a plan":     {explain(t, s, objects.OnPlanSQL, bind("p", "l", 10)), []string{"SEARCH account USING COVERING INDEX account_plan (plan=? AND login>?)"}},
-		"owner":         {explain(t, s, objects.OwnerSQL, bind("a@b")), []string{"SEARCH account_address USING PRIMARY KEY (key=?)"}},
-		"holder":        {explain(t, s, objects.HolderSQL, bind("certificate", "cn:x")), []string{"SEARCH credential USING INDEX credential_subject (kind=? AND subject=?)"}},
-		"bans since":    {explain(t, s, bans.SinceSQL, bind(1)), []string{"SEARCH ban USING INDEX ban_change (change>?)"}},
-		"ban number":    {explain(t, s, bans.NumberSQL, nil), []string{"SEARCH ban USING COVERING INDEX ban_change"}},
-		"same ban":      {explain(t, s, bans.SameSQL, bind("10.0.0.0/8", "", now)), []string{"SEARCH ban USING INDEX ban_network (network=?)"}},
-		"ended bans":    {explain(t, s, bans.PruneSQL, bind(now, 1, 10)), []string{"SEARCH ban USING INDEX ban_ends (ends>? AND ends<?)", "SEARCH ban USING PRIMARY KEY (id=?)"}},
-		"guard since":   {explain(t, s, guarded.SinceSQL, bind(1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_change (change>?)"}},
-		"guard found":   {explain(t, s, guarded.FoundSQL(2), bind("10.0.0.1/32", "l", "", "l")), []string{"SEARCH guard_record USING PRIMARY KEY (network=? AND login=?)"}},
-		"guard ended":   {explain(t, s, guarded.EndedSQL, bind(now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_ends (ends<?)"}},
-		"guard failed":  {explain(t, s, guarded.FailedSQL, nil), []string{"USING COVERING INDEX guard_record_failed"}},
-		"guard surplus": {explain(t, s, guarded.SurplusSQL, bind(1, 10)), []string{"SEARCH guard_record USING COVERING INDEX guard_record_failed (change<?)"}},
-		"costs":         {explain(t, s, objects.CostsSQL, nil), []string{"SEARCH credential USING COVERING INDEX credential_cost (cost>?)"}},
-		"uses":          {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},
-		"used":          {explain(t, s, objects.UsedSQL(2), bind("a", now, "", "", "", "", "b", now, "", "", "", "", now)), []string{"SEARCH k USING INDEX sqlite_autoindex_credential_1 (id=?)"}},
-		"last uses":     {explain(t, s, objects.LatestUsesSQL, bind(10)), []string{"SCAN credential_use USING INDEX credential_use_at"}},
-		"own domain":    {explain(t, s, objects.OwnDomainSQL, bind("d", "c")), []string{"SEARCH domain USING PRIMARY KEY (name=?)"}},
-		"state":         {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
-		"waiting":       {explain(t, s, s.waiting, bind(id, 1)), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)", "SEARCH y USING INDEX sqlite_autoindex_credential_1 (id=?)"}},
-		"any":           {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
-		"bodies":        {explain(t, s, usedBodiesSQL, nil), []string{"SCAN content USING COVERING INDEX content_large"}},
-		"stand":         {explain(t, s, waiting.StandSQL(newDialect(), "+d.state < 3"), bind("[]")), []string{"SCAN j", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
-		"hold":          {explain(t, s, "UPDATE delivery SET state = 3, hold_reason = ?"+waiting.ChosenSQL(newDialect()), bind("x", "[]")), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
-		"drop":          {explain(t, s, "DELETE FROM delivery"+waiting.ChosenSQL(newDialect()), bind("[]")), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
-		"list":          {list(queue.Filter{}), []string{"SCAN d", "SEARCH s USING INDEX sqlite_autoindex_submission_1 (id=?)"}},
-		"list after":    {list(queue.Filter{After: queue.Position{Submission: id}}), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 ((submission,n)>(?,?))"}},
-		"list one":      {list(queue.Filter{Submission: id}), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
-		"list login":    {list(queue.Filter{Login: "a@b"}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
+		"due":                  {explain(t, s, waiting.DueSQL(newDialect(), ""), bind(now, now, id, 1, 10)), []string{"SEARCH d USING INDEX delivery_due ((next,submission,n)>(?,?,?) AND next<?)", "SEARCH s USING INTEGER PRIMARY KEY (rowid=?)", "SEARCH y USING INDEX sqlite_autoindex_credential_1 (id=?)"}},
+		"totals":               {explain(t, s, newDialect().Totals, nil), []string{"SEARCH queue_total USING INTEGER PRIMARY KEY"}},
+		"oldest":               {explain(t, s, waiting.OldestSQL, nil), []string{"SCAN submission"}},
+		"generation":           {explain(t, s, objects.GenerationSQL, nil), []string{"SEARCH meta USING PRIMARY KEY"}},
+		"active":               {explain(t, s, incoming.ActiveSQL, bind("l", id)), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY", "SEARCH c USING PRIMARY KEY", "SEARCH p USING PRIMARY KEY", "SEARCH q USING PRIMARY KEY"}},
+		"proofs":               {explain(t, s, objects.ProofsSQL, bind("l")), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING PRIMARY KEY (name=?)", "SEARCH c USING PRIMARY KEY (name=?)", "SEARCH p USING PRIMARY KEY (name=?)", "SEARCH q USING PRIMARY KEY (name=?)", "SEARCH k USING PRIMARY KEY (login=?)"}},
+		"on a plan":            {explain(t, s, objects.OnPlanSQL, bind("p", "l", 10)), []string{"SEARCH account USING COVERING INDEX account_plan (plan=? AND login>?)"}},
+		"owner":                {explain(t, s, objects.OwnerSQL, bind("a@b")), []string{"SEARCH account_address USING PRIMARY KEY (key=?)"}},
+		"holder":               {explain(t, s, objects.HolderSQL, bind("certificate", "cn:x")), []string{"SEARCH credential USING INDEX credential_subject (kind=? AND subject=?)"}},
+		"bans since":           {explain(t, s, banned.SinceSQL(), bind(1)), []string{"SEARCH ban USING INDEX ban_change (change>?)"}},
+		"ban number":           {explain(t, s, banned.NumberSQL(), nil), []string{"SEARCH ban USING COVERING INDEX ban_change"}},
+		"same ban":             {explain(t, s, banned.SelectSQL()+bans.Same, bind("10.0.0.0/8", "", now)), []string{"SEARCH ban USING INDEX ban_network (network=?)"}},
+		"ended bans":           {explain(t, s, banned.PruneSQL(), bind(now, 1, 10)), []string{"SEARCH ban USING INDEX ban_ends (ends>? AND ends<?)", "SEARCH ban USING PRIMARY KEY (id=?)"}},
+		"rules since":          {explain(t, s, limited.SinceSQL(), bind(1)), []string{"SEARCH limit_rule USING INDEX limit_rule_change (change>?)"}},
+		"rule number":          {explain(t, s, limited.NumberSQL(), nil), []string{"SEARCH limit_rule USING COVERING INDEX limit_rule_change"}},
+		"rules of one":         {explain(t, s, limited.SelectSQL()+limits.Holding, bind("account", "a@b", now)), []string{"SEARCH limit_rule USING INDEX limit_rule_name (kind=? AND name=?)"}},
+		"rules of credentials": {explain(t, s, limits.OfCredentialsSQL, bind("l")), []string{"SEARCH k USING PRIMARY KEY (login=?)", "SEARCH r EXISTS USING COVERING INDEX limit_rule_name (kind=? AND name=?)"}},
+		"ended rules":          {explain(t, s, limited.PruneSQL(), bind(now, 1, 10)), []string{"SEARCH limit_rule USING INDEX limit_rule_ends (ends>? AND ends<?)", "SEARCH limit_rule USING PRIMARY KEY (id=?)"}},
+		"costs":                {explain(t, s, objects.CostsSQL, nil), []string{"SEARCH credential USING COVERING INDEX credential_cost (cost>?)"}},
+		"uses":                 {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},
+		"used":                 {explain(t, s, objects.UsedSQL(2), bind("a", now, "", "", "", "", "b", now, "", "", "", "", now)), []string{"SEARCH k USING INDEX sqlite_autoindex_credential_1 (id=?)"}},
+		"last uses":            {explain(t, s, objects.LatestUsesSQL, bind(10)), []string{"SCAN credential_use USING INDEX credential_use_at"}},
+		"own domain":           {explain(t, s, objects.OwnDomainSQL, bind("d", "c")), []string{"SEARCH domain USING PRIMARY KEY (name=?)"}},
+		"state":                {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"waiting":              {explain(t, s, s.waiting, bind(id, 1)), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)", "SEARCH y USING INDEX sqlite_autoindex_credential_1 (id=?)"}},
+		"any":                  {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
+		"bodies":               {explain(t, s, usedBodiesSQL, nil), []string{"SCAN content USING COVERING INDEX content_large"}},
+		"stand":                {explain(t, s, waiting.StandSQL(newDialect(), "+d.state < 3"), bind("[]")), []string{"SCAN j", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"hold":                 {explain(t, s, "UPDATE delivery SET state = 3, hold_reason = ?"+waiting.ChosenSQL(newDialect()), bind("x", "[]")), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"drop":                 {explain(t, s, "DELETE FROM delivery"+waiting.ChosenSQL(newDialect()), bind("[]")), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
+		"list":                 {list(queue.Filter{}), []string{"SCAN d", "SEARCH s USING INDEX sqlite_autoindex_submission_1 (id=?)"}},
+		"list after":           {list(queue.Filter{After: queue.Position{Submission: id}}), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 ((submission,n)>(?,?))"}},
+		"list one":             {list(queue.Filter{Submission: id}), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
+		"list login":           {list(queue.Filter{Login: "a@b"}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
+		"guard since":          {explain(t, s, guarded.SinceSQL, bind(1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_change (change>?)"}},
+		"guard found":          {explain(t, s, guarded.FoundSQL(2), bind("10.0.0.1/32", "l", "", "l")), []string{"SEARCH guard_record USING PRIMARY KEY (network=? AND login=?)"}},
+		"guard ended":          {explain(t, s, guarded.EndedSQL, bind(now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_ends (ends<?)"}},
+		"guard failed":         {explain(t, s, guarded.FailedSQL, nil), []string{"USING COVERING INDEX guard_record_failed"}},
+		"guard surplus":        {explain(t, s, guarded.SurplusSQL, bind(1, 10)), []string{"SEARCH guard_record USING COVERING INDEX guard_record_failed (change<?)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, want := range c.want {

@@ -22,6 +22,7 @@ import (
 	"countersign/internal/store/sqlkit/counting"
 	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
+	"countersign/internal/store/sqlkit/limits"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
 	"countersign/internal/store/sqlkit/sealed"
@@ -63,7 +64,8 @@ type Options struct {
 }
 
 // Store is an open database. It implements account.Store, access.Store, guard.Store,
-// queue.Store, queue.AdminStore and audit.Store, and keeps certificates. All methods are
+// limit.Store, limit.Counts, queue.Store, queue.AdminStore and audit.Store, and keeps
+// certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
 // database locked, fault.Unavailable where it cannot be used, fault.Corrupt
@@ -75,6 +77,7 @@ type Store struct {
 	*bans.Keeper
 	*counting.Counts
 	*guarded.Marks
+	*limits.Rulebook
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
 	db      *database.DB[book]
@@ -196,7 +199,10 @@ func (s *Store) base() sqlkit.Base {
 func (s *Store) share() {
 	b := s.base()
 	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, Leave: !s.server})
-	s.Store = objects.New(b, s.dialect, s.holder)
+	limited := b
+	limited.Signal = sqlkit.NewSignal()
+	s.Rulebook = limits.New(limits.Options{Base: limited})
+	s.Store = objects.New(b, s.dialect, s.holder, s.Rulebook)
 	s.Secrets = sealed.New(b)
 	banned := b
 	banned.Signal = sqlkit.NewSignal()

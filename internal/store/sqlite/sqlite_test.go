@@ -10,6 +10,7 @@ import (
 	"countersign/internal/store/storetest/counting"
 	"countersign/internal/store/storetest/credentials"
 	"countersign/internal/store/storetest/guarded"
+	"countersign/internal/store/storetest/limits"
 	"countersign/internal/store/storetest/onenode"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/record"
@@ -54,6 +55,10 @@ func TestBans(t *testing.T) {
 
 func TestCounting(t *testing.T) {
 	counting.Run(t, func(t *testing.T) counting.Store { return openNew(t) })
+}
+
+func TestLimits(t *testing.T) {
+	limits.Run(t, func(t *testing.T) limits.Store { return openNew(t) })
 }
 
 func TestCredentials(t *testing.T) {

@@ -74,13 +74,13 @@ func (t *tx) read(subjects []limit.Subject) error {
 		if t.counted.Have(s) {
 			continue
 		}
-		var data []byte
-		err := t.Query(counting.ReadSQL, bind(s.String()), func(r *row) error {
-			data = append(data, r.Blob()...)
-			return nil
+		found := false
+		err := t.Query(counting.ReadSQL, bind(counting.KeyOf(s)), func(r *row) error {
+			found = true
+			return t.counted.Put(s, r.Blob(), r.Int64())
 		})
-		if err == nil {
-			err = t.counted.Put(s, data)
+		if err == nil && !found {
+			err = t.counted.Put(s, nil, 0)
 		}
 		if err != nil {
 			return err
@@ -107,7 +107,11 @@ func (t *tx) meet(contacts []limit.Contact) error {
 // flush writes counters and totals, once for the whole transaction.
 func (t *tx) flush() error {
 	for _, r := range t.counted.Rows() {
-		if err := t.Exec(counting.WriteSQL, r); err != nil {
+		text, args := counting.WriteSQL, bind(r.Key, r.Data, r.Ends)
+		if r.Keeps {
+			text, args = counting.KeepSQL, bind(r.Data, r.Key)
+		}
+		if err := t.Exec(text, args); err != nil {
 			return err
 		}
 	}

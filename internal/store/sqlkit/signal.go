@@ -2,7 +2,7 @@ package sqlkit
 
 import "sync"
 
-// Signal tells whoever follows the account generation, or the numbers of bans, that it may
+// Signal tells whoever follows the account generation, or the numbers of bans and limits, that it may
 // have been raised. It is safe for concurrent use.
 type Signal struct {
 	mu      sync.Mutex // guards what follows

@@ -9,15 +9,20 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/counting"
 )
 
-// Counters are locked by one statement, in the order of their subjects, after one that makes
+// Counters are locked by one statement, in the order of their keys, after one that makes
 // those that are missing in the same order: so no two batches wait for each other.
 const (
 	makeCountersSQL = `INSERT INTO counter (subject, data, ends)
     SELECT subject, ''::bytea, 0 FROM unnest($1::text[]) u(subject) ORDER BY subject COLLATE "C" ON CONFLICT (subject) DO NOTHING`
 
-	lockCountersSQL = "SELECT subject, data FROM counter WHERE subject = ANY($1::text[]) ORDER BY subject FOR UPDATE"
+	// byIndexSQL keeps a plan that was made while there were few counters, or contacts, from
+	// reading them all when there are many: plans are kept until the tables are analyzed.
+	byIndexSQL = "SET LOCAL enable_seqscan = off"
+
+	lockCountersSQL = "SELECT subject, data, ends FROM counter WHERE subject = ANY($1::text[]) ORDER BY subject FOR UPDATE"
 
 	writeCountersSQL = `UPDATE counter c SET data = u.data, ends = u.ends
     FROM unnest($1::text[], $2::bytea[], $3::bigint[]) u(subject, data, ends) WHERE c.subject = u.subject`
@@ -41,11 +46,11 @@ func (t *transaction) names() map[string]limit.Subject {
 	names := map[string]limit.Subject{}
 	for _, o := range t.batch {
 		for _, s := range o.counted.Subjects() {
-			names[s.String()] = s
+			names[counting.KeyOf(s)] = s
 		}
 		for _, a := range o.accepts {
 			for _, s := range a.Subjects() {
-				names[s.String()] = s
+				names[counting.KeyOf(s)] = s
 			}
 		}
 	}
@@ -59,9 +64,10 @@ func (t *transaction) lockCounters(p *server.Pipe, names map[string]limit.Subjec
 		return
 	}
 	list := slices.Collect(maps.Keys(names))
+	p.Exec(byIndexSQL)
 	p.Exec(makeCountersSQL, list)
 	p.Query(lockCountersSQL, []any{list}, func(r *sqlkit.Row) error {
-		return t.counted.Put(names[r.Text()], r.Blob())
+		return t.counted.Put(names[r.Text()], r.Blob(), r.Int64())
 	})
 	p.Query("SELECT "+server.ClockSQL, nil, func(r *sqlkit.Row) error {
 		t.at = time.UnixMicro(r.Int64()).UTC()
@@ -90,6 +96,14 @@ func (t *transaction) meet(p *server.Pipe) {
 		t.counted.Meet(limit.Contact{Login: r.Text(), Recipient: r.Int64()}, r.Int64())
 		return nil
 	})
+}
+
+// counters are the rows of counters that are written.
+func (t *transaction) counters() (rows []sqlkit.Values) {
+	for _, r := range t.counted.Rows() {
+		rows = append(rows, sqlkit.Bind(r.Key, r.Data, r.Ends))
+	}
+	return rows
 }
 
 // lockAgain locks those that were removed between the two statements, as long as there are.

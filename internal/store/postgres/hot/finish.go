@@ -144,7 +144,7 @@ func (t *transaction) finish() error {
 	if r.left != nil {
 		p.Exec(FinishSQL, r.left)
 	}
-	add(writeCountersSQL, t.counted.Rows(), counterKinds)
+	add(writeCountersSQL, t.counters(), counterKinds)
 	add(meetSQL, t.counted.Contacts(), contactKinds)
 	t.count(&p, r.grow)
 	AddEvents(&p, r.events)

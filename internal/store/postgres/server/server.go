@@ -95,6 +95,11 @@ const (
 	// LockBansSQL is with bans.
 	LockGuardSQL = "SELECT pg_advisory_xact_lock(x'4353474e0006'::bigint)"
 
+	// LockLimitsSQL is alone with the rules of limits, likewise. Who changes them shares
+	// accounts before (ShareAccountsSQL), so that a change of accounts is alone with them
+	// without it.
+	LockLimitsSQL = "SELECT pg_advisory_xact_lock(x'4353474e0007'::bigint)"
+
 	// EndSilentSQL ends the sessions of this user and database that have one of our
 	// locks until their commit and have waited for their process for longer than it
 	// may be silent, and finds each. Between two statements the server does so itself,
@@ -102,7 +107,7 @@ const (
 	EndSilentSQL = `WITH silent AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a WHERE a.usename = current_user AND a.datname = current_database()
         AND a.wait_event = 'ClientRead' AND a.state_change < clock_timestamp() - interval '5 seconds'
         AND EXISTS (SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.locktype = 'advisory' AND l.objsubid = 1
-            AND l.classid::bigint = x'4353'::bigint AND l.objid::bigint BETWEEN x'474e0001'::bigint AND x'474e0006'::bigint))
+            AND l.classid::bigint = x'4353'::bigint AND l.objid::bigint BETWEEN x'474e0001'::bigint AND x'474e0007'::bigint))
     SELECT pid FROM silent WHERE pg_terminate_backend(pid)`
 
 	// TryLockNodesSQL is LockNodesSQL for who need not: false where somebody has

@@ -1,6 +1,9 @@
 package counting
 
 import (
+	"slices"
+	"strings"
+
 	"countersign/internal/limit"
 	"countersign/internal/store/sqlkit"
 )
@@ -11,15 +14,21 @@ type Counted struct{ ledger *ledger }
 
 // ledger is what the copies of a Counted share.
 type ledger struct {
-	counters map[limit.Subject]*limit.Counter
+	counters map[limit.Subject]*stored
 	changed  map[limit.Subject]bool
 	met, now map[limit.Contact]int64 // as it was read, and is to be written
+}
+
+// stored is a counter, and the end that its row has, in microseconds since 1970.
+type stored struct {
+	limit.Counter
+	ends int64
 }
 
 func (c *Counted) open() *ledger {
 	if c.ledger == nil {
 		c.ledger = &ledger{
-			counters: map[limit.Subject]*limit.Counter{}, changed: map[limit.Subject]bool{},
+			counters: map[limit.Subject]*stored{}, changed: map[limit.Subject]bool{},
 			met: map[limit.Contact]int64{}, now: map[limit.Contact]int64{},
 		}
 	}
@@ -29,17 +38,17 @@ func (c *Counted) open() *ledger {
 // Have reports whether the counter of a subject was read.
 func (c *Counted) Have(s limit.Subject) bool { return c.open().counters[s] != nil }
 
-// Put takes what ReadSQL found, nothing for no row. Errors are fault.Corrupt.
-func (c *Counted) Put(s limit.Subject, data []byte) error {
+// Put takes what ReadSQL found, nothing and 0 for no row. Errors are fault.Corrupt.
+func (c *Counted) Put(s limit.Subject, data []byte, ends int64) error {
 	counter, err := limit.Decode(data)
 	if err == nil {
-		c.open().counters[s] = counter
+		c.open().counters[s] = &stored{*counter, ends}
 	}
 	return err
 }
 
 // Counter implements limit.Ledger, for subjects that were read.
-func (c *Counted) Counter(s limit.Subject) *limit.Counter { return c.open().counters[s] }
+func (c *Counted) Counter(s limit.Subject) *limit.Counter { return &c.open().counters[s].Counter }
 
 // Meet takes what MetSQL found, 0 for no row.
 func (c *Counted) Meet(k limit.Contact, day int64) { c.open().met[k] = day }
@@ -73,17 +82,36 @@ func (c *Counted) Count(q *limit.Question, d *limit.Decision) {
 	}
 }
 
-// Rows returns the arguments of WriteSQL for all that were changed, in no order.
-func (c *Counted) Rows() (rows []sqlkit.Values) {
-	for s := range c.open().changed {
-		rows = append(rows, Written(s, c.ledger.counters[s]))
+// Row is a counter that is to be written.
+type Row struct {
+	Key  string
+	Data []byte
+	Ends int64
+	// Keeps says that Ends is what the row has already.
+	Keeps bool
+}
+
+// Rows returns the counters that were changed, by key.
+func (c *Counted) Rows() []Row {
+	if c.ledger == nil {
+		return nil
 	}
+	rows := make([]Row, 0, len(c.ledger.changed))
+	for s := range c.ledger.changed {
+		k := c.ledger.counters[s]
+		ends := k.Ends().Truncate(day).Add(day).UnixMicro()
+		rows = append(rows, Row{KeyOf(s), k.AppendBinary(nil), ends, ends == k.ends})
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
 	return rows
 }
 
 // Contacts returns the arguments of MeetSQL, in no order.
 func (c *Counted) Contacts() (rows []sqlkit.Values) {
-	for k, day := range c.open().now {
+	if c.ledger == nil {
+		return nil
+	}
+	for k, day := range c.ledger.now {
 		rows = append(rows, sqlkit.Bind(k.Login, k.Recipient, day))
 	}
 	return rows

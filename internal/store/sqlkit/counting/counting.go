@@ -6,7 +6,9 @@
 package counting
 
 import (
+	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	"countersign/internal/limit"
@@ -15,9 +17,11 @@ import (
 
 // Statements of counting.
 const (
-	// ReadSQL reads the counter of a subject.
-	ReadSQL = "SELECT data FROM counter WHERE subject = ?"
-	// WriteSQL stores it; the arguments are those of Written.
+	// ReadSQL reads the counter of a subject, and its end.
+	ReadSQL = "SELECT data, ends FROM counter WHERE subject = ?"
+	// KeepSQL stores one whose end stays, which no index then has to follow.
+	KeepSQL = "UPDATE counter SET data = ? WHERE subject = ?"
+	// WriteSQL stores any other, which may be new.
 	WriteSQL = "INSERT INTO counter (subject, data, ends) VALUES (?, ?, ?) ON CONFLICT (subject) DO UPDATE SET data = excluded.data, ends = excluded.ends"
 	// PruneSQL removes those of which no window sees anything, and of which that still is so
 	// when nobody else is at them any more.
@@ -35,13 +39,21 @@ const (
 	PrunedContactsSQL = "SELECT count(*) FROM (SELECT login FROM contact WHERE day < ? ORDER BY day, login, recipient LIMIT ?) x"
 )
 
+// KeyOf is under what the counter of a subject is stored. The accounts of a domain follow it, so
+// that what one message counts mostly lies together. Each subject has a key of its own.
+func KeyOf(s limit.Subject) string {
+	switch s.Kind {
+	case limit.Domain:
+		return "domain " + s.Name
+	case limit.Account:
+		at := strings.LastIndexByte(s.Name, '@')
+		return "domain " + s.Name[at+1:] + " " + s.Name[:max(at, 0)]
+	}
+	return s.String()
+}
+
 // day is to what the end of a counter is rounded up, so that the index of ends seldom changes.
 const day = 24 * time.Hour
-
-// Written returns the arguments of WriteSQL.
-func Written(s limit.Subject, c *limit.Counter) sqlkit.Values {
-	return sqlkit.Bind(s.String(), c.AppendBinary(nil), c.Ends().Truncate(day).Add(day))
-}
 
 // Options are what Counts work with. All are needed.
 type Options struct {
@@ -66,8 +78,8 @@ func (k *Counts) Counted(ctx context.Context, subjects []limit.Subject) (list []
 		list = make([]*limit.Counter, len(subjects))
 		for i, s := range subjects {
 			var data []byte
-			err := c.Query(ctx, ReadSQL, sqlkit.Bind(s.String()), func(r *sqlkit.Row) error {
-				data = append(data, r.Blob()...)
+			err := c.Query(ctx, ReadSQL, sqlkit.Bind(KeyOf(s)), func(r *sqlkit.Row) error {
+				data = bytes.Clone(r.Blob())
 				return nil
 			})
 			if err != nil {

@@ -71,6 +71,7 @@ func Queries(d *sqlkit.Dialect) []Query {
 		{soundness.UnusedUse, `SELECT 'use of ' || u.credential || ' by ' || u.login FROM credential_use u
     WHERE NOT EXISTS (SELECT 1 FROM credential k WHERE k.id = u.credential AND k.login = u.login)`},
 	}
+	list = append(list, ofNothing()...)
 	for _, r := range []struct{ table, row, column, other, key string }{
 		{"customer", "name", "plan", "plan", "name"},
 		{"domain", "name", "customer", "customer", "name"},
@@ -137,4 +138,16 @@ func totals(ctx context.Context, c sqlkit.Reader, d *sqlkit.Dialect, f *soundnes
 		}
 	}
 	return nil
+}
+
+// ofNothing finds the limits without an end that are for what there is not. One with an end
+// goes by itself.
+func ofNothing() (list []Query) {
+	for _, r := range []struct{ kind, table, key string }{
+		{"credential", "credential", "id"}, {"account", "account", "login"}, {"domain", "domain", "name"}, {"customer", "customer", "name"}, {"plan", "plan", "name"},
+	} {
+		list = append(list, Query{soundness.LimitOfNothing, fmt.Sprintf(`SELECT r.id || ' for ' || r.kind || ' ' || r.name FROM limit_rule r
+    WHERE r.kind = '%s' AND r.ends = 0 AND r.name <> '*' AND NOT EXISTS (SELECT 1 FROM %s o WHERE o.%s = r.name)`, r.kind, r.table, r.key)})
+	}
+	return list
 }

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/limits"
 )
 
 const accountColumns = `SELECT id, address, state, directory, coalesce(plan, ''), plan_learned, legacy, null_sender, created, revision FROM account`
@@ -34,7 +35,7 @@ func (s *Store) PutAccount(ctx context.Context, a account.Account, e audit.Event
 		if err := checkAccount(t, &a); err != nil {
 			return nil, err
 		}
-		return writeAccount(t, &a, e)
+		return s.writeAccount(t, &a, e)
 	})
 }
 
@@ -55,8 +56,8 @@ func checkForm(op string, a *account.Account) error {
 }
 
 // writeAccount writes an account with all that it has, e being its event. more are the
-// events of others that had to yield to it.
-func writeAccount(t writer, a *account.Account, e audit.Event) (more []audit.Event, err error) {
+// events of others that had to yield to it, and of limits of credentials that it has no more.
+func (s *Store) writeAccount(t writer, a *account.Account, e audit.Event) (more []audit.Event, err error) {
 	if a.Revision == 0 {
 		if more, err = takeBack(t, a, e); err != nil {
 			return nil, err
@@ -73,7 +74,29 @@ func writeAccount(t writer, a *account.Account, e audit.Event) (more []audit.Eve
 	if err := putAddresses(t, a); err != nil {
 		return nil, err
 	}
-	return more, putCredentials(t, a)
+	gone, err := s.revoked(t, a)
+	if err == nil {
+		err = putCredentials(t, a)
+	}
+	if err != nil {
+		return nil, err
+	}
+	ended, err := s.rules.End(t, gone, e)
+	return append(more, ended...), err
+}
+
+// revoked says which credentials with limits a stored account will have no more.
+func (s *Store) revoked(t writer, a *account.Account) (gone limits.Gone, err error) {
+	if a.Revision == 0 {
+		return gone, nil
+	}
+	var kept []mail.ID
+	for i := range a.Credentials {
+		kept = append(kept, a.Credentials[i].ID)
+	}
+	gone.Login = a.Login()
+	gone.Subjects, err = s.rules.OfCredentials(t, a.Login(), kept...)
+	return gone, err
 }
 
 // takeBack takes the own address of a new account from the one that has learned it as an
@@ -275,9 +298,8 @@ func addAddresses(ctx context.Context, c reader, list []account.Account, conditi
 
 // RemoveAccount implements account.AccountStore.
 func (s *Store) RemoveAccount(ctx context.Context, login string, e audit.Event) error {
-	return s.remove(ctx, accountObject(login), e, "", func(t writer) error {
-		return t.Exec("DELETE FROM account WHERE login = ?", bind(login)) // with addresses and grants
-	})
+	const dropSQL = "DELETE FROM account WHERE login = ?" // with addresses, grants and credentials
+	return s.remove(ctx, accountObject(login), e, "", dropSQL)
 }
 
 // OwnDomainSQL finds an active domain of a customer.

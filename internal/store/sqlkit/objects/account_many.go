@@ -30,7 +30,7 @@ func (s *Store) AddAccounts(ctx context.Context, list []account.Account, events 
 		}
 		all := slices.Clone(events)
 		for i := range list {
-			more, err := writeAccount(t, &list[i], events[i])
+			more, err := s.writeAccount(t, &list[i], events[i])
 			if err != nil {
 				return err
 			}

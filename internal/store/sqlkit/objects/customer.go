@@ -55,9 +55,7 @@ func (s *Store) Plans(ctx context.Context) (list []account.Plan, err error) {
 // RemovePlan implements account.PlanStore.
 func (s *Store) RemovePlan(ctx context.Context, name string, e audit.Event) error {
 	const inUse = "SELECT 1 FROM customer WHERE plan = ?1 UNION ALL SELECT 1 FROM account WHERE plan = ?1 LIMIT 1"
-	return s.remove(ctx, planObject(name), e, inUse, func(t writer) error {
-		return t.Exec("DELETE FROM plan WHERE name = ?", bind(name))
-	})
+	return s.remove(ctx, planObject(name), e, inUse, "DELETE FROM plan WHERE name = ?")
 }
 
 // OnPlanSQL lists the logins of accounts with a plan of their own.
@@ -117,7 +115,5 @@ func (s *Store) Customers(ctx context.Context) (list []account.Customer, err err
 
 // RemoveCustomer implements account.CustomerStore.
 func (s *Store) RemoveCustomer(ctx context.Context, name string, e audit.Event) error {
-	return s.remove(ctx, customerObject(name), e, "SELECT 1 FROM domain WHERE customer = ? LIMIT 1", func(t writer) error {
-		return t.Exec("DELETE FROM customer WHERE name = ?", bind(name))
-	})
+	return s.remove(ctx, customerObject(name), e, "SELECT 1 FROM domain WHERE customer = ? LIMIT 1", "DELETE FROM customer WHERE name = ?")
 }

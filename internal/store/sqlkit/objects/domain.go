@@ -91,7 +91,6 @@ func (s *Store) SigningKeys(ctx context.Context, domain mail.Domain) (keys []acc
 
 // RemoveDomain implements account.DomainStore.
 func (s *Store) RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error {
-	return s.remove(ctx, domainObject(string(name)), e, "SELECT 1 FROM account WHERE domain = ? LIMIT 1", func(t writer) error {
-		return t.Exec("DELETE FROM domain WHERE name = ?", bind(name)) // with its keys
-	})
+	const dropSQL = "DELETE FROM domain WHERE name = ?" // with its keys
+	return s.remove(ctx, domainObject(string(name)), e, "SELECT 1 FROM account WHERE domain = ? LIMIT 1", dropSQL)
 }

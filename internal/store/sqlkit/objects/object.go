@@ -8,8 +8,10 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/holding"
+	"countersign/internal/store/sqlkit/limits"
 )
 
 // object is a plan, customer, domain or account in the sense of package
@@ -114,31 +116,50 @@ func alone(make func(t writer) error) func(t writer) ([]audit.Event, error) {
 	return func(t writer) ([]audit.Event, error) { return nil, make(t) }
 }
 
-// remove removes one object that nothing depends on. inUse is a query by name
-// that has a row where something does.
-func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse string, drop func(t writer) error) error {
+// remove removes one object that nothing depends on, and ends its limits. inUse is a query
+// by name that has a row where something does; dropSQL removes it.
+func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse, dropSQL string) error {
 	op := string(o.kind) + ".remove"
-	return s.alter(ctx, op, o, e, alone(func(t writer) error {
+	return s.alter(ctx, op, o, e, func(t writer) ([]audit.Event, error) {
 		if err := o.require(t, op); err != nil {
-			return err
+			return nil, err
 		}
 		if inUse != "" {
 			used, err := t.Exists(inUse, bind(o.name))
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if used {
-				return fault.New(op, fault.Conflict, "%s %q is still in use", o.kind, o.name)
+				return nil, fault.New(op, fault.Conflict, "%s %q is still in use", o.kind, o.name)
 			}
 		}
-		return drop(t)
-	}))
+		gone, err := s.limited(t, o)
+		if err == nil {
+			err = t.Exec(dropSQL, bind(o.name))
+		}
+		if err != nil {
+			return nil, err
+		}
+		return s.rules.End(t, gone, e)
+	})
+}
+
+// limited says what limits may be for that goes with an object.
+func (s *Store) limited(t writer, o object) (gone limits.Gone, err error) {
+	kind, err := limit.ParseKind(string(o.kind))
+	if err == nil && kind == limit.Account {
+		gone.Login = o.name
+		gone.Subjects, err = s.rules.OfCredentials(t, o.name)
+	}
+	gone.Subjects = append(gone.Subjects, limit.Subject{Kind: kind, Name: o.name})
+	return gone, err
 }
 
 // alter makes a change, raises the generation and adds the event, with those behind it that
 // make returns, in one transaction; then the queue follows.
 func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, make func(t writer) ([]audit.Event, error)) error {
 	var task *holding.Task
+	lifted := false
 	err := s.base.Change(ctx, op, func(t writer) error {
 		task = nil
 		before, err := o.standingOf(t)
@@ -149,6 +170,7 @@ func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, m
 		if err != nil {
 			return err
 		}
+		lifted = slices.ContainsFunc(more, func(e audit.Event) bool { return e.Kind == audit.LimitLifted })
 		now, err := o.standingOf(t)
 		if err != nil {
 			return err
@@ -165,6 +187,9 @@ func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, m
 		return s.base.Record(t, append([]audit.Event{e}, more...))
 	})
 	s.base.Signal.Raise() // also where it failed: the change may have been made
+	if lifted {
+		s.rules.Raise()
+	}
 	if err == nil && task != nil {
 		s.follow(ctx, task)
 	}

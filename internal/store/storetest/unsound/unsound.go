@@ -139,7 +139,19 @@ func cases() map[string]damaged {
 		"an account is gone":               {[]string{"DELETE FROM account"}, map[soundness.Kind]int64{soundness.UnknownObject: 7}},
 		"credentials are gone":             {[]string{"DELETE FROM credential WHERE kind = 'password'"}, map[soundness.Kind]int64{soundness.Unheld: 1, soundness.UnusedUse: 1}},
 		"a use of another's":               one("UPDATE credential SET login = 'eve@one.example' WHERE kind = 'password'", soundness.UnusedUse, soundness.UnknownObject),
-		"a subject twice":                  {[]string{"DROP INDEX credential_subject", "UPDATE credential SET kind = 'certificate', subject = 'cn:ann'"}, map[soundness.Kind]int64{soundness.SharedSubject: 1}},
+		"limits of nothing": {[]string{
+			limitFor("account", "gone", 0),
+			limitFor("domain", "gone", 0),
+			limitFor("customer", "gone", 0),
+			limitFor("plan", "gone", 0),
+			limitFor("credential", "gone", 0),
+			limitFor("node", "gone", 0),
+			limitFor("network", "192.0.2.1", 0),
+			limitFor("account", "*", 0),
+			limitFor("domain", "one.example", 0),
+			limitFor("account", "past", 9),
+		}, map[soundness.Kind]int64{soundness.LimitOfNothing: 5}},
+		"a subject twice": {[]string{"DROP INDEX credential_subject", "UPDATE credential SET kind = 'certificate', subject = 'cn:ann'"}, map[soundness.Kind]int64{soundness.SharedSubject: 1}},
 		"a domain is gone": {[]string{"DELETE FROM domain WHERE name = 'one.example'"},
 			map[soundness.Kind]int64{soundness.UnknownObject: 2}},
 		"an aliased domain is gone":     {[]string{"DELETE FROM domain WHERE name = 'two.example'"}, map[soundness.Kind]int64{soundness.ForeignAddress: 2}},
@@ -148,6 +160,12 @@ func cases() map[string]damaged {
 		"an own address is another's":   one("UPDATE account_address SET address = 'x@one.example' WHERE position = 0", soundness.OwnAddress),
 		"an acceptance nobody can read": {[]string{"UPDATE event SET data = '{' WHERE kind = 'submission.accepted' AND submission = " + big}, map[soundness.Kind]int64{soundness.Unread: 1}},
 	}
+}
+
+// limitFor is a statement that stores a limit.
+func limitFor(kind, name string, ends int) string {
+	return fmt.Sprintf(`INSERT INTO limit_rule (id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, change)
+    VALUES ('%[1]s %[2]s', '%[1]s', '%[2]s', 'messages', 'day', 1, 0, 'defer', 0, 0, '', 'cli:x', 1, %[3]d, '', 1)`, kind, name, ends)
 }
 
 // Fill stores people and four submissions.

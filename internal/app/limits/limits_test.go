@@ -1,0 +1,92 @@
+package limits
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/internal/limit"
+)
+
+// store has one rule for everything, then a second one, and notes what is pruned.
+type store struct {
+	limit.Store
+	away    bool
+	number  uint64
+	changed chan struct{}
+	pruned  []time.Time
+}
+
+func rule(id string, window limit.Window) limit.Rule {
+	return limit.Rule{ID: "01K00000000000000000000001", For: limit.Subject{Kind: limit.Everything}, Limit: limit.Limit{Window: window, Max: 5}, By: id}
+}
+
+func (s *store) RulesSince(_ context.Context, since uint64) ([]limit.Rule, uint64, error) {
+	switch {
+	case s.away:
+		return nil, 0, errors.New("away")
+	case since >= s.number:
+		return nil, s.number, nil
+	case since == 1:
+		second := rule("b", limit.Day)
+		second.ID = "01K00000000000000000000002"
+		return []limit.Rule{second}, s.number, nil
+	}
+	return []limit.Rule{rule("a", limit.Hour)}, s.number, nil
+}
+
+func (s *store) RulesChanged() (<-chan struct{}, bool) { return s.changed, true }
+
+func (s *store) PruneRules(_ context.Context, before time.Time, _ int) (int, error) {
+	s.pruned = append(s.pruned, before)
+	return 0, nil
+}
+
+// TestReadFollowedPruned: the rules are there from the start, what changes is taken, and
+// what ended 30 days ago is removed each hour.
+func TestReadFollowedPruned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, registry := &store{number: 1, changed: make(chan struct{})}, prometheus.NewRegistry()
+		set, err := Open(t.Context(), Options{Store: s, Now: time.Now, Registry: registry, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil || len(set.Levels(limit.Who{})) != 1 {
+			t.Fatalf("they are not read: %v", err)
+		}
+		began := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { set.Run(ctx); close(done) }()
+		synctest.Wait()
+		s.number = 2
+		close(s.changed)
+		s.changed = nil
+		synctest.Wait()
+		if levels := set.Levels(limit.Who{}); len(levels) != 1 || len(levels[0].Limits) != 2 {
+			t.Errorf("the levels are %+v", levels)
+		}
+		if figures, err := registry.Gather(); err != nil || len(figures) != 1 || figures[0].GetName() != "countersign_limit_rules" || figures[0].GetMetric()[0].GetGauge().GetValue() != 2 {
+			t.Errorf("the figures are %v (%v)", figures, err)
+		}
+		time.Sleep(2*time.Hour + time.Minute) // of the bubble
+		cancel()
+		<-done
+		if len(s.pruned) != 3 {
+			t.Fatalf("pruned at %v", s.pruned)
+		}
+		for n, before := range s.pruned {
+			if want := began.Add(time.Duration(n)*time.Hour - 30*24*time.Hour); !before.Equal(want) {
+				t.Errorf("%d: before %v, want %v", n, before, want)
+			}
+		}
+	})
+}
+
+func TestNotOpenedWithoutRules(t *testing.T) {
+	if _, err := Open(t.Context(), Options{Store: &store{away: true}, Now: time.Now, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}); err == nil {
+		t.Error("it opens although nobody knows the limits")
+	}
+}

@@ -1,0 +1,266 @@
+// Package limits is "countersign limit": the commands about how much may be sent in a time,
+// by whom.
+//
+// What a limit is, and what is refused as a mistake, stands in package limit; here it gets
+// names, flags and tables.
+//
+// Main types: Group, View.
+package limits
+
+import (
+	"fmt"
+	"strings"
+
+	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
+	"countersign/internal/cli/table"
+	"countersign/internal/limit"
+	"countersign/internal/mail"
+)
+
+// Group is "countersign limit".
+type Group struct {
+	Set   set   `cmd:"" help:"Limit what is sent, in place of what is set for the same; felt on all gates within a second."`
+	Allow allow `cmd:"" help:"Allow more on top of a limit for a while, once."`
+	Lift  lift  `cmd:"" help:"End a limit or an allowance before its time."`
+	List  list  `cmd:"" help:"List the limits that hold."`
+}
+
+// wanted is an argument that is a limit: "recipients/hour=100".
+type wanted struct{ limit.Limit }
+
+// UnmarshalText reads it.
+func (w *wanted) UnmarshalText(text []byte) (err error) {
+	w.Limit, err = limit.Parse(string(text))
+	if err != nil && strings.Contains(string(text), "=+") {
+		return fmt.Errorf("%w; \"countersign limit allow\" is for more on top", argument.Plain(err))
+	}
+	return argument.Plain(err)
+}
+
+// more is an argument that is had on top of a limit: "recipients/day=+500".
+type more struct{ limit.Limit }
+
+// UnmarshalText reads it, with the plus sign or without.
+func (m *more) UnmarshalText(text []byte) (err error) {
+	m.Limit, err = limit.Parse(strings.Replace(string(text), "=+", "=", 1))
+	return argument.Plain(err)
+}
+
+// action is an argument that says what becomes of what is over a limit.
+type action struct {
+	limit.Action
+	set bool
+}
+
+// UnmarshalText reads its name.
+func (a *action) UnmarshalText(text []byte) (err error) {
+	a.Action, err = limit.ParseAction(string(text))
+	a.set = true
+	return argument.Plain(err)
+}
+
+// admin sets and lifts limits in the name of who runs the command.
+func admin(o *call.Opened) *limit.Admin {
+	return limit.NewAdmin(limit.AdminOptions{
+		Store: o.Store, IDs: &mail.IDSource{Now: o.Env.Now}, Actor: o.Env.Actor, Now: o.Env.Now,
+	})
+}
+
+type set struct {
+	whose
+	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients or failed-recipients in a minute, hour, day or month; bytes also in KiB, MiB, GiB, TiB."`
+	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never. Meanwhile it counts in place of one without an end." placeholder:"WHEN"`
+	Action  action          `help:"What becomes of a message that is over it: defer (refuse it for now), refuse (for good), slow (accept it, to be sent when there is room), or hold; defer where nothing is said." placeholder:"ACTION"`
+	Share   *int            `help:"How much of it one account may have once half of it is used, in percent." placeholder:"PERCENT"`
+	Shadow  bool            `help:"Let pass what is over it, and record that it was."`
+	Because string          `help:"Why: the helpdesk reads it." placeholder:"TEXT"`
+	Force   bool            `help:"Set also a limit of 0, which stops all mail."`
+}
+
+// Help is what "limit set --help" says beside the flags.
+func (*set) Help() string {
+	return "One of --account, --credential, --domain, --customer, --plan, --network, --node, --everything and --each says whom it is for. " +
+		"A message passes when each of these that it belongs to has room; an account's own limit counts in place of its plan's, and that in place of --each."
+}
+
+// Run does it.
+func (cmd *set) Run(c *call.Call) error {
+	if err := cmd.named(); err != nil {
+		return err
+	}
+	w := limit.Wanted{Because: cmd.Because, End: cmd.Until.Of(c.Env.Now()), Force: cmd.Force}
+	for _, l := range cmd.Limits {
+		if cmd.Action.set {
+			l.Action = cmd.Action.Action
+		}
+		if cmd.Share != nil {
+			if l.Share = *cmd.Share; l.Share == 0 {
+				return call.Usage("--share is of 1 to 100 percent; leave it out where one account may have all")
+			}
+		}
+		l.Shadow = cmd.Shadow
+		w.Limits = append(w.Limits, l.Limit)
+	}
+	return c.With(func(o *call.Opened) error {
+		rules, err := cmd.put(o, w)
+		if err != nil {
+			return err
+		}
+		for i := range rules {
+			r := &rules[i]
+			text, err := overruled(o, r)
+			if err != nil {
+				return err
+			}
+			if err := c.Say("%s is set %s%s: limit %s", object(r), until(r), text, r.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// put sets limits for whom the flags name.
+func (w *whose) put(o *call.Opened, wanted limit.Wanted) (rules []limit.Rule, err error) {
+	if wanted.For, wanted.Login, err = w.subject(o); err != nil {
+		return nil, err
+	}
+	if wanted.For.Kind == limit.Node {
+		if err := nodeExists(o, wanted.For); err != nil {
+			return nil, err
+		}
+	}
+	return admin(o).Set(o.Ctx, wanted)
+}
+
+// overruled says that one with an end counts before the one that was set, "" where none
+// does.
+func overruled(o *call.Opened, r *limit.Rule) (string, error) {
+	if r.Temporary() {
+		return "", nil
+	}
+	here, err := o.Store.Rules(o.Ctx, limit.Query{For: &r.For, Holding: o.Env.Now()})
+	for i := range here {
+		if here[i].SamePlace(r) && here[i].Temporary() {
+			return fmt.Sprintf(", but %s counts %s", here[i].Limit, until(&here[i])), err
+		}
+	}
+	return "", err
+}
+
+// until says in words when a rule ends.
+func until(r *limit.Rule) string {
+	if r.End.IsZero() {
+		return "without an end"
+	}
+	return "until " + table.Stamp(r.End)
+}
+
+type allow struct {
+	whose
+	Limits  []more          `arg:"" name:"measure/window=+number" help:"recipients/day=+500: so much on top of the limit that holds; see \"limit set\"."`
+	Until   argument.Expiry `required:"" help:"When it ends: midnight (in UTC), 24h, 2027-01-31 (in UTC), or 2027-01-31T18:00:00Z." placeholder:"WHEN"`
+	Because string          `required:"" help:"Why: the helpdesk reads it." placeholder:"TEXT"`
+}
+
+// Run does it.
+func (cmd *allow) Run(c *call.Call) error {
+	if err := cmd.named(); err != nil {
+		return err
+	}
+	w := limit.Wanted{Extra: true, Because: cmd.Because, End: cmd.Until.Of(c.Env.Now())}
+	for _, l := range cmd.Limits {
+		w.Limits = append(w.Limits, l.Limit)
+	}
+	return c.With(func(o *call.Opened) error {
+		rules, err := cmd.put(o, w)
+		if err != nil {
+			return err
+		}
+		for i := range rules {
+			r := &rules[i]
+			effect, err := inEffect(o, r)
+			if err != nil {
+				return err
+			}
+			if err := c.Say("%s is allowed %s%s: limit %s", object(r), until(r), effect, r.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inEffect says what an allowance leads to, or warns where nothing is limited that it would
+// be on top of.
+func inEffect(o *call.Opened, r *limit.Rule) (string, error) {
+	who, some, err := sender(o, r.For)
+	if err != nil || !some {
+		return "", err
+	}
+	now := o.Env.Now()
+	levels := who.Levels(func(s limit.Subject) []limit.Rule {
+		rules, failed := o.Store.Rules(o.Ctx, limit.Query{For: &s, Holding: now})
+		if failed != nil {
+			err = failed
+		}
+		return rules
+	}, now)
+	if err != nil {
+		return "", err
+	}
+	for _, level := range levels {
+		for _, l := range level.Limits {
+			if level.Subject == r.For && l.Measure == r.Limit.Measure && l.Window == r.Limit.Window {
+				return ", which makes " + l.String(), nil
+			}
+		}
+	}
+	fmt.Fprintf(o.Stderr, "warning: nothing limits %s/%s of %s now, so that this gives it nothing\n", r.Limit.Measure, r.Limit.Window, r.For)
+	return "", nil
+}
+
+type lift struct {
+	whose
+	What string `arg:"" name:"id|measure/window" help:"The limit's id, or with a flag that says whose: recipients/hour."`
+}
+
+// Run does it.
+func (cmd *lift) Run(c *call.Call) error {
+	var id argument.ID
+	byID := id.UnmarshalText([]byte(cmd.What)) == nil
+	if byID && cmd.given() {
+		return call.Usage("an id names one limit: leave out whose it is")
+	}
+	var m limit.Measure
+	var w limit.Window
+	if !byID {
+		var err error
+		if m, w, err = limit.ParseMeasured(cmd.What); err != nil {
+			return call.Usage("%w; the id of a limit does as well, see \"countersign limit list\"", argument.Plain(err))
+		}
+		if err := cmd.named(); err != nil {
+			return err
+		}
+	}
+	return c.With(func(o *call.Opened) error {
+		r, err := cmd.end(o, id.ID, m, w)
+		if err != nil {
+			return err
+		}
+		return c.Say("limit %s of %s is lifted", r.ID, object(&r))
+	})
+}
+
+// end lifts the rule with an id, or where that is "" the one of whom the flags name.
+func (cmd *lift) end(o *call.Opened, id mail.ID, m limit.Measure, w limit.Window) (limit.Rule, error) {
+	if id != "" {
+		return admin(o).Lift(o.Ctx, id)
+	}
+	of, _, err := cmd.subject(o)
+	if err != nil {
+		return limit.Rule{}, err
+	}
+	return admin(o).LiftOf(o.Ctx, of, m, w)
+}

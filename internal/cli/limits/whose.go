@@ -1,0 +1,163 @@
+package limits
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"countersign/internal/account"
+	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
+	"countersign/internal/fault"
+	"countersign/internal/limit"
+	"countersign/internal/mail"
+	"countersign/internal/node"
+)
+
+// whose are the flags that say whom a limit is for, of which one is given.
+type whose struct {
+	Account    argument.Address `help:"For this account." placeholder:"LOGIN" xor:"for"`
+	Credential credential       `help:"For this credential of an account." placeholder:"LOGIN/NAME" xor:"for"`
+	Domain     argument.Domain  `help:"For all accounts of this domain together." placeholder:"NAME" xor:"for"`
+	Customer   string           `help:"For all accounts of this customer together." placeholder:"NAME" xor:"for"`
+	Plan       string           `help:"For each account on this plan that has none of its own." placeholder:"NAME" xor:"for"`
+	Network    network          `help:"For this IPv4 address, or this IPv6 network with /64." placeholder:"ADDRESS" xor:"for"`
+	Node       string           `help:"For this gate." placeholder:"ID" xor:"for"`
+	Everything bool             `help:"For all gates together." xor:"for"`
+	Each       each             `help:"For each account, credential, domain, customer, network or node that has none of its own." placeholder:"KIND" xor:"for"`
+}
+
+// credential is an argument that names a credential.
+type credential struct {
+	login mail.Address
+	name  string
+}
+
+// UnmarshalText reads "LOGIN/NAME". A name has no slash, a login may.
+func (a *credential) UnmarshalText(text []byte) error {
+	at := strings.LastIndex(string(text), "/")
+	if at < 0 || at == len(text)-1 {
+		return fmt.Errorf("%q is no credential: write the account's login, a slash and the credential's name", text)
+	}
+	login, err := mail.ParseAddress(string(text[:at]))
+	a.login, a.name = login, string(text[at+1:])
+	return argument.Plain(err)
+}
+
+// network is an argument that is a network which mail is counted of.
+type network struct{ name string }
+
+// UnmarshalText reads an address, or an IPv6 network with 64 bits.
+func (n *network) UnmarshalText(text []byte) (err error) {
+	n.name, err = limit.ParseNetwork(string(text))
+	return argument.Plain(err)
+}
+
+// each is an argument that is a kind of subjects.
+type each struct {
+	kind limit.Kind
+	set  bool
+}
+
+// UnmarshalText reads the name of a kind.
+func (e *each) UnmarshalText(text []byte) error {
+	kinds := slices.DeleteFunc(limit.Kinds(), func(k string) bool { return k == limit.Plan.String() || k == limit.Everything.String() })
+	kind, err := limit.ParseKind(string(text))
+	if err != nil || !slices.Contains(kinds, kind.String()) {
+		return fmt.Errorf("%q is nothing that there are several of: write %s", text, strings.Join(kinds, ", "))
+	}
+	e.kind, e.set = kind, true
+	return nil
+}
+
+// literal is the subject that the flags name where no store has to be asked; its kind is
+// Credential, without a name, where one has to be, or nothing was given.
+func (w *whose) literal() limit.Subject {
+	switch {
+	case w.Account.Domain != "":
+		return limit.Subject{Kind: limit.Account, Name: w.Account.Key()}
+	case w.Domain.Domain != "":
+		return limit.Subject{Kind: limit.Domain, Name: string(w.Domain.Domain)}
+	case w.Customer != "":
+		return limit.Subject{Kind: limit.Customer, Name: w.Customer}
+	case w.Plan != "":
+		return limit.Subject{Kind: limit.Plan, Name: w.Plan}
+	case w.Network.name != "":
+		return limit.Subject{Kind: limit.Network, Name: w.Network.name}
+	case w.Node != "":
+		return limit.Subject{Kind: limit.Node, Name: w.Node}
+	case w.Everything:
+		return limit.Subject{Kind: limit.Everything}
+	case w.Each.set:
+		return limit.Subject{Kind: w.Each.kind, Name: limit.Each}
+	}
+	return limit.Subject{Kind: limit.Credential}
+}
+
+// given reports whether one is named.
+func (w *whose) given() bool {
+	return w.Credential.name != "" || w.literal() != limit.Subject{Kind: limit.Credential}
+}
+
+// named refuses a command line that names none.
+func (w *whose) named() error {
+	if w.given() {
+		return nil
+	}
+	return call.Usage("say whose: --account, --credential, --domain, --customer, --plan, --network, --node, --everything or --each, with a value")
+}
+
+// subject returns the one that is named, and whose credential it is, "" for others.
+func (w *whose) subject(o *call.Opened) (s limit.Subject, login string, err error) {
+	if w.Credential.name == "" {
+		return w.literal(), "", nil
+	}
+	login = w.Credential.login.Key()
+	a, err := o.Store.Account(o.Ctx, login)
+	if err != nil {
+		return s, login, call.Missing(err, "account "+login)
+	}
+	i := slices.IndexFunc(a.Credentials, func(c account.Credential) bool { return c.Name == w.Credential.name })
+	if i < 0 {
+		return s, login, fault.New("cli.limit", fault.NotFound, "account %s has no credential %q; see \"countersign credential list %s\"", login, w.Credential.name, login)
+	}
+	return limit.Subject{Kind: limit.Credential, Name: string(a.Credentials[i].ID)}, login, nil
+}
+
+// nodeExists refuses a gate that there is not.
+func nodeExists(o *call.Opened, s limit.Subject) error {
+	nodes, err := o.Store.Nodes(o.Ctx)
+	known := func(n node.Node) bool { return n.ID == s.Name }
+	if err == nil && s.Name != limit.Each && !slices.ContainsFunc(nodes, known) {
+		err = fault.New("cli.limit", fault.NotFound, "%s does not exist", s)
+	}
+	return err
+}
+
+// sender is somebody who is counted as that subject and nothing else, but for everything;
+// some is false where a subject is not one that is counted.
+func sender(o *call.Opened, s limit.Subject) (who limit.Who, some bool, err error) {
+	if s.Name == limit.Each {
+		return who, false, nil
+	}
+	switch s.Kind {
+	case limit.Plan:
+		return who, false, nil
+	case limit.Credential:
+		who.Credential = s.Name
+	case limit.Account:
+		var found *account.Sender
+		if found, err = o.Store.Sender(o.Ctx, s.Name); err == nil {
+			who.Account, who.Plan = s.Name, found.Plan.Name
+		}
+	case limit.Domain:
+		who.Domain = s.Name
+	case limit.Customer:
+		who.Customer = s.Name
+	case limit.Network:
+		who.Network = s.Name
+	case limit.Node:
+		who.Node = s.Name
+	}
+	return who, err == nil, err
+}

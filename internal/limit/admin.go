@@ -1,0 +1,170 @@
+package limit
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// AdminOptions are what an Admin is made of. All fields are needed.
+type AdminOptions struct {
+	Store Store
+	IDs   *mail.IDSource
+	// Actor is who acts, as the record names them: "cli:root".
+	Actor string
+	Now   func() time.Time
+}
+
+// Admin sets rules and lifts them, with an event each. It is safe for concurrent use.
+type Admin struct{ opt AdminOptions }
+
+// NewAdmin returns an Admin.
+func NewAdmin(opt AdminOptions) *Admin { return &Admin{opt} }
+
+// Wanted is what is to be set for a subject.
+type Wanted struct {
+	For Subject
+	// Login is whose credential that is, for the record; "" for others.
+	Login  string
+	Limits []Limit
+	// Extra, Because and End are those of each Rule.
+	Extra   bool
+	Because string
+	End     time.Time
+	// Force sets also what Hazard warns of.
+	Force bool
+}
+
+// now is the time as it is stored.
+func (a *Admin) now() time.Time { return a.opt.Now().UTC().Truncate(time.Microsecond) }
+
+// Set sets rules, all of them or none, in place of those in the same places. Errors are
+// those of Store.SetRules; fault.Invalid where there is none, for an end that is past, for
+// what is extra without an end, and for what Hazard warns of, without Force.
+func (a *Admin) Set(ctx context.Context, w Wanted) ([]Rule, error) {
+	const op = "limit.set"
+	now := a.now()
+	end := w.End.UTC().Truncate(time.Microsecond)
+	switch {
+	case len(w.Limits) == 0:
+		return nil, fault.New(op, fault.Invalid, "no limit is named, as in recipients/hour=100")
+	case !w.End.IsZero() && !end.After(now):
+		return nil, fault.New(op, fault.Invalid, "it would end at %s, which is past", end.Format(time.RFC3339))
+	case w.Extra && w.End.IsZero():
+		return nil, fault.New(op, fault.Invalid, "what is extra needs an end; a higher limit is for what has none")
+	}
+	var rules []Rule
+	var events []audit.Event
+	for _, l := range w.Limits {
+		r := Rule{ID: a.opt.IDs.New(), For: w.For, Limit: l, Extra: w.Extra, Because: strings.TrimSpace(w.Because), Start: now, By: a.opt.Actor}
+		if !w.End.IsZero() {
+			r.End = end
+		}
+		if err := r.Check(); err != nil {
+			return nil, err
+		}
+		if hazard := Hazard(&r); hazard != "" && !w.Force {
+			return nil, fault.New(op, fault.Invalid, "%s %s; --force sets it all the same", r.Limit, hazard)
+		}
+		e := r.Event(audit.LimitSet, now, a.opt.Actor, r.Because)
+		if w.Login != "" {
+			e.Login = w.Login
+		}
+		rules, events = append(rules, r), append(events, e)
+	}
+	if err := a.opt.Store.SetRules(ctx, rules, events); err != nil {
+		return nil, err
+	}
+	return rules, nil
+}
+
+// Hazard says what a rule would do that is hardly ever meant; "" for nothing: such a rule is
+// refused unless somebody insists.
+func Hazard(r *Rule) string {
+	if r.Limit.Max > 0 || r.Limit.Shadow {
+		return ""
+	}
+	what := "stops all mail"
+	if r.Limit.Measure == NewRecipients {
+		what += " to recipients that were not written to before"
+	}
+	switch {
+	case r.For.Kind == Everything:
+		return what
+	case r.For.Name == Each:
+		return what + " of every " + r.For.Kind.String() + " without a limit of its own"
+	}
+	return what + " of " + r.For.String()
+}
+
+// Lift ends the rule with that id. Errors are those of Store.LiftRule.
+func (a *Admin) Lift(ctx context.Context, id mail.ID) (Rule, error) {
+	found, err := a.opt.Store.Rules(ctx, Query{ID: id})
+	if err != nil {
+		return Rule{}, err
+	}
+	if len(found) == 0 {
+		return Rule{}, fault.New("limit.lift", fault.NotFound, "there is no limit %s", id)
+	}
+	return a.lift(ctx, found[0])
+}
+
+// LiftOf ends the rule of exactly that subject, measure and window. Errors are those of
+// Store.LiftRule; fault.NotFound where none holds, fault.Conflict where several do, which
+// it names.
+func (a *Admin) LiftOf(ctx context.Context, s Subject, m Measure, w Window) (Rule, error) {
+	const op = "limit.lift"
+	found, err := a.opt.Store.Rules(ctx, Query{For: &s, Holding: a.now()})
+	if err != nil {
+		return Rule{}, err
+	}
+	var here []Rule
+	var names []string
+	for _, r := range found {
+		if r.Limit.Measure == m && r.Limit.Window == w {
+			here, names = append(here, r), append(names, string(r.ID)+" ("+r.Object()+")")
+		}
+	}
+	switch {
+	case len(here) == 0:
+		return Rule{}, fault.New(op, fault.NotFound, "%s has no limit %s/%s of its own that holds", s, m, w)
+	case len(here) > 1:
+		return Rule{}, fault.New(op, fault.Conflict, "there are several: lift one by its id, %s", strings.Join(names, ", "))
+	}
+	return a.lift(ctx, here[0])
+}
+
+func (a *Admin) lift(ctx context.Context, r Rule) (Rule, error) {
+	at := a.now()
+	if err := a.opt.Store.LiftRule(ctx, r.ID, at, a.opt.Actor, r.Event(audit.LimitLifted, at, a.opt.Actor, "")); err != nil {
+		return Rule{}, err
+	}
+	r.End, r.Lifted = at, a.opt.Actor
+	return r, nil
+}
+
+// Event makes the event of a change of a rule.
+func (r *Rule) Event(kind audit.Kind, at time.Time, actor, text string) audit.Event {
+	e := audit.Event{At: at, Kind: kind, Actor: actor, Object: "limit " + r.Object(), Text: text, Data: map[string]string{"rule": string(r.ID)}}
+	if r.For.Kind == Account && r.For.Name != Each {
+		e.Login = r.For.Name
+	}
+	if !r.End.IsZero() {
+		e.Data["until"] = r.End.Format(time.RFC3339)
+	}
+	if r.Limit.Action != Defer {
+		e.Data["action"] = r.Limit.Action.String()
+	}
+	if r.Limit.Share > 0 {
+		e.Data["share"] = strconv.Itoa(r.Limit.Share)
+	}
+	if r.Limit.Shadow {
+		e.Data["shadow"] = "true"
+	}
+	return e
+}

@@ -1,0 +1,188 @@
+package limit
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// notebook is a store of rules and events that does what it is told.
+type notebook struct {
+	Store
+	rules  []Rule
+	events []audit.Event
+	err    error
+}
+
+func (n *notebook) SetRules(_ context.Context, rules []Rule, events []audit.Event) error {
+	if n.err == nil {
+		n.rules, n.events = append(n.rules, rules...), append(n.events, events...)
+	}
+	return n.err
+}
+
+func (n *notebook) LiftRule(_ context.Context, id mail.ID, at time.Time, by string, e audit.Event) error {
+	for i := range n.rules {
+		if n.rules[i].ID == id {
+			n.rules[i].End, n.rules[i].Lifted = at, by
+		}
+	}
+	n.events = append(n.events, e)
+	return n.err
+}
+
+func (n *notebook) Rules(_ context.Context, q Query) (list []Rule, err error) {
+	for _, r := range n.rules {
+		if (q.ID == "" || q.ID == r.ID) && (q.For == nil || *q.For == r.For) && (q.Holding.IsZero() || r.Holds(q.Holding)) {
+			list = append(list, r)
+		}
+	}
+	return list, n.err
+}
+
+// desk is an Admin over a notebook at noon and a bit.
+func desk() (*Admin, *notebook) {
+	n := &notebook{}
+	clock := func() time.Time { return noon.Add(123456789) }
+	return NewAdmin(AdminOptions{Store: n, IDs: &mail.IDSource{Now: clock}, Actor: "cli:root", Now: clock}), n
+}
+
+func limits(texts ...string) (list []Limit) {
+	for _, text := range texts {
+		l, err := Parse(text)
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, l)
+	}
+	return list
+}
+
+func TestSet(t *testing.T) {
+	a, n := desk()
+	of := Subject{Account, "ann@one.example"}
+	w := Wanted{For: of, Limits: limits("messages/hour=5", "bytes/day=1MiB"), Because: " a newsletter ", End: noon.Add(time.Hour)}
+	w.Limits[1].Action, w.Limits[1].Shadow = Slow, true
+	rules, err := a.Set(t.Context(), w)
+	if err != nil || len(rules) != 2 || len(n.rules) != 2 || rules[0].ID == rules[1].ID {
+		t.Fatalf("%+v, %v", rules, err)
+	}
+	want := Rule{ID: rules[0].ID, For: of, Limit: w.Limits[0], Because: "a newsletter", Start: noon.Add(123456 * time.Microsecond), End: noon.Add(time.Hour), By: "cli:root"}
+	if n.rules[0] != want || n.rules[0] != rules[0] {
+		t.Errorf("stored %+v, want %+v", n.rules[0], want)
+	}
+	e := n.events[0]
+	if e.Kind != audit.LimitSet || e.Object != "limit account ann@one.example messages/hour=5" || e.Login != of.Name || e.Actor != "cli:root" || e.Text != "a newsletter" ||
+		e.Data["rule"] != string(want.ID) || e.Data["until"] != "2026-11-27T13:00:00Z" || len(e.Data) != 2 {
+		t.Errorf("the event is %+v", e)
+	}
+	if e := n.events[1]; e.Object != "limit account ann@one.example bytes/day=1048576" || e.Data["action"] != "slow" || e.Data["shadow"] != "true" {
+		t.Errorf("the event is %+v", e)
+	}
+	w = Wanted{For: Subject{Credential, "01K00000000000000000000099"}, Login: "bob@one.example", Limits: limits("messages/hour=5")}
+	if _, err := a.Set(t.Context(), w); err != nil || n.events[2].Login != "bob@one.example" || n.events[2].Data["until"] != "" {
+		t.Errorf("%v, %+v", err, n.events)
+	}
+	w = Wanted{For: Subject{Domain, "one.example"}, Limits: limits("messages/hour=5")}
+	w.Limits[0].Share = 20
+	if _, err := a.Set(t.Context(), w); err != nil || n.events[3].Login != "" || n.events[3].Data["share"] != "20" {
+		t.Errorf("%v, %+v", err, n.events)
+	}
+	n.err = errors.New("away")
+	if _, err := a.Set(t.Context(), w); !errors.Is(err, n.err) {
+		t.Errorf("a store that is away: %v", err)
+	}
+}
+
+func TestSetRefuses(t *testing.T) {
+	of, five := Subject{Account, "ann@one.example"}, limits("messages/hour=5")
+	later := noon.Add(time.Hour)
+	for says, w := range map[string]Wanted{
+		"no limit is named":  {For: of},
+		"which is past":      {For: of, Limits: five, End: noon},
+		"extra needs an end": {For: of, Limits: five, Extra: true},
+		"nothing extra":      {For: of, Limits: limits("messages/hour=0"), Extra: true, End: later},
+		"one line":           {For: of, Limits: five, Because: "a\nb"},
+		"no name of what":    {For: Subject{Account, "ann"}, Limits: five},
+		"messages/hour=0 stops all mail of account ann@one.example; --force": {For: of, Limits: limits("bytes/day=1", "messages/hour=0")},
+		"stops all mail of every domain without a limit of its own;":         {For: Subject{Domain, Each}, Limits: limits("bytes/month=0")},
+		"messages/minute=0 stops all mail;":                                  {For: Subject{Kind: Everything}, Limits: limits("messages/minute=0")},
+		"to recipients that were not written to before of plan small;":       {For: Subject{Plan, "small"}, Limits: limits("new-recipients/day=0")},
+	} {
+		a, n := desk()
+		if _, err := a.Set(t.Context(), w); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) || len(n.rules) > 0 {
+			t.Errorf("%q: %v, %v", says, err, n.rules)
+		}
+	}
+	a, n := desk()
+	shadow := limits("messages/hour=0")
+	shadow[0].Shadow = true
+	for _, w := range []Wanted{{For: of, Limits: limits("messages/hour=0"), Force: true}, {For: of, Limits: shadow}} {
+		if _, err := a.Set(t.Context(), w); err != nil {
+			t.Errorf("who insists, or only looks: %v", err)
+		}
+	}
+	if len(n.rules) != 2 {
+		t.Errorf("set are %v", n.rules)
+	}
+}
+
+func TestLift(t *testing.T) {
+	a, n := desk()
+	of := Subject{Account, "ann@one.example"}
+	set := func(w Wanted) Rule {
+		t.Helper()
+		w.For = of
+		rules, err := a.Set(t.Context(), w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rules[0]
+	}
+	hour := set(Wanted{Limits: limits("messages/hour=5")})
+	day := set(Wanted{Limits: limits("messages/day=5")})
+	more := set(Wanted{Limits: limits("messages/day=50"), Extra: true, End: noon.Add(time.Hour)})
+	liftOf := func(w Window) func() (Rule, error) {
+		return func() (Rule, error) { return a.LiftOf(t.Context(), of, Messages, w) }
+	}
+	lift := func(id mail.ID) func() (Rule, error) {
+		return func() (Rule, error) { return a.Lift(t.Context(), id) }
+	}
+	for what, c := range []struct {
+		lift func() (Rule, error)
+		want mail.ID
+		says string
+	}{
+		{liftOf(Month), "", "account ann@one.example has no limit messages/month of its own that holds"},
+		{liftOf(Hour), hour.ID, ""},
+		{liftOf(Hour), "", "has no limit messages/hour of its own"},
+		{liftOf(Day), "", "by its id, " + string(day.ID) + " (account ann@one.example messages/day=5), " + string(more.ID) + " (account ann@one.example messages/day=+50)"},
+		{lift(more.ID), more.ID, ""},
+		{liftOf(Day), day.ID, ""},
+		{lift("01K00000000000000000000009"), "", "there is no limit 01K00000000000000000000009"},
+	} {
+		r, err := c.lift()
+		if r.ID != c.want || (err == nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%d: lifted %+v (%v), want %s", what, r, err, c.want)
+		}
+		if err == nil && (!r.End.Equal(noon.Add(123456*time.Microsecond)) || r.Lifted != "cli:root") {
+			t.Errorf("lifted %+v", r)
+		}
+	}
+	if e := n.events[3]; e.Kind != audit.LimitLifted || e.Object != "limit account ann@one.example messages/hour=5" || e.Data["rule"] != string(hour.ID) || e.Login != of.Name {
+		t.Errorf("the event is %+v", e)
+	}
+	n.err = errors.New("away")
+	if _, err := a.Lift(t.Context(), hour.ID); !errors.Is(err, n.err) {
+		t.Errorf("a store that is away: %v", err)
+	}
+	if _, err := a.LiftOf(t.Context(), of, Messages, Hour); !errors.Is(err, n.err) {
+		t.Errorf("a store that is away: %v", err)
+	}
+}

@@ -1,0 +1,37 @@
+package limit
+
+import (
+	"testing"
+	"time"
+)
+
+// TestSimulation: what would have been over is told for each subject, and does not use up what
+// comes after it.
+func TestSimulation(t *testing.T) {
+	hour := Limit{Measure: Recipients, Window: Hour, Max: 10, Action: Refuse, Shadow: true}
+	s := NewSimulation([]Limit{hour, {Measure: Messages, Window: Day, Max: 1000}}, func(login string) (string, bool) {
+		return login, login != "other@example.com"
+	})
+	for i := range 12 {
+		at := noon.Add(time.Duration(i) * time.Minute)
+		s.Add("a@example.org", Amounts{Messages: 1, Recipients: 2}, at)
+		s.Add("b@example.org", Amounts{Messages: 1, Recipients: 1}, at)
+		s.Add("c@example.org", Amounts{Messages: 1, Recipients: 0}, at)
+		s.Add("other@example.com", Amounts{Messages: 1, Recipients: 100}, at)
+	}
+	s.Add("a@example.org", Amounts{Messages: 1, Recipients: 2}, noon.Add(61*time.Minute)) // there is room again
+	over, all := s.Tallies()
+	if len(over) != 2 || over[0].Name != "a@example.org" || over[1].Name != "b@example.org" {
+		t.Fatalf("over are %+v", over)
+	}
+	a, b := over[0], over[1]
+	if a.OverMessages != 7 || a.OverRecipients != 14 || !a.First.Equal(noon.Add(5*time.Minute)) || !a.Last.Equal(noon.Add(11*time.Minute)) || a.By != hour {
+		t.Errorf("of a: %+v", a)
+	}
+	if b.OverMessages != 2 || b.Messages != 12 {
+		t.Errorf("of b: %+v", b)
+	}
+	if all.Messages != 37 || all.OverMessages != 9 || all.OverRecipients != 16 || !all.First.Equal(a.First) || !all.Last.Equal(a.Last) {
+		t.Errorf("of all: %+v", all)
+	}
+}

@@ -1,0 +1,222 @@
+// Package limits keeps the rules of package limit: it is limit.Store in the SQL that the
+// engines share. What was counted is not here.
+//
+// Their changes are numbered (package numbered). A rule is for something that there is, and
+// ends with it, in the transaction that removes it: who gets its name inherits nothing. So
+// changes of rules keep accounts as they are, and who changes accounts is alone with rules too.
+//
+// Main types: Rulebook.
+package limits
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/limit"
+	"countersign/internal/mail"
+	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/numbered"
+)
+
+// Options are what a Rulebook works with. Base is needed.
+type Options struct {
+	// Base has a Change that is alone with rules and keeps accounts as they are, and a
+	// Signal for rules.
+	Base sqlkit.Base
+	// Tell is a statement that lets other processes know of a change; "" where the engine
+	// cannot.
+	Tell string
+}
+
+// Rulebook implements limit.Store. It is safe for concurrent use.
+type Rulebook struct{ table numbered.Table[limit.Rule] }
+
+// New returns the rules of a database.
+func New(opt Options) *Rulebook { return &Rulebook{Table(opt)} }
+
+// Table is that of rules.
+func Table(opt Options) numbered.Table[limit.Rule] {
+	return numbered.Table[limit.Rule]{
+		Base: opt.Base, Tell: opt.Tell, Name: "limit_rule",
+		Columns: "id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted", Scan: scan,
+	}
+}
+
+const (
+	// Holding finds those for a subject that hold.
+	Holding = " WHERE kind = ? AND name = ? AND (ends = 0 OR ends > ?)"
+
+	// OfCredentialsSQL finds the credentials of an account that have rules.
+	OfCredentialsSQL = `SELECT k.id FROM credential k WHERE k.login = ?
+    AND EXISTS (SELECT 1 FROM limit_rule r WHERE r.kind = 'credential' AND r.name = k.id)`
+
+	insertSQL = `INSERT INTO limit_rule (id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, change)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`
+	liftSQL = "UPDATE limit_rule SET ends = ?, lifted = ?, change = ? WHERE id = ?"
+)
+
+// scan reads a rule; a word that means nothing is damage.
+func scan(r *sqlkit.Row) limit.Rule {
+	out := limit.Rule{ID: r.ID()}
+	var err error
+	if out.For.Kind, err = limit.ParseKind(r.Text()); err != nil {
+		r.Fail(err)
+	}
+	out.For.Name = r.Text()
+	if out.Limit, err = limit.Parse(r.Text() + "/" + r.Text() + "=" + strconv.FormatInt(r.Int64(), 10)); err != nil {
+		r.Fail(err)
+	}
+	out.Extra = r.Bool()
+	if out.Limit.Action, err = limit.ParseAction(r.Text()); err != nil {
+		r.Fail(err)
+	}
+	out.Limit.Shadow, out.Limit.Share = r.Bool(), r.Int()
+	out.Because, out.By, out.Start, out.End, out.Lifted = r.Text(), r.Text(), r.Time(), r.Time(), r.Text()
+	return out
+}
+
+// checkSet checks what of rules needs no look at others.
+func checkSet(op string, rules []limit.Rule) error {
+	if len(rules) > limit.MaxSet {
+		return fault.New(op, fault.Invalid, "%d limits are too many at once; at most %d are taken", len(rules), limit.MaxSet)
+	}
+	for i := range rules {
+		if err := rules[i].Check(); err != nil {
+			return err
+		}
+		for j := range i {
+			if rules[i].ID == rules[j].ID || replaces(&rules[i], &rules[j]) {
+				return fault.New(op, fault.Invalid, "%s stands twice among those that are set", rules[i].Object())
+			}
+		}
+	}
+	return nil
+}
+
+// replaces reports whether one rule takes the place of another: one with an end of one
+// with an end, one without of one without.
+func replaces(a, b *limit.Rule) bool { return a.SamePlace(b) && a.Temporary() == b.Temporary() }
+
+// SetRules implements limit.Store. All is checked before anything is written, as it may
+// share its transaction with others.
+func (s *Rulebook) SetRules(ctx context.Context, rules []limit.Rule, events []audit.Event) error {
+	const op = "limit.set"
+	if err := checkSet(op, rules); err != nil || len(rules) == 0 {
+		return err
+	}
+	return s.table.Change(ctx, op, events, func(t sqlkit.Writer, number int64) error {
+		var lifts []sqlkit.Values
+		for i := range rules {
+			r := &rules[i]
+			if err := require(t, op, r.For); err != nil {
+				return err
+			}
+			known, err := t.Exists("SELECT 1 FROM limit_rule WHERE id = ?", sqlkit.Bind(r.ID))
+			if err == nil && known {
+				err = fault.New(op, fault.Conflict, "there is a limit %s already", r.ID)
+			}
+			if err != nil {
+				return err
+			}
+			before, err := s.table.Find(t, Holding, sqlkit.Bind(r.For.Kind.String(), r.For.Name, r.Start))
+			if err != nil {
+				return err
+			}
+			for k := range before {
+				if replaces(r, &before[k]) {
+					lifts = append(lifts, sqlkit.Bind(r.Start, r.By, number, before[k].ID))
+				}
+			}
+		}
+		for _, args := range lifts {
+			if err := t.Exec(liftSQL, args); err != nil {
+				return err
+			}
+		}
+		return insert(t, rules, number)
+	})
+}
+
+// insert writes new rules.
+func insert(t sqlkit.Writer, rules []limit.Rule, number int64) error {
+	for i := range rules {
+		r, l := &rules[i], &rules[i].Limit
+		err := t.Exec(insertSQL, sqlkit.Bind(r.ID, r.For.Kind.String(), r.For.Name, l.Measure.String(), l.Window.String(), l.Max, r.Extra,
+			l.Action.String(), l.Shadow, l.Share, r.Because, r.By, r.Start, r.End, number))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// require refuses a subject that there is not, as far as the store can tell.
+func require(t sqlkit.Writer, op string, s limit.Subject) error {
+	text := map[limit.Kind]string{
+		limit.Credential: "SELECT 1 FROM credential WHERE id = ?",
+		limit.Account:    "SELECT 1 FROM account WHERE login = ?",
+		limit.Domain:     "SELECT 1 FROM domain WHERE name = ?",
+		limit.Customer:   "SELECT 1 FROM customer WHERE name = ?",
+		limit.Plan:       "SELECT 1 FROM plan WHERE name = ?",
+	}[s.Kind]
+	if text == "" || s.Name == limit.Each {
+		return nil
+	}
+	found, err := t.Exists(text, sqlkit.Bind(s.Name))
+	if err == nil && !found {
+		err = fault.New(op, fault.NotFound, "%s does not exist", s)
+	}
+	return err
+}
+
+// LiftRule implements limit.Store.
+func (s *Rulebook) LiftRule(ctx context.Context, id mail.ID, at time.Time, by string, e audit.Event) error {
+	const op = "limit.lift"
+	return s.table.Change(ctx, op, []audit.Event{e}, func(t sqlkit.Writer, number int64) error {
+		found, err := s.table.Find(t, " WHERE id = ?", sqlkit.Bind(id))
+		switch {
+		case err != nil:
+			return err
+		case len(found) == 0:
+			return fault.New(op, fault.NotFound, "there is no limit %s", id)
+		case !found[0].Holds(at):
+			return fault.New(op, fault.Conflict, "limit %s ended at %s", id, found[0].End.Format(time.RFC3339))
+		}
+		return t.Exec(liftSQL, sqlkit.Bind(at, by, number, id))
+	})
+}
+
+// Rules implements limit.Store.
+func (s *Rulebook) Rules(ctx context.Context, q limit.Query) ([]limit.Rule, error) {
+	var w sqlkit.Where
+	w.Add(q.ID != "", "id = ?", q.ID)
+	if q.For != nil {
+		w.Add(true, "kind = ? AND name = ?", q.For.Kind.String(), q.For.Name)
+	}
+	w.Add(!q.Holding.IsZero(), "(ends = 0 OR ends > ?)", q.Holding)
+	list, err := s.table.List(ctx, "limit.list", w.Text(), w.Bind())
+	slices.SortFunc(list, func(a, b limit.Rule) int {
+		return cmp.Or(cmp.Compare(a.For.Kind, b.For.Kind), cmp.Compare(a.For.Name, b.For.Name), a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID))
+	})
+	return list, err
+}
+
+// RulesSince implements limit.Feed.
+func (s *Rulebook) RulesSince(ctx context.Context, since uint64) (changed []limit.Rule, number uint64, err error) {
+	return s.table.Since(ctx, "limit.since", since)
+}
+
+// RulesChanged implements limit.Feed.
+func (s *Rulebook) RulesChanged() (changed <-chan struct{}, told bool) {
+	return s.table.Base.Signal.Changed()
+}
+
+// PruneRules implements limit.Store.
+func (s *Rulebook) PruneRules(ctx context.Context, before time.Time, limit int) (removed int, err error) {
+	return s.table.Prune(ctx, "limit.prune", before, limit)
+}
