@@ -74,6 +74,17 @@ func (g *Guard) Bar(a Action) {
 	g.mark(a.Network, a.Login).barred = g.bar()
 }
 
+// spares reports whether a ban would hit somebody who has come in since it was decided, by
+// what is not guessed: a certificate, or a network of theirs.
+func (g *Guard) spares(a Action) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if a.Login != "" {
+		return g.known.last(a.Login, a.Network, g.now()) > 0
+	}
+	return g.known.in(a.Network) > 0
+}
+
 // mark returns a mark, which it makes where there is none.
 func (g *Guard) mark(network netip.Prefix, login string) *mark {
 	return g.marks.make(network, login, wideFactor*g.rules.Names+g.known.in(network)+spare)
