@@ -16,8 +16,10 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
+	"countersign/internal/account/senders"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/guarding"
+	"countersign/internal/app/limits"
 	"countersign/internal/app/space"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
@@ -72,6 +74,8 @@ type App struct {
 	guard     *guarding.Set
 	space     *space.Watch
 	deliverer *delivery.Deliverer
+	limited   *limits.Set
+	sending   *senders.Cache
 	// keeper has the lease of this node, nil where the store has but one; draining
 	// is closed when the node is asked to drain.
 	keeper   *node.Keeper

@@ -47,6 +47,7 @@ type Store interface {
 	access.Store
 	guard.Store
 	limit.Store
+	limit.Counts
 	queue.Store
 	queue.AdminStore
 	audit.Store
@@ -193,7 +194,7 @@ func (a *App) openDelivery(context.Context) error {
 	}
 	opt.Store, opt.IDs, opt.Now, opt.Logger = a.store, a.ids, a.opt.Now, a.log
 	opt.Node, opt.Metrics = a.nodeID(), delivery.NewMetrics(a.registry)
-	opt.SignReport = a.signReport
+	opt.SignReport, opt.Failed = a.signReport, a.failed
 	if a.keeper != nil {
 		opt.Holds, opt.HeldSince = a.keeper.Holds, a.keeper.HeldSince
 	}
@@ -233,6 +234,7 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("limits", limited.Run)
+	a.limited = limited
 	options.Banned, options.NotRenewed = banned.Hits, passwords.NotRenewed(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
@@ -255,11 +257,12 @@ func (a *App) openGate(ctx context.Context) error {
 	}
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
+	a.sending = sending
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
@@ -280,6 +283,21 @@ func (a *App) signingHealth(ctx context.Context) error {
 	}
 	return errors.New(problem)
 }
+
+// failed says whose failed recipients are counted. Where the account is no more, the
+// plan's limits are nobody's.
+func (a *App) failed(s *queue.Submission) []limit.Level {
+	ctx, cancel := context.WithTimeout(context.Background(), failedPatience)
+	defer cancel()
+	plan := ""
+	if sender, err := a.sending.Sender(ctx, s.Login); err == nil {
+		plan = sender.Plan.Name
+	}
+	return a.limited.Failed(s, a.nodeID(), plan)
+}
+
+// failedPatience is how long an outcome waits for the plan of its account.
+const failedPatience = 5 * time.Second
 
 // signReport signs a bounce where our own host name is a domain with keys.
 func (a *App) signReport(head, body []byte) ([]byte, error) {

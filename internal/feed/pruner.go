@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -16,13 +17,15 @@ const (
 	portion = 500
 )
 
-// Pruner removes from a store what ended longer ago than KeepEnded. All fields are needed.
+// Pruner removes from a store what ended long ago. All fields but Keep are needed.
 type Pruner struct {
 	// What names the rows in the log: "bans".
 	What string
 	// Remove removes rows that ended before that time, at most limit of them, and says how
 	// many.
 	Remove func(ctx context.Context, before time.Time, limit int) (removed int, err error)
+	// Keep is how long ago that is; 0 for KeepEnded.
+	Keep time.Duration
 	// Now is the clock.
 	Now func() time.Time
 	// Logger gets what no caller is told.
@@ -48,7 +51,7 @@ func (p *Pruner) Run(ctx context.Context) {
 // prune removes portions until none is left or ctx ends.
 func (p *Pruner) prune(ctx context.Context) error {
 	for {
-		n, err := p.Remove(ctx, p.Now().Add(-KeepEnded), portion)
+		n, err := p.Remove(ctx, p.Now().Add(-cmp.Or(p.Keep, KeepEnded)), portion)
 		if err != nil || n < portion {
 			return err
 		}

@@ -16,11 +16,18 @@ import (
 	"countersign/internal/feed"
 	"countersign/internal/limit"
 	"countersign/internal/limit/book"
+	"countersign/internal/queue"
 )
+
+// Store keeps the rules, and what is counted for them.
+type Store interface {
+	limit.Store
+	limit.Counts
+}
 
 // Options are what a Set is made of. All fields are needed.
 type Options struct {
-	Store limit.Store
+	Store Store
 	// Now is the clock.
 	Now func() time.Time
 	// Registry gets the figures.
@@ -54,6 +61,28 @@ func (s *Set) Run(ctx context.Context) {
 	var working sync.WaitGroup
 	defer working.Wait()
 	working.Go(func() { s.follower.Run(ctx) })
-	pruner := feed.Pruner{What: "limits", Remove: s.opt.Store.PruneRules, Now: s.opt.Now, Logger: s.opt.Logger}
-	pruner.Run(ctx)
+	for _, p := range []feed.Pruner{
+		{What: "limits", Remove: s.opt.Store.PruneRules},
+		{What: "counters", Remove: s.opt.Store.PruneCounts, Keep: keepCounts},
+		{What: "contacts", Remove: s.opt.Store.PruneContacts, Keep: keepContacts},
+	} {
+		p.Now, p.Logger = s.opt.Now, s.opt.Logger
+		working.Go(func() { p.Run(ctx) })
+	}
+}
+
+// keepCounts and keepContacts are for how long what is counted stays after it has meant
+// something: as clocks differ.
+const (
+	keepCounts   = 24 * time.Hour
+	keepContacts = (limit.KeepContacts + 1) * 24 * time.Hour
+)
+
+// Failed returns the levels of a submission that have limits of failed recipients; plan is
+// the one that decides about its account. It is delivery.Options.Failed.
+func (s *Set) Failed(sub *queue.Submission, node, plan string) []limit.Level {
+	return limit.Only(s.Levels(limit.Who{
+		Credential: string(sub.Credential), Account: sub.Login, Plan: plan,
+		Domain: string(sub.Domain), Customer: sub.Customer, Node: node,
+	}), limit.FailedRecipients)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,15 +12,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/limit"
+	"countersign/internal/queue"
 )
 
 // store has one rule for everything, then a second one, and notes what is pruned.
 type store struct {
-	limit.Store
+	Store
 	away    bool
 	number  uint64
 	changed chan struct{}
-	pruned  []time.Time
+
+	mu     sync.Mutex // guards what follows
+	pruned map[string][]time.Time
 }
 
 func rule(id string, window limit.Window) limit.Rule {
@@ -42,13 +46,30 @@ func (s *store) RulesSince(_ context.Context, since uint64) ([]limit.Rule, uint6
 
 func (s *store) RulesChanged() (<-chan struct{}, bool) { return s.changed, true }
 
-func (s *store) PruneRules(_ context.Context, before time.Time, _ int) (int, error) {
-	s.pruned = append(s.pruned, before)
+func (s *store) prune(what string, before time.Time) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pruned == nil {
+		s.pruned = map[string][]time.Time{}
+	}
+	s.pruned[what] = append(s.pruned[what], before)
 	return 0, nil
 }
 
+func (s *store) PruneRules(_ context.Context, before time.Time, _ int) (int, error) {
+	return s.prune("rules", before)
+}
+
+func (s *store) PruneCounts(_ context.Context, before time.Time, _ int) (int, error) {
+	return s.prune("counts", before)
+}
+
+func (s *store) PruneContacts(_ context.Context, before time.Time, _ int) (int, error) {
+	return s.prune("contacts", before)
+}
+
 // TestReadFollowedPruned: the rules are there from the start, what changes is taken, and
-// what ended 30 days ago is removed each hour.
+// what ended long ago is removed each hour, rules and what was counted for them.
 func TestReadFollowedPruned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, registry := &store{number: 1, changed: make(chan struct{})}, prometheus.NewRegistry()
@@ -74,12 +95,14 @@ func TestReadFollowedPruned(t *testing.T) {
 		time.Sleep(2*time.Hour + time.Minute) // of the bubble
 		cancel()
 		<-done
-		if len(s.pruned) != 3 {
-			t.Fatalf("pruned at %v", s.pruned)
-		}
-		for n, before := range s.pruned {
-			if want := began.Add(time.Duration(n)*time.Hour - 30*24*time.Hour); !before.Equal(want) {
-				t.Errorf("%d: before %v, want %v", n, before, want)
+		for what, days := range map[string]int{"rules": 30, "counts": 1, "contacts": 91} {
+			if len(s.pruned[what]) != 3 {
+				t.Fatalf("%s: pruned at %v", what, s.pruned[what])
+			}
+			for n, before := range s.pruned[what] {
+				if want := began.Add(time.Duration(n-24*days) * time.Hour); !before.Equal(want) {
+					t.Errorf("%s: %d: before %v, want %v", what, n, before, want)
+				}
 			}
 		}
 	})
@@ -88,5 +111,27 @@ func TestReadFollowedPruned(t *testing.T) {
 func TestNotOpenedWithoutRules(t *testing.T) {
 	if _, err := Open(t.Context(), Options{Store: &store{away: true}, Now: time.Now, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}); err == nil {
 		t.Error("it opens although nobody knows the limits")
+	}
+}
+
+// TestFailed: failed recipients are counted where somebody has a limit of them, the account's
+// plan among them.
+func TestFailed(t *testing.T) {
+	s := &store{number: 1}
+	set, err := Open(t.Context(), Options{Store: s, Now: time.Now, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Replace([]limit.Rule{
+		rule("a", limit.Hour),
+		{ID: "01K00000000000000000000003", For: limit.Subject{Kind: limit.Plan, Name: "small"}, Limit: limit.Limit{Measure: limit.FailedRecipients, Window: limit.Day, Max: 9}},
+	})
+	sub := &queue.Submission{Login: "a@example.org", Domain: "example.org"}
+	if levels := set.Failed(sub, "1", ""); levels != nil {
+		t.Errorf("without a plan: %+v", levels)
+	}
+	levels := set.Failed(sub, "1", "small")
+	if len(levels) != 1 || levels[0].Subject != (limit.Subject{Kind: limit.Account, Name: "a@example.org"}) || len(levels[0].Limits) != 1 || levels[0].Limits[0].Max != 9 {
+		t.Errorf("on the plan: %+v", levels)
 	}
 }

@@ -26,6 +26,7 @@ type Store interface {
 	access.Store
 	guard.Store
 	limit.Store
+	limit.Counts
 	audit.Store
 	queue.AdminStore
 	node.Store
