@@ -19,6 +19,7 @@ import (
 	"countersign/internal/account/senders"
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
 	"countersign/internal/app/space"
 	"countersign/internal/audit"
@@ -72,6 +73,7 @@ type App struct {
 	clients   *clients.Set
 	gate      *submission.Gate
 	aligning  *aligning.Watch
+	guard     *guarding.Set
 	space     *space.Watch
 	deliverer *delivery.Deliverer
 	limited   *limits.Set

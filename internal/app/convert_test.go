@@ -19,6 +19,7 @@ import (
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/directories"
+	"countersign/internal/app/guarding"
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/cert"
@@ -77,6 +78,24 @@ proxies = ["192.0.2.7", "2001:db8:7::/64"]
 
 [node]
 lease = "119s"
+
+[guard]
+mode = "shadow"
+allow = ["192.0.2.8"]
+window = "31h"
+secrets = 30
+names = 801
+login_secrets = 802
+login_networks = 199
+close_for = "32h"
+free_secrets = 7
+delay = "29s"
+max_delay = "59s"
+ban_for = "33h"
+max_ban = "34h"
+known_for = "35h"
+max_failures = 803001
+max_known = 804001
 
 [[certificate]]
 name = "own"
@@ -667,7 +686,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []any{judge.Sending, aligning.Checking(c), sessionLimits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted}
+	all := []any{judge.Sending, aligning.Checking(c), sessionLimits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard)}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))

@@ -43,6 +43,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	a.server.SetLimits(sessionLimits(cfg))
 	a.gate.SetPolicy(policy(cfg))
 	a.aligning.Configure(cfg)
+	a.guard.SetConfig(&cfg.Guard)
 	a.space.SetReserve(reserve(cfg))
 	a.deliverer.SetRoutes(opt.Routes)
 	a.deliverer.SetSchedule(opt.Schedule)

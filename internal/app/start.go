@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/guard"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/bans"
 	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
@@ -45,6 +47,7 @@ import (
 type Store interface {
 	account.Store
 	access.Store
+	guard.Store
 	limit.Store
 	limit.Counts
 	queue.Store
@@ -224,6 +227,13 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("bans", banned.Run)
+	if a.guard, err = guarding.Open(ctx, guarding.Options{
+		Config: a.cfg.Guard, Store: a.store, Lasting: a.maker.Lasting, IDs: a.ids, Record: a.recorder.Record, Node: a.nodeID(),
+		Now: a.opt.Now, Registry: a.registry, Logger: a.log,
+	}); err != nil {
+		return err
+	}
+	a.background("guard", a.guard.Run)
 	limited, err := limits.Open(ctx, limits.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
 	if err != nil {
 		return err
@@ -265,7 +275,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/credential"
 	"countersign/internal/cli/doctor"
+	"countersign/internal/cli/guessing"
 	"countersign/internal/cli/keys"
 	"countersign/internal/cli/limits"
 	"countersign/internal/cli/nodes"
@@ -46,6 +47,7 @@ type root struct {
 	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
 	Ban        bans.Group       `cmd:"" help:"Networks whose clients are refused, or logins from there: add, list, lift, show."`
 	Doctor     doctor.Command   `cmd:"" help:"Look a domain up as receivers do, and say what is wrong and what to publish: DKIM, SPF, DMARC."`
+	Guard      guessing.Group   `cmd:"" help:"What was counted of failed logins, by which those who guess are stopped: list, show, forget."`
 	Limit      limits.Group     `cmd:"" help:"What may be sent in a time: set, allow, lift, list."`
 	Queue      queueGroup       `cmd:"" help:"Deliveries that wait."`
 	Node       nodes.Group      `cmd:"" help:"The gates that share one PostgreSQL database."`

@@ -49,6 +49,7 @@ source = "self-signed"
 //	countersign ARGS [<FILE]   the command line; "!" in front wants it to fail
 //	status N                   the exit status of the last countersign
 //	fill                       see the function
+//	guess NET LOGIN N  stores what N wrong passwords leave, see guess
 //	send LOGIN NAME            stores what sending with a credential leaves, see send
 //	resolver FILE...           has names looked up at a server with the TXT and A records of
 //	                           the files, whose other lines do not count
@@ -62,7 +63,7 @@ func TestScriptsOnPostgres(t *testing.T) {
 	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
 	var files []string
 	databases := map[string]string{}
-	for _, name := range []string{"account", "audit", "auth", "ban", "credential", "customer", "domain", "import", "key", "limit", "plan", "queue", "trace"} {
+	for _, name := range []string{"account", "audit", "auth", "ban", "credential", "customer", "domain", "guard", "import", "key", "limit", "plan", "queue", "trace"} {
 		files = append(files, filepath.Join("testdata", name+".txt"))
 		databases["script-"+name] = cluster.Database(t)
 	}
@@ -86,6 +87,12 @@ func runScripts(t *testing.T, p testscript.Params, config func(script string) st
 		},
 		"fill": func(ts *testscript.TestScript, _ bool, _ []string) {
 			ts.Check(fill(context.Background(), ts.MkAbs("countersign.toml")))
+		},
+		"guess": func(ts *testscript.TestScript, _ bool, args []string) {
+			if len(args) != 3 {
+				ts.Fatalf("guess NETWORK LOGIN N")
+			}
+			ts.Check(guess(context.Background(), ts.MkAbs("countersign.toml"), args))
 		},
 		"send": func(ts *testscript.TestScript, _ bool, args []string) {
 			if len(args) != 2 {

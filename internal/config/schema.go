@@ -50,6 +50,8 @@ type Config struct {
 	Session Session `toml:"session"`
 	// How clients prove who they are; how passwords are stored and verified.
 	Auth Auth `toml:"auth"`
+	// Who guesses passwords is slowed down, then banned.
+	Guard Guard `toml:"guard"`
 	// Who issues the tokens that OAUTHBEARER and XOAUTH2 show.
 	Issuers []Issuer `toml:"issuer" reload:"no"`
 	// Where accounts are kept besides the store.

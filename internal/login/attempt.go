@@ -12,6 +12,8 @@ import (
 type Attempt struct {
 	// Client is where it came from; invalid where nobody knows.
 	Client netip.Addr
+	// Shut has every secret fail as that of a banned login does, after the same work.
+	Shut bool
 	// Session stands in the record.
 	Session mail.ID
 	// Mechanism is the SASL mechanism's name, in upper case.

@@ -19,6 +19,9 @@ type Client struct {
 	// Subjects are what the client's certificate says of its owner, as
 	// Verifier.Certificate takes it; nil where there is no certificate that holds.
 	Subjects []string
+	// Before is told each login that is to be looked at, as it was given, with the password
+	// where the mechanism shows one: an error of it is the outcome. nil tells nobody.
+	Before func(login, password string) error
 	// Tried is the login that was named last, as it may be recorded: an address, or
 	// nothing, as people type their password into the wrong field.
 	Tried string
@@ -60,16 +63,29 @@ func (c *Client) tried(login string) {
 	}
 }
 
+// begins notes a login that is asked about, and says why it may not be looked at; nil where it may.
+func (c *Client) begins(login, password string) error {
+	c.tried(login)
+	if c.Before == nil {
+		return nil
+	}
+	return c.Before(login, password)
+}
+
 // VerifyPassword implements sasl.Verifier.
 func (c *Client) VerifyPassword(ctx context.Context, authzid, login, password string) error {
-	c.tried(login)
+	if err := c.begins(login, password); err != nil {
+		return err
+	}
 	return c.settle(c.Verifier.Password(ctx, c.Attempt, authzid, login, password))
 }
 
 // Keys implements sasl.Verifier. Of an account of a directory that runs exchanges itself
 // there are none: that is an error which Begin's exchange knows.
 func (c *Client) Keys(ctx context.Context, mechanism, login string) (*sasl.Keys, error) {
-	c.tried(login)
+	if err := c.begins(login, ""); err != nil {
+		return nil, err
+	}
 	l := look{login: c.Tried, cause: why.ErrUnknown} // of a pose: what is stored of an app password is none of its exchange's
 	if !c.posing {
 		var err error

@@ -174,7 +174,7 @@ func (l *look) heed(v *Verifier, a *Attempt) {
 // banned reports whether a login is banned where an attempt comes from.
 func (v *Verifier) banned(a *Attempt, login string) bool {
 	key, ok := mail.KeyOf(login)
-	return ok && v.opt.Banned != nil && v.opt.Banned(a.Client, key)
+	return a.Shut || ok && v.opt.Banned != nil && v.opt.Banned(a.Client, key)
 }
 
 // unavailable is what becomes of an error of the store, nil of none.

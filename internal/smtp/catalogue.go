@@ -40,6 +40,7 @@ var catalogue = [...]entry{
 	{EAuthEncryptionRequired, 538, EnhancedCode{5, 7, 11}, "Encryption is required before logging in: issue STARTTLS first, or switch on SSL/TLS in the mail program.", ""},
 	{EAuthRequired, 530, EnhancedCode{5, 7, 0}, "Authentication is required: switch on login with user name and password for outgoing mail.", ""},
 	{EAuthFailed, 535, EnhancedCode{5, 7, 8}, "Login failed: check user name and password.", ""},
+	{EAuthTooMany, 454, EnhancedCode{4, 7, 0}, "Too many logins have failed from your network or with this user name; check the password and wait before you try again.", ""},
 	{EAuthBusy, 454, EnhancedCode{4, 7, 0}, "Too many logins at this moment; try again shortly.", ""},
 	{EAuthUnavailable, 454, EnhancedCode{4, 7, 0}, "Logins cannot be checked at the moment; try again later.", ""},
 	{EAuthMechanismUnknown, 504, EnhancedCode{5, 5, 4}, "This login method is not offered here; choose another in the mail program.", ""},

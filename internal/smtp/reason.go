@@ -29,6 +29,7 @@ const (
 	EAuthEncryptionRequired Reason = "auth-encryption-required"
 	EAuthRequired           Reason = "auth-required"
 	EAuthFailed             Reason = "auth-failed"
+	EAuthTooMany            Reason = "auth-too-many"
 	EAuthBusy               Reason = "auth-busy"
 	EAuthUnavailable        Reason = "auth-unavailable"
 	EAuthMechanismUnknown   Reason = "auth-mechanism-unknown"

@@ -110,7 +110,7 @@ func TestCatalogueCodes(t *testing.T) {
 	cases := map[Reason]string{
 		EUnknownCommand: "500 5.5.1", ESyntax: "501 5.5.2", EBadSequence: "503 5.5.1", EBadParameter: "501 5.5.4",
 		EUnknownParameter: "555 5.5.4", EEncryptionRequired: "530 5.7.0", EAuthEncryptionRequired: "538 5.7.11",
-		EAuthRequired: "530 5.7.0", EAuthFailed: "535 5.7.8", EAuthBusy: "454 4.7.0", EAuthUnavailable: "454 4.7.0",
+		EAuthRequired: "530 5.7.0", EAuthFailed: "535 5.7.8", EAuthTooMany: "454 4.7.0", EAuthBusy: "454 4.7.0", EAuthUnavailable: "454 4.7.0",
 		EAuthMechanismUnknown: "504 5.5.4", EAuthMalformed: "501 5.5.2", EAuthCancelled: "501 5.7.0", EAuthTooLong: "500 5.5.6",
 		EAuthTwice: "503 5.5.1", EAuthInTransaction: "503 5.5.1", ESenderNotOwned: "550 5.7.1", EHeaderSenderNotOwned: "550 5.7.1",
 		ENullSenderNotAllowed: "550 5.7.1", ESenderBadAddress: "501 5.1.7", ERecipientBadAddress: "501 5.1.3",

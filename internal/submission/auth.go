@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -12,6 +13,7 @@ import (
 	"countersign/internal/sasl"
 	"countersign/internal/sasl/binding"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/guessing"
 )
 
 // Mechanisms implements smtpserver.Session: those of the table that this connection and
@@ -65,7 +67,14 @@ func (s *session) Auth(mechanism string) (sasl.Exchange, error) {
 	}
 	x := &exchange{session: s}
 	s.endExchange()
-	s.client = &login.Client{Verifier: s.gate.opt.Verifier, Attempt: s.attempt(m.Name)}
+	s.client = &login.Client{Verifier: s.gate.opt.Verifier, Attempt: s.attemptBy(m.Name)}
+	s.attempt.Client = s.client.Attempt.Client
+	s.client.Before = func(login, password string) error {
+		err := s.gate.door.Begin(&s.attempt, s.client.Tried, login, password)
+		s.client.Attempt.Shut = s.attempt.Shut()
+		return err
+	}
+	x.secret = !m.Certificate && !m.Token
 	if m.Certificate {
 		s.client.Subjects, x.unfit = s.subjects()
 	}
@@ -79,6 +88,7 @@ func (s *session) endExchange() {
 	if s.client != nil {
 		s.client.End()
 	}
+	s.gate.door.Leave(&s.attempt)
 }
 
 // plus reports whether a mechanism is offered that binds.
@@ -86,8 +96,8 @@ func (s *session) plus() bool {
 	return slices.ContainsFunc(sasl.Mechanisms(), func(m sasl.Mechanism) bool { return m.Binds && s.offers(m) })
 }
 
-// attempt is what the verifier is told of the session.
-func (s *session) attempt(mechanism string) login.Attempt {
+// attemptBy is what the verifier is told of the session.
+func (s *session) attemptBy(mechanism string) login.Attempt {
 	return login.Attempt{Client: s.peer.Client.Addr(), Session: s.peer.ID, Mechanism: mechanism, Program: s.hello}
 }
 
@@ -95,6 +105,8 @@ func (s *session) attempt(mechanism string) login.Attempt {
 type exchange struct {
 	sasl.Exchange
 	session *session
+	// secret says that the mechanism proves a secret, which can be guessed.
+	secret bool
 	// unfit is why the client's certificate holds no more, for the record.
 	unfit error
 }
@@ -109,9 +121,22 @@ func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, err
 		err = errors.Join(err, x.unfit)
 	}
 	if err != nil || done {
+		err = x.session.attempt.Why(err)
+		wait := x.judged(err)
 		x.session.endExchange()
+		x.session.gate.door.Delay(ctx, wait) // nothing is held but the connection
 	}
 	return challenge, done && err == nil, err
+}
+
+// judged has the guard know how the exchange has ended, and returns how long the answer waits.
+func (x *exchange) judged(err error) time.Duration {
+	s := x.session
+	end := guessing.End{Login: s.tried(), Secret: x.secret, Err: err}
+	if err == nil {
+		end.Login = s.login
+	}
+	return s.gate.door.Judge(&s.attempt, end)
 }
 
 // Failure is what sasl.Failure returns.
@@ -132,13 +157,14 @@ func (s *session) Recognise(ctx context.Context) (bool, error) {
 	if !s.listener.Networks {
 		return false, nil
 	}
-	p, err := s.gate.opt.Verifier.Network(ctx, s.attempt(""))
+	p, err := s.gate.opt.Verifier.Network(ctx, s.attemptBy(""))
 	if err != nil || p == nil {
 		return false, err
 	}
 	if err := s.enter(p); err != nil {
 		return false, err
 	}
+	s.gate.door.Known(s.peer.Client.Addr(), s.login)
 	s.gate.opt.Metrics.recognised()
 	s.record(audit.Event{Kind: audit.AuthPassed, Data: s.provedData("")})
 	return true, nil

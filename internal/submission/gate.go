@@ -18,6 +18,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/guessing"
 	"countersign/internal/submission/ration"
 )
 
@@ -48,7 +49,7 @@ type Policy struct {
 	Alignment alignment.Rules
 }
 
-// Options are what a Gate is made of. All fields but Node, Offer, Space, Bans,
+// Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Guard,
 // Limits, Alignment, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
@@ -70,6 +71,8 @@ type Options struct {
 	Space Space
 	// Bans are those who are turned away; nil for nobody.
 	Bans Bans
+	// Guard stops those who guess; nil stops nobody.
+	Guard guessing.Guard
 	// Limits returns the subjects of a message that have limits, with these; nil where
 	// there are none. It is asked for each message, and answers from memory.
 	Limits func(limit.Who) []limit.Level
@@ -111,6 +114,8 @@ type Gate struct {
 	keys   *keyring
 	// rations bounds what is recorded of clients that have not logged in.
 	rations *ration.Rations
+	// door is what those who log in go through.
+	door *guessing.Door
 }
 
 var _ smtpserver.Backend = (*Gate)(nil)
@@ -126,7 +131,7 @@ func New(opt Options) *Gate {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gate{opt: opt, keys: newKeyring(opt)}
+	g := &Gate{opt: opt, keys: newKeyring(opt), door: guessing.New(opt.Guard)}
 	g.rations = ration.New(opt.Now, func(e audit.Event) {
 		e.At = g.opt.Now()
 		g.opt.Recorder.Record(e)

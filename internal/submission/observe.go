@@ -17,6 +17,7 @@ import (
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/guessing"
 )
 
 // observed maps what the server saw to the kind of event that records it. If
@@ -106,6 +107,9 @@ func (s *session) provedData(mechanism string) map[string]string {
 
 // failureCause says in one word why a login failed, "" where it is trouble of ours.
 func failureCause(err error) string {
+	if cause := guessing.Cause(err); cause != "" {
+		return cause
+	}
 	if cause := why.Word(err); cause != "" {
 		if detail := cmp.Or(oauth.Cause(err), client.Cause(err)); detail != "" {
 			return cause + ": " + detail

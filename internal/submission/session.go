@@ -13,6 +13,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/guessing"
 )
 
 // session implements smtpserver.Session. Its server calls it from one
@@ -33,6 +34,8 @@ type session struct {
 	hello string
 	// client is the AUTH exchange that runs or ran last; nil before.
 	client *login.Client
+	// attempt is what the guard was told of it.
+	attempt guessing.Attempt
 	// login is who authenticated; "" before.
 	login string
 	// proved is who authenticated, as the account and its credential were then: one

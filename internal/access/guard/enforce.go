@@ -66,7 +66,7 @@ func (e *Enforcer) Run(ctx context.Context, g *Guard, lengths func() Lengths) {
 	for {
 		select {
 		case a := <-e.actions:
-			if !e.carryOut(ctx, a, lengths()) && len(late) < maxActions {
+			if !e.carryOut(ctx, a, g, lengths()) && len(late) < maxActions {
 				late = append(late, a)
 				g.Bar(a)
 			}
@@ -86,16 +86,19 @@ func (e *Enforcer) again(ctx context.Context, late []Action, g *Guard, l Lengths
 	for _, a := range late {
 		g.Bar(a)
 	}
-	for len(late) > 0 && e.carryOut(ctx, late[0], l) {
+	for len(late) > 0 && e.carryOut(ctx, late[0], g, l) {
 		late = late[1:]
 	}
 	return late
 }
 
 // carryOut does one thing; false where it is to be tried again.
-func (e *Enforcer) carryOut(ctx context.Context, a Action, l Lengths) bool {
+func (e *Enforcer) carryOut(ctx context.Context, a Action, g *Guard, l Lengths) bool {
 	if a.Shadow || !a.Ban {
 		e.opt.Record(e.told(a))
+		return true
+	}
+	if g.spares(a) {
 		return true
 	}
 	err := e.ban(ctx, a, l)

@@ -123,6 +123,33 @@ func TestBanWhileTheStoreIsAway(t *testing.T) {
 	})
 }
 
+// TestWhoCameInMeanwhile: a ban that could not be set at once is not set where somebody has
+// come in there since.
+func TestWhoCameInMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{err: fault.New("test", fault.Unavailable, "away")}
+		e, g, stop := force(t, l)
+		defer stop()
+		all := pair
+		all.Rule, all.Login = RuleNames, ""
+		other := pair
+		other.Login = "bob@one.example"
+		for _, a := range []Action{pair, all, other} {
+			e.Do(a)
+		}
+		synctest.Wait()
+		g.Passed(addr("192.0.2.1"), "ann@one.example") // by a certificate
+		l.mu.Lock()
+		l.err = nil
+		l.mu.Unlock()
+		time.Sleep(retryAfter + time.Second)
+		synctest.Wait()
+		if len(l.bans) != 1 || l.bans[0].Login != "bob@one.example" {
+			t.Errorf("the bans are %+v", l.bans)
+		}
+	})
+}
+
 // TestToldOnly: closings and shadows are events alone.
 func TestToldOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 func (g *Guard) Enter(client netip.Addr, login string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.rules.Shadow && !g.rules.allows(client) && !g.knows(client, login) {
+	if !g.rules.Shadow && !g.rules.Off && !g.rules.allows(client) && !g.knows(client, login) {
 		if err := g.turnedAway(client, login); err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (g *Guard) prolong(m *mark, now time.Time) {
 	until := now.Add(g.rules.Close)
 	if until.Sub(m.ClosedUntil) >= min(time.Minute, g.rules.Close) { // not for each attempt
 		m.ClosedUntil = until
-		g.changed[m.key] = true
+		g.changed[m.key()] = true
 	}
 }
 

@@ -18,7 +18,7 @@ func (g *Guard) Failed(f Failure) time.Duration {
 func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.rules.allows(f.Client) || f.Login == "" {
+	if g.rules.Off || g.rules.allows(f.Client) || f.Login == "" {
 		return nil, 0
 	}
 	now, known := g.now(), g.knows(f.Client, f.Login)
@@ -74,6 +74,17 @@ func (g *Guard) Bar(a Action) {
 	g.mark(a.Network, a.Login).barred = g.bar()
 }
 
+// spares reports whether a ban would hit somebody who has come in since it was decided, by
+// what is not guessed: a certificate, or a network of theirs.
+func (g *Guard) spares(a Action) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if a.Login != "" {
+		return g.known.last(a.Login, a.Network, g.now()) > 0
+	}
+	return g.known.in(a.Network) > 0
+}
+
 // mark returns a mark, which it makes where there is none.
 func (g *Guard) mark(network netip.Prefix, login string) *mark {
 	return g.marks.make(network, login, wideFactor*g.rules.Names+g.known.in(network)+spare)
@@ -93,7 +104,7 @@ func (g *Guard) note(l level, f Failure, now time.Time) *mark {
 		worth = m.unseen(now)
 	}
 	if worth {
-		g.changed[m.key] = true
+		g.changed[m.key()] = true
 	}
 	return m
 }
@@ -101,8 +112,8 @@ func (g *Guard) note(l level, f Failure, now time.Time) *mark {
 // names counts the logins that failed from a network. Those that are known there do not
 // count: their owners have changed a password, and not yet everywhere.
 func (g *Guard) names(network netip.Prefix, now time.Time) (count int) {
-	for login, m := range g.marks.byNetwork[network] {
-		if n := m.names(now, g.rules.Window); n > 0 && g.known.last(login, network, now) == 0 {
+	for _, m := range g.marks.byNetwork[network] {
+		if n := m.names(now, g.rules.Window); n > 0 && g.known.last(m.Login, network, now) == 0 {
 			count += n
 		}
 	}
@@ -118,7 +129,7 @@ func (g *Guard) sprayed(l level, now time.Time) *Action {
 	of := g.marks.byNetwork[l.network]
 	for _, m := range of {
 		m.Sprayed = now
-		g.changed[m.key] = true
+		g.changed[m.key()] = true
 	}
 	all := g.mark(l.network, "")
 	a := &Action{Rule: RuleNames, Network: l.network, Ban: known == 0, Count: count}
@@ -151,9 +162,9 @@ func (g *Guard) guesses(login string, now time.Time) (count, from int) {
 	if m := g.marks.of(netip.Prefix{}, login); m != nil {
 		opened = m.Opened
 	}
-	for network, m := range g.marks.byLogin[login] {
+	for _, m := range g.marks.byLogin[login] {
 		n := m.tries(now, opened, g.rules.Window)
-		if n > 0 && !g.knows(network.Addr(), login) {
+		if n > 0 && !g.knows(m.Network.Addr(), login) {
 			count, from = count+n, from+1
 		}
 	}
@@ -163,5 +174,5 @@ func (g *Guard) guesses(login string, now time.Time) (count, from int) {
 // close closes a login or a network.
 func (g *Guard) close(m *mark, now time.Time) {
 	m.ClosedFrom, m.ClosedUntil = now, now.Add(g.rules.Close)
-	g.changed[m.key] = true
+	g.changed[m.key()] = true
 }

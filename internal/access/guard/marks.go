@@ -3,6 +3,7 @@ package guard
 import (
 	"container/list"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,6 @@ type key struct {
 // mark is a Record in memory.
 type mark struct {
 	Record
-	key key
 	// next is when the next attempt may come, and barred until when none may, as a ban is
 	// on its way.
 	next, barred time.Time
@@ -33,9 +33,12 @@ type marks struct {
 	order *list.List // of *mark, that which was used last in front
 	// byNetwork has the marks of logins in a network, byLogin those of a login in narrow
 	// networks, no more than each.
-	byNetwork map[netip.Prefix]map[string]*mark
-	byLogin   map[string]map[netip.Prefix]*mark
+	byNetwork map[netip.Prefix][]*mark
+	byLogin   map[string][]*mark
 }
+
+// key is what the mark is found by.
+func (m *mark) key() key { return key{m.Network, m.Login} }
 
 // each bounds the networks that count against one login: it is closed by then.
 const each = 256
@@ -43,7 +46,7 @@ const each = 256
 func newMarks(most int) *marks {
 	return &marks{
 		most: max(most, 1), all: map[key]*mark{}, order: list.New(),
-		byNetwork: map[netip.Prefix]map[string]*mark{}, byLogin: map[string]map[netip.Prefix]*mark{},
+		byNetwork: map[netip.Prefix][]*mark{}, byLogin: map[string][]*mark{},
 	}
 }
 
@@ -66,27 +69,21 @@ func (m *marks) make(network netip.Prefix, login string, bound int) *mark {
 	for len(m.all) >= m.most {
 		m.drop(m.order.Back().Value.(*mark))
 	}
-	made := &mark{key: k, used: m.uses, Record: Record{Network: network, Login: login}}
+	made := &mark{used: m.uses, Record: Record{Network: network, Login: login}}
 	made.place = m.order.PushFront(made)
 	m.all[k] = made
 	if login == "" || !network.IsValid() {
 		return made
 	}
-	if m.byNetwork[network] == nil {
-		m.byNetwork[network] = map[string]*mark{}
-	}
-	m.byNetwork[network][login] = made
+	m.byNetwork[network] = append(m.byNetwork[network], made)
 	if narrow(network) && len(m.byLogin[login]) < each {
-		if m.byLogin[login] == nil {
-			m.byLogin[login] = map[netip.Prefix]*mark{}
-		}
-		m.byLogin[login][network] = made
+		m.byLogin[login] = append(m.byLogin[login], made)
 	}
 	return made
 }
 
 // oldest returns the mark that was used longest ago.
-func oldest(of map[string]*mark) (found *mark) {
+func oldest(of []*mark) (found *mark) {
 	for _, m := range of {
 		if found == nil || m.used < found.used {
 			found = m
@@ -98,15 +95,20 @@ func oldest(of map[string]*mark) (found *mark) {
 // drop forgets a mark.
 func (m *marks) drop(gone *mark) {
 	m.order.Remove(gone.place)
-	delete(m.all, gone.key)
-	forget(m.byNetwork, gone.key.network, gone.key.login)
-	forget(m.byLogin, gone.key.login, gone.key.network)
+	delete(m.all, gone.key())
+	forget(m.byNetwork, gone.Network, gone)
+	forget(m.byLogin, gone.Login, gone)
 }
 
 // forget removes an entry of an index, which need not be there.
-func forget[A, B comparable](index map[A]map[B]*mark, a A, b B) {
-	of := index[a]
-	if delete(of, b); len(of) == 0 {
-		delete(index, a)
+func forget[K comparable](index map[K][]*mark, k K, gone *mark) {
+	of := index[k]
+	i := slices.Index(of, gone)
+	switch {
+	case i < 0:
+	case len(of) == 1:
+		delete(index, k)
+	default:
+		index[k] = slices.Delete(of, i, i+1)
 	}
 }

@@ -66,9 +66,9 @@ func (w *world) bounded(most int) {
 	indexed := 0
 	for network, of := range m.byNetwork {
 		indexed += len(of)
-		for login, mark := range of {
-			if m.all[key{network, login}] != mark {
-				w.Fatalf("%s from %s is in the index alone", login, network)
+		for _, mark := range of {
+			if m.all[mark.key()] != mark || mark.Network != network {
+				w.Fatalf("%s from %s is in the index alone", mark.Login, network)
 			}
 		}
 	}

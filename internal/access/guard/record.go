@@ -139,14 +139,19 @@ func (r *Record) unseen(now time.Time) bool {
 // maxUnseen bounds what is counted: more says no more.
 const maxUnseen = 1 << 20
 
+// LastFailure is when the login failed last; zero for never.
+func (r *Record) LastFailure() time.Time {
+	last := r.UnseenAt
+	for _, s := range r.Secrets {
+		last = later(last, time.Unix(s.Last, 0).UTC())
+	}
+	return last
+}
+
 // End is when the record is of no use any more.
 func (r *Record) End(window, known time.Duration) time.Time {
-	last := int64(0)
-	for _, s := range r.Secrets {
-		last = max(last, s.Last)
-	}
-	end := time.Unix(last, 0).UTC()
-	for _, t := range []time.Time{r.UnseenAt, r.Banned, r.Sprayed, r.ClosedUntil, r.Opened} {
+	end := r.LastFailure()
+	for _, t := range []time.Time{r.Banned, r.Sprayed, r.ClosedUntil, r.Opened} {
 		end = later(end, t)
 	}
 	end = end.Add(window)

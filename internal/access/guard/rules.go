@@ -9,6 +9,8 @@ import (
 
 // Rules are how much is too much. Default returns the usual ones; a value of 0 is none.
 type Rules struct {
+	// Off counts no failures.
+	Off bool
 	// Shadow decides and tells of it, but refuses and slows down nobody.
 	Shadow bool
 	// Allow are networks that nothing is counted of, beside the machine's own addresses.

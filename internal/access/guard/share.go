@@ -33,8 +33,9 @@ const (
 	pruneEvery = 10 * time.Minute
 	// answer is how long the store may take.
 	answer = 5 * time.Second
-	// portion is how many Records go at once, portions how often in a row.
-	portion, portions = 500, 20
+	// portion is how many Records are stored at once, page how many are read, portions how
+	// often in a row.
+	portion, page, portions = 500, 5000, 20
 )
 
 // NewSharer returns a Sharer.
@@ -108,7 +109,7 @@ func (s *Sharer) keep(ctx context.Context) error {
 // follow learns what has changed, in so many portions at most; -1 for all there is.
 func (s *Sharer) follow(ctx context.Context, most int) error {
 	for n := 0; n != most; n++ {
-		list, number, err := s.opt.Store.RecordsSince(ctx, s.number, portion)
+		list, number, err := s.opt.Store.RecordsSince(ctx, s.number, page)
 		if err != nil {
 			return err
 		}
@@ -118,7 +119,7 @@ func (s *Sharer) follow(ctx context.Context, most int) error {
 		}
 		s.opt.Guard.Learn(list)
 		s.number = number
-		if len(list) < portion {
+		if len(list) < page {
 			return nil
 		}
 	}

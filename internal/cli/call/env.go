@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/guard"
 	"countersign/internal/account"
 	"countersign/internal/account/importing"
 	"countersign/internal/app"
@@ -23,6 +24,7 @@ import (
 type Store interface {
 	account.Store
 	access.Store
+	guard.Store
 	limit.Store
 	limit.Counts
 	audit.Store

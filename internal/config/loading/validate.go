@@ -38,6 +38,7 @@ func (v *validator) all() {
 	v.addresses()
 	v.session()
 	v.auth()
+	v.guard()
 	v.secretFileMode("dkim.key_file", c.DKIM.KeyFile)
 	v.queue()
 	v.delivery()

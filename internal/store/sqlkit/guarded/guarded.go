@@ -193,9 +193,10 @@ func values(k *guard.Kept, number int64) []any {
 	}
 }
 
-// RecordsSince implements guard.Store.
+// RecordsSince implements guard.Store. Where nothing has changed it is one short question. What
+// comes between two questions has a higher number than what the second one finds, or is in it.
 func (m *Marks) RecordsSince(ctx context.Context, since uint64, limit int) (changed []guard.Record, number uint64, err error) {
-	err = m.base.Snapshot(ctx, "guard.since", func(c sqlkit.Reader) error {
+	err = m.base.Read(ctx, "guard.since", func(c sqlkit.Reader) error {
 		last, _, err := c.Number(ctx, NumberSQL, nil)
 		changed, number = nil, uint64(last)
 		if err != nil || number <= since {

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"countersign/internal/access/guard"
+	"countersign/internal/app"
+	"countersign/internal/config/loading"
+)
+
+// guess stores what a guard does that was told of failures, "known" for a login that passed,
+// or "closed": of a network, which may be "-" for any, and a login, likewise.
+func guess(ctx context.Context, path string, args []string) error {
+	cfg, _, err := loading.Load(path)
+	if err != nil {
+		return err
+	}
+	store, err := app.OpenStore(ctx, cfg, false)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	now := time.Now().UTC().Truncate(time.Second)
+	r := guard.Record{}
+	if args[0] != "-" {
+		r.Network = netip.MustParsePrefix(args[0])
+	}
+	if args[1] != "-" {
+		r.Login = args[1]
+	}
+	switch n, err := strconv.Atoi(args[2]); {
+	case args[2] == "known":
+		r.Known = now
+	case args[2] == "closed":
+		r.ClosedFrom, r.ClosedUntil = now.Add(-time.Minute), now.Add(time.Hour)
+	case err != nil:
+		return err
+	default:
+		for i := range n {
+			r.Secrets = append(r.Secrets, guard.Secret{Digest: uint16(i), First: now.Unix(), Last: now.Unix()})
+		}
+	}
+	return store.KeepRecords(ctx, []guard.Kept{{Record: r, End: now.Add(time.Hour)}}, nil)
+}

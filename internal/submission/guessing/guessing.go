@@ -1,0 +1,206 @@
+// Package guessing says what the guard is told of the logins of a session: which of them
+// are tries at a secret, whose, and how long their answers wait.
+//
+// It decides nothing about who is stopped; that is for package access/guard.
+//
+// Main types: Guard, Door, Attempt.
+package guessing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"countersign/internal/access/guard"
+	"countersign/internal/fault"
+	"countersign/internal/login/why"
+	"countersign/internal/smtp"
+)
+
+// Guard stops those who guess passwords; access/guard.Guard does, and says what its methods
+// mean. It is called concurrently, and waits for nobody.
+type Guard interface {
+	Enter(client netip.Addr, login string) error
+	Leave(client netip.Addr, login string)
+	Passed(client netip.Addr, login string)
+	Failed(f guard.Failure) time.Duration
+	// Digest tells the secrets of a login apart, without saying what they are; the same on
+	// all gates that share the store.
+	Digest(login, secret string) uint16
+}
+
+// nobody lets everybody guess.
+type nobody struct{}
+
+func (nobody) Enter(netip.Addr, string) error     { return nil }
+func (nobody) Leave(netip.Addr, string)           {}
+func (nobody) Passed(netip.Addr, string)          {}
+func (nobody) Failed(guard.Failure) time.Duration { return 0 }
+func (nobody) Digest(string, string) uint16       { return 0 }
+
+// Door is what all attempts of a gate go through. It is safe for concurrent use.
+type Door struct {
+	guard Guard
+	// delayed counts the answers that wait.
+	delayed atomic.Int64
+}
+
+// MaxDelayed is how many answers wait at the same time: beyond, a failure is answered at
+// once, and the guard goes on turning away what comes too soon.
+const MaxDelayed = 1000
+
+// New returns a Door; of a nil Guard it is open.
+func New(g Guard) *Door {
+	if g == nil {
+		g = nobody{}
+	}
+	return &Door{guard: g}
+}
+
+// Attempt is that of an exchange. The zero value is one that has not begun. It is used by one
+// goroutine at a time.
+type Attempt struct {
+	// Client is where it comes from; it is set by the caller.
+	Client netip.Addr
+	// login and digest are what was tried, seen says that the secret was shown.
+	login  string
+	digest uint16
+	seen   bool
+	// in says that the guard has let it in, and waits for its end.
+	in bool
+	// shut says that it is to fail, whatever is tried.
+	shut bool
+}
+
+// Shut reports whether the attempt is to fail as that of a banned login does: its network is
+// closed. Else a quick answer, which those who are known there do not get, would tell
+// others there who has an account.
+func (a *Attempt) Shut() bool { return a.shut }
+
+// Begin has the guard say whether a login may be looked at. tried is its form as of
+// accounts, "" for what is no address, given is what the client has sent; password is "" where the
+// mechanism does not show it. An error is fault.Busy, with the guard's as its cause.
+func (d *Door) Begin(a *Attempt, tried, given, password string) error {
+	if a.in { // the same exchange asks once more
+		return nil
+	}
+	a.login = tried
+	if tried == "" {
+		a.login = fmt.Sprintf("%s%04x", guard.NoAddress, d.guard.Digest("", given))
+	}
+	a.seen = password != ""
+	if a.seen {
+		a.digest = d.guard.Digest(a.login, password)
+	}
+	err := d.guard.Enter(a.Client, a.login)
+	if a.shut = errors.Is(err, guard.ErrNetworkClosed); a.shut {
+		return nil
+	}
+	if err != nil {
+		return &fault.Error{Op: "submission.guard", Kind: fault.Busy, Reason: string(smtp.EAuthTooMany), Err: err}
+	}
+	a.in = true
+	return nil
+}
+
+// Leave tells the guard that an attempt is over, if it has begun.
+func (d *Door) Leave(a *Attempt) {
+	if a.in {
+		d.guard.Leave(a.Client, a.login)
+	}
+	*a = Attempt{Client: a.Client}
+}
+
+// End is how an exchange has ended.
+type End struct {
+	// Login is who has logged in, or was tried; "" for what is no address.
+	Login string
+	// Secret says that the mechanism proves a secret, which can be guessed; bearer tokens
+	// and certificates cannot.
+	Secret bool
+	// Err is nil where somebody has logged in.
+	Err error
+}
+
+// Judge tells the guard how an attempt has ended, which is over then, and returns how long the
+// answer is to wait.
+func (d *Door) Judge(a *Attempt, end End) time.Duration {
+	defer d.Leave(a)
+	switch {
+	case a.shut:
+		return 0
+	case end.Err == nil:
+		d.guard.Passed(a.Client, end.Login)
+		return 0
+	case !end.Secret || !isGuess(end.Err):
+		return 0
+	}
+	f := guard.Failure{Client: a.Client, Login: a.login, Digest: a.digest, Seen: a.seen}
+	if !a.in { // a directory has run all of it
+		f = guard.Failure{Client: a.Client, Login: end.Login}
+	}
+	f.Missing = errors.Is(end.Err, why.ErrUnknown) || errors.Is(end.Err, why.ErrHomeless)
+	return d.guard.Failed(f)
+}
+
+// Known tells the guard of somebody who has come in without an exchange, as their network is
+// enough.
+func (d *Door) Known(client netip.Addr, login string) { d.guard.Passed(client, login) }
+
+// Delay waits until it is time for an answer, unless too many do or ctx ends. Who calls it
+// is to hold nothing that others wait for.
+func (d *Door) Delay(ctx context.Context, wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	defer d.delayed.Add(-1)
+	if d.delayed.Add(1) > MaxDelayed {
+		return
+	}
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-ctx.Done():
+	}
+}
+
+// isGuess reports whether a login has failed in a way that tells who guesses something, or
+// would if it were right. Trouble of ours does not count, nor what came with the right
+// secret.
+func isGuess(err error) bool {
+	if !fault.Is(err, fault.Unauthenticated) {
+		return false
+	}
+	for _, counts := range []error{
+		why.ErrUnknown, why.ErrHomeless, why.ErrNone, why.ErrWrong, why.ErrPrepared,
+		why.ErrSuspended, why.ErrExpired, why.ErrNetwork, why.ErrMechanism,
+	} {
+		if errors.Is(err, counts) {
+			return true
+		}
+	}
+	return false
+}
+
+// Why adds to the error in which an attempt ends that it was to fail, for the record.
+func (a *Attempt) Why(err error) error {
+	if a.shut && err != nil {
+		return errors.Join(err, guard.ErrNetworkClosed)
+	}
+	return err
+}
+
+// Cause says in a few words, for the record, why the guard has turned an attempt away; ""
+// where it has not.
+func Cause(err error) string {
+	for _, reason := range guard.All() {
+		if errors.Is(err, reason) {
+			return "guard: " + reason.Error()
+		}
+	}
+	return ""
+}

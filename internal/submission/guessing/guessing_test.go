@@ -1,0 +1,97 @@
+package guessing
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"countersign/internal/access/guard"
+	"countersign/internal/fault"
+	"countersign/internal/login/why"
+	"countersign/internal/sasl"
+)
+
+// listener is a Guard that writes down failures.
+type listener struct {
+	nobody
+	failed []guard.Failure
+}
+
+func (l *listener) Failed(f guard.Failure) time.Duration {
+	l.failed = append(l.failed, f)
+	return 0
+}
+
+// TestWhatIsNoGuess: trouble of ours, and what came with the right secret, does not count.
+func TestWhatIsNoGuess(t *testing.T) {
+	failure := func(err error) error { return &fault.Error{Kind: fault.Unauthenticated, Err: err} }
+	guesses := []error{why.ErrUnknown, why.ErrHomeless, why.ErrNone, why.ErrWrong, why.ErrPrepared, why.ErrSuspended, why.ErrExpired, why.ErrNetwork, why.ErrMechanism}
+	for _, cause := range why.All() {
+		if got := isGuess(failure(cause)); got != slices.Contains(guesses, cause) {
+			t.Errorf("%v: %v", cause, got)
+		}
+		if isGuess(&fault.Error{Kind: fault.Unavailable, Err: cause}) {
+			t.Errorf("%v while a directory is away counts", cause)
+		}
+	}
+	for _, err := range []error{sasl.ErrSyntax, sasl.ErrBinding, sasl.ErrReplay, errors.New("x"), nil} {
+		if isGuess(err) {
+			t.Errorf("%v counts", err)
+		}
+	}
+	g := &listener{}
+	New(g).Judge(&Attempt{}, End{Err: failure(why.ErrUnknown)})                                                                               // a token or a certificate
+	New(g).Judge(&Attempt{Client: netip.MustParseAddr("192.0.2.1")}, End{Login: "ann@one.example", Secret: true, Err: failure(why.ErrWrong)}) // a directory's exchange
+	if want := []guard.Failure{{Client: netip.MustParseAddr("192.0.2.1"), Login: "ann@one.example"}}; !slices.Equal(g.failed, want) {
+		t.Errorf("it was told %+v", g.failed)
+	}
+}
+
+// TestAnswersWait: a failure waits, a success does not, and nobody waits while too many do.
+func TestAnswersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		took := func(ctx context.Context, wait time.Duration) time.Duration {
+			began := time.Now()
+			g.Delay(ctx, wait)
+			return time.Since(began)
+		}
+		if d := took(t.Context(), 5*time.Second); d != 5*time.Second {
+			t.Errorf("an answer waited for %v", d)
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if d := took(short, 5*time.Second); d != time.Second {
+			t.Errorf("with the server stopping it waited for %v", d)
+		}
+		for range MaxDelayed {
+			go g.Delay(t.Context(), time.Minute)
+		}
+		synctest.Wait()
+		if d := took(t.Context(), time.Minute); d != 0 {
+			t.Errorf("behind all others it waited for %v", d)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := g.delayed.Load(); n != 0 {
+			t.Errorf("%d still wait", n)
+		}
+	})
+}
+
+// TestGuardCauses are words of the record.
+func TestGuardCauses(t *testing.T) {
+	seen := map[string]bool{}
+	for _, err := range guard.All() {
+		cause := Cause(&fault.Error{Kind: fault.Busy, Err: err})
+		if !strings.HasPrefix(cause, "guard: ") || seen[cause] {
+			t.Errorf("%v is recorded as %q", err, cause)
+		}
+		seen[cause] = true
+	}
+}
