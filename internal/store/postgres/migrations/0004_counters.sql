@@ -3,7 +3,7 @@
 -- so there is room for the next version beside each.
 CREATE TABLE counter (
     subject text COLLATE "C" PRIMARY KEY,
-    data    bytea NOT NULL,
+    data    bytea, -- NULL for nothing
     ends    bigint NOT NULL -- from then on nothing of it counts any more, rounded up to days
 ) WITH (fillfactor = 50);
 

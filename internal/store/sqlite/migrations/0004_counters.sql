@@ -2,7 +2,7 @@
 -- What limits count, a row for each subject, in a form of the program's own.
 CREATE TABLE counter (
     subject TEXT PRIMARY KEY,
-    data    BLOB NOT NULL,
+    data    BLOB, -- NULL for nothing
     ends    INTEGER NOT NULL -- from then on nothing of it counts any more, rounded up to days
 ) STRICT, WITHOUT ROWID;
 
