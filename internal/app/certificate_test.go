@@ -42,6 +42,12 @@ type cards struct {
 
 func newCards(t *testing.T) *cards {
 	t.Helper()
+	return newCardsTo(t, func(sink.Message) error { return nil })
+}
+
+// newCardsTo is newCards with what the next hop says to each message.
+func newCardsTo(t *testing.T, received func(sink.Message) error) *cards {
+	t.Helper()
 	dir := t.TempDir()
 	c := &cards{
 		ours: testkit.NewAuthority(t), ca: filepath.Join(dir, "ca.pem"), crl: filepath.Join(dir, "ca.crl"),
@@ -53,7 +59,7 @@ func newCards(t *testing.T) *cards {
 	c.world = newWorldAt(t, c.clock.Now, "[[listener]]\nname = \"card\"\nkind = \"submissions\"\n"+files+"client_names = [\"fingerprint\", \"email\", \"cn\"]\n"+
 		"[[listener]]\nname = \"card-starttls\"\nkind = \"submission\"\nmechanisms = [\"external\"]\n"+files+
 		"[[listener]]\nname = \"card-prints\"\nkind = \"submissions\"\nclient_names = [\"fingerprint\"]\n"+files,
-		func(sink.Message) error { return nil })
+		received)
 	c.account(otherLogin)
 	return c
 }

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/app/limits"
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
+	"countersign/internal/app/revoked"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
@@ -172,6 +173,9 @@ func (a *App) openCertificates(ctx context.Context) (err error) {
 		return err
 	}
 	a.background("client certificate watch", a.clients.Watch)
+	a.background("revoked certificates", revoked.New(revoked.Options{
+		Store: a.store, Revokes: a.clients.Revokes, Changed: a.clients.Revoked(), Now: a.opt.Now, Logger: a.log,
+	}).Run)
 	a.health.Add("client certificates", a.clientHealth)
 	return nil
 }

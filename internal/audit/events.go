@@ -87,7 +87,7 @@ func Kinds() []Meaning {
 		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command."},
 		{CommandsOmitted, "Between the chunks of one message more was refused than is recorded one by one; text says how much more."},
 		{EventsOmitted, "Clients of one wide network (IPv4 /24, IPv6 /48) that had not logged in did more within a minute than is recorded one by one; data has the network, how many events were left out, and how many failed logins. Metrics count them all."},
-		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients."},
+		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients, and, where a client certificate was the proof, what a list of revocations would call that and the authorities on its way."},
 		{LimitNear, "With an accepted message so much of a limit is used that limits.warn_at says to warn, for the first time in its window; data has whose limit it is, the limit, and how much was used and came on top."},
 		{LimitShadow, "An accepted message was over a limit in shadow mode; data as above, with the action that would have been taken, and when there would have been room."},
 		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},

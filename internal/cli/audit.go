@@ -64,7 +64,7 @@ func (w *wanted) checkWords(q audit.Query) error {
 			return err
 		}
 	}
-	return known("--reason", w.Reason, append(reasons, queue.HoldsByChange()...), "reason; docs/refusals.md lists them")
+	return known("--reason", w.Reason, append(append(reasons, queue.HoldCertificate), queue.HoldsByChange()...), "reason; docs/refusals.md lists them")
 }
 
 // known refuses a word that is not one of words, and offers the one that may be

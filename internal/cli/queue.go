@@ -27,11 +27,13 @@ type queueGroup struct {
 
 // selection says which deliveries are meant.
 type selection struct {
-	Account     argument.Address `help:"Those of one account." placeholder:"ADDRESS"`
-	Domain      argument.Domain  `help:"Those of one sender domain." placeholder:"NAME"`
-	Destination argument.Domain  `help:"Those to one recipient domain." placeholder:"NAME"`
-	To          argument.Address `help:"Those to one recipient." placeholder:"ADDRESS"`
-	State       argument.State   `help:"Those in one state: queued, deferred or held." placeholder:"STATE"`
+	Account     argument.Address    `help:"Those of one account." placeholder:"ADDRESS"`
+	Domain      argument.Domain     `help:"Those of one sender domain." placeholder:"NAME"`
+	Destination argument.Domain     `help:"Those to one recipient domain." placeholder:"NAME"`
+	To          argument.Address    `help:"Those to one recipient." placeholder:"ADDRESS"`
+	State       argument.State      `help:"Those in one state: queued, deferred or held." placeholder:"STATE"`
+	Credential  argument.Credential `help:"Those that came under one credential; a name needs --account." placeholder:"ID|NAME"`
+	Why         string              `help:"Those that are held for one reason, as listings show it." placeholder:"REASON"`
 }
 
 // filter turns the selection into one of the store.
@@ -39,11 +41,40 @@ func (s selection) filter(d argument.Delivery) queue.Filter {
 	f := queue.Filter{
 		Submission: d.ID, N: d.N, Domain: s.Domain.Domain,
 		Destination: s.Destination.Domain, To: s.To.Address, State: s.State.State,
+		Credential: s.Credential.ID, Why: s.Why,
 	}
 	if !s.Account.IsNull() {
 		f.Login = s.Account.Key()
 	}
 	return f
+}
+
+// usable refuses a credential that is named without its account.
+func (s selection) usable() error {
+	if s.Credential.Name != "" && s.Account.IsNull() {
+		return call.Usage("--credential %s needs --account, as others may have one of that name; or give its id", s.Credential.Name)
+	}
+	return nil
+}
+
+// resolve puts the id of a credential that was named into a filter.
+func (s selection) resolve(o *call.Opened, f *queue.Filter) error {
+	name := s.Credential.Name
+	if name == "" {
+		return nil
+	}
+	a, err := o.Store.Account(o.Ctx, f.Login)
+	if err != nil {
+		return call.Missing(err, "account "+s.Account.String())
+	}
+	for i := range a.Credentials {
+		if a.Credentials[i].Name == name {
+			f.Credential = a.Credentials[i].ID
+			return nil
+		}
+	}
+	return fault.New("cli.queue", fault.NotFound,
+		"account %s has no credential %q; of one that is gone the id is needed, which \"countersign queue show\" has", a.Address, name)
 }
 
 // changed is the part that all changes have.
@@ -61,6 +92,9 @@ func (s *changed) change(c *call.Call, verb, not string, do func(o *call.Opened,
 		return err
 	}
 	return c.With(func(o *call.Opened) error {
+		if err := s.resolve(o, &f); err != nil {
+			return err
+		}
 		n, err := do(o, f)
 		if err != nil {
 			return err
@@ -76,9 +110,9 @@ func (s *changed) change(c *call.Call, verb, not string, do func(o *call.Opened,
 func (s *changed) selected() (queue.Filter, error) {
 	f := s.filter(s.ID)
 	if (f == queue.Filter{}) != s.All {
-		return f, call.Usage("say which deliveries: an ID, --account, --domain, --destination, --to, --state, or --all alone")
+		return f, call.Usage("say which deliveries: an ID, --account, --domain, --destination, --to, --state, --credential, --why, or --all alone")
 	}
-	return f, nil
+	return f, s.usable()
 }
 
 // nothing says why a change met none.
@@ -104,7 +138,7 @@ type queueHold struct {
 }
 
 func (cmd *queueHold) Run(c *call.Call) error {
-	kept := append(queue.HoldsByChange(), queue.HoldLeft)
+	kept := append(queue.HoldsByChange(), queue.HoldLeft, queue.HoldCertificate)
 	if table.Clean(cmd.Reason) != cmd.Reason || cmd.Reason == "" || slices.Contains(kept, cmd.Reason) {
 		return call.Usage("--reason needs a line of text, none of the reasons that changes of accounts have: %s", strings.Join(kept, ", "))
 	}
@@ -139,8 +173,14 @@ func (cmd *queueList) Run(c *call.Call) error {
 	if cmd.Limit < 1 {
 		return call.Usage("--limit is at least 1")
 	}
+	if err := cmd.usable(); err != nil {
+		return err
+	}
 	return c.With(func(o *call.Opened) error {
 		f := cmd.filter(argument.Delivery{})
+		if err := cmd.resolve(o, &f); err != nil {
+			return err
+		}
 		f.Limit = cmd.Limit + 1 // one more, to see whether there are more
 		items, err := o.Store.List(c.Ctx, f)
 		if err != nil {
@@ -217,6 +257,7 @@ func showSubmission(c *call.Call, s *queue.Submission, deliveries []story.Delive
 	t.Row("submission", s.ID.String())
 	t.Row("session", s.Session.String())
 	t.Row("account", s.Login)
+	t.Row("credential", s.Credential.String())
 	if s.Cause != "" {
 		t.Row("report on", s.Cause.String())
 	}

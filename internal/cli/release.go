@@ -29,6 +29,9 @@ func (cmd *queueRelease) Run(c *call.Call) error {
 		return err
 	}
 	return c.With(func(o *call.Opened) error {
+		if err := cmd.resolve(o, &f); err != nil {
+			return err
+		}
 		if !cmd.Force {
 			f.Standing = queue.Stands
 		}

@@ -142,7 +142,7 @@ func fill(ctx context.Context, path string) error {
 	accept := func(id mail.ID, second int, to ...string) error {
 		a := &queue.Acceptance{
 			Submission: queue.Submission{
-				ID: id, Session: filledSession, Account: sender.Account.ID, Login: "a@example.org",
+				ID: id, Session: filledSession, Account: sender.Account.ID, Credential: sender.Account.Password().ID, Login: "a@example.org",
 				Domain: "example.org", Customer: "acme", At: at(second), Expires: at(432000),
 				Envelope: mail.Envelope{From: from, Body: mail.Body7Bit}, Size: 12,
 			},

@@ -89,6 +89,13 @@ type Filter struct {
 	// To is one recipient; the case of ASCII letters does not matter.
 	To    mail.Address
 	State State
+	// Credential is what submissions came under.
+	Credential mail.ID
+	// CredentialKind is the kind, in the sense of package account, of the credential that
+	// submissions came under, as far as that is still there.
+	CredentialKind string
+	// Why is the reason that deliveries are held or slowed down for, to the letter.
+	Why string
 	// Standing restricts to what is of senders who stand so.
 	Standing Standing
 	// After continues a listing; Limit bounds it, 0 means 1000.

@@ -48,6 +48,14 @@ func HoldsByChange() []string {
 	return []string{HoldRemoved, HoldSuspended, HoldRevoked, HoldPassword, HoldEnvelope}
 }
 
+// HoldCertificate is the hold reason of what came with a certificate that is on a list of
+// revocations since. It stays until it is released, and does not come back then.
+const HoldCertificate = "certificate-revoked"
+
+// CertificatePath is where the data of the event of an acceptance has client.Identity.Path of
+// the certificate that it was proved by.
+const CertificatePath = "certificate_path"
+
 // HoldLimit is the hold reason of deliveries that came over a limit which holds what is over
 // it: an administrator lets them go. Slowed is the one of deliveries that wait, queued, for
 // their turn under a limit which slows down.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
@@ -211,7 +212,7 @@ func (s *session) acceptance(id mail.ID, tx *transaction, policy *Policy, now ti
 
 // acceptedEvent is the record of the acceptance; it is stored with it.
 func (s *session) acceptedEvent(a *queue.Acceptance) audit.Event {
-	return s.complete(audit.Event{
+	e := s.complete(audit.Event{
 		Kind: audit.Accepted, Submission: a.Submission.ID,
 		Code: smtp.OK().Code, Enhanced: smtp.OK().Enhanced.String(),
 		Data: map[string]string{
@@ -220,6 +221,10 @@ func (s *session) acceptedEvent(a *queue.Acceptance) audit.Event {
 			"size":       strconv.FormatInt(a.Submission.Size, 10),
 		},
 	})
+	if s.identity != nil && s.proved.Credential.Kind == account.Certificate {
+		e.Data[queue.CertificatePath] = s.identity.Path()
+	}
+	return e
 }
 
 // tooLarge is the refusal of a message over a plan's limit.

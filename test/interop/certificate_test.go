@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -84,13 +85,23 @@ func (a *authority) issue(name, address string) {
 		"-extfile", name+".ext", "-out", name+".pem")
 }
 
+// deferring answers 451 to what has such a subject, and gives the rest to a box.
+func deferring(b *box, subject string) func(sink.Message) error {
+	return func(m sink.Message) error {
+		if strings.Contains(string(m.Data), "Subject: "+subject) {
+			return errors.New("come again")
+		}
+		return b.take(m)
+	}
+}
+
 // TestClientsWithCertificates: what openssl makes opens the account to curl and msmtp by
-// EXTERNAL, until openssl has revoked it.
+// EXTERNAL, until openssl has revoked it. What waits then is held.
 func TestClientsWithCertificates(t *testing.T) {
 	a := newAuthority(t)
 	a.issue("printer", "Printer@Example.org")
 	b, address := &box{}, harness.FreePort(t)
-	hop, err := sink.Listen("127.0.0.1:0", b.take)
+	hop, err := sink.Listen("127.0.0.1:0", deferring(b, "waits"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +147,10 @@ func TestClientsWithCertificates(t *testing.T) {
 		}
 		harness.WaitFor(t, "the message of "+name, func() bool { _, ok := b.find("before, by " + name); return ok })
 	}
+	if out, err := submit("curl 1.3", "waits"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	harness.WaitFor(t, "a message to wait", func() bool { return strings.Contains(g.Admin("", "queue", "list"), "451 ") })
 	a.openssl("ca", "-config", "ca.cnf", "-revoke", "printer.pem")
 	a.list()
 	harness.WaitFor(t, "the new list", func() bool { return strings.Contains(g.Log(), "authorities of clients reloaded") })
@@ -147,6 +162,9 @@ func TestClientsWithCertificates(t *testing.T) {
 	if _, ok := b.find("Subject: after"); ok {
 		t.Error("a message came by a revoked certificate")
 	}
+	harness.WaitFor(t, "what waits to be held", func() bool {
+		return strings.Contains(g.Admin("", "queue", "list", "--why", "certificate-revoked"), "b@example.com")
+	})
 	var out string
 	harness.WaitFor(t, "the record of a revoked certificate", func() bool {
 		out = g.Admin("", "audit", "search", "--kind", "session.tls")

@@ -23,18 +23,20 @@ type Set struct {
 	// names are those of the listeners, in the order of the file.
 	names  []string
 	byName map[string]*client.Verifier
+	// revoked has something in it after more certificates were revoked.
+	revoked chan struct{}
 }
 
 // Open reads the files that listeners name. now and log are for the whole life of the
 // Set. Errors are those of client.Open, with the name of the listener.
 func Open(c *config.Config, now func() time.Time, log *slog.Logger) (*Set, error) {
-	s := &Set{byName: map[string]*client.Verifier{}}
+	s := &Set{byName: map[string]*client.Verifier{}, revoked: make(chan struct{}, 1)}
 	for _, l := range c.Listeners {
 		if l.ClientCAFile == "" {
 			continue
 		}
 		opt := Options(l)
-		opt.Now, opt.Logger = now, log
+		opt.Now, opt.Logger, opt.Revoked = now, log, s.tell
 		v, err := client.Open(opt)
 		if err != nil {
 			return nil, fmt.Errorf("listener %q: %w", l.Name, err)
@@ -51,6 +53,29 @@ func Options(l config.Listener) client.Options {
 		o.Names = append(o.Names, client.Name(name))
 	}
 	return o
+}
+
+// tell notes that more certificates are revoked.
+func (s *Set) tell() {
+	select {
+	case s.revoked <- struct{}{}:
+	default: // nobody has looked since the last time
+	}
+}
+
+// Revoked has something in it once more certificates are revoked than were when it was
+// read last, the first time where any is.
+func (s *Set) Revoked() <-chan struct{} { return s.revoked }
+
+// Revokes reports whether a list of any listener names one of the certificates of
+// client.Identity.Path.
+func (s *Set) Revokes(path string) bool {
+	for _, v := range s.byName {
+		if v.Revokes(path) {
+			return true
+		}
+	}
+	return false
 }
 
 // Of returns what judges the certificates of a listener; nil where it asks for none.

@@ -28,6 +28,9 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets what becomes of the files; nil for none.
 	Logger *slog.Logger
+	// Revoked is called by Open and Poll once more certificates are revoked than were
+	// before, by lists that are in force then; nil for nobody. It must not block.
+	Revoked func()
 	// PollEvery is how often Watch looks at the files; 0 means twice a second.
 	PollEvery time.Duration
 }
@@ -68,7 +71,7 @@ func Open(opt Options) (*Verifier, error) {
 	if err := errors.Join(ca, crl); err != nil {
 		return nil, fault.Wrap("client.open", fault.Invalid, err)
 	}
-	v.trust.Store(t)
+	v.put(t)
 	return v, nil
 }
 
@@ -117,8 +120,19 @@ func (v *Verifier) Poll() {
 		return
 	}
 	v.seen, v.failure = seen, nil
-	v.trust.Store(t)
+	v.put(t)
 	v.opt.Logger.Info("authorities of clients reloaded", "ca_file", v.opt.CAFile, "crl_file", v.opt.CRLFile)
+}
+
+// put brings what the files say into force.
+func (v *Verifier) put(t *trust) {
+	before := v.trust.Swap(t)
+	if before == nil {
+		before = new(trust)
+	}
+	if v.opt.Revoked != nil && t.revokesMore(before) {
+		v.opt.Revoked()
+	}
 }
 
 // fail notes why the files cannot be used, and logs it once.

@@ -51,6 +51,75 @@ func TestRevocation(t *testing.T) {
 	want(t, v, chain(unknown.Client("good", nil), unknown), "crl-missing")
 }
 
+// TestRevokesWhatWasJudged: a path that was judged once is known again by a list, also in a later
+// run of the program, which only has its text; and by no list of another authority.
+func TestRevokesWhatWasJudged(t *testing.T) {
+	p := newPlace(t)
+	root, other := testkit.NewAuthority(t), testkit.NewAuthority(t)
+	below := root.Below("department")
+	testkit.WriteCertificates(t, p.ca, root, below, other)
+	soon := today.Add(time.Hour)
+	lists := func(ofRoot, ofBelow, ofOther []tls.Certificate) {
+		t.Helper()
+		testkit.WriteCRLs(t, p.crl, root.CRL(soon, nil, ofRoot...), below.CRL(soon, nil, ofBelow...), other.CRL(soon, nil, ofOther...))
+	}
+	lists(nil, nil, nil)
+	told := 0
+	v, err := Open(Options{CAFile: p.ca, CRLFile: p.crl, Names: Names(), Now: p.clock.Now, Revoked: func() { told++ }})
+	if err != nil || told != 0 {
+		t.Fatal(err, told)
+	}
+	path := func(c tls.Certificate, behind ...*testkit.Authority) string {
+		t.Helper()
+		id, err := v.Judge(chain(c, behind...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id.Path()
+	}
+	here, deep, sameNumber := root.Client("here", nil), below.Client("deep", nil), other.Client("there", nil)
+	pathHere, pathDeep := path(here), path(deep, below)
+	if strings.Count(pathHere, " ") != 0 || strings.Count(pathDeep, " ") != 1 || len(pathDeep) > 200 {
+		t.Errorf("the paths are %q and %q", pathHere, pathDeep)
+	}
+	// Numbers are an authority's own.
+	sameNumber.Leaf = &x509.Certificate{SerialNumber: here.Leaf.SerialNumber}
+	for _, c := range []struct {
+		what                     string
+		ofRoot, ofBelow, ofOther []tls.Certificate
+		here, deep               bool
+		told                     int
+	}{
+		{"the number of another authority", nil, nil, []tls.Certificate{sameNumber}, false, false, 1},
+		{"the certificate", []tls.Certificate{here}, nil, nil, true, false, 2},
+		{"nothing new", []tls.Certificate{here}, nil, nil, true, false, 2},
+		{"one below", []tls.Certificate{here}, []tls.Certificate{deep}, nil, true, true, 3},
+		{"nothing any more", nil, nil, nil, false, false, 3},
+		{"the authority between", []tls.Certificate{{Leaf: below.Certificate()}}, nil, nil, false, true, 4},
+	} {
+		lists(c.ofRoot, c.ofBelow, c.ofOther)
+		v.Poll()
+		again := p.open(true)
+		for _, v := range []*Verifier{v, again} {
+			if v.Revokes(pathHere) != c.here || v.Revokes(pathDeep) != c.deep {
+				t.Errorf("%s: %v and %v", c.what, v.Revokes(pathHere), v.Revokes(pathDeep))
+			}
+		}
+		if told != c.told {
+			t.Errorf("%s: told %d times, want %d", c.what, told, c.told)
+		}
+	}
+	for _, text := range []string{"", " ", "/", "x", "x/y", "//", pathHere[:32], pathHere[:32] + "/zz", pathHere + "0"} {
+		if v.Revokes(text) {
+			t.Errorf("%q is revoked", text)
+		}
+	}
+	told = 0
+	if _, err := Open(Options{CAFile: p.ca, CRLFile: p.crl, Names: Names(), Now: p.clock.Now, Revoked: func() { told++ }}); err != nil || told != 1 {
+		t.Errorf("at the start it is told %d times, %v", told, err)
+	}
+}
+
 func TestStaleListLetsNobodyIn(t *testing.T) {
 	p := newPlace(t)
 	ours := testkit.NewAuthority(t)

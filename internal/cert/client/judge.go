@@ -70,7 +70,14 @@ type Identity struct {
 	presented   []*x509.Certificate
 	trust       *trust
 	from, until time.Time
+	// path is what Path returns.
+	path string
 }
+
+// Path names the certificate, and each authority between it and a root on the way by which it
+// was found to hold, as a list of revocations would: for Verifier.Revokes, also of later runs
+// of the program. It has at most 1,000 octets, and no secret.
+func (id *Identity) Path() string { return id.path }
 
 // Judge returns what a client's certificate says of its owner, presented as crypto/tls
 // has it in ConnectionState.PeerCertificates: the client's own first, whose key the
@@ -145,7 +152,7 @@ func (id *Identity) verify(now time.Time) error {
 // limit keeps for which times the path was judged. until is the end of the lists that
 // were asked, zero for none.
 func (id *Identity) limit(path []*x509.Certificate, until time.Time) {
-	id.from, id.until = path[0].NotBefore, until
+	id.from, id.until, id.path = path[0].NotBefore, until, pathOf(path)
 	for _, c := range path {
 		if c.NotBefore.After(id.from) {
 			id.from = c.NotBefore

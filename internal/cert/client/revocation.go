@@ -2,11 +2,14 @@ package client
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,6 +20,63 @@ type authority struct{ subject, key string }
 
 func authorityOf(c *x509.Certificate) authority {
 	return authority{string(c.RawSubject), string(c.RawSubjectPublicKeyInfo)}
+}
+
+// step names a certificate as a list of revocations does: by who has issued it, here as a
+// digest, and by its number.
+func (a authority) step(serial string) string {
+	digest := sha256.Sum256([]byte(strconv.Itoa(len(a.subject)) + " " + a.subject + a.key))
+	return hex.EncodeToString(digest[:16]) + "/" + hex.EncodeToString([]byte(serial))
+}
+
+// maxSteps is how many certificates of a path are named, the client's own first. RFC 5280
+// section 4.1.2.2: numbers have at most 20 octets; of longer ones the name is too long.
+const maxSteps, maxSerial = 13, 20
+
+// pathOf is Identity.Path of a path that ends in a root.
+func pathOf(path []*x509.Certificate) string {
+	var steps []string
+	for i, c := range path[:len(path)-1] {
+		if serial := string(c.SerialNumber.Bytes()); len(serial) <= maxSerial && i < maxSteps {
+			steps = append(steps, authorityOf(path[i+1]).step(serial))
+		}
+	}
+	return strings.Join(steps, " ")
+}
+
+// Revokes reports whether the lists that are in force name one of the certificates of
+// Identity.Path. A list that is past its next update does too: nothing is taken back.
+func (v *Verifier) Revokes(path string) bool {
+	t := v.trust.Load()
+	for step := range strings.FieldsSeq(path) {
+		issuer, number, _ := strings.Cut(step, "/")
+		serial, err := hex.DecodeString(number)
+		if err != nil {
+			continue
+		}
+		for a, list := range t.lists {
+			if _, revoked := list.serials[string(serial)]; revoked && strings.HasPrefix(a.step(""), issuer+"/") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// revokesMore reports whether there is a certificate that t revokes and before does not.
+func (t *trust) revokesMore(before *trust) bool {
+	for a, list := range t.lists {
+		old := before.lists[a]
+		for serial := range list.serials {
+			if old == nil {
+				return true
+			}
+			if _, known := old.serials[serial]; !known {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // revocations is the list of one authority.

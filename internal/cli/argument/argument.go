@@ -96,6 +96,22 @@ func (d *Delivery) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Credential is an argument that is the id of a credential, or its name, of which one is set.
+type Credential struct {
+	ID   mail.ID
+	Name string
+}
+
+// UnmarshalText reads an id, in capitals as they are shown, which no name is, or a name.
+func (c *Credential) UnmarshalText(text []byte) error {
+	if s := string(text); mail.ValidID(s) {
+		c.ID = mail.ID(s)
+		return nil
+	}
+	c.Name = string(text)
+	return account.CheckName("credential", c.Name)
+}
+
 // State is an argument that is the state of a waiting delivery.
 type State struct{ queue.State }
 

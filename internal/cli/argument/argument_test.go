@@ -8,6 +8,23 @@ import (
 	"time"
 )
 
+// TestCredential tells ids, which have capitals, from names, which have none.
+func TestCredential(t *testing.T) {
+	for text, want := range map[string]Credential{
+		"01M8DH7Q7KFV8ZMPC5XW7Q3SG5": {ID: "01M8DH7Q7KFV8ZMPC5XW7Q3SG5"}, "phone": {Name: "phone"}, "01m8dh7q7kfv8zmpc5xw7q3sg5": {Name: "01m8dh7q7kfv8zmpc5xw7q3sg5"},
+	} {
+		var c Credential
+		if err := c.UnmarshalText([]byte(text)); err != nil || c != want {
+			t.Errorf("%s: %+v, %v", text, c, err)
+		}
+	}
+	for _, text := range []string{"", "Phone", "a b", "01M8DH7Q7KFV8ZMPC5XW7Q3SG"} {
+		if err := new(Credential).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q names a credential", text)
+		}
+	}
+}
+
 func TestTimes(t *testing.T) {
 	now := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
 	for text, want := range map[string]string{

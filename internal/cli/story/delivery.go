@@ -15,12 +15,14 @@ type Delivery struct {
 	N          int         `json:"n"`
 	State      queue.State `json:"state"`
 	Account    string      `json:"account"`
-	From       string      `json:"from"`
-	To         string      `json:"to"`
-	Size       int64       `json:"size"`
-	Accepted   time.Time   `json:"accepted"`
-	Expires    time.Time   `json:"expires"`
-	Attempts   int         `json:"attempts"`
+	// Credential is what it came under, "" for a report.
+	Credential mail.ID   `json:"credential,omitempty"`
+	From       string    `json:"from"`
+	To         string    `json:"to"`
+	Size       int64     `json:"size"`
+	Accepted   time.Time `json:"accepted"`
+	Expires    time.Time `json:"expires"`
+	Attempts   int       `json:"attempts"`
 	// Next is when a queued or deferred delivery is due.
 	Next       *time.Time `json:"next,omitempty"`
 	HoldReason string     `json:"hold_reason,omitempty"`
@@ -40,7 +42,7 @@ type Result struct {
 func View(item queue.Item) Delivery {
 	d, s := item.Delivery, item.Submission
 	v := Delivery{
-		Submission: d.Submission, N: d.N, State: d.State, Account: s.Login,
+		Submission: d.Submission, N: d.N, State: d.State, Account: s.Login, Credential: s.Credential,
 		From: s.Envelope.From.String(), To: d.Recipient.To.String(), Size: s.Size,
 		Accepted: s.At, Expires: s.Expires, Attempts: d.Attempts, HoldReason: d.HoldReason,
 	}

@@ -169,6 +169,7 @@ func checkPlans(t testing.TB, s *Store) {
 		"list after":           {list(queue.Filter{After: queue.Position{Submission: "S0000000000000000000000007"}}), []string{"delivery_pkey", "submission_id_key"}},
 		"list one":             {list(queue.Filter{Submission: "S0000000000000000000000007"}), []string{"delivery_pkey"}},
 		"list login":           {list(queue.Filter{Login: login}), []string{"submission_owner"}},
+		"list login why":       {list(queue.Filter{Login: login, Credential: "C0000000000000000000000007", Why: queue.HoldPassword}), []string{"submission_owner"}},
 		"of account":           {explain(t, s, sql.OfAccount, 1, 64, "d2.example", login), []string{"submission_owner", "delivery_pkey", "credential_id_key"}},
 		"of domain":            {explain(t, s, sql.OfDomain, 1, 64, "d2.example"), []string{"Index Scan using submission_", "relied_domain", "credential_id_key"}},
 		"of customer":          {explain(t, s, sql.OfCustomer, 1, 64, "customer1"), []string{"Index Scan using submission_", "delivery_pkey", "credential_id_key"}},
@@ -188,6 +189,7 @@ func checkPlans(t testing.TB, s *Store) {
 		"guard found":          {explain(t, s, guarded.FoundSQL(2), "10.0.1.1/32", login, "", login), []string{"guard_record_pkey"}},
 		"guard ended":          {explain(t, s, guarded.EndedSQL, 100, 50000, 500), []string{"guard_record_ends"}},
 		"guard surplus":        {explain(t, s, guarded.SurplusSQL, 50000, 500), []string{"guard_record_failed"}},
+		"list under":           {list(queue.Filter{Login: login, Credential: "C0000000000000000000000007", Why: queue.HoldPassword}), []string{"submission_owner"}},
 	} {
 		for _, want := range c.want {
 			if !strings.Contains(c.plan, want) {

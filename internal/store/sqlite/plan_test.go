@@ -89,11 +89,13 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"list after":           {list(queue.Filter{After: queue.Position{Submission: id}}), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 ((submission,n)>(?,?))"}},
 		"list one":             {list(queue.Filter{Submission: id}), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 		"list login":           {list(queue.Filter{Login: "a@b"}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
+		"list login why":       {list(queue.Filter{Login: "a@b", Credential: id, Why: queue.HoldPassword}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 		"guard since":          {explain(t, s, guarded.SinceSQL, bind(1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_change (change>?)"}},
 		"guard found":          {explain(t, s, guarded.FoundSQL(2), bind("10.0.0.1/32", "l", "", "l")), []string{"SEARCH guard_record USING PRIMARY KEY (network=? AND login=?)"}},
 		"guard ended":          {explain(t, s, guarded.EndedSQL, bind(now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_ends (ends<?)"}},
 		"guard failed":         {explain(t, s, guarded.FailedSQL, nil), []string{"USING COVERING INDEX guard_record_failed"}},
 		"guard surplus":        {explain(t, s, guarded.SurplusSQL, bind(1, 10)), []string{"SEARCH guard_record USING COVERING INDEX guard_record_failed (change<?)"}},
+		"list login, and why":  {list(queue.Filter{Login: "a@b", Credential: id, Why: queue.HoldPassword}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, want := range c.want {

@@ -38,6 +38,7 @@ func mixed(t *testing.T, s Store) {
 	expect.Must(t, s.Accept(ctx, two))
 	three := messageOf(p.ann, "acme", p.generation, 3)
 	three.Deliveries[0].State, three.Deliveries[0].HoldReason = queue.Held, "policy"
+	three.Submission.Credential = ID("CRE", 7)
 	expect.Must(t, s.Accept(ctx, three))
 	expect.Must(t, s.Accept(ctx, messageOf(p.bob, "acme", p.generation, 4)))
 	b := bounce(5, ID("SUB", 1))
@@ -69,6 +70,13 @@ func filtersSelect(t *testing.T, s Store) {
 		"queued":                {queue.Filter{State: queue.Queued}, []string{key(1, "1"), key(1, "2"), key(4, "1"), key(5, "1")}},
 		"deferred":              {queue.Filter{State: queue.Deferred}, []string{key(2, "1")}},
 		"held of a login":       {queue.Filter{State: queue.Held, Login: "ann@one.example"}, []string{key(3, "1")}},
+		"credential":            {queue.Filter{Credential: ID("CRE", 7)}, []string{key(3, "1")}},
+		"credential of a login": {queue.Filter{Credential: ID("CRE", 1), Login: "ann@one.example"}, []string{key(1, "1"), key(1, "2"), key(2, "1")}},
+		"credential of another": {queue.Filter{Credential: ID("CRE", 1), Login: "bob@two.example"}, nil},
+		"why":                   {queue.Filter{Why: "policy"}, []string{key(3, "1")}},
+		"another why":           {queue.Filter{Why: "Policy"}, nil},
+		"why, and not held":     {queue.Filter{Why: "policy", State: queue.Queued}, nil},
+		"why and credential":    {queue.Filter{Why: "policy", Credential: ID("CRE", 7), Login: "ann@one.example"}, []string{key(3, "1")}},
 		"no waiting state":      {queue.Filter{State: queue.Delivered}, nil},
 		"after":                 {queue.Filter{After: queue.Position{Submission: ID("SUB", 1), N: 1}, Limit: 2}, []string{key(1, "2"), key(2, "1")}},
 		"after, of a login":     {queue.Filter{Login: "ann@one.example", After: queue.Position{Submission: ID("SUB", 2), N: 1}}, []string{key(3, "1")}},

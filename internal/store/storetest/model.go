@@ -241,7 +241,7 @@ func (m *model) somewhere(t *rapid.T) place {
 // filter draws a filter and returns what it selects.
 func (m *model) filter(t *rapid.T) (queue.Filter, []*queue.Delivery) {
 	var f queue.Filter
-	switch rapid.IntRange(0, 3).Draw(t, "filter") {
+	switch rapid.IntRange(0, 5).Draw(t, "filter") {
 	case 0:
 		p := m.somewhere(t)
 		f.Submission, f.N = p.submission, p.n
@@ -251,12 +251,19 @@ func (m *model) filter(t *rapid.T) (queue.Filter, []*queue.Delivery) {
 		f.Domain = rapid.SampledFrom([]mail.Domain{"one.example", "two.example"}).Draw(t, "domain")
 	case 3:
 		f.State = rapid.SampledFrom([]queue.State{queue.Queued, queue.Deferred, queue.Held}).Draw(t, "only")
+	case 4:
+		f.Credential = m.under[m.somewhere(t).submission]
+	case 5:
+		if d := m.deliveries[m.somewhere(t)]; d != nil {
+			f.Why = d.HoldReason
+		}
 	}
 	var selected []*queue.Delivery
 	for _, p := range m.sorted() {
 		d, login := m.deliveries[p], m.owner[p.submission]
 		if f.Submission != "" && (p.submission != f.Submission || p.n != f.N) || f.Login != "" && login != f.Login ||
-			f.Domain != "" && login[len("ann@"):] != string(f.Domain) || f.State != "" && d.State != f.State {
+			f.Domain != "" && login[len("ann@"):] != string(f.Domain) || f.State != "" && d.State != f.State ||
+			f.Credential != "" && m.under[p.submission] != f.Credential || f.Why != "" && d.HoldReason != f.Why {
 			continue
 		}
 		selected = append(selected, d)

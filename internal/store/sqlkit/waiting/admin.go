@@ -36,10 +36,13 @@ func selected(d *sqlkit.Dialect, f queue.Filter) selection {
 	w.Add(f.Destination != "", "d.destination = ?", f.Destination)
 	w.Add(!f.To.IsNull(), "d.destination = ? AND lower(d.local) = lower(?)", f.To.Domain, f.To.Local)
 	w.Add(f.State != "", d.Aside+"d.state = ?", StoredState(f.State))
+	w.Add(f.Why != "", "d.hold_reason = ?", f.Why)
 	w.Add(f.Standing != "", standing(f.Standing))
 	w.Add(f.After.Submission != "", "(d.submission, d.n) > (?, ?)", f.After.Submission, f.After.N)
 	w.Add(f.Domain != "", "s.domain = ?", f.Domain)
 	w.Add(f.Login != "", "s.login = ?", f.Login)
+	w.Add(f.Credential != "", "s.credential = ?", f.Credential)
+	w.Add(f.CredentialKind != "", "EXISTS (SELECT 1 FROM credential y WHERE y.id = s.credential AND y.kind = ?)", f.CredentialKind)
 	if byLogin {
 		return selection{d.AllParts, " " + d.Owned + d.Cross + "delivery d ON d.submission = s.id", w}
 	}

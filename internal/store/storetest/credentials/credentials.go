@@ -34,6 +34,8 @@ func Run(t *testing.T, open storetest.Opener) {
 		"a release of any hold excuses":          excusedWhateverHeldIt,
 		"recipients not released are left":       othersAreLeft,
 		"a release may leave out the stopped":    stoppedIsLeftOut,
+		"mail is found by the kind of its own":   kindsAreFound,
+		"a certificate that is revoked holds":    certificateHoldStays,
 		"a new one moves nothing":                newMovesNothing,
 		"a password of the same id moves none":   sameIDMovesNothing,
 		"mail of one that is gone is not let go": goneIsNotLetGo,
