@@ -4,8 +4,8 @@ package config
 type Auth struct {
 	// The SASL mechanisms that are offered, as far as a connection allows them: those
 	// with -PLUS need something to bind to, EXTERNAL a client certificate, OAUTHBEARER
-	// and XOAUTH2 an [[issuer]]. The strongest is offered first, whatever the order
-	// here. CRAM-MD5 and DIGEST-MD5 also need accounts or plans that are allowed
+	// and XOAUTH2 an [[issuer]] or a Dovecot that verifies tokens. The strongest is offered
+	// first, whatever the order here. CRAM-MD5 and DIGEST-MD5 also need accounts or plans that are allowed
 	// them ("legacy"), as what is stored for them is as good as the password.
 	Mechanisms []string `toml:"mechanisms" default:"EXTERNAL,SCRAM-SHA-256-PLUS,SCRAM-SHA-1-PLUS,SCRAM-SHA-256,SCRAM-SHA-1,OAUTHBEARER,XOAUTH2,PLAIN,LOGIN" since:"0.1" reload:"yes"`
 	// The realm of DIGEST-MD5, which its keys are made for: it has to be the same on all

@@ -185,8 +185,8 @@ func TestDovecotBelievesTheGate(t *testing.T) {
 	if a, err := d.AskProven(t.Context(), directory.Question{Login: "shop@example.org"}); err != nil || a.Plan != "basic" || len(a.Aliases) != 2 {
 		t.Errorf("%+v, %v", a, err)
 	}
-	for mechanism := range clients { // any password is right by EXTERNAL alone
-		if a, err := talks(t, d, mechanism, "shop@example.org", "wrong"); mechanism != "CRAM-MD5" && mechanism != "DIGEST-MD5" && mechanism != "SCRAM-SHA-1" && (a != nil || !fault.Is(err, fault.Unauthenticated)) {
+	for _, mechanism := range []string{"PLAIN", "LOGIN", "SCRAM-SHA-256"} { // any password is right by EXTERNAL alone
+		if a, err := talks(t, d, mechanism, "shop@example.org", "wrong"); a != nil || !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("%s: %+v, %v", mechanism, a, err)
 		}
 	}
@@ -248,16 +248,16 @@ func TestTokensTellNobodysName(t *testing.T) {
 		all.Wait()
 	}
 	const refused, away = `{"status":"invalid_token"} auth-failed`, " auth-unavailable"
-	each("token.wrong", refused, 900*time.Millisecond, 5*time.Second)
-	each("token.new", refused, 900*time.Millisecond, 5*time.Second)
-	each(ownPassword[:7], refused, 900*time.Millisecond, 5*time.Second)
+	each("token.wrong", refused, 900*time.Millisecond, 8*time.Second)
+	each("token.new", refused, 900*time.Millisecond, 8*time.Second)
+	each(ownPassword[:7], refused, 900*time.Millisecond, 8*time.Second)
 	if log := d.told(); strings.Contains(log, ownAccount) || strings.Contains(log, "BUG") {
 		t.Errorf("Dovecot was asked about an account of the store, or finds fault:\n%s", log)
 	}
 	p.Close()
-	each("token.wrong", away, 900*time.Millisecond, 5*time.Second)
+	each("token.wrong", away, 900*time.Millisecond, 8*time.Second)
 	d.stop()
-	each("token.wrong", away, 0, 5*time.Second)
+	each("token.wrong", away, 0, 8*time.Second)
 	if reason, _ := byPLAIN(v, ownAccount, ownPassword); reason != "" {
 		t.Errorf("the store's password: %s", reason)
 	}
@@ -268,10 +268,10 @@ func TestTokensTellNobodysName(t *testing.T) {
 func TestTokensAwayKeepPasswords(t *testing.T) {
 	p := newProvider(t, tokensOfMailboxes)
 	d := believing(t, p, "0")
-	table := config.Directory{Failures: 2}
-	v := besideDovecot(t, d, func(c *config.Directory) { c.Tokens, c.Failures, c.Pause = true, table.Failures, c.Timeout })
+	const failures = 2 // in a row, and it is left alone
+	v := besideDovecot(t, d, func(c *config.Directory) { c.Tokens, c.Failures, c.Pause = true, failures, c.Timeout })
 	p.Close()
-	for range 2 * table.Failures {
+	for range 2 * failures {
 		if told, _ := byToken(t, v, "shop@example.org", "token.shop"); told != " auth-unavailable" {
 			t.Error(told)
 		}

@@ -1,13 +1,13 @@
 package dovecot
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"countersign/internal/directory"
 	"countersign/internal/fault"
@@ -307,17 +307,20 @@ func FuzzBearing(f *testing.F) {
 	})
 }
 
-// TestTokenInTime: the context is heeded in mid-exchange.
-func TestTokenInTime(t *testing.T) {
+// TestTokenGivenUp: the context is heeded in mid-exchange.
+func TestTokenGivenUp(t *testing.T) {
 	s := start(t, helloAll, steps("CONT\t%s\t"+document+"\n"))
 	d := s.asking(takesToken)
-	g, err := directory.NewGuard(d, directory.GuardOptions{Timeout: 100 * time.Millisecond, Concurrent: 1, Failures: 9, Pause: time.Minute})
-	if err != nil {
-		t.Fatal(err)
+	ctx, giveUp := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := d.AskToken(ctx, directory.Question{Login: "a@example.org"}, token)
+		failed <- err
+	}()
+	if line := s.seen("CONT\t"); line != "CONT\t1\tAQ==" {
+		t.Errorf("the gate says %q", line)
 	}
-	_, err = g.AskToken(t.Context(), directory.Question{Login: "a@example.org"}, token)
-	wants(t, err, fault.Unavailable, "in time")
-	if s.seen("CONT\t") != "CONT\t1\tAQ==" || g.State().Running != 0 {
-		t.Errorf("%d are running", g.State().Running)
-	}
+	giveUp()
+	wants(t, <-failed, fault.Canceled, "")
+	s.seen("CANCEL\t1")
 }
