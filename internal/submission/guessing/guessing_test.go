@@ -16,10 +16,46 @@ import (
 	"countersign/internal/sasl"
 )
 
-// listener is a Guard that writes down failures.
+// listener is a Guard that writes down failures, and counts who is in.
 type listener struct {
 	nobody
-	failed []guard.Failure
+	failed       []guard.Failure
+	came, inside int
+}
+
+func (l *listener) Enter(netip.Addr, string) error {
+	l.came++
+	l.inside++
+	return nil
+}
+
+func (l *listener) Leave(netip.Addr, string) { l.inside-- }
+
+// TestOneExchangeIsOneAttempt: however often it asks, and however it ends.
+func TestOneExchangeIsOneAttempt(t *testing.T) {
+	for name, end := range map[string]End{
+		"passed": {Login: "ann@one.example", Secret: true},
+		"failed": {Login: "ann@one.example", Secret: true, Err: &fault.Error{Kind: fault.Unauthenticated, Err: why.ErrWrong}},
+		"away":   {Login: "ann@one.example", Secret: true, Err: &fault.Error{Kind: fault.Unavailable}},
+	} {
+		g := &listener{}
+		d, a := New(g), &Attempt{Client: netip.MustParseAddr("192.0.2.1")}
+		for range 2 {
+			if err := d.Begin(a, "ann@one.example", "ann@one.example", "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if g.came != 1 {
+			t.Errorf("%s: %d came", name, g.came)
+		}
+		d.Judge(a, end)
+		if g.inside != 0 {
+			t.Errorf("%s: %d are inside", name, g.inside)
+		}
+		if d.Leave(a); g.inside != 0 {
+			t.Errorf("%s: it left twice", name)
+		}
+	}
 }
 
 func (l *listener) Failed(f guard.Failure) time.Duration {

@@ -148,7 +148,11 @@ func putTogether(y *story) {
 	y.keep(b)
 	list, second := y.since(first)
 	y.equal(list, []guard.Record{guard.Merge(a, b)})
-	y.keep(b, a) // nothing new
+	c, d := y.record("192.0.2.2/32", "ann@one.example", 1), y.record("192.0.2.2/32", "ann@one.example", 2)
+	y.keep(c, d) // of one name, at once
+	list, second = y.since(second)
+	y.equal(list, []guard.Record{guard.Merge(c, d)})
+	y.keep(b, a, d) // nothing new
 	if list, number := y.since(second); len(list) != 0 || number != second {
 		y.Errorf("what was known already is a change: %d after %d, %v", number, second, list)
 	}
