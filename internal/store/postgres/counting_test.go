@@ -106,7 +106,7 @@ func cutting(t *testing.T, url string, stop <-chan struct{}) <-chan struct{} {
 				return
 			case <-tick.C:
 			}
-			const text = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+			const text = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
 			if _, err := c.Exec(context.Background(), text); err != nil {
 				t.Error(err)
 				return
