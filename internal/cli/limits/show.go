@@ -117,7 +117,7 @@ type Room struct {
 // what is none.
 func room(s limit.Subject, credential string, l limit.Limit, c *limit.Counter, at time.Time) Room {
 	r := Room{
-		Kind: s.Kind.String(), Name: s.Name, Limit: l.String(), Max: l.Max, Used: c.Used(l.Window, at)[l.Measure],
+		Kind: s.Kind.String(), Name: s.Name, Limit: l.String(), Max: l.Max, Used: c.Used(l.Window, l.Measure, at),
 		Action: l.Action.String(), Shadow: l.Shadow, label: s.String(),
 	}
 	if s.Kind == limit.Credential {
