@@ -29,7 +29,7 @@ type Question struct {
 // Sending is where our mail comes from, as receivers see it.
 type Sending struct {
 	// Addresses are the addresses of our side, all of which a record must allow. Without
-	// any, nothing is known of SPF.
+	// any, it is only known of SPF where no address could pass.
 	Addresses []netip.Addr
 	// Hello is the name that we give to receivers.
 	Hello string
@@ -69,6 +69,9 @@ func (j *Judge) Assess(ctx context.Context, question Question) Assessment {
 	wg.Wait()
 
 	a.SPF = spf.leg
+	for _, n := range spf.notes {
+		a.note("%s", n)
+	}
 	if spf.proposed != "" {
 		a.publish(question.identity(j.Sending), spf.proposed)
 	}
@@ -144,10 +147,11 @@ func rsaFirst(keys []domainkey.Key) []domainkey.Key {
 	return all[:min(len(all), maxKeys)]
 }
 
-// senderFinding is what became of SPF: its leg, and the record to publish, if one
-// helps.
+// senderFinding is what became of SPF: its leg, what is to be noted, and the record to
+// publish, if one helps.
 type senderFinding struct {
 	leg      Leg
+	notes    []string
 	proposed string
 }
 
@@ -163,9 +167,28 @@ func (j *Judge) sender(ctx context.Context, q *inquiry.Inquiry, question Questio
 	case !aligned:
 		return senderFinding{leg: Leg{WillFail, []string{"the MAIL FROM domain " + identity + " is not aligned with " + question.From.String()}}}
 	case len(j.Sending.Addresses) == 0:
-		return senderFinding{leg: Leg{Unknown, []string{"it is not configured which addresses the mail comes from"}}}
+		return j.nowhere(ctx, q, identity)
 	}
 	return j.addresses(ctx, q, question, identity)
+}
+
+// nowhere judges a record where our addresses are not known: whether any could pass.
+func (j *Judge) nowhere(ctx context.Context, q *inquiry.Inquiry, identity string) senderFinding {
+	out := spf.Read(ctx, q, identity)
+	f := senderFinding{leg: Leg{State: Pass}}
+	switch out.Result {
+	case spf.None, spf.PermError:
+		f.leg.worsen(WillFail, "%s: %s", identity, out.Reason)
+		f.notes = []string{"the addresses that the mail comes from are not configured: set alignment.addresses"}
+	case spf.TempError:
+		f.leg.worsen(Unknown, "%s: %s", identity, out.Reason)
+	default:
+		f.leg.worsen(Unknown, "it is not configured which addresses the mail comes from: set alignment.addresses")
+	}
+	if out.Result == spf.None && j.Sending.Term != "" {
+		f.proposed = spf.Amend("", []string{j.Sending.Term})
+	}
+	return f
 }
 
 // identity is the domain that SPF is checked for: that of MAIL FROM, or the one that we
@@ -203,10 +226,44 @@ func (j *Judge) addresses(ctx context.Context, q *inquiry.Inquiry, question Ques
 			amendable = amendable && (record != "" || out.Result == spf.None)
 		}
 	}
-	if len(missing) > 0 && amendable {
+	if len(missing) == 0 {
+		return f
+	}
+	if faults := j.Sending.termFaults(ctx, q, query, missing); len(faults) > 0 {
+		f.notes = faults // a record with the term would not pass either
+	} else if amendable {
 		f.proposed = spf.Amend(record, j.Sending.terms(missing))
 	}
 	return f
+}
+
+// CheckTerm says in words what is wrong with Term for each of Addresses that it does not
+// allow, as far as DNS says so; none where it is as it should be, or where either is missing. Where
+// the term goes by the sender's domain, that is Hello.
+func (j *Judge) CheckTerm(ctx context.Context) []string {
+	query := spf.Query{Hello: j.Sending.Hello}
+	return j.Sending.termFaults(ctx, inquiry.New(j.Asker), query, j.Sending.Addresses[:min(len(j.Sending.Addresses), maxAddresses)])
+}
+
+// termFaults says which addresses the term does not allow, and why. query is one without
+// an address.
+func (s Sending) termFaults(ctx context.Context, q *inquiry.Inquiry, query spf.Query, addresses []netip.Addr) []string {
+	if s.Term == "" {
+		return nil
+	}
+	var faults []string
+	for _, query.Client = range addresses {
+		out := spf.EvaluateTerm(ctx, q, query, s.Term)
+		if out.Unsure || out.Result == spf.Pass || out.Result == spf.TempError {
+			continue
+		}
+		why := ""
+		if out.Result == spf.PermError {
+			why = ": " + out.Reason
+		}
+		faults = append(faults, fmt.Sprintf("alignment.spf_term %s does not allow %s%s", s.Term, query.Client, why))
+	}
+	return faults
 }
 
 // terms are what a record lacks.

@@ -118,7 +118,7 @@ func TestAssess(t *testing.T) {
 		},
 		"a term of its own": {
 			mailFrom: "example.org", sending: &Sending{Addresses: ours.Addresses, Hello: ours.Hello, Term: "include:spf.example.net"},
-			zone:    []string{text("_dmarc.example.org", reject)},
+			zone:    []string{text("_dmarc.example.org", reject), text("spf.example.net", good)},
 			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true,
 			publish: []string{"example.org v=spf1 include:spf.example.net ~all"},
 		},
@@ -145,8 +145,44 @@ func TestAssess(t *testing.T) {
 			verdict: Unknown, dkim: WillFail, spf: Unknown, policy: dmarc.Reject, says: "asks for more than the sender's domain",
 		},
 		"our addresses are not known": {
+			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello}, zone: []string{text("_dmarc.example.org", reject), text("example.org", "v=spf1 -all")},
+			verdict: Unknown, dkim: WillFail, spf: Unknown, policy: dmarc.Reject, says: "not configured which addresses the mail comes from: set alignment.addresses",
+		},
+		"our addresses are not known, and no SPF record is there": {
 			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello}, zone: []string{text("_dmarc.example.org", reject)},
-			verdict: Unknown, dkim: WillFail, spf: Unknown, policy: dmarc.Reject, says: "it is not configured which addresses",
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true, says: "SPF: example.org: there is no SPF record", notes: "set alignment.addresses",
+		},
+		"our addresses are not known, but our term": {
+			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello, Term: "include:spf.example.net"}, zone: []string{text("_dmarc.example.org", reject)},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true, notes: "set alignment.addresses",
+			publish: []string{"example.org v=spf1 include:spf.example.net ~all"},
+		},
+		"our addresses are not known, and several SPF records are there": {
+			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello}, zone: []string{text("_dmarc.example.org", reject), text("example.org", good), text("example.org", "v=spf1 a")},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true, says: "there are several", notes: "set alignment.addresses",
+		},
+		"our addresses are not known, and DNS is away": {
+			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello}, broken: []string{"example.org."}, zone: []string{text("_dmarc.example.org", reject)},
+			verdict: Unknown, dkim: WillFail, spf: Unknown, policy: dmarc.Reject, says: "SPF: example.org: DNS does not answer for the SPF record",
+		},
+		"our term names a domain that has no record": {
+			mailFrom: "example.org", sending: &Sending{Addresses: ours.Addresses, Hello: ours.Hello, Term: "include:spf.example.net"},
+			zone:    []string{text("_dmarc.example.org", reject), text("example.org", "v=spf1 include:spf.example.net -all")},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true,
+			says:  "SPF: example.org: the SPF record includes spf.example.net, which has none",
+			notes: "alignment.spf_term include:spf.example.net does not allow 192.0.2.1: the SPF record includes spf.example.net, which has none",
+		},
+		"our term lacks an address": {
+			mailFrom: "example.org", sending: &Sending{Addresses: ours.Addresses, Hello: ours.Hello, Term: "include:spf.example.net"},
+			zone:    []string{text("_dmarc.example.org", reject), text("spf.example.net", "v=spf1 ip4:192.0.2.1 -all")},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true,
+			notes: "alignment.spf_term include:spf.example.net does not allow 2001:db8::1",
+		},
+		"our term's DNS is away": {
+			mailFrom: "example.org", sending: &Sending{Addresses: ours.Addresses, Hello: ours.Hello, Term: "include:spf.example.net"},
+			zone: []string{text("_dmarc.example.org", reject)}, broken: []string{"spf.example.net."},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true,
+			publish: []string{"example.org v=spf1 include:spf.example.net ~all"},
 		},
 		"the key's DNS is away": {
 			mailFrom: "other.example", keys: []domainkey.Key{first}, broken: []string{name + "."}, zone: []string{text("_dmarc.example.org", reject)},
@@ -305,6 +341,25 @@ func TestAssessmentsAreSmall(t *testing.T) {
 	for s, want := range map[string]string{"ok": "ok", "a\r\nb\xffc": "a??b?c", strings.Repeat("x", 300): strings.Repeat("x", maxReason-3) + "..."} {
 		if got := short(s); got != want {
 			t.Errorf("short(%q) = %q", s, got)
+		}
+	}
+}
+
+// TestCheckTerm: the operator's part is looked at without any customer's.
+func TestCheckTerm(t *testing.T) {
+	for term, want := range map[string]string{
+		"":                           "",
+		"include:good.example.net":   "",
+		"include:away.example.net":   "",
+		"include:none.example.net":   "include:none.example.net does not allow 192.0.2.1: the SPF record includes none.example.net, which has none|include:none.example.net does not allow 2001:db8::1: the SPF record includes none.example.net, which has none",
+		"include:narrow.example.net": "include:narrow.example.net does not allow 2001:db8::1",
+	} {
+		s := ours
+		s.Term = term
+		j, d := judge(t, s, text("good.example.net", "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all"), text("narrow.example.net", "v=spf1 ip4:192.0.2.1 -all"))
+		d.Break("away.example.net.", testkit.ServFail)
+		if got := strings.ReplaceAll(strings.Join(j.CheckTerm(t.Context()), "|"), "alignment.spf_term ", ""); got != want {
+			t.Errorf("%q: %q, want %q", term, got, want)
 		}
 	}
 }
