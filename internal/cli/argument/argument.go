@@ -41,7 +41,7 @@ func (a *Address) UnmarshalText(text []byte) (err error) {
 type Domain struct{ mail.Domain }
 
 // UnmarshalText reads a domain name, also with the dot at its end that zone files and
-// programs that ask DNS write (RFC 1034 section 3.1).
+// programs that ask DNS write (RFC 1035 section 5.1).
 func (d *Domain) UnmarshalText(text []byte) (err error) {
 	name := string(text)
 	if short, dotted := strings.CutSuffix(name, "."); dotted && !strings.HasSuffix(short, "]") {
