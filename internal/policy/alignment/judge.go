@@ -229,41 +229,46 @@ func (j *Judge) addresses(ctx context.Context, q *inquiry.Inquiry, question Ques
 	if len(missing) == 0 {
 		return f
 	}
-	if faults := j.Sending.termFaults(ctx, q, query, missing); len(faults) > 0 {
-		f.notes = faults // a record with the term would not pass either
+	if t := j.Sending.term(ctx, q, query, missing); t.State == WillFail {
+		f.notes = t.Reasons // a record with the term would not pass either
 	} else if amendable {
 		f.proposed = spf.Amend(record, j.Sending.terms(missing))
 	}
 	return f
 }
 
-// CheckTerm says in words what is wrong with Term for each of Addresses that it does not
-// allow, as far as DNS says so; none where it is as it should be, or where either is missing. Where
-// the term goes by the sender's domain, that is Hello.
-func (j *Judge) CheckTerm(ctx context.Context) []string {
-	query := spf.Query{Hello: j.Sending.Hello}
-	return j.Sending.termFaults(ctx, inquiry.New(j.Asker), query, j.Sending.Addresses[:min(len(j.Sending.Addresses), maxAddresses)])
+// CheckTerm finds whether Term allows all of Addresses, before any customer's record has
+// it; ok is false where that is no question: one of the two is missing, or the term goes by the
+// sender's domain.
+func (j *Judge) CheckTerm(ctx context.Context) (leg Leg, ok bool) {
+	s := j.Sending
+	if s.Term == "" || len(s.Addresses) == 0 || strings.Contains(s.Term, "%{") {
+		return Leg{}, false
+	}
+	return s.term(ctx, inquiry.New(j.Asker), spf.Query{Hello: s.Hello}, s.Addresses[:min(len(s.Addresses), maxAddresses)]), true
 }
 
-// termFaults says which addresses the term does not allow, and why. query is one without
-// an address.
-func (s Sending) termFaults(ctx context.Context, q *inquiry.Inquiry, query spf.Query, addresses []netip.Addr) []string {
+// term judges Term alone; query is one without an address. Without a term it is a pass.
+func (s Sending) term(ctx context.Context, q *inquiry.Inquiry, query spf.Query, addresses []netip.Addr) Leg {
+	leg := Leg{State: Pass}
 	if s.Term == "" {
-		return nil
+		return leg
 	}
-	var faults []string
 	for _, query.Client = range addresses {
 		out := spf.EvaluateTerm(ctx, q, query, s.Term)
-		if out.Unsure || out.Result == spf.Pass || out.Result == spf.TempError {
-			continue
+		switch {
+		case out.Unsure:
+			leg.worsen(Unknown, "alignment.spf_term %s asks for more than the sender's domain", s.Term)
+		case out.Result == spf.Pass:
+		case out.Result == spf.TempError:
+			leg.worsen(Unknown, "alignment.spf_term %s: DNS does not answer what it asks for", s.Term)
+		case out.Result == spf.PermError:
+			leg.worsen(WillFail, "alignment.spf_term %s does not allow %s: %s", s.Term, query.Client, out.Reason)
+		default:
+			leg.worsen(WillFail, "alignment.spf_term %s does not allow %s", s.Term, query.Client)
 		}
-		why := ""
-		if out.Result == spf.PermError {
-			why = ": " + out.Reason
-		}
-		faults = append(faults, fmt.Sprintf("alignment.spf_term %s does not allow %s%s", s.Term, query.Client, why))
 	}
-	return faults
+	return leg
 }
 
 // terms are what a record lacks.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -347,19 +348,30 @@ func TestAssessmentsAreSmall(t *testing.T) {
 
 // TestCheckTerm: the operator's part is looked at without any customer's.
 func TestCheckTerm(t *testing.T) {
-	for term, want := range map[string]string{
-		"":                           "",
-		"include:good.example.net":   "",
-		"include:away.example.net":   "",
-		"include:none.example.net":   "include:none.example.net does not allow 192.0.2.1: the SPF record includes none.example.net, which has none|include:none.example.net does not allow 2001:db8::1: the SPF record includes none.example.net, which has none",
-		"include:narrow.example.net": "include:narrow.example.net does not allow 2001:db8::1",
+	const none = "the SPF record includes none.example.net, which has none"
+	for term, want := range map[string]Leg{
+		"":                           {},
+		"include:%{d}.example.net":   {},
+		"include:good.example.net":   {State: Pass},
+		"include:away.example.net":   {Unknown, []string{": DNS does not answer what it asks for"}},
+		"include:none.example.net":   {WillFail, []string{" does not allow 192.0.2.1: " + none, " does not allow 2001:db8::1: " + none}},
+		"include:narrow.example.net": {WillFail, []string{" does not allow 2001:db8::1"}},
 	} {
 		s := ours
 		s.Term = term
 		j, d := judge(t, s, text("good.example.net", "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all"), text("narrow.example.net", "v=spf1 ip4:192.0.2.1 -all"))
 		d.Break("away.example.net.", testkit.ServFail)
-		if got := strings.ReplaceAll(strings.Join(j.CheckTerm(t.Context()), "|"), "alignment.spf_term ", ""); got != want {
-			t.Errorf("%q: %q, want %q", term, got, want)
+		got, ok := j.CheckTerm(t.Context())
+		for i := range want.Reasons {
+			want.Reasons[i] = "alignment.spf_term " + term + want.Reasons[i]
 		}
+		if ok != (want.State != "") || got.State != want.State || !slices.Equal(got.Reasons, want.Reasons) {
+			t.Errorf("%q: %+v, want %+v", term, got, want)
+		}
+	}
+	s := Sending{Hello: ours.Hello, Term: "include:none.example.net"}
+	j, _ := judge(t, s)
+	if _, ok := j.CheckTerm(t.Context()); ok {
+		t.Error("a term is judged without addresses")
 	}
 }
