@@ -186,6 +186,10 @@ func (cmd *queueList) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
+		if len(items) == 0 && f.Why != "" && !slices.Contains(queue.Reasons(), f.Why) {
+			fmt.Fprintf(c.Stderr, "nothing waits for the reason %q. The gate itself gives these: %s. Administrators give their own, in the words of \"queue hold --reason\"\n",
+				f.Why, strings.Join(queue.Reasons(), ", "))
+		}
 		if len(items) == 0 && f.Login != "" { // mail of one that is removed may be there
 			if _, err := o.Store.Account(c.Ctx, f.Login); err != nil {
 				return call.Missing(err, "account "+cmd.Account.String())

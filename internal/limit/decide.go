@@ -220,8 +220,7 @@ func shareOf(levels []Level, of *Level, l Limit, want Amounts, at time.Time) (Br
 		if levels[i].Subject.Kind != Account {
 			continue
 		}
-		part := l
-		part.Max = percent(l.Max, l.Share)
+		part := l.Part()
 		b, is := breach(&levels[i], part, want, at)
 		b.Of = of.Subject
 		half := l
