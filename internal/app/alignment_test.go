@@ -47,3 +47,16 @@ func TestAlignmentOfAGate(t *testing.T) {
 		t.Errorf("%+v, %v: want it queued", items, err)
 	}
 }
+
+// TestAlignmentWithoutAddresses: a domain without an SPF record and without its key passes from
+// nowhere, so that its mail is refused also where it is not configured where mail comes from.
+func TestAlignmentWithoutAddresses(t *testing.T) {
+	d := testkit.NewDNS(t)
+	d.Add(`_dmarc.` + string(testkit.Domain) + `. 60 IN TXT "v=DMARC1\; p=reject"`)
+	extra := fmt.Sprintf("[dns]\nservers = [%q]\n[delivery]\nenabled = false\n[alignment]\naction = \"refuse\"\nwait = \"10s\"\n", d.Addr())
+	w := newWorld(t, extra, func(sink.Message) error { return nil })
+	_, err := w.send("From: <" + testLogin + ">\r\n\r\nx\r\n")
+	if err == nil || !strings.HasPrefix(err.Error(), "550 5.7.26 ") {
+		t.Errorf("%v, want 550 5.7.26", err)
+	}
+}

@@ -23,7 +23,7 @@ type configGroup struct {
 }
 
 type configCheck struct {
-	Connect bool `help:"Also try each directory and each issuer of tokens once, and say how they stand."`
+	Connect bool `help:"Also try each directory and each issuer of tokens once, and whether alignment.spf_term allows the addresses of this gate, and say how they stand."`
 }
 
 // Run does it.
@@ -60,7 +60,7 @@ func connect(c *call.Call, cfg *config.Config) error {
 	}
 	switch {
 	case len(all) == 0:
-		return c.Say("it names no directory and no issuer")
+		return c.Say("it names no directory, no issuer, and no spf_term beside addresses")
 	case bad > 0:
 		return fault.New("cli.config", fault.Unavailable, "%d of %d cannot be used as they stand", bad, len(all))
 	}

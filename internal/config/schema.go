@@ -59,7 +59,7 @@ type Config struct {
 	// Which messages are taken, and how they are mended.
 	Message Message `toml:"message"`
 	// Limits of what may be sent.
-	Limits Limits `toml:"limits"`
+	Limits Limits `toml:"limits" elsewhere:"what may be sent is limited by \"countersign limit set\""`
 	// DKIM signatures.
 	DKIM DKIM `toml:"dkim"`
 	// When a delivery is tried again, and when given up.

@@ -19,10 +19,11 @@ type Alignment struct {
 	// Domains whose mail is refused.
 	RefuseFor []string `toml:"refuse_for" derived:"none" since:"0.1" reload:"yes" example:"example.org"`
 	// The addresses that mail comes from as receivers see it: those of all gates, of the
-	// router in front, or of the next hop. Without any, what SPF says is not known, and nothing is
-	// held or refused where it could pass by SPF.
+	// router in front, or of the next hop. Without any, it is only known that SPF fails where a
+	// domain has no record, several, or a void one; no other mail is held or refused.
 	Addresses []netip.Addr `toml:"addresses" derived:"delivery.source_ipv4 and source_ipv6" since:"0.1" reload:"no" example:"192.0.2.10,2001:db8::10"`
-	// The term of SPF that stands for these addresses in the records that are proposed.
+	// The term of SPF that stands for these addresses in the records that are proposed: one
+	// term, without blanks, which has to allow all of them.
 	SPFTerm string `toml:"spf_term" derived:"each address" since:"0.1" reload:"no" example:"include:spf.example.net"`
 	// How long a message waits for DNS, where nothing is known of its domain yet.
 	Wait Duration `toml:"wait" default:"1s" max:"10s" since:"0.1" reload:"no"`

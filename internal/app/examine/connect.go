@@ -4,11 +4,16 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"countersign/internal/app"
+	"countersign/internal/app/aligning"
 	"countersign/internal/app/directories"
 	"countersign/internal/config"
+	"countersign/internal/fault"
+	"countersign/internal/oauth"
+	"countersign/internal/policy/alignment"
 )
 
 // Outside is something outside of the gate that a configuration names, and was tried.
@@ -22,7 +27,8 @@ type Outside struct {
 }
 
 // Connect tries once each directory and each issuer of tokens that the configuration names,
-// as far as that shows without an account, and says how they stand. Errors are what keeps a
+// as far as that shows without an account, and the term of SPF that customers are told to have,
+// and says how they stand. Errors are what keeps a
 // server from starting.
 func Connect(ctx context.Context, cfg *config.Config) (all []Outside, err error) {
 	set, err := directories.Open(cfg.Directories, directories.Options{Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
@@ -37,10 +43,16 @@ func Connect(ctx context.Context, cfg *config.Config) (all []Outside, err error)
 	for _, d := range set.Check(ctx) {
 		all = append(all, Outside{What: "directory " + d.Name + " (" + d.Kind + ")", Answer: "answers", Err: d.Err})
 	}
-	if tokens == nil {
-		return all, nil
+	if tokens != nil {
+		defer tokens.Close()
+		all = append(all, issuers(ctx, tokens)...)
 	}
-	defer tokens.Close()
+	term, err := spfTerm(ctx, cfg)
+	return append(all, term...), err
+}
+
+// issuers says how those stand that tokens come from.
+func issuers(ctx context.Context, tokens *oauth.Verifier) (all []Outside) {
 	for _, c := range tokens.Check(ctx) {
 		o := Outside{What: "issuer " + c.Issuer, Answer: fmt.Sprintf("usable keys: %d", c.Keys), Err: c.Err}
 		if c.Asked {
@@ -48,5 +60,31 @@ func Connect(ctx context.Context, cfg *config.Config) (all []Outside, err error)
 		}
 		all = append(all, o)
 	}
-	return all, nil
+	return all
+}
+
+// termAtMost bounds the look at the term of SPF.
+const termAtMost = 20 * time.Second
+
+// spfTerm says whether alignment.spf_term allows the addresses that mail comes from.
+func spfTerm(ctx context.Context, cfg *config.Config) ([]Outside, error) {
+	if cfg.Alignment.SPFTerm == "" {
+		return nil, nil
+	}
+	judge, err := aligning.Judge(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, termAtMost)
+	defer cancel()
+	leg, ok := judge.CheckTerm(ctx)
+	if !ok {
+		return nil, nil
+	}
+	o := Outside{What: "alignment.spf_term", Answer: cfg.Alignment.SPFTerm + " allows all addresses that mail comes from"}
+	if leg.State != alignment.Pass {
+		why := strings.ReplaceAll(strings.Join(leg.Reasons, "; "), o.What+" ", "")
+		o.Err = fault.New("examine.spf", fault.Invalid, "%s", why)
+	}
+	return []Outside{o}, nil
 }

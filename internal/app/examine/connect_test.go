@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,8 @@ import (
 
 	"countersign/internal/config"
 	"countersign/internal/config/value"
+	"countersign/internal/fault"
+	"countersign/internal/testkit"
 )
 
 // provider is an issuer with a key set, at its URL.
@@ -119,6 +122,32 @@ func TestConnectUnopened(t *testing.T) {
 		t.Error(err)
 	}
 	if all, err := Connect(t.Context(), &config.Config{}); err != nil || len(all) != 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// The term that customers are told to put into their records is looked at first.
+func TestConnectTerm(t *testing.T) {
+	d := testkit.NewDNS(t)
+	d.Add(`spf.example.net. 60 IN TXT "v=spf1 ip4:192.0.2.10 -all"`)
+	cfg := &config.Config{
+		Hostname: "gate.example.net",
+		DNS:      config.DNS{Servers: []config.Resolver{{AddrPort: d.Addr()}}, Timeout: value.Duration(5 * time.Second)},
+	}
+	for term, want := range map[string]string{
+		"include:spf.example.net": "", "include:none.example.net": "include:none.example.net does not allow 192.0.2.10: the SPF record includes none.example.net, which has none",
+	} {
+		cfg.Alignment = config.Alignment{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.10")}, SPFTerm: term}
+		all, err := Connect(t.Context(), cfg)
+		if err != nil || len(all) != 1 || all[0].What != "alignment.spf_term" {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		if got := fault.DetailOf(all[0].Err, fault.Invalid); got != want || (all[0].Err == nil) != (want == "") {
+			t.Errorf("%s: %q, want %q", term, got, want)
+		}
+	}
+	cfg.Alignment.Addresses = nil
+	if all, err := Connect(t.Context(), cfg); err != nil || len(all) != 0 {
 		t.Errorf("%+v, %v", all, err)
 	}
 }

@@ -11,9 +11,11 @@ import (
 	"countersign/internal/account/admin"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
+	"countersign/internal/config"
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/policy/spf"
 )
 
 // domainGroup is "countersign domain".
@@ -34,7 +36,7 @@ type domainAdd struct {
 }
 
 func (cmd *domainAdd) Run(c *call.Call) error {
-	return c.Creating().Needing("hostname", "dkim.key_file").With(func(o *call.Opened) error {
+	return c.Creating().Needing("hostname", "dkim.key_file", "delivery", "alignment").With(func(o *call.Opened) error {
 		by := o.Admin()
 		keys, err := c.Env.NewKeys(c.Ctx, o.Cfg, o.Store, account.Domain{Name: cmd.Name.Domain}, false)
 		if err != nil {
@@ -46,7 +48,7 @@ func (cmd *domainAdd) Run(c *call.Call) error {
 		if err := c.Say("%s added; publish these records:\n", cmd); err != nil {
 			return err
 		}
-		return printRecords(c.Stdout, records(cmd.Name.Domain, keys, o.Cfg.Hostname))
+		return printRecords(c.Stdout, records(cmd.Name.Domain, keys, o.Cfg))
 	})
 }
 
@@ -170,7 +172,7 @@ type domainShow struct {
 }
 
 func (cmd *domainShow) Run(c *call.Call) error {
-	return c.Needing("hostname").With(func(o *call.Opened) error {
+	return c.Needing("hostname", "delivery", "alignment").With(func(o *call.Opened) error {
 		d, err := o.Store.Domain(c.Ctx, cmd.Name.Domain)
 		if err != nil {
 			return call.Missing(err, cmd.String())
@@ -182,7 +184,7 @@ func (cmd *domainShow) Run(c *call.Call) error {
 		v := viewDomain(d)
 		v.standing = v.under(above)
 		v.Keys = call.Views(d.Keys, func(k account.Key) keyView { return keyView{k.Selector, k.Algorithm, k.Created} })
-		v.Records = records(d.Name, d.Keys, o.Cfg.Hostname)
+		v.Records = records(d.Name, d.Keys, o.Cfg)
 		if err := c.Show(cmd.AsJSON, v); err != nil || cmd.JSON {
 			return err
 		}
@@ -208,11 +210,23 @@ func (v domainView) Details(t table.Table) {
 
 // records lists what to publish: the DKIM keys (RFC 6376 section 3.6), and a
 // start for SPF (RFC 7208) and DMARC (RFC 9989) that turns nothing away yet.
-func records(domain mail.Domain, keys []account.Key, hostname string) []recordView {
+func records(domain mail.Domain, keys []account.Key, cfg *config.Config) []recordView {
 	return append(keyRecords(domain, keys),
-		recordView{domain.String(), "TXT", "v=spf1 a:" + hostname + " ~all"},
+		recordView{domain.String(), "TXT", spf.Amend("", senderTerms(cfg))},
 		recordView{"_dmarc." + domain.String(), "TXT", "v=DMARC1; p=none; rua=mailto:postmaster@" + domain.String()},
 	)
+}
+
+// senderTerms are the terms of SPF that stand for where mail of this gate comes from: what
+// is configured of it, else what its name stands for.
+func senderTerms(cfg *config.Config) []string {
+	if term := cfg.Alignment.SPFTerm; term != "" {
+		return []string{term}
+	}
+	if addresses := cfg.Sources(); len(addresses) > 0 {
+		return spf.Terms(addresses)
+	}
+	return []string{"a:" + cfg.Hostname}
 }
 
 // keyRecords lists the records of DKIM keys.
@@ -222,11 +236,15 @@ func keyRecords(domain mail.Domain, keys []account.Key) []recordView {
 	})
 }
 
-// printRecords prints records as lines of a zone file (RFC 1035 section 5.1).
+// printRecords prints records as lines of a zone file (RFC 1035 section 5.1). A domain has
+// one record of SPF and of DMARC at most, so that it is said what to do where there is one.
 func printRecords(w io.Writer, records []recordView) error {
 	for _, r := range records {
-		if a, ok := spfTerm(r.Value); ok {
-			fmt.Fprintf(w, "; a domain has one SPF record: where there is one already, add %s to it\n", a)
+		if terms, ok := strings.CutPrefix(r.Value, "v=spf1 "); ok {
+			fmt.Fprintf(w, "; a domain has one SPF record: where there is one already, add %s to it\n", strings.TrimSuffix(terms, " ~all"))
+		}
+		if strings.HasPrefix(r.Value, "v=DMARC1;") {
+			fmt.Fprintln(w, "; only where there is none: another DMARC record asks for what the domain wants, leave it as it is")
 		}
 		_, err := fmt.Fprintln(w, dkim.Record{Name: r.Name, Value: r.Value}.ZoneLine())
 		if err != nil {
@@ -234,11 +252,4 @@ func printRecords(w io.Writer, records []recordView) error {
 		}
 	}
 	return nil
-}
-
-// spfTerm returns the term of an SPF record that stands for this gate.
-func spfTerm(value string) (string, bool) {
-	terms, ok := strings.CutPrefix(value, "v=spf1 ")
-	term, _, _ := strings.Cut(terms, " ")
-	return term, ok
 }

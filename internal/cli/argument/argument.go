@@ -40,9 +40,14 @@ func (a *Address) UnmarshalText(text []byte) (err error) {
 // Domain is an argument that is a domain.
 type Domain struct{ mail.Domain }
 
-// UnmarshalText reads a domain name.
+// UnmarshalText reads a domain name, also with the dot at its end that zone files and
+// programs that ask DNS write (RFC 1035 section 5.1).
 func (d *Domain) UnmarshalText(text []byte) (err error) {
-	d.Domain, err = mail.ParseDomain(string(text))
+	name := string(text)
+	if short, dotted := strings.CutSuffix(name, "."); dotted && !strings.HasSuffix(short, "]") {
+		name = short
+	}
+	d.Domain, err = mail.ParseDomain(name)
 	return err
 }
 

@@ -25,6 +25,20 @@ func TestCredential(t *testing.T) {
 	}
 }
 
+func TestDomain(t *testing.T) {
+	for text, want := range map[string]string{"EXAMPLE.org": "example.org", "example.org.": "example.org", "Bücher.example.": "xn--bcher-kva.example"} {
+		var d Domain
+		if err := d.UnmarshalText([]byte(text)); err != nil || d.String() != want {
+			t.Errorf("%s: %s, %v; want %s", text, d, err, want)
+		}
+	}
+	for _, text := range []string{"", ".", "example.org..", "[192.0.2.1].", ".example.org."} {
+		if err := new(Domain).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is a domain", text)
+		}
+	}
+}
+
 func TestTimes(t *testing.T) {
 	now := time.Date(2026, 11, 20, 10, 30, 0, 0, time.UTC)
 	for text, want := range map[string]string{

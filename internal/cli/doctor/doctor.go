@@ -34,7 +34,7 @@ type Command struct {
 func (*Command) Help() string {
 	return "Its DNS is looked up as the servers of recipients do: are the DKIM keys published, does SPF allow the addresses of " +
 		"this gate (alignment.addresses), is either aligned with the domain, and what does its DMARC policy ask for. Nothing is changed. " +
-		"The exit status is 1 where mail will fail, or where that cannot be found out now."
+		"The exit status is 1 where mail will fail, or where that cannot be found out."
 }
 
 // view is what is printed.
@@ -131,7 +131,7 @@ func legOf(l alignment.Leg) leg { return leg{l.State, append([]string{}, l.Reaso
 func (v view) Details(t table.Table) {
 	t.Row("domain", v.Domain.String())
 	t.Row("DMARC", word(v.Verdict), map[alignment.Verdict]string{
-		alignment.Pass: "mail passes", alignment.WillFail: "mail will fail", alignment.Unknown: "this cannot be known now",
+		alignment.Pass: "mail passes", alignment.WillFail: "mail will fail", alignment.Unknown: "whether mail passes is not known",
 	}[v.Verdict])
 	asks := "the domain asks for nothing"
 	if v.Policy != dmarc.Nothing {

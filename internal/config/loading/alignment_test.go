@@ -50,3 +50,40 @@ func TestAddressesThatNobodySees(t *testing.T) {
 		}
 	}
 }
+
+// TestActionsThatDoNothing: who wants mail held or refused is told what is missing for it.
+func TestActionsThatDoNothing(t *testing.T) {
+	const unsigned, addresses = "\n[dkim]\nsign = false\n", "addresses = [\"192.0.2.1\"]\n"
+	const noAddresses, noSignature = "set alignment.addresses", "dkim.sign = false"
+	for text, want := range map[string][]string{
+		"action = \"refuse\"\n":                                        {"alignment.action", noAddresses},
+		"action = \"hold\"\n":                                          {"alignment.action", noAddresses},
+		"hold_for = [\"example.org\"]\n":                               {"alignment.hold_for", noAddresses},
+		"refuse_for = [\"example.org\"]\n":                             {"alignment.refuse_for", noAddresses},
+		"action = \"refuse\"\n" + addresses + unsigned:                 {"alignment.action", noSignature},
+		"action = \"refuse\"\n" + unsigned:                             {"alignment.action", noAddresses, noSignature},
+		"action = \"refuse\"\n" + addresses:                            nil,
+		"action = \"warn\"\n" + unsigned:                               nil,
+		"warn_for = [\"example.org\"]\n":                               nil,
+		"action = \"hold\"\n[delivery]\nsource_ipv4 = \"192.0.2.1\"\n": nil,
+	} {
+		_, warnings, err := Load(writeFile(t, t.TempDir(), "countersign.toml", small+"\n[alignment]\n"+text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all string
+		for _, w := range warnings {
+			if strings.HasPrefix(w.Key, "alignment.") {
+				all += w.String() + "\n"
+			}
+		}
+		if len(want) == 0 && all != "" || strings.Count(all, "\n") != max(0, len(want)-1) {
+			t.Errorf("%q: %q", text, all)
+		}
+		for _, part := range want {
+			if !strings.Contains(all, part) {
+				t.Errorf("%q: %q, want %q", text, all, part)
+			}
+		}
+	}
+}

@@ -37,4 +37,30 @@ func (v *validator) alignment() {
 			v.Fail("alignment.spf_term", `for example "include:spf.example.net"`, "%v", err)
 		}
 	}
+	v.stopping()
+}
+
+// stopping warns where messages are to be held or refused, and little or nothing can ever be
+// known to fail.
+func (v *validator) stopping() {
+	a := &v.c.Alignment
+	path := ""
+	switch {
+	case a.Action == "hold" || a.Action == "refuse":
+		path = "alignment.action"
+	case len(a.HoldFor) > 0:
+		path = "alignment.hold_for"
+	case len(a.RefuseFor) > 0:
+		path = "alignment.refuse_for"
+	default:
+		return
+	}
+	if !v.c.DKIM.Sign {
+		v.Warn(path, `let the gate sign, or take "warn"`,
+			"nothing is held or refused with dkim.sign = false, as the next server may sign")
+	}
+	if len(v.c.Sources()) == 0 {
+		v.Warn(path, "set alignment.addresses",
+			"without alignment.addresses only mail of domains whose SPF record is missing or void is held or refused")
+	}
 }

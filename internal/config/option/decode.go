@@ -1,6 +1,7 @@
 package option
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"net/netip"
@@ -203,11 +204,21 @@ func (d *decoder) unknownKey(t Table, key, prefix string, line int) {
 	}
 	suggestion := d.belongs(key)
 	if near, found := Nearest(key, known); found && (suggestion == "" || distance(key, near) == 1) {
-		suggestion = fmt.Sprintf("did you mean %s?", near)
+		suggestion = fmt.Sprintf("did you mean %s?", near) + d.elsewhere(t, near)
 		// What was meant is not missing.
 		d.report.Suppose(prefix + near)
 	}
+	suggestion = cmp.Or(suggestion, t.Elsewhere)
 	d.report.FailAt(line, prefix+key, suggestion, "unknown option")
+}
+
+// elsewhere adds Elsewhere of the table that a key at the top of the file was to name.
+func (d *decoder) elsewhere(t Table, key string) string {
+	i := slices.IndexFunc(d.schema, func(other Table) bool { return other.Key == key })
+	if t.Key != "" || i < 0 || d.schema[i].Elsewhere == "" {
+		return ""
+	}
+	return " (" + d.schema[i].Elsewhere + ")"
 }
 
 // belongs says which other tables have the key, "" for none.

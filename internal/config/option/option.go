@@ -66,6 +66,9 @@ type Table struct {
 	// List says that it is written with double brackets, Required that there
 	// must be one.
 	List, Required bool
+	// Elsewhere says where that is set which people look for in the table and which no
+	// file has; "" where there is no such thing.
+	Elsewhere string
 
 	// field is the place in the root struct, -1 for the top.
 	field int
@@ -98,6 +101,7 @@ func Of(root reflect.Type) Schema {
 		t := Table{
 			Key: f.Tag.Get("toml"), field: i, List: list, owner: element, name: f.Name,
 			Required: f.Tag.Get("required") == "yes", reload: f.Tag.Get("reload") == "yes",
+			Elsewhere: f.Tag.Get("elsewhere"),
 		}
 		for j := range element.NumField() {
 			t.options = append(t.options, newOption(t.Key, j, element.Field(j)))

@@ -19,7 +19,7 @@ const (
 	Pass Verdict = "pass"
 	// WillFail: they will not.
 	WillFail Verdict = "will-fail"
-	// Unknown: that cannot be known now.
+	// Unknown: that is not known.
 	Unknown Verdict = "unknown"
 )
 

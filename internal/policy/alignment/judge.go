@@ -29,7 +29,7 @@ type Question struct {
 // Sending is where our mail comes from, as receivers see it.
 type Sending struct {
 	// Addresses are the addresses of our side, all of which a record must allow. Without
-	// any, nothing is known of SPF.
+	// any, it is only known of SPF where no address could pass.
 	Addresses []netip.Addr
 	// Hello is the name that we give to receivers.
 	Hello string
@@ -69,6 +69,9 @@ func (j *Judge) Assess(ctx context.Context, question Question) Assessment {
 	wg.Wait()
 
 	a.SPF = spf.leg
+	for _, n := range spf.notes {
+		a.note("%s", n)
+	}
 	if spf.proposed != "" {
 		a.publish(question.identity(j.Sending), spf.proposed)
 	}
@@ -144,10 +147,11 @@ func rsaFirst(keys []domainkey.Key) []domainkey.Key {
 	return all[:min(len(all), maxKeys)]
 }
 
-// senderFinding is what became of SPF: its leg, and the record to publish, if one
-// helps.
+// senderFinding is what became of SPF: its leg, what is to be noted, and the record to
+// publish, if one helps.
 type senderFinding struct {
 	leg      Leg
+	notes    []string
 	proposed string
 }
 
@@ -163,9 +167,28 @@ func (j *Judge) sender(ctx context.Context, q *inquiry.Inquiry, question Questio
 	case !aligned:
 		return senderFinding{leg: Leg{WillFail, []string{"the MAIL FROM domain " + identity + " is not aligned with " + question.From.String()}}}
 	case len(j.Sending.Addresses) == 0:
-		return senderFinding{leg: Leg{Unknown, []string{"it is not configured which addresses the mail comes from"}}}
+		return j.nowhere(ctx, q, identity)
 	}
 	return j.addresses(ctx, q, question, identity)
+}
+
+// nowhere judges a record where our addresses are not known: whether any could pass.
+func (j *Judge) nowhere(ctx context.Context, q *inquiry.Inquiry, identity string) senderFinding {
+	out := spf.Read(ctx, q, identity)
+	f := senderFinding{leg: Leg{State: Pass}}
+	switch out.Result {
+	case spf.None, spf.PermError:
+		f.leg.worsen(WillFail, "%s: %s", identity, out.Reason)
+		f.notes = []string{"the addresses that the mail comes from are not configured: set alignment.addresses"}
+	case spf.TempError:
+		f.leg.worsen(Unknown, "%s: %s", identity, out.Reason)
+	default:
+		f.leg.worsen(Unknown, "it is not configured which addresses the mail comes from: set alignment.addresses")
+	}
+	if out.Result == spf.None && j.Sending.Term != "" {
+		f.proposed = spf.Amend("", []string{j.Sending.Term})
+	}
+	return f
 }
 
 // identity is the domain that SPF is checked for: that of MAIL FROM, or the one that we
@@ -203,10 +226,49 @@ func (j *Judge) addresses(ctx context.Context, q *inquiry.Inquiry, question Ques
 			amendable = amendable && (record != "" || out.Result == spf.None)
 		}
 	}
-	if len(missing) > 0 && amendable {
+	if len(missing) == 0 {
+		return f
+	}
+	if t := j.Sending.term(ctx, q, query, missing); t.State == WillFail {
+		f.notes = t.Reasons // a record with the term would not pass either
+	} else if amendable {
 		f.proposed = spf.Amend(record, j.Sending.terms(missing))
 	}
 	return f
+}
+
+// CheckTerm finds whether Term allows all of Addresses, before any customer's record has
+// it; ok is false where that is no question: one of the two is missing, or the term goes by the
+// sender's domain.
+func (j *Judge) CheckTerm(ctx context.Context) (leg Leg, ok bool) {
+	s := j.Sending
+	if s.Term == "" || len(s.Addresses) == 0 || strings.Contains(s.Term, "%{") {
+		return Leg{}, false
+	}
+	return s.term(ctx, inquiry.New(j.Asker), spf.Query{Hello: s.Hello}, s.Addresses[:min(len(s.Addresses), maxAddresses)]), true
+}
+
+// term judges Term alone; query is one without an address. Without a term it is a pass.
+func (s Sending) term(ctx context.Context, q *inquiry.Inquiry, query spf.Query, addresses []netip.Addr) Leg {
+	leg := Leg{State: Pass}
+	if s.Term == "" {
+		return leg
+	}
+	for _, query.Client = range addresses {
+		out := spf.EvaluateTerm(ctx, q, query, s.Term)
+		switch {
+		case out.Unsure:
+			leg.worsen(Unknown, "alignment.spf_term %s asks for more than the sender's domain", s.Term)
+		case out.Result == spf.Pass:
+		case out.Result == spf.TempError:
+			leg.worsen(Unknown, "alignment.spf_term %s: DNS does not answer what it asks for", s.Term)
+		case out.Result == spf.PermError:
+			leg.worsen(WillFail, "alignment.spf_term %s does not allow %s: %s", s.Term, query.Client, out.Reason)
+		default:
+			leg.worsen(WillFail, "alignment.spf_term %s does not allow %s", s.Term, query.Client)
+		}
+	}
+	return leg
 }
 
 // terms are what a record lacks.

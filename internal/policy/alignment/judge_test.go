@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,7 +119,7 @@ func TestAssess(t *testing.T) {
 		},
 		"a term of its own": {
 			mailFrom: "example.org", sending: &Sending{Addresses: ours.Addresses, Hello: ours.Hello, Term: "include:spf.example.net"},
-			zone:    []string{text("_dmarc.example.org", reject)},
+			zone:    []string{text("_dmarc.example.org", reject), text("spf.example.net", good)},
 			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true,
 			publish: []string{"example.org v=spf1 include:spf.example.net ~all"},
 		},
@@ -145,8 +146,44 @@ func TestAssess(t *testing.T) {
 			verdict: Unknown, dkim: WillFail, spf: Unknown, policy: dmarc.Reject, says: "asks for more than the sender's domain",
 		},
 		"our addresses are not known": {
+			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello}, zone: []string{text("_dmarc.example.org", reject), text("example.org", "v=spf1 -all")},
+			verdict: Unknown, dkim: WillFail, spf: Unknown, policy: dmarc.Reject, says: "not configured which addresses the mail comes from: set alignment.addresses",
+		},
+		"our addresses are not known, and no SPF record is there": {
 			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello}, zone: []string{text("_dmarc.example.org", reject)},
-			verdict: Unknown, dkim: WillFail, spf: Unknown, policy: dmarc.Reject, says: "it is not configured which addresses",
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true, says: "SPF: example.org: there is no SPF record", notes: "set alignment.addresses",
+		},
+		"our addresses are not known, but our term": {
+			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello, Term: "include:spf.example.net"}, zone: []string{text("_dmarc.example.org", reject)},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true, notes: "set alignment.addresses",
+			publish: []string{"example.org v=spf1 include:spf.example.net ~all"},
+		},
+		"our addresses are not known, and several SPF records are there": {
+			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello}, zone: []string{text("_dmarc.example.org", reject), text("example.org", good), text("example.org", "v=spf1 a")},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true, says: "there are several", notes: "set alignment.addresses",
+		},
+		"our addresses are not known, and DNS is away": {
+			mailFrom: "example.org", sending: &Sending{Hello: ours.Hello}, broken: []string{"example.org."}, zone: []string{text("_dmarc.example.org", reject)},
+			verdict: Unknown, dkim: WillFail, spf: Unknown, policy: dmarc.Reject, says: "SPF: example.org: DNS does not answer for the SPF record",
+		},
+		"our term names a domain that has no record": {
+			mailFrom: "example.org", sending: &Sending{Addresses: ours.Addresses, Hello: ours.Hello, Term: "include:spf.example.net"},
+			zone:    []string{text("_dmarc.example.org", reject), text("example.org", "v=spf1 include:spf.example.net -all")},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true,
+			says:  "SPF: example.org: the SPF record includes spf.example.net, which has none",
+			notes: "alignment.spf_term include:spf.example.net does not allow 192.0.2.1: the SPF record includes spf.example.net, which has none",
+		},
+		"our term lacks an address": {
+			mailFrom: "example.org", sending: &Sending{Addresses: ours.Addresses, Hello: ours.Hello, Term: "include:spf.example.net"},
+			zone:    []string{text("_dmarc.example.org", reject), text("spf.example.net", "v=spf1 ip4:192.0.2.1 -all")},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true,
+			notes: "alignment.spf_term include:spf.example.net does not allow 2001:db8::1",
+		},
+		"our term's DNS is away": {
+			mailFrom: "example.org", sending: &Sending{Addresses: ours.Addresses, Hello: ours.Hello, Term: "include:spf.example.net"},
+			zone: []string{text("_dmarc.example.org", reject)}, broken: []string{"spf.example.net."},
+			verdict: WillFail, dkim: WillFail, spf: WillFail, policy: dmarc.Reject, refusable: true,
+			publish: []string{"example.org v=spf1 include:spf.example.net ~all"},
 		},
 		"the key's DNS is away": {
 			mailFrom: "other.example", keys: []domainkey.Key{first}, broken: []string{name + "."}, zone: []string{text("_dmarc.example.org", reject)},
@@ -306,5 +343,35 @@ func TestAssessmentsAreSmall(t *testing.T) {
 		if got := short(s); got != want {
 			t.Errorf("short(%q) = %q", s, got)
 		}
+	}
+}
+
+// TestCheckTerm: the operator's part is looked at without any customer's.
+func TestCheckTerm(t *testing.T) {
+	const none = "the SPF record includes none.example.net, which has none"
+	for term, want := range map[string]Leg{
+		"":                           {},
+		"include:%{d}.example.net":   {},
+		"include:good.example.net":   {State: Pass},
+		"include:away.example.net":   {Unknown, []string{": DNS does not answer what it asks for"}},
+		"include:none.example.net":   {WillFail, []string{" does not allow 192.0.2.1: " + none, " does not allow 2001:db8::1: " + none}},
+		"include:narrow.example.net": {WillFail, []string{" does not allow 2001:db8::1"}},
+	} {
+		s := ours
+		s.Term = term
+		j, d := judge(t, s, text("good.example.net", "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 -all"), text("narrow.example.net", "v=spf1 ip4:192.0.2.1 -all"))
+		d.Break("away.example.net.", testkit.ServFail)
+		got, ok := j.CheckTerm(t.Context())
+		for i := range want.Reasons {
+			want.Reasons[i] = "alignment.spf_term " + term + want.Reasons[i]
+		}
+		if ok != (want.State != "") || got.State != want.State || !slices.Equal(got.Reasons, want.Reasons) {
+			t.Errorf("%q: %+v, want %+v", term, got, want)
+		}
+	}
+	s := Sending{Hello: ours.Hello, Term: "include:none.example.net"}
+	j, _ := judge(t, s)
+	if _, ok := j.CheckTerm(t.Context()); ok {
+		t.Error("a term is judged without addresses")
 	}
 }

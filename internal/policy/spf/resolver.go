@@ -2,8 +2,10 @@ package spf
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"countersign/internal/fault"
@@ -26,23 +28,26 @@ type resolver struct {
 	// own is the SPF record of the first domain asked for, "" where it has none.
 	own      string
 	askedOwn bool
+	// given is taken for the record of the first domain, which is then not asked for; ""
+	// asks.
+	given string
+	// hollow is the last domain beyond the first that was asked for its SPF record and has
+	// none.
+	hollow string
 }
 
 // LookupTXT returns the SPF records of a domain, those that are to be read alone. One
 // that is against the grammar is an error that is not temporary.
 func (r *resolver) LookupTXT(ctx context.Context, domain string) ([]string, error) {
-	a, err := r.ask(ctx, domain, mx.TXT)
+	first := !r.askedOwn
+	r.askedOwn = true
+	records, err := r.records(ctx, domain, first)
+	if !first && len(records) == 0 && (err == nil || isMissing(err)) {
+		r.hollow = plain(domain)
+	}
 	if err != nil {
 		return nil, err
 	}
-	var records []string
-	for _, text := range a.Texts {
-		if isRecord(text) {
-			records = append(records, text)
-		}
-	}
-	first := !r.askedOwn
-	r.askedOwn = true
 	if len(records) != 1 {
 		if len(records) > 1 {
 			r.breaks(domain, "there are several, and one is allowed")
@@ -62,6 +67,24 @@ func (r *resolver) LookupTXT(ctx context.Context, domain string) ([]string, erro
 		r.exists = r.exists || t.name == "exists"
 	}
 	return records, nil
+}
+
+// records returns what a domain publishes that is an SPF record.
+func (r *resolver) records(ctx context.Context, domain string, first bool) ([]string, error) {
+	if first && r.given != "" {
+		return []string{r.given}, nil
+	}
+	a, err := r.ask(ctx, domain, mx.TXT)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(a.Texts), func(text string) bool { return !isRecord(text) }), nil
+}
+
+// isMissing reports whether an error of ask says that there is no such record.
+func isMissing(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, &dns) && dns.IsNotFound
 }
 
 func (r *resolver) breaks(domain, why string) {

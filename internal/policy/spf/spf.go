@@ -51,14 +51,46 @@ type Outcome struct {
 // Evaluate is check_host of RFC 7208 section 4. It never fails: what cannot be known is
 // TempError. Its questions are bounded by q beside the limits of section 4.6.4.
 func Evaluate(ctx context.Context, q *inquiry.Inquiry, query Query) Outcome {
+	return evaluate(ctx, &resolver{inquiry: q}, query)
+}
+
+// EvaluateTerm is Evaluate as if the sender's domain had a record of the one term, which
+// CheckTerm has passed; the domain itself is not asked for.
+func EvaluateTerm(ctx context.Context, q *inquiry.Inquiry, query Query, term string) Outcome {
+	return evaluate(ctx, &resolver{inquiry: q, given: "v=spf1 " + term + " -all"}, query)
+}
+
+// Read says what holds of a domain's record for mail from anywhere: None and PermError
+// where none can pass, as there is no record, or several, or one that is void; TempError where that
+// cannot be known; else Neutral, as it depends on the address.
+func Read(ctx context.Context, q *inquiry.Inquiry, domain string) Outcome {
+	r := &resolver{inquiry: q}
+	records, err := r.LookupTXT(ctx, domain)
+	out := Outcome{Result: Neutral, Record: r.own}
+	switch {
+	case r.broken != "":
+		out.Result, out.Reason = PermError, r.broken
+	case err == nil && len(records) == 0 || isMissing(err):
+		out.Result, out.Reason = None, reason(None, netip.Addr{}, nil)
+	case err != nil:
+		out.Result, out.Reason = TempError, "DNS does not answer for the SPF record"
+	}
+	return out
+}
+
+// evaluate is Evaluate by a resolver that is of no other evaluation.
+func evaluate(ctx context.Context, r *resolver, query Query) Outcome {
 	client := query.Client.Unmap().WithZone("")
-	r := &resolver{inquiry: q, client: client}
+	r.client = client
 	result, err := library.CheckHostWithSender(client.AsSlice(), query.Hello, identity(query),
 		library.WithContext(ctx), library.WithResolver(r))
 	out := Outcome{Result: Result(result), Record: r.own, Unsure: r.unsure}
 	out.Reason = reason(out.Result, client, err)
-	if out.Result == PermError && r.broken != "" {
+	switch {
+	case out.Result == PermError && r.broken != "":
 		out.Reason = r.broken
+	case out.Result == PermError && r.hollow != "" && errors.Is(err, library.ErrNoResult):
+		out.Reason = "the SPF record includes " + r.hollow + ", which has none"
 	}
 	return out
 }

@@ -54,6 +54,9 @@ func TestCheckTerm(t *testing.T) {
 			t.Errorf("CheckTerm(%q) = %v", text, err)
 		}
 	}
+	if err := CheckTerm("include:a.example ip4:192.0.2.1"); err == nil || !strings.Contains(err.Error(), "one term, without blanks") {
+		t.Errorf("two terms: %v", err)
+	}
 }
 
 // resolve starts a name server with records and returns a client of it.
@@ -84,6 +87,7 @@ func TestEvaluate(t *testing.T) {
 		`deep.example. 60 IN TXT "v=spf1 redirect=deep.example"`,
 		`hollow.example. 60 IN TXT "v=spf1 include:gate.example -all"`,
 		`user.example. 60 IN TXT "v=spf1 exists:%{l}.none.example ip4:192.0.2.1 -all"`,
+		`gone.example. 60 IN TXT "v=spf1 include:fail.example include:Nothing.example. include:gate.example -all"`,
 		"away.example. 60 IN TXT x",
 		`needs.example. 60 IN TXT "v=spf1 include:away.example -all"`,
 		"loop.example. 60 IN CNAME loop.example.",
@@ -108,7 +112,8 @@ func TestEvaluate(t *testing.T) {
 		"twice.example":    {PermError, "the SPF record of twice.example: there are several, and one is allowed", false},
 		"void.example":     {PermError, "the SPF record names more than 2 hosts that do not exist", false},
 		"deep.example":     {PermError, "the SPF record needs more than the 10 look-ups that are allowed", false},
-		"hollow.example":   {PermError, "the SPF record includes a domain that has none", false},
+		"hollow.example":   {PermError, "the SPF record includes gate.example, which has none", false},
+		"gone.example":     {PermError, "the SPF record includes nothing.example, which has none", false},
 		"user.example":     {Pass, "", true},
 		"needs.example":    {TempError, "DNS does not answer what the SPF record asks for", false},
 		"away.example":     {TempError, "DNS does not answer what the SPF record asks for", false},
@@ -195,9 +200,65 @@ func TestAmend(t *testing.T) {
 		"V=SPF1  mx redirect=x.example ": "V=SPF1 ip4:192.0.2.1 ip6:2001:db8::1 ip4:192.0.2.2 mx redirect=x.example",
 		"v=spf1 -al":                     "",
 		"v=DMARC1":                       "",
+		// What stands there is not added again, but moved where it is of no use.
+		"v=spf1 mx ip6:2001:DB8::1 -all":                                              "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 ip4:192.0.2.2 mx -all",
+		"v=spf1 -ip4:192.0.2.1 -all":                                                  "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 ip4:192.0.2.2 -ip4:192.0.2.1 -all",
+		"v=spf1 mx ip4:192.0.2.1 ip6:2001:db8::1 ip4:192.0.2.2 -all":                  "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 ip4:192.0.2.2 mx -all",
+		"v=spf1 ip4:192.0.2.1 ip4:192.0.2.1 ip4:192.0.2.1 -all":                       "v=spf1 ip4:192.0.2.1 ip6:2001:db8::1 ip4:192.0.2.2 -all",
+		"v=spf1 ip6:2001:db8::1  +ip4:192.0.2.1 ip4:192.0.2.2 include:x.example ~all": "",
 	} {
 		if got := Amend(record, terms); got != want {
 			t.Errorf("Amend(%q) = %q, want %q", record, got, want)
+		}
+	}
+}
+
+// TestEvaluateTerm: a term is judged without a record that has it.
+func TestEvaluateTerm(t *testing.T) {
+	d, c := resolve(t,
+		`ours.example. 60 IN TXT "v=spf1 ip4:192.0.2.0/24 -all"`, `theirs.example. 60 IN TXT "v=spf1 ip4:198.51.100.0/24 -all"`,
+		"gate.example. 60 IN A 192.0.2.1", "away.example. 60 IN TXT x",
+	)
+	d.Break("away.example.", testkit.ServFail)
+	for term, want := range map[string]struct {
+		result Result
+		reason string
+	}{
+		"include:ours.example":    {Pass, ""},
+		"a:gate.example":          {Pass, ""},
+		"ip4:192.0.2.1":           {Pass, ""},
+		"include:theirs.example":  {Fail, "the SPF record does not allow 192.0.2.1"},
+		"include:nothing.example": {PermError, "the SPF record includes nothing.example, which has none"},
+		"include:away.example":    {TempError, "DNS does not answer what the SPF record asks for"},
+	} {
+		out := EvaluateTerm(t.Context(), inquiry.New(c), Query{ours, "gate.example", "a@customer.example"}, term)
+		if out.Result != want.result || out.Reason != want.reason {
+			t.Errorf("%s: %+v, want %+v", term, out, want)
+		}
+	}
+	if n := d.Queries("customer.example."); n > 0 {
+		t.Errorf("the sender's domain was asked for %d times", n)
+	}
+}
+
+// TestRead: what keeps mail from passing wherever it comes from.
+func TestRead(t *testing.T) {
+	d, c := resolve(t,
+		`good.example. 60 IN TXT "v=spf1 -all"`, "other.example. 60 IN TXT x", "host.example. 60 IN A 192.0.2.1", "away.example. 60 IN TXT x",
+		`twice.example. 60 IN TXT "v=spf1 -all"`, `twice.example. 60 IN TXT "v=spf1 a"`, `void.example. 60 IN TXT "v=spf1 -al"`,
+	)
+	d.Break("away.example.", testkit.ServFail)
+	for domain, want := range map[string]Outcome{
+		"good.example":  {Result: Neutral, Record: "v=spf1 -all"},
+		"other.example": {Result: None, Reason: "there is no SPF record"},
+		"host.example":  {Result: None, Reason: "there is no SPF record"},
+		"none.example":  {Result: None, Reason: "there is no SPF record"},
+		"away.example":  {Result: TempError, Reason: "DNS does not answer for the SPF record"},
+		"twice.example": {Result: PermError, Reason: "the SPF record of twice.example: there are several, and one is allowed"},
+		"void.example":  {Result: PermError, Record: "v=spf1 -al", Reason: `the SPF record of void.example: "-al" is no mechanism of SPF`},
+	} {
+		if out := Read(t.Context(), inquiry.New(c), domain); out != want {
+			t.Errorf("%s: %+v, want %+v", domain, out, want)
 		}
 	}
 }

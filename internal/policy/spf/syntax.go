@@ -71,6 +71,9 @@ func parse(text string) ([]term, error) {
 // CheckTerm says in words why a text is no term that could stand for addresses of ours
 // in a record: a mechanism that passes, with what it names.
 func CheckTerm(text string) error {
+	if strings.ContainsAny(text, " \t") {
+		return fmt.Errorf("%.60q must be one term, without blanks", text)
+	}
 	t, err := parseTerm(text)
 	switch {
 	case err != nil:
