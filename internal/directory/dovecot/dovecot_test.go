@@ -66,8 +66,8 @@ func TestNo(t *testing.T) {
 	}{
 		"FAIL\t%s\n":                                   {kind: fault.Unauthenticated},
 		"FAIL\t%s\tuser=a@example.org\n":               {kind: fault.Unauthenticated},
-		"FAIL\t%s\tuser=a\ttemp\n":                     {kind: fault.Unavailable},
-		"FAIL\t%s\tcode=temp_fail\n":                   {kind: fault.Unavailable},
+		"FAIL\t%s\tuser=a\ttemp\n":                     {fault.Unavailable, directory.ErrThisLogin, ""},
+		"FAIL\t%s\tcode=temp_fail\n":                   {fault.Unavailable, directory.ErrThisLogin, ""},
 		"FAIL\t%s\tauthz\n":                            {fault.Unauthenticated, ErrAuthorization, ""},
 		"FAIL\t%s\tcode=authz_fail\n":                  {fault.Unauthenticated, ErrAuthorization, ""},
 		"FAIL\t%s\tuser_disabled\n":                    {fault.Unauthenticated, ErrDisabled, ""},

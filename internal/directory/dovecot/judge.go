@@ -22,7 +22,7 @@ var (
 	// ErrAuthorization: who logged in may not act for the one that was named.
 	ErrAuthorization = errors.New("the login may not act for another account")
 	errNo            = errors.New("Dovecot says no")
-	errTrouble       = errors.New("Dovecot has trouble of its own, which its log tells")
+	errTrouble       = fmt.Errorf("Dovecot has trouble of its own, which its log tells (%w)", directory.ErrThisLogin)
 )
 
 // refusal is what FAIL means. Before 2.3 Dovecot gave the reason as a field of its
