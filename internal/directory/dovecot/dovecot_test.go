@@ -35,13 +35,13 @@ func TestAsk(t *testing.T) {
 	s = start(t, hello, says("OK\t%s\tuser=A@Example.org\tplan=basic\tcustomer=Acme\taliases=b@example.org, c@example.org\tpass=x\tplan=other\n"))
 	got, err = asks(t, s.asking(nil))
 	answer := &directory.Answer{
-		Login: "a@example.org", Verified: true, Plan: "basic", Customer: "Acme", Aliases: []string{"b@example.org", "c@example.org"},
+		Login: "a@example.org", Verified: true, Here: true, Plan: "basic", Customer: "Acme", Aliases: []string{"b@example.org", "c@example.org"},
 	}
 	if err != nil || !reflect.DeepEqual(got, answer) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	got, err = asks(t, s.asking(func(o *Options) { o.Plan, o.Customer, o.Aliases = "", "", "" }))
-	if err != nil || !reflect.DeepEqual(got, &directory.Answer{Login: "a@example.org", Verified: true}) {
+	if err != nil || !reflect.DeepEqual(got, &directory.Answer{Login: "a@example.org", Verified: true, Here: true}) {
 		t.Errorf("without fields: %+v, %v", got, err)
 	}
 }

@@ -67,7 +67,7 @@ func (d *Dovecot) accountOf(fields map[string]string) (*directory.Answer, error)
 	case user == "":
 		return nil, fault.New(op, fault.Corrupt, "directory %s does not say whose account it is", d.opt.Name)
 	}
-	a := &directory.Answer{Login: fields["user"], Verified: true}
+	a := &directory.Answer{Login: fields["user"], Verified: true, Here: true}
 	if !strings.Contains(a.Login, "@") && d.domain != "" {
 		a.Login += "@" + string(d.domain)
 	}
