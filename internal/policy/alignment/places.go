@@ -36,7 +36,7 @@ type ticket struct {
 	in []chan struct{}
 }
 
-// names of a question's shares.
+// shares returns the names of the shares that a question takes part in, "" for none.
 func (q Question) shares() (domain, customer string) {
 	domain = "domain " + q.From.String()
 	if q.Customer != "" {
