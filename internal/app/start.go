@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"countersign/internal/access"
@@ -179,6 +180,7 @@ func (a *App) openCertificates(ctx context.Context) (err error) {
 	a.background("client certificate watch", a.clients.Watch)
 	a.background("revoked certificates", revoked.New(revoked.Options{
 		Store: a.store, Revokes: a.clients.Revokes, Changed: a.clients.Revoked(), Now: a.opt.Now, Logger: a.log,
+		Named: slices.ContainsFunc(a.cfg.Directories, func(d config.Directory) bool { return d.CertificatesByName() }),
 	}).Run)
 	a.health.Add("client certificates", a.clientHealth)
 	return nil

@@ -89,7 +89,7 @@ func (g *Guard) Ask(ctx context.Context, q Question) (*Answer, error) {
 		return a.check(q)
 	})
 	if err != nil {
-		if fault.Is(err, fault.Corrupt) || fault.Is(err, fault.Invalid) {
+		if odd(err) {
 			g.note(q.Login, err)
 		}
 		return nil, err
@@ -112,7 +112,7 @@ func (g *Guard) Step(ctx context.Context, ask func(context.Context) error) error
 
 func (g *Guard) other(ctx context.Context, l lane, ask func(context.Context) error) error {
 	err := g.do(ctx, l, ask)
-	if fault.Is(err, fault.Corrupt) { // what is Invalid in an exchange, the client has said
+	if odd(err) && !fault.Is(err, fault.Invalid) { // what is Invalid in an exchange, the client has said
 		g.note("", err)
 	}
 	return err
@@ -204,7 +204,7 @@ func (g *Guard) leave(l lane, t turn, err error) {
 // judge says what the result of a question tells of the directory. What it says of
 // one account, even nonsense, is an answer; one bad row must not stop all others.
 func judge(err error) outcome {
-	if err == nil {
+	if err == nil || errors.Is(err, ErrThisLogin) {
 		return answered
 	}
 	switch fault.KindOf(err) {

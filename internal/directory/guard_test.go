@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -161,6 +162,39 @@ func TestBreaker(t *testing.T) {
 		want := Counts{Answered: 3, Failed: 6, LeftAlone: 2}
 		if got := g.State().Counts; got != want {
 			t.Errorf("counted %+v, want %+v", got, want)
+		}
+	})
+}
+
+// TestTroubleWithOneLogin: what a directory cannot say of one login, however often, is no failure
+// of it; operators are told.
+func TestTroubleWithOneLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		g, d := guarded(t, func(o *GuardOptions) { o.Odd = func(Oddity) { told++ } })
+		d.fails(&fault.Error{Op: "x", Kind: fault.Unavailable, Err: fmt.Errorf("trouble (%w)", ErrThisLogin)})
+		for range 10 {
+			wants(t, g, fault.Unavailable)
+		}
+		s := g.State()
+		if want := (Counts{Nonsense: 10}); s.Phase != Well || s.Failures != 0 || s.Counts != want || d.count() != 10 {
+			t.Errorf("it is %+v, asked %d times", s, d.count())
+		}
+		if told != 1 || !strings.Contains(s.Warning(time.Now()), "trouble") {
+			t.Errorf("told %d times, warns %q", told, s.Warning(time.Now()))
+		}
+		d.fails(nil)
+		wantsAnswer(t, g)
+		// While it is away, such an answer shows that it is there again.
+		d.fails(down())
+		for range 3 {
+			wants(t, g, fault.Unavailable)
+		}
+		time.Sleep(10 * time.Second)
+		d.fails(&fault.Error{Op: "x", Kind: fault.Unavailable, Err: ErrThisLogin})
+		wants(t, g, fault.Unavailable)
+		if s := g.State(); s.Phase != Well {
+			t.Errorf("it is %+v", s)
 		}
 	})
 }

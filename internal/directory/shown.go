@@ -101,7 +101,7 @@ func (g *Guard) askShown(ctx context.Context, q Question, ask func(context.Conte
 		return a.CheckProven()
 	})
 	if err != nil {
-		if fault.Is(err, fault.Corrupt) || fault.Is(err, fault.Invalid) {
+		if odd(err) {
 			g.note(q.Login, err)
 		}
 		return nil, err

@@ -33,6 +33,9 @@ type Answer struct {
 	Aliases []string
 	// Networks are those from which it may log in, empty for all.
 	Networks []netip.Prefix
+	// Here says that the answer holds for where the client is, and nowhere else: the
+	// directory was told, and may judge by it.
+	Here bool
 }
 
 // Source is a directory. It is safe for concurrent use.

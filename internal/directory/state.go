@@ -31,7 +31,8 @@ type Counts struct {
 	// Answered are accounts that the directory knows; Unknown and Refused are
 	// logins that it does not know, and to which it said no.
 	Answered, Unknown, Refused uint64
-	// Nonsense are answers that are none, and questions that it could not take.
+	// Nonsense are answers that are none, and questions that it could not take, or had trouble
+	// with.
 	Nonsense uint64
 	// Failed are those that had no answer, LeftAlone those that were not asked
 	// for that, Busy those that were too many.

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/login/outside"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/why"
+	"countersign/internal/mail"
 )
 
 // Directories are the places outside of the store where accounts live.
@@ -152,11 +153,20 @@ func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, a
 	if err == nil {
 		// Which networks are allowed the directory says each time.
 		if password != "" && len(answer.Networks) == 0 {
-			v.remember.AddFor(&l.proofs, c.ID, password, v.opt.Directories.Remember(name))
+			id := c.ID
+			if answer.Here {
+				id = placed(c, a)
+			}
+			v.remember.AddFor(&l.proofs, id, password, v.opt.Directories.Remember(name))
 		}
 		p.Until = v.opt.Now().Add(askAgain)
 	}
 	return p, err
+}
+
+// placed is under what a password is remembered that is right where the client is.
+func placed(c *account.Credential, a *Attempt) mail.ID {
+	return c.ID + " " + mail.ID(a.Client.String())
 }
 
 // askAgain is how long a session lasts whose proof somebody else may have ended.

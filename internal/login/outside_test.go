@@ -241,6 +241,28 @@ func TestADirectoryThatIsDown(t *testing.T) {
 	}
 }
 
+// What a directory says of where a client is, is remembered for there alone: it may have networks
+// that it tells nobody.
+func TestAPasswordThatIsRightHereIsRememberedForHere(t *testing.T) {
+	for here, want := range map[bool]int{true: 2, false: 1} {
+		w, m := outsiders(t, time.Minute)
+		m[0].answers["v@out.example"] = directory.Answer{Login: "v@out.example", Verified: true, Here: here}
+		for _, client := range []string{"192.0.2.7", "192.0.2.8", "192.0.2.7", "192.0.2.8"} {
+			a := Attempt{Client: netip.MustParseAddr(client), Session: "s", Mechanism: "PLAIN"}
+			if _, err := w.v.Password(t.Context(), a, "", "v@out.example", goodPassword); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(m[0].asked); n != want {
+			t.Errorf("here %v: asked %d times, want %d", here, n, want)
+		}
+		w.pass(time.Minute)
+		if _, err := fromOutside(w, "v@out.example", goodPassword); err != nil || len(m[0].asked) != want+1 {
+			t.Errorf("here %v: %v, asked %d times after a minute", here, err, len(m[0].asked))
+		}
+	}
+}
+
 // Nobody outside is asked about accounts of the store, and an app password of one that
 // lives elsewhere is the store's.
 func TestWhoIsAsked(t *testing.T) {

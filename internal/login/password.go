@@ -76,7 +76,7 @@ func (v *Verifier) cheap(a *Attempt, l *look, password string) *account.Credenti
 		switch {
 		case !c.Kind.Secret():
 			continue
-		case c.Kind == account.Password && !v.remember.Knows(&l.proofs, c.ID, password):
+		case c.Kind == account.Password && !v.remember.Knows(&l.proofs, c.ID, password) && !v.remember.Knows(&l.proofs, placed(c, a), password):
 			continue
 		case c.Kind == account.AppPassword && !secrets.Cheaply(c.Secret.Hash, generated):
 			continue

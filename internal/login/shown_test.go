@@ -360,6 +360,20 @@ func TestACertificateNamesAnAccountOutside(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
+	// It has the password's envelope, which credentials.Admin.Revoke counts on.
+	mechanisms := func(list ...string) {
+		w.give(tLogin, func(a *account.Account) {
+			for i := range a.Credentials {
+				if a.Credentials[i].Kind == account.Password {
+					a.Credentials[i].Envelope.Mechanisms = list
+				}
+			}
+		})
+	}
+	mechanisms("PLAIN")
+	got, err = byName(w, "", "email:"+tLogin)
+	wantRefused(t, got, err)
+	mechanisms()
 	p.answer = &directory.Answer{Login: "other@out.example", Verified: true}
 	got, err = byName(w, "", "email:"+tLogin)
 	wantRefused(t, got, err)

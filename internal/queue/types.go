@@ -53,7 +53,7 @@ func HoldsByChange() []string {
 const HoldCertificate = "certificate-revoked"
 
 // CertificatePath is where the data of the event of an acceptance has client.Identity.Path of
-// the certificate that it was proved by.
+// the certificate that it was proved by, be that a credential or not.
 const CertificatePath = "certificate_path"
 
 // HoldLimit is the hold reason of deliveries that came over a limit which holds what is over

@@ -26,7 +26,7 @@ func (s *session) aligned(ctx context.Context, tx *transaction, from mail.Domain
 	if s.gate.opt.Alignment == nil || policy.Alignment.For(from) == alignment.Off {
 		return alignment.Ruling{}, nil
 	}
-	q := alignment.Question{From: from, MailFrom: tx.env.From.Domain}
+	q := alignment.Question{From: from, MailFrom: tx.env.From.Domain, Customer: tx.who.sender.Customer.Name}
 	if policy.Sign {
 		entry, err := s.gate.keys.entryFor(ctx, from, tx.who.sender.Generation)
 		if err != nil {

@@ -1,6 +1,7 @@
 package submission
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"strings"
@@ -145,5 +146,27 @@ func TestUnsignedIsNotRefused(t *testing.T) {
 	f.setPolicy(func(p *Policy) { p.Sign = false })
 	if delivery, events := f.sent(); delivery.State != queue.Queued || len(events) != 1 {
 		t.Errorf("%s, events %v", delivery.State, kinds(events))
+	}
+}
+
+// asking keeps what is asked, and knows nothing.
+type asking struct{ asked []alignment.Question }
+
+func (a *asking) Look(_ context.Context, q alignment.Question) alignment.Assessment {
+	a.asked = append(a.asked, q)
+	return alignment.Assessment{Question: q, Verdict: alignment.Unknown}
+}
+
+// TestAlignmentIsToldTheCustomer, by whom it divides its places.
+func TestAlignmentIsToldTheCustomer(t *testing.T) {
+	f := newFixture(t)
+	a := &asking{}
+	f.gate.opt.Alignment = a
+	f.setPolicy(func(p *Policy) { p.Alignment = alignment.Rules{Default: alignment.Refuse} })
+	f.sent()
+	sender, err := f.store.Sender(t.Context(), testLogin)
+	f.must(err)
+	if len(a.asked) != 1 || a.asked[0].Customer == "" || a.asked[0].Customer != sender.Customer.Name {
+		t.Errorf("asked %+v, want the customer %q", a.asked, sender.Customer.Name)
 	}
 }

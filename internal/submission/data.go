@@ -7,13 +7,13 @@ import (
 	"strconv"
 	"time"
 
-	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/message"
 	"countersign/internal/queue"
+	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 )
 
@@ -221,7 +221,8 @@ func (s *session) acceptedEvent(a *queue.Acceptance) audit.Event {
 			"size":       strconv.FormatInt(a.Submission.Size, 10),
 		},
 	})
-	if s.identity != nil && s.proved.Credential.Kind == account.Certificate {
+	// Also where the certificate is no credential, and has opened the account that it names.
+	if m, _ := sasl.Lookup(s.proved.Mechanism); m.Certificate && s.identity != nil {
 		e.Data[queue.CertificatePath] = s.identity.Path()
 	}
 	return e

@@ -164,15 +164,27 @@ func TestCertificatesAtTheGate(t *testing.T) {
 	} else {
 		c.Raw.Close()
 	}
+	other, reply := v.byCertificate(v.authority, live)
+	if !strings.HasPrefix(reply, "235 ") {
+		t.Fatal(reply)
+	}
+	talk.Accepted(t, other.SubmitAs(live, "b@example.com", talk.MessageOf(live, "not yet, from another", "text")))
 	open, reply := v.byCertificate(v.authority, live)
 	if !strings.HasPrefix(reply, "235 ") {
 		t.Fatal(reply)
 	}
+	talk.Accepted(t, open.SubmitAs(live, "c@example.com", talk.MessageOf(live, "not yet", "text")))
 	testkit.WriteCRLs(t, v.revoked, v.authority.CRL(time.Now().Add(time.Hour), nil, v.shown))
 	harness.WaitFor(t, "the list to be read", func() bool { return strings.Contains(v.Log(), "authorities of clients reloaded") })
 	open.Send("MAIL FROM:<" + live + ">\r\n")
 	if reply := open.Reply(); !strings.HasPrefix(reply, "421 4.7.0 What this login signed in with was changed") {
 		t.Errorf("a session whose certificate was revoked gets %s", reply)
+	}
+	harness.WaitFor(t, "what came with it to be held", func() bool {
+		return strings.Contains(v.Admin("", "queue", "list", "--why", "certificate-revoked"), "c@example.com")
+	})
+	if text := v.Admin("", "queue", "list", "--why", "certificate-revoked"); strings.Contains(text, "b@example.com") {
+		t.Errorf("what came with another certificate is held:\n%s", text)
 	}
 	made := v.Admin("", "credential", "add", live, "scanner", "--app-password", "--sender", live)
 	_, rest, _ := strings.Cut(made, "password: ")
@@ -180,6 +192,19 @@ func TestCertificatesAtTheGate(t *testing.T) {
 	if reply := v.tries(t, "PLAIN", live, app); !strings.HasPrefix(reply, "235 ") {
 		t.Fatalf("the app password: %s", reply)
 	}
+	v.Admin("", "credential", "add", live, "card", "--certificate", "email:"+live, "--sender", live)
+	if c, reply := v.byCertificate(v.authority, live); !strings.HasPrefix(reply, "235 ") {
+		t.Errorf("a certificate that is a credential: %s", reply)
+	} else {
+		c.Raw.Close()
+	}
+	v.Admin("", "credential", "revoke", live, "card")
+	harness.WaitFor(t, "what the account's certificate was to open nothing by name", func() bool {
+		c, reply := v.byCertificate(v.authority, live)
+		c.Raw.Close()
+		return strings.HasPrefix(reply, "535 ")
+	})
+	v.Admin("", "credential", "set", live, "password", "--any-mechanism")
 	v.mailboxes()
 	harness.WaitFor(t, "the app password to end", func() bool {
 		reply := v.tries(t, "PLAIN", live, app)

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -35,6 +36,9 @@ func (b *box) take(m sink.Message) error {
 	defer b.mu.Unlock()
 	_, rest, _ := strings.Cut(string(m.Data), "\r\nSubject: ")
 	subject, _, _ := strings.Cut(rest, "\r\n")
+	if strings.HasPrefix(subject, "not yet") {
+		return errors.New("come again")
+	}
 	b.came[subject] = string(m.Data)
 	return nil
 }

@@ -135,7 +135,9 @@ func (a *Admin) generate(ctx context.Context, acc *account.Account) (password st
 
 // Revoke takes a credential from an account, also its password, but not one that a
 // directory knows (fault.Conflict), as nothing could give it back. What uses it at the
-// moment ends, and what was sent under it and still waits is held.
+// moment ends, and what was sent under it and still waits is held. With a certificate of an
+// account that a directory knows, its password's envelope loses EXTERNAL: else the same
+// certificate could open the account by the name in it, with that envelope.
 func (a *Admin) Revoke(ctx context.Context, address mail.Address, name string) error {
 	acc, i, err := a.find(ctx, address, name)
 	if err != nil {
@@ -148,7 +150,37 @@ func (a *Admin) Revoke(ctx context.Context, address mail.Address, name string) e
 			acc.Address, acc.Directory, name)
 	}
 	acc.Credentials = slices.Delete(slices.Clone(acc.Credentials), i, i+1)
-	return a.put(ctx, &acc, "credential "+name+" revoked: "+string(kind))
+	text := "credential " + name + " revoked: " + string(kind)
+	if kind == account.Certificate && acc.Directory != "" {
+		text += a.closeToNames(&acc)
+	}
+	return a.put(ctx, &acc, text)
+}
+
+// closeToNames takes from the password of an account the mechanisms that prove a certificate,
+// which has the password's envelope where it opens the account by name, and says so for the
+// record; "" where that is so already. What waits is not recalled: it came with others, or is
+// held with the credential.
+func (a *Admin) closeToNames(acc *account.Account) string {
+	i := slices.IndexFunc(acc.Credentials, func(c account.Credential) bool { return c.Kind == account.Password })
+	if i < 0 {
+		return ""
+	}
+	e := &acc.Credentials[i].Envelope
+	before := e.Mechanisms
+	if len(before) == 0 {
+		before = a.opt.Mechanisms
+	}
+	byCertificate := a.proving(account.Certificate)
+	left := slices.DeleteFunc(slices.Clone(before), func(m string) bool { return slices.Contains(byCertificate, m) })
+	switch {
+	case len(left) == 0: // none would be all
+		left = a.proving(account.Password)
+	case len(left) == len(before):
+		return ""
+	}
+	e.Mechanisms = left
+	return "; certificates open the account by name no more, until credential " + acc.Credentials[i].Name + " is given every mechanism again"
 }
 
 // SetEnvelope changes what a credential may be used for. Open sessions feel it at

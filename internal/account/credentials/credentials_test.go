@@ -331,6 +331,38 @@ func TestRevokeOfDirectory(t *testing.T) {
 	w.must(w.admin.Revoke(ctx, a, "phone"))
 }
 
+// TestRevokeOfACertificateClosesToNames: the certificate that was revoked must not open the
+// account by the name in it, with the password's envelope.
+func TestRevokeOfACertificateClosesToNames(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	for _, c := range []struct {
+		directory           string
+		before, want        []string
+		kind                account.CredentialKind
+		subject, said, what string
+	}{
+		{"mailboxes", nil, []string{"PLAIN", "SCRAM-SHA-256"}, account.Certificate, "cn:printer", "; certificates open the account by name no more, until credential password is given every mechanism again", "with all mechanisms"},
+		{"mailboxes", []string{"EXTERNAL", "PLAIN"}, []string{"PLAIN"}, account.Certificate, "cn:printer", "; certificates open the account by name no more, until credential password is given every mechanism again", "with some"},
+		{"mailboxes", []string{"PLAIN"}, []string{"PLAIN"}, account.Certificate, "cn:printer", "", "without EXTERNAL"},
+		{"mailboxes", nil, nil, account.Network, "192.0.2.0/24", "", "another kind"},
+		{"", nil, nil, account.Certificate, "cn:printer", "", "the store's account"},
+	} {
+		w.store.Alter(a.Key(), func(acc *account.Account) {
+			acc.Directory = c.directory
+			acc.Credentials[indexOf(acc, "password")].Envelope.Mechanisms = c.before
+		})
+		_, err := w.admin.Add(ctx, a, New{Kind: c.kind, Name: "printer", Subject: c.subject})
+		w.must(err)
+		before := len(w.store.Events())
+		w.must(w.admin.Revoke(ctx, a, "printer"))
+		w.said(before, "account a@acme.example", "credential printer revoked: "+string(c.kind)+c.said)
+		if p := w.stored(a, "password"); !slices.Equal(p.Envelope.Mechanisms, c.want) || p.Recall.All != 0 {
+			t.Errorf("%s: the password has %v, recalls %+v; want %v and nothing recalled", c.what, p.Envelope.Mechanisms, p.Recall, c.want)
+		}
+	}
+}
+
 func ptr[V any](v V) *V { return &v }
 
 func TestSetEnvelope(t *testing.T) {

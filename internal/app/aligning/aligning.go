@@ -8,7 +8,6 @@ package aligning
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"sync/atomic"
 	"time"
 
@@ -112,9 +111,8 @@ type Watch struct {
 	judge *alignment.Judge
 	// current is the configuration in force, which a reload exchanges.
 	current atomic.Pointer[config.Config]
-	// failing are the domains whose mail failed when they were looked at last. Only Run
-	// looks at it.
-	failing map[mail.Domain]bool
+	// lately is what the rounds keep of each domain. Only Run looks at it.
+	lately  map[mail.Domain]*lately
 	domains *prometheus.GaugeVec
 }
 
@@ -127,7 +125,7 @@ func Open(o Options) (*Watch, error) {
 	checking := Checking(o.Config)
 	checking.Judge, checking.Now = judge, o.Now
 	w := &Watch{
-		Checker: alignment.New(checking), opt: o, judge: judge, failing: map[mail.Domain]bool{},
+		Checker: alignment.New(checking), opt: o, judge: judge, lately: map[mail.Domain]*lately{},
 		domains: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "countersign_alignment_domains",
 			Help: "Domains by how their mail fared for DMARC when all were looked at last.",
@@ -140,9 +138,6 @@ func Open(o Options) (*Watch, error) {
 
 // Configure takes a changed configuration: rules, and whether messages are signed.
 func (w *Watch) Configure(c *config.Config) { w.current.Store(c) }
-
-// gap is how long Run waits between two domains, so that name servers are not flooded.
-const gap = 100 * time.Millisecond
 
 // Run looks at all domains every alignment.check_every until ctx ends, once at the
 // beginning. It is called once.
@@ -167,68 +162,4 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-}
-
-// round looks at each active domain that a rule is for.
-func (w *Watch) round(ctx context.Context) error {
-	domains, err := w.opt.Store.Domains(ctx, "")
-	if err != nil {
-		return err
-	}
-	seen := map[mail.Domain]bool{}
-	counts := map[alignment.Verdict]int{alignment.Pass: 0, alignment.WillFail: 0, alignment.Unknown: 0}
-	for i := range domains {
-		d := &domains[i]
-		if d.State != account.Active || Rules(w.current.Load()).For(d.Name) == alignment.Off {
-			continue
-		}
-		verdict, err := w.look(ctx, d.Name)
-		if err != nil {
-			return err
-		}
-		seen[d.Name] = true
-		counts[verdict]++
-		pause(ctx, gap)
-	}
-	maps.DeleteFunc(w.failing, func(d mail.Domain, _ bool) bool { return !seen[d] })
-	for verdict, n := range counts {
-		w.domains.WithLabelValues(string(verdict)).Set(float64(n))
-	}
-	return ctx.Err()
-}
-
-// lookAtMost bounds the look at one domain.
-const lookAtMost = 20 * time.Second
-
-// look finds out how mail of a domain fares, and records it where that has changed. What
-// is unknown is no change.
-func (w *Watch) look(ctx context.Context, domain mail.Domain) (alignment.Verdict, error) {
-	var keys []account.Key
-	var err error
-	if w.current.Load().DKIM.Sign {
-		keys, err = w.opt.Store.SigningKeys(ctx, domain)
-	}
-	if err != nil {
-		return alignment.Unknown, err
-	}
-	short, cancel := context.WithTimeout(ctx, lookAtMost)
-	defer cancel()
-	a := w.judge.Assess(short, Question(domain, keys))
-	switch {
-	case a.Verdict == alignment.WillFail && !w.failing[domain]:
-		w.failing[domain] = true
-		data := alignment.Ruling{Assessment: a}.Data()
-		delete(data, "domain") // the object
-		delete(data, "action") // none yet
-		w.record(audit.Event{Kind: audit.DomainUnaligned, Object: "domain " + domain.String(), Text: a.Reason(), Data: data})
-	case a.Verdict == alignment.Pass && w.failing[domain]:
-		delete(w.failing, domain)
-		w.record(audit.Event{Kind: audit.DomainAligned, Object: "domain " + domain.String()})
-	}
-	return a.Verdict, nil
-}
-
-func (w *Watch) record(e audit.Event) {
-	e.At = w.opt.Now()
-	w.opt.Recorder.Record(e)
 }

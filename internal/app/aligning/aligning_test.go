@@ -3,6 +3,7 @@ package aligning
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -77,6 +78,8 @@ type world struct {
 	asked   map[string]int
 	events  []audit.Event
 	err     error
+	never   string // domains that end so get no answer
+	order   []string
 }
 
 func (w *world) Domains(context.Context, string) ([]account.Domain, error) {
@@ -89,8 +92,16 @@ func (w *world) SigningKeys(_ context.Context, d mail.Domain) ([]account.Key, er
 	return []account.Key{{Selector: "a", Public: "v=DKIM1; k=ed25519; p=" + strings.Repeat("A", 43) + "="}}, nil
 }
 
-func (w *world) Ask(_ context.Context, name string, _ mx.Type) (mx.Answer, error) {
+func (w *world) Ask(ctx context.Context, name string, _ mx.Type) (mx.Answer, error) {
 	w.mu.Lock()
+	if domain, is := strings.CutPrefix(name, "_dmarc."); is {
+		w.order = append(w.order, strings.TrimSuffix(domain, "."))
+	}
+	if w.never != "" && strings.HasSuffix(strings.TrimSuffix(name, "."), w.never) {
+		w.mu.Unlock()
+		<-ctx.Done()
+		return mx.Answer{}, fault.Wrap("world", fault.Unavailable, ctx.Err())
+	}
 	defer w.mu.Unlock()
 	w.asked[name]++
 	switch {
@@ -135,24 +146,39 @@ func (w *world) set(change func()) {
 	change()
 }
 
+// watching returns a Watch of the world whose Run has begun, and what ends it.
+func watching(t *testing.T, w *world, every time.Duration) (watch *Watch, end func()) {
+	t.Helper()
+	c := &config.Config{Hostname: "gate.example.net", DKIM: config.DKIM{Sign: true}, Alignment: config.Alignment{Action: "warn", OffFor: []string{"off.example"}, CheckEvery: config.Duration(every)}}
+	c.DNS.Servers = []config.Resolver{{AddrPort: netip.MustParseAddrPort("127.0.0.1:53")}}
+	c.Alignment.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+	recorder := audit.NewRecorder(w, audit.RecorderOptions{Logger: slog.New(slog.DiscardHandler)})
+	registry := prometheus.NewRegistry()
+	watch, err := Open(Options{Config: c, Store: w, Recorder: recorder, Now: time.Now, Registry: registry, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch.judge.Asker = w
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); watch.Run(ctx) }()
+	return watch, func() {
+		t.Helper()
+		cancel()
+		<-done
+		watch.Close()
+		if err := recorder.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{asked: map[string]int{}, domains: []account.Domain{
 			{Name: "a.example", State: account.Active}, {Name: "suspended.example", State: account.Suspended}, {Name: "off.example", State: account.Active},
 		}}
-		c := &config.Config{Hostname: "gate.example.net", DKIM: config.DKIM{Sign: true}, Alignment: config.Alignment{Action: "warn", OffFor: []string{"off.example"}, CheckEvery: config.Duration(time.Hour)}}
-		c.DNS.Servers = []config.Resolver{{AddrPort: netip.MustParseAddrPort("127.0.0.1:53")}}
-		c.Alignment.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
-		recorder := audit.NewRecorder(w, audit.RecorderOptions{Logger: slog.New(slog.DiscardHandler)})
-		registry := prometheus.NewRegistry()
-		watch, err := Open(Options{Config: c, Store: w, Recorder: recorder, Now: time.Now, Registry: registry, Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		watch.judge.Asker = w
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); watch.Run(ctx) }()
+		watch, end := watching(t, w, time.Hour)
 
 		expect := func(when, want string) {
 			t.Helper()
@@ -177,7 +203,7 @@ func TestRun(t *testing.T) {
 		expect("when it is suspended", "")
 		w.set(func() { w.domains[0].State = account.Active })
 		expect("when it is resumed", "domain.unaligned domain a.example")
-		unsigned := *c
+		unsigned := *watch.current.Load()
 		unsigned.DKIM.Sign = false
 		watch.Configure(&unsigned)
 		w.set(func() { w.asked = map[string]int{} })
@@ -192,11 +218,80 @@ func TestRun(t *testing.T) {
 			}
 		}
 		w.mu.Unlock()
-		cancel()
-		<-done
-		watch.Close()
-		if err := recorder.Close(context.Background()); err != nil {
-			t.Error(err)
+		end()
+	})
+}
+
+// TestSlowDomainsKeepNobodyWaiting: of 200 domains half have DNS that never answers. The others
+// are looked at within a minute, and from the second time on before those.
+func TestSlowDomainsKeepNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{asked: map[string]int{}, never: "-slow.example"}
+		for i := range 100 {
+			for _, kind := range []string{"slow", "quick"} {
+				w.domains = append(w.domains, account.Domain{Name: mail.Domain(fmt.Sprintf("d%03d-%s.example", i, kind)), State: account.Active})
+			}
+		}
+		_, end := watching(t, w, time.Hour)
+		defer end()
+		quick := func() (n, slowBefore int) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			slowOnes := 0
+			seen := map[string]bool{}
+			for _, d := range w.order {
+				switch {
+				case strings.HasSuffix(d, "-slow.example"):
+					slowOnes++
+				case strings.HasSuffix(d, "-quick.example") && !seen[d]:
+					seen[d] = true
+					n, slowBefore = n+1, slowOnes
+				}
+			}
+			w.order = nil
+			return n, slowBefore
+		}
+		time.Sleep(10 * time.Minute) // of the bubble
+		synctest.Wait()
+		if n, _ := quick(); n != 100 {
+			t.Errorf("%d quick domains within 10 minutes, want all 100", n)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n, slowBefore := quick(); n != 100 || slowBefore != 0 {
+			t.Errorf("%d quick domains in the second round, %d slow ones before the last; want 100 and none", n, slowBefore)
+		}
+	})
+}
+
+// TestRoundIsBounded: a round ends when the next is due, and what it left out comes first then.
+func TestRoundIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{asked: map[string]int{}, never: ".example"}
+		for i := range 100 {
+			w.domains = append(w.domains, account.Domain{Name: mail.Domain(fmt.Sprintf("d%03d.example", i)), State: account.Active})
+		}
+		_, end := watching(t, w, time.Minute)
+		defer end()
+		looked := func() map[string]bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			seen := map[string]bool{}
+			for _, d := range w.order {
+				seen[d] = true
+			}
+			return seen
+		}
+		time.Sleep(90 * time.Second) // of the bubble
+		synctest.Wait()
+		first := len(looked())
+		if first == 0 || first > 40 {
+			t.Errorf("%d domains in a minute, want at most 40 and not none", first)
+		}
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		if n := len(looked()); n < 100 {
+			t.Errorf("%d domains in 10 rounds, want all 100", n)
 		}
 	})
 }

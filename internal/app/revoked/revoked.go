@@ -37,8 +37,11 @@ type Options struct {
 	// something in it once more may be.
 	Revokes func(path string) bool
 	Changed <-chan struct{}
-	Now     func() time.Time
-	Logger  *slog.Logger
+	// Named says whether accounts of directories are opened by certificates that name them.
+	// Their mail waits under the account's password, so that is looked at too.
+	Named  bool
+	Now    func() time.Time
+	Logger *slog.Logger
 }
 
 // Holder holds what came with certificates that are revoked. Its Run is called once.
@@ -83,30 +86,41 @@ const page = 500
 
 // look holds what waits and came with a certificate that is revoked now.
 func (h *Holder) look(ctx context.Context) error {
+	kinds := []account.CredentialKind{account.Certificate}
+	if h.opt.Named {
+		kinds = append(kinds, account.Password)
+	}
 	held := 0
-	for _, state := range []queue.State{queue.Queued, queue.Deferred} {
-		f := queue.Filter{State: state, CredentialKind: string(account.Certificate), Limit: page}
-		for {
-			items, err := h.opt.Store.List(ctx, f)
-			if err != nil {
-				return err
-			}
-			n, err := h.judge(ctx, items)
+	for _, kind := range kinds {
+		for _, state := range []queue.State{queue.Queued, queue.Deferred} {
+			n, err := h.lookAt(ctx, queue.Filter{State: state, CredentialKind: string(kind), Limit: page})
 			held += n
 			if err != nil {
 				return err
 			}
-			if len(items) < page {
-				break
-			}
-			last := items[len(items)-1].Delivery
-			f.After = queue.Position{Submission: last.Submission, N: last.N}
 		}
 	}
 	if held > 0 {
 		h.opt.Logger.Warn("mail that came with revoked certificates is held", "deliveries", held, "reason", queue.HoldCertificate)
 	}
 	return nil
+}
+
+// lookAt is look for what a filter selects, a page at a time.
+func (h *Holder) lookAt(ctx context.Context, f queue.Filter) (held int, err error) {
+	for {
+		items, err := h.opt.Store.List(ctx, f)
+		if err != nil {
+			return held, err
+		}
+		n, err := h.judge(ctx, items)
+		held += n
+		if err != nil || len(items) < page {
+			return held, err
+		}
+		last := items[len(items)-1].Delivery
+		f.After = queue.Position{Submission: last.Submission, N: last.N}
+	}
 }
 
 // judge holds those of some deliveries that came with a revoked certificate.

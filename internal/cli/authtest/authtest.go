@@ -144,7 +144,7 @@ func (cmd *test) Run(c *call.Call) error {
 // advice says what to do about a directory that has no answer.
 func advice(x *walk.Explanation) string {
 	if x.Odd {
-		return "directory " + x.Away + " is there, but its entry of this login must be put right; neither the user nor the password is to blame"
+		return "directory " + x.Away + " is there, but its entry of this login must be put right, or the trouble that its own log tells of; neither the user nor the password is to blame"
 	}
 	return "directory " + x.Away + " cannot be asked; see that it runs and can be reached as [[directory]] says, then try again"
 }

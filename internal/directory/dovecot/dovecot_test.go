@@ -35,13 +35,13 @@ func TestAsk(t *testing.T) {
 	s = start(t, hello, says("OK\t%s\tuser=A@Example.org\tplan=basic\tcustomer=Acme\taliases=b@example.org, c@example.org\tpass=x\tplan=other\n"))
 	got, err = asks(t, s.asking(nil))
 	answer := &directory.Answer{
-		Login: "a@example.org", Verified: true, Plan: "basic", Customer: "Acme", Aliases: []string{"b@example.org", "c@example.org"},
+		Login: "a@example.org", Verified: true, Here: true, Plan: "basic", Customer: "Acme", Aliases: []string{"b@example.org", "c@example.org"},
 	}
 	if err != nil || !reflect.DeepEqual(got, answer) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	got, err = asks(t, s.asking(func(o *Options) { o.Plan, o.Customer, o.Aliases = "", "", "" }))
-	if err != nil || !reflect.DeepEqual(got, &directory.Answer{Login: "a@example.org", Verified: true}) {
+	if err != nil || !reflect.DeepEqual(got, &directory.Answer{Login: "a@example.org", Verified: true, Here: true}) {
 		t.Errorf("without fields: %+v, %v", got, err)
 	}
 }
@@ -66,8 +66,8 @@ func TestNo(t *testing.T) {
 	}{
 		"FAIL\t%s\n":                                   {kind: fault.Unauthenticated},
 		"FAIL\t%s\tuser=a@example.org\n":               {kind: fault.Unauthenticated},
-		"FAIL\t%s\tuser=a\ttemp\n":                     {kind: fault.Unavailable},
-		"FAIL\t%s\tcode=temp_fail\n":                   {kind: fault.Unavailable},
+		"FAIL\t%s\tuser=a\ttemp\n":                     {fault.Unavailable, directory.ErrThisLogin, ""},
+		"FAIL\t%s\tcode=temp_fail\n":                   {fault.Unavailable, directory.ErrThisLogin, ""},
 		"FAIL\t%s\tauthz\n":                            {fault.Unauthenticated, ErrAuthorization, ""},
 		"FAIL\t%s\tcode=authz_fail\n":                  {fault.Unauthenticated, ErrAuthorization, ""},
 		"FAIL\t%s\tuser_disabled\n":                    {fault.Unauthenticated, ErrDisabled, ""},

@@ -22,7 +22,7 @@ var (
 	// ErrAuthorization: who logged in may not act for the one that was named.
 	ErrAuthorization = errors.New("the login may not act for another account")
 	errNo            = errors.New("Dovecot says no")
-	errTrouble       = errors.New("Dovecot has trouble of its own, which its log tells")
+	errTrouble       = fmt.Errorf("Dovecot has trouble of its own, which its log tells (%w)", directory.ErrThisLogin)
 )
 
 // refusal is what FAIL means. Before 2.3 Dovecot gave the reason as a field of its
@@ -67,7 +67,7 @@ func (d *Dovecot) accountOf(fields map[string]string) (*directory.Answer, error)
 	case user == "":
 		return nil, fault.New(op, fault.Corrupt, "directory %s does not say whose account it is", d.opt.Name)
 	}
-	a := &directory.Answer{Login: fields["user"], Verified: true}
+	a := &directory.Answer{Login: fields["user"], Verified: true, Here: true}
 	if !strings.Contains(a.Login, "@") && d.domain != "" {
 		a.Login += "@" + string(d.domain)
 	}

@@ -124,7 +124,11 @@ func (w *Web) Ask(ctx context.Context, q directory.Question) (*directory.Answer,
 	if !w.opt.SendPassword {
 		q.Password = ""
 	}
-	return w.ask(ctx, op, newRequest(q))
+	a, err := w.ask(ctx, op, newRequest(q))
+	if a != nil {
+		a.Here = true // it was told where the client is
+	}
+	return a, err
 }
 
 // Witnesses implements directory.Witness: every callback is asked.

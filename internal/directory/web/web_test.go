@@ -83,6 +83,7 @@ func TestAnswer(t *testing.T) {
 	want := &directory.Answer{
 		Login: "a@example.org", Hash: "{SSHA}x", Disabled: true, Plan: "p", Customer: "c", Aliases: []string{"b@example.org"},
 		Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
+		Here:     true,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)

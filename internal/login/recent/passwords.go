@@ -28,7 +28,7 @@ type Passwords struct {
 	off  bool // there is no key
 
 	mu sync.Mutex // guards entries
-	// entries holds the one password that each credential has.
+	// entries holds the one password that each credential has, or has where a client is.
 	entries map[mail.ID]verified
 }
 

@@ -185,7 +185,7 @@ func TestFailuresAreNeverOld(t *testing.T) {
 		if a := c.Look(t.Context(), other); a.Verdict != WillFail {
 			t.Errorf("%s, want will-fail", a.Verdict)
 		}
-		dns.set(func(s *slow) { s.takes = time.Minute })
+		dns.set(func(s *slow) { s.away = true })
 		time.Sleep(maxFail)
 		if a := c.Look(t.Context(), other); a.Verdict != Unknown {
 			t.Errorf("%s, want unknown", a.Verdict)
@@ -268,7 +268,7 @@ func TestBoundsOfWork(t *testing.T) {
 		for i := range 30 {
 			wg.Go(func() {
 				mine := q
-				mine.MailFrom = mail.Domain(fmt.Sprintf("d%d.example", i))
+				mine.From = mail.Domain(fmt.Sprintf("d%d.example", i))
 				a := c.Look(t.Context(), mine)
 				mu.Lock()
 				defer mu.Unlock()
@@ -345,6 +345,109 @@ func TestClose(t *testing.T) {
 		}
 		if a := c.Look(t.Context(), other); a.Verdict != Unknown {
 			t.Errorf("%s after the end, want unknown", a.Verdict)
+		}
+	})
+}
+
+// TestOneCustomerLeavesPlaces: DNS of one customer that never answers keeps nobody else waiting,
+// and none of the customer's own domains takes all of the customer's places.
+func TestOneCustomerLeavesPlaces(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, c *Checker, dns *slow, q Question) {
+		dns.set(func(s *slow) { s.takes = time.Hour })
+		var wg sync.WaitGroup
+		ask := func(from, mailFrom string) {
+			wg.Go(func() {
+				c.Look(t.Context(), Question{From: mail.Domain(from), MailFrom: mail.Domain(mailFrom), Keys: q.Keys, Customer: "slow"})
+			})
+		}
+		for i := range 20 {
+			ask("d0.example", fmt.Sprintf("d%d.example", i))
+		}
+		synctest.Wait()
+		if n := dns.most(); n != perDomain {
+			t.Errorf("%d places of one domain, want %d", n, perDomain)
+		}
+		for i := range 20 {
+			for j := range 20 {
+				ask(fmt.Sprintf("d%d.example", i), fmt.Sprintf("d%d.example", j))
+			}
+		}
+		synctest.Wait()
+		if n := dns.most(); n != 4 {
+			t.Errorf("%d places of one customer, want 4 of 16", n)
+		}
+		dns.set(func(s *slow) { s.takes, s.good = 0, false })
+		begin := time.Now()
+		q.Customer = "other"
+		if a := c.Look(t.Context(), q); a.Verdict != WillFail || time.Since(begin) != 0 {
+			t.Errorf("%s after %v for somebody else, want will-fail at once", a.Verdict, time.Since(begin))
+		}
+		wg.Wait()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(c.shares.of); n != 0 {
+			t.Errorf("%d shares are left, want none", n)
+		}
+	})
+}
+
+// TestWhatTakesTooLongIsAskedMoreSeldom: each time takes a place for 20 s.
+func TestWhatTakesTooLongIsAskedMoreSeldom(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, c *Checker, dns *slow, q Question) {
+		dns.set(func(s *slow) { s.takes = time.Hour })
+		for range 2 * 60 * 60 {
+			c.Look(t.Context(), q)
+			time.Sleep(time.Second)
+		}
+		if n := dns.questions(); n < 8 || n > 20 {
+			t.Errorf("asked %d times in two hours, want about 14", n)
+		}
+		dns.set(func(s *slow) { s.takes = 0 })
+		time.Sleep(maxPause)
+		if a := c.Look(t.Context(), q); a.Verdict != Pass {
+			t.Errorf("%s, want pass when DNS is quick again", a.Verdict)
+		}
+	})
+}
+
+// TestFailuresOutlastSlowDNS: a rule against mail that fails is not undone by making DNS slow, for
+// a while.
+func TestFailuresOutlastSlowDNS(t *testing.T) {
+	inBubble(t, Options{}, func(t *testing.T, c *Checker, dns *slow, q Question) {
+		dns.set(func(s *slow) { s.good = false })
+		c.Look(t.Context(), q)
+		dns.set(func(s *slow) { s.takes = time.Hour })
+		time.Sleep(maxFail)
+		for range 9 {
+			if a := c.Look(t.Context(), q); a.Verdict != WillFail {
+				t.Errorf("%s, want the last failure", a.Verdict)
+			}
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(staleFail - maxFail - 9*time.Minute)
+		if a := c.Look(t.Context(), q); a.Verdict != Unknown {
+			t.Errorf("%s after %v, want unknown", a.Verdict, staleFail)
+		}
+	})
+}
+
+// TestFailuresOutlastABusyChecker: nor by taking all places.
+func TestFailuresOutlastABusyChecker(t *testing.T) {
+	inBubble(t, Options{Running: 2, Waiting: 14}, func(t *testing.T, c *Checker, dns *slow, q Question) {
+		dns.set(func(s *slow) { s.good = false })
+		c.Look(t.Context(), q)
+		dns.set(func(s *slow) { s.takes = time.Hour })
+		time.Sleep(maxFail)
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		for i := range 16 {
+			wg.Go(func() {
+				c.Look(t.Context(), Question{From: mail.Domain(fmt.Sprintf("d%d.example", i)), MailFrom: "d.example", Keys: q.Keys})
+			})
+		}
+		synctest.Wait()
+		if a := c.Look(t.Context(), q); a.Verdict != WillFail {
+			t.Errorf("%s, want the last failure", a.Verdict)
 		}
 	})
 }

@@ -24,6 +24,9 @@ type Question struct {
 	// Keys are those that the message is signed with, all of From; none where it is not
 	// signed here: then the next server may sign it, and what DKIM does is not known.
 	Keys []domainkey.Key
+	// Customer is whose domain it is, "" where nobody says. It changes no answer, but who waits
+	// for it: a Checker lets no customer take all places.
+	Customer string
 }
 
 // Sending is where our mail comes from, as receivers see it.
