@@ -78,8 +78,7 @@ func (g *Guard) crowded(client netip.Addr, login string, now time.Time) error {
 	if flying == 0 {
 		return nil
 	}
-	names := g.names(l.network, now)
-	if names > g.rules.Names/4 && flying+names >= g.rules.Names+g.known.in(l.network) {
+	if count, most := g.weighed(l, now); count > g.rules.Names/4 && flying+count >= most {
 		return ErrCrowded
 	}
 	return nil

@@ -109,39 +109,6 @@ func (g *Guard) note(l level, f Failure, now time.Time) *mark {
 	return m
 }
 
-// names counts the logins that failed from a network. Those that are known there do not
-// count: their owners have changed a password, and not yet everywhere.
-func (g *Guard) names(network netip.Prefix, now time.Time) (count int) {
-	for _, m := range g.marks.byNetwork[network] {
-		if n := m.names(now, g.rules.Window); n > 0 && g.known.last(m.Login, network, now) == 0 {
-			count += n
-		}
-	}
-	return count
-}
-
-// sprayed bans or closes a network from which too many logins have failed.
-func (g *Guard) sprayed(l level, now time.Time) *Action {
-	count, known := g.names(l.network, now), g.known.in(l.network)
-	if count < g.rules.Names*l.factor+known {
-		return nil
-	}
-	of := g.marks.byNetwork[l.network]
-	for _, m := range of {
-		m.Sprayed = now
-		g.changed[m.key()] = true
-	}
-	all := g.mark(l.network, "")
-	a := &Action{Rule: RuleNames, Network: l.network, Ban: known == 0, Count: count}
-	if a.Ban {
-		all.barred = g.bar()
-		return a
-	}
-	a.Until = now.Add(g.rules.Close)
-	g.close(all, now)
-	return a
-}
-
 // besieged closes a login at which too much was guessed from networks that it does not know.
 func (g *Guard) besieged(login string, now time.Time) *Action {
 	count, from := g.guesses(login, now)

@@ -69,6 +69,9 @@ type Action struct {
 type Options struct {
 	Rules Rules
 	Now   func() time.Time
+	// Draw makes of a network and a window a number that nobody else can tell, the same on all
+	// gates that share the store.
+	Draw func(network, window string) uint16
 	// Act is told of what was decided. It must not wait, nor ask the Guard.
 	Act func(Action)
 }

@@ -51,7 +51,7 @@ func TestKnownAreNeverStopped(t *testing.T) {
 		}
 		stopped += len(w.until)
 	}
-	if stopped < 8 {
+	if stopped < 4 {
 		t.Errorf("only %d were banned", stopped)
 	}
 }

@@ -77,17 +77,6 @@ func (r *Record) Tries(now time.Time, window time.Duration) int {
 	return r.tries(now, r.Banned, window)
 }
 
-// names says how much the login counts against its network: 0, 1, or 2 where nobody has it.
-func (r *Record) names(now time.Time, window time.Duration) int {
-	switch {
-	case r.tries(now, r.Sprayed, window) == 0:
-		return 0
-	case r.Missing:
-		return 2
-	}
-	return 1
-}
-
 // seen notes a secret, and reports whether anything is worth being stored of that.
 func (r *Record) seen(digest uint16, now int64) bool {
 	i, found := slices.BinarySearchFunc(r.Secrets, digest, func(s Secret, d uint16) int { return int(s.Digest) - int(d) })
