@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"countersign/internal/access"
@@ -50,13 +51,21 @@ type Admin struct{ opt AdminOptions }
 // NewAdmin returns an Admin.
 func NewAdmin(o AdminOptions) *Admin { return &Admin{o} }
 
-// Find returns what is stored of a subject, those that changed last first. What gates have
+// Find returns what is stored of a subject, those that changed last first; of a login those where
+// it came in by something else than its password at the end. What gates have
 // counted within the last second may be missing. Errors are those of the store.
 func (a *Admin) Find(ctx context.Context, s Subject) ([]Record, error) {
-	if s.Login != "" {
-		return a.opt.Store.Records(ctx, Query{Login: s.Login}, mostFound)
-	}
 	var all []Record
+	if s.Login != "" {
+		for _, login := range []string{s.Login, otherwise + s.Login} {
+			list, err := a.opt.Store.Records(ctx, Query{Login: login}, mostFound)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, list...)
+		}
+		return all, nil
+	}
 	for _, p := range s.Networks {
 		list, err := a.opt.Store.Records(ctx, Query{Network: p}, mostFound)
 		if err != nil {
@@ -93,3 +102,7 @@ func (a *Admin) Forget(ctx context.Context, s Subject, named string) (int, error
 		At: now, Kind: audit.GuardForgot, Actor: a.opt.Actor, Object: named, Login: s.Login,
 	}})
 }
+
+// Named returns the login of a Record as people know it, and whether the Record says where it came
+// in by something else than its password.
+func (r *Record) Named() (login string, other bool) { return strings.CutPrefix(r.Login, otherwise) }

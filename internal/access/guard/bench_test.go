@@ -22,7 +22,7 @@ func BenchmarkMemory(b *testing.B) {
 		"failure": func(g *Guard, i int) {
 			g.Failed(Failure{Client: client(i), Login: fmt.Sprintf("user%d@one.example", i), Digest: 1, Seen: true})
 		},
-		"visit": func(g *Guard, i int) { g.Passed(client(i), fmt.Sprintf("user%d@one.example", i/4)) },
+		"visit": func(g *Guard, i int) { g.Passed(client(i), fmt.Sprintf("user%d@one.example", i/4), true) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
@@ -47,7 +47,7 @@ func BenchmarkAttempt(b *testing.B) {
 	b.Run("passed", func(b *testing.B) {
 		for range b.N {
 			if g.Enter(office, "ann@one.example") == nil {
-				g.Passed(office, "ann@one.example")
+				g.Passed(office, "ann@one.example", true)
 				g.Leave(office, "ann@one.example")
 			}
 		}

@@ -138,7 +138,7 @@ func TestWhoCameInMeanwhile(t *testing.T) {
 			e.Do(a)
 		}
 		synctest.Wait()
-		g.Passed(addr("192.0.2.1"), "ann@one.example") // by a certificate
+		g.Passed(addr("192.0.2.1"), "ann@one.example", true) // by a certificate
 		l.mu.Lock()
 		l.err = nil
 		l.mu.Unlock()

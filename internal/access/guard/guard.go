@@ -37,6 +37,11 @@ type Failure struct {
 	// Digest is of the secret, where Seen says that it was seen.
 	Digest uint16
 	Seen   bool
+	// Closed says that its network is closed: it counts and waits, and nothing else comes of
+	// it.
+	Closed bool
+	// Left says that the client has left the exchange unanswered.
+	Left bool
 }
 
 // Rule names why something is done.
@@ -84,7 +89,8 @@ type Guard struct {
 	rules Rules
 	marks *marks
 	known *acquaintances
-	// flying counts the attempts that are being verified, by login and by narrow network.
+	// flying counts the attempts that are being verified, by login, by narrow network, and by
+	// login and network.
 	flying map[key]int
 	// changed are the marks that are to be stored, visited the logins that came in, each
 	// with when.

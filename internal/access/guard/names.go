@@ -39,7 +39,7 @@ func (w *weight) weigh(logins, missing int) {
 // everywhere.
 func (g *Guard) names(network netip.Prefix, now time.Time) (logins, missing int) {
 	for _, m := range g.marks.byNetwork[network] {
-		if m.tries(now, m.Sprayed, g.rules.Window) == 0 || g.known.last(m.Login, network, now) > 0 {
+		if m.tries(now, m.Sprayed, g.rules.Window) == 0 || g.met(m.Login, network, now) {
 			continue
 		}
 		if logins++; m.Missing {
@@ -78,20 +78,16 @@ func (g *Guard) sprayed(l level, now time.Time) *Action {
 	all := g.mark(l.network, "")
 	all.weight.weigh(logins, missing)
 	count, most := g.weighed(l, now)
-	if count < most {
+	if count < most || g.opt.Now().Before(all.barred) {
 		return nil
 	}
-	for _, m := range g.marks.byNetwork[l.network] {
-		m.Sprayed = now
-		g.changed[m.key()] = true
-	}
-	all.weight = weight{}
 	a := &Action{Rule: RuleNames, Network: l.network, Ban: g.known.in(l.network) == 0, Count: count}
 	if a.Ban {
-		all.barred = g.bar()
+		g.bars(all)
 		return a
 	}
 	a.Until = now.Add(g.rules.Close)
 	g.close(all, now)
+	g.settle(*a, now)
 	return a
 }

@@ -109,7 +109,7 @@ func TestGatesShare(t *testing.T) {
 		if m := g.g.marks.of(netip.MustParsePrefix("192.0.2.1/32"), "ann@one.example"); m.Tries(g.now, 24*time.Hour) != 9 {
 			t.Errorf("a gate counts %d", m.Tries(g.now, 24*time.Hour))
 		}
-		if !g.g.knows(home, "ann@one.example") {
+		if g.g.standing(home, "ann@one.example") != known {
 			t.Error("a gate does not know the owner")
 		}
 	}
@@ -126,7 +126,7 @@ func TestGatesShare(t *testing.T) {
 	if err := c.s.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !c.g.knows(home, "ann@one.example") || c.g.marks.of(netip.MustParsePrefix("192.0.2.1/32"), "ann@one.example") == nil {
+	if c.g.standing(home, "ann@one.example") != known || c.g.marks.of(netip.MustParsePrefix("192.0.2.1/32"), "ann@one.example") == nil {
 		t.Error("a gate that starts knows nothing")
 	}
 	if list := c.g.take(10); len(list) > 0 {
@@ -190,7 +190,7 @@ func TestStoreIsAway(t *testing.T) {
 	a.s.opt.Store = restored
 	a.s.Share(t.Context())
 	a.s.Share(t.Context())
-	if !a.g.knows(addr("192.0.2.3"), "cid@one.example") {
+	if a.g.standing(addr("192.0.2.3"), "cid@one.example") != known {
 		t.Error("what is in the copy is not known")
 	}
 }

@@ -36,6 +36,7 @@ func (w *world) act(a Action) {
 		k := key{a.Network, a.Login}
 		w.until[k] = w.now.Add(time.Hour << w.times[k])
 		w.times[k]++
+		w.g.Done(a)
 	}
 }
 
@@ -75,12 +76,21 @@ func (w *world) try(client netip.Addr, login, secret string, right bool) outcome
 }
 
 func (w *world) attempt(f Failure, right bool) outcome {
-	if w.banned(f.Client, f.Login) || w.g.Enter(f.Client, f.Login) != nil {
+	if w.banned(f.Client, f.Login) {
+		return refused
+	}
+	err := w.g.Enter(f.Client, f.Login)
+	if err != nil && err != ErrNetworkClosed {
 		return refused
 	}
 	defer w.g.Leave(f.Client, f.Login)
+	if err != nil {
+		f.Closed = true
+		w.g.Failed(f)
+		return refused
+	}
 	if right {
-		w.g.Passed(f.Client, f.Login)
+		w.g.Passed(f.Client, f.Login, true)
 		return passed
 	}
 	w.g.Failed(f)
