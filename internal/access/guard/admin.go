@@ -106,3 +106,35 @@ func (a *Admin) Forget(ctx context.Context, s Subject, named string) (int, error
 // Named returns the login of a Record as people know it, and whether the Record says where it came
 // in by something else than its password.
 func (r *Record) Named() (login string, other bool) { return strings.CutPrefix(r.Login, otherwise) }
+
+// Closed says what is closed to a client that tries a login, as gates know it from the store:
+// ErrLoginClosed or ErrNetworkClosed with when that ends, nil for nothing. An invalid client is one
+// of whom nothing is known. Errors are those of the store.
+func (a *Admin) Closed(ctx context.Context, r Rules, client netip.Addr, login string) (closed error, until time.Time, err error) {
+	if r.Off || r.Shadow || client.IsValid() && r.allows(client) {
+		return nil, until, nil
+	}
+	found, err := a.Find(ctx, Subject{Login: login})
+	if err != nil {
+		return nil, until, err
+	}
+	networks, err := a.Find(ctx, Subject{Networks: Networks(client)})
+	if err != nil {
+		return nil, until, err
+	}
+	now := a.opt.Now()
+	g := New(Options{Rules: r, Now: a.opt.Now})
+	g.Learn(append(found, networks...))
+	closed = g.closed(levels(client), login, g.standing(client, login), now)
+	for i := range found {
+		if closed == ErrLoginClosed && found[i].Closed(now) {
+			until = later(until, found[i].ClosedUntil)
+		}
+	}
+	for i := range networks {
+		if closed == ErrNetworkClosed && networks[i].Login == "" {
+			until = later(until, networks[i].ClosedUntil)
+		}
+	}
+	return closed, until, nil
+}
