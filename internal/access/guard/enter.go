@@ -193,17 +193,13 @@ func (g *Guard) Passed(client netip.Addr, login string, password bool) {
 	}
 	now := g.now()
 	for _, l := range levels(client) {
-		last := g.known.last(login, l.network, now)
-		lasting := g.known.add(login, l.network, now)
-		if now.Unix()-last < int64(visits/time.Second) || !lasting {
+		if !g.known.add(login, l.network, now) {
 			continue
 		}
 		k := key{l.network, login}
-		if _, waits := g.visited[k]; !waits && len(g.visited) >= maxVisited {
-			g.lost++
-			continue
+		if _, waits := g.visited[k]; waits || len(g.visited) < maxVisited {
+			g.visited[k] = now
 		}
-		g.visited[k] = now
 	}
 }
 

@@ -96,8 +96,6 @@ type Guard struct {
 	// with when.
 	changed map[key]bool
 	visited map[key]time.Time
-	// lost counts visits that were not kept to be stored.
-	lost int
 }
 
 // New returns a Guard that knows nothing yet.

@@ -32,8 +32,9 @@ const eachWide = 4
 type visit struct {
 	// wide is the wide network of a narrow one of IPv6; 0 for others.
 	network, wide uint64
-	// first and at are the first time and the last one, in seconds since 1970.
-	first, at int64
+	// first and at are the first time and the last one, and stored is which of them was last to be
+	// stored, in seconds since 1970.
+	first, at, stored int64
 }
 
 // lasting says that it has come on several days.
@@ -63,16 +64,15 @@ func (k *acquaintances) last(login string, p netip.Prefix, now time.Time) int64 
 // little too long ago.
 func (k *acquaintances) in(p netip.Prefix) int { return k.logins[k.network(p)] }
 
-// add notes that a login came in from a network, and reports whether that is worth being kept
-// for long: not where it comes from ever new ones of a wide network.
+// add notes that a login came in from a network, and reports whether that is to be stored: once a
+// day, and not on its first day where it comes from ever new ones.
 func (k *acquaintances) add(login string, p netip.Prefix, at time.Time) (worth bool) {
 	name, network := k.login(login), k.network(p)
 	list := k.of[name]
 	if i := slices.IndexFunc(list, func(v visit) bool { return v.network == network }); i >= 0 {
-		list[i].at, list[i].first = max(list[i].at, at.Unix()), min(list[i].first, at.Unix())
-		return true
+		return list[i].again(at.Unix())
 	}
-	v := visit{network: network, first: at.Unix(), at: at.Unix()}
+	v := visit{network: network, first: at.Unix(), at: at.Unix(), stored: at.Unix()}
 	if p.Addr().Is6() && narrow(p) {
 		v.wide = k.network(netip.PrefixFrom(p.Addr(), wideIPv6).Masked())
 	}
@@ -82,11 +82,16 @@ func (k *acquaintances) add(login string, p netip.Prefix, at time.Time) (worth b
 			alike++
 		}
 	}
-	switch worth = alike < eachWide; {
-	case !worth:
-		list = k.drop(list, leastOf(list, func(other visit) bool { return other.wide == v.wide }))
+	gone := -1
+	switch {
+	case alike >= eachWide:
+		gone = leastOf(list, func(other visit) bool { return other.wide == v.wide })
 	case len(list) >= networksEach:
-		list = k.drop(list, leastOf(list, func(visit) bool { return true }))
+		gone = leastOf(list, func(visit) bool { return true })
+	}
+	worth = gone < 0 || v.at-list[max(gone, 0)].first >= int64(visits/time.Second)
+	if gone >= 0 {
+		list = k.drop(list, gone)
 	}
 	k.of[name] = append(list, v)
 	k.logins[network]++
@@ -96,16 +101,23 @@ func (k *acquaintances) add(login string, p netip.Prefix, at time.Time) (worth b
 	return worth
 }
 
+// again notes another visit, and reports whether it is to be stored.
+func (v *visit) again(at int64) bool {
+	v.at, v.first = max(v.at, at), min(v.first, at)
+	if at-v.stored < int64(visits/time.Second) {
+		return false
+	}
+	v.stored = at
+	return true
+}
+
 // leastOf returns the visit that goes first: of those of one day alone the youngest, so that
 // whoever has somebody's password cannot push out the networks that they have used before; else
 // the one whose last time is longest ago.
 func leastOf(list []visit, among func(visit) bool) (found int) {
 	found = -1
 	for i, v := range list {
-		if !among(v) {
-			continue
-		}
-		if found < 0 || v.before(list[found]) {
+		if among(v) && (found < 0 || v.before(list[found])) {
 			found = i
 		}
 	}

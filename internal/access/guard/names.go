@@ -61,9 +61,6 @@ func (g *Guard) weighed(l level, now time.Time) (count, most int) {
 // enough is how many logins that have failed are too much of a network now.
 func (g *Guard) enough(l level, now time.Time) int {
 	part := g.rules.Names / spread
-	if part == 0 || g.rules.Window <= 0 {
-		return g.rules.Names * l.factor
-	}
 	window := now.Unix() / max(1, int64(g.rules.Window/time.Second))
 	fewer := int(g.opt.Draw(l.network.String(), strconv.FormatInt(window, 10))) % (part + 1)
 	return (g.rules.Names - fewer) * l.factor

@@ -174,15 +174,41 @@ func TestStolenPasswordsPushOutNobody(t *testing.T) {
 	}
 }
 
-// TestRotatingIsNotStored: an account that comes from ever new /64 of a /48 leaves few records.
+// TestRotatingIsNotStored: an account that comes from ever new networks leaves few records.
 func TestRotatingIsNotStored(t *testing.T) {
-	w := newWorld(t)
-	for n := range 1000 {
-		w.g.Passed(addr(fmt.Sprintf("2001:db8:7:%x::1", n)), "ann@one.example", true)
-		w.pass(time.Minute)
+	for name, c := range map[string]struct {
+		client func(n int) netip.Addr
+		most   int
+	}{
+		"one /48":       {func(n int) netip.Addr { return addr(fmt.Sprintf("2001:db8:7:%x::1", n)) }, eachWide + 1 + 2*10},
+		"all addresses": {func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}) }, networksEach + 10},
+	} {
+		w := newWorld(t)
+		stored := map[key]bool{}
+		for n := range 10 * 24 * 60 { // for ten days
+			w.g.Passed(c.client(n), "ann@one.example", true)
+			w.pass(time.Minute)
+			for _, r := range w.g.take(1000) {
+				stored[key{r.Network, r.Login}] = true
+			}
+		}
+		if len(stored) > c.most || len(stored) < 5 {
+			t.Errorf("%d records of %s are stored, want %d at most", len(stored), name, c.most)
+		}
 	}
-	if n := len(w.g.take(10_000)); n > eachWide+1 {
-		t.Errorf("%d records are to be stored", n)
+}
+
+// TestVisitsAreStoredDaily: of who comes in all the time, so that they are known after a restart.
+func TestVisitsAreStoredDaily(t *testing.T) {
+	w := newWorld(t)
+	days := 0
+	for range 40 * 24 {
+		w.g.Passed(addr("192.0.2.1"), "ann@one.example", true)
+		days += len(w.g.take(10))
+		w.pass(time.Hour)
+	}
+	if days != 40 {
+		t.Errorf("in 40 days it was stored %d times", days)
 	}
 }
 
