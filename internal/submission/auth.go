@@ -138,7 +138,7 @@ func (x *exchange) step(ctx context.Context, response []byte) (challenge []byte,
 	switch {
 	case err == nil && done:
 		err = s.enter(s.client.Principal)
-	case err == nil:
+	case err == nil && s.client.Principal == nil:
 		s.gate.door.Pause(&s.attempt)
 	}
 	return challenge, done, err

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdg-go/scram"
+
 	"countersign/internal/access/guard"
 	"countersign/internal/smtp"
 	"countersign/internal/submission/guessing"
@@ -194,4 +196,29 @@ func TestAnswersWait(t *testing.T) {
 	}
 	s.wait = time.Hour
 	f.login()
+}
+
+// TestGuardIsToldOfProofs: whoever has proved the password has passed, and has left nothing
+// unanswered.
+func TestGuardIsToldOfProofs(t *testing.T) {
+	f := newFixture(t)
+	s := f.guarded()
+	f.login() // which makes the key
+	s.passed = nil
+	client, err := scram.SHA256.NewClient(testLogin, testPassword, "")
+	f.must(err)
+	talk, response := client.NewConversation(), ""
+	x, err := f.open().Auth("SCRAM-SHA-256")
+	f.must(err)
+	for done := false; !done; {
+		var challenge []byte
+		response, err = talk.Step(response)
+		f.must(err)
+		challenge, done, err = x.Next(t.Context(), []byte(response))
+		f.must(err)
+		response = string(challenge)
+	}
+	if !slices.Equal(s.passed, []string{testLogin}) || len(s.failed) != 0 || s.inside != 0 {
+		t.Errorf("passed %v, failed %v, %d inside", s.passed, s.failed, s.inside)
+	}
 }
