@@ -91,6 +91,13 @@ stop
 gate_name=accept; gate accept false false
 load "accepted alone, no signatures, no delivery" --connections 32 --messages $((messages * 2)) --size 4096
 stop
+gate_name=limited; gate limited false false
+for args in "--account a@example.org recipients/hour=1000000000 messages/day=1000000000" "--domain example.org recipients/day=1000000000" \
+  "--customer acme messages/hour=1000000000" "--each network messages/hour=1000000000" "--everything messages/hour=1000000000"; do
+  $bin limit set $args --config "$work/limited/countersign.toml" >/dev/null
+done
+load "the same with limits of five subjects; goal 85 of 100" --connections 32 --messages $((messages * 2)) --size 4096
+stop
 gate_name=each; gate each false false
 load "one message for each connection: full handshake and login, 32 at a time; goal 500/s" --connections 32 --messages "$messages" --per-connection 1 --size 1024
 stop

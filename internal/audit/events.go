@@ -97,7 +97,7 @@ func Kinds() []Meaning {
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},
 		{DeliveryFailed, "The delivery was given up; code and text say why."},
-		{DeliveryHeld, "The delivery waits until it is released; text says why. Where an account or what is above it changed, one event says so of all deliveries that waited, its reason is why they may not go (removed, suspended, credential-revoked, password-changed, envelope-changed), and text names what was changed."},
+		{DeliveryHeld, "The delivery waits until it is released; text says why. Where an account or what is above it changed, one event says so of all deliveries that waited, its reason is why they may not go (removed, suspended, credential-revoked, password-changed, envelope-changed), and text names what was changed. The reason is certificate-revoked where the certificate that it came with was put on a list of revocations, dmarc-will-fail where it was held when it was accepted; there is none where an administrator, the actor, held it. What a limit holds (over-limit) leaves limit.held, what was restored from a backup store.restored."},
 		{DeliveryReleased, "A held delivery went back into the queue; after a suspension, one event for all that it had held."},
 		{DeliveryRetried, "An administrator made a deferred delivery due at once."},
 		{DeliveryDropped, "An administrator removed the delivery from the queue; nobody was told."},

@@ -21,7 +21,7 @@ type queueGroup struct {
 	Show    queueShow    `cmd:"" help:"Show a submission with its waiting deliveries."`
 	Hold    queueHold    `cmd:"" help:"Stop waiting deliveries until they are released."`
 	Release queueRelease `cmd:"" help:"Put held deliveries back, due now."`
-	Retry   queueRetry   `cmd:"" help:"Make deferred deliveries due now."`
+	Retry   queueRetry   `cmd:"" help:"Make deferred deliveries due now, and those that a limit slows down."`
 	Drop    queueDrop    `cmd:"" help:"Remove waiting deliveries; nobody is told."`
 }
 
@@ -150,7 +150,7 @@ func (cmd *queueHold) Run(c *call.Call) error {
 type queueRetry struct{ changed }
 
 func (cmd *queueRetry) Run(c *call.Call) error {
-	return cmd.change(c, "due now", "is not deferred", func(o *call.Opened, f queue.Filter) (int, error) {
+	return cmd.change(c, "due now", "is neither deferred nor slowed down", func(o *call.Opened, f queue.Filter) (int, error) {
 		return o.Store.Retry(c.Ctx, f, o.Event(audit.DeliveryRetried, ""))
 	})
 }
@@ -185,6 +185,10 @@ func (cmd *queueList) Run(c *call.Call) error {
 		items, err := o.Store.List(c.Ctx, f)
 		if err != nil {
 			return err
+		}
+		if len(items) == 0 && f.Why != "" && !slices.Contains(queue.Reasons(), f.Why) {
+			fmt.Fprintf(c.Stderr, "nothing waits for the reason %q. The gate itself gives these: %s. Administrators give their own, in the words of \"queue hold --reason\"\n",
+				f.Why, strings.Join(queue.Reasons(), ", "))
 		}
 		if len(items) == 0 && f.Login != "" { // mail of one that is removed may be there
 			if _, err := o.Store.Account(c.Ctx, f.Login); err != nil {
@@ -271,7 +275,7 @@ func showSubmission(c *call.Call, s *queue.Submission, deliveries []story.Delive
 		t.Row("  tries", strconv.Itoa(v.Attempts))
 		t.Row("  next", v.Due())
 		if v.HoldReason != "" {
-			t.Row("  held because", v.HoldReason)
+			t.Row("  "+v.Waits()+" because", v.HoldReason)
 		}
 		if v.Last != nil {
 			t.Row("  last try", table.Stamp(v.Last.At))

@@ -27,19 +27,10 @@ type cell struct {
 
 // since returns the sum of the cells from first on.
 func (s *series) since(first int64) Amounts {
-	sum := s.sum
-	for i, k := range s.cells {
-		if k.index >= first {
-			break
-		}
-		for m := range sum {
-			if s.sum[m] == math.MaxInt64 {
-				return total(s.cells[i:], first) // what a sum is above the largest number it does not say
-			}
-			sum[m] -= k.amounts[m]
-		}
+	if len(s.cells) == 0 || s.cells[0].index >= first {
+		return s.sum
 	}
-	return sum
+	return total(s.cells, first)
 }
 
 // total adds up the cells from first on.
@@ -50,6 +41,34 @@ func total(cells []cell, first int64) (sum Amounts) {
 		}
 	}
 	return sum
+}
+
+// fullest returns the most of a measure that any window has that begins in one of the cells
+// from first to last, each with so many cells behind that one. What lies ahead is in some of
+// them and not in others.
+func (s *series) fullest(m Measure, first, last, behind int64) (most int64) {
+	var sum int64
+	from := 0
+	for to := range s.cells {
+		end := &s.cells[to]
+		if end.index < first {
+			from = to + 1
+			continue
+		}
+		if end.index > last+behind {
+			break
+		}
+		sum = plus(sum, end.amounts[m])
+		for s.cells[from].index < end.index-behind {
+			if sum == math.MaxInt64 { // what a sum is above the largest number it does not say
+				return sum
+			}
+			sum -= s.cells[from].amounts[m]
+			from++
+		}
+		most = max(most, sum)
+	}
+	return most
 }
 
 // indexOf returns the cell of a window that a moment is in.
@@ -142,9 +161,10 @@ func (c *Counter) warned(l Limit, at time.Time) {
 	c.series[l.Window].warned[l.Measure] = at.Unix() + spans[l.Window].window
 }
 
-// Used returns what a window that ends at that moment has seen.
-func (c *Counter) Used(w Window, at time.Time) Amounts {
-	return c.series[w].since(firstOf(w, at))
+// Used returns the most of a measure that any window has seen, or will see, that contains a
+// moment: where nothing lies ahead, that is the one which ends then.
+func (c *Counter) Used(w Window, m Measure, at time.Time) int64 {
+	return c.series[w].fullest(m, firstOf(w, at), indexOf(w, at), spans[w].window/spans[w].cell)
 }
 
 // RoomAt returns from when on a limit has room for so much of its measure, provided that
@@ -153,19 +173,18 @@ func (c *Counter) RoomAt(l Limit, want int64, at time.Time) (from time.Time, ok 
 	if want > l.Max {
 		return time.Time{}, false
 	}
-	used := c.Used(l.Window, at)[l.Measure]
-	if used <= l.Max-want {
+	room := func(at time.Time) bool { return c.Used(l.Window, l.Measure, at) <= l.Max-want }
+	if room(at) {
 		return at, true
 	}
 	first, span := firstOf(l.Window, at), spans[l.Window]
 	for _, k := range c.series[l.Window].cells {
-		if k.index < first {
+		if k.index < first || k.amounts[l.Measure] == 0 {
 			continue
 		}
-		used -= k.amounts[l.Measure]
-		if used <= l.Max-want {
-			// It leaves when the window begins behind its end.
-			return time.Unix((k.index+1)*span.cell+span.window, 0).UTC(), true
+		// It leaves when the window begins behind its end.
+		if from = time.Unix((k.index+1)*span.cell+span.window, 0).UTC(); room(from) {
+			return from, true
 		}
 	}
 	return time.Time{}, false // not reached: without all cells nothing is used

@@ -94,11 +94,11 @@ func (b *Breach) action() Action {
 type Decision struct {
 	// At is when it was made, by the clock of who counts.
 	At time.Time
-	// Over are the limits that it is over, those in shadow mode among them.
+	// Over are the limits that it is over at that moment, those in shadow mode among them.
 	Over []Breach
-	// Decisive is the one of Over that is told to the client: of the strictest action
-	// that is not in shadow, the one that has room last. nil where there is none, so that
-	// the message passes.
+	// Decisive is the one that is told to the client: of the strictest action that is not in
+	// shadow, the one that has room last, when the message would go. nil where there is none,
+	// so that it passes.
 	Decisive *Breach
 	// Action is what becomes of it where there is a Decisive one: mostly that limit's, but
 	// Refuse for what never has room, and Defer for what would have to wait for longer than
@@ -121,14 +121,12 @@ func (d *Decision) Passes() bool { return d.Decisive == nil || d.Action <= Hold 
 // percent used somebody is to be warned, 0 for never. It changes nothing.
 func Decide(levels []Level, want Amounts, warn int, at time.Time) Decision {
 	d := Decision{At: at, Slot: at, Over: breaches(levels, want, at)}
-	for i := range d.Over {
-		b := &d.Over[i]
-		if !b.Limit.Shadow && (d.Decisive == nil || stricter(b, d.Decisive)) {
-			d.Decisive, d.Action = b, b.action()
-		}
+	over := d.slow(levels, want)
+	if d.Decisive == nil {
+		d.decide(over)
 	}
-	if d.Decisive != nil && d.Action == Slow {
-		d.slow(levels, want)
+	if d.Action != Slow || d.Decisive == nil {
+		d.Slot = at // it does not go, or is not in the way
 	}
 	if d.Passes() && warn > 0 {
 		d.Near = near(levels, want, warn, at)
@@ -136,22 +134,43 @@ func Decide(levels []Level, want Amounts, warn int, at time.Time) Decision {
 	return d
 }
 
-// slow finds the first moment at which no limit that slows down is in the way.
-func (d *Decision) slow(levels []Level, want Amounts) {
+// slow finds the first moment at which no limit that slows down is in the way, and returns
+// what is over then.
+func (d *Decision) slow(levels []Level, want Amounts) []Breach {
 	last := d.At.Add(MaxSlowed)
 	for over := d.Over; ; over = breaches(levels, want, d.Slot) {
-		before := d.Slot
-		for _, b := range over {
-			if !b.Limit.Shadow && b.Limit.Action == Slow && b.Room.After(d.Slot) {
-				d.Slot = b.Room
+		var slowed *Breach
+		for i := range over {
+			if b := &over[i]; !b.Limit.Shadow && b.action() == Slow && b.Room.After(d.Slot) {
+				d.Slot, slowed = b.Room, b
 			}
 		}
 		switch {
-		case d.Slot.Equal(before):
-			return
+		case slowed == nil:
+			return over
 		case d.Slot.After(last):
-			d.Action, d.Decisive.Room, d.Slot = Defer, d.Slot.Add(-MaxSlowed), d.At
-			return
+			b := *slowed
+			b.Room = d.Slot.Add(-MaxSlowed)
+			d.Decisive, d.Action = &b, Defer
+			return over
+		}
+	}
+}
+
+// decide takes the strictest of what is over when the message would go; where that is
+// nothing, what slows it down.
+func (d *Decision) decide(over []Breach) {
+	if d.Slot.After(d.At) {
+		for i := range d.Over {
+			if b := &d.Over[i]; !b.Limit.Shadow && b.action() == Slow && (d.Decisive == nil || stricter(b, d.Decisive)) {
+				d.Decisive, d.Action = b, Slow
+			}
+		}
+	}
+	for i := range over {
+		b := &over[i]
+		if !b.Limit.Shadow && (d.Decisive == nil || b.action() > d.Action || b.action() == d.Action && stricter(b, d.Decisive)) {
+			d.Decisive, d.Action = b, b.action()
 		}
 	}
 }
@@ -175,7 +194,7 @@ func breaches(levels []Level, want Amounts, at time.Time) (over []Breach) {
 
 // breach reports whether amounts are over a limit of a level.
 func breach(level *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
-	n, used := want[l.Measure], level.Counter.Used(l.Window, at)[l.Measure]
+	n, used := want[l.Measure], level.Counter.Used(l.Window, l.Measure, at)
 	room, ever := level.Counter.RoomAt(l, n, at)
 	if l.Measure == FailedRecipients {
 		// Nobody knows before how many of a message will fail: there has to be room for one.
@@ -194,15 +213,14 @@ func shareOf(levels []Level, of *Level, l Limit, want Amounts, at time.Time) (Br
 	if l.Share <= 0 || of.Subject.Kind <= Account {
 		return Breach{}, false
 	}
-	if used := of.Counter.Used(l.Window, at)[l.Measure]; plus(used, want[l.Measure]) <= l.Max/2 {
+	if used := of.Counter.Used(l.Window, l.Measure, at); plus(used, want[l.Measure]) <= l.Max/2 {
 		return Breach{}, false
 	}
 	for i := range levels {
 		if levels[i].Subject.Kind != Account {
 			continue
 		}
-		part := l
-		part.Max = percent(l.Max, l.Share)
+		part := l.Part()
 		b, is := breach(&levels[i], part, want, at)
 		b.Of = of.Subject
 		half := l
@@ -221,7 +239,7 @@ func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) 
 	for i := range levels {
 		c := levels[i].Counter
 		for _, l := range levels[i].Limits {
-			n, used := want[l.Measure], c.Used(l.Window, at)[l.Measure]
+			n, used := want[l.Measure], c.Used(l.Window, l.Measure, at)
 			counts := n > 0 || l.Measure == FailedRecipients && used > 0
 			if counts && plus(used, n) >= percent(l.Max, warn) && c.warn(l, at) {
 				list = append(list, Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: n})
@@ -251,10 +269,15 @@ func stricter(a, b *Breach) bool {
 }
 
 // Count counts amounts that pass in all levels, at the time at which they go, and notes of
-// what was warned.
+// what was warned. What is held goes nowhere, and counts where it is held alone: whose limit
+// it is must not use up those of others.
 func Count(levels []Level, amounts Amounts, d *Decision) {
+	held := d.Decisive != nil && d.Action == Hold
 	for i := range levels {
 		l := &levels[i]
+		if held && l.Subject != d.Decisive.Subject {
+			continue
+		}
 		l.Counter.Count(amounts, l.windows(levels), d.Slot, d.At)
 		for _, b := range d.Near {
 			if b.Subject == l.Subject {

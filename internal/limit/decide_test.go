@@ -94,8 +94,8 @@ func TestManyAhead(t *testing.T) {
 	for i := range 10_000 {
 		c.Count(Amounts{Messages: 1}, all, noon.Add(time.Duration(i*7919%86_400)*time.Second), noon)
 	}
-	if used := c.Used(Minute, noon)[Messages]; used != 10_000 {
-		t.Errorf("%d used", used)
+	if sum := c.series[Minute].sum[Messages]; sum != 10_000 {
+		t.Errorf("%d are counted", sum)
 	}
 	for w, s := range c.series {
 		if len(s.cells) > maxCells {
@@ -103,7 +103,7 @@ func TestManyAhead(t *testing.T) {
 		}
 	}
 	again, err := Decode(c.AppendBinary(nil))
-	if err != nil || again.Used(l.Window, noon) != c.Used(l.Window, noon) {
+	if err != nil || again.Used(l.Window, Messages, noon) != c.Used(l.Window, Messages, noon) {
 		t.Errorf("it is read as another one: %v", err)
 	}
 }
@@ -221,5 +221,80 @@ func TestFailedRecipients(t *testing.T) {
 	only := Only([]Level{{Limits: []Limit{{Measure: Messages}, {Measure: FailedRecipients, Max: 7}}}, {Limits: []Limit{{Measure: Messages}}}}, FailedRecipients)
 	if len(only) != 1 || len(only[0].Limits) != 1 || only[0].Limits[0].Max != 7 {
 		t.Errorf("those with such limits are %+v", only)
+	}
+}
+
+// TestBacklogLeavesRoomForOthers: what waits for its turn uses up the hour in which it goes,
+// of every level, and no hour before.
+func TestBacklogLeavesRoomForOthers(t *testing.T) {
+	everything := &Counter{}
+	of := map[string]*Counter{}
+	send := func(login string, own []Limit, at time.Time) bool {
+		if of[login] == nil {
+			of[login] = &Counter{}
+		}
+		levels := []Level{{Subject{Account, login}, own, of[login]}, {Subject{Everything, ""}, []Limit{{Messages, Hour, 200, Defer, false, 0}}, everything}}
+		d := Decide(levels, Amounts{Messages: 1}, 0, at)
+		if d.Passes() {
+			Count(levels, Amounts{Messages: 1}, &d)
+		}
+		return d.Passes()
+	}
+	slow := []Limit{{Messages, Hour, 10, Slow, false, 0}}
+	for hour := range 24 {
+		at := noon.Add(time.Duration(hour) * 62 * time.Minute)
+		for range 400 {
+			send("mallory@example.org", slow, at)
+		}
+		passed := 0
+		for range 200 {
+			if send("honest@example.com", nil, at) {
+				passed++
+			}
+		}
+		if passed < 180 {
+			t.Fatalf("in hour %d %d of 200 messages of somebody else pass", hour, passed)
+		}
+	}
+}
+
+// TestSlowedBelowOthers: a message that is slowed is held against the other limits at the time
+// at which it goes.
+func TestSlowedBelowOthers(t *testing.T) {
+	account, domain := &Counter{}, &Counter{}
+	levels := []Level{
+		{Subject{Account, "a@example.org"}, []Limit{{Messages, Hour, 1, Slow, false, 0}}, account},
+		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 1, Defer, false, 0}}, domain},
+	}
+	one := Amounts{Messages: 1}
+	for turn := range 3 {
+		d := Decide(levels, one, 0, noon)
+		if !d.Passes() || !d.Slot.Equal(noon.Add(time.Duration(turn)*61*time.Minute)) {
+			t.Fatalf("turn %d is at %v: %+v", turn, d.Slot, d.Decisive)
+		}
+		Count(levels, one, &d)
+	}
+	// Another account of the domain finds the domain's hour taken.
+	other := []Level{{Subject{Account, "b@example.org"}, nil, &Counter{}}, levels[1]}
+	if d := Decide(other, one, 0, noon.Add(30*time.Minute)); d.Passes() || d.Decisive.Subject.Kind != Domain {
+		t.Errorf("two within an hour: %+v", d)
+	}
+}
+
+// TestHeldCountsAlone: what one account's limit holds does not use up its domain's.
+func TestHeldCountsAlone(t *testing.T) {
+	levels := []Level{
+		{Subject{Account, "a@example.org"}, []Limit{{Messages, Hour, 1, Hold, false, 0}}, &Counter{}},
+		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 2, Defer, false, 0}}, &Counter{}},
+	}
+	for range 10 {
+		d := Decide(levels, Amounts{Messages: 1}, 0, noon)
+		if !d.Passes() {
+			t.Fatalf("%+v", d.Decisive)
+		}
+		Count(levels, Amounts{Messages: 1}, &d)
+	}
+	if own, all := levels[0].Counter.Used(Hour, Messages, noon), levels[1].Counter.Used(Hour, Messages, noon); own != 10 || all != 1 {
+		t.Errorf("%d are counted of the account, %d of the domain", own, all)
 	}
 }

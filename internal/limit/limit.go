@@ -28,6 +28,12 @@ func (l Limit) String() string {
 	return l.Measure.String() + "/" + l.Window.String() + "=" + strconv.FormatInt(l.Max, 10)
 }
 
+// Part is what one account may have of a limit with a share once half of it is used.
+func (l Limit) Part() Limit {
+	l.Max = percent(l.Max, l.Share)
+	return l
+}
+
 // Windowed is a set of windows.
 type Windowed uint8
 

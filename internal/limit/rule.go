@@ -79,6 +79,8 @@ func (r *Rule) Check() error {
 		return fault.New(op, fault.Invalid, "a share is of 1 to 100 percent")
 	case l.Share > 0 && (r.For.Kind <= Account || r.For.Kind == Plan):
 		return fault.New(op, fault.Invalid, "%s has no accounts that could share: shares are of domains, customers, networks, nodes and everything", r.For)
+	case l.Measure == FailedRecipients && r.For.Kind == Network:
+		return fault.New(op, fault.Invalid, "failed recipients cannot be counted of a network: nobody knows any more where a message came from when it fails")
 	case r.By == "":
 		return fault.New(op, fault.Invalid, "nobody sets this limit")
 	case r.Start.IsZero():

@@ -107,6 +107,7 @@ func TestCheckRefuses(t *testing.T) {
 		"neither action":     func(r *Rule) { r.Extra, r.Limit.Shadow = true, true },
 		"1 to 100 percent":   func(r *Rule) { r.Limit.Share = 101 },
 		"could share":        func(r *Rule) { r.Limit.Share = 10 },
+		"of a network":       func(r *Rule) { r.For, r.Limit.Measure = Subject{Network, Each}, FailedRecipients },
 		"nobody sets":        func(r *Rule) { r.By = "" },
 		"no beginning":       func(r *Rule) { r.Start = time.Time{} },
 		"before it began":    func(r *Rule) { r.End = noon.Add(-time.Second) },

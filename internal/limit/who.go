@@ -32,14 +32,7 @@ func (w *Who) Levels(rules func(Subject) []Rule, at time.Time) []Level {
 		if s.Name == "" && s.Kind != Everything {
 			continue
 		}
-		sources := [][]Rule{rules(s)}
-		if s.Kind == Account && w.Plan != "" {
-			sources = append(sources, rules(Subject{Plan, w.Plan}))
-		}
-		if s.Kind != Everything {
-			sources = append(sources, rules(Subject{s.Kind, Each}))
-		}
-		limits := effective(sources, at)
+		limits := effective(w.sources(s, rules), at)
 		if s.Kind == Account {
 			account = len(levels)
 			levels = append(levels, Level{Subject: s, Limits: limits})
@@ -59,12 +52,45 @@ func (w *Who) Levels(rules func(Subject) []Rule, at time.Time) []Level {
 	return levels
 }
 
+// sources are the rules of a subject, those that come before others first: its own, its
+// plan's, and those for each of its kind.
+func (w *Who) sources(s Subject, rules func(Subject) []Rule) [][]Rule {
+	sources := [][]Rule{rules(s)}
+	if s.Kind == Account && w.Plan != "" {
+		sources = append(sources, rules(Subject{Plan, w.Plan}))
+	}
+	if s.Kind != Everything {
+		sources = append(sources, rules(Subject{s.Kind, Each}))
+	}
+	return sources
+}
+
+// RuleOf returns the rule by which a subject has a limit like that one, nil for none, and
+// whether there is something extra. rules is as in Levels.
+func (w *Who) RuleOf(s Subject, l Limit, rules func(Subject) []Rule, at time.Time) (r *Rule, extra bool) {
+	base, more := deciding(w.sources(s, rules), at)
+	return base[l.Measure][l.Window], more[l.Measure][l.Window] > 0
+}
+
 // effective returns the limits that hold by rules, those of the first source in place of
 // those of the next.
-func effective(sources [][]Rule, at time.Time) []Limit {
-	var base [measures][windows]*Rule
-	var extra [measures][windows]int64
-	any := false
+func effective(sources [][]Rule, at time.Time) (list []Limit) {
+	base, extra := deciding(sources, at)
+	for m := range base {
+		for w, r := range base[m] {
+			if r != nil {
+				l := r.Limit
+				l.Max = plus(l.Max, extra[m][w])
+				list = append(list, l)
+			}
+		}
+	}
+	return list
+}
+
+// deciding returns the rule that decides about each measure and window, and what is had on
+// top of it.
+func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, extra [measures][windows]int64) {
 	for _, source := range sources {
 		var own [measures][windows]*Rule
 		for i := range source {
@@ -80,26 +106,13 @@ func effective(sources [][]Rule, at time.Time) []Limit {
 		}
 		for m := range own {
 			for w, r := range own[m] {
-				if base[m][w] == nil && r != nil {
-					base[m][w], any = r, true
+				if base[m][w] == nil {
+					base[m][w] = r
 				}
 			}
 		}
 	}
-	if !any {
-		return nil
-	}
-	var list []Limit
-	for m := range base {
-		for w, r := range base[m] {
-			if r != nil {
-				l := r.Limit
-				l.Max = plus(l.Max, extra[m][w])
-				list = append(list, l)
-			}
-		}
-	}
-	return list
+	return base, extra
 }
 
 // Only returns those of the levels that have limits of a measure, with these alone.

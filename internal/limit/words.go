@@ -7,24 +7,32 @@ import (
 
 // Describe says what was reached, for the client: "100 recipients in an hour for account
 // a@example.org, 100 used, room from 2026-11-27 13:01:00 UTC". Ids are of no use to them.
+//
+// What others do behind the same network or gate is none of their business: of these they hear
+// when there is room, and nothing else.
 func (b *Breach) Describe() string {
+	room := ""
+	if !b.Room.IsZero() {
+		room = ", room from " + b.Room.Format("2006-01-02 15:04:05") + " UTC"
+	}
+	switch shared := b.Of.Kind == 0 && b.Subject.Kind >= Network; {
+	case shared && b.Subject.Kind == Network:
+		return "that of your network" + room
+	case shared:
+		return "that of this server" + room
+	}
 	whose := b.Subject.String()
 	switch {
 	case b.Of.Kind != 0:
 		whose += ", its share of " + b.Of.String()
 	case b.Subject.Kind == Credential:
 		whose = "this credential"
-	case b.Subject.Kind == Node || b.Subject.Kind == Everything:
-		whose = "this server"
 	}
 	text := fmt.Sprintf("%d %s in %s for %s, %d used", b.Limit.Max, b.Limit.Measure, b.Limit.Window.article(), whose, b.Used)
 	if b.Want > 1 {
 		text += fmt.Sprintf(", %d more wanted", b.Want)
 	}
-	if !b.Room.IsZero() {
-		text += ", room from " + b.Room.Format("2006-01-02 15:04:05") + " UTC"
-	}
-	return text
+	return text + room
 }
 
 // article names a window in a sentence.

@@ -88,19 +88,49 @@ func TestHashesThatNobodyHasProvedCostNobody(t *testing.T) {
 	costly := hashOf(t, hash.Params{MemoryKiB: 8 * mostKinds * today.MemoryKiB, Iterations: 1, Parallelism: 1}, goodPassword)
 	m[1].answers["cheap@out.example"] = directory.Answer{Login: "cheap@out.example", Hash: hashOf(t, cheaper, goodPassword).Text()}
 	m[1].answers["costly@out.example"] = directory.Answer{Login: "costly@out.example", Hash: costly.Text()}
+	var told []string
+	w.v.opt.TooCostly = func(directory string, c hash.Cost) { told = append(told, directory+": "+c.String()) }
 	known := func() int { return len(w.v.kinds.Of(m[1].name)) }
 	before := known()
 	_, _ = fromOutside(w, "cheap@out.example", wrongPassword)
 	if known() != before {
 		t.Error("a hash counts that nobody has proved")
 	}
-	w.must(fromOutside(w, "costly@out.example", goodPassword))
+	_, _ = fromOutside(w, "costly@out.example", wrongPassword)
+	if len(told) != 0 {
+		t.Errorf("told of a hash that nobody has proved: %q", told)
+	}
+	for range 2 {
+		w.must(fromOutside(w, "costly@out.example", goodPassword))
+	}
 	if known() != before {
 		t.Error("a hash counts that is too costly")
 	}
+	if want := []string{m[1].name + ": " + costly.Cost().String()}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q, once", told, want)
+	}
 	w.must(fromOutside(w, "cheap@out.example", goodPassword))
-	if known() != before+1 {
-		t.Error("a hash that was proved does not count")
+	if known() != before+1 || len(told) != 1 {
+		t.Errorf("a hash that was proved does not count; told %q", told)
+	}
+}
+
+// With the argon2id of the day as it is by default, failures cost what is widely recommended
+// for hashes in a directory.
+func TestRecommendedHashesAreLevelled(t *testing.T) {
+	for _, text := range []string{"bcrypt 12", "pbkdf2-sha256 600000"} {
+		w, m := outsiders(t, 0)
+		w.restart(setup{params: hash.DefaultParams(), options: Options{Directories: m}})
+		cost, err := hash.ParseCost(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.v.kinds.Learn(m[1].name, cost)
+		w.work()
+		_, _ = fromOutside(w, "nobody@out.example", goodPassword)
+		if work := fmt.Sprint(w.work()); !strings.Contains(work, text) {
+			t.Errorf("a failure has cost %s, without %s", work, text)
+		}
 	}
 }
 

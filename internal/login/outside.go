@@ -80,7 +80,9 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		case !same:
 			return nil, failure(why.ErrWrong)
 		}
-		v.kinds.Learn(name, stored.Cost())
+		if v.kinds.Learn(name, stored.Cost()) && v.opt.TooCostly != nil {
+			v.opt.TooCostly(name, stored.Cost())
+		}
 	}
 	return v.adopt(ctx, e, authzid, name, answer)
 }

@@ -45,6 +45,9 @@ type Options struct {
 	// NotRenewed is told why the secret of a login could not be stored anew, at most once a
 	// minute; nil where nobody is. The login has succeeded, and the next one tries again.
 	NotRenewed func(login string, err error)
+	// TooCostly is told the first hash of each directory that somebody has logged in with and
+	// that costs too much for every failure to cost as much; nil where nobody is.
+	TooCostly func(directory string, c hash.Cost)
 	// Remember is how long a verified password of the store is remembered, counted from
 	// its full verification; 0 for not at all.
 	Remember time.Duration
@@ -102,8 +105,10 @@ func New(opt Options) *Verifier {
 	}
 }
 
-// mostKinds is how many times the cost of the day those of a directory's hashes may come to.
-const mostKinds = 3
+// mostKinds is how many times the cost of the day those of a directory's hashes may come to:
+// enough for what is widely recommended, bcrypt 12 or PBKDF2-SHA256 with 600,000 iterations,
+// beside the argon2id that a gate has by default.
+const mostKinds = 10
 
 // maxPrepared is how many of the latest uses Prepare reads.
 const maxPrepared = 20_000

@@ -129,7 +129,7 @@ type AdminStore interface {
 	// then; a later recall or change that suspends holds it again. Other recipients of
 	// such a submission, which stay held, get the reason HoldLeft.
 	Release(ctx context.Context, f Filter, e audit.Event) (int, error)
-	// Retry makes deferred ones due now.
+	// Retry makes deferred ones due now, and those that wait for their turn (Slowed).
 	Retry(ctx context.Context, f Filter, e audit.Event) (int, error)
 	// Drop removes waiting deliveries; nobody is told.
 	Drop(ctx context.Context, f Filter, e audit.Event) (int, error)

@@ -11,19 +11,10 @@ import (
 )
 
 // limits makes the question about a message that the store answers where it stores it; nil
-// where nobody has a limit, or nothing counts.
+// where nobody has a limit.
 func (s *session) limits(a *queue.Acceptance, tx *transaction, warnAt int) *limit.Question {
 	if s.gate.opt.Limits == nil {
 		return nil
-	}
-	want := limit.Amounts{limit.Messages: 1, limit.Bytes: a.Submission.Size}
-	for i := range a.Deliveries {
-		if !s.gate.isPostmaster(a.Deliveries[i].Recipient.To) {
-			want[limit.Recipients]++
-		}
-	}
-	if want[limit.Recipients] == 0 {
-		return nil // a cry for help must not be too much
 	}
 	sub := &a.Submission
 	levels := s.gate.opt.Limits(limit.Who{
@@ -34,13 +25,17 @@ func (s *session) limits(a *queue.Acceptance, tx *transaction, warnAt int) *limi
 	if len(levels) == 0 {
 		return nil
 	}
-	q := &limit.Question{Levels: levels, Want: want, Warn: warnAt}
+	if len(a.Deliveries) == 1 && s.gate.isPostmaster(a.Deliveries[0].Recipient.To) {
+		return forHelp(sub)
+	}
+	q := &limit.Question{
+		Levels: levels, Warn: warnAt,
+		Want: limit.Amounts{limit.Messages: 1, limit.Recipients: int64(len(a.Deliveries)), limit.Bytes: sub.Size},
+	}
 	if limit.Bounds(levels, limit.NewRecipients) {
 		q.Contacts = &limit.Contacts{Login: sub.Login}
 		for i := range a.Deliveries {
-			if to := a.Deliveries[i].Recipient.To; !s.gate.isPostmaster(to) {
-				q.Contacts.Recipients = append(q.Contacts.Recipients, limit.DigestOf(to.Key()))
-			}
+			q.Contacts.Recipients = append(q.Contacts.Recipients, limit.DigestOf(a.Deliveries[i].Recipient.To.Key()))
 		}
 		slices.Sort(q.Contacts.Recipients)
 		q.Contacts.Recipients = slices.Compact(q.Contacts.Recipients)
@@ -48,10 +43,31 @@ func (s *session) limits(a *queue.Acceptance, tx *transaction, warnAt int) *limi
 	return q
 }
 
+// What an account may write to the gate's postmaster, whatever its limits: a cry for help
+// must not be too much, nor a way around all limits.
+const (
+	helpMessages = 10
+	helpBytes    = 10 << 20
+)
+
+// forHelp makes the question about a message to the postmaster alone, which counts apart.
+func forHelp(sub *queue.Submission) *limit.Question {
+	return &limit.Question{
+		Want: limit.Amounts{limit.Messages: 1, limit.Bytes: sub.Size},
+		Levels: []limit.Level{{
+			Subject: limit.Subject{Kind: limit.Account, Name: sub.Login + " to the postmaster"},
+			Limits: []limit.Limit{
+				{Measure: limit.Messages, Window: limit.Day, Max: helpMessages, Action: limit.Defer},
+				{Measure: limit.Bytes, Window: limit.Day, Max: helpBytes, Action: limit.Defer},
+			},
+		}},
+	}
+}
+
 // isPostmaster reports whether an address is that of whoever runs the gate (RFC 5321
 // section 4.5.1).
 func (g *Gate) isPostmaster(a mail.Address) bool {
-	return strings.EqualFold(a.Local, "postmaster") && strings.EqualFold(string(a.Domain), g.opt.Hostname)
+	return a.IsASCII() && strings.EqualFold(a.Local, "postmaster") && strings.EqualFold(string(a.Domain), g.opt.Hostname)
 }
 
 // recordLimits records what limits say of a message that was accepted.

@@ -72,17 +72,20 @@ func TestLimitDefersAndSaysWhy(t *testing.T) {
 	wantReason(t, err, smtp.ELimitRefused) // it alone is over the limit
 }
 
-// TestPostmasterDoesNotCount: who has no room left can still ask for help.
-func TestPostmasterDoesNotCount(t *testing.T) {
+// TestPostmasterCountsApart: who has no room left can still ask for help, ten times a day.
+func TestPostmasterCountsApart(t *testing.T) {
 	f := newFixture(t)
 	f.limited(ruleOf(limit.Account, testLogin, "messages/hour=0", limit.Refuse), ruleOf(limit.Domain, "example.org", "recipients/hour=1", limit.Defer))
+	for range 10 {
+		_, err := f.submit(f.login(), testLogin, strings.NewReader(hello), "Postmaster@gate.example.org")
+		f.must(err)
+	}
 	_, err := f.submit(f.login(), testLogin, strings.NewReader(hello), "Postmaster@gate.example.org")
-	f.must(err)
-	_, err = f.submit(f.login(), testLogin, strings.NewReader(hello), "postmaster@there.example")
-	wantReason(t, err, smtp.ELimitRefused)
-	f.limited(ruleOf(limit.Domain, "example.org", "recipients/hour=1", limit.Defer))
-	_, err = f.submit(f.login(), testLogin, strings.NewReader(hello), "a@there.example", "postmaster@gate.example.org")
-	f.must(err)
+	wantReason(t, err, smtp.ELimitReached)
+	for _, to := range [][]string{{"postmaster@there.example"}, {"a@there.example", "postmaster@gate.example.org"}, {"postmaster@gate.example.org", "pOstmaster@gate.example.org"}} {
+		_, err = f.submit(f.login(), testLogin, strings.NewReader(hello), to...)
+		wantReason(t, err, smtp.ELimitRefused)
+	}
 }
 
 func TestEveryLevelIsAsked(t *testing.T) {

@@ -56,7 +56,7 @@ func TestLimitOverThreeGates(t *testing.T) {
 	used := func(want int64) func() bool {
 		return func() bool {
 			counters, at, err := c.db.Counted(context.Background(), []limit.Subject{domain})
-			return err == nil && counters[0].Used(limit.Day, at)[limit.Messages] >= want
+			return err == nil && counters[0].Used(limit.Day, limit.Messages, at) >= want
 		}
 	}
 	harness.WaitFor(t, "the limit to be used up", used(room))

@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/account/breached"
+	"countersign/internal/account/hash"
 	"countersign/internal/account/rule"
 	"countersign/internal/config"
 	"countersign/internal/login/secrets"
@@ -60,5 +61,14 @@ func (p *passwordRule) Check(ctx context.Context, password string, about account
 func NotRenewed(log *slog.Logger) func(login string, err error) {
 	return func(login string, err error) {
 		log.Warn("a password that was right could not be stored in the forms of the day: the next login by it tries again", "login", login, "error", err)
+	}
+}
+
+// TooCostly makes what tells the operator that names of a directory can be told by time from
+// those that are not there.
+func TooCostly(log *slog.Logger) func(directory string, c hash.Cost) {
+	return func(directory string, c hash.Cost) {
+		log.Warn("hashes of a directory cost too much for every failed login to cost as much: those who have such a one can be told by time from names that are not there",
+			"directory", directory, "cost", c.String())
 	}
 }

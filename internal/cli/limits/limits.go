@@ -115,7 +115,11 @@ func (cmd *set) Run(c *call.Call) error {
 			if err != nil {
 				return err
 			}
-			if err := c.Say("%s is set %s%s: limit %s", object(r), until(r), text, r.ID); err != nil {
+			read, err := naming(o, *r)
+			if err != nil {
+				return err
+			}
+			if err := c.Say("%s is set %s%s: limit %s", object(&read), until(r), text, r.ID); err != nil {
 				return err
 			}
 		}
@@ -182,11 +186,15 @@ func (cmd *allow) Run(c *call.Call) error {
 		}
 		for i := range rules {
 			r := &rules[i]
-			effect, err := inEffect(o, r)
+			read, err := naming(o, *r)
 			if err != nil {
 				return err
 			}
-			if err := c.Say("%s is allowed %s%s: limit %s", object(r), until(r), effect, r.ID); err != nil {
+			effect, err := inEffect(o, r, read.For)
+			if err != nil {
+				return err
+			}
+			if err := c.Say("%s is allowed %s%s: limit %s", object(&read), until(r), effect, r.ID); err != nil {
 				return err
 			}
 		}
@@ -195,8 +203,8 @@ func (cmd *allow) Run(c *call.Call) error {
 }
 
 // inEffect says what an allowance leads to, or warns where nothing is limited that it would
-// be on top of.
-func inEffect(o *call.Opened, r *limit.Rule) (string, error) {
+// be on top of, by the name that people read.
+func inEffect(o *call.Opened, r *limit.Rule, name limit.Subject) (string, error) {
 	who, some, err := sender(o, r.For)
 	if err != nil || !some {
 		return "", err
@@ -219,7 +227,7 @@ func inEffect(o *call.Opened, r *limit.Rule) (string, error) {
 			}
 		}
 	}
-	fmt.Fprintf(o.Stderr, "warning: nothing limits %s/%s of %s now, so that this gives it nothing\n", r.Limit.Measure, r.Limit.Window, r.For)
+	fmt.Fprintf(o.Stderr, "warning: nothing limits %s/%s of %s now, so that this gives it nothing\n", r.Limit.Measure, r.Limit.Window, name)
 	return "", nil
 }
 
@@ -251,7 +259,11 @@ func (cmd *lift) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		return c.Say("limit %s of %s is lifted", r.ID, object(&r))
+		read, err := naming(o, r)
+		if err != nil {
+			return err
+		}
+		return c.Say("limit %s of %s is lifted", r.ID, object(&read))
 	})
 }
 

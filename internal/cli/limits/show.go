@@ -2,6 +2,7 @@ package limits
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/limit"
+	"countersign/internal/mail"
 )
 
 type show struct {
@@ -21,64 +23,87 @@ type show struct {
 // Run does it.
 func (cmd *show) Run(c *call.Call) error {
 	return c.With(func(o *call.Opened) error {
-		levels, names, err := cmd.levels(o)
+		found, err := cmd.find(o)
 		if err != nil {
 			return err
 		}
-		subjects := make([]limit.Subject, len(levels))
-		for i, l := range levels {
+		subjects := make([]limit.Subject, len(found.levels))
+		for i, l := range found.levels {
 			subjects[i] = l.Subject
 		}
 		counters, at, err := o.Store.Counted(o.Ctx, subjects)
 		if err != nil {
 			return err
 		}
-		rows := []Room{}
-		for i, l := range levels {
-			for _, k := range l.Limits {
-				rows = append(rows, room(l.Subject, names[l.Subject.Name], k, counters[i], at))
-			}
-		}
+		rows := found.rows(counters, at)
 		if len(rows) == 0 && !cmd.JSON {
 			return c.Say("nothing limits %s", cmd.Login.Key())
 		}
-		return table.List(c.Stdout, cmd.JSON, rows, []string{"FOR", "LIMIT", "USED", "LEFT", "ROOM FROM", "ACTION"}, Room.cells)
+		return table.List(c.Stdout, cmd.JSON, rows, []string{"FOR", "LIMIT", "USED", "LEFT", "ROOM FROM", "ACTION", "SET FOR", "UNTIL", "ID"}, Room.cells)
 	})
 }
 
-// levels returns what the account is counted as, with its limits, each of its credentials
-// among it, and the names of these by id.
-func (cmd *show) levels(o *call.Opened) (levels []limit.Level, names map[string]string, err error) {
+// found is all that an account is counted as.
+type found struct {
+	who    limit.Who
+	levels []limit.Level
+	// names are those of its credentials, by id.
+	names map[string]string
+	rules func(limit.Subject) []limit.Rule
+	now   time.Time
+}
+
+// find looks up the account, each of its credentials and all above it.
+func (cmd *show) find(o *call.Opened) (f found, err error) {
 	login := cmd.Login.Key()
 	sender, err := o.Store.Sender(o.Ctx, login)
 	if err != nil {
-		return nil, nil, call.Missing(err, "account "+login)
+		return f, call.Missing(err, "account "+login)
 	}
-	now := o.Env.Now()
-	rules := func(s limit.Subject) []limit.Rule {
-		found, failed := o.Store.Rules(o.Ctx, limit.Query{For: &s, Holding: now})
+	f = found{who: whole(sender), names: map[string]string{}, now: o.Env.Now()}
+	f.who.Network = limit.NetworkOf(cmd.From)
+	f.rules = func(s limit.Subject) []limit.Rule {
+		rules, failed := o.Store.Rules(o.Ctx, limit.Query{For: &s, Holding: f.now})
 		if failed != nil {
 			err = failed
 		}
-		return found
+		return rules
 	}
-	names = map[string]string{}
 	for i := range sender.Account.Credentials {
 		k := &sender.Account.Credentials[i]
-		names[string(k.ID)] = k.Name
-		levels = append(levels, of(limit.Who{Credential: string(k.ID)}, limit.Credential, rules, now)...)
+		f.names[string(k.ID)] = login + "/" + k.Name
+		f.levels = append(f.levels, of(limit.Who{Credential: string(k.ID)}, limit.Credential, f.rules, f.now)...)
 	}
-	who := whole(sender)
-	who.Network = limit.NetworkOf(cmd.From)
-	levels = append(levels, who.Levels(rules, now)...)
+	f.levels = append(f.levels, f.who.Levels(f.rules, f.now)...)
 	nodes, failed := o.Store.Nodes(o.Ctx)
 	if failed != nil {
-		return nil, nil, failed
+		return f, failed
 	}
 	for i := range nodes {
-		levels = append(levels, of(limit.Who{Node: nodes[i].ID}, limit.Node, rules, now)...)
+		f.levels = append(f.levels, of(limit.Who{Node: nodes[i].ID}, limit.Node, f.rules, f.now)...)
 	}
-	return levels, names, err
+	return f, err
+}
+
+// rows tells how much is used of each limit, and of the account's share of it.
+func (f *found) rows(counters []*limit.Counter, at time.Time) (rows []Room) {
+	rows = []Room{}
+	account := slices.IndexFunc(f.levels, func(l limit.Level) bool { return l.Subject.Kind == limit.Account })
+	for i, l := range f.levels {
+		for _, k := range l.Limits {
+			r := room(l.Subject, f.names[l.Subject.Name], k, counters[i], at)
+			rule, extra := f.who.RuleOf(l.Subject, k, f.rules, f.now)
+			r.by(rule, extra)
+			rows = append(rows, r)
+			if k.Share > 0 && l.Subject.Kind > limit.Account && account >= 0 {
+				part := room(l.Subject, "", k.Part(), counters[account], at)
+				part.Share, part.label = true, "its share of "+part.label
+				part.by(rule, extra)
+				rows = append(rows, part)
+			}
+		}
+	}
+	return rows
 }
 
 // whole is an account with all above it.
@@ -108,6 +133,12 @@ type Room struct {
 	Shadow bool   `json:"shadow,omitempty"`
 	// From is from when on there is room for one more; left out for never.
 	From *time.Time `json:"room_from,omitempty"`
+	// SetFor is whom the rule is set for, with "+" where something is allowed on top.
+	SetFor string     `json:"set_for"`
+	Until  *time.Time `json:"until,omitempty"`
+	Rule   mail.ID    `json:"rule"`
+	// Share says that it is the account's share, which counts while half of the whole is used.
+	Share bool `json:"share,omitempty"`
 
 	label string
 	full  bool
@@ -117,7 +148,7 @@ type Room struct {
 // what is none.
 func room(s limit.Subject, credential string, l limit.Limit, c *limit.Counter, at time.Time) Room {
 	r := Room{
-		Kind: s.Kind.String(), Name: s.Name, Limit: l.String(), Max: l.Max, Used: c.Used(l.Window, at)[l.Measure],
+		Kind: s.Kind.String(), Name: s.Name, Limit: l.String(), Max: l.Max, Used: c.Used(l.Window, l.Measure, at),
 		Action: l.Action.String(), Shadow: l.Shadow, label: s.String(),
 	}
 	if s.Kind == limit.Credential {
@@ -130,6 +161,23 @@ func room(s limit.Subject, credential string, l limit.Limit, c *limit.Counter, a
 	}
 	r.full = !ever || from.After(at)
 	return r
+}
+
+// by says which rule it is.
+func (r *Room) by(rule *limit.Rule, extra bool) {
+	if rule == nil {
+		return
+	}
+	r.SetFor, r.Rule = subject(rule.For), rule.ID
+	if rule.For.Kind == limit.Credential && rule.For.Name != limit.Each {
+		r.SetFor = r.label
+	}
+	if extra {
+		r.SetFor += ", and more allowed"
+	}
+	if !rule.End.IsZero() {
+		r.Until = &rule.End
+	}
 }
 
 // cells is the row of a listing.
@@ -145,5 +193,9 @@ func (r Room) cells() []string {
 	if r.Shadow {
 		action += ", shadow"
 	}
-	return []string{r.label, r.Limit, strconv.FormatInt(r.Used, 10), strconv.FormatInt(r.Left, 10), from, action}
+	until := ""
+	if r.Until != nil {
+		until = table.Stamp(*r.Until)
+	}
+	return []string{r.label, r.Limit, strconv.FormatInt(r.Used, 10), strconv.FormatInt(r.Left, 10), from, action, r.SetFor, until, string(r.Rule)}
 }

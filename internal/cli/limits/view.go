@@ -41,6 +41,11 @@ func (cmd *list) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
+		for i := range found {
+			if found[i], err = naming(o, found[i]); err != nil {
+				return err
+			}
+		}
 		return table.List(c.Stdout, cmd.JSON, call.Views(found, view(now)), heads(), View.cells)
 	})
 }
@@ -49,7 +54,7 @@ func (cmd *list) Run(c *call.Call) error {
 type View struct {
 	ID      mail.ID    `json:"id"`
 	Kind    string     `json:"kind"`
-	Name    string     `json:"name,omitempty"` // * for each of the kind
+	Name    string     `json:"name,omitempty"` // * for each of the kind; LOGIN/NAME of a credential
 	Measure string     `json:"measure"`
 	Window  string     `json:"window"`
 	Max     int64      `json:"max"`

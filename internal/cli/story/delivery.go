@@ -58,12 +58,20 @@ func View(item queue.Item) Delivery {
 // Outlook says in one line what will become of a delivery, or why not.
 func (v Delivery) Outlook() string {
 	switch {
-	case v.State == queue.Held:
+	case v.State == queue.Held, v.HoldReason != "":
 		return v.HoldReason
 	case v.Last != nil:
 		return fmt.Sprintf("%d %s %s", v.Last.Code, v.Last.Enhanced, v.Last.Text)
 	}
 	return ""
+}
+
+// Waits is what HoldReason is a reason of: that it is held, or that it waits for its turn.
+func (v Delivery) Waits() string {
+	if v.State == queue.Held {
+		return "held"
+	}
+	return "waits"
 }
 
 // Due says when the next attempt is due.

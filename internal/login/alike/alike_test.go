@@ -233,8 +233,14 @@ func TestKinds(t *testing.T) {
 	k.Learn("d", cost(40))
 	k.Learn("d", hash.Cost{})
 	want(cost(40))
-	k.Learn("d", cost(61)) // too much beside the first
-	k.Learn("e", cost(100))
+	for i := range 2 {
+		if over := k.Learn("d", cost(61)); over != (i == 0) { // too much beside the first
+			t.Errorf("too much, the %d. time: %v", i+1, over)
+		}
+	}
+	if k.Learn("e", cost(100)) || !k.Learn("f", cost(101)) {
+		t.Error("directories are mixed up")
+	}
 	want(cost(40))
 	clock = clock.Add(40 * time.Minute)
 	k.Learn("d", cost(60))

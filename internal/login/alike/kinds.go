@@ -17,9 +17,11 @@ type Kinds struct {
 	most time.Duration
 	now  func() time.Time
 
-	mu sync.Mutex // guards of
+	mu sync.Mutex // guards what follows
 	// of has the kinds of each directory, each once.
 	of map[string][]kind
+	// over are the directories of which some kind was too much.
+	over map[string]bool
 }
 
 // kind is a cost that was seen last at some time.
@@ -32,12 +34,13 @@ type kind struct {
 // most, by hash.Cost.Estimate: whoever writes its hashes decides what each failure costs the
 // gate. now is the clock.
 func NewKinds(most time.Duration, now func() time.Time) *Kinds {
-	return &Kinds{most: most, now: now, of: map[string][]kind{}}
+	return &Kinds{most: most, now: now, of: map[string][]kind{}, over: map[string]bool{}}
 }
 
 // Learn notes that somebody has logged in with a hash of a directory, of that cost. It is
-// known for an hour; what is too much beside the others is not noted.
-func (k *Kinds) Learn(directory string, c hash.Cost) {
+// known for an hour; what is too much beside the others is not noted. It reports whether this
+// is the first time that something of that directory is too much.
+func (k *Kinds) Learn(directory string, c hash.Cost) (over bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	list := k.fresh(directory)
@@ -45,13 +48,20 @@ func (k *Kinds) Learn(directory string, c hash.Cost) {
 	for i := range list {
 		if list[i].cost == c {
 			list[i].seen = k.now()
-			return
+			return false
 		}
 		sum += list[i].cost.Estimate()
 	}
-	if c != (hash.Cost{}) && sum <= k.most {
+	switch {
+	case c == (hash.Cost{}):
+		return false
+	case sum <= k.most:
 		k.of[directory] = append(list, kind{c, k.now()})
+		return false
 	}
+	over = !k.over[directory]
+	k.over[directory] = true
+	return over
 }
 
 // Of returns the costs of a directory's hashes, as far as they are known.

@@ -62,7 +62,7 @@ func TestCountingOnThreeNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counted := counters[0].Used(limit.Hour, at)[limit.Recipients]
+	counted := counters[0].Used(limit.Hour, limit.Recipients, at)
 	if counted != int64(len(waiting)) || counted > room || counted < passed.Load() || counted > passed.Load()+unknown.Load() {
 		t.Errorf("%d recipients are counted, %d wait, %d passed and of %d nobody knows; %d are allowed", counted, len(waiting), passed.Load(), unknown.Load(), room)
 	}

@@ -11,13 +11,11 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/queue"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/store/sqlite/bodies"
 	"countersign/internal/store/sqlite/database"
 )
-
-// HoldReason is why deliveries are held that were restored so.
-const HoldReason = "restored from a backup"
 
 // RestoreOptions says what to restore, and where to.
 type RestoreOptions struct {
@@ -303,7 +301,7 @@ func (r *restore) finish() (held int, err error) {
 	}
 	m, reason := r.manifest, ""
 	if r.Hold {
-		reason = HoldReason
+		reason = queue.HoldRestored
 	}
 	held, err = s.MarkRestored(r.ctx, reason, audit.Event{
 		At: r.Now().UTC(), Kind: audit.StoreRestored, Actor: r.Actor, Object: "store", Text: "from " + r.From,

@@ -299,7 +299,8 @@ func addAddresses(ctx context.Context, c reader, list []account.Account, conditi
 // RemoveAccount implements account.AccountStore.
 func (s *Store) RemoveAccount(ctx context.Context, login string, e audit.Event) error {
 	const dropSQL = "DELETE FROM account WHERE login = ?" // with addresses, grants and credentials
-	return s.remove(ctx, accountObject(login), e, "", dropSQL)
+	const forgetSQL = "DELETE FROM contact WHERE login = ?"
+	return s.remove(ctx, accountObject(login), e, "", dropSQL, forgetSQL)
 }
 
 // OwnDomainSQL finds an active domain of a customer.

@@ -117,8 +117,8 @@ func alone(make func(t writer) error) func(t writer) ([]audit.Event, error) {
 }
 
 // remove removes one object that nothing depends on, and ends its limits. inUse is a query
-// by name that has a row where something does; dropSQL removes it.
-func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse, dropSQL string) error {
+// by name that has a row where something does; drop removes it, and what is kept of it.
+func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse string, drop ...string) error {
 	op := string(o.kind) + ".remove"
 	return s.alter(ctx, op, o, e, func(t writer) ([]audit.Event, error) {
 		if err := o.require(t, op); err != nil {
@@ -134,8 +134,8 @@ func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse, drop
 			}
 		}
 		gone, err := s.limited(t, o)
-		if err == nil {
-			err = t.Exec(dropSQL, bind(o.name))
+		for i := 0; err == nil && i < len(drop); i++ {
+			err = t.Exec(drop[i], bind(o.name))
 		}
 		if err != nil {
 			return nil, err

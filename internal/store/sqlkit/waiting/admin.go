@@ -136,10 +136,10 @@ func (q *Queue) Release(ctx context.Context, f queue.Filter, e audit.Event) (int
 // Retry implements queue.AdminStore.
 func (q *Queue) Retry(ctx context.Context, f queue.Filter, e audit.Event) (int, error) {
 	return q.administer(ctx, "queue.retry", f, e, step{
-		applies: q.opt.Dialect.Aside + "d.state = 2",
-		text:    "UPDATE delivery SET next = ?",
+		applies: "(" + q.opt.Dialect.Aside + "d.state = 2 OR " + q.opt.Dialect.Aside + "d.state = 1 AND d.hold_reason = '" + queue.Slowed + "')",
+		text:    "UPDATE delivery SET next = ?, hold_reason = ''",
 		args:    []any{q.opt.Base.Now()},
-		becomes: func(target) int { return Deferred },
+		becomes: func(d target) int { return d.state },
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
@@ -29,6 +30,7 @@ import (
 type Store interface {
 	queue.Store
 	queue.AdminStore
+	account.Store
 	audit.Store
 	limit.Counts
 }
@@ -47,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"somebody is warned once":                    warnedOnce,
 		"what no window sees is removed":             pruned,
 		"who was written to is not new":              newRecipients,
+		"who has an address later inherits nobody":   forgotten,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -105,7 +108,7 @@ func (y *story) used(s limit.Subject, m limit.Measure, want int64) {
 	y.Helper()
 	list, at, err := y.s.Counted(y.ctx, []limit.Subject{s})
 	expect.Must(y, err)
-	if got := list[0].Used(limit.Hour, at)[m]; got != want {
+	if got := list[0].Used(limit.Hour, m, at); got != want {
 		y.Errorf("%d %s of %s are counted, want %d", got, m, s, want)
 	}
 	if off := time.Since(at).Abs(); off > time.Minute {
@@ -183,7 +186,7 @@ func refusedNowhere(y *story) {
 
 func heldOver(y *story) {
 	levels := func() []limit.Level {
-		return []limit.Level{level(ann, limit.Hold, "messages/hour=1"), level(domain, limit.Slow, "messages/hour=1")}
+		return []limit.Level{level(ann, limit.Hold, "messages/hour=1"), level(domain, limit.Defer, "messages/hour=2")}
 	}
 	expect.Must(y, y.s.Accept(y.ctx, y.message(1, levels()...)))
 	a := y.message(2, levels()...)
@@ -203,6 +206,7 @@ func heldOver(y *story) {
 		y.Errorf("there are %+v, %v", stats, err)
 	}
 	y.used(ann, limit.Messages, 2)
+	y.used(domain, limit.Messages, 1) // what is held uses up nobody else's
 	n, err := y.s.Release(y.ctx, queue.Filter{Submission: a.Submission.ID}, audit.Event{At: time.Now(), Kind: audit.DeliveryReleased, Actor: "cli:root"})
 	if err != nil || n != 2 {
 		y.Fatalf("%d were released, %v", n, err)
@@ -239,7 +243,20 @@ func slowedOver(y *story) {
 			y.Errorf("due is %+v", last)
 		}
 	}
-	y.used(ann, limit.Messages, 4) // those that wait for their turn have room then
+	y.used(ann, limit.Messages, 1) // those that wait for their turn count then
+	n, err := y.s.Retry(y.ctx, queue.Filter{Why: queue.Slowed}, audit.Event{At: time.Now(), Kind: audit.DeliveryRetried, Actor: "cli:root"})
+	if err != nil || n != 6 {
+		y.Fatalf("%d were made due, %v", n, err)
+	}
+	due, err := y.s.Due(y.ctx, time.Now(), queue.Position{}, 100)
+	expect.Must(y, err)
+	if len(due) != 7 || due[6].Delivery.State != queue.Queued || due[6].Delivery.HoldReason != "" {
+		y.Errorf("due are %+v", due)
+	}
+	stats, err := y.s.Stats(y.ctx)
+	if err != nil || stats.Queued != 7 || stats.Deferred != 0 {
+		y.Errorf("there are %+v, %v", stats, err)
+	}
 }
 
 func shadowPasses(y *story) {
@@ -411,4 +428,25 @@ func newRecipients(y *story) {
 	prune(time.Now().Add(48*time.Hour), 4)
 	prune(time.Now().Add(48*time.Hour), 2)
 	y.over(y.s.Accept(y.ctx, to("a")), fault.Busy, "limit-reached", ann) // it is new again
+}
+
+// forgotten: whom an account has written to goes with it; how much it has sent stays, so that
+// nobody gains room by an account that is made anew.
+func forgotten(y *story) {
+	event := audit.Event{At: time.Now(), Kind: audit.AdminChanged, Actor: "cli:root", Object: "x"}
+	expect.Must(y, y.s.PutCustomer(y.ctx, account.Customer{Name: "acme", State: account.Active}, event))
+	expect.Must(y, y.s.PutDomain(y.ctx, account.Domain{Name: "one.example", Customer: "acme", State: account.Active}, event))
+	expect.Must(y, y.s.PutAccount(y.ctx, account.Account{ID: "01K00000000000000000000099", Address: mail.Address{Local: "ann", Domain: "one.example"}, State: account.Active}, event))
+	send := func(want int64) {
+		y.Helper()
+		a := y.message(1, level(ann, limit.Defer, "new-recipients/hour=10"))
+		a.Limits.Contacts = &limit.Contacts{Login: ann.Name, Recipients: []int64{limit.DigestOf("r0")}}
+		expect.Must(y, y.s.Accept(y.ctx, a))
+		y.used(ann, limit.NewRecipients, want)
+	}
+	send(1)
+	send(1)
+	expect.Must(y, y.s.RemoveAccount(y.ctx, ann.Name, event))
+	send(2)
+	y.used(ann, limit.Messages, 3)
 }

@@ -1,0 +1,33 @@
+package limit
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDescribe: who is over a limit is told what is theirs to know.
+func TestDescribe(t *testing.T) {
+	room := noon.Add(time.Hour)
+	of := func(kind Kind, name string) Breach {
+		return Breach{Subject: Subject{kind, name}, Limit: Limit{Measure: Recipients, Window: Hour, Max: 100}, Used: 98, Want: 3, Room: room}
+	}
+	share := of(Account, "a@example.org")
+	share.Of = Subject{Everything, ""}
+	never := of(Domain, "example.org")
+	never.Room, never.Want = time.Time{}, 1
+	for want, b := range map[string]Breach{
+		"100 recipients in an hour for account a@example.org, 98 used, 3 more wanted, room from 2026-11-27 13:00:00 UTC": of(Account, "a@example.org"),
+		"100 recipients in an hour for this credential, 98 used, 3 more wanted, room from 2026-11-27 13:00:00 UTC":       of(Credential, "01K00000000000000000000099"),
+		"100 recipients in an hour for domain example.org, 98 used":                                                      never,
+		"that of your network, room from 2026-11-27 13:00:00 UTC":                                                        of(Network, "192.0.2.1"),
+		"that of this server, room from 2026-11-27 13:00:00 UTC":                                                         of(Everything, ""),
+	} {
+		if got := b.Describe(); got != want {
+			t.Errorf("%s: want %s", got, want)
+		}
+	}
+	if got := share.Describe(); !strings.Contains(got, "for account a@example.org, its share of everything, 98 used") {
+		t.Error(got)
+	}
+}
