@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -53,28 +54,45 @@ func newGuarded(t *testing.T, options string) *world {
 	return w
 }
 
+// spray tries names that nobody has until the guard has the network banned, and returns how
+// many that were.
+func (w *world) spray(client string) int {
+	w.t.Helper()
+	for n := range 20 {
+		if code := w.tries(client, fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != 535 {
+			w.t.Fatalf("name %d: %d", n, code)
+		}
+		address := netip.MustParseAddr(client)
+		if errors.Is(w.app.guard.Guard.Enter(address, testLogin), guard.ErrBarred) {
+			return n + 1
+		}
+		w.app.guard.Leave(address, testLogin)
+	}
+	w.t.Fatal("twenty names were tried")
+	return 0
+}
+
 // TestSprayersAreBanned: who tries many names is refused before the greeting, by a ban as
 // any other, and the record says why. One from whose network others log in is closed to
 // strangers alone, also after a restart.
 func TestSprayersAreBanned(t *testing.T) {
 	w := newGuarded(t, "")
-	for n := range 10 {
-		if code := w.tries("203.0.113.9", fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != 535 {
-			t.Fatalf("name %d: %d", n, code)
-		}
+	tried := w.spray("203.0.113.9")
+	if tried < 11 || tried > 15 {
+		t.Errorf("%d names that nobody has were tried", tried)
 	}
 	w.greets("203.0.113.9", "554")
 	bans, err := w.app.Store().Bans(t.Context(), access.Query{})
 	if err != nil || len(bans) != 1 || bans[0].By != "guard" || bans[0].Prefix != netip.MustParsePrefix("203.0.113.9/32") || bans[0].Login != "" || bans[0].End.Sub(bans[0].Start) != time.Hour {
 		t.Fatalf("the bans are %+v, %v", bans, err)
 	}
-	if e := w.last(audit.BanAdded); e.Actor != "guard" || e.Data["rule"] != "names" || e.Data["count"] != "20" || e.Data["ban"] != string(bans[0].ID) {
+	if e := w.last(audit.BanAdded); e.Actor != "guard" || e.Data["rule"] != "names" || e.Data["count"] < "16" || e.Data["count"] > "30" || e.Data["ban"] != string(bans[0].ID) {
 		t.Errorf("the event is %+v", e)
 	}
 	if code := w.tries("198.51.100.1", testLogin, testPassword); code != 235 {
 		t.Fatalf("who logs in in the office: %d", code)
 	}
-	for n := range 11 { // one more, as one is known there
+	for n := range 22 { // one more, as one is known there
 		if code := w.tries("198.51.100.1", fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != 535 {
 			t.Fatalf("name %d from the office: %d", n, code)
 		}
@@ -125,7 +143,7 @@ func TestGuardFollowsItsOptions(t *testing.T) {
 	w := newGuarded(t, "[guard]\nmode = \"shadow\"\n")
 	spray := func(client string, want int) {
 		t.Helper()
-		for n := range 12 {
+		for n := range 22 {
 			if code := w.tries(client, fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != want {
 				t.Fatalf("name %d from %s: %d", n, client, code)
 			}
@@ -142,9 +160,7 @@ func TestGuardFollowsItsOptions(t *testing.T) {
 	if bans, err := w.app.Store().Bans(t.Context(), access.Query{}); err != nil || len(bans) > 0 {
 		t.Fatalf("the bans are %+v, %v", bans, err)
 	}
-	for n := range 10 {
-		w.tries("203.0.113.4", fmt.Sprintf("user%d@example.org", n), "Summer2026")
-	}
+	w.spray("203.0.113.4")
 	w.greets("203.0.113.4", "554")
 }
 
@@ -190,16 +206,18 @@ func TestGatesCountTogether(t *testing.T) {
 		t.Fatal(code)
 	}
 	shared("the login to be known", func(_, known int) bool { return known == 1 })
-	for n := range 10 {
+	for n := range 15 {
 		if code := gates[n%2].tries("198.51.100.1", fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != 535 {
 			t.Fatalf("name %d: %d", n, code)
 		}
 	}
-	shared("all names to be counted", func(marks, _ int) bool { return marks == 10 })
-	if code := two.tries("198.51.100.1", "user10@example.org", "Summer2026"); code != 535 { // 22 of 21 at gate 2
-		t.Fatal(code)
+	shared("all names to be counted", func(marks, _ int) bool { return marks >= 15 })
+	for n := 15; n < 24; n++ { // which closes it at 21, or before
+		if code := two.tries("198.51.100.1", fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != 535 {
+			t.Fatal(code)
+		}
 	}
-	if e := two.last(audit.GuardClosed); e.Object != "198.51.100.1/32" || e.Data["node"] != "gate-2" {
+	if e := two.last(audit.GuardClosed); e.Object != "198.51.100.1/32" || !strings.HasPrefix(e.Data["node"], "gate-") {
 		t.Errorf("the event is %+v", e)
 	}
 	one.until("the network to be closed at the first gate too", func() bool {
@@ -211,9 +229,7 @@ func TestGatesCountTogether(t *testing.T) {
 			t.Errorf("who is known, at gate %d: %d", g+1, code)
 		}
 	}
-	for n := range 10 {
-		one.tries("203.0.113.9", fmt.Sprintf("user%d@example.org", n), "Summer2026")
-	}
+	one.spray("203.0.113.9")
 	two.until("the ban at the other gate", func() bool {
 		said, _ := two.first("known", "203.0.113.9")
 		return strings.HasPrefix(said, "554")
@@ -227,7 +243,7 @@ func TestNetworksAreKnown(t *testing.T) {
 	w.credential(testLogin, account.Network, "203.0.113.0/24")
 	s, _ := w.dial("known", from("203.0.113.5"), with(tls.VersionTLS13))
 	s.say(250, "MAIL FROM:<"+testLogin+">")
-	for n := range 12 {
+	for n := range 22 {
 		strict, _ := w.dial("strict", from("203.0.113.5"), with(tls.VersionTLS13))
 		strict.code("AUTH PLAIN " + base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "\x00user%d@example.org\x00Summer2026", n)))
 	}

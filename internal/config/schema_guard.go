@@ -15,8 +15,8 @@ type Guard struct {
 	// (IPv4 /32, IPv6 /64; of a /48 twice as many) where they were tried. The same one counts once.
 	Secrets int `toml:"secrets" default:"10" min:"4" max:"30" unit:"passwords" since:"0.1" reload:"yes"`
 	// How many different logins that fail ban their network, or close it to strangers
-	// where others log in from there. One that does not exist counts twice; as many more may fail
-	// as have logged in from there.
+	// where others log in from there; up to a quarter fewer, by lot. One that does not exist counts twice
+	// when five to nine others have failed after it; as many more may fail as have logged in from there.
 	Names int `toml:"names" default:"20" min:"5" max:"1000" unit:"logins" since:"0.1" reload:"yes"`
 	// How many wrong passwords for one login, from login_networks at least, close it to
 	// networks from which it has not come before.

@@ -25,6 +25,8 @@ type Client struct {
 	// Tried is the login that was named last, as it may be recorded: an address, or
 	// nothing, as people type their password into the wrong field.
 	Tried string
+	// Given is that login as the client has sent it: for what is only counted.
+	Given string
 	// Principal is who has proved to be who by the last question; nil before, and
 	// after one that was answered with an error.
 	Principal *account.Principal
@@ -57,7 +59,7 @@ func (c *Client) settle(p *account.Principal, err error) error {
 
 // tried notes a login that is asked about.
 func (c *Client) tried(login string) {
-	c.Tried, c.Principal = "", nil
+	c.Tried, c.Given, c.Principal = "", login, nil
 	if a, err := mail.ParseAddress(login); err == nil {
 		c.Tried = a.Key()
 	}

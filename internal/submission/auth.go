@@ -113,10 +113,7 @@ type exchange struct {
 
 // Next implements sasl.Exchange.
 func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, error) {
-	challenge, done, err := x.Exchange.Next(ctx, response)
-	if err == nil && done {
-		err = x.session.enter(x.session.client.Principal)
-	}
+	challenge, done, err := x.step(ctx, response)
 	if err != nil && x.unfit != nil {
 		err = errors.Join(err, x.unfit)
 	}
@@ -129,12 +126,30 @@ func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, err
 	return challenge, done && err == nil, err
 }
 
+// step takes one step of the exchange. While the client is silent it is not being verified.
+func (x *exchange) step(ctx context.Context, response []byte) (challenge []byte, done bool, err error) {
+	s := x.session
+	if s.client.Principal == nil { // nobody has proved to be anybody yet
+		if err := s.gate.door.Resume(&s.attempt); err != nil {
+			return nil, false, err
+		}
+	}
+	challenge, done, err = x.Exchange.Next(ctx, response)
+	switch {
+	case err == nil && done:
+		err = s.enter(s.client.Principal)
+	case err == nil && s.client.Principal == nil:
+		s.gate.door.Pause(&s.attempt)
+	}
+	return challenge, done, err
+}
+
 // judged has the guard know how the exchange has ended, and returns how long the answer waits.
 func (x *exchange) judged(err error) time.Duration {
 	s := x.session
-	end := guessing.End{Login: s.tried(), Secret: x.secret, Err: err}
+	end := guessing.End{Login: s.tried(), Given: s.client.Given, Secret: x.secret, Err: err}
 	if err == nil {
-		end.Login = s.login
+		end.Login, end.Password = s.login, x.secret && s.proved.Credential.Kind == account.Password
 	}
 	return s.gate.door.Judge(&s.attempt, end)
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xdg-go/scram"
+
 	"countersign/internal/access/guard"
 	"countersign/internal/smtp"
 	"countersign/internal/submission/guessing"
@@ -30,7 +32,7 @@ func (s *sentry) Enter(_ netip.Addr, login string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.entered = append(s.entered, login)
-	if s.refuse == nil {
+	if s.refuse == nil || s.refuse == guard.ErrNetworkClosed {
 		s.inside++
 	}
 	return s.refuse
@@ -42,7 +44,7 @@ func (s *sentry) Leave(netip.Addr, string) {
 	s.inside--
 }
 
-func (s *sentry) Passed(_ netip.Addr, login string) {
+func (s *sentry) Passed(_ netip.Addr, login string, _ bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.passed = append(s.passed, login)
@@ -104,7 +106,7 @@ func TestGuardIsTold(t *testing.T) {
 	}
 }
 
-// TestGuardIsToldOfExchanges: where the secret is not seen; what is cut off is no failure.
+// TestGuardIsToldOfExchanges: where the secret is not seen; what is left unanswered is a failure.
 func TestGuardIsToldOfExchanges(t *testing.T) {
 	f := newFixture(t)
 	s := f.guarded()
@@ -113,8 +115,8 @@ func TestGuardIsToldOfExchanges(t *testing.T) {
 	challenge, _, err := x.Next(t.Context(), []byte("n,,n="+testLogin+",r=abcdefgh"))
 	f.must(err)
 	nonce, _, _ := strings.Cut(string(challenge), ",")
-	if s.inside != 1 {
-		t.Errorf("%d inside", s.inside)
+	if s.inside != 0 || len(s.entered) != 1 {
+		t.Errorf("%d inside while the client is silent, entered %v", s.inside, s.entered)
 	}
 	_, _, err = x.Next(t.Context(), []byte("c=biws,"+nonce+",p="+base64.StdEncoding.EncodeToString(make([]byte, 32))))
 	wantReason(t, err, smtp.EAuthFailed)
@@ -129,7 +131,7 @@ func TestGuardIsToldOfExchanges(t *testing.T) {
 	}
 	_, err = session.Auth("PLAIN") // in place of the answer
 	f.must(err)
-	if len(s.failed) != 1 || s.inside != 0 {
+	if len(s.failed) != 2 || !s.failed[1].Left || s.failed[1].Login != testLogin || s.inside != 0 {
 		t.Errorf("after one that was cut off it was told %+v, %d inside", s.failed, s.inside)
 	}
 }
@@ -177,7 +179,7 @@ func TestClosedNetworks(t *testing.T) {
 	wantReason(t, authenticate(t.Context(), session, "", testLogin, testPassword), smtp.EAuthFailed)
 	s.refuse = nil // opened
 	f.must(authenticate(t.Context(), session, "", testLogin, testPassword))
-	if len(s.failed) != 0 || s.inside != 0 || len(s.passed) != 1 {
+	if len(s.failed) != 3 || !s.failed[0].Closed || s.inside != 0 || len(s.passed) != 1 {
 		t.Errorf("failed %v, passed %v, %d inside", s.failed, s.passed, s.inside)
 	}
 }
@@ -194,4 +196,29 @@ func TestAnswersWait(t *testing.T) {
 	}
 	s.wait = time.Hour
 	f.login()
+}
+
+// TestGuardIsToldOfProofs: whoever has proved the password has passed, and has left nothing
+// unanswered.
+func TestGuardIsToldOfProofs(t *testing.T) {
+	f := newFixture(t)
+	s := f.guarded()
+	f.login() // which makes the key
+	s.passed = nil
+	client, err := scram.SHA256.NewClient(testLogin, testPassword, "")
+	f.must(err)
+	talk, response := client.NewConversation(), ""
+	x, err := f.open().Auth("SCRAM-SHA-256")
+	f.must(err)
+	for done := false; !done; {
+		var challenge []byte
+		response, err = talk.Step(response)
+		f.must(err)
+		challenge, done, err = x.Next(t.Context(), []byte(response))
+		f.must(err)
+		response = string(challenge)
+	}
+	if !slices.Equal(s.passed, []string{testLogin}) || len(s.failed) != 0 || s.inside != 0 {
+		t.Errorf("passed %v, failed %v, %d inside", s.passed, s.failed, s.inside)
+	}
 }

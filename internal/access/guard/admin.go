@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"countersign/internal/access"
@@ -50,13 +51,21 @@ type Admin struct{ opt AdminOptions }
 // NewAdmin returns an Admin.
 func NewAdmin(o AdminOptions) *Admin { return &Admin{o} }
 
-// Find returns what is stored of a subject, those that changed last first. What gates have
+// Find returns what is stored of a subject, those that changed last first; of a login those where
+// it came in by something else than its password at the end. What gates have
 // counted within the last second may be missing. Errors are those of the store.
 func (a *Admin) Find(ctx context.Context, s Subject) ([]Record, error) {
-	if s.Login != "" {
-		return a.opt.Store.Records(ctx, Query{Login: s.Login}, mostFound)
-	}
 	var all []Record
+	if s.Login != "" {
+		for _, login := range []string{s.Login, otherwise + s.Login} {
+			list, err := a.opt.Store.Records(ctx, Query{Login: login}, mostFound)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, list...)
+		}
+		return all, nil
+	}
 	for _, p := range s.Networks {
 		list, err := a.opt.Store.Records(ctx, Query{Network: p}, mostFound)
 		if err != nil {
@@ -92,4 +101,40 @@ func (a *Admin) Forget(ctx context.Context, s Subject, named string) (int, error
 	return len(list), a.opt.Store.KeepRecords(ctx, list, []audit.Event{{
 		At: now, Kind: audit.GuardForgot, Actor: a.opt.Actor, Object: named, Login: s.Login,
 	}})
+}
+
+// Named returns the login of a Record as people know it, and whether the Record says where it came
+// in by something else than its password.
+func (r *Record) Named() (login string, other bool) { return strings.CutPrefix(r.Login, otherwise) }
+
+// Closed says what is closed to a client that tries a login, as gates know it from the store:
+// ErrLoginClosed or ErrNetworkClosed with when that ends, nil for nothing. An invalid client is one
+// of whom nothing is known. Errors are those of the store.
+func (a *Admin) Closed(ctx context.Context, r Rules, client netip.Addr, login string) (closed error, until time.Time, err error) {
+	if r.Off || r.Shadow || client.IsValid() && r.allows(client) {
+		return nil, until, nil
+	}
+	found, err := a.Find(ctx, Subject{Login: login})
+	if err != nil {
+		return nil, until, err
+	}
+	networks, err := a.Find(ctx, Subject{Networks: Networks(client)})
+	if err != nil {
+		return nil, until, err
+	}
+	now := a.opt.Now()
+	g := New(Options{Rules: r, Now: a.opt.Now})
+	g.Learn(append(found, networks...))
+	closed = g.closed(levels(client), login, g.standing(client, login), now)
+	for i := range found {
+		if closed == ErrLoginClosed && found[i].Closed(now) {
+			until = later(until, found[i].ClosedUntil)
+		}
+	}
+	for i := range networks {
+		if closed == ErrNetworkClosed && networks[i].Login == "" {
+			until = later(until, networks[i].ClosedUntil)
+		}
+	}
+	return closed, until, nil
 }

@@ -22,12 +22,12 @@ func BenchmarkMemory(b *testing.B) {
 		"failure": func(g *Guard, i int) {
 			g.Failed(Failure{Client: client(i), Login: fmt.Sprintf("user%d@one.example", i), Digest: 1, Seen: true})
 		},
-		"visit": func(g *Guard, i int) { g.Passed(client(i), fmt.Sprintf("user%d@one.example", i/4)) },
+		"visit": func(g *Guard, i int) { g.Passed(client(i), fmt.Sprintf("user%d@one.example", i/4), true) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
 				before := heap()
-				g := New(Options{Rules: Default(), Now: time.Now, Act: func(Action) {}})
+				g := New(Options{Rules: Default(), Now: time.Now, Draw: never, Act: func(Action) {}})
 				for i := range n {
 					fill(g, i)
 				}
@@ -42,12 +42,12 @@ func BenchmarkMemory(b *testing.B) {
 
 // BenchmarkAttempt is what the guard costs a login: one that passes, and one of a spray.
 func BenchmarkAttempt(b *testing.B) {
-	g := New(Options{Rules: Default(), Now: time.Now, Act: func(Action) {}})
+	g := New(Options{Rules: Default(), Now: time.Now, Draw: never, Act: func(Action) {}})
 	office := netip.MustParseAddr("192.0.2.1")
 	b.Run("passed", func(b *testing.B) {
 		for range b.N {
 			if g.Enter(office, "ann@one.example") == nil {
-				g.Passed(office, "ann@one.example")
+				g.Passed(office, "ann@one.example", true)
 				g.Leave(office, "ann@one.example")
 			}
 		}

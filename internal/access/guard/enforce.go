@@ -53,8 +53,14 @@ func (e *Enforcer) Do(a Action) {
 	select {
 	case e.actions <- a:
 	default:
-		e.opt.Logger.Error("the guard has decided more than can be done: a ban was not set", "ban", a.object())
+		e.dropped(a)
 	}
+}
+
+// dropped says that something is not done. What it was for counts on, so that the next failure
+// decides it again.
+func (e *Enforcer) dropped(a Action) {
+	e.opt.Logger.Error("the guard has decided more than can be done: a ban was not set", "ban", a.object())
 }
 
 // Run does what comes until ctx ends. A ban that cannot be set is tried again, while who is
@@ -66,9 +72,13 @@ func (e *Enforcer) Run(ctx context.Context, g *Guard, lengths func() Lengths) {
 	for {
 		select {
 		case a := <-e.actions:
-			if !e.carryOut(ctx, a, g, lengths()) && len(late) < maxActions {
+			switch done := e.carryOut(ctx, a, g, lengths()); {
+			case done:
+			case len(late) < maxActions:
 				late = append(late, a)
 				g.Bar(a)
+			default:
+				e.dropped(a)
 			}
 		case <-retry.C:
 			late = e.again(ctx, late, g, lengths())
@@ -99,11 +109,13 @@ func (e *Enforcer) carryOut(ctx context.Context, a Action, g *Guard, l Lengths) 
 		return true
 	}
 	if g.spares(a) {
+		g.Done(a)
 		return true
 	}
 	err := e.ban(ctx, a, l)
 	switch {
 	case err == nil:
+		g.Done(a)
 		return true
 	case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Full), fault.Is(err, fault.Canceled):
 		e.opt.Logger.Warn("the guard cannot set a ban yet; who it is for is kept out all the same", "ban", a.object(), "error", err)

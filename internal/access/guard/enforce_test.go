@@ -52,7 +52,7 @@ func (l *ledger) record(e audit.Event) {
 // force runs an Enforcer until the test ends.
 func force(t *testing.T, l *ledger) (*Enforcer, *Guard, func()) {
 	e := NewEnforcer(EnforcerOptions{Bans: l, IDs: &mail.IDSource{Now: time.Now}, Now: time.Now, Record: l.record, Node: "n1", Logger: slog.New(slog.DiscardHandler)})
-	g := New(Options{Rules: Default(), Now: time.Now, Act: e.Do})
+	g := New(Options{Rules: Default(), Now: time.Now, Draw: never, Act: e.Do})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -138,7 +138,7 @@ func TestWhoCameInMeanwhile(t *testing.T) {
 			e.Do(a)
 		}
 		synctest.Wait()
-		g.Passed(addr("192.0.2.1"), "ann@one.example") // by a certificate
+		g.Passed(addr("192.0.2.1"), "ann@one.example", true) // by a certificate
 		l.mu.Lock()
 		l.err = nil
 		l.mu.Unlock()

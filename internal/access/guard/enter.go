@@ -5,25 +5,37 @@ import (
 	"time"
 )
 
-// Enter is asked before anything is verified: nil lets the attempt go on, until Leave is
-// called with the same; any of the errors above turns it away. What is turned away is no
+// standing is what a login is in the network that a client has.
+type standing int
+
+const (
+	// stranger: it has not come in from there.
+	stranger standing = iota
+	// seen: it has, by what is not the password of the account.
+	seen
+	// known: it has, by its password.
+	known
+)
+
+// Enter is asked before anything is verified, and again before each later step that does: nil
+// lets it go on, until Leave is called with the same; any of the errors above turns it away.
+// After ErrNetworkClosed it goes on to fail, until Leave is called. What is turned away is no
 // failure; it keeps closed what is.
-func (g *Guard) Enter(client netip.Addr, login string) error {
+func (g *Guard) Enter(client netip.Addr, login string) (err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.rules.Shadow && !g.rules.Off && !g.rules.allows(client) && !g.knows(client, login) {
-		if err := g.turnedAway(client, login); err != nil {
-			return err
+	if !g.rules.Shadow && !g.rules.Off && !g.rules.allows(client) {
+		err = g.turnedAway(client, login)
+	}
+	if err == nil || err == ErrNetworkClosed {
+		for _, k := range flights(client, login) {
+			g.flying[k]++
 		}
 	}
-	for _, k := range flights(client, login) {
-		g.flying[k]++
-	}
-	return nil
+	return err
 }
 
-// Leave is told that an attempt is not verified any more, after Failed or Passed where one
-// of them is.
+// Leave is told that an attempt is not verified any more, or waits for its client.
 func (g *Guard) Leave(client netip.Addr, login string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -37,63 +49,126 @@ func (g *Guard) Leave(client netip.Addr, login string) {
 // flights are what attempts that are being verified are counted by.
 func flights(client netip.Addr, login string) []key {
 	of := []key{{login: login}}
-	if all := levels(client); len(all) > 0 {
-		of = append(of, key{network: all[0].network})
+	for i, l := range levels(client) {
+		if i == 0 {
+			of = append(of, key{network: l.network})
+		}
+		of = append(of, key{l.network, login})
 	}
 	return of
 }
 
-// turnedAway says why a stranger is turned away, nil where they are not.
+// turnedAway says why somebody is turned away, nil where they are not. Where a network is
+// closed, strangers wait as long as those who are known there, or the wait would tell who is.
 func (g *Guard) turnedAway(client netip.Addr, login string) error {
-	exact, now := g.opt.Now(), g.now()
-	for _, l := range levels(client) {
-		pair, all := g.marks.of(l.network, login), g.marks.of(l.network, "")
-		switch {
-		case pair != nil && exact.Before(pair.barred), all != nil && exact.Before(all.barred):
+	all, who, now := levels(client), g.standing(client, login), g.now()
+	closed := g.closed(all, login, who, now)
+	if closed == ErrBarred || closed == ErrLoginClosed {
+		return closed
+	}
+	trusted, slack := who != stranger || closed != nil, time.Duration(0)
+	if trusted {
+		slack = g.rules.MaxDelay
+	}
+	if pair := g.marks.of(all[0].network, login); pair != nil && g.opt.Now().Before(pair.next.Add(-slack)) {
+		return ErrTooSoon
+	}
+	if trusted {
+		if g.hasty(all[0].network, login, now) {
+			return ErrCrowded
+		}
+		return closed
+	}
+	return g.crowded(all, login, now)
+}
+
+// closed says what is closed to somebody.
+func (g *Guard) closed(all []level, login string, who standing, now time.Time) error {
+	if who == known {
+		return nil
+	}
+	for _, l := range all {
+		pair, of := g.marks.of(l.network, login), g.marks.of(l.network, "")
+		shut := of != nil && of.Closed(now)
+		switch exact := g.opt.Now(); {
+		case who == stranger && (pair != nil && exact.Before(pair.barred) || of != nil && exact.Before(of.barred)):
 			return ErrBarred
-		case all != nil && all.Closed(now):
-			g.prolong(all, now)
+		case who == stranger && shut:
+			g.prolong(of, now)
 			return ErrNetworkClosed
-		case pair != nil && exact.Before(pair.next):
-			return ErrTooSoon
+		case pair != nil && pair.Closed(now):
+			g.prolong(pair, now)
+			if shut {
+				return ErrNetworkClosed
+			}
+			return ErrLoginClosed
+		case who == seen: // what others do elsewhere is nothing to them
+			return nil
 		}
 	}
 	if of := g.marks.of(netip.Prefix{}, login); of != nil && of.Closed(now) {
 		g.prolong(of, now)
 		return ErrLoginClosed
 	}
-	return g.crowded(client, login, now)
+	return nil
+}
+
+// hasty reports whether more of a login is being verified than who has a password has to:
+// where something has failed there, few at once.
+func (g *Guard) hasty(network netip.Prefix, login string, now time.Time) bool {
+	most := 4 * g.rules.Secrets
+	if pair := g.marks.of(network, login); pair != nil && pair.Tries(now, g.rules.Window) > g.rules.Free {
+		most = max(1, g.rules.Free)
+	}
+	return g.flying[key{network, login}] >= most
 }
 
 // crowded turns a stranger away while so much is being verified that it would be too much if
-// all of it failed. A network from which little has failed is left alone: a whole office
-// may come at once.
-func (g *Guard) crowded(client netip.Addr, login string, now time.Time) error {
+// all of it failed; of that, one network has a part alone. A network from which little has
+// failed is left alone: a whole office may come at once.
+func (g *Guard) crowded(all []level, login string, now time.Time) error {
+	for _, l := range all {
+		if g.flying[key{l.network, login}] >= max(2, g.rules.LoginSecrets/4)*l.factor {
+			return ErrCrowded
+		}
+	}
 	guessed, _ := g.guesses(login, now)
 	if flying := g.flying[key{login: login}]; flying > 0 && flying+guessed >= g.rules.LoginSecrets {
 		return ErrCrowded
 	}
-	l := levels(client)[0]
-	flying := g.flying[key{network: l.network}]
+	flying := g.flying[key{network: all[0].network}]
 	if flying == 0 {
 		return nil
 	}
-	names := g.names(l.network, now)
-	if names > g.rules.Names/4 && flying+names >= g.rules.Names+g.known.in(l.network) {
+	if count, most := g.weighed(all[0], now); count > g.rules.Names/4 && flying+count >= most {
 		return ErrCrowded
 	}
 	return nil
 }
 
-// knows reports whether a login has come in from one of the networks of a client.
-func (g *Guard) knows(client netip.Addr, login string) bool {
-	for _, l := range levels(client) {
-		if g.known.last(login, l.network, g.now()) > 0 {
-			return true
-		}
+// standing says what a login is in the narrow network of a client.
+func (g *Guard) standing(client netip.Addr, login string) standing {
+	all, now := levels(client), g.now()
+	switch {
+	case len(all) == 0:
+		return stranger
+	case g.known.last(login, all[0].network, now) > 0:
+		return known
+	case g.known.last(otherwise+login, all[0].network, now) > 0:
+		return seen
 	}
-	return false
+	return stranger
 }
+
+// met reports whether a login has come in from a network, by whatever.
+func (g *Guard) met(login string, network netip.Prefix, now time.Time) bool {
+	return g.known.last(login, network, now) > 0 || g.known.last(otherwise+login, network, now) > 0
+}
+
+// otherwise begins what stands for a login that came in by what is not its password: an app
+// password that was stolen is not to make a network good for guessing the password. No address
+// begins so.
+const otherwise = ":"
 
 // prolong keeps something closed.
 func (g *Guard) prolong(m *mark, now time.Time) {
@@ -105,26 +180,26 @@ func (g *Guard) prolong(m *mark, now time.Time) {
 	}
 }
 
-// Passed is told that somebody has logged in. That takes back nothing that was counted.
-func (g *Guard) Passed(client netip.Addr, login string) {
+// Passed is told that somebody has logged in, and whether by the password of the account. That
+// takes back nothing that was counted.
+func (g *Guard) Passed(client netip.Addr, login string, password bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.rules.allows(client) {
 		return
 	}
+	if !password {
+		login = otherwise + login
+	}
 	now := g.now()
 	for _, l := range levels(client) {
-		last := g.known.last(login, l.network, now)
-		g.known.add(login, l.network, now)
-		if now.Unix()-last < int64(visits/time.Second) {
+		if !g.known.add(login, l.network, now) {
 			continue
 		}
 		k := key{l.network, login}
-		if _, waits := g.visited[k]; !waits && len(g.visited) >= maxVisited {
-			g.lost++
-			continue
+		if _, waits := g.visited[k]; waits || len(g.visited) < maxVisited {
+			g.visited[k] = now
 		}
-		g.visited[k] = now
 	}
 }
 

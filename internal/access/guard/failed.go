@@ -21,24 +21,26 @@ func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 	if g.rules.Off || g.rules.allows(f.Client) || f.Login == "" {
 		return nil, 0
 	}
-	now, known := g.now(), g.knows(f.Client, f.Login)
-	for _, l := range levels(f.Client) {
-		m := g.note(l, f, now)
+	now, who, fresh := g.now(), g.standing(f.Client, f.Login), false
+	for i, l := range levels(f.Client) {
+		m, differs := g.note(l, f, now)
+		fresh = fresh || i == 0 && differs
 		tries := m.Tries(now, g.rules.Window)
 		wait = max(wait, g.rules.delay((tries+l.factor-1)/l.factor))
-		if known {
+		if f.Closed || who == known {
 			continue
 		}
-		if tries >= g.rules.Secrets*l.factor && nameable(f.Login) {
-			m.Banned = now
-			m.barred = g.bar()
-			actions = append(actions, Action{Rule: RuleSecrets, Network: l.network, Login: f.Login, Ban: true, Count: tries})
+		if a := g.guessed(m, l, tries, now); a != nil {
+			actions = append(actions, *a)
+		}
+		if who != stranger {
+			continue
 		}
 		if a := g.sprayed(l, now); a != nil {
 			actions = append(actions, *a)
 		}
 	}
-	if !known && nameable(f.Login) {
+	if !f.Closed && who == stranger && nameable(f.Login) {
 		if a := g.besieged(f.Login, now); a != nil {
 			actions = append(actions, *a)
 		}
@@ -47,12 +49,77 @@ func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 		wait = 0
 	}
 	if m := g.marks.of(levels(f.Client)[0].network, f.Login); m != nil {
-		m.next = g.opt.Now().Add(wait)
+		g.slow(m, wait, fresh, f.Closed || who != stranger)
 	}
 	for i := range actions {
-		actions[i].Shadow = g.rules.Shadow
+		if actions[i].Shadow = g.rules.Shadow; g.rules.Shadow {
+			g.settle(actions[i], now)
+		}
 	}
 	return actions, wait
+}
+
+// slow says when the next attempt may come: a stranger's when this one is answered. Where others
+// may have the right password, a secret that was tried before delays nobody, and some seconds
+// are left to them: what is tried there on and on comes no faster all the same.
+func (g *Guard) slow(m *mark, wait time.Duration, fresh, trusted bool) {
+	exact := g.opt.Now()
+	switch {
+	case !trusted:
+		m.next = exact.Add(wait)
+	case fresh:
+		next, most := later(m.next, exact).Add(wait), exact.Add(patience*g.rules.MaxDelay)
+		if next.After(most) {
+			next = most
+		}
+		m.next = next
+	}
+}
+
+// patience is how many of the longest delays may add up at most.
+const patience = 4
+
+// guessed bans a login from a network where too many secrets of it were tried. Where it has come
+// in from there, it closes it to those who have not come in by its password.
+func (g *Guard) guessed(m *mark, l level, tries int, now time.Time) *Action {
+	if tries < min(g.rules.Secrets*l.factor, MaxSecrets) || !nameable(m.Login) || g.opt.Now().Before(m.barred) {
+		return nil
+	}
+	a := &Action{Rule: RuleSecrets, Network: l.network, Login: m.Login, Ban: !g.met(m.Login, l.network, now), Count: tries}
+	if a.Ban {
+		g.bars(m)
+		return a
+	}
+	g.close(m, now)
+	a.Until = m.ClosedUntil
+	g.settle(*a, now)
+	return a
+}
+
+// Done is told that what was decided is done: what it was for counts no more.
+func (g *Guard) Done(a Action) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.settle(a, g.now())
+}
+
+// settle has what an Action was for count no more.
+func (g *Guard) settle(a Action, now time.Time) {
+	switch a.Rule {
+	case RuleSecrets:
+		if m := g.marks.of(a.Network, a.Login); m != nil {
+			m.Banned = now
+			g.changed[m.key()] = true
+		}
+	case RuleNames:
+		for _, m := range g.marks.byNetwork[a.Network] {
+			m.Sprayed = now
+			g.changed[m.key()] = true
+		}
+		if all := g.marks.of(a.Network, ""); all != nil {
+			all.weight = weight{}
+		}
+	}
 }
 
 // nameable reports whether a login is an address: what is none is nobody's, and counts
@@ -67,6 +134,13 @@ const barTime = 10 * time.Second
 
 func (g *Guard) bar() time.Time { return g.opt.Now().Add(barTime) }
 
+// bars turns away what is to be banned.
+func (g *Guard) bars(m *mark) {
+	if !g.rules.Shadow {
+		m.barred = g.bar()
+	}
+}
+
 // Bar turns away what is to be banned for some seconds more, as the ban cannot be set yet.
 func (g *Guard) Bar(a Action) {
 	g.mu.Lock()
@@ -80,7 +154,7 @@ func (g *Guard) spares(a Action) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if a.Login != "" {
-		return g.known.last(a.Login, a.Network, g.now()) > 0
+		return g.met(a.Login, a.Network, g.now())
 	}
 	return g.known.in(a.Network) > 0
 }
@@ -93,53 +167,23 @@ func (g *Guard) mark(network netip.Prefix, login string) *mark {
 // spare is how many logins of a network are kept beyond what bans it.
 const spare = 16
 
-// note counts a failure in one network.
-func (g *Guard) note(l level, f Failure, now time.Time) *mark {
-	m := g.mark(l.network, f.Login)
-	m.Missing = f.Missing
+// note counts a failure in one network, and says whether it differs from those before.
+func (g *Guard) note(l level, f Failure, now time.Time) (m *mark, differs bool) {
+	m = g.mark(l.network, f.Login)
+	if !f.Closed && !f.Left { // else nobody has looked
+		m.Missing = f.Missing
+	}
+	differs = true
 	var worth bool
 	if f.Seen {
-		worth = m.seen(f.Digest, now.Unix())
+		differs, worth = m.seen(f.Digest, now.Unix())
 	} else {
 		worth = m.unseen(now)
 	}
 	if worth {
 		g.changed[m.key()] = true
 	}
-	return m
-}
-
-// names counts the logins that failed from a network. Those that are known there do not
-// count: their owners have changed a password, and not yet everywhere.
-func (g *Guard) names(network netip.Prefix, now time.Time) (count int) {
-	for _, m := range g.marks.byNetwork[network] {
-		if n := m.names(now, g.rules.Window); n > 0 && g.known.last(m.Login, network, now) == 0 {
-			count += n
-		}
-	}
-	return count
-}
-
-// sprayed bans or closes a network from which too many logins have failed.
-func (g *Guard) sprayed(l level, now time.Time) *Action {
-	count, known := g.names(l.network, now), g.known.in(l.network)
-	if count < g.rules.Names*l.factor+known {
-		return nil
-	}
-	of := g.marks.byNetwork[l.network]
-	for _, m := range of {
-		m.Sprayed = now
-		g.changed[m.key()] = true
-	}
-	all := g.mark(l.network, "")
-	a := &Action{Rule: RuleNames, Network: l.network, Ban: known == 0, Count: count}
-	if a.Ban {
-		all.barred = g.bar()
-		return a
-	}
-	a.Until = now.Add(g.rules.Close)
-	g.close(all, now)
-	return a
+	return m, differs
 }
 
 // besieged closes a login at which too much was guessed from networks that it does not know.
@@ -164,7 +208,7 @@ func (g *Guard) guesses(login string, now time.Time) (count, from int) {
 	}
 	for _, m := range g.marks.byLogin[login] {
 		n := m.tries(now, opened, g.rules.Window)
-		if n > 0 && !g.knows(m.Network.Addr(), login) {
+		if n > 0 && g.standing(m.Network.Addr(), login) == stranger {
 			count, from = count+n, from+1
 		}
 	}

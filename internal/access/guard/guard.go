@@ -37,6 +37,11 @@ type Failure struct {
 	// Digest is of the secret, where Seen says that it was seen.
 	Digest uint16
 	Seen   bool
+	// Closed says that its network is closed: it counts and waits, and nothing else comes of
+	// it.
+	Closed bool
+	// Left says that the client has left the exchange unanswered.
+	Left bool
 }
 
 // Rule names why something is done.
@@ -69,6 +74,9 @@ type Action struct {
 type Options struct {
 	Rules Rules
 	Now   func() time.Time
+	// Draw makes of a network and a window a number that nobody else can tell, the same on all
+	// gates that share the store.
+	Draw func(network, window string) uint16
 	// Act is told of what was decided. It must not wait, nor ask the Guard.
 	Act func(Action)
 }
@@ -81,14 +89,13 @@ type Guard struct {
 	rules Rules
 	marks *marks
 	known *acquaintances
-	// flying counts the attempts that are being verified, by login and by narrow network.
+	// flying counts the attempts that are being verified, by login, by narrow network, and by
+	// login and network.
 	flying map[key]int
 	// changed are the marks that are to be stored, visited the logins that came in, each
 	// with when.
 	changed map[key]bool
 	visited map[key]time.Time
-	// lost counts visits that were not kept to be stored.
-	lost int
 }
 
 // New returns a Guard that knows nothing yet.

@@ -42,7 +42,7 @@ func TestSpraying(t *testing.T) {
 	for name, c := range map[string]struct {
 		missing bool
 		most    int
-	}{"of accounts": {false, 20}, "of nobody": {true, 10}} {
+	}{"of accounts": {false, 20}, "of nobody": {true, 15}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			client := addr("192.0.2.1")
@@ -340,5 +340,32 @@ func TestParallel(t *testing.T) {
 	}
 	if entered != 14 {
 		t.Errorf("%d more logins are verified at once", entered)
+	}
+}
+
+// TestNamesAreNotTold: whether one name exists changes nothing of what is answered to it and
+// to the next few, wherever it stands in a spray, and whatever was drawn.
+func TestNamesAreNotTold(t *testing.T) {
+	for fewer := range uint16(6) {
+		for place := range 14 {
+			for _, missing := range []bool{true, false} {
+				answers := func(tried bool) (list []outcome) {
+					w := newWorld(t)
+					w.draw = func(string, string) uint16 { return fewer }
+					for n := range place + step {
+						login := fmt.Sprintf("user%d@one.example", n)
+						f := Failure{Client: addr("192.0.2.1"), Login: login, Missing: missing, Digest: digest(login, "x"), Seen: true}
+						if n == place {
+							f.Missing = tried
+						}
+						list = append(list, w.attempt(f, false))
+					}
+					return list
+				}
+				if a, b := fmt.Sprint(answers(true)), fmt.Sprint(answers(false)); a != b {
+					t.Errorf("name %d of a network that draws %d: %s where nobody has it, else %s", place, fewer, a, b)
+				}
+			}
+		}
 	}
 }

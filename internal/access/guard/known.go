@@ -25,11 +25,20 @@ type acquaintances struct {
 	total  int
 }
 
-// visit is the last time that a login came in from a network.
+// eachWide is how many of them are narrow ones of the same wide network.
+const eachWide = 4
+
+// visit is when a login came in from a network.
 type visit struct {
-	network uint64
-	at      int64 // in seconds since 1970
+	// wide is the wide network of a narrow one of IPv6; 0 for others.
+	network, wide uint64
+	// first and at are the first time and the last one, and stored is which of them was last to be
+	// stored, in seconds since 1970.
+	first, at, stored int64
 }
+
+// lasting says that it has come on several days.
+func (v visit) lasting() bool { return v.at-v.first >= int64(visits/time.Second) }
 
 func newAcquaintances(keep time.Duration, most int) *acquaintances {
 	return &acquaintances{seed: maphash.MakeSeed(), keep: keep, most: max(most, networksEach), of: map[uint64][]visit{}, logins: map[uint64]int{}}
@@ -55,28 +64,75 @@ func (k *acquaintances) last(login string, p netip.Prefix, now time.Time) int64 
 // little too long ago.
 func (k *acquaintances) in(p netip.Prefix) int { return k.logins[k.network(p)] }
 
-// add notes that a login came in from a network.
-func (k *acquaintances) add(login string, p netip.Prefix, at time.Time) {
+// add notes that a login came in from a network, and reports whether that is to be stored: once a
+// day, and not on its first day where it comes from ever new ones.
+func (k *acquaintances) add(login string, p netip.Prefix, at time.Time) (worth bool) {
 	name, network := k.login(login), k.network(p)
 	list := k.of[name]
 	if i := slices.IndexFunc(list, func(v visit) bool { return v.network == network }); i >= 0 {
-		list[i].at = max(list[i].at, at.Unix())
-		return
+		return list[i].again(at.Unix())
 	}
-	if len(list) >= networksEach {
-		oldest := 0
-		for i, v := range list {
-			if v.at < list[oldest].at {
-				oldest = i
-			}
+	v := visit{network: network, first: at.Unix(), at: at.Unix(), stored: at.Unix()}
+	if p.Addr().Is6() && narrow(p) {
+		v.wide = k.network(netip.PrefixFrom(p.Addr(), wideIPv6).Masked())
+	}
+	alike := 0
+	for _, other := range list {
+		if v.wide != 0 && other.wide == v.wide {
+			alike++
 		}
-		list = k.drop(list, oldest)
 	}
-	k.of[name] = append(list, visit{network, at.Unix()})
+	gone := -1
+	switch {
+	case alike >= eachWide:
+		gone = leastOf(list, func(other visit) bool { return other.wide == v.wide })
+	case len(list) >= networksEach:
+		gone = leastOf(list, func(visit) bool { return true })
+	}
+	worth = gone < 0 || v.at-list[max(gone, 0)].first >= int64(visits/time.Second)
+	if gone >= 0 {
+		list = k.drop(list, gone)
+	}
+	k.of[name] = append(list, v)
 	k.logins[network]++
 	if k.total++; k.total > k.most {
 		k.shrink()
 	}
+	return worth
+}
+
+// again notes another visit, and reports whether it is to be stored.
+func (v *visit) again(at int64) bool {
+	v.at, v.first = max(v.at, at), min(v.first, at)
+	if at-v.stored < int64(visits/time.Second) {
+		return false
+	}
+	v.stored = at
+	return true
+}
+
+// leastOf returns the visit that goes first: of those of one day alone the youngest, so that
+// whoever has somebody's password cannot push out the networks that they have used before; else
+// the one whose last time is longest ago.
+func leastOf(list []visit, among func(visit) bool) (found int) {
+	found = -1
+	for i, v := range list {
+		if among(v) && (found < 0 || v.before(list[found])) {
+			found = i
+		}
+	}
+	return found
+}
+
+// before reports whether a visit goes before another.
+func (v visit) before(other visit) bool {
+	switch {
+	case v.lasting() != other.lasting():
+		return other.lasting()
+	case v.lasting():
+		return v.at < other.at
+	}
+	return v.first > other.first
 }
 
 // drop forgets one visit of a list.

@@ -19,6 +19,8 @@ type mark struct {
 	// next is when the next attempt may come, and barred until when none may, as a ban is
 	// on its way.
 	next, barred time.Time
+	// weight is that of a network.
+	weight weight
 	// place is its own in marks.order, used the number of its last use.
 	place *list.Element
 	used  uint64

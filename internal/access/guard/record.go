@@ -26,7 +26,8 @@ type Secret struct {
 // clocks, in whole seconds; zero for never.
 type Record struct {
 	Network netip.Prefix
-	// Login is in the form of accounts, or begins with "?" where it was no address.
+	// Login is in the form of accounts, or begins with "?" where it was no address,
+	// and with ":" where it came in by what is not its password.
 	Login string
 	// Missing says that nobody has the login.
 	Missing bool
@@ -77,28 +78,18 @@ func (r *Record) Tries(now time.Time, window time.Duration) int {
 	return r.tries(now, r.Banned, window)
 }
 
-// names says how much the login counts against its network: 0, 1, or 2 where nobody has it.
-func (r *Record) names(now time.Time, window time.Duration) int {
-	switch {
-	case r.tries(now, r.Sprayed, window) == 0:
-		return 0
-	case r.Missing:
-		return 2
-	}
-	return 1
-}
-
-// seen notes a secret, and reports whether anything is worth being stored of that.
-func (r *Record) seen(digest uint16, now int64) bool {
+// seen notes a secret, and reports whether it differs from those before, and whether anything
+// is worth being stored of that.
+func (r *Record) seen(digest uint16, now int64) (differs, worth bool) {
 	i, found := slices.BinarySearchFunc(r.Secrets, digest, func(s Secret, d uint16) int { return int(s.Digest) - int(d) })
 	if found {
-		worth := now-r.Secrets[i].Last >= int64(refresh/time.Second)
+		worth = now-r.Secrets[i].Last >= int64(refresh/time.Second)
 		r.Secrets[i].Last = max(r.Secrets[i].Last, now)
-		return worth
+		return false, worth
 	}
 	r.Secrets = slices.Insert(r.Secrets, i, Secret{digest, now, now})
 	r.bound()
-	return true
+	return true, true
 }
 
 // refresh is how much later a repetition is to be stored: a minute more or less is all the
@@ -250,7 +241,7 @@ func UnpackSecrets(stored []byte) ([]Secret, error) {
 }
 
 // maxLogin is how long a login may be, in octets.
-const maxLogin = 320
+const maxLogin = 320 + len(otherwise)
 
 // Check refuses, as fault.Invalid, a record that is not of the form that the fields say.
 func (r *Record) Check() error {

@@ -20,8 +20,9 @@ type Rules struct {
 	// Secrets is how many different wrong secrets for one login ban it from where they
 	// came, at most MaxSecrets.
 	Secrets int
-	// Names is how many different logins that failed ban or close a network; one that
-	// nobody has counts twice. As many more may fail as have logged in there.
+	// Names is how many different logins that failed ban or close a network, up to a quarter
+	// fewer by lot; one that nobody has counts twice a while later. As many more may fail as
+	// have logged in there.
 	Names int
 	// LoginSecrets from at least LoginNetworks close a login to networks that it does not
 	// know.

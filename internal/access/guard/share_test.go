@@ -64,7 +64,16 @@ func (s *shelf) RecordsSince(_ context.Context, since uint64, limit int) (list [
 	return list, number, nil
 }
 
-func (s *shelf) Records(context.Context, Query, int) ([]Record, error) { return nil, s.err }
+func (s *shelf) Records(_ context.Context, q Query, _ int) (list []Record, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, kept := range s.all {
+		if (!q.Network.IsValid() || q.Network == k.network) && (q.Login == "" || q.Login == k.login) {
+			list = append(list, kept.Record)
+		}
+	}
+	return list, s.err
+}
 
 func (s *shelf) PruneRecords(context.Context, time.Time, int, int) (int, error) {
 	s.mu.Lock()
@@ -109,7 +118,7 @@ func TestGatesShare(t *testing.T) {
 		if m := g.g.marks.of(netip.MustParsePrefix("192.0.2.1/32"), "ann@one.example"); m.Tries(g.now, 24*time.Hour) != 9 {
 			t.Errorf("a gate counts %d", m.Tries(g.now, 24*time.Hour))
 		}
-		if !g.g.knows(home, "ann@one.example") {
+		if g.g.standing(home, "ann@one.example") != known {
 			t.Error("a gate does not know the owner")
 		}
 	}
@@ -126,7 +135,7 @@ func TestGatesShare(t *testing.T) {
 	if err := c.s.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !c.g.knows(home, "ann@one.example") || c.g.marks.of(netip.MustParsePrefix("192.0.2.1/32"), "ann@one.example") == nil {
+	if c.g.standing(home, "ann@one.example") != known || c.g.marks.of(netip.MustParsePrefix("192.0.2.1/32"), "ann@one.example") == nil {
 		t.Error("a gate that starts knows nothing")
 	}
 	if list := c.g.take(10); len(list) > 0 {
@@ -190,7 +199,7 @@ func TestStoreIsAway(t *testing.T) {
 	a.s.opt.Store = restored
 	a.s.Share(t.Context())
 	a.s.Share(t.Context())
-	if !a.g.knows(addr("192.0.2.3"), "cid@one.example") {
+	if a.g.standing(addr("192.0.2.3"), "cid@one.example") != known {
 		t.Error("what is in the copy is not known")
 	}
 }
@@ -216,4 +225,40 @@ func TestRunStoresTheLast(t *testing.T) {
 			t.Errorf("%d are stored in the end", len(store.all))
 		}
 	})
+}
+
+// TestClosedInTheStore: what is closed, and to whom, can be told from the store.
+func TestClosedInTheStore(t *testing.T) {
+	store := newShelf()
+	a := newGate(t, store)
+	home, office := addr("203.0.113.7"), addr("192.0.2.1")
+	a.g.Passed(home, "ann@one.example", true)
+	a.g.Passed(office, "bob@one.example", true)
+	a.g.Passed(addr("192.0.2.2"), "ann@one.example", false)
+	for n := range 20 {
+		a.try(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}), "ann@one.example", fmt.Sprint(n), false)
+	}
+	for n := range 21 {
+		a.try(office, fmt.Sprintf("user%d@one.example", n), "x", false)
+	}
+	a.s.Share(t.Context())
+	admin := NewAdmin(AdminOptions{Store: store, Now: func() time.Time { return a.now }})
+	for _, c := range []struct {
+		client netip.Addr
+		login  string
+		want   error
+	}{
+		{home, "ann@one.example", nil}, {addr("192.0.2.2"), "ann@one.example", nil}, {addr("10.1.1.1"), "ann@one.example", ErrLoginClosed}, {netip.Addr{}, "ann@one.example", ErrLoginClosed},
+		{office, "bob@one.example", nil}, {office, "eve@one.example", ErrNetworkClosed}, {home, "eve@one.example", nil},
+	} {
+		closed, until, err := admin.Closed(t.Context(), a.g.Rules(), c.client, c.login)
+		if err != nil || closed != c.want || (closed != nil) != until.Equal(a.now.Add(time.Hour)) {
+			t.Errorf("%s from %s: %v until %v, %v", c.login, c.client, closed, until, err)
+		}
+	}
+	rules := a.g.Rules()
+	rules.Shadow = true
+	if closed, _, err := admin.Closed(t.Context(), rules, office, "eve@one.example"); closed != nil || err != nil {
+		t.Errorf("in the shadow: %v, %v", closed, err)
+	}
 }

@@ -17,15 +17,16 @@ type world struct {
 	// until has the bans, by network and login.
 	until map[key]time.Time
 	times map[key]int
+	draw  func(network, window string) uint16
 }
 
 func newWorld(t *testing.T, change ...func(*Rules)) *world {
-	w := &world{T: t, now: time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC), until: map[key]time.Time{}, times: map[key]int{}}
+	w := &world{T: t, now: time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC), until: map[key]time.Time{}, times: map[key]int{}, draw: never}
 	rules := Default()
 	for _, c := range change {
 		c(&rules)
 	}
-	w.g = New(Options{Rules: rules, Now: func() time.Time { return w.now }, Act: w.act})
+	w.g = New(Options{Rules: rules, Now: func() time.Time { return w.now }, Draw: func(a, b string) uint16 { return w.draw(a, b) }, Act: w.act})
 	return w
 }
 
@@ -35,6 +36,7 @@ func (w *world) act(a Action) {
 		k := key{a.Network, a.Login}
 		w.until[k] = w.now.Add(time.Hour << w.times[k])
 		w.times[k]++
+		w.g.Done(a)
 	}
 }
 
@@ -74,12 +76,21 @@ func (w *world) try(client netip.Addr, login, secret string, right bool) outcome
 }
 
 func (w *world) attempt(f Failure, right bool) outcome {
-	if w.banned(f.Client, f.Login) || w.g.Enter(f.Client, f.Login) != nil {
+	if w.banned(f.Client, f.Login) {
+		return refused
+	}
+	err := w.g.Enter(f.Client, f.Login)
+	if err != nil && err != ErrNetworkClosed {
 		return refused
 	}
 	defer w.g.Leave(f.Client, f.Login)
+	if err != nil {
+		f.Closed = true
+		w.g.Failed(f)
+		return refused
+	}
 	if right {
-		w.g.Passed(f.Client, f.Login)
+		w.g.Passed(f.Client, f.Login, true)
 		return passed
 	}
 	w.g.Failed(f)
@@ -101,3 +112,6 @@ func (w *world) peaceful() {
 		w.Fatalf("the guard has done %+v", w.actions)
 	}
 }
+
+// never draws what leaves the numbers as they are.
+func never(string, string) uint16 { return 0 }

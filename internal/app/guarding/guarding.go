@@ -64,7 +64,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	s := &Set{opt: o}
 	s.enforcer = guard.NewEnforcer(guard.EnforcerOptions{Bans: o.Store, IDs: o.IDs, Now: o.Now, Record: o.Record, Node: o.Node, Logger: o.Logger})
 	acts := s.counters()
-	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Act: func(a guard.Action) {
+	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Draw: s.draw, Act: func(a guard.Action) {
 		acts.WithLabelValues(string(a.Rule), does(a)).Inc()
 		s.enforcer.Do(a)
 	}})
@@ -168,6 +168,11 @@ func Rules(c *config.Guard) guard.Rules {
 // the secret.
 func (s *Set) Digest(login, secret string) uint16 {
 	return binary.BigEndian.Uint16(s.opt.Lasting("guard", login, secret))
+}
+
+// draw makes a number of a network and a window.
+func (s *Set) draw(network, window string) uint16 {
+	return binary.BigEndian.Uint16(s.opt.Lasting("guard", "draw", network, window))
 }
 
 // Run shares and bans until ctx ends. It is called once.

@@ -104,7 +104,7 @@ func (cmd *test) Run(c *call.Call) error {
 			return fault.New("cli.auth", fault.Invalid, "--certificate: %v", err)
 		}
 	}
-	return c.Needing("auth", "dkim.key_file", "hostname", "issuer", "directory", "listener").With(func(o *call.Opened) error {
+	return c.Needing("auth", "dkim.key_file", "guard", "hostname", "issuer", "directory", "listener").With(func(o *call.Opened) error {
 		doors, err := examine.Doors(o.Cfg, way)
 		if err != nil {
 			return err
@@ -116,11 +116,15 @@ func (cmd *test) Run(c *call.Call) error {
 			return err
 		}
 		found.noTokens = x.NoTokens
-		tried := walk.Tried{
-			Name: cmd.Login, Place: place(q.Attempt.Client), Mechanism: q.Attempt.Mechanism, Sender: cmd.Sender.Address, Withheld: found.withheld(),
+		barred, err := closedTo(o, &q, x.Login)
+		if err != nil {
+			return err
 		}
-		v := view{Login: x.Login, Outcome: x.Outcome(tried), Cause: cmp.Or(found.cause(), x.Recorded())}
-		v.Steps = append(found.steps(), x.Steps(tried)...)
+		tried := walk.Tried{
+			Name: cmd.Login, Place: place(q.Attempt.Client), Mechanism: q.Attempt.Mechanism, Sender: cmd.Sender.Address, Withheld: cmp.Or(found.withheld(), barred.text),
+		}
+		v := view{Login: x.Login, Outcome: x.Outcome(tried), Cause: cmp.Or(found.cause(), barred.cause, x.Recorded())}
+		v.Steps = append(append(found.steps(), barred.steps()...), x.Steps(tried)...)
 		if err := cmd.record(o, &q, &v); err != nil {
 			return err
 		}

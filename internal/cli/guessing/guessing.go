@@ -116,14 +116,16 @@ type View struct {
 	Missing bool       `json:"missing,omitempty"` // nobody has the login
 	Last    *time.Time `json:"last_failure,omitempty"`
 	Known   *time.Time `json:"last_login,omitempty"`
-	Acted   *time.Time `json:"last_ban,omitempty"` // what was before does not count
+	Other   bool       `json:"other_proof,omitempty"` // the last login was by another proof than its password
+	Acted   *time.Time `json:"last_ban,omitempty"`    // what was before does not count
 	Closed  *time.Time `json:"closed_until,omitempty"`
 }
 
 // view makes Views as of now.
 func view(now time.Time, window time.Duration) func(guard.Record) View {
 	return func(r guard.Record) View {
-		v := View{Login: r.Login, Counts: r.Tries(now, window), Missing: r.Missing, Last: stamp(r.LastFailure()), Known: stamp(r.Known), Acted: stamp(r.Banned)}
+		login, other := r.Named()
+		v := View{Login: login, Other: other, Counts: r.Tries(now, window), Missing: r.Missing, Last: stamp(r.LastFailure()), Known: stamp(r.Known), Acted: stamp(r.Banned)}
 		if r.Network.IsValid() {
 			v.Network = r.Network.String()
 		}
@@ -158,6 +160,8 @@ func (v View) cells() []string {
 	switch {
 	case v.Closed != nil:
 		state = "closed until " + text(v.Closed)
+	case v.Known != nil && v.Other:
+		state = "known, not by its password"
 	case v.Known != nil:
 		state = "known"
 	case v.Missing:

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"countersign/internal/access/guard"
@@ -25,7 +24,7 @@ import (
 type Guard interface {
 	Enter(client netip.Addr, login string) error
 	Leave(client netip.Addr, login string)
-	Passed(client netip.Addr, login string)
+	Passed(client netip.Addr, login string, password bool)
 	Failed(f guard.Failure) time.Duration
 	// Digest tells the secrets of a login apart, without saying what they are; the same on
 	// all gates that share the store.
@@ -37,20 +36,12 @@ type nobody struct{}
 
 func (nobody) Enter(netip.Addr, string) error     { return nil }
 func (nobody) Leave(netip.Addr, string)           {}
-func (nobody) Passed(netip.Addr, string)          {}
+func (nobody) Passed(netip.Addr, string, bool)    {}
 func (nobody) Failed(guard.Failure) time.Duration { return 0 }
 func (nobody) Digest(string, string) uint16       { return 0 }
 
 // Door is what all attempts of a gate go through. It is safe for concurrent use.
-type Door struct {
-	guard Guard
-	// delayed counts the answers that wait.
-	delayed atomic.Int64
-}
-
-// MaxDelayed is how many answers wait at the same time: beyond, a failure is answered at
-// once, and the guard goes on turning away what comes too soon.
-const MaxDelayed = 1000
+type Door struct{ guard Guard }
 
 // New returns a Door; of a nil Guard it is open.
 func New(g Guard) *Door {
@@ -69,8 +60,9 @@ type Attempt struct {
 	login  string
 	digest uint16
 	seen   bool
-	// in says that the guard has let it in, and waits for its end.
-	in bool
+	// in says that the guard has let it in, and waits for its end; paused, that it is the
+	// client's turn, whose silence is not to be in anybody's way.
+	in, paused bool
 	// shut says that it is to fail, whatever is tried.
 	shut bool
 }
@@ -87,37 +79,82 @@ func (d *Door) Begin(a *Attempt, tried, given, password string) error {
 	if a.in { // the same exchange asks once more
 		return nil
 	}
-	a.login = tried
-	if tried == "" {
-		a.login = fmt.Sprintf("%s%04x", guard.NoAddress, d.guard.Digest("", given))
-	}
+	a.login = d.named(tried, given)
 	a.seen = password != ""
 	if a.seen {
 		a.digest = d.guard.Digest(a.login, password)
 	}
-	err := d.guard.Enter(a.Client, a.login)
-	if a.shut = errors.Is(err, guard.ErrNetworkClosed); a.shut {
-		return nil
+	err := d.enter(a)
+	if errors.Is(err, guard.ErrNetworkClosed) {
+		a.shut, err = true, nil
 	}
-	if err != nil {
-		return &fault.Error{Op: "submission.guard", Kind: fault.Busy, Reason: string(smtp.EAuthTooMany), Err: err}
-	}
-	a.in = true
-	return nil
+	return err
 }
 
-// Leave tells the guard that an attempt is over, if it has begun.
-func (d *Door) Leave(a *Attempt) {
+// named is the login as the guard counts it: something else stands for what is no address.
+func (d *Door) named(tried, given string) string {
+	if tried != "" {
+		return tried
+	}
+	return fmt.Sprintf("%s%04x", guard.NoAddress, d.guard.Digest("", given))
+}
+
+// enter asks the guard. Errors: guard.ErrNetworkClosed, after which the attempt is in all the
+// same, and fault.Busy.
+func (d *Door) enter(a *Attempt) error {
+	err := d.guard.Enter(a.Client, a.login)
+	a.in = err == nil || errors.Is(err, guard.ErrNetworkClosed)
+	if a.in {
+		return err
+	}
+	return &fault.Error{Op: "submission.guard", Kind: fault.Busy, Reason: string(smtp.EAuthTooMany), Err: err}
+}
+
+// Pause says that the client has been asked something: until it answers nothing is verified.
+func (d *Door) Pause(a *Attempt) {
 	if a.in {
 		d.guard.Leave(a.Client, a.login)
+		a.in, a.paused = false, true
+	}
+}
+
+// Resume says that the client has answered. Errors are those of Begin, and fault.Unauthenticated
+// where the network was closed meanwhile.
+func (d *Door) Resume(a *Attempt) error {
+	if !a.paused {
+		return nil
+	}
+	a.paused = false
+	err := d.enter(a)
+	if errors.Is(err, guard.ErrNetworkClosed) {
+		if a.shut {
+			return nil
+		}
+		a.shut = true
+		err = &fault.Error{Op: "submission.guard", Kind: fault.Unauthenticated, Reason: string(smtp.EAuthFailed), Err: err}
+	}
+	return err
+}
+
+// Leave tells the guard that an attempt is over, if it has begun. One that the client has left
+// unanswered is a failure whose secret was not seen.
+func (d *Door) Leave(a *Attempt) {
+	switch {
+	case a.in:
+		d.guard.Leave(a.Client, a.login)
+	case a.paused:
+		d.guard.Failed(guard.Failure{Client: a.Client, Login: a.login, Closed: a.shut, Left: true})
 	}
 	*a = Attempt{Client: a.Client}
 }
 
 // End is how an exchange has ended.
 type End struct {
-	// Login is who has logged in, or was tried; "" for what is no address.
-	Login string
+	// Login is who has logged in, or was tried; "" for what is no address. Given is what the
+	// client has sent.
+	Login, Given string
+	// Password says that it is the account's own password that somebody has logged in by.
+	Password bool
 	// Secret says that the mechanism proves a secret, which can be guessed; bearer tokens
 	// and certificates cannot.
 	Secret bool
@@ -130,17 +167,17 @@ type End struct {
 func (d *Door) Judge(a *Attempt, end End) time.Duration {
 	defer d.Leave(a)
 	switch {
-	case a.shut:
-		return 0
 	case end.Err == nil:
-		d.guard.Passed(a.Client, end.Login)
+		d.guard.Passed(a.Client, end.Login, end.Password)
 		return 0
-	case !end.Secret || !isGuess(end.Err):
+	case a.shut && fault.Is(end.Err, fault.Unauthenticated):
+		return d.guard.Failed(guard.Failure{Client: a.Client, Login: a.login, Digest: a.digest, Seen: a.seen, Closed: true})
+	case a.shut || !end.Secret || !isGuess(end.Err):
 		return 0
 	}
 	f := guard.Failure{Client: a.Client, Login: a.login, Digest: a.digest, Seen: a.seen}
 	if !a.in { // a directory has run all of it
-		f = guard.Failure{Client: a.Client, Login: end.Login}
+		f = guard.Failure{Client: a.Client, Login: d.named(end.Login, end.Given)}
 	}
 	f.Missing = errors.Is(end.Err, why.ErrUnknown) || errors.Is(end.Err, why.ErrHomeless)
 	return d.guard.Failed(f)
@@ -148,16 +185,12 @@ func (d *Door) Judge(a *Attempt, end End) time.Duration {
 
 // Known tells the guard of somebody who has come in without an exchange, as their network is
 // enough.
-func (d *Door) Known(client netip.Addr, login string) { d.guard.Passed(client, login) }
+func (d *Door) Known(client netip.Addr, login string) { d.guard.Passed(client, login, false) }
 
-// Delay waits until it is time for an answer, unless too many do or ctx ends. Who calls it
-// is to hold nothing that others wait for.
+// Delay waits until it is time for an answer, or ctx ends. Who calls it is to hold nothing that
+// others wait for: then it costs what an idle connection does, of which there are only so many.
 func (d *Door) Delay(ctx context.Context, wait time.Duration) {
 	if wait <= 0 {
-		return
-	}
-	defer d.delayed.Add(-1)
-	if d.delayed.Add(1) > MaxDelayed {
 		return
 	}
 	over := time.NewTimer(wait)
