@@ -62,7 +62,7 @@ func (g *Guard) weighed(l level, now time.Time) (count, most int) {
 func (g *Guard) enough(l level, now time.Time) int {
 	part := g.rules.Names / spread
 	window := now.Unix() / max(1, int64(g.rules.Window/time.Second))
-	fewer := int(g.opt.Draw(l.network.String(), strconv.FormatInt(window, 10))) % (part + 1)
+	fewer := int(g.opt.Draw(l.network.String(), strconv.FormatInt(window, 10))) % max(1, part)
 	return (g.rules.Names - fewer) * l.factor
 }
 

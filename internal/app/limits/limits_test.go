@@ -82,9 +82,9 @@ func TestReadFollowedPruned(t *testing.T) {
 		done := make(chan struct{})
 		go func() { set.Run(ctx); close(done) }()
 		synctest.Wait()
-		s.number = 2
-		close(s.changed)
-		s.changed = nil
+		told := s.changed
+		s.number, s.changed = 2, nil // before anybody wakes up
+		close(told)
 		synctest.Wait()
 		if levels := set.Levels(limit.Who{}); len(levels) != 1 || len(levels[0].Limits) != 2 {
 			t.Errorf("the levels are %+v", levels)
