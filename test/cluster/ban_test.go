@@ -45,7 +45,9 @@ func (c *world) felt(g int, kind audit.Kind, code string) {
 		c.t.Fatalf("%+v, %v", found, err)
 	}
 	at := found[0].At
-	for {
+	pause := time.NewTicker(2 * time.Millisecond) // the gates need the processor as well
+	defer pause.Stop()
+	for ; ; <-pause.C {
 		o := c.open(g)
 		if strings.HasPrefix(o.said, code) {
 			c.t.Logf("%s: gate %d answers %s to a connection %v after it", kind, g, code, o.asked.Sub(at).Round(time.Millisecond))

@@ -85,6 +85,7 @@ func testDovecotAsk(t *testing.T, s *dovecotServer) {
 	got, err := g.Ask(t.Context(), directory.Question{Login: "shop@example.org", Password: "pencil"})
 	want := &directory.Answer{
 		Login: "shop@example.org", Verified: true, Plan: "basic", Customer: "Acme", Aliases: []string{"info@example.org", "sales@example.org"},
+		Here: true, // Dovecot judges by the client's address
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)

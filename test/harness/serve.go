@@ -194,8 +194,30 @@ func (s *Gate) Log() string {
 	return string(text)
 }
 
-// Start runs the server and waits until it answers.
+// Start runs the server and waits until it answers. While it was away another program may have
+// got one of its ports for an outgoing connection: then it is run again.
 func (s *Gate) Start() {
+	s.t.Helper()
+	s.launch()
+	WaitFor(s.t, "the server to answer", func() bool {
+		if len(s.exited) > 0 {
+			end := tail(s.Log(), 10)
+			if !strings.Contains(end, "is taken by another program") {
+				s.t.Fatalf("the server has ended:\n%s", end)
+			}
+			s.launch()
+			return false
+		}
+		c, err := net.Dial("tcp", s.Submissions)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
+func (s *Gate) launch() {
 	s.t.Helper()
 	s.cmd = exec.Command(s.program(), "serve", "--config", s.Config)
 	s.cmd.Env = s.env
@@ -205,17 +227,6 @@ func (s *Gate) Start() {
 	}
 	s.exited = make(chan error, 1)
 	go func(cmd *exec.Cmd, exited chan error) { exited <- cmd.Wait() }(s.cmd, s.exited)
-	WaitFor(s.t, "the server to answer", func() bool {
-		if len(s.exited) > 0 {
-			s.t.Fatalf("the server has ended:\n%s", tail(s.Log(), 10))
-		}
-		c, err := net.Dial("tcp", s.Submissions)
-		if err != nil {
-			return false
-		}
-		c.Close()
-		return true
-	})
 }
 
 // Kill ends the server by a signal and waits for its end.

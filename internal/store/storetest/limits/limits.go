@@ -193,7 +193,7 @@ func comeBack(y *story) {
 	held.Limit.Action, refused.Limit.Action = limit.Hold, limit.Refuse
 	more := extra(until(y.rule(limit.Account, ann, "messages/hour=500"), time.Minute))
 	others := []limit.Rule{
-		y.rule(limit.Network, "2001:db8::/64", "failed-recipients/day=3"), y.rule(limit.Node, "1", "messages/day=1"),
+		y.rule(limit.Network, "2001:db8::/64", "bytes/day=3"), y.rule(limit.Node, "1", "messages/day=1"),
 		y.rule(limit.Everything, "", "messages/day=2"), y.rule(limit.Credential, string(phone), "messages/day=3"),
 	}
 	expect.Must(y, y.put(plain, timed, held, refused, more))
