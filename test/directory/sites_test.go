@@ -18,6 +18,8 @@ import (
 
 	goldap "github.com/go-ldap/ldap/v3"
 
+	"countersign/internal/directory"
+	"countersign/internal/directory/dovecot"
 	"countersign/internal/testkit/pgcluster"
 	"countersign/test/harness"
 )
@@ -28,6 +30,11 @@ func dovecotSite(t *testing.T, p *peers) site {
 	all := mailboxes + live + ":{PLAIN}" + livePassword + "::::::\n"
 	write(t, d.path("mailboxes"), all)
 	t.Cleanup(func() { write(t, d.path("mailboxes"), mailboxes) })
+	asked := d.asking(func(*dovecot.Options) {})
+	harness.WaitFor(t, "Dovecot to read its file, which it looks at once a second", func() bool {
+		_, err := asked.Ask(t.Context(), directory.Question{Login: live, Password: livePassword})
+		return err == nil
+	})
 	mechanisms := []string{"PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"}
 	config := adapted(t, example(t, "## Dovecot"), map[string]string{
 		"url": strconv.Quote(d.socket()), "mechanisms": `["` + strings.Join(mechanisms, `", "`) + `"]`,
