@@ -230,12 +230,12 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %+v, %v", text, l, err)
 		}
 	}
-	for i, name := range Actions() {
+	for i, name := range actionNames {
 		if a, err := ParseAction(name); err != nil || a != Action(i) || a.String() != name {
 			t.Errorf("%s: %v, %v", name, a, err)
 		}
 	}
-	for i, name := range Kinds() {
+	for i, name := range kindNames {
 		if k, err := ParseKind(name); err != nil || k != Kind(i) || k.String() != name {
 			t.Errorf("%s: %v, %v", name, k, err)
 		}

@@ -30,9 +30,6 @@ var measureNames = [measures]string{"messages", "recipients", "bytes", "new-reci
 // String returns the name.
 func (m Measure) String() string { return nameOf(measureNames[:], int(m)) }
 
-// Measures lists the names of all measures.
-func Measures() []string { return slices.Clone(measureNames[:]) }
-
 // Window is how long a limit looks back.
 type Window uint8
 
@@ -61,9 +58,6 @@ var spans = [windows]struct{ window, cell int64 }{
 
 // String returns the name.
 func (w Window) String() string { return nameOf(windowNames[:], int(w)) }
-
-// Windows lists the names of all windows.
-func Windows() []string { return slices.Clone(windowNames[:]) }
 
 // Span returns how long the window is, and by how much an answer may be too strict.
 func (w Window) Span() (window, cell time.Duration) {
@@ -122,9 +116,6 @@ var actionNames = [actions]string{"slow", "hold", "defer", "refuse"}
 
 // String returns the name.
 func (a Action) String() string { return nameOf(actionNames[:], int(a)) }
-
-// Actions lists the names of all actions.
-func Actions() []string { return slices.Clone(actionNames[:]) }
 
 // nameOf returns a name, "" for what has none.
 func nameOf(names []string, i int) string {
