@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -232,71 +231,18 @@ func followed(y *story) {
 // each once.
 func followedAtOnce(y *story) {
 	const writers, each = 8, 12
-	var writing sync.WaitGroup
-	failed := make(chan error, writers)
-	for w := range writers {
-		writing.Go(func() {
-			for i := range each {
-				n := 1 + w*each + i
-				b := y.ban(n, fmt.Sprintf("10.0.%d.0/24", n), "", 0)
-				if err := y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)); err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	done := make(chan struct{})
-	go func() { writing.Wait(); close(done) }()
-	seen, number := map[mail.ID]int{}, uint64(0)
-	for last := false; ; {
-		list, now := y.since(number)
-		if now < number || now > number && len(list) == 0 {
-			y.Fatalf("%d follows %d with %d bans", now, number, len(list))
-		}
-		number = now
-		for _, b := range list {
-			seen[b.ID]++
-		}
-		if last {
-			break
-		}
-		select {
-		case <-done:
-			last = true
-		default:
-		}
-	}
-	if len(failed) > 0 {
-		y.Fatal(<-failed)
-	}
-	for id, n := range seen {
-		if n != 1 {
-			y.Errorf("%s was seen %d times", id, n)
-		}
-	}
-	if len(seen) != writers*each || number != writers*each {
-		y.Errorf("%d were seen, and the number is %d", len(seen), number)
-	}
+	expect.FollowedAtOnce(y, writers, each, func(w, n int) error {
+		b := y.ban(1+w*each+n, fmt.Sprintf("10.0.%d.0/24", 1+w*each+n), "", 0)
+		return y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b))
+	}, y.since, func(b access.Ban) string { return string(b.ID) })
 }
 
 func told(y *story) {
 	b := y.ban(1, "192.0.2.0/24", "", 0)
-	for _, change := range []struct {
-		what string
-		make func() error
-	}{
-		{"a ban", func() error { return y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)) }},
-		{"its end", func() error { return y.lift(b, y.now.Add(time.Second)) }},
-	} {
-		changed, _ := y.s.BansChanged()
-		expect.Must(y, change.make())
-		select {
-		case <-changed:
-		case <-y.ctx.Done():
-			y.Fatalf("nobody was told of %s", change.what)
-		}
-	}
+	changed, _ := y.s.BansChanged()
+	expect.Told(y.ctx, y, "a ban", changed, func() error { return y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)) })
+	changed, _ = y.s.BansChanged()
+	expect.Told(y.ctx, y, "its end", changed, func() error { return y.lift(b, y.now.Add(time.Second)) })
 }
 
 func generationStays(y *story) {

@@ -3,13 +3,11 @@ package limits
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
-	"countersign/internal/mail"
 	"countersign/internal/store/storetest/expect"
 )
 
@@ -49,68 +47,20 @@ func followed(y *story) {
 // each once.
 func followedAtOnce(y *story) {
 	const writers, each = 8, 12
-	var all [writers][]limit.Rule
+	var all [writers][each]limit.Rule
 	for w := range writers {
-		for range each {
-			all[w] = append(all[w], extra(y.rule(limit.Account, ann, "messages/hour=5")))
+		for n := range each {
+			all[w][n] = extra(y.rule(limit.Account, ann, "messages/hour=5"))
 		}
 	}
-	var writing sync.WaitGroup
-	failed := make(chan error, writers)
-	for w := range writers {
-		writing.Go(func() {
-			for _, r := range all[w] {
-				if err := y.put(r); err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	done := make(chan struct{})
-	go func() { writing.Wait(); close(done) }()
-	seen, number := map[mail.ID]int{}, uint64(0)
-	for last := false; ; {
-		list, now := y.since(number)
-		if now < number || now > number && len(list) == 0 {
-			y.Fatalf("%d follows %d with %d rules", now, number, len(list))
-		}
-		number = now
-		for _, r := range list {
-			seen[r.ID]++
-		}
-		if last {
-			break
-		}
-		select {
-		case <-done:
-			last = true
-		default:
-		}
-	}
-	if len(failed) > 0 {
-		y.Fatal(<-failed)
-	}
-	for id, n := range seen {
-		if n != 1 {
-			y.Errorf("%s was seen %d times", id, n)
-		}
-	}
-	if len(seen) != writers*each || number != writers*each {
-		y.Errorf("%d were seen, and the number is %d", len(seen), number)
-	}
+	expect.FollowedAtOnce(y, writers, each, func(w, n int) error { return y.put(all[w][n]) }, y.since, func(r limit.Rule) string { return string(r.ID) })
 }
 
 // toldOf wants those who wait to be told of a change.
 func (y *story) toldOf(what string, change func() error) {
 	y.Helper()
 	changed, _ := y.s.RulesChanged()
-	expect.Must(y, change())
-	select {
-	case <-changed:
-	case <-y.ctx.Done():
-		y.Fatalf("nobody was told of %s", what)
-	}
+	expect.Told(y.ctx, y, what, changed, change)
 }
 
 func told(y *story) {
