@@ -20,7 +20,8 @@ type Directory interface {
 	// above it, also when suspended; without the secrets of its credentials.
 	// fault.NotFound where there is none.
 	Sender(ctx context.Context, login string) (*Sender, error)
-	// SigningKeys returns the DKIM keys of a domain; none for an unknown one.
+	// SigningKeys returns the DKIM keys that a domain signs with, which is not those that
+	// wait or are past; none for an unknown one.
 	SigningKeys(ctx context.Context, domain mail.Domain) ([]Key, error)
 }
 

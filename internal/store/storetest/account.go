@@ -50,6 +50,15 @@ func objectsComeBack(t *testing.T, s Store) {
 	p.one.Revision++
 	expect.Equal(t, "changed domain", expect.Got(s.Domain(ctx, "one.example"))(t), p.one)
 	expect.Equal(t, "signing keys", expect.Got(s.SigningKeys(ctx, "one.example"))(t), p.one.Keys)
+	signing := p.one.Keys
+	p.one.Keys = append([]account.Key{
+		{Selector: "s3", Algorithm: "rsa", Public: "w", Sealed: []byte("waits"), Created: Start(), Stage: account.Waiting},
+		{Selector: "s0", Algorithm: "rsa", Public: "p", Sealed: []byte("past"), Created: Start(), Stage: account.Past, Turned: Start().Add(time.Hour)},
+	}, signing...)
+	expect.Must(t, s.PutDomain(ctx, p.one, Event("domain")))
+	p.one.Revision++
+	expect.Equal(t, "domain with keys of all stages", expect.Got(s.Domain(ctx, "one.example"))(t), p.one)
+	expect.Equal(t, "of those that sign", expect.Got(s.SigningKeys(ctx, "one.example"))(t), signing)
 	if keys := expect.Got(s.SigningKeys(ctx, "nowhere.example"))(t); len(keys) != 0 {
 		t.Errorf("an unknown domain has keys: %v", keys)
 	}
