@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
@@ -111,6 +112,10 @@ type DomainStore interface {
 	// Domains lists the domains of a customer, or all for "", by name and without
 	// keys. A customer that there is not has none.
 	Domains(ctx context.Context, customer string) ([]Domain, error)
+	// Turning lists by name the domains that have keys which wait or are past, or which
+	// sign under one of the selectors and were either made before made or have a zero
+	// Turned. It may look at every key.
+	Turning(ctx context.Context, selectors []string, made time.Time) ([]mail.Domain, error)
 	// RemoveDomain removes a domain with its keys: see Store. fault.Conflict while
 	// it has accounts.
 	RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error

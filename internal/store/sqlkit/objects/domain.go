@@ -2,6 +2,8 @@ package objects
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -92,6 +94,23 @@ func (s *Store) SigningKeys(ctx context.Context, domain mail.Domain) (keys []acc
 		return err
 	})
 	return keys, err
+}
+
+// Turning implements account.DomainStore.
+func (s *Store) Turning(ctx context.Context, selectors []string, made time.Time) (list []mail.Domain, err error) {
+	text, args := "SELECT DISTINCT domain FROM domain_key WHERE stage <> ''", []any{}
+	if len(selectors) > 0 {
+		text += " OR selector IN (" + strings.TrimSuffix(strings.Repeat("?, ", len(selectors)), ", ") + ") AND (turned = 0 OR created < ?)"
+		for _, selector := range selectors {
+			args = append(args, selector)
+		}
+		args = append(args, made)
+	}
+	err = s.base.Read(ctx, "domain.turning", func(c reader) error {
+		list, err = sqlkit.All(ctx, c, text+" ORDER BY domain", bind(args...), func(r *row) mail.Domain { return r.Domain() })
+		return err
+	})
+	return list, err
 }
 
 // RemoveDomain implements account.DomainStore.
