@@ -108,3 +108,20 @@ func Alias(selector string, domain, delegate mail.Domain) (name, target string, 
 	}
 	return name, target, nil
 }
+
+// Records are what the zone of the operator has below delegate for the keys of a domain. Errors
+// are those of Alias.
+func Records(d account.Domain, delegate mail.Domain) ([]dkim.Record, error) {
+	var list []dkim.Record
+	for _, k := range d.Keys {
+		if !Delegated(k.Selector) {
+			continue
+		}
+		_, target, err := Alias(k.Selector, d.Name, delegate)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, dkim.Record{Name: target, Value: k.Public})
+	}
+	return list, nil
+}

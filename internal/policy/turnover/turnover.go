@@ -126,3 +126,12 @@ func Begin(keys []account.Key, now time.Time) Turn {
 func Waits(keys []account.Key) bool {
 	return slices.ContainsFunc(keys, func(k account.Key) bool { return k.Stage == account.Waiting })
 }
+
+// Wait returns keys as they are until they are found in DNS.
+func Wait(keys []account.Key) []account.Key {
+	keys = slices.Clone(keys)
+	for i := range keys {
+		keys[i].Stage = account.Waiting
+	}
+	return keys
+}
