@@ -121,7 +121,7 @@ func (c *Client) VerifyToken(ctx context.Context, login, token string) error {
 // VerifyCertificate implements sasl.Verifier.
 func (c *Client) VerifyCertificate(ctx context.Context, authzid string) error {
 	if len(c.Subjects) == 0 {
-		return c.settle(nil, failure(why.ErrNone))
+		return c.settle(nil, why.Failure(why.ErrNone))
 	}
 	return c.settle(c.Verifier.Certificate(ctx, c.Attempt, authzid, c.Subjects))
 }

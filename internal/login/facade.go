@@ -58,7 +58,7 @@ func (x *exchange) open(challenge []byte, passes bool, began time.Time) func(con
 		case err != nil:
 			return nil, false, err
 		case !spelled:
-			return nil, false, c.settle(nil, failure(why.ErrSpelling))
+			return nil, false, c.settle(nil, why.Failure(why.ErrSpelling))
 		case passes:
 			return x.reveal(ctx, response)
 		}
@@ -92,11 +92,11 @@ func (x *exchange) finish(ctx context.Context, response []byte) ([]byte, bool, e
 	case err == nil:
 		return challenge, done, nil
 	case errors.Is(err, sasl.ErrSyntax): // which a directory refuses as it does a wrong proof: no 501
-		err = failure(why.ErrWrong)
+		err = why.Failure(why.ErrWrong)
 	case !fault.Is(err, fault.Unauthenticated):
 		return nil, false, err
 	case fault.ReasonOf(err) == "": // what the mechanism itself has found
-		err = failure(err)
+		err = why.Failure(err)
 	}
 	return nil, false, x.client.settle(nil, x.fallen(ctx, err))
 }
@@ -119,15 +119,15 @@ func (x *exchange) fallen(ctx context.Context, err error) error {
 		switch {
 		case o.Err == nil:
 			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
-			return unavailable(ctx, errLate)
+			return why.Unavailable(ctx, errLate)
 		case fault.Is(o.Err, fault.Unauthenticated):
-			err = failure(errors.Join(why.ErrWrong, o.Err))
+			err = why.Failure(errors.Join(why.ErrWrong, o.Err))
 		default:
-			return trouble(ctx, o.Err)
+			return why.Trouble(ctx, o.Err)
 		}
 	}
 	if failed != nil {
-		return withCause(failed, err)
+		return why.WithCause(failed, err)
 	}
 	return err
 }
@@ -146,17 +146,17 @@ func (x *exchange) level(ctx context.Context, err error) error {
 		failed = c.Verifier.passInVain(ctx, c, x.to)
 	}
 	if failed != nil {
-		return withCause(failed, err)
+		return why.WithCause(failed, err)
 	}
 	return err
 }
 
 // passInVain begins an exchange of SCRAM for a name that nobody has, in the domain of the
-// login that c has named. Errors are those of trouble.
+// login that c has named. Errors are those of why.Trouble.
 func (v *Verifier) passInVain(ctx context.Context, c *Client, to outside.Passer) error {
 	err := v.outside.PassInVain(ctx, to, c.Tried, c.Attempt.vain())
 	if err != nil {
-		return trouble(ctx, err)
+		return why.Trouble(ctx, err)
 	}
 	return nil
 }
