@@ -94,7 +94,9 @@ func (c *Client) Keys(ctx context.Context, mechanism, login string) (*sasl.Keys,
 		if l, err = c.Verifier.look(ctx, login); err != nil {
 			return nil, err
 		}
-		c.facade = c.Verifier.facade(l.login, c.Attempt.Mechanism)
+		if c.facade, err = c.Verifier.facade(ctx, l.login, c.Attempt.Mechanism); err != nil {
+			return nil, err
+		}
 	}
 	if c.facade == nil {
 		return c.Verifier.keys(mechanism, login, l), nil

@@ -203,7 +203,7 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 	if err != nil {
 		return nil, err
 	}
-	if v.facade(l.login, q.Attempt.Mechanism) != nil && q.Login != l.login {
+	if outside.Passing(v.outside.Around(l.login), q.Attempt.Mechanism) != nil && q.Login != l.login {
 		return nil, why.Failure(why.ErrSpelling)
 	}
 	if v.passes(&l, q.Attempt.Mechanism) != nil { // the directory, which runs the exchange, knows the password too

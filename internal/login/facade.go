@@ -19,16 +19,21 @@ import (
 // challenged here.
 type facade struct {
 	to    outside.Passer
-	front *alike.Front
+	front *alike.View
 }
 
-// facade returns what stands before a login in a mechanism, nil where nothing does.
-func (v *Verifier) facade(login, mechanism string) *facade {
+// facade returns what stands before a login in a mechanism, nil where nothing does. Errors are
+// those of why.Unavailable.
+func (v *Verifier) facade(ctx context.Context, login, mechanism string) (*facade, error) {
 	to := outside.Passing(v.outside.Around(login), mechanism)
 	if to == nil {
-		return nil
+		return nil, nil
 	}
-	return &facade{to, v.fronts.Of(to.Name(), mechanism)}
+	front, err := v.fronts.Of(to.Name(), mechanism).View(ctx)
+	if err != nil {
+		return nil, why.Unavailable(ctx, err)
+	}
+	return &facade{to, front}, nil
 }
 
 // begin begins an exchange that may pass, with its first response.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"countersign/internal/account"
@@ -15,6 +16,7 @@ import (
 	"countersign/internal/login/outside"
 	"countersign/internal/login/recent"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/shape"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 )
@@ -32,6 +34,9 @@ type Options struct {
 	// Directories are asked for accounts that the store does not know; nil where there
 	// are none.
 	Directories Directories
+	// Shapes keep what challenges of directories look like, for all gates; nil for this one
+	// alone.
+	Shapes shape.Store
 	// Banned reports whether a login, in the form of accounts, is refused from where a
 	// client is; nil where none is. It must be quick.
 	Banned func(client netip.Addr, login string) bool
@@ -83,7 +88,10 @@ func New(opt Options) *Verifier {
 	if opt.MaxRemembered <= 0 {
 		opt.MaxRemembered = 10_000
 	}
-	fronts := alike.NewFronts(opt.Maker.Lasting, opt.Now)
+	if opt.Shapes == nil {
+		opt.Shapes = &shape.Memory{}
+	}
+	fronts := alike.NewFronts(opt.Maker.Lasting, opt.Shapes, opt.Now)
 	return &Verifier{
 		opt:       opt,
 		remember:  recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
@@ -134,9 +142,14 @@ func (v *Verifier) knows(a *Attempt, c *account.Credential) bool {
 	return c != nil && v.clients.Know(string(c.ID), a.Client)
 }
 
-// Run writes down now and then when credentials were used, until ctx ends, and then
-// once more. Without it nobody learns of it.
-func (v *Verifier) Run(ctx context.Context) { v.uses.Run(ctx) }
+// Run writes down now and then when credentials were used, and what challenges of
+// directories look like, until ctx ends, and then once more. Without it nobody learns of it.
+func (v *Verifier) Run(ctx context.Context) {
+	var writing sync.WaitGroup
+	writing.Go(func() { v.fronts.Run(ctx) })
+	v.uses.Run(ctx)
+	writing.Wait()
+}
 
 // look is what the store says of a login.
 type look struct {
