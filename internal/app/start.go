@@ -55,6 +55,7 @@ type Store interface {
 	limit.Counts
 	queue.Store
 	queue.AdminStore
+	queue.CertifiedStore
 	audit.Store
 	node.Store
 	SealedStore

@@ -31,7 +31,9 @@ type stood struct {
 }
 
 // stand makes one with a store of its own.
-func stand(t testing.TB, l Lasting, now func() time.Time) *stood { return beside(t, &shape.Memory{}, l, now) }
+func stand(t testing.TB, l Lasting, now func() time.Time) *stood {
+	return beside(t, &shape.Memory{}, l, now)
+}
 
 // beside makes one of another gate on a store.
 func beside(t testing.TB, store shape.Store, l Lasting, now func() time.Time) *stood {

@@ -65,7 +65,7 @@ type Options struct {
 }
 
 // Store is an open database. It implements account.Store, access.Store, guard.Store,
-// limit.Store, limit.Counts, shape.Store, queue.Store, queue.AdminStore and audit.Store, and keeps
+// limit.Store, limit.Counts, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore and audit.Store, and keeps
 // certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
