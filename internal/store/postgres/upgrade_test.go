@@ -28,19 +28,19 @@ func withStep(t *testing.T, text string) fs.FS {
 }
 
 // knownVersion is our newest step. If you add one, also change the texts below.
-const knownVersion = 6
+const knownVersion = 7
 
 // What is said of the step that comes next, and of programs that do not know it.
 const (
-	nextVersion = "7"
-	nextFile    = "0007_next.sql"
-	needsNext   = "step 7 of the schema (0007_next.sql) needs that all nodes know schema version 7"
-	tooNew      = "schema version 7, this program knows up to 6"
+	nextVersion = "8"
+	nextFile    = "0008_next.sql"
+	needsNext   = "step 8 of the schema (0008_next.sql) needs that all nodes know schema version 8"
+	tooNew      = "schema version 8, this program knows up to 7"
 )
 
 const (
 	addingStep   = "-- compatible: 2\nALTER TABLE delivery ADD COLUMN colour text NOT NULL DEFAULT 'none';"
-	breakingStep = "-- compatible: 7\nALTER TABLE delivery DROP COLUMN original;"
+	breakingStep = "-- compatible: 8\nALTER TABLE delivery DROP COLUMN original;"
 )
 
 // upgradeTo opens a database by a program that has one more step.
