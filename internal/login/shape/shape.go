@@ -75,7 +75,7 @@ func (s Shape) Lasts() time.Duration {
 	if s.Kind == Fresh {
 		return 24 * time.Hour
 	}
-	return 30 * 24 * time.Hour
+	return 7 * 24 * time.Hour
 }
 
 // Store keeps shapes for all gates that share it. Its methods are safe for concurrent use.
