@@ -285,7 +285,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
-		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
+		IDs: a.ids, Now: a.opt.Now, Policy: Policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
@@ -355,7 +355,7 @@ func (a *App) openMetrics(context.Context) error {
 // is taken is found out before the first client is.
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
-		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: sessionLimits(a.cfg),
+		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: SessionLimits(a.cfg),
 		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()
