@@ -200,7 +200,9 @@ func Fill(t *testing.T, s storetest.Store) {
 			{ID: "01K0000000000000000000CERT", Kind: account.Certificate, Name: "laptop", Subject: "cn:ann", Created: now, Changed: now},
 		},
 		Aliases: []mail.Address{at("ann", "two.example")},
-		Grants:  []account.Grant{{Address: at("x", "two.example")}, {Domain: "three.example"}},
+		Grants: []account.Granted{
+			{Grant: account.Grant{Address: at("x", "two.example")}, Manner: account.SendAs}, {Grant: account.Grant{Domain: "three.example"}, Manner: account.SendAs},
+		},
 	}, e("account")))
 
 	must(s.Accept(ctx, message(Partly, now, 3, "two.example")))
