@@ -67,7 +67,7 @@ type Options struct {
 	// Domains is asked whose domains are that a message names without right, where it may
 	// pass all the same; nil lets none pass.
 	Domains Domains
-	Queue    queue.Store
+	Queue   queue.Store
 	// Offer hands an accepted message on for delivery; nil leaves it to the
 	// next scan of the queue.
 	Offer func(*queue.Acceptance)
