@@ -120,3 +120,13 @@ func owns(s *account.Sender, a mail.Address) bool {
 	rule, _ := sender.Of(s, a, time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC))
 	return rule.Theirs()
 }
+
+// stored reads an account.
+func (w *world) stored(t *testing.T, login string) account.Account {
+	t.Helper()
+	a, err := w.store.Account(t.Context(), login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
