@@ -266,6 +266,12 @@ func TestShadowMode(t *testing.T) {
 	if head, _ := f.stored(id); !strings.Contains(head, "d=example.org;") {
 		t.Errorf("it is signed by another:\n%s", head)
 	}
+	// What waits does not hang on a domain that nobody here has.
+	f.must(f.admin.SuspendAccount(t.Context(), address(t, testLogin)))
+	f.must(f.admin.ResumeAccount(t.Context(), address(t, testLogin)))
+	if items, err := f.store.List(t.Context(), queue.Filter{Submission: id}); err != nil || items[0].Delivery.State != queue.Queued {
+		t.Errorf("it stands as %+v (%v)", items, err)
+	}
 	// A suspension is felt all the same.
 	f.must(f.admin.SuspendDomain(t.Context(), "third.example"))
 	_, err = f.submit(f.login(), testLogin, strings.NewReader("From: bob@third.example\r\n\r\nHello\r\n"), "b@example.com")
