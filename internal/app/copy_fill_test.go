@@ -264,7 +264,7 @@ func (f *filler) objects() {
 			address := func(local string) mail.Address { return mail.Address{Local: local, Domain: domain} }
 			f.must(f.s.PutAccount(ctx, account.Account{
 				ID: f.ids.New(), Address: address("Ann.é"), State: state, NullSender: j == 0, Legacy: j == 0, Directory: "elsewhere", Credentials: f.credentials(fmt.Sprint(name, j)),
-				Aliases: []mail.Address{address("sales"), address("info")},
+				Aliases:    []mail.Address{address("sales"), address("info")},
 				SenderMode: account.Shadow, Created: f.at,
 				Grants: []account.Granted{
 					{Grant: account.Grant{Domain: domain}, Manner: account.SendAs},

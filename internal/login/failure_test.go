@@ -340,7 +340,7 @@ func TestAuthorizationIdentities(t *testing.T) {
 	w := newWorld(t)
 	w.give(loginA, func(a *account.Account) {
 		a.Aliases = append(a.Aliases, at("alias@acme.example"))
-		a.Grants = append(a.Grants, 
+		a.Grants = append(a.Grants,
 			account.Granted{Grant: account.Grant{Address: at("granted@acme.example")}, Manner: account.SendAs},
 			account.Granted{Grant: account.Grant{Address: at("x@other.example")}, Manner: account.SendAs},
 			account.Granted{Grant: account.Grant{Address: at("behalf@acme.example")}, Manner: account.SendOnBehalf},
