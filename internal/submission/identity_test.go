@@ -282,6 +282,27 @@ func TestShadowMode(t *testing.T) {
 	wantReason(t, err, smtp.EHeaderSenderNotOwned)
 }
 
+// TestRewriteBeyondASCII: an address that needs SMTPUTF8 (RFC 6531 section 3.4) takes nobody's
+// place without it.
+func TestRewriteBeyondASCII(t *testing.T) {
+	f := newFixture(t)
+	const own = "j\u00f6e@example.org"
+	f.set(admin.AccountChange{AddAliases: []mail.Address{address(t, own)}})
+	password := f.printer(f.only(own))
+	f.mode(account.Rewrite)
+	s := f.with(password)
+	env := mail.Envelope{From: address(t, "x@gmail.example")}
+	wantReason(t, s.Mail(t.Context(), env), smtp.ESenderNotOwned)
+	env.SMTPUTF8 = true
+	f.must(s.Mail(t.Context(), env))
+	f.must(s.Rcpt(t.Context(), mail.Recipient{To: address(t, "b@example.com")}))
+	id, err := s.Data(t.Context(), strings.NewReader("From: x@gmail.example\r\n\r\nHello\r\n"))
+	f.must(err)
+	if head, from := f.stored(id); from != own || !strings.Contains(head, "\r\nFrom: "+own+"\r\n") {
+		t.Errorf("it leaves from %s as\n%s", from, head)
+	}
+}
+
 // TestModesFollowThePlan: the account's own goes before the plan's.
 func TestModesFollowThePlan(t *testing.T) {
 	f := newFixture(t)
