@@ -127,8 +127,7 @@ func (g Grant) Covers(a mail.Address) bool {
 	if g.Address.IsNull() {
 		return g.Domain == a.Domain
 	}
-	// Most are told apart without a look at their letters; case does not change the length.
-	return a.Domain == g.Address.Domain && len(a.Local) == len(g.Address.Local) && a.Key() == g.Address.Key()
+	return a.Same(g.Address)
 }
 
 // AddGrant gives an account a grant, in the place of one that has ended by then: fault.Conflict

@@ -114,9 +114,8 @@ func (f *Finding) String() string {
 // Of says by which rule an account may use an address, wherever a sender is named, or why it may
 // not. SendOnBehalf is a rule too: what it is good for is judged by place.
 func Of(s *account.Sender, a mail.Address, now time.Time) (Reason, *account.Granted) {
-	key := a.Key()
-	own := key == s.Account.Login()
-	alias := slices.ContainsFunc(s.Account.Aliases, func(alias mail.Address) bool { return alias.Key() == key })
+	own := a.Same(s.Account.Address)
+	alias := slices.ContainsFunc(s.Account.Aliases, a.Same)
 	switch {
 	case own && s.Domains[a.Domain]:
 		return OwnAddress, nil
