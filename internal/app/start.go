@@ -283,7 +283,7 @@ func (a *App) openGate(ctx context.Context) error {
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
-		Senders:  sending, Accounts: a.store, Queue: a.store,
+		Senders:  sending, Accounts: a.store, Domains: a.store, Queue: a.store,
 		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: Policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),

@@ -23,6 +23,8 @@ const (
 	EventsOmitted     Kind = "event.omitted"
 	Accepted          Kind = "submission.accepted"
 	Unaligned         Kind = "submission.unaligned"
+	SenderRewritten   Kind = "sender.rewritten"
+	SenderShadow      Kind = "sender.shadow"
 	BounceAccepted    Kind = "submission.bounced"
 	DeliveryDelivered Kind = "delivery.delivered"
 	DeliveryDeferred  Kind = "delivery.deferred"
@@ -85,7 +87,7 @@ func Kinds() []Meaning {
 		{AuthPassed, "A client logged in; data has the mechanism, or none where its network was enough, the name of the credential, or none where the claim of a token was enough, the issuer of a token, and as program what the client called itself."},
 		{AuthFailed, "A login failed; account is the name that was tried, data has the cause, which the client is not told."},
 		{AuthTested, "An administrator, the actor, had a login of the object, an account, explained, which changes nothing; data has the mechanism, the outcome and where it was refused the cause."},
-		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command."},
+		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command, and where a sender is not the account's its place and address, and why."},
 		{CommandsOmitted, "Between the chunks of one message more was refused than is recorded one by one; text says how much more."},
 		{EventsOmitted, "Clients of one wide network (IPv4 /24, IPv6 /48) that had not logged in did more within a minute than is recorded one by one; data has the network, how many events were left out, and how many failed logins. Metrics count them all."},
 		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients, and, where a client certificate was the proof, what a list of revocations would call that and the authorities on its way."},
@@ -94,6 +96,8 @@ func Kinds() []Meaning {
 		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},
 		{LimitHeld, "An accepted message was over a limit that holds, and waits until it is released; data as above."},
 		{Unaligned, "A message was stored that will fail DMARC at its receivers; text says why, data has the domain of From, its policy, what was done (warn or hold), and a DNS record that mends it, if there is one to propose. A message that is refused for this leaves command.refused."},
+		{SenderRewritten, "A message was stored that named senders which are not the account's, whose mode of senders is rewrite; text says which and why, data has each place (mail_from, from, sender, reply_to, resent_from, resent_sender) as it was, and with _now behind as it is now."},
+		{SenderShadow, "A message was stored that named senders which are not the account's, whose mode of senders is shadow; text says which and why, data has each place with its address. It would have been refused."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},

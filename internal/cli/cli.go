@@ -17,6 +17,7 @@ import (
 	"countersign/internal/cli/credential"
 	"countersign/internal/cli/doctor"
 	"countersign/internal/cli/explain"
+	"countersign/internal/cli/grants"
 	"countersign/internal/cli/guessing"
 	"countersign/internal/cli/keys"
 	"countersign/internal/cli/limits"
@@ -45,6 +46,7 @@ type root struct {
 	ConfigCmd  configGroup       `cmd:"" name:"config" help:"The configuration file: check, print, reference."`
 	accounts.Groups
 	Credential credential.Group `cmd:"" help:"What accounts prove themselves with: app passwords, OAuth users, certificates, networks."`
+	Grant      grants.Group     `cmd:"" help:"What accounts may send under beside their own addresses: add, list, show, remove."`
 	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
 	Ban        bans.Group       `cmd:"" help:"Networks whose clients are refused, or logins from there: add, list, lift, show."`
 	Explain    explain.Command  `cmd:"" help:"Say what the gate would answer to a message, step by step, and why."`

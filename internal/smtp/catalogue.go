@@ -53,6 +53,7 @@ var catalogue = [...]entry{
 
 	{ESenderNotOwned, 550, EnhancedCode{5, 7, 1}, "This login may not send from this address; choose an address of your own as the sender.", "This login may not send from %s; choose an address of your own as the sender."},
 	{EHeaderSenderNotOwned, 550, EnhancedCode{5, 7, 1}, "This login may not send as the address in From, Sender, Resent-From or Resent-Sender; choose an address of your own.", "This login may not send as %s, which the message's header names; choose an address of your own."},
+	{ESenderMissing, 550, EnhancedCode{5, 7, 1}, "This login may send on behalf of the address in From alone: Sender must name an address of its own.", "This login may send on behalf of %s alone: the message's Sender field must name an address of its own."},
 	{ENullSenderNotAllowed, 550, EnhancedCode{5, 7, 1}, "This login may not send with an empty sender; choose an address of your own as the sender.", ""},
 	{ESenderBadAddress, 501, EnhancedCode{5, 1, 7}, "The sender is not a valid mail address.", "The sender is not a valid mail address: %s."},
 	{ERecipientBadAddress, 501, EnhancedCode{5, 1, 3}, "The recipient is not a valid mail address; check its spelling.", "The recipient is not a valid mail address: %s."},

@@ -43,6 +43,7 @@ const (
 	// Sender and recipients.
 	ESenderNotOwned          Reason = "sender-not-owned"
 	EHeaderSenderNotOwned    Reason = "header-sender-not-owned"
+	ESenderMissing           Reason = "header-sender-missing"
 	ENullSenderNotAllowed    Reason = "null-sender-not-allowed"
 	ESenderBadAddress        Reason = "sender-bad-address"
 	ERecipientBadAddress     Reason = "recipient-bad-address"

@@ -37,11 +37,11 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	identities, err := checkHeader(header, tx, policy)
+	names, err := s.checkHeader(ctx, header, tx, policy)
 	if err != nil {
 		return "", err
 	}
-	ruling, err := s.aligned(ctx, tx, identities[0].Domain, policy)
+	ruling, err := s.aligned(ctx, tx, names, policy)
 	if err != nil {
 		return "", err
 	}
@@ -60,20 +60,20 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	}
 	// The body may have taken half an hour: what the account may do is judged
 	// again as it is now, and the store judges it once more at the commit.
-	err = s.judgeAgain(ctx, tx, identities)
+	err = s.judgeAgain(ctx, tx, names)
 	if err != nil {
 		return "", err
 	}
 	if policy.Sign {
-		head, err = s.sign(ctx, identities[0].Domain, tx.who.sender.Generation, head, in.hash)
+		head, err = s.sign(ctx, names.signs(tx.who), tx.who.sender.Generation, head, in.hash)
 	}
 	if err != nil {
 		return "", err
 	}
 	a := s.acceptance(id, tx, policy, now)
-	a.Domains, a.Others = domainsOf(tx.env.From, identities), others(tx.env.From, identities)
+	names.rely(a)
 	in.complete(a, head, header)
-	a.Events = append([]audit.Event{s.acceptedEvent(a)}, s.apply(ruling, a)...)
+	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.told(names, tx, id), s.apply(ruling, a))
 	a.Limits = s.limits(a, tx, policy.WarnAt)
 	err = s.gate.opt.Queue.Accept(ctx, a)
 	if err != nil {
@@ -91,76 +91,6 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		s.gate.opt.Offer(a)
 	}
 	return id, nil
-}
-
-// checkHeader refuses a header that is broken, loops, or names a sender that
-// is not the account's; it encodes what must be. The first of identities is the
-// first address of From, whose domain signs.
-func checkHeader(header *message.Header, tx *transaction, policy *Policy) (identities []mail.Address, err error) {
-	const op = "submission.header"
-	err = header.Check(policy.MaxReceived)
-	if err != nil {
-		return nil, err
-	}
-	mode := message.RawRefuse
-	if policy.EncodeHeaders {
-		mode = message.RawEncode
-	}
-	// It also refuses an address beyond ASCII without SMTPUTF8 (RFC 6532 section 3).
-	err = header.EncodeRaw(mode, tx.env.SMTPUTF8)
-	if err != nil {
-		return nil, err
-	}
-	read := header.Senders
-	if policy.CheckNames {
-		read = header.Identities
-	}
-	identities, err = read()
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range identities {
-		if !tx.who.owns(a) {
-			return nil, refuse(op, smtp.EHeaderSenderNotOwned, a.String())
-		}
-	}
-	return identities, nil
-}
-
-// judgeAgain refuses a message whose sender has lost the right to send it, or
-// to one of its addresses, since MAIL.
-func (s *session) judgeAgain(ctx context.Context, tx *transaction, identities []mail.Address) error {
-	const op = "submission.judge"
-	who, err := s.rights(ctx)
-	if err != nil {
-		return err
-	}
-	tx.who = who
-	if err := who.mayName(op, tx.env.From); err != nil {
-		return err
-	}
-	for _, a := range identities {
-		if !who.owns(a) {
-			return refuse(op, smtp.EHeaderSenderNotOwned, a.String())
-		}
-	}
-	return nil
-}
-
-// domainsOf lists the domains that the decision to accept relies on, each once.
-func domainsOf(from mail.Address, identities []mail.Address) []mail.Domain {
-	var list []mail.Domain
-	for _, a := range append([]mail.Address{from}, identities...) {
-		if a.Domain != "" && !slices.Contains(list, a.Domain) {
-			list = append(list, a.Domain)
-		}
-	}
-	return list
-}
-
-// others reports whether one of the identities is not the envelope sender.
-func others(from mail.Address, identities []mail.Address) bool {
-	return slices.ContainsFunc(identities, func(a mail.Address) bool { return a.Key() != from.Key() })
 }
 
 // received makes our trace field. The client stands in the record, not in the

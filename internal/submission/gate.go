@@ -50,7 +50,7 @@ type Policy struct {
 	Alignment alignment.Rules
 }
 
-// Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Guard,
+// Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Guard,
 // Limits, Alignment, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
@@ -64,7 +64,10 @@ type Options struct {
 	Verifier *login.Verifier
 	Senders  *senders.Cache
 	Accounts account.Directory
-	Queue    Queue
+	// Domains is asked whose domains are that a message names without right, where it may
+	// pass all the same; nil lets none pass.
+	Domains Domains
+	Queue   Queue
 	// Offer hands an accepted message on for delivery; nil leaves it to the
 	// next scan of the queue.
 	Offer func(*queue.Acceptance)
