@@ -271,6 +271,10 @@ func (a *App) openGate(ctx context.Context) error {
 	}
 	a.undo("alignment", func(context.Context) error { a.aligning.Close(); return nil })
 	a.background("alignment watch", a.aligning.Run)
+	filtered, err := a.openFilters()
+	if err != nil {
+		return err
+	}
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.sending = sending
@@ -278,7 +282,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
