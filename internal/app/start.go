@@ -275,6 +275,9 @@ func (a *App) openGate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.turnKeys(); err != nil {
+		return err
+	}
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.sending = sending
