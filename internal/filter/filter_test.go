@@ -104,7 +104,7 @@ func TestLeftAlone(t *testing.T) {
 		if err := f.about(t, "b"); !errors.Is(err, errLeftAlone) { // while one probes
 			t.Errorf("%v, want it left alone", err)
 		}
-		return passes(nil)
+		return passes(t.Context())
 	}
 	if err := f.about(t, "a"); err != nil || f.Phase() != Well {
 		t.Errorf("%v, %s", err, f.Phase())
@@ -197,7 +197,7 @@ func TestUnread(t *testing.T) {
 // that takes too long, which is no fault of the program.
 func TestPlaces(t *testing.T) {
 	in, out := make(chan struct{}), make(chan struct{})
-	p := &program{ask: func(context.Context) (*Answer, error) { in <- struct{}{}; <-out; return passes(nil) }}
+	p := &program{ask: func(context.Context) (*Answer, error) { in <- struct{}{}; <-out; return passes(t.Context()) }}
 	f, _ := made(t, p, func(o *Options) { o.Failures = 1 })
 	done := make(chan error)
 	for range 3 {
