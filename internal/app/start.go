@@ -274,6 +274,10 @@ func (a *App) openGate(ctx context.Context) error {
 	}
 	a.undo("alignment", func(context.Context) error { a.aligning.Close(); return nil })
 	a.background("alignment watch", a.aligning.Run)
+	filtered, err := a.openFilters()
+	if err != nil {
+		return err
+	}
 	if err := a.turnKeys(); err != nil {
 		return err
 	}
@@ -284,7 +288,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Domains: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: Policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})

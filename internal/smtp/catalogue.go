@@ -105,6 +105,9 @@ var catalogue = [...]entry{
 	{EDataNUL, 550, EnhancedCode{5, 6, 0}, "The message contains a NUL octet, which is not allowed; send it encoded (base64).", ""},
 	{ELoopDetected, 554, EnhancedCode{5, 4, 6}, "The message has passed through too many servers; it seems to be in a loop.", ""},
 	{EUnaligned, 550, EnhancedCode{5, 7, 26}, "The recipients' servers would turn this message away: DNS does not show that it comes from its sender's domain. Whoever runs the domain can mend that.", "The recipients' servers would turn this message away: DNS does not show that it comes from its sender's domain. Whoever runs the domain can mend that. %s"},
+	{EFilterRefused, 550, EnhancedCode{5, 7, 1}, "The message's content is refused here.", "The message's content is refused here: %s"},
+	{EFilterDeferred, 451, EnhancedCode{4, 7, 1}, "The message's content cannot be accepted at the moment; try again later.", "The message's content cannot be accepted at the moment; try again later: %s"},
+	{EFilterAway, 451, EnhancedCode{4, 7, 1}, "The message's content cannot be looked at at the moment; try again later.", ""},
 
 	{ESigningUnavailable, 451, EnhancedCode{4, 7, 5}, "The message cannot be signed at the moment; try again later.", ""},
 	{EStoreFull, 452, EnhancedCode{4, 3, 1}, "There is no room to store the message at the moment; try again later.", ""},

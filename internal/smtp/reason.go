@@ -97,6 +97,9 @@ const (
 	EDataNUL            Reason = "data-nul"
 	ELoopDetected       Reason = "loop-detected"
 	EUnaligned          Reason = "dmarc-will-fail"
+	EFilterRefused      Reason = "filter-refused"
+	EFilterDeferred     Reason = "filter-deferred"
+	EFilterAway         Reason = "filter-away"
 
 	// Our own troubles.
 	ESigningUnavailable Reason = "signing-unavailable"

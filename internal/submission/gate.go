@@ -18,6 +18,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/filtering"
 	"countersign/internal/submission/guessing"
 	"countersign/internal/submission/keyring"
 	"countersign/internal/submission/ration"
@@ -51,7 +52,7 @@ type Policy struct {
 }
 
 // Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Guard,
-// Limits, Alignment, Listeners and Logger are needed.
+// Limits, Alignment, Filters, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -82,12 +83,15 @@ type Options struct {
 	Limits func(limit.Who) []limit.Level
 	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
 	Alignment Alignment
-	Recorder  *audit.Recorder
-	Sealer    *seal.Sealer
-	IDs       *mail.IDSource
-	Now       func() time.Time
-	Policy    Policy
-	Metrics   *Metrics
+	// Filters are the content filters of each listener, by the name in smtpserver.Peer, in
+	// their order.
+	Filters  map[string]filtering.Chain
+	Recorder *audit.Recorder
+	Sealer   *seal.Sealer
+	IDs      *mail.IDSource
+	Now      func() time.Time
+	Policy   Policy
+	Metrics  *Metrics
 	// Listeners say what each listener offers, by the name in smtpserver.Peer. One that
 	// is not here offers every mechanism but EXTERNAL, and knows no networks.
 	Listeners map[string]Listener
