@@ -73,7 +73,7 @@ func (t *tx) insert(p *incoming.Acceptance) error {
 	if err := insertEvents(t, p.Events); err != nil {
 		return err
 	}
-	p.Count(&t.counted)
+	t.count(p.Subjects(), func() { p.Count(&t.counted) })
 	return nil
 }
 
