@@ -51,7 +51,7 @@ type Policy struct {
 }
 
 // Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Guard,
-// Limits, Alignment, Listeners and Logger are needed.
+// Limits, Doors, Alignment, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -77,6 +77,8 @@ type Options struct {
 	// Limits returns the subjects of a message that have limits, with these; nil where
 	// there are none. It is asked for each message, and answers from memory.
 	Limits func(limit.Who) []limit.Level
+	// Doors let connections in as far as their limits have room; nil lets everybody in.
+	Doors Doors
 	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
 	Alignment Alignment
 	Recorder  *audit.Recorder
@@ -183,8 +185,12 @@ func newKeyring(o Options) *keyring.Keyring {
 }
 
 // Open implements smtpserver.Backend.
-func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
+func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, peer: peer, listener: g.opt.Listeners[peer.Listener]}
+	over, err := s.come(ctx)
+	if err != nil {
+		return nil, err
+	}
 	e := audit.Event{
 		Kind: audit.SessionOpened,
 		Data: map[string]string{
@@ -198,6 +204,7 @@ func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session
 		e.Data["node"] = g.opt.Node
 	}
 	s.record(e)
+	s.recordNear(over)
 	return s, nil
 }
 

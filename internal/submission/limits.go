@@ -22,6 +22,7 @@ func (s *session) limits(a *queue.Acceptance, tx *transaction, warnAt int) *limi
 		Domain: string(sub.Domain), Customer: sub.Customer,
 		Network: limit.NetworkOf(s.peer.Client.Addr()), Node: s.gate.opt.Node,
 	})
+	levels = limit.Without(levels, limit.Connections)
 	if len(levels) == 0 {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
+	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
@@ -43,6 +44,8 @@ type session struct {
 	proved *account.Principal
 	// ban is the one that ends the session, nil while none does.
 	ban *access.Ban
+	// passes are what it holds of limits of connections.
+	passes []doors.Pass
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int

@@ -34,7 +34,7 @@ func (cmd *simulate) Run(c *call.Call) error {
 	}
 	var limits []limit.Limit
 	for _, l := range cmd.Limits {
-		if l.Measure == limit.NewRecipients || l.Measure == limit.FailedRecipients {
+		if l.Measure > limit.Bytes {
 			return call.Usage("%s cannot be simulated: the record does not tell them of each message", l.Measure)
 		}
 		limits = append(limits, l.Limit)

@@ -65,7 +65,7 @@ type Options struct {
 }
 
 // Store is an open database. It implements account.Store, access.Store, guard.Store,
-// limit.Store, limit.Counts, queue.Store, queue.AdminStore and audit.Store, and keeps
+// limit.Store, limit.Counts, limit.Doors, queue.Store, queue.AdminStore and audit.Store, and keeps
 // certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
@@ -88,6 +88,8 @@ type Store struct {
 	nodes   nodes
 	// memory has the counters of limits; changes alone use it.
 	memory *counters.Memory
+	// connections is under what name this process holds connections.
+	connections string
 	// server says that this process serves mail.
 	server bool
 	now    func() time.Time
@@ -125,7 +127,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	d := newDialect()
-	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large, memory: counters.New(counters.Usual)}
+	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large, memory: counters.New(counters.Usual), connections: newHolder()}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{Tx: t, book: b, memory: s.memory}).flush() },

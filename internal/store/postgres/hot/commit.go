@@ -49,7 +49,7 @@ func (w *Writer) once(batch []*operation) error {
 	w.batch++
 	ctx, cancel := context.WithTimeout(context.Background(), w.opt.Timeout)
 	defer cancel()
-	t := &transaction{opt: &w.opt, number: w.batch, epoch: epoch, batch: batch, draw: w.draw}
+	t := &transaction{opt: &w.opt, number: w.batch, epoch: epoch, batch: batch, draw: w.draw, gates: &w.gates}
 	err := w.opt.DB.Session(ctx, t.run)
 	if err != nil && server.Broken(err) {
 		// After a crash the server may give numbers again that nothing used yet.

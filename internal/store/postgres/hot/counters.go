@@ -45,7 +45,7 @@ const maxGone = 5
 func (t *transaction) names() map[string]limit.Subject {
 	names := map[string]limit.Subject{}
 	for _, o := range t.batch {
-		for _, s := range o.counted.Subjects() {
+		for _, s := range slices.Concat(o.counted.Subjects(), o.door.Subjects()) {
 			names[counting.KeyOf(s)] = s
 		}
 		for _, a := range o.accepts {

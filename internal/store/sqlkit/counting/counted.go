@@ -3,6 +3,7 @@ package counting
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/internal/limit"
 	"countersign/internal/store/sqlkit"
@@ -69,16 +70,25 @@ func (c *Counted) Met(k limit.Contact) int64 {
 
 // Count counts what passed, and notes what is to be written.
 func (c *Counted) Count(q *limit.Question, d *limit.Decision) {
-	limit.Count(q.Levels, q.Want, d)
+	q.Count(d)
 	l := c.open()
 	for i := range q.Levels {
-		l.changed[q.Levels[i].Subject] = true
+		l.changed[q.Key(i)] = true
 	}
 	day := limit.DayOf(d.At)
 	for _, k := range q.Contacts.All() {
 		if l.met[k] != day {
 			l.now[k] = day
 		}
+	}
+}
+
+// Hold notes what a process holds more, or less, of counters that were read.
+func (c *Counted) Hold(self string, by map[limit.Subject]int64, at time.Time) {
+	l := c.open()
+	for s, n := range by {
+		l.counters[s].Hold(self, n, at)
+		l.changed[s] = true
 	}
 }
 

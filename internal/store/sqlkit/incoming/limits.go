@@ -25,7 +25,7 @@ func subjects(q *limit.Question) (list []limit.Subject) {
 		return nil
 	}
 	for i := range q.Levels {
-		list = append(list, q.Levels[i].Subject)
+		list = append(list, q.Key(i))
 	}
 	return list
 }

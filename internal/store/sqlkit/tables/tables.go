@@ -71,7 +71,7 @@ func Carried() []Table {
 		table("guard_record", 2, "network text, login text, missing int, secrets blob, unseen int, unseen_from int, unseen_at int, known int, banned int, "+
 			"sprayed int, closed_from int, closed_until int, opened int, ends int, change int"),
 		table("limit_rule", 1, "id text, kind text, name text, measure text, span text, most int, extra int, action text, shadow int, share int, "+
-			"because text, actor text, began int, ends int, lifted text, change int"),
+			"because text, actor text, began int, ends int, lifted text, change int, away text, least int, quiet int"),
 		table("certificate", 1, "key text, data blob"),
 		table("following", 1, "id text, kind text, name text, touched int, actor text, object text, text text"),
 		table("content", 1, "id int, head blob, body blob, large text, large_size int"),

@@ -1,2 +1,0 @@
--- compatible: 2
--- The embedded engine keeps a log of what limits have counted. This one changes the counters themselves: nothing is to be done.
