@@ -171,9 +171,12 @@ func TestStoreAway(t *testing.T) {
 			first.Leave()
 			w.store.set(func() { w.store.away = false })
 			time.Sleep(3 * time.Second)
-			if n := w.store.Counter(limit.ApartOf(limit.Subject{Kind: limit.Network, Name: "192.0.2.7"})).Used(limit.AtOnce, limit.Connections, time.Now()); n != 20 {
-				t.Errorf("the store knows %d, want 20", n)
-			}
+			w.store.set(func() {
+				c := w.store.Counter(limit.ApartOf(limit.Subject{Kind: limit.Network, Name: "192.0.2.7"}))
+				if n := c.Used(limit.AtOnce, limit.Connections, time.Now()); n != 20 {
+					t.Errorf("the store knows %d, want 20", n)
+				}
+			})
 			w.enter(false, both...) // they are there
 		})
 	})
