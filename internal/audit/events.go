@@ -93,7 +93,7 @@ func Kinds() []Meaning {
 		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},
 		{LimitHeld, "An accepted message was over a limit that holds, and waits until it is released; data as above."},
 		{Unaligned, "A message was stored that will fail DMARC at its receivers; text says why, data has the domain of From, its policy, what was done (warn or hold), and a DNS record that mends it, if there is one to propose. A message that is refused for this leaves command.refused."},
-		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
+		{BounceAccepted, "A report on another submission was queued to its sender, or with it a warning that most of a limit is used; data has the other one's id as cause, and the limit."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},
 		{DeliveryFailed, "The delivery was given up; code and text say why."},

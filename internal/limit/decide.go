@@ -92,6 +92,16 @@ type Breach struct {
 	Room time.Time
 }
 
+// Key names a limit of a subject, for those who look it up.
+type Key struct {
+	Subject Subject
+	Measure Measure
+	Window  Window
+}
+
+// Key names the limit.
+func (b *Breach) Key() Key { return Key{b.Subject, b.Limit.Measure, b.Limit.Window} }
+
 // action is what follows. What never has room is not to be tried again, nor ever sent.
 func (b *Breach) action() Action {
 	if b.Room.IsZero() && b.Limit.Action != Hold {

@@ -31,7 +31,7 @@ func (b *Breach) Describe() string {
 	if b.Limit.Measure == FailedShare {
 		return fmt.Sprintf("%d percent of recipients failed %s for %s, %d percent are", b.Limit.Max, b.Limit.Window.phrase(), whose, b.Used) + room
 	}
-	text := fmt.Sprintf("%d %s %s for %s, %d used", b.Limit.Max, b.Limit.Measure, b.Limit.Window.phrase(), whose, b.Used)
+	text := fmt.Sprintf("%s for %s, %d used", b.Limit.Bound(), whose, b.Used)
 	if b.Want > 1 {
 		text += fmt.Sprintf(", %d more wanted", b.Want)
 	}
@@ -48,6 +48,9 @@ func (w Window) phrase() string {
 	}
 	return "in a " + w.String()
 }
+
+// Bound says what the limit allows: "100 recipients in an hour".
+func (l Limit) Bound() string { return fmt.Sprintf("%d %s %s", l.Max, l.Measure, l.Window.phrase()) }
 
 // Data is what the record has of it.
 func (b *Breach) Data() map[string]string {

@@ -75,7 +75,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	in.complete(a, head, header)
 	a.Events = append([]audit.Event{s.acceptedEvent(a)}, s.apply(ruling, a)...)
 	a.Limits = s.limits(a, tx, policy.WarnAt)
-	err = s.gate.opt.Queue.Accept(ctx, a)
+	err = s.accept(ctx, a, policy)
 	if err != nil {
 		in.abandon(err)
 		return "", err
@@ -89,6 +89,9 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	s.gate.opt.Metrics.accepted(a, time.Since(started))
 	if s.gate.opt.Offer != nil {
 		s.gate.opt.Offer(a)
+		for _, n := range stored(a) {
+			s.gate.opt.Offer(n)
+		}
 	}
 	return id, nil
 }

@@ -46,6 +46,8 @@ type Policy struct {
 	Sign bool
 	// WarnAt is of how many percent of a limit used somebody is warned, 0 for never.
 	WarnAt int
+	// WarnTo gets a mail where most of a limit is used; the null address for nobody.
+	WarnTo mail.Address
 	// Alignment says what is done about messages that will fail DMARC.
 	Alignment alignment.Rules
 }

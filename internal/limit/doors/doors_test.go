@@ -169,6 +169,7 @@ func TestStoreAway(t *testing.T) {
 				w.enter(true, both...)
 			}
 			first.Leave()
+			time.Sleep(3 * time.Second)
 			w.store.set(func() { w.store.away = false })
 			time.Sleep(3 * time.Second)
 			w.store.set(func() {

@@ -87,7 +87,7 @@ func nothingMore() error {
 // draw gives the contents of a batch their numbers.
 func (w *Writer) draw(s *server.Session, batch []*operation) error {
 	for _, o := range batch {
-		for _, a := range o.accepts {
+		for _, a := range o.storable() {
 			if w.next == w.last {
 				if err := w.drawBlock(s); err != nil {
 					return err

@@ -190,6 +190,7 @@ func (t *transaction) judge() error {
 			if limited || t.doubtful(o) == a {
 				passed = append(passed, a)
 			}
+			passed = append(passed, a.Also()...)
 		}
 		if o.err == nil {
 			o.counted.Count(&t.counted, t.at)
@@ -265,7 +266,7 @@ func (t *transaction) settle() error {
 		if err := t.notOwn(o); err != nil && o.err == nil {
 			o.err = err
 		}
-		for _, a := range o.accepts {
+		for _, a := range o.stored() {
 			if a.Large != nil && t.bodies[string(a.Large.ID())] {
 				wrote = true
 			}
@@ -287,6 +288,22 @@ func (t *transaction) settle() error {
 		}
 	}
 	return nil
+}
+
+// stored are what an operation stores, and what is stored with it.
+func (o *operation) stored() (list []*incoming.Acceptance) {
+	for _, a := range o.accepts {
+		list = append(append(list, a), a.Also()...)
+	}
+	return list
+}
+
+// storable are all that an operation may store.
+func (o *operation) storable() (list []*incoming.Acceptance) {
+	for _, a := range o.accepts {
+		list = append(append(list, a), a.Notices()...)
+	}
+	return list
 }
 
 // counts reports whether an operation that passes is counted anywhere.

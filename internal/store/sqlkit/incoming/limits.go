@@ -69,6 +69,9 @@ func (p *Acceptance) Judge(c *counting.Counted, at time.Time) error {
 		e.Err = &limit.OverError{Decision: p.decision}
 		return e
 	}
+	if near := p.unwritten(); near != nil {
+		return &fault.Error{Op: "queue.accept", Kind: fault.Busy, Err: &queue.NearError{Near: near}}
+	}
 	p.Grow = [waiting.States]int{}
 	for i := range p.source.Deliveries {
 		state, next, reason := p.place(&p.source.Deliveries[i])

@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"what no window sees is removed":             pruned,
 		"who was written to is not new":              newRecipients,
 		"who has an address later inherits nobody":   forgotten,
+		"a warning comes with its message, once":     noticedOnce,
 		"connections in a window":                    connectionsInWindow,
 		"connections at once":                        connectionsAtOnce,
 	} {
