@@ -126,6 +126,8 @@ type Decision struct {
 	Action Action
 	// Slot is when it may go: At, or later where it is slowed.
 	Slot time.Time
+	// Full are limits that have no room for one more behind a message that was counted.
+	Full []Breach
 	// Near are limits of which so much is used with it that somebody is to be warned, for
 	// the first time in their window.
 	Near []Breach

@@ -66,6 +66,7 @@ func ApartOf(s Subject) Subject { return Subject{s.Kind, s.Name + apart} }
 // Count counts what has passed.
 func (q *Question) Count(d *Decision) {
 	Count(q.Levels, q.Want, d)
+	d.Full = full(q.Levels, d.At)
 	if q.Self == "" {
 		return
 	}
@@ -74,6 +75,22 @@ func (q *Question) Count(d *Decision) {
 			q.Levels[i].Counter.Hold(q.Self, q.Want[Connections], d.At)
 		}
 	}
+}
+
+// full lists the limits that have no room for one more.
+func full(levels []Level, at time.Time) (list []Breach) {
+	for i := range levels {
+		for _, l := range levels[i].Limits {
+			if l.Shadow || l.Window == AtOnce || l.Measure.fails() || l.Max == 0 {
+				continue
+			}
+			if used := levels[i].Counter.Used(l.Window, l.Measure, at); used >= l.Max {
+				room, _ := levels[i].Counter.RoomAt(l, 1, at)
+				list = append(list, Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: 1, Room: room})
+			}
+		}
+	}
+	return list
 }
 
 // Connects makes the question about one connection; nil where none of the levels has a limit

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/limit"
+	"countersign/internal/limit/lately"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
@@ -119,6 +120,8 @@ type Gate struct {
 	keys   *keyring.Keyring
 	// rations bounds what is recorded of clients that have not logged in.
 	rations *ration.Rations
+	// lately are limits that had no room.
+	lately lately.Memory
 	// door is what those who log in go through.
 	door *guessing.Door
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 
+	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/smtp"
 	"countersign/internal/submission/warning"
 )
 
@@ -21,10 +24,48 @@ func (s *session) accept(ctx context.Context, a *queue.Acceptance, policy *Polic
 		err := s.gate.opt.Queue.Accept(ctx, a)
 		var near *queue.NearError
 		if !errors.As(err, &near) {
+			s.gate.note(a, err)
 			return err
 		}
 		a.Notices = append(a.Notices, s.gate.warnings(ctx, policy).Notices(&a.Submission, near.Near)...)
 	}
+}
+
+// note remembers which limits had no room.
+func (g *Gate) note(a *queue.Acceptance, err error) {
+	var over *limit.OverError
+	switch {
+	case a.Limits == nil:
+	case err == nil:
+		g.lately.Note(&a.Decision, g.opt.Now())
+	case errors.As(err, &over):
+		g.lately.Note(&over.Decision, g.opt.Now())
+	}
+}
+
+// room refuses a recipient with whom the message is over a limit for certain, by what this
+// gate remembers: so the client hears it before the content (RFC 5321 section 4.5.3.1.10 has
+// 452 here, after which it sends to the others first). The store is not asked; what it decides
+// about the whole message stands. Whom a cry for help may go to is not refused.
+func (s *session) room(to mail.Address) error {
+	g := s.gate
+	if g.lately.Empty() || g.opt.Limits == nil || g.isPostmaster(to) {
+		return nil
+	}
+	if s.tx.levels == nil {
+		s.tx.levels = append([]limit.Level{}, g.opt.Limits(s.as(s.tx))...)
+	}
+	over := g.lately.Over(s.tx.levels, int64(len(s.tx.rcpts))+1, g.opt.Now())
+	if over == nil {
+		return nil
+	}
+	const op = "submission.rcpt"
+	e := fault.Refuse(op, fault.Busy, string(smtp.ELimitReached))
+	if over.Limit.Action == limit.Refuse {
+		e = fault.Refuse(op, fault.Denied, string(smtp.ELimitRefused))
+	}
+	e.Detail = over.Describe()
+	return e
 }
 
 // warnings writes to those whose limits are near.

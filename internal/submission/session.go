@@ -8,6 +8,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/mail"
@@ -62,6 +63,8 @@ type transaction struct {
 	seen  map[mail.Address]bool
 	// who is judged: the account and the credential as they are now.
 	who rights
+	// levels are those of the message with their limits, nil until they are asked for.
+	levels []limit.Level
 }
 
 var _ smtpserver.Session = (*session)(nil)
@@ -101,6 +104,9 @@ func (s *session) Rcpt(_ context.Context, rcpt mail.Recipient) error {
 	}
 	if s.tx.seen[rcpt.To] {
 		return nil
+	}
+	if err := s.room(rcpt.To); err != nil {
+		return err
 	}
 	s.tx.seen[rcpt.To] = true
 	s.tx.rcpts = append(s.tx.rcpts, rcpt)
