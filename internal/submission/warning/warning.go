@@ -53,7 +53,7 @@ func (w *Writer) Notices(cause *queue.Submission, near []limit.Breach) (list []q
 
 // recipients are those who hear of a limit.
 func (w *Writer) recipients(login string, b *limit.Breach) (list []mail.Address) {
-	if b.Limit.Quiet {
+	if b.Limit.Quiet || b.Limit.Window == limit.Minute { // which would be a mail a minute
 		return nil
 	}
 	owner, err := mail.ParseAddress(login)
