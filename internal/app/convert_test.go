@@ -268,6 +268,7 @@ max_received = 32
 
 [limits]
 warn_at = 71
+notify = "ops@example.net"
 
 [dkim]
 key_file = "other.key"
@@ -474,7 +475,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 
 func TestPolicyOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71}
+	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71, WarnTo: mail.Address{Local: "ops", Domain: "example.net"}}
 	want.Alignment = alignment.Rules{Default: alignment.Warn, Domains: map[mail.Domain]alignment.Action{
 		"off.example.org": alignment.Off, "warn.example.org": alignment.Warn, "hold.example.org": alignment.Hold, "refuse.example.org": alignment.Refuse,
 	}}

@@ -30,6 +30,7 @@ import (
 	"countersign/internal/delivery"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/shape"
@@ -53,6 +54,7 @@ type Store interface {
 	shape.Store
 	limit.Store
 	limit.Counts
+	limit.Doors
 	queue.Store
 	queue.AdminStore
 	queue.CertifiedStore
@@ -288,13 +290,20 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Domains: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Doors: a.doors(), Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: Policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
 	a.health.Add("signing", a.signingHealth)
 	return nil
+}
+
+// doors lets connections in as far as their limits have room.
+func (a *App) doors() *doors.Doors {
+	d := doors.New(doors.Options{Store: a.store, Now: a.opt.Now, Logger: a.log})
+	a.background("connections", d.Run)
+	return d
 }
 
 // signingHealth is a warning while keys of some domains cannot be opened, and an error

@@ -289,6 +289,8 @@ type Limits struct {
 	// Of how many percent of a limit used it is recorded that somebody is near to it,
 	// once in its window; 0 for never.
 	WarnAt int `toml:"warn_at" default:"80" min:"0" max:"100" unit:"percent" since:"0.1" reload:"yes"`
+	// Who gets a mail then, beside the account whose limit it is.
+	Notify string `toml:"notify" derived:"nobody" since:"0.1" reload:"yes" example:"ops@example.org"`
 }
 
 // DKIM is table [dkim].

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"io"
 	"time"
 
@@ -190,6 +191,26 @@ type Acceptance struct {
 	// in none; nil for none. Decision is what came of it, set by Accept where it passes.
 	Limits   *limit.Question
 	Decision limit.Decision
+	// Notices are stored with the message where their limits are near (Decision.Near), in the same
+	// transaction; they have no limits of their own. With Warns, Accept fails with a *NearError where
+	// a limit is near about which there is none.
+	Notices []Notice
+	Warns   bool
+}
+
+// Notice is what is written to people about a limit; no messages where nobody is.
+type Notice struct {
+	About    limit.Key
+	Messages []Acceptance
+}
+
+// NearError says that limits are near with a message, and that nobody has written about them
+// yet. Nothing was stored or counted.
+type NearError struct{ Near []limit.Breach }
+
+// Error says how many.
+func (e *NearError) Error() string {
+	return fmt.Sprintf("%d limits are near with this message", len(e.Near))
 }
 
 // Item is a due delivery with its submission.

@@ -66,6 +66,8 @@ const (
 	ETooManyRefusedRecipients  Reason = "too-many-refused-recipients"
 	ETooManyConnections        Reason = "too-many-connections"
 	ETooManyConnectionsFromYou Reason = "too-many-connections-from-you"
+	EConnectionLimit           Reason = "connection-limit"
+	EConnectionLimitLogin      Reason = "connection-limit-login"
 	EBanned                    Reason = "banned"
 	EBannedNow                 Reason = "banned-now"
 	EMadeRoom                  Reason = "made-room"

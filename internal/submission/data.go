@@ -76,7 +76,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	}
 	a := s.acceptance(m)
 	a.Limits = s.limits(a, tx, policy.WarnAt)
-	err = s.gate.opt.Queue.Accept(ctx, a)
+	err = s.accept(ctx, a, policy)
 	if err != nil {
 		m.in.abandon(err)
 		return "", err
@@ -90,6 +90,9 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	s.gate.opt.Metrics.accepted(a, time.Since(started))
 	if s.gate.opt.Offer != nil {
 		s.gate.opt.Offer(a)
+		for _, n := range stored(a) {
+			s.gate.opt.Offer(n)
+		}
 	}
 	return m.id, nil
 }

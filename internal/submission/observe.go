@@ -77,6 +77,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	}
 	if o.Kind == smtpserver.ObservedClose {
 		s.endExchange()
+		s.leave()
 	}
 	s.gate.opt.Metrics.observe(o)
 	s.record(e)

@@ -8,6 +8,8 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
+	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/sender"
@@ -46,6 +48,8 @@ type session struct {
 	ban *access.Ban
 	// unowned is what was found last of a sender that is not theirs, until it is recorded.
 	unowned *sender.Finding
+	// passes are what it holds of limits of connections.
+	passes []doors.Pass
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int
@@ -65,6 +69,8 @@ type transaction struct {
 	seen  map[mail.Address]bool
 	// who is judged: the account and the credential as they are now.
 	who rights
+	// levels are those of the message with their limits, nil until they are asked for.
+	levels []limit.Level
 }
 
 var _ smtpserver.Session = (*session)(nil)
@@ -105,6 +111,9 @@ func (s *session) Rcpt(_ context.Context, rcpt mail.Recipient) error {
 	}
 	if s.tx.seen[rcpt.To] {
 		return nil
+	}
+	if err := s.room(rcpt.To); err != nil {
+		return err
 	}
 	s.tx.seen[rcpt.To] = true
 	s.tx.rcpts = append(s.tx.rcpts, rcpt)
