@@ -58,6 +58,8 @@ type Config struct {
 	Directories []Directory `toml:"directory" reload:"no"`
 	// Which messages are taken, and how they are mended.
 	Message Message `toml:"message"`
+	// Rules of your own, asked in their order: see docs/ops/rules.md.
+	Rules []Rule `toml:"rule" reload:"yes"`
 	// Limits of what may be sent.
 	Limits Limits `toml:"limits" elsewhere:"what may be sent is limited by \"countersign limit set\""`
 	// DKIM signatures.
