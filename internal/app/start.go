@@ -24,6 +24,7 @@ import (
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/app/revoked"
+	"countersign/internal/app/ruling"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
@@ -274,12 +275,17 @@ func (a *App) openGate(ctx context.Context) error {
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.sending = sending
+	rules := policy(a.cfg)
+	rules.Rules, err = ruling.Set(a.cfg)
+	if err != nil {
+		return err
+	}
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
 		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
-		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
+		IDs: a.ids, Now: a.opt.Now, Policy: rules,
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })

@@ -40,6 +40,10 @@ const (
 	LimitShadow       Kind = "limit.shadow"
 	LimitSlowed       Kind = "limit.slowed"
 	LimitHeld         Kind = "limit.held"
+	RuleShadow        Kind = "rule.shadow"
+	RuleFailed        Kind = "rule.failed"
+	RuleSlowed        Kind = "rule.slowed"
+	RuleHeld          Kind = "rule.held"
 	BanAdded          Kind = "ban.added"
 	BanLifted         Kind = "ban.lifted"
 	GuardClosed       Kind = "guard.closed"
@@ -92,6 +96,10 @@ func Kinds() []Meaning {
 		{LimitShadow, "An accepted message was over a limit in shadow mode; data as above, with the action that would have been taken, and when there would have been room."},
 		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},
 		{LimitHeld, "An accepted message was over a limit that holds, and waits until it is released; data as above."},
+		{RuleShadow, "A rule of the operator in shadow mode matched; text is its reason, data has the rule, the moment at which it was asked, and as action the verdict that would have followed."},
+		{RuleFailed, "A rule of the operator could not be evaluated; text says why, without what the client sent; data has the rule, the moment, and what followed (skip or defer)."},
+		{RuleSlowed, "An accepted message waits before it is first tried, as a rule of the operator wants; data as above, with the time as room."},
+		{RuleHeld, "An accepted message is held until it is released, as a rule of the operator wants; data as above. A message that a rule refuses leaves command.refused, with the rule in its data; one that a rule allowed has it in the data of submission.accepted."},
 		{Unaligned, "A message was stored that will fail DMARC at its receivers; text says why, data has the domain of From, its policy, what was done (warn or hold), and a DNS record that mends it, if there is one to propose. A message that is refused for this leaves command.refused."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},

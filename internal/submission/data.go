@@ -12,6 +12,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/message"
+	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
@@ -45,6 +46,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	whole := content{header: header.Copy(), senders: identities}
 	now := s.gate.opt.Now()
 	id := s.gate.opt.IDs.New()
 	header.Complete(message.Completion{
@@ -64,6 +66,11 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	whole.size = in.size + int64(len(head))
+	decision, err := s.ruledData(tx, policy.Rules, whole)
+	if err != nil {
+		return "", err
+	}
 	if policy.Sign {
 		head, err = s.sign(ctx, identities[0].Domain, tx.who.sender.Generation, head, in.hash)
 	}
@@ -74,6 +81,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	a.Domains, a.Others = domainsOf(tx.env.From, identities), others(tx.env.From, identities)
 	in.complete(a, head, header)
 	a.Events = append([]audit.Event{s.acceptedEvent(a)}, s.apply(ruling, a)...)
+	a.Events = append(a.Events, s.applyRules(&decision, a, now)...)
 	a.Limits = s.limits(a, tx, policy.WarnAt)
 	err = s.gate.opt.Queue.Accept(ctx, a)
 	if err != nil {
@@ -86,6 +94,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		s.gate.opt.Recorder.Log(e)
 	}
 	s.recordLimits(a)
+	s.note(rules.Data, &decision, id)
 	s.gate.opt.Metrics.accepted(a, time.Since(started))
 	if s.gate.opt.Offer != nil {
 		s.gate.opt.Offer(a)

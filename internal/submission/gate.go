@@ -15,6 +15,7 @@ import (
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
@@ -48,6 +49,8 @@ type Policy struct {
 	WarnAt int
 	// Alignment says what is done about messages that will fail DMARC.
 	Alignment alignment.Rules
+	// Rules are those of the operator; nil for none.
+	Rules *rules.Set
 }
 
 // Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Guard,

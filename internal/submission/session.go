@@ -43,6 +43,8 @@ type session struct {
 	proved *account.Principal
 	// ban is the one that ends the session, nil while none does.
 	ban *access.Ban
+	// rule is the one that has refused the command that is being answered, "" for none.
+	rule string
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int
@@ -84,7 +86,11 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 	if err != nil {
 		return err
 	}
-	s.tx = &transaction{env: env, who: who, seen: map[mail.Address]bool{}}
+	tx := &transaction{env: env, who: who, seen: map[mail.Address]bool{}}
+	if err := s.ruledMail(tx); err != nil {
+		return err
+	}
+	s.tx = tx
 	return nil
 }
 
@@ -98,6 +104,9 @@ func (s *session) Rcpt(_ context.Context, rcpt mail.Recipient) error {
 	}
 	if s.tx.seen[rcpt.To] {
 		return nil
+	}
+	if err := s.ruledRecipient(rcpt.To); err != nil {
+		return err
 	}
 	s.tx.seen[rcpt.To] = true
 	s.tx.rcpts = append(s.tx.rcpts, rcpt)

@@ -31,7 +31,7 @@ type function struct {
 }
 
 // functions is the table of all functions.
-var functions = [...]function{
+var functions = [...]*function{
 	{
 		"in_network", "address_in_network", `ADDRESS.in_network("192.0.2.0/24")`, []*cel.Type{addressType, cel.StringType}, cel.BoolType, always,
 		"whether an address is in a network", 5, 1, 0, func(args []ref.Val) ref.Val {
@@ -219,9 +219,9 @@ func (model) CallCost(_, id string, args []ref.Val, _ ref.Val) *uint64 {
 
 // functionOf finds a function of ours by the id of its overload.
 func functionOf(id string) (*function, bool) {
-	for i := range functions {
-		if functions[i].id == id {
-			return &functions[i], true
+	for _, f := range functions {
+		if f.id == id {
+			return f, true
 		}
 	}
 	return nil, false

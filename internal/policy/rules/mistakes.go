@@ -78,8 +78,8 @@ func (c *compiler) unknown(name string, at Stage) (text, suggestion string) {
 	if v, found := longest(name); found && !slices.Contains(v.stages, at) {
 		return fmt.Sprintf("%s is not known at %q", v.name, at), "it is at " + named(v.stages)
 	}
-	if i := slices.IndexFunc(functions[:], func(f function) bool { return f.name == name }); i >= 0 {
-		if f := &functions[i]; !slices.Contains(f.stages, at) {
+	if i := slices.IndexFunc(functions[:], func(f *function) bool { return f.name == name }); i >= 0 {
+		if f := functions[i]; !slices.Contains(f.stages, at) {
 			return fmt.Sprintf("%s is not known at %q", name, at), "it is at " + named(f.stages)
 		}
 		return fmt.Sprintf("%s cannot be used so", name), "write " + functions[i].usage

@@ -2,7 +2,9 @@ package rules
 
 import (
 	"errors"
+	"regexp"
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -32,8 +34,8 @@ type Set struct {
 
 func newSet() *Set {
 	s := &Set{rules: map[Stage][]*Rule{}, known: map[string]*variable{}}
-	for i := range variables {
-		s.known[variables[i].name] = &variables[i]
+	for _, v := range variables {
+		s.known[v.name] = v
 	}
 	return s
 }
@@ -67,6 +69,18 @@ type Fault struct {
 	Rule *Rule
 	// Err says why, in the words of CEL. It may show what a client sent.
 	Err error
+}
+
+// quoted matches what CEL quotes of values.
+var quoted = regexp.MustCompile(`"[^"]*"?|'[^']*'?`)
+
+// maxCause bounds Cause, in octets.
+const maxCause = 200
+
+// Cause says in one line why, without anything that a client sent.
+func (f *Fault) Cause() string {
+	text := quoted.ReplaceAllString(plain(f.Err.Error()), "...")
+	return strings.ToValidUTF8(text[:min(len(text), maxCause)], "")
 }
 
 // Doubt is a rule of which it is not known whether it matches.

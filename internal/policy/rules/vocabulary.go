@@ -45,7 +45,7 @@ var (
 )
 
 // variables is the table of all names, in the order of the documentation.
-var variables = [...]variable{
+var variables = [...]*variable{
 	{"connection.client", addressType, always, 1, 0, "the client's address", func(f *Facts) ref.Val { return address{f.Connection.Client.Unmap().WithZone("")} }},
 	text("connection.listener", always, "the name of the listener", func(f *Facts) string { return f.Connection.Listener }),
 	text("connection.tls", fromMail, `"1.2" or "1.3"`, func(f *Facts) string { return f.Connection.TLS }),
@@ -91,8 +91,8 @@ var variables = [...]variable{
 }
 
 // text is a variable that is a text.
-func text(name string, stages []Stage, words string, get func(*Facts) string) variable {
-	return variable{name, cel.StringType, stages, maxText, 0, words, func(f *Facts) ref.Val {
+func text(name string, stages []Stage, words string, get func(*Facts) string) *variable {
+	return &variable{name, cel.StringType, stages, maxText, 0, words, func(f *Facts) ref.Val {
 		if s := get(f); len(s) <= maxText {
 			return types.String(s)
 		}
@@ -101,13 +101,13 @@ func text(name string, stages []Stage, words string, get func(*Facts) string) va
 }
 
 // number is a variable that is a number.
-func number(name string, stages []Stage, words string, get func(*Facts) int64) variable {
-	return variable{name, cel.IntType, stages, 1, 0, words, func(f *Facts) ref.Val { return types.Int(get(f)) }}
+func number(name string, stages []Stage, words string, get func(*Facts) int64) *variable {
+	return &variable{name, cel.IntType, stages, 1, 0, words, func(f *Facts) ref.Val { return types.Int(get(f)) }}
 }
 
 // list is a variable of Data that is a list of texts.
-func list(name string, most int, words string, get func(*Facts) (int, func(int) string)) variable {
-	return variable{name, cel.ListType(cel.StringType), wholeMail, uint64(most), maxText, words, func(f *Facts) ref.Val {
+func list(name string, most int, words string, get func(*Facts) (int, func(int) string)) *variable {
+	return &variable{name, cel.ListType(cel.StringType), wholeMail, uint64(most), maxText, words, func(f *Facts) ref.Val {
 		n, at := get(f)
 		if n > most {
 			return types.NewErr("%s has more than %d elements", name, most)
@@ -139,11 +139,11 @@ func days(from, to time.Time) int64 {
 
 // lookup finds a variable by name.
 func lookup(name string) (*variable, bool) {
-	i := slices.IndexFunc(variables[:], func(v variable) bool { return v.name == name })
+	i := slices.IndexFunc(variables[:], func(v *variable) bool { return v.name == name })
 	if i < 0 {
 		return nil, false
 	}
-	return &variables[i], true
+	return variables[i], true
 }
 
 // Word is one name or function that expressions may use.
