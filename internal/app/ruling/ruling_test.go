@@ -65,7 +65,7 @@ func TestSet(t *testing.T) {
 // TestJudge: a mistake is where it stands in the file, a warning prevents nothing.
 func TestJudge(t *testing.T) {
 	_, _, err := load(t, strings.Replace(file, "message.size", "message.sise", 1))
-	if err == nil || !strings.Contains(err.Error(), "countersign.toml:14:10: rule.when: message.sise is not known; message has from, ") {
+	if err == nil || !strings.Contains(err.Error(), "countersign.toml:14:3: rule.when: message.sise is not known; message has from, ") {
 		t.Errorf("got %v", err)
 	}
 	c, warnings, err := load(t, strings.Replace(file, "message.size > 10", "1 > 2", 1))

@@ -20,13 +20,15 @@ func (c *compiler) issues(i int, s *Spec, env *cel.Env, issues *cel.Issues) {
 	parsed, _ := env.Parse(s.When)
 	for _, e := range issues.Errors() {
 		m := Mistake{Rule: i, Field: "when", Text: plain(e.Message)}
-		if e.Location != nil && e.Location.Line() > 0 {
-			m.Row, m.Column = e.Location.Line(), e.Location.Column()+1
-		}
+		where := e.Location
 		if name, found := undeclared(e.Message); found {
-			m.Text, m.Suggestion = c.unknown(fullName(parsed, e, name), s.At)
+			name, where = whole(parsed, e, name)
+			m.Text, m.Suggestion = c.unknown(name, s.At)
 		} else if strings.Contains(e.Message, "(address, string)") {
 			m.Suggestion = `write address("192.0.2.1"), or in_network("192.0.2.0/24")`
+		}
+		if where != nil && where.Line() > 0 {
+			m.Row, m.Column = where.Line(), where.Column()+1
 		}
 		c.wrong(m)
 	}
@@ -59,18 +61,30 @@ func undeclared(message string) (string, bool) {
 	return found[1], true
 }
 
-// fullName adds to the beginning of a name, which CEL complains of, the field behind it.
-func fullName(parsed *cel.Ast, e *common.Error, name string) string {
+// whole returns where a name begins of which CEL complains, perhaps at one of its dots or behind it,
+// and the name with the field that follows where CEL has named its beginning alone.
+func whole(parsed *cel.Ast, e *common.Error, name string) (string, common.Location) {
 	if parsed == nil {
-		return name
+		return name, e.Location
 	}
 	all := ast.MatchDescendants(ast.NavigateAST(parsed.NativeRep()), func(n ast.NavigableExpr) bool { return n.ID() == e.ExprID })
 	for _, n := range all {
 		if up, has := n.Parent(); has && n.Kind() == ast.IdentKind && up.Kind() == ast.SelectKind {
-			return name + "." + up.AsSelect().FieldName()
+			return name + "." + up.AsSelect().FieldName(), e.Location
+		}
+		x := ast.Expr(n)
+		for x.Kind() == ast.SelectKind || x.Kind() == ast.CallKind && x.AsCall().IsMemberFunction() {
+			if x.Kind() == ast.SelectKind {
+				x = x.AsSelect().Operand()
+			} else {
+				x = x.AsCall().Target()
+			}
+		}
+		if first, _, _ := strings.Cut(name, "."); x.Kind() == ast.IdentKind && x.AsIdent() == first {
+			return name, parsed.NativeRep().SourceInfo().GetStartLocation(x.ID())
 		}
 	}
-	return name
+	return name, e.Location
 }
 
 // unknown says what is wrong with a name that is not known at a stage.

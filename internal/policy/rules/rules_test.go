@@ -107,10 +107,10 @@ func TestMistakes(t *testing.T) {
 		want string
 	}{
 		{Mail, "", `0:0 must not be empty; for example connection.listener == "legacy"`},
-		{Mail, "  connection.foo == \"x\"", `1:13 connection.foo is not known; connection has client, listener, tls, hello`},
+		{Mail, "  connection.foo == \"x\"", `1:3 connection.foo is not known; connection has client, listener, tls, hello`},
 		{Mail, "true &&\n  foo", `2:3 foo is not known`},
 		{Connect, `principal.login == "x"`, `1:1 principal.login is not known at "connect"; it is at "mail", "rcpt", "data"`},
-		{Mail, `envelope.recipients.size() > 3`, `1:25 envelope.recipients is not known at "mail"; it is at "data"`},
+		{Mail, `envelope.recipients.size() > 3`, `1:1 envelope.recipients is not known at "mail"; it is at "data"`},
 		{Mail, `connection.client == "192.0.2.1"`, `1:19 found no matching overload for '_==_' applied to '(address, string)'; write address("192.0.2.1"), or in_network("192.0.2.0/24")`},
 		{Mail, `connection.client.in_network("192.0.2.1/24")`, `1:30 "192.0.2.1/24" is not the beginning of a network; that is 192.0.2.0/24`},
 		{Mail, `connection.client.in_network("::ffff:10.0.0.0/104")`, `1:30 "::ffff:10.0.0.0/104" is an IPv4 network; write it as one`},

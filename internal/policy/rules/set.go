@@ -138,6 +138,32 @@ func (s *Set) Judge(at Stage, f *Facts) Decision {
 	return d
 }
 
+// Answer is what one rule says, as if it were alone.
+type Answer struct {
+	Rule *Rule
+	// Matches is whether its expression is true.
+	Matches bool
+	// Needs are the variables that would have to be known to say so; none where it is known.
+	Needs []string
+	// Err is why it cannot be evaluated; nil where it can.
+	Err error
+}
+
+// Ask asks each rule of a stage by itself, in shadow or not.
+func (s *Set) Ask(at Stage, f *Facts) []Answer {
+	var all []Answer
+	for _, r := range s.Rules(at) {
+		a := Answer{Rule: r}
+		a.Matches, a.Err = r.ask(&activation{facts: f, known: s.known})
+		var unknown *unknownError
+		if errors.As(a.Err, &unknown) {
+			a.Needs, a.Err = unknown.needs, nil
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
 // unknownError says that an expression has no value, as something is not known.
 type unknownError struct{ needs []string }
 
