@@ -284,7 +284,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Counted: a.store.Counted, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: rules,
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})

@@ -67,7 +67,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		return "", err
 	}
 	whole.size = in.size + int64(len(head))
-	decision, err := s.ruledData(tx, policy.Rules, whole)
+	decision, err := s.ruledData(ctx, tx, policy.Rules, whole)
 	if err != nil {
 		return "", err
 	}

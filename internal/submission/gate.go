@@ -54,7 +54,7 @@ type Policy struct {
 }
 
 // Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Guard,
-// Limits, Alignment, Listeners and Logger are needed.
+// Limits, Counted, Alignment, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -80,6 +80,9 @@ type Options struct {
 	// Limits returns the subjects of a message that have limits, with these; nil where
 	// there are none. It is asked for each message, and answers from memory.
 	Limits func(limit.Who) []limit.Level
+	// Counted returns what was counted of subjects, as limit.Counts has it; it is asked where a
+	// rule of the operator wants to know. nil where nothing is.
+	Counted func(context.Context, []limit.Subject) ([]*limit.Counter, time.Time, error)
 	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
 	Alignment Alignment
 	Recorder  *audit.Recorder

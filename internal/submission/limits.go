@@ -17,11 +17,7 @@ func (s *session) limits(a *queue.Acceptance, tx *transaction, warnAt int) *limi
 		return nil
 	}
 	sub := &a.Submission
-	levels := s.gate.opt.Limits(limit.Who{
-		Credential: string(sub.Credential), Account: sub.Login, Plan: tx.who.sender.Plan.Name,
-		Domain: string(sub.Domain), Customer: sub.Customer,
-		Network: limit.NetworkOf(s.peer.Client.Addr()), Node: s.gate.opt.Node,
-	})
+	levels := s.gate.opt.Limits(s.whoSends(tx))
 	if len(levels) == 0 {
 		return nil
 	}
@@ -41,6 +37,16 @@ func (s *session) limits(a *queue.Acceptance, tx *transaction, warnAt int) *limi
 		q.Contacts.Recipients = slices.Compact(q.Contacts.Recipients)
 	}
 	return q
+}
+
+// whoSends is who sends a message, and by which way.
+func (s *session) whoSends(tx *transaction) limit.Who {
+	sender := tx.who.sender
+	return limit.Who{
+		Credential: string(tx.who.credential.ID), Account: sender.Account.Login(), Plan: sender.Plan.Name,
+		Domain: string(sender.Domain.Name), Customer: sender.Customer.Name,
+		Network: limit.NetworkOf(s.peer.Client.Addr()), Node: s.gate.opt.Node,
+	}
 }
 
 // What an account may write to the gate's postmaster, whatever its limits: a cry for help

@@ -1,11 +1,15 @@
 package submission
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/message"
 	"countersign/internal/policy/rules"
@@ -28,12 +32,12 @@ func (s *session) ruled(at rules.Stage, set *rules.Set, facts *rules.Facts) (rul
 }
 
 // ruledMail asks the rules at MAIL, about a transaction that has no recipients yet.
-func (s *session) ruledMail(tx *transaction) error {
+func (s *session) ruledMail(ctx context.Context, tx *transaction) error {
 	set := s.gate.policy.Load().Rules
 	if len(set.Rules(rules.Mail)) == 0 {
 		return nil
 	}
-	d, err := s.ruled(rules.Mail, set, s.facts(tx))
+	d, err := s.ruled(rules.Mail, set, s.facts(ctx, tx))
 	if err == nil {
 		s.note(rules.Mail, &d, "")
 	}
@@ -41,12 +45,12 @@ func (s *session) ruledMail(tx *transaction) error {
 }
 
 // ruledRecipient asks the rules at RCPT.
-func (s *session) ruledRecipient(to mail.Address) error {
+func (s *session) ruledRecipient(ctx context.Context, to mail.Address) error {
 	set := s.gate.policy.Load().Rules
 	if len(set.Rules(rules.Recipient)) == 0 {
 		return nil
 	}
-	f := s.facts(s.tx)
+	f := s.facts(ctx, s.tx)
 	f.Recipient, f.Counters.Recipients = to, len(s.tx.rcpts)+1
 	d, err := s.ruled(rules.Recipient, set, f)
 	if err == nil {
@@ -65,18 +69,18 @@ type content struct {
 }
 
 // ruledData asks the rules about the whole message. What it decides is for applyRules.
-func (s *session) ruledData(tx *transaction, set *rules.Set, c content) (rules.Decision, error) {
+func (s *session) ruledData(ctx context.Context, tx *transaction, set *rules.Set, c content) (rules.Decision, error) {
 	if len(set.Rules(rules.Data)) == 0 {
 		return rules.Decision{Verdict: rules.Allow}, nil
 	}
-	f := s.facts(tx)
+	f := s.facts(ctx, tx)
 	f.Recipients, f.Counters.Recipients = tx.rcpts, len(tx.rcpts)
 	f.Message = rules.Message{Senders: c.senders, Size: c.size, Header: c.header}
 	return s.ruled(rules.Data, set, f)
 }
 
 // facts are what is known at MAIL.
-func (s *session) facts(tx *transaction) *rules.Facts {
+func (s *session) facts(ctx context.Context, tx *transaction) *rules.Facts {
 	sender, credential := tx.who.sender, tx.who.credential
 	f := &rules.Facts{
 		Now:        s.gate.opt.Now(),
@@ -88,11 +92,37 @@ func (s *session) facts(tx *transaction) *rules.Facts {
 		},
 		Envelope: tx.env,
 		Counters: rules.Counters{SessionMessages: s.messages},
+		Used:     func(u rules.Used) (int64, error) { return s.used(ctx, tx, u) },
 	}
 	if s.tls != nil {
 		f.Connection.TLS = strings.TrimPrefix(tlsData(s.tls)["version"], "TLS ")
 	}
 	return f
+}
+
+// used says what limits have counted before this message. It asks the store once for each message.
+func (s *session) used(ctx context.Context, tx *transaction, u rules.Used) (int64, error) {
+	if s.gate.opt.Limits == nil || s.gate.opt.Counted == nil {
+		return 0, errors.New("there are no limits")
+	}
+	if tx.countedAt.IsZero() {
+		tx.levels = s.gate.opt.Limits(s.whoSends(tx))
+		subjects := make([]limit.Subject, len(tx.levels))
+		for i := range tx.levels {
+			subjects[i] = tx.levels[i].Subject
+		}
+		counters, at, err := s.gate.opt.Counted(ctx, subjects)
+		if err != nil {
+			return 0, err
+		}
+		tx.counters, tx.countedAt = counters, at
+	}
+	for i, l := range tx.levels {
+		if l.Subject.Kind == u.Kind && l.CountsIn(u.Window, tx.levels) {
+			return tx.counters[i].Used(u.Window, u.Measure, tx.countedAt), nil
+		}
+	}
+	return 0, fmt.Errorf("no limit for the %s counts in a %s; one in shadow does", u.Kind, u.Window)
 }
 
 // ruleError is the answer where a decision lets nothing pass; nil where it does.

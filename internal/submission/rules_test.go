@@ -1,6 +1,7 @@
 package submission
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/audit"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
@@ -253,5 +255,35 @@ func TestHeldForTwo(t *testing.T) {
 	d, events := f.sent()
 	if d.State != queue.Held || d.HoldReason != queue.HoldAlignment || len(events) != 4 || events[3].Kind != audit.RuleSlowed {
 		t.Errorf("%+v, %v", d, kinds(events))
+	}
+}
+
+// TestRuleSeesWhatWasCounted, where a limit counts it, and by whose name.
+func TestRuleSeesWhatWasCounted(t *testing.T) {
+	f := newFixture(t)
+	shadow := ruleOf(limit.Account, testLogin, "recipients/hour=1000", limit.Defer)
+	shadow.Limit.Shadow = true
+	f.limited(shadow)
+	asked := 0
+	f.gate.opt.Counted = func(ctx context.Context, of []limit.Subject) ([]*limit.Counter, time.Time, error) {
+		asked++
+		return f.store.Counted(ctx, of)
+	}
+	f.ruledBy(rule("many", rules.Recipient, `counted.used("account recipients/hour") + counters.recipients > 3`, rules.Defer))
+	s := f.login()
+	_, err := f.submit(s, testLogin, strings.NewReader(plainMail), "a@example.com", "b@example.com")
+	f.must(err)
+	if asked != 1 {
+		t.Errorf("the store was asked %d times for one message", asked)
+	}
+	_, err = f.submit(s, testLogin, strings.NewReader(plainMail), "a@example.com", "b@example.com")
+	wantReason(t, err, smtp.ERuleDeferred)
+	_, err = f.submit(s, testLogin, strings.NewReader(plainMail), "a@example.com")
+	f.must(err)
+	f.ruledBy(rule("elsewhere", rules.Data, `counted.used("account recipients/day") > 3`, rules.Refuse))
+	_, err = f.submit(s, testLogin, strings.NewReader(plainMail), "a@example.com")
+	wantReason(t, err, smtp.ERuleFailed)
+	if e := f.events(audit.RuleFailed); len(e) != 1 || !strings.Contains(e[0].Text, "no limit for the account counts in a day") {
+		t.Errorf("%+v", e)
 	}
 }

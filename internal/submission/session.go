@@ -3,11 +3,13 @@ package submission
 import (
 	"context"
 	"crypto/tls"
+	"time"
 
 	"countersign/internal/access"
 	"countersign/internal/account"
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
@@ -61,6 +63,11 @@ type transaction struct {
 	seen  map[mail.Address]bool
 	// who is judged: the account and the credential as they are now.
 	who rights
+	// levels are the subjects of limits with their counters at a time, once a rule has asked for
+	// them.
+	levels    []limit.Level
+	counters  []*limit.Counter
+	countedAt time.Time
 }
 
 var _ smtpserver.Session = (*session)(nil)
@@ -87,7 +94,7 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 		return err
 	}
 	tx := &transaction{env: env, who: who, seen: map[mail.Address]bool{}}
-	if err := s.ruledMail(tx); err != nil {
+	if err := s.ruledMail(ctx, tx); err != nil {
 		return err
 	}
 	s.tx = tx
@@ -96,7 +103,7 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 
 // Rcpt implements smtpserver.Session. A recipient named twice is delivered to
 // once (RFC 5321 section 4.1.1.3 leaves it to us).
-func (s *session) Rcpt(_ context.Context, rcpt mail.Recipient) error {
+func (s *session) Rcpt(ctx context.Context, rcpt mail.Recipient) error {
 	const op = "submission.rcpt"
 	limit := s.tx.who.maxRecipients()
 	if limit > 0 && len(s.tx.rcpts) >= limit {
@@ -105,7 +112,7 @@ func (s *session) Rcpt(_ context.Context, rcpt mail.Recipient) error {
 	if s.tx.seen[rcpt.To] {
 		return nil
 	}
-	if err := s.ruledRecipient(rcpt.To); err != nil {
+	if err := s.ruledRecipient(ctx, rcpt.To); err != nil {
 		return err
 	}
 	s.tx.seen[rcpt.To] = true

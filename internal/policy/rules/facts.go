@@ -19,6 +19,9 @@ type Facts struct {
 	Recipients []mail.Recipient
 	Message    Message
 	Counters   Counters
+	// Used says what limits have counted before this message; nil where nothing is. The error
+	// makes a rule that asks fail.
+	Used func(Used) (int64, error)
 	// Unknown has the names of variables that are not known, as where mail of the past is
 	// judged; nil for none. A rule that depends on one neither matches nor does not.
 	Unknown map[string]bool

@@ -99,6 +99,11 @@ var functions = [...]*function{
 			return types.Int(args[0].(header).count(string(args[1].(types.String))))
 		},
 	},
+	{
+		"used", "counted_used", `counted.used("account recipients/hour")`, []*cel.Type{countedType, cel.StringType}, cel.IntType, fromMail,
+		"what was counted of the message's account (credential, domain, customer, network, node, everything) in the time that ends now", 2000, 1, 0,
+		func(args []ref.Val) ref.Val { return args[0].(counted).used(string(args[1].(types.String))) },
+	},
 }
 
 // declared makes the option that declares a function.

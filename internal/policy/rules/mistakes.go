@@ -189,6 +189,13 @@ func judged(name string, kind *types.Type) (judge func(string) string, has bool)
 			}
 			return ""
 		}, true
+	case "used":
+		return func(s string) string {
+			if _, err := ParseUsed(s); err != nil {
+				return err.Error()
+			}
+			return ""
+		}, true
 	case "address":
 		return func(s string) string {
 			if a, err := netip.ParseAddr(s); err != nil || a.Zone() != "" {

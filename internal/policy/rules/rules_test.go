@@ -381,3 +381,34 @@ func TestVocabulary(t *testing.T) {
 		}
 	}
 }
+
+// TestCounted: what limits have counted is asked for, and its failure is one of the rule.
+func TestCounted(t *testing.T) {
+	for text, want := range map[string]string{
+		"account recipients/hour": "", "everything bytes/month": "", "plan messages/day": "nothing is counted of a plan",
+		"account new-recipients/day": "new-recipients are not counted of everybody; messages, recipients and bytes are", "account": "?", "sun messages/day": "?", "account messages/year": "?",
+	} {
+		_, found := Compile([]Spec{spec(Mail, `counted.used("`+text+`") > 100`)})
+		if (want == "") != (len(found) == 0) || want != "" && want != "?" && found[0].Text != want {
+			t.Errorf("%s: %+v", text, found)
+		}
+	}
+	set := compiled(t, spec(Recipient, `counted.used("account recipients/hour") + counters.recipients > 100`))
+	f := usual()
+	if d := set.Judge(Recipient, f); !d.Failed || d.Faults[0].Cause() != "nothing is counted here" {
+		t.Errorf("%+v", d)
+	}
+	f.Used = func(u Used) (int64, error) {
+		if u.Kind.String()+" "+u.Measure.String()+"/"+u.Window.String() != "account recipients/hour" {
+			t.Errorf("asked for %+v", u)
+		}
+		return 99, nil
+	}
+	if d := set.Judge(Recipient, f); d.Verdict != Refuse || d.Failed {
+		t.Errorf("%+v", d)
+	}
+	f.Used = func(Used) (int64, error) { return 98, nil }
+	if d := set.Judge(Recipient, f); d.Verdict != Allow {
+		t.Errorf("%+v", d)
+	}
+}

@@ -87,6 +87,8 @@ var variables = [...]*variable{
 	number("counters.account_days", fromMail, "for how many days the account has been there", func(f *Facts) int64 { return days(f.Principal.Created, f.Now) }),
 	number("counters.customer_days", fromMail, "for how many days the customer has been there", func(f *Facts) int64 { return days(f.Principal.CustomerCreated, f.Now) }),
 
+	{"counted", countedType, fromMail, 1, 0, "what limits have counted; see the functions", func(f *Facts) ref.Val { return counted{f.Used} }},
+
 	{"now", cel.TimestampType, always, 1, 0, "the time", func(f *Facts) ref.Val { return types.Timestamp{Time: f.Now} }},
 }
 
