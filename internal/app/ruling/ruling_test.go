@@ -77,3 +77,23 @@ func TestJudge(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestExamples: what the page for operators shows is in order.
+func TestExamples(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/ops/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, rule := file[:strings.Index(file, "[[rule]]")], false
+	for line := range strings.Lines(string(page)) {
+		code, indented := strings.CutPrefix(line, "    ")
+		rule = indented && (rule || strings.HasPrefix(code, "[[rule]]")) || rule && strings.TrimSpace(line) == ""
+		if rule {
+			text += strings.TrimRight(code, " ")
+		}
+	}
+	c, warnings, err := load(t, text)
+	if err != nil || len(warnings) > 0 || len(c.Rules) < 15 {
+		t.Fatalf("%v\n%v\n%s", warnings, err, text)
+	}
+}
