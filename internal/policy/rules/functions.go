@@ -166,7 +166,7 @@ func (m model) EstimateCallCost(name, id string, target *cost.AstNode, args []co
 		result.Elem = &cost.SizeEstimate{Max: f.each}
 	}
 	return &cost.CallEstimate{
-		CostEstimate: cost.CostEstimate{Min: f.cost, Max: cost.SafeAdd(f.cost, reading(size.Max))},
+		CostEstimate: cost.Estimate{Min: f.cost, Max: cost.SafeAdd(f.cost, reading(size.Max))},
 		ResultSize:   &result,
 	}
 }
@@ -193,7 +193,7 @@ func (m model) matching(target *cost.AstNode, args []cost.AstNode) *cost.CallEst
 	}
 	pattern, _ := args[1].Expr().AsLiteral().Value().(string)
 	steps := cost.SafeMultiply(m.sizeOf(args[0]).Max+1, instructions(pattern))
-	return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Min: 1, Max: steps/10 + 1}, ResultSize: &cost.SizeEstimate{Max: 1}}
+	return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 1, Max: steps/10 + 1}, ResultSize: &cost.SizeEstimate{Max: 1}}
 }
 
 // instructions counts those that a pattern is compiled to.
