@@ -49,14 +49,14 @@ type counted struct{ of func(Used) (int64, error) }
 func (c counted) used(text string) ref.Val {
 	u, err := ParseUsed(text)
 	if err != nil {
-		return types.NewErr("%v", err)
+		return failed("%v", err)
 	}
 	if c.of == nil {
-		return types.NewErr("nothing is counted here")
+		return failed("nothing is counted here")
 	}
 	n, err := c.of(u)
 	if err != nil {
-		return types.NewErr("what was counted cannot be read: %v", err)
+		return failed("what was counted cannot be read: %v", err)
 	}
 	return types.Int(n)
 }
@@ -71,7 +71,7 @@ func (c counted) ConvertToType(t ref.Type) ref.Val {
 	if t == types.TypeType {
 		return countedType
 	}
-	return types.NewErr("what was counted is no %s", t.TypeName())
+	return failed("what was counted is no %s", t.TypeName())
 }
 
 // Equal implements ref.Val. There is one alone.

@@ -412,3 +412,34 @@ func TestCounted(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// TestCause: the record has why a rule failed, and nothing that a client sent.
+func TestCause(t *testing.T) {
+	for when, want := range map[string]string{
+		`int(message.subject) > 5`:                     "type conversion error from",
+		`{"a": 1}[message.subject] == 1`:               "no such key",
+		`timestamp(message.subject) > now`:             "",
+		`duration(message.subject) > duration("1s")`:   "",
+		`bool(message.subject)`:                        "",
+		`double(message.subject) > 1.0`:                "type conversion error from",
+		`envelope.recipients[7] == "x"`:                "index out of bounds",
+		`message.size / counters.session_messages > 1`: "division by zero",
+		`envelope.recipients == []`:                    "envelope.recipients has more than 1000 elements",
+	} {
+		f := usual()
+		f.Counters.SessionMessages = 0
+		f.Message.Header = fields{{"Subject", "private"}}
+		if strings.Contains(when, "[]") {
+			f.Recipients = crowd().Recipients
+		}
+		d := compiled(t, spec(Data, when)).Judge(Data, f)
+		if len(d.Faults) != 1 {
+			t.Errorf("%s: %+v", when, d)
+			continue
+		}
+		got := d.Faults[0].Cause()
+		if !strings.HasPrefix(got, want) || got == "" || strings.Contains(got, "private") {
+			t.Errorf("%s: %q of %v", when, got, d.Faults[0].Err)
+		}
+	}
+}

@@ -2,7 +2,7 @@ package rules
 
 import (
 	"errors"
-	"regexp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -71,15 +71,29 @@ type Fault struct {
 	Err error
 }
 
-// quoted matches what CEL quotes of values.
-var quoted = regexp.MustCompile(`"[^"]*"?|'[^']*'?`)
+// failure is why there is no value, in words of ours, which show nothing that a client sent.
+type failure struct{ text string }
+
+// Error returns the words.
+func (f *failure) Error() string { return f.text }
+
+// failed makes a value of CEL that is a failure.
+func failed(format string, args ...any) ref.Val {
+	return types.WrapErr(&failure{fmt.Sprintf(format, args...)})
+}
 
 // maxCause bounds Cause, in octets.
 const maxCause = 200
 
 // Cause says in one line why, without anything that a client sent.
 func (f *Fault) Cause() string {
-	text := quoted.ReplaceAllString(plain(f.Err.Error()), "...")
+	text := ""
+	if own := new(failure); errors.As(f.Err, &own) {
+		text = own.text
+	} else { // CEL puts values behind a colon, or into quotes
+		text, _, _ = strings.Cut(plain(f.Err.Error()), ":")
+		text, _, _ = strings.Cut(text, `"`)
+	}
 	return strings.ToValidUTF8(text[:min(len(text), maxCause)], "")
 }
 

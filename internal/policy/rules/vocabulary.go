@@ -98,7 +98,7 @@ func text(name string, stages []Stage, words string, get func(*Facts) string) *v
 		if s := get(f); len(s) <= maxText {
 			return types.String(s)
 		}
-		return types.NewErr("%s is longer than %d octets", name, maxText)
+		return failed("%s is longer than %d octets", name, maxText)
 	}}
 }
 
@@ -112,7 +112,7 @@ func list(name string, most int, words string, get func(*Facts) (int, func(int) 
 	return &variable{name, cel.ListType(cel.StringType), wholeMail, uint64(most), maxText, words, func(f *Facts) ref.Val {
 		n, at := get(f)
 		if n > most {
-			return types.NewErr("%s has more than %d elements", name, most)
+			return failed("%s has more than %d elements", name, most)
 		}
 		all := make([]string, n)
 		for i := range all {
