@@ -40,6 +40,7 @@ func (v *validator) all() {
 	v.auth()
 	v.guard()
 	v.secretFileMode("dkim.key_file", c.DKIM.KeyFile)
+	v.rekey()
 	v.queue()
 	v.delivery()
 	v.routes()
