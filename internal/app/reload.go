@@ -31,7 +31,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	if err != nil {
 		return nil, err
 	}
-	rules := policy(cfg)
+	rules := Policy(cfg)
 	rules.Rules, err = ruling.Set(cfg)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	}
 	change.Commit()
 	a.clients.Poll()
-	a.server.SetLimits(sessionLimits(cfg))
+	a.server.SetLimits(SessionLimits(cfg))
 	a.gate.SetPolicy(rules)
 	a.aligning.Configure(cfg)
 	a.guard.SetConfig(&cfg.Guard)

@@ -33,6 +33,7 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/shape"
 	"countersign/internal/mail"
 	"countersign/internal/node"
 	"countersign/internal/obs"
@@ -50,10 +51,12 @@ type Store interface {
 	account.Store
 	access.Store
 	guard.Store
+	shape.Store
 	limit.Store
 	limit.Counts
 	queue.Store
 	queue.AdminStore
+	queue.CertifiedStore
 	audit.Store
 	node.Store
 	SealedStore
@@ -224,7 +227,7 @@ func (a *App) startDelivery(context.Context) error {
 
 func (a *App) openGate(ctx context.Context) error {
 	options := VerifierOptions(a.cfg)
-	options.Store, options.Hasher, options.Maker, options.Now = a.store, a.hasher, a.maker, a.opt.Now
+	options.Store, options.Shapes, options.Hasher, options.Maker, options.Now = a.store, a.store, a.hasher, a.maker, a.opt.Now
 	banned, err := bans.Open(ctx, bans.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
 	if err != nil {
 		return err
@@ -278,7 +281,7 @@ func (a *App) openGate(ctx context.Context) error {
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.sending = sending
-	rules := policy(a.cfg)
+	rules := Policy(a.cfg)
 	rules.Rules, err = ruling.Set(a.cfg)
 	if err != nil {
 		return err
@@ -358,7 +361,7 @@ func (a *App) openMetrics(context.Context) error {
 // is taken is found out before the first client is.
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
-		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: sessionLimits(a.cfg),
+		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: SessionLimits(a.cfg),
 		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/credential"
 	"countersign/internal/cli/doctor"
+	"countersign/internal/cli/explain"
 	"countersign/internal/cli/guessing"
 	"countersign/internal/cli/keys"
 	"countersign/internal/cli/limits"
@@ -47,6 +48,7 @@ type root struct {
 	Credential credential.Group `cmd:"" help:"What accounts prove themselves with: app passwords, OAuth users, certificates, networks."`
 	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
 	Ban        bans.Group       `cmd:"" help:"Networks whose clients are refused, or logins from there: add, list, lift, show."`
+	Explain    explain.Command  `cmd:"" help:"Say what the gate would answer to a message, step by step, and why."`
 	Doctor     doctor.Command   `cmd:"" help:"Look a domain up as receivers do, and say what is wrong and what to publish: DKIM, SPF, DMARC."`
 	Guard      guessing.Group   `cmd:"" help:"What was counted of failed logins, by which those who guess are stopped: list, show, forget."`
 	Limit      limits.Group     `cmd:"" help:"What may be sent in a time: set, allow, lift, list."`

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 	"countersign/internal/submission/keyring"
+	"countersign/internal/submission/ruled"
 )
 
 // Data implements smtpserver.Session: the way of a whole message, from its
@@ -81,7 +82,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	a.Domains, a.Others = domainsOf(tx.env.From, identities), others(tx.env.From, identities)
 	in.complete(a, head, header)
 	a.Events = append([]audit.Event{s.acceptedEvent(a)}, s.apply(ruling, a)...)
-	a.Events = append(a.Events, s.applyRules(&decision, a, now)...)
+	ruled.Apply(&decision, a, now, s.complete)
 	a.Limits = s.limits(a, tx, policy.WarnAt)
 	err = s.gate.opt.Queue.Accept(ctx, a)
 	if err != nil {

@@ -67,7 +67,7 @@ type Options struct {
 	Verifier *login.Verifier
 	Senders  *senders.Cache
 	Accounts account.Directory
-	Queue    queue.Store
+	Queue    Queue
 	// Offer hands an accepted message on for delivery; nil leaves it to the
 	// next scan of the queue.
 	Offer func(*queue.Acceptance)
@@ -96,6 +96,12 @@ type Options struct {
 	Listeners map[string]Listener
 	// Logger gets what no caller is told; nil means none.
 	Logger *slog.Logger
+}
+
+// Queue is what takes messages; queue.Store says what its methods mean.
+type Queue interface {
+	NewBody(ctx context.Context) (queue.BodyFile, error)
+	Accept(ctx context.Context, a *queue.Acceptance) error
 }
 
 // Space knows how much new mail there is room for. It is asked often and

@@ -5,17 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
-	"countersign/internal/audit"
-	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/message"
 	"countersign/internal/policy/rules"
-	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/ruled"
 )
 
 // ruled asks the rules of a stage about a message; the error is the answer where one refuses or
@@ -23,7 +20,7 @@ import (
 func (s *session) ruled(at rules.Stage, set *rules.Set, facts *rules.Facts) (rules.Decision, error) {
 	d := set.Judge(at, facts)
 	s.gate.opt.Metrics.judged(&d)
-	if err := ruleError(at, &d); err != nil {
+	if err := ruled.Refusal(at, &d); err != nil {
 		s.rule = d.Rule.Name
 		s.note(at, &d, "")
 		return d, err
@@ -68,7 +65,7 @@ type content struct {
 	size    int64
 }
 
-// ruledData asks the rules about the whole message. What it decides is for applyRules.
+// ruledData asks the rules about the whole message. What it decides is for ruled.Apply.
 func (s *session) ruledData(ctx context.Context, tx *transaction, set *rules.Set, c content) (rules.Decision, error) {
 	if len(set.Rules(rules.Data)) == 0 {
 		return rules.Decision{Verdict: rules.Allow}, nil
@@ -125,85 +122,13 @@ func (s *session) used(ctx context.Context, tx *transaction, u rules.Used) (int6
 	return 0, fmt.Errorf("no limit for the %s counts in a %s; one in shadow does", u.Kind, u.Window)
 }
 
-// ruleError is the answer where a decision lets nothing pass; nil where it does.
-func ruleError(at rules.Stage, d *rules.Decision) error {
-	const op = "submission.rule"
-	var e *fault.Error
-	switch connects := at == rules.Connect; {
-	case d.Verdict == rules.Refuse && connects:
-		e = fault.Refuse(op, fault.Denied, string(smtp.ERuleUnwelcome))
-	case d.Verdict == rules.Refuse:
-		e = fault.Refuse(op, fault.Denied, string(smtp.ERuleRefused))
-	case d.Verdict == rules.Defer && connects:
-		e = fault.Refuse(op, fault.Busy, string(smtp.ERuleUnwelcomeNow))
-	case d.Verdict == rules.Defer && d.Failed:
-		return fault.Refuse(op, fault.Unavailable, string(smtp.ERuleFailed))
-	case d.Verdict == rules.Defer:
-		e = fault.Refuse(op, fault.Busy, string(smtp.ERuleDeferred))
-	default:
-		return nil
-	}
-	if !d.Failed {
-		e.Detail = d.Rule.Because + " (rule " + d.Rule.Name + ")"
-	}
-	return e
-}
-
 // note records which rules in shadow matched, and which could not be evaluated; submission is
 // the message's id, "" where it has none.
 func (s *session) note(at rules.Stage, d *rules.Decision, submission mail.ID) {
-	for _, e := range noted(at, d) {
+	for _, e := range ruled.Events(at, d) {
 		e.Submission = submission
 		s.record(e)
 	}
-}
-
-// noted makes the events of note.
-func noted(at rules.Stage, d *rules.Decision) (events []audit.Event) {
-	for _, r := range d.Would {
-		events = append(events, audit.Event{Kind: audit.RuleShadow, Text: r.Because, Data: ruleData(at, r, string(r.Verdict))})
-	}
-	for i := range d.Faults {
-		f := &d.Faults[i]
-		events = append(events, audit.Event{Kind: audit.RuleFailed, Text: f.Cause(), Data: ruleData(at, f.Rule, string(f.Rule.OnError))})
-	}
-	return events
-}
-
-// ruleData is what events say of a rule.
-func ruleData(at rules.Stage, r *rules.Rule, action string) map[string]string {
-	return map[string]string{"rule": r.Name, "at": string(at), "action": action}
-}
-
-// applyRules holds or slows down what is accepted where a rule wants it, and returns the event
-// of that.
-func (s *session) applyRules(d *rules.Decision, a *queue.Acceptance, now time.Time) []audit.Event {
-	r := d.Rule
-	if r == nil {
-		return nil
-	}
-	e := audit.Event{Submission: a.Submission.ID, Text: r.Because, Data: ruleData(rules.Data, r, string(r.Verdict))}
-	switch r.Verdict {
-	case rules.Hold:
-		e.Kind, e.Reason = audit.RuleHeld, queue.HoldRule
-	case rules.Slow:
-		e.Kind, e.Reason = audit.RuleSlowed, queue.Slowed
-		e.Data["room"] = now.Add(r.Delay).UTC().Format(time.RFC3339)
-	default:
-		a.Events[0].Data["rule"] = r.Name // it lets the message pass
-		return nil
-	}
-	for i := range a.Deliveries {
-		delivery := &a.Deliveries[i]
-		switch {
-		case delivery.State != queue.Queued: // it is held for something else already
-		case r.Verdict == rules.Hold:
-			delivery.State, delivery.HoldReason = queue.Held, queue.HoldRule
-		default:
-			delivery.Next, delivery.HoldReason = now.Add(r.Delay), queue.Slowed
-		}
-	}
-	return []audit.Event{s.complete(e)}
 }
 
 // admitted asks the rules about a client that connects, and records what they say within the
@@ -217,7 +142,7 @@ func (g *Gate) admitted(peer smtpserver.Peer) error {
 		Now: g.opt.Now(), Connection: rules.Connection{Client: peer.Client.Addr(), Listener: peer.Listener},
 	})
 	g.opt.Metrics.judged(&d)
-	for _, e := range noted(rules.Connect, &d) {
+	for _, e := range ruled.Events(rules.Connect, &d) {
 		if !g.rations.Spend(peer.Network(), e.Kind) {
 			g.opt.Metrics.leftOut()
 			continue
@@ -225,7 +150,7 @@ func (g *Gate) admitted(peer smtpserver.Peer) error {
 		e.At, e.Session, e.Client = g.opt.Now(), peer.ID, peer.Client.Addr().Unmap().String()
 		g.opt.Recorder.Record(e)
 	}
-	err := ruleError(rules.Connect, &d)
+	err := ruled.Refusal(rules.Connect, &d)
 	if err != nil {
 		g.recordRefused(peer, smtp.ReplyFor(err), "rule", d.Rule.Name)
 	}

@@ -157,7 +157,7 @@ func (p *Acceptance) MarkTaken() {
 	p.source.Decision = p.decision
 	for i := range p.source.Deliveries {
 		d := &p.source.Deliveries[i]
-		d.State, d.Next, d.HoldReason = p.place(d)
+		d.State, d.Next, d.HoldReason = queue.Place(d, &p.decision)
 	}
 }
 
