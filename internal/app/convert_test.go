@@ -23,6 +23,7 @@ import (
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/app/rekeying"
+	"countersign/internal/app/ruling"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/config/loading"
@@ -293,6 +294,16 @@ max_messages_per_connection = 57
 source_ipv4 = "192.0.2.10"
 source_ipv6 = "2001:db8::10"
 ipv6 = true
+
+[[rule]]
+name = "every"
+at = "data"
+when = "message.size > 1"
+verdict = "slow"
+because = "For the test"
+shadow = true
+on_error = "defer"
+delay = "17m"
 
 [[route]]
 domain = "example.com"
@@ -703,7 +714,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 		t.Fatal(err)
 	}
 	turning, unread := rekeying.Configured(c, nil)
-	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), SessionLimits(c), Policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard)}
+	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), SessionLimits(c), Policy(c), ruling.Specs(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard)}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))

@@ -24,6 +24,7 @@ import (
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/app/revoked"
+	"countersign/internal/app/ruling"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
@@ -286,12 +287,17 @@ func (a *App) openGate(ctx context.Context) error {
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.sending = sending
+	rules := Policy(a.cfg)
+	rules.Rules, err = ruling.Set(a.cfg)
+	if err != nil {
+		return err
+	}
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Domains: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Doors: a.doors(), Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
-		IDs: a.ids, Now: a.opt.Now, Policy: Policy(a.cfg),
+		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Counted: a.store.Counted, Doors: a.doors(), Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
+		IDs: a.ids, Now: a.opt.Now, Policy: rules,
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })

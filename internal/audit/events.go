@@ -47,6 +47,10 @@ const (
 	LimitShadow       Kind = "limit.shadow"
 	LimitSlowed       Kind = "limit.slowed"
 	LimitHeld         Kind = "limit.held"
+	RuleShadow        Kind = "rule.shadow"
+	RuleFailed        Kind = "rule.failed"
+	RuleSlowed        Kind = "rule.slowed"
+	RuleHeld          Kind = "rule.held"
 	BanAdded          Kind = "ban.added"
 	BanLifted         Kind = "ban.lifted"
 	GuardClosed       Kind = "guard.closed"
@@ -100,6 +104,10 @@ func Kinds() []Meaning {
 		{LimitShadow, "An accepted message was over a limit in shadow mode; data as above, with the action that would have been taken, and when there would have been room."},
 		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},
 		{LimitHeld, "An accepted message was over a limit that holds, and waits until it is released; data as above."},
+		{RuleShadow, "A rule of the operator in shadow mode matched; text is its reason, data has the rule, the moment at which it was asked, and as action the verdict that would have followed."},
+		{RuleFailed, "A rule of the operator could not be evaluated; text says why, without what the client sent; data has the rule, the moment, and what followed (skip or defer)."},
+		{RuleSlowed, "An accepted message waits before it is first tried, as a rule of the operator wants; data as above, with the time as room."},
+		{RuleHeld, "An accepted message is held until it is released, as a rule of the operator wants; data as above. A message that a rule refuses leaves command.refused, with the rule in its data; one that a rule allowed has it in the data of submission.accepted."},
 		{Unaligned, "A message was stored that will fail DMARC at its receivers; text says why, data has the domain of From, its policy, what was done (warn or hold), and a DNS record that mends it, if there is one to propose. A message that is refused for this leaves command.refused."},
 		{SenderRewritten, "A message was stored that named senders which are not the account's, whose mode of senders is rewrite; text says which and why, data has each place (mail_from, from, sender, reply_to, resent_from, resent_sender) as it was, and with _now behind as it is now."},
 		{SenderShadow, "A message was stored that named senders which are not the account's, whose mode of senders is shadow; text says which and why, data has each place with its address. It would have been refused."},

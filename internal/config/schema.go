@@ -61,6 +61,8 @@ type Config struct {
 	// Programs that look at the content of messages before they are accepted, by the milter
 	// protocol, in this order: rspamd, ClamAV and others.
 	Filters []Filter `toml:"filter" reload:"no"`
+	// Rules of your own, asked in their order: see docs/ops/rules.md.
+	Rules []Rule `toml:"rule" reload:"yes"`
 	// Limits of what may be sent.
 	Limits Limits `toml:"limits" elsewhere:"what may be sent is limited by \"countersign limit set\""`
 	// DKIM signatures.

@@ -79,6 +79,20 @@ func (l *Level) windows(levels []Level) (in Windowed) {
 	return in
 }
 
+// CountsIn reports whether what is sent is counted of the level in a window, by a limit of its own,
+// or by one of the levels of which it may have a share.
+func (l *Level) CountsIn(w Window, levels []Level) bool {
+	for i := range levels {
+		for _, k := range levels[i].Limits {
+			own := levels[i].Subject == l.Subject || k.Share > 0 && l.Subject.Kind == Account
+			if own && k.Window == w {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Breach is one limit that a message is over, or near to.
 type Breach struct {
 	Subject Subject

@@ -79,13 +79,17 @@ const HoldAlignment = "dmarc-will-fail"
 // releases it.
 const HoldFilter = "filter"
 
+// HoldRule is the hold reason of deliveries that a rule of the operator holds. An administrator
+// releases them.
+const HoldRule = "rule"
+
 // HoldRestored is the hold reason of deliveries that waited in a backup which was restored.
 const HoldRestored = "restored from a backup"
 
 // Reasons lists the reasons that deliveries are held or slowed down for by the program itself.
 // Administrators give others, in their own words.
 func Reasons() []string {
-	return append(HoldsByChange(), HoldCertificate, HoldLeft, HoldLimit, HoldAlignment, HoldFilter, HoldRestored, Slowed)
+	return append(HoldsByChange(), HoldCertificate, HoldLeft, HoldLimit, HoldAlignment, HoldFilter, HoldRule, HoldRestored, Slowed)
 }
 
 // Submission is one accepted message.

@@ -30,16 +30,16 @@ const (
 	bannedLogin      = "login"
 )
 
-// Admit implements smtpserver.Backend: it turns away clients of banned networks, and
-// records that within the ration of their network.
+// Admit implements smtpserver.Backend: it turns away clients of banned networks and those that
+// a rule does not want, and records that within the ration of their network.
 func (g *Gate) Admit(peer smtpserver.Peer) error {
 	ban := g.opt.Bans.Network(peer.Client.Addr())
 	if ban == nil {
-		return nil
+		return g.admitted(peer)
 	}
 	g.opt.Metrics.banned(bannedConnection)
 	err := refuse("submission.admit", smtp.EBanned, ban.Reason)
-	g.recordRefused(peer, smtp.ReplyFor(err), ban)
+	g.recordRefused(peer, smtp.ReplyFor(err), "ban", string(ban.ID))
 	return err
 }
 
@@ -58,8 +58,9 @@ func (s *session) unbanned(op string) error {
 }
 
 // recordRefused records a connection that did not become a session, within the ration of
-// its network. ban is why, nil where that is something else.
-func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, ban *access.Ban) {
+// its network. by and name say by what, "ban" and its id, or "rule" and its name; "" where that
+// is something else.
+func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, by, name string) {
 	if !g.rations.Spend(peer.Network(), audit.ConnectionRefused) {
 		g.opt.Metrics.leftOut()
 		return
@@ -69,8 +70,8 @@ func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, ban *access.Ban
 		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason), Text: r.Text,
 		Data: map[string]string{"listener": peer.Listener, "proxy": proxyText(peer)},
 	}
-	if ban != nil {
-		e.Data["ban"] = string(ban.ID)
+	if by != "" {
+		e.Data[by] = name
 	}
 	g.opt.Recorder.Record(e)
 }

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
@@ -52,10 +53,12 @@ type Policy struct {
 	WarnTo mail.Address
 	// Alignment says what is done about messages that will fail DMARC.
 	Alignment alignment.Rules
+	// Rules are those of the operator; nil for none.
+	Rules *rules.Set
 }
 
 // Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Guard,
-// Limits, Doors, Alignment, Filters, Listeners and Logger are needed.
+// Limits, Counted, Doors, Alignment, Filters, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -86,6 +89,9 @@ type Options struct {
 	Limits func(limit.Who) []limit.Level
 	// Doors let connections in as far as their limits have room; nil lets everybody in.
 	Doors Doors
+	// Counted returns what was counted of subjects, as limit.Counts has it; it is asked where a
+	// rule of the operator wants to know. nil where nothing is.
+	Counted func(context.Context, []limit.Subject) ([]*limit.Counter, time.Time, error)
 	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
 	Alignment Alignment
 	// Filters are the content filters of each listener, by the name in smtpserver.Peer, in

@@ -52,9 +52,7 @@ func (s *session) room(to mail.Address) error {
 	if g.lately.Empty() || g.opt.Limits == nil || g.isPostmaster(to) {
 		return nil
 	}
-	if s.tx.levels == nil {
-		s.tx.levels = append([]limit.Level{}, g.opt.Limits(s.as(s.tx))...)
-	}
+	s.limited(s.tx)
 	over := g.lately.Over(s.tx.levels, int64(len(s.tx.rcpts))+1, g.opt.Now())
 	if over == nil {
 		return nil
@@ -66,6 +64,13 @@ func (s *session) room(to mail.Address) error {
 	}
 	e.Detail = over.Describe()
 	return e
+}
+
+// limited finds the limits of a message, once.
+func (s *session) limited(tx *transaction) {
+	if tx.levels == nil {
+		tx.levels = append([]limit.Level{}, s.gate.opt.Limits(s.as(tx))...)
+	}
 }
 
 // warnings writes to those whose limits are near.

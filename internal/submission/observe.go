@@ -70,6 +70,10 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 			e.Data = map[string]string{"verb": o.Verb, "ban": string(s.ban.ID)}
 		}
 		s.explainSender(&e)
+		if s.rule != "" {
+			e.Data = map[string]string{"verb": o.Verb, "rule": s.rule}
+			s.rule = ""
+		}
 	case smtpserver.ObservedTLSFailed, smtpserver.ObservedPanic:
 		if o.Err != nil {
 			e.Text = o.Err.Error()
@@ -231,5 +235,5 @@ func (s *session) complete(e audit.Event) audit.Event {
 // Refused records a connection that the server refused before it became a
 // session, within the ration of its network. It is safe for concurrent use.
 func (g *Gate) Refused(peer smtpserver.Peer, reason smtp.Reason) {
-	g.recordRefused(peer, smtp.Refusal(reason, ""), nil)
+	g.recordRefused(peer, smtp.Refusal(reason, ""), "", "")
 }
