@@ -123,7 +123,7 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 // adopt makes the account known to the store, and admits it. The password of e is "" where
 // nobody here has seen it.
 func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, answer *directory.Answer) (*account.Principal, error) {
-	a, password := e.attempt, e.password
+	a, password := e.attempt, e.password.Raw
 	if v.banned(a, answer.Login) {
 		return nil, why.Failure(why.ErrBanned)
 	}
