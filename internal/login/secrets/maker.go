@@ -95,7 +95,7 @@ func (m *Maker) Remake(c *account.Credential, stored hash.Hash, login string, ty
 		return nil
 	}
 	old := c.Kind == account.Password && !m.opt.Hasher.Current(stored)
-	if !old && !m.Lacks(&c.Secret, login, legacy) {
+	if !old && !m.lacks(&c.Secret, login, password, legacy) {
 		return nil
 	}
 	secret := account.Secret{Hash: c.Secret.Hash, Cost: c.Secret.Cost, Keys: c.Secret.Keys}
