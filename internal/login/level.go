@@ -54,7 +54,7 @@ func (e *effort) wrong() error {
 func (v *Verifier) try(ctx context.Context, e *effort, t secrets.Trial) (bool, error) {
 	t.Password, t.Ticket = e.password, e.ticket
 	for _, s := range v.outside.Around(e.login) {
-		t.Also = append(t.Also, v.kinds.Of(s.Name())...)
+		t.Also = append(t.Also, v.kinds.Of(ctx, s.Name())...)
 	}
 	same, err := v.opt.Hasher.Try(ctx, t)
 	e.derived = e.derived || err == nil

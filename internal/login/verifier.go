@@ -35,8 +35,8 @@ type Options struct {
 	// Directories are asked for accounts that the store does not know; nil where there
 	// are none.
 	Directories Directories
-	// Shapes keep what challenges of directories look like, for all gates; nil for this one
-	// alone.
+	// Shapes keep what challenges of directories look like, and what their hashes cost, for all
+	// gates; nil for this one alone.
 	Shapes shape.Store
 	// Banned reports whether a login, in the form of accounts, is refused from where a
 	// client is; nil where none is. It must be quick.
@@ -102,7 +102,7 @@ func New(opt Options) *Verifier {
 		unrenewed: recent.NewSeldom(time.Minute, opt.Now),
 		outside:   outside.New(opt.Directories, fronts.Nobody),
 		fronts:    fronts,
-		kinds:     alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), opt.Now),
+		kinds:     alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), fronts),
 		places:    alike.NewPlaces(),
 	}
 }
@@ -143,8 +143,8 @@ func (v *Verifier) knows(a *Attempt, c *account.Credential) bool {
 	return c != nil && v.clients.Know(string(c.ID), a.Client)
 }
 
-// Run writes down now and then when credentials were used, and what challenges of
-// directories look like, until ctx ends, and then once more. Without it nobody learns of it.
+// Run writes down now and then when credentials were used, and what directories have
+// shown, until ctx ends, and then once more. Without it nobody learns of it.
 func (v *Verifier) Run(ctx context.Context) {
 	var writing sync.WaitGroup
 	writing.Go(func() { v.fronts.Run(ctx) })
