@@ -249,7 +249,7 @@ func (a *App) openGate(ctx context.Context) error {
 	a.background("limits", limited.Run)
 	a.limited = limited
 	options.Banned, options.NotRenewed = banned.Hits, passwords.NotRenewed(a.log)
-	options.TooCostly = passwords.TooCostly(a.log)
+	options.Known, options.TooCostly = a.guard.Known, passwords.TooCostly(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
 		return err

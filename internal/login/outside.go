@@ -54,7 +54,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 	if cause == nil {
 		cause = v.shadowed(e.attempt, l)
 	}
-	e.ticket.First = v.knows(e.attempt, passwordIn(&l.proofs))
+	e.ticket.First = v.knows(e.attempt, l.login, passwordIn(&l.proofs))
 	if cause != nil && cause != why.ErrUnknown {
 		return nil, why.Failure(cause)
 	}

@@ -97,7 +97,7 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 	var unusable error
 	if c != nil {
 		unusable = v.usable(a, &l.proofs, c)
-		e.ticket.First = v.knows(a, c)
+		e.ticket.First = v.knows(a, l.login, c)
 		t.Hopeless = unusable != nil || cause != nil
 		t.Then = func() { secret = v.opt.Maker.Remake(c, stored, l.login, password, l.proofs.Legacy) }
 	}

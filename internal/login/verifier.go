@@ -41,6 +41,9 @@ type Options struct {
 	// Banned reports whether a login, in the form of accounts, is refused from where a
 	// client is; nil where none is. It must be quick.
 	Banned func(client netip.Addr, login string) bool
+	// Known reports whether a login has come in by its password from where a client is lately, at
+	// whatever gate; nil where this one alone knows. It must be quick.
+	Known func(client netip.Addr, login string) bool
 	// NotRenewed is told why the secret of a login could not be stored anew, at most once a
 	// minute; nil where nobody is. The login has succeeded, and the next one tries again.
 	NotRenewed func(login string, err error)
@@ -137,10 +140,11 @@ func (v *Verifier) Prepare(ctx context.Context) error {
 	return err
 }
 
-// knows reports whether a credential, nil for none, was used lately from where an attempt
+// knows reports whether a credential of a login, nil for none, was used lately from where an attempt
 // comes from, before a restart or after it.
-func (v *Verifier) knows(a *Attempt, c *account.Credential) bool {
-	return c != nil && v.clients.Know(string(c.ID), a.Client)
+func (v *Verifier) knows(a *Attempt, login string, c *account.Credential) bool {
+	return c != nil && (v.clients.Know(string(c.ID), a.Client) ||
+		c.Kind == account.Password && v.opt.Known != nil && v.opt.Known(a.Client, login))
 }
 
 // Run writes down now and then when credentials were used, and what directories have

@@ -146,6 +146,14 @@ func (g *Guard) crowded(all []level, login string, now time.Time) error {
 	return nil
 }
 
+// Known reports whether a login, in the form of accounts, has come in by its password from the narrow
+// network of a client lately, at any gate of the store as far as this one has heard.
+func (g *Guard) Known(client netip.Addr, login string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.standing(client, login) == known
+}
+
 // standing says what a login is in the narrow network of a client.
 func (g *Guard) standing(client netip.Addr, login string) standing {
 	all, now := levels(client), g.now()

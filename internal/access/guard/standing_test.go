@@ -82,6 +82,9 @@ func TestAppPasswordsOpenNoGuessing(t *testing.T) {
 	printer := addr("192.0.2.1")
 	const login = "ann@one.example"
 	w.g.Passed(printer, login, false)
+	if w.g.Known(printer, login) {
+		t.Error("an app password makes a network one of the password's")
+	}
 	for n := range 40 {
 		w.try(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}), login, fmt.Sprint(n), false)
 	}
