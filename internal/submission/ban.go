@@ -7,6 +7,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/figures"
 )
 
 // Bans knows which clients are banned; access/book.Book does, and says what its methods
@@ -23,13 +24,6 @@ type noBans struct{}
 func (noBans) Network(netip.Addr) *access.Ban       { return nil }
 func (noBans) Login(netip.Addr, string) *access.Ban { return nil }
 
-// Where a ban was met, for the metric.
-const (
-	bannedConnection = "connection"
-	bannedSession    = "session"
-	bannedLogin      = "login"
-)
-
 // Admit implements smtpserver.Backend: it turns away clients of banned networks and those that
 // a rule does not want, and records that within the ration of their network.
 func (g *Gate) Admit(peer smtpserver.Peer) error {
@@ -37,7 +31,7 @@ func (g *Gate) Admit(peer smtpserver.Peer) error {
 	if ban == nil {
 		return g.admitted(peer)
 	}
-	g.opt.Metrics.banned(bannedConnection)
+	g.opt.Metrics.Banned(figures.BannedConnection)
 	err := refuse("submission.admit", smtp.EBanned, ban.Reason)
 	g.recordRefused(peer, smtp.ReplyFor(err), "ban", string(ban.ID))
 	return err
@@ -51,7 +45,7 @@ func (s *session) unbanned(op string) error {
 		return nil
 	}
 	if s.ban == nil {
-		s.gate.opt.Metrics.banned(bannedSession)
+		s.gate.opt.Metrics.Banned(figures.BannedSession)
 	}
 	s.ban = ban
 	return refuse(op, smtp.EBannedNow, ban.Reason)
@@ -62,7 +56,7 @@ func (s *session) unbanned(op string) error {
 // is something else.
 func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, by, name string) {
 	if !g.rations.Spend(peer.Network(), audit.ConnectionRefused) {
-		g.opt.Metrics.leftOut()
+		g.opt.Metrics.LeftOut()
 		return
 	}
 	e := audit.Event{

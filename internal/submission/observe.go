@@ -18,6 +18,7 @@ import (
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/figures"
 	"countersign/internal/submission/guessing"
 )
 
@@ -62,7 +63,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		if cause := failureCause(o.Err); cause != "" {
 			e.Data["cause"] = cause
 			if cause == why.ErrBanned.Error() {
-				s.gate.opt.Metrics.banned(bannedLogin)
+				s.gate.opt.Metrics.Banned(figures.BannedLogin)
 			}
 		}
 	case smtpserver.ObservedRefusal:
@@ -83,7 +84,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		s.endExchange()
 		s.leave()
 	}
-	s.gate.opt.Metrics.observe(o)
+	s.gate.opt.Metrics.Observe(o)
 	s.record(e)
 }
 
@@ -191,7 +192,7 @@ func (s *session) record(e audit.Event) {
 	closes := e.Kind == audit.SessionClosed
 	if s.recorded >= maxRecorded && !closes || !s.afford(e.Kind) {
 		s.unrecorded++
-		s.gate.opt.Metrics.leftOut()
+		s.gate.opt.Metrics.LeftOut()
 		return
 	}
 	s.recorded++
@@ -230,6 +231,14 @@ func (s *session) complete(e audit.Event) audit.Event {
 		e.Login = s.login
 	}
 	return e
+}
+
+// completed is complete for several.
+func (s *session) completed(list []audit.Event) []audit.Event {
+	for i := range list {
+		list[i] = s.complete(list[i])
+	}
+	return list
 }
 
 // Refused records a connection that the server refused before it became a
