@@ -116,7 +116,6 @@ func Kinds() []Meaning {
 		{FilterRefused, "A content filter, which data names, refused a message; code and reason are those of the reply, text is what it said, and data has as queue_id what it was shown as the id. command.refused follows."},
 		{FilterAway, "A content filter, which data names, could not be asked about a message; text says why, data what was done (open: it went on without, closed: refused for the time being, hold: held, shadow: nothing)."},
 		{FilterShadow, "A content filter in shadow mode, which data names, would have done something about a message; text says what, data has the action (change, hold, refuse, defer)."},
-		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{BounceAccepted, "A report on another submission was queued to its sender, or with it a warning that most of a limit is used; data has the other one's id as cause, and the limit."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},
