@@ -1,6 +1,7 @@
 package place
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -179,29 +180,31 @@ func TestReplaced(t *testing.T) {
 	}
 }
 
-func FuzzFile(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "seed")
-	placefile.Countries(f, path, map[string]string{"192.0.2.0/24": "DE"})
-	seed, err := os.ReadFile(path)
+// TestRandomDamage: no damage makes it panic, or not come to an end.
+func TestRandomDamage(t *testing.T) {
+	whole, err := os.ReadFile(files(t).Countries)
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
-	f.Add(seed)
-	f.Add(seed[:200])
-	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(dir, "fuzzed")
+	path, random := filepath.Join(t.TempDir(), "x"), rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		data := append([]byte(nil), whole...)
+		for range 1 + random.IntN(6) {
+			data[random.IntN(len(data))] = byte(random.IntN(256))
+		}
+		if random.IntN(3) == 0 {
+			data = data[:random.IntN(len(data))]
+		}
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		found := new(Finder)
-		change, err := found.Prepare(Files{Countries: path, Networks: path})
-		if err == nil {
+		f := new(Finder)
+		if change, err := f.Prepare(Files{path, path}); err == nil {
 			change.Commit()
-			found.Place(netip.MustParseAddr("192.0.2.1"))
-			found.Place(netip.MustParseAddr("2001:db8::1"))
+			f.Place(netip.MustParseAddr("192.0.2.1"))
+			f.Place(netip.MustParseAddr("2001:db8::1"))
 		}
-	})
+	}
 }
 
 func BenchmarkPlace(b *testing.B) {
