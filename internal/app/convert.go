@@ -11,6 +11,7 @@ import (
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
 	"countersign/internal/smtpserver"
+	"countersign/internal/smtpserver/bounds"
 	"countersign/internal/submission"
 )
 
@@ -111,10 +112,10 @@ func (a *App) listenerConfig(l config.Listener) (smtpserver.ListenerConfig, erro
 	return lc, nil
 }
 
-func sessionLimits(c *config.Config) smtpserver.Limits {
+func sessionLimits(c *config.Config) bounds.Limits {
 	s := c.Session
-	return smtpserver.Limits{
-		Timeouts: smtpserver.Timeouts{
+	return bounds.Limits{
+		Timeouts: bounds.Timeouts{
 			Greeting: s.GreetingTimeout.Std(), Handshake: s.HandshakeTimeout.Std(), Command: s.CommandTimeout.Std(),
 			Login:        s.LoginTimeout.Std(),
 			DataProgress: s.DataProgressTimeout.Std(), DataTotal: s.DataTimeout.Std(),

@@ -36,6 +36,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/smtpclient"
 	"countersign/internal/smtpserver"
+	"countersign/internal/smtpserver/bounds"
 	"countersign/internal/submission"
 	"countersign/internal/testkit"
 )
@@ -443,8 +444,8 @@ func equal(t *testing.T, got, want any) {
 
 func TestLimitsOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	equal(t, sessionLimits(cfg), smtpserver.Limits{
-		Timeouts: smtpserver.Timeouts{
+	equal(t, sessionLimits(cfg), bounds.Limits{
+		Timeouts: bounds.Timeouts{
 			Greeting: 11 * time.Second, Command: 12 * time.Second, Login: 18 * time.Second, Handshake: 13 * time.Second,
 			DataProgress: 14 * time.Second, DataTotal: 15 * time.Second,
 		},

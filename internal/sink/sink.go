@@ -18,7 +18,7 @@ import (
 	"sync"
 	"time"
 
-	"countersign/internal/smtp"
+	"countersign/internal/smtp/strict"
 )
 
 // Message is one message as it arrived.
@@ -108,7 +108,7 @@ func (s *Server) serve(conn net.Conn) {
 	}()
 	c := &session{
 		server: s, conn: conn,
-		in:  smtp.NewReader(conn, 16<<10),
+		in:  strict.NewReader(conn, 16<<10),
 		out: bufio.NewWriterSize(conn, 4<<10),
 	}
 	c.reply("220 sink ESMTP")
@@ -121,7 +121,7 @@ func (s *Server) serve(conn net.Conn) {
 type session struct {
 	server *Server
 	conn   net.Conn
-	in     *smtp.Reader
+	in     *strict.Reader
 	out    *bufio.Writer
 	from   string
 	to     []string
@@ -199,7 +199,7 @@ func (c *session) receive() bool {
 	if c.out.Flush() != nil {
 		return false
 	}
-	body := c.in.Data(smtp.DataOptions{MaxBytes: maxMessage})
+	body := c.in.Data(strict.DataOptions{MaxBytes: maxMessage})
 	c.data = c.data[:0]
 	for {
 		if len(c.data) == cap(c.data) {

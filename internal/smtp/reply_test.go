@@ -187,8 +187,6 @@ func TestReplyFor(t *testing.T) {
 		{"kind, with a detail that stays silent", fault.New("x", fault.Busy, "pool of 4 is full"), Refusal(EBusy, "")},
 		{"a reply", fmt.Errorf("x: %w", Refusal(EBadParameter, "y")), Refusal(EBadParameter, "y")},
 		{"a reply below a kind", fault.Wrap("x", fault.Internal, Refusal(EBadParameter, "y")), Refusal(EBadParameter, "y")},
-		{"data", fault.Wrap("x", fault.Internal, &DataError{Reason: EMessageTooLarge, Detail: "10"}), Refusal(EMessageTooLarge, "10")},
-		{"line", ErrBareLF, Refusal(EBareLF, "")},
 		{"connection", io.ErrUnexpectedEOF, Refusal(EInternal, "")},
 	}
 	for _, c := range cases {

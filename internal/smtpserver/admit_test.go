@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/bounds"
 )
 
 // banned is a refusal as the backend makes it.
@@ -22,7 +23,7 @@ func banned(reason smtp.Reason) error {
 func TestNotAdmitted(t *testing.T) {
 	for _, kind := range []ListenerKind{Submission, Submissions} {
 		d := &double{admit: func(Peer) error { return banned(smtp.EBanned) }}
-		r := newRig(t, d, kind, func(l *Limits, _ *ListenerConfig) { l.MaxConnections, l.MaxPerPrefix = 1, 1 })
+		r := newRig(t, d, kind, func(l *bounds.Limits, _ *ListenerConfig) { l.MaxConnections, l.MaxPerPrefix = 1, 1 })
 		for range 3 { // all places stay free
 			if kind == Submissions {
 				conn, err := tls.Dial("tcp", r.addr, &tls.Config{InsecureSkipVerify: true})
@@ -49,7 +50,7 @@ func TestClientOfAProxyIsAdmitted(t *testing.T) {
 		}
 		return nil
 	}}
-	r := newRig(t, d, Submission, func(_ *Limits, lc *ListenerConfig) { lc.Proxies = []netip.Prefix{loopback} })
+	r := newRig(t, d, Submission, func(_ *bounds.Limits, lc *ListenerConfig) { lc.Proxies = []netip.Prefix{loopback} })
 	for _, tt := range []struct{ client, want string }{
 		{"TCP4 192.0.2.1 198.51.100.1", "554 5.7.1"},
 		{"TCP4 192.0.2.2 198.51.100.1", "220"},

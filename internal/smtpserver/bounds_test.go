@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"countersign/internal/fault"
+	"countersign/internal/smtpserver/bounds"
 )
 
 // longAddress has 254 octets, the most that an address may have (RFC 5321
@@ -80,7 +81,7 @@ func TestEveryRefusedAuthCounts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			backend := &double{auth: away}
-			r := newRig(t, backend, Submission, func(l *Limits, _ *ListenerConfig) { l.MaxErrors, l.MaxAuthFailures = 1, 3 })
+			r := newRig(t, backend, Submission, func(l *bounds.Limits, _ *ListenerConfig) { l.MaxErrors, l.MaxAuthFailures = 1, 3 })
 			r.dial().play(toAuth + try + try + try + "< 421 4.7.0\n< EOF")
 			backend.session(t, 1).closedBecause(t, "too-many-auth-failures")
 		})

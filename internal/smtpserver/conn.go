@@ -11,6 +11,8 @@ import (
 
 	"countersign/internal/crowd"
 	"countersign/internal/smtp"
+	"countersign/internal/smtp/strict"
+	"countersign/internal/smtpserver/bounds"
 	"countersign/internal/smtpserver/wire"
 )
 
@@ -29,7 +31,7 @@ type session struct {
 	displaced atomic.Bool
 	backend   Session
 	// limits are those of the current command.
-	limits *Limits
+	limits *bounds.Limits
 
 	state         state
 	tls           *tls.Conn
@@ -171,7 +173,7 @@ func (c *session) next(end time.Time) {
 // the client may still hear it. Not even a line that is only too long or
 // holds a NUL is passed over: it might have been a BDAT, and its chunk would be read as commands.
 func (c *session) readFailed(err error) {
-	var line *smtp.LineError
+	var line *strict.LineError
 	switch {
 	case errors.Is(err, wire.ErrStopped) && c.displaced.Load():
 		c.refuse("", smtp.Refusal(smtp.EMadeRoom, ""), countNothing) // a 421
@@ -189,7 +191,7 @@ func (c *session) readFailed(err error) {
 		c.end(closedTimeout, false)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		c.end(closedEOF, false)
-	case errors.Is(err, smtp.ErrDrainLimit):
+	case errors.Is(err, strict.ErrDrainLimit):
 		c.end(closedNeverEnded, true)
 	case c.wire.Forced():
 		c.end(c.stoppedFor(), false)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/bounds"
 	"countersign/internal/testkit"
 )
 
@@ -197,7 +198,7 @@ func TestLoginOfOneThatHasMadeRoom(t *testing.T) {
 // TestWideNetworkIsLimited counts clients behind a proxy, over sockets.
 func TestWideNetworkIsLimited(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, &double{}, Submission, func(l *Limits, lc *ListenerConfig) {
+	r := newRig(t, &double{}, Submission, func(l *bounds.Limits, lc *ListenerConfig) {
 		l.MaxPerWide = 2
 		lc.Proxies = []netip.Prefix{loopback}
 	})
@@ -221,7 +222,7 @@ func TestCrowdMakesRoomOverSockets(t *testing.T) {
 	t.Parallel()
 	const places = 30
 	d := &double{}
-	r := newRig(t, d, Submission, func(l *Limits, lc *ListenerConfig) {
+	r := newRig(t, d, Submission, func(l *bounds.Limits, lc *ListenerConfig) {
 		l.MaxConnections = places
 		lc.Proxies = []netip.Prefix{loopback}
 	})
@@ -240,7 +241,7 @@ func TestCrowdMakesRoomOverSockets(t *testing.T) {
 // bounded too: here, of a proxy that does not name its clients.
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, &double{}, Submission, func(l *Limits, lc *ListenerConfig) {
+	r := newRig(t, &double{}, Submission, func(l *bounds.Limits, lc *ListenerConfig) {
 		l.MaxConnections = 2
 		lc.Proxies = []netip.Prefix{loopback}
 	})

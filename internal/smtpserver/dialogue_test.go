@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/smtpserver/bounds"
 )
 
 // dialogues are whole sessions, one for each rule. They start at the greeting;
@@ -16,7 +17,7 @@ import (
 var dialogues = []struct {
 	name   string
 	ready  bool
-	limits func(*Limits)
+	limits func(*bounds.Limits)
 	script string
 	// closed is what the session is recorded to have ended for; "" leaves it.
 	closed string
@@ -65,7 +66,7 @@ var dialogues = []struct {
 		< 220
 		> HELO c.test
 		< 250 mx.test`},
-	{name: "before TLS only six verbs answer", limits: func(l *Limits) { l.MaxErrors = 0 }, script: `
+	{name: "before TLS only six verbs answer", limits: func(l *bounds.Limits) { l.MaxErrors = 0 }, script: `
 		< 220
 		> NOOP
 		< 250
@@ -93,7 +94,7 @@ var dialogues = []struct {
 		< 250
 		> QUIT
 		< 221`},
-	{name: "after TLS without AUTH", limits: func(l *Limits) { l.MaxErrors = 0 }, script: `
+	{name: "after TLS without AUTH", limits: func(l *bounds.Limits) { l.MaxErrors = 0 }, script: `
 		< 220
 		> STARTTLS
 		< 220
@@ -158,7 +159,7 @@ var dialogues = []struct {
 		< 250
 		> STARTTLS
 		< 503 5.5.1`},
-	{name: "commands out of order", ready: true, limits: func(l *Limits) { l.MaxErrors = 0 }, script: `
+	{name: "commands out of order", ready: true, limits: func(l *bounds.Limits) { l.MaxErrors = 0 }, script: `
 		> RCPT TO:<a@b.test>
 		< 503 5.5.1
 		> DATA
@@ -197,7 +198,7 @@ var dialogues = []struct {
 		< 501 5.5.2
 		> RCPT TO:<a@b.test>
 		< 250`},
-	{name: "malformed commands", ready: true, limits: func(l *Limits) { l.MaxErrors, l.MaxRefusedRecipients = 0, 0 }, script: `
+	{name: "malformed commands", ready: true, limits: func(l *bounds.Limits) { l.MaxErrors, l.MaxRefusedRecipients = 0, 0 }, script: `
 		> STARTTLSX
 		< 500 5.5.1
 		> FOO bar
@@ -303,7 +304,7 @@ var dialogues = []struct {
 		< 334 UGFzcw==
 		> c2VjcmV0
 		< 235 2.7.0`},
-	{name: "AUTH refusals", limits: func(l *Limits) { l.MaxAuthFailures = 0 }, script: `
+	{name: "AUTH refusals", limits: func(l *bounds.Limits) { l.MaxAuthFailures = 0 }, script: `
 		< 220
 		> STARTTLS
 		< 220
@@ -433,11 +434,11 @@ var dialogues = []struct {
 		> .
 		< 550 5.6.0
 		<* 998`},
-	{name: "long lines allowed", ready: true, limits: func(l *Limits) { l.LongLines = true }, script: toData + `
+	{name: "long lines allowed", ready: true, limits: func(l *bounds.Limits) { l.LongLines = true }, script: toData + `
 		> ` + strings.Repeat("x", 5000) + `
 		> .
 		< 250`},
-	{name: "too many recipients in a message", ready: true, limits: func(l *Limits) { l.MaxRecipients = 2; l.MaxRefusedRecipients = 1 }, script: `
+	{name: "too many recipients in a message", ready: true, limits: func(l *bounds.Limits) { l.MaxRecipients = 2; l.MaxRefusedRecipients = 1 }, script: `
 		> MAIL FROM:<user@c.test>
 		< 250
 		> RCPT TO:<a@b.test>
@@ -451,20 +452,20 @@ var dialogues = []struct {
 		< 354
 		> .
 		< 250`},
-	{name: "too many messages in a session", ready: true, limits: func(l *Limits) { l.MaxMessages = 1 }, script: toData + `
+	{name: "too many messages in a session", ready: true, limits: func(l *bounds.Limits) { l.MaxMessages = 1 }, script: toData + `
 		> .
 		< 250
 		> MAIL FROM:<user@c.test>
 		< 421 4.7.0
 		< EOF`, closed: "too-many-messages"},
-	{name: "too many errors", ready: true, limits: func(l *Limits) { l.MaxErrors = 2 }, script: `
+	{name: "too many errors", ready: true, limits: func(l *bounds.Limits) { l.MaxErrors = 2 }, script: `
 		> FOO
 		< 500
 		> BAR
 		< 500
 		< 421 4.7.0
 		< EOF`, closed: "too-many-errors"},
-	{name: "too many refused logins", limits: func(l *Limits) { l.MaxErrors, l.MaxAuthFailures = 1, 2 }, script: `
+	{name: "too many refused logins", limits: func(l *bounds.Limits) { l.MaxErrors, l.MaxAuthFailures = 1, 2 }, script: `
 		< 220
 		> STARTTLS
 		< 220
@@ -479,7 +480,7 @@ var dialogues = []struct {
 		< EOF`, closed: "too-many-auth-failures"},
 	{name: "chatter without end", script: "\n\t\t< 220" + strings.Repeat("\n\t\t> NOOP\n\t\t< 250", maxChatter) +
 		"\n\t\t> NOOP\n\t\t< 421 4.7.0\n\t\t< EOF", closed: "too-many-errors"},
-	{name: "too many refused recipients", ready: true, limits: func(l *Limits) { l.MaxErrors, l.MaxRefusedRecipients = 1, 2 }, script: `
+	{name: "too many refused recipients", ready: true, limits: func(l *bounds.Limits) { l.MaxErrors, l.MaxRefusedRecipients = 1, 2 }, script: `
 		> MAIL FROM:<user@c.test>
 		< 250
 		> RCPT TO:<temporary@b.test>
@@ -492,7 +493,7 @@ var dialogues = []struct {
 		< 550
 		< 421 4.7.0
 		< EOF`, closed: "too-many-refused-recipients"},
-	{name: "what follows a refused MAIL is no error", ready: true, limits: func(l *Limits) { l.MaxErrors = 1 }, script: `
+	{name: "what follows a refused MAIL is no error", ready: true, limits: func(l *bounds.Limits) { l.MaxErrors = 1 }, script: `
 		>> "MAIL FROM:<refused@c.test>\r\nRCPT TO:<a@b.test>\r\nRCPT TO:<a@b.test>\r\nDATA\r\n"
 		< 550 5.7.1
 		< 503
@@ -522,7 +523,7 @@ func TestDialogues(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			d := &double{mail: mailByName, rcpt: rcptByName}
-			r := newRig(t, d, Submission, func(l *Limits, _ *ListenerConfig) {
+			r := newRig(t, d, Submission, func(l *bounds.Limits, _ *ListenerConfig) {
 				if tt.limits != nil {
 					tt.limits(l)
 				}

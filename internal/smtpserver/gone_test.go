@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"countersign/internal/smtpserver/bounds"
 )
 
 // TestClientGoneAtEveryOctet sends a whole session up to each of its octets
@@ -28,7 +30,7 @@ func TestClientGoneAtEveryOctet(t *testing.T) {
 			script := s.head + s.message + s.tail
 			complete := len(s.head) + len(s.message)
 			d := &double{}
-			r := newRig(t, d, Submissions, func(l *Limits, _ *ListenerConfig) { l.MaxPerPrefix = 0 })
+			r := newRig(t, d, Submissions, func(l *bounds.Limits, _ *ListenerConfig) { l.MaxPerPrefix = 0 })
 			var wg sync.WaitGroup
 			slots := make(chan struct{}, 8)
 			for n := range len(script) + 1 {
@@ -95,7 +97,7 @@ func TestClientGoneInHandshake(t *testing.T) {
 			t.Run(fmt.Sprintf("kind %d, reset %v", kind, reset), func(t *testing.T) {
 				t.Parallel()
 				d := &double{}
-				r := newRig(t, d, kind, func(l *Limits, _ *ListenerConfig) { l.MaxPerPrefix = 0 })
+				r := newRig(t, d, kind, func(l *bounds.Limits, _ *ListenerConfig) { l.MaxPerPrefix = 0 })
 				hello := clientHello(t)
 				for n := 0; n <= len(hello); n += 1 + n/40 {
 					c := r.dial()

@@ -29,6 +29,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/bounds"
 	"countersign/internal/smtpserver/wire"
 )
 
@@ -380,15 +381,15 @@ type rig struct {
 }
 
 // testLimits are small and quick.
-func testLimits() Limits {
-	l := DefaultLimits()
+func testLimits() bounds.Limits {
+	l := bounds.Default()
 	l.Timeouts.EarlyTalk = -1
 	l.MaxMessageBytes = 64 << 10
 	return l
 }
 
 // newServer returns a server that is closed, and its double judged, at the end of the test.
-func newServer(t *testing.T, d *double, l Limits) *Server {
+func newServer(t *testing.T, d *double, l bounds.Limits) *Server {
 	t.Helper()
 	srv := New(Options{Hostname: "mx.test", Backend: d, Limits: l, OnRefused: d.refused})
 	t.Cleanup(func() {
@@ -405,7 +406,7 @@ func newServer(t *testing.T, d *double, l Limits) *Server {
 }
 
 // newRig starts a server on loopback.
-func newRig(t *testing.T, d *double, kind ListenerKind, change func(*Limits, *ListenerConfig)) *rig {
+func newRig(t *testing.T, d *double, kind ListenerKind, change func(*bounds.Limits, *ListenerConfig)) *rig {
 	t.Helper()
 	limits := testLimits()
 	config := ListenerConfig{Name: "test", Kind: kind, TLS: testTLS}

@@ -47,7 +47,7 @@ func (s *Server) forget(c *session) {
 // enter asks for a place among the sessions; the reason is why there is none,
 // "" where there is.
 func (c *session) enter() smtp.Reason {
-	guest, answer := c.srv.crowd.Enter(c.peer.Client.Addr(), c.limits.places(), c.makeRoom)
+	guest, answer := c.srv.crowd.Enter(c.peer.Client.Addr(), c.limits.Places(), c.makeRoom)
 	c.guest = guest
 	switch answer {
 	case crowd.Full:

@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/smtpserver/bounds"
 )
 
 // toChunks is a transaction up to its first BDAT.
@@ -24,7 +25,7 @@ const toChunks = `
 func TestChunks(t *testing.T) {
 	tests := []struct {
 		name   string
-		limits func(*Limits)
+		limits func(*bounds.Limits)
 		script string
 		// kept are the messages that must have been accepted.
 		kept   []string
@@ -140,7 +141,7 @@ func TestChunks(t *testing.T) {
 			< 214
 			>> "BDAT 4 LAST\r\nho\r\n"
 			< 250 2.0.0 queued`, kept: []string{"hi\r\nho\r\n"}},
-		{name: "the error budget between chunks", limits: func(l *Limits) { l.MaxErrors = 1 }, script: toChunks + `
+		{name: "the error budget between chunks", limits: func(l *bounds.Limits) { l.MaxErrors = 1 }, script: toChunks + `
 			>> "BDAT 4\r\nhi\r\n"
 			< 250
 			> FOO
@@ -190,7 +191,7 @@ func TestChunks(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			d := &double{}
-			r := newRig(t, d, Submission, func(l *Limits, _ *ListenerConfig) {
+			r := newRig(t, d, Submission, func(l *bounds.Limits, _ *ListenerConfig) {
 				if tt.limits != nil {
 					tt.limits(l)
 				}
@@ -324,7 +325,7 @@ func TestDataErrors(t *testing.T) {
 func TestLargeMessage(t *testing.T) {
 	t.Parallel()
 	d := &double{}
-	r := newRig(t, d, Submissions, func(l *Limits, _ *ListenerConfig) { l.MaxMessageBytes = 4 << 20 })
+	r := newRig(t, d, Submissions, func(l *bounds.Limits, _ *ListenerConfig) { l.MaxMessageBytes = 4 << 20 })
 	text := strings.Repeat(strings.Repeat("0123456789", 9)+"\r\n", 30000)
 	c := r.ready()
 	c.play(toData)
@@ -406,7 +407,7 @@ func TestRefusalsBetweenChunksAreAllAccountedFor(t *testing.T) {
 	t.Parallel()
 	for _, beyond := range []int{0, 7} {
 		d := &double{}
-		r := newRig(t, d, Submission, func(l *Limits, _ *ListenerConfig) { l.MaxErrors = 1000 })
+		r := newRig(t, d, Submission, func(l *bounds.Limits, _ *ListenerConfig) { l.MaxErrors = 1000 })
 		script := toReady + toChunks + ">> \"BDAT 4\\r\\nhi\\r\\n\"\n< 250" +
 			strings.Repeat("\n> FOO\n< 500", maxHeld+beyond) + "\n> BDAT 0 LAST\n< 250\n> QUIT\n< 221\n< EOF"
 		r.dial().play(script)

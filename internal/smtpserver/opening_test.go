@@ -15,10 +15,11 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/bounds"
 )
 
 // patient lets the server wait long enough for a client that speaks first.
-func patient(l *Limits, _ *ListenerConfig) { l.Timeouts.EarlyTalk = 10 * time.Second }
+func patient(l *bounds.Limits, _ *ListenerConfig) { l.Timeouts.EarlyTalk = 10 * time.Second }
 
 func TestEarlyTalkerIsNotedAndServed(t *testing.T) {
 	t.Parallel()
@@ -50,7 +51,7 @@ func TestEarlyTalkerOverTLS(t *testing.T) {
 func TestWaitingClientIsNoEarlyTalker(t *testing.T) {
 	t.Parallel()
 	d := &double{}
-	r := newRig(t, d, Submission, func(l *Limits, _ *ListenerConfig) { l.Timeouts.EarlyTalk = time.Millisecond })
+	r := newRig(t, d, Submission, func(l *bounds.Limits, _ *ListenerConfig) { l.Timeouts.EarlyTalk = time.Millisecond })
 	r.dial().play("< 220\n> EHLO c.test\n< 250\n> QUIT\n< 221")
 	if _, ok := find(d.session(t, 1).observations(t), ObservedEarlyTalker); ok {
 		t.Error("a client that waited was noted as an early talker")
@@ -63,7 +64,7 @@ func TestTLSOnPlainPort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := &double{}
-			r := newRig(t, d, Submission, func(l *Limits, _ *ListenerConfig) { l.Timeouts.EarlyTalk = wait })
+			r := newRig(t, d, Submission, func(l *bounds.Limits, _ *ListenerConfig) { l.Timeouts.EarlyTalk = wait })
 			c := r.dial()
 			if wait < 0 {
 				c.play("< 220")
@@ -92,7 +93,7 @@ func TestPlainOnTLSPort(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			d := &double{}
-			c := newRig(t, d, Submissions, func(l *Limits, _ *ListenerConfig) {
+			c := newRig(t, d, Submissions, func(l *bounds.Limits, _ *ListenerConfig) {
 				if tt.send == "" {
 					l.Timeouts.Handshake = 20 * time.Millisecond
 				}
@@ -140,7 +141,7 @@ func TestFailedHandshakes(t *testing.T) {
 	})
 	t.Run("no certificate at the moment", func(t *testing.T) {
 		d := &double{}
-		none := func(_ *Limits, lc *ListenerConfig) { lc.TLS = func() *tls.Config { return nil } }
+		none := func(_ *bounds.Limits, lc *ListenerConfig) { lc.TLS = func() *tls.Config { return nil } }
 		newRig(t, d, Submission, none).dial().play("< 220\n> STARTTLS\n< 454 4.7.0\n> NOOP\n< 250")
 		newRig(t, d, Submissions, none).dial().play("< EOF")
 	})
@@ -182,7 +183,7 @@ func TestProxyHeaders(t *testing.T) {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
 				d := &double{}
-				r := newRig(t, d, kind, func(_ *Limits, lc *ListenerConfig) { lc.Proxies = []netip.Prefix{loopback} })
+				r := newRig(t, d, kind, func(_ *bounds.Limits, lc *ListenerConfig) { lc.Proxies = []netip.Prefix{loopback} })
 				c := r.dial()
 				c.send(string(tt.header))
 				if kind == Submissions {
@@ -225,7 +226,7 @@ func TestProxyHeaderIsRequiredOfProxies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := &double{}
-			c := newRig(t, d, Submission, func(l *Limits, lc *ListenerConfig) {
+			c := newRig(t, d, Submission, func(l *bounds.Limits, lc *ListenerConfig) {
 				lc.Proxies = []netip.Prefix{loopback}
 				if send == "" {
 					l.Timeouts.Greeting = 20 * time.Millisecond
@@ -250,7 +251,7 @@ func TestProxyHeaderIsRequiredOfProxies(t *testing.T) {
 func TestProxyThatLooksIn(t *testing.T) {
 	t.Parallel()
 	d := &double{}
-	r := newRig(t, d, Submission, func(_ *Limits, lc *ListenerConfig) { lc.Proxies = []netip.Prefix{loopback} })
+	r := newRig(t, d, Submission, func(_ *bounds.Limits, lc *ListenerConfig) { lc.Proxies = []netip.Prefix{loopback} })
 	c := r.dial()
 	if err := c.raw.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
@@ -265,7 +266,7 @@ func TestProxyThatLooksIn(t *testing.T) {
 func TestSlowProxyHeaderDoesNotBlock(t *testing.T) {
 	t.Parallel()
 	d := &double{}
-	r := newRig(t, d, Submission, func(_ *Limits, lc *ListenerConfig) { lc.Proxies = []netip.Prefix{loopback} })
+	r := newRig(t, d, Submission, func(_ *bounds.Limits, lc *ListenerConfig) { lc.Proxies = []netip.Prefix{loopback} })
 	r.dial() // says nothing
 	c := r.dial()
 	c.play("> PROXY TCP4 192.0.2.7 198.51.100.1 40000 587\n< 220\n> QUIT\n< 221")
@@ -278,7 +279,7 @@ func TestSpoofedProxyHeader(t *testing.T) {
 	for version := byte(1); version <= 2; version++ {
 		for _, kind := range []ListenerKind{Submission, Submissions} {
 			d := &double{}
-			r := newRig(t, d, kind, func(_ *Limits, lc *ListenerConfig) {
+			r := newRig(t, d, kind, func(_ *bounds.Limits, lc *ListenerConfig) {
 				lc.Proxies = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
 			})
 			c := r.dial()
@@ -318,18 +319,18 @@ func TestRefusedByTheBackend(t *testing.T) {
 func TestConnectionLimits(t *testing.T) {
 	tests := []struct {
 		name   string
-		limits func(*Limits)
+		limits func(*bounds.Limits)
 		want   string
 	}{
-		{"in all", func(l *Limits) { l.MaxConnections = 1 }, "421 4.7.0 Too many connections at"},
-		{"from one network", func(l *Limits) { l.MaxPerPrefix = 1 }, "421 4.7.0 Too many connections from"},
+		{"in all", func(l *bounds.Limits) { l.MaxConnections = 1 }, "421 4.7.0 Too many connections at"},
+		{"from one network", func(l *bounds.Limits) { l.MaxPerPrefix = 1 }, "421 4.7.0 Too many connections from"},
 	}
 	for _, tt := range tests {
 		for _, kind := range []ListenerKind{Submission, Submissions} {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
 				d := &double{}
-				r := newRig(t, d, kind, func(l *Limits, _ *ListenerConfig) { tt.limits(l) })
+				r := newRig(t, d, kind, func(l *bounds.Limits, _ *ListenerConfig) { tt.limits(l) })
 				first := r.ready()
 				second := r.dial()
 				if kind == Submissions {
@@ -351,7 +352,7 @@ func TestConnectionLimits(t *testing.T) {
 func TestConnectionsPerNetwork(t *testing.T) {
 	t.Parallel()
 	d := &double{}
-	r := newRig(t, d, Submission, func(l *Limits, lc *ListenerConfig) {
+	r := newRig(t, d, Submission, func(l *bounds.Limits, lc *ListenerConfig) {
 		l.MaxPerPrefix, l.PrefixV4, l.PrefixV6 = 1, 24, 64
 		lc.Proxies = []netip.Prefix{loopback}
 	})
@@ -372,7 +373,7 @@ func TestConnectionsPerNetwork(t *testing.T) {
 func TestRefusingIsBounded(t *testing.T) {
 	t.Parallel()
 	d := &double{}
-	r := newRig(t, d, Submissions, func(l *Limits, _ *ListenerConfig) { l.MaxConnections = 1 })
+	r := newRig(t, d, Submissions, func(l *bounds.Limits, _ *ListenerConfig) { l.MaxConnections = 1 })
 	r.ready()
 	for range maxRefusing {
 		r.dial()

@@ -12,6 +12,8 @@ import (
 
 	gosmtp "github.com/emersion/go-smtp"
 	"pgregory.net/rapid"
+
+	"countersign/internal/smtpserver/bounds"
 )
 
 // oracle is a go-smtp backend that keeps what it gets.
@@ -62,7 +64,7 @@ func TestAgainstGoSMTP(t *testing.T) {
 	}()
 
 	d := &double{}
-	r := newRig(t, d, Submission, func(l *Limits, _ *ListenerConfig) { l.MaxErrors = 0 })
+	r := newRig(t, d, Submission, func(l *bounds.Limits, _ *ListenerConfig) { l.MaxErrors = 0 })
 	rapid.Check(t, func(rt *rapid.T) {
 		o.kept, d.messages = nil, nil
 		ours := r.ready()

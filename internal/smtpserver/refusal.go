@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/bounds"
 )
 
 // budget says which count of a session a refusal adds to.
@@ -27,7 +28,7 @@ type counts struct {
 
 // spend adds one refusal, and returns the reason to end the session when that
 // was the last one of the budget.
-func (n *counts) spend(b budget, l *Limits) (smtp.Reason, bool) {
+func (n *counts) spend(b budget, l *bounds.Limits) (smtp.Reason, bool) {
 	switch b {
 	case countError:
 		n.errors++

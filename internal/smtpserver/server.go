@@ -13,6 +13,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver/bounds"
 	"countersign/internal/smtpserver/wire"
 )
 
@@ -24,7 +25,7 @@ type Options struct {
 	// Backend decides.
 	Backend Backend
 	// Limits may be changed later by SetLimits.
-	Limits Limits
+	Limits bounds.Limits
 	// IDs names sessions; nil means the system's clock and randomness.
 	IDs *mail.IDSource
 	// OnRefused is told of connections that the backend is not asked about: refused
@@ -67,7 +68,7 @@ const maxRefusing = 32
 type Server struct {
 	opt    Options
 	verbs  []verb
-	limits atomic.Pointer[Limits]
+	limits atomic.Pointer[bounds.Limits]
 	// buffers lends sessions what they need to say something.
 	buffers *wire.Buffers
 	// ctx is the context of every call to the backend; Close ends it.
@@ -118,7 +119,7 @@ func New(opt Options) *Server {
 
 // SetLimits changes the limits. Sessions that are open see them from their
 // next command on; those that count connections hold for new ones.
-func (s *Server) SetLimits(l Limits) { s.limits.Store(l.complete()) }
+func (s *Server) SetLimits(l bounds.Limits) { s.limits.Store(l.Complete()) }
 
 // Sessions returns how many sessions are open.
 func (s *Server) Sessions() int { return s.crowd.Len() }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"countersign/internal/smtpserver/bounds"
 )
 
 func TestVerbTableIsComplete(t *testing.T) {
@@ -51,15 +53,15 @@ func TestObservedNames(t *testing.T) {
 }
 
 func TestLimitsZeroValueWorks(t *testing.T) {
-	l := Limits{}.complete()
-	d := DefaultLimits()
+	l := bounds.Limits{}.Complete()
+	d := bounds.Default()
 	if l.Timeouts != d.Timeouts || l.PrefixV4 != 32 || l.PrefixV6 != 64 || l.MaxLine != 998 {
 		t.Errorf("completed to %+v", l)
 	}
 	if l.MaxConnections != 0 || l.MaxMessageBytes != 0 {
 		t.Errorf("a count of 0 is no longer unlimited: %+v", l)
 	}
-	own := Limits{Timeouts: Timeouts{Command: time.Second}, PrefixV4: 24}.complete()
+	own := bounds.Limits{Timeouts: bounds.Timeouts{Command: time.Second}, PrefixV4: 24}.Complete()
 	if own.Timeouts.Command != time.Second || own.PrefixV4 != 24 {
 		t.Errorf("completed to %+v", own)
 	}
@@ -69,9 +71,9 @@ func TestLimitsZeroValueWorks(t *testing.T) {
 func TestUnlimited(t *testing.T) {
 	t.Parallel()
 	d := &double{mail: mailByName, rcpt: rcptByName}
-	c := newRig(t, d, Submission, func(l *Limits, _ *ListenerConfig) {
+	c := newRig(t, d, Submission, func(l *bounds.Limits, _ *ListenerConfig) {
 		times := l.Timeouts
-		*l = Limits{Timeouts: times}
+		*l = bounds.Limits{Timeouts: times}
 	}).ready()
 	c.play("> EHLO c.test\n< 250\n<* SIZE 0\n<! LIMITS" + strings.Repeat("\n> FOO\n< 500", 50) + `
 		> MAIL FROM:<user@c.test> SIZE=99999999999

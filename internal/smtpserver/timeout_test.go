@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"countersign/internal/smtpserver/bounds"
 )
 
 // pipes is a listener of net.Pipe connections, for fake time. Errors put into
@@ -60,7 +62,7 @@ func (p *pipes) dial(t *testing.T) *client {
 func pass(d time.Duration) { <-time.After(d) }
 
 // inFakeTime runs f in a bubble with a server on pipes.
-func inFakeTime(t *testing.T, kind ListenerKind, d *double, l Limits, f func(t *testing.T, srv *Server, p *pipes)) {
+func inFakeTime(t *testing.T, kind ListenerKind, d *double, l bounds.Limits, f func(t *testing.T, srv *Server, p *pipes)) {
 	testTLS() // outside the bubble, as it stays
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipes()
@@ -78,9 +80,9 @@ func inFakeTime(t *testing.T, kind ListenerKind, d *double, l Limits, f func(t *
 }
 
 // clockedLimits have a different time for everything.
-func clockedLimits() Limits {
+func clockedLimits() bounds.Limits {
 	l := testLimits()
-	l.Timeouts = Timeouts{
+	l.Timeouts = bounds.Timeouts{
 		EarlyTalk: -1, Greeting: 11 * time.Second, Handshake: 13 * time.Second,
 		Command: 17 * time.Second, DataProgress: 5 * time.Second, DataTotal: 31 * time.Second,
 	}

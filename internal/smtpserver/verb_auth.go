@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
+	"countersign/internal/smtp/strict"
 	"countersign/internal/smtpserver/wire"
 )
 
@@ -79,7 +80,7 @@ func (c *session) exchange(exchange sasl.Exchange, response []byte) error {
 
 // authReadFailed ends the session after an exchange's line could not be read.
 func (c *session) authReadFailed(err error) {
-	if errors.Is(err, smtp.ErrLineTooLong) {
+	if errors.Is(err, strict.ErrLineTooLong) {
 		c.refuse("AUTH", smtp.Refusal(smtp.EAuthTooLong, ""), countNothing)
 		c.end(closedProtocol, true)
 		return

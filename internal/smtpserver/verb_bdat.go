@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtp/strict"
+	"countersign/internal/smtpserver/bounds"
 )
 
 // errAbandoned is what the backend reads when the client gave the message up
@@ -19,9 +21,9 @@ var errAbandoned = errors.New("smtpserver: message abandoned between chunks")
 // goroutine, one message in memory at no time, and the client is answered per chunk.
 type chunks struct {
 	c       *session
-	checker *smtp.ChunkChecker
+	checker *strict.ChunkChecker
 	// chunk is the current one; size and last are of its command.
-	chunk *smtp.ChunkReader
+	chunk *strict.ChunkReader
 	size  int64
 	last  bool
 	// end is when the whole message must be there.
@@ -74,7 +76,7 @@ func (c *session) maxChunk() int64 {
 	if c.limits.MaxMessageBytes > 0 {
 		return c.limits.MaxMessageBytes
 	}
-	return smtp.DefaultMaxDrain
+	return strict.DefaultMaxDrain
 }
 
 // tooLong refuses a chunk that is larger than a whole message may be, and ends
@@ -95,12 +97,12 @@ func (c *session) tooLong(size int64) bool {
 func (c *session) skipChunk(size int64) bool {
 	t := c.limits.Timeouts
 	c.wire.ExpectBody(t.DataProgress, time.Now().Add(t.DataTotal))
-	if size > c.maxChunk()+drainSlack-c.skipped {
+	if size > c.maxChunk()+bounds.DrainSlack-c.skipped {
 		c.end(closedNeverEnded, true)
 		return false
 	}
 	c.skipped += size
-	chunk := c.wire.Reader().Chunk(size, smtp.NewChunkChecker(smtp.DataOptions{MaxDrain: max(size, 1)}))
+	chunk := c.wire.Reader().Chunk(size, strict.NewChunkChecker(strict.DataOptions{MaxDrain: max(size, 1)}))
 	if err := chunk.Drain(); err != nil {
 		c.readFailed(err)
 		return false
@@ -112,7 +114,7 @@ func (c *session) skipChunk(size int64) bool {
 func (c *session) firstChunk(size int64, last bool) {
 	ch := &chunks{
 		c:       c,
-		checker: smtp.NewChunkChecker(c.limits.content()),
+		checker: strict.NewChunkChecker(c.limits.Content()),
 		end:     time.Now().Add(c.limits.Timeouts.DataTotal),
 	}
 	c.chunks = ch
@@ -158,7 +160,7 @@ func (ch *chunks) begin(size int64, last bool) {
 }
 
 // Read implements io.Reader for the backend. Errors: io.EOF after the last
-// chunk, *smtp.DataError for a violation, errAbandoned when the client gave up, else the
+// chunk, *strict.DataError for a violation, errAbandoned when the client gave up, else the
 // connection's.
 func (ch *chunks) Read(p []byte) (int, error) {
 	if len(p) == 0 {

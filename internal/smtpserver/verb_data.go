@@ -8,6 +8,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/smtp"
+	"countersign/internal/smtp/strict"
 )
 
 // data runs DATA (RFC 5321 section 4.1.1.4).
@@ -15,7 +16,7 @@ func (c *session) data(string) {
 	c.reply(smtp.StartData())
 	t := c.limits.Timeouts
 	c.wire.ExpectBody(t.DataProgress, time.Now().Add(t.DataTotal))
-	reader := c.wire.Reader().Data(c.limits.content())
+	reader := c.wire.Reader().Data(c.limits.Content())
 	body := &body{r: reader}
 	id, err := c.deliver(body)
 	if lost := body.lost(); lost != nil {
@@ -45,7 +46,7 @@ func (c *session) deliver(body io.Reader) (mail.ID, error) {
 // nil. drain is the error of reading what was left: it ends the session, as
 // nobody knows where the next command begins.
 func (c *session) answerMessage(verb string, id mail.ID, err, drain error) {
-	if drain != nil && !errors.Is(drain, smtp.ErrDrainLimit) {
+	if drain != nil && !errors.Is(drain, strict.ErrDrainLimit) {
 		c.readFailed(drain)
 		return
 	}
@@ -93,7 +94,7 @@ func (b *body) Read(p []byte) (int, error) {
 // lost returns the error that ended the connection within the message, nil if
 // none did.
 func (b *body) lost() error {
-	var violation *smtp.DataError
+	var violation *strict.DataError
 	if b.err == nil || errors.As(b.err, &violation) {
 		return nil
 	}

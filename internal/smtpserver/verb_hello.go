@@ -42,7 +42,7 @@ func (c *session) extensions() []string {
 	list := make([]string, 0, 10)
 	list = append(list, "PIPELINING", "SIZE "+strconv.FormatInt(c.limits.MaxMessageBytes, 10),
 		"8BITMIME", "SMTPUTF8", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES")
-	if limits := c.limits.announce(); limits != "" {
+	if limits := c.limits.Announce(); limits != "" {
 		list = append(list, limits)
 	}
 	if c.tls == nil {
@@ -52,20 +52,4 @@ func (c *session) extensions() []string {
 		list = append(list, "AUTH "+strings.Join(mechanisms, " "))
 	}
 	return list
-}
-
-// announce returns the LIMITS line (RFC 9422 section 3), "" where there is
-// nothing to say.
-func (l *Limits) announce() string {
-	text := ""
-	if l.MaxMessages > 0 {
-		text += " MAILMAX=" + strconv.Itoa(l.MaxMessages)
-	}
-	if l.MaxRecipients > 0 {
-		text += " RCPTMAX=" + strconv.Itoa(l.MaxRecipients)
-	}
-	if text == "" {
-		return ""
-	}
-	return "LIMITS" + text
 }

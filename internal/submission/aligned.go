@@ -3,12 +3,10 @@ package submission
 import (
 	"context"
 
-	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
-	"countersign/internal/policy/domainkey"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 )
@@ -28,11 +26,11 @@ func (s *session) aligned(ctx context.Context, tx *transaction, from mail.Domain
 	}
 	q := alignment.Question{From: from, MailFrom: tx.env.From.Domain, Customer: tx.who.sender.Customer.Name}
 	if policy.Sign {
-		entry, err := s.gate.keys.entryFor(ctx, from, tx.who.sender.Generation)
+		keys, err := s.gate.keys.Published(ctx, from, tx.who.sender.Generation)
 		if err != nil {
 			return alignment.Ruling{}, err // as it could not be signed
 		}
-		q.Keys = entry.published
+		q.Keys = keys
 	}
 	ruling := policy.Alignment.Rule(s.gate.opt.Alignment.Look(ctx, q))
 	s.gate.opt.Metrics.ruled(ruling)
@@ -63,13 +61,4 @@ func (s *session) apply(ruling alignment.Ruling, a *queue.Acceptance) []audit.Ev
 	return []audit.Event{warning, s.complete(audit.Event{
 		Kind: audit.DeliveryHeld, Submission: a.Submission.ID, Reason: queue.HoldAlignment, Text: ruling.Assessment.Reason(),
 	})}
-}
-
-// published are the keys of a domain as they are to be published.
-func published(domain mail.Domain, stored []account.Key) []domainkey.Key {
-	keys := make([]domainkey.Key, 0, len(stored))
-	for _, k := range stored {
-		keys = append(keys, domainkey.Key{Domain: domain, Selector: k.Selector, Record: k.Public})
-	}
-	return keys
 }

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/keyring"
 )
 
 // Data implements smtpserver.Session: the way of a whole message, from its
@@ -178,13 +179,13 @@ func (s *session) received(id mail.ID, tx *transaction, now time.Time) string {
 // sign puts one signature for each key of the domain on top of the head. A
 // message that cannot be signed is refused for now, never sent without.
 func (s *session) sign(ctx context.Context, domain mail.Domain, generation uint64, head []byte, body *dkim.BodyHash) ([]byte, error) {
-	signer, err := s.gate.keys.signerFor(ctx, domain, generation)
+	signer, err := s.gate.keys.Signer(ctx, domain, generation)
 	if err != nil {
 		return nil, err
 	}
 	fields, err := signer.Sign(head, body)
 	if err != nil {
-		return nil, signingFault(err)
+		return nil, keyring.Refusal(err)
 	}
 	return append([]byte(fields), head...), nil
 }

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/guessing"
+	"countersign/internal/submission/keyring"
 	"countersign/internal/submission/ration"
 )
 
@@ -111,7 +112,7 @@ func (boundless) Take(int64, bool) error { return nil }
 type Gate struct {
 	opt    Options
 	policy atomic.Pointer[Policy]
-	keys   *keyring
+	keys   *keyring.Keyring
 	// rations bounds what is recorded of clients that have not logged in.
 	rations *ration.Rations
 	// door is what those who log in go through.
@@ -155,7 +156,7 @@ func (g *Gate) SignOwn(ctx context.Context, domain mail.Domain, head, body []byt
 	if err != nil || len(stored) == 0 || !g.policy.Load().Sign {
 		return nil, err
 	}
-	signer, err := g.keys.open(domain, stored)
+	signer, err := g.keys.Open(domain, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +164,22 @@ func (g *Gate) SignOwn(ctx context.Context, domain mail.Domain, head, body []byt
 	hash.Write(body) // a hash never fails
 	fields, err := signer.Sign(head, hash)
 	return []byte(fields), err
+}
+
+// SigningHealth says which domains' mail the gate refuses because it cannot open
+// their keys, "" where there is none that it knows of; others says that it signs for
+// some. It is safe for concurrent use, and made for a check every few seconds.
+func (g *Gate) SigningHealth(ctx context.Context) (problem string, others bool) {
+	problem, others = g.keys.Health(ctx)
+	if !g.policy.Load().Sign {
+		return "", others
+	}
+	return problem, others
+}
+
+// newKeyring makes the ring that messages are signed from.
+func newKeyring(o Options) *keyring.Keyring {
+	return keyring.New(keyring.Options{Accounts: o.Accounts, Sealer: o.Sealer, Now: o.Now, Logger: o.Logger})
 }
 
 // Open implements smtpserver.Backend.

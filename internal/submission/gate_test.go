@@ -461,7 +461,9 @@ func TestColdKeyWithoutAStore(t *testing.T) {
 		fault.Conflict:    {smtp.ESigningUnavailable, 451, "4.7.5"},
 	} {
 		f := newFixture(t)
-		f.gate.keys.accounts = keylessStore{f.store, kind}
+		o := f.gate.opt
+		o.Accounts = keylessStore{f.store, kind}
+		f.gate.keys = newKeyring(o)
 		_, err := f.submit(f.login(), testLogin, strings.NewReader(plainMail), "b@example.com")
 		wantReason(t, err, want.reason)
 		if r := smtp.ReplyFor(err); int(r.Code) != want.code || r.Enhanced.String() != want.status {

@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/smtpserver"
+	"countersign/internal/smtpserver/bounds"
 	"countersign/internal/testkit"
 )
 
@@ -16,7 +17,7 @@ func (f *fixture) serve(kind smtpserver.ListenerKind) (address string) {
 	f.t.Helper()
 	config := testkit.NewAuthority(f.t).Server("gate.example.org")
 	srv := smtpserver.New(smtpserver.Options{
-		Hostname: "gate.example.org", Backend: f.gate, IDs: f.ids, Limits: smtpserver.DefaultLimits(), OnRefused: f.gate.Refused,
+		Hostname: "gate.example.org", Backend: f.gate, IDs: f.ids, Limits: bounds.Default(), OnRefused: f.gate.Refused,
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	f.must(err)

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
+	"countersign/internal/mail"
 	"countersign/internal/seal"
 	"countersign/internal/smtp"
 )
@@ -22,10 +23,16 @@ func withSealer(o Options, s *seal.Sealer) Options {
 	return o
 }
 
-// key makes a sealed key of a domain.
+// key makes a sealed key of example.org.
 func (f *fixture) key(sealer *seal.Sealer, selector string) account.Key {
 	f.t.Helper()
-	key, err := dkim.Generate("example.org", selector, dkim.Ed25519, rand.Reader)
+	return f.keyOf("example.org", sealer, selector)
+}
+
+// keyOf makes a sealed key of a domain.
+func (f *fixture) keyOf(domain mail.Domain, sealer *seal.Sealer, selector string) account.Key {
+	f.t.Helper()
+	key, err := dkim.Generate(domain, selector, dkim.Ed25519, rand.Reader)
 	f.must(err)
 	sealed, err := key.Seal(sealer)
 	f.must(err)
@@ -75,12 +82,13 @@ func TestSigningFailsLoudly(t *testing.T) {
 		t.Errorf("the log has\n%s", text)
 	}
 	wantHealth("with keys that are sealed otherwise", "mail of example.org is refused", false)
-	f.gate.keys.domains["example.net"] = ringEntry{}
+	f.must(f.admin.AddDomain(ctx, "example.net", "acme", []account.Key{f.keyOf("example.net", own, "other")}))
+	_, err = f.gate.keys.Published(ctx, "example.net", 1)
+	f.must(err)
 	wantHealth("when others can sign", "mail of example.org is refused", true)
-	delete(f.gate.keys.domains, "example.net")
 
 	rekey(f.key(own, "right"))
-	wantHealth("when it has been mended", "", false)
+	wantHealth("when it has been mended", "", true)
 	f.must(send())
 	rekey(f.key(other, "wrong2"))
 	wantReason(t, send(), smtp.ESigningUnavailable)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"countersign/internal/smtp"
+	"countersign/internal/smtp/strict"
 )
 
 // Step is where a session of an MX stands when its script is asked.
@@ -211,7 +211,7 @@ type mxSession struct {
 	mx     *MX
 	conn   net.Conn
 	number int
-	in     *smtp.Reader
+	in     *strict.Reader
 	out    *bufio.Writer
 	onTLS  bool
 	login  string
@@ -221,7 +221,7 @@ type mxSession struct {
 
 func (s *mxSession) use(conn net.Conn) {
 	s.conn = conn
-	s.in = smtp.NewReader(conn, 64<<10)
+	s.in = strict.NewReader(conn, 64<<10)
 	s.out = bufio.NewWriter(conn)
 }
 
@@ -389,7 +389,7 @@ func (s *mxSession) data(line string) (end bool) {
 	if _, end = s.step("BODY", "", ""); end {
 		return true
 	}
-	content, err := io.ReadAll(s.in.Data(smtp.DataOptions{MaxBytes: 64 << 20}))
+	content, err := io.ReadAll(s.in.Data(strict.DataOptions{MaxBytes: 64 << 20}))
 	if err != nil {
 		return true
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"countersign/internal/smtp"
+	"countersign/internal/smtp/strict"
 )
 
 // Sizes in octets and times.
@@ -53,7 +54,7 @@ type Conn struct {
 	// or TLS over one of these.
 	conn net.Conn
 	// in reads through this Conn, so that replies are flushed before each wait.
-	in *smtp.Reader
+	in *strict.Reader
 	// out are the replies not written yet, nil when there are none.
 	out *[]byte
 	// buffers lends out.
@@ -99,7 +100,7 @@ func NewBuffers() *Buffers {
 // New returns the Conn over a connection just accepted. It is opening: see Ready.
 func New(raw net.Conn, buffers *Buffers) *Conn {
 	c := &Conn{raw: raw, conn: raw, buffers: buffers, opening: true}
-	c.in = smtp.NewReader(c, readBuffer)
+	c.in = strict.NewReader(c, readBuffer)
 	return c
 }
 
@@ -118,7 +119,7 @@ func (c *Conn) ExpectBody(wait time.Duration, end time.Time) {
 	c.each = true
 }
 
-// Read implements io.Reader for the smtp.Reader, which calls it only when it
+// Read implements io.Reader for the strict.Reader, which calls it only when it
 // has nothing more: what is to be said is said first.
 func (c *Conn) Read(p []byte) (int, error) {
 	if err := c.Flush(); err != nil {
@@ -187,7 +188,7 @@ func (c *Conn) SetBusy(busy bool) {
 }
 
 // Reader returns the strict reader of what the client sends.
-func (c *Conn) Reader() *smtp.Reader { return c.in }
+func (c *Conn) Reader() *strict.Reader { return c.in }
 
 // SetReplyTime says how long the client may take to accept replies.
 func (c *Conn) SetReplyTime(wait time.Duration) { c.replyTime = wait }

@@ -125,7 +125,7 @@ func TestNoUpgradeUnderACopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer side.Close()
-	if s, err := upgradeTo(t, at, "new", breakingStep); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "being copied") {
+	if s, err := upgradeTo(t, at, "new", breakingStep(t)); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "being copied") {
 		t.Errorf("a gate of a newer release: %v", err)
 		if err == nil {
 			s.Close()

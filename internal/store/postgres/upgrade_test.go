@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -13,35 +14,49 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
+// knownVersion is our newest step.
+func knownVersion(t *testing.T) int {
+	t.Helper()
+	ours, err := sqlkit.Migrations(migrations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(ours)
+}
+
 // withStep is our schema and one more step.
 func withStep(t *testing.T, text string) fs.FS {
 	t.Helper()
 	ours, err := sqlkit.Migrations(migrations)
-	if err != nil || len(ours) != knownVersion {
-		t.Fatalf("there are %d steps, knownVersion says %d: %v", len(ours), knownVersion, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	files := fstest.MapFS{"migrations/" + nextFile: &fstest.MapFile{Data: []byte(text)}}
+	files := fstest.MapFS{"migrations/" + nextFile(t): &fstest.MapFile{Data: []byte(text)}}
 	for _, m := range ours {
 		files["migrations/"+m.Name] = &fstest.MapFile{Data: []byte(m.Text)}
 	}
 	return files
 }
 
-// knownVersion is our newest step. If you add one, also change the texts below.
-const knownVersion = 6
-
 // What is said of the step that comes next, and of programs that do not know it.
-const (
-	nextVersion = "7"
-	nextFile    = "0007_next.sql"
-	needsNext   = "step 7 of the schema (0007_next.sql) needs that all nodes know schema version 7"
-	tooNew      = "schema version 7, this program knows up to 6"
-)
 
-const (
-	addingStep   = "-- compatible: 2\nALTER TABLE delivery ADD COLUMN colour text NOT NULL DEFAULT 'none';"
-	breakingStep = "-- compatible: 7\nALTER TABLE delivery DROP COLUMN original;"
-)
+func nextFile(t *testing.T) string { return fmt.Sprintf("%04d_next.sql", knownVersion(t)+1) }
+
+func needsNext(t *testing.T) string {
+	next := knownVersion(t) + 1
+	return fmt.Sprintf("step %d of the schema (%s) needs that all nodes know schema version %d", next, nextFile(t), next)
+}
+
+func tooNew(t *testing.T) string {
+	known := knownVersion(t)
+	return fmt.Sprintf("schema version %d, this program knows up to %d", known+1, known)
+}
+
+const addingStep = "-- compatible: 2\nALTER TABLE delivery ADD COLUMN colour text NOT NULL DEFAULT 'none';"
+
+func breakingStep(t *testing.T) string {
+	return fmt.Sprintf("-- compatible: %d\nALTER TABLE delivery DROP COLUMN original;", knownVersion(t)+1)
+}
 
 // upgradeTo opens a database by a program that has one more step.
 func upgradeTo(t *testing.T, url, id, step string) (*Store, error) {
@@ -62,8 +77,8 @@ func TestBreakingStepWaitsForOlderNodes(t *testing.T) {
 	a, b := joinAs(t, url, "a"), joinAs(t, url, "b")
 	refused := func(id string, names ...string) {
 		t.Helper()
-		_, err := upgradeTo(t, url, id, breakingStep)
-		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), needsNext) {
+		_, err := upgradeTo(t, url, id, breakingStep(t))
+		if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), needsNext(t)) {
 			t.Fatalf("node %q applies a breaking step: %v", id, err)
 		}
 		for _, name := range []string{"a", "b"} {
@@ -92,7 +107,7 @@ func TestBreakingStepWaitsForOlderNodes(t *testing.T) {
 	var s *Store
 	var err error
 	for deadline := time.Now().Add(10 * time.Second); ; { // the server notices a moment later that b is gone
-		s, err = upgradeTo(t, url, "a", breakingStep)
+		s, err = upgradeTo(t, url, "a", breakingStep(t))
 		if err == nil || time.Now().After(deadline) {
 			break
 		}
@@ -101,11 +116,11 @@ func TestBreakingStepWaitsForOlderNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, err := s.Nodes(t.Context())
-	if err != nil || len(list) != 2 || list[0].Schema != knownVersion+1 || list[1].Schema != knownVersion {
+	if err != nil || len(list) != 2 || list[0].Schema != knownVersion(t)+1 || list[1].Schema != knownVersion(t) {
 		t.Errorf("the nodes are %+v, %v", list, err)
 	}
 	_, err = Open(t.Context(), Options{URL: url})
-	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), tooNew) {
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), tooNew(t)) {
 		t.Errorf("an older program: %v", err)
 	}
 }
@@ -151,9 +166,10 @@ func TestOlderNodeGoesOnBesideNewer(t *testing.T) {
 func TestNobodyJoinsASchemaTooNew(t *testing.T) {
 	url := shared.Cluster(t).Database(t)
 	a := joinAs(t, url, "a")
-	a.change("INSERT INTO schema_migration (version, name, checksum, compatible, applied) VALUES (" + nextVersion + ", 'next', '', " + nextVersion + ", 0)")
+	next := knownVersion(t) + 1
+	a.change(fmt.Sprintf("INSERT INTO schema_migration (version, name, checksum, compatible, applied) VALUES (%d, 'next', '', %[1]d, 0)", next))
 	_, err := a.Join(t.Context(), node.Node{ID: "a"}, time.Minute)
-	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), tooNew) {
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), tooNew(t)) {
 		t.Errorf("it joins: %v", err)
 	}
 }
@@ -184,7 +200,7 @@ func TestWrongClockChangesNothing(t *testing.T) {
 	}
 	older := openAt(t, url, false)
 	refused(url, withStep(t, addingStep))
-	if n := number(t, older, "SELECT max(version) FROM schema_migration"); n != knownVersion {
+	if n := number(t, older, "SELECT max(version) FROM schema_migration"); n != int64(knownVersion(t)) {
 		t.Errorf("it has brought the schema to step %d", n)
 	}
 }

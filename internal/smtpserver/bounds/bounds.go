@@ -1,15 +1,21 @@
-package smtpserver
+// Package bounds says how much an SMTP server takes: of connections, of what one
+// session may do wrong, of messages and their lines, and how long it waits.
+//
+// It counts nothing itself. Packages smtpserver and crowd do, and what an account may
+// send is for package limit.
+package bounds
 
 import (
 	"cmp"
+	"strconv"
 	"time"
 
 	"countersign/internal/crowd"
-	"countersign/internal/smtp"
+	"countersign/internal/smtp/strict"
 )
 
 // Limits are the budgets of the server and of each session. A count of 0 means
-// no limit; a time or prefix length of 0 means the one of DefaultLimits.
+// no limit; a time or prefix length of 0 means the one of Default.
 type Limits struct {
 	// Timeouts bound how long the server waits for a client.
 	Timeouts Timeouts
@@ -41,12 +47,12 @@ type Limits struct {
 	// MaxMessageBytes is the largest message in octets, as offered by SIZE.
 	MaxMessageBytes int64
 	// MaxLine is the longest line of a message in octets without CRLF; 0 means
-	// smtp.MaxTextLine. LongLines lets longer ones pass.
+	// strict.MaxTextLine. LongLines lets longer ones pass.
 	MaxLine   int
 	LongLines bool
 }
 
-// Timeouts are the times of a session. 0 means the one of DefaultLimits.
+// Timeouts are the times of a session. 0 means the one of Default.
 type Timeouts struct {
 	// EarlyTalk is how long the greeting is held back to see whether the client
 	// speaks first; negative means not at all.
@@ -67,9 +73,9 @@ type Timeouts struct {
 	DataTotal time.Duration
 }
 
-// DefaultLimits returns limits that suit a small provider. Command and
+// Default returns limits that suit a small provider. Command and
 // DataProgress are those of RFC 5321 sections 4.5.3.2.7 and 4.5.3.2.5.
-func DefaultLimits() Limits {
+func Default() Limits {
 	return Limits{
 		Timeouts: Timeouts{
 			EarlyTalk:    5 * time.Millisecond,
@@ -91,13 +97,13 @@ func DefaultLimits() Limits {
 		MaxRecipients:        100,
 		MaxMessages:          1000,
 		MaxMessageBytes:      50 << 20,
-		MaxLine:              smtp.MaxTextLine,
+		MaxLine:              strict.MaxTextLine,
 	}
 }
 
-// complete fills in what is 0 and may not be.
-func (l Limits) complete() *Limits {
-	d, t := DefaultLimits(), &l.Timeouts
+// Complete fills in what is 0 and may not be.
+func (l Limits) Complete() *Limits {
+	d, t := Default(), &l.Timeouts
 	t.EarlyTalk = cmp.Or(t.EarlyTalk, d.Timeouts.EarlyTalk)
 	t.Greeting = cmp.Or(t.Greeting, d.Timeouts.Greeting)
 	t.Handshake = cmp.Or(t.Handshake, d.Timeouts.Handshake)
@@ -111,26 +117,42 @@ func (l Limits) complete() *Limits {
 	return &l
 }
 
-// places returns the bounds of how many sessions there are.
-func (l *Limits) places() crowd.Limits {
+// Places returns the bounds of how many sessions there are.
+func (l *Limits) Places() crowd.Limits {
 	return crowd.Limits{
 		All: l.MaxConnections, PerNarrow: l.MaxPerPrefix, PerWide: l.MaxPerWide,
 		NarrowIPv4: l.PrefixV4, NarrowIPv6: l.PrefixV6,
 	}
 }
 
-// drainSlack is how far beyond its size limit a refused message is read before
+// DrainSlack is how far beyond its size limit a refused message is read before
 // the session is ended, in octets.
-const drainSlack = 1 << 20
+const DrainSlack = 1 << 20
 
-// content returns the bounds of a message's content.
-func (l *Limits) content() smtp.DataOptions {
-	o := smtp.DataOptions{MaxBytes: l.MaxMessageBytes, MaxLine: l.MaxLine}
+// Content returns the bounds of a message's content.
+func (l *Limits) Content() strict.DataOptions {
+	o := strict.DataOptions{MaxBytes: l.MaxMessageBytes, MaxLine: l.MaxLine}
 	if l.LongLines {
 		o.MaxLine = 0
 	}
 	if l.MaxMessageBytes > 0 {
-		o.MaxDrain = l.MaxMessageBytes + drainSlack
+		o.MaxDrain = l.MaxMessageBytes + DrainSlack
 	}
 	return o
+}
+
+// Announce returns the LIMITS line (RFC 9422 section 3), "" where there is
+// nothing to say.
+func (l *Limits) Announce() string {
+	text := ""
+	if l.MaxMessages > 0 {
+		text += " MAILMAX=" + strconv.Itoa(l.MaxMessages)
+	}
+	if l.MaxRecipients > 0 {
+		text += " RCPTMAX=" + strconv.Itoa(l.MaxRecipients)
+	}
+	if text == "" {
+		return ""
+	}
+	return "LIMITS" + text
 }

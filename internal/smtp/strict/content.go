@@ -1,9 +1,11 @@
-package smtp
+package strict
 
 import (
 	"bytes"
 	"errors"
 	"strconv"
+
+	"countersign/internal/smtp"
 )
 
 // MaxTextLine is the longest line of a message in octets, without its CRLF
@@ -34,7 +36,7 @@ type DataOptions struct {
 // DataError is a violation found in the content of a message.
 type DataError struct {
 	// Reason is the catalogue entry to answer with.
-	Reason Reason
+	Reason smtp.Reason
 	// Detail is the limit that was passed, as a number of octets, or "".
 	Detail string
 }
@@ -43,7 +45,7 @@ type DataError struct {
 func (e *DataError) Error() string { return "smtp: " + string(e.Reason) }
 
 // Reply returns the catalogue's reply.
-func (e *DataError) Reply() Reply { return Refusal(e.Reason, e.Detail) }
+func (e *DataError) Reply() smtp.Reply { return smtp.Refusal(e.Reason, e.Detail) }
 
 // content looks at the octets of a message as they come, in pieces of any
 // size, and remembers the first violation. Its findings do not depend on how
@@ -114,7 +116,7 @@ func (c *content) step(b byte) {
 	c.lastCR = b == '\r'
 	c.size++
 	if c.tooLarge(c.size) {
-		c.violate(EMessageTooLarge, c.opt.MaxBytes)
+		c.violate(smtp.EMessageTooLarge, c.opt.MaxBytes)
 	}
 	if b == '\n' && afterCR {
 		c.line, c.inLine = 0, false
@@ -122,20 +124,20 @@ func (c *content) step(b byte) {
 	}
 	c.inLine = true
 	if afterCR { // RFC 5321 section 2.3.8: CR and LF only together
-		c.violate(EDataBareCR, 0)
+		c.violate(smtp.EDataBareCR, 0)
 		c.line++
 	}
 	switch b {
 	case '\r':
 		return
 	case '\n':
-		c.violate(EDataBareLF, 0)
+		c.violate(smtp.EDataBareLF, 0)
 	case 0: // RFC 5322 section 4: obsolete, and no program that behaves sends it
-		c.violate(EDataNUL, 0)
+		c.violate(smtp.EDataNUL, 0)
 	}
 	c.line++
 	if c.tooLong(c.line) {
-		c.violate(EDataLineTooLong, int64(c.opt.MaxLine))
+		c.violate(smtp.EDataLineTooLong, int64(c.opt.MaxLine))
 	}
 }
 
@@ -148,7 +150,7 @@ func (c *content) tooLarge(size int64) bool {
 }
 
 // violate remembers the first violation; limit is for its detail, 0 for none.
-func (c *content) violate(reason Reason, limit int64) {
+func (c *content) violate(reason smtp.Reason, limit int64) {
 	if c.violation != nil {
 		return
 	}

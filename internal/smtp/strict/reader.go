@@ -1,15 +1,17 @@
-package smtp
+package strict
 
 import (
 	"bytes"
 	"io"
+
+	"countersign/internal/smtp"
 )
 
 // LineError is a line that cannot be a command. Each is one of the four values
 // below; compare with errors.Is or look at the fields.
 type LineError struct {
 	// Reason is the catalogue entry to answer with.
-	Reason Reason
+	Reason smtp.Reason
 	// Fatal says that client and server no longer agree where a line begins:
 	// answer, then end the session. The Reader then repeats the error.
 	Fatal bool
@@ -19,16 +21,16 @@ type LineError struct {
 func (e *LineError) Error() string { return "smtp: " + string(e.Reason) }
 
 // Reply returns the catalogue's reply.
-func (e *LineError) Reply() Reply { return Refusal(e.Reason, "") }
+func (e *LineError) Reply() smtp.Reply { return smtp.Refusal(e.Reason, "") }
 
 // What ReadLine finds wrong with a line. After ErrLineTooLong and ErrNUL the
 // line has been consumed and the session may go on.
 var (
-	ErrLineTooLong = &LineError{Reason: ELineTooLong}
-	ErrLineEndless = &LineError{Reason: ELineTooLong, Fatal: true}
-	ErrNUL         = &LineError{Reason: ENUL}
-	ErrBareCR      = &LineError{Reason: EBareCR, Fatal: true}
-	ErrBareLF      = &LineError{Reason: EBareLF, Fatal: true}
+	ErrLineTooLong = &LineError{Reason: smtp.ELineTooLong}
+	ErrLineEndless = &LineError{Reason: smtp.ELineTooLong, Fatal: true}
+	ErrNUL         = &LineError{Reason: smtp.ENUL}
+	ErrBareCR      = &LineError{Reason: smtp.EBareCR, Fatal: true}
+	ErrBareLF      = &LineError{Reason: smtp.EBareLF, Fatal: true}
 )
 
 const (

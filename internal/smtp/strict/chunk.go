@@ -1,6 +1,10 @@
-package smtp
+package strict
 
-import "io"
+import (
+	"io"
+
+	"countersign/internal/smtp"
+)
 
 // ChunkChecker applies the rules of message content to the chunks of BDAT (RFC
 // 3030 section 2), which are not dot-stuffed: CRLF only, no NUL, bounded lines
@@ -26,7 +30,7 @@ func (c *ChunkChecker) Check(p []byte) error {
 // the whole, if there is one. A message whose last line lacks its CRLF passes: see InLine.
 func (c *ChunkChecker) Finish() error {
 	if c.c.lastCR {
-		c.c.violate(EDataBareCR, 0)
+		c.c.violate(smtp.EDataBareCR, 0)
 	}
 	return c.Violation()
 }

@@ -1,4 +1,4 @@
-package smtp
+package strict
 
 import (
 	"bufio"
@@ -8,6 +8,9 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+
+	"countersign/internal/fault"
+	"countersign/internal/smtp"
 )
 
 // pieces are the sizes of the reads that each case is tried with.
@@ -15,7 +18,7 @@ var pieces = map[string][]int{"whole": nil, "by octet": {1}, "by two": {2}, "by 
 
 // readData reads a message, drains it, and returns what Read gave, the reason
 // of its error ("" for none), and the line after the message.
-func readData(t *testing.T, input string, sizes []int, o DataOptions) (body string, reason Reason, next string) {
+func readData(t *testing.T, input string, sizes []int, o DataOptions) (body string, reason smtp.Reason, next string) {
 	t.Helper()
 	r := NewReader(&inPieces{s: input, sizes: sizes}, 0)
 	d := r.Data(o)
@@ -92,7 +95,7 @@ func TestDataSmuggling(t *testing.T) {
 					return
 				}
 				body, reason, next := readData(t, "Subject: a\r\n\r\nHello"+end+smuggled+"\r\n.\r\nQUIT\r\n", sizes, DataOptions{})
-				if reason != EDataBareCR && reason != EDataBareLF && reason != EDataNUL {
+				if reason != smtp.EDataBareCR && reason != smtp.EDataBareLF && reason != smtp.EDataNUL {
 					t.Errorf("reason %q, body %q", reason, body)
 				}
 				if next != "QUIT" {
@@ -115,21 +118,21 @@ func TestDataViolations(t *testing.T) {
 	cases := []struct {
 		name, input string
 		options     DataOptions
-		reason      Reason
+		reason      smtp.Reason
 	}{
-		{"bare LF", "a\nb\r\n.\r\n", DataOptions{}, EDataBareLF},
-		{"bare LF first", "\nb\r\n.\r\n", DataOptions{}, EDataBareLF},
-		{"bare CR", "a\rb\r\n.\r\n", DataOptions{}, EDataBareCR},
-		{"CR CR LF", "a\r\r\n.\r\n", DataOptions{}, EDataBareCR},
-		{"NUL", "a\x00b\r\n.\r\n", DataOptions{}, EDataNUL},
-		{"long line", line + "a\r\n.\r\n", DataOptions{MaxLine: 998}, EDataLineTooLong},
+		{"bare LF", "a\nb\r\n.\r\n", DataOptions{}, smtp.EDataBareLF},
+		{"bare LF first", "\nb\r\n.\r\n", DataOptions{}, smtp.EDataBareLF},
+		{"bare CR", "a\rb\r\n.\r\n", DataOptions{}, smtp.EDataBareCR},
+		{"CR CR LF", "a\r\r\n.\r\n", DataOptions{}, smtp.EDataBareCR},
+		{"NUL", "a\x00b\r\n.\r\n", DataOptions{}, smtp.EDataNUL},
+		{"long line", line + "a\r\n.\r\n", DataOptions{MaxLine: 998}, smtp.EDataLineTooLong},
 		{"long line let through", line + "a\r\n.\r\n", DataOptions{}, ""},
 		{"just fits", "12345678\r\n.\r\n", DataOptions{MaxBytes: 10}, ""},
-		{"too large", "123456789\r\n.\r\n", DataOptions{MaxBytes: 10}, EMessageTooLarge},
+		{"too large", "123456789\r\n.\r\n", DataOptions{MaxBytes: 10}, smtp.EMessageTooLarge},
 		{"the dot does not count", "..2345678\r\n.\r\n", DataOptions{MaxBytes: 10}, ""},
-		{"first of two", "a\rb\n\r\n.\r\n", DataOptions{}, EDataBareCR},
-		{"first of two, other way", "a\n\rb\r\n.\r\n", DataOptions{}, EDataBareLF},
-		{"stuffed line with LF alone", ".\na\r\n.\r\n", DataOptions{}, EDataBareLF},
+		{"first of two", "a\rb\n\r\n.\r\n", DataOptions{}, smtp.EDataBareCR},
+		{"first of two, other way", "a\n\rb\r\n.\r\n", DataOptions{}, smtp.EDataBareLF},
+		{"stuffed line with LF alone", ".\na\r\n.\r\n", DataOptions{}, smtp.EDataBareLF},
 	}
 	for _, c := range cases {
 		for name, sizes := range pieces {
@@ -146,7 +149,7 @@ func TestDataViolations(t *testing.T) {
 func TestDataErrorNamesTheLimit(t *testing.T) {
 	d := NewReader(strings.NewReader("12345678901\r\n.\r\n"), 0).Data(DataOptions{MaxBytes: 10})
 	_, err := io.ReadAll(d)
-	if got := ReplyFor(err).Error(); got != "552 5.3.4 The message is too large (at most 10 octets); send a smaller one." {
+	if got := smtp.ReplyFor(err).Error(); got != "552 5.3.4 The message is too large (at most 10 octets); send a smaller one." {
 		t.Error(got)
 	}
 	if d.Violation() != err {
@@ -169,7 +172,7 @@ func TestDrainWithoutRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	var violation *DataError
-	if !errors.As(d.Violation(), &violation) || violation.Reason != EDataBareLF {
+	if !errors.As(d.Violation(), &violation) || violation.Reason != smtp.EDataBareLF {
 		t.Error(d.Violation())
 	}
 	if line, err := r.ReadLine(512); err != nil || string(line) != "QUIT" {
@@ -230,19 +233,19 @@ func TestChunks(t *testing.T) {
 		name    string
 		chunks  []string
 		options DataOptions
-		reason  Reason
+		reason  smtp.Reason
 		inLine  bool
 	}{
 		{"one", []string{"a\r\nb\r\n"}, DataOptions{}, "", false},
 		{"dots mean nothing", []string{"..\r\n.\r\n", "b\r\n"}, DataOptions{}, "", false},
 		{"CRLF over a border", []string{"a\r", "\nb\r\n"}, DataOptions{}, "", false},
-		{"CR over a border", []string{"a\r", "b\r\n"}, DataOptions{}, EDataBareCR, false},
-		{"LF after a border", []string{"a", "\nb\r\n"}, DataOptions{}, EDataBareLF, false},
-		{"CR at the end", []string{"a\r"}, DataOptions{}, EDataBareCR, true},
+		{"CR over a border", []string{"a\r", "b\r\n"}, DataOptions{}, smtp.EDataBareCR, false},
+		{"LF after a border", []string{"a", "\nb\r\n"}, DataOptions{}, smtp.EDataBareLF, false},
+		{"CR at the end", []string{"a\r"}, DataOptions{}, smtp.EDataBareCR, true},
 		{"no CRLF at the end", []string{"a\r\nb"}, DataOptions{}, "", true},
-		{"line over a border", []string{"aaa", "aaa\r\n"}, DataOptions{MaxLine: 5}, EDataLineTooLong, false},
-		{"size over a border", []string{"aaa\r\n", "aaa\r\n"}, DataOptions{MaxBytes: 9}, EMessageTooLarge, false},
-		{"NUL", []string{"a\x00\r\n"}, DataOptions{}, EDataNUL, false},
+		{"line over a border", []string{"aaa", "aaa\r\n"}, DataOptions{MaxLine: 5}, smtp.EDataLineTooLong, false},
+		{"size over a border", []string{"aaa\r\n", "aaa\r\n"}, DataOptions{MaxBytes: 9}, smtp.EMessageTooLarge, false},
+		{"NUL", []string{"a\x00\r\n"}, DataOptions{}, smtp.EDataNUL, false},
 		{"empty", []string{""}, DataOptions{}, "", false},
 	}
 	for _, c := range cases {
@@ -263,7 +266,7 @@ func TestChunks(t *testing.T) {
 				if err := checker.Finish(); err != nil && !errors.As(err, &violation) {
 					t.Fatal(err)
 				}
-				reason := Reason("")
+				reason := smtp.Reason("")
 				if violation != nil {
 					reason = violation.Reason
 				} else if string(body) != strings.Join(c.chunks, "") || checker.InLine() != c.inLine {
@@ -320,7 +323,7 @@ func FuzzData(f *testing.F) {
 			t.Fatalf("drain %v, left %q, want %q", drained, left, rest)
 		}
 		want := modelViolation(content, o)
-		reason := Reason("")
+		reason := smtp.Reason("")
 		var violation *DataError
 		if errors.As(err, &violation) {
 			reason = violation.Reason
@@ -352,19 +355,19 @@ func modelData(input []byte) (content, rest []byte, complete bool) {
 }
 
 // modelViolation finds the first thing wrong with content, octet by octet.
-func modelViolation(content []byte, o DataOptions) Reason {
+func modelViolation(content []byte, o DataOptions) smtp.Reason {
 	line := 0
 	for i, b := range content {
 		afterCR := i > 0 && content[i-1] == '\r'
 		switch {
 		case o.MaxBytes > 0 && int64(i+1) > o.MaxBytes:
-			return EMessageTooLarge
+			return smtp.EMessageTooLarge
 		case b == '\n' && !afterCR:
-			return EDataBareLF
+			return smtp.EDataBareLF
 		case b != '\n' && afterCR:
-			return EDataBareCR
+			return smtp.EDataBareCR
 		case b == 0:
-			return EDataNUL
+			return smtp.EDataNUL
 		}
 		if b == '\n' {
 			line = 0
@@ -372,7 +375,7 @@ func modelViolation(content []byte, o DataOptions) Reason {
 			line++
 		}
 		if o.MaxLine > 0 && line > o.MaxLine {
-			return EDataLineTooLong
+			return smtp.EDataLineTooLong
 		}
 	}
 	return ""
@@ -392,5 +395,16 @@ func compareTextproto(t *testing.T, input, body, rest []byte) {
 	}
 	if left, _ := io.ReadAll(source); !bytes.Equal(left, rest) {
 		t.Fatalf("textproto leaves %q, we %q", left, rest)
+	}
+}
+
+// TestViolationsAreAnswered asks what a client hears of what the readers find.
+func TestViolationsAreAnswered(t *testing.T) {
+	tooLarge := fault.Wrap("x", fault.Internal, &DataError{Reason: smtp.EMessageTooLarge, Detail: "10"})
+	if got, want := smtp.ReplyFor(tooLarge), smtp.Refusal(smtp.EMessageTooLarge, "10"); got != want {
+		t.Errorf("content: %v, want %v", got, want)
+	}
+	if got, want := smtp.ReplyFor(ErrBareLF), smtp.Refusal(smtp.EBareLF, ""); got != want {
+		t.Errorf("line: %v, want %v", got, want)
 	}
 }

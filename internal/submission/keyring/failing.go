@@ -1,4 +1,4 @@
-package submission
+package keyring
 
 import (
 	"context"
@@ -12,11 +12,11 @@ import (
 
 // fails notes that the keys of a domain cannot be opened, and says so in the log,
 // once until they can.
-func (r *keyring) fails(domain mail.Domain, err error) {
+func (r *Keyring) fails(domain mail.Domain, err error) {
 	r.mu.Lock()
 	_, known := r.failing[domain]
 	delete(r.domains, domain) // as read before
-	if len(r.failing) < keyringMax {
+	if len(r.failing) < most {
 		r.failing[domain] = err
 	}
 	r.mu.Unlock()
@@ -33,14 +33,14 @@ const recheckMax = 16
 // recheck opens the keys of some failing domains again, as nobody may send mail from
 // one that has been mended, or removed. It returns those that still fail, in order,
 // and whether keys of any other domain are open.
-func (r *keyring) recheck(ctx context.Context) (failing []mail.Domain, others bool) {
+func (r *Keyring) recheck(ctx context.Context) (failing []mail.Domain, others bool) {
 	r.mu.RLock()
 	suspects := slices.Sorted(maps.Keys(r.failing))
 	r.mu.RUnlock()
 	for _, domain := range suspects[:min(len(suspects), recheckMax)] {
 		stored, err := r.accounts.SigningKeys(ctx, domain)
 		if err == nil && len(stored) > 0 {
-			_, err = r.open(domain, stored)
+			_, err = r.Open(domain, stored)
 		}
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			continue
@@ -54,12 +54,12 @@ func (r *keyring) recheck(ctx context.Context) (failing []mail.Domain, others bo
 	return slices.Sorted(maps.Keys(r.failing)), len(r.domains) > 0
 }
 
-// SigningHealth says which domains' mail the gate refuses because it cannot open
-// their keys, "" where there is none that it knows of; others says that it signs for
-// some. It is safe for concurrent use, and made for a check every few seconds.
-func (g *Gate) SigningHealth(ctx context.Context) (problem string, others bool) {
-	failing, others := g.keys.recheck(ctx)
-	if len(failing) == 0 || !g.policy.Load().Sign {
+// Health says whose mail is refused because its keys cannot be opened, "" where there
+// is nobody that is known of; others says that keys of some domain are open. It is made
+// for a check every few seconds.
+func (r *Keyring) Health(ctx context.Context) (problem string, others bool) {
+	failing, others := r.recheck(ctx)
+	if len(failing) == 0 {
 		return "", others
 	}
 	more := ""
