@@ -2,12 +2,13 @@ package app
 
 import (
 	"countersign/internal/app/directories"
+	"countersign/internal/app/entrances"
 	"countersign/internal/config"
 	"countersign/internal/config/loading"
 )
 
-// LoadConfig is loading.Load for a server: what would keep a directory from being opened, or
-// an issuer of tokens from being used, is found too.
+// LoadConfig is loading.Load for a server: what would keep a directory or a
+// file of places from being opened, or an issuer of tokens from being used, is found too.
 func LoadConfig(path string) (*config.Config, []loading.Warning, error) {
-	return loading.Load(path, directories.Judge, judgeIssuers)
+	return loading.Load(path, directories.Judge, judgeIssuers, entrances.Judge)
 }

@@ -13,12 +13,14 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/list"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/bans"
 	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/entrances"
 	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
 	"countersign/internal/app/outgoing"
@@ -48,6 +50,7 @@ import (
 type Store interface {
 	account.Store
 	access.Store
+	list.Store
 	guard.Store
 	limit.Store
 	limit.Counts
@@ -229,6 +232,15 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("bans", banned.Run)
+	a.entrance, err = entrances.Open(ctx, entrances.Options{
+		Config: a.cfg, Store: a.store, Record: a.recorder.Record, Node: a.nodeID(), Now: a.opt.Now, Registry: a.registry, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.background("entrance", a.entrance.Run)
+	a.health.Add("access", a.entrance.Health)
+	options.Denied = a.entrance.Denied
 	if a.guard, err = guarding.Open(ctx, guarding.Options{
 		Config: a.cfg.Guard, Store: a.store, Lasting: a.maker.Lasting, IDs: a.ids, Record: a.recorder.Record, Node: a.nodeID(),
 		Now: a.opt.Now, Registry: a.registry, Logger: a.log,
@@ -278,7 +290,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Entrance: a.entrance.Entrance, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})

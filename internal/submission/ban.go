@@ -1,12 +1,14 @@
 package submission
 
 import (
+	"maps"
 	"net/netip"
 
 	"countersign/internal/access"
 	"countersign/internal/audit"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/visit"
 )
 
 // Bans knows which clients are banned; access/book.Book does, and says what its methods
@@ -30,16 +32,22 @@ const (
 	bannedLogin      = "login"
 )
 
-// Admit implements smtpserver.Backend: it turns away clients of banned networks, and
-// records that within the ration of their network.
+// Admit implements smtpserver.Backend: it turns away clients of banned networks, and those that
+// access lists deny whoever they are, and records that within the ration of their network.
 func (g *Gate) Admit(peer smtpserver.Peer) error {
-	ban := g.opt.Bans.Network(peer.Client.Addr())
-	if ban == nil {
-		return nil
+	if ban := g.opt.Bans.Network(peer.Client.Addr()); ban != nil {
+		g.opt.Metrics.banned(bannedConnection)
+		err := refuse("submission.admit", smtp.EBanned, ban.Reason)
+		g.recordRefused(peer, smtp.ReplyFor(err), map[string]string{"ban": string(ban.ID)})
+		return err
 	}
-	g.opt.Metrics.banned(bannedConnection)
-	err := refuse("submission.admit", smtp.EBanned, ban.Reason)
-	g.recordRefused(peer, smtp.ReplyFor(err), ban)
+	d, err := visit.Admit(g.opt.Entrance, peer.Listener, peer.Client.Addr())
+	if err != nil {
+		g.opt.Metrics.denied(bannedConnection)
+		data := map[string]string{}
+		visit.AddRule(data, d)
+		g.recordRefused(peer, smtp.ReplyFor(err), data)
+	}
 	return err
 }
 
@@ -58,8 +66,8 @@ func (s *session) unbanned(op string) error {
 }
 
 // recordRefused records a connection that did not become a session, within the ration of
-// its network. ban is why, nil where that is something else.
-func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, ban *access.Ban) {
+// its network. why is added to its data.
+func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, why map[string]string) {
 	if !g.rations.Spend(peer.Network(), audit.ConnectionRefused) {
 		g.opt.Metrics.leftOut()
 		return
@@ -69,8 +77,6 @@ func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, ban *access.Ban
 		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason), Text: r.Text,
 		Data: map[string]string{"listener": peer.Listener, "proxy": proxyText(peer)},
 	}
-	if ban != nil {
-		e.Data["ban"] = string(ban.ID)
-	}
+	maps.Copy(e.Data, why)
 	g.opt.Recorder.Record(e)
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"countersign/internal/access/entrance"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
@@ -21,6 +22,7 @@ import (
 	"countersign/internal/submission/guessing"
 	"countersign/internal/submission/keyring"
 	"countersign/internal/submission/ration"
+	"countersign/internal/submission/visit"
 )
 
 // Policy is what the operator may change while the server runs.
@@ -50,7 +52,7 @@ type Policy struct {
 	Alignment alignment.Rules
 }
 
-// Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Guard,
+// Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Entrance, Guard,
 // Limits, Alignment, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
@@ -72,6 +74,8 @@ type Options struct {
 	Space Space
 	// Bans are those who are turned away; nil for nobody.
 	Bans Bans
+	// Entrance decides from where clients may come in; nil lets in from everywhere.
+	Entrance *entrance.Entrance
 	// Guard stops those who guess; nil stops nobody.
 	Guard guessing.Guard
 	// Limits returns the subjects of a message that have limits, with these; nil where
@@ -185,6 +189,7 @@ func newKeyring(o Options) *keyring.Keyring {
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, peer: peer, listener: g.opt.Listeners[peer.Listener]}
+	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record)
 	e := audit.Event{
 		Kind: audit.SessionOpened,
 		Data: map[string]string{
@@ -198,6 +203,7 @@ func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session
 		e.Data["node"] = g.opt.Node
 	}
 	s.record(e)
+	s.visit.Note()
 	return s, nil
 }
 

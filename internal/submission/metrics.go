@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/policy/alignment"
 	"countersign/internal/queue"
+	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 )
 
@@ -22,6 +23,7 @@ type Metrics struct {
 	seconds     prometheus.Histogram
 	unrecorded  prometheus.Counter
 	bans        *prometheus.CounterVec
+	denials     *prometheus.CounterVec
 	aligned     *prometheus.CounterVec
 }
 
@@ -69,11 +71,18 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, what := range []string{bannedConnection, bannedSession, bannedLogin} {
 		m.bans.WithLabelValues(what) // at 0 from the start
 	}
+	m.denials = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "countersign_submission_denied_total",
+		Help: "What access lists refused: connections before the greeting, open sessions, logins; and what DNS lists did: clients that are listed, or that could not be judged.",
+	}, []string{"what"})
+	for _, what := range []string{bannedConnection, bannedSession, bannedLogin, string(smtp.EListed), string(smtp.EListAway)} {
+		m.denials.WithLabelValues(what)
+	}
 	m.aligned = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "countersign_submission_alignment_total",
 		Help: "Messages that were looked at for DMARC, by how they will fare and what was done.",
 	}, []string{"verdict", "action"})
-	reg.MustRegister(m.aligned, m.bans, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
+	reg.MustRegister(m.aligned, m.bans, m.denials, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
 	return m
 }
 
@@ -106,6 +115,13 @@ func (m *Metrics) recognised() {
 func (m *Metrics) banned(what string) {
 	if m != nil {
 		m.bans.WithLabelValues(what).Inc()
+	}
+}
+
+// denied counts what access lists or DNS lists refused.
+func (m *Metrics) denied(what string) {
+	if m != nil {
+		m.denials.WithLabelValues(what).Inc()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/cert/client"
+	"countersign/internal/fault"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
@@ -58,16 +59,21 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	case smtpserver.ObservedAuthFailed:
 		e.Login = s.tried()
 		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
+		s.observeDenied(smtp.Reason(fault.ReasonOf(o.Err)), &e)
 		if cause := failureCause(o.Err); cause != "" {
 			e.Data["cause"] = cause
-			if cause == why.ErrBanned.Error() {
+			switch {
+			case cause == why.ErrBanned.Error():
 				s.gate.opt.Metrics.banned(bannedLogin)
+			case errors.Is(o.Err, why.ErrDenied):
+				s.gate.opt.Metrics.denied(bannedLogin)
 			}
 		}
 	case smtpserver.ObservedRefusal:
 		if s.ban != nil && o.Reason == string(smtp.EBannedNow) {
 			e.Data = map[string]string{"verb": o.Verb, "ban": string(s.ban.ID)}
 		}
+		s.observeDenied(smtp.Reason(o.Reason), &e)
 	case smtpserver.ObservedTLSFailed, smtpserver.ObservedPanic:
 		if o.Err != nil {
 			e.Text = o.Err.Error()
@@ -78,6 +84,21 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	}
 	s.gate.opt.Metrics.observe(o)
 	s.record(e)
+}
+
+// observeDenied counts what access lists and DNS lists refuse in a session, and adds to its
+// event which of the former.
+func (s *session) observeDenied(reason smtp.Reason, e *audit.Event) {
+	switch reason {
+	case smtp.ENetworkDeniedNow:
+		s.gate.opt.Metrics.denied(bannedSession)
+		if e.Data == nil {
+			e.Data = map[string]string{}
+		}
+		s.visit.Data(e.Data)
+	case smtp.EListed, smtp.EListAway:
+		s.gate.opt.Metrics.denied(string(reason))
+	}
 }
 
 // provedData says by what somebody has logged in, and what the client calls itself; "" is no
@@ -111,7 +132,7 @@ func failureCause(err error) string {
 		return cause
 	}
 	if cause := why.Word(err); cause != "" {
-		if detail := cmp.Or(oauth.Cause(err), client.Cause(err)); detail != "" {
+		if detail := cmp.Or(oauth.Cause(err), client.Cause(err), why.Rule(err)); detail != "" {
 			return cause + ": " + detail
 		}
 		return cause

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 
 	"countersign/internal/access"
+	"countersign/internal/access/entrance"
 	"countersign/internal/account"
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
@@ -14,6 +15,7 @@ import (
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/guessing"
+	"countersign/internal/submission/visit"
 )
 
 // session implements smtpserver.Session. Its server calls it from one
@@ -41,6 +43,8 @@ type session struct {
 	// proved is who authenticated, as the account and its credential were then: one
 	// that has changed since ends the session's right to send.
 	proved *account.Principal
+	// visit says whether the client may come from where it does.
+	visit *visit.Visit
 	// ban is the one that ends the session, nil while none does.
 	ban *access.Ban
 	// recorded counts the events of the session so far, unrecorded those that
@@ -68,6 +72,9 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 	const op = "submission.mail"
 	who, err := s.rights(ctx)
 	if err != nil {
+		return err
+	}
+	if err := s.visit.Judge(ctx, op, entrance.AtMail); err != nil {
 		return err
 	}
 	if err := who.mayName(op, env.From); err != nil {

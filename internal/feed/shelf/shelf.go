@@ -81,6 +81,20 @@ func (p *Pages[K, T, P]) Len() int { return p.rows }
 // Of returns the answer for a key, the zero value where there are no rows for it.
 func (p *Pages[K, T, P]) Of(key K) P { return p.leaves[p.leafOf(key)][key].made }
 
+// Find returns a row of which is reports true, nil for none. It looks at all of them.
+func (p *Pages[K, T, P]) Find(is func(*T) bool) *T {
+	for _, l := range p.leaves {
+		for _, c := range l {
+			for i := range c.rows {
+				if is(&c.rows[i]) {
+					return &c.rows[i]
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // leafOf says in which leaf a key is.
 func (p *Pages[K, T, P]) leafOf(key K) int { return int(maphash.Comparable(p.seed, key) % leaves) }
 

@@ -82,6 +82,9 @@ func Follow(from list.Feed, b *Book, opt feed.Options) *feed.Follower[list.Entry
 // Len returns how many entries are in the book.
 func (b *Book) Len() int { return b.Pages().Len() }
 
+// Find returns an entry of which is reports true, nil for none. It looks at all of them.
+func (b *Book) Find(is func(*list.Entry) bool) *list.Entry { return b.Pages().Find(is) }
+
 // Decide is list.Decide by the entries that hold now: all of one moment.
 func (b *Book) Decide(q list.Question) list.Decision {
 	p := b.Pages()
