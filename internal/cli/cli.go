@@ -19,6 +19,7 @@ import (
 	"countersign/internal/cli/guessing"
 	"countersign/internal/cli/keys"
 	"countersign/internal/cli/limits"
+	"countersign/internal/cli/lists"
 	"countersign/internal/cli/nodes"
 	"countersign/internal/cli/stolen"
 	"countersign/internal/cli/storage"
@@ -45,6 +46,7 @@ type root struct {
 	accounts.Groups
 	Credential credential.Group `cmd:"" help:"What accounts prove themselves with: app passwords, OAuth users, certificates, networks."`
 	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
+	Access     lists.Group      `cmd:"" help:"From where clients may come in: list, allow, deny, remove, show."`
 	Ban        bans.Group       `cmd:"" help:"Networks whose clients are refused, or logins from there: add, list, lift, show."`
 	Doctor     doctor.Command   `cmd:"" help:"Look a domain up as receivers do, and say what is wrong and what to publish: DKIM, SPF, DMARC."`
 	Guard      guessing.Group   `cmd:"" help:"What was counted of failed logins, by which those who guess are stopped: list, show, forget."`

@@ -112,6 +112,9 @@ func (s *Set) Run(ctx context.Context) {
 	<-done
 }
 
+// Test tests the DNS lists now, as Run does now and then.
+func (s *Set) Test(ctx context.Context) { s.names.Test(ctx) }
+
 // away records that a list has gone, or is back.
 func (s *Set) away(l dnsbl.List, trouble string) {
 	e := audit.Event{At: s.opt.Now(), Kind: audit.BlocklistBack, Object: "dnsbl " + l.Name, Data: map[string]string{}}
