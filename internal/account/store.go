@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
@@ -20,7 +21,8 @@ type Directory interface {
 	// above it, also when suspended; without the secrets of its credentials.
 	// fault.NotFound where there is none.
 	Sender(ctx context.Context, login string) (*Sender, error)
-	// SigningKeys returns the DKIM keys of a domain; none for an unknown one.
+	// SigningKeys returns the DKIM keys that a domain signs with, which is not those that
+	// wait or are past; none for an unknown one.
 	SigningKeys(ctx context.Context, domain mail.Domain) ([]Key, error)
 }
 
@@ -110,6 +112,10 @@ type DomainStore interface {
 	// Domains lists the domains of a customer, or all for "", by name and without
 	// keys. A customer that there is not has none.
 	Domains(ctx context.Context, customer string) ([]Domain, error)
+	// Turning lists by name the domains that have keys which wait or are past, or which
+	// sign under one of the selectors and were either made before made or have a zero
+	// Turned. It may look at every key.
+	Turning(ctx context.Context, selectors []string, made time.Time) ([]mail.Domain, error)
 	// RemoveDomain removes a domain with its keys: see Store. fault.Conflict while
 	// it has accounts.
 	RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error

@@ -55,7 +55,25 @@ type Key struct {
 	// Sealed is the private key, encrypted; package dkim opens it.
 	Sealed  []byte
 	Created time.Time
+	// Stage is what the key is for at the moment.
+	Stage Stage
+	// Turned is when a waiting key was first found published, zero before, and when a
+	// past one stopped to sign.
+	Turned time.Time
 }
+
+// Stage is what a signing key is for.
+type Stage string
+
+// The stages. A key begins with Signing, or with Waiting where others sign already.
+const (
+	// Signing: messages are signed with it.
+	Signing Stage = ""
+	// Waiting: it signs as soon as receivers find it.
+	Waiting Stage = "waiting"
+	// Past: it signs no more. Its record is needed until what it has signed has arrived.
+	Past Stage = "past"
+)
 
 // Domain is a sender domain.
 type Domain struct {

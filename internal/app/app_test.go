@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"io"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"countersign/internal/config/loading"
 	"countersign/internal/dkim"
 	"countersign/internal/loadgen"
+	"countersign/internal/policy/turnover"
 	"countersign/internal/sink"
 	"countersign/internal/testkit"
 )
@@ -103,7 +103,7 @@ func (w *world) configure(extra string) *config.Config {
 
 func (w *world) seed() {
 	w.t.Helper()
-	keys, err := NewKeys(w.app.Sealer(), testkit.Domain, time.Now(), rand.Reader)
+	keys, err := turnover.Maker{Sealer: w.app.Sealer()}.Make(testkit.Domain, nil, time.Now())
 	if err == nil {
 		err = testkit.AddAccount(context.Background(), w.app.Admin("test"), keys)
 	}
@@ -234,7 +234,7 @@ func benchAccept(b *testing.B, extra string) {
 func TestBouncesOfOurOwnDomainAreSigned(t *testing.T) {
 	w := newWorld(t, "", func(sink.Message) error { return nil })
 	ctx := t.Context()
-	keys, err := NewKeys(w.app.Sealer(), "gate.example.org", time.Now(), rand.Reader)
+	keys, err := turnover.Maker{Sealer: w.app.Sealer()}.Make("gate.example.org", nil, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"countersign/internal/app/guarding"
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
+	"countersign/internal/app/rekeying"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/config/loading"
@@ -326,6 +327,17 @@ spf_term = "include:spf.example.net"
 wait = "2s"
 check_every = "11h"
 
+[rekey]
+check_every = "12m"
+settle = "13m"
+keep = "14d"
+delegate = "dkim.example.net"
+renew = "15d"
+server = "192.0.2.53"
+zone = "example.net"
+key_name = "gate"
+key_file = "dns.key"
+
 [dns]
 servers = ["127.0.0.1:5301", "[::1]:5302"]
 timeout = "7s"
@@ -346,6 +358,7 @@ func loadEvery(t *testing.T) (cfg *config.Config, dir string) {
 	testkit.WriteCertificates(t, filepath.Join(dir, "clients.pem"), authority)
 	testkit.WriteCRLs(t, filepath.Join(dir, "clients.crl"), authority.CRL(time.Now().Add(time.Hour), nil))
 	write("route.password", "kept apart\n")
+	write("dns.key", strings.Repeat("QUJD", 8)+"\n")
 	write("breached.list", strings.Repeat("A", 40)+":1\n")
 	write("panel.key", strings.Repeat("k", 64)+"\n")
 	write("keys.jwks", `{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`)
@@ -688,7 +701,8 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []any{judge.Sending, aligning.Checking(c), sessionLimits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard)}
+	turning, unread := rekeying.Configured(c, nil)
+	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), sessionLimits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard)}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
@@ -754,6 +768,8 @@ func change(t *testing.T, o option, roots string) {
 		*v = value.NextHop{Scheme: "smtp", Host: "changed.example", Port: 26}
 	case *[]value.Prefix:
 		*v = append(slices.Clone(*v), value.Prefix{Prefix: netip.MustParsePrefix("203.0.113.0/24")})
+	case *value.Resolver:
+		v.AddrPort = netip.MustParseAddrPort("192.0.2.99:53")
 	case *[]value.Resolver:
 		*v = append(slices.Clone(*v), value.Resolver{AddrPort: netip.MustParseAddrPort("203.0.113.9:53")})
 	case *[]value.Duration:

@@ -5,19 +5,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"slices"
-	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/app/rekeying"
 	"countersign/internal/cert"
 	"countersign/internal/config"
-	"countersign/internal/dkim"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/node"
+	"countersign/internal/obs"
+	"countersign/internal/policy/turnover"
 	"countersign/internal/seal"
 )
 
@@ -98,45 +96,29 @@ func NewSealer(cfg *config.Config) (*seal.Sealer, error) {
 	return seal.LoadOrCreate(cfg.DKIM.KeyFile, rand.Reader)
 }
 
-// NewKeys makes the DKIM keys of a new domain, one for each algorithm, sealed.
-func NewKeys(sealer *seal.Sealer, domain mail.Domain, now time.Time, random io.Reader) ([]account.Key, error) {
-	return RenewKeys(sealer, domain, nil, now, random)
+// turnKeys has domains come to new keys, where this gate is to.
+func (a *App) turnKeys() error {
+	opt, err := rekeying.Configured(a.cfg, a.opt.Now)
+	if err != nil || opt.Every == 0 {
+		return err
+	}
+	opt.Store, opt.Maker.Sealer, opt.Logger = a.store, a.sealer, a.log
+	opt.Asker, err = rekeying.Asker(a.cfg)
+	if err != nil {
+		return err
+	}
+	turner := rekeying.New(opt)
+	a.background("keys", turner.Run)
+	a.health.Add("keys", func(context.Context) error {
+		if text := turner.Problem(); text != "" { // what signs goes on signing
+			return obs.Warning(text)
+		}
+		return nil
+	})
+	return nil
 }
 
-// RenewKeys is NewKeys for a domain that has keys: the new ones have selectors
-// of their own, as the old ones may still be published.
-func RenewKeys(sealer *seal.Sealer, domain mail.Domain, old []account.Key, now time.Time, random io.Reader) ([]account.Key, error) {
-	if random == nil {
-		random = rand.Reader
-	}
-	var keys []account.Key
-	for _, algorithm := range dkim.Algorithms() {
-		key, err := dkim.Generate(domain, freeSelector(dkim.Selector(algorithm, now), old), algorithm, random)
-		if err != nil {
-			return nil, err
-		}
-		sealed, err := key.Seal(sealer)
-		if err != nil {
-			return nil, err
-		}
-		record, err := key.Record()
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, account.Key{
-			Selector: key.Selector, Algorithm: string(algorithm),
-			Public: record.Value, Sealed: sealed, Created: now,
-		})
-	}
-	return keys, nil
-}
-
-// freeSelector returns a selector, with a number behind it where a key has it
-// already: "cs-rsa-202611-2".
-func freeSelector(selector string, old []account.Key) string {
-	free := selector
-	for n := 2; slices.ContainsFunc(old, func(k account.Key) bool { return k.Selector == free }); n++ {
-		free = fmt.Sprintf("%s-%d", selector, n)
-	}
-	return free
+// KeyMaker makes signing keys as the configuration has it.
+func KeyMaker(cfg *config.Config, sealer *seal.Sealer) turnover.Maker {
+	return turnover.Maker{Sealer: sealer, Delegated: cfg.Rekey.Delegate != ""}
 }

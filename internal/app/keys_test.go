@@ -61,7 +61,7 @@ func TestUnsignableIsNotReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := RenewKeys(sealer, d.Name, d.Keys, w.app.opt.Now(), nil)
+	keys, err := KeyMaker(w.app.cfg, sealer).Make(d.Name, d.Keys, w.app.opt.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

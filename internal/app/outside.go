@@ -17,7 +17,7 @@ func (a *App) openDirectories() (*directories.Set, error) {
 	set, err := directories.Open(a.cfg.Directories, directories.Options{
 		Store: a.store, Admin: a.Admin("gate"), Now: a.opt.Now, Logger: a.log,
 		NewKeys: func(domain mail.Domain) ([]account.Key, error) {
-			return RenewKeys(a.sealer, domain, nil, a.opt.Now(), nil)
+			return KeyMaker(a.cfg, a.sealer).Make(domain, nil, a.opt.Now())
 		},
 	})
 	if err != nil {

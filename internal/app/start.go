@@ -283,6 +283,9 @@ func (a *App) openGate(ctx context.Context) error {
 	}
 	a.undo("alignment", func(context.Context) error { a.aligning.Close(); return nil })
 	a.background("alignment watch", a.aligning.Run)
+	if err := a.turnKeys(); err != nil {
+		return err
+	}
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.sending = sending

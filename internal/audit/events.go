@@ -58,6 +58,7 @@ const (
 	ServerStopped     Kind = "server.stopped"
 	DomainUnaligned   Kind = "domain.unaligned"
 	DomainAligned     Kind = "domain.aligned"
+	DomainKeys        Kind = "domain.keys"
 	NodeLost          Kind = "node.lost"
 	NodeDead          Kind = "node.dead"
 	NodeAdopted       Kind = "node.adopted"
@@ -130,6 +131,7 @@ func Kinds() []Meaning {
 		{ServerStopped, "The server stopped; data names the node likewise."},
 		{DomainUnaligned, "The regular look at the object, a domain, found that its mail will fail DMARC at its receivers; text says why, data has its policy and a DNS record that mends it, if there is one to propose. It is recorded when that begins, and after each start."},
 		{DomainAligned, "Mail of the object, a domain, passes DMARC again."},
+		{DomainKeys, "The DKIM keys of the object, a domain, have turned by themselves: found in DNS, signing, past, or removed."},
 		{NodeLost, "A gate, which data names as node, lost its lease; text says why. It delivers nothing until it has another, and records this then."},
 		{NodeDead, "The lease of the object, a node, had run out and was ended: it is dead, hangs or is cut off; data names the node that saw it."},
 		{NodeAdopted, "Deliveries of the object, a node that is dead, drained or stopped, were shared out among the active ones; data has how many, and the node that did it. There is one for each portion."},

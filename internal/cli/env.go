@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"io"
 	"os"
 	"os/user"
@@ -41,7 +40,7 @@ func SystemEnv(version string) call.Env {
 			if err != nil {
 				return nil, err
 			}
-			return app.RenewKeys(sealer, domain.Name, domain.Keys, time.Now(), rand.Reader)
+			return app.KeyMaker(cfg, sealer).Make(domain.Name, domain.Keys, time.Now())
 		},
 		Examine: func(ctx context.Context, cfg *config.Config, store call.Store, q login.Question) (*walk.Explanation, error) {
 			return examine.Login(ctx, cfg, store, q)

@@ -67,6 +67,8 @@ type Config struct {
 	Limits Limits `toml:"limits" elsewhere:"what may be sent is limited by \"countersign limit set\""`
 	// DKIM signatures.
 	DKIM DKIM `toml:"dkim"`
+	// How domains come to new signing keys.
+	Rekey Rekey `toml:"rekey"`
 	// When a delivery is tried again, and when given up.
 	Queue Queue `toml:"queue"`
 	// How messages leave.

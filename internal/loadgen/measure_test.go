@@ -2,7 +2,6 @@ package loadgen
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"io"
@@ -16,6 +15,7 @@ import (
 
 	"countersign/internal/app"
 	"countersign/internal/config/loading"
+	"countersign/internal/policy/turnover"
 	"countersign/internal/testkit"
 )
 
@@ -40,7 +40,7 @@ func startGate(t *testing.T, sink, session string) (*app.App, Options) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Stop(context.Background()) })
-	keys, err := app.NewKeys(a.Sealer(), testkit.Domain, time.Now(), rand.Reader)
+	keys, err := turnover.Maker{Sealer: a.Sealer()}.Make(testkit.Domain, nil, time.Now())
 	if err == nil {
 		err = testkit.AddAccount(t.Context(), a.Admin("test"), keys)
 	}

@@ -20,6 +20,7 @@ import (
 	"countersign/internal/dkim"
 	"countersign/internal/loadgen"
 	"countersign/internal/mail"
+	"countersign/internal/policy/turnover"
 	"countersign/internal/sink"
 )
 
@@ -143,7 +144,7 @@ func (d *demo) settle(ctx context.Context) error {
 		return err
 	}
 	err = ensure(ctx, func(ctx context.Context) error {
-		keys, err := app.NewKeys(d.app.Sealer(), demoDomain, time.Now(), rand.Reader)
+		keys, err := turnover.Maker{Sealer: d.app.Sealer()}.Make(demoDomain, nil, time.Now())
 		if err != nil {
 			return err
 		}

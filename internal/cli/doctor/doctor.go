@@ -9,6 +9,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"countersign/internal/account"
@@ -78,7 +79,7 @@ func (cmd *Command) Run(c *call.Call) error {
 		}
 		var keys []account.Key
 		if o.Cfg.DKIM.Sign {
-			keys = d.Keys
+			keys = slices.DeleteFunc(d.Keys, func(k account.Key) bool { return k.Stage != account.Signing })
 		}
 		q := aligning.Question(d.Name, keys)
 		if cmd.MailFrom.Domain != "" {

@@ -41,6 +41,7 @@ func (v *validator) all() {
 	v.guard()
 	v.access()
 	v.secretFileMode("dkim.key_file", c.DKIM.KeyFile)
+	v.rekey()
 	v.queue()
 	v.delivery()
 	v.routes()

@@ -50,6 +50,16 @@ func objectsComeBack(t *testing.T, s Store) {
 	p.one.Revision++
 	expect.Equal(t, "changed domain", expect.Got(s.Domain(ctx, "one.example"))(t), p.one)
 	expect.Equal(t, "signing keys", expect.Got(s.SigningKeys(ctx, "one.example"))(t), p.one.Keys)
+	signing := p.one.Keys
+	p.one.Keys = append([]account.Key{
+		{Selector: "s3", Algorithm: "rsa", Public: "w", Sealed: []byte("waits"), Created: Start(), Stage: account.Waiting},
+		{Selector: "s0", Algorithm: "rsa", Public: "p", Sealed: []byte("past"), Created: Start(), Stage: account.Past, Turned: Start().Add(time.Hour)},
+	}, signing...)
+	expect.Must(t, s.PutDomain(ctx, p.one, Event("domain")))
+	p.one.Revision++
+	expect.Equal(t, "domain with keys of all stages", expect.Got(s.Domain(ctx, "one.example"))(t), p.one)
+	expect.Equal(t, "of those that sign", expect.Got(s.SigningKeys(ctx, "one.example"))(t), signing)
+	keysTurn(t, s, p)
 	if keys := expect.Got(s.SigningKeys(ctx, "nowhere.example"))(t); len(keys) != 0 {
 		t.Errorf("an unknown domain has keys: %v", keys)
 	}
@@ -66,6 +76,27 @@ func objectsComeBack(t *testing.T, s Store) {
 	expect.Must(t, s.PutAccount(ctx, p.ann, Event("account")))
 	p.ann.Revision++
 	expect.Equal(t, "account with less", expect.Got(s.Account(ctx, "ann@one.example"))(t), p.ann)
+}
+
+// keysTurn asks which domains have keys that do not stay what they are; one.example has.
+func keysTurn(t *testing.T, s Store, p people) {
+	t.Helper()
+	ctx := expect.Within(t)
+	turning := func(what string, made time.Time, selectors []string, want ...mail.Domain) {
+		t.Helper()
+		expect.Equal(t, what, expect.Got(s.Turning(ctx, selectors, made))(t), want)
+	}
+	turning("domains with keys that turn", Start(), nil, "one.example")
+	turning("where no key was published by us", Start(), []string{"unknown"}, "one.example")
+	p.two.Keys = []account.Key{{Selector: "a", Algorithm: "rsa", Public: "p", Created: Start(), Turned: Start()}}
+	expect.Must(t, s.PutDomain(ctx, p.two, Event("domain")))
+	turning("not old", Start(), []string{"b", "a"}, "one.example")
+	turning("old", Start().Add(time.Second), []string{"b", "a"}, "one.example", "two.example")
+	turning("old, under another selector", Start().Add(time.Second), []string{"b"}, "one.example")
+	p.two.Revision++
+	p.two.Keys[0].Turned = time.Time{}
+	expect.Must(t, s.PutDomain(ctx, p.two, Event("domain")))
+	turning("not published", Start(), []string{"a"}, "one.example", "two.example")
 }
 
 func listsAreComplete(t *testing.T, s Store) {

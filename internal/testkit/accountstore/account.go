@@ -255,5 +255,11 @@ func (s *Store) sender(login string) (*account.Sender, error) {
 func (s *Store) SigningKeys(_ context.Context, domain mail.Domain) ([]account.Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.domains[domain].Keys, s.down
+	var keys []account.Key
+	for _, k := range s.domains[domain].Keys {
+		if k.Stage == account.Signing {
+			keys = append(keys, k)
+		}
+	}
+	return keys, s.down
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -223,6 +224,22 @@ func (s *Store) Domain(_ context.Context, name mail.Domain) (account.Domain, err
 // Domains implements account.DomainStore.
 func (s *Store) Domains(_ context.Context, customer string) ([]account.Domain, error) {
 	return values(s, s.domains, func(d account.Domain) bool { return customer == "" || d.Customer == customer })
+}
+
+// Turning implements account.DomainStore.
+func (s *Store) Turning(_ context.Context, selectors []string, made time.Time) ([]mail.Domain, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []mail.Domain
+	for name, d := range s.domains {
+		if slices.ContainsFunc(d.Keys, func(k account.Key) bool {
+			return k.Stage != account.Signing || slices.Contains(selectors, k.Selector) && (k.Turned.IsZero() || k.Created.Before(made))
+		}) {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list, s.down
 }
 
 // RemoveDomain implements account.DomainStore.

@@ -2,6 +2,8 @@ package objects
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -15,10 +17,15 @@ func scanDomain(r *row) account.Domain {
 	return account.Domain{Name: r.Domain(), Customer: r.Text(), State: account.State(r.Text()), Created: r.Time(), Revision: r.Int64()}
 }
 
-const keysSQL = "SELECT selector, algorithm, public, sealed, created FROM domain_key WHERE domain = ? ORDER BY position"
+const keyColumns = "SELECT selector, algorithm, public, sealed, created, stage, turned FROM domain_key WHERE domain = ?"
+
+const (
+	keysSQL    = keyColumns + " ORDER BY position"
+	signingSQL = keyColumns + " AND stage = '' ORDER BY position"
+)
 
 func scanKey(r *row) account.Key {
-	return account.Key{Selector: r.Text(), Algorithm: r.Text(), Public: r.Text(), Sealed: r.Blob(), Created: r.Time()}
+	return account.Key{Selector: r.Text(), Algorithm: r.Text(), Public: r.Text(), Sealed: r.Blob(), Created: r.Time(), Stage: account.Stage(r.Text()), Turned: r.Time()}
 }
 
 // PutDomain implements account.DomainStore.
@@ -47,8 +54,8 @@ func putKeys(t writer, d account.Domain) error {
 		return err
 	}
 	for i, k := range d.Keys {
-		err := t.Exec("INSERT INTO domain_key (domain, position, selector, algorithm, public, sealed, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			bind(d.Name, i, k.Selector, k.Algorithm, k.Public, k.Sealed, k.Created))
+		err := t.Exec("INSERT INTO domain_key (domain, position, selector, algorithm, public, sealed, created, stage, turned) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			bind(d.Name, i, k.Selector, k.Algorithm, k.Public, k.Sealed, k.Created, string(k.Stage), k.Turned))
 		if err != nil {
 			return err
 		}
@@ -83,10 +90,27 @@ func (s *Store) Domains(ctx context.Context, customer string) (list []account.Do
 // SigningKeys implements account.Directory.
 func (s *Store) SigningKeys(ctx context.Context, domain mail.Domain) (keys []account.Key, err error) {
 	err = s.base.Read(ctx, "domain.keys", func(c reader) error {
-		keys, err = sqlkit.All(ctx, c, keysSQL, bind(domain), scanKey)
+		keys, err = sqlkit.All(ctx, c, signingSQL, bind(domain), scanKey)
 		return err
 	})
 	return keys, err
+}
+
+// Turning implements account.DomainStore.
+func (s *Store) Turning(ctx context.Context, selectors []string, made time.Time) (list []mail.Domain, err error) {
+	text, args := "SELECT DISTINCT domain FROM domain_key WHERE stage <> ''", []any{}
+	if len(selectors) > 0 {
+		text += " OR selector IN (" + strings.TrimSuffix(strings.Repeat("?, ", len(selectors)), ", ") + ") AND (turned = 0 OR created < ?)"
+		for _, selector := range selectors {
+			args = append(args, selector)
+		}
+		args = append(args, made)
+	}
+	err = s.base.Read(ctx, "domain.turning", func(c reader) error {
+		list, err = sqlkit.All(ctx, c, text+" ORDER BY domain", bind(args...), func(r *row) mail.Domain { return r.Domain() })
+		return err
+	})
+	return list, err
 }
 
 // RemoveDomain implements account.DomainStore.

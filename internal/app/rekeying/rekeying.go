@@ -1,0 +1,271 @@
+// Package rekeying has a gate bring domains to new signing keys: it looks whether keys
+// that wait are found in DNS, has them sign then, and removes old ones when what they
+// signed has arrived. For domains that have delegated their selectors it also makes the
+// new keys, and publishes them.
+//
+// What becomes of keys is decided in package policy/turnover. Several gates may do this
+// for one store: each change is made by one of them.
+//
+// Main types: Turner.
+package rekeying
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/mx"
+	"countersign/internal/policy/domainkey"
+	"countersign/internal/policy/inquiry"
+	"countersign/internal/policy/turnover"
+)
+
+// Publisher writes into the zone that domains have delegated their selectors to:
+// dnsupdate.Zone.
+type Publisher interface {
+	Set(ctx context.Context, name, text string) error
+	Remove(ctx context.Context, name string) error
+}
+
+// Options are what a Turner is made of. All fields are needed, but those of delegated
+// domains.
+type Options struct {
+	Store account.DomainStore
+	Asker mx.Asker
+	// Every is how long the looks are apart.
+	Every  time.Duration
+	Timing turnover.Timing
+	// Now is the clock.
+	Now func() time.Time
+	// Logger gets what no caller is told.
+	Logger *slog.Logger
+
+	// Delegate is where domains have their selectors point to; "" for nowhere.
+	Delegate mail.Domain
+	// Zone takes the records below Delegate; nil where the operator publishes them.
+	Zone Publisher
+	// Maker makes the next keys of delegated domains, when those that sign are older
+	// than Renew; 0 for never.
+	Maker turnover.Maker
+	Renew time.Duration
+}
+
+// daily is how far apart the looks are whether a domain's keys can be renewed.
+const daily = 24 * time.Hour
+
+// atMost bounds the work on one domain.
+const atMost = 30 * time.Second
+
+// Turner turns keys. Run is for one goroutine, Problem for any.
+type Turner struct {
+	opt Options
+	// asked has when a domain was last looked at for a renewal.
+	asked map[mail.Domain]time.Time
+	// problem is what the last round failed with, "" for nothing.
+	problem atomic.Pointer[string]
+}
+
+// New returns a Turner.
+func New(opt Options) *Turner { return &Turner{opt: opt, asked: map[mail.Domain]time.Time{}} }
+
+// Problem says what the zone or the store refused in the last round, "" for nothing.
+func (t *Turner) Problem() string {
+	if p := t.problem.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// Run looks at the keys that turn, at once and then every Options.Every, until ctx ends.
+func (t *Turner) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		t.round(ctx)
+		timer.Reset(t.opt.Every)
+	}
+}
+
+// round looks at each domain that has something to turn, and notes the first problem.
+func (t *Turner) round(ctx context.Context) {
+	problem := ""
+	note := func(text string, err error) {
+		if err == nil || ctx.Err() != nil || fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
+			return // another gate was faster, or the domain is gone
+		}
+		if problem == "" {
+			problem = text + ": " + err.Error()
+		}
+		t.opt.Logger.Warn(text, "error", err)
+	}
+	var slots []string
+	var made time.Time
+	if t.opt.Delegate != "" {
+		slots = turnover.Slots()
+		if t.opt.Renew > 0 {
+			made = t.opt.Now().Add(-t.opt.Renew)
+		}
+	}
+	domains, err := t.opt.Store.Turning(ctx, slots, made)
+	note("the keys that turn could not be found", err)
+	maps.DeleteFunc(t.asked, func(name mail.Domain, _ time.Time) bool { return !slices.Contains(domains, name) })
+	for _, name := range domains {
+		if ctx.Err() != nil {
+			return
+		}
+		note("the keys of "+name.String()+" could not be turned", t.turn(ctx, name))
+	}
+	t.problem.Store(&problem)
+}
+
+// turn does for a domain what is due.
+func (t *Turner) turn(ctx context.Context, name mail.Domain) error {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
+	d, err := t.opt.Store.Domain(ctx, name)
+	if err != nil {
+		return err
+	}
+	var said []string
+	published, err := t.publish(ctx, &d)
+	if err != nil {
+		return err
+	}
+	said = append(said, published...)
+	renew := t.renewal(d)
+	states := t.look(ctx, d, renew)
+	if renew && t.delegated(d, states) {
+		keys, err := t.opt.Maker.Make(name, d.Keys, t.now())
+		if err != nil {
+			return err
+		}
+		d.Keys = slices.Concat(turnover.Wait(keys), d.Keys) // which the next round publishes
+		said = append(said, "new keys that wait: "+selectors(keys))
+	}
+	turned := turnover.Next(d.Keys, states, t.now(), t.opt.Timing)
+	if err := t.withdraw(ctx, name, turned.Over); err != nil {
+		return err
+	}
+	if turned.Changes() {
+		d.Keys = turned.Keys
+		said = append(said, turned.Text())
+	}
+	if len(said) == 0 {
+		return nil
+	}
+	return t.opt.Store.PutDomain(ctx, d, audit.Event{
+		At: t.now(), Kind: audit.DomainKeys, Actor: "gate", Object: "domain " + name.String(), Text: strings.Join(said, "; "),
+	})
+}
+
+// now is the time as objects keep it.
+func (t *Turner) now() time.Time { return t.opt.Now().UTC().Truncate(time.Microsecond) }
+
+// look asks DNS for each key of a domain that waits, and for all where a renewal depends on them.
+func (t *Turner) look(ctx context.Context, d account.Domain, all bool) map[string]domainkey.State {
+	states := map[string]domainkey.State{}
+	q := inquiry.New(t.opt.Asker)
+	for _, k := range d.Keys {
+		if k.Stage == account.Waiting || all {
+			states[k.Selector] = domainkey.Check(ctx, q, domainkey.Key{Domain: d.Name, Selector: k.Selector, Record: k.Public}).State
+		}
+	}
+	return states
+}
+
+// renewal reports whether a delegated domain's keys are due for new ones: all are in
+// delegated selectors and sign, and one is old. It does so once a day, as a domain may never
+// point its selectors to us.
+func (t *Turner) renewal(d account.Domain) bool {
+	if t.opt.Delegate == "" || t.opt.Renew == 0 || len(d.Keys) == 0 {
+		return false
+	}
+	old := false
+	for _, k := range d.Keys {
+		if k.Stage != account.Signing || !turnover.Delegated(k.Selector) {
+			return false
+		}
+		old = old || t.opt.Now().Sub(k.Created) >= t.opt.Renew
+	}
+	if !old || t.opt.Now().Sub(t.asked[d.Name]) < daily {
+		return false
+	}
+	t.asked[d.Name] = t.opt.Now()
+	return true
+}
+
+// delegated reports whether all keys that sign are found, which they are by way of the
+// zone alone.
+func (t *Turner) delegated(d account.Domain, states map[string]domainkey.State) bool {
+	return !slices.ContainsFunc(d.Keys, func(k account.Key) bool { return states[k.Selector] != domainkey.Published })
+}
+
+// publish writes the keys of a delegated domain into the zone that are not known to be
+// there, and says which. A key that signs is marked then; one that waits is written until it
+// is found. Where the operator publishes them, they are marked alone.
+func (t *Turner) publish(ctx context.Context, d *account.Domain) (said []string, err error) {
+	for i := range d.Keys {
+		k := &d.Keys[i]
+		if k.Stage == account.Past || !k.Turned.IsZero() || t.opt.Delegate == "" || !turnover.Delegated(k.Selector) {
+			continue
+		}
+		_, target, err := turnover.Alias(k.Selector, d.Name, t.opt.Delegate)
+		if err != nil {
+			return nil, err
+		}
+		did := "to be published at "
+		if t.opt.Zone != nil {
+			did = "published at "
+			if err := t.opt.Zone.Set(ctx, target, k.Public); err != nil {
+				return nil, err
+			}
+		}
+		if k.Stage == account.Signing {
+			k.Turned = t.now()
+			said = append(said, k.Selector+" "+did+target)
+		}
+	}
+	return said, nil
+}
+
+// withdraw removes what is published in the zone of keys that are over.
+func (t *Turner) withdraw(ctx context.Context, domain mail.Domain, over []string) error {
+	if t.opt.Zone == nil {
+		return nil
+	}
+	for _, selector := range over {
+		if !turnover.Delegated(selector) {
+			continue
+		}
+		_, target, err := turnover.Alias(selector, domain, t.opt.Delegate)
+		if err != nil {
+			return err
+		}
+		if err := t.opt.Zone.Remove(ctx, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// selectors lists those of keys.
+func selectors(keys []account.Key) string {
+	var list []string
+	for _, k := range keys {
+		list = append(list, k.Selector)
+	}
+	return strings.Join(list, ", ")
+}
