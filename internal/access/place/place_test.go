@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/maxmind/mmdbwriter/mmdbtype"
+	"github.com/oschwald/maxminddb-golang/v2"
 
 	"countersign/internal/access/list"
 	"countersign/internal/fault"
@@ -130,6 +131,14 @@ func TestDamage(t *testing.T) {
 	refused("cut off", "is no sound file", Files{Countries: bad})
 	write(whole[100:])
 	refused("without its beginning", "is no sound file", Files{Countries: bad})
+	reader, err := maxminddb.OpenBytes(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	joint := append([]byte(nil), whole...)
+	joint[reader.Metadata.NodeCount*6+3] = 7 // between tree and data, where nothing but 0 may be
+	write(joint)
+	refused("where its parts meet", "is no sound file", Files{Countries: bad})
 	refused("of something else", "says nothing of autonomous systems", Files{Networks: good.Countries})
 	refused("the other way round", "says nothing of countries", Files{Countries: good.Networks})
 	refused("one of two", "says nothing of countries", Files{Countries: good.Networks, Networks: good.Networks})
