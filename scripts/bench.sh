@@ -110,6 +110,8 @@ echo "== a login that is remembered, and one that is not"
 TMPDIR=$work go test ./internal/login -run '^$' -bench 'Remembered|Derivation' -benchtime 2s
 echo "== the same at the socket, with two kinds more"
 TMPDIR=$work COUNTERSIGN_BIN=$bin go test ./test/attack -run '^$' -bench Failures -benchtime 1x -timeout 30m
+echo "== 10,000 waiting messages whose certificate is revoked, until all are held"
+TMPDIR=$work go test ./internal/app -run '^$' -bench Revoked -benchtime 1x -timeout 10m
 echo "== logins beside 200 who guess"
 TMPDIR=$work COUNTERSIGN_BIN=$bin go test ./test/attack -run '^$' -bench Attack -benchtime 1x -timeout 15m
 echo "== accepted alone, generator included, the store in PostgreSQL"

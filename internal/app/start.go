@@ -34,6 +34,7 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/shape"
 	"countersign/internal/mail"
 	"countersign/internal/node"
 	"countersign/internal/obs"
@@ -52,10 +53,12 @@ type Store interface {
 	access.Store
 	list.Store
 	guard.Store
+	shape.Store
 	limit.Store
 	limit.Counts
 	queue.Store
 	queue.AdminStore
+	queue.CertifiedStore
 	audit.Store
 	node.Store
 	SealedStore
@@ -226,7 +229,7 @@ func (a *App) startDelivery(context.Context) error {
 
 func (a *App) openGate(ctx context.Context) error {
 	options := VerifierOptions(a.cfg)
-	options.Store, options.Hasher, options.Maker, options.Now = a.store, a.hasher, a.maker, a.opt.Now
+	options.Store, options.Shapes, options.Hasher, options.Maker, options.Now = a.store, a.store, a.hasher, a.maker, a.opt.Now
 	banned, err := bans.Open(ctx, bans.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
 	if err != nil {
 		return err

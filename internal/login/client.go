@@ -94,7 +94,9 @@ func (c *Client) Keys(ctx context.Context, mechanism, login string) (*sasl.Keys,
 		if l, err = c.Verifier.look(ctx, login); err != nil {
 			return nil, err
 		}
-		c.facade = c.Verifier.facade(l.login, c.Attempt.Mechanism)
+		if c.facade, err = c.Verifier.facade(ctx, l.login, c.Attempt.Mechanism); err != nil {
+			return nil, err
+		}
 	}
 	if c.facade == nil {
 		return c.Verifier.keys(mechanism, login, l), nil
@@ -121,7 +123,7 @@ func (c *Client) VerifyToken(ctx context.Context, login, token string) error {
 // VerifyCertificate implements sasl.Verifier.
 func (c *Client) VerifyCertificate(ctx context.Context, authzid string) error {
 	if len(c.Subjects) == 0 {
-		return c.settle(nil, failure(why.ErrNone))
+		return c.settle(nil, why.Failure(why.ErrNone))
 	}
 	return c.settle(c.Verifier.Certificate(ctx, c.Attempt, authzid, c.Subjects))
 }

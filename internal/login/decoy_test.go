@@ -9,9 +9,9 @@ import (
 	"countersign/internal/sasl"
 )
 
-// shape is what a client sees of keys before it proves anything, and what an exchange
+// outline is what a client sees of keys before it proves anything, and what an exchange
 // computes with.
-func shape(k *sasl.Keys) string {
+func outline(k *sasl.Keys) string {
 	return fmt.Sprintf("%d keys of %d and %d octets, %d of salt, %d iterations", len(k.List), len(k.List[0].Stored), len(k.List[0].Server), len(k.Salt), k.Iterations)
 }
 
@@ -37,10 +37,10 @@ func keyed() []string {
 func TestDecoysLookReal(t *testing.T) {
 	w := newWorld(t)
 	for _, mechanism := range keyed() {
-		want := shape(w.keysOf(mechanism, loginA))
+		want := outline(w.keysOf(mechanism, loginA))
 		for _, login := range []string{"nobody@acme.example", "no address", "", "b\x00@acme.example"} {
 			decoy := w.keysOf(mechanism, login)
-			if got := shape(decoy); got != want {
+			if got := outline(decoy); got != want {
 				t.Errorf("%s for %q: %s; real ones are %s", mechanism, login, got, want)
 			}
 			again := w.keysOf(mechanism, login)

@@ -95,15 +95,15 @@ func (v *Verifier) Proved(ctx context.Context, a Attempt, authzid string, k *sas
 	d.look.heed(v, &a)
 	switch {
 	case d.look.cause != nil:
-		return nil, failure(d.look.cause)
+		return nil, why.Failure(d.look.cause)
 	case len(d.of) == 0:
-		return nil, failure(why.ErrNone)
+		return nil, why.Failure(why.ErrNone)
 	case which < 0 || which >= len(d.of):
-		return nil, failure(why.ErrWrong)
+		return nil, why.Failure(why.ErrWrong)
 	}
 	c := d.of[which]
 	if cause := v.usable(&a, &d.look.proofs, c); cause != nil {
-		return nil, failure(cause)
+		return nil, why.Failure(cause)
 	}
 	return v.admit(ctx, &a, &d.look, authzid, c)
 }

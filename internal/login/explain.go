@@ -50,7 +50,7 @@ func (v *Verifier) Explain(ctx context.Context, q Question) (*walk.Explanation, 
 	}
 	if l.cause == nil {
 		if x.Sender, err = v.opt.Store.Sender(ctx, l.login); err != nil {
-			return nil, unavailable(ctx, err)
+			return nil, why.Unavailable(ctx, err)
 		}
 		if x.Credentials, err = dry.standings(ctx, &q, &l); err != nil {
 			return nil, err
@@ -189,7 +189,7 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 	case q.Attempt.Mechanism == "":
 		p, err := v.Network(ctx, q.Attempt)
 		if err == nil && p == nil {
-			err = failure(why.ErrNone)
+			err = why.Failure(why.ErrNone)
 		}
 		return p, err
 	case m.Certificate:
@@ -203,8 +203,8 @@ func (v *Verifier) decide(ctx context.Context, q *Question) (*account.Principal,
 	if err != nil {
 		return nil, err
 	}
-	if v.facade(l.login, q.Attempt.Mechanism) != nil && q.Login != l.login {
-		return nil, failure(why.ErrSpelling)
+	if outside.Passing(v.outside.Around(l.login), q.Attempt.Mechanism) != nil && q.Login != l.login {
+		return nil, why.Failure(why.ErrSpelling)
 	}
 	if v.passes(&l, q.Attempt.Mechanism) != nil { // the directory, which runs the exchange, knows the password too
 		return v.Password(ctx, q.Attempt, q.Authzid, q.Login, *q.Password)

@@ -255,7 +255,7 @@ func TestExplainStoreAway(t *testing.T) {
 // TestEachCauseHasWords: the record's words for a refusal are put into plain ones.
 func TestEachCauseHasWords(t *testing.T) {
 	for _, cause := range why.All() {
-		x := walk.Explanation{Decided: true, Cause: why.Word(failure(cause))}
+		x := walk.Explanation{Decided: true, Cause: why.Word(why.Failure(cause))}
 		steps := x.Steps(walk.Tried{Name: loginA, Mechanism: "PLAIN"})
 		last := steps[len(steps)-1]
 		if last.Good || !strings.HasPrefix(last.Text, "REFUSED: ") || strings.HasPrefix(last.Text, "REFUSED:  (") {

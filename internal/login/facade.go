@@ -19,16 +19,21 @@ import (
 // challenged here.
 type facade struct {
 	to    outside.Passer
-	front *alike.Front
+	front *alike.View
 }
 
-// facade returns what stands before a login in a mechanism, nil where nothing does.
-func (v *Verifier) facade(login, mechanism string) *facade {
+// facade returns what stands before a login in a mechanism, nil where nothing does. Errors are
+// those of why.Unavailable.
+func (v *Verifier) facade(ctx context.Context, login, mechanism string) (*facade, error) {
 	to := outside.Passing(v.outside.Around(login), mechanism)
 	if to == nil {
-		return nil
+		return nil, nil
 	}
-	return &facade{to, v.fronts.Of(to.Name(), mechanism)}
+	front, err := v.fronts.Of(to.Name(), mechanism).View(ctx)
+	if err != nil {
+		return nil, why.Unavailable(ctx, err)
+	}
+	return &facade{to, front}, nil
 }
 
 // begin begins an exchange that may pass, with its first response.
@@ -58,7 +63,7 @@ func (x *exchange) open(challenge []byte, passes bool, began time.Time) func(con
 		case err != nil:
 			return nil, false, err
 		case !spelled:
-			return nil, false, c.settle(nil, failure(why.ErrSpelling))
+			return nil, false, c.settle(nil, why.Failure(why.ErrSpelling))
 		case passes:
 			return x.reveal(ctx, response)
 		}
@@ -92,11 +97,11 @@ func (x *exchange) finish(ctx context.Context, response []byte) ([]byte, bool, e
 	case err == nil:
 		return challenge, done, nil
 	case errors.Is(err, sasl.ErrSyntax): // which a directory refuses as it does a wrong proof: no 501
-		err = failure(why.ErrWrong)
+		err = why.Failure(why.ErrWrong)
 	case !fault.Is(err, fault.Unauthenticated):
 		return nil, false, err
 	case fault.ReasonOf(err) == "": // what the mechanism itself has found
-		err = failure(err)
+		err = why.Failure(err)
 	}
 	return nil, false, x.client.settle(nil, x.fallen(ctx, err))
 }
@@ -119,15 +124,15 @@ func (x *exchange) fallen(ctx context.Context, err error) error {
 		switch {
 		case o.Err == nil:
 			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
-			return unavailable(ctx, errLate)
+			return why.Unavailable(ctx, errLate)
 		case fault.Is(o.Err, fault.Unauthenticated):
-			err = failure(errors.Join(why.ErrWrong, o.Err))
+			err = why.Failure(errors.Join(why.ErrWrong, o.Err))
 		default:
-			return trouble(ctx, o.Err)
+			return why.Trouble(ctx, o.Err)
 		}
 	}
 	if failed != nil {
-		return withCause(failed, err)
+		return why.WithCause(failed, err)
 	}
 	return err
 }
@@ -146,17 +151,17 @@ func (x *exchange) level(ctx context.Context, err error) error {
 		failed = c.Verifier.passInVain(ctx, c, x.to)
 	}
 	if failed != nil {
-		return withCause(failed, err)
+		return why.WithCause(failed, err)
 	}
 	return err
 }
 
 // passInVain begins an exchange of SCRAM for a name that nobody has, in the domain of the
-// login that c has named. Errors are those of trouble.
+// login that c has named. Errors are those of why.Trouble.
 func (v *Verifier) passInVain(ctx context.Context, c *Client, to outside.Passer) error {
 	err := v.outside.PassInVain(ctx, to, c.Tried, c.Attempt.vain())
 	if err != nil {
-		return trouble(ctx, err)
+		return why.Trouble(ctx, err)
 	}
 	return nil
 }

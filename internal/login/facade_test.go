@@ -176,6 +176,7 @@ const cnonce = "0123456789abcdef"
 func (w *world) dialogue(login, proof string) string {
 	c, x := w.client("192.0.2.7")
 	defer c.End()
+	defer w.v.fronts.Keep(w.t.Context()) // which Run does
 	began := time.Now()
 	challenge, done, err := x.Next(w.t.Context(), []byte("n,,n="+login+",r="+cnonce))
 	if err != nil || done {
@@ -458,6 +459,51 @@ func TestPosesFollowTheDirectory(t *testing.T) {
 		}
 		if own < 25 || own > 75 {
 			t.Errorf("%d of 100 unknown names look like accounts of the store", own)
+		}
+	})
+}
+
+// challenged is what a client is shown for a name, but for the nonce.
+func (w *world) challenged(login string) string {
+	w.t.Helper()
+	c, x := w.client("192.0.2.7")
+	defer c.End()
+	challenge, _, err := x.Next(w.t.Context(), []byte("n,,n="+login+",r="+cnonce))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(challenge), ",")
+	return shown
+}
+
+// Two gates of a store show one challenge for a name that nobody has, whichever of them has
+// seen what accounts show, and so does one that has just started.
+func TestGatesShowOneChallengeOfANameThatIsNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, p := besieged(t)
+		first := w.v
+		second := New(first.opt)
+		shown := map[string]bool{}
+		for round := range 6 {
+			p.iterations, p.salt = 5000*(1+round/2), 16+8*(round%2)
+			w.v = []*Verifier{first, second}[round%2]
+			for range 2 {
+				w.dialogue("there@out.example", "wrong")
+			}
+			for i := range 20 {
+				name := fmt.Sprintf("nobody%d@out.example", i)
+				w.v = New(first.opt)
+				want := w.challenged(name)
+				shown[want[strings.LastIndexByte(want, ','):]] = true
+				for g, v := range []*Verifier{first, second} {
+					if w.v = v; w.challenged(name) != want {
+						t.Errorf("round %d: gate %d shows %s another challenge than one that has just started", round, g, name)
+					}
+				}
+			}
+		}
+		if len(shown) != 3 {
+			t.Errorf("numbers of iterations that were shown: %v", shown)
 		}
 	})
 }

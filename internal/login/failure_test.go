@@ -377,7 +377,7 @@ func TestAuthorizationIdentities(t *testing.T) {
 func TestEachCauseHasItsWord(t *testing.T) {
 	seen := map[string]bool{}
 	for _, cause := range why.All() {
-		word := why.Word(failure(cause))
+		word := why.Word(why.Failure(cause))
 		if word == "" || seen[word] || strings.ContainsAny(word, " \t") {
 			t.Errorf("%q", word)
 		}

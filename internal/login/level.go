@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"errors"
 
 	"countersign/internal/directory"
 	"countersign/internal/fault"
@@ -80,17 +79,17 @@ func (v *Verifier) level(ctx context.Context, e *effort, err error) error {
 	}
 	first := e.round.Rest(ctx, v.ticket(e.attempt, e.login), e.attempt.vain())
 	if first != nil && fault.Is(err, fault.Unauthenticated) {
-		return withCause(trouble(ctx, first), err)
+		return why.WithCause(why.Trouble(ctx, first), err)
 	}
 	return err
 }
 
 // askInVain asks a directory about a name that nobody has, in the domain of a login. Errors
-// are those of trouble.
+// are those of why.Trouble.
 func (v *Verifier) askInVain(ctx context.Context, a *Attempt, login string, s directory.Source) error {
 	err := v.outside.InVain(ctx, s, v.ticket(a, login), login, a.vain())
 	if err != nil {
-		return trouble(ctx, err)
+		return why.Trouble(ctx, err)
 	}
 	return nil
 }
@@ -98,18 +97,4 @@ func (v *Verifier) askInVain(ctx context.Context, a *Attempt, login string, s di
 // ticket says when it is whose turn.
 func (v *Verifier) ticket(a *Attempt, login string) pool.Ticket {
 	return pool.Ticket{Keys: a.keys(login), Last: v.clients.Guess(login, a.Client)}
-}
-
-// trouble is what becomes of an error of a directory that is no refusal.
-func trouble(ctx context.Context, err error) error {
-	if fault.Is(err, fault.Busy) {
-		return fault.Refuse("login.directory", fault.Busy, reasonBusy)
-	}
-	return unavailable(ctx, err)
-}
-
-// withCause is an error of trouble that also says, for the record, why the login would have
-// failed without it.
-func withCause(err, cause error) error {
-	return &fault.Error{Op: "login.verify", Kind: fault.KindOf(err), Reason: fault.ReasonOf(err), Err: errors.Join(err, cause)}
 }

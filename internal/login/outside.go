@@ -56,30 +56,30 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 	}
 	e.ticket.First = v.knows(e.attempt, passwordIn(&l.proofs))
 	if cause != nil && cause != why.ErrUnknown {
-		return nil, failure(cause)
+		return nil, why.Failure(cause)
 	}
 	answer, name, err := e.round.Ask(ctx, sources, e.ticket, e.attempt.about(e.login))
 	if err != nil {
-		return nil, trouble(ctx, err)
+		return nil, why.Trouble(ctx, err)
 	}
 	cause = outside.Judge(answer, l.login, e.attempt.Client)
 	switch {
 	case cause == why.ErrWrong, cause == nil && !answer.Verified && !e.round.Way().Hashed():
-		return nil, failure(e.wrong())
+		return nil, why.Failure(e.wrong())
 	case cause != nil:
-		return nil, failure(cause)
+		return nil, why.Failure(cause)
 	}
 	if !answer.Verified {
 		stored, err := hash.Parse(answer.Hash)
 		if err != nil {
-			return nil, failure(why.ErrDamaged)
+			return nil, why.Failure(why.ErrDamaged)
 		}
 		same, err := v.try(ctx, e, secrets.Trial{Stored: stored, Strange: true})
 		switch {
 		case err != nil:
 			return nil, err
 		case !same:
-			return nil, failure(why.ErrWrong)
+			return nil, why.Failure(why.ErrWrong)
 		}
 		if v.kinds.Learn(name, stored.Cost()) && v.opt.TooCostly != nil {
 			v.opt.TooCostly(name, stored.Cost())
@@ -125,29 +125,29 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, answer *directory.Answer) (*account.Principal, error) {
 	a, password := e.attempt, e.password
 	if v.banned(a, answer.Login) {
-		return nil, failure(why.ErrBanned)
+		return nil, why.Failure(why.ErrBanned)
 	}
 	if err := v.opt.Directories.Ensure(ctx, name, answer); err != nil {
 		if cause := why.Unmade(err); cause != nil {
-			return nil, failure(cause)
+			return nil, why.Failure(cause)
 		}
-		return nil, unavailable(ctx, err)
+		return nil, why.Unavailable(ctx, err)
 	}
 	l, err := v.look(ctx, answer.Login)
 	switch {
 	case err != nil:
 		return nil, err
 	case l.cause != nil:
-		return nil, failure(l.cause)
+		return nil, why.Failure(l.cause)
 	case l.proofs.Directory != name:
-		return nil, failure(why.ErrForeign) // the store has an account of that name
+		return nil, why.Failure(why.ErrForeign) // the store has an account of that name
 	}
 	c := passwordIn(&l.proofs)
 	if c == nil {
-		return nil, failure(why.ErrNone)
+		return nil, why.Failure(why.ErrNone)
 	}
 	if cause := v.usable(a, &l.proofs, c); cause != nil {
-		return nil, failure(cause)
+		return nil, why.Failure(cause)
 	}
 	p, err := v.admit(ctx, a, &l, authzid, c)
 	if err == nil {

@@ -87,7 +87,7 @@ func (x *exchange) Next(ctx context.Context, response []byte) (challenge []byte,
 	}
 	if x.place == nil {
 		if x.place = x.client.Verifier.places.Enter(x.client.Attempt.Client, x.end); x.place == nil {
-			return nil, false, fault.Refuse("login.pass", fault.Busy, reasonBusy)
+			return nil, false, fault.Refuse("login.pass", fault.Busy, why.ReasonBusy)
 		}
 	}
 	err = x.place.Step(ctx, func(ctx context.Context) error {
@@ -96,7 +96,7 @@ func (x *exchange) Next(ctx context.Context, response []byte) (challenge []byte,
 	})
 	switch {
 	case fault.Is(err, fault.Busy):
-		return nil, false, x.client.settle(nil, trouble(ctx, err))
+		return nil, false, x.client.settle(nil, why.Trouble(ctx, err))
 	case err != nil:
 		return nil, false, err
 	}
@@ -124,7 +124,7 @@ func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, err
 	if x.passed == nil {
 		passed, err := x.to.Begin(step, x.client.Attempt.about(""))
 		if err != nil {
-			return nil, false, trouble(ctx, err)
+			return nil, false, why.Trouble(ctx, err)
 		}
 		x.passed = passed
 	}
@@ -139,11 +139,11 @@ func (x *exchange) pass(ctx context.Context, response []byte) ([]byte, bool, err
 func (x *exchange) judge(ctx context.Context, challenge []byte, done bool, err error) ([]byte, bool, error) {
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
-		return nil, false, x.client.settle(nil, failure(errors.Join(why.ErrWrong, err)))
+		return nil, false, x.client.settle(nil, why.Failure(errors.Join(why.ErrWrong, err)))
 	case fault.Is(err, fault.Invalid):
 		return nil, false, sasl.ErrSyntax
 	case err != nil:
-		return nil, false, trouble(ctx, err)
+		return nil, false, why.Trouble(ctx, err)
 	}
 	if x.admitted == nil && (done || x.passed.Account() != nil) {
 		if x.admitted, err = x.admit(ctx); err != nil {
@@ -161,10 +161,10 @@ func (x *exchange) judge(ctx context.Context, challenge []byte, done bool, err e
 func (x *exchange) admit(ctx context.Context) (*account.Principal, error) {
 	answer, v, a := x.passed.Account(), x.client.Verifier, &x.client.Attempt
 	if answer == nil {
-		return nil, failure(why.ErrWrong)
+		return nil, why.Failure(why.ErrWrong)
 	}
 	if cause := outside.Judge(answer, x.client.Tried, a.Client); cause != nil {
-		return nil, failure(cause)
+		return nil, why.Failure(cause)
 	}
 	return v.adopt(ctx, &effort{attempt: a}, "", x.to.Name(), answer)
 }

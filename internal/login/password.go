@@ -112,11 +112,11 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 	}
 	switch {
 	case cause != nil:
-		return nil, failure(cause)
+		return nil, why.Failure(cause)
 	case !same:
-		return nil, failure(why.ErrWrong)
+		return nil, why.Failure(why.ErrWrong)
 	case unusable != nil:
-		return nil, failure(unusable)
+		return nil, why.Failure(unusable)
 	}
 	v.renew(ctx, a, l, c, secret)
 	p, err := v.admit(ctx, a, l, authzid, c)

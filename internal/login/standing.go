@@ -41,17 +41,17 @@ func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *acco
 	s, err := v.outside.Standing(ctx, w, pool.Ticket{Keys: a.keys(l.login), First: v.knows(a, c)}, a.about(l.login))
 	switch {
 	case fault.Is(err, fault.NotFound), err == nil && !sameLogin(s.Login, l.login):
-		return failure(why.ErrUnknown)
+		return why.Failure(why.ErrUnknown)
 	case fault.Is(err, fault.Unauthenticated), err == nil && s.Disabled:
-		return failure(why.ErrSuspended)
+		return why.Failure(why.ErrSuspended)
 	case err != nil:
-		return trouble(ctx, err)
+		return why.Trouble(ctx, err)
 	case s.Here:
 		v.stood.Add(string(l.proofs.Account), stoodAt(w, a), v.stoodUntil(w))
 	case len(s.Networks) == 0:
 		v.stood.Add(string(l.proofs.Account), w.Name(), v.stoodUntil(w))
 	case !(&account.Envelope{Networks: s.Networks}).AdmitsClient(a.Client):
-		return failure(why.ErrNetwork)
+		return why.Failure(why.ErrNetwork)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func (v *Verifier) Certificate(ctx context.Context, a Attempt, authzid string, s
 	subjects = subjects[:min(len(subjects), maxSubjects)]
 	found, err := v.opt.Store.Holders(ctx, account.Certificate, subjects)
 	if err != nil {
-		return nil, unavailable(ctx, err)
+		return nil, why.Unavailable(ctx, err)
 	}
 	if len(found) == 0 {
 		if e := v.named(&a, subjects); e != nil {
@@ -54,7 +54,7 @@ func (v *Verifier) Network(ctx context.Context, a Attempt) (*account.Principal, 
 	subjects := subject.Containing(a.Client)
 	found, err := v.opt.Store.Holders(ctx, account.Network, subjects)
 	if err != nil {
-		return nil, unavailable(ctx, err)
+		return nil, why.Unavailable(ctx, err)
 	}
 	if len(found) == 0 {
 		return nil, nil
@@ -75,7 +75,7 @@ func (v *Verifier) first(ctx context.Context, a *Attempt, authzid string, subjec
 			}
 		}
 	}
-	return nil, failure(why.ErrUnknown)
+	return nil, why.Failure(why.ErrUnknown)
 }
 
 // bySubject admits the holder of a credential.
@@ -86,7 +86,7 @@ func (v *Verifier) bySubject(ctx context.Context, a *Attempt, authzid string, h 
 	case err != nil:
 		return nil, err
 	case l.cause != nil:
-		return nil, failure(l.cause)
+		return nil, why.Failure(l.cause)
 	}
 	for i := range l.proofs.Credentials {
 		c := &l.proofs.Credentials[i]
@@ -94,9 +94,9 @@ func (v *Verifier) bySubject(ctx context.Context, a *Attempt, authzid string, h 
 			continue
 		}
 		if cause := v.usable(a, &l.proofs, c); cause != nil {
-			return nil, failure(cause)
+			return nil, why.Failure(cause)
 		}
 		return v.admit(ctx, a, &l, authzid, c)
 	}
-	return nil, failure(why.ErrUnknown) // revoked at this moment
+	return nil, why.Failure(why.ErrUnknown) // revoked at this moment
 }

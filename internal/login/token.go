@@ -53,16 +53,16 @@ func (v *Verifier) Token(ctx context.Context, a Attempt, user, token string) (*a
 		}
 		return p, err
 	case v.opt.Tokens == nil:
-		return nil, v.refused(domain, failure(why.ErrNone))
+		return nil, v.refused(domain, why.Failure(why.ErrNone))
 	}
 	identity, err := v.opt.Tokens.VerifyFor(ctx, token, domain, pool.Ticket{Keys: a.keys(key)})
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
-		return nil, v.refused(domain, failure(errors.Join(why.ErrToken, err)))
+		return nil, v.refused(domain, why.Failure(errors.Join(why.ErrToken, err)))
 	case fault.Is(err, fault.Busy):
-		return nil, fault.Refuse("login.token", fault.Busy, reasonBusy)
+		return nil, fault.Refuse("login.token", fault.Busy, why.ReasonBusy)
 	case err != nil:
-		return nil, unavailable(ctx, err)
+		return nil, why.Unavailable(ctx, err)
 	}
 	p, err := v.bearer(ctx, &a, user, identity)
 	if fault.Is(err, fault.Unauthenticated) {
@@ -83,7 +83,7 @@ func (v *Verifier) tokensElsewhere(domain string, e *effort) bool {
 // bearerElsewhere asks directories about a token.
 func (v *Verifier) bearerElsewhere(ctx context.Context, e *effort, token string) (*account.Principal, error) {
 	if token == "" { // the client only asks what is wanted (RFC 7628 section 4.3)
-		return nil, failure(why.ErrNone)
+		return nil, why.Failure(why.ErrNone)
 	}
 	return v.shown(ctx, e, "")
 }
@@ -110,7 +110,7 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 	case err != nil:
 		return nil, err
 	case l.cause != nil:
-		return nil, failure(l.cause)
+		return nil, why.Failure(l.cause)
 	}
 	c := &account.Credential{Kind: account.OAuth, Name: who.Issuer, Subject: who.Issuer + " " + who.User}
 	for i := range l.proofs.Credentials {
@@ -119,10 +119,10 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 		}
 	}
 	if !speaksFor(who, l.login) || user != "" && !sameLogin(user, l.login) {
-		return nil, failure(why.ErrForeign)
+		return nil, why.Failure(why.ErrForeign)
 	}
 	if cause := v.usable(a, &l.proofs, c); cause != nil {
-		return nil, failure(cause)
+		return nil, why.Failure(cause)
 	}
 	p, err := v.admit(ctx, a, &l, "", c)
 	if err == nil {
@@ -138,7 +138,7 @@ func (v *Verifier) bearer(ctx context.Context, a *Attempt, user string, who oaut
 // holder returns the login of an identity, and its credential where it has one.
 func (v *Verifier) holder(ctx context.Context, who oauth.Identity) (login string, id mail.ID, err error) {
 	if strings.HasPrefix(who.User, subPrefix) {
-		return "", "", failure(why.ErrForeign) // it would be taken for a subject, which users cannot choose
+		return "", "", why.Failure(why.ErrForeign) // it would be taken for a subject, which users cannot choose
 	}
 	subjects := []string{who.Issuer + " " + who.User}
 	if who.Subject != "" {
@@ -146,11 +146,11 @@ func (v *Verifier) holder(ctx context.Context, who oauth.Identity) (login string
 	}
 	found, err := v.opt.Store.Holders(ctx, account.OAuth, subjects)
 	if err != nil {
-		return "", "", unavailable(ctx, err)
+		return "", "", why.Unavailable(ctx, err)
 	}
 	for _, h := range found {
 		if login != "" && h.Login != login {
-			return "", "", failure(why.ErrForeign) // one token, two accounts
+			return "", "", why.Failure(why.ErrForeign) // one token, two accounts
 		}
 		login, id = h.Login, h.Credential
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"countersign/internal/account"
@@ -15,15 +16,9 @@ import (
 	"countersign/internal/login/outside"
 	"countersign/internal/login/recent"
 	"countersign/internal/login/secrets"
+	"countersign/internal/login/shape"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
-)
-
-// Reasons of the catalogue in package smtp that this package gives.
-const (
-	reasonFailed      = "auth-failed"
-	reasonBusy        = "auth-busy"
-	reasonUnavailable = "auth-unavailable"
 )
 
 // Options are what a Verifier is made of. Store, Hasher and Maker are needed.
@@ -39,6 +34,9 @@ type Options struct {
 	// Directories are asked for accounts that the store does not know; nil where there
 	// are none.
 	Directories Directories
+	// Shapes keep what challenges of directories look like, for all gates; nil for this one
+	// alone.
+	Shapes shape.Store
 	// Banned reports whether a login, in the form of accounts, is refused from where a
 	// client is; nil where none is. It must be quick.
 	Banned func(client netip.Addr, login string) bool
@@ -93,7 +91,10 @@ func New(opt Options) *Verifier {
 	if opt.MaxRemembered <= 0 {
 		opt.MaxRemembered = 10_000
 	}
-	fronts := alike.NewFronts(opt.Maker.Lasting, opt.Now)
+	if opt.Shapes == nil {
+		opt.Shapes = &shape.Memory{}
+	}
+	fronts := alike.NewFronts(opt.Maker.Lasting, opt.Shapes, opt.Now)
 	return &Verifier{
 		opt:       opt,
 		remember:  recent.NewPasswords(opt.Remember, opt.MaxRemembered, opt.Now, rand.Reader),
@@ -144,9 +145,14 @@ func (v *Verifier) knows(a *Attempt, c *account.Credential) bool {
 	return c != nil && v.clients.Know(string(c.ID), a.Client)
 }
 
-// Run writes down now and then when credentials were used, until ctx ends, and then
-// once more. Without it nobody learns of it.
-func (v *Verifier) Run(ctx context.Context) { v.uses.Run(ctx) }
+// Run writes down now and then when credentials were used, and what challenges of
+// directories look like, until ctx ends, and then once more. Without it nobody learns of it.
+func (v *Verifier) Run(ctx context.Context) {
+	var writing sync.WaitGroup
+	writing.Go(func() { v.fronts.Run(ctx) })
+	v.uses.Run(ctx)
+	writing.Wait()
+}
 
 // look is what the store says of a login.
 type look struct {
@@ -168,7 +174,7 @@ func (v *Verifier) look(ctx context.Context, given string) (look, error) {
 		l.cause = why.ErrUnknown
 		return l, nil
 	}
-	return l, unavailable(ctx, err)
+	return l, why.Unavailable(ctx, err)
 }
 
 // heed makes a ban the reason why nothing can be proved, whatever else is: so it costs as
@@ -183,17 +189,6 @@ func (l *look) heed(v *Verifier, a *Attempt) {
 func (v *Verifier) banned(a *Attempt, login string) bool {
 	key, ok := mail.KeyOf(login)
 	return a.Shut || ok && v.opt.Banned != nil && v.opt.Banned(a.Client, key)
-}
-
-// unavailable is what becomes of an error of the store, nil of none.
-func unavailable(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return fault.Wrap("login.verify", fault.Canceled, err)
-	}
-	return &fault.Error{Op: "login.verify", Kind: fault.Unavailable, Reason: reasonUnavailable, Err: err}
 }
 
 // usable returns why a credential may not be used now; nil where it may.
@@ -228,30 +223,30 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	sender, err := v.opt.Store.Sender(ctx, l.login)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return nil, failure(why.ErrUnknown)
+		return nil, why.Failure(why.ErrUnknown)
 	case err != nil:
-		return nil, unavailable(ctx, err)
+		return nil, why.Unavailable(ctx, err)
 	case !sender.Active():
-		return nil, failure(why.ErrSuspended)
+		return nil, why.Failure(why.ErrSuspended)
 	}
 	bare := *c
 	bare.Secret = account.Secret{}
 	p := &account.Principal{Sender: sender, Credential: bare, Mechanism: a.Mechanism, Until: until}
 	now := p.Now(sender)
 	if now == nil || sender.Account.ID != l.proofs.Account {
-		return nil, failure(why.ErrWrong)
+		return nil, why.Failure(why.ErrWrong)
 	}
 	p.Credential = *now // its envelope may be another one by now
 	if cause := v.within(a, &p.Credential.Envelope); cause != nil {
-		return nil, failure(cause)
+		return nil, why.Failure(cause)
 	}
 	if v.opt.Denied != nil {
 		if rule := v.opt.Denied(a, p); rule != "" {
-			return nil, failure(&why.Denial{Rule: rule})
+			return nil, why.Failure(&why.Denial{Rule: rule})
 		}
 	}
 	if !mayActAs(sender, authzid) {
-		return nil, failure(why.ErrAuthzid)
+		return nil, why.Failure(why.ErrAuthzid)
 	}
 	at := v.opt.Now()
 	if c.ID != "" { // a login by a claim has none
@@ -272,11 +267,6 @@ func mayActAs(s *account.Sender, authzid string) bool {
 	}
 	address, err := mail.ParseAddress(authzid)
 	return err == nil && (address.Key() == s.Account.Login() || s.Owns(address))
-}
-
-// failure is the one refusal.
-func failure(cause error) error {
-	return &fault.Error{Op: "login.verify", Kind: fault.Unauthenticated, Reason: reasonFailed, Err: cause}
 }
 
 // renewed makes the event of a secret that was stored anew.

@@ -134,3 +134,27 @@ type AdminStore interface {
 	// Drop removes waiting deliveries; nobody is told.
 	Drop(ctx context.Context, f Filter, e audit.Event) (int, error)
 }
+
+// Came is a submission of which something waits, with the certificate that it came with.
+type Came struct {
+	Submission mail.ID
+	// Path is what the event of its acceptance has as CertificatePath; never "".
+	Path string
+	// Deliveries is how many wait to be attempted.
+	Deliveries int
+}
+
+// CertifiedStore lets what waits follow the lists of revocations of client certificates.
+type CertifiedStore interface {
+	// Certified calls each with portions of the submissions that came with a certificate, under
+	// a credential of one of kinds (in the sense of package account) that is still there, and
+	// of which something is to be attempted and nothing was held for HoldCertificate before.
+	// Each comes once, in no order that counts; what is accepted meanwhile may be left out.
+	// It ends with an error of each.
+	Certified(ctx context.Context, kinds []string, each func([]Came) error) error
+	// HoldCertified holds what is to be attempted of these submissions, of any node, for
+	// HoldCertificate, in one transaction, but of none that was held for it before: what an
+	// administrator has released since stays so. It stores one event for each delivery, as
+	// AdminStore.Hold does, and returns their number.
+	HoldCertified(ctx context.Context, submissions []mail.ID, e audit.Event) (int, error)
+}

@@ -158,13 +158,23 @@ func (f *failing) measure(b *testing.B, mechanism string) {
 			took[name] = append(took[name], f.once(c, mechanism, f.keys[name]))
 		}
 	}
-	least, most, text := time.Hour, time.Duration(0), ""
+	var names []string
 	for _, kind := range kinds {
-		all := took[kind.name]
+		names = append(names, kind.name)
+	}
+	report(b, mechanism, names, took)
+}
+
+// report prints the medians of some kinds of failure, and how far they are apart.
+func report(b *testing.B, mechanism string, names []string, took map[string][]time.Duration) {
+	b.Helper()
+	least, most, text := time.Hour, time.Duration(0), ""
+	for _, name := range names {
+		all := took[name]
 		slices.Sort(all)
 		median := all[len(all)/2]
 		least, most = min(least, median), max(most, median)
-		text += fmt.Sprintf(" %s %.2f", kind.name, ms(median))
+		text += fmt.Sprintf(" %s %.2f", name, ms(median))
 	}
 	word := "met"
 	if most-least >= maxApart {

@@ -23,16 +23,9 @@ import (
 	"countersign/internal/queue"
 )
 
-// Store is what a Holder needs of an engine; each is as in packages queue and audit.
-type Store interface {
-	List(ctx context.Context, f queue.Filter) ([]queue.Item, error)
-	Hold(ctx context.Context, f queue.Filter, reason string, e audit.Event) (int, error)
-	Search(ctx context.Context, q audit.Query) ([]audit.Event, error)
-}
-
 // Options are what a Holder is made of; all are needed.
 type Options struct {
-	Store Store
+	Store queue.CertifiedStore
 	// Revokes says of a path (client.Identity.Path) whether it is revoked now; Changed has
 	// something in it once more may be.
 	Revokes func(path string) bool
@@ -81,96 +74,66 @@ func (h *Holder) Run(ctx context.Context) {
 	}
 }
 
-// page is how many deliveries are listed at a time.
-const page = 500
+// portion is how many deliveries are held together, unless one submission alone has more: some
+// hundredths of a second, between which mail flows.
+const portion = 1000
 
 // look holds what waits and came with a certificate that is revoked now.
 func (h *Holder) look(ctx context.Context) error {
-	kinds := []account.CredentialKind{account.Certificate}
+	kinds := []string{string(account.Certificate)}
 	if h.opt.Named {
-		kinds = append(kinds, account.Password)
+		kinds = append(kinds, string(account.Password))
 	}
 	held := 0
-	for _, kind := range kinds {
-		for _, state := range []queue.State{queue.Queued, queue.Deferred} {
-			n, err := h.lookAt(ctx, queue.Filter{State: state, CredentialKind: string(kind), Limit: page})
-			held += n
-			if err != nil {
-				return err
-			}
-		}
-	}
+	judged := map[string]bool{} // by path
+	err := h.opt.Store.Certified(ctx, kinds, func(list []queue.Came) error {
+		n, err := h.hold(ctx, h.revoked(list, judged))
+		held += n
+		return err
+	})
 	if held > 0 {
 		h.opt.Logger.Warn("mail that came with revoked certificates is held", "deliveries", held, "reason", queue.HoldCertificate)
 	}
-	return nil
+	return err
 }
 
-// lookAt is look for what a filter selects, a page at a time.
-func (h *Holder) lookAt(ctx context.Context, f queue.Filter) (held int, err error) {
-	for {
-		items, err := h.opt.Store.List(ctx, f)
-		if err != nil {
-			return held, err
-		}
-		n, err := h.judge(ctx, items)
-		held += n
-		if err != nil || len(items) < page {
-			return held, err
-		}
-		last := items[len(items)-1].Delivery
-		f.After = queue.Position{Submission: last.Submission, N: last.N}
-	}
-}
+// maxJudged is how many paths are known of a look.
+const maxJudged = 10_000
 
-// judge holds those of some deliveries that came with a revoked certificate.
-func (h *Holder) judge(ctx context.Context, items []queue.Item) (held int, err error) {
-	// Messages of one session came with one certificate.
-	bySession := map[mail.ID]bool{}
-	var last mail.ID
-	for i := range items {
-		s := items[i].Submission
-		if s.ID == last {
-			continue // another recipient
-		}
-		last = s.ID
-		revoked, known := bySession[s.Session]
+// revoked returns those of a list that came with a certificate that is revoked now. What was
+// judged before in this look is in judged.
+func (h *Holder) revoked(list []queue.Came, judged map[string]bool) (gone []queue.Came) {
+	for _, s := range list {
+		is, known := judged[s.Path]
 		if !known {
-			if revoked, err = h.isRevoked(ctx, s.ID); err != nil {
-				return held, err
+			is = h.opt.Revokes(s.Path)
+			if len(judged) < maxJudged {
+				judged[s.Path] = is
 			}
-			bySession[s.Session] = revoked
 		}
-		if !revoked {
-			continue
+		if is {
+			gone = append(gone, s)
 		}
-		n, err := h.hold(ctx, s)
+	}
+	return gone
+}
+
+// hold holds what waits of submissions, in portions.
+func (h *Holder) hold(ctx context.Context, list []queue.Came) (held int, err error) {
+	for len(list) > 0 {
+		var ids []mail.ID
+		for deliveries := 0; len(list) > 0 && (ids == nil || deliveries+list[0].Deliveries <= portion); list = list[1:] {
+			ids = append(ids, list[0].Submission)
+			deliveries += list[0].Deliveries
+		}
+		n, err := h.opt.Store.HoldCertified(ctx, ids, audit.Event{
+			At: h.opt.Now(), Kind: audit.DeliveryHeld, Actor: "gate", Reason: queue.HoldCertificate,
+			Text: "it came with a certificate that is on a list of revocations since",
+		})
 		held += n
 		if err != nil {
 			return held, err
 		}
 	}
 	return held, nil
-}
-
-// isRevoked reports whether a submission came with a certificate that is revoked now.
-func (h *Holder) isRevoked(ctx context.Context, id mail.ID) (bool, error) {
-	found, err := h.opt.Store.Search(ctx, audit.Query{Submission: id, Kind: audit.Accepted, Limit: 1})
-	if err != nil || len(found) == 0 {
-		return false, err
-	}
-	path := found[0].Data[queue.CertificatePath]
-	return path != "" && h.opt.Revokes(path), nil
-}
-
-// hold holds what waits of a submission, unless it was held for this before.
-func (h *Holder) hold(ctx context.Context, s *queue.Submission) (int, error) {
-	before, err := h.opt.Store.Search(ctx, audit.Query{Submission: s.ID, Kind: audit.DeliveryHeld, Reason: queue.HoldCertificate, Limit: 1})
-	if err != nil || len(before) > 0 {
-		return 0, err
-	}
-	return h.opt.Store.Hold(ctx, queue.Filter{Submission: s.ID}, queue.HoldCertificate, audit.Event{
-		At: h.opt.Now(), Kind: audit.DeliveryHeld, Actor: "gate", Reason: queue.HoldCertificate,
-		Text: "it came with a certificate that is on a list of revocations since",
-	})
 }

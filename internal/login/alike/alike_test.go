@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"countersign/internal/account/hash"
+	"countersign/internal/login/shape"
 	"countersign/internal/mail"
+	"countersign/internal/sasl"
 )
 
 // lasting is that of the store of that name.
@@ -21,6 +23,45 @@ func lasting(store string) Lasting {
 	}
 }
 
+// stood is a Front whose store takes at once what was learned.
+type stood struct {
+	*Front
+	t     testing.TB
+	store shape.Store
+}
+
+// stand makes one with a store of its own.
+func stand(t testing.TB, l Lasting, now func() time.Time) *stood {
+	return beside(t, &shape.Memory{}, l, now)
+}
+
+// beside makes one of another gate on a store.
+func beside(t testing.TB, store shape.Store, l Lasting, now func() time.Time) *stood {
+	return &stood{NewFronts(l, store, now).Of("d", "SCRAM-SHA-256"), t, store}
+}
+
+func (f *stood) view() *View {
+	f.t.Helper()
+	v, err := f.View(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return v
+}
+
+func (f *stood) Salt(login string) ([]byte, int) { return f.view().Salt(login) }
+
+func (f *stood) Learn(login string, challenge []byte, took time.Duration) {
+	f.view().Learn(login, challenge, took)
+	f.fronts.Keep(f.t.Context())
+}
+
+// LearnOwn has an account of the store show its keys.
+func (f *stood) LearnOwn(salt, iterations int) {
+	f.view().Dress(&sasl.Keys{Salt: make([]byte, salt), Iterations: iterations}, "own@example.org", true)
+	f.fronts.Keep(f.t.Context())
+}
+
 // challenge is the server's first message with a salt of such letters.
 func challenge(letter string, octets, iterations int) []byte {
 	return fmt.Appendf(nil, "r=abcdef,s=%s,i=%d", base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, octets))), iterations)
@@ -29,7 +70,7 @@ func challenge(letter string, octets, iterations int) []byte {
 // Before anything is known a name shows what a Dovecot makes; then what accounts show; the
 // same each time, in any order of questions, and on every gate.
 func TestSaltsFollowAccounts(t *testing.T) {
-	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+	f := stand(t, lasting("a"), time.Now)
 	salt, iterations := f.Salt("x@example.org")
 	if len(salt) != 16 || iterations != 4096 {
 		t.Errorf("at first: %d octets, %d", len(salt), iterations)
@@ -42,10 +83,10 @@ func TestSaltsFollowAccounts(t *testing.T) {
 	f.Learn("real@example.org", challenge("s", 40, 9000), time.Millisecond)
 	again, _ := f.Salt("x@example.org")
 	other, _ := f.Salt("y@example.org")
-	g := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+	g := stand(t, lasting("a"), time.Now)
 	g.LearnOwn(40, 9000)
 	elsewhere, _ := g.Salt("x@example.org")
-	foreign := NewFronts(lasting("b"), time.Now).Of("d", "SCRAM-SHA-256")
+	foreign := stand(t, lasting("b"), time.Now)
 	foreign.LearnOwn(40, 9000)
 	strange, _ := foreign.Salt("x@example.org")
 	if string(again) != string(salt) || string(elsewhere) != string(salt) || string(other) == string(salt) || string(strange) == string(salt) {
@@ -57,7 +98,7 @@ func TestSaltsFollowAccounts(t *testing.T) {
 }
 
 // salted reports how many of 100 names that were never seen show another salt at each try.
-func salted(f *Front) (n int) {
+func salted(f *stood) (n int) {
 	for i := range 100 {
 		name := fmt.Sprintf("unknown%d@example.org", i)
 		one, _ := f.Salt(name)
@@ -73,10 +114,10 @@ func salted(f *Front) (n int) {
 // New passwords are no such thing, nor are those of one owner beside others whose stay.
 func TestFreshSalts(t *testing.T) {
 	clock := time.Unix(1_800_000_000, 0)
-	front := func() *Front {
-		return NewFronts(lasting("a"), func() time.Time { return clock }).Of("d", "SCRAM-SHA-256")
+	front := func() *stood {
+		return stand(t, lasting("a"), func() time.Time { return clock })
 	}
-	learn := func(f *Front, login string, letters ...string) {
+	learn := func(f *stood, login string, letters ...string) {
 		for _, letter := range letters {
 			f.Learn(login, challenge(letter, 16, 4096), 0)
 			clock = clock.Add(time.Second)
@@ -118,7 +159,7 @@ func TestFreshSalts(t *testing.T) {
 	if again, _ := f.Salt("a@example.org"); string(again) == string(known) {
 		t.Error("an account whose salt is new each time shows one twice")
 	}
-	clock = clock.Add(keepShape + time.Second)
+	clock = clock.Add(shape.Shape{Kind: shape.Fresh}.Lasts() + time.Second)
 	learn(f, "x@example.org", "a", "a")
 	if n := salted(f); n != 0 {
 		t.Errorf("what nobody has shown for a day is shown for %d names", n)
@@ -128,7 +169,7 @@ func TestFreshSalts(t *testing.T) {
 // What the directory has shown for a name is shown for it when its challenge is missing, so
 // that nobody sees two salts of one name.
 func TestAMissingChallengeShowsTheSaltThatWasSeen(t *testing.T) {
-	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+	f := stand(t, lasting("a"), time.Now)
 	f.LearnOwn(16, 10_000)
 	for i := range 3 {
 		f.Learn("real@example.org", challenge("h", 24, 5000), 0)
@@ -169,7 +210,7 @@ func TestSpelled(t *testing.T) {
 
 // Of several shapes each is shown for as many names, and one more changes few of them.
 func TestShapesAreSharedOut(t *testing.T) {
-	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+	f := stand(t, lasting("a"), time.Now)
 	const names = 3000
 	shapes := func() (list []int) {
 		for i := range names {
@@ -204,14 +245,14 @@ func TestShapesAreSharedOut(t *testing.T) {
 
 // Nothing grows without bounds, whatever a directory says.
 func TestWhatIsLearnedIsBounded(t *testing.T) {
-	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+	f := stand(t, lasting("a"), time.Now)
 	for i := range maxNames + 2000 {
 		for range 2 {
 			f.Learn(fmt.Sprintf("x%d@example.org", i), challenge("s", 1+i%200, 5000+i), time.Hour)
 		}
 	}
-	if len(f.shapes) != maxShapes || len(f.names.each) != maxNames || len(f.names.order) != maxNames {
-		t.Errorf("%d shapes, %d names", len(f.shapes), len(f.names.each))
+	if n := len(f.view().shapes); n != shape.Most+1 || len(f.noted) != maxNoted || len(f.names.each) != maxNames || len(f.names.order) != maxNames {
+		t.Errorf("%d shapes, %d noted, %d names", n, len(f.noted), len(f.names.each))
 	}
 }
 
@@ -266,14 +307,14 @@ func nonsense() []string {
 }
 
 func TestNonsenseTeachesNothing(t *testing.T) {
-	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+	f := stand(t, lasting("a"), time.Now)
 	for _, text := range nonsense() {
 		for range 4 {
 			f.Learn("x@example.org", []byte(text), 0)
 		}
 	}
-	if len(f.shapes) != 0 || f.guess != (Shape{}) || len(f.names.each) != 0 {
-		t.Errorf("%+v, %+v", f.shapes, f.guess)
+	if list := f.view().shapes; len(list) != 0 || len(f.names.each) != 0 {
+		t.Errorf("%+v", list)
 	}
 }
 
@@ -282,7 +323,7 @@ func FuzzLearn(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		front := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-1")
+		front := stand(t, lasting("a"), time.Now)
 		front.Learn("x@example.org", []byte(text), time.Second)
 		salt, iterations := front.Salt("y@example.org")
 		if len(salt) < 1 || len(salt) > 256 || iterations < 4096 || iterations > 1_000_000 {
@@ -293,7 +334,7 @@ func FuzzLearn(f *testing.F) {
 
 // The pace follows the directory: a hiccup is forgotten, what is slow for good is waited for.
 func TestPace(t *testing.T) {
-	f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+	f := stand(t, lasting("a"), time.Now)
 	if f.Pace() != firstPace {
 		t.Errorf("at first %v", f.Pace())
 	}
@@ -322,7 +363,7 @@ func TestPace(t *testing.T) {
 
 // Nobody is an address in the same domain, and another nobody for each login.
 func TestNobody(t *testing.T) {
-	f := NewFronts(lasting("a"), time.Now)
+	f := NewFronts(lasting("a"), &shape.Memory{}, time.Now)
 	seen := map[string]bool{}
 	for _, login := range []string{"a@example.org", "b@example.org", `"x@y"@example.org`} {
 		name, password := f.Nobody(login)
@@ -358,13 +399,16 @@ func TestNonce(t *testing.T) {
 
 // Each directory and mechanism has a front of its own.
 func TestFronts(t *testing.T) {
-	f := NewFronts(lasting("a"), time.Now)
+	f := NewFronts(lasting("a"), &shape.Memory{}, time.Now)
 	first, again := f.Of("d", "SCRAM-SHA-1"), f.Of("d", "SCRAM-SHA-1")
 	if first != again || f.Of("d", "SCRAM-SHA-1") == f.Of("d", "SCRAM-SHA-256") || f.Of("d", "SCRAM-SHA-1") == f.Of("e", "SCRAM-SHA-1") {
 		t.Error("fronts are mixed up")
 	}
-	one, _ := f.Of("d", "SCRAM-SHA-1").Salt("x@example.org")
-	two, _ := f.Of("d", "SCRAM-SHA-256").Salt("x@example.org")
+	of := func(mechanism string) []byte {
+		salt, _ := (&stood{f.Of("d", mechanism), t, nil}).Salt("x@example.org")
+		return salt
+	}
+	one, two := of("SCRAM-SHA-1"), of("SCRAM-SHA-256")
 	if string(one) == string(two) {
 		t.Error("two mechanisms show one salt")
 	}

@@ -3,7 +3,7 @@
 // is asked with, what a challenge of SCRAM shows and when it comes (RFC 5802 section 5.1),
 // which kinds of hashes a failure costs.
 //
-// It learns all that from what the directory does for accounts that it has, in memory, and
-// asks nobody anything. Main types: Fronts, Front, Shape,
-// Places, Kinds.
+// It learns all that from what the directory does for accounts that it has. What challenges
+// look like is kept in the store for all gates (package shape) and asked for there; all else is
+// in memory. Main types: Fronts, Front, View, Places, Kinds.
 package alike

@@ -1,11 +1,16 @@
 package alike
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"strings"
 	"sync"
 	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/login/shape"
 )
 
 // Lasting makes 32 octets of names: the same for the same names on all gates of a store and
@@ -17,15 +22,28 @@ type Lasting func(names ...string) []byte
 // use.
 type Fronts struct {
 	lasting Lasting
+	store   shape.Store
 	now     func() time.Time
 
-	mu   sync.Mutex // guards each
-	each map[[2]string]*Front
+	mu   sync.Mutex // guards what follows
+	each map[shape.Place]*Front
+	// waiting are the shapes that are to be kept; more has something in it where there are any.
+	waiting map[sight]time.Time
+	more    chan struct{}
 }
 
-// NewFronts returns Fronts that know nothing yet; now is the clock.
-func NewFronts(lasting Lasting, now func() time.Time) *Fronts {
-	return &Fronts{lasting: lasting, now: now, each: map[[2]string]*Front{}}
+// sight is a shape that was seen at a place.
+type sight struct {
+	shape.Place
+	shape.Shape
+}
+
+// NewFronts returns Fronts that know of challenges what the store has; now is the clock.
+func NewFronts(lasting Lasting, store shape.Store, now func() time.Time) *Fronts {
+	return &Fronts{
+		lasting: lasting, store: store, now: now, each: map[shape.Place]*Front{},
+		waiting: map[sight]time.Time{}, more: make(chan struct{}, 1),
+	}
 }
 
 // Of returns the Front of a directory in a mechanism of SCRAM. Both are names of the
@@ -33,13 +51,72 @@ func NewFronts(lasting Lasting, now func() time.Time) *Fronts {
 func (f *Fronts) Of(directory, mechanism string) *Front {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	name := [2]string{directory, mechanism}
-	front := f.each[name]
+	place := shape.Place{Directory: directory, Mechanism: mechanism}
+	front := f.each[place]
 	if front == nil {
-		front = &Front{lasting: f.lasting, now: f.now, mechanism: mechanism}
-		f.each[name] = front
+		front = &Front{fronts: f, place: place}
+		f.each[place] = front
 	}
 	return front
+}
+
+const (
+	// maxWaiting bounds what waits while the store is away, keepAgain is when it is tried
+	// again.
+	maxWaiting = 1000
+	keepAgain  = 5 * time.Second
+)
+
+// wait has a shape kept.
+func (f *Fronts) wait(p shape.Place, s shape.Shape, at time.Time) {
+	f.mu.Lock()
+	if len(f.waiting) < maxWaiting {
+		f.waiting[sight{p, s}] = at
+	}
+	f.mu.Unlock()
+	select {
+	case f.more <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps what was learned, at once, until ctx ends, and then once more. What the store
+// does not take is tried again later: challenges are what was kept meanwhile, and what was
+// learned no exchange waits for, as the time would tell for which names.
+func (f *Fronts) Run(ctx context.Context) {
+	tick := time.NewTicker(keepAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-f.more:
+			f.Keep(ctx)
+		case <-tick.C:
+			f.Keep(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepAgain)
+			f.Keep(last)
+			cancel()
+			return
+		}
+	}
+}
+
+// Keep hands all that waits to the store, until it takes one not.
+func (f *Fronts) Keep(ctx context.Context) {
+	f.mu.Lock()
+	all := maps.Clone(f.waiting)
+	f.mu.Unlock()
+	for s, at := range all {
+		err := f.store.KeepShape(ctx, s.Place, s.Shape, at)
+		if err != nil && !fault.Is(err, fault.Invalid) { // which no later try would help
+			return
+		}
+		f.mu.Lock()
+		if f.waiting[s].Equal(at) {
+			delete(f.waiting, s)
+		}
+		f.mu.Unlock()
+	}
 }
 
 // Nobody returns a name that nobody has, in the domain of a login, and a password. A

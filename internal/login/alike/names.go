@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"slices"
 	"time"
+
+	"countersign/internal/login/shape"
 )
 
 const (
@@ -44,22 +46,22 @@ type shown struct {
 // renewal is a name that has shown another salt of a shape soon after the one before.
 type renewal struct {
 	name  [sha256.Size]byte
-	shape Shape
+	shape shape.Shape
 	at    time.Time
 }
 
-// sight is what a challenge tells of salts.
-type sight uint8
+// hint is what a challenge tells of salts.
+type hint uint8
 
 const (
 	// unsure: it may be a new password.
-	unsure sight = iota
-	// stays: the salt is that of before.
-	stays
-	// changes: this name's is another one each time.
-	changes
-	// renews: those of several names are.
-	renews
+	unsure hint = iota
+	// stay: the salt is that of before.
+	stay
+	// change: this name's is another one each time.
+	change
+	// renew: those of several names are.
+	renew
 )
 
 // of returns what a name has shown last. The salt is not to be changed.
@@ -72,7 +74,7 @@ func (n *names) of(login string) (shown, bool) {
 }
 
 // see notes the salt of a name.
-func (n *names) see(login string, salt []byte, s Shape, now time.Time) sight {
+func (n *names) see(login string, salt []byte, s shape.Shape, now time.Time) hint {
 	name := sha256.Sum256([]byte(login))
 	have := n.each[name]
 	if have == nil {
@@ -87,14 +89,14 @@ func (n *names) see(login string, salt []byte, s Shape, now time.Time) sight {
 	have.salt, have.iterations, have.at, have.stays = salt, s.Iterations, now, same
 	if same {
 		have.row = 0
-		return stays
+		return stay
 	}
 	have.row++
 	switch {
 	case soon && n.renews(renewal{name, s, now}):
-		return renews
+		return renew
 	case have.row >= single && now.Sub(have.began) <= time.Minute:
-		return changes
+		return change
 	}
 	return unsure
 }
@@ -104,7 +106,7 @@ func (n *names) renews(r renewal) bool {
 	n.renewed = slices.DeleteFunc(n.renewed, func(o renewal) bool {
 		return o.name == r.name && o.shape == r.shape || r.at.Sub(o.at) > time.Hour
 	})
-	if len(n.renewed) == several*maxShapes {
+	if len(n.renewed) == several*shape.Most {
 		n.renewed = slices.Delete(n.renewed, 0, 1)
 	}
 	n.renewed = append(n.renewed, r)

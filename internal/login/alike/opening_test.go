@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/login/shape"
 )
 
 // A step has its own time, outlives the command that began it, and ends by End.
@@ -42,7 +43,7 @@ func TestOpenings(t *testing.T) {
 // A challenge is held until its time, or until the client has gone.
 func TestHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := NewFronts(lasting("a"), time.Now).Of("d", "SCRAM-SHA-256")
+		f := NewFronts(lasting("a"), &shape.Memory{}, time.Now).Of("d", "SCRAM-SHA-256")
 		began := time.Now()
 		time.Sleep(100 * time.Millisecond)
 		if err := f.Hold(t.Context(), began); err != nil || time.Since(began) != firstPace {

@@ -1,7 +1,7 @@
 // Package why has the reasons for which logins fail: for the record alone, which the
 // helpdesk reads. The client gets one and the same answer for all of them.
 //
-// It decides nothing. Main function: Word.
+// It makes of them what a login ends with, and decides nothing. Main functions: Word, Failure.
 package why
 
 import (

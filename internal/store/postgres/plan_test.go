@@ -192,6 +192,8 @@ func checkPlans(t testing.TB, s *Store) {
 		"by submission":        {search(audit.Query{Submission: "S0000000000000000000000007"}, nil), []string{"event_submission"}},
 		"by login":             {search(audit.Query{Login: login}, &record.Span{First: 1, Last: 60000}), []string{"event_login"}},
 		"by times":             {search(audit.Query{Since: time.UnixMicro(10), Until: time.UnixMicro(500)}, &record.Span{First: 100, Last: 65536}), []string{"using event_"}},
+		"certified":            {explain(t, s, waiting.CertifiedSQL(d, 1), 500, "certificate", 1000), []string{"submission_pkey", "event_submission", "delivery_pkey"}},
+		"coming":               {explain(t, s, waiting.ComingSQL(d), ids), []string{"submission_id_key", "event_submission", "delivery_pkey"}},
 		"guard since":          {explain(t, s, guarded.SinceSQL, 49990, 500), []string{"guard_record_change"}},
 		"guard found":          {explain(t, s, guarded.FoundSQL(2), "10.0.1.1/32", login, "", login), []string{"guard_record_"}},
 		"guard ended":          {explain(t, s, guarded.EndedSQL, 100, 50000, 500), []string{"guard_record_ends"}},

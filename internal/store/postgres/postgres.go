@@ -28,6 +28,7 @@ import (
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
 	"countersign/internal/store/sqlkit/sealed"
+	"countersign/internal/store/sqlkit/shapes"
 	"countersign/internal/store/sqlkit/waiting"
 )
 
@@ -64,7 +65,7 @@ type Options struct {
 }
 
 // Store is a database in use. It implements account.Store, access.Store, list.Store, guard.Store,
-// limit.Store, limit.Counts, queue.Store, queue.AdminStore, audit.Store and node.Store, and
+// limit.Store, limit.Counts, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore, audit.Store and node.Store, and
 // keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
@@ -81,6 +82,7 @@ type Store struct {
 	*guarded.Marks
 	*limits.Rulebook
 	*lists.Register
+	*shapes.Looks
 	*nodes.Roster
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -176,6 +178,9 @@ func (s *Store) share() {
 	s.Keeper = bans.New(bans.Options{Base: s.apart(s.banned, server.LockBansSQL), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
 	s.Counts = counting.New(counting.Options{Base: s.apart(s.signal), Clock: clock})
 	s.Marks = guarded.New(s.apart(s.signal, server.LockGuardSQL))
+	looks := s.apart(s.signal, server.LockGuardSQL)
+	looks.Read = accounts.Read
+	s.Looks = shapes.New(looks)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"countersign/internal/login/shape"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/bans"
@@ -17,6 +18,7 @@ import (
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/record"
 	"countersign/internal/store/storetest/secrets"
+	"countersign/internal/store/storetest/shapes"
 	"countersign/internal/testkit/pgcluster"
 )
 
@@ -65,6 +67,10 @@ func TestSecrets(t *testing.T) {
 
 func TestGuarded(t *testing.T) {
 	guarded.Run(t, func(t *testing.T) guarded.Store { return openNew(t) })
+}
+
+func TestShapes(t *testing.T) {
+	shapes.Run(t, func(t *testing.T) shape.Store { return openNew(t) })
 }
 
 func TestBans(t *testing.T) {

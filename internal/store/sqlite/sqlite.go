@@ -27,6 +27,7 @@ import (
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
 	"countersign/internal/store/sqlkit/sealed"
+	"countersign/internal/store/sqlkit/shapes"
 	"countersign/internal/store/sqlkit/waiting"
 )
 
@@ -65,7 +66,7 @@ type Options struct {
 }
 
 // Store is an open database. It implements account.Store, access.Store, list.Store, guard.Store,
-// limit.Store, limit.Counts, queue.Store, queue.AdminStore and audit.Store, and keeps
+// limit.Store, limit.Counts, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore and audit.Store, and keeps
 // certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
@@ -80,6 +81,7 @@ type Store struct {
 	*guarded.Marks
 	*limits.Rulebook
 	*lists.Register
+	*shapes.Looks
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
 	db      *database.DB[book]
@@ -214,6 +216,7 @@ func (s *Store) share() {
 	s.Keeper = bans.New(bans.Options{Base: banned})
 	s.Counts = counting.New(counting.Options{Base: b, Clock: func(context.Context, sqlkit.Reader) (time.Time, error) { return s.now().UTC(), nil }})
 	s.Marks = guarded.New(b)
+	s.Looks = shapes.New(b)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Count: count, Finish: finishAll, Finished: s.removeBodies,
 		Large: func(id mail.ID, size int64) queue.LargeBody { return s.bodies.Stored(id, size) },

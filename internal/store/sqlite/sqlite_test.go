@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"countersign/internal/login/shape"
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/counting"
@@ -16,6 +17,7 @@ import (
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/record"
 	"countersign/internal/store/storetest/secrets"
+	"countersign/internal/store/storetest/shapes"
 )
 
 // openAt opens the database at path for a test.
@@ -48,6 +50,10 @@ func TestSecrets(t *testing.T) {
 
 func TestGuarded(t *testing.T) {
 	guarded.Run(t, func(t *testing.T) guarded.Store { return openNew(t) })
+}
+
+func TestShapes(t *testing.T) {
+	shapes.Run(t, func(t *testing.T) shape.Store { return openNew(t) })
 }
 
 func TestBans(t *testing.T) {

@@ -24,6 +24,7 @@ type Store interface {
 	account.Store
 	queue.Store
 	queue.AdminStore
+	queue.CertifiedStore
 	audit.Store
 	node.Store
 	CertificateStore
@@ -57,6 +58,7 @@ func Run(t *testing.T, open Opener) {
 		"report":      reportCases(),
 		"admin":       adminCases(),
 		"suspension":  suspensionCases(),
+		"certified":   certifiedCases(),
 		"reliance":    relianceCases(),
 		"concurrency": concurrencyCases(),
 	}

@@ -17,6 +17,7 @@ import (
 type rest interface {
 	queue.Store
 	queue.AdminStore
+	queue.CertifiedStore
 	node.Store
 	storetest.CertificateStore
 	Close() error

@@ -92,7 +92,7 @@ const (
 	LockBansSQL = "SELECT pg_advisory_xact_lock(x'4353474e0005'::bigint)"
 
 	// LockGuardSQL is alone with what the guard has counted until the commit, as
-	// LockBansSQL is with bans.
+	// LockBansSQL is with bans, and with what challenges look like.
 	LockGuardSQL = "SELECT pg_advisory_xact_lock(x'4353474e0006'::bigint)"
 
 	// LockLimitsSQL is alone with the rules of limits and with the entries of access lists, likewise. Who changes them shares

@@ -18,6 +18,7 @@ func LeftOut() map[string]string {
 		"contact":          "of its values any may be right, and it refers to nothing",
 		"counter":          "it refers to nothing; one that cannot be read is told when its subject sends",
 		"guard_record":     "it refers to nothing, and one that cannot be read is told at the start",
+		"challenge_shape":  "of its values any may be right, and it refers to nothing",
 		"ban":              "it refers to nothing, not even to accounts, and one that cannot be read is told at the start",
 	}
 }

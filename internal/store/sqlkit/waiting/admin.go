@@ -104,12 +104,17 @@ type step struct {
 
 // Hold implements queue.AdminStore.
 func (q *Queue) Hold(ctx context.Context, f queue.Filter, reason string, e audit.Event) (int, error) {
-	return q.administer(ctx, "queue.hold", f, e, step{
+	return q.administer(ctx, "queue.hold", f, e, q.holdStep(reason))
+}
+
+// holdStep holds for a reason.
+func (q *Queue) holdStep(reason string) step {
+	return step{
 		applies: q.opt.Dialect.Aside + "d.state < 3",
 		text:    "UPDATE delivery SET state = 3, hold_reason = ?",
 		args:    []any{reason},
 		becomes: func(target) int { return Held },
-	})
+	}
 }
 
 // Release implements queue.AdminStore.
@@ -263,8 +268,16 @@ func (q *Queue) stillApplies(t sqlkit.Writer, found []target, st step) (now []ta
 // returns how many, and the large bodies to remove after the commit.
 func (q *Queue) applyStep(t sqlkit.Writer, found []target, st step, e audit.Event) (changed int, finished []mail.ID, err error) {
 	found, err = q.stillApplies(t, found, st)
-	if err != nil || len(found) == 0 {
+	if err != nil {
 		return 0, nil, err
+	}
+	return q.change(t, found, st, e)
+}
+
+// change is applyStep for deliveries that stand as found says.
+func (q *Queue) change(t sqlkit.Writer, found []target, st step, e audit.Event) (changed int, finished []mail.ID, err error) {
+	if len(found) == 0 {
+		return 0, nil, nil
 	}
 	list, err := keys(found)
 	if err != nil {
