@@ -30,6 +30,7 @@ wanted=(
   /usr/sbin/mariadbd:mariadb-server # likewise
   /usr/sbin/dovecot:dovecot-core # likewise
   /usr/sbin/slapd:slapd # likewise
+  /usr/bin/rspamd:rspamd # likewise; it needs no redis here
   /usr/sbin/named:bind9 # likewise
   /usr/bin/python3:python3
   python3=email:libpython3-stdlib # reads our reports; the smallest Python lacks it

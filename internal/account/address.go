@@ -2,50 +2,10 @@ package account
 
 import (
 	"slices"
-	"strings"
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 )
-
-// ParseGrant reads "a@example.org", one address, or "@example.org", all of a
-// domain.
-func ParseGrant(s string) (Grant, error) {
-	const op = "account.grant"
-	if name, ok := strings.CutPrefix(s, "@"); ok {
-		domain, err := mail.ParseDomain(name)
-		if err != nil {
-			return Grant{}, fault.New(op, fault.Invalid, "%q is not a grant: %v", s, err)
-		}
-		return Grant{Domain: domain}, nil
-	}
-	address, err := mail.ParseAddress(s)
-	if err != nil {
-		return Grant{}, fault.New(op, fault.Invalid, "%q is not a grant: %v; write an address, or @example.org for a whole domain", s, err)
-	}
-	return Grant{Address: address}, nil
-}
-
-// String returns the form that ParseGrant reads.
-func (g Grant) String() string {
-	if g.Address.IsNull() {
-		return "@" + g.Domain.String()
-	}
-	return g.Address.String()
-}
-
-// Equal reports whether two grants allow the same.
-func (g Grant) Equal(other Grant) bool {
-	return g.Address.Key() == other.Address.Key() && g.Domain == other.Domain
-}
-
-// Under returns the domain that a grant is for.
-func (g Grant) Under() mail.Domain {
-	if g.Address.IsNull() {
-		return g.Domain
-	}
-	return g.Address.Domain
-}
 
 // indexOf finds an address in a list, -1 where it is not there.
 func indexOf(list []mail.Address, a mail.Address) int {
@@ -76,24 +36,5 @@ func (a *Account) RemoveAlias(alias mail.Address) error {
 	if i = indexOf(a.Learned, alias); i >= 0 {
 		a.Learned = slices.Delete(slices.Clone(a.Learned), i, i+1)
 	}
-	return nil
-}
-
-// AddGrant gives an account a grant: fault.Conflict where it has it already.
-func (a *Account) AddGrant(g Grant) error {
-	if slices.ContainsFunc(a.Grants, g.Equal) {
-		return fault.New("account.grant", fault.Conflict, "account %s has the grant %s already", a.Address, g)
-	}
-	a.Grants = append(slices.Clone(a.Grants), g)
-	return nil
-}
-
-// RemoveGrant takes a grant away: fault.NotFound where the account has no such one.
-func (a *Account) RemoveGrant(g Grant) error {
-	i := slices.IndexFunc(a.Grants, g.Equal)
-	if i < 0 {
-		return fault.New("account.grant", fault.NotFound, "account %s has no grant %s", a.Address, g)
-	}
-	a.Grants = slices.Delete(slices.Clone(a.Grants), i, i+1)
 	return nil
 }

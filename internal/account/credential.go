@@ -188,7 +188,7 @@ func (e *Envelope) Admits(client netip.Addr, mechanism string, now time.Time) bo
 func (e *Envelope) Forbids(later *Envelope) (all, senders bool) {
 	all = !wider(e.Networks, later.Networks, func(was, is netip.Prefix) bool { return is.Bits() <= was.Bits() && is.Contains(was.Addr()) }) ||
 		!wider(e.Mechanisms, later.Mechanisms, func(was, is string) bool { return was == is })
-	return all, !wider(e.Senders, later.Senders, func(was, is Grant) bool { return is.Equal(was) || !was.Address.IsNull() && is.covers(was.Address) })
+	return all, !wider(e.Senders, later.Senders, func(was, is Grant) bool { return is.Equal(was) || !was.Address.IsNull() && is.Covers(was.Address) })
 }
 
 // wider reports whether each of one list is within one of another; an empty list is
@@ -216,26 +216,7 @@ func (e *Envelope) Over(now time.Time) bool { return !e.Expires.IsZero() && !now
 
 // Covers reports whether a may be sent under.
 func (e *Envelope) Covers(a mail.Address) bool {
-	return len(e.Senders) == 0 || slices.ContainsFunc(e.Senders, func(g Grant) bool { return g.covers(a) })
-}
-
-// MayUse reports whether the account may be bounded to a grant, or send under it:
-// one of its own addresses or grants, or an address that a grant of it covers. The
-// states of domains do not matter.
-func (a *Account) MayUse(g Grant) bool {
-	if g.Address.IsNull() {
-		return slices.ContainsFunc(a.Grants, g.Equal)
-	}
-	return g.Address.Key() == a.Login() || indexOf(a.Aliases, g.Address) >= 0 ||
-		slices.ContainsFunc(a.Grants, func(have Grant) bool { return have.covers(g.Address) })
-}
-
-// covers reports whether a is the address, or in the domain.
-func (g Grant) covers(a mail.Address) bool {
-	if g.Address.IsNull() {
-		return g.Domain == a.Domain
-	}
-	return a.Key() == g.Address.Key()
+	return len(e.Senders) == 0 || slices.ContainsFunc(e.Senders, func(g Grant) bool { return g.Covers(a) })
 }
 
 // Proofs is what an account can prove itself with, as one look at the store found

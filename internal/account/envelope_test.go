@@ -99,7 +99,7 @@ func TestEnvelopeAdmits(t *testing.T) {
 func TestMayUse(t *testing.T) {
 	a := account.Account{
 		Address: at("a@acme.example"), Aliases: []mail.Address{at("alias@second.example")},
-		Grants: []account.Grant{grant(t, "@third.example"), grant(t, "shop@acme.example")},
+		Grants: []account.Granted{{Grant: grant(t, "@third.example"), Manner: account.SendAs}, {Grant: grant(t, "shop@acme.example"), Manner: account.SendOnBehalf}},
 	}
 	for text, want := range map[string]bool{
 		"A@acme.example": true, "alias@second.example": true, "shop@acme.example": true, "any@third.example": true, "@third.example": true,

@@ -37,5 +37,5 @@ func CheckDomain(name mail.Domain) error {
 // ForeignDomain is the refusal to let an account of a customer use what is in a domain
 // of another, the owner.
 func ForeignDomain(what string, domain mail.Domain, owner, customer string) error {
-	return fault.New("account.set", fault.Invalid, "%s: domain %s belongs to customer %s, the account to customer %s; an account may only use addresses of its own customer", what, domain, owner, customer)
+	return fault.New("account.set", fault.Invalid, "%s: domain %s belongs to customer %s, the account to customer %s; an account may only use addresses of its own customer, unless it is granted across customers", what, domain, owner, customer)
 }

@@ -131,7 +131,7 @@ type AccountStore interface {
 	// another one that has it as one of Learned, whose revision is raised; the event of
 	// that (YieldEvent) is stored too. fault.Conflict for any other address that is already
 	// the own address or an alias of another account, and for a subject that another
-	// credential of that kind has; fault.Invalid for two credentials of one name, and for
+	// credential of that kind has; fault.Invalid for two credentials of one name, for a grant that Check refuses, and for
 	// one of Learned that is none of Aliases; fault.NotFound for a domain or a plan that
 	// there is not.
 	PutAccount(ctx context.Context, a Account, e audit.Event) error
@@ -153,6 +153,10 @@ type AddressStore interface {
 	// keys), as their own or as an alias, by address; at most MaxOwned of them. What is
 	// nobody's is left out.
 	Owners(ctx context.Context, addresses []string) (map[string]string, error)
+	// Grantees lists the logins of accounts with grants, in order: those behind after ("" for
+	// the first), at most limit. With a domain it leaves out those that have none under it;
+	// what an earlier release has stored may be among them all the same.
+	Grantees(ctx context.Context, domain mail.Domain, after string, limit int) ([]string, error)
 }
 
 // MaxOwned is how many addresses AddressStore.Owners takes.
@@ -175,12 +179,13 @@ const MaxOwned = 256
 // active with all above it (Sender.Active), the credential that it was accepted
 // under exists and does not recall it (Recall), and each further domain that its
 // acceptance relied on (queue.Acceptance.Domains) is an active one of the
-// customer that the account's own domain has. A Put or Remove that changes the
+// customer that the account's own domain has, or is active, of a customer who is so too, and
+// reached by a grant of the account across customers, ended or not. A Put or Remove that changes the
 // state of an account, gives it a suspended plan or takes that or a credential from it, or
 // has one recall more of its mail, the state or the customer of a domain, or whether a
 // customer or a plan is active (a customer is with its plan; no plan counts as
 // an active one), looks at all mail of that account, of that domain or relying
-// on it, of the domains of that customer, or of the customers and accounts on that plan: it
+// on it, of the domains of that customer and of accounts with grants that reach them, or of the customers and accounts on that plan: it
 // holds what may not go, with a reason of queue.HoldsByChange, gives what is held for
 // another one of these the reason that it has now, and releases what
 // was held for one of them and may go. A submission of which an operator released anything

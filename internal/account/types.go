@@ -28,9 +28,11 @@ type Plan struct {
 	// MaxMessages bounds the messages of one session.
 	MaxMessages int
 	// Legacy is Account.Legacy for every account that the plan decides about.
-	Legacy  bool
-	State   State
-	Created time.Time
+	Legacy bool
+	// SenderMode is for accounts without one of their own; "" is Enforce.
+	SenderMode SenderMode
+	State      State
+	Created    time.Time
 	// Revision is 0 for an object not stored yet; see Store.
 	Revision int64
 }
@@ -85,13 +87,6 @@ type Domain struct {
 	Revision int64
 }
 
-// Grant lets an account send under an address that is not its own: one
-// address, or all of a domain when Address is null.
-type Grant struct {
-	Address mail.Address
-	Domain  mail.Domain
-}
-
 // Account is a login with credentials, member of one domain.
 type Account struct {
 	// ID never changes and is never used again.
@@ -120,10 +115,14 @@ type Account struct {
 	// Learned are those of Aliases that the directory has named, and that go where it
 	// does not name them any more; all others an operator has given.
 	Learned []mail.Address
-	// Grants are addresses and domains of the same customer it may use.
-	Grants   []Grant
-	Created  time.Time
-	Revision int64
+	// Grants are addresses and domains that it may use, of the same customer unless they
+	// say otherwise.
+	Grants []Granted
+	// SenderMode says what becomes of mail under addresses that are not its own; "" leaves
+	// it to the plan.
+	SenderMode SenderMode
+	Created    time.Time
+	Revision   int64
 }
 
 // Login returns the name under which the account authenticates.
@@ -140,8 +139,8 @@ func (a *Account) Under() []mail.Domain {
 	for _, alias := range a.Aliases {
 		list = append(list, alias.Domain)
 	}
-	for _, g := range a.Grants {
-		list = append(list, g.Under())
+	for i := range a.Grants {
+		list = append(list, a.Grants[i].Under())
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
@@ -162,6 +161,9 @@ type Sender struct {
 	// Domains are, of the domains that the account's addresses and grants are
 	// in, those that are active and the customer's.
 	Domains map[mail.Domain]bool
+	// Lent are, of the domains of other customers that grants of the account reach across
+	// customers, those that are active, as are the customer that has them and its plan.
+	Lent map[mail.Domain]bool
 	// Generation is the store's generation that this was read at.
 	Generation uint64
 }
@@ -188,27 +190,4 @@ func (s *Sender) Suspended() (list []string) {
 	add(s.Account.Plan != "" && s.Plan.State != Active, "plan "+s.Account.Plan)
 	add(s.Customer.Plan != "" && s.Customer.Plan != s.Account.Plan && s.CustomerPlan.State != Active, "plan "+s.Customer.Plan)
 	return list
-}
-
-// Owns reports whether the sender may write a under its name: its own address,
-// an alias, or granted, and under an active domain of its own customer.
-func (s *Sender) Owns(a mail.Address) bool {
-	if !s.Domains[a.Domain] {
-		return false
-	}
-	key := a.Key()
-	if key == s.Account.Address.Key() {
-		return true
-	}
-	for _, alias := range s.Account.Aliases {
-		if key == alias.Key() {
-			return true
-		}
-	}
-	for _, g := range s.Account.Grants {
-		if g.Address.IsNull() && g.Domain == a.Domain || !g.Address.IsNull() && key == g.Address.Key() {
-			return true
-		}
-	}
-	return false
 }

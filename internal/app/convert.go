@@ -75,7 +75,8 @@ func certSpecs(c *config.Config) []cert.Spec {
 	return specs
 }
 
-func policy(c *config.Config) submission.Policy {
+// Policy is what the configuration says of messages.
+func Policy(c *config.Config) submission.Policy {
 	return submission.Policy{
 		Mechanisms:     Offered(c),
 		EncodeHeaders:  c.Message.EightBitHeaders == "encode",
@@ -112,7 +113,8 @@ func (a *App) listenerConfig(l config.Listener) (smtpserver.ListenerConfig, erro
 	return lc, nil
 }
 
-func sessionLimits(c *config.Config) bounds.Limits {
+// SessionLimits are what it says of sessions.
+func SessionLimits(c *config.Config) bounds.Limits {
 	s := c.Session
 	return bounds.Limits{
 		Timeouts: bounds.Timeouts{

@@ -475,7 +475,7 @@ func equal(t *testing.T, got, want any) {
 
 func TestLimitsOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	equal(t, sessionLimits(cfg), bounds.Limits{
+	equal(t, SessionLimits(cfg), bounds.Limits{
 		Timeouts: bounds.Timeouts{
 			Greeting: 11 * time.Second, Command: 12 * time.Second, Login: 18 * time.Second, Handshake: 13 * time.Second,
 			DataProgress: 14 * time.Second, DataTotal: 15 * time.Second,
@@ -485,7 +485,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 		MaxRecipients: 28, MaxMessages: 29, MaxMessageBytes: 3 << 20, LongLines: true,
 	})
 	cfg.Session.LongLines = "refuse"
-	if sessionLimits(cfg).LongLines {
+	if SessionLimits(cfg).LongLines {
 		t.Error("long lines pass although they are refused")
 	}
 }
@@ -496,11 +496,11 @@ func TestPolicyOfTheConfiguration(t *testing.T) {
 	want.Alignment = alignment.Rules{Default: alignment.Warn, Domains: map[mail.Domain]alignment.Action{
 		"off.example.org": alignment.Off, "warn.example.org": alignment.Warn, "hold.example.org": alignment.Hold, "refuse.example.org": alignment.Refuse,
 	}}
-	equal(t, policy(cfg), want)
+	equal(t, Policy(cfg), want)
 	cfg.Message.EightBitHeaders, cfg.Message.AddressesInNames, cfg.DKIM.Sign = "encode", "allow", true
 	want.EncodeHeaders, want.CheckNames, want.Sign = true, false, true
 	cfg.Alignment.Action, want.Alignment.Default = "refuse", alignment.Refuse
-	equal(t, policy(cfg), want)
+	equal(t, Policy(cfg), want)
 }
 
 func TestPasswordsOfTheConfiguration(t *testing.T) {
@@ -720,7 +720,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 		t.Fatal(err)
 	}
 	turning, unread := rekeying.Configured(c, nil)
-	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), sessionLimits(c), policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard), entrances.Files(c), entrances.Rules(c), entrances.Lists(c)}
+	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), SessionLimits(c), Policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard), entrances.Files(c), entrances.Rules(c), entrances.Lists(c)}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))

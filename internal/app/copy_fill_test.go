@@ -264,8 +264,12 @@ func (f *filler) objects() {
 			address := func(local string) mail.Address { return mail.Address{Local: local, Domain: domain} }
 			f.must(f.s.PutAccount(ctx, account.Account{
 				ID: f.ids.New(), Address: address("Ann.é"), State: state, NullSender: j == 0, Legacy: j == 0, Directory: "elsewhere", Credentials: f.credentials(fmt.Sprint(name, j)),
-				Aliases: []mail.Address{address("sales"), address("info")},
-				Grants:  []account.Grant{{Domain: domain}, {Address: address("boss"), Domain: domain}}, Created: f.at,
+				Aliases:    []mail.Address{address("sales"), address("info")},
+				SenderMode: account.Shadow, Created: f.at,
+				Grants: []account.Granted{
+					{Grant: account.Grant{Domain: domain}, Manner: account.SendAs},
+					{Grant: account.Grant{Address: address("boss")}, Manner: account.SendOnBehalf, Across: true, Until: f.at, Given: f.at, By: "cli:root", Because: "a \"merger\""},
+				},
 			}, f.event("account")))
 			f.must(f.s.PutAccount(ctx, account.Account{ID: f.ids.New(), Address: address("bob"), State: account.Active, Created: f.at}, f.event("account")))
 		}

@@ -44,8 +44,8 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	}
 	change.Commit()
 	a.clients.Poll()
-	a.server.SetLimits(sessionLimits(cfg))
-	a.gate.SetPolicy(policy(cfg))
+	a.server.SetLimits(SessionLimits(cfg))
+	a.gate.SetPolicy(Policy(cfg))
 	a.aligning.Configure(cfg)
 	a.guard.SetConfig(&cfg.Guard)
 	places.Commit()

@@ -235,14 +235,9 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("bans", banned.Run)
-	a.entrance, err = entrances.Open(ctx, entrances.Options{
-		Config: a.cfg, Store: a.store, Record: a.recorder.Record, Node: a.nodeID(), Now: a.opt.Now, Registry: a.registry, Logger: a.log,
-	})
-	if err != nil {
+	if err := a.openEntrance(ctx); err != nil {
 		return err
 	}
-	a.background("entrance", a.entrance.Run)
-	a.health.Add("access", a.entrance.Health)
 	options.Denied = a.entrance.Denied
 	if a.guard, err = guarding.Open(ctx, guarding.Options{
 		Config: a.cfg.Guard, Store: a.store, Lasting: a.maker.Lasting, IDs: a.ids, Record: a.recorder.Record, Node: a.nodeID(),
@@ -286,6 +281,10 @@ func (a *App) openGate(ctx context.Context) error {
 	}
 	a.undo("alignment", func(context.Context) error { a.aligning.Close(); return nil })
 	a.background("alignment watch", a.aligning.Run)
+	filtered, err := a.openFilters()
+	if err != nil {
+		return err
+	}
 	if err := a.turnKeys(); err != nil {
 		return err
 	}
@@ -295,13 +294,26 @@ func (a *App) openGate(ctx context.Context) error {
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
-		Senders:  sending, Accounts: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Entrance: a.entrance.Entrance, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Recorder: a.recorder, Sealer: a.sealer,
-		IDs: a.ids, Now: a.opt.Now, Policy: policy(a.cfg),
+		Senders:  sending, Accounts: a.store, Domains: a.store, Queue: a.store,
+		Offer: a.offer(), Space: a.space, Bans: banned, Entrance: a.entrance.Entrance, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
+		IDs: a.ids, Now: a.opt.Now, Policy: Policy(a.cfg),
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
 	a.health.Add("signing", a.signingHealth)
+	return nil
+}
+
+// openEntrance makes what decides from where clients may come in.
+func (a *App) openEntrance(ctx context.Context) (err error) {
+	a.entrance, err = entrances.Open(ctx, entrances.Options{
+		Config: a.cfg, Store: a.store, Record: a.recorder.Record, Node: a.nodeID(), Now: a.opt.Now, Registry: a.registry, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.background("entrance", a.entrance.Run)
+	a.health.Add("access", a.entrance.Health)
 	return nil
 }
 
@@ -367,7 +379,7 @@ func (a *App) openMetrics(context.Context) error {
 // is taken is found out before the first client is.
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
-		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: sessionLimits(a.cfg),
+		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: SessionLimits(a.cfg),
 		OnRefused: a.gate.Refused,
 	})
 	a.registerGauges()

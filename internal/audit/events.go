@@ -23,6 +23,13 @@ const (
 	EventsOmitted     Kind = "event.omitted"
 	Accepted          Kind = "submission.accepted"
 	Unaligned         Kind = "submission.unaligned"
+	SenderRewritten   Kind = "sender.rewritten"
+	SenderShadow      Kind = "sender.shadow"
+	FilterChanged     Kind = "filter.changed"
+	FilterHeld        Kind = "filter.held"
+	FilterRefused     Kind = "filter.refused"
+	FilterAway        Kind = "filter.away"
+	FilterShadow      Kind = "filter.shadow"
 	BounceAccepted    Kind = "submission.bounced"
 	DeliveryDelivered Kind = "delivery.delivered"
 	DeliveryDeferred  Kind = "delivery.deferred"
@@ -91,20 +98,27 @@ func Kinds() []Meaning {
 		{AuthPassed, "A client logged in; data has the mechanism, or none where its network was enough, the name of the credential, or none where the claim of a token was enough, the issuer of a token, and as program what the client called itself."},
 		{AuthFailed, "A login failed; account is the name that was tried, data has the cause, which the client is not told."},
 		{AuthTested, "An administrator, the actor, had a login of the object, an account, explained, which changes nothing; data has the mechanism, the outcome and where it was refused the cause."},
-		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command."},
+		{CommandRefused, "A command was refused; code, reason and text are those of the reply, data has the command, and where a sender is not the account's its place and address, and why."},
 		{CommandsOmitted, "Between the chunks of one message more was refused than is recorded one by one; text says how much more."},
 		{EventsOmitted, "Clients of one wide network (IPv4 /24, IPv6 /48) that had not logged in did more within a minute than is recorded one by one; data has the network, how many events were left out, and how many failed logins. Metrics count them all."},
-		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients, and, where a client certificate was the proof, what a list of revocations would call that and the authorities on its way."},
+		{Accepted, "A message was stored, and from then on is owed to its recipients; data has sender, size and the number of recipients, as filters what came of it at each content filter, and, where a client certificate was the proof, what a list of revocations would call that and the authorities on its way."},
 		{LimitNear, "With an accepted message so much of a limit is used that limits.warn_at says to warn, for the first time in its window; data has whose limit it is, the limit, and how much was used and came on top."},
 		{LimitShadow, "An accepted message was over a limit in shadow mode; data as above, with the action that would have been taken, and when there would have been room."},
 		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},
 		{LimitHeld, "An accepted message was over a limit that holds, and waits until it is released; data as above."},
 		{Unaligned, "A message was stored that will fail DMARC at its receivers; text says why, data has the domain of From, its policy, what was done (warn or hold), and a DNS record that mends it, if there is one to propose. A message that is refused for this leaves command.refused."},
+		{SenderRewritten, "A message was stored that named senders which are not the account's, whose mode of senders is rewrite; text says which and why, data has each place (mail_from, from, sender, reply_to, resent_from, resent_sender) as it was, and with _now behind as it is now."},
+		{SenderShadow, "A message was stored that named senders which are not the account's, whose mode of senders is shadow; text says which and why, data has each place with its address. It would have been refused."},
+		{FilterChanged, "A content filter, which data names, changed a message before it was stored; text says what."},
+		{FilterHeld, "An accepted message waits until it is released, as a content filter, which data names, wants it held or thrown away, wants something that it may not, or could not be asked; text says which."},
+		{FilterRefused, "A content filter, which data names, refused a message; code and reason are those of the reply, text is what it said, and data has as queue_id what it was shown as the id. command.refused follows."},
+		{FilterAway, "A content filter, which data names, could not be asked about a message; text says why, data what was done (open: it went on without, closed: refused for the time being, hold: held, shadow: nothing)."},
+		{FilterShadow, "A content filter in shadow mode, which data names, would have done something about a message; text says what, data has the action (change, hold, refuse, defer)."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},
 		{DeliveryFailed, "The delivery was given up; code and text say why."},
-		{DeliveryHeld, "The delivery waits until it is released; text says why. Where an account or what is above it changed, one event says so of all deliveries that waited, its reason is why they may not go (removed, suspended, credential-revoked, password-changed, envelope-changed), and text names what was changed. The reason is certificate-revoked where the certificate that it came with was put on a list of revocations, dmarc-will-fail where it was held when it was accepted; there is none where an administrator, the actor, held it. What a limit holds (over-limit) leaves limit.held, what was restored from a backup store.restored."},
+		{DeliveryHeld, "The delivery waits until it is released; text says why. Where an account or what is above it changed, one event says so of all deliveries that waited, its reason is why they may not go (removed, suspended, credential-revoked, password-changed, envelope-changed), and text names what was changed. The reason is certificate-revoked where the certificate that it came with was put on a list of revocations, dmarc-will-fail where it was held when it was accepted; there is none where an administrator, the actor, held it. What a limit holds (over-limit) leaves limit.held, what a content filter does (filter) filter.held, what was restored from a backup store.restored."},
 		{DeliveryReleased, "A held delivery went back into the queue; after a suspension, one event for all that it had held."},
 		{DeliveryRetried, "An administrator made a deferred delivery due at once."},
 		{DeliveryDropped, "An administrator removed the delivery from the queue; nobody was told."},

@@ -16,6 +16,8 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/credential"
 	"countersign/internal/cli/doctor"
+	"countersign/internal/cli/explain"
+	"countersign/internal/cli/grants"
 	"countersign/internal/cli/guessing"
 	"countersign/internal/cli/keys"
 	"countersign/internal/cli/limits"
@@ -45,9 +47,11 @@ type root struct {
 	ConfigCmd  configGroup       `cmd:"" name:"config" help:"The configuration file: check, print, reference."`
 	accounts.Groups
 	Credential credential.Group `cmd:"" help:"What accounts prove themselves with: app passwords, OAuth users, certificates, networks."`
+	Grant      grants.Group     `cmd:"" help:"What accounts may send under beside their own addresses: add, list, show, remove."`
 	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
 	Access     lists.Group      `cmd:"" help:"From where clients may come in: list, allow, deny, remove, show."`
 	Ban        bans.Group       `cmd:"" help:"Networks whose clients are refused, or logins from there: add, list, lift, show."`
+	Explain    explain.Command  `cmd:"" help:"Say what the gate would answer to a message, step by step, and why."`
 	Doctor     doctor.Command   `cmd:"" help:"Look a domain up as receivers do, and say what is wrong and what to publish: DKIM, SPF, DMARC."`
 	Guard      guessing.Group   `cmd:"" help:"What was counted of failed logins, by which those who guess are stopped: list, show, forget."`
 	Limit      limits.Group     `cmd:"" help:"What may be sent in a time: set, allow, lift, list."`

@@ -90,7 +90,7 @@ func cause(err error) string {
 	}
 	switch {
 	case e.Err == nil:
-		return explain(e)
+		return reworded(e)
 	case e.Detail == "":
 		return cause(e.Err)
 	}

@@ -74,7 +74,7 @@ func report(stderr io.Writer, err error) int {
 		fmt.Fprintf(stderr, "countersign: %v\n", err)
 		return statusFailed
 	}
-	said := explain(err)
+	said := reworded(err)
 	fmt.Fprintf(stderr, "countersign: %s\n", said)
 	var bad call.UsageError
 	if errors.As(err, &bad) {
@@ -89,20 +89,20 @@ func report(stderr io.Writer, err error) int {
 	return max(end.status, statusFailed)
 }
 
-// explain puts an error in words: the sentence made for people where there is
+// reworded puts an error in words: the sentence made for people where there is
 // one, without the names of our functions; else the kind with its cause.
-func explain(err error) string {
+func reworded(err error) string {
 	var e *fault.Error
 	if !errors.As(err, &e) {
 		return err.Error()
 	}
 	switch {
 	case e.Detail != "" && e.Err != nil:
-		return e.Detail + ": " + explain(e.Err)
+		return e.Detail + ": " + reworded(e.Err)
 	case e.Detail != "":
 		return e.Detail
 	case e.Err != nil:
-		return e.Kind.String() + ": " + explain(e.Err)
+		return e.Kind.String() + ": " + reworded(e.Err)
 	}
 	return e.Kind.String()
 }

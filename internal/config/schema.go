@@ -63,6 +63,9 @@ type Config struct {
 	Directories []Directory `toml:"directory" reload:"no"`
 	// Which messages are taken, and how they are mended.
 	Message Message `toml:"message"`
+	// Programs that look at the content of messages before they are accepted, by the milter
+	// protocol, in this order: rspamd, ClamAV and others.
+	Filters []Filter `toml:"filter" reload:"no"`
 	// Limits of what may be sent.
 	Limits Limits `toml:"limits" elsewhere:"what may be sent is limited by \"countersign limit set\""`
 	// DKIM signatures.

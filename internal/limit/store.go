@@ -66,6 +66,9 @@ type Counts interface {
 	// the clock by which messages are counted; empty ones of what nothing was counted of.
 	// It locks nothing: what is accepted meanwhile may be missing.
 	Counted(ctx context.Context, subjects []Subject) ([]*Counter, time.Time, error)
+	// Met returns for each contact the day on which that account wrote there last, 0 for never.
+	// It locks nothing either.
+	Met(ctx context.Context, contacts []Contact) ([]int64, error)
 	// PruneCounts removes counters of which no window that ends at that time or later sees
 	// anything, at most limit of them, and says how many. It may leave some for a day.
 	PruneCounts(ctx context.Context, before time.Time, limit int) (removed int, err error)

@@ -3,6 +3,8 @@ package limit
 import (
 	"fmt"
 	"time"
+
+	"countersign/internal/fault"
 )
 
 // Describe says what was reached, for the client: "100 recipients in an hour for account
@@ -56,6 +58,20 @@ func (b *Breach) Data() map[string]string {
 		d["room"] = b.Room.Format(time.RFC3339)
 	}
 	return d
+}
+
+// Refusal is the answer to a message that does not pass, nil for one that does: what decides
+// is told, by a fault of kind Busy, or Denied where trying again cannot help. It holds
+// an OverError.
+func (d *Decision) Refusal(op string) error {
+	if d.Passes() {
+		return nil
+	}
+	e := &fault.Error{Op: op, Kind: fault.Busy, Reason: "limit-reached", Detail: d.Decisive.Describe(), Err: &OverError{Decision: *d}}
+	if d.Action == Refuse {
+		e.Kind, e.Reason = fault.Denied, "limit-refused"
+	}
+	return e
 }
 
 // OverError says that a message is over a limit that does not let it pass.

@@ -340,7 +340,11 @@ func TestAuthorizationIdentities(t *testing.T) {
 	w := newWorld(t)
 	w.give(loginA, func(a *account.Account) {
 		a.Aliases = append(a.Aliases, at("alias@acme.example"))
-		a.Grants = append(a.Grants, account.Grant{Address: at("granted@acme.example")}, account.Grant{Address: at("x@other.example")})
+		a.Grants = append(a.Grants,
+			account.Granted{Grant: account.Grant{Address: at("granted@acme.example")}, Manner: account.SendAs},
+			account.Granted{Grant: account.Grant{Address: at("x@other.example")}, Manner: account.SendAs},
+			account.Granted{Grant: account.Grant{Address: at("behalf@acme.example")}, Manner: account.SendOnBehalf},
+			account.Granted{Grant: account.Grant{Address: at("ended@acme.example")}, Manner: account.SendAs, Until: time.Unix(1, 0)})
 	})
 	ask := map[string]func(authzid string) (*account.Principal, error){
 		"PLAIN": func(authzid string) (*account.Principal, error) {
@@ -359,7 +363,7 @@ func TestAuthorizationIdentities(t *testing.T) {
 	}
 	for authzid, may := range map[string]bool{
 		"": true, loginA: true, "A@Acme.Example": true, "alias@acme.example": true, "granted@acme.example": true,
-		"b@acme.example": false, "x@other.example": false, "nobody@nowhere.example": false, "a": false, "\x00": false,
+		"b@acme.example": false, "x@other.example": false, "nobody@nowhere.example": false, "behalf@acme.example": false, "ended@acme.example": false, "a": false, "\x00": false,
 	} {
 		for mechanism, ask := range ask {
 			p, err := ask(authzid)

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/login/shape"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
+	"countersign/internal/policy/sender"
 )
 
 // Options are what a Verifier is made of. Store, Hasher and Maker are needed.
@@ -245,10 +246,10 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 			return nil, why.Failure(&why.Denial{Rule: rule})
 		}
 	}
-	if !mayActAs(sender, authzid) {
+	at := v.opt.Now()
+	if !mayActAs(sender, authzid, at) {
 		return nil, why.Failure(why.ErrAuthzid)
 	}
-	at := v.opt.Now()
 	if c.ID != "" { // a login by a claim has none
 		v.clients.Used(string(c.ID), a.Client, at)
 	}
@@ -260,13 +261,17 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 }
 
 // mayActAs reports whether an account may name that authorization identity: itself, or
-// an address that it may send under (RFC 4422 section 3.4.1 leaves it to the server).
-func mayActAs(s *account.Sender, authzid string) bool {
+// an address that it may send as (RFC 4422 section 3.4.1 leaves it to the server).
+func mayActAs(s *account.Sender, authzid string, now time.Time) bool {
 	if authzid == "" {
 		return true
 	}
 	address, err := mail.ParseAddress(authzid)
-	return err == nil && (address.Key() == s.Account.Login() || s.Owns(address))
+	if err != nil || address.Key() == s.Account.Login() {
+		return err == nil
+	}
+	rule, _ := sender.Of(s, address, now)
+	return rule.Theirs() && rule != sender.SendOnBehalf
 }
 
 // renewed makes the event of a secret that was stored anew.

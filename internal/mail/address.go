@@ -193,6 +193,19 @@ func (a Address) Key() string {
 	return strings.Map(lowerASCII, a.Local) + "@" + string(a.Domain)
 }
 
+// Same reports whether two addresses have the same Key, without making either.
+func (a Address) Same(b Address) bool {
+	if a.Domain != b.Domain || len(a.Local) != len(b.Local) {
+		return false
+	}
+	for i := range len(a.Local) {
+		if a.Local[i] != b.Local[i] && lowerASCII(rune(a.Local[i])) != lowerASCII(rune(b.Local[i])) {
+			return false
+		}
+	}
+	return true
+}
+
 // lowerASCII folds the letters of ASCII alone: other scripts have letters that
 // fold into ASCII ones, and those are other mailboxes.
 func lowerASCII(r rune) rune {

@@ -202,3 +202,18 @@ func TestKeyOf(t *testing.T) {
 		}
 	}
 }
+
+// TestSameIsTheKey: two addresses are the same where their keys are.
+func TestSameIsTheKey(t *testing.T) {
+	list := []Address{
+		{}, {"a", "x.example"}, {"A", "x.example"}, {"a", "y.example"}, {"ab", "x.example"}, {"[", "x.example"}, {"{", "x.example"}, {"@", "x.example"}, {"`", "x.example"},
+		{"\u00e4", "x.example"}, {"\u00c4", "x.example"}, {"\u212a", "x.example"}, {"k", "x.example"}, {"K\u00e4", "x.example"}, {"k\u00e4", "x.example"},
+	}
+	for _, a := range list {
+		for _, b := range list {
+			if a.Same(b) != (a.Key() == b.Key()) {
+				t.Errorf("%q and %q: %v", a.Key(), b.Key(), a.Same(b))
+			}
+		}
+	}
+}

@@ -3,6 +3,8 @@ package message
 import (
 	"strings"
 	"unicode"
+
+	"countersign/internal/message/encoded"
 )
 
 // checkHidden refuses what encoded words (RFC 2047) and invisible characters
@@ -49,7 +51,7 @@ func checkName(body string) error {
 			if strings.ContainsFunc(text, misleads) {
 				return syntaxError("it holds a control character or one that changes the writing direction")
 			}
-			decoded, err := decodeWords(text)
+			decoded, err := encoded.Decode(text)
 			if err != nil {
 				return err
 			}
@@ -92,10 +94,10 @@ func hidesLineEnd(body string) bool {
 	if !strings.Contains(body, "=?") {
 		return false
 	}
-	text, _ := resolveWords(body, func(w encodedWord) (string, error) {
-		text, err := w.decode()
+	text, _ := encoded.Resolve(body, func(w encoded.Word) (string, error) {
+		text, err := w.Decode()
 		if err != nil {
-			text, _ = w.octets()
+			text, _ = w.Octets()
 		}
 		return text, nil
 	})

@@ -5,6 +5,8 @@ import (
 	"mime"
 	"strings"
 	"unicode/utf8"
+
+	"countersign/internal/message/encoded"
 )
 
 // Raw8Bit says what to do with 8-bit text in the header of a message that is
@@ -226,8 +228,8 @@ func isEncodedWord(w []byte) bool {
 	if !bytes.HasPrefix(w, []byte("=?")) {
 		return false
 	}
-	word, ok := cutWord(string(w))
-	return ok && word.size == len(w)
+	word, ok := encoded.Cut(string(w))
+	return ok && word.Size == len(w)
 }
 
 // addresses copies an address-list (RFC 5322 section 3.4), which may hold

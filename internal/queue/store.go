@@ -23,7 +23,7 @@ type Store interface {
 	// looks again: where the account or what is above it is no longer active,
 	// the answer is fault.Denied with reason "account-suspended"; where the
 	// account's revision is another, or one of a.Domains is not an active
-	// domain of the same customer any more, it is fault.Busy with reason
+	// domain of the same customer any more, nor one that a grant of the account reaches, it is fault.Busy with reason
 	// "account-changed-now", and the decision has to be made anew. Content.Large
 	// must be nil or a sealed BodyFile of this store.
 	//

@@ -73,13 +73,18 @@ const HoldLeft = "left-held"
 // their receivers, where the operator wants such mail held. An administrator releases it.
 const HoldAlignment = "dmarc-will-fail"
 
+// HoldFilter is the hold reason of deliveries that were accepted and that a content filter
+// wants held, or that it could not be asked about where such mail is held. An administrator
+// releases it.
+const HoldFilter = "filter"
+
 // HoldRestored is the hold reason of deliveries that waited in a backup which was restored.
 const HoldRestored = "restored from a backup"
 
 // Reasons lists the reasons that deliveries are held or slowed down for by the program itself.
 // Administrators give others, in their own words.
 func Reasons() []string {
-	return append(HoldsByChange(), HoldCertificate, HoldLeft, HoldLimit, HoldAlignment, HoldRestored, Slowed)
+	return append(HoldsByChange(), HoldCertificate, HoldLeft, HoldLimit, HoldAlignment, HoldFilter, HoldRestored, Slowed)
 }
 
 // Submission is one accepted message.

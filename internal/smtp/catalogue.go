@@ -53,6 +53,7 @@ var catalogue = [...]entry{
 
 	{ESenderNotOwned, 550, EnhancedCode{5, 7, 1}, "This login may not send from this address; choose an address of your own as the sender.", "This login may not send from %s; choose an address of your own as the sender."},
 	{EHeaderSenderNotOwned, 550, EnhancedCode{5, 7, 1}, "This login may not send as the address in From, Sender, Resent-From or Resent-Sender; choose an address of your own.", "This login may not send as %s, which the message's header names; choose an address of your own."},
+	{ESenderMissing, 550, EnhancedCode{5, 7, 1}, "This login may send on behalf of the address in From alone: Sender must name an address of its own.", "This login may send on behalf of %s alone: the message's Sender field must name an address of its own."},
 	{ENullSenderNotAllowed, 550, EnhancedCode{5, 7, 1}, "This login may not send with an empty sender; choose an address of your own as the sender.", ""},
 	{ESenderBadAddress, 501, EnhancedCode{5, 1, 7}, "The sender is not a valid mail address.", "The sender is not a valid mail address: %s."},
 	{ERecipientBadAddress, 501, EnhancedCode{5, 1, 3}, "The recipient is not a valid mail address; check its spelling.", "The recipient is not a valid mail address: %s."},
@@ -108,6 +109,9 @@ var catalogue = [...]entry{
 	{EDataNUL, 550, EnhancedCode{5, 6, 0}, "The message contains a NUL octet, which is not allowed; send it encoded (base64).", ""},
 	{ELoopDetected, 554, EnhancedCode{5, 4, 6}, "The message has passed through too many servers; it seems to be in a loop.", ""},
 	{EUnaligned, 550, EnhancedCode{5, 7, 26}, "The recipients' servers would turn this message away: DNS does not show that it comes from its sender's domain. Whoever runs the domain can mend that.", "The recipients' servers would turn this message away: DNS does not show that it comes from its sender's domain. Whoever runs the domain can mend that. %s"},
+	{EFilterRefused, 550, EnhancedCode{5, 7, 1}, "The message's content is refused here.", "The message's content is refused here: %s"},
+	{EFilterDeferred, 451, EnhancedCode{4, 7, 1}, "The message's content cannot be accepted at the moment; try again later.", "The message's content cannot be accepted at the moment; try again later: %s"},
+	{EFilterAway, 451, EnhancedCode{4, 7, 1}, "The message's content cannot be looked at at the moment; try again later.", ""},
 
 	{ESigningUnavailable, 451, EnhancedCode{4, 7, 5}, "The message cannot be signed at the moment; try again later.", ""},
 	{EStoreFull, 452, EnhancedCode{4, 3, 1}, "There is no room to store the message at the moment; try again later.", ""},

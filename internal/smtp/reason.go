@@ -43,6 +43,7 @@ const (
 	// Sender and recipients.
 	ESenderNotOwned          Reason = "sender-not-owned"
 	EHeaderSenderNotOwned    Reason = "header-sender-not-owned"
+	ESenderMissing           Reason = "header-sender-missing"
 	ENullSenderNotAllowed    Reason = "null-sender-not-allowed"
 	ESenderBadAddress        Reason = "sender-bad-address"
 	ERecipientBadAddress     Reason = "recipient-bad-address"
@@ -100,6 +101,9 @@ const (
 	EDataNUL            Reason = "data-nul"
 	ELoopDetected       Reason = "loop-detected"
 	EUnaligned          Reason = "dmarc-will-fail"
+	EFilterRefused      Reason = "filter-refused"
+	EFilterDeferred     Reason = "filter-deferred"
+	EFilterAway         Reason = "filter-away"
 
 	// Our own troubles.
 	ESigningUnavailable Reason = "signing-unavailable"

@@ -5,7 +5,6 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
@@ -18,15 +17,16 @@ type Alignment interface {
 	Look(ctx context.Context, q alignment.Question) alignment.Assessment
 }
 
-// aligned finds out how a message from a domain will fare, and refuses it where the policy
+// aligned finds out how a message will fare, and refuses it where the policy
 // wants that. Several domains in From are judged by the first, which signs.
-func (s *session) aligned(ctx context.Context, tx *transaction, from mail.Domain, policy *Policy) (alignment.Ruling, error) {
+func (s *session) aligned(ctx context.Context, tx *transaction, names *named, policy *Policy) (alignment.Ruling, error) {
+	from := names.author()
 	if s.gate.opt.Alignment == nil || policy.Alignment.For(from) == alignment.Off {
 		return alignment.Ruling{}, nil
 	}
 	q := alignment.Question{From: from, MailFrom: tx.env.From.Domain, Customer: tx.who.sender.Customer.Name}
 	if policy.Sign {
-		keys, err := s.gate.keys.Published(ctx, from, tx.who.sender.Generation)
+		keys, err := s.gate.keys.Published(ctx, names.signs(tx.who), tx.who.sender.Generation)
 		if err != nil {
 			return alignment.Ruling{}, err // as it could not be signed
 		}

@@ -105,7 +105,7 @@ func TestADomainAsSenderOfACredential(t *testing.T) {
 	password := f.printer(f.only(printerAddress))
 	f.addSecond("alias@second.example")
 	senders := f.only("@second.example").Senders
-	f.must(f.admin.SetAccount(t.Context(), address(t, testLogin), admin.AccountChange{AddGrants: senders}))
+	f.must(f.admin.SetAccount(t.Context(), address(t, testLogin), admin.AccountChange{AddGrants: []account.Granted{{Grant: senders[0], Manner: account.SendAs}}}))
 	f.must(f.credentials().SetEnvelope(t.Context(), address(t, testLogin), "printer", credentials.EnvelopeChange{Senders: &senders}))
 	for from, want := range map[string]smtp.Reason{"alias@second.example": "", "any@second.example": "", printerAddress: smtp.ESenderNotOwned, testLogin: smtp.ESenderNotOwned} {
 		err := f.with(password).Mail(t.Context(), mail.Envelope{From: address(t, from)})

@@ -37,50 +37,51 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	identities, err := checkHeader(header, tx, policy)
+	names, err := s.checkHeader(ctx, header, tx, policy)
 	if err != nil {
 		return "", err
 	}
-	ruling, err := s.aligned(ctx, tx, identities[0].Domain, policy)
+	ruling, err := s.aligned(ctx, tx, names, policy)
 	if err != nil {
 		return "", err
 	}
-	now := s.gate.opt.Now()
-	id := s.gate.opt.IDs.New()
-	header.Complete(message.Completion{
-		Received: s.received(id, tx, now),
-		Date:     now, ID: id, Domain: mail.Domain(s.gate.opt.Hostname),
-	})
-	in := &intake{store: s.gate.opt.Queue, space: s.gate.opt.Space, limit: who.maxMessageBytes(), announced: tx.env.Size}
-	defer in.discard()
-	head := header.Bytes()
-	err = in.read(ctx, rest, len(head))
+	m := &incoming{
+		id: s.gate.opt.IDs.New(), at: s.gate.opt.Now(), host: mail.Domain(s.gate.opt.Hostname), tx: tx, policy: policy,
+		header: header, names: names, ruling: ruling,
+		in: &intake{store: s.gate.opt.Queue, space: s.gate.opt.Space, limit: who.maxMessageBytes(), announced: tx.env.Size},
+	}
+	m.trace = s.received(m.id, tx, m.at)
+	header.Complete(message.Completion{Received: m.trace, Date: m.at, ID: m.id, Domain: m.host})
+	m.head = header.Bytes()
+	defer m.in.discard()
+	err = m.in.read(ctx, rest, len(m.head))
+	if err != nil {
+		return "", err
+	}
+	err = s.filter(ctx, m)
 	if err != nil {
 		return "", err
 	}
 	// The body may have taken half an hour: what the account may do is judged
 	// again as it is now, and the store judges it once more at the commit.
-	err = s.judgeAgain(ctx, tx, identities)
+	err = s.judgeAgain(ctx, tx, m.names)
 	if err != nil {
 		return "", err
 	}
 	if policy.Sign {
-		head, err = s.sign(ctx, identities[0].Domain, tx.who.sender.Generation, head, in.hash)
+		m.head, err = s.sign(ctx, m.names.signs(tx.who), tx.who.sender.Generation, m.head, m.in.hash)
 	}
 	if err != nil {
 		return "", err
 	}
-	a := s.acceptance(id, tx, policy, now)
-	a.Domains, a.Others = domainsOf(tx.env.From, identities), others(tx.env.From, identities)
-	in.complete(a, head, header)
-	a.Events = append([]audit.Event{s.acceptedEvent(a)}, s.apply(ruling, a)...)
+	a := s.acceptance(m)
 	a.Limits = s.limits(a, tx, policy.WarnAt)
 	err = s.gate.opt.Queue.Accept(ctx, a)
 	if err != nil {
-		in.abandon(err)
+		m.in.abandon(err)
 		return "", err
 	}
-	in.taken()
+	m.in.taken()
 	s.messages++
 	for _, e := range a.Events {
 		s.gate.opt.Recorder.Log(e)
@@ -90,77 +91,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if s.gate.opt.Offer != nil {
 		s.gate.opt.Offer(a)
 	}
-	return id, nil
-}
-
-// checkHeader refuses a header that is broken, loops, or names a sender that
-// is not the account's; it encodes what must be. The first of identities is the
-// first address of From, whose domain signs.
-func checkHeader(header *message.Header, tx *transaction, policy *Policy) (identities []mail.Address, err error) {
-	const op = "submission.header"
-	err = header.Check(policy.MaxReceived)
-	if err != nil {
-		return nil, err
-	}
-	mode := message.RawRefuse
-	if policy.EncodeHeaders {
-		mode = message.RawEncode
-	}
-	// It also refuses an address beyond ASCII without SMTPUTF8 (RFC 6532 section 3).
-	err = header.EncodeRaw(mode, tx.env.SMTPUTF8)
-	if err != nil {
-		return nil, err
-	}
-	read := header.Senders
-	if policy.CheckNames {
-		read = header.Identities
-	}
-	identities, err = read()
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range identities {
-		if !tx.who.owns(a) {
-			return nil, refuse(op, smtp.EHeaderSenderNotOwned, a.String())
-		}
-	}
-	return identities, nil
-}
-
-// judgeAgain refuses a message whose sender has lost the right to send it, or
-// to one of its addresses, since MAIL.
-func (s *session) judgeAgain(ctx context.Context, tx *transaction, identities []mail.Address) error {
-	const op = "submission.judge"
-	who, err := s.rights(ctx)
-	if err != nil {
-		return err
-	}
-	tx.who = who
-	if err := who.mayName(op, tx.env.From); err != nil {
-		return err
-	}
-	for _, a := range identities {
-		if !who.owns(a) {
-			return refuse(op, smtp.EHeaderSenderNotOwned, a.String())
-		}
-	}
-	return nil
-}
-
-// domainsOf lists the domains that the decision to accept relies on, each once.
-func domainsOf(from mail.Address, identities []mail.Address) []mail.Domain {
-	var list []mail.Domain
-	for _, a := range append([]mail.Address{from}, identities...) {
-		if a.Domain != "" && !slices.Contains(list, a.Domain) {
-			list = append(list, a.Domain)
-		}
-	}
-	return list
-}
-
-// others reports whether one of the identities is not the envelope sender.
-func others(from mail.Address, identities []mail.Address) bool {
-	return slices.ContainsFunc(identities, func(a mail.Address) bool { return a.Key() != from.Key() })
+	return m.id, nil
 }
 
 // received makes our trace field. The client stands in the record, not in the
@@ -190,24 +121,28 @@ func (s *session) sign(ctx context.Context, domain mail.Domain, generation uint6
 	return append([]byte(fields), head...), nil
 }
 
-// acceptance makes what is stored, but for the content.
-func (s *session) acceptance(id mail.ID, tx *transaction, policy *Policy, now time.Time) *queue.Acceptance {
-	sender := tx.who.sender
+// acceptance makes what is stored of a message, but for its limits.
+func (s *session) acceptance(m *incoming) *queue.Acceptance {
+	tx, sender := m.tx, m.tx.who.sender
 	a := &queue.Acceptance{
 		Submission: queue.Submission{
-			ID: id, Session: s.peer.ID,
+			ID: m.id, Session: s.peer.ID,
 			Account: sender.Account.ID, Login: sender.Account.Login(),
 			Domain: sender.Domain.Name, Customer: sender.Customer.Name, Credential: tx.who.credential.ID,
-			At: now, Expires: now.Add(policy.Lifetime),
+			At: m.at, Expires: m.at.Add(m.policy.Lifetime),
 			Envelope: tx.env,
 		},
 		Generation: sender.Generation, Revision: sender.Account.Revision,
 	}
 	for i, r := range tx.rcpts {
 		a.Deliveries = append(a.Deliveries, queue.Delivery{
-			Submission: id, N: i + 1, Recipient: r, State: queue.Queued, Next: now,
+			Submission: m.id, N: i + 1, Recipient: r, State: queue.Queued, Next: m.at,
 		})
 	}
+	m.names.rely(a)
+	m.in.complete(a, m.head, m.header)
+	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.told(m.names, tx, m.id), s.apply(m.ruling, a))
+	a.Events = append(a.Events, s.passed(m.draft, a)...)
 	return a
 }
 

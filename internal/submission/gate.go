@@ -19,6 +19,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/filtering"
 	"countersign/internal/submission/guessing"
 	"countersign/internal/submission/keyring"
 	"countersign/internal/submission/ration"
@@ -52,8 +53,8 @@ type Policy struct {
 	Alignment alignment.Rules
 }
 
-// Options are what a Gate is made of. All fields but Node, Offer, Space, Bans, Entrance, Guard,
-// Limits, Alignment, Listeners and Logger are needed.
+// Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Entrance, Guard,
+// Limits, Alignment, Filters, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -66,7 +67,10 @@ type Options struct {
 	Verifier *login.Verifier
 	Senders  *senders.Cache
 	Accounts account.Directory
-	Queue    queue.Store
+	// Domains is asked whose domains are that a message names without right, where it may
+	// pass all the same; nil lets none pass.
+	Domains Domains
+	Queue   Queue
 	// Offer hands an accepted message on for delivery; nil leaves it to the
 	// next scan of the queue.
 	Offer func(*queue.Acceptance)
@@ -83,17 +87,26 @@ type Options struct {
 	Limits func(limit.Who) []limit.Level
 	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
 	Alignment Alignment
-	Recorder  *audit.Recorder
-	Sealer    *seal.Sealer
-	IDs       *mail.IDSource
-	Now       func() time.Time
-	Policy    Policy
-	Metrics   *Metrics
+	// Filters are the content filters of each listener, by the name in smtpserver.Peer, in
+	// their order.
+	Filters  map[string]filtering.Chain
+	Recorder *audit.Recorder
+	Sealer   *seal.Sealer
+	IDs      *mail.IDSource
+	Now      func() time.Time
+	Policy   Policy
+	Metrics  *Metrics
 	// Listeners say what each listener offers, by the name in smtpserver.Peer. One that
 	// is not here offers every mechanism but EXTERNAL, and knows no networks.
 	Listeners map[string]Listener
 	// Logger gets what no caller is told; nil means none.
 	Logger *slog.Logger
+}
+
+// Queue is what takes messages; queue.Store says what its methods mean.
+type Queue interface {
+	NewBody(ctx context.Context) (queue.BodyFile, error)
+	Accept(ctx context.Context, a *queue.Acceptance) error
 }
 
 // Space knows how much new mail there is room for. It is asked often and

@@ -84,7 +84,7 @@ func newFixture(t *testing.T) *fixture {
 		Hostname: "gate.example.org",
 		Verifier: login.New(login.Options{Store: store, Hasher: hasher, Maker: maker}),
 		Senders:  senders.New(store, senders.Options{}),
-		Accounts: store, Queue: store, Recorder: f.recorder, Sealer: sealer,
+		Accounts: store, Domains: store, Queue: store, Recorder: f.recorder, Sealer: sealer,
 		Offer: func(a *queue.Acceptance) { f.offered = append(f.offered, a) },
 		IDs:   f.ids, Now: time.Now,
 		Policy: Policy{Mechanisms: allMechanisms(), EncodeHeaders: true, MaxHeaderBytes: 128 << 10, MaxReceived: 50, Lifetime: 120 * time.Hour, Sign: true},

@@ -16,7 +16,7 @@ import (
 // intake reads a body once: into memory while it is small, into a file of the
 // store when it is not, and through the signers' hash in both cases.
 type intake struct {
-	store queue.Store
+	store Queue
 	// space is asked before anything is written.
 	space Space
 	// limit is the plan's bound on the whole message in octets, 0 for none.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,6 +75,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 			e.Data = map[string]string{"verb": o.Verb, "ban": string(s.ban.ID)}
 		}
 		s.observeDenied(smtp.Reason(o.Reason), &e)
+		s.explainSender(&e)
 	case smtpserver.ObservedTLSFailed, smtpserver.ObservedPanic:
 		if o.Err != nil {
 			e.Text = o.Err.Error()
@@ -99,6 +101,21 @@ func (s *session) observeDenied(reason smtp.Reason, e *audit.Event) {
 	case smtp.EListed, smtp.EListAway:
 		s.gate.opt.Metrics.denied(string(reason))
 	}
+}
+
+// explainSender adds to the event of a refusal why a sender is not theirs, which its client is
+// not told.
+func (s *session) explainSender(e *audit.Event) {
+	f := s.unowned
+	s.unowned = nil
+	about := []smtp.Reason{smtp.ESenderNotOwned, smtp.EHeaderSenderNotOwned, smtp.ESenderMissing, smtp.ENullSenderNotAllowed}
+	if f == nil || !slices.Contains(about, smtp.Reason(e.Reason)) {
+		return
+	}
+	if e.Data == nil {
+		e.Data = map[string]string{}
+	}
+	e.Data["place"], e.Data["address"], e.Data["why"] = f.Place, f.Address.String(), string(f.Reason)
 }
 
 // provedData says by what somebody has logged in, and what the client calls itself; "" is no

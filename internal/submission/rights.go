@@ -5,7 +5,6 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 )
@@ -64,22 +63,6 @@ func (s *session) Standing(ctx context.Context) error {
 	}
 	_, err := s.rights(ctx)
 	return err
-}
-
-// mayName refuses an envelope sender that is not theirs.
-func (r rights) mayName(op string, from mail.Address) error {
-	switch {
-	case from.IsNull() && !r.sender.Account.NullSender:
-		return fault.Refuse(op, fault.Denied, string(smtp.ENullSenderNotAllowed))
-	case !from.IsNull() && !r.owns(from):
-		return refuse(op, smtp.ESenderNotOwned, from.String())
-	}
-	return nil
-}
-
-// owns reports whether they may write under an address.
-func (r rights) owns(a mail.Address) bool {
-	return r.sender.Owns(a) && r.credential.Envelope.Covers(a)
 }
 
 // The limits of the plan and of the credential; 0 for none.

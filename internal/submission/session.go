@@ -11,6 +11,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/login"
 	"countersign/internal/mail"
+	"countersign/internal/policy/sender"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
@@ -47,6 +48,8 @@ type session struct {
 	visit *visit.Visit
 	// ban is the one that ends the session, nil while none does.
 	ban *access.Ban
+	// unowned is what was found last of a sender that is not theirs, until it is recorded.
+	unowned *sender.Finding
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int
@@ -58,7 +61,10 @@ type session struct {
 
 // transaction is one MAIL with its recipients.
 type transaction struct {
-	env   mail.Envelope
+	env mail.Envelope
+	// given is the envelope sender that the client gave; env has the one that took its
+	// place, where one did.
+	given mail.Address
 	rcpts []mail.Recipient
 	seen  map[mail.Address]bool
 	// who is judged: the account and the credential as they are now.
@@ -77,7 +83,8 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 	if err := s.visit.Judge(ctx, op, entrance.AtMail); err != nil {
 		return err
 	}
-	if err := who.mayName(op, env.From); err != nil {
+	given := env.From
+	if env.From, err = s.mayName(ctx, op, who, &env); err != nil {
 		return err
 	}
 	switch limit := who.maxMessageBytes(); {
@@ -91,7 +98,7 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 	if err != nil {
 		return err
 	}
-	s.tx = &transaction{env: env, who: who, seen: map[mail.Address]bool{}}
+	s.tx = &transaction{env: env, given: given, who: who, seen: map[mail.Address]bool{}}
 	return nil
 }
 

@@ -22,7 +22,8 @@ type NewAccount struct {
 	Plan       string
 	NullSender bool
 	Aliases    []mail.Address
-	Grants     []account.Grant
+	// Grants come without By and Given.
+	Grants []account.Granted
 	// Learned is what its Directory says of it.
 	Learned account.Learned
 }

@@ -14,7 +14,14 @@ import (
 // Removals come before additions.
 type AccountChange struct {
 	AddAliases, RemoveAliases []mail.Address
-	AddGrants, RemoveGrants   []account.Grant
+	// AddGrants come without By and Given. Of RemoveGrants, Grant and Manner say which.
+	AddGrants, RemoveGrants []account.Granted
+	// KeepMail lets go on what was sent under a grant that is removed and still waits; it is
+	// held else.
+	KeepMail bool
+	// SenderMode, when not nil, says what becomes of mail under addresses that are not the
+	// account's; "" leaves it to the plan.
+	SenderMode *account.SenderMode
 	// NullSender, when not nil, allows or forbids "<>" as MAIL FROM.
 	NullSender *bool
 	// Plan, when not nil, names the plan that the account gets of its own; "" for the
@@ -23,8 +30,9 @@ type AccountChange struct {
 }
 
 // SetAccount changes which addresses an account may use, and its plan. Aliases and grants
-// must lie in domains of the account's own customer: no customer lets another
-// write in its name. Open sessions feel it at their next message.
+// must lie in domains of the account's own customer, unless a grant says that it may reach
+// another: no customer lets another write in its name. Open sessions feel it at their next
+// message, and waiting mail follows a grant that is removed (account.Account.RecallGrant).
 func (a *Admin) SetAccount(ctx context.Context, address mail.Address, change AccountChange) error {
 	acc, err := a.account(ctx, address)
 	if err != nil {
@@ -54,11 +62,9 @@ func (a *Admin) apply(ctx context.Context, acc *account.Account, change AccountC
 		}
 		parts = append(parts, "alias "+alias.String()+" removed")
 	}
-	for _, g := range change.RemoveGrants {
-		if err := acc.RemoveGrant(g); err != nil {
-			return "", err
-		}
-		parts = append(parts, "grant "+g.String()+" revoked")
+	gone, err := a.removeGrants(acc, change.RemoveGrants)
+	if err != nil {
+		return "", err
 	}
 	for _, alias := range change.AddAliases {
 		if err := a.addAlias(ctx, acc, alias, customer); err != nil {
@@ -67,10 +73,18 @@ func (a *Admin) apply(ctx context.Context, acc *account.Account, change AccountC
 		parts = append(parts, "alias "+alias.String()+" added")
 	}
 	for _, g := range change.AddGrants {
-		if err := a.addGrant(ctx, acc, g, customer); err != nil {
+		text, err := a.addGrant(ctx, acc, g, customer)
+		if err != nil {
 			return "", err
 		}
-		parts = append(parts, "grant "+g.String()+" given")
+		parts = append(parts, text)
+	}
+	parts = append(parts, a.recall(acc, gone, change.KeepMail)...)
+	if change.SenderMode != nil {
+		if acc.SenderMode, err = account.ParseSenderMode(string(*change.SenderMode)); err != nil {
+			return "", err
+		}
+		parts = append(parts, modeText(acc.SenderMode, "that of the plan"))
 	}
 	if change.NullSender != nil {
 		acc.NullSender = *change.NullSender
@@ -95,17 +109,6 @@ func (a *Admin) addAlias(ctx context.Context, acc *account.Account, alias mail.A
 		return err
 	}
 	return acc.AddAlias(alias)
-}
-
-// addGrant adds a grant for a domain of the customer.
-func (a *Admin) addGrant(ctx context.Context, acc *account.Account, g account.Grant, customer string) error {
-	if g == (account.Grant{}) || !g.Address.IsNull() && g.Domain != "" {
-		return fault.New("account.grant", fault.Invalid, "a grant is for one address or for one domain")
-	}
-	if err := a.sameCustomer(ctx, g.Under(), customer, "grant "+g.String()); err != nil {
-		return err
-	}
-	return acc.AddGrant(g)
 }
 
 // sameCustomer refuses a domain that is not one of the customer's. An unknown

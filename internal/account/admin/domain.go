@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"countersign/internal/account"
@@ -88,8 +89,12 @@ func (a *Admin) SetDomainCustomer(ctx context.Context, name mail.Domain, custome
 	}
 	// Those of the new customer too: what was stored while another domain
 	// moved would be good again.
-	ties, err := a.eachAccount(ctx, []string{d.Customer, customer}, func(acc *account.Account) string { return tieOver(acc, name) })
+	tied := func(acc *account.Account) string { return tieOver(acc, name) }
+	ties, err := a.eachAccount(ctx, []string{d.Customer, customer}, tied)
 	if err != nil {
+		return err
+	}
+	if ties, err = a.eachGrantee(ctx, name, tied, ties); err != nil {
 		return err
 	}
 	if len(ties) > 0 {
@@ -101,16 +106,20 @@ func (a *Admin) SetDomainCustomer(ctx context.Context, name mail.Domain, custome
 	return named(err, objectDomain(name), changed)
 }
 
-// RemoveDomain removes a domain, with its keys, that has no accounts and that
-// no account of its customer has aliases in or grants for: those would wait
+// RemoveDomain removes a domain, with its keys, that has no accounts, that
+// no account of its customer has aliases in, and that nobody has grants for: those would wait
 // there for the domain's next owner.
 func (a *Admin) RemoveDomain(ctx context.Context, name mail.Domain) error {
 	d, err := a.opt.Store.Domain(ctx, name)
 	if err != nil {
 		return named(err, objectDomain(name), "")
 	}
-	users, err := a.eachAccount(ctx, []string{d.Customer}, func(acc *account.Account) string { return useOf(acc, name) })
+	uses := func(acc *account.Account) string { return useOf(acc, name) }
+	users, err := a.eachAccount(ctx, []string{d.Customer}, uses)
 	if err != nil {
+		return err
+	}
+	if users, err = a.eachGrantee(ctx, name, uses, users); err != nil {
 		return err
 	}
 	if err := inUse(objectDomain(name), "account", users); err != nil {
@@ -143,6 +152,34 @@ func (a *Admin) eachAccount(ctx context.Context, customers []string, say func(*a
 	return said, nil
 }
 
+// eachGrantee adds to said what say says of accounts with grants under a domain, whoever's
+// they are.
+func (a *Admin) eachGrantee(ctx context.Context, domain mail.Domain, say func(*account.Account) string, said []string) ([]string, error) {
+	const page = 500
+	for after := ""; ; {
+		logins, err := a.opt.Store.Grantees(ctx, domain, after, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, login := range logins {
+			acc, err := a.opt.Store.Account(ctx, login)
+			if fault.Is(err, fault.NotFound) {
+				continue // gone meanwhile
+			}
+			if err != nil {
+				return nil, err
+			}
+			if text := say(&acc); text != "" && !slices.Contains(said, text) {
+				said = append(said, text)
+			}
+		}
+		if len(logins) < page {
+			return said, nil
+		}
+		after = logins[len(logins)-1]
+	}
+}
+
 // tieOver names an account with those of its aliases and grants that cross the
 // border of a domain: out of it for an account inside, into it for one outside.
 // "" where none does.
@@ -154,8 +191,8 @@ func tieOver(a *account.Account, domain mail.Domain) string {
 			ties = append(ties, "alias "+alias.String())
 		}
 	}
-	for _, g := range a.Grants {
-		if (g.Under() == domain) != inside {
+	for i := range a.Grants {
+		if g := &a.Grants[i]; (g.Under() == domain) != inside {
 			ties = append(ties, "grant "+g.String())
 		}
 	}
@@ -176,8 +213,8 @@ func useOf(a *account.Account, domain mail.Domain) string {
 			return a.Address.String() + " (alias " + alias.String() + ")"
 		}
 	}
-	for _, g := range a.Grants {
-		if g.Under() == domain {
+	for i := range a.Grants {
+		if g := &a.Grants[i]; g.Under() == domain {
 			return a.Address.String() + " (grant " + g.String() + ")"
 		}
 	}

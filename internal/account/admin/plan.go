@@ -16,9 +16,11 @@ type PlanChange struct {
 	MaxRecipients   *int
 	MaxMessageBytes *int64
 	MaxMessages     *int
+	// SenderMode is that of accounts without one of their own; "" is account.Enforce.
+	SenderMode *account.SenderMode
 }
 
-// AddPlan stores a new active plan with the name, limits and Legacy of p.
+// AddPlan stores a new active plan with the name, limits, SenderMode and Legacy of p.
 func (a *Admin) AddPlan(ctx context.Context, p account.Plan) error {
 	if err := account.CheckName("plan", p.Name); err != nil {
 		return err
@@ -28,6 +30,12 @@ func (a *Admin) AddPlan(ctx context.Context, p account.Plan) error {
 	if err != nil {
 		return err
 	}
+	if p.SenderMode != "" {
+		if _, err := account.ParseSenderMode(string(p.SenderMode)); err != nil {
+			return err
+		}
+		text += ", " + modeText(p.SenderMode, "")
+	}
 	if p.Legacy {
 		text += ", legacy mechanisms allowed"
 	}
@@ -36,7 +44,7 @@ func (a *Admin) AddPlan(ctx context.Context, p account.Plan) error {
 	return named(err, objectPlan(p.Name), taken)
 }
 
-// SetPlan changes a plan's limits. Sessions feel it at their next message.
+// SetPlan changes a plan's limits and mode of senders. Sessions feel it at their next message.
 func (a *Admin) SetPlan(ctx context.Context, name string, c PlanChange) error {
 	p, err := a.opt.Store.Plan(ctx, name)
 	if err != nil {
@@ -126,6 +134,14 @@ func (c PlanChange) apply(p *account.Plan) (string, error) {
 	}
 	if p.MaxRecipients < 0 || p.MaxMessageBytes < 0 || p.MaxMessages < 0 {
 		return "", fault.New("account.plan", fault.Invalid, "a limit cannot be negative; 0 leaves it to the server's own limit")
+	}
+	if c.SenderMode != nil {
+		mode, err := account.ParseSenderMode(string(*c.SenderMode))
+		if err != nil {
+			return "", err
+		}
+		p.SenderMode = mode
+		said = append(said, modeText(mode, string(account.Enforce)))
 	}
 	return strings.Join(said, ", "), nil
 }

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/account/admin"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
+	"countersign/internal/policy/sender"
 	"countersign/internal/testkit/accountstore"
 )
 
@@ -104,4 +105,28 @@ func address(t *testing.T, s string) mail.Address {
 func at(s string) mail.Address {
 	local, domain, _ := strings.Cut(s, "@")
 	return mail.Address{Local: local, Domain: mail.Domain(strings.ToLower(domain))}
+}
+
+// sendAs makes grants without an end.
+func sendAs(list ...account.Grant) (out []account.Granted) {
+	for _, g := range list {
+		out = append(out, account.Granted{Grant: g, Manner: account.SendAs})
+	}
+	return out
+}
+
+// owns reports whether a sender may write under an address, for ever.
+func owns(s *account.Sender, a mail.Address) bool {
+	rule, _ := sender.Of(s, a, time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC))
+	return rule.Theirs()
+}
+
+// stored reads an account.
+func (w *world) stored(t *testing.T, login string) account.Account {
+	t.Helper()
+	a, err := w.store.Account(t.Context(), login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }

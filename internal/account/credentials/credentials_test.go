@@ -63,7 +63,7 @@ func newWorld(t *testing.T) *world {
 		ad.AddDomain(ctx, "other.example", "other", keys),
 		ad.AddAccount(ctx, admin.NewAccount{
 			Address: a, Password: "correct horse battery",
-			Aliases: []mail.Address{{Local: "alias", Domain: "acme.example"}}, Grants: []account.Grant{{Domain: "second.example"}},
+			Aliases: []mail.Address{{Local: "alias", Domain: "acme.example"}}, Grants: []account.Granted{{Grant: account.Grant{Domain: "second.example"}, Manner: account.SendAs}},
 		}),
 		ad.AddAccount(ctx, admin.NewAccount{Address: other, Password: "correct horse battery"}),
 	} {

@@ -72,15 +72,13 @@ const tryFor = time.Second
 func Open(ctx context.Context, opt Options) (*Set, error) {
 	s := &Set{opt: opt, book: book.New(opt.Now), places: new(place.Finder), configured: make(chan struct{}, 1)}
 	s.figures()
-	servers := outgoing.Resolver(opt.Config)
-	servers.CacheSize, servers.Timeout, servers.Now = -1, min(servers.Timeout, tryFor), opt.Now
-	resolver, err := mx.NewClient(servers)
+	var err error
+	s.names, err = checker(opt.Config, dnsbl.Options{Now: opt.Now, Away: s.away, Asked: func(name string, o dnsbl.Outcome) {
+		s.asked.WithLabelValues(name, string(o)).Inc()
+	}})
 	if err != nil {
 		return nil, err
 	}
-	s.names = dnsbl.New(dnsbl.Options{Asker: resolver, Now: opt.Now, Away: s.away, Asked: func(name string, o dnsbl.Outcome) {
-		s.asked.WithLabelValues(name, string(o)).Inc()
-	}})
 	s.Entrance = entrance.New(entrance.Options{Lists: s.book, Places: s.places, Names: s.names})
 	change, err := s.Prepare(opt.Config)
 	if err != nil {
@@ -89,6 +87,38 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 	change.Commit()
 	s.follower = book.Follow(opt.Store, s.book, feed.Options{Logger: opt.Logger})
 	return s, s.follower.Load(ctx)
+}
+
+// checker makes what asks DNS lists, by the name servers of the configuration.
+func checker(c *config.Config, opt dnsbl.Options) (*dnsbl.Checker, error) {
+	servers := outgoing.Resolver(c)
+	servers.CacheSize, servers.Timeout, servers.Now = -1, min(servers.Timeout, tryFor), opt.Now
+	resolver, err := mx.NewClient(servers)
+	if err != nil {
+		return nil, err
+	}
+	opt.Asker = resolver
+	return dnsbl.New(opt), nil
+}
+
+// Once returns an Entrance that decides as a gate of that configuration does now, and follows
+// nothing: for commands. Errors are those of Open.
+func Once(ctx context.Context, c *config.Config, store list.Store) (*entrance.Entrance, error) {
+	entries, places := book.New(time.Now), new(place.Finder)
+	if err := book.Follow(store, entries, feed.Options{}).Load(ctx); err != nil {
+		return nil, err
+	}
+	change, err := places.Prepare(Files(c))
+	if err != nil {
+		return nil, err
+	}
+	change.Commit()
+	names, err := checker(c, dnsbl.Options{Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	names.Configure(Lists(c))
+	return entrance.New(entrance.Options{Lists: entries, Places: places, Names: names, Rules: Rules(c)}), nil
 }
 
 // figures registers what is counted.

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/directories"
+	"countersign/internal/app/filters"
 	"countersign/internal/config"
 	"countersign/internal/fault"
 	"countersign/internal/oauth"
@@ -26,8 +27,8 @@ type Outside struct {
 	Err error
 }
 
-// Connect tries once each directory and each issuer of tokens that the configuration names,
-// as far as that shows without an account, and the term of SPF that customers are told to have,
+// Connect tries once each directory, each issuer of tokens and each content filter that the configuration
+// names, as far as that shows without an account or a message, and the term of SPF that customers are told to have,
 // and says how they stand. Errors are what keeps a
 // server from starting.
 func Connect(ctx context.Context, cfg *config.Config) (all []Outside, err error) {
@@ -46,6 +47,13 @@ func Connect(ctx context.Context, cfg *config.Config) (all []Outside, err error)
 	if tokens != nil {
 		defer tokens.Close()
 		all = append(all, issuers(ctx, tokens)...)
+	}
+	filtered, err := filters.Open(cfg.Filters, filters.Options{})
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range filtered.Check(ctx) {
+		all = append(all, Outside{What: "filter " + f.Name + " (" + f.Address + ")", Answer: "answers", Err: f.Err})
 	}
 	term, err := spfTerm(ctx, cfg)
 	return append(all, term...), err

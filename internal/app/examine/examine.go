@@ -18,6 +18,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/app/directories"
+	"countersign/internal/app/entrances"
 	"countersign/internal/config"
 	"countersign/internal/feed"
 	"countersign/internal/login"
@@ -49,10 +50,11 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 		return nil, err
 	}
 	options.Banned = bans.Hits
-	lists, err := readLists(ctx, cfg, store)
+	entrance, err := entrances.Once(ctx, cfg, store)
 	if err != nil {
 		return nil, err
 	}
+	lists := lists{entrance}
 	options.Denied = lists.denied
 	tokens, err := app.NewTokens(cfg, time.Now)
 	if err != nil {

@@ -1,57 +1,36 @@
 package examine
 
 import (
-	"context"
-	"net/netip"
-	"time"
-
+	"countersign/internal/access/entrance"
 	"countersign/internal/access/list"
-	listbook "countersign/internal/access/list/book"
-	"countersign/internal/access/place"
 	"countersign/internal/account"
-	"countersign/internal/app/entrances"
-	"countersign/internal/config"
-	"countersign/internal/feed"
 	"countersign/internal/login"
 	"countersign/internal/submission/visit"
 )
 
 // lists are the access lists of a store, with the places of a configuration.
-type lists struct {
-	book   *listbook.Book
-	places *place.Finder
-}
-
-// readLists reads them. Errors are those of the store, and of the files.
-func readLists(ctx context.Context, cfg *config.Config, store list.Store) (*lists, error) {
-	l := &lists{listbook.New(time.Now), new(place.Finder)}
-	change, err := l.places.Prepare(entrances.Files(cfg))
-	if err != nil {
-		return nil, err
-	}
-	change.Commit()
-	return l, listbook.Follow(store, l.book, feed.Options{}).Load(ctx)
-}
+type lists struct{ entrance *entrance.Entrance }
 
 // denied is login.Options.Denied.
-func (l *lists) denied(a *login.Attempt, p *account.Principal) string {
-	if d := l.decide(a.Client, visit.Who(a.Listener, p.Sender, &p.Credential)); d.Denied {
-		return d.Rule()
+func (l lists) denied(a *login.Attempt, p *account.Principal) string {
+	d := l.decide(a, p.Sender, &p.Credential)
+	if !d.Denied {
+		return ""
 	}
-	return ""
+	return d.Rule()
 }
 
-func (l *lists) decide(client netip.Addr, who list.Who) list.Decision {
-	return l.book.Decide(list.Question{Who: who, Place: l.places.Place(client)})
+func (l lists) decide(a *login.Attempt, s *account.Sender, c *account.Credential) list.Decision {
+	return l.entrance.Known(visit.Who(a.Listener, s, c), a.Client)
 }
 
 // about says by which entry an account is denied there, whatever it proves itself by; "" for
 // none, and for no account.
-func (l *lists) about(a *login.Attempt, s *account.Sender) string {
+func (l lists) about(a *login.Attempt, s *account.Sender) string {
 	if s == nil {
 		return ""
 	}
-	d := l.decide(a.Client, visit.Who(a.Listener, s, new(account.Credential)))
+	d := l.decide(a, s, new(account.Credential))
 	switch {
 	case !d.Denied:
 		return ""

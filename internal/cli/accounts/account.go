@@ -42,7 +42,7 @@ func (cmd *accountAdd) Run(c *call.Call) error {
 		}
 		err = by.AddAccount(c.Ctx, admin.NewAccount{
 			Address: cmd.Address.Address, Password: secret, NullSender: cmd.NullSender, Plan: cmd.Plan,
-			Aliases: argument.Addresses(cmd.Alias), Grants: argument.Grants(cmd.Grant),
+			Aliases: argument.Addresses(cmd.Alias), Grants: argument.SendAs(cmd.Grant),
 		})
 		if err != nil {
 			return err
@@ -100,25 +100,26 @@ func shown(generated string) string {
 
 type accountSet struct {
 	accountName
-	AddAlias    []argument.Address `help:"Give it a further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	RemoveAlias []argument.Address `help:"Take an alias away; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	Grant       []argument.Grant   `help:"Let it use an address, or @domain for all of one; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	RevokeGrant []argument.Grant   `help:"Take a grant away; may be repeated." placeholder:"ADDRESS" sep:"none"`
-	NullSender  *bool              `negatable:"" help:"Allow or forbid MAIL FROM:<>."`
-	Plan        *string            `help:"Give it a plan of its own, in place of the customer's; - takes it away." placeholder:"PLAN"`
-	Legacy      *bool              `negatable:"" help:"Allow or forbid CRAM-MD5 and DIGEST-MD5, for which a form of the password is kept that is as good as the password."`
+	AddAlias    []argument.Address   `help:"Give it a further address of its own; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	RemoveAlias []argument.Address   `help:"Take an alias away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	Grant       []argument.Grant     `help:"Let it send as an address, or @domain for all of one; may be repeated. See also \"countersign grant\"." placeholder:"ADDRESS" sep:"none"`
+	RevokeGrant []argument.Grant     `help:"Take a grant to send as an address away; may be repeated." placeholder:"ADDRESS" sep:"none"`
+	SenderMode  *argument.SenderMode `help:"What becomes of mail under addresses that are not its own: enforce, rewrite or shadow; - leaves it to the plan." placeholder:"MODE"`
+	NullSender  *bool                `negatable:"" help:"Allow or forbid MAIL FROM:<>."`
+	Plan        *string              `help:"Give it a plan of its own, in place of the customer's; - takes it away." placeholder:"PLAN"`
+	Legacy      *bool                `negatable:"" help:"Allow or forbid CRAM-MD5 and DIGEST-MD5, for which a form of the password is kept that is as good as the password."`
 }
 
 func (cmd *accountSet) Run(c *call.Call) error {
 	change := admin.AccountChange{
 		AddAliases: argument.Addresses(cmd.AddAlias), RemoveAliases: argument.Addresses(cmd.RemoveAlias),
-		AddGrants: argument.Grants(cmd.Grant), RemoveGrants: argument.Grants(cmd.RevokeGrant),
-		NullSender: cmd.NullSender, Plan: cmd.Plan,
+		AddGrants: argument.SendAs(cmd.Grant), RemoveGrants: argument.SendAs(cmd.RevokeGrant),
+		NullSender: cmd.NullSender, Plan: cmd.Plan, SenderMode: argument.Mode(cmd.SenderMode),
 	}
 	if cmd.Plan != nil && *cmd.Plan == "-" {
 		change.Plan = new(string)
 	}
-	others := len(cmd.AddAlias)+len(cmd.RemoveAlias)+len(cmd.Grant)+len(cmd.RevokeGrant) > 0 || cmd.NullSender != nil || cmd.Plan != nil
+	others := len(cmd.AddAlias)+len(cmd.RemoveAlias)+len(cmd.Grant)+len(cmd.RevokeGrant) > 0 || cmd.NullSender != nil || cmd.Plan != nil || cmd.SenderMode != nil
 	if !others && cmd.Legacy == nil {
 		return call.Usage("nothing to change was given: see \"countersign account set --help\"")
 	}

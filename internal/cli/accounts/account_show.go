@@ -9,6 +9,7 @@ import (
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/credential"
+	"countersign/internal/cli/grants"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
 )
@@ -30,6 +31,12 @@ type accountView struct {
 	// LearnedAliases are those of Aliases that the directory has named.
 	LearnedAliases []string `json:"learned_aliases,omitempty"`
 	Grants         []string `json:"grants"`
+	// Granted says more of Grants.
+	Granted []grants.View `json:"granted,omitempty"`
+	// SenderMode is its own, "" for that of the plan; DecidingMode is set by show alone: the
+	// one that counts.
+	SenderMode   account.SenderMode `json:"sender_mode,omitempty"`
+	DecidingMode account.SenderMode `json:"deciding_sender_mode,omitempty"`
 	// Legacy is its own; LegacyBy is set by show alone, and names what allows it:
 	// "account" or "plan".
 	Legacy          bool       `json:"legacy"`
@@ -46,17 +53,34 @@ type accountView struct {
 	LoginsCut  bool        `json:"last_logins_cut,omitempty"`
 }
 
-func viewAccount(a account.Account) accountView {
+// viewAccounts makes views as of now.
+func viewAccounts(now time.Time) func(account.Account) accountView {
+	return func(a account.Account) accountView { return viewAccount(a, now) }
+}
+
+func viewAccount(a account.Account, now time.Time) accountView {
 	v := accountView{
 		ID: a.ID, Address: a.Address.String(), standing: standing{State: a.State}, Directory: a.Directory, NullSender: a.NullSender,
 		Plan: a.Plan, PlanLearned: a.PlanLearned,
-		Aliases: call.Views(a.Aliases, mail.Address.String), LearnedAliases: call.Views(a.Learned, mail.Address.String), Grants: call.Views(a.Grants, account.Grant.String),
-		Legacy: a.Legacy, Created: a.Created,
+		Aliases: call.Views(a.Aliases, mail.Address.String), LearnedAliases: call.Views(a.Learned, mail.Address.String), Grants: []string{},
+		SenderMode: a.SenderMode, Legacy: a.Legacy, Created: a.Created,
+	}
+	for i := range a.Grants {
+		g := grants.NewView(a.Address, &a.Grants[i], now)
+		v.Granted, v.Grants = append(v.Granted, g), append(v.Grants, grantText(&g))
 	}
 	if p := a.Password(); p != nil {
 		v.HasPassword, v.PasswordChanged = p.Secret.Hash != "", &p.Changed
 	}
 	return v
+}
+
+// grantText says in short what a grant is: what it is for, where that is all there is to say.
+func grantText(g *grants.View) string {
+	if g.Manner == account.SendAs && g.Until == nil && !g.Across {
+		return g.For
+	}
+	return g.Line()
 }
 
 type accountList struct {
@@ -69,7 +93,7 @@ func (cmd *accountList) Run(c *call.Call) error {
 		return []string{v.Address, string(v.State), v.Plan, strings.Join(v.Aliases, ","), strings.Join(v.Grants, ","), table.Stamp(v.Created)}
 	}
 	heads := []string{"ADDRESS", "STATE", "PLAN", "ALIASES", "GRANTS", "CREATED"}
-	return call.List(c, cmd.AsJSON, heads, viewAccount, cells, func(s call.Store) ([]account.Account, error) {
+	return call.List(c, cmd.AsJSON, heads, viewAccounts(c.Env.Now()), cells, func(s call.Store) ([]account.Account, error) {
 		accounts, err := s.Accounts(c.Ctx, cmd.Domain.Domain)
 		return accounts, call.Missing(err, "domain "+cmd.Domain.String())
 	})
@@ -98,9 +122,9 @@ func (cmd *accountShow) Run(c *call.Call) error {
 		if err != nil {
 			return call.Missing(err, cmd.String())
 		}
-		v := viewAccount(a)
+		v := viewAccount(a, c.Env.Now())
 		v.standing = v.under(above)
-		v.DecidingPlan = &sender.Plan.Name
+		v.DecidingPlan, v.DecidingMode = &sender.Plan.Name, sender.Mode()
 		v.LegacyBy = legacyBy(&a, &proofs)
 		if v.Credentials, err = credential.Views(o, a.Address); err != nil {
 			return err
@@ -168,6 +192,17 @@ func (v accountView) planText() string {
 	return ""
 }
 
+// modeText says which mode of senders counts, and whose it is.
+func (v accountView) modeText() string {
+	switch {
+	case v.SenderMode != "":
+		return string(v.SenderMode) + ", its own"
+	case v.DecidingMode != account.Enforce:
+		return string(v.DecidingMode) + ", the plan's"
+	}
+	return string(v.DecidingMode)
+}
+
 // Details implements what call.Show prints.
 func (v accountView) Details(t table.Table) {
 	t.Row("account", v.Address)
@@ -178,7 +213,8 @@ func (v accountView) Details(t table.Table) {
 	t.Row("plan", v.planText())
 	t.Row("aliases", strings.Join(v.Aliases, ", "))
 	t.Row("of the directory", strings.Join(v.LearnedAliases, ", "))
-	t.Row("grants", strings.Join(v.Grants, ", "))
+	t.Row("grants", strings.Join(v.Grants, "; "))
+	t.Row("mode of senders", v.modeText())
 	t.Row("legacy", v.legacy())
 	t.Row("password of", stampOf(v.PasswordChanged))
 	t.Row("created", table.Stamp(v.Created))

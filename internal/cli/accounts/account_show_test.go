@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"testing"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/mail"
@@ -14,7 +15,7 @@ func TestViewOfAnAccountElsewhere(t *testing.T) {
 	v := viewAccount(account.Account{
 		Address: at("a"), Directory: "panel", Plan: "gold", PlanLearned: true,
 		Aliases: []mail.Address{at("hand"), at("info")}, Learned: []mail.Address{at("info")},
-	})
+	}, time.Time{})
 	if v.planText() != "gold, its own, as directory panel says" || len(v.Aliases) != 2 || len(v.LearnedAliases) != 1 || v.LearnedAliases[0] != "info@example.org" {
 		t.Errorf("%+v: plan %s", v, v.planText())
 	}

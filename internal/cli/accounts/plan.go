@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -26,14 +27,15 @@ type planGroup struct {
 
 // planLimits are the limits of a plan as flags.
 type planLimits struct {
-	MaxRecipients  *int           `help:"Recipients of one message; 0 for the server's limit." placeholder:"N"`
-	MaxMessageSize *argument.Size `help:"Size of one message, such as 25MB; 0 for the server's limit." placeholder:"SIZE"`
-	MaxMessages    *int           `help:"Messages of one session; 0 for the server's limit." placeholder:"N"`
+	MaxRecipients  *int                 `help:"Recipients of one message; 0 for the server's limit." placeholder:"N"`
+	MaxMessageSize *argument.Size       `help:"Size of one message, such as 25MB; 0 for the server's limit." placeholder:"SIZE"`
+	MaxMessages    *int                 `help:"Messages of one session; 0 for the server's limit." placeholder:"N"`
+	SenderMode     *argument.SenderMode `help:"What becomes of mail under addresses that are not the account's: enforce, rewrite or shadow; - for enforce." placeholder:"MODE"`
 }
 
 // change turns the flags that were given into a change.
 func (l planLimits) change() admin.PlanChange {
-	c := admin.PlanChange{MaxRecipients: l.MaxRecipients, MaxMessages: l.MaxMessages}
+	c := admin.PlanChange{MaxRecipients: l.MaxRecipients, MaxMessages: l.MaxMessages, SenderMode: argument.Mode(l.SenderMode)}
 	if l.MaxMessageSize != nil {
 		n := l.MaxMessageSize.Bytes()
 		c.MaxMessageBytes = &n
@@ -59,6 +61,9 @@ func (p *planAdd) Run(c *call.Call) error {
 	if change.MaxMessages != nil {
 		plan.MaxMessages = *change.MaxMessages
 	}
+	if change.SenderMode != nil {
+		plan.SenderMode = *change.SenderMode
+	}
 	return c.Creating().Administer(p.String()+" added", func(a *admin.Admin) error {
 		return a.AddPlan(c.Ctx, plan)
 	})
@@ -74,7 +79,7 @@ func (p *planSet) Run(c *call.Call) error {
 	change := p.change()
 	limits := change != (admin.PlanChange{})
 	if !limits && p.Legacy == nil {
-		return call.Usage("nothing to change was given: name at least one limit, --legacy or --no-legacy")
+		return call.Usage("nothing to change was given: name at least one limit, --sender-mode, --legacy or --no-legacy")
 	}
 	return c.With(func(o *call.Opened) error {
 		if limits {
@@ -93,17 +98,18 @@ func (p *planSet) Run(c *call.Call) error {
 
 // planView is a plan as it is printed.
 type planView struct {
-	Name            string        `json:"name"`
-	State           account.State `json:"state"`
-	MaxRecipients   int           `json:"max_recipients"`
-	MaxMessageBytes int64         `json:"max_message_bytes"`
-	MaxMessages     int           `json:"max_messages"`
-	Legacy          bool          `json:"legacy"`
-	Created         time.Time     `json:"created"`
+	Name            string             `json:"name"`
+	State           account.State      `json:"state"`
+	MaxRecipients   int                `json:"max_recipients"`
+	MaxMessageBytes int64              `json:"max_message_bytes"`
+	MaxMessages     int                `json:"max_messages"`
+	SenderMode      account.SenderMode `json:"sender_mode,omitempty"`
+	Legacy          bool               `json:"legacy"`
+	Created         time.Time          `json:"created"`
 }
 
 func viewPlan(p account.Plan) planView {
-	return planView{p.Name, p.State, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, p.Legacy, p.Created}
+	return planView{p.Name, p.State, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, p.SenderMode, p.Legacy, p.Created}
 }
 
 type planList struct{ call.AsJSON }
@@ -139,6 +145,7 @@ func (v planView) Details(t table.Table) {
 	t.Row("max recipients", orServer(int64(v.MaxRecipients)))
 	t.Row("max message size", sizeText(v.MaxMessageBytes))
 	t.Row("max messages", orServer(int64(v.MaxMessages)))
+	t.Row("mode of senders", string(cmp.Or(v.SenderMode, account.Enforce)))
 	t.Row("legacy", map[bool]string{true: "ALLOWED: " + strings.Join(account.LegacyMechanisms(), " and ") + " on all its accounts", false: "forbidden"}[v.Legacy])
 	t.Row("created", table.Stamp(v.Created))
 }

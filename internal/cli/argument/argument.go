@@ -150,6 +150,38 @@ func Addresses(args []Address) []mail.Address {
 	return out
 }
 
+// SendAs makes of arguments grants to send as what they name.
+func SendAs(args []Grant) []account.Granted {
+	var out []account.Granted
+	for _, g := range args {
+		out = append(out, account.Granted{Grant: g.Grant, Manner: account.SendAs})
+	}
+	return out
+}
+
+// SenderMode is an argument that is a mode of senders; "-" is none.
+type SenderMode struct{ account.SenderMode }
+
+// UnmarshalText reads the name of a mode.
+func (m *SenderMode) UnmarshalText(text []byte) (err error) {
+	if string(text) == "-" {
+		m.SenderMode = ""
+		return nil
+	}
+	if m.SenderMode, err = account.ParseSenderMode(string(text)); err == nil && m.SenderMode == "" {
+		err = errors.New("no mode was given: name one, or - for none")
+	}
+	return Plain(err)
+}
+
+// Mode is the mode of an argument that may be missing, nil then.
+func Mode(m *SenderMode) *account.SenderMode {
+	if m == nil {
+		return nil
+	}
+	return &m.SenderMode
+}
+
 // Grants takes the grants out of arguments.
 func Grants(args []Grant) []account.Grant {
 	var out []account.Grant

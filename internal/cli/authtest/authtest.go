@@ -121,7 +121,7 @@ func (cmd *test) Run(c *call.Call) error {
 			return err
 		}
 		tried := walk.Tried{
-			Name: cmd.Login, Place: place(q.Attempt.Client), Mechanism: q.Attempt.Mechanism, Sender: cmd.Sender.Address, Withheld: cmp.Or(found.withheld(), barred.text),
+			Name: cmd.Login, Place: place(q.Attempt.Client), Mechanism: q.Attempt.Mechanism, Sender: cmd.Sender.Address, At: c.Env.Now(), Withheld: cmp.Or(found.withheld(), barred.text),
 		}
 		v := view{Login: x.Login, Outcome: x.Outcome(tried), Cause: cmp.Or(found.cause(), barred.cause, x.Recorded())}
 		v.Steps = append(append(found.steps(), barred.steps()...), x.Steps(tried)...)

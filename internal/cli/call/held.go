@@ -19,14 +19,24 @@ const maxHeld = 10_000
 // is released: "3 deliveries held: ...".
 // Errors are those of the act and of the store.
 func (o *Opened) HoldsMail(login string, credential mail.ID, act func() error) (string, error) {
-	before, _, err := o.held(login, credential)
+	return o.holds(login, func(id mail.ID) bool { return id == credential }, act)
+}
+
+// HoldsMailOf is HoldsMail for an act that is about all that an account proves itself with.
+func (o *Opened) HoldsMailOf(login string, act func() error) (string, error) {
+	return o.holds(login, func(mail.ID) bool { return true }, act)
+}
+
+// holds is HoldsMail for the credentials that match.
+func (o *Opened) holds(login string, match func(mail.ID) bool, act func() error) (string, error) {
+	before, _, err := o.held(login, match)
 	if err != nil {
 		return "", err
 	}
 	if err := act(); err != nil {
 		return "", err
 	}
-	after, more, err := o.held(login, credential)
+	after, more, err := o.held(login, match)
 	n := max(0, after-before)
 	text := table.Count(n, "delivery", "deliveries") + " held"
 	if more {
@@ -38,9 +48,9 @@ func (o *Opened) HoldsMail(login string, credential mail.ID, act func() error) (
 	return text, err
 }
 
-// held counts the deliveries of an account that came under a credential and are held
+// held counts the deliveries of an account that came under credentials that match and are held
 // for want of it, or of whatever else an account needs; more says that there are more.
-func (o *Opened) held(login string, credential mail.ID) (n int, more bool, err error) {
+func (o *Opened) held(login string, match func(mail.ID) bool) (n int, more bool, err error) {
 	f := queue.Filter{Login: login, State: queue.Held, Limit: 1000}
 	for {
 		items, err := o.Store.List(o.Ctx, f)
@@ -48,7 +58,7 @@ func (o *Opened) held(login string, credential mail.ID) (n int, more bool, err e
 			return n, false, err
 		}
 		for i := range items {
-			if items[i].Submission.Credential == credential && slices.Contains(queue.HoldsByChange(), items[i].Delivery.HoldReason) {
+			if match(items[i].Submission.Credential) && slices.Contains(queue.HoldsByChange(), items[i].Delivery.HoldReason) {
 				n++
 			}
 		}

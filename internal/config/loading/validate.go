@@ -46,6 +46,7 @@ func (v *validator) all() {
 	v.delivery()
 	v.routes()
 	v.alignment()
+	v.filters()
 }
 
 // required reports every option and list that the file must have and has not,

@@ -10,6 +10,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/mail"
+	"countersign/internal/policy/sender"
 )
 
 // Step is one thing that was met, in words.
@@ -32,6 +33,8 @@ type Tried struct {
 	Mechanism string
 	// Sender is what would be sent under; the null address for nothing.
 	Sender mail.Address
+	// At is when.
+	At time.Time
 	// Withheld is in words why no client gets as far as to try this, "" where one does.
 	Withheld string
 }
@@ -68,7 +71,7 @@ func (x *Explanation) Steps(t Tried) []Step {
 		steps = append(steps, x.lacking()...)
 	}
 	if x.Sender != nil && !t.Sender.IsNull() {
-		steps = append(steps, x.sender(t.Sender))
+		steps = append(steps, x.sender(t.Sender, t.At))
 	}
 	last := x.outcome(t)
 	if t.Withheld != "" && x.Trouble == nil {
@@ -240,10 +243,15 @@ func (s *Standing) why(t Tried) string {
 	return "not usable: " + s.Cause
 }
 
-// sender says whether an address may be sent under.
-func (x *Explanation) sender(a mail.Address) Step {
-	if !x.Sender.Owns(a) {
-		return Step{"sender", false, a.String() + " is none of the account's addresses or grants, or not under an active domain of its customer"}
+// sender says by which rule an address may be sent under, or why it may not.
+func (x *Explanation) sender(a mail.Address, now time.Time) Step {
+	rule, grant := sender.Of(x.Sender, a, now)
+	if !rule.Theirs() {
+		return Step{"sender", false, a.String() + " may not be sent under: " + rule.String()}
+	}
+	why := rule.String()
+	if grant != nil && !grant.Until.IsZero() {
+		why += ", until " + grant.Until.UTC().Format(time.RFC3339)
 	}
 	var covers []string
 	for i := range x.Credentials {
@@ -253,14 +261,14 @@ func (x *Explanation) sender(a mail.Address) Step {
 	}
 	if p := x.Principal; p != nil {
 		if p.Credential.Envelope.Covers(a) {
-			return Step{"sender", true, a.String() + " may be sent under"}
+			return Step{"sender", true, a.String() + " may be sent under: " + why}
 		}
 		return Step{"sender", false, a.String() + " may not be sent under with credential " + p.Credential.Name}
 	}
 	if len(covers) == 0 {
 		return Step{"sender", false, a.String() + " is the account's, but no credential may send under it"}
 	}
-	return Step{"sender", true, a.String() + " may be sent under with " + strings.Join(covers, ", ")}
+	return Step{"sender", true, a.String() + " may be sent under with " + strings.Join(covers, ", ") + ": " + why}
 }
 
 // outcome says what it came to.

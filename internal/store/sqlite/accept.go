@@ -93,7 +93,7 @@ func (t *tx) checkSender(p *incoming.Acceptance) error {
 	}
 	same, err := t.Exists(incoming.UnchangedSQL, p.Unchanged)
 	for i := 0; err == nil && same && i < len(p.Domains); i++ {
-		same, err = t.Exists(objects.OwnDomainSQL, p.Domains[i])
+		same, err = t.Exists(objects.UsableDomainSQL, p.Domains[i])
 	}
 	if err != nil {
 		return err

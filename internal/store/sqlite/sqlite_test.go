@@ -10,6 +10,7 @@ import (
 	"countersign/internal/store/storetest/bans"
 	"countersign/internal/store/storetest/counting"
 	"countersign/internal/store/storetest/credentials"
+	"countersign/internal/store/storetest/granted"
 	"countersign/internal/store/storetest/guarded"
 	"countersign/internal/store/storetest/limits"
 	"countersign/internal/store/storetest/lists"
@@ -86,4 +87,8 @@ func TestNode(t *testing.T) {
 
 func TestPlans(t *testing.T) {
 	plans.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
+}
+
+func TestGranted(t *testing.T) {
+	granted.Run(t, func(t *testing.T) storetest.Store { return openNew(t) })
 }

@@ -68,7 +68,7 @@ func objectsComeBack(t *testing.T, s Store) {
 	p.ann.Directory, p.ann.Legacy, p.ann.NullSender, p.ann.Plan, p.ann.PlanLearned = "mailboxes", true, true, "own", true
 	p.ann.Aliases = []mail.Address{address("zoe", "one.example"), address(`a"b@c`, "two.example"), address("bücher", "one.example")}
 	p.ann.Learned = []mail.Address{p.ann.Aliases[0], p.ann.Aliases[2]}
-	p.ann.Grants = []account.Grant{{Address: address("shop", "two.example"), Domain: "two.example"}, {Domain: "two.example"}}
+	p.ann.Grants = granted(account.Grant{Address: address("shop", "two.example")}, account.Grant{Domain: "two.example"})
 	expect.Must(t, s.PutAccount(ctx, p.ann, Event("account")))
 	p.ann.Revision++
 	expect.Equal(t, "changed account", expect.Got(s.Account(ctx, "ann@one.example"))(t), p.ann)
@@ -107,7 +107,7 @@ func listsAreComplete(t *testing.T, s Store) {
 	p := settle(t, s)
 	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "aaa", State: account.Active, Created: Start()}, Event("customer")))
 	p.ann.Aliases = []mail.Address{address("x", "one.example"), address("b", "one.example")}
-	p.ann.Grants = []account.Grant{{Domain: "two.example"}}
+	p.ann.Grants = granted(account.Grant{Domain: "two.example"})
 	expect.Must(t, s.PutAccount(ctx, p.ann, Event("account")))
 	p.ann.Revision++
 

@@ -19,6 +19,14 @@ func address(local string, domain mail.Domain) mail.Address {
 	return mail.Address{Local: local, Domain: domain}
 }
 
+// granted makes grants without an end of what an account may send as.
+func granted(list ...account.Grant) (out []account.Granted) {
+	for _, g := range list {
+		out = append(out, account.Granted{Grant: g, Manner: account.SendAs})
+	}
+	return out
+}
+
 // Event makes the event of an administrative act.
 func Event(object string) audit.Event {
 	return audit.Event{At: Start(), Kind: audit.AdminChanged, Actor: "cli:root", Object: object}

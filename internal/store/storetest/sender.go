@@ -25,7 +25,7 @@ func senderHasAll(t *testing.T, s Store) {
 	p.two.State = account.Suspended
 	expect.Must(t, s.PutDomain(ctx, p.two, Event("")))
 	p.ann.Aliases = []mail.Address{address("info", "one.example")}
-	p.ann.Grants = []account.Grant{{Domain: "one.example"}}
+	p.ann.Grants = granted(account.Grant{Domain: "one.example"})
 	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
 	p.ann.Revision++
 
@@ -79,7 +79,7 @@ func senderDomains(t *testing.T, s Store) {
 	p.two.State = account.Suspended
 	expect.Must(t, s.PutDomain(ctx, p.two, Event("")))
 	p.ann.Aliases = []mail.Address{address("info", "alias.example"), address("info", "two.example"), address("info", "one.example")}
-	p.ann.Grants = []account.Grant{{Domain: "foreign.example"}, {Address: address("x", "granted.example")}, {Domain: "nowhere.example"}}
+	p.ann.Grants = granted(account.Grant{Domain: "foreign.example"}, account.Grant{Address: address("x", "granted.example")}, account.Grant{Domain: "nowhere.example"})
 	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
 	expect.Equal(t, "domains", expect.Got(s.Sender(ctx, "ann@one.example"))(t).Domains,
 		map[mail.Domain]bool{"one.example": true, "alias.example": true, "granted.example": true})

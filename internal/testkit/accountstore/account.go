@@ -85,6 +85,11 @@ func (s *Store) check(a *account.Account) error {
 			return &fault.Error{Kind: fault.Invalid}
 		}
 	}
+	for i := range a.Grants {
+		if err := a.Grants[i].Check(); err != nil {
+			return err
+		}
+	}
 	for i := range a.Credentials {
 		if !wellFormed(a.Credentials[:i], &a.Credentials[i]) {
 			return &fault.Error{Kind: fault.Invalid}
@@ -148,6 +153,20 @@ func (s *Store) Owners(_ context.Context, addresses []string) (map[string]string
 		}
 	}
 	return owners, s.down
+}
+
+// Grantees implements account.AddressStore.
+func (s *Store) Grantees(_ context.Context, domain mail.Domain, after string, limit int) (list []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for login, a := range s.accounts {
+		under := func(g account.Granted) bool { return domain == "" || g.Under() == domain }
+		if login > after && slices.ContainsFunc(a.Grants, under) {
+			list = append(list, login)
+		}
+	}
+	slices.Sort(list)
+	return list[:min(len(list), limit)], s.down
 }
 
 // forget drops the uses of credentials that are no more.
@@ -242,6 +261,16 @@ func (s *Store) sender(login string) (*account.Sender, error) {
 	out.Plan = out.CustomerPlan
 	if a.Plan != "" {
 		out.Plan = s.plans[a.Plan]
+	}
+	for i := range a.Grants {
+		name := a.Grants[i].Under()
+		d, lender := s.domains[name], s.customers[s.domains[name].Customer]
+		if a.Grants[i].Across && d.State == account.Active && lender.State == account.Active && (lender.Plan == "" || s.plans[lender.Plan].State == account.Active) {
+			if out.Lent == nil {
+				out.Lent = map[mail.Domain]bool{}
+			}
+			out.Lent[name] = true
+		}
 	}
 	for _, name := range a.Under() {
 		if other := s.domains[name]; other.Customer == d.Customer && other.State == account.Active {

@@ -221,7 +221,7 @@ func (t *transaction) lookAgain() error {
 		ask(&active[n][0], incoming.ActiveSQL, a.Account)
 		ask(&same[n][0], incoming.UnchangedSQL, a.Unchanged)
 		for i, d := range a.Domains {
-			ask(&same[n][1+i], objects.OwnDomainSQL, d)
+			ask(&same[n][1+i], objects.UsableDomainSQL, d)
 		}
 	}
 	if doubtful == nil {

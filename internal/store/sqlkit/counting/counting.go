@@ -94,6 +94,24 @@ func (k *Counts) Counted(ctx context.Context, subjects []limit.Subject) (list []
 	return list, at, err
 }
 
+// Met implements limit.Counts.
+func (k *Counts) Met(ctx context.Context, contacts []limit.Contact) (days []int64, err error) {
+	err = k.opt.Base.Snapshot(ctx, "limit.met", func(c sqlkit.Reader) error {
+		days = make([]int64, len(contacts))
+		for i, contact := range contacts {
+			err := c.Query(ctx, MetSQL, sqlkit.Bind(contact.Login, contact.Recipient), func(r *sqlkit.Row) error {
+				days[i] = r.Int64()
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return days, err
+}
+
 // PruneCounts implements limit.Counts.
 func (k *Counts) PruneCounts(ctx context.Context, before time.Time, most int) (removed int, err error) {
 	return k.prune(ctx, PrunedSQL, sqlkit.Bind(before, most), PruneSQL, sqlkit.Bind(before, before, most))

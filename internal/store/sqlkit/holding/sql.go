@@ -18,12 +18,17 @@ const Above = ` JOIN domain d ON d.name = a.domain JOIN customer c ON c.name = d
 const ActiveFrom = " FROM account a" + Above + `
     WHERE a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') AND (a.plan IS NULL OR q.state = 'active')`
 
+// Lent is the condition that a grant of account a reaches domain x across customers, and that
+// the customer whose domain that is may be used.
+const Lent = `EXISTS (SELECT 1 FROM account_grant g JOIN customer k ON k.name = x.customer LEFT JOIN plan w ON w.name = k.plan
+    WHERE g.login = a.login AND g.across = 1 AND g.under = x.name AND k.state = 'active' AND (k.plan IS NULL OR w.state = 'active'))`
+
 // Stands is the condition that the account of a submission s may send: it is there, it and
 // all above it are active, and each further domain that the submission relies on is an
-// active one of the same customer. A report of our own has neither.
+// active one of the same customer, or one that a grant reaches. A report of our own has neither.
 const Stands = `(s.account = '' OR EXISTS (SELECT 1` + ActiveFrom + ` AND a.login = s.login AND a.id = s.account
     AND NOT EXISTS (SELECT 1 FROM relied r WHERE r.submission = s.id
-        AND NOT EXISTS (SELECT 1 FROM domain x WHERE x.name = r.domain AND x.state = 'active' AND x.customer = d.customer))))`
+        AND NOT EXISTS (SELECT 1 FROM domain x WHERE x.name = r.domain AND x.state = 'active' AND (x.customer = d.customer OR ` + Lent + `)))))`
 
 // excused is the revision of submissions that need no credential: an administrator
 // released them when that which they came under was no more. No account comes that far.
@@ -76,14 +81,17 @@ const BoundsSQL = "SELECT coalesce((SELECT min(id) >> 9 FROM content), 0), coale
 type Statements struct {
 	// The submissions of an account, domain, customer and plan in a range of
 	// parts. A customer's are those of the domains that it has now, a plan's those
-	// of the customers, and of the accounts that have it themselves; what relies on a domain of another customer is held for
-	// that already.
+	// of the customers, and of the accounts that have it themselves; and all of accounts with
+	// grants that reach one of those domains.
 	OfAccount, OfDomain, OfCustomer, OfPlan string
 	// What one portion does: it looks, gives what is held the reason that it has now,
 	// holds and releases. The ids come as one argument, a JSON list: as many
 	// statements as submissions would take much longer.
 	Stand, Rename, Hold, Release string
 }
+
+// borrowers selects the logins whose grants reach domains x across customers.
+const borrowers = "SELECT g.login FROM account_grant g JOIN domain x ON x.name = g.under WHERE g.across = 1 AND "
 
 // StatementsOf makes the statements of a dialect.
 func StatementsOf(d *sqlkit.Dialect) Statements {
@@ -98,9 +106,10 @@ func StatementsOf(d *sqlkit.Dialect) Statements {
 	return Statements{
 		OfAccount:  d.Parts + wrong + d.OfDomain + " AND s.login = ?4",
 		OfDomain:   d.Parts + wrong + d.OfDomain + " UNION ALL " + wrong + d.Relying,
-		OfCustomer: wrong + d.OfAll + d.InParts + " AND o.customer = ?3",
+		OfCustomer: wrong + d.OfAll + d.InParts + " AND (o.customer = ?3 OR s.login IN (" + borrowers + "x.customer = ?3))",
 		OfPlan: wrong + d.OfAll + d.Cross + "customer k ON k.name = o.customer" + d.InParts +
-			" AND (k.plan = ?3 OR EXISTS (SELECT 1 FROM account z WHERE z.login = s.login AND z.plan = ?3))",
+			" AND (k.plan = ?3 OR EXISTS (SELECT 1 FROM account z WHERE z.login = s.login AND z.plan = ?3)" +
+			" OR s.login IN (" + borrowers + "x.customer IN (SELECT y.name FROM customer y WHERE y.plan = ?3)))",
 		Stand: `SELECT s.id, s.login, ` + cause(d) + `, coalesce(min(CASE WHEN ` + held + ` THEN v.hold_reason END), ''),
     count(CASE WHEN v.state = 1 THEN 1 END), count(CASE WHEN v.state = 2 THEN 1 END),
     count(CASE WHEN ` + held + ` AND v.attempts = 0 THEN 1 END), count(CASE WHEN ` + held + ` AND v.attempts > 0 THEN 1 END)

@@ -47,7 +47,7 @@ type Acceptance struct {
 	AccountID  mail.ID
 	Generation uint64
 	// Account, Unchanged and Domains are the arguments of ActiveSQL, of
-	// UnchangedSQL, and of objects.OwnDomainSQL for each domain.
+	// UnchangedSQL, and of objects.UsableDomainSQL for each domain.
 	Account, Unchanged sqlkit.Values
 	Domains            []sqlkit.Values
 	// The rows. SetNumber sets the content's number in them.
@@ -86,7 +86,7 @@ func Prepare(a *queue.Acceptance, owned func(queue.LargeBody) Body) (*Acceptance
 	p.Unchanged = sqlkit.Bind(sub.Login, sub.Account, a.Revision)
 	listed := map[mail.Domain]bool{sub.Domain: true}
 	for _, d := range a.Domains {
-		p.Domains = append(p.Domains, sqlkit.Bind(d, sub.Customer))
+		p.Domains = append(p.Domains, sqlkit.Bind(sub.Login, d, sub.Customer))
 		if !listed[d] {
 			listed[d] = true
 			p.Relied = append(p.Relied, sqlkit.Bind(sub.ID, d, int64(0)))
@@ -157,7 +157,7 @@ func (p *Acceptance) MarkTaken() {
 	p.source.Decision = p.decision
 	for i := range p.source.Deliveries {
 		d := &p.source.Deliveries[i]
-		d.State, d.Next, d.HoldReason = p.place(d)
+		d.State, d.Next, d.HoldReason = queue.Place(d, &p.decision)
 	}
 }
 

@@ -3,7 +3,6 @@ package incoming
 import (
 	"time"
 
-	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlkit/counting"
@@ -61,17 +60,12 @@ func (p *Acceptance) Judge(c *counting.Counted, at time.Time) error {
 		return nil
 	}
 	p.decision = p.source.Limits.Judge(c, at)
-	if !p.decision.Passes() {
-		e := &fault.Error{Op: "queue.accept", Kind: fault.Busy, Reason: "limit-reached", Detail: p.decision.Decisive.Describe()}
-		if p.decision.Action == limit.Refuse {
-			e.Kind, e.Reason = fault.Denied, "limit-refused"
-		}
-		e.Err = &limit.OverError{Decision: p.decision}
-		return e
+	if err := p.decision.Refusal("queue.accept"); err != nil {
+		return err
 	}
 	p.Grow = [waiting.States]int{}
 	for i := range p.source.Deliveries {
-		state, next, reason := p.place(&p.source.Deliveries[i])
+		state, next, reason := queue.Place(&p.source.Deliveries[i], &p.decision)
 		row := p.Deliveries[i]
 		stored := waiting.StoredState(state)
 		row[stateColumn].Value, row[nextColumn].Value, row[holdColumn].Value = int64(stored), next.UnixMicro(), reason
@@ -85,17 +79,4 @@ func (p *Acceptance) Count(c *counting.Counted) {
 	if p.source.Limits != nil {
 		c.Count(p.source.Limits, &p.decision)
 	}
-}
-
-// place is where a delivery stands by the decision.
-func (p *Acceptance) place(d *queue.Delivery) (state queue.State, next time.Time, reason string) {
-	state, next, reason = d.State, d.Next, d.HoldReason
-	switch {
-	case state != queue.Queued || p.decision.Decisive == nil:
-	case p.decision.Action == limit.Hold:
-		state, reason = queue.Held, queue.HoldLimit
-	case p.decision.Action == limit.Slow && p.decision.Slot.After(next):
-		next, reason = p.decision.Slot, queue.Slowed
-	}
-	return state, next, reason
 }

@@ -100,7 +100,8 @@ func Queries(d *sqlkit.Dialect) []Query {
 	return append(list,
 		foreign("alias", "account_address", "x.address", behind("x.key"), "x.position > 0"),
 		foreign("grant for", "account_grant", "x.address", behind("x.address"), "x.address <> ''"),
-		foreign("grant for all of", "account_grant", "x.domain", "x.domain", "x.address = ''"))
+		foreign("grant for all of", "account_grant", "x.domain", "x.domain", "x.address = '' AND x.target = ''"),
+		foreign("grant for", "account_grant", "x.target", "x.under", "x.target <> '' AND x.across = 0"))
 }
 
 // countStatesSQL counts what the totals should be.

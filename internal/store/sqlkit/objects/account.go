@@ -12,12 +12,12 @@ import (
 	"countersign/internal/store/sqlkit/numbered"
 )
 
-const accountColumns = `SELECT id, address, state, directory, coalesce(plan, ''), plan_learned, legacy, null_sender, created, revision FROM account`
+const accountColumns = `SELECT id, address, state, directory, coalesce(plan, ''), plan_learned, legacy, null_sender, sender_mode, created, revision FROM account`
 
 func scanAccount(r *row) account.Account {
 	return account.Account{
 		ID: r.ID(), Address: r.Address(), State: account.State(r.Text()), Directory: r.Text(), Plan: r.Text(), PlanLearned: r.Bool(),
-		Legacy: r.Bool(), NullSender: r.Bool(), Created: r.Time(), Revision: r.Int64(),
+		Legacy: r.Bool(), NullSender: r.Bool(), SenderMode: account.SenderMode(r.Text()), Created: r.Time(), Revision: r.Int64(),
 	}
 }
 
@@ -47,6 +47,14 @@ func checkForm(op string, a *account.Account) error {
 	if a.ID == "" || a.Address.IsNull() {
 		return fault.New(op, fault.Invalid, "an account needs an id and an address")
 	}
+	if err := checkMode(op, a.SenderMode); err != nil {
+		return err
+	}
+	for i := range a.Grants {
+		if err := a.Grants[i].Check(); err != nil {
+			return err
+		}
+	}
 	for _, learned := range a.Learned {
 		if !slices.ContainsFunc(a.Aliases, func(alias mail.Address) bool { return alias.Key() == learned.Key() }) {
 			return fault.New(op, fault.Invalid, "%s was learned of a directory, and is no alias of account %q", learned, a.Login())
@@ -64,11 +72,11 @@ func (s *Store) writeAccount(t writer, a *account.Account, e audit.Event) (more 
 			return nil, err
 		}
 	}
-	const text = `INSERT INTO account (login, id, address, domain, state, directory, plan, plan_learned, legacy, null_sender, created, revision)
-    VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, 1)
+	const text = `INSERT INTO account (login, id, address, domain, state, directory, plan, plan_learned, legacy, null_sender, sender_mode, created, revision)
+    VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, 1)
     ON CONFLICT (login) DO UPDATE SET address = excluded.address, state = excluded.state, directory = excluded.directory, plan = excluded.plan,
-    plan_learned = excluded.plan_learned, legacy = excluded.legacy, null_sender = excluded.null_sender, revision = account.revision + 1`
-	err = t.Exec(text, bind(a.Login(), a.ID, a.Address, a.Address.Domain, string(a.State), a.Directory, a.Plan, a.PlanLearned, a.Legacy, a.NullSender, a.Created))
+    plan_learned = excluded.plan_learned, legacy = excluded.legacy, null_sender = excluded.null_sender, sender_mode = excluded.sender_mode, revision = account.revision + 1`
+	err = t.Exec(text, bind(a.Login(), a.ID, a.Address, a.Address.Domain, string(a.State), a.Directory, a.Plan, a.PlanLearned, a.Legacy, a.NullSender, string(a.SenderMode), a.Created))
 	if err != nil {
 		return nil, err
 	}
@@ -191,14 +199,7 @@ func putAddresses(t writer, a *account.Account) error {
 			return err
 		}
 	}
-	for i, g := range a.Grants {
-		err := t.Exec("INSERT INTO account_grant (login, position, address, domain) VALUES (?, ?, ?, ?)",
-			bind(a.Login(), i, g.Address, g.Domain))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return putGrants(t, a)
 }
 
 // OwnerSQL finds whose an address is.
@@ -288,13 +289,7 @@ func addAddresses(ctx context.Context, c reader, list []account.Account, conditi
 	if err != nil {
 		return err
 	}
-	return c.Query(ctx, "SELECT login, address, domain FROM account_grant WHERE "+condition+" ORDER BY login, position",
-		bind(arg), func(r *row) error {
-			if i, known := index[r.Text()]; known {
-				list[i].Grants = append(list[i].Grants, account.Grant{Address: r.Address(), Domain: r.Domain()})
-			}
-			return nil
-		})
+	return addGrants(ctx, c, list, index, condition, arg)
 }
 
 // RemoveAccount implements account.AccountStore.
@@ -303,9 +298,6 @@ func (s *Store) RemoveAccount(ctx context.Context, login string, e audit.Event) 
 	const forgetSQL = "DELETE FROM contact WHERE login = ?"
 	return s.remove(ctx, accountObject(login), e, "", dropSQL, forgetSQL)
 }
-
-// OwnDomainSQL finds an active domain of a customer.
-const OwnDomainSQL = "SELECT 1 FROM domain WHERE name = ? AND customer = ? AND state = 'active'"
 
 // Sender implements account.Directory.
 func (s *Store) Sender(ctx context.Context, login string) (*account.Sender, error) {
@@ -351,15 +343,5 @@ func readAbove(ctx context.Context, c reader, out *account.Sender) (err error) {
 			return err
 		}
 	}
-	out.Domains = map[mail.Domain]bool{}
-	for _, name := range out.Account.Under() {
-		err = c.Query(ctx, OwnDomainSQL, bind(name, out.Customer.Name), func(*row) error {
-			out.Domains[name] = true
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return readDomains(ctx, c, out)
 }

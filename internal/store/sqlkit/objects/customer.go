@@ -8,24 +8,28 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
-const planColumns = "SELECT name, max_recipients, max_message_bytes, max_messages, legacy, state, created, revision FROM plan"
+const planColumns = "SELECT name, max_recipients, max_message_bytes, max_messages, legacy, sender_mode, state, created, revision FROM plan"
 
 func scanPlan(r *row) account.Plan {
 	return account.Plan{
 		Name: r.Text(), MaxRecipients: r.Int(), MaxMessageBytes: r.Int64(), MaxMessages: r.Int(), Legacy: r.Bool(),
-		State: account.State(r.Text()), Created: r.Time(), Revision: r.Int64(),
+		SenderMode: account.SenderMode(r.Text()), State: account.State(r.Text()), Created: r.Time(), Revision: r.Int64(),
 	}
 }
 
 // PutPlan implements account.PlanStore.
 func (s *Store) PutPlan(ctx context.Context, p account.Plan, e audit.Event) error {
-	const text = `INSERT INTO plan (name, max_recipients, max_message_bytes, max_messages, legacy, state, created, revision) VALUES (?, ?, ?, ?, ?, ?, ?, 1)
+	const text = `INSERT INTO plan (name, max_recipients, max_message_bytes, max_messages, legacy, sender_mode, state, created, revision)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
     ON CONFLICT (name) DO UPDATE SET max_recipients = excluded.max_recipients, max_message_bytes = excluded.max_message_bytes,
-    max_messages = excluded.max_messages, legacy = excluded.legacy, state = excluded.state, revision = plan.revision + 1`
+    max_messages = excluded.max_messages, legacy = excluded.legacy, sender_mode = excluded.sender_mode, state = excluded.state, revision = plan.revision + 1`
 	if err := checkState("plan.put", p.State); err != nil {
 		return err
 	}
-	args := bind(p.Name, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, p.Legacy, string(p.State), p.Created)
+	if err := checkMode("plan.put", p.SenderMode); err != nil {
+		return err
+	}
+	args := bind(p.Name, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, p.Legacy, string(p.SenderMode), string(p.State), p.Created)
 	return s.put(ctx, planObject(p.Name), p.Revision, e, func(t writer) error { return t.Exec(text, args) })
 }
 

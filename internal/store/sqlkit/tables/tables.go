@@ -54,17 +54,18 @@ func Carried() []Table {
 	const standing = "state text, created int, revision int"
 	return []Table{
 		table("meta", 1, "name text, value int"),
-		table("plan", 1, "name text, max_recipients int, max_message_bytes int, max_messages int, legacy int, "+standing),
+		table("plan", 1, "name text, max_recipients int, max_message_bytes int, max_messages int, legacy int, sender_mode text, "+standing),
 		table("customer", 1, "name text, plan text?, "+standing),
 		table("domain", 1, "name text, customer text, "+standing),
 		table("domain_key", 2, "domain text, position int, selector text, algorithm text, public text, sealed blob, created int, stage text, turned int"),
-		table("account", 1, "login text, id text, address text, domain text, directory text, plan text?, plan_learned int, legacy int, null_sender int, "+standing),
+		table("account", 1, "login text, id text, address text, domain text, directory text, plan text?, plan_learned int, legacy int, null_sender int, sender_mode text, "+standing),
 		table("credential", 2, "login text, name text, id text, kind text, subject text, hash text, cost text, keys text, former text, networks text, "+
 			"senders text, mechanisms text, max_recipients int, max_message_bytes int, max_messages int, expires int, created int, changed int, "+
 			"recall_all int, recall_some int, spared text"),
 		table("credential_use", 1, "credential text, login text, at int, client text, session text, mechanism text, program text"),
 		table("account_address", 1, "key text, login text, position int, address text, learned int"),
-		table("account_grant", 2, "login text, position int, address text, domain text"),
+		table("account_grant", 2, "login text, position int, address text, domain text, manner text, target text, under text, across int, ends int, given int, "+
+			"actor text, because text"),
 		table("ban", 1, "id text, network text, login text, reason text, actor text, began int, ends int, lifted text, change int"),
 		table("counter", 1, "subject text, data blob, ends int"),
 		table("contact", 2, "login text, recipient int, day int"),

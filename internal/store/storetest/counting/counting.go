@@ -407,6 +407,10 @@ func newRecipients(y *story) {
 	y.over(y.s.Accept(y.ctx, to("a", "e", "f")), fault.Busy, "limit-reached", ann)
 	expect.Must(y, y.s.Accept(y.ctx, to("a", "e")))
 	y.over(y.s.Accept(y.ctx, to("f")), fault.Busy, "limit-reached", ann) // what was refused was not written to
+	days := expect.Got(y.s.Met(y.ctx, []limit.Contact{{Login: ann.Name, Recipient: limit.DigestOf("f")}, {Login: ann.Name, Recipient: limit.DigestOf("e")}, {Login: "bob@one.example", Recipient: limit.DigestOf("a")}}))(y)
+	if len(days) != 3 || days[0] != 0 || days[1] != limit.DayOf(time.Now()) || days[2] != 0 {
+		y.Errorf("they were written to on the days %v", days)
+	}
 	var sending sync.WaitGroup
 	for range 20 {
 		sending.Go(func() { expect.Must(y, y.s.Accept(y.ctx, to("a", "b"))) })

@@ -163,8 +163,17 @@ func cases() map[string]damaged {
 		"a subject twice": {[]string{"DROP INDEX credential_subject", "UPDATE credential SET kind = 'certificate', subject = 'cn:ann'"}, map[soundness.Kind]int64{soundness.SharedSubject: 1}},
 		"a domain is gone": {[]string{"DELETE FROM domain WHERE name = 'one.example'"},
 			map[soundness.Kind]int64{soundness.UnknownObject: 2}},
-		"an aliased domain is gone":     {[]string{"DELETE FROM domain WHERE name = 'two.example'"}, map[soundness.Kind]int64{soundness.ForeignAddress: 2}},
-		"a granted domain moved":        one("UPDATE domain SET customer = 'other' WHERE name = 'three.example'", soundness.ForeignAddress),
+		"an aliased domain is gone": {[]string{"DELETE FROM domain WHERE name = 'two.example'"}, map[soundness.Kind]int64{soundness.ForeignAddress: 2}},
+		"a granted domain moved":    one("UPDATE domain SET customer = 'other' WHERE name = 'three.example'", soundness.ForeignAddress),
+		"a domain granted on behalf moved": {[]string{
+			"UPDATE account_grant SET domain = '', target = '@three.example', under = 'three.example', manner = 'send-on-behalf' WHERE domain = 'three.example'",
+			"UPDATE domain SET customer = 'other' WHERE name = 'three.example'",
+		}, map[soundness.Kind]int64{soundness.ForeignAddress: 1}},
+		"a domain granted across customers moved": {[]string{
+			"UPDATE account_grant SET domain = '', target = '@three.example', under = 'three.example', across = 1 WHERE domain = 'three.example'",
+			"UPDATE domain SET customer = 'other' WHERE name = 'three.example'",
+		}, nil},
+		"a grant of nothing":            one("UPDATE account_grant SET domain = '' WHERE domain = 'three.example'", soundness.ForeignAddress),
 		"an own address is gone":        one("DELETE FROM account_address WHERE position = 0", soundness.OwnAddress),
 		"an own address is another's":   one("UPDATE account_address SET address = 'x@one.example' WHERE position = 0", soundness.OwnAddress),
 		"an acceptance nobody can read": {[]string{"UPDATE event SET data = '{' WHERE kind = 'submission.accepted' AND submission = " + big}, map[soundness.Kind]int64{soundness.Unread: 1}},
@@ -215,7 +224,9 @@ func Fill(t *testing.T, s storetest.Store) {
 			{ID: "01K0000000000000000000CERT", Kind: account.Certificate, Name: "laptop", Subject: "cn:ann", Created: now, Changed: now},
 		},
 		Aliases: []mail.Address{at("ann", "two.example")},
-		Grants:  []account.Grant{{Address: at("x", "two.example")}, {Domain: "three.example"}},
+		Grants: []account.Granted{
+			{Grant: account.Grant{Address: at("x", "two.example")}, Manner: account.SendAs}, {Grant: account.Grant{Domain: "three.example"}, Manner: account.SendAs},
+		},
 	}, e("account")))
 
 	must(s.Accept(ctx, message(Partly, now, 3, "two.example")))

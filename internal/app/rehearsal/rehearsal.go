@@ -1,0 +1,206 @@
+// Package rehearsal says what the gate would answer to a message that nobody sends: it has
+// a whole session of it go through the server and the gate of a configuration, on a store that it
+// changes nothing of, and tells what each command was answered.
+//
+// So whatever decides about real messages decides here. What a running gate has in memory
+// alone is not known: how many connections there are, and how large its disk's reserve is.
+//
+// Main types: Question, Story; function Message.
+package rehearsal
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"countersign/internal/access"
+	accessbook "countersign/internal/access/book"
+	"countersign/internal/access/list"
+	"countersign/internal/account"
+	"countersign/internal/account/senders"
+	"countersign/internal/app"
+	"countersign/internal/app/aligning"
+	"countersign/internal/app/entrances"
+	"countersign/internal/audit"
+	"countersign/internal/config"
+	"countersign/internal/fault"
+	"countersign/internal/feed"
+	"countersign/internal/limit"
+	limitbook "countersign/internal/limit/book"
+	"countersign/internal/login"
+	"countersign/internal/mail"
+	"countersign/internal/policy/alignment"
+	"countersign/internal/smtpserver"
+	"countersign/internal/submission"
+)
+
+// Store is what a rehearsal looks at.
+type Store interface {
+	account.Store
+	access.Store
+	list.Store
+	limit.Store
+	limit.Counts
+	app.SealedStore
+}
+
+// Question is what is to be sent, by whom and from where.
+type Question struct {
+	// Login is the account, Credential the name of what it proves itself with; "" for its
+	// password.
+	Login, Credential string
+	// Mechanism is how it does; "" for the first that the credential may be used with.
+	Mechanism string
+	// Listener is the name of the one that it comes to; "" for the first.
+	Listener string
+	// Client is its address.
+	Client netip.Addr
+	// From and To are the envelope.
+	From mail.Address
+	To   []mail.Address
+	// Message is the whole message with CRLF at the ends of lines.
+	Message io.Reader
+}
+
+// Story is what came of it.
+type Story struct {
+	Steps []Step
+	// Verdict is "accept", "hold", "slow", "defer" or "refuse", Reason the reason code of the
+	// refusal or of the hold, "" for none.
+	Verdict, Reason string
+	// Until is when a slowed message would be delivered; zero else.
+	Until time.Time
+	// Events are what the record would have, but for what is said in every session.
+	Events []audit.Event
+}
+
+// Step is a command and its answer.
+type Step struct {
+	Command string
+	Code    int
+	Answer  string
+}
+
+// Message rehearses a message. Errors: fault.NotFound for an account, a credential or a
+// listener that there is not, else those of the store and of what keeps a gate from starting.
+func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (*Story, error) {
+	as, err := principal(ctx, store, &q)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := listenerOf(cfg, q.Listener)
+	if err != nil {
+		return nil, err
+	}
+	kept := &keeper{Store: store}
+	gate, end, err := build(ctx, cfg, store, kept)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	server := smtpserver.New(smtpserver.Options{
+		Hostname: cfg.Hostname, Backend: gate.Rehearse(as), Limits: app.SessionLimits(cfg), OnRefused: gate.Refused,
+	})
+	steps, err := converse(ctx, server, listener, q)
+	if err != nil {
+		return nil, err
+	}
+	end()
+	return kept.story(steps), nil
+}
+
+// principal is who is taken to have logged in.
+func principal(ctx context.Context, store account.Directory, q *Question) (*account.Principal, error) {
+	const op = "rehearsal.login"
+	sender, err := store.Sender(ctx, q.Login)
+	if err != nil {
+		return nil, err
+	}
+	found := slices.IndexFunc(sender.Account.Credentials, func(c account.Credential) bool {
+		return c.Name == q.Credential || q.Credential == "" && c.Kind == account.Password
+	})
+	p := &account.Principal{Sender: sender, Mechanism: q.Mechanism}
+	switch {
+	case found >= 0:
+		p.Credential = sender.Account.Credentials[found]
+	case q.Credential != "":
+		return nil, fault.New(op, fault.NotFound, "account %s has no credential %q", q.Login, q.Credential)
+	case sender.Account.Directory == "":
+		return nil, fault.New(op, fault.NotFound, "account %s has no password; name another of its credentials", q.Login)
+	}
+	if p.Mechanism == "" && len(p.Credential.Envelope.Mechanisms) > 0 {
+		p.Mechanism = p.Credential.Envelope.Mechanisms[0]
+	}
+	if p.Mechanism == "" && p.Credential.Kind != account.Network {
+		p.Mechanism = "PLAIN"
+	}
+	return p, nil
+}
+
+// listenerOf finds a listener of the configuration.
+func listenerOf(cfg *config.Config, name string) (*config.Listener, error) {
+	for i := range cfg.Listeners {
+		if name == "" || cfg.Listeners[i].Name == name {
+			return &cfg.Listeners[i], nil
+		}
+	}
+	return nil, fault.New("rehearsal.listener", fault.NotFound, "there is no listener %q", name)
+}
+
+// build makes a gate that keeps nothing.
+func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (*submission.Gate, func(), error) {
+	sealer, err := app.OpenSealer(ctx, cfg, store)
+	if err != nil {
+		return nil, nil, err
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	bans := accessbook.New(time.Now)
+	if err := accessbook.Follow(store, bans, feed.Options{Logger: quiet}).Load(ctx); err != nil {
+		return nil, nil, err
+	}
+	entrance, err := entrances.Once(ctx, cfg, store)
+	if err != nil {
+		return nil, nil, err
+	}
+	limits := limitbook.New(time.Now)
+	if err := limitbook.Follow(store, limits, feed.Options{Logger: quiet}).Load(ctx); err != nil {
+		return nil, nil, err
+	}
+	judge, err := aligning.Judge(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	options := app.VerifierOptions(cfg)
+	options.Store, options.Now = store, time.Now
+	if options.Maker, options.Hasher, err = app.NewMaker(ctx, cfg, store, sealer); err != nil {
+		return nil, nil, err
+	}
+	checking := aligning.Checking(cfg)
+	checking.Judge, checking.Now = judge, time.Now
+	checker := alignment.New(checking)
+	recorder := audit.NewRecorder(kept, audit.RecorderOptions{Logger: quiet})
+	gate := submission.New(submission.Options{
+		Hostname: cfg.Hostname, Node: cfg.Node.ID, Verifier: login.New(options),
+		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Queue: kept,
+		Bans: bans, Entrance: entrance, Limits: limits.Levels, Alignment: checker, Recorder: recorder, Sealer: sealer,
+		IDs: &mail.IDSource{}, Now: time.Now, Policy: app.Policy(cfg), Metrics: submission.NewMetrics(prometheus.NewRegistry()), Logger: quiet,
+	})
+	return gate, sync.OnceFunc(func() {
+		gate.Close()
+		recorder.Close(context.WithoutCancel(ctx))
+		checker.Close()
+	}), nil
+}
+
+// listenerConfig is how a listener begins for a rehearsal: in plain text, so that a refusal
+// of the whole connection is seen, whatever its kind.
+func listenerConfig(l *config.Listener, secure *tls.Config) smtpserver.ListenerConfig {
+	return smtpserver.ListenerConfig{Name: l.Name, Kind: smtpserver.Submission, TLS: func() *tls.Config { return secure }}
+}

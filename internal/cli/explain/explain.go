@@ -1,0 +1,187 @@
+// Package explain is "countersign explain": it says what the gate would answer to a message,
+// and why.
+//
+// Package app/rehearsal finds it out by having the message go the way of every other; here
+// it gets words and a table.
+//
+// Main types: Command.
+package explain
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"countersign/internal/app/rehearsal"
+	"countersign/internal/audit"
+	"countersign/internal/cli/argument"
+	"countersign/internal/cli/call"
+	"countersign/internal/cli/table"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// Command is "countersign explain".
+type Command struct {
+	Account    argument.Address   `arg:"" help:"The login of the account that sends."`
+	Credential string             `help:"What it proves itself with, by name; its password else." placeholder:"NAME"`
+	Mech       string             `help:"How; else the first mechanism that the credential may be used with." placeholder:"NAME"`
+	IP         netip.Addr         `name:"ip" help:"The client's address." default:"127.0.0.1" placeholder:"ADDRESS"`
+	Listener   string             `help:"The listener that it comes to; the first one else." placeholder:"NAME"`
+	From       string             `help:"MAIL FROM, and From where there is no --message: the account's own address else, <> for none." placeholder:"ADDRESS"`
+	To         []argument.Address `help:"The recipients; the gate's postmaster else." placeholder:"ADDRESS"`
+	Message    string             `help:"The message, as a file, - for standard input; one of a line else." placeholder:"FILE"`
+	call.AsJSON
+}
+
+// Help is what "explain --help" says beside the flags.
+func (*Command) Help() string {
+	return "A session of the message goes through everything that decides about real ones, with the configuration and the store as they are now, and as if " +
+		"the client had logged in: \"auth test\" explains that. Nothing is stored, counted or recorded. What a running gate has in memory alone is not known: " +
+		"how many connections there are, and whether its disk is full. " +
+		"The exit status is 1 where the message would be refused."
+}
+
+// view is what is printed.
+type view struct {
+	Verdict string     `json:"verdict"`
+	Reason  string     `json:"reason,omitempty"`
+	Until   *time.Time `json:"until,omitempty"`
+	Steps   []step     `json:"steps"`
+	Events  []event    `json:"events"`
+}
+
+type step struct {
+	Command string `json:"command"`
+	Code    int    `json:"code,omitempty"`
+	Answer  string `json:"answer"`
+}
+
+// event is what the record would say.
+type event struct {
+	Kind   audit.Kind        `json:"kind"`
+	Reason string            `json:"reason,omitempty"`
+	Text   string            `json:"text,omitempty"`
+	Data   map[string]string `json:"data,omitempty"`
+}
+
+// Run does it.
+func (cmd *Command) Run(c *call.Call) error {
+	// Whatever is set may decide.
+	return c.With(func(o *call.Opened) error {
+		q, err := cmd.question(c, o)
+		if err != nil {
+			return err
+		}
+		story, err := rehearsal.Message(c.Ctx, o.Cfg, o.Store, q)
+		if err != nil {
+			return call.Missing(err, "account "+cmd.Account.Key())
+		}
+		v := viewOf(story)
+		if err := c.Show(cmd.AsJSON, v); err != nil {
+			return err
+		}
+		if v.Verdict == "refuse" || v.Verdict == "defer" {
+			return fault.New("cli.explain", fault.Denied, "the message would be refused (%s)", v.Reason)
+		}
+		return nil
+	})
+}
+
+// question is what is rehearsed.
+func (cmd *Command) question(c *call.Call, o *call.Opened) (q rehearsal.Question, err error) {
+	q = rehearsal.Question{
+		Login: cmd.Account.Key(), Credential: cmd.Credential, Mechanism: strings.ToUpper(cmd.Mech), Listener: cmd.Listener,
+		Client: cmd.IP, From: cmd.Account.Address,
+	}
+	switch cmd.From {
+	case "":
+	case "<>":
+		q.From = mail.Address{}
+	default:
+		if q.From, err = mail.ParseAddress(cmd.From); err != nil {
+			return q, call.Usage("--from: %v", err)
+		}
+	}
+	for _, to := range cmd.To {
+		q.To = append(q.To, to.Address)
+	}
+	if len(q.To) == 0 {
+		q.To = []mail.Address{{Local: "postmaster", Domain: mail.Domain(o.Cfg.Hostname)}}
+	}
+	q.Message, err = cmd.message(c, q)
+	return q, err
+}
+
+// mostMessage bounds what is read of a message, in octets.
+const mostMessage = 256 << 20
+
+// message reads the message with CRLF at the ends of its lines, or makes one.
+func (cmd *Command) message(c *call.Call, q rehearsal.Question) (io.Reader, error) {
+	if cmd.Message == "" {
+		from := q.From
+		if from.IsNull() {
+			from = cmd.Account.Address
+		}
+		return rehearsal.Plain(from, q.To, c.Env.Now()), nil
+	}
+	from := c.Stdin
+	if cmd.Message != "-" {
+		f, err := os.Open(cmd.Message)
+		if err != nil {
+			return nil, fault.New("cli.explain", fault.NotFound, "--message: %v", err)
+		}
+		defer f.Close()
+		from = f
+	}
+	data, err := io.ReadAll(io.LimitReader(from, mostMessage))
+	if err != nil {
+		return nil, fault.New("cli.explain", fault.Unavailable, "--message: %v", err)
+	}
+	return bytes.NewReader(data), nil
+}
+
+func viewOf(s *rehearsal.Story) view {
+	v := view{Verdict: s.Verdict, Reason: s.Reason, Events: []event{}}
+	if !s.Until.IsZero() {
+		v.Until = &s.Until
+	}
+	for _, at := range s.Steps {
+		v.Steps = append(v.Steps, step(at))
+	}
+	for _, e := range s.Events {
+		v.Events = append(v.Events, event{e.Kind, e.Reason, e.Text, e.Data})
+	}
+	return v
+}
+
+// words says them in words.
+func (v view) words() string {
+	text := map[string]string{
+		"accept": "accepted and delivered", "hold": "accepted and held", "slow": "accepted and delivered later",
+		"defer": "refused for now", "refuse": "refused",
+	}[v.Verdict]
+	if v.Reason != "" {
+		text += " (" + v.Reason + ")"
+	}
+	if v.Until != nil {
+		text += " until " + table.Stamp(*v.Until)
+	}
+	return text
+}
+
+// Details prints it.
+func (v view) Details(t table.Table) {
+	for _, s := range v.Steps {
+		t.Row(s.Command, strings.TrimSpace(fmt.Sprintf("%s %s", cmp.Or(strings.TrimPrefix(fmt.Sprint(s.Code), "0"), "-"), s.Answer)))
+	}
+	for _, e := range v.Events {
+		t.Row("event "+string(e.Kind), cmp.Or(e.Text, e.Reason))
+	}
+	t.Row("the message is", v.words())
+}

@@ -1,0 +1,176 @@
+package submission
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/filter"
+	"countersign/internal/mail"
+	"countersign/internal/message"
+	"countersign/internal/policy/alignment"
+	"countersign/internal/queue"
+	"countersign/internal/smtp"
+	"countersign/internal/submission/filtering"
+)
+
+// incoming is a message whose content has been read.
+type incoming struct {
+	id     mail.ID
+	at     time.Time
+	host   mail.Domain // our own name
+	tx     *transaction
+	policy *Policy
+	// header is complete but for signatures, and head its octets, which begin with our trace
+	// field.
+	header *message.Header
+	head   []byte
+	trace  string
+	// names is whom it names as its senders.
+	names  *named
+	in     *intake
+	ruling alignment.Ruling
+	// draft is it as content filters saw and made it; nil where there are none.
+	draft *filtering.Draft
+}
+
+// filter takes a message through the content filters of its listener. What it has
+// become then has passed the rules that it passed before. Without filters nothing is done.
+func (s *session) filter(ctx context.Context, m *incoming) error {
+	chain := s.gate.opt.Filters[s.peer.Listener]
+	if len(chain) == 0 {
+		return nil
+	}
+	d := &filtering.Draft{
+		Message: s.shown(m), MaxBytes: m.in.limit,
+		Judge: func(ctx context.Context, head []byte, from mail.Address) ([]byte, error) {
+			header, _, err := s.judgeChanged(ctx, m, head, from)
+			if err != nil {
+				return nil, err
+			}
+			return header.Bytes(), nil
+		},
+	}
+	err := chain.Run(ctx, d)
+	if err != nil {
+		for _, e := range d.Events {
+			e.Data["queue_id"] = m.id.String()
+			s.record(e)
+		}
+		return err
+	}
+	m.draft = d
+	return s.take(ctx, m)
+}
+
+// shown is a message as filters see it: without our trace field, as Sendmail has it.
+func (s *session) shown(m *incoming) filter.Message {
+	shown := filter.Message{
+		ID: m.id, Hostname: s.gate.opt.Hostname, Listener: s.peer.Listener, Client: s.peer.Client, Hello: s.hello,
+		Login: s.login, Mechanism: s.proved.Mechanism,
+		Envelope: m.tx.env, Recipients: m.tx.rcpts, Head: m.head[len(m.trace):], Body: m.in.open,
+	}
+	if m.in.eightBit {
+		shown.Envelope.Body = mail.Body8Bit
+	}
+	if data := tlsData(s.tls); data != nil {
+		shown.TLS, shown.Cipher = data["version"], data["cipher"]
+	}
+	return shown
+}
+
+// judgeChanged reads a header block as if the client had sent it, with that sender, and
+// completes it but for our trace field. What a filter has put in is never rewritten: where a
+// sender is not the account's, that is refused.
+func (s *session) judgeChanged(ctx context.Context, m *incoming, head []byte, from mail.Address) (*message.Header, *named, error) {
+	header, _, err := message.ReadHeader(bytes.NewReader(head), message.Limits{MaxBytes: m.policy.MaxHeaderBytes, MaxLine: m.policy.MaxLine})
+	if err != nil {
+		return nil, nil, err
+	}
+	tx := *m.tx
+	tx.given, tx.env.From = from, from
+	names, err := s.checkHeader(ctx, header, &tx, m.policy)
+	s.unowned = nil // of a filter's header, and not of the client's
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case names.envelope || names.changed != nil:
+		return nil, nil, refuse("submission.filter", smtp.EHeaderSenderNotOwned, names.verdict.Decisive.Address.String())
+	}
+	header.Complete(message.Completion{Date: m.at, ID: m.id, Domain: m.host})
+	return header, names, nil
+}
+
+// take makes of the message what filters have made of it.
+func (s *session) take(ctx context.Context, m *incoming) error {
+	d := m.draft
+	if d.Changed {
+		header, names, err := s.judgeChanged(ctx, m, d.Message.Head, d.Message.Envelope.From)
+		if err != nil {
+			return err
+		}
+		sameSender := m.tx.env.From.Domain == d.Message.Envelope.From.Domain && m.names.author() == names.author()
+		m.header = header
+		m.names.identities = names.identities
+		if m.names.changed == nil && !m.names.envelope {
+			m.names.verdict = names.verdict // of what was rewritten, the one that said so is kept
+		}
+		m.head = append([]byte(m.trace), header.Bytes()...)
+		m.tx.env.From, m.tx.rcpts = d.Message.Envelope.From, d.Message.Recipients
+		if !sameSender {
+			m.ruling, err = s.aligned(ctx, m.tx, m.names, m.policy)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if d.Replaced {
+		return m.in.replace(ctx, d.Body, len(m.head))
+	}
+	return nil
+}
+
+// passed holds what filters want held, and returns what is to be recorded of them.
+func (s *session) passed(d *filtering.Draft, a *queue.Acceptance) []audit.Event {
+	if d == nil {
+		return nil
+	}
+	for i := range a.Deliveries {
+		if d.Held && a.Deliveries[i].State != queue.Held {
+			a.Deliveries[i].State, a.Deliveries[i].HoldReason = queue.Held, queue.HoldFilter
+		}
+	}
+	a.Events[0].Data["filters"] = strings.Join(d.Seen, ", ")
+	events := slices.Clone(d.Events)
+	for i := range events {
+		events[i] = s.complete(events[i])
+		events[i].Submission = a.Submission.ID
+	}
+	return events
+}
+
+// open returns a reader of the body that has been read.
+func (in *intake) open() (io.ReadCloser, error) {
+	if in.file != nil {
+		return in.file.Open()
+	}
+	return io.NopCloser(bytes.NewReader(in.inline)), nil
+}
+
+// replace puts another body in place of the one that has been read. head is the octets of the
+// header block.
+func (in *intake) replace(ctx context.Context, body []byte, head int) error {
+	fresh := &intake{store: in.store, space: in.space, limit: in.limit}
+	err := fresh.read(ctx, bytes.NewReader(body), head)
+	if err != nil {
+		fresh.discard()
+		return err
+	}
+	in.discard()
+	*in = *fresh
+	return nil
+}
