@@ -125,6 +125,8 @@ mkdir -p "$work/store"
 # The benchmarks keep their database in a temporary folder, which must be on the
 # disk as well.
 TMPDIR=$work/store go test ./internal/store/sqlite -run '^$' -bench 'Accept|Report|Proofs' -benchtime 3s
+echo "== ten rules of the operator for one message, each, and a unit of cost at worst"
+go test ./internal/policy/rules -run '^$' -bench 'TenRules|Each|Unit|Compile'
 echo "== a try of each kind of password hash, and how far its decoy is apart from it"
 go test ./internal/account/hash -run '^$' -bench Matches -benchtime 1s
 echo "== 100,000 waiting messages of 4 KB copied to PostgreSQL and back"

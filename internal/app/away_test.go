@@ -24,16 +24,22 @@ type dialogue struct {
 // openDialogue begins a session with the gate.
 func openDialogue(t *testing.T, w *world) *dialogue {
 	t.Helper()
+	d := dialled(t, w)
+	d.want(d.reply(), "220")
+	d.want(d.say("EHLO client.example"), "250")
+	return d
+}
+
+// dialled connects to the gate, which has not greeted yet.
+func dialled(t *testing.T, w *world) *dialogue {
+	t.Helper()
 	roots := testkit.Roots(t, filepath.Join(w.dir, "data", testkit.CAFile))
 	c, err := tls.Dial("tcp", w.app.Addresses()["submissions"], &tls.Config{RootCAs: roots, ServerName: "localhost"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	d := &dialogue{t, textproto.NewConn(c)}
-	d.want(d.reply(), "220")
-	d.want(d.say("EHLO client.example"), "250")
-	return d
+	return &dialogue{t, textproto.NewConn(c)}
 }
 
 // reply reads one.

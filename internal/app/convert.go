@@ -10,6 +10,7 @@ import (
 	"countersign/internal/config"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
+	"countersign/internal/mail"
 	"countersign/internal/smtpserver"
 	"countersign/internal/smtpserver/bounds"
 	"countersign/internal/submission"
@@ -87,7 +88,17 @@ func Policy(c *config.Config) submission.Policy {
 		Sign:           c.DKIM.Sign,
 		Alignment:      aligning.Rules(c),
 		WarnAt:         c.Limits.WarnAt,
+		WarnTo:         warnTo(c),
 	}
+}
+
+// warnTo is who gets a mail where most of a limit is used; the null address for nobody.
+func warnTo(c *config.Config) mail.Address {
+	a, err := mail.ParseAddress(c.Limits.Notify)
+	if c.Limits.Notify == "" || err != nil { // which the loading has refused
+		return mail.Address{}
+	}
+	return a
 }
 
 // listenerConfig says what one listener is to the SMTP server.

@@ -24,6 +24,7 @@ import (
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/app/rekeying"
+	"countersign/internal/app/ruling"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/config/loading"
@@ -286,6 +287,7 @@ max_received = 32
 
 [limits]
 warn_at = 71
+notify = "ops@example.net"
 
 [dkim]
 key_file = "other.key"
@@ -310,6 +312,16 @@ max_messages_per_connection = 57
 source_ipv4 = "192.0.2.10"
 source_ipv6 = "2001:db8::10"
 ipv6 = true
+
+[[rule]]
+name = "every"
+at = "data"
+when = "message.size > 1"
+verdict = "slow"
+because = "For the test"
+shadow = true
+on_error = "defer"
+delay = "17m"
 
 [[route]]
 domain = "example.com"
@@ -492,7 +504,7 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 
 func TestPolicyOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71}
+	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71, WarnTo: mail.Address{Local: "ops", Domain: "example.net"}}
 	want.Alignment = alignment.Rules{Default: alignment.Warn, Domains: map[mail.Domain]alignment.Action{
 		"off.example.org": alignment.Off, "warn.example.org": alignment.Warn, "hold.example.org": alignment.Hold, "refuse.example.org": alignment.Refuse,
 	}}
@@ -720,7 +732,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 		t.Fatal(err)
 	}
 	turning, unread := rekeying.Configured(c, nil)
-	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), SessionLimits(c), Policy(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard), entrances.Files(c), entrances.Rules(c), entrances.Lists(c)}
+	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), SessionLimits(c), Policy(c), ruling.Specs(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard), entrances.Files(c), entrances.Rules(c), entrances.Lists(c)}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))

@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"countersign/internal/app/outgoing"
+	"countersign/internal/app/ruling"
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/obs"
 )
 
 // Reload takes a changed configuration and a changed key file, all or nothing: certificates, limits,
-// routes, message rules, files of places and DNS lists, the reserve of the store, retry times and the log level. Sessions go on. What
+// routes, message rules, the operator's rules, files of places and DNS lists, the reserve of the store, retry times and the log level. Sessions go on. What
 // needs a restart stays as it was; its keys are returned, for a warning. An
 // error means that nothing has changed.
 func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string, err error) {
@@ -34,6 +35,11 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	if err != nil {
 		return nil, err
 	}
+	rules := Policy(cfg)
+	rules.Rules, err = ruling.Set(cfg)
+	if err != nil {
+		return nil, err
+	}
 	// Not undone where the rest is refused: the file is followed without a reload, too.
 	if err := a.sealer.Reload(); err != nil {
 		return nil, err
@@ -45,7 +51,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	change.Commit()
 	a.clients.Poll()
 	a.server.SetLimits(SessionLimits(cfg))
-	a.gate.SetPolicy(Policy(cfg))
+	a.gate.SetPolicy(rules)
 	a.aligning.Configure(cfg)
 	a.guard.SetConfig(&cfg.Guard)
 	places.Commit()

@@ -26,12 +26,14 @@ import (
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
 	"countersign/internal/app/revoked"
+	"countersign/internal/app/ruling"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/delivery"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
 	"countersign/internal/login/shape"
@@ -56,6 +58,7 @@ type Store interface {
 	shape.Store
 	limit.Store
 	limit.Counts
+	limit.Doors
 	queue.Store
 	queue.AdminStore
 	queue.CertifiedStore
@@ -238,7 +241,6 @@ func (a *App) openGate(ctx context.Context) error {
 	if err := a.openEntrance(ctx); err != nil {
 		return err
 	}
-	options.Denied = a.entrance.Denied
 	if a.guard, err = guarding.Open(ctx, guarding.Options{
 		Config: a.cfg.Guard, Store: a.store, Lasting: a.maker.Lasting, IDs: a.ids, Record: a.recorder.Record, Node: a.nodeID(),
 		Now: a.opt.Now, Registry: a.registry, Logger: a.log,
@@ -252,7 +254,7 @@ func (a *App) openGate(ctx context.Context) error {
 	}
 	a.background("limits", limited.Run)
 	a.limited = limited
-	options.Banned, options.NotRenewed = banned.Hits, passwords.NotRenewed(a.log)
+	options.Banned, options.Denied, options.NotRenewed = banned.Hits, a.entrance.Denied, passwords.NotRenewed(a.log)
 	options.TooCostly = passwords.TooCostly(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
@@ -291,12 +293,17 @@ func (a *App) openGate(ctx context.Context) error {
 	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
 	a.background("account watch", sending.Run)
 	a.sending = sending
+	rules := Policy(a.cfg)
+	rules.Rules, err = ruling.Set(a.cfg)
+	if err != nil {
+		return err
+	}
 	a.gate = submission.New(submission.Options{
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Domains: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Entrance: a.entrance.Entrance, Guard: a.guard, Limits: limited.Levels, Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
-		IDs: a.ids, Now: a.opt.Now, Policy: Policy(a.cfg),
+		Offer: a.offer(), Space: a.space, Bans: banned, Entrance: a.entrance.Entrance, Guard: a.guard, Limits: limited.Levels, Counted: a.store.Counted, Doors: a.doors(), Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
+		IDs: a.ids, Now: a.opt.Now, Policy: rules,
 		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
@@ -315,6 +322,13 @@ func (a *App) openEntrance(ctx context.Context) (err error) {
 	a.background("entrance", a.entrance.Run)
 	a.health.Add("access", a.entrance.Health)
 	return nil
+}
+
+// doors lets connections in as far as their limits have room.
+func (a *App) doors() *doors.Doors {
+	d := doors.New(doors.Options{Store: a.store, Now: a.opt.Now, Logger: a.log})
+	a.background("connections", d.Run)
+	return d
 }
 
 // signingHealth is a warning while keys of some domains cannot be opened, and an error

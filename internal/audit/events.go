@@ -47,6 +47,10 @@ const (
 	LimitShadow       Kind = "limit.shadow"
 	LimitSlowed       Kind = "limit.slowed"
 	LimitHeld         Kind = "limit.held"
+	RuleShadow        Kind = "rule.shadow"
+	RuleFailed        Kind = "rule.failed"
+	RuleSlowed        Kind = "rule.slowed"
+	RuleHeld          Kind = "rule.held"
 	BanAdded          Kind = "ban.added"
 	BanLifted         Kind = "ban.lifted"
 	AccessAdded       Kind = "access.added"
@@ -106,6 +110,10 @@ func Kinds() []Meaning {
 		{LimitShadow, "An accepted message was over a limit in shadow mode; data as above, with the action that would have been taken, and when there would have been room."},
 		{LimitSlowed, "An accepted message was over a limit that slows down, and waits for its turn; data as above, with the time as room."},
 		{LimitHeld, "An accepted message was over a limit that holds, and waits until it is released; data as above."},
+		{RuleShadow, "A rule of the operator in shadow mode matched; text is its reason, data has the rule, the moment at which it was asked, and as action the verdict that would have followed."},
+		{RuleFailed, "A rule of the operator could not be evaluated; text says why, without what the client sent; data has the rule, the moment, and what followed (skip or defer)."},
+		{RuleSlowed, "An accepted message waits before it is first tried, as a rule of the operator wants; data as above, with the time as room."},
+		{RuleHeld, "An accepted message is held until it is released, as a rule of the operator wants; data as above. A message that a rule refuses leaves command.refused, with the rule in its data; one that a rule allowed has it in the data of submission.accepted."},
 		{Unaligned, "A message was stored that will fail DMARC at its receivers; text says why, data has the domain of From, its policy, what was done (warn or hold), and a DNS record that mends it, if there is one to propose. A message that is refused for this leaves command.refused."},
 		{SenderRewritten, "A message was stored that named senders which are not the account's, whose mode of senders is rewrite; text says which and why, data has each place (mail_from, from, sender, reply_to, resent_from, resent_sender) as it was, and with _now behind as it is now."},
 		{SenderShadow, "A message was stored that named senders which are not the account's, whose mode of senders is shadow; text says which and why, data has each place with its address. It would have been refused."},
@@ -115,6 +123,7 @@ func Kinds() []Meaning {
 		{FilterAway, "A content filter, which data names, could not be asked about a message; text says why, data what was done (open: it went on without, closed: refused for the time being, hold: held, shadow: nothing)."},
 		{FilterShadow, "A content filter in shadow mode, which data names, would have done something about a message; text says what, data has the action (change, hold, refuse, defer)."},
 		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
+		{BounceAccepted, "A report on another submission was queued to its sender, or with it a warning that most of a limit is used; data has the other one's id as cause, and the limit."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},
 		{DeliveryFailed, "The delivery was given up; code and text say why."},

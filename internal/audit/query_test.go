@@ -14,7 +14,7 @@ func TestKindsOfAPattern(t *testing.T) {
 		"auth.*":         {AuthPassed, AuthFailed, AuthTested},
 		"auth.failed":    {AuthFailed},
 		"of.later":       {"of.later"}, // a kind of another version
-		"*.f[a]iled":     {AuthFailed, DeliveryFailed},
+		"*.f[a]iled":     {AuthFailed, RuleFailed, DeliveryFailed},
 		"server.st?pped": {ServerStopped},
 		"nothing*":       nil,
 		"auth.[":         nil,

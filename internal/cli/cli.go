@@ -23,6 +23,7 @@ import (
 	"countersign/internal/cli/limits"
 	"countersign/internal/cli/lists"
 	"countersign/internal/cli/nodes"
+	"countersign/internal/cli/ruling"
 	"countersign/internal/cli/stolen"
 	"countersign/internal/cli/storage"
 	"countersign/internal/node"
@@ -55,6 +56,7 @@ type root struct {
 	Doctor     doctor.Command   `cmd:"" help:"Look a domain up as receivers do, and say what is wrong and what to publish: DKIM, SPF, DMARC."`
 	Guard      guessing.Group   `cmd:"" help:"What was counted of failed logins, by which those who guess are stopped: list, show, forget."`
 	Limit      limits.Group     `cmd:"" help:"What may be sent in a time: set, allow, lift, list."`
+	Rule       ruling.Group     `cmd:"" help:"Rules of your own, which the configuration has: list, check, names, test."`
 	Queue      queueGroup       `cmd:"" help:"Deliveries that wait."`
 	Node       nodes.Group      `cmd:"" help:"The gates that share one PostgreSQL database."`
 	Key        keys.Group       `cmd:"" help:"The key file, and what in the store is sealed with which of its keys: status, add, rotate, drop."`

@@ -66,6 +66,8 @@ type Config struct {
 	// Programs that look at the content of messages before they are accepted, by the milter
 	// protocol, in this order: rspamd, ClamAV and others.
 	Filters []Filter `toml:"filter" reload:"no"`
+	// Rules of your own, asked in their order: see docs/ops/rules.md.
+	Rules []Rule `toml:"rule" reload:"yes"`
 	// Limits of what may be sent.
 	Limits Limits `toml:"limits" elsewhere:"what may be sent is limited by \"countersign limit set\""`
 	// DKIM signatures.
@@ -294,6 +296,8 @@ type Limits struct {
 	// Of how many percent of a limit used it is recorded that somebody is near to it,
 	// once in its window; 0 for never.
 	WarnAt int `toml:"warn_at" default:"80" min:"0" max:"100" unit:"percent" since:"0.1" reload:"yes"`
+	// Who gets a mail then, beside the account whose limit it is.
+	Notify string `toml:"notify" derived:"nobody" since:"0.1" reload:"yes" example:"ops@example.org"`
 }
 
 // DKIM is table [dkim].

@@ -16,7 +16,7 @@ type Rekey struct {
 	Settle Duration `toml:"settle" default:"1h" max:"30d" since:"0.1" reload:"no"`
 	// How long keys that sign no more stay, and their records are needed: not less than
 	// queue.lifetime, as waiting messages are not signed anew.
-	Keep Duration `toml:"keep" default:"8d" min:"1h" max:"365d" since:"0.1" reload:"no"`
+	Keep Duration `toml:"keep" derived:"queue.lifetime and 3 days" min:"1h" max:"365d" since:"0.1" reload:"no" example:"8d"`
 	// The domain of yours that others point their selectors to, each by four CNAME records,
 	// once: new domains get keys whose records you publish, and their keys can be renewed without their
 	// owners. It has the records of "countersign domain zone".

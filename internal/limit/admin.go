@@ -86,10 +86,13 @@ func (a *Admin) Set(ctx context.Context, w Wanted) ([]Rule, error) {
 // Hazard says what a rule would do that is hardly ever meant; "" for nothing: such a rule is
 // refused unless somebody insists.
 func Hazard(r *Rule) string {
-	if r.Limit.Max > 0 || r.Limit.Shadow {
+	if r.Limit.Max > 0 || r.Limit.Shadow || r.Limit.Measure == FailedShare {
 		return ""
 	}
 	what := "stops all mail"
+	if r.Limit.Measure == Connections {
+		what = "turns away all connections"
+	}
 	if r.Limit.Measure == NewRecipients {
 		what += " to recipients that were not written to before"
 	}
@@ -165,6 +168,15 @@ func (r *Rule) Event(kind audit.Kind, at time.Time, actor, text string) audit.Ev
 	}
 	if r.Limit.Shadow {
 		e.Data["shadow"] = "true"
+	}
+	if r.Limit.Away != AwayOpen {
+		e.Data["store_away"] = r.Limit.Away.String()
+	}
+	if r.Limit.Least > 0 {
+		e.Data["least"] = strconv.FormatInt(r.Limit.Least, 10)
+	}
+	if r.Limit.Quiet {
+		e.Data["mail"] = "none"
 	}
 	return e
 }

@@ -9,7 +9,11 @@ import (
 // Counter is what was counted of one subject, as far as some window still sees it, or will
 // see it: what goes later is counted at the time at which it goes. The zero value has
 // counted nothing. It is used by one goroutine at a time.
-type Counter struct{ series [windows]series }
+type Counter struct {
+	series [spanned]series
+	// holders have something at once.
+	holders []holder
+}
 
 // series has the cells of one window, the oldest first, and their sum.
 type series struct {
@@ -93,7 +97,7 @@ func (c *Counter) Count(amounts Amounts, in Windowed, at, now time.Time) {
 	if amounts == (Amounts{}) {
 		return
 	}
-	for w := range windows {
+	for w := range spanned {
 		if in.Has(w) {
 			c.series[w].add(cell{indexOf(w, at), amounts})
 		}
@@ -121,7 +125,7 @@ func (s *series) add(k cell) {
 
 // Forget forgets what no window sees any more that ends at that moment or later.
 func (c *Counter) Forget(at time.Time) {
-	for w := range windows {
+	for w := range spanned {
 		s, first := &c.series[w], firstOf(w, at)
 		gone := 0
 		for gone < len(s.cells) && s.cells[gone].index < first {
@@ -136,7 +140,7 @@ func (c *Counter) Forget(at time.Time) {
 
 // Empty reports whether there is nothing that any window sees.
 func (c *Counter) Empty() bool {
-	return !slices.ContainsFunc(c.series[:], func(s series) bool { return len(s.cells) > 0 })
+	return len(c.holders) == 0 && !slices.ContainsFunc(c.series[:], func(s series) bool { return len(s.cells) > 0 })
 }
 
 // Ends is from when on no window sees anything of what was counted.
@@ -146,6 +150,9 @@ func (c *Counter) Ends() time.Time {
 		if n := len(s.cells); n > 0 {
 			last = max(last, (s.cells[n-1].index+1)*spans[w].cell+spans[w].window)
 		}
+	}
+	for _, h := range c.holders {
+		last = max(last, h.at+int64(keepHolders.Seconds()))
 	}
 	return time.Unix(last, 0).UTC()
 }
@@ -162,16 +169,23 @@ func (c *Counter) warned(l Limit, at time.Time) {
 }
 
 // Used returns the most of a measure that any window has seen, or will see, that contains a
-// moment: where nothing lies ahead, that is the one which ends then.
+// moment: where nothing lies ahead, that is the one which ends then. AtOnce it is what is held.
 func (c *Counter) Used(w Window, m Measure, at time.Time) int64 {
+	if w == AtOnce {
+		return c.held()
+	}
 	return c.series[w].fullest(m, firstOf(w, at), indexOf(w, at), spans[w].window/spans[w].cell)
 }
 
 // RoomAt returns from when on a limit has room for so much of its measure, provided that
-// nothing else is counted: at itself where it has now, ok false where it never has.
+// nothing else is counted: at itself where it has now, ok false where it never has. Of AtOnce
+// nobody knows: at itself.
 func (c *Counter) RoomAt(l Limit, want int64, at time.Time) (from time.Time, ok bool) {
 	if want > l.Max {
 		return time.Time{}, false
+	}
+	if l.Window == AtOnce {
+		return at, true // nobody knows when somebody goes
 	}
 	room := func(at time.Time) bool { return c.Used(l.Window, l.Measure, at) <= l.Max-want }
 	if room(at) {

@@ -33,6 +33,12 @@ type Question struct {
 	Want Amounts
 	// Contacts are its recipients, where a limit of new ones is among the levels; nil else.
 	Contacts *Contacts
+	// Apart says that this is no message but a connection, which has counters of its own.
+	Apart bool
+	// Self is who holds what is counted at once, and Alive says which holders are there still;
+	// who judges sets both.
+	Self  string
+	Alive func(holder string) bool
 	// Warn is of how many percent used somebody is to be warned, 0 for never.
 	Warn int
 }
@@ -48,7 +54,11 @@ type Ledger interface {
 // Judge decides by a ledger, and does not count. It may be asked again.
 func (q *Question) Judge(by Ledger, at time.Time) Decision {
 	for i := range q.Levels {
-		q.Levels[i].Counter = by.Counter(q.Levels[i].Subject)
+		c := by.Counter(q.Key(i))
+		if q.Alive != nil {
+			c.bury(q.Alive)
+		}
+		q.Levels[i].Counter = c
 	}
 	if q.Contacts != nil {
 		q.Want[NewRecipients] = q.Contacts.new(by, at)
@@ -69,6 +79,20 @@ func (l *Level) windows(levels []Level) (in Windowed) {
 	return in
 }
 
+// CountsIn reports whether what is sent is counted of the level in a window, by a limit of its own,
+// or by one of the levels of which it may have a share.
+func (l *Level) CountsIn(w Window, levels []Level) bool {
+	for i := range levels {
+		for _, k := range levels[i].Limits {
+			own := levels[i].Subject == l.Subject || k.Share > 0 && l.Subject.Kind == Account
+			if own && k.Window == w {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Breach is one limit that a message is over, or near to.
 type Breach struct {
 	Subject Subject
@@ -81,6 +105,16 @@ type Breach struct {
 	// it is only near.
 	Room time.Time
 }
+
+// Key names a limit of a subject, for those who look it up.
+type Key struct {
+	Subject Subject
+	Measure Measure
+	Window  Window
+}
+
+// Key names the limit.
+func (b *Breach) Key() Key { return Key{b.Subject, b.Limit.Measure, b.Limit.Window} }
 
 // action is what follows. What never has room is not to be tried again, nor ever sent.
 func (b *Breach) action() Action {
@@ -106,6 +140,8 @@ type Decision struct {
 	Action Action
 	// Slot is when it may go: At, or later where it is slowed.
 	Slot time.Time
+	// Full are limits that have no room for one more behind a message that was counted.
+	Full []Breach
 	// Near are limits of which so much is used with it that somebody is to be warned, for
 	// the first time in their window.
 	Near []Breach
@@ -179,7 +215,7 @@ func (d *Decision) decide(over []Breach) {
 func breaches(levels []Level, want Amounts, at time.Time) (over []Breach) {
 	for i := range levels {
 		for _, l := range levels[i].Limits {
-			if want[l.Measure] == 0 && l.Measure != FailedRecipients {
+			if want[l.Measure] == 0 && !l.Measure.fails() {
 				continue // what adds nothing is over nothing
 			}
 			if b, is := breach(&levels[i], l, want, at); is {
@@ -200,6 +236,13 @@ func breach(level *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
 		// Nobody knows before how many of a message will fail: there has to be room for one.
 		n = 0
 		room, ever = level.Counter.RoomAt(Limit{Measure: l.Measure, Window: l.Window, Max: max(l.Max, 1)}, 1, at)
+	}
+	if l.Measure == FailedShare {
+		used, n = level.Counter.share(l.Window, at), 0
+		room, ever = level.Counter.shareRoomAt(l, at), true
+	}
+	if l.Window == AtOnce && ever {
+		ever = used <= l.Max-n
 	}
 	if ever && !room.After(at) {
 		return Breach{}, false
@@ -239,6 +282,9 @@ func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) 
 	for i := range levels {
 		c := levels[i].Counter
 		for _, l := range levels[i].Limits {
+			if l.Window == AtOnce || l.Measure == FailedShare {
+				continue
+			}
 			n, used := want[l.Measure], c.Used(l.Window, l.Measure, at)
 			counts := n > 0 || l.Measure == FailedRecipients && used > 0
 			if counts && plus(used, n) >= percent(l.Max, warn) && c.warn(l, at) {

@@ -65,7 +65,7 @@ func TestSlowed(t *testing.T) {
 // have to wait for too long is deferred, until it would wait that long.
 func TestSlowedPace(t *testing.T) {
 	c := &Counter{}
-	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Messages, Hour, 10, Slow, false, 0}}, c}}
+	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Messages, Hour, 10, Slow, false, 0, 0, 0, false}}, c}}
 	one := Amounts{Messages: 1}
 	for i := range 250 {
 		d := Decide(levels, one, 0, noon)
@@ -90,7 +90,7 @@ func TestSlowedPace(t *testing.T) {
 
 // TestManyAhead: a counter stays bounded when very much lies ahead, and never undercounts.
 func TestManyAhead(t *testing.T) {
-	c, l := &Counter{}, Limit{Messages, Minute, 1 << 40, Defer, false, 0}
+	c, l := &Counter{}, Limit{Messages, Minute, 1 << 40, Defer, false, 0, 0, 0, false}
 	for i := range 10_000 {
 		c.Count(Amounts{Messages: 1}, all, noon.Add(time.Duration(i*7919%86_400)*time.Second), noon)
 	}
@@ -112,7 +112,7 @@ func TestManyAhead(t *testing.T) {
 // where a person looks at it.
 func TestNeverRoom(t *testing.T) {
 	for action, want := range map[Action]Action{Slow: Refuse, Defer: Refuse, Refuse: Refuse, Hold: Hold} {
-		levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, action, false, 0}}, &Counter{}}}
+		levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, action, false, 0, 0, 0, false}}, &Counter{}}}
 		if d := Decide(levels, Amounts{Recipients: 11}, 0, noon); d.Action != want || d.Decisive == nil {
 			t.Errorf("%s: %+v", action, d)
 		}
@@ -128,7 +128,7 @@ func TestShare(t *testing.T) {
 		if of[login] == nil {
 			of[login] = &Counter{}
 		}
-		levels := []Level{{Subject{Account, login}, nil, of[login]}, {Subject{Domain, "example.org"}, []Limit{{Recipients, Hour, 100, Defer, false, 25}}, domain}}
+		levels := []Level{{Subject{Account, login}, nil, of[login]}, {Subject{Domain, "example.org"}, []Limit{{Recipients, Hour, 100, Defer, false, 25, 0, 0, false}}, domain}}
 		d := Decide(levels, Amounts{Recipients: n}, 0, at)
 		if d.Passes() {
 			Count(levels, Amounts{Recipients: n}, &d)
@@ -167,7 +167,7 @@ func TestShare(t *testing.T) {
 // TestNear: somebody is warned once in a window, by the message that comes over the mark.
 func TestNear(t *testing.T) {
 	c := &Counter{}
-	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, Defer, false, 0}, {Recipients, Day, 1000, Defer, false, 0}}, c}}
+	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, Defer, false, 0, 0, 0, false}, {Recipients, Day, 1000, Defer, false, 0, 0, 0, false}}, c}}
 	var warned []int
 	for i := range 200 {
 		d := Decide(levels, Amounts{Recipients: 1}, 80, noon.Add(time.Duration(i)*time.Minute))
@@ -203,7 +203,7 @@ func TestPercent(t *testing.T) {
 // no room for one more is over the limit, however many recipients it has.
 func TestFailedRecipients(t *testing.T) {
 	c := &Counter{}
-	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{FailedRecipients, Hour, 3, Defer, false, 0}}, c}}
+	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{FailedRecipients, Hour, 3, Defer, false, 0, 0, 0, false}}, c}}
 	message := Amounts{Messages: 1, Recipients: 100}
 	for i := range 3 {
 		if d := Decide(levels, message, 0, noon); !d.Passes() || d.Over != nil {
@@ -233,14 +233,14 @@ func TestBacklogLeavesRoomForOthers(t *testing.T) {
 		if of[login] == nil {
 			of[login] = &Counter{}
 		}
-		levels := []Level{{Subject{Account, login}, own, of[login]}, {Subject{Everything, ""}, []Limit{{Messages, Hour, 200, Defer, false, 0}}, everything}}
+		levels := []Level{{Subject{Account, login}, own, of[login]}, {Subject{Everything, ""}, []Limit{{Messages, Hour, 200, Defer, false, 0, 0, 0, false}}, everything}}
 		d := Decide(levels, Amounts{Messages: 1}, 0, at)
 		if d.Passes() {
 			Count(levels, Amounts{Messages: 1}, &d)
 		}
 		return d.Passes()
 	}
-	slow := []Limit{{Messages, Hour, 10, Slow, false, 0}}
+	slow := []Limit{{Messages, Hour, 10, Slow, false, 0, 0, 0, false}}
 	for hour := range 24 {
 		at := noon.Add(time.Duration(hour) * 62 * time.Minute)
 		for range 400 {
@@ -263,8 +263,8 @@ func TestBacklogLeavesRoomForOthers(t *testing.T) {
 func TestSlowedBelowOthers(t *testing.T) {
 	account, domain := &Counter{}, &Counter{}
 	levels := []Level{
-		{Subject{Account, "a@example.org"}, []Limit{{Messages, Hour, 1, Slow, false, 0}}, account},
-		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 1, Defer, false, 0}}, domain},
+		{Subject{Account, "a@example.org"}, []Limit{{Messages, Hour, 1, Slow, false, 0, 0, 0, false}}, account},
+		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 1, Defer, false, 0, 0, 0, false}}, domain},
 	}
 	one := Amounts{Messages: 1}
 	for turn := range 3 {
@@ -284,8 +284,8 @@ func TestSlowedBelowOthers(t *testing.T) {
 // TestHeldCountsAlone: what one account's limit holds does not use up its domain's.
 func TestHeldCountsAlone(t *testing.T) {
 	levels := []Level{
-		{Subject{Account, "a@example.org"}, []Limit{{Messages, Hour, 1, Hold, false, 0}}, &Counter{}},
-		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 2, Defer, false, 0}}, &Counter{}},
+		{Subject{Account, "a@example.org"}, []Limit{{Messages, Hour, 1, Hold, false, 0, 0, 0, false}}, &Counter{}},
+		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 2, Defer, false, 0, 0, 0, false}}, &Counter{}},
 	}
 	for range 10 {
 		d := Decide(levels, Amounts{Messages: 1}, 0, noon)

@@ -9,8 +9,9 @@ import (
 // The form in which a store keeps a Counter: an octet for the form, and for each window
 // the number of cells, then of each its distance from the one before (of the first, its
 // index), an octet with a bit for each measure, and the amounts that are not 0; at the end,
-// in the same way, an octet and the times until which nobody is warned again. All numbers
-// are varints of package encoding/binary.
+// in the same way, an octet and the times until which nobody is warned again. Behind that,
+// where somebody holds something, of each holder the length of its name, the name, how much,
+// and since when. All numbers are varints of package encoding/binary.
 const form = 1
 
 // maxCells bounds the cells of a window: twice what the past fills, as some lie ahead.
@@ -28,6 +29,12 @@ func (c *Counter) AppendBinary(b []byte) []byte {
 			b = appendAmounts(b, k.amounts)
 		}
 		b = appendAmounts(b, s.warned)
+	}
+	for _, h := range c.holders {
+		b = binary.AppendUvarint(b, uint64(len(h.name)))
+		b = append(b, h.name...)
+		b = binary.AppendUvarint(b, uint64(h.n))
+		b = binary.AppendVarint(b, h.at)
 	}
 	return b
 }
@@ -53,7 +60,7 @@ func Decode(b []byte) (*Counter, error) {
 		return c, nil
 	}
 	r := reader{rest: b[1:], ok: b[0] == form}
-	for w := range windows {
+	for w := range spanned {
 		n := r.uvarint()
 		if n > maxCells {
 			r.ok = false
@@ -70,7 +77,11 @@ func Decode(b []byte) (*Counter, error) {
 		}
 		c.series[w].warned = r.amounts()
 	}
-	if !r.ok || len(r.rest) > 0 {
+	for r.ok && len(r.rest) > 0 {
+		c.holders = append(c.holders, r.holder())
+		r.ok = r.ok && len(c.holders) <= maxHolders
+	}
+	if !r.ok {
 		return nil, fault.New("limit.decode", fault.Corrupt, "what was counted cannot be read (%d octets)", len(b))
 	}
 	return c, nil
@@ -86,6 +97,25 @@ func (r *reader) cell(before int64) cell {
 	distance, n := binary.Varint(r.rest)
 	r.skip(n)
 	return cell{before + distance, r.amounts()}
+}
+
+// holder reads one; a name has one octet at least, and holds one thing.
+func (r *reader) holder() (h holder) {
+	n := r.uvarint()
+	if !r.ok || n == 0 || n > uint64(len(r.rest)) {
+		r.ok = false
+		return h
+	}
+	h.name = string(r.rest[:n])
+	r.rest = r.rest[n:]
+	held := r.uvarint()
+	at, size := binary.Varint(r.rest)
+	r.skip(size)
+	h.n, h.at = int64(held), at
+	if h.n <= 0 {
+		r.ok = false
+	}
+	return h
 }
 
 func (r *reader) amounts() (amounts [measures]int64) {

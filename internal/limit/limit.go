@@ -21,7 +21,17 @@ type Limit struct {
 	// Share is how much of Max one account may have once half of it is used, in percent; 0
 	// for all. It says nothing where the subject is an account or narrower.
 	Share int
+	// Away is for limits of connections: what happens while the store is away.
+	Away Away
+	// Least is for limits of FailedShare: how many have to have failed before the share
+	// counts; at least 1.
+	Least int64
+	// Quiet says that nobody gets a mail when most of it is used.
+	Quiet bool
 }
+
+// UsualLeast is Limit.Least where nobody has said another.
+const UsualLeast = 20
 
 // String returns "recipients/hour=100", as Parse reads it.
 func (l Limit) String() string {
@@ -64,11 +74,14 @@ func ParseMeasured(text string) (Measure, Window, error) {
 	case w < 0:
 		return 0, 0, fault.New(op, fault.Invalid, "%q in %q is no window; there are %s", window, text, strings.Join(windowNames[:], ", "))
 	}
+	if Window(w) == AtOnce && Measure(m) != Connections {
+		return 0, 0, fault.New(op, fault.Invalid, "%q: connections alone are counted at once", text)
+	}
 	return Measure(m), Window(w), nil
 }
 
 // Parse reads "MEASURE/WINDOW=MAX". Octets may have a unit ("bytes/day=500MiB"). The action
-// is Defer. Errors are fault.Invalid, and say what there is to choose from.
+// is Defer, and of a share of failed recipients at least UsualLeast have to have failed. Errors are fault.Invalid, and say what there is to choose from.
 func Parse(text string) (Limit, error) {
 	const op = "limit.parse"
 	what, most, whole := strings.Cut(text, "=")
@@ -91,6 +104,9 @@ func Parse(text string) (Limit, error) {
 		return l, fault.New(op, fault.Invalid, "%q in %q is not a number from 0 to %d", most, text, int64(math.MaxInt64))
 	}
 	l.Max = n * factor
+	if l.Measure == FailedShare {
+		l.Least = UsualLeast
+	}
 	return l, nil
 }
 
@@ -100,6 +116,14 @@ func ParseAction(text string) (Action, error) {
 		return Action(i), nil
 	}
 	return 0, fault.New("limit.action", fault.Invalid, "%q is no action; there are %s", text, strings.Join(actionNames[:], ", "))
+}
+
+// ParseAway reads what is to happen while the store is away. Errors are fault.Invalid.
+func ParseAway(text string) (Away, error) {
+	if i := slices.Index(awayNames[:], text); i >= 0 {
+		return Away(i), nil
+	}
+	return 0, fault.New("limit.away", fault.Invalid, "%q is nothing to do while the store is away; there are %s", text, strings.Join(awayNames[:], ", "))
 }
 
 // ParseKind reads the name of a kind of subjects. Errors are fault.Invalid.

@@ -12,7 +12,7 @@ import (
 )
 
 // all are all windows.
-const all = Windowed(1<<windows - 1)
+const all = Windowed(1<<spanned - 1)
 
 // used is what a window has of each measure.
 func used(c *Counter, w Window, at time.Time) (a Amounts) {
@@ -45,7 +45,7 @@ func (m model) within(from, to time.Time) (sum int64) {
 // what an exact count of a window that is longer by one cell has room for is not refused.
 func TestNeverMore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := Limit{Measure: Recipients, Window: Window(rapid.IntRange(0, int(windows)-1).Draw(t, "window")), Max: rapid.Int64Range(0, 20).Draw(t, "max"), Action: Defer}
+		l := Limit{Measure: Recipients, Window: Window(rapid.IntRange(0, int(spanned)-1).Draw(t, "window")), Max: rapid.Int64Range(0, 20).Draw(t, "max"), Action: Defer}
 		span, cell := l.Window.Span()
 		// Around a day on which clocks are put forward, and far from it.
 		now := time.Date(2026, 3, 29, 0, 59, 59, 0, time.UTC).Add(time.Duration(rapid.Int64Range(0, int64(cell)).Draw(t, "start")))
@@ -97,9 +97,9 @@ func wantRoom(t *rapid.T, c *Counter, l Limit, n int64, now, room time.Time) {
 func TestAllOrNothing(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 30, 0, time.UTC)
 	levels := []Level{
-		{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, Defer, false, 0}, {Recipients, Day, 20, Defer, false, 0}}, &Counter{}},
-		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 2, Defer, false, 0}}, &Counter{}},
-		{Subject{Customer, "acme"}, []Limit{{Bytes, Month, 1 << 20, Hold, false, 0}, {Messages, Minute, 1, Refuse, true, 0}}, &Counter{}},
+		{Subject{Account, "a@example.org"}, []Limit{{Recipients, Hour, 10, Defer, false, 0, 0, 0, false}, {Recipients, Day, 20, Defer, false, 0, 0, 0, false}}, &Counter{}},
+		{Subject{Domain, "example.org"}, []Limit{{Messages, Hour, 2, Defer, false, 0, 0, 0, false}}, &Counter{}},
+		{Subject{Customer, "acme"}, []Limit{{Bytes, Month, 1 << 20, Hold, false, 0, 0, 0, false}, {Messages, Minute, 1, Refuse, true, 0, 0, 0, false}}, &Counter{}},
 	}
 	one := Amounts{Messages: 1, Recipients: 10, Bytes: 1000}
 	d := Decide(levels, one, 0, now)
@@ -153,7 +153,7 @@ func TestStored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for w := range windows {
+		for w := range spanned {
 			if used(again, w, now) != used(c, w, now) || !slices.Equal(again.series[w].cells, c.series[w].cells) {
 				t.Fatalf("%s: %v was written, %v read", w, c.series[w], again.series[w])
 			}
@@ -204,14 +204,14 @@ func TestLargest(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]Limit{
-		"recipients/hour=100":             {Recipients, Hour, 100, Defer, false, 0},
-		"messages/minute=0":               {Messages, Minute, 0, Defer, false, 0},
-		"bytes/month=3GiB":                {Bytes, Month, 3 << 30, Defer, false, 0},
-		"failed-recipients/day=9":         {FailedRecipients, Day, 9, Defer, false, 0},
-		"bytes/day=9223372036854775807":   {Bytes, Day, math.MaxInt64, Defer, false, 0},
-		"new-recipients/day=1":            {NewRecipients, Day, 1, Defer, false, 0},
-		"messages/day=007":                {Messages, Day, 7, Defer, false, 0},
-		"recipients/month=10000000000000": {Recipients, Month, 10_000_000_000_000, Defer, false, 0},
+		"recipients/hour=100":             {Recipients, Hour, 100, Defer, false, 0, 0, 0, false},
+		"messages/minute=0":               {Messages, Minute, 0, Defer, false, 0, 0, 0, false},
+		"bytes/month=3GiB":                {Bytes, Month, 3 << 30, Defer, false, 0, 0, 0, false},
+		"failed-recipients/day=9":         {FailedRecipients, Day, 9, Defer, false, 0, 0, 0, false},
+		"bytes/day=9223372036854775807":   {Bytes, Day, math.MaxInt64, Defer, false, 0, 0, 0, false},
+		"new-recipients/day=1":            {NewRecipients, Day, 1, Defer, false, 0, 0, 0, false},
+		"messages/day=007":                {Messages, Day, 7, Defer, false, 0, 0, 0, false},
+		"recipients/month=10000000000000": {Recipients, Month, 10_000_000_000_000, Defer, false, 0, 0, 0, false},
 	} {
 		l, err := Parse(text)
 		if err != nil || l != want {
@@ -267,7 +267,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%x: %v", b, err)
 		}
-		for w := range windows {
+		for w := range spanned {
 			if !slices.Equal(c.series[w].cells, again.series[w].cells) {
 				t.Fatalf("%v became %v", c.series[w], again.series[w])
 			}
@@ -278,7 +278,7 @@ func FuzzDecode(f *testing.F) {
 
 func BenchmarkDecideAndCount(b *testing.B) {
 	c, now := &Counter{}, time.Unix(1_800_000_000, 0)
-	levels := []Level{{Subject{}, []Limit{{Recipients, Hour, math.MaxInt64, Defer, false, 0}, {Messages, Day, math.MaxInt64, Defer, false, 0}}, c}}
+	levels := []Level{{Subject{}, []Limit{{Recipients, Hour, math.MaxInt64, Defer, false, 0, 0, 0, false}, {Messages, Day, math.MaxInt64, Defer, false, 0, 0, 0, false}}, c}}
 	for b.Loop() {
 		now = now.Add(7 * time.Second)
 		d := Decide(levels, Amounts{1, 1, 4096}, 80, now)

@@ -21,11 +21,17 @@ const (
 	NewRecipients
 	// FailedRecipients counts those that a remote server has refused for good.
 	FailedRecipients
+	// Connections counts connections of clients: those that come in a window, or are there
+	// at once.
+	Connections
+	// FailedShare is how many of a hundred recipients a remote server has refused for good. It
+	// is worked out of Recipients and FailedRecipients.
+	FailedShare
 	measures
 )
 
 // measureNames are the names in their order.
-var measureNames = [measures]string{"messages", "recipients", "bytes", "new-recipients", "failed-recipients"}
+var measureNames = [measures]string{"messages", "recipients", "bytes", "new-recipients", "failed-recipients", "connections", "failed-share"}
 
 // String returns the name.
 func (m Measure) String() string { return nameOf(measureNames[:], int(m)) }
@@ -41,15 +47,20 @@ const (
 	Day
 	// Month is 30 days of 24 hours.
 	Month
+	// AtOnce is the moment itself. Of it there are no cells: who holds something is counted.
+	AtOnce
 	windows
+
+	// spanned are the windows that last.
+	spanned = AtOnce
 )
 
 // windowNames are the names in their order.
-var windowNames = [windows]string{"minute", "hour", "day", "month"}
+var windowNames = [windows]string{"minute", "hour", "day", "month", "at-once"}
 
 // spans are how long the windows are, in seconds, and of how many seconds their cells;
 // the one is a multiple of the other.
-var spans = [windows]struct{ window, cell int64 }{
+var spans = [spanned]struct{ window, cell int64 }{
 	Minute: {60, 1},
 	Hour:   {60 * 60, 60},
 	Day:    {24 * 60 * 60, 15 * 60},
@@ -59,8 +70,12 @@ var spans = [windows]struct{ window, cell int64 }{
 // String returns the name.
 func (w Window) String() string { return nameOf(windowNames[:], int(w)) }
 
-// Span returns how long the window is, and by how much an answer may be too strict.
+// Span returns how long the window is, and by how much an answer may be too strict; nothing
+// for AtOnce.
 func (w Window) Span() (window, cell time.Duration) {
+	if w >= spanned {
+		return 0, 0
+	}
 	s := spans[w]
 	return time.Duration(s.window) * time.Second, time.Duration(s.cell) * time.Second
 }
@@ -116,6 +131,26 @@ var actionNames = [actions]string{"slow", "hold", "defer", "refuse"}
 
 // String returns the name.
 func (a Action) String() string { return nameOf(actionNames[:], int(a)) }
+
+// Away says what becomes of a connection while the store cannot be asked about a limit.
+type Away uint8
+
+// What there is to choose from.
+const (
+	// AwayOpen lets it in.
+	AwayOpen Away = iota
+	// AwayClosed turns it away.
+	AwayClosed
+	// AwayShare lets each gate take its share of the limit, by what it has counted itself.
+	AwayShare
+	aways
+)
+
+// awayNames are the names in their order.
+var awayNames = [aways]string{"open", "closed", "share"}
+
+// String returns the name.
+func (a Away) String() string { return nameOf(awayNames[:], int(a)) }
 
 // nameOf returns a name, "" for what has none.
 func nameOf(names []string, i int) string {

@@ -79,8 +79,26 @@ func (r *Rule) Check() error {
 		return fault.New(op, fault.Invalid, "a share is of 1 to 100 percent")
 	case l.Share > 0 && (r.For.Kind <= Account || r.For.Kind == Plan):
 		return fault.New(op, fault.Invalid, "%s has no accounts that could share: shares are of domains, customers, networks, nodes and everything", r.For)
-	case l.Measure == FailedRecipients && r.For.Kind == Network:
+	case (l.Measure == FailedRecipients || l.Measure == FailedShare) && r.For.Kind == Network:
 		return fault.New(op, fault.Invalid, "failed recipients cannot be counted of a network: nobody knows any more where a message came from when it fails")
+	case l.Window == AtOnce && l.Measure != Connections:
+		return fault.New(op, fault.Invalid, "connections alone are counted at once")
+	case l.Measure == Connections && !r.Extra && l.Action != Defer:
+		return fault.New(op, fault.Invalid, "a connection over a limit can be turned away for now, and nothing else: the action is defer")
+	case l.Measure == Connections && l.Share != 0:
+		return fault.New(op, fault.Invalid, "limits of connections have no shares")
+	case l.Measure == FailedShare && !r.Extra && (l.Max > 100 || l.Least < 1):
+		return fault.New(op, fault.Invalid, "a share of failed recipients is of 0 to 100 percent, once a number of 1 at least has failed")
+	case l.Measure == FailedShare && r.Extra:
+		return fault.New(op, fault.Invalid, "a share of failed recipients cannot be had on top of another: set a higher one with an end")
+	case l.Measure != FailedShare && l.Least != 0:
+		return fault.New(op, fault.Invalid, "only a share of failed recipients has a least number")
+	case l.Measure == FailedShare && l.Share != 0:
+		return fault.New(op, fault.Invalid, "a share of failed recipients has no shares of accounts")
+	case l.Quiet && r.Extra:
+		return fault.New(op, fault.Invalid, "what is extra warns as the limit does")
+	case l.Away >= aways || l.Away != AwayOpen && (l.Measure != Connections || r.Extra):
+		return fault.New(op, fault.Invalid, "what happens while the store is away can be chosen for limits of connections alone: no message is accepted then")
 	case r.By == "":
 		return fault.New(op, fault.Invalid, "nobody sets this limit")
 	case r.Start.IsZero():

@@ -60,6 +60,22 @@ type Feed interface {
 	RulesChanged() (changed <-chan struct{}, told bool)
 }
 
+// Doors is how connections are counted that are no messages. Both methods may be called
+// concurrently. Errors: fault.Unavailable, fault.Fenced where this process is no gate at the
+// moment, fault.Canceled, fault.Full. Where there is an error nothing was counted.
+type Doors interface {
+	// Connect judges a connection and counts it where it passes, in one transaction: as of
+	// all gates, and held by this one.
+	Connect(ctx context.Context, q *Question) (Decision, error)
+	// Occupy notes that this process holds so many more connections of each of these
+	// (Question.Holds), fewer where the number is negative.
+	Occupy(ctx context.Context, by map[Subject]int64) error
+	// Holder names this process among those that hold connections, and says how many gates
+	// there were when it was last known, 1 at least. When the name changes, what was held under the
+	// old one counts no more.
+	Holder() (name string, gates int)
+}
+
 // Counts is how what was counted is looked at.
 type Counts interface {
 	// Counted returns the counters of subjects, in their order, as they are now, and the time by

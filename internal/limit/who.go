@@ -115,10 +115,34 @@ func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, ex
 	return base, extra
 }
 
+// Without returns those of the levels that have limits of other measures than one, with these
+// alone, and the accounts that may have a share of such.
+func Without(levels []Level, m Measure) (list []Level) {
+	if !Bounds(levels, m) {
+		return levels
+	}
+	shared := false
+	for _, l := range levels {
+		l.Limits = slices.DeleteFunc(slices.Clone(l.Limits), func(k Limit) bool { return k.Measure == m })
+		shared = shared || slices.ContainsFunc(l.Limits, func(k Limit) bool { return k.Share > 0 })
+		list = append(list, l)
+	}
+	return slices.DeleteFunc(list, func(l Level) bool { return len(l.Limits) == 0 && (l.Subject.Kind != Account || !shared) })
+}
+
+// Failing returns those of the levels that have limits of recipients that fail, with these alone.
+func Failing(levels []Level) (list []Level) {
+	return only(levels, func(l Limit) bool { return l.Measure.fails() })
+}
+
 // Only returns those of the levels that have limits of a measure, with these alone.
 func Only(levels []Level, m Measure) (list []Level) {
+	return only(levels, func(l Limit) bool { return l.Measure == m })
+}
+
+func only(levels []Level, is func(Limit) bool) (list []Level) {
 	for _, l := range levels {
-		l.Limits = slices.DeleteFunc(slices.Clone(l.Limits), func(k Limit) bool { return k.Measure != m })
+		l.Limits = slices.DeleteFunc(slices.Clone(l.Limits), func(k Limit) bool { return !is(k) })
 		if len(l.Limits) > 0 {
 			list = append(list, l)
 		}

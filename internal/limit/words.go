@@ -14,7 +14,7 @@ import (
 // when there is room, and nothing else.
 func (b *Breach) Describe() string {
 	room := ""
-	if !b.Room.IsZero() {
+	if !b.Room.IsZero() && b.Limit.Window != AtOnce {
 		room = ", room from " + b.Room.Format("2006-01-02 15:04:05") + " UTC"
 	}
 	switch shared := b.Of.Kind == 0 && b.Subject.Kind >= Network; {
@@ -30,20 +30,29 @@ func (b *Breach) Describe() string {
 	case b.Subject.Kind == Credential:
 		whose = "this credential"
 	}
-	text := fmt.Sprintf("%d %s in %s for %s, %d used", b.Limit.Max, b.Limit.Measure, b.Limit.Window.article(), whose, b.Used)
+	if b.Limit.Measure == FailedShare {
+		return fmt.Sprintf("%d percent of recipients failed %s for %s, %d percent are", b.Limit.Max, b.Limit.Window.phrase(), whose, b.Used) + room
+	}
+	text := fmt.Sprintf("%s for %s, %d used", b.Limit.Bound(), whose, b.Used)
 	if b.Want > 1 {
 		text += fmt.Sprintf(", %d more wanted", b.Want)
 	}
 	return text + room
 }
 
-// article names a window in a sentence.
-func (w Window) article() string {
-	if w == Hour {
-		return "an hour"
+// phrase names a window in a sentence.
+func (w Window) phrase() string {
+	switch w {
+	case Hour:
+		return "in an hour"
+	case AtOnce:
+		return "at once"
 	}
-	return "a " + w.String()
+	return "in a " + w.String()
 }
+
+// Bound says what the limit allows: "100 recipients in an hour".
+func (l Limit) Bound() string { return fmt.Sprintf("%d %s %s", l.Max, l.Measure, l.Window.phrase()) }
 
 // Data is what the record has of it.
 func (b *Breach) Data() map[string]string {
@@ -54,7 +63,7 @@ func (b *Breach) Data() map[string]string {
 	if b.Of.Kind != 0 {
 		d["of"] = b.Of.String()
 	}
-	if !b.Room.IsZero() {
+	if !b.Room.IsZero() && b.Limit.Window != AtOnce {
 		d["room"] = b.Room.Format(time.RFC3339)
 	}
 	return d

@@ -78,8 +78,8 @@ func (h *Header) Value(name string) (string, bool) {
 	return "", false
 }
 
-// count returns how many fields of that name there are.
-func (h *Header) count(name string) int {
+// Count returns how many fields of that name there are.
+func (h *Header) Count(name string) int {
 	n := 0
 	for _, f := range h.fields {
 		if f.is(name) {
@@ -124,7 +124,7 @@ func onceFields() []string {
 // one way (checkContent), or more than maxReceived Received fields, which means that it loops (RFC
 // 5321 section 6.3). The error is a *fault.Error with a reason.
 func (h *Header) Check(maxReceived int) error {
-	switch h.count("From") {
+	switch h.Count("From") {
 	case 0:
 		return refuse(ReasonFromMissing, "the message has no From field")
 	case 1:
@@ -132,7 +132,7 @@ func (h *Header) Check(maxReceived int) error {
 		return refuse(ReasonFromMultiple, "the message has more than one From field")
 	}
 	for _, name := range onceFields() {
-		if h.count(name) > 1 {
+		if h.Count(name) > 1 {
 			return refuse(ReasonRepeated, "%s", name)
 		}
 	}
@@ -144,7 +144,7 @@ func (h *Header) Check(maxReceived int) error {
 	if err != nil {
 		return err
 	}
-	if n := h.count("Received"); n > maxReceived {
+	if n := h.Count("Received"); n > maxReceived {
 		return refuse(ReasonLoop, "the message has passed %d servers already, at most %d allowed", n, maxReceived)
 	}
 	return nil

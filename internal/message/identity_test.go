@@ -198,7 +198,7 @@ func FuzzIdentities(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		h, _, err := ReadHeader(strings.NewReader("Sender: s@x.example\r\nFrom: "+body+"\r\n\r\n"), Limits{})
-		if err != nil || h.Check(0) != nil || h.count("From") != 1 {
+		if err != nil || h.Check(0) != nil || h.Count("From") != 1 {
 			return
 		}
 		list, err := h.Identities()

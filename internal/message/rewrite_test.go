@@ -100,7 +100,7 @@ func FuzzRewrite(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		h, _, err := ReadHeader(strings.NewReader("Sender: s@x.example\r\nFrom: "+body+"\r\n\r\n"), Limits{})
-		if err != nil || h.Check(0) != nil || h.count("From") != 1 || h.EncodeRaw(RawEncode, false) != nil {
+		if err != nil || h.Check(0) != nil || h.Count("From") != 1 || h.EncodeRaw(RawEncode, false) != nil {
 			return
 		}
 		list, err := h.Identities()

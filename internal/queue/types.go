@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"io"
 	"time"
 
@@ -78,13 +79,17 @@ const HoldAlignment = "dmarc-will-fail"
 // releases it.
 const HoldFilter = "filter"
 
+// HoldRule is the hold reason of deliveries that a rule of the operator holds. An administrator
+// releases them.
+const HoldRule = "rule"
+
 // HoldRestored is the hold reason of deliveries that waited in a backup which was restored.
 const HoldRestored = "restored from a backup"
 
 // Reasons lists the reasons that deliveries are held or slowed down for by the program itself.
 // Administrators give others, in their own words.
 func Reasons() []string {
-	return append(HoldsByChange(), HoldCertificate, HoldLeft, HoldLimit, HoldAlignment, HoldFilter, HoldRestored, Slowed)
+	return append(HoldsByChange(), HoldCertificate, HoldLeft, HoldLimit, HoldAlignment, HoldFilter, HoldRule, HoldRestored, Slowed)
 }
 
 // Submission is one accepted message.
@@ -190,6 +195,26 @@ type Acceptance struct {
 	// in none; nil for none. Decision is what came of it, set by Accept where it passes.
 	Limits   *limit.Question
 	Decision limit.Decision
+	// Notices are stored with the message where their limits are near (Decision.Near), in the same
+	// transaction; they have no limits of their own. With Warns, Accept fails with a *NearError where
+	// a limit is near about which there is none.
+	Notices []Notice
+	Warns   bool
+}
+
+// Notice is what is written to people about a limit; no messages where nobody is.
+type Notice struct {
+	About    limit.Key
+	Messages []Acceptance
+}
+
+// NearError says that limits are near with a message, and that nobody has written about them
+// yet. Nothing was stored or counted.
+type NearError struct{ Near []limit.Breach }
+
+// Error says how many.
+func (e *NearError) Error() string {
+	return fmt.Sprintf("%d limits are near with this message", len(e.Near))
 }
 
 // Item is a due delivery with its submission.

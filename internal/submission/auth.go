@@ -141,7 +141,7 @@ func (x *exchange) step(ctx context.Context, response []byte) (challenge []byte,
 	challenge, done, err = x.Exchange.Next(ctx, response)
 	switch {
 	case err == nil && done:
-		err = s.enter(s.client.Principal)
+		err = s.enter(ctx, s.client.Principal)
 	case err == nil && s.client.Principal == nil:
 		s.gate.door.Pause(&s.attempt)
 	}
@@ -161,10 +161,13 @@ func (x *exchange) judged(err error) time.Duration {
 // Failure is what sasl.Failure returns.
 func (x *exchange) Failure() error { return sasl.Failure(x.Exchange) }
 
-// enter takes who has logged in.
-func (s *session) enter(p *account.Principal) error {
+// enter takes who has logged in, unless their limits of connections have no room.
+func (s *session) enter(ctx context.Context, p *account.Principal) error {
 	if p == nil { // a defect: nobody was asked
 		return fault.New("submission.auth", fault.Internal, "an exchange has ended without anybody's proof")
+	}
+	if err := s.comeAs(ctx, p); err != nil {
+		return err
 	}
 	s.login, s.proved = p.Sender.Account.Login(), p
 	s.visit.Enter(p.Sender, &p.Credential)
@@ -181,7 +184,7 @@ func (s *session) Recognise(ctx context.Context) (bool, error) {
 	if err != nil || p == nil {
 		return false, err
 	}
-	if err := s.enter(p); err != nil {
+	if err := s.enter(ctx, p); err != nil {
 		return false, err
 	}
 	s.gate.door.Known(s.peer.Client.Addr(), s.login)

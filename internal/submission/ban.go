@@ -32,8 +32,9 @@ const (
 	bannedLogin      = "login"
 )
 
-// Admit implements smtpserver.Backend: it turns away clients of banned networks, and those that
-// access lists deny whoever they are, and records that within the ration of their network.
+// Admit implements smtpserver.Backend: it turns away clients of banned networks, those that
+// access lists deny whoever they are, and those that a rule does not want, and records that
+// within the ration of their network.
 func (g *Gate) Admit(peer smtpserver.Peer) error {
 	if ban := g.opt.Bans.Network(peer.Client.Addr()); ban != nil {
 		g.opt.Metrics.banned(bannedConnection)
@@ -47,8 +48,9 @@ func (g *Gate) Admit(peer smtpserver.Peer) error {
 		data := map[string]string{}
 		visit.AddRule(data, d)
 		g.recordRefused(peer, smtp.ReplyFor(err), data)
+		return err
 	}
-	return err
+	return g.admitted(peer)
 }
 
 // unbanned refuses a session that is banned by now: its network, or who has logged in, from

@@ -12,10 +12,12 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/message"
+	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 	"countersign/internal/submission/keyring"
+	"countersign/internal/submission/ruled"
 )
 
 // Data implements smtpserver.Session: the way of a whole message, from its
@@ -45,6 +47,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	whole := content{header: header.Copy(), senders: names.addresses()}
 	m := &incoming{
 		id: s.gate.opt.IDs.New(), at: s.gate.opt.Now(), host: mail.Domain(s.gate.opt.Hostname), tx: tx, policy: policy,
 		header: header, names: names, ruling: ruling,
@@ -68,6 +71,11 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	whole.size = m.in.size + int64(len(m.head))
+	decision, err := s.ruledData(ctx, tx, policy.Rules, whole)
+	if err != nil {
+		return "", err
+	}
 	if policy.Sign {
 		m.head, err = s.sign(ctx, m.names.signs(tx.who), tx.who.sender.Generation, m.head, m.in.hash)
 	}
@@ -75,8 +83,9 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		return "", err
 	}
 	a := s.acceptance(m)
+	ruled.Apply(&decision, a, m.at, s.complete)
 	a.Limits = s.limits(a, tx, policy.WarnAt)
-	err = s.gate.opt.Queue.Accept(ctx, a)
+	err = s.accept(ctx, a, policy)
 	if err != nil {
 		m.in.abandon(err)
 		return "", err
@@ -87,9 +96,13 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		s.gate.opt.Recorder.Log(e)
 	}
 	s.recordLimits(a)
+	s.note(rules.Data, &decision, m.id)
 	s.gate.opt.Metrics.accepted(a, time.Since(started))
 	if s.gate.opt.Offer != nil {
 		s.gate.opt.Offer(a)
+		for _, n := range stored(a) {
+			s.gate.opt.Offer(n)
+		}
 	}
 	return m.id, nil
 }

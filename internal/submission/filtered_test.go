@@ -83,8 +83,8 @@ func add(name, value string) filter.HeaderChange {
 	return filter.HeaderChange{Act: filter.Add, Name: name, Value: " " + value}
 }
 
-// stored is a message as it was stored, with its deliveries and events.
-type stored struct {
+// kept is a message as it was stored, with its deliveries and events.
+type kept struct {
 	head, body string
 	sub        *queue.Submission
 	deliveries []queue.Delivery
@@ -93,7 +93,7 @@ type stored struct {
 
 // accepted sends a message to two recipients and returns what was stored of it. Its
 // signature must hold, and what was offered for delivery be the same.
-func (f *fixture) accepted(text string) stored {
+func (f *fixture) accepted(text string) kept {
 	f.t.Helper()
 	id, err := f.submit(f.login(), testLogin, strings.NewReader(text), "b@example.com", "c@example.com")
 	f.must(err)
@@ -101,7 +101,7 @@ func (f *fixture) accepted(text string) stored {
 	f.must(err)
 	items, err := f.store.List(f.t.Context(), queue.Filter{Submission: id})
 	f.must(err)
-	s := stored{head: string(content.Head), body: string(content.Body), sub: items[0].Submission}
+	s := kept{head: string(content.Head), body: string(content.Body), sub: items[0].Submission}
 	if content.Large != nil {
 		r, err := content.Large.Open()
 		f.must(err)
@@ -122,7 +122,7 @@ func (f *fixture) accepted(text string) stored {
 	return s
 }
 
-func (s *stored) to() (list []string) {
+func (s *kept) to() (list []string) {
 	for _, d := range s.deliveries {
 		list = append(list, d.Recipient.To.String())
 	}
@@ -130,7 +130,7 @@ func (s *stored) to() (list []string) {
 }
 
 // held reports whether all deliveries are held for a filter, and none is if not.
-func (s *stored) held(t *testing.T) bool {
+func (s *kept) held(t *testing.T) bool {
 	t.Helper()
 	n := 0
 	for _, d := range s.deliveries {
@@ -229,20 +229,20 @@ func TestFilterChanges(t *testing.T) {
 	large := strings.Repeat("a large new body with ümlauts\r\n", 5000)
 	for name, c := range map[string]struct {
 		changes filter.Changes
-		check   func(*stored) bool
+		check   func(*kept) bool
 	}{
 		"header": {filter.Changes{Header: []filter.HeaderChange{add("X-Spam", "no"), {Act: filter.Change, At: 1, Name: "Subject", Value: " [x] Hi"}, {Act: filter.Insert, Name: "X-Top", Value: " t"}}},
-			func(s *stored) bool {
+			func(s *kept) bool {
 				return strings.Contains(s.head, "X-Spam: no\r\n") && strings.Contains(s.head, "\r\nSubject: [x] Hi\r\n") && strings.Contains(s.head, "X-Top: t\r\nFrom:") && s.body == "Hello\r\n"
 			}},
-		"small body": {filter.Changes{ReplacesBody: true, Body: []byte("new")}, func(s *stored) bool { return s.body == "new\r\n" }},
-		"no body":    {filter.Changes{ReplacesBody: true}, func(s *stored) bool { return s.body == "" }},
-		"large body": {filter.Changes{ReplacesBody: true, Body: []byte(large)}, func(s *stored) bool { return s.body == large && s.sub.Envelope.Body == mail.Body8Bit }},
+		"small body": {filter.Changes{ReplacesBody: true, Body: []byte("new")}, func(s *kept) bool { return s.body == "new\r\n" }},
+		"no body":    {filter.Changes{ReplacesBody: true}, func(s *kept) bool { return s.body == "" }},
+		"large body": {filter.Changes{ReplacesBody: true, Body: []byte(large)}, func(s *kept) bool { return s.body == large && s.sub.Envelope.Body == mail.Body8Bit }},
 		"recipients": {filter.Changes{Added: []string{"<archive@example.net>", "c@example.com"}, Removed: []string{"<b@example.com>", "nobody@example.com"}},
-			func(s *stored) bool { return slices.Equal(s.to(), []string{"c@example.com", "archive@example.net"}) }},
-		"sender": {filter.Changes{Sender: &sender}, func(s *stored) bool { return s.sub.Envelope.From.String() == "sales@example.org" }},
+			func(s *kept) bool { return slices.Equal(s.to(), []string{"c@example.com", "archive@example.net"}) }},
+		"sender": {filter.Changes{Sender: &sender}, func(s *kept) bool { return s.sub.Envelope.From.String() == "sales@example.org" }},
 		"removed fields": {filter.Changes{Header: []filter.HeaderChange{{Act: filter.Change, At: 1, Name: "Date"}, {Act: filter.Change, At: 1, Name: "Message-ID"}, add("Bcc", "x@example.com"), add("Received", "by filter; "+time.Now().Format(time.RFC1123Z))}},
-			func(s *stored) bool {
+			func(s *kept) bool {
 				return strings.Count(s.head, "\r\nDate: ") == 1 && strings.Count(s.head, "\r\nMessage-ID: ") == 1 && !strings.Contains(s.head, "Bcc") && strings.Contains(s.head, "Received: by gate.example.org")
 			}},
 	} {

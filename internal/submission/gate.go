@@ -13,9 +13,11 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/limit"
+	"countersign/internal/limit/lately"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
@@ -49,12 +51,16 @@ type Policy struct {
 	Sign bool
 	// WarnAt is of how many percent of a limit used somebody is warned, 0 for never.
 	WarnAt int
+	// WarnTo gets a mail where most of a limit is used; the null address for nobody.
+	WarnTo mail.Address
 	// Alignment says what is done about messages that will fail DMARC.
 	Alignment alignment.Rules
+	// Rules are those of the operator; nil for none.
+	Rules *rules.Set
 }
 
 // Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Entrance, Guard,
-// Limits, Alignment, Filters, Listeners and Logger are needed.
+// Limits, Counted, Doors, Alignment, Filters, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -85,6 +91,11 @@ type Options struct {
 	// Limits returns the subjects of a message that have limits, with these; nil where
 	// there are none. It is asked for each message, and answers from memory.
 	Limits func(limit.Who) []limit.Level
+	// Doors let connections in as far as their limits have room; nil lets everybody in.
+	Doors Doors
+	// Counted returns what was counted of subjects, as limit.Counts has it; it is asked where a
+	// rule of the operator wants to know. nil where nothing is.
+	Counted func(context.Context, []limit.Subject) ([]*limit.Counter, time.Time, error)
 	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
 	Alignment Alignment
 	// Filters are the content filters of each listener, by the name in smtpserver.Peer, in
@@ -132,6 +143,8 @@ type Gate struct {
 	keys   *keyring.Keyring
 	// rations bounds what is recorded of clients that have not logged in.
 	rations *ration.Rations
+	// lately are limits that had no room.
+	lately lately.Memory
 	// door is what those who log in go through.
 	door *guessing.Door
 }
@@ -200,9 +213,13 @@ func newKeyring(o Options) *keyring.Keyring {
 }
 
 // Open implements smtpserver.Backend.
-func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
+func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, peer: peer, listener: g.opt.Listeners[peer.Listener]}
 	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record)
+	over, err := s.come(ctx)
+	if err != nil {
+		return nil, err
+	}
 	e := audit.Event{
 		Kind: audit.SessionOpened,
 		Data: map[string]string{
@@ -217,6 +234,7 @@ func (g *Gate) Open(_ context.Context, peer smtpserver.Peer) (smtpserver.Session
 	}
 	s.record(e)
 	s.visit.Note()
+	s.recordNear(over)
 	return s, nil
 }
 

@@ -35,6 +35,15 @@ type named struct {
 // author is the domain of the first address of From.
 func (n *named) author() mail.Domain { return n.identities[0].Address.Domain }
 
+// addresses are those that it names, the first of From first.
+func (n *named) addresses() []mail.Address {
+	list := make([]mail.Address, len(n.identities))
+	for i := range n.identities {
+		list[i] = n.identities[i].Address
+	}
+	return list
+}
+
 // signs is the domain whose keys sign a message of an account: that of its author, unless that
 // is a stranger's, which shadow mode lets pass.
 func (n *named) signs(r rights) mail.Domain {

@@ -17,11 +17,8 @@ func (s *session) limits(a *queue.Acceptance, tx *transaction, warnAt int) *limi
 		return nil
 	}
 	sub := &a.Submission
-	levels := s.gate.opt.Limits(limit.Who{
-		Credential: string(sub.Credential), Account: sub.Login, Plan: tx.who.sender.Plan.Name,
-		Domain: string(sub.Domain), Customer: sub.Customer,
-		Network: limit.NetworkOf(s.peer.Client.Addr()), Node: s.gate.opt.Node,
-	})
+	levels := s.gate.opt.Limits(s.as(tx))
+	levels = limit.Without(levels, limit.Connections)
 	if len(levels) == 0 {
 		return nil
 	}
@@ -41,6 +38,16 @@ func (s *session) limits(a *queue.Acceptance, tx *transaction, warnAt int) *limi
 		q.Contacts.Recipients = slices.Compact(q.Contacts.Recipients)
 	}
 	return q
+}
+
+// as is as who a message is sent.
+func (s *session) as(tx *transaction) limit.Who {
+	sender := tx.who.sender
+	return limit.Who{
+		Credential: string(tx.who.credential.ID), Account: sender.Account.Login(), Plan: sender.Plan.Name,
+		Domain: string(sender.Domain.Name), Customer: sender.Customer.Name,
+		Network: limit.NetworkOf(s.peer.Client.Addr()), Node: s.gate.opt.Node,
+	}
 }
 
 // What an account may write to the gate's postmaster, whatever its limits: a cry for help

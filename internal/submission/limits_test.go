@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 )
@@ -68,8 +69,43 @@ func TestLimitDefersAndSaysWhy(t *testing.T) {
 	}
 	_, err = f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
 	f.must(err)
-	_, err = f.submit(s, testLogin, strings.NewReader(hello), "a@there.example", "b@there.example", "c@there.example", "d@there.example")
-	wantReason(t, err, smtp.ELimitRefused) // it alone is over the limit
+}
+
+// TestAloneOverALimit: what never has room is refused for good.
+func TestAloneOverALimit(t *testing.T) {
+	f := newFixture(t)
+	f.limited(ruleOf(limit.Account, testLogin, "recipients/hour=3", limit.Defer))
+	_, err := f.submit(f.login(), testLogin, strings.NewReader(hello), "a@there.example", "b@there.example", "c@there.example", "d@there.example")
+	wantReason(t, err, smtp.ELimitRefused)
+}
+
+// TestOverBeforeTheContent: who is over a limit hears it at the recipient with whom it is, without
+// a question to the store; the postmaster is none of them, and a higher limit is felt at once.
+func TestOverBeforeTheContent(t *testing.T) {
+	f := newFixture(t)
+	f.limited(ruleOf(limit.Account, testLogin, "recipients/hour=3", limit.Defer))
+	s := f.login()
+	_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example", "b@there.example")
+	f.must(err)
+	_, err = f.submit(s, testLogin, strings.NewReader(hello), "a@there.example", "b@there.example")
+	wantReason(t, err, smtp.ELimitReached) // behind the content
+	rcpt := func(to string) error { return s.Rcpt(t.Context(), mail.Recipient{To: address(t, to)}) }
+	f.must(s.Mail(t.Context(), mail.Envelope{From: address(t, testLogin)}))
+	f.must(rcpt("a@there.example"))
+	err = rcpt("b@there.example")
+	wantReason(t, err, smtp.ELimitReached)
+	if reply := smtp.ReplyFor(err); reply.Code != 452 || !strings.Contains(reply.Text, "2 used") || !strings.Contains(reply.Text, "room from 20") {
+		t.Errorf("the reply is %v", reply)
+	}
+	_, err = s.Data(t.Context(), strings.NewReader(hello)) // to the first one
+	f.must(err)
+	f.must(s.Mail(t.Context(), mail.Envelope{From: address(t, testLogin)}))
+	wantReason(t, rcpt("a@there.example"), smtp.ELimitReached)
+	f.must(rcpt("postmaster@gate.example.org"))
+	s.Reset()
+	f.limited(ruleOf(limit.Account, testLogin, "recipients/hour=4", limit.Defer))
+	_, err = f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+	f.must(err)
 }
 
 // TestPostmasterCountsApart: who has no room left can still ask for help, ten times a day.

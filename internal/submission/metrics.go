@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
@@ -25,6 +26,7 @@ type Metrics struct {
 	bans        *prometheus.CounterVec
 	denials     *prometheus.CounterVec
 	aligned     *prometheus.CounterVec
+	rules       *prometheus.CounterVec
 }
 
 // NewMetrics registers the figures with reg.
@@ -82,7 +84,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "countersign_submission_alignment_total",
 		Help: "Messages that were looked at for DMARC, by how they will fare and what was done.",
 	}, []string{"verdict", "action"})
-	reg.MustRegister(m.aligned, m.bans, m.denials, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
+	m.rules = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "countersign_submission_rules_total",
+		Help: "Rules of the operator that decided, by verdict; outcome shadow for those that would have, failed for those that could not be evaluated.",
+	}, []string{"rule", "outcome"})
+	reg.MustRegister(m.rules, m.aligned, m.bans, m.denials, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
 	return m
 }
 
@@ -135,6 +141,22 @@ func (m *Metrics) ruled(r alignment.Ruling) {
 		action = "none"
 	}
 	m.aligned.WithLabelValues(string(r.Assessment.Verdict), action).Inc()
+}
+
+// judged counts what rules decided.
+func (m *Metrics) judged(d *rules.Decision) {
+	if m == nil {
+		return
+	}
+	for _, r := range d.Would {
+		m.rules.WithLabelValues(r.Name, "shadow").Inc()
+	}
+	for i := range d.Faults {
+		m.rules.WithLabelValues(d.Faults[i].Rule.Name, "failed").Inc()
+	}
+	if d.Rule != nil && !d.Failed {
+		m.rules.WithLabelValues(d.Rule.Name, string(d.Verdict)).Inc()
+	}
 }
 
 // leftOut counts one event that is not recorded.

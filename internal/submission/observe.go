@@ -76,6 +76,10 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		}
 		s.observeDenied(smtp.Reason(o.Reason), &e)
 		s.explainSender(&e)
+		if s.rule != "" {
+			e.Data = map[string]string{"verb": o.Verb, "rule": s.rule}
+			s.rule = ""
+		}
 	case smtpserver.ObservedTLSFailed, smtpserver.ObservedPanic:
 		if o.Err != nil {
 			e.Text = o.Err.Error()
@@ -83,6 +87,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	}
 	if o.Kind == smtpserver.ObservedClose {
 		s.endExchange()
+		s.leave()
 	}
 	s.gate.opt.Metrics.observe(o)
 	s.record(e)

@@ -34,4 +34,4 @@ type rehearsed struct {
 }
 
 // Recognise implements smtpserver.Session.
-func (s rehearsed) Recognise(context.Context) (bool, error) { return true, s.enter(s.as) }
+func (s rehearsed) Recognise(ctx context.Context) (bool, error) { return true, s.enter(ctx, s.as) }

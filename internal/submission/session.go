@@ -3,12 +3,15 @@ package submission
 import (
 	"context"
 	"crypto/tls"
+	"time"
 
 	"countersign/internal/access"
 	"countersign/internal/access/entrance"
 	"countersign/internal/account"
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
+	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/sender"
@@ -50,6 +53,10 @@ type session struct {
 	ban *access.Ban
 	// unowned is what was found last of a sender that is not theirs, until it is recorded.
 	unowned *sender.Finding
+	// passes are what it holds of limits of connections.
+	passes []doors.Pass
+	// rule is the one that has refused the command that is being answered, "" for none.
+	rule string
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int
@@ -69,6 +76,11 @@ type transaction struct {
 	seen  map[mail.Address]bool
 	// who is judged: the account and the credential as they are now.
 	who rights
+	// levels are the subjects of the message with their limits, nil until they are asked for;
+	// counters are what was counted of them at a time, once a rule has asked for that.
+	levels    []limit.Level
+	counters  []*limit.Counter
+	countedAt time.Time
 }
 
 var _ smtpserver.Session = (*session)(nil)
@@ -98,13 +110,17 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 	if err != nil {
 		return err
 	}
-	s.tx = &transaction{env: env, given: given, who: who, seen: map[mail.Address]bool{}}
+	tx := &transaction{env: env, given: given, who: who, seen: map[mail.Address]bool{}}
+	if err := s.ruledMail(ctx, tx); err != nil {
+		return err
+	}
+	s.tx = tx
 	return nil
 }
 
 // Rcpt implements smtpserver.Session. A recipient named twice is delivered to
 // once (RFC 5321 section 4.1.1.3 leaves it to us).
-func (s *session) Rcpt(_ context.Context, rcpt mail.Recipient) error {
+func (s *session) Rcpt(ctx context.Context, rcpt mail.Recipient) error {
 	const op = "submission.rcpt"
 	limit := s.tx.who.maxRecipients()
 	if limit > 0 && len(s.tx.rcpts) >= limit {
@@ -112,6 +128,12 @@ func (s *session) Rcpt(_ context.Context, rcpt mail.Recipient) error {
 	}
 	if s.tx.seen[rcpt.To] {
 		return nil
+	}
+	if err := s.room(rcpt.To); err != nil {
+		return err
+	}
+	if err := s.ruledRecipient(ctx, rcpt.To); err != nil {
+		return err
 	}
 	s.tx.seen[rcpt.To] = true
 	s.tx.rcpts = append(s.tx.rcpts, rcpt)

@@ -78,8 +78,8 @@ const (
 // Failed returns the levels of a submission that have limits of failed recipients; plan is
 // the one that decides about its account. It is delivery.Options.Failed.
 func (s *Set) Failed(sub *queue.Submission, node, plan string) []limit.Level {
-	return limit.Only(s.Levels(limit.Who{
+	return limit.Failing(s.Levels(limit.Who{
 		Credential: string(sub.Credential), Account: sub.Login, Plan: plan,
 		Domain: string(sub.Domain), Customer: sub.Customer, Node: node,
-	}), limit.FailedRecipients)
+	}))
 }

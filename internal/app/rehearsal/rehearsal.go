@@ -28,6 +28,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/entrances"
+	"countersign/internal/app/ruling"
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/fault"
@@ -177,6 +178,10 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	if err != nil {
 		return nil, nil, err
 	}
+	policy := app.Policy(cfg)
+	if policy.Rules, err = ruling.Set(cfg); err != nil {
+		return nil, nil, err
+	}
 	options := app.VerifierOptions(cfg)
 	options.Store, options.Now = store, time.Now
 	if options.Maker, options.Hasher, err = app.NewMaker(ctx, cfg, store, sealer); err != nil {
@@ -189,8 +194,8 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	gate := submission.New(submission.Options{
 		Hostname: cfg.Hostname, Node: cfg.Node.ID, Verifier: login.New(options),
 		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Queue: kept,
-		Bans: bans, Entrance: entrance, Limits: limits.Levels, Alignment: checker, Recorder: recorder, Sealer: sealer,
-		IDs: &mail.IDSource{}, Now: time.Now, Policy: app.Policy(cfg), Metrics: submission.NewMetrics(prometheus.NewRegistry()), Logger: quiet,
+		Bans: bans, Entrance: entrance, Limits: limits.Levels, Counted: store.Counted, Alignment: checker, Recorder: recorder, Sealer: sealer,
+		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: submission.NewMetrics(prometheus.NewRegistry()), Logger: quiet,
 	})
 	return gate, sync.OnceFunc(func() {
 		gate.Close()

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/login/walk"
+	"countersign/internal/mail"
 	"countersign/internal/node"
 	"countersign/internal/queue"
 	"countersign/internal/seal/rotation"
@@ -32,8 +33,14 @@ type Store interface {
 	audit.Store
 	queue.AdminStore
 	node.Store
+	Contents
 	app.SealedStore
 	rotation.Store
+}
+
+// Contents has messages that wait, as in queue.Store.
+type Contents interface {
+	Content(ctx context.Context, id mail.ID) (*queue.Content, error)
 }
 
 // Env is what the commands are given. All fields but Now are needed; SystemEnv

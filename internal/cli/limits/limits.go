@@ -62,6 +62,15 @@ func (a *action) UnmarshalText(text []byte) (err error) {
 	return argument.Plain(err)
 }
 
+// away is an argument that says what happens while the store is away.
+type away struct{ limit.Away }
+
+// UnmarshalText reads its name.
+func (a *away) UnmarshalText(text []byte) (err error) {
+	a.Away, err = limit.ParseAway(string(text))
+	return argument.Plain(err)
+}
+
 // admin sets and lifts limits in the name of who runs the command.
 func admin(o *call.Opened) *limit.Admin {
 	return limit.NewAdmin(limit.AdminOptions{
@@ -71,10 +80,13 @@ func admin(o *call.Opened) *limit.Admin {
 
 type set struct {
 	whose
-	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients or failed-recipients in a minute, hour, day or month; bytes also in KiB, MiB, GiB, TiB."`
+	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients, failed-recipients, failed-share (percent) or connections in a minute, hour, day or month, connections also at-once; bytes also in KiB, MiB, GiB, TiB."`
 	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never. Meanwhile it counts in place of one without an end." placeholder:"WHEN"`
 	Action  action          `help:"What becomes of a message that is over it: defer (refuse it for now), refuse (for good), slow (accept it, to be sent when there is room), or hold; defer where nothing is said." placeholder:"ACTION"`
 	Share   *int            `help:"How much of it one account may have once half of it is used, in percent." placeholder:"PERCENT"`
+	Away    away            `name:"store-away" help:"Of connections: what happens while the store is away: open (they come in), closed, or share (each gate takes its share of the limit); open where nothing is said." placeholder:"WHAT"`
+	Least   *int64          `help:"Of a failed-share: how many recipients have to have failed before it counts; 20 where nothing is said." placeholder:"NUMBER"`
+	NoMail  bool            `help:"Nobody gets a mail when most of it is used; the record has it all the same."`
 	Shadow  bool            `help:"Let pass what is over it, and record that it was."`
 	Because string          `help:"Why: the helpdesk reads it." placeholder:"TEXT"`
 	Force   bool            `help:"Set also a limit of 0, which stops all mail."`
@@ -101,7 +113,10 @@ func (cmd *set) Run(c *call.Call) error {
 				return call.Usage("--share is of 1 to 100 percent; leave it out where one account may have all")
 			}
 		}
-		l.Shadow = cmd.Shadow
+		l.Shadow, l.Quiet, l.Away = cmd.Shadow, cmd.NoMail, cmd.Away.Away
+		if cmd.Least != nil {
+			l.Least = *cmd.Least
+		}
 		w.Limits = append(w.Limits, l.Limit)
 	}
 	return c.With(func(o *call.Opened) error {

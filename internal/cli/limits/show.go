@@ -30,6 +30,7 @@ func (cmd *show) Run(c *call.Call) error {
 		subjects := make([]limit.Subject, len(found.levels))
 		for i, l := range found.levels {
 			subjects[i] = l.Subject
+			subjects = append(subjects, limit.ApartOf(l.Subject))
 		}
 		counters, at, err := o.Store.Counted(o.Ctx, subjects)
 		if err != nil {
@@ -91,7 +92,11 @@ func (f *found) rows(counters []*limit.Counter, at time.Time) (rows []Room) {
 	account := slices.IndexFunc(f.levels, func(l limit.Level) bool { return l.Subject.Kind == limit.Account })
 	for i, l := range f.levels {
 		for _, k := range l.Limits {
-			r := room(l.Subject, f.names[l.Subject.Name], k, counters[i], at)
+			counter := counters[i]
+			if k.Measure == limit.Connections {
+				counter = counters[len(f.levels)+i]
+			}
+			r := room(l.Subject, f.names[l.Subject.Name], k, counter, at)
 			rule, extra := f.who.RuleOf(l.Subject, k, f.rules, f.now)
 			r.by(rule, extra)
 			rows = append(rows, r)
@@ -142,24 +147,27 @@ type Room struct {
 
 	label string
 	full  bool
+	// busy says that there is room when somebody goes.
+	busy bool
 }
 
 // room tells how much of a limit is used at a moment. credential is the name of one, "" for
 // what is none.
 func room(s limit.Subject, credential string, l limit.Limit, c *limit.Counter, at time.Time) Room {
 	r := Room{
-		Kind: s.Kind.String(), Name: s.Name, Limit: l.String(), Max: l.Max, Used: c.Used(l.Window, l.Measure, at),
+		Kind: s.Kind.String(), Name: s.Name, Limit: l.String(), Max: l.Max, Used: c.UsedOf(l, at),
 		Action: l.Action.String(), Shadow: l.Shadow, label: s.String(),
 	}
 	if s.Kind == limit.Credential {
 		r.Name, r.label = credential, s.Kind.String()+" "+credential
 	}
 	r.Left = max(l.Max-r.Used, 0)
-	from, ever := c.RoomAt(l, 1, at)
+	from, ever := c.RoomOf(l, at)
 	if ever {
 		r.From = &from
 	}
 	r.full = !ever || from.After(at)
+	r.busy = l.Window == limit.AtOnce && r.Left == 0
 	return r
 }
 
@@ -186,6 +194,8 @@ func (r Room) cells() []string {
 	switch {
 	case r.From == nil:
 		from = "never"
+	case r.busy:
+		from = "when one goes"
 	case r.full:
 		from = table.Stamp(*r.From)
 	}

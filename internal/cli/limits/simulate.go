@@ -12,6 +12,7 @@ import (
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/simulation"
 )
 
 type simulate struct {
@@ -34,7 +35,7 @@ func (cmd *simulate) Run(c *call.Call) error {
 	}
 	var limits []limit.Limit
 	for _, l := range cmd.Limits {
-		if l.Measure == limit.NewRecipients || l.Measure == limit.FailedRecipients {
+		if l.Measure > limit.Bytes {
 			return call.Usage("%s cannot be simulated: the record does not tell them of each message", l.Measure)
 		}
 		limits = append(limits, l.Limit)
@@ -44,7 +45,7 @@ func (cmd *simulate) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		s := limit.NewSimulation(limits, of)
+		s := simulation.New(limits, of)
 		if err := accepted(o, one, cmd.Since.Of(o.Env.Now()), s.Add); err != nil {
 			return err
 		}
@@ -162,7 +163,7 @@ type Tally struct {
 	By             string    `json:"first_by"`
 }
 
-func tally(t *limit.Tally) Tally {
+func tally(t *simulation.Tally) Tally {
 	return Tally{t.Name, t.Messages, t.OverMessages, t.Recipients, t.OverRecipients, t.First, t.Last, t.By.String()}
 }
 

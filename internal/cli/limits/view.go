@@ -61,7 +61,10 @@ type View struct {
 	Extra   bool       `json:"extra,omitempty"`  // on top of the limit that holds otherwise
 	Action  string     `json:"action,omitempty"` // left out of what is extra
 	Shadow  bool       `json:"shadow,omitempty"`
-	Share   int        `json:"share,omitempty"` // of one account, in percent
+	Share   int        `json:"share,omitempty"`      // of one account, in percent
+	Away    string     `json:"store_away,omitempty"` // of connections: open, closed or share
+	Least   int64      `json:"least,omitempty"`      // of a share of failed recipients
+	NoMail  bool       `json:"no_mail,omitempty"`
 	Because string     `json:"because,omitempty"`
 	Start   time.Time  `json:"start"`
 	End     *time.Time `json:"end,omitempty"` // left out where it never ends
@@ -78,6 +81,10 @@ func view(now time.Time) func(limit.Rule) View {
 		v := View{
 			ID: r.ID, Kind: r.For.Kind.String(), Name: r.For.Name, Measure: l.Measure.String(), Window: l.Window.String(), Max: l.Max, Extra: r.Extra,
 			Shadow: l.Shadow, Share: l.Share, Because: r.Because, Start: r.Start, By: r.By, Lifted: r.Lifted, State: "ended", rule: r,
+		}
+		v.Least, v.NoMail = l.Least, l.Quiet
+		if l.Measure == limit.Connections && !r.Extra {
+			v.Away = l.Away.String()
 		}
 		if !r.Extra {
 			v.Action = l.Action.String()
@@ -123,6 +130,15 @@ func (v View) cells() []string {
 	action, share, end := v.Action, "", ""
 	if v.Shadow {
 		action += ", shadow"
+	}
+	if v.Away != "" && v.Away != limit.AwayOpen.String() {
+		action += ", " + v.Away + " while the store is away"
+	}
+	if v.Least > 0 {
+		action += fmt.Sprintf(", once %d have failed", v.Least)
+	}
+	if v.NoMail {
+		action += ", no mail"
 	}
 	if v.Share > 0 {
 		share = fmt.Sprintf("%d%%", v.Share)

@@ -35,14 +35,32 @@ type Judge func(*config.Config) []Finding
 
 // Finding is one thing that is wrong: Path is the option with its place in lists, as
 // "directory[0].url", Text and Suggestion are those of a Problem.
-type Finding struct{ Path, Text, Suggestion string }
+type Finding struct {
+	Path, Text, Suggestion string
+	// Row and Column are where in the string that the option is, from 1; 0 for all of it.
+	Row, Column int
+	// Warning says that it does not prevent the start.
+	Warning bool
+}
+
+// found reports a finding.
+func (d *draft) found(f Finding) {
+	switch {
+	case f.Row > 0:
+		d.report.Inside(f.Path, f.Row, f.Column, Problem{Text: f.Text, Suggestion: f.Suggestion}, f.Warning)
+	case f.Warning:
+		d.report.Warn(f.Path, f.Suggestion, "%s", f.Text)
+	default:
+		d.report.Fail(f.Path, f.Suggestion, "%s", f.Text)
+	}
+}
 
 // load is Load at a given time, on which certificates may have expired.
 func load(path string, now time.Time, judges ...Judge) (*config.Config, []Warning, error) {
 	d := read(path, now)
 	for _, judge := range judges {
 		for _, f := range judge(d.config) {
-			d.report.Fail(f.Path, f.Suggestion, "%s", f.Text)
+			d.found(f)
 		}
 	}
 	warnings, err := d.report.Result()

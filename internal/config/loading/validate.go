@@ -47,6 +47,17 @@ func (v *validator) all() {
 	v.routes()
 	v.alignment()
 	v.filters()
+	v.limits()
+}
+
+// limits checks [limits].
+func (v *validator) limits() {
+	if v.c.Limits.Notify == "" {
+		return
+	}
+	if _, err := mail.ParseAddress(v.c.Limits.Notify); err != nil {
+		v.Fail("limits.notify", `for example "ops@example.org"`, "%q is not a mail address", v.c.Limits.Notify)
+	}
 }
 
 // required reports every option and list that the file must have and has not,

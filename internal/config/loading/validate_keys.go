@@ -3,14 +3,19 @@ package loading
 import (
 	"encoding/base64"
 	"strings"
+	"time"
 
 	"countersign/internal/config"
+	"countersign/internal/config/value"
 )
 
 // rekey checks [rekey], and fills in what follows from other options.
 func (v *validator) rekey() {
 	const section = "rekey."
 	t := &v.c.Rekey
+	if t.Keep == 0 {
+		t.Keep = v.c.Queue.Lifetime + value.Duration(3*24*time.Hour)
+	}
 	if t.Keep < v.c.Queue.Lifetime {
 		v.Fail(v.newest(section+"keep", "queue.lifetime"), "", "keys that sign no more stay for %s (rekey.keep), and a message may wait for %s (queue.lifetime): its signature could not be verified then", t.Keep, v.c.Queue.Lifetime)
 	}

@@ -117,6 +117,9 @@ func (d *decoder) scalar(o Option, n *source.Node, v reflect.Value, path string)
 		d.report.Fail(path, shapeHint(v.Type(), n), "must be %s, not %s", want[0], n.Shape)
 		return
 	}
+	if n.Shape == source.String {
+		d.report.FoundText(path, n)
+	}
 	next := reflect.New(v.Type()).Elem()
 	text := n.Text
 	if n.Shape == source.Integer {

@@ -56,6 +56,9 @@ type Node struct {
 	// Keys are the keys of a table in their order, Fields their values.
 	Keys   []string
 	Fields map[string]*Node
+	// raw is a string as it stands in the file, with its quotes, from column on.
+	raw    []byte
+	column int
 	// opened says that a [header] has named this table already.
 	opened bool
 }
@@ -255,6 +258,9 @@ func (d *document) value(v *unstable.Node, line int, path string) *Node {
 	switch v.Kind {
 	case unstable.String:
 		n.Shape = String
+		if v.Raw.Length > 0 {
+			n.raw, n.column = d.parser.Raw(v.Raw), d.parser.Shape(v.Raw).Start.Column
+		}
 	case unstable.Integer:
 		n.Shape = Integer
 		n.Number = d.number(n, path)

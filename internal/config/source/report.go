@@ -18,6 +18,8 @@ type Problem struct {
 	// missing, 1 where the table is missing too; 0 when the file itself cannot
 	// be read.
 	Line int
+	// Column counts from 1, in characters; 0 where the line says enough.
+	Column int
 	// Key is the option, as "session.max_messages"; "" for none in particular.
 	Key string
 	// Text says what is wrong. It never holds a secret.
@@ -26,12 +28,15 @@ type Problem struct {
 	Suggestion string
 }
 
-// String returns "file:line: key: text; suggestion" without the empty parts.
+// String returns "file:line:column: key: text; suggestion" without the empty parts.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
 	if p.Line > 0 {
 		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	if p.Column > 0 {
+		fmt.Fprintf(&b, ":%d", p.Column)
 	}
 	if p.Key != "" {
 		b.WriteString(": " + p.Key)
@@ -72,8 +77,12 @@ type Report struct {
 	// lines tells where each path stands; it has exactly the paths that the
 	// file sets.
 	lines map[string]int
+	// texts has the strings of the file by path.
+	texts map[string]*Node
 	// done has the paths with a problem, so that one mistake is reported once.
 	done map[string]bool
+	// inside are those of them whose problems are inside of a string.
+	inside map[string]bool
 	// supposed are the paths that a wrong name stands for.
 	supposed map[string]bool
 	// doubtful says that the file may have more than was found, unread the lines at
@@ -86,7 +95,7 @@ type Report struct {
 
 // NewReport returns an empty report on file.
 func NewReport(file string) *Report {
-	return &Report{file: file, lines: map[string]int{}, done: map[string]bool{}, supposed: map[string]bool{}}
+	return &Report{file: file, lines: map[string]int{}, texts: map[string]*Node{}, done: map[string]bool{}, inside: map[string]bool{}, supposed: map[string]bool{}}
 }
 
 // File returns the name of the file as it was given.
@@ -96,6 +105,26 @@ func (r *Report) File() string { return r.file }
 func (r *Report) Found(path string, line int) {
 	r.lines[path] = line
 	delete(r.supposed, path)
+}
+
+// FoundText records that the file has a string at path.
+func (r *Report) FoundText(path string, n *Node) { r.texts[path] = n }
+
+// Inside records a problem, or a warning, at a row and column of the string at path, both
+// from 1. There may be several for one path, but none where there was one of another kind.
+func (r *Report) Inside(path string, row, column int, p Problem, warning bool) {
+	n := r.texts[path]
+	if n == nil || r.doubtful && r.mayBeAmended(path) || !warning && r.Failed(path) && !r.inside[path] {
+		return
+	}
+	p.File, p.Key = r.file, KeyOf(path)
+	p.Line, p.Column = n.Place(row, column)
+	if warning {
+		r.warnings = append(r.warnings, p)
+		return
+	}
+	r.done[path], r.inside[path] = true, true
+	r.problems = append(r.problems, p)
 }
 
 // IsSet reports whether the file has the path.
@@ -191,7 +220,7 @@ func (r *Report) Line(path string) int {
 // Result returns the warnings, and an *Errors where there are problems, both in
 // the order of the file.
 func (r *Report) Result() ([]Problem, error) {
-	byLine := func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) }
+	byLine := func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) }
 	slices.SortStableFunc(r.warnings, byLine)
 	if len(r.problems) == 0 {
 		return r.warnings, nil

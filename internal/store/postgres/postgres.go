@@ -65,7 +65,7 @@ type Options struct {
 }
 
 // Store is a database in use. It implements account.Store, access.Store, list.Store, guard.Store,
-// limit.Store, limit.Counts, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore, audit.Store and node.Store, and
+// limit.Store, limit.Counts, limit.Doors, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore, audit.Store and node.Store, and
 // keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,

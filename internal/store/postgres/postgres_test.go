@@ -80,6 +80,14 @@ func TestBans(t *testing.T) {
 
 func TestCounting(t *testing.T) {
 	counting.Run(t, func(t *testing.T) counting.Store { return openNew(t) })
+	url := shared.Cluster(t).Database(t)
+	first := openAt(t, url, true)
+	counting.Outlived(t, first, func() counting.Store {
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return openAt(t, url, true)
+	})
 }
 
 func TestLimits(t *testing.T) {

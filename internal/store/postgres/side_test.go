@@ -47,7 +47,7 @@ func TestEveryTableIsCarried(t *testing.T) {
 		t.Error(d)
 	}
 	for name := range tables.LeftOut() {
-		if _, table := schema[name]; !table && name != "delivery.node" {
+		if _, table := schema[name]; !table && name != "delivery.node" && name != "counter_log" { // which the embedded engine has
 			t.Errorf("%s is left out and does not exist", name)
 		}
 	}

@@ -73,7 +73,12 @@ func (t *tx) insert(p *incoming.Acceptance) error {
 	if err := insertEvents(t, p.Events); err != nil {
 		return err
 	}
-	p.Count(&t.counted)
+	for _, n := range p.Also() {
+		if err := t.insert(n); err != nil {
+			return err
+		}
+	}
+	t.count(p.Subjects(), func() { p.Count(&t.counted) })
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (s *Store) Report(ctx context.Context, r *queue.Report) error {
 		if err := insertEvents(t, p.Events); err != nil {
 			return err
 		}
-		p.Counted.Count(&t.counted, t.at)
+		t.count(p.Counted.Subjects(), func() { p.Counted.Count(&t.counted, t.at) })
 		return nil
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/sqlite/bodies"
+	"countersign/internal/store/sqlite/counters"
 	"countersign/internal/store/sqlite/database"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/copying"
@@ -74,6 +75,14 @@ func OpenSide(ctx context.Context, o Options, target bool) (*Side, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.origin.Name = "sqlite:" + path
+	if !target {
+		// The log of counters is not carried.
+		memory := counters.New(counters.Usual)
+		err = s.change(ctx, func(t *database.Tx) error { return memory.Settle(t) })
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlite/bodies"
+	"countersign/internal/store/sqlite/counters"
 	"countersign/internal/store/sqlite/database"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/bans"
@@ -66,7 +67,7 @@ type Options struct {
 }
 
 // Store is an open database. It implements account.Store, access.Store, list.Store, guard.Store,
-// limit.Store, limit.Counts, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore and audit.Store, and keeps
+// limit.Store, limit.Counts, limit.Doors, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore and audit.Store, and keeps
 // certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
@@ -89,6 +90,10 @@ type Store struct {
 	holder  *holding.Holder
 	signal  *sqlkit.Signal
 	nodes   nodes
+	// memory has the counters of limits; changes alone use it.
+	memory *counters.Memory
+	// connections is under what name this process holds connections.
+	connections string
 	// server says that this process serves mail.
 	server bool
 	now    func() time.Time
@@ -126,10 +131,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	d := newDialect()
-	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large}
+	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large, memory: counters.New(counters.Usual), connections: newHolder()}
 	s.db, err = database.Open(ctx, database.Options[book]{
 		Path: path, Server: o.Server, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
-		Flush: func(t *database.Tx, b *book) error { return (&tx{Tx: t, book: b}).flush() },
+		Flush: func(t *database.Tx, b *book) error { return (&tx{Tx: t, book: b, memory: s.memory}).flush() },
 	})
 	if err != nil {
 		return nil, err
@@ -199,6 +204,22 @@ func (s *Store) base() sqlkit.Base {
 	}
 }
 
+// pruning is a base for who removes rows of counters: what is in the log goes to its row before.
+func (s *Store) pruning(b sqlkit.Base) sqlkit.Base {
+	b.Change = func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
+		return s.change(ctx, op, func(t *tx) error {
+			if !t.counts { // else somebody counts in this transaction, and they stay for now
+				if err := t.memory.Settle(t); err != nil {
+					return err
+				}
+			}
+			t.memory.Pruned()
+			return run(t)
+		})
+	}
+	return b
+}
+
 // share makes the parts that the engines share.
 func (s *Store) share() {
 	b := s.base()
@@ -214,7 +235,7 @@ func (s *Store) share() {
 	banned := b
 	banned.Signal = sqlkit.NewSignal()
 	s.Keeper = bans.New(bans.Options{Base: banned})
-	s.Counts = counting.New(counting.Options{Base: b, Clock: func(context.Context, sqlkit.Reader) (time.Time, error) { return s.now().UTC(), nil }})
+	s.Counts = counting.New(counting.Options{Base: s.pruning(b), Look: counters.Look, Clock: func(context.Context, sqlkit.Reader) (time.Time, error) { return s.now().UTC(), nil }})
 	s.Marks = guarded.New(b)
 	s.Looks = shapes.New(b)
 	s.Queue = waiting.New(waiting.Options{
@@ -293,12 +314,24 @@ func (s *Store) Waiting(ctx context.Context, keys []queue.Key) ([]bool, error) {
 // call does nothing.
 func (s *Store) Close() error {
 	s.stopWatching()
+	if s.server {
+		s.settle()
+	}
 	return s.db.Close()
+}
+
+// settle puts the counters of the log away, so that whoever comes next finds them in their table. Where
+// it fails nothing is lost: the next server reads the log.
+func (s *Store) settle() {
+	err := s.change(context.Background(), "sqlite.close", func(t *tx) error { return t.memory.Settle(t) })
+	if err != nil && !fault.Is(err, fault.Unavailable) {
+		s.log.Warn("counters of limits stay in their log", "error", err)
+	}
 }
 
 // change runs a change through the writer; op names it in errors.
 func (s *Store) change(ctx context.Context, op string, run func(*tx) error) error {
-	return s.db.Change(ctx, op, func(t *database.Tx, b *book) error { return run(&tx{t, b, s.now()}) })
+	return s.db.Change(ctx, op, func(t *database.Tx, b *book) error { return run(&tx{t, b, s.now(), s.memory}) })
 }
 
 // NewBody implements queue.Store.

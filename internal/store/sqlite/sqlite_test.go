@@ -63,6 +63,14 @@ func TestBans(t *testing.T) {
 
 func TestCounting(t *testing.T) {
 	counting.Run(t, func(t *testing.T) counting.Store { return openNew(t) })
+	path := filepath.Join(t.TempDir(), "data", "test.db")
+	first := openAt(t, path, true)
+	counting.Outlived(t, first, func() counting.Store {
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return openAt(t, path, true)
+	})
 }
 
 func TestLimits(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"countersign/internal/limit"
+	"countersign/internal/store/sqlite/counters"
 	"countersign/internal/store/sqlite/database"
 	"countersign/internal/store/sqlkit/counting"
 	"countersign/internal/store/sqlkit/objects"
@@ -23,6 +24,8 @@ type tx struct {
 	*book
 	// at is when the change runs.
 	at time.Time
+	// memory has the counters of limits.
+	memory *counters.Memory
 }
 
 // book is what a transaction keeps in memory. All changes of one transaction
@@ -38,6 +41,8 @@ type book struct {
 	// counted are the counters of limits. What is counted is counted last, when nothing of
 	// that change can fail any more.
 	counted counting.Counted
+	// counts says that memory was told that this transaction asks for counters.
+	counts bool
 }
 
 // generation returns the account generation as this transaction sees it.
@@ -70,23 +75,31 @@ const totalSQL = "UPDATE queue_total SET queued = queued + ?, deferred = deferre
 
 // read reads the counters of subjects that were not read yet.
 func (t *tx) read(subjects []limit.Subject) error {
+	if len(subjects) > 0 && !t.counts {
+		if err := t.memory.Begin(t); err != nil {
+			return err
+		}
+		t.counts = true
+	}
 	for _, s := range subjects {
 		if t.counted.Have(s) {
 			continue
 		}
-		found := false
-		err := t.Query(counting.ReadSQL, bind(counting.KeyOf(s)), func(r *row) error {
-			found = true
-			return t.counted.Put(s, r.Blob(), r.Int64())
-		})
-		if err == nil && !found {
-			err = t.counted.Put(s, nil, 0)
-		}
+		c, err := t.memory.Counter(t, s)
 		if err != nil {
 			return err
 		}
+		t.counted.Use(s, c)
 	}
 	return nil
+}
+
+// count lets what has passed be counted, in counters that were read.
+func (t *tx) count(subjects []limit.Subject, count func()) {
+	if len(subjects) > 0 {
+		t.memory.Distrust()
+		count()
+	}
 }
 
 // meet reads the days of contacts that were not read yet.
@@ -106,14 +119,8 @@ func (t *tx) meet(contacts []limit.Contact) error {
 
 // flush writes counters and totals, once for the whole transaction.
 func (t *tx) flush() error {
-	for _, r := range t.counted.Rows() {
-		text, args := counting.WriteSQL, bind(r.Key, r.Data, r.Ends)
-		if r.Keeps {
-			text, args = counting.KeepSQL, bind(r.Data, r.Key)
-		}
-		if err := t.Exec(text, args); err != nil {
-			return err
-		}
+	if err := t.memory.Flush(t, t.counted.Changed()); err != nil {
+		return err
 	}
 	for _, r := range t.counted.Contacts() {
 		if err := t.Exec(counting.MeetSQL, r); err != nil {

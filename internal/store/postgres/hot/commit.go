@@ -49,7 +49,7 @@ func (w *Writer) once(batch []*operation) error {
 	w.batch++
 	ctx, cancel := context.WithTimeout(context.Background(), w.opt.Timeout)
 	defer cancel()
-	t := &transaction{opt: &w.opt, number: w.batch, epoch: epoch, batch: batch, draw: w.draw}
+	t := &transaction{opt: &w.opt, number: w.batch, epoch: epoch, batch: batch, draw: w.draw, gates: &w.gates}
 	err := w.opt.DB.Session(ctx, t.run)
 	if err != nil && server.Broken(err) {
 		// After a crash the server may give numbers again that nothing used yet.
@@ -87,7 +87,7 @@ func nothingMore() error {
 // draw gives the contents of a batch their numbers.
 func (w *Writer) draw(s *server.Session, batch []*operation) error {
 	for _, o := range batch {
-		for _, a := range o.accepts {
+		for _, a := range o.storable() {
 			if w.next == w.last {
 				if err := w.drawBlock(s); err != nil {
 					return err

@@ -22,7 +22,7 @@ const (
 	// reading them all when there are many: plans are kept until the tables are analyzed.
 	byIndexSQL = "SET LOCAL enable_seqscan = off"
 
-	lockCountersSQL = "SELECT subject, data, ends FROM counter WHERE subject = ANY($1::text[]) ORDER BY subject FOR UPDATE"
+	lockCountersSQL = "SELECT subject, data FROM counter WHERE subject = ANY($1::text[]) ORDER BY subject FOR UPDATE"
 
 	writeCountersSQL = `UPDATE counter c SET data = u.data, ends = u.ends
     FROM unnest($1::text[], $2::bytea[], $3::bigint[]) u(subject, data, ends) WHERE c.subject = u.subject`
@@ -45,7 +45,7 @@ const maxGone = 5
 func (t *transaction) names() map[string]limit.Subject {
 	names := map[string]limit.Subject{}
 	for _, o := range t.batch {
-		for _, s := range o.counted.Subjects() {
+		for _, s := range slices.Concat(o.counted.Subjects(), o.door.Subjects()) {
 			names[counting.KeyOf(s)] = s
 		}
 		for _, a := range o.accepts {
@@ -67,7 +67,7 @@ func (t *transaction) lockCounters(p *server.Pipe, names map[string]limit.Subjec
 	p.Exec(byIndexSQL)
 	p.Exec(makeCountersSQL, list)
 	p.Query(lockCountersSQL, []any{list}, func(r *sqlkit.Row) error {
-		return t.counted.Put(names[r.Text()], r.Blob(), r.Int64())
+		return t.counted.Put(names[r.Text()], r.Blob())
 	})
 	p.Query("SELECT "+server.ClockSQL, nil, func(r *sqlkit.Row) error {
 		t.at = time.UnixMicro(r.Int64()).UTC()

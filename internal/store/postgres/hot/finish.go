@@ -120,7 +120,7 @@ func (t *transaction) finish() error {
 			continue
 		}
 		passed = true
-		for _, a := range o.accepts {
+		for _, a := range o.stored() {
 			r.accept(a)
 		}
 		r.report(o, t.before)

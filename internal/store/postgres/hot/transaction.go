@@ -2,6 +2,7 @@ package hot
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"countersign/internal/fault"
@@ -40,7 +41,9 @@ type transaction struct {
 	bodies     map[string]bool // large bodies that were taken
 	before     map[place]int   // the states of the deliveries reported on
 	counted    counting.Counted
-	at         time.Time // when the counters were locked
+	at         time.Time       // when the counters were locked
+	alive      map[string]bool // who may hold connections; nil where nobody asks
+	gates      *atomic.Int64   // gets their number
 }
 
 // run runs the batch and commits. Each operation's err is its own result.
@@ -107,6 +110,7 @@ func (t *transaction) begin() error {
 	}
 	names := t.names()
 	t.lockCounters(&p, names)
+	t.askAlive(&p)
 	t.meet(&p) // behind the locks, so that nobody else writes to the same at the same time
 	if err := t.s.Send(&p); err != nil {
 		return err
@@ -186,9 +190,11 @@ func (t *transaction) judge() error {
 			if limited || t.doubtful(o) == a {
 				passed = append(passed, a)
 			}
+			passed = append(passed, a.Also()...)
 		}
 		if o.err == nil {
 			o.counted.Count(&t.counted, t.at)
+			t.judgeDoor(o)
 		}
 	}
 	if passed == nil {
@@ -260,7 +266,7 @@ func (t *transaction) settle() error {
 		if err := t.notOwn(o); err != nil && o.err == nil {
 			o.err = err
 		}
-		for _, a := range o.accepts {
+		for _, a := range o.stored() {
 			if a.Large != nil && t.bodies[string(a.Large.ID())] {
 				wrote = true
 			}
@@ -284,9 +290,25 @@ func (t *transaction) settle() error {
 	return nil
 }
 
+// stored are what an operation stores, and what is stored with it.
+func (o *operation) stored() (list []*incoming.Acceptance) {
+	for _, a := range o.accepts {
+		list = append(append(list, a), a.Also()...)
+	}
+	return list
+}
+
+// storable are all that an operation may store.
+func (o *operation) storable() (list []*incoming.Acceptance) {
+	for _, a := range o.accepts {
+		list = append(append(list, a), a.Notices()...)
+	}
+	return list
+}
+
 // counts reports whether an operation that passes is counted anywhere.
 func (o *operation) counts() bool {
-	return o.counted.Subjects() != nil || slices.ContainsFunc(o.accepts, func(a *incoming.Acceptance) bool { return a.Subjects() != nil })
+	return o.counted.Subjects() != nil || o.door != nil || slices.ContainsFunc(o.accepts, func(a *incoming.Acceptance) bool { return a.Subjects() != nil })
 }
 
 // notOwn refuses an operation that is made again where one of its deliveries is not

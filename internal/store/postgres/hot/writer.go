@@ -35,6 +35,8 @@ type operation struct {
 	events     []sqlkit.Values
 	// counted is counted with it.
 	counted incoming.Counted
+	// door is a connection that comes, or what is held of connections; nil for neither.
+	door *incoming.Door
 	// again says that nothing is stored where one of the deliveries is not there.
 	again bool
 	// epoch was the writer's when the operation came.
@@ -50,6 +52,9 @@ type Writer struct {
 	epoch atomic.Int64
 
 	operations *group.Queue[*operation]
+
+	// gates is how many were alive when that was last asked, 0 before.
+	gates atomic.Int64
 
 	// batch numbers the transactions. Only the queue's goroutine uses it and what
 	// follows.
@@ -104,6 +109,16 @@ func (w *Writer) Report(ctx context.Context, r *incoming.Report) error {
 		r.Reports[i].MarkTaken()
 	}
 	return err
+}
+
+// Door judges a connection, or notes what is held of them; see limit.Doors.
+func (w *Writer) Door(ctx context.Context, name string, d *incoming.Door) error {
+	return w.do(ctx, &operation{name: name, door: d})
+}
+
+// Holder implements limit.Doors.
+func (w *Writer) Holder() (name string, gates int) {
+	return holder(w.opt.Node, w.epoch.Load()), max(int(w.gates.Load()), 1)
 }
 
 // Append stores events; see audit.Store.

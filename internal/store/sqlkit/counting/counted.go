@@ -3,6 +3,7 @@ package counting
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/internal/limit"
 	"countersign/internal/store/sqlkit"
@@ -14,21 +15,15 @@ type Counted struct{ ledger *ledger }
 
 // ledger is what the copies of a Counted share.
 type ledger struct {
-	counters map[limit.Subject]*stored
+	counters map[limit.Subject]*limit.Counter
 	changed  map[limit.Subject]bool
 	met, now map[limit.Contact]int64 // as it was read, and is to be written
-}
-
-// stored is a counter, and the end that its row has, in microseconds since 1970.
-type stored struct {
-	limit.Counter
-	ends int64
 }
 
 func (c *Counted) open() *ledger {
 	if c.ledger == nil {
 		c.ledger = &ledger{
-			counters: map[limit.Subject]*stored{}, changed: map[limit.Subject]bool{},
+			counters: map[limit.Subject]*limit.Counter{}, changed: map[limit.Subject]bool{},
 			met: map[limit.Contact]int64{}, now: map[limit.Contact]int64{},
 		}
 	}
@@ -38,17 +33,23 @@ func (c *Counted) open() *ledger {
 // Have reports whether the counter of a subject was read.
 func (c *Counted) Have(s limit.Subject) bool { return c.open().counters[s] != nil }
 
-// Put takes what ReadSQL found, nothing and 0 for no row. Errors are fault.Corrupt.
-func (c *Counted) Put(s limit.Subject, data []byte, ends int64) error {
+// Put takes what is stored of a subject, nothing for no row. Errors are fault.Corrupt.
+func (c *Counted) Put(s limit.Subject, data []byte) error {
 	counter, err := limit.Decode(data)
 	if err == nil {
-		c.open().counters[s] = &stored{*counter, ends}
+		c.open().counters[s] = counter
 	}
 	return err
 }
 
+// Use takes the counter of a subject from who keeps it, who hears from Changed which are to
+// be written.
+func (c *Counted) Use(s limit.Subject, counter *limit.Counter) {
+	c.open().counters[s] = counter
+}
+
 // Counter implements limit.Ledger, for subjects that were read.
-func (c *Counted) Counter(s limit.Subject) *limit.Counter { return &c.open().counters[s].Counter }
+func (c *Counted) Counter(s limit.Subject) *limit.Counter { return c.open().counters[s] }
 
 // Meet takes what MetSQL found, 0 for no row.
 func (c *Counted) Meet(k limit.Contact, day int64) { c.open().met[k] = day }
@@ -69,10 +70,10 @@ func (c *Counted) Met(k limit.Contact) int64 {
 
 // Count counts what passed, and notes what is to be written.
 func (c *Counted) Count(q *limit.Question, d *limit.Decision) {
-	limit.Count(q.Levels, q.Want, d)
+	q.Count(d)
 	l := c.open()
 	for i := range q.Levels {
-		l.changed[q.Levels[i].Subject] = true
+		l.changed[q.Key(i)] = true
 	}
 	day := limit.DayOf(d.At)
 	for _, k := range q.Contacts.All() {
@@ -82,13 +83,31 @@ func (c *Counted) Count(q *limit.Question, d *limit.Decision) {
 	}
 }
 
+// Hold notes what a process holds more, or less, of counters that were read.
+func (c *Counted) Hold(self string, by map[limit.Subject]int64, at time.Time) {
+	l := c.open()
+	for s, n := range by {
+		l.counters[s].Hold(self, n, at)
+		l.changed[s] = true
+	}
+}
+
+// Changed returns whose counters were changed, in no order.
+func (c *Counted) Changed() (list []limit.Subject) {
+	if c.ledger == nil {
+		return nil
+	}
+	for s := range c.ledger.changed {
+		list = append(list, s)
+	}
+	return list
+}
+
 // Row is a counter that is to be written.
 type Row struct {
 	Key  string
 	Data []byte
 	Ends int64
-	// Keeps says that Ends is what the row has already.
-	Keeps bool
 }
 
 // Rows returns the counters that were changed, by key.
@@ -99,8 +118,7 @@ func (c *Counted) Rows() []Row {
 	rows := make([]Row, 0, len(c.ledger.changed))
 	for s := range c.ledger.changed {
 		k := c.ledger.counters[s]
-		ends := k.Ends().Truncate(day).Add(day).UnixMicro()
-		rows = append(rows, Row{KeyOf(s), k.AppendBinary(nil), ends, ends == k.ends})
+		rows = append(rows, Row{KeyOf(s), k.AppendBinary(nil), EndsOf(k)})
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
 	return rows

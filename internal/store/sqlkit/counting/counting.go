@@ -55,12 +55,18 @@ func KeyOf(s limit.Subject) string {
 // day is to what the end of a counter is rounded up, so that the index of ends seldom changes.
 const day = 24 * time.Hour
 
-// Options are what Counts work with. All are needed.
+// EndsOf is what column ends has of a counter.
+func EndsOf(c *limit.Counter) int64 { return c.Ends().Truncate(day).Add(day).UnixMicro() }
+
+// Options are what Counts work with. All but Look are needed.
 type Options struct {
 	// Base has a Change that need not keep anybody else out.
 	Base sqlkit.Base
 	// Clock returns the time by which messages are counted.
 	Clock func(ctx context.Context, c sqlkit.Reader) (time.Time, error)
+	// Look finds what is stored of subjects elsewhere than in their rows, and counts in place
+	// of these; nil for nothing.
+	Look func(ctx context.Context, c sqlkit.Reader, subjects []limit.Subject) (map[limit.Subject][]byte, error)
 }
 
 // Counts implements limit.Counts. It is safe for concurrent use.
@@ -75,17 +81,15 @@ func (k *Counts) Counted(ctx context.Context, subjects []limit.Subject) (list []
 		if at, err = k.opt.Clock(ctx, c); err != nil {
 			return err
 		}
-		list = make([]*limit.Counter, len(subjects))
-		for i, s := range subjects {
-			var data []byte
-			err := c.Query(ctx, ReadSQL, sqlkit.Bind(KeyOf(s)), func(r *sqlkit.Row) error {
-				data = bytes.Clone(r.Blob())
-				return nil
-			})
-			if err != nil {
+		var newer map[limit.Subject][]byte
+		if k.opt.Look != nil {
+			if newer, err = k.opt.Look(ctx, c, subjects); err != nil {
 				return err
 			}
-			if list[i], err = limit.Decode(data); err != nil {
+		}
+		list = make([]*limit.Counter, len(subjects))
+		for i, s := range subjects {
+			if list[i], err = counterOf(ctx, c, s, newer); err != nil {
 				return err
 			}
 		}
@@ -110,6 +114,21 @@ func (k *Counts) Met(ctx context.Context, contacts []limit.Contact) (days []int6
 		return nil
 	})
 	return days, err
+}
+
+// counterOf reads a counter, unless there is a newer state of it.
+func counterOf(ctx context.Context, c sqlkit.Reader, s limit.Subject, newer map[limit.Subject][]byte) (*limit.Counter, error) {
+	data, found := newer[s]
+	if !found {
+		err := c.Query(ctx, ReadSQL, sqlkit.Bind(KeyOf(s)), func(r *sqlkit.Row) error {
+			data = bytes.Clone(r.Blob())
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return limit.Decode(data)
 }
 
 // PruneCounts implements limit.Counts.

@@ -62,6 +62,14 @@ type Acceptance struct {
 	source *queue.Acceptance
 	// decision is what its limits came to in the last transaction that tried.
 	decision limit.Decision
+	// notices are those of the source, made ready.
+	notices []notice
+}
+
+// notice is what is stored where a limit is near.
+type notice struct {
+	about    limit.Key
+	messages []*Acceptance
 }
 
 // Prepare makes an acceptance ready. owned returns a sealed large body of the
@@ -99,8 +107,72 @@ func Prepare(a *queue.Acceptance, owned func(queue.LargeBody) Body) (*Acceptance
 		return nil, err
 	}
 	var err error
-	p.Events, err = record.Bind(a.Events)
-	return p, err
+	if p.Events, err = record.Bind(a.Events); err != nil {
+		return p, err
+	}
+	return p, p.takeNotices(a, owned)
+}
+
+// takeNotices makes the notices ready.
+func (p *Acceptance) takeNotices(a *queue.Acceptance, owned func(queue.LargeBody) Body) error {
+	for i := range a.Notices {
+		n := notice{about: a.Notices[i].About}
+		for k := range a.Notices[i].Messages {
+			m := &a.Notices[i].Messages[k]
+			if m.Limits != nil || len(m.Notices) > 0 {
+				return fault.New("queue.accept", fault.Invalid, "notice %s has limits of its own", m.Submission.ID)
+			}
+			ready, err := Prepare(m, owned)
+			if err != nil {
+				return err
+			}
+			n.messages = append(n.messages, ready)
+		}
+		p.notices = append(p.notices, n)
+	}
+	return nil
+}
+
+// Notices are all messages that may be stored with this one.
+func (p *Acceptance) Notices() (list []*Acceptance) {
+	for _, n := range p.notices {
+		list = append(list, n.messages...)
+	}
+	return list
+}
+
+// Also are those of them that are stored with it, by what Judge has decided.
+func (p *Acceptance) Also() (list []*Acceptance) {
+	for i := range p.decision.Near {
+		if n := p.notice(p.decision.Near[i].Key()); n != nil {
+			list = append(list, n.messages...)
+		}
+	}
+	return list
+}
+
+// notice finds what is written about a limit, nil for nothing yet.
+func (p *Acceptance) notice(about limit.Key) *notice {
+	for i := range p.notices {
+		if p.notices[i].about == about {
+			return &p.notices[i]
+		}
+	}
+	return nil
+}
+
+// unwritten are the limits that are near about which nothing is written yet, where that is
+// wanted.
+func (p *Acceptance) unwritten() (list []limit.Breach) {
+	if !p.source.Warns {
+		return nil
+	}
+	for i := range p.decision.Near {
+		if p.notice(p.decision.Near[i].Key()) == nil {
+			list = append(list, p.decision.Near[i])
+		}
+	}
+	return list
 }
 
 func (p *Acceptance) addDeliveries(a *queue.Acceptance) error {

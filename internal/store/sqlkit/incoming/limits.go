@@ -3,6 +3,7 @@ package incoming
 import (
 	"time"
 
+	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/queue"
 	"countersign/internal/store/sqlkit/counting"
@@ -24,7 +25,7 @@ func subjects(q *limit.Question) (list []limit.Subject) {
 		return nil
 	}
 	for i := range q.Levels {
-		list = append(list, q.Levels[i].Subject)
+		list = append(list, q.Key(i))
 	}
 	return list
 }
@@ -62,6 +63,9 @@ func (p *Acceptance) Judge(c *counting.Counted, at time.Time) error {
 	p.decision = p.source.Limits.Judge(c, at)
 	if err := p.decision.Refusal("queue.accept"); err != nil {
 		return err
+	}
+	if near := p.unwritten(); near != nil {
+		return &fault.Error{Op: "queue.accept", Kind: fault.Busy, Err: &queue.NearError{Near: near}}
 	}
 	p.Grow = [waiting.States]int{}
 	for i := range p.source.Deliveries {

@@ -17,6 +17,7 @@ func LeftOut() map[string]string {
 		"certificate":      "it is sealed, and refers to nothing",
 		"contact":          "of its values any may be right, and it refers to nothing",
 		"counter":          "it refers to nothing; one that cannot be read is told when its subject sends",
+		"counter_log":      "as counter",
 		"guard_record":     "it refers to nothing, and one that cannot be read is told at the start",
 		"challenge_shape":  "of its values any may be right, and it refers to nothing",
 		"ban":              "it refers to nothing, not even to accounts, and one that cannot be read is told at the start",

@@ -44,7 +44,7 @@ func Table(opt Options) numbered.Owned[limit.Rule] {
 	return numbered.Owned[limit.Rule]{
 		Table: numbered.Table[limit.Rule]{
 			Base: opt.Base, Tell: opt.Tell, Name: "limit_rule",
-			Columns: "id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted", Scan: scan,
+			Columns: "id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, away, least, quiet", Scan: scan,
 		},
 		ID: func(r *limit.Rule) mail.ID { return r.ID },
 		Ended: func(r *limit.Rule, at time.Time, because audit.Event) audit.Event {
@@ -57,8 +57,8 @@ func Table(opt Options) numbered.Owned[limit.Rule] {
 // Ender ends rules with what they are for.
 func (s *Rulebook) Ender() numbered.Ender { return &s.table }
 
-const insertSQL = `INSERT INTO limit_rule (id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, change)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`
+const insertSQL = `INSERT INTO limit_rule (id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, change, away, least, quiet)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?)`
 
 // scan reads a rule; a word that means nothing is damage.
 func scan(r *sqlkit.Row) limit.Rule {
@@ -77,7 +77,21 @@ func scan(r *sqlkit.Row) limit.Rule {
 	}
 	out.Limit.Shadow, out.Limit.Share = r.Bool(), r.Int()
 	out.Because, out.By, out.Start, out.End, out.Lifted = r.Text(), r.Text(), r.Time(), r.Time(), r.Text()
+	if text := r.Text(); text != "" {
+		if out.Limit.Away, err = limit.ParseAway(text); err != nil {
+			r.Fail(err)
+		}
+	}
+	out.Limit.Least, out.Limit.Quiet = r.Int64(), r.Bool()
 	return out
+}
+
+// away is what column away has: "" for what rules had before there was a choice.
+func away(l *limit.Limit) string {
+	if l.Away == limit.AwayOpen {
+		return ""
+	}
+	return l.Away.String()
 }
 
 // checkSet checks what of rules needs no look at others.
@@ -147,7 +161,7 @@ func insert(t sqlkit.Writer, rules []limit.Rule, number int64) error {
 	for i := range rules {
 		r, l := &rules[i], &rules[i].Limit
 		err := t.Exec(insertSQL, sqlkit.Bind(r.ID, r.For.Kind.String(), r.For.Name, l.Measure.String(), l.Window.String(), l.Max, r.Extra,
-			l.Action.String(), l.Shadow, l.Share, r.Because, r.By, r.Start, r.End, number))
+			l.Action.String(), l.Shadow, l.Share, r.Because, r.By, r.Start, r.End, number, away(l), l.Least, l.Quiet))
 		if err != nil {
 			return err
 		}

@@ -72,7 +72,7 @@ func Carried() []Table {
 		table("guard_record", 2, "network text, login text, missing int, secrets blob, unseen int, unseen_from int, unseen_at int, known int, banned int, "+
 			"sprayed int, closed_from int, closed_until int, opened int, ends int, change int"),
 		table("limit_rule", 1, "id text, kind text, name text, measure text, span text, most int, extra int, action text, shadow int, share int, "+
-			"because text, actor text, began int, ends int, lifted text, change int"),
+			"because text, actor text, began int, ends int, lifted text, change int, away text, least int, quiet int"),
 		table("access_entry", 1, "id text, kind text, name text, what text, effect text, shadow int, reason text, actor text, began int, ends int, lifted text, change int"),
 		table("challenge_shape", 5, "directory text, mechanism text, kind text, salt int, iterations int, seen int"),
 		table("certificate", 1, "key text, data blob"),
@@ -100,6 +100,7 @@ func LeftOut() map[string]string {
 		"delivery.node":    "they belong to nobody until a gate of the new store takes them",
 		"body":             "large bodies are carried with the content that names them, and each engine keeps them in its own way",
 		"body_chunk":       "as body",
+		"counter_log":      "it is put into the counters before they are carried",
 	}
 }
 

@@ -33,6 +33,7 @@ type Store interface {
 	account.Store
 	audit.Store
 	limit.Counts
+	limit.Doors
 }
 
 // Run runs the cases, each with an empty store that open makes.
@@ -50,6 +51,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"what no window sees is removed":             pruned,
 		"who was written to is not new":              newRecipients,
 		"who has an address later inherits nobody":   forgotten,
+		"a warning comes with its message, once":     noticedOnce,
+		"connections in a window":                    connectionsInWindow,
+		"connections at once":                        connectionsAtOnce,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

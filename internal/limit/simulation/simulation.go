@@ -1,15 +1,22 @@
-package limit
+// Package simulation tells what limits would have done to mail of the past.
+//
+// It judges and counts as package limit does, in memory; who reads the record is not here.
+//
+// Main types: Simulation, Tally.
+package simulation
 
 import (
 	"slices"
 	"strings"
 	"time"
+
+	"countersign/internal/limit"
 )
 
 // Simulation tells what limits would have done to mail of the past. It is used by one
 // goroutine.
 type Simulation struct {
-	limits []Limit
+	limits []limit.Limit
 	of     func(login string) (name string, concerned bool)
 	// tallies are of subjects, by name.
 	tallies map[string]*Tally
@@ -25,20 +32,20 @@ type Tally struct {
 	// First and Last are when the first and the last of them came; zero for none.
 	First, Last time.Time
 	// By is the limit that the first one would have been over.
-	By Limit
+	By limit.Limit
 
-	counter Counter
+	counter limit.Counter
 }
 
-// NewSimulation returns one of limits, whatever their actions. of says as what a login is
+// New returns one of limits, whatever their actions. of says as what a login is
 // counted, and whether it is at all.
-func NewSimulation(limits []Limit, of func(login string) (name string, concerned bool)) *Simulation {
+func New(limits []limit.Limit, of func(login string) (name string, concerned bool)) *Simulation {
 	return &Simulation{limits: limits, of: of, tallies: map[string]*Tally{}}
 }
 
 // Add takes a message of the past, in the order in which they came. One that would have
 // been over a limit is not counted, as if it had been refused, and not tried again.
-func (s *Simulation) Add(login string, amounts Amounts, at time.Time) {
+func (s *Simulation) Add(login string, amounts limit.Amounts, at time.Time) {
 	name, concerned := s.of(login)
 	if !concerned {
 		return
@@ -48,20 +55,20 @@ func (s *Simulation) Add(login string, amounts Amounts, at time.Time) {
 		t = &Tally{Name: name}
 		s.tallies[name] = t
 	}
-	t.Messages += amounts[Messages]
-	t.Recipients += amounts[Recipients]
-	levels := []Level{{Limits: s.limits, Counter: &t.counter}}
-	d := Decide(levels, amounts, 0, at)
+	t.Messages += amounts[limit.Messages]
+	t.Recipients += amounts[limit.Recipients]
+	levels := []limit.Level{{Limits: s.limits, Counter: &t.counter}}
+	d := limit.Decide(levels, amounts, 0, at)
 	if len(d.Over) == 0 {
-		Count(levels, amounts, &d)
+		limit.Count(levels, amounts, &d)
 		return
 	}
 	if t.First.IsZero() {
 		t.First, t.By = at, d.Over[0].Limit
 	}
 	t.Last = at
-	t.OverMessages += amounts[Messages]
-	t.OverRecipients += amounts[Recipients]
+	t.OverMessages += amounts[limit.Messages]
+	t.OverRecipients += amounts[limit.Recipients]
 }
 
 // Tallies returns those with messages that would have been over, the most first, and the sum

@@ -1,25 +1,29 @@
-package limit
+package simulation
 
 import (
 	"testing"
 	"time"
+
+	"countersign/internal/limit"
 )
+
+var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
 // TestSimulation: what would have been over is told for each subject, and does not use up what
 // comes after it.
 func TestSimulation(t *testing.T) {
-	hour := Limit{Measure: Recipients, Window: Hour, Max: 10, Action: Refuse, Shadow: true}
-	s := NewSimulation([]Limit{hour, {Measure: Messages, Window: Day, Max: 1000}}, func(login string) (string, bool) {
+	hour := limit.Limit{Measure: limit.Recipients, Window: limit.Hour, Max: 10, Action: limit.Refuse, Shadow: true}
+	s := New([]limit.Limit{hour, {Measure: limit.Messages, Window: limit.Day, Max: 1000}}, func(login string) (string, bool) {
 		return login, login != "other@example.com"
 	})
 	for i := range 12 {
 		at := noon.Add(time.Duration(i) * time.Minute)
-		s.Add("a@example.org", Amounts{Messages: 1, Recipients: 2}, at)
-		s.Add("b@example.org", Amounts{Messages: 1, Recipients: 1}, at)
-		s.Add("c@example.org", Amounts{Messages: 1, Recipients: 0}, at)
-		s.Add("other@example.com", Amounts{Messages: 1, Recipients: 100}, at)
+		s.Add("a@example.org", limit.Amounts{limit.Messages: 1, limit.Recipients: 2}, at)
+		s.Add("b@example.org", limit.Amounts{limit.Messages: 1, limit.Recipients: 1}, at)
+		s.Add("c@example.org", limit.Amounts{limit.Messages: 1, limit.Recipients: 0}, at)
+		s.Add("other@example.com", limit.Amounts{limit.Messages: 1, limit.Recipients: 100}, at)
 	}
-	s.Add("a@example.org", Amounts{Messages: 1, Recipients: 2}, noon.Add(61*time.Minute)) // there is room again
+	s.Add("a@example.org", limit.Amounts{limit.Messages: 1, limit.Recipients: 2}, noon.Add(61*time.Minute)) // there is room again
 	over, all := s.Tallies()
 	if len(over) != 2 || over[0].Name != "a@example.org" || over[1].Name != "b@example.org" {
 		t.Fatalf("over are %+v", over)

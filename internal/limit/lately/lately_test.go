@@ -1,0 +1,115 @@
+package lately
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"countersign/internal/limit"
+)
+
+var (
+	ann = limit.Subject{Kind: limit.Account, Name: "ann@one.example"}
+	at  = time.Unix(1_800_000_000, 0).UTC()
+)
+
+// level is ann's, with limits written as people do.
+func level(action limit.Action, texts ...string) limit.Level {
+	l := limit.Level{Subject: ann}
+	for _, text := range texts {
+		k, err := limit.Parse(text)
+		if err != nil {
+			panic(err)
+		}
+		k.Action = action
+		l.Limits = append(l.Limits, k)
+	}
+	return l
+}
+
+// sent judges messages to so many recipients each, counts those that pass, and notes it all.
+func sent(m *Memory, c *limit.Counter, l limit.Level, recipients ...int64) {
+	l.Counter = c
+	for _, n := range recipients {
+		q := &limit.Question{Levels: []limit.Level{l}, Want: limit.Amounts{limit.Messages: 1, limit.Recipients: n, limit.Bytes: 100}}
+		d := limit.Decide(q.Levels, q.Want, 0, at)
+		if d.Passes() {
+			q.Count(&d)
+		}
+		m.Note(&d, at.Add(time.Hour)) // the gate's clock is another
+	}
+}
+
+func TestWhoIsOverIsKnown(t *testing.T) {
+	var m Memory
+	c := &limit.Counter{}
+	hour := level(limit.Defer, "recipients/hour=10")
+	sent(&m, c, hour, 8)
+	if !m.Empty() {
+		t.Fatal("something is known of who has room")
+	}
+	sent(&m, c, hour, 3)
+	now := at.Add(time.Hour)
+	over := func(l limit.Level, n int64, now time.Time) bool { return m.Over([]limit.Level{l}, n, now) != nil }
+	if over(hour, 2, now) || !over(hour, 3, now) || !over(hour, 4, now) {
+		t.Error("of two more that have room it is not known what a third does")
+	}
+	sent(&m, c, hour, 2) // which fills it
+	if !over(hour, 1, now) {
+		t.Error("a limit that is used up is not known")
+	}
+	if b := m.Over([]limit.Level{hour}, 1, now); b.Used != 10 || b.Room.IsZero() {
+		t.Errorf("known is %+v", b)
+	}
+	for what, l := range map[string]limit.Level{
+		"more is allowed": level(limit.Defer, "recipients/hour=11"), "another limit": level(limit.Defer, "recipients/day=10"),
+		"it waits": level(limit.Slow, "recipients/hour=10"), "it is lifted": {Subject: ann},
+		"somebody else": {Subject: limit.Subject{Kind: limit.Account, Name: "bob@one.example"}, Limits: hour.Limits},
+	} {
+		if over(l, 5, now) {
+			t.Errorf("%s, and it is over", what)
+		}
+	}
+	if !over(level(limit.Defer, "recipients/hour=5"), 1, now) {
+		t.Error("less is allowed, and it is not over")
+	}
+	if over(hour, 1, now.Add(62*time.Minute)) || !m.Empty() {
+		t.Error("it is over for ever")
+	}
+}
+
+// TestOnlyWhatRefusesAnything: nothing is known before of what depends on the message, or refuses
+// nobody; and nobody is refused for good who could send to fewer.
+func TestOnlyWhatRefusesAnything(t *testing.T) {
+	for text, action := range map[string]limit.Action{
+		"new-recipients/hour=1": limit.Defer, "failed-recipients/hour=1": limit.Defer, "messages/hour=2": limit.Hold, "recipients/hour=2": limit.Slow,
+		"bytes/hour=250": limit.Defer,
+	} {
+		var m Memory
+		sent(&m, &limit.Counter{}, level(action, text), 1, 1, 1)
+		if !m.Empty() {
+			t.Errorf("%s of %s is known", action, text)
+		}
+	}
+	var m Memory
+	c, l := &limit.Counter{}, level(limit.Refuse, "recipients/hour=5")
+	sent(&m, c, l, 4, 2)
+	if m.Over([]limit.Level{l}, 2, at.Add(time.Hour)) != nil {
+		t.Error("a recipient is refused for good although the others have room")
+	}
+	sent(&m, c, l, 1)
+	if m.Over([]limit.Level{l}, 1, at.Add(time.Hour)) == nil {
+		t.Error("a limit that is used up is not known")
+	}
+}
+
+func TestBounded(t *testing.T) {
+	var m Memory
+	for n := range most + 10 {
+		b := limit.Breach{Subject: limit.Subject{Kind: limit.Account, Name: fmt.Sprint(n)}, Limit: limit.Limit{Action: limit.Defer}, Want: 1, Room: at.Add(time.Hour)}
+		m.Note(&limit.Decision{At: at, Over: []limit.Breach{b}}, at)
+	}
+	if n := m.size.Load(); n > most || n < 1 {
+		t.Errorf("%d are remembered", n)
+	}
+}

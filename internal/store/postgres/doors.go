@@ -1,0 +1,23 @@
+package postgres
+
+import (
+	"context"
+
+	"countersign/internal/limit"
+	"countersign/internal/store/sqlkit/incoming"
+)
+
+// Connect implements limit.Doors.
+func (s *Store) Connect(ctx context.Context, q *limit.Question) (limit.Decision, error) {
+	d := incoming.Connecting(q)
+	err := s.writer.Door(ctx, "limit.connect", d)
+	return d.Decision, err
+}
+
+// Occupy implements limit.Doors.
+func (s *Store) Occupy(ctx context.Context, by map[limit.Subject]int64) error {
+	return s.writer.Door(ctx, "limit.occupy", incoming.Holding(by))
+}
+
+// Holder implements limit.Doors.
+func (s *Store) Holder() (name string, gates int) { return s.writer.Holder() }
