@@ -47,6 +47,7 @@ import (
 	"countersign/internal/store/postgres"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/submission"
+	"countersign/internal/submission/figures"
 )
 
 // Store is all that a gate needs of an engine.
@@ -304,7 +305,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Senders:  sending, Accounts: a.store, Domains: a.store, Queue: a.store,
 		Offer: a.offer(), Space: a.space, Bans: banned, Entrance: a.entrance.Entrance, Guard: a.guard, Limits: limited.Levels, Counted: a.store.Counted, Doors: a.doors(), Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: rules,
-		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
+		Metrics: figures.New(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
 	a.health.Add("signing", a.signingHealth)

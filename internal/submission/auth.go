@@ -188,7 +188,7 @@ func (s *session) Recognise(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	s.gate.door.Known(s.peer.Client.Addr(), s.login)
-	s.gate.opt.Metrics.recognised()
+	s.gate.opt.Metrics.Recognised()
 	s.record(audit.Event{Kind: audit.AuthPassed, Data: s.provedData("")})
 	return true, nil
 }

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/figures"
 	"countersign/internal/submission/visit"
 )
 
@@ -25,28 +26,19 @@ type noBans struct{}
 func (noBans) Network(netip.Addr) *access.Ban       { return nil }
 func (noBans) Login(netip.Addr, string) *access.Ban { return nil }
 
-// Where a ban was met, for the metric.
-const (
-	bannedConnection = "connection"
-	bannedSession    = "session"
-	bannedLogin      = "login"
-)
-
 // Admit implements smtpserver.Backend: it turns away clients of banned networks, those that
 // access lists deny whoever they are, and those that a rule does not want, and records that
 // within the ration of their network.
 func (g *Gate) Admit(peer smtpserver.Peer) error {
 	if ban := g.opt.Bans.Network(peer.Client.Addr()); ban != nil {
-		g.opt.Metrics.banned(bannedConnection)
+		g.opt.Metrics.Banned(figures.BannedConnection)
 		err := refuse("submission.admit", smtp.EBanned, ban.Reason)
 		g.recordRefused(peer, smtp.ReplyFor(err), map[string]string{"ban": string(ban.ID)})
 		return err
 	}
-	d, err := visit.Admit(g.opt.Entrance, peer.Listener, peer.Client.Addr())
+	data, err := visit.Admit(g.opt.Entrance, peer.Listener, peer.Client.Addr())
 	if err != nil {
-		g.opt.Metrics.denied(bannedConnection)
-		data := map[string]string{}
-		visit.AddRule(data, d)
+		g.opt.Metrics.Denied(figures.BannedConnection)
 		g.recordRefused(peer, smtp.ReplyFor(err), data)
 		return err
 	}
@@ -61,7 +53,7 @@ func (s *session) unbanned(op string) error {
 		return nil
 	}
 	if s.ban == nil {
-		s.gate.opt.Metrics.banned(bannedSession)
+		s.gate.opt.Metrics.Banned(figures.BannedSession)
 	}
 	s.ban = ban
 	return refuse(op, smtp.EBannedNow, ban.Reason)
@@ -71,7 +63,7 @@ func (s *session) unbanned(op string) error {
 // its network. why is added to its data.
 func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, why map[string]string) {
 	if !g.rations.Spend(peer.Network(), audit.ConnectionRefused) {
-		g.opt.Metrics.leftOut()
+		g.opt.Metrics.LeftOut()
 		return
 	}
 	e := audit.Event{

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/mx"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/figures"
 	"countersign/internal/testkit"
 )
 
@@ -38,7 +39,7 @@ func watching(t *testing.T, rules entrance.Rules) *watched {
 	w.must(err)
 	w.names = dnsbl.New(dnsbl.Options{Asker: client})
 	w.figures = prometheus.NewRegistry()
-	w.gate.opt.Metrics = NewMetrics(w.figures)
+	w.gate.opt.Metrics = figures.New(w.figures)
 	w.gate.opt.Entrance = entrance.New(entrance.Options{Lists: w.book, Places: new(place.Finder), Names: w.names, Rules: rules})
 	return w
 }
@@ -111,7 +112,7 @@ func TestDeniedIsNotAdmitted(t *testing.T) {
 	refusedText(t, w.gate.Admit(peer("test", "192.0.2.8")), 554, smtp.ENetworkDenied)
 	w.remove(special)
 	refusedText(t, w.gate.Admit(peer("test", "192.0.2.7")), 554, smtp.ENetworkDenied)
-	if n := w.figure(bannedConnection); n != 3 {
+	if n := w.figure(figures.BannedConnection); n != 3 {
 		t.Errorf("counted %v", n)
 	}
 }
@@ -160,7 +161,7 @@ func TestDeniedEndsOpenSessions(t *testing.T) {
 			if len(events) != int(ends) || ends > 0 && (events[0].Data["rule"] == "" || events[0].Data["verb"] != "NOOP") || ends > 0 && tt.effect == list.Deny && events[0].Data["entry"] != string(e.ID) {
 				t.Errorf("recorded %+v", events)
 			}
-			if n := w.figure(bannedSession); n != ends {
+			if n := w.figure(figures.BannedSession); n != ends {
 				t.Errorf("counted %v, want %v", n, ends)
 			}
 			if tt.after {

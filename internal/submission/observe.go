@@ -12,13 +12,13 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/cert/client"
-	"countersign/internal/fault"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/figures"
 	"countersign/internal/submission/guessing"
 )
 
@@ -60,21 +60,18 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	case smtpserver.ObservedAuthFailed:
 		e.Login = s.tried()
 		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
-		s.observeDenied(smtp.Reason(fault.ReasonOf(o.Err)), &e)
+		s.gate.opt.Metrics.Denied(s.visit.Observe(o.Err, o.Reason, &e))
 		if cause := failureCause(o.Err); cause != "" {
 			e.Data["cause"] = cause
-			switch {
-			case cause == why.ErrBanned.Error():
-				s.gate.opt.Metrics.banned(bannedLogin)
-			case errors.Is(o.Err, why.ErrDenied):
-				s.gate.opt.Metrics.denied(bannedLogin)
+			if cause == why.ErrBanned.Error() {
+				s.gate.opt.Metrics.Banned(figures.BannedLogin)
 			}
 		}
 	case smtpserver.ObservedRefusal:
 		if s.ban != nil && o.Reason == string(smtp.EBannedNow) {
 			e.Data = map[string]string{"verb": o.Verb, "ban": string(s.ban.ID)}
 		}
-		s.observeDenied(smtp.Reason(o.Reason), &e)
+		s.gate.opt.Metrics.Denied(s.visit.Observe(o.Err, o.Reason, &e))
 		s.explainSender(&e)
 		if s.rule != "" {
 			e.Data = map[string]string{"verb": o.Verb, "rule": s.rule}
@@ -89,23 +86,8 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		s.endExchange()
 		s.leave()
 	}
-	s.gate.opt.Metrics.observe(o)
+	s.gate.opt.Metrics.Observe(o)
 	s.record(e)
-}
-
-// observeDenied counts what access lists and DNS lists refuse in a session, and adds to its
-// event which of the former.
-func (s *session) observeDenied(reason smtp.Reason, e *audit.Event) {
-	switch reason {
-	case smtp.ENetworkDeniedNow:
-		s.gate.opt.Metrics.denied(bannedSession)
-		if e.Data == nil {
-			e.Data = map[string]string{}
-		}
-		s.visit.Data(e.Data)
-	case smtp.EListed, smtp.EListAway:
-		s.gate.opt.Metrics.denied(string(reason))
-	}
 }
 
 // explainSender adds to the event of a refusal why a sender is not theirs, which its client is
@@ -212,7 +194,7 @@ func (s *session) record(e audit.Event) {
 	closes := e.Kind == audit.SessionClosed
 	if s.recorded >= maxRecorded && !closes || !s.afford(e.Kind) {
 		s.unrecorded++
-		s.gate.opt.Metrics.leftOut()
+		s.gate.opt.Metrics.LeftOut()
 		return
 	}
 	s.recorded++
@@ -251,6 +233,14 @@ func (s *session) complete(e audit.Event) audit.Event {
 		e.Login = s.login
 	}
 	return e
+}
+
+// completed is complete for several.
+func (s *session) completed(list []audit.Event) []audit.Event {
+	for i := range list {
+		list[i] = s.complete(list[i])
+	}
+	return list
 }
 
 // Refused records a connection that the server refused before it became a

@@ -19,7 +19,7 @@ import (
 // defers. What is recorded of the rest is noted by note.
 func (s *session) ruled(at rules.Stage, set *rules.Set, facts *rules.Facts) (rules.Decision, error) {
 	d := set.Judge(at, facts)
-	s.gate.opt.Metrics.judged(&d)
+	s.gate.opt.Metrics.Judged(&d)
 	if err := ruled.Refusal(at, &d); err != nil {
 		s.rule = d.Rule.Name
 		s.note(at, &d, "")
@@ -141,10 +141,10 @@ func (g *Gate) admitted(peer smtpserver.Peer) error {
 	d := set.Judge(rules.Connect, &rules.Facts{
 		Now: g.opt.Now(), Connection: rules.Connection{Client: peer.Client.Addr(), Listener: peer.Listener},
 	})
-	g.opt.Metrics.judged(&d)
+	g.opt.Metrics.Judged(&d)
 	for _, e := range ruled.Events(rules.Connect, &d) {
 		if !g.rations.Spend(peer.Network(), e.Kind) {
-			g.opt.Metrics.leftOut()
+			g.opt.Metrics.LeftOut()
 			continue
 		}
 		e.At, e.Session, e.Client = g.opt.Now(), peer.ID, peer.Client.Addr().Unmap().String()

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/guessing"
+	"countersign/internal/submission/intake"
 	"countersign/internal/submission/visit"
 )
 
@@ -101,7 +102,7 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 	}
 	switch limit := who.maxMessageBytes(); {
 	case limit > 0 && env.Size > limit:
-		return tooLarge(op, limit)
+		return intake.TooLarge(op, limit)
 	case who.tooMany(s.messages):
 		return fault.Refuse(op, fault.Busy, string(smtp.ETooManyMessages))
 	}

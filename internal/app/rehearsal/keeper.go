@@ -41,7 +41,7 @@ func (k *keeper) Accept(ctx context.Context, a *queue.Acceptance) error {
 	return nil
 }
 
-// NewBody takes a large body, and keeps its size alone.
+// NewBody takes a large body, and keeps it in memory.
 func (k *keeper) NewBody(context.Context) (queue.BodyFile, error) { return new(body), nil }
 
 // Append is how the record gets events.

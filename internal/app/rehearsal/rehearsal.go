@@ -28,6 +28,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/entrances"
+	"countersign/internal/app/filters"
 	"countersign/internal/app/ruling"
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -40,6 +41,7 @@ import (
 	"countersign/internal/policy/alignment"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
+	"countersign/internal/submission/figures"
 )
 
 // Store is what a rehearsal looks at.
@@ -182,6 +184,10 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	if policy.Rules, err = ruling.Set(cfg); err != nil {
 		return nil, nil, err
 	}
+	filtered, err := filters.Open(cfg.Filters, filters.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
 	options := app.VerifierOptions(cfg)
 	options.Store, options.Now = store, time.Now
 	if options.Maker, options.Hasher, err = app.NewMaker(ctx, cfg, store, sealer); err != nil {
@@ -193,9 +199,9 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	recorder := audit.NewRecorder(kept, audit.RecorderOptions{Logger: quiet})
 	gate := submission.New(submission.Options{
 		Hostname: cfg.Hostname, Node: cfg.Node.ID, Verifier: login.New(options),
-		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Queue: kept,
-		Bans: bans, Entrance: entrance, Limits: limits.Levels, Counted: store.Counted, Alignment: checker, Recorder: recorder, Sealer: sealer,
-		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: submission.NewMetrics(prometheus.NewRegistry()), Logger: quiet,
+		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Domains: store, Queue: kept,
+		Bans: bans, Entrance: entrance, Limits: limits.Levels, Counted: store.Counted, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Recorder: recorder, Sealer: sealer,
+		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: figures.New(prometheus.NewRegistry()), Logger: quiet,
 	})
 	return gate, sync.OnceFunc(func() {
 		gate.Close()

@@ -7,7 +7,10 @@
 package visit
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -18,6 +21,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/smtp"
 )
@@ -49,14 +53,14 @@ func refuse(op string, kind fault.Kind, reason smtp.Reason, detail string) error
 	return e
 }
 
-// Admit refuses a client before its session begins, with the decision: one that could not be
-// let in whoever it is.
-func Admit(e *entrance.Entrance, listener string, client netip.Addr) (list.Decision, error) {
+// Admit refuses a client before its session begins that could not be let in whoever it is,
+// with what is recorded of that.
+func Admit(e *entrance.Entrance, listener string, client netip.Addr) (data map[string]string, err error) {
 	d := e.Stranger(listener, client)
 	if !d.Denied {
-		return d, nil
+		return nil, nil
 	}
-	return d, refuse("submission.admit", fault.Denied, smtp.ENetworkDenied, d.Reason())
+	return ruleOf(d), refuse("submission.admit", fault.Denied, smtp.ENetworkDenied, d.Reason())
 }
 
 // Stranger refuses a client that has not logged in and is to be kept out by now.
@@ -91,15 +95,38 @@ func (v *Visit) keepOut(op string, d list.Decision) error {
 	return refuse(op, fault.Denied, smtp.ENetworkDeniedNow, d.Reason())
 }
 
-// Data adds to what is recorded of a refusal what has denied the client.
-func (v *Visit) Data(data map[string]string) { AddRule(data, v.denied) }
+// What was denied, for the metric.
+const (
+	deniedSession = "session"
+	deniedLogin   = "login"
+)
 
-// AddRule adds what has denied a client to what is recorded of it.
-func AddRule(data map[string]string, d list.Decision) {
-	data["rule"] = d.Rule()
+// Observe takes how a command or a login has failed, as the server saw it, with the reason of
+// its answer: it adds to its event what has denied the client, and returns what was denied,
+// for the metric, "" for nothing of this package.
+func (v *Visit) Observe(err error, reason string, e *audit.Event) (denied string) {
+	switch reason := cmp.Or(fault.ReasonOf(err), reason); {
+	case reason == string(smtp.ENetworkDeniedNow):
+		if e.Data == nil {
+			e.Data = map[string]string{}
+		}
+		maps.Copy(e.Data, ruleOf(v.denied))
+		return deniedSession
+	case reason == string(smtp.EListed), reason == string(smtp.EListAway):
+		return reason
+	case errors.Is(err, why.ErrDenied):
+		return deniedLogin
+	}
+	return ""
+}
+
+// ruleOf is what is recorded of what has denied a client.
+func ruleOf(d list.Decision) map[string]string {
+	data := map[string]string{"rule": d.Rule()}
 	if d.Entry != nil {
 		data["entry"] = string(d.Entry.ID)
 	}
+	return data
 }
 
 // Note records what would have denied the client, as far as it is known, were it not in shadow
@@ -120,9 +147,7 @@ func (v *Visit) Note() {
 		v.noted = map[mail.ID]bool{}
 	}
 	v.noted[id] = true
-	e := audit.Event{Kind: audit.AccessShadow, Object: "access " + d.Rule(), Text: d.Reason(), Data: map[string]string{}}
-	AddRule(e.Data, d)
-	v.record(e)
+	v.record(audit.Event{Kind: audit.AccessShadow, Object: "access " + d.Rule(), Text: d.Reason(), Data: ruleOf(d)})
 }
 
 // Judge asks DNS lists about the client if this is the moment, and refuses one that is on

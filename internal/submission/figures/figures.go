@@ -1,4 +1,8 @@
-package submission
+// Package figures counts what happens at the gate: sessions, logins, refusals, messages, and
+// what bans, rules and alignment have decided.
+//
+// Main types: Metrics.
+package figures
 
 import (
 	"strconv"
@@ -11,6 +15,13 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+)
+
+// Where a ban was met.
+const (
+	BannedConnection = "connection"
+	BannedSession    = "session"
+	BannedLogin      = "login"
 )
 
 // Metrics are this package's figures. A nil *Metrics counts nothing.
@@ -29,8 +40,8 @@ type Metrics struct {
 	rules       *prometheus.CounterVec
 }
 
-// NewMetrics registers the figures with reg.
-func NewMetrics(reg prometheus.Registerer) *Metrics {
+// New registers the figures with reg.
+func New(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "countersign_submission_sessions_total",
@@ -70,14 +81,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "countersign_submission_banned_total",
 		Help: "What bans refused: connections before the greeting, open sessions at their next command, logins.",
 	}, []string{"what"})
-	for _, what := range []string{bannedConnection, bannedSession, bannedLogin} {
+	for _, what := range []string{BannedConnection, BannedSession, BannedLogin} {
 		m.bans.WithLabelValues(what) // at 0 from the start
 	}
 	m.denials = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "countersign_submission_denied_total",
 		Help: "What access lists refused: connections before the greeting, open sessions, logins; and what DNS lists did: clients that are listed, or that could not be judged.",
 	}, []string{"what"})
-	for _, what := range []string{bannedConnection, bannedSession, bannedLogin, string(smtp.EListed), string(smtp.EListAway)} {
+	for _, what := range []string{BannedConnection, BannedSession, BannedLogin, string(smtp.EListed), string(smtp.EListAway)} {
 		m.denials.WithLabelValues(what)
 	}
 	m.aligned = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -92,9 +103,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return m
 }
 
-// observe counts what the server saw. Labels come from fixed sets: reasons
+// Observe counts what the server saw. Labels come from fixed sets: reasons
 // from the catalogue, ends and mechanisms from the server's own tables.
-func (m *Metrics) observe(o smtpserver.Observation) {
+func (m *Metrics) Observe(o smtpserver.Observation) {
 	if m == nil {
 		return
 	}
@@ -110,29 +121,29 @@ func (m *Metrics) observe(o smtpserver.Observation) {
 	}
 }
 
-// recognised counts a client that needed no login, as its network was enough.
-func (m *Metrics) recognised() {
+// Recognised counts a client that needed no login, as its network was enough.
+func (m *Metrics) Recognised() {
 	if m != nil {
 		m.auth.WithLabelValues("network", "passed").Inc()
 	}
 }
 
-// banned counts what a ban refused.
-func (m *Metrics) banned(what string) {
+// Banned counts what a ban refused.
+func (m *Metrics) Banned(what string) {
 	if m != nil {
 		m.bans.WithLabelValues(what).Inc()
 	}
 }
 
-// denied counts what access lists or DNS lists refused.
-func (m *Metrics) denied(what string) {
-	if m != nil {
+// Denied counts what access lists or DNS lists refused; "" is nothing.
+func (m *Metrics) Denied(what string) {
+	if m != nil && what != "" {
 		m.denials.WithLabelValues(what).Inc()
 	}
 }
 
-// ruled counts a message that was looked at for DMARC.
-func (m *Metrics) ruled(r alignment.Ruling) {
+// Ruled counts a message that was looked at for DMARC.
+func (m *Metrics) Ruled(r alignment.Ruling) {
 	if m == nil {
 		return
 	}
@@ -143,8 +154,8 @@ func (m *Metrics) ruled(r alignment.Ruling) {
 	m.aligned.WithLabelValues(string(r.Assessment.Verdict), action).Inc()
 }
 
-// judged counts what rules decided.
-func (m *Metrics) judged(d *rules.Decision) {
+// Judged counts what rules decided.
+func (m *Metrics) Judged(d *rules.Decision) {
 	if m == nil {
 		return
 	}
@@ -159,15 +170,15 @@ func (m *Metrics) judged(d *rules.Decision) {
 	}
 }
 
-// leftOut counts one event that is not recorded.
-func (m *Metrics) leftOut() {
+// LeftOut counts one event that is not recorded.
+func (m *Metrics) LeftOut() {
 	if m != nil {
 		m.unrecorded.Inc()
 	}
 }
 
-// accepted counts one accepted message.
-func (m *Metrics) accepted(a *queue.Acceptance, took time.Duration) {
+// Accepted counts one accepted message.
+func (m *Metrics) Accepted(a *queue.Acceptance, took time.Duration) {
 	if m == nil {
 		return
 	}
