@@ -41,6 +41,9 @@ type Options struct {
 	// Banned reports whether a login, in the form of accounts, is refused from where a
 	// client is; nil where none is. It must be quick.
 	Banned func(client netip.Addr, login string) bool
+	// Denied returns by which rule somebody who has proved to be somebody may not come from
+	// where they do, "" for none; nil where all may. It must be quick.
+	Denied func(a *Attempt, p *account.Principal) (rule string)
 	// NotRenewed is told why the secret of a login could not be stored anew, at most once a
 	// minute; nil where nobody is. The login has succeeded, and the next one tries again.
 	NotRenewed func(login string, err error)
@@ -237,6 +240,11 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	p.Credential = *now // its envelope may be another one by now
 	if cause := v.within(a, &p.Credential.Envelope); cause != nil {
 		return nil, why.Failure(cause)
+	}
+	if v.opt.Denied != nil {
+		if rule := v.opt.Denied(a, p); rule != "" {
+			return nil, why.Failure(&why.Denial{Rule: rule})
+		}
 	}
 	at := v.opt.Now()
 	if !mayActAs(sender, authzid, at) {

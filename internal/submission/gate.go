@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"countersign/internal/access/entrance"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
@@ -27,6 +28,7 @@ import (
 	"countersign/internal/submission/keyring"
 	"countersign/internal/submission/naming"
 	"countersign/internal/submission/ration"
+	"countersign/internal/submission/visit"
 )
 
 // Policy is what the operator may change while the server runs.
@@ -60,7 +62,7 @@ type Policy struct {
 	Rules *rules.Set
 }
 
-// Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Guard,
+// Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Entrance, Guard,
 // Limits, Counted, Doors, Alignment, Filters, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
@@ -85,6 +87,8 @@ type Options struct {
 	Space intake.Space
 	// Bans are those who are turned away; nil for nobody.
 	Bans Bans
+	// Entrance decides from where clients may come in; nil lets in from everywhere.
+	Entrance *entrance.Entrance
 	// Guard stops those who guess; nil stops nobody.
 	Guard guessing.Guard
 	// Limits returns the subjects of a message that have limits, with these; nil where
@@ -204,6 +208,7 @@ func newKeyring(o Options) *keyring.Keyring {
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, peer: peer, listener: g.opt.Listeners[peer.Listener]}
+	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record)
 	over, err := s.come(ctx)
 	if err != nil {
 		return nil, err
@@ -221,6 +226,7 @@ func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Sessi
 		e.Data["node"] = g.opt.Node
 	}
 	s.record(e)
+	s.visit.Note()
 	s.recordNear(over)
 	return s, nil
 }

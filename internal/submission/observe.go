@@ -60,6 +60,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 	case smtpserver.ObservedAuthFailed:
 		e.Login = s.tried()
 		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
+		s.gate.opt.Metrics.Denied(s.visit.Observe(o.Err, o.Reason, &e))
 		if cause := failureCause(o.Err); cause != "" {
 			e.Data["cause"] = cause
 			if cause == why.ErrBanned.Error() {
@@ -70,6 +71,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		if s.ban != nil && o.Reason == string(smtp.EBannedNow) {
 			e.Data = map[string]string{"verb": o.Verb, "ban": string(s.ban.ID)}
 		}
+		s.gate.opt.Metrics.Denied(s.visit.Observe(o.Err, o.Reason, &e))
 		s.explainSender(&e)
 		if s.rule != "" {
 			e.Data = map[string]string{"verb": o.Verb, "rule": s.rule}
@@ -134,7 +136,7 @@ func failureCause(err error) string {
 		return cause
 	}
 	if cause := why.Word(err); cause != "" {
-		if detail := cmp.Or(oauth.Cause(err), client.Cause(err)); detail != "" {
+		if detail := cmp.Or(oauth.Cause(err), client.Cause(err), why.Rule(err)); detail != "" {
 			return cause + ": " + detail
 		}
 		return cause
@@ -244,5 +246,5 @@ func (s *session) completed(list []audit.Event) []audit.Event {
 // Refused records a connection that the server refused before it became a
 // session, within the ration of its network. It is safe for concurrent use.
 func (g *Gate) Refused(peer smtpserver.Peer, reason smtp.Reason) {
-	g.recordRefused(peer, smtp.Refusal(reason, ""), "", "")
+	g.recordRefused(peer, smtp.Refusal(reason, ""), nil)
 }

@@ -152,7 +152,7 @@ func (g *Gate) admitted(peer smtpserver.Peer) error {
 	}
 	err := ruled.Refusal(rules.Connect, &d)
 	if err != nil {
-		g.recordRefused(peer, smtp.ReplyFor(err), "rule", d.Rule.Name)
+		g.recordRefused(peer, smtp.ReplyFor(err), map[string]string{"rule": d.Rule.Name})
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/entrance"
 	"countersign/internal/account"
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
@@ -19,6 +20,7 @@ import (
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/guessing"
 	"countersign/internal/submission/intake"
+	"countersign/internal/submission/visit"
 )
 
 // session implements smtpserver.Session. Its server calls it from one
@@ -46,6 +48,8 @@ type session struct {
 	// proved is who authenticated, as the account and its credential were then: one
 	// that has changed since ends the session's right to send.
 	proved *account.Principal
+	// visit says whether the client may come from where it does.
+	visit *visit.Visit
 	// ban is the one that ends the session, nil while none does.
 	ban *access.Ban
 	// unowned is what was found last of a sender that is not theirs, until it is recorded.
@@ -87,6 +91,9 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 	const op = "submission.mail"
 	who, err := s.rights(ctx)
 	if err != nil {
+		return err
+	}
+	if err := s.visit.Judge(ctx, op, entrance.AtMail); err != nil {
 		return err
 	}
 	given := env.From

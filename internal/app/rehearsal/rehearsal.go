@@ -22,10 +22,12 @@ import (
 
 	"countersign/internal/access"
 	accessbook "countersign/internal/access/book"
+	"countersign/internal/access/list"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
 	"countersign/internal/app"
 	"countersign/internal/app/aligning"
+	"countersign/internal/app/entrances"
 	"countersign/internal/app/filters"
 	"countersign/internal/app/ruling"
 	"countersign/internal/audit"
@@ -46,6 +48,7 @@ import (
 type Store interface {
 	account.Store
 	access.Store
+	list.Store
 	limit.Store
 	limit.Counts
 	app.SealedStore
@@ -165,6 +168,10 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	if err := accessbook.Follow(store, bans, feed.Options{Logger: quiet}).Load(ctx); err != nil {
 		return nil, nil, err
 	}
+	entrance, err := entrances.Once(ctx, cfg, store)
+	if err != nil {
+		return nil, nil, err
+	}
 	limits := limitbook.New(time.Now)
 	if err := limitbook.Follow(store, limits, feed.Options{Logger: quiet}).Load(ctx); err != nil {
 		return nil, nil, err
@@ -193,7 +200,7 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	gate := submission.New(submission.Options{
 		Hostname: cfg.Hostname, Node: cfg.Node.ID, Verifier: login.New(options),
 		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Domains: store, Queue: kept,
-		Bans: bans, Limits: limits.Levels, Counted: store.Counted, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Recorder: recorder, Sealer: sealer,
+		Bans: bans, Entrance: entrance, Limits: limits.Levels, Counted: store.Counted, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Recorder: recorder, Sealer: sealer,
 		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: figures.New(prometheus.NewRegistry()), Logger: quiet,
 	})
 	return gate, sync.OnceFunc(func() {

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/policy/alignment"
 	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
+	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 )
 
@@ -34,6 +35,7 @@ type Metrics struct {
 	seconds     prometheus.Histogram
 	unrecorded  prometheus.Counter
 	bans        *prometheus.CounterVec
+	denials     *prometheus.CounterVec
 	aligned     *prometheus.CounterVec
 	rules       *prometheus.CounterVec
 }
@@ -82,6 +84,13 @@ func New(reg prometheus.Registerer) *Metrics {
 	for _, what := range []string{BannedConnection, BannedSession, BannedLogin} {
 		m.bans.WithLabelValues(what) // at 0 from the start
 	}
+	m.denials = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "countersign_submission_denied_total",
+		Help: "What access lists refused: connections before the greeting, open sessions, logins; and what DNS lists did: clients that are listed, or that could not be judged.",
+	}, []string{"what"})
+	for _, what := range []string{BannedConnection, BannedSession, BannedLogin, string(smtp.EListed), string(smtp.EListAway)} {
+		m.denials.WithLabelValues(what)
+	}
 	m.aligned = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "countersign_submission_alignment_total",
 		Help: "Messages that were looked at for DMARC, by how they will fare and what was done.",
@@ -90,7 +99,7 @@ func New(reg prometheus.Registerer) *Metrics {
 		Name: "countersign_submission_rules_total",
 		Help: "Rules of the operator that decided, by verdict; outcome shadow for those that would have, failed for those that could not be evaluated.",
 	}, []string{"rule", "outcome"})
-	reg.MustRegister(m.rules, m.aligned, m.bans, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
+	reg.MustRegister(m.rules, m.aligned, m.bans, m.denials, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
 	return m
 }
 
@@ -123,6 +132,13 @@ func (m *Metrics) Recognised() {
 func (m *Metrics) Banned(what string) {
 	if m != nil {
 		m.bans.WithLabelValues(what).Inc()
+	}
+}
+
+// Denied counts what access lists or DNS lists refused; "" is nothing.
+func (m *Metrics) Denied(what string) {
+	if m != nil && what != "" {
+		m.denials.WithLabelValues(what).Inc()
 	}
 }
 
