@@ -19,6 +19,7 @@ import (
 	"countersign/internal/account/senders"
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/entrances"
 	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
 	"countersign/internal/app/space"
@@ -74,6 +75,7 @@ type App struct {
 	gate      *submission.Gate
 	aligning  *aligning.Watch
 	guard     *guarding.Set
+	entrance  *entrances.Set
 	space     *space.Watch
 	deliverer *delivery.Deliverer
 	limited   *limits.Set

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/directories"
+	"countersign/internal/app/entrances"
 	"countersign/internal/app/guarding"
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/passwords"
@@ -99,6 +100,23 @@ max_ban = "34h"
 known_for = "35h"
 max_failures = 803001
 max_known = 804001
+
+[access]
+countries = "countries.mmdb"
+networks = "networks.mmdb"
+dnsbl_action = "refuse"
+dnsbl_at = "login"
+dnsbl_score = 805
+dnsbl_pass = "nobody"
+
+[[dnsbl]]
+zone = "bl.example.net"
+name = "Example BL"
+score = 806
+codes = ["127.0.0.2=1"]
+timeout = "9s"
+when_away = "closed"
+test = "off"
 
 [[certificate]]
 name = "own"
@@ -714,7 +732,7 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 		t.Fatal(err)
 	}
 	turning, unread := rekeying.Configured(c, nil)
-	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), SessionLimits(c), Policy(c), ruling.Specs(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard)}
+	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), SessionLimits(c), Policy(c), ruling.Specs(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard), entrances.Files(c), entrances.Rules(c), entrances.Lists(c)}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))

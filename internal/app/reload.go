@@ -12,7 +12,7 @@ import (
 )
 
 // Reload takes a changed configuration and a changed key file, all or nothing: certificates, limits,
-// routes, message rules, the operator's rules, the reserve of the store, retry times and the log level. Sessions go on. What
+// routes, message rules, the operator's rules, files of places and DNS lists, the reserve of the store, retry times and the log level. Sessions go on. What
 // needs a restart stays as it was; its keys are returned, for a warning. An
 // error means that nothing has changed.
 func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string, err error) {
@@ -28,6 +28,10 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	a.keepHostname(cfg)
 	// Everything that can fail comes first.
 	opt, err := outgoing.Options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	places, err := a.entrance.Prepare(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +54,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	a.gate.SetPolicy(rules)
 	a.aligning.Configure(cfg)
 	a.guard.SetConfig(&cfg.Guard)
+	places.Commit()
 	a.space.SetReserve(reserve(cfg))
 	a.deliverer.SetRoutes(opt.Routes)
 	a.deliverer.SetSchedule(opt.Schedule)

@@ -13,12 +13,14 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/list"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
 	"countersign/internal/app/aligning"
 	"countersign/internal/app/bans"
 	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
+	"countersign/internal/app/entrances"
 	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
 	"countersign/internal/app/outgoing"
@@ -45,12 +47,14 @@ import (
 	"countersign/internal/store/postgres"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/submission"
+	"countersign/internal/submission/figures"
 )
 
 // Store is all that a gate needs of an engine.
 type Store interface {
 	account.Store
 	access.Store
+	list.Store
 	guard.Store
 	shape.Store
 	limit.Store
@@ -235,6 +239,9 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("bans", banned.Run)
+	if err := a.openEntrance(ctx); err != nil {
+		return err
+	}
 	if a.guard, err = guarding.Open(ctx, guarding.Options{
 		Config: a.cfg.Guard, Store: a.store, Lasting: a.maker.Lasting, IDs: a.ids, Record: a.recorder.Record, Node: a.nodeID(),
 		Now: a.opt.Now, Registry: a.registry, Logger: a.log,
@@ -248,7 +255,7 @@ func (a *App) openGate(ctx context.Context) error {
 	}
 	a.background("limits", limited.Run)
 	a.limited = limited
-	options.Banned, options.NotRenewed = banned.Hits, passwords.NotRenewed(a.log)
+	options.Banned, options.Denied, options.NotRenewed = banned.Hits, a.entrance.Denied, passwords.NotRenewed(a.log)
 	options.Known, options.TooCostly = a.guard.Known, passwords.TooCostly(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
@@ -296,12 +303,25 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Domains: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Guard: a.guard, Limits: limited.Levels, Counted: a.store.Counted, Doors: a.doors(), Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Entrance: a.entrance.Entrance, Guard: a.guard, Limits: limited.Levels, Counted: a.store.Counted, Doors: a.doors(), Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: rules,
-		Metrics: submission.NewMetrics(a.registry), Listeners: a.clients.Listeners(a.cfg),
+		Metrics: figures.New(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
 	a.health.Add("signing", a.signingHealth)
+	return nil
+}
+
+// openEntrance makes what decides from where clients may come in.
+func (a *App) openEntrance(ctx context.Context) (err error) {
+	a.entrance, err = entrances.Open(ctx, entrances.Options{
+		Config: a.cfg, Store: a.store, Record: a.recorder.Record, Node: a.nodeID(), Now: a.opt.Now, Registry: a.registry, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.background("entrance", a.entrance.Run)
+	a.health.Add("access", a.entrance.Health)
 	return nil
 }
 

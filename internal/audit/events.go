@@ -53,6 +53,12 @@ const (
 	RuleHeld          Kind = "rule.held"
 	BanAdded          Kind = "ban.added"
 	BanLifted         Kind = "ban.lifted"
+	AccessAdded       Kind = "access.added"
+	AccessRemoved     Kind = "access.removed"
+	AccessShadow      Kind = "access.shadow"
+	BlocklistShadow   Kind = "blocklist.shadow"
+	BlocklistAway     Kind = "blocklist.away"
+	BlocklistBack     Kind = "blocklist.back"
 	GuardClosed       Kind = "guard.closed"
 	GuardShadow       Kind = "guard.shadow"
 	GuardForgot       Kind = "guard.forgot"
@@ -116,7 +122,6 @@ func Kinds() []Meaning {
 		{FilterRefused, "A content filter, which data names, refused a message; code and reason are those of the reply, text is what it said, and data has as queue_id what it was shown as the id. command.refused follows."},
 		{FilterAway, "A content filter, which data names, could not be asked about a message; text says why, data what was done (open: it went on without, closed: refused for the time being, hold: held, shadow: nothing)."},
 		{FilterShadow, "A content filter in shadow mode, which data names, would have done something about a message; text says what, data has the action (change, hold, refuse, defer)."},
-		{BounceAccepted, "A report on another submission was queued to its sender; data has the other one's id as cause."},
 		{BounceAccepted, "A report on another submission was queued to its sender, or with it a warning that most of a limit is used; data has the other one's id as cause, and the limit."},
 		{DeliveryDelivered, "The next server took the message for this recipient; code and text are its answer. As with each attempt, data has the node that made it, where several gates share the store."},
 		{DeliveryDeferred, "An attempt failed for the time being; code and text say why, data when the next one is due."},
@@ -132,6 +137,12 @@ func Kinds() []Meaning {
 		{AdminRemoved, "An administrator removed the object."},
 		{BanAdded, "The actor banned the object, a network, or a login where it comes from one; text is the reason, data has the id of the ban and until when it holds, if it ends. Where the actor is the guard, also the rule (secrets, names) and what was counted, how many bans of the same there were with it lately, and the node, if there are several."},
 		{BanLifted, "The actor ended a ban, the object, before its time; data as above."},
+		{AccessAdded, "The actor added the object to an access list; text is the reason, data has the id of the entry, until when it holds, if it ends, and shadow where it is noted alone."},
+		{AccessRemoved, "The actor took the object out of an access list before its time, or removed what it was for, as text says then; data as above."},
+		{AccessShadow, "A client would have been denied by an access list, the object, were it not in shadow mode, once in a session for each rule; data has the id of the entry."},
+		{BlocklistShadow, "The client is on lists of [[dnsbl]] and would have been refused, were access.dnsbl_action not shadow, once in a session; text has the lists and what each counts for, data the score and, as away, the lists that gave no answer and are when_away = closed."},
+		{BlocklistAway, "A list of [[dnsbl]], the object, gives no answers that count; text says what it does, data what is done with clients meanwhile (open, closed). Each gate notes it for itself, once until it is back."},
+		{BlocklistBack, "That list gives answers again."},
 		{GuardClosed, "The guard closed the object, a login that is guessed at from many networks, one that is guessed at from a network in which it is known, there, or a network from which many logins failed: only where that login has come in from before, and only who has come in there before, goes on. Data has the rule (sources, secrets, names), what was counted, until when it is closed if nobody is refused for it any more, and the node, if there are several."},
 		{GuardShadow, "The guard would have banned or closed the object if it were not told to watch only (guard.mode); data has what it would have done, the rule, and what was counted."},
 		{GuardForgot, "The actor had the guard forget what it had counted of the object, a login or a network; what was closed is open, bans stay."},

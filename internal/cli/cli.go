@@ -21,6 +21,7 @@ import (
 	"countersign/internal/cli/guessing"
 	"countersign/internal/cli/keys"
 	"countersign/internal/cli/limits"
+	"countersign/internal/cli/lists"
 	"countersign/internal/cli/nodes"
 	"countersign/internal/cli/ruling"
 	"countersign/internal/cli/stolen"
@@ -49,6 +50,7 @@ type root struct {
 	Credential credential.Group `cmd:"" help:"What accounts prove themselves with: app passwords, OAuth users, certificates, networks."`
 	Grant      grants.Group     `cmd:"" help:"What accounts may send under beside their own addresses: add, list, show, remove."`
 	Auth       authtest.Group   `cmd:"" help:"Logins: why one passes or is refused."`
+	Access     lists.Group      `cmd:"" help:"From where clients may come in: list, allow, deny, remove, show."`
 	Ban        bans.Group       `cmd:"" help:"Networks whose clients are refused, or logins from there: add, list, lift, show."`
 	Explain    explain.Command  `cmd:"" help:"Say what the gate would answer to a message, step by step, and why."`
 	Doctor     doctor.Command   `cmd:"" help:"Look a domain up as receivers do, and say what is wrong and what to publish: DKIM, SPF, DMARC."`

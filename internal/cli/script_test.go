@@ -63,7 +63,7 @@ func TestScriptsOnPostgres(t *testing.T) {
 	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
 	var files []string
 	databases := map[string]string{}
-	for _, name := range []string{"account", "audit", "auth", "ban", "credential", "customer", "domain", "grant", "guard", "import", "key", "limit", "plan", "queue", "rule", "trace"} {
+	for _, name := range []string{"access", "account", "audit", "auth", "ban", "credential", "customer", "domain", "grant", "guard", "import", "key", "limit", "plan", "queue", "rule", "trace"} {
 		files = append(files, filepath.Join("testdata", name+".txt"))
 		databases["script-"+name] = cluster.Database(t)
 	}

@@ -52,6 +52,11 @@ type Config struct {
 	Auth Auth `toml:"auth"`
 	// Who guesses passwords is slowed down, then banned.
 	Guard Guard `toml:"guard"`
+	// From where clients may come in. The access lists themselves are in the store
+	// ("countersign access").
+	Access Access `toml:"access" elsewhere:"access lists are set by \"countersign access allow\" and \"countersign access deny\""`
+	// DNS lists of addresses that spam comes from, which are asked about clients.
+	DNSBL []DNSBL `toml:"dnsbl" reload:"yes"`
 	// Who issues the tokens that OAUTHBEARER and XOAUTH2 show.
 	Issuers []Issuer `toml:"issuer" reload:"no"`
 	// Where accounts are kept besides the store.

@@ -12,6 +12,8 @@ import (
 type Attempt struct {
 	// Client is where it came from; invalid where nobody knows.
 	Client netip.Addr
+	// Listener is the name of the listener that it came to; "" where there is none.
+	Listener string
 	// Shut has every secret fail as that of a banned login does, after the same work.
 	Shut bool
 	// Session stands in the record.

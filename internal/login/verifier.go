@@ -44,6 +44,9 @@ type Options struct {
 	// Known reports whether a login has come in by its password from where a client is lately, at
 	// whatever gate; nil where this one alone knows. It must be quick.
 	Known func(client netip.Addr, login string) bool
+	// Denied returns by which rule somebody who has proved to be somebody may not come from
+	// where they do, "" for none; nil where all may. It must be quick.
+	Denied func(a *Attempt, p *account.Principal) (rule string)
 	// NotRenewed is told why the secret of a login could not be stored anew, at most once a
 	// minute; nil where nobody is. The login has succeeded, and the next one tries again.
 	NotRenewed func(login string, err error)
@@ -241,6 +244,11 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	p.Credential = *now // its envelope may be another one by now
 	if cause := v.within(a, &p.Credential.Envelope); cause != nil {
 		return nil, why.Failure(cause)
+	}
+	if v.opt.Denied != nil {
+		if rule := v.opt.Denied(a, p); rule != "" {
+			return nil, why.Failure(&why.Denial{Rule: rule})
+		}
 	}
 	at := v.opt.Now()
 	if !mayActAs(sender, authzid, at) {

@@ -41,6 +41,8 @@ const (
 	SharedSubject  Kind = "shared-subject"
 	UnusedUse      Kind = "unused-use"
 	LimitOfNothing Kind = "limit-of-nothing"
+	// EntryOfNothing: an entry of an access list is for something that does not exist.
+	EntryOfNothing Kind = "entry-of-nothing"
 )
 
 // Meaning is one row of the catalogue of findings.
@@ -89,6 +91,7 @@ func Kinds() []Meaning {
 		{Kind: UnusedContent, What: "content is kept that no submission has", Do: "it only takes room; if it grows, please report it"},
 		{Kind: UnusedReliance, What: "a reliance on a domain is kept that no submission has", Do: "it only takes room; if it grows, please report it"},
 		{Kind: UnusedUse, What: "the last use is kept of a credential that its account does not have", Do: "it only takes room; if it grows, please report it"},
+		{Kind: EntryOfNothing, What: "an entry of an access list is for something that does not exist: what is added under that name would have it", Do: "\"countersign access remove ID\"; a gate of an earlier release leaves it where it removes what an entry is for", Remark: true},
 		{Kind: LimitOfNothing, What: "a limit is set for something that does not exist: what is added under that name would have it", Do: "\"countersign limit lift ID\"; a gate of an earlier release leaves it where it removes what a limit is for", Remark: true},
 		{Kind: UnusedBody, What: "a large body is kept that nothing names", Do: "nothing: the server removes it when it starts next", InRows: "nothing: it takes room until its rows in body and body_chunk are deleted", Remark: true},
 	}

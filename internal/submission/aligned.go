@@ -8,6 +8,7 @@ import (
 	"countersign/internal/policy/alignment"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/naming"
 )
 
 // Alignment tells beforehand whether messages will pass DMARC at their receivers. It is
@@ -19,21 +20,21 @@ type Alignment interface {
 
 // aligned finds out how a message will fare, and refuses it where the policy
 // wants that. Several domains in From are judged by the first, which signs.
-func (s *session) aligned(ctx context.Context, tx *transaction, names *named, policy *Policy) (alignment.Ruling, error) {
-	from := names.author()
+func (s *session) aligned(ctx context.Context, tx *transaction, names *naming.Named, policy *Policy) (alignment.Ruling, error) {
+	from := names.Author()
 	if s.gate.opt.Alignment == nil || policy.Alignment.For(from) == alignment.Off {
 		return alignment.Ruling{}, nil
 	}
 	q := alignment.Question{From: from, MailFrom: tx.env.From.Domain, Customer: tx.who.sender.Customer.Name}
 	if policy.Sign {
-		keys, err := s.gate.keys.Published(ctx, names.signs(tx.who), tx.who.sender.Generation)
+		keys, err := s.gate.keys.Published(ctx, names.Signs(tx.who.sender), tx.who.sender.Generation)
 		if err != nil {
 			return alignment.Ruling{}, err // as it could not be signed
 		}
 		q.Keys = keys
 	}
 	ruling := policy.Alignment.Rule(s.gate.opt.Alignment.Look(ctx, q))
-	s.gate.opt.Metrics.ruled(ruling)
+	s.gate.opt.Metrics.Ruled(ruling)
 	if ruling.Action == alignment.Refuse {
 		return ruling, &fault.Error{
 			Op: "submission.aligned", Kind: fault.Denied, Reason: string(smtp.EUnaligned), Detail: ruling.Advice(),

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"countersign/internal/access/entrance"
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
@@ -98,7 +99,7 @@ func (s *session) plus() bool {
 
 // attemptBy is what the verifier is told of the session.
 func (s *session) attemptBy(mechanism string) login.Attempt {
-	return login.Attempt{Client: s.peer.Client.Addr(), Session: s.peer.ID, Mechanism: mechanism, Program: s.hello}
+	return login.Attempt{Client: s.peer.Client.Addr(), Listener: s.peer.Listener, Session: s.peer.ID, Mechanism: mechanism, Program: s.hello}
 }
 
 // exchange makes the session that of who has proved to be who, when it is done.
@@ -130,6 +131,9 @@ func (x *exchange) Next(ctx context.Context, response []byte) ([]byte, bool, err
 func (x *exchange) step(ctx context.Context, response []byte) (challenge []byte, done bool, err error) {
 	s := x.session
 	if s.client.Principal == nil { // nobody has proved to be anybody yet
+		if err := s.visit.Judge(ctx, "submission.auth", entrance.AtLogin); err != nil {
+			return nil, false, err
+		}
 		if err := s.gate.door.Resume(&s.attempt); err != nil {
 			return nil, false, err
 		}
@@ -166,6 +170,7 @@ func (s *session) enter(ctx context.Context, p *account.Principal) error {
 		return err
 	}
 	s.login, s.proved = p.Sender.Account.Login(), p
+	s.visit.Enter(p.Sender, &p.Credential)
 	s.gate.opt.Senders.Seen(p.Sender.Generation)
 	return nil
 }
@@ -183,7 +188,7 @@ func (s *session) Recognise(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	s.gate.door.Known(s.peer.Client.Addr(), s.login)
-	s.gate.opt.Metrics.recognised()
+	s.gate.opt.Metrics.Recognised()
 	s.record(audit.Event{Kind: audit.AuthPassed, Data: s.provedData("")})
 	return true, nil
 }

@@ -1,12 +1,15 @@
 package submission
 
 import (
+	"maps"
 	"net/netip"
 
 	"countersign/internal/access"
 	"countersign/internal/audit"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/figures"
+	"countersign/internal/submission/visit"
 )
 
 // Bans knows which clients are banned; access/book.Book does, and says what its methods
@@ -23,24 +26,23 @@ type noBans struct{}
 func (noBans) Network(netip.Addr) *access.Ban       { return nil }
 func (noBans) Login(netip.Addr, string) *access.Ban { return nil }
 
-// Where a ban was met, for the metric.
-const (
-	bannedConnection = "connection"
-	bannedSession    = "session"
-	bannedLogin      = "login"
-)
-
-// Admit implements smtpserver.Backend: it turns away clients of banned networks and those that
-// a rule does not want, and records that within the ration of their network.
+// Admit implements smtpserver.Backend: it turns away clients of banned networks, those that
+// access lists deny whoever they are, and those that a rule does not want, and records that
+// within the ration of their network.
 func (g *Gate) Admit(peer smtpserver.Peer) error {
-	ban := g.opt.Bans.Network(peer.Client.Addr())
-	if ban == nil {
-		return g.admitted(peer)
+	if ban := g.opt.Bans.Network(peer.Client.Addr()); ban != nil {
+		g.opt.Metrics.Banned(figures.BannedConnection)
+		err := refuse("submission.admit", smtp.EBanned, ban.Reason)
+		g.recordRefused(peer, smtp.ReplyFor(err), map[string]string{"ban": string(ban.ID)})
+		return err
 	}
-	g.opt.Metrics.banned(bannedConnection)
-	err := refuse("submission.admit", smtp.EBanned, ban.Reason)
-	g.recordRefused(peer, smtp.ReplyFor(err), "ban", string(ban.ID))
-	return err
+	data, err := visit.Admit(g.opt.Entrance, peer.Listener, peer.Client.Addr())
+	if err != nil {
+		g.opt.Metrics.Denied(figures.BannedConnection)
+		g.recordRefused(peer, smtp.ReplyFor(err), data)
+		return err
+	}
+	return g.admitted(peer)
 }
 
 // unbanned refuses a session that is banned by now: its network, or who has logged in, from
@@ -51,18 +53,17 @@ func (s *session) unbanned(op string) error {
 		return nil
 	}
 	if s.ban == nil {
-		s.gate.opt.Metrics.banned(bannedSession)
+		s.gate.opt.Metrics.Banned(figures.BannedSession)
 	}
 	s.ban = ban
 	return refuse(op, smtp.EBannedNow, ban.Reason)
 }
 
 // recordRefused records a connection that did not become a session, within the ration of
-// its network. by and name say by what, "ban" and its id, or "rule" and its name; "" where that
-// is something else.
-func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, by, name string) {
+// its network. why is added to its data.
+func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, why map[string]string) {
 	if !g.rations.Spend(peer.Network(), audit.ConnectionRefused) {
-		g.opt.Metrics.leftOut()
+		g.opt.Metrics.LeftOut()
 		return
 	}
 	e := audit.Event{
@@ -70,8 +71,6 @@ func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, by, name string
 		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason), Text: r.Text,
 		Data: map[string]string{"listener": peer.Listener, "proxy": proxyText(peer)},
 	}
-	if by != "" {
-		e.Data[by] = name
-	}
+	maps.Copy(e.Data, why)
 	g.opt.Recorder.Record(e)
 }

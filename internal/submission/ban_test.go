@@ -15,6 +15,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/figures"
 	"countersign/internal/submission/ration"
 )
 
@@ -22,7 +23,7 @@ import (
 func (f *fixture) banning() *book.Book {
 	b := book.New(nil)
 	f.figures = prometheus.NewRegistry()
-	f.gate.opt.Bans, f.gate.opt.Metrics = b, NewMetrics(f.figures)
+	f.gate.opt.Bans, f.gate.opt.Metrics = b, figures.New(f.figures)
 	return b
 }
 
@@ -40,7 +41,7 @@ func lifted(b access.Ban) access.Ban {
 // counted wants what the metric has of bans.
 func (f *fixture) counted(connections, sessions float64) {
 	f.t.Helper()
-	want := map[string]float64{bannedConnection: connections, bannedSession: sessions, bannedLogin: 0}
+	want := map[string]float64{figures.BannedConnection: connections, figures.BannedSession: sessions, figures.BannedLogin: 0}
 	families, err := f.figures.Gather()
 	f.must(err)
 	for _, family := range families {

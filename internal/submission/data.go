@@ -9,15 +9,17 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
-	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/message"
 	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/intake"
 	"countersign/internal/submission/keyring"
+	"countersign/internal/submission/limiting"
 	"countersign/internal/submission/ruled"
+	"countersign/internal/submission/secured"
 )
 
 // Data implements smtpserver.Session: the way of a whole message, from its
@@ -47,17 +49,19 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	whole := content{header: header.Copy(), senders: names.addresses()}
+	whole := content{header: header.Copy(), senders: names.Addresses()}
 	m := &incoming{
 		id: s.gate.opt.IDs.New(), at: s.gate.opt.Now(), host: mail.Domain(s.gate.opt.Hostname), tx: tx, policy: policy,
 		header: header, names: names, ruling: ruling,
-		in: &intake{store: s.gate.opt.Queue, space: s.gate.opt.Space, limit: who.maxMessageBytes(), announced: tx.env.Size},
+		in: intake.New(intake.Options{
+			Begin: s.gate.opt.Queue.NewBody, Space: s.gate.opt.Space, Limit: who.maxMessageBytes(), Announced: tx.env.Size,
+		}),
 	}
 	m.trace = s.received(m.id, tx, m.at)
 	header.Complete(message.Completion{Received: m.trace, Date: m.at, ID: m.id, Domain: m.host})
 	m.head = header.Bytes()
-	defer m.in.discard()
-	err = m.in.read(ctx, rest, len(m.head))
+	defer m.in.Discard()
+	err = m.in.Read(ctx, rest, len(m.head))
 	if err != nil {
 		return "", err
 	}
@@ -71,13 +75,13 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	whole.size = m.in.size + int64(len(m.head))
+	whole.size = m.in.Size() + int64(len(m.head))
 	decision, err := s.ruledData(ctx, tx, policy.Rules, whole)
 	if err != nil {
 		return "", err
 	}
 	if policy.Sign {
-		m.head, err = s.sign(ctx, m.names.signs(tx.who), tx.who.sender.Generation, m.head, m.in.hash)
+		m.head, err = s.sign(ctx, m.names.Signs(tx.who.sender), tx.who.sender.Generation, m.head, m.in.Hash())
 	}
 	if err != nil {
 		return "", err
@@ -87,24 +91,31 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	a.Limits = s.limits(a, tx, policy.WarnAt)
 	err = s.accept(ctx, a, policy)
 	if err != nil {
-		m.in.abandon(err)
+		m.in.Abandon(err)
 		return "", err
 	}
-	m.in.taken()
+	s.taken(m, a, &decision, started)
+	return m.id, nil
+}
+
+// taken says to whom it concerns that a message is stored: the record, the figures, delivery.
+func (s *session) taken(m *incoming, a *queue.Acceptance, decision *rules.Decision, started time.Time) {
+	m.in.Taken()
 	s.messages++
 	for _, e := range a.Events {
 		s.gate.opt.Recorder.Log(e)
 	}
-	s.recordLimits(a)
-	s.note(rules.Data, &decision, m.id)
-	s.gate.opt.Metrics.accepted(a, time.Since(started))
+	for _, e := range limiting.Events(a) {
+		s.record(e)
+	}
+	s.note(rules.Data, decision, m.id)
+	s.gate.opt.Metrics.Accepted(a, time.Since(started))
 	if s.gate.opt.Offer != nil {
 		s.gate.opt.Offer(a)
-		for _, n := range stored(a) {
+		for _, n := range limiting.Stored(a) {
 			s.gate.opt.Offer(n)
 		}
 	}
-	return m.id, nil
 }
 
 // received makes our trace field. The client stands in the record, not in the
@@ -112,7 +123,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 func (s *session) received(id mail.ID, tx *transaction, now time.Time) string {
 	version := ""
 	if s.tls != nil {
-		version = tlsData(s.tls)["version"]
+		version = secured.Data(s.tls)["version"]
 	}
 	return message.ReceivedField(message.Trace{
 		Host: mail.Domain(s.gate.opt.Hostname), Session: s.peer.ID, Submission: id,
@@ -152,9 +163,9 @@ func (s *session) acceptance(m *incoming) *queue.Acceptance {
 			Submission: m.id, N: i + 1, Recipient: r, State: queue.Queued, Next: m.at,
 		})
 	}
-	m.names.rely(a)
-	m.in.complete(a, m.head, m.header)
-	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.told(m.names, tx, m.id), s.apply(m.ruling, a))
+	m.names.Rely(a)
+	m.in.Complete(a, m.head, m.header)
+	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.completed(m.names.Told(tx.given, tx.env.From, m.id)), s.apply(m.ruling, a))
 	a.Events = append(a.Events, s.passed(m.draft, a)...)
 	return a
 }
@@ -175,12 +186,4 @@ func (s *session) acceptedEvent(a *queue.Acceptance) audit.Event {
 		e.Data[queue.CertificatePath] = s.identity.Path()
 	}
 	return e
-}
-
-// tooLarge is the refusal of a message over a plan's limit.
-func tooLarge(op string, limit int64) error {
-	return &fault.Error{
-		Op: op, Kind: fault.TooLarge, Reason: string(smtp.EMessageTooLarge),
-		Detail: strconv.FormatInt(limit, 10),
-	}
 }

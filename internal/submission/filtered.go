@@ -3,7 +3,6 @@ package submission
 import (
 	"bytes"
 	"context"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,9 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/submission/filtering"
+	"countersign/internal/submission/intake"
+	"countersign/internal/submission/naming"
+	"countersign/internal/submission/secured"
 )
 
 // incoming is a message whose content has been read.
@@ -31,8 +33,8 @@ type incoming struct {
 	head   []byte
 	trace  string
 	// names is whom it names as its senders.
-	names  *named
-	in     *intake
+	names  *naming.Named
+	in     *intake.Body
 	ruling alignment.Ruling
 	// draft is it as content filters saw and made it; nil where there are none.
 	draft *filtering.Draft
@@ -46,7 +48,7 @@ func (s *session) filter(ctx context.Context, m *incoming) error {
 		return nil
 	}
 	d := &filtering.Draft{
-		Message: s.shown(m), MaxBytes: m.in.limit,
+		Message: s.shown(m), MaxBytes: m.tx.who.maxMessageBytes(),
 		Judge: func(ctx context.Context, head []byte, from mail.Address) ([]byte, error) {
 			header, _, err := s.judgeChanged(ctx, m, head, from)
 			if err != nil {
@@ -72,12 +74,12 @@ func (s *session) shown(m *incoming) filter.Message {
 	shown := filter.Message{
 		ID: m.id, Hostname: s.gate.opt.Hostname, Listener: s.peer.Listener, Client: s.peer.Client, Hello: s.hello,
 		Login: s.login, Mechanism: s.proved.Mechanism,
-		Envelope: m.tx.env, Recipients: m.tx.rcpts, Head: m.head[len(m.trace):], Body: m.in.open,
+		Envelope: m.tx.env, Recipients: m.tx.rcpts, Head: m.head[len(m.trace):], Body: m.in.Open,
 	}
-	if m.in.eightBit {
+	if m.in.EightBit() {
 		shown.Envelope.Body = mail.Body8Bit
 	}
-	if data := tlsData(s.tls); data != nil {
+	if data := secured.Data(s.tls); data != nil {
 		shown.TLS, shown.Cipher = data["version"], data["cipher"]
 	}
 	return shown
@@ -86,7 +88,7 @@ func (s *session) shown(m *incoming) filter.Message {
 // judgeChanged reads a header block as if the client had sent it, with that sender, and
 // completes it but for our trace field. What a filter has put in is never rewritten: where a
 // sender is not the account's, that is refused.
-func (s *session) judgeChanged(ctx context.Context, m *incoming, head []byte, from mail.Address) (*message.Header, *named, error) {
+func (s *session) judgeChanged(ctx context.Context, m *incoming, head []byte, from mail.Address) (*message.Header, *naming.Named, error) {
 	header, _, err := message.ReadHeader(bytes.NewReader(head), message.Limits{MaxBytes: m.policy.MaxHeaderBytes, MaxLine: m.policy.MaxLine})
 	if err != nil {
 		return nil, nil, err
@@ -98,8 +100,8 @@ func (s *session) judgeChanged(ctx context.Context, m *incoming, head []byte, fr
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case names.envelope || names.changed != nil:
-		return nil, nil, refuse("submission.filter", smtp.EHeaderSenderNotOwned, names.verdict.Decisive.Address.String())
+	case names.Envelope || names.Changed != nil:
+		return nil, nil, refuse("submission.filter", smtp.EHeaderSenderNotOwned, names.Verdict.Decisive.Address.String())
 	}
 	header.Complete(message.Completion{Date: m.at, ID: m.id, Domain: m.host})
 	return header, names, nil
@@ -113,11 +115,11 @@ func (s *session) take(ctx context.Context, m *incoming) error {
 		if err != nil {
 			return err
 		}
-		sameSender := m.tx.env.From.Domain == d.Message.Envelope.From.Domain && m.names.author() == names.author()
+		sameSender := m.tx.env.From.Domain == d.Message.Envelope.From.Domain && m.names.Author() == names.Author()
 		m.header = header
-		m.names.identities = names.identities
-		if m.names.changed == nil && !m.names.envelope {
-			m.names.verdict = names.verdict // of what was rewritten, the one that said so is kept
+		m.names.Identities = names.Identities
+		if m.names.Changed == nil && !m.names.Envelope {
+			m.names.Verdict = names.Verdict // of what was rewritten, the one that said so is kept
 		}
 		m.head = append([]byte(m.trace), header.Bytes()...)
 		m.tx.env.From, m.tx.rcpts = d.Message.Envelope.From, d.Message.Recipients
@@ -129,7 +131,7 @@ func (s *session) take(ctx context.Context, m *incoming) error {
 		}
 	}
 	if d.Replaced {
-		return m.in.replace(ctx, d.Body, len(m.head))
+		return m.in.Replace(ctx, d.Body, len(m.head))
 	}
 	return nil
 }
@@ -151,26 +153,4 @@ func (s *session) passed(d *filtering.Draft, a *queue.Acceptance) []audit.Event 
 		events[i].Submission = a.Submission.ID
 	}
 	return events
-}
-
-// open returns a reader of the body that has been read.
-func (in *intake) open() (io.ReadCloser, error) {
-	if in.file != nil {
-		return in.file.Open()
-	}
-	return io.NopCloser(bytes.NewReader(in.inline)), nil
-}
-
-// replace puts another body in place of the one that has been read. head is the octets of the
-// header block.
-func (in *intake) replace(ctx context.Context, body []byte, head int) error {
-	fresh := &intake{store: in.store, space: in.space, limit: in.limit}
-	err := fresh.read(ctx, bytes.NewReader(body), head)
-	if err != nil {
-		fresh.discard()
-		return err
-	}
-	in.discard()
-	*in = *fresh
-	return nil
 }

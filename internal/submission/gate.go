@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"countersign/internal/access/entrance"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
 	"countersign/internal/audit"
@@ -20,10 +21,14 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/figures"
 	"countersign/internal/submission/filtering"
 	"countersign/internal/submission/guessing"
+	"countersign/internal/submission/intake"
 	"countersign/internal/submission/keyring"
+	"countersign/internal/submission/naming"
 	"countersign/internal/submission/ration"
+	"countersign/internal/submission/visit"
 )
 
 // Policy is what the operator may change while the server runs.
@@ -57,7 +62,7 @@ type Policy struct {
 	Rules *rules.Set
 }
 
-// Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Guard,
+// Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Entrance, Guard,
 // Limits, Counted, Doors, Alignment, Filters, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
@@ -73,15 +78,17 @@ type Options struct {
 	Accounts account.Directory
 	// Domains is asked whose domains are that a message names without right, where it may
 	// pass all the same; nil lets none pass.
-	Domains Domains
+	Domains naming.Domains
 	Queue   Queue
 	// Offer hands an accepted message on for delivery; nil leaves it to the
 	// next scan of the queue.
 	Offer func(*queue.Acceptance)
 	// Space bounds what is stored of new mail; nil bounds nothing.
-	Space Space
+	Space intake.Space
 	// Bans are those who are turned away; nil for nobody.
 	Bans Bans
+	// Entrance decides from where clients may come in; nil lets in from everywhere.
+	Entrance *entrance.Entrance
 	// Guard stops those who guess; nil stops nobody.
 	Guard guessing.Guard
 	// Limits returns the subjects of a message that have limits, with these; nil where
@@ -102,7 +109,7 @@ type Options struct {
 	IDs      *mail.IDSource
 	Now      func() time.Time
 	Policy   Policy
-	Metrics  *Metrics
+	Metrics  *figures.Metrics
 	// Listeners say what each listener offers, by the name in smtpserver.Peer. One that
 	// is not here offers every mechanism but EXTERNAL, and knows no networks.
 	Listeners map[string]Listener
@@ -114,16 +121,6 @@ type Options struct {
 type Queue interface {
 	NewBody(ctx context.Context) (queue.BodyFile, error)
 	Accept(ctx context.Context, a *queue.Acceptance) error
-}
-
-// Space knows how much new mail there is room for. It is asked often and
-// concurrently, and answers from memory.
-type Space interface {
-	// Fits reports whether so many octets could be stored now, in a file of
-	// their own or in the database: nil, or a fault of kind Full.
-	Fits(octets int64, file bool) error
-	// Take is Fits for octets that are written next, which it counts.
-	Take(octets int64, file bool) error
 }
 
 // boundless is a Space without end.
@@ -211,6 +208,7 @@ func newKeyring(o Options) *keyring.Keyring {
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, peer: peer, listener: g.opt.Listeners[peer.Listener]}
+	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record)
 	over, err := s.come(ctx)
 	if err != nil {
 		return nil, err
@@ -228,6 +226,7 @@ func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Sessi
 		e.Data["node"] = g.opt.Node
 	}
 	s.record(e)
+	s.visit.Note()
 	s.recordNear(over)
 	return s, nil
 }

@@ -9,26 +9,17 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/limiting"
 	"countersign/internal/submission/warning"
 )
 
-// accept stores a message. Where most of a limit is used with it, the store asks for what is to be
-// written about that, which happens once in a window, and stores both in one transaction.
+// accept stores a message, and with it what is written about limits that are near.
 func (s *session) accept(ctx context.Context, a *queue.Acceptance, policy *Policy) error {
-	const asked = 3 // others may come meanwhile, and other limits be near
-	a.Warns = a.Limits != nil && a.Limits.Warn > 0
-	for n := 0; ; n++ {
-		if n == asked {
-			a.Warns = false
-		}
-		err := s.gate.opt.Queue.Accept(ctx, a)
-		var near *queue.NearError
-		if !errors.As(err, &near) {
-			s.gate.note(a, err)
-			return err
-		}
-		a.Notices = append(a.Notices, s.gate.warnings(ctx, policy).Notices(&a.Submission, near.Near)...)
-	}
+	err := limiting.Accept(ctx, s.gate.opt.Queue.Accept, a, func(near []limit.Breach) []queue.Notice {
+		return s.gate.warnings(ctx, policy).Notices(&a.Submission, near)
+	})
+	s.gate.note(a, err)
+	return err
 }
 
 // note remembers which limits had no room.
@@ -81,18 +72,4 @@ func (g *Gate) warnings(ctx context.Context, policy *Policy) *warning.Writer {
 			return g.SignOwn(ctx, mail.Domain(g.opt.Hostname), head, body)
 		},
 	}
-}
-
-// stored are the warnings that were stored with a message.
-func stored(a *queue.Acceptance) (list []*queue.Acceptance) {
-	for i := range a.Decision.Near {
-		for k := range a.Notices {
-			if n := &a.Notices[k]; n.About == a.Decision.Near[i].Key() {
-				for m := range n.Messages {
-					list = append(list, &n.Messages[m])
-				}
-			}
-		}
-	}
-	return list
 }

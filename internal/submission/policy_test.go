@@ -195,12 +195,6 @@ func TestSizeThatWasAnnounced(t *testing.T) {
 			t.Errorf("announced as %d: %v", announced, err)
 		}
 	}
-	in := intake{announced: 1000}
-	f.must(in.check(2000 + announcedSlack))
-	wantReason(t, in.check(2001+announcedSlack), smtp.ESizeExceeded)
-	if stats, err := f.store.Stats(t.Context()); err != nil || stats.Queued != 4 {
-		t.Errorf("%d are queued, want 4 (%v)", stats.Queued, err)
-	}
 }
 
 // TestOnlyAddressesAreRecordedOfLogins: people type their password into the

@@ -19,7 +19,8 @@ type rights struct {
 // rights returns what the session may do as account and credential are now, and refuses
 // where it may no longer send: suspended, removed, or with a credential that has been
 // revoked, changed, has expired, or is not for this client any more, by a certificate
-// that holds no more, or from a network that is banned, as such or for this login.
+// that holds no more, or from a network that is banned, as such or for this login,
+// or from where access lists deny it.
 func (s *session) rights(ctx context.Context) (rights, error) {
 	const op = "submission.rights"
 	if s.proved == nil {
@@ -42,6 +43,9 @@ func (s *session) rights(ctx context.Context) (rights, error) {
 	if credential == nil || over || !credential.Envelope.Admits(s.peer.Client.Addr(), s.proved.Mechanism, at) {
 		return rights{}, fault.Refuse(op, fault.Unauthenticated, string(smtp.EAccountChanged))
 	}
+	if err := s.visit.Sender(op, now, credential); err != nil {
+		return rights{}, err
+	}
 	if m, _ := sasl.Lookup(s.proved.Mechanism); m.Certificate && s.recheck() != nil {
 		return rights{}, fault.Refuse(op, fault.Unauthenticated, string(smtp.EAccountChanged))
 	}
@@ -51,7 +55,11 @@ func (s *session) rights(ctx context.Context) (rights, error) {
 // Standing implements smtpserver.Session.
 func (s *session) Standing(ctx context.Context) error {
 	if s.proved == nil {
-		return s.unbanned("submission.standing")
+		const op = "submission.standing"
+		if err := s.unbanned(op); err != nil {
+			return err
+		}
+		return s.visit.Stranger(op)
 	}
 	_, err := s.rights(ctx)
 	return err

@@ -13,13 +13,14 @@ import (
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/ruled"
+	"countersign/internal/submission/secured"
 )
 
 // ruled asks the rules of a stage about a message; the error is the answer where one refuses or
 // defers. What is recorded of the rest is noted by note.
 func (s *session) ruled(at rules.Stage, set *rules.Set, facts *rules.Facts) (rules.Decision, error) {
 	d := set.Judge(at, facts)
-	s.gate.opt.Metrics.judged(&d)
+	s.gate.opt.Metrics.Judged(&d)
 	if err := ruled.Refusal(at, &d); err != nil {
 		s.rule = d.Rule.Name
 		s.note(at, &d, "")
@@ -92,7 +93,7 @@ func (s *session) facts(ctx context.Context, tx *transaction) *rules.Facts {
 		Used:     func(u rules.Used) (int64, error) { return s.used(ctx, tx, u) },
 	}
 	if s.tls != nil {
-		f.Connection.TLS = strings.TrimPrefix(tlsData(s.tls)["version"], "TLS ")
+		f.Connection.TLS = strings.TrimPrefix(secured.Data(s.tls)["version"], "TLS ")
 	}
 	return f
 }
@@ -141,10 +142,10 @@ func (g *Gate) admitted(peer smtpserver.Peer) error {
 	d := set.Judge(rules.Connect, &rules.Facts{
 		Now: g.opt.Now(), Connection: rules.Connection{Client: peer.Client.Addr(), Listener: peer.Listener},
 	})
-	g.opt.Metrics.judged(&d)
+	g.opt.Metrics.Judged(&d)
 	for _, e := range ruled.Events(rules.Connect, &d) {
 		if !g.rations.Spend(peer.Network(), e.Kind) {
-			g.opt.Metrics.leftOut()
+			g.opt.Metrics.LeftOut()
 			continue
 		}
 		e.At, e.Session, e.Client = g.opt.Now(), peer.ID, peer.Client.Addr().Unmap().String()
@@ -152,7 +153,7 @@ func (g *Gate) admitted(peer smtpserver.Peer) error {
 	}
 	err := ruled.Refusal(rules.Connect, &d)
 	if err != nil {
-		g.recordRefused(peer, smtp.ReplyFor(err), "rule", d.Rule.Name)
+		g.recordRefused(peer, smtp.ReplyFor(err), map[string]string{"rule": d.Rule.Name})
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/figures"
 )
 
 // ruledBy gives a gate rules, and metrics.
@@ -27,7 +28,7 @@ func (f *fixture) ruledBy(specs ...rules.Spec) {
 		f.t.Fatalf("%+v", found)
 	}
 	f.figures = prometheus.NewRegistry()
-	f.gate.opt.Metrics = NewMetrics(f.figures)
+	f.gate.opt.Metrics = figures.New(f.figures)
 	f.setPolicy(func(p *Policy) { p.Rules = set })
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/entrance"
 	"countersign/internal/account"
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
@@ -18,6 +19,8 @@ import (
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/guessing"
+	"countersign/internal/submission/intake"
+	"countersign/internal/submission/visit"
 )
 
 // session implements smtpserver.Session. Its server calls it from one
@@ -45,6 +48,8 @@ type session struct {
 	// proved is who authenticated, as the account and its credential were then: one
 	// that has changed since ends the session's right to send.
 	proved *account.Principal
+	// visit says whether the client may come from where it does.
+	visit *visit.Visit
 	// ban is the one that ends the session, nil while none does.
 	ban *access.Ban
 	// unowned is what was found last of a sender that is not theirs, until it is recorded.
@@ -88,13 +93,16 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 	if err != nil {
 		return err
 	}
+	if err := s.visit.Judge(ctx, op, entrance.AtMail); err != nil {
+		return err
+	}
 	given := env.From
 	if env.From, err = s.mayName(ctx, op, who, &env); err != nil {
 		return err
 	}
 	switch limit := who.maxMessageBytes(); {
 	case limit > 0 && env.Size > limit:
-		return tooLarge(op, limit)
+		return intake.TooLarge(op, limit)
 	case who.tooMany(s.messages):
 		return fault.Refuse(op, fault.Busy, string(smtp.ETooManyMessages))
 	}

@@ -7,7 +7,6 @@ package bans
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -50,9 +49,5 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 
 // Run follows the store, and prunes it, until ctx ends. It is called once.
 func (s *Set) Run(ctx context.Context) {
-	var working sync.WaitGroup
-	defer working.Wait()
-	working.Go(func() { s.follower.Run(ctx) })
-	pruner := feed.Pruner{What: "bans", Remove: s.opt.Store.PruneBans, Now: s.opt.Now, Logger: s.opt.Logger}
-	pruner.Run(ctx)
+	feed.Tend(ctx, s.follower, feed.Pruner{What: "bans", Remove: s.opt.Store.PruneBans, Now: s.opt.Now, Logger: s.opt.Logger})
 }

@@ -14,9 +14,11 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/book"
+	"countersign/internal/access/list"
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/app/directories"
+	"countersign/internal/app/entrances"
 	"countersign/internal/config"
 	"countersign/internal/feed"
 	"countersign/internal/login"
@@ -31,6 +33,7 @@ import (
 func Login(ctx context.Context, cfg *config.Config, store interface {
 	account.Store
 	access.Store
+	list.Store
 	app.SealedStore
 }, q login.Question) (x *walk.Explanation, err error) {
 	sealer, err := app.OpenSealer(ctx, cfg, store)
@@ -47,6 +50,12 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 		return nil, err
 	}
 	options.Banned = bans.Hits
+	entrance, err := entrances.Once(ctx, cfg, store)
+	if err != nil {
+		return nil, err
+	}
+	lists := lists{entrance}
+	options.Denied = lists.denied
 	tokens, err := app.NewTokens(cfg, time.Now)
 	if err != nil {
 		return nil, err
@@ -71,6 +80,7 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 	x, err = login.New(options).Explain(ctx, q)
 	if err == nil && q.Attempt.Client.IsValid() {
 		x.Ban = described(bans.Login(q.Attempt.Client, x.Login))
+		x.Access = lists.about(&q.Attempt, x.Sender)
 	}
 	return x, err
 }

@@ -8,7 +8,6 @@ package limits
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,17 +57,15 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 
 // Run follows the store, and prunes it, until ctx ends. It is called once.
 func (s *Set) Run(ctx context.Context) {
-	var working sync.WaitGroup
-	defer working.Wait()
-	working.Go(func() { s.follower.Run(ctx) })
-	for _, p := range []feed.Pruner{
+	pruners := []feed.Pruner{
 		{What: "limits", Remove: s.opt.Store.PruneRules},
 		{What: "counters", Remove: s.opt.Store.PruneCounts, Keep: keepCounts},
 		{What: "contacts", Remove: s.opt.Store.PruneContacts, Keep: keepContacts},
-	} {
-		p.Now, p.Logger = s.opt.Now, s.opt.Logger
-		working.Go(func() { p.Run(ctx) })
 	}
+	for i := range pruners {
+		pruners[i].Now, pruners[i].Logger = s.opt.Now, s.opt.Logger
+	}
+	feed.Tend(ctx, s.follower, pruners...)
 }
 
 // keepCounts and keepContacts are for how long what is counted stays after it has meant

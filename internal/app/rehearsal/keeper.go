@@ -41,7 +41,7 @@ func (k *keeper) Accept(ctx context.Context, a *queue.Acceptance) error {
 	return nil
 }
 
-// NewBody takes a large body, and keeps its size alone.
+// NewBody takes a large body, and keeps it in memory.
 func (k *keeper) NewBody(context.Context) (queue.BodyFile, error) { return new(body), nil }
 
 // Append is how the record gets events.
@@ -85,11 +85,16 @@ func (k *keeper) story(steps []Step) *Story {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := &Story{Steps: steps, Verdict: "accept"}
-	for _, e := range k.events {
+	told := k.events
+	if k.accepted != nil {
+		told = append(slices.Clone(told), k.accepted.Events...)
+	}
+	for _, e := range told {
 		if !slices.Contains([]audit.Kind{audit.SessionOpened, audit.SessionTLS, audit.SessionHello, audit.SessionClosed, audit.Accepted}, e.Kind) {
 			s.Events = append(s.Events, e)
 		}
-		if e.Kind == audit.CommandRefused || e.Kind == audit.ConnectionRefused {
+		refused := e.Kind == audit.CommandRefused || e.Kind == audit.ConnectionRefused || e.Kind == audit.AuthFailed
+		if refused && k.accepted == nil { // a message may be accepted for its other recipients
 			s.Verdict, s.Reason = "refuse", e.Reason
 			if e.Code < 500 {
 				s.Verdict = "defer"
@@ -99,6 +104,7 @@ func (k *keeper) story(steps []Step) *Story {
 	if k.accepted == nil {
 		return s
 	}
+	s.Recipients = len(k.accepted.Deliveries)
 	for i := range k.accepted.Deliveries {
 		switch d := &k.accepted.Deliveries[i]; {
 		case d.State == queue.Held:

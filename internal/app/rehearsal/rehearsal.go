@@ -22,10 +22,13 @@ import (
 
 	"countersign/internal/access"
 	accessbook "countersign/internal/access/book"
+	"countersign/internal/access/list"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
 	"countersign/internal/app"
 	"countersign/internal/app/aligning"
+	"countersign/internal/app/entrances"
+	"countersign/internal/app/filters"
 	"countersign/internal/app/ruling"
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -38,12 +41,14 @@ import (
 	"countersign/internal/policy/alignment"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
+	"countersign/internal/submission/figures"
 )
 
 // Store is what a rehearsal looks at.
 type Store interface {
 	account.Store
 	access.Store
+	list.Store
 	limit.Store
 	limit.Counts
 	app.SealedStore
@@ -58,8 +63,11 @@ type Question struct {
 	Mechanism string
 	// Listener is the name of the one that it comes to; "" for the first.
 	Listener string
-	// Client is its address.
+	// Client is its address, Hello what it calls itself; "" for a name that nobody has.
 	Client netip.Addr
+	Hello  string
+	// TLS is the version that it speaks at most; 0 for the newest.
+	TLS uint16
 	// From and To are the envelope.
 	From mail.Address
 	To   []mail.Address
@@ -73,6 +81,8 @@ type Story struct {
 	// Verdict is "accept", "hold", "slow", "defer" or "refuse", Reason the reason code of the
 	// refusal or of the hold, "" for none.
 	Verdict, Reason string
+	// Recipients is to how many it would go, where it is accepted.
+	Recipients int
 	// Until is when a slowed message would be delivered; zero else.
 	Until time.Time
 	// Events are what the record would have, but for what is said in every session.
@@ -118,6 +128,9 @@ func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (
 func principal(ctx context.Context, store account.Directory, q *Question) (*account.Principal, error) {
 	const op = "rehearsal.login"
 	sender, err := store.Sender(ctx, q.Login)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(op, fault.NotFound, "account %s does not exist", q.Login)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +152,7 @@ func principal(ctx context.Context, store account.Directory, q *Question) (*acco
 	if p.Mechanism == "" && p.Credential.Kind != account.Network {
 		p.Mechanism = "PLAIN"
 	}
+	q.Mechanism = p.Mechanism
 	return p, nil
 }
 
@@ -163,6 +177,10 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	if err := accessbook.Follow(store, bans, feed.Options{Logger: quiet}).Load(ctx); err != nil {
 		return nil, nil, err
 	}
+	entrance, err := entrances.Once(ctx, cfg, store)
+	if err != nil {
+		return nil, nil, err
+	}
 	limits := limitbook.New(time.Now)
 	if err := limitbook.Follow(store, limits, feed.Options{Logger: quiet}).Load(ctx); err != nil {
 		return nil, nil, err
@@ -173,6 +191,10 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	}
 	policy := app.Policy(cfg)
 	if policy.Rules, err = ruling.Set(cfg); err != nil {
+		return nil, nil, err
+	}
+	filtered, err := filters.Open(cfg.Filters, filters.Options{})
+	if err != nil {
 		return nil, nil, err
 	}
 	options := app.VerifierOptions(cfg)
@@ -186,9 +208,9 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	recorder := audit.NewRecorder(kept, audit.RecorderOptions{Logger: quiet})
 	gate := submission.New(submission.Options{
 		Hostname: cfg.Hostname, Node: cfg.Node.ID, Verifier: login.New(options),
-		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Queue: kept,
-		Bans: bans, Limits: limits.Levels, Counted: store.Counted, Alignment: checker, Recorder: recorder, Sealer: sealer,
-		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: submission.NewMetrics(prometheus.NewRegistry()), Logger: quiet,
+		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Domains: store, Queue: kept,
+		Bans: bans, Entrance: entrance, Limits: limits.Levels, Counted: store.Counted, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Recorder: recorder, Sealer: sealer,
+		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: figures.New(prometheus.NewRegistry()), Logger: quiet,
 	})
 	return gate, sync.OnceFunc(func() {
 		gate.Close()

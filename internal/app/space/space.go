@@ -59,7 +59,7 @@ type Options struct {
 // Watch keeps new mail from taking the last room, which outcomes, bounces, the
 // record and administration need. It looks once a second and answers from
 // memory, less the octets of mail that it has let in since; what the database writes
-// beside these is seen at the next look. It implements submission.Space; its methods are
+// beside these is seen at the next look. It implements intake.Space; its methods are
 // safe for concurrent use, but Look is called by one goroutine at a time.
 type Watch struct {
 	opt Options
@@ -125,7 +125,7 @@ func (w *Watch) Look(ctx context.Context) {
 	}
 }
 
-// Fits implements submission.Space: fault.Full where it would touch the reserve.
+// Fits implements intake.Space: fault.Full where it would touch the reserve.
 func (w *Watch) Fits(octets int64, file bool) error {
 	r, reserve := w.last.Load(), w.reserve.Load()
 	if r == nil || reserve == 0 {
@@ -137,7 +137,7 @@ func (w *Watch) Fits(octets int64, file bool) error {
 	return nil
 }
 
-// Take implements submission.Space: Fits, and what fits is counted until the next look.
+// Take implements intake.Space: Fits, and what fits is counted until the next look.
 func (w *Watch) Take(octets int64, file bool) error {
 	err := w.Fits(octets, file)
 	if err == nil {

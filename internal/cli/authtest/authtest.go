@@ -61,7 +61,7 @@ type view struct {
 
 // question is what is asked of package login.
 func (cmd *test) question(c *call.Call) (q login.Question, err error) {
-	q = login.Question{Login: cmd.Login, Attempt: login.Attempt{Program: "countersign auth test"}}
+	q = login.Question{Login: cmd.Login, Attempt: login.Attempt{Listener: cmd.Listener, Program: "countersign auth test"}}
 	if cmd.From.IsValid() {
 		if !cmd.From.IsSingleIP() {
 			return q, call.Usage("--from is one address, not a network")

@@ -8,7 +8,6 @@
 package bans
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
-	"countersign/internal/config"
 	"countersign/internal/mail"
 )
 
@@ -38,19 +36,6 @@ func (p *prefix) UnmarshalText(text []byte) (err error) {
 	return argument.Plain(err)
 }
 
-// length is an argument that says for how long: "24h", "7d".
-type length struct{ time.Duration }
-
-// UnmarshalText reads a duration above 0.
-func (l *length) UnmarshalText(text []byte) error {
-	var d config.Duration
-	if err := d.UnmarshalText(text); err != nil || d <= 0 {
-		return fmt.Errorf("%q is not for how long: write 30m, 24h or 7d", text)
-	}
-	l.Duration = d.Std()
-	return nil
-}
-
 // admin sets and lifts bans in the name of who runs the command.
 func admin(o *call.Opened) *access.Admin {
 	return access.NewAdmin(access.AdminOptions{
@@ -61,7 +46,7 @@ func admin(o *call.Opened) *access.Admin {
 type add struct {
 	Network prefix           `arg:"" name:"prefix" help:"An address, or a network such as 192.0.2.0/24 or 2001:db8::/48."`
 	Login   argument.Address `help:"Refuse this login alone where it comes from there, with the answer that a wrong password gets." placeholder:"LOGIN"`
-	For     length           `help:"For how long: 30m, 24h, 7d; without this or --until it never ends." placeholder:"TIME" xor:"end"`
+	For     argument.Length  `help:"For how long: 30m, 24h, 7d; without this or --until it never ends." placeholder:"TIME" xor:"end"`
 	Until   argument.Expiry  `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
 	Because string           `required:"" help:"Why: clients and the helpdesk read it." placeholder:"TEXT"`
 	Force   bool             `help:"Ban also a network that is hardly ever meant: all of IPv4 or IPv6, one wider than /8 (IPv6: /19), or the machine's own addresses."`

@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/list"
 	"countersign/internal/account"
 	"countersign/internal/account/importing"
 	"countersign/internal/app"
@@ -25,6 +26,7 @@ import (
 type Store interface {
 	account.Store
 	access.Store
+	list.Store
 	guard.Store
 	limit.Store
 	limit.Counts

@@ -10,38 +10,20 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
-	"countersign/internal/mail"
 	"countersign/internal/node"
 )
 
 // whose are the flags that say whom a limit is for, of which one is given.
 type whose struct {
-	Account    argument.Address `help:"For this account." placeholder:"LOGIN" xor:"for"`
-	Credential credential       `help:"For this credential of an account." placeholder:"LOGIN/NAME" xor:"for"`
-	Domain     argument.Domain  `help:"For all accounts of this domain together." placeholder:"NAME" xor:"for"`
-	Customer   string           `help:"For all accounts of this customer together." placeholder:"NAME" xor:"for"`
-	Plan       string           `help:"For each account on this plan that has none of its own." placeholder:"NAME" xor:"for"`
-	Network    network          `help:"For this IPv4 address, or this IPv6 network with /64." placeholder:"ADDRESS" xor:"for"`
-	Node       string           `help:"For this gate." placeholder:"ID" xor:"for"`
-	Everything bool             `help:"For all gates together." xor:"for"`
-	Each       each             `help:"For each account, credential, domain, customer, network or node that has none of its own." placeholder:"KIND" xor:"for"`
-}
-
-// credential is an argument that names a credential.
-type credential struct {
-	login mail.Address
-	name  string
-}
-
-// UnmarshalText reads "LOGIN/NAME". A name has no slash, a login may.
-func (a *credential) UnmarshalText(text []byte) error {
-	at := strings.LastIndex(string(text), "/")
-	if at < 0 || at == len(text)-1 {
-		return fmt.Errorf("%q is no credential: write the account's login, a slash and the credential's name", text)
-	}
-	login, err := mail.ParseAddress(string(text[:at]))
-	a.login, a.name = login, string(text[at+1:])
-	return argument.Plain(err)
+	Account    argument.Address      `help:"For this account." placeholder:"LOGIN" xor:"for"`
+	Credential argument.CredentialOf `help:"For this credential of an account." placeholder:"LOGIN/NAME" xor:"for"`
+	Domain     argument.Domain       `help:"For all accounts of this domain together." placeholder:"NAME" xor:"for"`
+	Customer   string                `help:"For all accounts of this customer together." placeholder:"NAME" xor:"for"`
+	Plan       string                `help:"For each account on this plan that has none of its own." placeholder:"NAME" xor:"for"`
+	Network    network               `help:"For this IPv4 address, or this IPv6 network with /64." placeholder:"ADDRESS" xor:"for"`
+	Node       string                `help:"For this gate." placeholder:"ID" xor:"for"`
+	Everything bool                  `help:"For all gates together." xor:"for"`
+	Each       each                  `help:"For each account, credential, domain, customer, network or node that has none of its own." placeholder:"KIND" xor:"for"`
 }
 
 // network is an argument that is a network which mail is counted of.
@@ -96,7 +78,7 @@ func (w *whose) literal() limit.Subject {
 
 // given reports whether one is named.
 func (w *whose) given() bool {
-	return w.Credential.name != "" || w.literal() != limit.Subject{Kind: limit.Credential}
+	return w.Credential.Name != "" || w.literal() != limit.Subject{Kind: limit.Credential}
 }
 
 // named refuses a command line that names none.
@@ -109,19 +91,11 @@ func (w *whose) named() error {
 
 // subject returns the one that is named, and whose credential it is, "" for others.
 func (w *whose) subject(o *call.Opened) (s limit.Subject, login string, err error) {
-	if w.Credential.name == "" {
+	if w.Credential.Name == "" {
 		return w.literal(), "", nil
 	}
-	login = w.Credential.login.Key()
-	a, err := o.Store.Account(o.Ctx, login)
-	if err != nil {
-		return s, login, call.Missing(err, "account "+login)
-	}
-	i := slices.IndexFunc(a.Credentials, func(c account.Credential) bool { return c.Name == w.Credential.name })
-	if i < 0 {
-		return s, login, fault.New("cli.limit", fault.NotFound, "account %s has no credential %q; see \"countersign credential list %s\"", login, w.Credential.name, login)
-	}
-	return limit.Subject{Kind: limit.Credential, Name: string(a.Credentials[i].ID)}, login, nil
+	id, login, err := o.Credential(w.Credential.Login, w.Credential.Name)
+	return limit.Subject{Kind: limit.Credential, Name: string(id)}, login, err
 }
 
 // nodeExists refuses a gate that there is not.

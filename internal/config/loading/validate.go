@@ -39,6 +39,7 @@ func (v *validator) all() {
 	v.session()
 	v.auth()
 	v.guard()
+	v.access()
 	v.secretFileMode("dkim.key_file", c.DKIM.KeyFile)
 	v.rekey()
 	v.queue()

@@ -19,21 +19,21 @@ import (
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
-// shelf is a book with a clock of its own.
-type shelf struct {
+// desk is a book with a clock of its own.
+type desk struct {
 	*Book
 	now time.Time
 	n   int
 }
 
-func newShelf() *shelf {
-	s := &shelf{now: noon}
+func newDesk() *desk {
+	s := &desk{now: noon}
 	s.Book = New(func() time.Time { return s.now })
 	return s
 }
 
 // rule makes a rule that ends so long from now, 0 for never.
-func (s *shelf) rule(kind limit.Kind, name, text string, length time.Duration) limit.Rule {
+func (s *desk) rule(kind limit.Kind, name, text string, length time.Duration) limit.Rule {
 	l, err := limit.Parse(text)
 	if err != nil {
 		panic(err)
@@ -52,7 +52,7 @@ func ann() limit.Who {
 }
 
 // has wants these limits for who sends.
-func (s *shelf) has(t *testing.T, want ...string) {
+func (s *desk) has(t *testing.T, want ...string) {
 	t.Helper()
 	var got []string
 	for _, l := range s.Levels(ann()) {
@@ -66,7 +66,7 @@ func (s *shelf) has(t *testing.T, want ...string) {
 }
 
 func TestRulesComeAndGo(t *testing.T) {
-	s := newShelf()
+	s := newDesk()
 	s.has(t)
 	each, plan := s.rule(limit.Account, limit.Each, "messages/hour=1", 0), s.rule(limit.Plan, "small", "messages/hour=2", 0)
 	own, timed := s.rule(limit.Account, "ann@one.example", "messages/hour=3", 0), s.rule(limit.Account, "ann@one.example", "messages/hour=4", time.Minute)
@@ -105,7 +105,7 @@ func TestRulesComeAndGo(t *testing.T) {
 
 // TestChangedTwice: a rule of which two changes come is there once.
 func TestChangedTwice(t *testing.T) {
-	s := newShelf()
+	s := newDesk()
 	r := s.rule(limit.Account, "ann@one.example", "messages/hour=3", 0)
 	s.Apply([]limit.Rule{r, r})
 	s.Apply([]limit.Rule{r})
@@ -116,7 +116,7 @@ func TestChangedTwice(t *testing.T) {
 
 // TestLevelsAreTheCallers: what is done with an answer changes no other.
 func TestLevelsAreTheCallers(t *testing.T) {
-	s := newShelf()
+	s := newDesk()
 	s.Apply([]limit.Rule{s.rule(limit.Account, "ann@one.example", "messages/hour=3", 0)})
 	levels := s.Levels(ann())
 	levels[0].Limits[0].Max, levels[0].Counter = 99, &limit.Counter{}
@@ -129,7 +129,7 @@ func TestLevelsAreTheCallers(t *testing.T) {
 // TestLikeAListOfRules holds the book against a list that is gone through.
 func TestLikeAListOfRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := newShelf()
+		s := newDesk()
 		var model []limit.Rule
 		subjects := []limit.Subject{
 			{Kind: limit.Account, Name: "ann@one.example"}, {Kind: limit.Account, Name: "bob@one.example"}, {Kind: limit.Account, Name: limit.Each},
@@ -187,7 +187,7 @@ func TestLikeAListOfRules(t *testing.T) {
 }
 
 // crowd is a rule of its own for each of so many accounts.
-func (s *shelf) crowd(n int) []limit.Rule {
+func (s *desk) crowd(n int) []limit.Rule {
 	list := make([]limit.Rule, n)
 	for i := range list {
 		list[i] = s.rule(limit.Account, fmt.Sprintf("u%d@example.org", i), "recipients/hour=100", 0)
@@ -208,7 +208,7 @@ func spent(call func()) uint64 {
 // copies a small part, and so does the end of a few.
 func TestOneChangeOfMany(t *testing.T) {
 	const n, most = 100_000, 128 << 10 // octets
-	s := newShelf()
+	s := newDesk()
 	s.Replace(s.crowd(n))
 	r := s.rule(limit.Account, "u7@example.org", "messages/hour=5", time.Minute)
 	if octets := spent(func() { s.Apply([]limit.Rule{r}) }); octets > most || s.Len() != n+1 {
@@ -223,7 +223,7 @@ func TestOneChangeOfMany(t *testing.T) {
 // TestAskedWhileItChanges: an answer is of one moment. Two rules are always set to the same
 // number together.
 func TestAskedWhileItChanges(t *testing.T) {
-	s := newShelf()
+	s := newDesk()
 	pair := []limit.Rule{s.rule(limit.Account, "ann@one.example", "messages/hour=0", 0), s.rule(limit.Domain, "one.example", "messages/hour=0", 0)}
 	s.Apply(pair)
 	done := make(chan struct{})
@@ -272,7 +272,7 @@ func (d *drawer) RulesChanged() (<-chan struct{}, bool) { return nil, true }
 
 // TestFollowsTheStore: all rules are read, before what changes is followed (package feed).
 func TestFollowsTheStore(t *testing.T) {
-	s := newShelf()
+	s := newDesk()
 	d := &drawer{s.rule(limit.Plan, "small", "messages/hour=3", 0), 7}
 	if err := Follow(d, s.Book, feed.Options{}).Load(t.Context()); err != nil {
 		t.Error(err)
@@ -283,7 +283,7 @@ func TestFollowsTheStore(t *testing.T) {
 // BenchmarkLevels finds the limits of one of 100,000 accounts, each with a rule of its own
 // beside those of its plan, domain and customer, and of everything.
 func BenchmarkLevels(b *testing.B) {
-	s := newShelf()
+	s := newDesk()
 	s.Replace(append(s.crowd(100_000),
 		s.rule(limit.Plan, "small", "messages/day=1000", 0), s.rule(limit.Account, limit.Each, "recipients/day=5000", 0), s.rule(limit.Domain, limit.Each, "messages/day=10000", 0),
 		s.rule(limit.Customer, "acme", "messages/day=100000", 0), s.rule(limit.Network, limit.Each, "messages/minute=60", 0), s.rule(limit.Everything, "", "messages/minute=10000", 0)))
@@ -303,7 +303,7 @@ func BenchmarkLevels(b *testing.B) {
 
 // BenchmarkApply makes one change where 100,000 accounts have rules.
 func BenchmarkApply(b *testing.B) {
-	s := newShelf()
+	s := newDesk()
 	all := s.crowd(100_000)
 	s.Replace(all)
 	b.ReportAllocs()
@@ -314,7 +314,7 @@ func BenchmarkApply(b *testing.B) {
 
 // BenchmarkReplace reads the rules of 100,000 accounts, and says what they take.
 func BenchmarkReplace(b *testing.B) {
-	s := newShelf()
+	s := newDesk()
 	all := s.crowd(100_000)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -324,7 +324,7 @@ func BenchmarkReplace(b *testing.B) {
 
 // BenchmarkSweep looks through the rules of 100,000 accounts, of which none has ended.
 func BenchmarkSweep(b *testing.B) {
-	s := newShelf()
+	s := newDesk()
 	s.Replace(s.crowd(100_000))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -53,6 +53,9 @@ func (x *Explanation) Steps(t Tried) []Step {
 	if x.Ban != "" {
 		steps = append(steps, Step{"ban", false, x.Ban})
 	}
+	if x.Access != "" {
+		steps = append(steps, Step{"access list", false, x.Access})
+	}
 	steps = append(steps, x.account())
 	if x.Sender != nil || len(x.Asked) > 0 {
 		steps = append(steps, x.directory())
@@ -383,6 +386,7 @@ var reasons = map[string]string{
 	"token":                  "the token is not good",
 	"token-of-another":       "the token is somebody else's",
 	"not-a-password":         "it holds characters that no password has",
+	"access-list":            "an access list denies the login where the client is",
 	"banned":                 "a ban holds for this login, or for everybody, where the client is",
 	"unknown-domain":         "a directory knows the account, but its domain is nobody's here",
 	"alias-of-another":       "a directory knows the account, but its address is an alias that another account was given here",

@@ -45,6 +45,9 @@ type Explanation struct {
 	// Ban says which ban refuses the login where the client is, "" for none: its id,
 	// whom it is of, why, until when, and how it is lifted.
 	Ban string
+	// Access says by which entry of an access list the login is denied where the client is,
+	// "" for none.
+	Access string
 	// Renewed says that the secret of the password would be stored anew.
 	Renewed bool
 	// Unmade is the directory that took the password of an account that would be made

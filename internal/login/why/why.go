@@ -43,13 +43,34 @@ var (
 	ErrHomeless = errors.New("unknown-domain")
 	// ErrTaken: the address is an alias of another account here.
 	ErrTaken = errors.New("alias-of-another")
+	// ErrDenied: an access list denies the login where the client is.
+	ErrDenied = errors.New("access-list")
 	// ErrBanned: the login is banned where the client is.
 	ErrBanned = errors.New("banned")
 )
 
+// Denial is ErrDenied, and by which rule.
+type Denial struct{ Rule string }
+
+// Error implements error.
+func (d *Denial) Error() string { return ErrDenied.Error() + ": " + d.Rule }
+
+// Is makes it ErrDenied.
+func (d *Denial) Is(target error) bool { return target == ErrDenied }
+
+// Rule returns by which rule an access list has denied a login, "" for any other error. It
+// must never reach a client.
+func Rule(err error) string {
+	var d *Denial
+	if errors.As(err, &d) {
+		return d.Rule
+	}
+	return ""
+}
+
 // All lists the reasons.
 func All() []error {
-	return []error{ErrUnknown, ErrNone, ErrDamaged, ErrWrong, ErrSuspended, ErrExpired, ErrNetwork, ErrMechanism, ErrAuthzid, ErrSpelling, ErrToken, ErrForeign, ErrPrepared, ErrHomeless, ErrTaken, ErrBanned}
+	return []error{ErrUnknown, ErrNone, ErrDamaged, ErrWrong, ErrSuspended, ErrExpired, ErrNetwork, ErrMechanism, ErrAuthzid, ErrSpelling, ErrToken, ErrForeign, ErrPrepared, ErrHomeless, ErrTaken, ErrDenied, ErrBanned}
 }
 
 // Unmade returns why an account of a directory could not be made, nil where that was a failure.

@@ -40,4 +40,7 @@ const bansChannel = "countersign_bans"
 // or with what they were for.
 const limitsChannel = "countersign_limits"
 
+// listsChannel is where it tells of each change of the entries of access lists, likewise.
+const listsChannel = "countersign_lists"
+
 const inParts = " s.content BETWEEN ?1::bigint << 9 AND (?2::bigint << 9) + 511"

@@ -153,7 +153,7 @@ func TestLimitsHoldUpNoMail(t *testing.T) {
 	k := newBookkeeper(t)
 	c, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	err := k.here.limitsBase().Change(c, "test", func(sqlkit.Writer) error {
+	err := k.here.besideAccounts(k.here.limited).Change(c, "test", func(sqlkit.Writer) error {
 		if err := k.far.Append(c, []audit.Event{{At: time.Now(), Kind: audit.ServerStarted}}); err != nil {
 			return err
 		}
@@ -193,7 +193,7 @@ func TestLimitsAndAccountsChangeApart(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	err = k.here.limitsBase().Change(t.Context(), "test", func(sqlkit.Writer) error {
+	err = k.here.besideAccounts(k.here.limited).Change(t.Context(), "test", func(sqlkit.Writer) error {
 		e := audit.Event{At: time.Now(), Kind: audit.AdminAdded, Actor: "cli:test"}
 		if err := soon(func(c context.Context) error {
 			return k.far.PutCustomer(c, account.Customer{Name: "acme", State: account.Active}, e)

@@ -19,6 +19,8 @@ import (
 	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/limits"
+	"countersign/internal/store/sqlkit/lists"
+	"countersign/internal/store/sqlkit/numbered"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
 	"countersign/internal/store/sqlkit/waiting"
@@ -135,7 +137,7 @@ func checkPlans(t testing.TB, s *Store) {
 		text, args := record.SQL(d, &q, within)
 		return explain(t, s, text, plainArgs(args)...)
 	}
-	banned, limited := bans.Table(bans.Options{}), limits.Table(limits.Options{})
+	banned, limited, listed := bans.Table(bans.Options{}), limits.Table(limits.Options{}), lists.Table(lists.Options{})
 	ids, keys := `["`+id+`"]`, `[["`+id+`", 1]]`
 	for name, c := range map[string]struct {
 		plan string
@@ -158,9 +160,14 @@ func checkPlans(t testing.TB, s *Store) {
 		"ended bans":           {explain(t, s, banned.PrunedSQL(), 100, 10000, 500), []string{"ban_ends"}},
 		"rules since":          {explain(t, s, limited.SinceSQL(), 9990), []string{"limit_rule_change"}},
 		"rules number":         {explain(t, s, limited.NumberSQL()), []string{"Scan Backward using limit_rule_change"}},
-		"rules of one":         {explain(t, s, limited.SelectSQL()+limits.Holding, "account", "u7@d2.example", 5), []string{"limit_rule_name"}},
-		"rules of credentials": {explain(t, s, limits.OfCredentialsSQL, login), []string{"credential_pkey", "limit_rule_name"}},
+		"rules of one":         {explain(t, s, limited.SelectSQL()+numbered.HoldingOf, "account", "u7@d2.example", 5), []string{"limit_rule_name"}},
+		"rules of credentials": {explain(t, s, limited.OfCredentialsSQL(), login), []string{"credential_pkey", "limit_rule_name"}},
 		"ended rules":          {explain(t, s, limited.PrunedSQL(), 100, 10000, 500), []string{"limit_rule_ends"}},
+		"entries since":        {explain(t, s, listed.SinceSQL(), 9990), []string{"access_entry_change"}},
+		"entries number":       {explain(t, s, listed.NumberSQL()), []string{"Scan Backward using access_entry_change"}},
+		"entries of one":       {explain(t, s, listed.SelectSQL()+numbered.HoldingOf, "account", "u7@d2.example", 5), []string{"access_entry_name"}},
+		"entries of many":      {explain(t, s, listed.OfCredentialsSQL(), login), []string{"credential_pkey", "access_entry_name"}},
+		"ended entries":        {explain(t, s, listed.PrunedSQL(), 100, 10000, 500), []string{"access_entry_ends"}},
 		"costs":                {explain(t, s, objects.CostsSQL), []string{"Index Only Scan using credential_cost"}},
 		"uses":                 {explain(t, s, objects.UsesSQL, login, 10), []string{"credential_use_login"}},
 		"used":                 {explainRaw(t, s, server.Placeholders(objects.UsedSQL(2)), "K1id1", 5, "", "", "", "", "K2id1", 5, "", "", "", "", 9), []string{"credential_id_key"}},

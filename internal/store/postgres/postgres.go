@@ -24,6 +24,7 @@ import (
 	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/limits"
+	"countersign/internal/store/sqlkit/lists"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
 	"countersign/internal/store/sqlkit/sealed"
@@ -63,7 +64,7 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is a database in use. It implements account.Store, access.Store, guard.Store,
+// Store is a database in use. It implements account.Store, access.Store, list.Store, guard.Store,
 // limit.Store, limit.Counts, limit.Doors, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore, audit.Store and node.Store, and
 // keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
@@ -80,6 +81,7 @@ type Store struct {
 	*counting.Counts
 	*guarded.Marks
 	*limits.Rulebook
+	*lists.Register
 	*shapes.Looks
 	*nodes.Roster
 	dialect *sqlkit.Dialect
@@ -89,9 +91,9 @@ type Store struct {
 	bodies  *bodies.Folder
 	holder  *holding.Holder
 	// signal is raised at changes of accounts, banned at those of bans, limited at those of
-	// the rules of limits.
-	signal, banned, limited *sqlkit.Signal
-	opt                     Options
+	// the rules of limits, listed at those of the entries of access lists.
+	signal, banned, limited, listed *sqlkit.Signal
+	opt                             Options
 	// stopWatching ends the goroutines of a server that let the queue follow
 	// what others left unfinished, remove old bodies and hear of changes, and waits
 	// for them.
@@ -143,7 +145,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	d := newDialect()
-	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), banned: sqlkit.NewSignal(), limited: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
+	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), banned: sqlkit.NewSignal(), limited: sqlkit.NewSignal(), listed: sqlkit.NewSignal(), db: db, opt: o, bodies: bodies.New(db), stopWatching: func() {}}
 	s.writer = hot.Start(hot.Options{DB: db, Node: o.Node, Timeout: 2 * o.Patience, Logger: o.Logger})
 	s.Roster = nodes.New(nodes.Options{DB: db, Node: o.Node, Record: recordIn, Leased: s.writer.SetEpoch, Refuse: refuseMoved, Now: o.Now, Logger: o.Logger})
 	if o.Server {
@@ -169,8 +171,9 @@ func (s *Store) share() {
 	accounts.Snapshot = func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
 		return s.db.SoonSnapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
 	}
-	s.Rulebook = limits.New(limits.Options{Base: s.limitsBase(), Tell: "SELECT pg_notify('" + limitsChannel + "', '')"})
-	s.Store = objects.New(accounts, s.dialect, s.holder, s.Rulebook)
+	s.Rulebook = limits.New(limits.Options{Base: s.besideAccounts(s.limited), Tell: "SELECT pg_notify('" + limitsChannel + "', '')"})
+	s.Register = lists.New(lists.Options{Base: s.besideAccounts(s.listed), Tell: "SELECT pg_notify('" + listsChannel + "', '')"})
+	s.Store = objects.New(accounts, s.dialect, s.holder, s.Rulebook.Ender(), s.Register.Ender())
 	s.Secrets = sealed.New(b)
 	s.Keeper = bans.New(bans.Options{Base: s.apart(s.banned, server.LockBansSQL), Tell: "SELECT pg_notify('" + bansChannel + "', '')"})
 	s.Counts = counting.New(counting.Options{Base: s.apart(s.signal), Clock: clock})
@@ -215,10 +218,10 @@ func (s *Store) base() sqlkit.Base {
 	}
 }
 
-// limitsBase is what the rules of limits work with: their changes are alone with these, and
-// keep accounts as they are. Mail goes on.
-func (s *Store) limitsBase() sqlkit.Base {
-	return s.apart(s.limited, server.ShareAccountsSQL, server.LockLimitsSQL)
+// besideAccounts is what the rules of limits and the entries of access lists work with: their
+// changes are alone with these, and keep accounts as they are. Mail goes on.
+func (s *Store) besideAccounts(signal *sqlkit.Signal) sqlkit.Base {
+	return s.apart(signal, server.ShareAccountsSQL, server.LockLimitsSQL)
 }
 
 // apart is what works beside accounts and mail: changes take locks of their own, in that
@@ -292,8 +295,10 @@ func (s *Store) watch() {
 	watching.Go(func() { s.holder.Watch(ctx) })
 	watching.Go(func() { s.sweep(ctx) })
 	watching.Go(func() {
-		told := func(all bool) { s.signal.Told(all); s.banned.Told(all); s.limited.Told(all) }
-		s.db.Listen(ctx, told, map[string]func(){changesChannel: s.signal.Raise, bansChannel: s.banned.Raise, limitsChannel: s.limited.Raise})
+		told := func(all bool) { s.signal.Told(all); s.banned.Told(all); s.limited.Told(all); s.listed.Told(all) }
+		s.db.Listen(ctx, told, map[string]func(){
+			changesChannel: s.signal.Raise, bansChannel: s.banned.Raise, limitsChannel: s.limited.Raise, listsChannel: s.listed.Raise,
+		})
 	})
 	s.stopWatching = func() {
 		cancel()

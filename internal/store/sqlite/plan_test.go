@@ -17,6 +17,8 @@ import (
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/incoming"
 	"countersign/internal/store/sqlkit/limits"
+	"countersign/internal/store/sqlkit/lists"
+	"countersign/internal/store/sqlkit/numbered"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/shapes"
 	"countersign/internal/store/sqlkit/waiting"
@@ -51,7 +53,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		text, args := waiting.ListSQL(newDialect(), f)
 		return explain(t, s, text, args)
 	}
-	banned, limited := bans.Table(bans.Options{}), limits.Table(limits.Options{})
+	banned, limited, listed := bans.Table(bans.Options{}), limits.Table(limits.Options{}), lists.Table(lists.Options{})
 	for name, c := range map[string]struct {
 		plan string
 		want []string // must stand in it
@@ -71,9 +73,14 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"ended bans":           {explain(t, s, banned.PruneSQL(), bind(now, 1, 10)), []string{"SEARCH ban USING INDEX ban_ends (ends>? AND ends<?)", "SEARCH ban USING PRIMARY KEY (id=?)"}},
 		"rules since":          {explain(t, s, limited.SinceSQL(), bind(1)), []string{"SEARCH limit_rule USING INDEX limit_rule_change (change>?)"}},
 		"rule number":          {explain(t, s, limited.NumberSQL(), nil), []string{"SEARCH limit_rule USING COVERING INDEX limit_rule_change"}},
-		"rules of one":         {explain(t, s, limited.SelectSQL()+limits.Holding, bind("account", "a@b", now)), []string{"SEARCH limit_rule USING INDEX limit_rule_name (kind=? AND name=?)"}},
-		"rules of credentials": {explain(t, s, limits.OfCredentialsSQL, bind("l")), []string{"SEARCH k USING PRIMARY KEY (login=?)", "SEARCH r EXISTS USING COVERING INDEX limit_rule_name (kind=? AND name=?)"}},
+		"rules of one":         {explain(t, s, limited.SelectSQL()+numbered.HoldingOf, bind("account", "a@b", now)), []string{"SEARCH limit_rule USING INDEX limit_rule_name (kind=? AND name=?)"}},
+		"rules of credentials": {explain(t, s, limited.OfCredentialsSQL(), bind("l")), []string{"SEARCH k USING PRIMARY KEY (login=?)", "SEARCH r EXISTS USING COVERING INDEX limit_rule_name (kind=? AND name=?)"}},
 		"ended rules":          {explain(t, s, limited.PruneSQL(), bind(now, 1, 10)), []string{"SEARCH limit_rule USING INDEX limit_rule_ends (ends>? AND ends<?)", "SEARCH limit_rule USING PRIMARY KEY (id=?)"}},
+		"entries since":        {explain(t, s, listed.SinceSQL(), bind(1)), []string{"SEARCH access_entry USING INDEX access_entry_change (change>?)"}},
+		"entry number":         {explain(t, s, listed.NumberSQL(), nil), []string{"SEARCH access_entry USING COVERING INDEX access_entry_change"}},
+		"entries of one":       {explain(t, s, listed.SelectSQL()+numbered.HoldingOf, bind("account", "a@b", now)), []string{"SEARCH access_entry USING INDEX access_entry_name (kind=? AND name=?)"}},
+		"entries of many":      {explain(t, s, listed.OfCredentialsSQL(), bind("l")), []string{"SEARCH k USING PRIMARY KEY (login=?)", "SEARCH r EXISTS USING COVERING INDEX access_entry_name (kind=? AND name=?)"}},
+		"ended entries":        {explain(t, s, listed.PruneSQL(), bind(now, 1, 10)), []string{"SEARCH access_entry USING INDEX access_entry_ends (ends>? AND ends<?)", "SEARCH access_entry USING PRIMARY KEY (id=?)"}},
 		"costs":                {explain(t, s, objects.CostsSQL, nil), []string{"SEARCH credential USING COVERING INDEX credential_cost (cost>?)"}},
 		"uses":                 {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},
 		"used":                 {explain(t, s, objects.UsedSQL(2), bind("a", now, "", "", "", "", "b", now, "", "", "", "", now)), []string{"SEARCH k USING INDEX sqlite_autoindex_credential_1 (id=?)"}},

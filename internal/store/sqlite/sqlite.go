@@ -24,6 +24,7 @@ import (
 	"countersign/internal/store/sqlkit/guarded"
 	"countersign/internal/store/sqlkit/holding"
 	"countersign/internal/store/sqlkit/limits"
+	"countersign/internal/store/sqlkit/lists"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
 	"countersign/internal/store/sqlkit/sealed"
@@ -65,7 +66,7 @@ type Options struct {
 	steps fs.FS
 }
 
-// Store is an open database. It implements account.Store, access.Store, guard.Store,
+// Store is an open database. It implements account.Store, access.Store, list.Store, guard.Store,
 // limit.Store, limit.Counts, limit.Doors, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore and audit.Store, and keeps
 // certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
@@ -80,6 +81,7 @@ type Store struct {
 	*counting.Counts
 	*guarded.Marks
 	*limits.Rulebook
+	*lists.Register
 	*shapes.Looks
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -225,7 +227,10 @@ func (s *Store) share() {
 	limited := b
 	limited.Signal = sqlkit.NewSignal()
 	s.Rulebook = limits.New(limits.Options{Base: limited})
-	s.Store = objects.New(b, s.dialect, s.holder, s.Rulebook)
+	listed := b
+	listed.Signal = sqlkit.NewSignal()
+	s.Register = lists.New(lists.Options{Base: listed})
+	s.Store = objects.New(b, s.dialect, s.holder, s.Rulebook.Ender(), s.Register.Ender())
 	s.Secrets = sealed.New(b)
 	banned := b
 	banned.Signal = sqlkit.NewSignal()

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/store/storetest/granted"
 	"countersign/internal/store/storetest/guarded"
 	"countersign/internal/store/storetest/limits"
+	"countersign/internal/store/storetest/lists"
 	"countersign/internal/store/storetest/onenode"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/record"
@@ -74,6 +75,10 @@ func TestCounting(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	limits.Run(t, func(t *testing.T) limits.Store { return openNew(t) })
+}
+
+func TestLists(t *testing.T) {
+	lists.Run(t, func(t *testing.T) lists.Store { return openNew(t) })
 }
 
 func TestCredentials(t *testing.T) {

@@ -210,7 +210,7 @@ func isGuess(err error) bool {
 	}
 	for _, counts := range []error{
 		why.ErrUnknown, why.ErrHomeless, why.ErrNone, why.ErrWrong, why.ErrPrepared,
-		why.ErrSuspended, why.ErrExpired, why.ErrNetwork, why.ErrMechanism,
+		why.ErrSuspended, why.ErrExpired, why.ErrNetwork, why.ErrMechanism, why.ErrDenied,
 	} {
 		if errors.Is(err, counts) {
 			return true

@@ -95,7 +95,7 @@ const (
 	// LockBansSQL is with bans, and with what challenges look like.
 	LockGuardSQL = "SELECT pg_advisory_xact_lock(x'4353474e0006'::bigint)"
 
-	// LockLimitsSQL is alone with the rules of limits, likewise. Who changes them shares
+	// LockLimitsSQL is alone with the rules of limits and with the entries of access lists, likewise. Who changes them shares
 	// accounts before (ShareAccountsSQL), so that a change of accounts is alone with them
 	// without it.
 	LockLimitsSQL = "SELECT pg_advisory_xact_lock(x'4353474e0007'::bigint)"

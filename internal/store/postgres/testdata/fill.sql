@@ -25,6 +25,8 @@ INSERT INTO ban SELECT 'B' || n, '10.' || n / 250 || '.' || n % 250 || '.0/24', 
 INSERT INTO guard_record SELECT '10.' || n / 250 || '.' || n % 250 || '.1/32', 'u' || n || '@d1.example', 0, NULL, 0, 0, 0, n % 2, 0, 0, 0, 0, 0, n, n FROM generate_series(1, 50000) n;
 INSERT INTO limit_rule SELECT 'R' || n, 'account', 'u' || n || '@d' || n % 20 || '.example', 'messages', 'day', 100, 0, 'defer', 0, 0, '', 'cli:root', n, n % 3 * n, '', n FROM generate_series(1, 10000) n;
 INSERT INTO limit_rule SELECT 'R' || id, 'credential', id, 'messages', 'day', 100, 0, 'defer', 0, 0, '', 'cli:root', 1, 0, '', 10001 FROM credential;
+INSERT INTO access_entry SELECT 'E' || n, 'account', 'u' || n || '@d' || n % 20 || '.example', '10.0.0.0/8', 'deny', 0, 'x', 'cli:root', n, n % 3 * n, '', n FROM generate_series(1, 10000) n;
+INSERT INTO access_entry SELECT 'E' || id, 'credential', id, '10.0.0.0/8', 'deny', 0, 'x', 'cli:root', 1, 0, '', 10001 FROM credential;
 INSERT INTO queue_total SELECT '1', 1, n, 1, 0, 0 FROM generate_series(1, 256) n;
 SELECT setval('content_number', (SELECT max(id) / 512 + 1 FROM content) * 512);
-ANALYZE plan, customer, domain, account, credential, credential_use, submission, content, body, relied, delivery, event, ban, guard_record, limit_rule, queue_total;
+ANALYZE plan, customer, domain, account, credential, credential_use, submission, content, body, relied, delivery, event, ban, guard_record, limit_rule, access_entry, queue_total;

@@ -141,14 +141,16 @@ func totals(ctx context.Context, c sqlkit.Reader, d *sqlkit.Dialect, f *soundnes
 	return nil
 }
 
-// ofNothing finds the limits without an end that are for what there is not. One with an end
-// goes by itself.
+// ofNothing finds the limits and the entries of access lists without an end that are for what
+// there is not. One with an end goes by itself.
 func ofNothing() (list []Query) {
 	for _, r := range []struct{ kind, table, key string }{
 		{"credential", "credential", "id"}, {"account", "account", "login"}, {"domain", "domain", "name"}, {"customer", "customer", "name"}, {"plan", "plan", "name"},
 	} {
 		list = append(list, Query{soundness.LimitOfNothing, fmt.Sprintf(`SELECT r.id || ' for ' || r.kind || ' ' || r.name FROM limit_rule r
     WHERE r.kind = '%s' AND r.ends = 0 AND r.name <> '*' AND NOT EXISTS (SELECT 1 FROM %s o WHERE o.%s = r.name)`, r.kind, r.table, r.key)})
+		list = append(list, Query{soundness.EntryOfNothing, fmt.Sprintf(`SELECT e.id || ' for ' || e.kind || ' ' || e.name FROM access_entry e
+    WHERE e.kind = '%s' AND e.ends = 0 AND NOT EXISTS (SELECT 1 FROM %s o WHERE o.%s = e.name)`, r.kind, r.table, r.key)})
 	}
 	return list
 }

@@ -34,31 +34,31 @@ type Options struct {
 }
 
 // Rulebook implements limit.Store. It is safe for concurrent use.
-type Rulebook struct{ table numbered.Table[limit.Rule] }
+type Rulebook struct{ table numbered.Owned[limit.Rule] }
 
 // New returns the rules of a database.
 func New(opt Options) *Rulebook { return &Rulebook{Table(opt)} }
 
 // Table is that of rules.
-func Table(opt Options) numbered.Table[limit.Rule] {
-	return numbered.Table[limit.Rule]{
-		Base: opt.Base, Tell: opt.Tell, Name: "limit_rule",
-		Columns: "id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, away, least, quiet", Scan: scan,
+func Table(opt Options) numbered.Owned[limit.Rule] {
+	return numbered.Owned[limit.Rule]{
+		Table: numbered.Table[limit.Rule]{
+			Base: opt.Base, Tell: opt.Tell, Name: "limit_rule",
+			Columns: "id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, away, least, quiet", Scan: scan,
+		},
+		ID: func(r *limit.Rule) mail.ID { return r.ID },
+		Ended: func(r *limit.Rule, at time.Time, because audit.Event) audit.Event {
+			r.End = at
+			return r.Event(audit.LimitLifted, because.At, because.Actor, "it ended with what it was for")
+		},
 	}
 }
 
-const (
-	// Holding finds those for a subject that hold.
-	Holding = " WHERE kind = ? AND name = ? AND (ends = 0 OR ends > ?)"
+// Ender ends rules with what they are for.
+func (s *Rulebook) Ender() numbered.Ender { return &s.table }
 
-	// OfCredentialsSQL finds the credentials of an account that have rules.
-	OfCredentialsSQL = `SELECT k.id FROM credential k WHERE k.login = ?
-    AND EXISTS (SELECT 1 FROM limit_rule r WHERE r.kind = 'credential' AND r.name = k.id)`
-
-	insertSQL = `INSERT INTO limit_rule (id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, change, away, least, quiet)
+const insertSQL = `INSERT INTO limit_rule (id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, change, away, least, quiet)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?)`
-	liftSQL = "UPDATE limit_rule SET ends = ?, lifted = ?, change = ? WHERE id = ?"
-)
 
 // scan reads a rule; a word that means nothing is damage.
 func scan(r *sqlkit.Row) limit.Rule {
@@ -137,7 +137,7 @@ func (s *Rulebook) SetRules(ctx context.Context, rules []limit.Rule, events []au
 			if err != nil {
 				return err
 			}
-			before, err := s.table.Find(t, Holding, sqlkit.Bind(r.For.Kind.String(), r.For.Name, r.Start))
+			before, err := s.table.Find(t, numbered.HoldingOf, sqlkit.Bind(r.For.Kind.String(), r.For.Name, r.Start))
 			if err != nil {
 				return err
 			}
@@ -148,7 +148,7 @@ func (s *Rulebook) SetRules(ctx context.Context, rules []limit.Rule, events []au
 			}
 		}
 		for _, args := range lifts {
-			if err := t.Exec(liftSQL, args); err != nil {
+			if err := t.Exec(s.table.LiftSQL(), args); err != nil {
 				return err
 			}
 		}
@@ -171,17 +171,10 @@ func insert(t sqlkit.Writer, rules []limit.Rule, number int64) error {
 
 // require refuses a subject that there is not, as far as the store can tell.
 func require(t sqlkit.Writer, op string, s limit.Subject) error {
-	text := map[limit.Kind]string{
-		limit.Credential: "SELECT 1 FROM credential WHERE id = ?",
-		limit.Account:    "SELECT 1 FROM account WHERE login = ?",
-		limit.Domain:     "SELECT 1 FROM domain WHERE name = ?",
-		limit.Customer:   "SELECT 1 FROM customer WHERE name = ?",
-		limit.Plan:       "SELECT 1 FROM plan WHERE name = ?",
-	}[s.Kind]
-	if text == "" || s.Name == limit.Each {
+	if s.Name == limit.Each {
 		return nil
 	}
-	found, err := t.Exists(text, sqlkit.Bind(s.Name))
+	found, err := numbered.Owner{Kind: s.Kind.String(), Name: s.Name}.Exists(t)
 	if err == nil && !found {
 		err = fault.New(op, fault.NotFound, "%s does not exist", s)
 	}
@@ -201,7 +194,7 @@ func (s *Rulebook) LiftRule(ctx context.Context, id mail.ID, at time.Time, by st
 		case !found[0].Holds(at):
 			return fault.New(op, fault.Conflict, "limit %s ended at %s", id, found[0].End.Format(time.RFC3339))
 		}
-		return t.Exec(liftSQL, sqlkit.Bind(at, by, number, id))
+		return t.Exec(s.table.LiftSQL(), sqlkit.Bind(at, by, number, id))
 	})
 }
 

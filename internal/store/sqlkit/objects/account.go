@@ -9,7 +9,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
-	"countersign/internal/store/sqlkit/limits"
+	"countersign/internal/store/sqlkit/numbered"
 )
 
 const accountColumns = `SELECT id, address, state, directory, coalesce(plan, ''), plan_learned, legacy, null_sender, sender_mode, created, revision FROM account`
@@ -64,7 +64,8 @@ func checkForm(op string, a *account.Account) error {
 }
 
 // writeAccount writes an account with all that it has, e being its event. more are the
-// events of others that had to yield to it, and of limits of credentials that it has no more.
+// events of others that had to yield to it, and of what was set for credentials that it has no
+// more.
 func (s *Store) writeAccount(t writer, a *account.Account, e audit.Event) (more []audit.Event, err error) {
 	if a.Revision == 0 {
 		if more, err = takeBack(t, a, e); err != nil {
@@ -89,12 +90,12 @@ func (s *Store) writeAccount(t writer, a *account.Account, e audit.Event) (more 
 	if err != nil {
 		return nil, err
 	}
-	ended, err := s.rules.End(t, gone, e)
+	ended, err := s.endAll(t, gone, e)
 	return append(more, ended...), err
 }
 
-// revoked says which credentials with limits a stored account will have no more.
-func (s *Store) revoked(t writer, a *account.Account) (gone limits.Gone, err error) {
+// revoked says which credentials that anything is set for a stored account will have no more.
+func (s *Store) revoked(t writer, a *account.Account) (gone numbered.Gone, err error) {
 	if a.Revision == 0 {
 		return gone, nil
 	}
@@ -103,7 +104,7 @@ func (s *Store) revoked(t writer, a *account.Account) (gone limits.Gone, err err
 		kept = append(kept, a.Credentials[i].ID)
 	}
 	gone.Login = a.Login()
-	gone.Subjects, err = s.rules.OfCredentials(t, a.Login(), kept...)
+	gone.Owners, err = s.credentialsOf(t, a.Login(), kept...)
 	return gone, err
 }
 

@@ -3,9 +3,9 @@
 // account.Store in the SQL that the engines share.
 //
 // Every change of an object is one transaction, in which nothing else changes:
-// it checks the revision, writes, raises the generation, stores the event, ends the limits
-// of what it removes (package limits), and notes what the queue has to follow (package
-// holding).
+// it checks the revision, writes, raises the generation, stores the event, ends what is
+// set for what it removes (limits, entries of access lists), and notes what the queue has to
+// follow (package holding).
 //
 // It decides nothing about who may send.
 //
@@ -15,7 +15,7 @@ package objects
 import (
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/holding"
-	"countersign/internal/store/sqlkit/limits"
+	"countersign/internal/store/sqlkit/numbered"
 )
 
 // Short names for what every file here uses.
@@ -35,11 +35,12 @@ type Store struct {
 	base    sqlkit.Base
 	dialect *sqlkit.Dialect
 	holder  *holding.Holder
-	rules   *limits.Rulebook
+	// enders end what is set for what is removed.
+	enders []numbered.Ender
 }
 
-// New returns the objects of a database, whose queue holder lets follow them, and whose
-// limits end with them.
-func New(b sqlkit.Base, d *sqlkit.Dialect, h *holding.Holder, r *limits.Rulebook) *Store {
-	return &Store{b, d, h, r}
+// New returns the objects of a database, whose queue holder lets follow them; enders end
+// what is set for them.
+func New(b sqlkit.Base, d *sqlkit.Dialect, h *holding.Holder, enders ...numbered.Ender) *Store {
+	return &Store{b, d, h, enders}
 }

@@ -8,10 +8,10 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
-	"countersign/internal/limit"
+	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/holding"
-	"countersign/internal/store/sqlkit/limits"
+	"countersign/internal/store/sqlkit/numbered"
 )
 
 // object is a plan, customer, domain or account in the sense of package
@@ -116,7 +116,7 @@ func alone(make func(t writer) error) func(t writer) ([]audit.Event, error) {
 	return func(t writer) ([]audit.Event, error) { return nil, make(t) }
 }
 
-// remove removes one object that nothing depends on, and ends its limits. inUse is a query
+// remove removes one object that nothing depends on, and ends what is set for it. inUse is a query
 // by name that has a row where something does; drop removes it, and what is kept of it.
 func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse string, drop ...string) error {
 	op := string(o.kind) + ".remove"
@@ -133,33 +133,61 @@ func (s *Store) remove(ctx context.Context, o object, e audit.Event, inUse strin
 				return nil, fault.New(op, fault.Conflict, "%s %q is still in use", o.kind, o.name)
 			}
 		}
-		gone, err := s.limited(t, o)
+		gone, err := s.without(t, o)
 		for i := 0; err == nil && i < len(drop); i++ {
 			err = t.Exec(drop[i], bind(o.name))
 		}
 		if err != nil {
 			return nil, err
 		}
-		return s.rules.End(t, gone, e)
+		return s.endAll(t, gone, e)
 	})
 }
 
-// limited says what limits may be for that goes with an object.
-func (s *Store) limited(t writer, o object) (gone limits.Gone, err error) {
-	kind, err := limit.ParseKind(string(o.kind))
-	if err == nil && kind == limit.Account {
+// without says what is no more when an object is gone.
+func (s *Store) without(t writer, o object) (gone numbered.Gone, err error) {
+	if o.kind == holding.Account {
 		gone.Login = o.name
-		gone.Subjects, err = s.rules.OfCredentials(t, o.name)
+		gone.Owners, err = s.credentialsOf(t, o.name)
 	}
-	gone.Subjects = append(gone.Subjects, limit.Subject{Kind: kind, Name: o.name})
+	gone.Owners = append(gone.Owners, numbered.Owner{Kind: string(o.kind), Name: o.name})
 	return gone, err
+}
+
+// credentialsOf returns the credentials of an account that anything is set for, but for
+// those that are kept.
+func (s *Store) credentialsOf(t writer, login string, kept ...mail.ID) (all []numbered.Owner, err error) {
+	for _, e := range s.enders {
+		found, err := e.OfCredentials(t, login, kept...)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range found {
+			if !slices.Contains(all, o) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all, nil
+}
+
+// endAll ends all that is set for what is gone.
+func (s *Store) endAll(t writer, gone numbered.Gone, because audit.Event) (events []audit.Event, err error) {
+	for _, e := range s.enders {
+		more, err := e.End(t, gone, because)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, more...)
+	}
+	return events, nil
 }
 
 // alter makes a change, raises the generation and adds the event, with those behind it that
 // make returns, in one transaction; then the queue follows.
 func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, make func(t writer) ([]audit.Event, error)) error {
 	var task *holding.Task
-	lifted := false
+	ended := false
 	err := s.base.Change(ctx, op, func(t writer) error {
 		task = nil
 		before, err := o.standingOf(t)
@@ -170,7 +198,7 @@ func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, m
 		if err != nil {
 			return err
 		}
-		lifted = slices.ContainsFunc(more, func(e audit.Event) bool { return e.Kind == audit.LimitLifted })
+		ended = slices.ContainsFunc(more, func(e audit.Event) bool { return e.Kind == audit.LimitLifted || e.Kind == audit.AccessRemoved })
 		now, err := o.standingOf(t)
 		if err != nil {
 			return err
@@ -187,8 +215,8 @@ func (s *Store) alter(ctx context.Context, op string, o object, e audit.Event, m
 		return s.base.Record(t, append([]audit.Event{e}, more...))
 	})
 	s.base.Signal.Raise() // also where it failed: the change may have been made
-	if lifted {
-		s.rules.Raise()
+	for i := 0; ended && i < len(s.enders); i++ {
+		s.enders[i].Raise()
 	}
 	if err == nil && task != nil {
 		s.follow(ctx, task)

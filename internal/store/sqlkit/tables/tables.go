@@ -73,6 +73,7 @@ func Carried() []Table {
 			"sprayed int, closed_from int, closed_until int, opened int, ends int, change int"),
 		table("limit_rule", 1, "id text, kind text, name text, measure text, span text, most int, extra int, action text, shadow int, share int, "+
 			"because text, actor text, began int, ends int, lifted text, change int, away text, least int, quiet int"),
+		table("access_entry", 1, "id text, kind text, name text, what text, effect text, shadow int, reason text, actor text, began int, ends int, lifted text, change int"),
 		table("challenge_shape", 5, "directory text, mechanism text, kind text, salt int, iterations int, seen int"),
 		table("certificate", 1, "key text, data blob"),
 		table("following", 1, "id text, kind text, name text, touched int, actor text, object text, text text"),

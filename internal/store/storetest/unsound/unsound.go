@@ -151,6 +151,15 @@ func cases() map[string]damaged {
 			limitFor("domain", "one.example", 0),
 			limitFor("account", "past", 9),
 		}, map[soundness.Kind]int64{soundness.LimitOfNothing: 5}},
+		"entries of nothing": {[]string{
+			entryFor("credential", "gone", 0),
+			entryFor("account", "gone@one.example", 0),
+			entryFor("domain", "gone.example", 0),
+			entryFor("customer", "gone", 0),
+			entryFor("listener", "gone", 0), // of which a store knows nothing
+			entryFor("domain", "one.example", 0),
+			entryFor("account", "past", 9),
+		}, map[soundness.Kind]int64{soundness.EntryOfNothing: 4}},
 		"a subject twice": {[]string{"DROP INDEX credential_subject", "UPDATE credential SET kind = 'certificate', subject = 'cn:ann'"}, map[soundness.Kind]int64{soundness.SharedSubject: 1}},
 		"a domain is gone": {[]string{"DELETE FROM domain WHERE name = 'one.example'"},
 			map[soundness.Kind]int64{soundness.UnknownObject: 2}},
@@ -175,6 +184,12 @@ func cases() map[string]damaged {
 func limitFor(kind, name string, ends int) string {
 	return fmt.Sprintf(`INSERT INTO limit_rule (id, kind, name, measure, span, most, extra, action, shadow, share, because, actor, began, ends, lifted, change)
     VALUES ('%[1]s %[2]s', '%[1]s', '%[2]s', 'messages', 'day', 1, 0, 'defer', 0, 0, '', 'cli:x', 1, %[3]d, '', 1)`, kind, name, ends)
+}
+
+// entryFor is a statement that stores an entry of an access list.
+func entryFor(kind, name string, ends int) string {
+	return fmt.Sprintf(`INSERT INTO access_entry (id, kind, name, what, effect, shadow, reason, actor, began, ends, lifted, change)
+    VALUES ('%[1]s %[2]s', '%[1]s', '%[2]s', '192.0.2.0/24', 'deny', 0, 'x', 'cli:x', 1, %[3]d, '', 1)`, kind, name, ends)
 }
 
 // Fill stores people and four submissions.

@@ -1,4 +1,8 @@
-package submission
+// Package figures counts what happens at the gate: sessions, logins, refusals, messages, and
+// what bans, rules and alignment have decided.
+//
+// Main types: Metrics.
+package figures
 
 import (
 	"strconv"
@@ -9,7 +13,15 @@ import (
 	"countersign/internal/policy/alignment"
 	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
+	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+)
+
+// Where a ban was met.
+const (
+	BannedConnection = "connection"
+	BannedSession    = "session"
+	BannedLogin      = "login"
 )
 
 // Metrics are this package's figures. A nil *Metrics counts nothing.
@@ -23,12 +35,13 @@ type Metrics struct {
 	seconds     prometheus.Histogram
 	unrecorded  prometheus.Counter
 	bans        *prometheus.CounterVec
+	denials     *prometheus.CounterVec
 	aligned     *prometheus.CounterVec
 	rules       *prometheus.CounterVec
 }
 
-// NewMetrics registers the figures with reg.
-func NewMetrics(reg prometheus.Registerer) *Metrics {
+// New registers the figures with reg.
+func New(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "countersign_submission_sessions_total",
@@ -68,8 +81,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "countersign_submission_banned_total",
 		Help: "What bans refused: connections before the greeting, open sessions at their next command, logins.",
 	}, []string{"what"})
-	for _, what := range []string{bannedConnection, bannedSession, bannedLogin} {
+	for _, what := range []string{BannedConnection, BannedSession, BannedLogin} {
 		m.bans.WithLabelValues(what) // at 0 from the start
+	}
+	m.denials = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "countersign_submission_denied_total",
+		Help: "What access lists refused: connections before the greeting, open sessions, logins; and what DNS lists did: clients that are listed, or that could not be judged.",
+	}, []string{"what"})
+	for _, what := range []string{BannedConnection, BannedSession, BannedLogin, string(smtp.EListed), string(smtp.EListAway)} {
+		m.denials.WithLabelValues(what)
 	}
 	m.aligned = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "countersign_submission_alignment_total",
@@ -79,13 +99,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "countersign_submission_rules_total",
 		Help: "Rules of the operator that decided, by verdict; outcome shadow for those that would have, failed for those that could not be evaluated.",
 	}, []string{"rule", "outcome"})
-	reg.MustRegister(m.rules, m.aligned, m.bans, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
+	reg.MustRegister(m.rules, m.aligned, m.bans, m.denials, m.sessions, m.auth, m.refusals, m.submissions, m.recipients, m.octets, m.seconds, m.unrecorded)
 	return m
 }
 
-// observe counts what the server saw. Labels come from fixed sets: reasons
+// Observe counts what the server saw. Labels come from fixed sets: reasons
 // from the catalogue, ends and mechanisms from the server's own tables.
-func (m *Metrics) observe(o smtpserver.Observation) {
+func (m *Metrics) Observe(o smtpserver.Observation) {
 	if m == nil {
 		return
 	}
@@ -101,22 +121,29 @@ func (m *Metrics) observe(o smtpserver.Observation) {
 	}
 }
 
-// recognised counts a client that needed no login, as its network was enough.
-func (m *Metrics) recognised() {
+// Recognised counts a client that needed no login, as its network was enough.
+func (m *Metrics) Recognised() {
 	if m != nil {
 		m.auth.WithLabelValues("network", "passed").Inc()
 	}
 }
 
-// banned counts what a ban refused.
-func (m *Metrics) banned(what string) {
+// Banned counts what a ban refused.
+func (m *Metrics) Banned(what string) {
 	if m != nil {
 		m.bans.WithLabelValues(what).Inc()
 	}
 }
 
-// ruled counts a message that was looked at for DMARC.
-func (m *Metrics) ruled(r alignment.Ruling) {
+// Denied counts what access lists or DNS lists refused; "" is nothing.
+func (m *Metrics) Denied(what string) {
+	if m != nil && what != "" {
+		m.denials.WithLabelValues(what).Inc()
+	}
+}
+
+// Ruled counts a message that was looked at for DMARC.
+func (m *Metrics) Ruled(r alignment.Ruling) {
 	if m == nil {
 		return
 	}
@@ -127,8 +154,8 @@ func (m *Metrics) ruled(r alignment.Ruling) {
 	m.aligned.WithLabelValues(string(r.Assessment.Verdict), action).Inc()
 }
 
-// judged counts what rules decided.
-func (m *Metrics) judged(d *rules.Decision) {
+// Judged counts what rules decided.
+func (m *Metrics) Judged(d *rules.Decision) {
 	if m == nil {
 		return
 	}
@@ -143,15 +170,15 @@ func (m *Metrics) judged(d *rules.Decision) {
 	}
 }
 
-// leftOut counts one event that is not recorded.
-func (m *Metrics) leftOut() {
+// LeftOut counts one event that is not recorded.
+func (m *Metrics) LeftOut() {
 	if m != nil {
 		m.unrecorded.Inc()
 	}
 }
 
-// accepted counts one accepted message.
-func (m *Metrics) accepted(a *queue.Acceptance, took time.Duration) {
+// Accepted counts one accepted message.
+func (m *Metrics) Accepted(a *queue.Acceptance, took time.Duration) {
 	if m == nil {
 		return
 	}

@@ -1,0 +1,128 @@
+// Package entrance decides from where clients may come in: by access lists, by where their
+// addresses are, and by DNS lists, together.
+//
+// What is in the lists is for packages access/list and access/dnsbl; what a client is told,
+// and when it is asked about, for those who ask here. Bans are not its matter.
+//
+// Main types: Entrance, Rules, Judgement.
+package entrance
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+
+	"countersign/internal/access/dnsbl"
+	"countersign/internal/access/list"
+	"countersign/internal/access/list/book"
+	"countersign/internal/access/place"
+)
+
+// Moment is when DNS lists are asked about a client.
+type Moment uint8
+
+// The moments.
+const (
+	// AtMail is when somebody who has logged in begins a message.
+	AtMail Moment = iota
+	// AtLogin is before anything of a login is verified.
+	AtLogin
+)
+
+// Rules say what DNS lists lead to.
+type Rules struct {
+	At Moment
+	// RefuseAt is the score from which on a client is refused.
+	RefuseAt int
+	// Shadow has nobody refused: it is noted.
+	Shadow bool
+	// PassAllowed has nobody judged whom an access list allows.
+	PassAllowed bool
+}
+
+// Options are what an Entrance is made of. All fields are needed.
+type Options struct {
+	Lists  *book.Book
+	Places *place.Finder
+	Names  *dnsbl.Checker
+	Rules  Rules
+}
+
+// Entrance decides. A nil one lets everybody in. It is safe for concurrent use.
+type Entrance struct {
+	opt   Options
+	rules atomic.Pointer[Rules]
+}
+
+// New returns an Entrance.
+func New(opt Options) *Entrance {
+	e := &Entrance{opt: opt}
+	e.SetRules(opt.Rules)
+	return e
+}
+
+// SetRules changes the rules for all that comes.
+func (e *Entrance) SetRules(r Rules) { e.rules.Store(&r) }
+
+// Stranger decides about a client of a listener of which nobody knows yet who it is: denied is
+// only who could not be let in whoever it is. It waits for nobody.
+func (e *Entrance) Stranger(listener string, client netip.Addr) list.Decision {
+	if e == nil || e.opt.Lists.Len() == 0 {
+		return list.Decision{}
+	}
+	return e.opt.Lists.Hopeless(list.Question{Who: list.Who{Listener: listener}, Place: e.opt.Places.Place(client)})
+}
+
+// Known decides about a client that has logged in. It waits for nobody.
+func (e *Entrance) Known(who list.Who, client netip.Addr) list.Decision {
+	if e == nil || e.opt.Lists.Len() == 0 {
+		return list.Decision{}
+	}
+	return e.opt.Lists.Decide(list.Question{Who: who, Place: e.opt.Places.Place(client)})
+}
+
+// Shadow is what would deny a client that is let in, were nothing in shadow mode; the zero
+// value for nothing. Of a client that nobody knows yet, who has but a listener.
+func (e *Entrance) Shadow(who list.Who, client netip.Addr) list.Decision {
+	if e == nil || e.opt.Lists.Len() == 0 {
+		return list.Decision{}
+	}
+	q := list.Question{Who: who, Place: e.opt.Places.Place(client), Shadow: true}
+	d := e.opt.Lists.Decide(q)
+	q.Shadow = false
+	if !d.Denied || e.opt.Lists.Decide(q).Denied {
+		return list.Decision{}
+	}
+	return d
+}
+
+// Judgement is what DNS lists lead to. The zero value is nothing.
+type Judgement struct {
+	// Refused says that the client is on lists that count for enough; Deferred, that lists
+	// have not answered without which it is not judged.
+	Refused, Deferred bool
+	// Shadow says that one of them would be so, were it not for shadow mode.
+	Shadow  bool
+	Verdict dnsbl.Verdict
+}
+
+// Judge asks DNS lists about a client, if this is the moment: it waits for them, as
+// dnsbl.Checker.Check does. Who is not known yet has but a listener.
+func (e *Entrance) Judge(ctx context.Context, at Moment, who list.Who, client netip.Addr) (j Judgement) {
+	if e == nil {
+		return j
+	}
+	rules := e.rules.Load()
+	if rules.At != at || e.opt.Names.Lists() == 0 || rules.PassAllowed && e.Known(who, client).Allowed {
+		return j
+	}
+	j.Verdict = e.opt.Names.Check(ctx, client)
+	refused := len(j.Verdict.Hits) > 0 && j.Verdict.Score >= rules.RefuseAt
+	deferred := !refused && len(j.Verdict.Closed) > 0
+	if rules.Shadow {
+		j.Shadow = refused || deferred
+		return j
+	}
+	j.Refused, j.Deferred = refused, deferred
+	return j
+}

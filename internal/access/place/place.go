@@ -1,0 +1,186 @@
+// Package place knows in which country and in which autonomous system an address is, by files
+// in the MaxMind DB format, version 2, which several vendors make.
+//
+// A file is read whole and verified before it is used, so that a damaged one changes nothing
+// and a new one may be put in its place at any time. Nobody is asked over the network.
+//
+// Main types: Finder.
+package place
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/oschwald/maxminddb-golang/v2"
+
+	"countersign/internal/access"
+	"countersign/internal/access/list"
+	"countersign/internal/fault"
+)
+
+// maxFile is how long a file may be, in octets: it is in memory. Those of countries have
+// some 10 MB, those of cities, which say countries too, some 100.
+const maxFile = 1 << 30
+
+// Files names the files; "" for none. Both may be the same one.
+type Files struct {
+	// Countries has country.iso_code of networks, or registered_country.iso_code.
+	Countries string
+	// Networks has autonomous_system_number.
+	Networks string
+}
+
+// Finder finds places. The zero value knows none. It is safe for concurrent use, and
+// questions wait for nobody.
+type Finder struct{ now atomic.Pointer[databases] }
+
+// databases are the files of one moment. They are never changed.
+type databases struct {
+	files               Files
+	countries, networks *database
+}
+
+// database is one file.
+type database struct {
+	reader *maxminddb.Reader
+	built  time.Time
+}
+
+// Change is what Prepare has read.
+type Change struct {
+	finder *Finder
+	next   *databases
+}
+
+// Commit puts it into force.
+func (c *Change) Commit() { c.finder.now.Store(c.next) }
+
+// Prepare reads and verifies files, and changes nothing yet. Errors: fault.Invalid, naming
+// the file, where one cannot be read, is damaged, or does not say what it is for.
+func (f *Finder) Prepare(files Files) (*Change, error) {
+	next := &databases{files: files}
+	var err error
+	if next.countries, err = open(files.Countries, "countries", countryOf); err != nil {
+		return nil, err
+	}
+	if next.networks, err = open(files.Networks, "autonomous systems", systemOf); err != nil {
+		return nil, err
+	}
+	return &Change{f, next}, nil
+}
+
+// open reads a file, nil for none, and wants something of that to be in it.
+func open[V comparable](path, what string, value func(maxminddb.Result) (V, error)) (*database, error) {
+	const op = "place.open"
+	if path == "" {
+		return nil, nil
+	}
+	data, err := read(path)
+	if err != nil {
+		return nil, fault.New(op, fault.Invalid, "the file of %s cannot be read: %v", what, err)
+	}
+	reader, err := maxminddb.OpenBytes(data)
+	if err == nil {
+		err = reader.Verify()
+	}
+	if err != nil {
+		return nil, fault.New(op, fault.Invalid, "%s is no sound file in the MaxMind DB format: %v", path, err)
+	}
+	var none V
+	for result := range reader.Networks() {
+		v, err := value(result)
+		if err != nil {
+			return nil, fault.New(op, fault.Invalid, "%s cannot be read at %s: %v", path, result.Prefix(), err)
+		}
+		if v != none {
+			return &database{reader, reader.Metadata.BuildTime().UTC()}, nil
+		}
+	}
+	return nil, fault.New(op, fault.Invalid, "%s (%.100q) says nothing of %s", path, reader.Metadata.DatabaseType, what)
+}
+
+// read returns a file, unless it is too long.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s has more than %d octets", path, maxFile)
+	}
+	return data, err
+}
+
+// countryOf returns the country of an entry, "" for none: where the network is, or else where
+// it is registered.
+func countryOf(r maxminddb.Result) (string, error) {
+	for _, field := range []string{"country", "registered_country"} {
+		var code string
+		if err := r.DecodePath(&code, field, "iso_code"); err != nil {
+			return "", err
+		}
+		if code = strings.ToUpper(code); list.IsCountry(code) {
+			return code, nil
+		}
+	}
+	return "", nil
+}
+
+// systemOf returns the autonomous system of an entry, 0 for none.
+func systemOf(r maxminddb.Result) (number uint32, err error) {
+	err = r.DecodePath(&number, "autonomous_system_number")
+	return number, err
+}
+
+// Place says where a client is. What is in no file, or what a file says nothing of, is in no
+// country and in no autonomous system.
+func (f *Finder) Place(client netip.Addr) list.Place {
+	p := list.Place{Client: access.Plain(client)}
+	d := f.now.Load()
+	if d == nil || !p.Client.IsValid() {
+		return p
+	}
+	// What cannot be read was found out by Verify; a place that is not known is none.
+	if d.countries != nil {
+		p.Country, _ = countryOf(d.countries.reader.Lookup(p.Client))
+	}
+	if d.networks != nil {
+		p.AS, _ = systemOf(d.networks.reader.Lookup(p.Client))
+	}
+	return p
+}
+
+// Knows reports whether there is a file that says where such things are: one of countries,
+// or of autonomous systems. Networks need none.
+func (f *Finder) Knows(w list.What) bool {
+	d := f.now.Load()
+	switch {
+	case w.Country != "":
+		return d != nil && d.countries != nil
+	case w.AS != 0:
+		return d != nil && d.networks != nil
+	}
+	return true
+}
+
+// Built returns when the files were made, zero for what there is not.
+func (f *Finder) Built() (countries, networks time.Time) {
+	d := f.now.Load()
+	if d == nil {
+		return countries, networks
+	}
+	if d.countries != nil {
+		countries = d.countries.built
+	}
+	if d.networks != nil {
+		networks = d.networks.built
+	}
+	return countries, networks
+}
