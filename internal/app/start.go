@@ -309,6 +309,7 @@ func (a *App) openGate(ctx context.Context) error {
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
 	a.health.Add("signing", a.signingHealth)
+	a.health.Add("rules", a.rulesHealth)
 	return nil
 }
 
