@@ -10,6 +10,12 @@ import (
 	"countersign/internal/policy/rules"
 )
 
+// watchGate adds the health checks of the gate.
+func (a *App) watchGate() {
+	a.health.Add("signing", a.signingHealth)
+	a.health.Add("rules", a.rulesHealth)
+}
+
 // rulesHealth is the health check of the operator's rules: a warning where one asks for what no
 // limit counts. It looks in memory alone.
 func (a *App) rulesHealth(context.Context) error {
