@@ -308,7 +308,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Metrics: figures.New(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
-	a.health.Add("signing", a.signingHealth)
+	a.watchGate()
 	return nil
 }
 
