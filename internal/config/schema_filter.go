@@ -32,6 +32,7 @@ type Filter struct {
 	// for as long, and gives up after ten minutes.
 	TotalTimeout Duration `toml:"total_timeout" default:"1m" min:"100ms" max:"5m" since:"0.1" reload:"no"`
 	// The most messages that it is shown at once, each over a connection of its own. Others wait.
+	// Of 4 and more a quarter is out of reach for any one customer, and for any one login.
 	Connections int `toml:"connections" default:"20" min:"1" max:"1000" unit:"messages" since:"0.1" reload:"no"`
 	// The largest body that it may put in place of a message's. It is kept in memory.
 	MaxBody Size `toml:"max_body" default:"16MiB" max:"256MiB" since:"0.1" reload:"no"`

@@ -32,7 +32,7 @@ type Filter struct {
 	// Options are what the operator says of the program. They are not changed.
 	Options
 	program Program
-	places  chan struct{}
+	places  *places
 	metrics *Metrics
 
 	mu      sync.Mutex // guards what follows
@@ -53,7 +53,7 @@ func New(program Program, opt Options, m *Metrics) (*Filter, error) {
 	}
 	f := &Filter{
 		Options: opt, program: program, metrics: m,
-		places: make(chan struct{}, opt.Concurrent), breaker: newBreaker(opt.Failures, opt.Pause),
+		places: newPlaces(opt.Concurrent), breaker: newBreaker(opt.Failures, opt.Pause),
 	}
 	m.begin(f)
 	return f, nil
@@ -66,12 +66,11 @@ func (f *Filter) Ask(ctx context.Context, m *Message) (*Answer, error) {
 	asked, cancel := context.WithTimeoutCause(ctx, f.Timeout, errSlow)
 	defer cancel()
 	began := time.Now()
-	select {
-	case f.places <- struct{}{}:
-		defer func() { <-f.places }()
-	case <-asked.Done():
+	leave := f.places.enter(asked, m)
+	if leave == nil {
 		return nil, f.away(ctx, errBusy)
 	}
+	defer leave()
 	f.mu.Lock()
 	t, may := f.breaker.ask(f.Now())
 	last := f.last

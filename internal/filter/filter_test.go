@@ -260,8 +260,8 @@ func TestPanicEndsAProbe(t *testing.T) {
 		c.pass(10 * time.Second)
 	}
 	p.ask = passes
-	if err := f.about(t, "a"); err != nil || len(f.places) != 0 {
-		t.Errorf("%v, %d places taken", err, len(f.places))
+	if err := f.about(t, "a"); err != nil || f.places.count() != 0 {
+		t.Errorf("%v, %d places taken", err, f.places.count())
 	}
 }
 

@@ -32,6 +32,8 @@ type Message struct {
 	// Login is whose it is, Mechanism by what they have proved that, "" where their
 	// network was enough.
 	Login, Mechanism string
+	// Customer is the login's, "" for none; programs are not told, places are shared out by it.
+	Customer string
 	// Envelope and Recipients are as they would be stored.
 	Envelope   mail.Envelope
 	Recipients []mail.Recipient

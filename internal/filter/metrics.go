@@ -73,7 +73,7 @@ func (m *Metrics) begin(f *Filter) {
 	}), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "countersign_filter_messages_now", ConstLabels: label,
 		Help: "Messages that a content filter has at this moment.",
-	}, func() float64 { return float64(len(f.places)) }))
+	}, func() float64 { return float64(f.places.count()) }))
 }
 
 func (m *Metrics) took(name string, d time.Duration) {

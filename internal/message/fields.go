@@ -13,8 +13,8 @@ import (
 func (h *Header) Copy() *Header { return &Header{fields: slices.Clone(h.fields)} }
 
 // Values returns the bodies of the first fields of that name, at most most of them, each on one
-// line, with its encoded words (RFC 2047) decoded where they can be, and cut to octets without
-// cutting a character.
+// line, with each of its encoded words (RFC 2047) decoded that can be, and then cut to octets
+// without cutting a character.
 func (h *Header) Values(name string, most, octets int) (list []string) {
 	for _, f := range h.fields {
 		if len(list) == most {
@@ -27,21 +27,17 @@ func (h *Header) Values(name string, most, octets int) (list []string) {
 	return list
 }
 
-// longestWord is as long as an encoded word may be and more (RFC 2047 section 2).
-const longestWord = 100
-
-// wordFactor is how much longer than its text an encoded word may be, its frame and folds
-// included.
-const wordFactor = 8
-
-// readable returns the beginning of the body as people read it.
+// readable returns the beginning of the body as people read it: a word that cannot be decoded
+// stays as it is, the others do not. All of it is decoded before it is cut, as words may say nothing
+// and be many.
 func (f field) readable(octets int) string {
-	body := f.body()
-	short := field{raw: f.raw[:f.colon+1+min(len(body), wordFactor*octets+longestWord)+2], colon: f.colon}
-	text := short.unfolded()
-	if decoded, err := encoded.Decode(text); err == nil {
-		text = strings.ToValidUTF8(decoded, "\uFFFD")
-	}
+	text, _ := encoded.Resolve(f.unfolded(), func(w encoded.Word) (string, error) {
+		if text, err := w.Decode(); err == nil {
+			return text, nil
+		}
+		return w.Raw, nil
+	})
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= octets {
 		return text
 	}

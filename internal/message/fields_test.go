@@ -44,6 +44,25 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// TestWordsHideNothing: a word that is broken or says nothing keeps no other from being read, and
+// what is read is cut by what it says.
+func TestWordsHideNothing(t *testing.T) {
+	for body, want := range map[string]string{
+		"=?utf-8?q?V=69agra?= =?x-none?q?.?=":                         "Viagra=?x-none?q?.?=",
+		"=?utf-8?b?!?= =?utf-8?q?V=69agra?= now":                      "=?utf-8?b?!?=Viagra now",
+		"a =?utf-8?q?=?= =?UTF-8*en?Q?V=69agra?=":                     "a =?utf-8?q?=?=Viagra",
+		"=?X-none*en?Q?=69?=":                                         "=?X-none*en?Q?=69?=",
+		strings.Repeat("=?utf-8?q??=\r\n ", 1400) + "Viagra":          " Viagra",
+		strings.Repeat("=?utf-8?q?=F0=9F=98=80?=\r\n ", 5) + "Viagra": strings.Repeat("\U0001F600", 5) + " Viagra",
+		strings.Repeat("=?utf-8?q?=F0=9F=98=80?=\r\n ", 9) + "Viagra": strings.Repeat("\U0001F600", 7),
+	} {
+		h := &Header{fields: []field{newField("Subject", body)}}
+		if got := h.Values("Subject", 1, 30); len(got) != 1 || got[0] != want[:min(30, len(want))] {
+			t.Errorf("%.60q is read as %q, want %q", body, got, want)
+		}
+	}
+}
+
 // FuzzValues looks for bodies that are not survived, or come out too long or broken.
 func FuzzValues(f *testing.F) {
 	f.Add("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", 4)

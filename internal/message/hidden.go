@@ -2,14 +2,14 @@ package message
 
 import (
 	"strings"
-	"unicode"
 
 	"countersign/internal/message/encoded"
+	"countersign/internal/message/visible"
 )
 
 // checkHidden refuses what encoded words (RFC 2047) and invisible characters
 // hide from whoever reads the header undecoded. In a field whose names say who
-// sends, that is every character of which misleads is true; in any other, a
+// sends, that is every character of which visible.Misleads is true; in any other, a
 // line end or NUL that text follows, as a program that decodes first and cuts into lines
 // afterwards would find another field there.
 func (h *Header) checkHidden() error {
@@ -48,7 +48,7 @@ func checkName(body string) error {
 	}
 	for _, text := range []string{body, unescape(body)} {
 		for range maxNested {
-			if strings.ContainsFunc(text, misleads) {
+			if strings.ContainsFunc(text, visible.Misleads) {
 				return syntaxError("it holds a control character or one that changes the writing direction")
 			}
 			decoded, err := encoded.Decode(text)
@@ -60,31 +60,11 @@ func checkName(body string) error {
 			}
 			text = decoded
 		}
-		if strings.ContainsFunc(text, misleads) {
+		if strings.ContainsFunc(text, visible.Misleads) {
 			return syntaxError("it holds a control character or one that changes the writing direction")
 		}
 	}
 	return nil
-}
-
-// misleads reports whether r ends a name early in some programs, or makes it
-// look like another: control characters (Unicode category Cc), line and
-// paragraph separators, embeddings, overrides and isolates of the writing direction, and
-// the format characters that Unicode has deprecated or keeps for annotations. Marks that
-// scripts and emoji need are none of these: joiners (U+200C, U+200D), and the direction
-// marks U+200E, U+200F and U+061C, which order nothing but themselves.
-func misleads(r rune) bool {
-	switch {
-	case r == '\t':
-		return false
-	case unicode.IsControl(r):
-		return true
-	case '\u2028' <= r && r <= '\u202e': // separators, embeddings, overrides
-		return true
-	case '\u2066' <= r && r <= '\u206f': // isolates, deprecated
-		return true
-	}
-	return '\ufff9' <= r && r <= '\ufffb' // interlinear annotations
 }
 
 // hidesLineEnd reports whether an encoded word in body holds a line end or a

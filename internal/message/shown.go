@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/unicode/norm"
 
 	"countersign/internal/mail"
 	"countersign/internal/message/encoded"
+	"countersign/internal/message/visible"
 )
 
 // toUTF8 returns s if it is UTF-8, else s read as windows-1252, which is what
@@ -42,9 +42,9 @@ func shownAddresses(text string) ([]mail.Address, error) {
 	if strings.Contains(text, "=?") {
 		return nil, syntaxError("the display name holds a broken encoded word")
 	}
-	text, err = visible(text)
-	if err != nil {
-		return nil, err
+	text, ok := visible.Text(text)
+	if !ok {
+		return nil, syntaxError("the display name holds a control character")
 	}
 	var out []mail.Address
 	for i := strings.IndexByte(text, '@'); i >= 0; {
@@ -62,34 +62,6 @@ func shownAddresses(text string) ([]mail.Address, error) {
 		i += 1 + next
 	}
 	return out, nil
-}
-
-// visible reduces text to what the eye gets: compatibility forms (full-width
-// letters, "\uff20") become plain, invisible format characters go. Control
-// characters and overrides of the writing direction are errors.
-func visible(text string) (string, error) {
-	text = norm.NFKC.String(text)
-	bad := false
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case misleads(r):
-			bad = true
-			return -1
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.Is(unicode.Cf, r):
-			return -1
-		case r == '\u3002': // the ideographic full stop separates labels too (RFC 5895 section 2)
-			return '.'
-		}
-		return r
-	}, text)
-	if bad {
-		return "", syntaxError("the display name holds a control character")
-	}
-	return text, nil
 }
 
 // addressAround returns the address around the "@" at index at, if what stands
@@ -120,8 +92,10 @@ func addressAround(text string, at int) (a mail.Address, found bool, err error) 
 	return a, true, nil
 }
 
+// notInDomain reports what cannot belong to a domain in running text. Of what is no letter the
+// middle dot of Catalan can (RFC 5892 appendix A.3).
 func notInDomain(r rune) bool {
-	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && r != '.' && r != '-'
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !strings.ContainsRune(".-\u00b7", r)
 }
 
 // notInLocal reports what cannot belong to a local part in running text.

@@ -73,7 +73,7 @@ func (s *session) filter(ctx context.Context, m *incoming) error {
 func (s *session) shown(m *incoming) filter.Message {
 	shown := filter.Message{
 		ID: m.id, Hostname: s.gate.opt.Hostname, Listener: s.peer.Listener, Client: s.peer.Client, Hello: s.hello,
-		Login: s.login, Mechanism: s.proved.Mechanism,
+		Login: s.login, Customer: m.tx.who.sender.Customer.Name, Mechanism: s.proved.Mechanism,
 		Envelope: m.tx.env, Recipients: m.tx.rcpts, Head: m.head[len(m.trace):], Body: m.in.Open,
 	}
 	if m.in.EightBit() {

@@ -108,8 +108,8 @@ func salted(f *stood) (n int) {
 }
 
 // A directory that makes its salts anew shows another one each time, and so do names that
-// it does not have: where several of its accounts do, or one does and none shows one twice.
-// New passwords are no such thing, nor are those of one owner beside others whose stay.
+// it does not have: where several of its accounts do, or one does, and none shows one twice.
+// New passwords are no such thing, nor are those of whoever's accounts beside others whose stay.
 func TestFreshSalts(t *testing.T) {
 	clock := time.Unix(1_800_000_000, 0)
 	front := func() *stood {
@@ -132,6 +132,12 @@ func TestFreshSalts(t *testing.T) {
 	learn(f, "accomplice@example.org", "a", "b", "c", "d", "e", "f")
 	if n := salted(f); n != 0 {
 		t.Errorf("two owners make the salts of %d names fresh", n)
+	}
+	for i := range 20 {
+		learn(f, fmt.Sprintf("mallory%d@example.org", i), "a", "b", "c", "d")
+	}
+	if n := salted(f); n != 0 {
+		t.Errorf("many accounts of one owner make the salts of %d names fresh", n)
 	}
 	f = front()
 	for _, letter := range []string{"a", "b", "c", "d", "e"} { // one that changes now and then

@@ -82,7 +82,9 @@ func (v *View) Learn(login string, challenge []byte, took time.Duration) {
 	switch {
 	case seen == stay:
 		v.note(stays)
-	case seen == renew, seen == change && !v.shows(stays): // of one name alone its owner may be at play, unless no other's stay
+	// Where those of others stay, owners may be at play who give their own accounts new
+	// passwords, however many these are.
+	case (seen == renew || seen == change) && !v.shows(stays):
 		v.note(fresh)
 	case len(v.shapes) == 0:
 		v.note(s)

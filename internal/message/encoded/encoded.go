@@ -70,8 +70,9 @@ type Word struct {
 	// Method is 'b' or 'q'.
 	Method byte
 	Text   string
-	// Size is the octets of the whole word.
+	// Size is the octets of the whole word, Raw the word as it stands.
 	Size int
+	Raw  string
 }
 
 // Cut takes the encoded word at the start of s, which begins with "=?".
@@ -92,7 +93,7 @@ func Cut(s string) (Word, bool) {
 		return Word{}, false
 	}
 	charset, _, _ = strings.Cut(charset, "*") // a language (RFC 2231 section 5)
-	return Word{Charset: charset, Method: method, Text: text, Size: len(s) - len(tail)}, true
+	return Word{Charset: charset, Method: method, Text: text, Size: len(s) - len(tail), Raw: s[:len(s)-len(tail)]}, true
 }
 
 // Decode returns the word's text in UTF-8.

@@ -235,7 +235,7 @@ func (s *Store) share() {
 	banned := b
 	banned.Signal = sqlkit.NewSignal()
 	s.Keeper = bans.New(bans.Options{Base: banned})
-	s.Counts = counting.New(counting.Options{Base: s.pruning(b), Look: counters.Look, Clock: func(context.Context, sqlkit.Reader) (time.Time, error) { return s.now().UTC(), nil }})
+	s.Counts = counting.New(counting.Options{Base: s.pruning(b), Look: new(counters.Log).Look, Clock: func(context.Context, sqlkit.Reader) (time.Time, error) { return s.now().UTC(), nil }})
 	s.Marks = guarded.New(b)
 	s.Looks = shapes.New(b)
 	s.Queue = waiting.New(waiting.Options{

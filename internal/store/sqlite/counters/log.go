@@ -58,16 +58,23 @@ func text(b []byte) (taken, rest []byte, ok bool) {
 	return b[:n], b[n:], true
 }
 
-// latest collects the last state of each subject, of those alone that wanted has; nil for all.
+// state is that of a counter in a row of the log. Its data is not changed.
+type state struct {
+	row  int64
+	data []byte
+}
+
+// latest collects the last state of each subject.
 type latest struct {
-	wanted func(limit.Subject) bool
-	states map[limit.Subject][]byte
+	states map[limit.Subject]state
 	// first and last are the numbers of the rows, 0 for none.
 	first, last int64
 	octets      int
+	// emptied says that one had nothing, as everything up to it is in the table.
+	emptied bool
 }
 
-// take takes the next row of allSQL.
+// take takes the next row of allSQL or sinceSQL.
 func (l *latest) take(r *sqlkit.Row) error {
 	seq, data := r.Int64(), r.Blob()
 	if l.first == 0 {
@@ -75,9 +82,11 @@ func (l *latest) take(r *sqlkit.Row) error {
 	}
 	l.last = seq
 	l.octets += len(data)
-	return each(data, func(s limit.Subject, state []byte) {
-		if l.wanted == nil || l.wanted(s) {
-			l.states[s] = bytes.Clone(state)
-		}
+	if len(data) == 0 {
+		l.emptied = true
+		clear(l.states)
+	}
+	return each(data, func(s limit.Subject, data []byte) {
+		l.states[s] = state{seq, bytes.Clone(data)}
 	})
 }

@@ -7,7 +7,7 @@
 // and memory is believed only as long as its number is that of the last row. After anything
 // that failed, and at the start, the log is read again.
 //
-// Main types: Memory; Look, Settle.
+// Main types: Memory, for who writes; Log, for who looks.
 package counters
 
 import (
@@ -99,15 +99,15 @@ func (m *Memory) Begin(t sqlkit.Writer) error {
 		return err
 	}
 	m.known = -1
-	read := latest{states: map[limit.Subject][]byte{}}
+	read := latest{states: map[limit.Subject]state{}}
 	if err := t.Query(allSQL, nil, read.take); err != nil {
 		return err
 	}
 	*m = Memory{bounds: m.bounds, entries: make(map[limit.Subject]*entry, len(read.states)), known: last, first: max(read.first, 1), logged: read.octets}
 	for s, state := range read.states {
-		e := &entry{raw: state, ends: -1, changed: true}
+		e := &entry{raw: state.data, ends: -1, changed: true}
 		m.entries[s] = e
-		m.weigh(s, e, len(state))
+		m.weigh(s, e, len(state.data))
 		m.changed++
 	}
 	return nil
