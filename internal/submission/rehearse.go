@@ -4,13 +4,16 @@ import (
 	"context"
 
 	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/login/why"
+	"countersign/internal/sasl"
 	"countersign/internal/smtpserver"
 )
 
-// Rehearse returns a Backend in which every client is p from the start, and has to prove
-// nothing: for who wants to know what the gate would answer. Everything else is decided as
-// for any client, so that a gate for rehearsals is made of a Queue and a Recorder that keep
-// nothing.
+// Rehearse returns a Backend in which every client is taken to have p's secret: for who wants
+// to know what the gate would answer. Everything else is decided as for any client, so that a
+// gate for rehearsals is made of a Queue and a Recorder that keep nothing.
 func (g *Gate) Rehearse(p *account.Principal) smtpserver.Backend { return rehearsal{g, p} }
 
 type rehearsal struct {
@@ -27,11 +30,43 @@ func (r rehearsal) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.S
 	return rehearsed{s.(*session), r.as}, nil
 }
 
-// rehearsed is a session whose client is taken at its word.
+// rehearsed is a session whose client proves nothing.
 type rehearsed struct {
 	*session
 	as *account.Principal
 }
 
+// Mechanisms implements smtpserver.Session.
+func (s rehearsed) Mechanisms() []string {
+	if s.as.Mechanism == "" {
+		return nil
+	}
+	return []string{s.as.Mechanism}
+}
+
+// Auth implements smtpserver.Session.
+func (s rehearsed) Auth(string) (sasl.Exchange, error) { return s, nil }
+
+// Next implements sasl.Exchange. Who may not send as they stand would not have got in: a login
+// that they are refused for is answered as a wrong password is, and the record says why.
+func (s rehearsed) Next(ctx context.Context, _ []byte) ([]byte, bool, error) {
+	if err := s.enter(ctx, s.as); err != nil {
+		return nil, false, err
+	}
+	_, err := s.rights(ctx)
+	if kind := fault.KindOf(err); err == nil || kind != fault.Denied && kind != fault.Unauthenticated {
+		return nil, err == nil, err
+	}
+	s.record(audit.Event{Kind: audit.AuthFailed, Login: s.login, Text: fault.ReasonOf(err)})
+	s.login, s.proved = "", nil
+	return nil, false, why.Failure(err)
+}
+
 // Recognise implements smtpserver.Session.
-func (s rehearsed) Recognise(ctx context.Context) (bool, error) { return true, s.enter(ctx, s.as) }
+func (s rehearsed) Recognise(ctx context.Context) (bool, error) {
+	if s.as.Mechanism != "" {
+		return false, nil
+	}
+	_, done, err := s.Next(ctx, nil)
+	return done, err
+}

@@ -3,6 +3,7 @@ package rehearsal
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -70,13 +71,14 @@ func (c *client) run(ctx context.Context, q Question) error {
 	if ok, err := c.answer("(connect)"); !ok {
 		return err
 	}
+	hello := "EHLO " + cmp.Or(q.Hello, "rehearsal.invalid")
 	for _, command := range []string{hello, "STARTTLS"} {
 		if ok, err := c.say(command); !ok {
 			return err
 		}
 	}
-	c.steps = c.steps[:1]                                            // of TLS nothing is to be told
-	conn := tls.Client(c.raw, &tls.Config{InsecureSkipVerify: true}) // it is our own, in this process
+	c.steps = c.steps[:1]                                                               // of TLS nothing is to be told
+	conn := tls.Client(c.raw, &tls.Config{InsecureSkipVerify: true, MaxVersion: q.TLS}) // it is our own, in this process
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return err
 	}
@@ -84,11 +86,13 @@ func (c *client) run(ctx context.Context, q Question) error {
 	if ok, err := c.say(hello); !ok {
 		return err
 	}
+	if q.Mechanism != "" {
+		if ok, err := c.say("AUTH " + q.Mechanism); !ok {
+			return err
+		}
+	}
 	return c.send(q)
 }
-
-// hello is the first command.
-const hello = "EHLO rehearsal.invalid"
 
 // send goes through the transaction.
 func (c *client) send(q Question) error {
@@ -158,6 +162,9 @@ func (c *client) answer(command string) (bool, error) {
 	}
 	if strings.HasPrefix(command, "EHLO") && code == 250 {
 		text, _, _ = strings.Cut(text, "\n")
+	}
+	if before, _, queued := strings.Cut(text, "queued as "); queued {
+		text = before + "would be queued"
 	}
 	c.steps = append(c.steps, Step{Command: command, Code: code, Answer: strings.ReplaceAll(text, "\n", " ")})
 	return code < 400, nil

@@ -104,6 +104,7 @@ func (k *keeper) story(steps []Step) *Story {
 	if k.accepted == nil {
 		return s
 	}
+	s.Recipients = len(k.accepted.Deliveries)
 	for i := range k.accepted.Deliveries {
 		switch d := &k.accepted.Deliveries[i]; {
 		case d.State == queue.Held:

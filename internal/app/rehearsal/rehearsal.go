@@ -63,8 +63,11 @@ type Question struct {
 	Mechanism string
 	// Listener is the name of the one that it comes to; "" for the first.
 	Listener string
-	// Client is its address.
+	// Client is its address, Hello what it calls itself; "" for a name that nobody has.
 	Client netip.Addr
+	Hello  string
+	// TLS is the version that it speaks at most; 0 for the newest.
+	TLS uint16
 	// From and To are the envelope.
 	From mail.Address
 	To   []mail.Address
@@ -78,6 +81,8 @@ type Story struct {
 	// Verdict is "accept", "hold", "slow", "defer" or "refuse", Reason the reason code of the
 	// refusal or of the hold, "" for none.
 	Verdict, Reason string
+	// Recipients is to how many it would go, where it is accepted.
+	Recipients int
 	// Until is when a slowed message would be delivered; zero else.
 	Until time.Time
 	// Events are what the record would have, but for what is said in every session.
@@ -123,6 +128,9 @@ func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (
 func principal(ctx context.Context, store account.Directory, q *Question) (*account.Principal, error) {
 	const op = "rehearsal.login"
 	sender, err := store.Sender(ctx, q.Login)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(op, fault.NotFound, "account %s does not exist", q.Login)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +152,7 @@ func principal(ctx context.Context, store account.Directory, q *Question) (*acco
 	if p.Mechanism == "" && p.Credential.Kind != account.Network {
 		p.Mechanism = "PLAIN"
 	}
+	q.Mechanism = p.Mechanism
 	return p, nil
 }
 

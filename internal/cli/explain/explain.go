@@ -10,10 +10,13 @@ package explain
 import (
 	"bytes"
 	"cmp"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +27,7 @@ import (
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/sasl"
 )
 
 // Command is "countersign explain".
@@ -32,9 +36,11 @@ type Command struct {
 	Credential string             `help:"What it proves itself with, by name; its password else." placeholder:"NAME"`
 	Mech       string             `help:"How; else the first mechanism that the credential may be used with." placeholder:"NAME"`
 	IP         netip.Addr         `name:"ip" help:"The client's address." default:"127.0.0.1" placeholder:"ADDRESS"`
+	Hello      string             `help:"What it calls itself in EHLO." placeholder:"NAME"`
+	TLS        string             `name:"tls" help:"The version of TLS that it speaks at most: 1.2 or 1.3." enum:"1.2,1.3" default:"1.3"`
 	Listener   string             `help:"The listener that it comes to; the first one else." placeholder:"NAME"`
 	From       string             `help:"MAIL FROM, and From where there is no --message: the account's own address else, <> for none." placeholder:"ADDRESS"`
-	To         []argument.Address `help:"The recipients; the gate's postmaster else." placeholder:"ADDRESS"`
+	To         []argument.Address `help:"The recipients; somebody elsewhere else." placeholder:"ADDRESS"`
 	Message    string             `help:"The message, as a file, - for standard input; one of a line else." placeholder:"FILE"`
 	call.AsJSON
 }
@@ -42,18 +48,21 @@ type Command struct {
 // Help is what "explain --help" says beside the flags.
 func (*Command) Help() string {
 	return "A session of the message goes through everything that decides about real ones, with the configuration and the store as they are now, and as if " +
-		"the client had logged in: \"auth test\" explains that. Nothing is stored, counted or recorded. What a running gate has in memory alone is not known: " +
+		"the client had the right secret: \"auth test\" explains that. Nothing is stored, counted or recorded here; content filters are asked. What a running gate has in memory alone is not known: " +
 		"how many connections there are, and whether its disk is full. " +
 		"The exit status is 1 where the message would be refused."
 }
 
 // view is what is printed.
 type view struct {
-	Verdict string     `json:"verdict"`
-	Reason  string     `json:"reason,omitempty"`
-	Until   *time.Time `json:"until,omitempty"`
-	Steps   []step     `json:"steps"`
-	Events  []event    `json:"events"`
+	Verdict string `json:"verdict"`
+	Reason  string `json:"reason,omitempty"`
+	// Recipients is to how many it would go, where it is accepted.
+	Recipients int `json:"recipients"`
+	asked      int
+	Until      *time.Time `json:"until,omitempty"`
+	Steps      []step     `json:"steps"`
+	Events     []event    `json:"events"`
 }
 
 type step struct {
@@ -80,9 +89,10 @@ func (cmd *Command) Run(c *call.Call) error {
 		}
 		story, err := rehearsal.Message(c.Ctx, o.Cfg, o.Store, q)
 		if err != nil {
-			return call.Missing(err, "account "+cmd.Account.Key())
+			return err
 		}
 		v := viewOf(story)
+		v.asked = len(q.To)
 		if err := c.Show(cmd.AsJSON, v); err != nil {
 			return err
 		}
@@ -97,7 +107,7 @@ func (cmd *Command) Run(c *call.Call) error {
 func (cmd *Command) question(c *call.Call, o *call.Opened) (q rehearsal.Question, err error) {
 	q = rehearsal.Question{
 		Login: cmd.Account.Key(), Credential: cmd.Credential, Mechanism: strings.ToUpper(cmd.Mech), Listener: cmd.Listener,
-		Client: cmd.IP, From: cmd.Account.Address,
+		Client: cmd.IP, Hello: cmd.Hello, From: cmd.Account.Address,
 	}
 	switch cmd.From {
 	case "":
@@ -112,7 +122,16 @@ func (cmd *Command) question(c *call.Call, o *call.Opened) (q rehearsal.Question
 		q.To = append(q.To, to.Address)
 	}
 	if len(q.To) == 0 {
-		q.To = []mail.Address{{Local: "postmaster", Domain: mail.Domain(o.Cfg.Hostname)}}
+		q.To = []mail.Address{{Local: "somebody", Domain: "elsewhere.invalid"}}
+	}
+	if _, known := sasl.Lookup(q.Mechanism); !known && q.Mechanism != "" {
+		return q, call.Usage("--mech %q is not a mechanism of this program", cmd.Mech)
+	}
+	switch cmd.TLS {
+	case "1.2":
+		q.TLS = tls.VersionTLS12
+	case "1.3":
+		q.TLS = tls.VersionTLS13
 	}
 	q.Message, err = cmd.message(c, q)
 	return q, err
@@ -147,7 +166,7 @@ func (cmd *Command) message(c *call.Call, q rehearsal.Question) (io.Reader, erro
 }
 
 func viewOf(s *rehearsal.Story) view {
-	v := view{Verdict: s.Verdict, Reason: s.Reason, Events: []event{}}
+	v := view{Verdict: s.Verdict, Reason: s.Reason, Recipients: s.Recipients, Events: []event{}}
 	if !s.Until.IsZero() {
 		v.Until = &s.Until
 	}
@@ -160,14 +179,26 @@ func viewOf(s *rehearsal.Story) view {
 	return v
 }
 
-// words says them in words.
+// words is what an event says, with its data in order.
+func (e event) words() string {
+	said := []string{cmp.Or(e.Text, e.Reason)}
+	for _, key := range slices.Sorted(maps.Keys(e.Data)) {
+		said = append(said, key+"="+e.Data[key])
+	}
+	return strings.TrimSpace(strings.Join(said, " "))
+}
+
+// words says in words what comes of the message.
 func (v view) words() string {
 	text := map[string]string{
-		"accept": "accepted and delivered", "hold": "accepted and held", "slow": "accepted and delivered later",
+		"accept": "accepted", "hold": "accepted and held", "slow": "accepted and delivered later",
 		"defer": "refused for now", "refuse": "refused",
 	}[v.Verdict]
 	if v.Reason != "" {
 		text += " (" + v.Reason + ")"
+	}
+	if v.Recipients > 0 && v.Recipients < v.asked {
+		text += fmt.Sprintf(", for %d of %d recipients", v.Recipients, v.asked)
 	}
 	if v.Until != nil {
 		text += " until " + table.Stamp(*v.Until)
@@ -181,7 +212,7 @@ func (v view) Details(t table.Table) {
 		t.Row(s.Command, strings.TrimSpace(fmt.Sprintf("%s %s", cmp.Or(strings.TrimPrefix(fmt.Sprint(s.Code), "0"), "-"), s.Answer)))
 	}
 	for _, e := range v.Events {
-		t.Row("event "+string(e.Kind), cmp.Or(e.Text, e.Reason))
+		t.Row("event "+string(e.Kind), e.words())
 	}
 	t.Row("the message is", v.words())
 }
