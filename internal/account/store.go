@@ -121,6 +121,26 @@ type DomainStore interface {
 	RemoveDomain(ctx context.Context, name mail.Domain, e audit.Event) error
 }
 
+// ZoneRecord is the record of a key that was written into the zone of the operator's.
+type ZoneRecord struct {
+	Domain   mail.Domain
+	Selector string
+	// Text is Key.Public of the key.
+	Text string
+}
+
+// ZoneStore remembers what is in the zone that domains have delegated their selectors to,
+// also when the key or the domain is removed. It is no change of an object.
+type ZoneStore interface {
+	// NoteZoneRecord notes that a record is in the zone, or will be; once more is no error.
+	NoteZoneRecord(ctx context.Context, r ZoneRecord) error
+	// UnheldZoneRecords lists what is noted and of no key that its domain has, by domain, at
+	// most limit.
+	UnheldZoneRecords(ctx context.Context, limit int) ([]ZoneRecord, error)
+	// ForgetZoneRecord says that it is not there any more; what is not noted is no error.
+	ForgetZoneRecord(ctx context.Context, r ZoneRecord) error
+}
+
 // MaxAdded is how many accounts AddAccounts takes.
 const MaxAdded = 100
 
@@ -207,6 +227,7 @@ type Store interface {
 	PlanStore
 	CustomerStore
 	DomainStore
+	ZoneStore
 	AccountStore
 	AddressStore
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"time"
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -45,13 +44,6 @@ type Key struct {
 	Algorithm Algorithm
 
 	signer crypto.Signer
-}
-
-// Selector returns the selector for a key made at the given time, for example
-// "cs-rsa-202611": algorithm and month, so that a key made to replace it in a later month
-// stands beside it.
-func Selector(algorithm Algorithm, at time.Time) string {
-	return "cs-" + string(algorithm) + "-" + at.UTC().Format("200601")
 }
 
 // Generate makes a new key. An Ed25519 seed is read from random; RSA

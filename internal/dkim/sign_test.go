@@ -20,7 +20,7 @@ func testKeys(t testing.TB) []Key {
 	t.Helper()
 	var keys []Key
 	for _, a := range Algorithms() {
-		k, err := Generate("cust.example", Selector(a, testNow()), a, rand.Reader)
+		k, err := Generate("cust.example", "cs-"+string(a)+"-202611", a, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}

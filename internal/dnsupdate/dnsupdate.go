@@ -43,22 +43,27 @@ type Zone struct {
 // fault.Denied where the server does not let us, fault.Unavailable where it does not answer,
 // or cannot do it now, fault.Invalid for a name outside the zone.
 func (z *Zone) Set(ctx context.Context, name, text string) error {
-	record := &dns.TXT{
-		Hdr: dns.RR_Header{Name: dns.Fqdn(name), Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: uint32(z.TTL / time.Second)},
-		Txt: pieces(text),
-	}
+	record := z.record(name, text)
 	return z.update(ctx, name, func(m *dns.Msg) {
 		m.RemoveRRset([]dns.RR{record}) // RFC 2136 section 2.5.2
 		m.Insert([]dns.RR{record})
 	})
 }
 
-// Remove removes the TXT records of a name; that there are none is no error. Other errors
-// are those of Set.
-func (z *Zone) Remove(ctx context.Context, name string) error {
+// Remove removes the TXT record of a name that has this text, and no other one, which may
+// have been set since; that there is none is no error. Other errors are those of Set.
+func (z *Zone) Remove(ctx context.Context, name, text string) error {
 	return z.update(ctx, name, func(m *dns.Msg) {
-		m.RemoveRRset([]dns.RR{&dns.TXT{Hdr: dns.RR_Header{Name: dns.Fqdn(name), Rrtype: dns.TypeTXT, Class: dns.ClassINET}}})
+		m.Remove([]dns.RR{z.record(name, text)}) // RFC 2136 section 2.5.4
 	})
+}
+
+// record is the TXT record that Set makes.
+func (z *Zone) record(name, text string) *dns.TXT {
+	return &dns.TXT{
+		Hdr: dns.RR_Header{Name: dns.Fqdn(name), Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: uint32(z.TTL / time.Second)},
+		Txt: pieces(text),
+	}
 }
 
 // update sends one update over TCP, whose answer has to be signed too.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,6 +63,8 @@ func (p *primary) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 		switch txt, ok := rr.(*dns.TXT); {
 		case h.Class == dns.ClassANY && h.Rrtype == dns.TypeTXT:
 			delete(p.records, h.Name)
+		case ok && h.Class == dns.ClassNONE && h.Ttl == 0:
+			p.records[h.Name] = slices.DeleteFunc(p.records[h.Name], func(s string) bool { return s == strings.Join(txt.Txt, "") })
 		case ok && h.Class == dns.ClassINET && h.Ttl == 300:
 			p.records[h.Name] = append(p.records[h.Name], strings.Join(txt.Txt, ""))
 		default:
@@ -96,8 +99,11 @@ func TestSetAndRemove(t *testing.T) {
 			t.Errorf("got %q, want %q", got, text)
 		}
 	}
+	if err := z.Remove(ctx, name, "v=DKIM1; k=ed25519; p=AAAA"); err != nil || p.has(name+".") != long {
+		t.Errorf("what was there before is removed: %q, %v", p.has(name+"."), err)
+	}
 	for range 2 {
-		if err := z.Remove(ctx, name); err != nil {
+		if err := z.Remove(ctx, name, long); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.has(name + "."); got != "" {

@@ -19,6 +19,7 @@ const (
 	A
 	AAAA
 	PTR
+	CNAME
 )
 
 // Answer is what a name has of one type. Only the field of that type is set.
@@ -30,7 +31,8 @@ type Answer struct {
 	Hosts []Record
 	// Addresses are those of the A or AAAA records.
 	Addresses []netip.Addr
-	// Names are those of the PTR records, in lower case and without a trailing dot.
+	// Names are those of the PTR records, or the one of the CNAME record, in lower case and
+	// without a trailing dot.
 	Names []string
 	// TTL is how long the answer holds, also that there is none or no such name; 0
 	// where it may not be kept, and at most one hour.
@@ -51,7 +53,7 @@ var _ Asker = (*Client)(nil)
 // Ask implements Asker. What one answer holds is bounded by the 64 KiB of a DNS
 // message.
 func (c *Client) Ask(ctx context.Context, name string, t Type) (Answer, error) {
-	qtype := map[Type]uint16{TXT: dns.TypeTXT, MX: dns.TypeMX, A: dns.TypeA, AAAA: dns.TypeAAAA, PTR: dns.TypePTR}[t]
+	qtype := map[Type]uint16{TXT: dns.TypeTXT, MX: dns.TypeMX, A: dns.TypeA, AAAA: dns.TypeAAAA, PTR: dns.TypePTR, CNAME: dns.TypeCNAME}[t]
 	known, err := c.learn(ctx, presented(name), qtype)
 	a := Answer{TTL: max(0, known.until.Sub(c.now()))}
 	if err != nil {
@@ -66,6 +68,8 @@ func (c *Client) Ask(ctx context.Context, name string, t Type) (Answer, error) {
 			a.Hosts = append(a.Hosts, Record{Preference: rr.Preference, Host: plainName(rr.Mx)})
 		case *dns.PTR:
 			a.Names = append(a.Names, plainName(rr.Ptr))
+		case *dns.CNAME:
+			a.Names = append(a.Names, plainName(rr.Target))
 		}
 	}
 	return a, nil

@@ -44,6 +44,9 @@ func TestAsk(t *testing.T) {
 		{"mx1.example.org", AAAA, "2001:db8::1", 90 * time.Second, 0},
 		{"1.2.0.192.in-addr.arpa", PTR, "mx1.example.org", 100 * time.Second, 0},
 		{"selector.example.org", TXT, "v=DKIM1", 30 * time.Second, 0}, // the alias ends first
+		{"selector.example.org", CNAME, "selector.gate.example", 30 * time.Second, 0},
+		{"mx1.example.org", CNAME, "", 300 * time.Second, 0},
+		{"none.example.org", CNAME, "", 300 * time.Second, fault.NotFound},
 		{"selector.gate.example", TXT, "v=DKIM1", time.Hour, 0},
 		{"brief.example.org", TXT, "brief", 0, 0},
 		{"mx1.example.org", TXT, "", 300 * time.Second, 0}, // of the SOA, its last field

@@ -108,8 +108,11 @@ func TestBIND(t *testing.T) {
 			t.Errorf("found %q, want %q", got, text)
 		}
 	}
+	if err := z.Remove(ctx, name, "v=DKIM1; k=ed25519; p=AAAA"); err != nil || found() != long {
+		t.Errorf("found %q after the removal of what was there before: %v", found(), err)
+	}
 	for range 2 {
-		if err := z.Remove(ctx, name); err != nil || found() != "" {
+		if err := z.Remove(ctx, name, long); err != nil || found() != "" {
 			t.Errorf("found %q after the removal: %v", found(), err)
 		}
 	}

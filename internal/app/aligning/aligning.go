@@ -21,6 +21,7 @@ import (
 	"countersign/internal/mx"
 	"countersign/internal/policy/alignment"
 	"countersign/internal/policy/domainkey"
+	"countersign/internal/policy/turnover"
 )
 
 // answersKept is how many answers of DNS are kept beside the assessments made of them: those
@@ -41,9 +42,24 @@ func Judge(c *config.Config) (*alignment.Judge, error) {
 	if hello == "" {
 		hello = c.Hostname
 	}
-	return &alignment.Judge{Asker: resolver, Sending: alignment.Sending{
+	return &alignment.Judge{Asker: resolver, Target: target(mail.Domain(c.Rekey.Delegate)), Sending: alignment.Sending{
 		Addresses: c.Sources(), Hello: hello, Term: c.Alignment.SPFTerm,
 	}}, nil
+}
+
+// target is what the names of delegated selectors are to be aliases of; nil where none are
+// delegated. A name that would be too long for DNS is none.
+func target(delegate mail.Domain) func(string, mail.Domain) string {
+	if delegate == "" {
+		return nil
+	}
+	return func(selector string, domain mail.Domain) string {
+		_, to, err := turnover.Alias(selector, domain, delegate)
+		if err != nil || !turnover.Delegated(selector) {
+			return ""
+		}
+		return to
+	}
 }
 
 // Checking says how a Checker works; the Judge and the clock are for the caller to add.

@@ -32,13 +32,20 @@ import (
 // dnsupdate.Zone.
 type Publisher interface {
 	Set(ctx context.Context, name, text string) error
-	Remove(ctx context.Context, name string) error
+	// Remove removes the record of a name if it has that text.
+	Remove(ctx context.Context, name, text string) error
+}
+
+// Store keeps the domains and what is written into the zone.
+type Store interface {
+	account.DomainStore
+	account.ZoneStore
 }
 
 // Options are what a Turner is made of. All fields are needed, but those of delegated
 // domains.
 type Options struct {
-	Store account.DomainStore
+	Store Store
 	Asker mx.Asker
 	// Every is how long the looks are apart.
 	Every  time.Duration
@@ -61,22 +68,33 @@ type Options struct {
 // daily is how far apart the looks are whether a domain's keys can be renewed.
 const daily = 24 * time.Hour
 
+// hourly is how far apart they are where it is said what hinders it.
+const hourly = time.Hour
+
 // atMost bounds the work on one domain.
 const atMost = 30 * time.Second
 
 // Turner turns keys. Run is for one goroutine, Problem for any.
 type Turner struct {
 	opt Options
-	// asked has when a domain was last looked at for a renewal.
-	asked map[mail.Domain]time.Time
-	// problem is what the last round failed with, "" for nothing.
+	// asked has what became of the last look at a domain for a renewal.
+	asked map[mail.Domain]asked
+	// problem is what the last round failed with and which keys do not get on, "" for nothing.
 	problem atomic.Pointer[string]
 }
 
-// New returns a Turner.
-func New(opt Options) *Turner { return &Turner{opt: opt, asked: map[mail.Domain]time.Time{}} }
+// asked is a look whether a domain's keys can be renewed.
+type asked struct {
+	at time.Time
+	// why not, "" where nothing is known that somebody would have to mend.
+	why string
+}
 
-// Problem says what the zone or the store refused in the last round, "" for nothing.
+// New returns a Turner.
+func New(opt Options) *Turner { return &Turner{opt: opt, asked: map[mail.Domain]asked{}} }
+
+// Problem says what the zone or the store refused in the last round, and the keys of which
+// domains wait too long or cannot be renewed; "" for nothing.
 func (t *Turner) Problem() string {
 	if p := t.problem.Load(); p != nil {
 		return *p
@@ -101,7 +119,7 @@ func (t *Turner) Run(ctx context.Context) {
 
 // round looks at each domain that has something to turn, and notes the first problem.
 func (t *Turner) round(ctx context.Context) {
-	problem := ""
+	problem, late := "", lateness{}
 	note := func(text string, err error) {
 		if err == nil || ctx.Err() != nil || fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
 			return // another gate was faster, or the domain is gone
@@ -121,33 +139,36 @@ func (t *Turner) round(ctx context.Context) {
 	}
 	domains, err := t.opt.Store.Turning(ctx, slots, made)
 	note("the keys that turn could not be found", err)
-	maps.DeleteFunc(t.asked, func(name mail.Domain, _ time.Time) bool { return !slices.Contains(domains, name) })
+	maps.DeleteFunc(t.asked, func(name mail.Domain, _ asked) bool { return !slices.Contains(domains, name) })
 	for _, name := range domains {
 		if ctx.Err() != nil {
 			return
 		}
-		note("the keys of "+name.String()+" could not be turned", t.turn(ctx, name))
+		note("the keys of "+name.String()+" could not be turned", t.turn(ctx, name, &late))
 	}
+	if t.opt.Zone != nil {
+		note("what no key holds any more could not be removed from the zone", t.sweep(ctx))
+	}
+	problem = late.with(problem)
 	t.problem.Store(&problem)
 }
 
-// turn does for a domain what is due.
-func (t *Turner) turn(ctx context.Context, name mail.Domain) error {
+// turn does for a domain what is due, and notes what does not get on.
+func (t *Turner) turn(ctx context.Context, name mail.Domain, late *lateness) error {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
 	d, err := t.opt.Store.Domain(ctx, name)
 	if err != nil {
 		return err
 	}
-	var said []string
-	published, err := t.publish(ctx, &d)
+	late.note(d, t.now(), t.opt.Timing)
+	said, err := t.publish(ctx, &d)
 	if err != nil {
 		return err
 	}
-	said = append(said, published...)
 	renew := t.renewal(d)
 	states := t.look(ctx, d, renew)
-	if renew && t.delegated(d, states) {
+	if renew && t.delegated(ctx, d, states) {
 		keys, err := t.opt.Maker.Make(name, d.Keys, t.now())
 		if err != nil {
 			return err
@@ -155,10 +176,8 @@ func (t *Turner) turn(ctx context.Context, name mail.Domain) error {
 		d.Keys = slices.Concat(turnover.Wait(keys), d.Keys) // which the next round publishes
 		said = append(said, "new keys that wait: "+selectors(keys))
 	}
+	late.add(t.asked[name].why)
 	turned := turnover.Next(d.Keys, states, t.now(), t.opt.Timing)
-	if err := t.withdraw(ctx, name, turned.Over); err != nil {
-		return err
-	}
 	if turned.Changes() {
 		d.Keys = turned.Keys
 		said = append(said, turned.Text())
@@ -188,77 +207,37 @@ func (t *Turner) look(ctx context.Context, d account.Domain, all bool) map[strin
 
 // renewal reports whether a delegated domain's keys are due for new ones: all are in
 // delegated selectors and sign, and one is old. It does so once a day, as a domain may never
-// point its selectors to us.
+// point its selectors to us, and more often where somebody was told to mend something.
 func (t *Turner) renewal(d account.Domain) bool {
-	if t.opt.Delegate == "" || t.opt.Renew == 0 || len(d.Keys) == 0 {
+	last, now := t.asked[d.Name], t.opt.Now()
+	if !t.due(d.Keys) {
+		t.asked[d.Name] = asked{at: last.at}
+		return false
+	}
+	every := daily
+	if last.why != "" {
+		every = hourly
+	}
+	if now.Sub(last.at) < every {
+		return false
+	}
+	t.asked[d.Name] = asked{now, last.why}
+	return true
+}
+
+// due reports whether keys are due for new ones.
+func (t *Turner) due(keys []account.Key) bool {
+	if t.opt.Delegate == "" || t.opt.Renew == 0 {
 		return false
 	}
 	old := false
-	for _, k := range d.Keys {
+	for _, k := range keys {
 		if k.Stage != account.Signing || !turnover.Delegated(k.Selector) {
 			return false
 		}
 		old = old || t.opt.Now().Sub(k.Created) >= t.opt.Renew
 	}
-	if !old || t.opt.Now().Sub(t.asked[d.Name]) < daily {
-		return false
-	}
-	t.asked[d.Name] = t.opt.Now()
-	return true
-}
-
-// delegated reports whether all keys that sign are found, which they are by way of the
-// zone alone.
-func (t *Turner) delegated(d account.Domain, states map[string]domainkey.State) bool {
-	return !slices.ContainsFunc(d.Keys, func(k account.Key) bool { return states[k.Selector] != domainkey.Published })
-}
-
-// publish writes the keys of a delegated domain into the zone that are not known to be
-// there, and says which. A key that signs is marked then; one that waits is written until it
-// is found. Where the operator publishes them, they are marked alone.
-func (t *Turner) publish(ctx context.Context, d *account.Domain) (said []string, err error) {
-	for i := range d.Keys {
-		k := &d.Keys[i]
-		if k.Stage == account.Past || !k.Turned.IsZero() || t.opt.Delegate == "" || !turnover.Delegated(k.Selector) {
-			continue
-		}
-		_, target, err := turnover.Alias(k.Selector, d.Name, t.opt.Delegate)
-		if err != nil {
-			return nil, err
-		}
-		did := "to be published at "
-		if t.opt.Zone != nil {
-			did = "published at "
-			if err := t.opt.Zone.Set(ctx, target, k.Public); err != nil {
-				return nil, err
-			}
-		}
-		if k.Stage == account.Signing {
-			k.Turned = t.now()
-			said = append(said, k.Selector+" "+did+target)
-		}
-	}
-	return said, nil
-}
-
-// withdraw removes what is published in the zone of keys that are over.
-func (t *Turner) withdraw(ctx context.Context, domain mail.Domain, over []string) error {
-	if t.opt.Zone == nil {
-		return nil
-	}
-	for _, selector := range over {
-		if !turnover.Delegated(selector) {
-			continue
-		}
-		_, target, err := turnover.Alias(selector, domain, t.opt.Delegate)
-		if err != nil {
-			return err
-		}
-		if err := t.opt.Zone.Remove(ctx, target); err != nil {
-			return err
-		}
-	}
-	return nil
+	return old
 }
 
 // selectors lists those of keys.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,7 @@ import (
 
 // world is one domain in a store, the DNS that the gate asks, and the operator's zone.
 type world struct {
-	account.DomainStore
+	Store
 	t  *testing.T
 	mu sync.Mutex // guards what follows
 	// d is the domain as it is stored.
@@ -36,10 +37,12 @@ type world struct {
 	events []string
 	// texts has the records of names, aliases where they point to.
 	texts, aliases map[string]string
-	asked          int
-	refuses        error // what the zone answers
-	raced          bool  // another gate changes the domain before the next change
-	log            bytes.Buffer
+	// noted has what the store knows of the zone.
+	noted   map[account.ZoneRecord]bool
+	asked   int
+	refuses error // what the zone answers
+	raced   bool  // another gate changes the domain before the next change
+	log     bytes.Buffer
 }
 
 func (w *world) Turning(_ context.Context, selectors []string, made time.Time) ([]mail.Domain, error) {
@@ -80,12 +83,47 @@ func (w *world) PutDomain(_ context.Context, d account.Domain, e audit.Event) er
 	return nil
 }
 
-func (w *world) Ask(_ context.Context, name string, _ mx.Type) (mx.Answer, error) {
+func (w *world) NoteZoneRecord(_ context.Context, r account.ZoneRecord) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.noted[r] = true
+	return nil
+}
+
+func (w *world) UnheldZoneRecords(_ context.Context, limit int) (list []account.ZoneRecord, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for r := range w.noted {
+		if !slices.ContainsFunc(w.d.Keys, func(k account.Key) bool {
+			return r == account.ZoneRecord{Domain: w.d.Name, Selector: k.Selector, Text: k.Public}
+		}) {
+			list = append(list, r)
+		}
+	}
+	return list[:min(limit, len(list))], nil
+}
+
+func (w *world) ForgetZoneRecord(_ context.Context, r account.ZoneRecord) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.noted, r)
+	return nil
+}
+
+func (w *world) Ask(_ context.Context, name string, kind mx.Type) (mx.Answer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked++
-	if target, ok := w.aliases[name]; ok {
+	target, ok := w.aliases[name]
+	if kind == mx.CNAME {
+		if !ok {
+			return mx.Answer{}, nil
+		}
+		return mx.Answer{Names: []string{target}}, nil
+	}
+	for ok {
 		name = target
+		target, ok = w.aliases[name]
 	}
 	if text, ok := w.texts[name]; ok {
 		return mx.Answer{Texts: []string{text}}, nil
@@ -102,10 +140,10 @@ func (w *world) Set(_ context.Context, name, text string) error {
 	return w.refuses
 }
 
-func (w *world) Remove(_ context.Context, name string) error {
+func (w *world) Remove(_ context.Context, name, text string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.refuses == nil {
+	if w.refuses == nil && w.texts[name] == text {
 		delete(w.texts, name)
 	}
 	return w.refuses
@@ -146,7 +184,7 @@ func start(t *testing.T, change func(*Options)) (*world, *Turner) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, texts: map[string]string{}, aliases: map[string]string{}}
+	w := &world{t: t, texts: map[string]string{}, aliases: map[string]string{}, noted: map[account.ZoneRecord]bool{}}
 	opt := Options{
 		Store: w, Asker: w, Every: 10 * time.Minute, Timing: turnover.Timing{Settle: time.Hour, Keep: 8 * 24 * time.Hour},
 		Now: time.Now, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Maker: turnover.Maker{Sealer: sealer},
@@ -261,6 +299,112 @@ func TestDelegatedKeysRenewThemselves(t *testing.T) {
 		w.expect("nine days later", "cs-rsa-b, cs-ed25519-b", "cs-rsa-a, cs-ed25519-a removed; what is published of them may go")
 		if _, there := w.texts["cs-rsa-a"+at]; there || len(w.texts) != 2 || turner.Problem() != "" {
 			t.Errorf("the zone has %v; problem %q", w.texts, turner.Problem())
+		}
+	})
+}
+
+// replace has the domain another set of keys at once, as "domain rekey --replace" does, or none.
+func (w *world) replace(m turnover.Maker) []account.Key {
+	w.t.Helper()
+	keys, err := m.Make("example.org", w.d.Keys, time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.do(func() { w.d.Keys, w.d.Revision = keys, w.d.Revision+1 })
+	return keys
+}
+
+// TestWhatNoKeyHoldsLeavesTheZone: a key that is replaced, dropped or gone with its domain is
+// not published any more, also where the zone could not be written at first or the gate has
+// been started anew, and what took its name since stays.
+func TestWhatNoKeyHoldsLeavesTheZone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, turner := start(t, func(o *Options) { o.Delegate = "dkim.example.net" })
+		maker := turnover.Maker{Sealer: sealerOf(t), Delegated: true}
+		const a, b = "cs-rsa-a.example.org.dkim.example.net", "cs-rsa-b.example.org.dkim.example.net"
+		pass(time.Minute)
+		w.replace(maker)
+		pass(10 * time.Minute)
+		if len(w.texts) != 2 || w.texts[a] != "" || w.texts[b] != w.d.Keys[0].Public || len(w.noted) != 2 {
+			t.Errorf("after a replacement the zone has %v, noted %d", w.texts, len(w.noted))
+		}
+		// The first selectors again, with other keys, while the zone cannot be written.
+		w.do(func() { w.refuses = errors.New("the zone is read-only") })
+		keys := w.replace(maker)
+		pass(10 * time.Minute)
+		if p := turner.Problem(); len(w.texts) != 2 || !strings.Contains(p, "read-only") {
+			t.Errorf("the zone that cannot be written has %v, problem %q", w.texts, p)
+		}
+		w.do(func() { w.refuses = nil })
+		pass(10 * time.Minute)
+		if len(w.texts) != 2 || w.texts[a] != keys[0].Public || turner.Problem() != "" {
+			t.Errorf("when it can be again: %v, problem %q", w.texts, turner.Problem())
+		}
+		// What is noted of a key that had the name earlier takes nothing away.
+		w.do(func() {
+			w.noted[account.ZoneRecord{Domain: "example.org", Selector: "cs-rsa-a", Text: "earlier"}] = true
+		})
+		pass(10 * time.Minute)
+		if len(w.texts) != 2 || len(w.noted) != 2 {
+			t.Errorf("the zone has %v, noted %d", w.texts, len(w.noted))
+		}
+		w.do(func() { w.d = account.Domain{Name: "other.example"} })
+		pass(10 * time.Minute)
+		if len(w.texts) != 0 || len(w.noted) != 0 {
+			t.Errorf("after the domain the zone has %v, noted %d", w.texts, len(w.noted))
+		}
+	})
+}
+
+// TestNoRenewalButByTheAliases: keys that are found, but not in the zone, are not renewed, and
+// it is said; so it is of keys that wait.
+func TestNoRenewalButByTheAliases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, turner := start(t, func(o *Options) { o.Delegate, o.Renew = "dkim.example.net", 20*24*time.Hour })
+		const at = ".example.org.dkim.example.net"
+		w.do(func() {
+			for _, k := range w.d.Keys {
+				w.texts[k.Selector+"._domainkey.example.org"] = k.Public // as a TXT record, as is not wanted
+			}
+		})
+		pass(23 * 24 * time.Hour)
+		keys, _ := w.state()
+		if keys != "cs-rsa-a, cs-ed25519-a" || turner.Problem() != "the keys of example.org cannot be renewed: cs-rsa-a._domainkey.example.org is no CNAME of cs-rsa-a"+at {
+			t.Errorf("keys %s, problem %q", keys, turner.Problem())
+		}
+		w.do(func() { // those that sign alone, and by way of another name
+			for _, k := range w.d.Keys {
+				w.aliases[k.Selector+"._domainkey.example.org"] = k.Selector + ".keys.example.org"
+				w.aliases[k.Selector+".keys.example.org"] = k.Selector + at
+			}
+		})
+		pass(2 * time.Hour)
+		if keys, _ = w.state(); keys != "cs-rsa-a, cs-ed25519-a" || !strings.Contains(turner.Problem(), "cs-rsa-b._domainkey.example.org is no CNAME of cs-rsa-b"+at) {
+			t.Errorf("keys %s, problem %q", keys, turner.Problem())
+		}
+		w.do(func() {
+			for _, s := range turnover.Slots() {
+				w.aliases[s+"._domainkey.example.org"] = s + at
+			}
+		})
+		pass(70 * time.Minute)
+		if keys, _ = w.state(); keys != "cs-rsa-b waiting, cs-ed25519-b waiting, cs-rsa-a, cs-ed25519-a" || turner.Problem() != "" {
+			t.Errorf("keys %s, problem %q", keys, turner.Problem())
+		}
+		pass(10 * 24 * time.Hour)
+		w.do(func() { // new keys, which DNS does not have
+			clear(w.aliases)
+			k := w.d.Keys[0]
+			k.Selector, k.Stage, k.Created, k.Turned = "own", account.Waiting, time.Now(), time.Time{}
+			w.d.Keys, w.d.Revision = append([]account.Key{k}, w.d.Keys...), w.d.Revision+1
+		})
+		pass(25 * time.Hour)
+		if p := turner.Problem(); p != "" {
+			t.Errorf("within a day: %q", p)
+		}
+		pass(20 * time.Minute)
+		if p := turner.Problem(); !strings.HasPrefix(p, "the keys of example.org wait since ") || !strings.HasSuffix(p, ", as not all are found in DNS") {
+			t.Errorf("after a day: %q", p)
 		}
 	})
 }

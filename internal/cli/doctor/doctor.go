@@ -68,7 +68,7 @@ const atMost = 30 * time.Second
 
 // Run does it.
 func (cmd *Command) Run(c *call.Call) error {
-	return c.Needing("hostname", "dns", "dkim", "delivery", "alignment").With(func(o *call.Opened) error {
+	return c.Needing("hostname", "dns", "dkim", "delivery", "alignment", "rekey").With(func(o *call.Opened) error {
 		d, err := o.Store.Domain(c.Ctx, cmd.Domain.Domain)
 		if err != nil {
 			return call.Missing(err, "domain "+cmd.Domain.String())
@@ -122,7 +122,7 @@ func viewOf(a alignment.Assessment) view {
 	return view{
 		Domain: a.Question.From, MailFrom: a.Question.MailFrom, Verdict: a.Verdict, Policy: a.Policy,
 		DKIM: legOf(a.DKIM), SPF: legOf(a.SPF), Notes: append([]string{}, a.Notes...),
-		Publish: call.Views(a.Publish, func(r dkim.Record) record { return record{r.Name, "TXT", r.Value} }),
+		Publish: call.Views(a.Publish, func(r dkim.Record) record { return record{r.Name, r.Type(), r.Data()} }),
 	}
 }
 

@@ -51,7 +51,7 @@ type Assessment struct {
 	Policy dmarc.Policy
 	// Notes are remarks that do not decide.
 	Notes []string
-	// Publish are the DNS records (TXT) that mend what is wrong, the more important first.
+	// Publish are the DNS records that mend what is wrong, the more important first.
 	Publish []dkim.Record
 	// TTL is how long DNS says that all this holds.
 	TTL time.Duration
@@ -115,9 +115,9 @@ func (l *Leg) reason(format string, args ...any) {
 
 // publish adds a record to publish, unless it is too long to keep; then it is only said
 // in words what is wrong.
-func (a *Assessment) publish(name, value string) {
-	if len(a.Publish) < maxPublish && len(value) <= maxValue {
-		a.Publish = append(a.Publish, dkim.Record{Name: name, Value: value})
+func (a *Assessment) publish(r dkim.Record) {
+	if len(a.Publish) < maxPublish && len(r.Value) <= maxValue {
+		a.Publish = append(a.Publish, r)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"countersign/internal/dkim"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/policy/dmarc"
@@ -49,6 +50,9 @@ const maxAddresses = 16
 type Judge struct {
 	Asker   mx.Asker
 	Sending Sending
+	// Target says what the name of a key is to be an alias of, where its domain has
+	// delegated the selector; "" for a key whose record stands there itself. nil: all do.
+	Target func(selector string, domain mail.Domain) string
 }
 
 // Assess finds out how a message would fare. It never fails: what cannot be known is
@@ -66,7 +70,7 @@ func (j *Judge) Assess(ctx context.Context, question Question) Assessment {
 	a.policy(found, dmarcErr)
 
 	var wg sync.WaitGroup
-	wg.Go(func() { a.signatures(ctx, q) })
+	wg.Go(func() { a.signatures(ctx, q, j.record) })
 	var spf senderFinding
 	wg.Go(func() { spf = j.sender(ctx, q, question, found.Record) })
 	wg.Wait()
@@ -76,7 +80,7 @@ func (j *Judge) Assess(ctx context.Context, question Question) Assessment {
 		a.note("%s", n)
 	}
 	if spf.proposed != "" {
-		a.publish(question.identity(j.Sending), spf.proposed)
+		a.publish(dkim.Record{Name: question.identity(j.Sending), Value: spf.proposed})
 	}
 	a.Verdict = verdict(a.DKIM.State, a.SPF.State)
 	a.TTL = q.TTL()
@@ -102,8 +106,8 @@ func (a *Assessment) policy(found dmarc.Discovery, err error) {
 }
 
 // signatures looks each key up. One that verifiers find is enough; its domain is the one of
-// From, so that it is aligned (RFC 9989 section 4.4.1).
-func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry) {
+// From, so that it is aligned (RFC 9989 section 4.4.1). record is what publishes a key.
+func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry, record func(domainkey.Key) dkim.Record) {
 	a.DKIM = Leg{State: WillFail}
 	if len(a.Question.Keys) == 0 {
 		a.DKIM.State = Unknown
@@ -124,12 +128,22 @@ func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry) {
 			a.DKIM.reason("%s", s.Reason)
 		}
 		if s.State != domainkey.Published && s.State != domainkey.Unknown {
-			a.publish(key.Name(), key.Record)
+			a.publish(record(key))
 		}
 		if s.Testing {
 			a.note("the record at %s says that the domain is testing DKIM", key.Name())
 		}
 	}
+}
+
+// record is what the domain is to publish for a key.
+func (j *Judge) record(key domainkey.Key) dkim.Record {
+	if j.Target != nil {
+		if target := j.Target(key.Selector, key.Domain); target != "" {
+			return dkim.Record{Name: key.Name(), Target: target}
+		}
+	}
+	return dkim.Record{Name: key.Name(), Value: key.Record}
 }
 
 // maxKeys bounds the keys that are looked up.

@@ -256,6 +256,24 @@ func TestAssess(t *testing.T) {
 	}
 }
 
+// TestDelegatedSelectorsAreAliases: where a domain has delegated a selector, it is not told to
+// publish the key itself.
+func TestDelegatedSelectorsAreAliases(t *testing.T) {
+	first, second := keyOf(t, "example.org", "a"), keyOf(t, "example.org", "b")
+	j, _ := judge(t, Sending{Hello: "gate.example.net"}, "_dmarc.org. 60 IN A 192.0.2.1")
+	j.Target = func(selector string, domain mail.Domain) string {
+		if selector == "b" {
+			return ""
+		}
+		return selector + "." + domain.String() + ".dkim.example.net"
+	}
+	a := j.Assess(t.Context(), Question{From: "example.org", MailFrom: "example.org", Keys: []domainkey.Key{first, second}})
+	want := []dkim.Record{{Name: first.Name(), Target: "a.example.org.dkim.example.net"}, {Name: second.Name(), Value: second.Record}}
+	if len(a.Publish) < 2 || !slices.Equal(a.Publish[:2], want) {
+		t.Errorf("publish %+v, want %+v", a.Publish, want)
+	}
+}
+
 // TestProposedRecordsMend: a domain that publishes what it is told to passes by both ways.
 func TestProposedRecordsMend(t *testing.T) {
 	key := keyOf(t, "example.org", "a")

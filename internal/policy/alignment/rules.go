@@ -76,5 +76,5 @@ func (r Ruling) Advice() string {
 	if len(a.Publish) == 0 {
 		return text + ", and " + a.Reason()
 	}
-	return text + fmt.Sprintf("; publish at %s the TXT record %s", a.Publish[0].Name, a.Publish[0].Value)
+	return text + fmt.Sprintf("; publish at %s the %s record %s", a.Publish[0].Name, a.Publish[0].Type(), a.Publish[0].Data())
 }

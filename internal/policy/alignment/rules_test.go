@@ -58,6 +58,13 @@ func TestWhatIsSaidOfARuling(t *testing.T) {
 		t.Errorf("advice %q, want %q", got, want)
 	}
 	data := r.Data()
+	r.Assessment.Publish = []dkim.Record{{Name: "a._domainkey.example.org", Target: "a.gate.example"}}
+	if got, want := r.Advice(), "DMARC of example.org asks for reject; publish at a._domainkey.example.org the CNAME record a.gate.example."; got != want {
+		t.Errorf("advice %q, want %q", got, want)
+	}
+	if got, want := r.Data()["publish"], "a._domainkey.example.org. IN CNAME a.gate.example."; got != want {
+		t.Errorf("data %q, want %q", got, want)
+	}
 	if data["domain"] != "example.org" || data["policy"] != "reject" || data["action"] != "refuse" || !strings.Contains(data["publish"], `IN TXT "v=DKIM1; p=x"`) {
 		t.Errorf("data %v", data)
 	}

@@ -2,7 +2,6 @@ package turnover
 
 import (
 	"crypto/rand"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -58,7 +57,7 @@ func (m Maker) Make(domain mail.Domain, old []account.Key, now time.Time) ([]acc
 	return keys, nil
 }
 
-// selector returns one that no key has.
+// selector returns one that no key has and, but for delegated ones, none ever had.
 func (m Maker) selector(algorithm dkim.Algorithm, old []account.Key, now time.Time) (string, error) {
 	taken := func(selector string) bool {
 		return slices.ContainsFunc(old, func(k account.Key) bool { return k.Selector == selector })
@@ -72,12 +71,22 @@ func (m Maker) selector(algorithm dkim.Algorithm, old []account.Key, now time.Ti
 		return "", fault.New("turnover.make", fault.Conflict,
 			"both selectors for %s keys are taken: wait until the past keys are removed, or drop them", algorithm)
 	}
-	first := dkim.Selector(algorithm, now)
-	free := first
-	for n := 2; taken(free); n++ {
-		free = fmt.Sprintf("%s-%d", first, n)
+	free := fresh(algorithm, now)
+	for taken(free) {
+		free = fresh(algorithm, now)
 	}
 	return free, nil
+}
+
+// letters is how many letters make the selectors of one day differ: a million of them.
+const letters = 4
+
+// fresh returns a selector for a key made at a time, for example "cs-rsa-20261127-k3fq".
+// What it had earlier a domain may not have any more, so that chance has a part: a
+// selector that named another key before would have the mail signed with that fail, and
+// be answered with a key that may be known to others (RFC 6376 section 3.1).
+func fresh(algorithm dkim.Algorithm, now time.Time) string {
+	return "cs-" + string(algorithm) + "-" + now.UTC().Format("20060102") + "-" + strings.ToLower(rand.Text()[:letters])
 }
 
 // slots are the two selectors that keys of an algorithm take turns in.
@@ -104,7 +113,7 @@ func Alias(selector string, domain, delegate mail.Domain) (name, target string, 
 	name = selector + "._domainkey." + domain.String()
 	target = strings.Join([]string{selector, domain.String(), delegate.String()}, ".")
 	if len(target) > 253 {
-		return "", "", fault.New("turnover.alias", fault.Invalid, "%s is longer than the 253 octets that DNS allows; shorten dkim.delegate", target)
+		return "", "", fault.New("turnover.alias", fault.Invalid, "%s is longer than the 253 octets that DNS allows; shorten rekey.delegate", target)
 	}
 	return name, target, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	cryptorand "crypto/rand"
 
 	"countersign/internal/account"
+	"countersign/internal/dkim"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/policy/domainkey"
@@ -130,25 +132,33 @@ func TestSelectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)
-	for _, c := range []struct {
-		delegated bool
-		want      []string
-	}{
-		{false, []string{"cs-rsa-202611 cs-ed25519-202611", "cs-rsa-202611-2 cs-ed25519-202611-2", "cs-rsa-202611-3 cs-ed25519-202611-3"}},
-		{true, []string{"cs-rsa-a cs-ed25519-a", "cs-rsa-b cs-ed25519-b", ""}},
-	} {
-		var have []account.Key
-		for _, want := range c.want {
-			keys, err := Maker{Sealer: sealer, Delegated: c.delegated}.Make("example.org", have, now)
-			if (want == "") != fault.Is(err, fault.Conflict) || err == nil && signing(keys) != want {
-				t.Errorf("delegated %v: %q, %v; want %q", c.delegated, signing(keys), err, want)
+	var have []account.Key
+	for _, want := range []string{"cs-rsa-a cs-ed25519-a", "cs-rsa-b cs-ed25519-b", ""} {
+		keys, err := Maker{Sealer: sealer, Delegated: true}.Make("example.org", have, now)
+		if (want == "") != fault.Is(err, fault.Conflict) || err == nil && signing(keys) != want {
+			t.Errorf("%q, %v; want %q", signing(keys), err, want)
+		}
+		for _, k := range keys {
+			if !Delegated(k.Selector) || !strings.Contains(k.Public, "k="+k.Algorithm) {
+				t.Errorf("key %+v", k)
 			}
-			for _, k := range keys {
-				if Delegated(k.Selector) != c.delegated || !strings.Contains(k.Public, "k="+k.Algorithm) {
-					t.Errorf("key %+v", k)
-				}
+		}
+		have = append(have, keys...)
+	}
+}
+
+// TestNoSelectorTwice: a selector is not used again, also where the domain has forgotten it.
+func TestNoSelectorTwice(t *testing.T) {
+	now := time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)
+	form := regexp.MustCompile(`^cs-(rsa|ed25519)-20261127-[a-z2-7]{4}$`)
+	used := map[string]bool{}
+	for range 10 {
+		for _, algorithm := range dkim.Algorithms() {
+			selector, err := Maker{}.selector(algorithm, nil, now)
+			if err != nil || used[selector] || !form.MatchString(selector) || Delegated(selector) {
+				t.Errorf("%s, %v, after %v", selector, err, used)
 			}
-			have = append(have, keys...)
+			used[selector] = true
 		}
 	}
 }
@@ -162,7 +172,7 @@ func TestAlias(t *testing.T) {
 	if _, _, err := Alias("cs-rsa-a", "example.org", "dkim.example.net"); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := Alias("cs-rsa-a", mail.Domain(long), mail.Domain("dkim."+strings.Repeat("b", 50)+".example")); !fault.Is(err, fault.Invalid) {
+	if _, _, err := Alias("cs-rsa-a", mail.Domain(long), mail.Domain("dkim."+strings.Repeat("b", 50)+".example")); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "shorten rekey.delegate") {
 		t.Errorf("a name of more than 253 octets: %v", err)
 	}
 }

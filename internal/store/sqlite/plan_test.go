@@ -81,6 +81,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"entries of one":       {explain(t, s, listed.SelectSQL()+numbered.HoldingOf, bind("account", "a@b", now)), []string{"SEARCH access_entry USING INDEX access_entry_name (kind=? AND name=?)"}},
 		"entries of many":      {explain(t, s, listed.OfCredentialsSQL(), bind("l")), []string{"SEARCH k USING PRIMARY KEY (login=?)", "SEARCH r EXISTS USING COVERING INDEX access_entry_name (kind=? AND name=?)"}},
 		"ended entries":        {explain(t, s, listed.PruneSQL(), bind(now, 1, 10)), []string{"SEARCH access_entry USING INDEX access_entry_ends (ends>? AND ends<?)", "SEARCH access_entry USING PRIMARY KEY (id=?)"}},
+		"unheld":               {explain(t, s, objects.UnheldSQL, bind(10)), []string{"SCAN z", "SEARCH k USING PRIMARY KEY (domain=?)"}},
 		"costs":                {explain(t, s, objects.CostsSQL, nil), []string{"SEARCH credential USING COVERING INDEX credential_cost (cost>?)"}},
 		"uses":                 {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},
 		"used":                 {explain(t, s, objects.UsedSQL(2), bind("a", now, "", "", "", "", "b", now, "", "", "", "", now)), []string{"SEARCH k USING INDEX sqlite_autoindex_credential_1 (id=?)"}},

@@ -14,6 +14,7 @@ import (
 func accountCases() map[string]func(*testing.T, Store) {
 	return map[string]func(*testing.T, Store){
 		"objects come back as they were put":          objectsComeBack,
+		"the zone is remembered":                      zoneIsRemembered,
 		"lists are complete and in order":             listsAreComplete,
 		"a revision guards against lost changes":      revisionsGuard,
 		"named objects must exist":                    namesMustExist,
@@ -97,6 +98,42 @@ func keysTurn(t *testing.T, s Store, p people) {
 	p.two.Keys[0].Turned = time.Time{}
 	expect.Must(t, s.PutDomain(ctx, p.two, Event("domain")))
 	turning("not published", Start(), []string{"a"}, "one.example", "two.example")
+}
+
+// zoneIsRemembered: what is in the zone is known beyond the key, and beyond the domain.
+func zoneIsRemembered(t *testing.T, s Store) {
+	ctx := expect.Within(t)
+	p := settle(t, s)
+	unheld := func(what string, limit int, want ...account.ZoneRecord) {
+		t.Helper()
+		expect.Equal(t, what, expect.Got(s.UnheldZoneRecords(ctx, limit))(t), want)
+	}
+	unheld("nothing is noted", 9)
+	key := account.Key{Selector: "a", Algorithm: "rsa", Public: "first", Created: Start()}
+	one := account.ZoneRecord{Domain: "one.example", Selector: "a", Text: "first"}
+	two := account.ZoneRecord{Domain: "two.example", Selector: "a", Text: "first"}
+	p.one.Keys, p.two.Keys = []account.Key{key}, []account.Key{key}
+	expect.Must(t, s.PutDomain(ctx, p.one, Event("domain")))
+	expect.Must(t, s.PutDomain(ctx, p.two, Event("domain")))
+	generation := expect.Got(s.Generation(ctx))(t)
+	for _, r := range []account.ZoneRecord{two, one, one} {
+		expect.Must(t, s.NoteZoneRecord(ctx, r))
+	}
+	unheld("both are held", 9)
+	p.one.Revision++
+	p.one.Keys[0].Public = "second"
+	expect.Must(t, s.PutDomain(ctx, p.one, Event("domain")))
+	unheld("another key has the selector", 9, one)
+	expect.Must(t, s.RemoveAccount(ctx, "bob@two.example", Event("account")))
+	expect.Must(t, s.RemoveDomain(ctx, "two.example", Event("domain")))
+	unheld("the domain is removed", 9, one, two)
+	unheld("at most one", 1, one)
+	expect.Must(t, s.ForgetZoneRecord(ctx, one))
+	expect.Must(t, s.ForgetZoneRecord(ctx, one))
+	unheld("one is forgotten", 9, two)
+	if now := expect.Got(s.Generation(ctx))(t); now != generation+3 {
+		t.Errorf("the generation went from %d to %d; want it raised by the three changes of objects alone", generation, now)
+	}
 }
 
 func listsAreComplete(t *testing.T, s Store) {

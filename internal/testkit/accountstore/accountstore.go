@@ -1,6 +1,7 @@
 package accountstore
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -22,6 +23,7 @@ type Store struct {
 	domains    map[mail.Domain]account.Domain
 	accounts   map[string]account.Account
 	uses       map[mail.ID]account.Use
+	zone       map[account.ZoneRecord]bool
 	events     []audit.Event
 	reads      Reads
 	down       error
@@ -240,6 +242,41 @@ func (s *Store) Turning(_ context.Context, selectors []string, made time.Time) (
 	}
 	slices.Sort(list)
 	return list, s.down
+}
+
+// NoteZoneRecord implements account.ZoneStore.
+func (s *Store) NoteZoneRecord(_ context.Context, r account.ZoneRecord) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.zone == nil {
+		s.zone = map[account.ZoneRecord]bool{}
+	}
+	s.zone[r] = true
+	return s.down
+}
+
+// UnheldZoneRecords implements account.ZoneStore.
+func (s *Store) UnheldZoneRecords(_ context.Context, limit int) ([]account.ZoneRecord, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []account.ZoneRecord
+	for r := range s.zone {
+		if !slices.ContainsFunc(s.domains[r.Domain].Keys, func(k account.Key) bool { return k.Selector == r.Selector && k.Public == r.Text }) {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b account.ZoneRecord) int {
+		return cmp.Or(cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Selector, b.Selector), cmp.Compare(a.Text, b.Text))
+	})
+	return list[:min(len(list), limit)], s.down
+}
+
+// ForgetZoneRecord implements account.ZoneStore.
+func (s *Store) ForgetZoneRecord(_ context.Context, r account.ZoneRecord) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.zone, r)
+	return s.down
 }
 
 // RemoveDomain implements account.DomainStore.

@@ -20,6 +20,7 @@ func LeftOut() map[string]string {
 		"counter_log":      "as counter",
 		"guard_record":     "it refers to nothing, and one that cannot be read is told at the start",
 		"challenge_shape":  "of its values any may be right, and it refers to nothing",
+		"zone_record":      "it outlives what it is of, and a gate removes what is of nothing",
 		"ban":              "it refers to nothing, not even to accounts, and one that cannot be read is told at the start",
 	}
 }

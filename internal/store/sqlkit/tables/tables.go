@@ -58,6 +58,7 @@ func Carried() []Table {
 		table("customer", 1, "name text, plan text?, "+standing),
 		table("domain", 1, "name text, customer text, "+standing),
 		table("domain_key", 2, "domain text, position int, selector text, algorithm text, public text, sealed blob, created int, stage text, turned int"),
+		table("zone_record", 3, "domain text, selector text, text text"),
 		table("account", 1, "login text, id text, address text, domain text, directory text, plan text?, plan_learned int, legacy int, null_sender int, sender_mode text, "+standing),
 		table("credential", 2, "login text, name text, id text, kind text, subject text, hash text, cost text, keys text, former text, networks text, "+
 			"senders text, mechanisms text, max_recipients int, max_message_bytes int, max_messages int, expires int, created int, changed int, "+
