@@ -28,9 +28,9 @@ func (g *Gate) note(a *queue.Acceptance, err error) {
 	switch {
 	case a.Limits == nil:
 	case err == nil:
-		g.lately.Note(&a.Decision, g.opt.Now())
+		g.lately.Note(&a.Decision, a.Limits.Levels, g.opt.Now())
 	case errors.As(err, &over):
-		g.lately.Note(&over.Decision, g.opt.Now())
+		g.lately.Note(&over.Decision, a.Limits.Levels, g.opt.Now())
 	}
 }
 
