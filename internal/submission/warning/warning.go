@@ -51,9 +51,12 @@ func (w *Writer) Notices(cause *queue.Submission, near []limit.Breach) (list []q
 	return list
 }
 
-// recipients are those who hear of a limit.
+// recipients are those who hear of a limit: nobody where that would be a mail a minute, nobody of
+// one in shadow, which keeps nothing back, and nobody of recipients that fail, whose number the
+// servers of others decide. The record has them all.
 func (w *Writer) recipients(login string, b *limit.Breach) (list []mail.Address) {
-	if b.Limit.Quiet || b.Limit.Window == limit.Minute { // which would be a mail a minute
+	l := &b.Limit
+	if l.Quiet || l.Shadow || l.Window == limit.Minute || l.Measure == limit.FailedRecipients {
 		return nil
 	}
 	owner, err := mail.ParseAddress(login)
