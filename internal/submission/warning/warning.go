@@ -29,8 +29,10 @@ type Writer struct {
 	Host string
 	// Lifetime is for how long they are tried.
 	Lifetime time.Duration
-	// Operator gets them all; the null address for nobody.
+	// Operator gets them all, as far as Ceiling lets them through; the null address for nobody.
 	Operator mail.Address
+	// Ceiling bounds the mails to the operator; nil does not.
+	Ceiling *Ceiling
 	// Sign returns header fields to put on top; nil leaves them unsigned.
 	Sign   func(head, body []byte) ([]byte, error)
 	Logger *slog.Logger
@@ -63,7 +65,7 @@ func (w *Writer) recipients(login string, b *limit.Breach) (list []mail.Address)
 	if err == nil && b.Subject.Kind <= limit.Account {
 		list = append(list, owner)
 	}
-	if !w.Operator.IsNull() && (len(list) == 0 || w.Operator != owner) {
+	if !w.Operator.IsNull() && (len(list) == 0 || w.Operator != owner) && w.mayTell(b) {
 		list = append(list, w.Operator)
 	}
 	return list

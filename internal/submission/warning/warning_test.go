@@ -1,6 +1,9 @@
 package warning
 
 import (
+	"bytes"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,5 +42,51 @@ func TestWhoHears(t *testing.T) {
 		if n := len(list[0].Messages); n != c.want {
 			t.Errorf("%s of %s, shadow %v: %d mails, want %d", c.text, c.kind, c.shadow, n, c.want)
 		}
+	}
+}
+
+// TestCeiling: the operator gets so many mails an hour, whoever has limits near, and the log one
+// line about the others; whose account it is hears all the same.
+func TestCeiling(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)
+	ops := mail.Address{Local: "ops", Domain: "provider.example"}
+	w := &Writer{
+		IDs: &mail.IDSource{}, Now: func() time.Time { return now }, Host: "gate.example", Lifetime: time.Hour, Operator: ops,
+		Ceiling: &Ceiling{}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	l, err := limit.Parse("messages/hour=10")
+	if err != nil {
+		t.Fatal(err)
+	}
+	near := []limit.Breach{{Subject: limit.Subject{Kind: limit.Account, Name: "ann@one.example"}, Limit: l, Used: 8, Want: 1}}
+	told := func(tries int) (operator, owner int) {
+		for range tries {
+			for _, m := range w.Notices(&queue.Submission{Login: "ann@one.example"}, near)[0].Messages {
+				if m.Deliveries[0].Recipient.To == ops {
+					operator++
+				} else {
+					owner++
+				}
+			}
+		}
+		return operator, owner
+	}
+	if operator, owner := told(100); operator != MaxHourly || owner != 100 {
+		t.Errorf("the operator had %d mails, the owner %d", operator, owner)
+	}
+	now = now.Add(59 * time.Minute)
+	if operator, _ := told(1); operator != 0 {
+		t.Error("another mail within the hour")
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "ann@one.example") {
+		t.Errorf("the log has %d lines: %s", n, log.String())
+	}
+	now = now.Add(time.Minute)
+	if operator, _ := told(100); operator != MaxHourly {
+		t.Errorf("the operator had %d mails in the next hour", operator)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("the log has %d lines", n)
 	}
 }
