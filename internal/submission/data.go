@@ -19,6 +19,7 @@ import (
 	"countersign/internal/submission/keyring"
 	"countersign/internal/submission/limiting"
 	"countersign/internal/submission/ruled"
+	"countersign/internal/submission/secured"
 )
 
 // Data implements smtpserver.Session: the way of a whole message, from its
@@ -122,7 +123,7 @@ func (s *session) taken(m *incoming, a *queue.Acceptance, decision *rules.Decisi
 func (s *session) received(id mail.ID, tx *transaction, now time.Time) string {
 	version := ""
 	if s.tls != nil {
-		version = tlsData(s.tls)["version"]
+		version = secured.Data(s.tls)["version"]
 	}
 	return message.ReceivedField(message.Trace{
 		Host: mail.Domain(s.gate.opt.Hostname), Session: s.peer.ID, Submission: id,

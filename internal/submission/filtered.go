@@ -17,6 +17,7 @@ import (
 	"countersign/internal/submission/filtering"
 	"countersign/internal/submission/intake"
 	"countersign/internal/submission/naming"
+	"countersign/internal/submission/secured"
 )
 
 // incoming is a message whose content has been read.
@@ -78,7 +79,7 @@ func (s *session) shown(m *incoming) filter.Message {
 	if m.in.EightBit() {
 		shown.Envelope.Body = mail.Body8Bit
 	}
-	if data := tlsData(s.tls); data != nil {
+	if data := secured.Data(s.tls); data != nil {
 		shown.TLS, shown.Cipher = data["version"], data["cipher"]
 	}
 	return shown

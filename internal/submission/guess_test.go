@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/access/guard"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/cause"
 	"countersign/internal/submission/guessing"
 )
 
@@ -151,8 +152,8 @@ func TestGuardTurnsAway(t *testing.T) {
 		}
 		_, _, err = x.Next(t.Context(), []byte(response))
 		wantReason(t, err, smtp.EAuthTooMany)
-		if r := smtp.ReplyFor(err); r.Code != 454 || failureCause(err) != "guard: login-closed" {
-			t.Errorf("%s: answered %+v, recorded as %q", mechanism, r, failureCause(err))
+		if r := smtp.ReplyFor(err); r.Code != 454 || cause.Of(err) != "guard: login-closed" {
+			t.Errorf("%s: answered %+v, recorded as %q", mechanism, r, cause.Of(err))
 		}
 	}
 	if len(s.failed) != 0 || len(s.entered) != 2 || s.inside != 0 {
@@ -171,8 +172,8 @@ func TestClosedNetworks(t *testing.T) {
 	for _, password := range []string{testPassword, "wrong"} {
 		err := authenticate(t.Context(), f.open(), "", testLogin, password)
 		wantReason(t, err, smtp.EAuthFailed)
-		if r := smtp.ReplyFor(err); r.Code != 535 || failureCause(err) != "guard: network-closed" {
-			t.Errorf("%s: answered %+v, recorded as %q", password, r, failureCause(err))
+		if r := smtp.ReplyFor(err); r.Code != 535 || cause.Of(err) != "guard: network-closed" {
+			t.Errorf("%s: answered %+v, recorded as %q", password, r, cause.Of(err))
 		}
 	}
 	session := f.open()

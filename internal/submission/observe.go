@@ -1,25 +1,19 @@
 package submission
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
-	"countersign/internal/cert/client"
 	"countersign/internal/login/why"
-	"countersign/internal/mail"
-	"countersign/internal/oauth"
-	"countersign/internal/sasl"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/cause"
 	"countersign/internal/submission/figures"
-	"countersign/internal/submission/guessing"
+	"countersign/internal/submission/secured"
 )
 
 // observed maps what the server saw to the kind of event that records it. If
@@ -53,7 +47,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		s.hello = o.Text
 	case smtpserver.ObservedTLS:
 		s.tls, s.binding = o.TLS, o.Binding
-		e.Data = tlsData(o.TLS)
+		e.Data = secured.Data(o.TLS)
 		s.judge(e.Data)
 	case smtpserver.ObservedAuthOK:
 		e.Text, e.Data = "", s.provedData(o.Text)
@@ -61,9 +55,9 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 		e.Login = s.tried()
 		e.Text, e.Data = "", map[string]string{"mechanism": o.Text}
 		s.gate.opt.Metrics.Denied(s.visit.Observe(o.Err, o.Reason, &e))
-		if cause := failureCause(o.Err); cause != "" {
-			e.Data["cause"] = cause
-			if cause == why.ErrBanned.Error() {
+		if word := cause.Of(o.Err); word != "" {
+			e.Data["cause"] = word
+			if word == why.ErrBanned.Error() {
 				s.gate.opt.Metrics.Banned(figures.BannedLogin)
 			}
 		}
@@ -128,59 +122,6 @@ func (s *session) provedData(mechanism string) map[string]string {
 		add("issuer", issuer)
 	}
 	return data
-}
-
-// failureCause says in one word why a login failed, "" where it is trouble of ours.
-func failureCause(err error) string {
-	if cause := guessing.Cause(err); cause != "" {
-		return cause
-	}
-	if cause := why.Word(err); cause != "" {
-		if detail := cmp.Or(oauth.Cause(err), client.Cause(err), why.Rule(err)); detail != "" {
-			return cause + ": " + detail
-		}
-		return cause
-	}
-	for cause, of := range map[string]error{
-		"downgrade": sasl.ErrDowngrade, "binding": sasl.ErrBinding, "replay": sasl.ErrReplay, "elsewhere": sasl.ErrElsewhere, "syntax": sasl.ErrSyntax,
-	} {
-		if errors.Is(err, of) {
-			return cause
-		}
-	}
-	return ""
-}
-
-// tlsData describes a TLS connection by the names of crypto/tls.
-func tlsData(state *tls.ConnectionState) map[string]string {
-	if state == nil {
-		return nil
-	}
-	return map[string]string{
-		"version": tls.VersionName(state.Version),
-		"cipher":  tls.CipherSuiteName(state.CipherSuite),
-		"name":    serverName(state.ServerName),
-	}
-}
-
-// maxServerName is how much is recorded of a server name that is none, in octets.
-const maxServerName = 64
-
-// serverName returns what is recorded of the name that a client asked for in
-// its handshake. RFC 6066 section 3 makes it a host name, but crypto/tls takes
-// any 64 KiB that end in no dot: what is no domain is cut to its beginning, and
-// "?" stands for each octet that is no printable ASCII.
-func serverName(asked string) string {
-	if domain, err := mail.ParseDomain(asked); err == nil {
-		return string(domain)
-	}
-	printable := []byte(asked[:min(len(asked), maxServerName)])
-	for i, c := range printable {
-		if c < ' ' || c > '~' {
-			printable[i] = '?'
-		}
-	}
-	return string(printable)
 }
 
 // maxRecorded bounds the events of one session, acceptances apart: a client

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/ruled"
+	"countersign/internal/submission/secured"
 )
 
 // ruled asks the rules of a stage about a message; the error is the answer where one refuses or
@@ -92,7 +93,7 @@ func (s *session) facts(ctx context.Context, tx *transaction) *rules.Facts {
 		Used:     func(u rules.Used) (int64, error) { return s.used(ctx, tx, u) },
 	}
 	if s.tls != nil {
-		f.Connection.TLS = strings.TrimPrefix(tlsData(s.tls)["version"], "TLS ")
+		f.Connection.TLS = strings.TrimPrefix(secured.Data(s.tls)["version"], "TLS ")
 	}
 	return f
 }
