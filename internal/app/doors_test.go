@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/audit"
 	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/sink"
@@ -32,7 +33,7 @@ func setLimits(t *testing.T, w *world, of limit.Subject, away limit.Away, texts 
 }
 
 // TestConnectionLimitsAtTheSocket: who comes too often from a network gets 421 in place of the
-// greeting, an account with too many connections 454 at AUTH, and who leaves makes room.
+// greeting, which says nothing of how much is used, an account with too many connections 454 at AUTH, and who leaves makes room.
 func TestConnectionLimitsAtTheSocket(t *testing.T) {
 	w := newWorld(t, "", func(sink.Message) error { return nil })
 	setLimits(t, w, limit.Subject{Kind: limit.Account, Name: testLogin}, limit.AwayOpen, "connections/at-once=1")
@@ -52,8 +53,12 @@ func TestConnectionLimitsAtTheSocket(t *testing.T) {
 	refused := dialled(t, w)
 	reply = refused.reply()
 	refused.want(reply, "421 4.7.0")
-	if !strings.Contains(reply, "that of your network, room from 20") {
+	if !strings.HasPrefix(reply, "421 4.7.0 A limit of connections is reached; try again later. [") || strings.Contains(reply, "used") {
 		t.Errorf("the client is told %q", reply)
+	}
+	e := w.last(audit.ConnectionRefused)
+	if e.Reason != "connection-limit" || e.Data["subject"] != "network 127.0.0.1" || e.Data["used"] != "2" || e.Data["listener"] == "" {
+		t.Errorf("the record has %+v", e)
 	}
 }
 

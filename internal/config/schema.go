@@ -296,7 +296,8 @@ type Limits struct {
 	// Of how many percent of a limit used it is recorded that somebody is near to it,
 	// once in its window; 0 for never.
 	WarnAt int `toml:"warn_at" default:"80" min:"0" max:"100" unit:"percent" since:"0.1" reload:"yes"`
-	// Who gets a mail then, beside the account whose limit it is.
+	// Who gets a mail then, beside the account whose limit it is: at most 60 an hour from each
+	// gate. Limits in shadow, those of a minute and those of recipients that fail are recorded alone.
 	Notify string `toml:"notify" derived:"nobody" since:"0.1" reload:"yes" example:"ops@example.org"`
 }
 

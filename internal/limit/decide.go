@@ -153,6 +153,15 @@ const MaxSlowed = 24 * time.Hour
 // Passes reports whether the message is accepted, perhaps to be slowed down or held.
 func (d *Decision) Passes() bool { return d.Decisive == nil || d.Action <= Hold }
 
+// Why is what the record has of why a message does not pass, or not at once; nil where nothing
+// is in its way.
+func (d *Decision) Why() map[string]string {
+	if d.Decisive == nil {
+		return nil
+	}
+	return d.Decisive.Data()
+}
+
 // Decide judges amounts against all limits of all levels at a moment. warn is of how many
 // percent used somebody is to be warned, 0 for never. It changes nothing.
 func Decide(levels []Level, want Amounts, warn int, at time.Time) Decision {
@@ -165,9 +174,24 @@ func Decide(levels []Level, want Amounts, warn int, at time.Time) Decision {
 		d.Slot = at // it does not go, or is not in the way
 	}
 	if d.Passes() && warn > 0 {
-		d.Near = near(levels, want, warn, at)
+		d.Near = near(d.counted(levels), want, warn, at)
 	}
 	return d
+}
+
+// counted are the levels in which a message that passes counts. What is held goes nowhere, and
+// counts where it is held alone: whose limit it is must not use up those of others, nor have
+// anybody warned of them.
+func (d *Decision) counted(levels []Level) []Level {
+	if d.Decisive == nil || d.Action != Hold {
+		return levels
+	}
+	for i := range levels {
+		if levels[i].Subject == d.Decisive.Subject {
+			return levels[i : i+1]
+		}
+	}
+	return nil
 }
 
 // slow finds the first moment at which no limit that slows down is in the way, and returns
@@ -315,15 +339,11 @@ func stricter(a, b *Breach) bool {
 }
 
 // Count counts amounts that pass in all levels, at the time at which they go, and notes of
-// what was warned. What is held goes nowhere, and counts where it is held alone: whose limit
-// it is must not use up those of others.
+// what was warned. What is held counts where it is held alone.
 func Count(levels []Level, amounts Amounts, d *Decision) {
-	held := d.Decisive != nil && d.Action == Hold
-	for i := range levels {
-		l := &levels[i]
-		if held && l.Subject != d.Decisive.Subject {
-			continue
-		}
+	counted := d.counted(levels)
+	for i := range counted {
+		l := &counted[i]
 		l.Counter.Count(amounts, l.windows(levels), d.Slot, d.At)
 		for _, b := range d.Near {
 			if b.Subject == l.Subject {

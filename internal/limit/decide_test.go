@@ -298,3 +298,32 @@ func TestHeldCountsAlone(t *testing.T) {
 		t.Errorf("%d are counted of the account, %d of the domain", own, all)
 	}
 }
+
+// TestHeldWarnsOfItsOwnAlone: what is held counts in the level that holds it, and so nobody is warned of
+// another, once for each message that is held.
+func TestHeldWarnsOfItsOwnAlone(t *testing.T) {
+	at := time.Date(2026, 11, 27, 8, 0, 0, 0, time.UTC)
+	own, err := Parse("recipients/day=1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own.Action = Hold
+	other := own
+	other.Action, other.Max = Defer, 1200
+	levels := []Level{
+		{Subject{Account, "ann@one.example"}, []Limit{own}, &Counter{}},
+		{Subject{Customer, "acme"}, []Limit{other}, &Counter{}},
+	}
+	warned := map[Kind]int{}
+	for i := range 50 {
+		q := &Question{Levels: levels, Want: Amounts{Messages: 1, Recipients: 1001}, Warn: 80}
+		d := Decide(q.Levels, q.Want, q.Warn, at.Add(time.Duration(i)*time.Second))
+		for _, b := range d.Near {
+			warned[b.Subject.Kind]++
+		}
+		q.Count(&d)
+	}
+	if warned[Customer] != 0 || warned[Account] != 1 {
+		t.Errorf("warned were %v", warned)
+	}
+}

@@ -34,16 +34,28 @@ func (c *Counter) bury(alive func(string) bool) {
 
 // Hold notes that a process holds so many more, or fewer where by is negative.
 func (c *Counter) Hold(name string, by int64, at time.Time) {
-	i := slices.IndexFunc(c.holders, func(h holder) bool { return h.name == name })
-	if i < 0 {
-		i = len(c.holders)
-		c.holders = append(c.holders, holder{name: name})
+	if i := c.holder(name); i >= 0 {
+		by += c.holders[i].n
 	}
-	h := &c.holders[i]
-	h.n, h.at = max(h.n+by, 0), at.Unix()
-	if h.n == 0 {
+	c.Occupy(name, by, at)
+}
+
+// Occupy notes that a process holds so many, none where n is negative.
+func (c *Counter) Occupy(name string, n int64, at time.Time) {
+	i := c.holder(name)
+	switch {
+	case i >= 0 && n <= 0:
 		c.holders = slices.Delete(c.holders, i, i+1)
+	case i >= 0:
+		c.holders[i].n, c.holders[i].at = n, at.Unix()
+	case n > 0:
+		c.holders = append(c.holders, holder{name, n, at.Unix()})
 	}
+}
+
+// holder finds one; -1 for none.
+func (c *Counter) holder(name string) int {
+	return slices.IndexFunc(c.holders, func(h holder) bool { return h.name == name })
 }
 
 // apart is what the name of a subject ends in whose connections are counted. No login, domain,

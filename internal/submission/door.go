@@ -18,7 +18,8 @@ type Doors interface {
 }
 
 // come judges the connection by what is known of it before the greeting: its network, this
-// gate, and everything. An error is its refusal (RFC 5321 section 3.8 has 421 there).
+// gate, and everything. An error is its refusal (RFC 5321 section 3.8 has 421 there), which says
+// nothing of how much is used of what: that is for the record alone.
 func (s *session) come(ctx context.Context) (limit.Decision, error) {
 	g := s.gate
 	if g.opt.Doors == nil || g.opt.Limits == nil {
@@ -27,7 +28,7 @@ func (s *session) come(ctx context.Context) (limit.Decision, error) {
 	levels := g.opt.Limits(limit.Who{Network: limit.NetworkOf(s.peer.Client.Addr()), Node: g.opt.Node})
 	d, err := s.pass(ctx, levels, smtp.EConnectionLimit)
 	if err != nil {
-		g.recordRefused(s.peer, smtp.ReplyFor(err), nil)
+		g.recordRefused(s.peer, smtp.ReplyFor(err), d.Why())
 	}
 	return d, err
 }

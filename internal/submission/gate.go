@@ -29,6 +29,7 @@ import (
 	"countersign/internal/submission/naming"
 	"countersign/internal/submission/ration"
 	"countersign/internal/submission/visit"
+	"countersign/internal/submission/warning"
 )
 
 // Policy is what the operator may change while the server runs.
@@ -138,6 +139,8 @@ type Gate struct {
 	rations *ration.Rations
 	// lately are limits that had no room.
 	lately lately.Memory
+	// mails bounds those to policy.WarnTo.
+	mails warning.Ceiling
 	// door is what those who log in go through.
 	door *guessing.Door
 }

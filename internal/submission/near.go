@@ -28,9 +28,9 @@ func (g *Gate) note(a *queue.Acceptance, err error) {
 	switch {
 	case a.Limits == nil:
 	case err == nil:
-		g.lately.Note(&a.Decision, g.opt.Now())
+		g.lately.Note(&a.Decision, a.Limits.Levels, g.opt.Now())
 	case errors.As(err, &over):
-		g.lately.Note(&over.Decision, g.opt.Now())
+		g.lately.Note(&over.Decision, a.Limits.Levels, g.opt.Now())
 	}
 }
 
@@ -67,7 +67,7 @@ func (s *session) limited(tx *transaction) {
 // warnings writes to those whose limits are near.
 func (g *Gate) warnings(ctx context.Context, policy *Policy) *warning.Writer {
 	return &warning.Writer{
-		IDs: g.opt.IDs, Now: g.opt.Now, Host: g.opt.Hostname, Lifetime: policy.Lifetime, Operator: policy.WarnTo, Logger: g.opt.Logger,
+		IDs: g.opt.IDs, Now: g.opt.Now, Host: g.opt.Hostname, Lifetime: policy.Lifetime, Operator: policy.WarnTo, Ceiling: &g.mails, Logger: g.opt.Logger,
 		Sign: func(head, body []byte) ([]byte, error) {
 			return g.SignOwn(ctx, mail.Domain(g.opt.Hostname), head, body)
 		},

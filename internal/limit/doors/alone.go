@@ -1,11 +1,26 @@
 package doors
 
 import (
+	"slices"
 	"time"
 
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 )
+
+// shared is a question of which all limits are shared out among the gates.
+func shared(q *limit.Question) *limit.Question {
+	part := *q
+	part.Levels = slices.Clone(q.Levels)
+	for i := range part.Levels {
+		l := &part.Levels[i]
+		l.Limits = slices.Clone(l.Limits)
+		for k := range l.Limits {
+			l.Limits[k].Away = limit.AwayShare
+		}
+	}
+	return &part
+}
 
 // alone judges a connection while the store is away, by what each limit says: closed ones
 // refuse, shared ones have room while this gate's share has.
@@ -22,7 +37,7 @@ func (d *Doors) alone(pass Pass, q *limit.Question) (Pass, limit.Decision, error
 		return Pass{}, decision, nil
 	}
 	d.count(q, now)
-	d.add(pass.holds, 1, true)
+	d.add(pass.holds, 1)
 	return pass, decision, nil
 }
 
@@ -49,20 +64,14 @@ func (d *Doors) judge(q *limit.Question, now time.Time, gates int64) (decision l
 	return limit.Decide(levels, q.Want, 0, now), closed
 }
 
-// count counts, for the time when the store is away, a connection that was let in, where a
-// limit is shared out then.
+// count counts a connection that was let in, for the time when limits are shared out.
 func (d *Doors) count(q *limit.Question, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i, l := range q.Levels {
-		in, shared := limit.Windowed(0), false
+		in := limit.Windowed(0)
 		for _, k := range l.Limits {
-			if k.Away == limit.AwayShare {
-				in, shared = in.And(k.Window), true
-			}
-		}
-		if !shared {
-			continue
+			in = in.And(k.Window)
 		}
 		s := q.Key(i)
 		c := d.own[s]

@@ -2,7 +2,8 @@
 // counts for all gates, and tells it who has gone.
 //
 // While the store is away it decides by itself, as each limit says: open, closed, or by this
-// gate's share of the limit. It counts no messages; these are counted where they are stored,
+// gate's share of the limit. Where the store is there, and only does not come to it in time, the
+// share holds for all limits. It counts no messages; these are counted where they are stored,
 // and without the store there are none.
 //
 // Main types: Doors, Pass.
@@ -11,10 +12,10 @@ package doors
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"countersign/internal/fault"
 	"countersign/internal/limit"
@@ -43,19 +44,23 @@ type Doors struct {
 	opt Options
 	// wake has room for one: more wakings say nothing more.
 	wake chan struct{}
-	// telling is held by who tells the store what is held: one at a time, so that nothing is
-	// told twice.
-	telling chan struct{}
+	// turns are taken by who asks the store: one each, and all of them by who tells it what is
+	// held, so that a number it is told and a connection it counts meanwhile do not cross.
+	turns *semaphore.Weighted
 
 	mu sync.Mutex // guards what follows
-	// held is how many connections of this gate are counted at once, untold by how many the
-	// store does not know that yet; by what they are counted under.
-	held, untold map[limit.Subject]int64
+	// held is how many connections of this gate are counted at once; by what they are counted
+	// under.
+	held map[limit.Subject]int64
+	// told is how many of them the store knows, or unclear; untold are those of which that is
+	// another number.
+	told   map[limit.Subject]int64
+	untold map[limit.Subject]struct{}
 	// holder is under what name the store knows what is held.
 	holder string
 	// probe is when the store is asked again that is away; zero while it is not.
 	probe time.Time
-	// own counts what came in here of limits that are shared out while the store is away.
+	// own counts what came in here, for the time when limits are shared out.
 	own map[limit.Subject]*limit.Counter
 }
 
@@ -65,8 +70,8 @@ func New(opt Options) *Doors {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	d := &Doors{
-		opt: opt, wake: make(chan struct{}, 1), telling: make(chan struct{}, 1),
-		held: map[limit.Subject]int64{}, untold: map[limit.Subject]int64{}, own: map[limit.Subject]*limit.Counter{},
+		opt: opt, wake: make(chan struct{}, 1), turns: semaphore.NewWeighted(allTurns),
+		held: map[limit.Subject]int64{}, told: map[limit.Subject]int64{}, untold: map[limit.Subject]struct{}{}, own: map[limit.Subject]*limit.Counter{},
 	}
 	d.holder, _ = opt.Store.Holder()
 	return d
@@ -82,7 +87,7 @@ type Pass struct {
 // Leave says that the connection has gone. A second call does nothing.
 func (p Pass) Leave() {
 	if p.doors != nil {
-		p.once.Do(func() { p.doors.add(p.holds, -1, true) })
+		p.once.Do(func() { p.doors.add(p.holds, -1) })
 	}
 }
 
@@ -102,35 +107,44 @@ func (d *Doors) Enter(ctx context.Context, levels []limit.Level, warn int) (Pass
 	}
 	decision, err := d.ask(ctx, q, pass.holds)
 	switch {
-	case err == nil:
-		if decision.Passes() {
-			d.count(q, decision.At)
-			d.add(pass.holds, 1, false)
-		} else {
-			pass = Pass{}
-		}
+	case err == nil && decision.Passes():
 		return pass, decision, nil
-	case fault.Is(err, fault.Canceled) && ctx.Err() != nil:
+	case err == nil:
+		return Pass{}, decision, nil
+	case ctx.Err() != nil && fault.Is(err, fault.Canceled):
 		return Pass{}, limit.Decision{}, err
+	case busy(err):
+		return d.alone(pass, shared(q))
 	}
 	d.lost(err)
 	return d.alone(pass, q)
 }
 
-// ask asks the store, which hears before who has gone of the same.
+// busy reports whether the store is there and has only not come to it in time.
+func busy(err error) bool { return fault.Is(err, fault.Canceled) || fault.Is(err, fault.Busy) }
+
+// ask asks the store, which hears before who has gone of the same, and under another name than
+// before what is held at all. Where the name has changed in between, the store did not know
+// what is held when it judged, so it is told and asked once more; the connection then counts
+// twice in the limits that have a window, which is on the safe side.
 func (d *Doors) ask(ctx context.Context, q *limit.Question, holds []limit.Subject) (limit.Decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if d.owes(holds) {
-		if err := d.tell(ctx); err != nil {
-			return limit.Decision{}, err
+	for again := true; ; again = false {
+		if d.owes(holds) {
+			if err := d.tell(ctx); err != nil {
+				return limit.Decision{}, err
+			}
 		}
+		decision, known, err := d.connect(ctx, q, holds, again)
+		if err == nil && !known && again {
+			continue
+		}
+		if err == nil {
+			d.found()
+		}
+		return decision, err
 	}
-	decision, err := d.opt.Store.Connect(ctx, q)
-	if err == nil {
-		d.found()
-	}
-	return decision, err
 }
 
 // asks reports whether the store is to be asked: always, or while it is away now and then.
@@ -171,87 +185,11 @@ func (d *Doors) found() {
 	}
 }
 
-// add notes that connections have come or gone, and where the store does not know that yet.
-func (d *Doors) add(holds []limit.Subject, by int64, untold bool) {
-	if len(holds) == 0 {
-		return
-	}
-	d.mu.Lock()
-	for _, s := range holds {
-		put(d.held, s, by)
-		if c := d.own[s]; c != nil {
-			c.Hold(here, by, d.opt.Now())
-		}
-		if untold {
-			put(d.untold, s, by)
-		}
-	}
-	d.mu.Unlock()
-	if untold {
-		d.signal()
-	}
-}
-
-// here names this gate in what it has counted itself.
-const here = "here"
-
-// put adds to a number, and forgets it at 0.
-func put(m map[limit.Subject]int64, s limit.Subject, by int64) {
-	if m[s] += by; m[s] == 0 {
-		delete(m, s)
-	}
-}
-
 func (d *Doors) signal() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
 	}
-}
-
-// owes reports whether the store does not know yet how many of some are held.
-func (d *Doors) owes(holds []limit.Subject) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.ContainsFunc(holds, func(s limit.Subject) bool { return d.untold[s] != 0 })
-}
-
-// behind reports whether there is something that the store does not know.
-func (d *Doors) behind() bool {
-	name, _ := d.opt.Store.Holder()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.untold) > 0 || name != d.holder
-}
-
-// tell tells the store what it does not know.
-func (d *Doors) tell(ctx context.Context) error {
-	select {
-	case d.telling <- struct{}{}:
-		defer func() { <-d.telling }()
-	case <-ctx.Done():
-		return fault.Wrap("limit.occupy", fault.Unavailable, ctx.Err())
-	}
-	name, _ := d.opt.Store.Holder()
-	d.mu.Lock()
-	if name != d.holder { // what it knew counts no more
-		d.holder, d.untold = name, maps.Clone(d.held)
-	}
-	by := d.untold
-	d.untold = map[limit.Subject]int64{}
-	d.mu.Unlock()
-	if len(by) == 0 {
-		return nil
-	}
-	err := d.opt.Store.Occupy(ctx, by)
-	if err != nil {
-		d.mu.Lock()
-		for s, n := range by {
-			put(d.untold, s, n)
-		}
-		d.mu.Unlock()
-	}
-	return err
 }
 
 // tellEvery is how often it is looked whether the store knows what is held, sweepEvery how often
@@ -283,7 +221,7 @@ func (d *Doors) Run(ctx context.Context) {
 			switch {
 			case err == nil:
 				d.found()
-			case ctx.Err() == nil:
+			case ctx.Err() == nil && !busy(err):
 				d.lost(err)
 			}
 		}

@@ -20,6 +20,12 @@ type store struct {
 	gates    int
 	counters map[limit.Subject]*limit.Counter
 	asked    int
+	// unclear says that the next answer to Occupy is lost, after it was done.
+	unclear bool
+	// busy is what is answered in place of a decision.
+	busy error
+	// turns renames it as it judges, that often.
+	turns int
 }
 
 func newStore() *store {
@@ -48,6 +54,13 @@ func (s *store) Connect(_ context.Context, q *limit.Question) (limit.Decision, e
 	if s.away {
 		return limit.Decision{}, fault.New("test", fault.Unavailable, "away")
 	}
+	if s.busy != nil {
+		return limit.Decision{}, s.busy
+	}
+	if s.turns > 0 {
+		s.turns--
+		s.name += "#"
+	}
 	q.Self, q.Alive = s.name, func(name string) bool { return name == s.name }
 	d := q.Judge(s, time.Now())
 	if d.Passes() {
@@ -56,14 +69,18 @@ func (s *store) Connect(_ context.Context, q *limit.Question) (limit.Decision, e
 	return d, nil
 }
 
-func (s *store) Occupy(_ context.Context, by map[limit.Subject]int64) error {
+func (s *store) Occupy(_ context.Context, held map[limit.Subject]int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.away {
 		return fault.New("test", fault.Fenced, "away")
 	}
-	for of, n := range by {
-		s.Counter(of).Hold(s.name, n, time.Now())
+	for of, n := range held {
+		s.Counter(of).Occupy(s.name, n, time.Now())
+	}
+	if s.unclear {
+		s.unclear = false
+		return fault.New("test", fault.Unavailable, "it was done, and nobody knows")
 	}
 	return nil
 }

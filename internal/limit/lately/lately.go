@@ -10,6 +10,7 @@ package lately
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,10 +36,18 @@ type known struct {
 	until time.Time
 }
 
-// Note takes what the store has decided, of a message that passed or not; now is the
-// gate's time.
-func (m *Memory) Note(d *limit.Decision, now time.Time) {
-	for _, list := range [][]limit.Breach{d.Over, d.Full} {
+// Note takes what the store has decided by levels, of a message that passed or not; now is the
+// gate's time. It remembers nothing where something slows messages down: by the time at which
+// they go, what has no room now may have it. What one that passed was over is in nobody's way.
+func (m *Memory) Note(d *limit.Decision, levels []limit.Level, now time.Time) {
+	lists := [][]limit.Breach{d.Full}
+	if !d.Passes() {
+		lists = append(lists, d.Over)
+	}
+	if slows(levels) {
+		return
+	}
+	for _, list := range lists {
 		for i := range list {
 			b := &list[i]
 			if refuses(b) && b.Room.After(d.At) {
@@ -46,6 +55,13 @@ func (m *Memory) Note(d *limit.Decision, now time.Time) {
 			}
 		}
 	}
+}
+
+// slows reports whether a limit of some levels slows down what is over it.
+func slows(levels []limit.Level) bool {
+	return slices.ContainsFunc(levels, func(l limit.Level) bool {
+		return slices.ContainsFunc(l.Limits, func(k limit.Limit) bool { return k.Action == limit.Slow && !k.Shadow })
+	})
 }
 
 // refuses reports whether a limit refuses whatever else a message is: nobody knows before

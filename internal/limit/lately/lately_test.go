@@ -36,7 +36,7 @@ func sent(m *Memory, c *limit.Counter, l limit.Level, recipients ...int64) {
 		if d.Passes() {
 			q.Count(&d)
 		}
-		m.Note(&d, at.Add(time.Hour)) // the gate's clock is another
+		m.Note(&d, q.Levels, at.Add(time.Hour)) // the gate's clock is another
 	}
 }
 
@@ -107,9 +107,52 @@ func TestBounded(t *testing.T) {
 	var m Memory
 	for n := range most + 10 {
 		b := limit.Breach{Subject: limit.Subject{Kind: limit.Account, Name: fmt.Sprint(n)}, Limit: limit.Limit{Action: limit.Defer}, Want: 1, Room: at.Add(time.Hour)}
-		m.Note(&limit.Decision{At: at, Over: []limit.Breach{b}}, at)
+		m.Note(&limit.Decision{At: at, Full: []limit.Breach{b}}, nil, at)
 	}
 	if n := m.size.Load(); n > most || n < 1 {
 		t.Errorf("%d are remembered", n)
+	}
+}
+
+// TestSlowedIsNotRefused: who is slowed down until a limit has room is not refused for that one
+// before, as the store would not.
+func TestSlowedIsNotRefused(t *testing.T) {
+	slow, minute := level(limit.Slow, "messages/hour=10"), level(limit.Defer, "messages/minute=5")
+	l := limit.Level{Subject: ann, Limits: append(slow.Limits, minute.Limits...), Counter: &limit.Counter{}}
+	passed := 0
+	for n := range 13 {
+		now := at
+		if n >= 5 {
+			now = at.Add(2*time.Minute + time.Duration(n)*time.Second)
+		}
+		q := &limit.Question{Levels: []limit.Level{l}, Want: limit.Amounts{limit.Messages: 1, limit.Recipients: 1}}
+		d := limit.Decide(q.Levels, q.Want, 0, now)
+		var m Memory
+		m.Note(&d, q.Levels, now)
+		if d.Passes() {
+			passed++
+			q.Count(&d)
+			m.Note(&d, q.Levels, now)
+		}
+		next := limit.Decide(q.Levels, q.Want, 0, now)
+		if m.Over(q.Levels, 1, now) != nil && next.Passes() {
+			t.Errorf("message %d: the next one is refused, and the store would take it", n)
+		}
+	}
+	if passed <= 10 {
+		t.Errorf("%d passed: none was slowed", passed)
+	}
+}
+
+// TestPassedIsOverNothing: what a message that passed was over is not remembered.
+func TestPassedIsOverNothing(t *testing.T) {
+	var m Memory
+	l := level(limit.Defer, "messages/hour=1").Limits[0]
+	over := []limit.Breach{{Subject: ann, Limit: l, Used: 1, Want: 1, Room: at.Add(time.Hour)}}
+	if m.Note(&limit.Decision{At: at, Over: over}, nil, at); !m.Empty() {
+		t.Error("it is remembered")
+	}
+	if m.Note(&limit.Decision{At: at, Over: over, Decisive: &over[0], Action: limit.Defer}, nil, at); m.Empty() {
+		t.Error("what was refused is not")
 	}
 }

@@ -15,8 +15,8 @@ func (s *Store) Connect(ctx context.Context, q *limit.Question) (limit.Decision,
 }
 
 // Occupy implements limit.Doors.
-func (s *Store) Occupy(ctx context.Context, by map[limit.Subject]int64) error {
-	return s.writer.Door(ctx, "limit.occupy", incoming.Holding(by))
+func (s *Store) Occupy(ctx context.Context, held map[limit.Subject]int64) error {
+	return s.writer.Door(ctx, "limit.occupy", incoming.Holding(held))
 }
 
 // Holder implements limit.Doors.

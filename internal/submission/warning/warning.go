@@ -29,8 +29,10 @@ type Writer struct {
 	Host string
 	// Lifetime is for how long they are tried.
 	Lifetime time.Duration
-	// Operator gets them all; the null address for nobody.
+	// Operator gets them all, as far as Ceiling lets them through; the null address for nobody.
 	Operator mail.Address
+	// Ceiling bounds the mails to the operator; nil does not.
+	Ceiling *Ceiling
 	// Sign returns header fields to put on top; nil leaves them unsigned.
 	Sign   func(head, body []byte) ([]byte, error)
 	Logger *slog.Logger
@@ -51,16 +53,19 @@ func (w *Writer) Notices(cause *queue.Submission, near []limit.Breach) (list []q
 	return list
 }
 
-// recipients are those who hear of a limit.
+// recipients are those who hear of a limit: nobody where that would be a mail a minute, nobody of
+// one in shadow, which keeps nothing back, and nobody of recipients that fail, whose number the
+// servers of others decide. The record has them all.
 func (w *Writer) recipients(login string, b *limit.Breach) (list []mail.Address) {
-	if b.Limit.Quiet || b.Limit.Window == limit.Minute { // which would be a mail a minute
+	l := &b.Limit
+	if l.Quiet || l.Shadow || l.Window == limit.Minute || l.Measure == limit.FailedRecipients {
 		return nil
 	}
 	owner, err := mail.ParseAddress(login)
 	if err == nil && b.Subject.Kind <= limit.Account {
 		list = append(list, owner)
 	}
-	if !w.Operator.IsNull() && (len(list) == 0 || w.Operator != owner) {
+	if !w.Operator.IsNull() && (len(list) == 0 || w.Operator != owner) && w.mayTell(b) {
 		list = append(list, w.Operator)
 	}
 	return list

@@ -83,11 +83,11 @@ func (c *Counted) Count(q *limit.Question, d *limit.Decision) {
 	}
 }
 
-// Hold notes what a process holds more, or less, of counters that were read.
-func (c *Counted) Hold(self string, by map[limit.Subject]int64, at time.Time) {
+// Occupy notes what a process holds of counters that were read.
+func (c *Counted) Occupy(self string, held map[limit.Subject]int64, at time.Time) {
 	l := c.open()
-	for s, n := range by {
-		l.counters[s].Hold(self, n, at)
+	for s, n := range held {
+		l.counters[s].Occupy(self, n, at)
 		l.changed[s] = true
 	}
 }

@@ -13,7 +13,7 @@ import (
 type Door struct {
 	// question is about one that comes; nil where it is told what is held.
 	question *limit.Question
-	by       map[limit.Subject]int64
+	held     map[limit.Subject]int64
 	// Decision is what the last transaction that tried came to.
 	Decision limit.Decision
 }
@@ -21,8 +21,8 @@ type Door struct {
 // Connecting is a connection that comes.
 func Connecting(q *limit.Question) *Door { return &Door{question: q} }
 
-// Holding is what a process holds more, or fewer.
-func Holding(by map[limit.Subject]int64) *Door { return &Door{by: by} }
+// Holding is what a process holds.
+func Holding(held map[limit.Subject]int64) *Door { return &Door{held: held} }
 
 // Subjects are those whose counters Judge and Count need.
 func (d *Door) Subjects() []limit.Subject {
@@ -32,7 +32,7 @@ func (d *Door) Subjects() []limit.Subject {
 	if d.question != nil {
 		return subjects(d.question)
 	}
-	return slices.Collect(maps.Keys(d.by))
+	return slices.Collect(maps.Keys(d.held))
 }
 
 // Judge reports whether there is something to be counted in the name of a process; alive says
@@ -49,7 +49,7 @@ func (d *Door) Judge(c *counting.Counted, self string, alive func(string) bool, 
 // Count counts it.
 func (d *Door) Count(c *counting.Counted, self string, at time.Time) {
 	if d.question == nil {
-		c.Hold(self, d.by, at)
+		c.Occupy(self, d.held, at)
 		return
 	}
 	c.Count(d.question, &d.Decision)

@@ -72,11 +72,12 @@ func connectionsAtOnce(y *story) {
 	if y.connect(q()) {
 		y.Error("a fourth comes")
 	}
-	expect.Must(y, y.s.Occupy(y.ctx, map[limit.Subject]int64{limit.ApartOf(ann): -2}))
+	expect.Must(y, y.s.Occupy(y.ctx, map[limit.Subject]int64{limit.ApartOf(ann): 1}))
+	expect.Must(y, y.s.Occupy(y.ctx, map[limit.Subject]int64{limit.ApartOf(ann): 1})) // which says the same
 	if y.passed(3, q) != 2 {
 		y.Error("two that went have not made room for two")
 	}
-	expect.Must(y, y.s.Occupy(y.ctx, map[limit.Subject]int64{limit.ApartOf(ann): -100})) // never below nothing
+	expect.Must(y, y.s.Occupy(y.ctx, map[limit.Subject]int64{limit.ApartOf(ann): 0}))
 	if !y.connect(q()) {
 		y.Error("nobody is there, and nobody comes")
 	}
