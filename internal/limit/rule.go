@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"countersign/internal/fault"
+	"countersign/internal/limit/network"
 	"countersign/internal/mail"
 )
 
@@ -135,7 +136,7 @@ func (s Subject) check() error {
 		d, err := mail.ParseDomain(s.Name)
 		bad = s.Name != Each && (err != nil || string(d) != s.Name)
 	case Network:
-		n, err := ParseNetwork(s.Name)
+		n, err := network.Parse(s.Name)
 		bad = s.Name != Each && (err != nil || n != s.Name)
 	case Everything:
 		bad = s.Name != ""

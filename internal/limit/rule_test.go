@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/limit/network"
 	"countersign/internal/mail"
 )
 
@@ -139,20 +140,20 @@ func TestCheckRefuses(t *testing.T) {
 
 func TestNetworks(t *testing.T) {
 	for text, want := range map[string]string{"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::/64", "fe80::1%eth0": "fe80::/64"} {
-		if got := NetworkOf(netip.MustParseAddr(text)); got != want {
+		if got := network.Of(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s is in %s, want %s", text, got, want)
 		}
 	}
-	if got := NetworkOf(netip.Addr{}); got != "" {
+	if got := network.Of(netip.Addr{}); got != "" {
 		t.Errorf("no address is in %s", got)
 	}
 	for text, want := range map[string]string{"192.0.2.1": "192.0.2.1", "192.0.2.1/32": "192.0.2.1", "2001:db8::/64": "2001:db8::/64", "2001:DB8::9": "2001:db8::/64"} {
-		if got, err := ParseNetwork(text); got != want || err != nil {
+		if got, err := network.Parse(text); got != want || err != nil {
 			t.Errorf("%s: %s, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"", "192.0.2.0/24", "2001:db8::/48", "2001:db8::1/64", "fe80::1%eth0", "example.org"} {
-		if got, err := ParseNetwork(text); !fault.Is(err, fault.Invalid) {
+		if got, err := network.Parse(text); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %s, %v", text, got, err)
 		}
 	}

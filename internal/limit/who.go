@@ -10,7 +10,7 @@ type Who struct {
 	// Credential is an id, Account a login; Plan decides about it, "" for none.
 	Credential, Account, Plan string
 	Domain, Customer          string
-	// Network is as NetworkOf names it, Node is the gate's id.
+	// Network is as package network names it, Node is the gate's id.
 	Network, Node string
 }
 

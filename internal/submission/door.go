@@ -8,6 +8,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/limit/doors"
+	"countersign/internal/limit/network"
 	"countersign/internal/smtp"
 )
 
@@ -25,7 +26,7 @@ func (s *session) come(ctx context.Context) (limit.Decision, error) {
 	if g.opt.Doors == nil || g.opt.Limits == nil {
 		return limit.Decision{}, nil
 	}
-	levels := g.opt.Limits(limit.Who{Network: limit.NetworkOf(s.peer.Client.Addr()), Node: g.opt.Node})
+	levels := g.opt.Limits(limit.Who{Network: network.Of(s.peer.Client.Addr()), Node: g.opt.Node})
 	d, err := s.pass(ctx, levels, smtp.EConnectionLimit)
 	if err != nil {
 		g.recordRefused(s.peer, smtp.ReplyFor(err), d.Why())

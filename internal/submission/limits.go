@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"countersign/internal/limit"
+	"countersign/internal/limit/network"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/submission/limiting"
@@ -31,7 +32,7 @@ func (s *session) as(tx *transaction) limit.Who {
 	return limit.Who{
 		Credential: string(tx.who.credential.ID), Account: sender.Account.Login(), Plan: sender.Plan.Name,
 		Domain: string(sender.Domain.Name), Customer: sender.Customer.Name,
-		Network: limit.NetworkOf(s.peer.Client.Addr()), Node: s.gate.opt.Node,
+		Network: network.Of(s.peer.Client.Addr()), Node: s.gate.opt.Node,
 	}
 }
 

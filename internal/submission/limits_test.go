@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/network"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
@@ -136,7 +137,7 @@ func TestEveryLevelIsAsked(t *testing.T) {
 		t.Error("without the credential")
 	}
 	who.Credential = ""
-	want := limit.Who{Account: testLogin, Plan: "small", Domain: "example.org", Customer: "acme", Network: limit.NetworkOf(netip.MustParseAddr("192.0.2.7")), Node: "n1"}
+	want := limit.Who{Account: testLogin, Plan: "small", Domain: "example.org", Customer: "acme", Network: network.Of(netip.MustParseAddr("192.0.2.7")), Node: "n1"}
 	if who != want {
 		t.Errorf("asked about %+v, want %+v", who, want)
 	}

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/limit"
+	"countersign/internal/limit/network"
 	"countersign/internal/mail"
 )
 
@@ -62,7 +63,7 @@ func (cmd *show) find(o *call.Opened) (f found, err error) {
 		return f, call.Missing(err, "account "+login)
 	}
 	f = found{who: whole(sender), names: map[string]string{}, now: o.Env.Now()}
-	f.who.Network = limit.NetworkOf(cmd.From)
+	f.who.Network = network.Of(cmd.From)
 	f.rules = func(s limit.Subject) []limit.Rule {
 		rules, failed := o.Store.Rules(o.Ctx, limit.Query{For: &s, Holding: f.now})
 		if failed != nil {

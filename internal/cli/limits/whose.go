@@ -10,6 +10,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/network"
 	"countersign/internal/node"
 )
 
@@ -20,18 +21,18 @@ type whose struct {
 	Domain     argument.Domain       `help:"For all accounts of this domain together." placeholder:"NAME" xor:"for"`
 	Customer   string                `help:"For all accounts of this customer together." placeholder:"NAME" xor:"for"`
 	Plan       string                `help:"For each account on this plan that has none of its own." placeholder:"NAME" xor:"for"`
-	Network    network               `help:"For this IPv4 address, or this IPv6 network with /64." placeholder:"ADDRESS" xor:"for"`
+	Network    prefix                `help:"For this IPv4 address, or this IPv6 network with /64." placeholder:"ADDRESS" xor:"for"`
 	Node       string                `help:"For this gate." placeholder:"ID" xor:"for"`
 	Everything bool                  `help:"For all gates together." xor:"for"`
 	Each       each                  `help:"For each account, credential, domain, customer, network or node that has none of its own." placeholder:"KIND" xor:"for"`
 }
 
-// network is an argument that is a network which mail is counted of.
-type network struct{ name string }
+// prefix is an argument that is a network which mail is counted of.
+type prefix struct{ name string }
 
 // UnmarshalText reads an address, or an IPv6 network with 64 bits.
-func (n *network) UnmarshalText(text []byte) (err error) {
-	n.name, err = limit.ParseNetwork(string(text))
+func (n *prefix) UnmarshalText(text []byte) (err error) {
+	n.name, err = network.Parse(string(text))
 	return argument.Plain(err)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,15 +28,23 @@ type ledger struct {
 	path     string
 	s        *Store
 	now      time.Time
+	clock    atomic.Pointer[time.Time]
 	random   *rand.Rand
 	n        int
 	counters map[limit.Subject]*limit.Counter
 }
 
+// set sets the clock, which the store looks at from goroutines of its own.
+func (l *ledger) set(now time.Time) {
+	l.now = now
+	l.clock.Store(&now)
+}
+
 // open opens the store anew, at that path.
 func (l *ledger) open(path string) {
 	l.Helper()
-	s, err := Open(l.Context(), Options{Path: path, Server: true, Now: func() time.Time { return l.now }})
+	l.set(l.now)
+	s, err := Open(l.Context(), Options{Path: path, Server: true, Now: func() time.Time { return *l.clock.Load() }})
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -177,7 +186,7 @@ func TestCountersAreExact(t *testing.T) {
 			l := &ledger{T: t, now: time.Unix(1_800_000_000, 0).UTC(), random: rand.New(rand.NewPCG(seed, 1)), counters: map[limit.Subject]*limit.Counter{}}
 			l.open(filepath.Join(t.TempDir(), "data", "test.db"))
 			for range 500 {
-				l.now = l.now.Add(time.Duration(l.random.IntN(120)) * time.Second)
+				l.set(l.now.Add(time.Duration(l.random.IntN(120)) * time.Second))
 				l.accept()
 				switch l.random.IntN(60) {
 				case 0:
@@ -196,7 +205,7 @@ func TestCountersAreExact(t *testing.T) {
 					}
 					l.compare("pruned")
 				case 4:
-					l.now = l.now.Add(time.Duration(l.random.IntN(5)) * 24 * time.Hour)
+					l.set(l.now.Add(time.Duration(l.random.IntN(5)) * 24 * time.Hour))
 				}
 			}
 			l.compare("at the end")
