@@ -153,15 +153,6 @@ const MaxSlowed = 24 * time.Hour
 // Passes reports whether the message is accepted, perhaps to be slowed down or held.
 func (d *Decision) Passes() bool { return d.Decisive == nil || d.Action <= Hold }
 
-// Why is what the record has of why a message does not pass, or not at once; nil where nothing
-// is in its way.
-func (d *Decision) Why() map[string]string {
-	if d.Decisive == nil {
-		return nil
-	}
-	return d.Decisive.Data()
-}
-
 // Decide judges amounts against all limits of all levels at a moment. warn is of how many
 // percent used somebody is to be warned, 0 for never. It changes nothing.
 func Decide(levels []Level, want Amounts, warn int, at time.Time) Decision {

@@ -54,8 +54,11 @@ func (w Window) phrase() string {
 // Bound says what the limit allows: "100 recipients in an hour".
 func (l Limit) Bound() string { return fmt.Sprintf("%d %s %s", l.Max, l.Measure, l.Window.phrase()) }
 
-// Data is what the record has of it.
+// Data is what the record has of it; nil for none.
 func (b *Breach) Data() map[string]string {
+	if b == nil {
+		return nil
+	}
 	d := map[string]string{
 		"subject": b.Subject.String(), "limit": b.Limit.String(), "action": b.Limit.Action.String(),
 		"used": fmt.Sprint(b.Used), "want": fmt.Sprint(b.Want),

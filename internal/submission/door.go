@@ -29,7 +29,7 @@ func (s *session) come(ctx context.Context) (limit.Decision, error) {
 	levels := g.opt.Limits(limit.Who{Network: network.Of(s.peer.Client.Addr()), Node: g.opt.Node})
 	d, err := s.pass(ctx, levels, smtp.EConnectionLimit)
 	if err != nil {
-		g.recordRefused(s.peer, smtp.ReplyFor(err), d.Why())
+		g.recordRefused(s.peer, smtp.ReplyFor(err), d.Decisive.Data())
 	}
 	return d, err
 }
