@@ -12,8 +12,8 @@ import (
 	"countersign/internal/testkit/pgcluster"
 )
 
-// limitConnections sets a limit of connections and waits until the gate knows it.
-func limitConnections(t *testing.T, w *world, of limit.Subject, away limit.Away, texts ...string) {
+// setLimits sets limits, those of connections with what happens while the store is away, and waits until the gate knows it.
+func setLimits(t *testing.T, w *world, of limit.Subject, away limit.Away, texts ...string) {
 	t.Helper()
 	admin := limit.NewAdmin(limit.AdminOptions{Store: w.app.store, IDs: &mail.IDSource{}, Actor: "test", Now: time.Now})
 	wanted := limit.Wanted{For: of}
@@ -35,7 +35,7 @@ func limitConnections(t *testing.T, w *world, of limit.Subject, away limit.Away,
 // greeting, an account with too many connections 454 at AUTH, and who leaves makes room.
 func TestConnectionLimitsAtTheSocket(t *testing.T) {
 	w := newWorld(t, "", func(sink.Message) error { return nil })
-	limitConnections(t, w, limit.Subject{Kind: limit.Account, Name: testLogin}, limit.AwayOpen, "connections/at-once=1")
+	setLimits(t, w, limit.Subject{Kind: limit.Account, Name: testLogin}, limit.AwayOpen, "connections/at-once=1")
 	first, second := openDialogue(t, w), openDialogue(t, w)
 	first.want(first.login(), "235")
 	reply := second.login()
@@ -45,7 +45,7 @@ func TestConnectionLimitsAtTheSocket(t *testing.T) {
 	}
 	first.want(first.say("QUIT"), "221")
 	w.until("room", func() bool { return strings.HasPrefix(second.login(), "235") })
-	limitConnections(t, w, limit.Subject{Kind: limit.Network, Name: "127.0.0.1"}, limit.AwayOpen, "connections/hour=2", "connections/at-once=100")
+	setLimits(t, w, limit.Subject{Kind: limit.Network, Name: "127.0.0.1"}, limit.AwayOpen, "connections/hour=2", "connections/at-once=100")
 	for range 2 {
 		openDialogue(t, w)
 	}
@@ -64,7 +64,7 @@ func TestConnectionsWhileTheStoreIsAway(t *testing.T) {
 		t.Run(away.String(), func(t *testing.T) {
 			cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
 			w := newWorld(t, fmt.Sprintf("[store]\nurl = %q\npatience = \"1s\"\n", cluster.Database(t)), func(sink.Message) error { return nil })
-			limitConnections(t, w, limit.Subject{Kind: limit.Network, Name: "127.0.0.1"}, away, "connections/hour=4")
+			setLimits(t, w, limit.Subject{Kind: limit.Network, Name: "127.0.0.1"}, away, "connections/hour=4")
 			for range 2 {
 				openDialogue(t, w)
 			}

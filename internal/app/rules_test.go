@@ -1,9 +1,11 @@
 package app
 
 import (
+	"strings"
 	"testing"
 
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/loadgen"
 	"countersign/internal/sink"
 )
@@ -34,4 +36,24 @@ func TestReloadTakesRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	accepted(1)
+}
+
+// TestReadyzNamesRulesThatFail: a rule that asks for what no limit counts is a warning until one does;
+// the gate stays ready.
+func TestReadyzNamesRulesThatFail(t *testing.T) {
+	w := newWorld(t, "[[rule]]\nname = \"r\"\nat = \"mail\"\nwhen = \"counted.used('account messages/month') > 5\"\nverdict = \"refuse\"\nbecause = \"No\"\n",
+		func(sink.Message) error { return nil })
+	warned := func() bool {
+		return strings.Contains(get(t, "http://"+w.app.Addresses()["metrics"]+"/readyz"), "no limit counts account messages/month")
+	}
+	if !warned() {
+		t.Error("nothing is said of a rule that fails")
+	}
+	setLimits(t, w, limit.Subject{Kind: limit.Account, Name: limit.Each}, limit.AwayOpen, "recipients/month=500")
+	if warned() {
+		t.Error("it is said of a rule that does not fail")
+	}
+	if _, err := w.app.Reload(t.Context(), w.configure("")); err != nil || warned() {
+		t.Errorf("it is said of a rule that there is not (%v)", err)
+	}
 }

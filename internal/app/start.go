@@ -256,7 +256,7 @@ func (a *App) openGate(ctx context.Context) error {
 	a.background("limits", limited.Run)
 	a.limited = limited
 	options.Banned, options.Denied, options.NotRenewed = banned.Hits, a.entrance.Denied, passwords.NotRenewed(a.log)
-	options.TooCostly = passwords.TooCostly(a.log)
+	options.Known, options.TooCostly = a.guard.Known, passwords.TooCostly(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
 		return err
@@ -308,7 +308,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Metrics: figures.New(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})
 	a.undo("gate", func(context.Context) error { a.gate.Close(); return nil })
-	a.health.Add("signing", a.signingHealth)
+	a.watchGate()
 	return nil
 }
 

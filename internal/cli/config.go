@@ -8,7 +8,9 @@ import (
 
 	"countersign/internal/app"
 	"countersign/internal/app/examine"
+	appruling "countersign/internal/app/ruling"
 	"countersign/internal/cli/call"
+	"countersign/internal/cli/ruling"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
 	"countersign/internal/config/loading"
@@ -23,7 +25,7 @@ type configGroup struct {
 }
 
 type configCheck struct {
-	Connect bool `help:"Also try each directory and each issuer of tokens once, and whether alignment.spf_term allows the addresses of this gate, and say how they stand."`
+	Connect bool `help:"Also try each directory, issuer of tokens and content filter once, and whether alignment.spf_term allows the addresses of this gate, and say how they stand; and warn of rules that ask for what no limit counts."`
 }
 
 // Run does it.
@@ -47,6 +49,11 @@ func connect(c *call.Call, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	set, err := appruling.Set(cfg)
+	if err != nil {
+		return err
+	}
+	ruling.WarnUncounted(c, set)
 	bad := 0
 	for _, o := range all {
 		answer := o.Answer
@@ -60,7 +67,7 @@ func connect(c *call.Call, cfg *config.Config) error {
 	}
 	switch {
 	case len(all) == 0:
-		return c.Say("it names no directory, no issuer, and no spf_term beside addresses")
+		return c.Say("it names no directory, no issuer, no filter, and no spf_term beside addresses")
 	case bad > 0:
 		return fault.New("cli.config", fault.Unavailable, "%d of %d cannot be used as they stand", bad, len(all))
 	}

@@ -80,12 +80,12 @@ func (l *Level) windows(levels []Level) (in Windowed) {
 }
 
 // CountsIn reports whether what is sent is counted of the level in a window, by a limit of its own,
-// or by one of the levels of which it may have a share.
+// or by one of the levels of which it may have a share. Limits of connections count no messages.
 func (l *Level) CountsIn(w Window, levels []Level) bool {
 	for i := range levels {
 		for _, k := range levels[i].Limits {
 			own := levels[i].Subject == l.Subject || k.Share > 0 && l.Subject.Kind == Account
-			if own && k.Window == w {
+			if own && k.Window == w && k.Measure != Connections {
 				return true
 			}
 		}

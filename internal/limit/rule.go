@@ -62,6 +62,17 @@ func (r *Rule) SamePlace(other *Rule) bool {
 	return !r.Extra && !other.Extra && r.For == other.For && r.Limit.Measure == other.Limit.Measure && r.Limit.Window == other.Limit.Window
 }
 
+// CountsFor reports whether while the rule holds messages are counted of a subject of a kind in a
+// window, of one of them at least: by the rule itself, by that of a plan, or as accounts have a share
+// of a limit.
+func (r *Rule) CountsFor(k Kind, w Window, at time.Time) bool {
+	l := &r.Limit
+	if !r.Holds(at) || r.Lifted != "" || r.Extra || l.Window != w || l.Measure == Connections {
+		return false
+	}
+	return r.For.Kind == k || k == Account && (r.For.Kind == Plan || l.Share > 0)
+}
+
 // Check refuses, as fault.Invalid, a rule that is not of the form that the fields say, or
 // that could mean nothing.
 func (r *Rule) Check() error {

@@ -33,14 +33,13 @@ func (v *Verifier) keys(mechanism, login string, l look) *sasl.Keys {
 	k, d := &sasl.Keys{Mechanism: mechanism, Login: login}, &derived{look: l}
 	k.Handle = d
 	v.stored(k, d)
-	if len(k.List) == 0 {
-		v.decoy(k, login)
-	}
+	v.decoy(k, login)
 	return k
 }
 
 // stored gives the keys of the password, and of all other passwords; with SCRAM of those
-// that have the same salt and iterations, as these are said before anything is proved.
+// that have the same salt and iterations, as these are said before anything is proved, and two
+// of a password that clients prepare in two ways.
 // There are none of CRAM-MD5 and DIGEST-MD5 where the account may not have them, and one
 // that cannot be opened is none.
 func (v *Verifier) stored(k *sasl.Keys, d *derived) {
@@ -64,6 +63,9 @@ func (v *Verifier) stored(k *sasl.Keys, d *derived) {
 			}
 			if string(k.Salt) == string(key.Salt) && k.Iterations == key.Iterations {
 				d.add(k, key.Key, &list[i])
+				if key.Prepared.Stored != nil {
+					d.add(k, key.Prepared, &list[i])
+				}
 			}
 		}
 	}
@@ -79,13 +81,19 @@ func (d *derived) add(k *sasl.Keys, key sasl.Key, of *account.Credential) {
 	}
 }
 
-// decoy gives a key that nobody has the password of.
+// decoy gives keys that nobody has the password of: where there are none, and, with SCRAM, beside a
+// single one, so that trying the keys of a password that has one takes as long as trying two.
 func (v *Verifier) decoy(k *sasl.Keys, login string) {
 	if key, ok := mail.KeyOf(login); ok {
 		login = key
 	}
 	d := v.opt.Maker.Decoy(k.Mechanism, login)
-	k.List, k.Salt, k.Iterations = []sasl.Key{d.Key}, d.Salt, d.Iterations
+	if len(k.List) == 0 {
+		k.List, k.Salt, k.Iterations = []sasl.Key{d.Key}, d.Salt, d.Iterations
+	}
+	if len(k.List) == 1 && d.Salt != nil {
+		k.List = append(k.List, d.Key)
+	}
 }
 
 // Proved returns who has proved the key at which of k, that Keys returned; -1 is none

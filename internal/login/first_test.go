@@ -130,6 +130,38 @@ func TestKnownClientsGoFirstBeforeADirectory(t *testing.T) {
 	}
 }
 
+// Who has come in by the password at another gate goes before strangers here: by the password, not
+// by what else opens the account, and from there alone.
+func TestKnownAtAnotherGate(t *testing.T) {
+	for secret, first := range map[string]bool{goodPassword: true, wrongPassword: true, itsAppPassword: false} {
+		synctest.Test(t, func(t *testing.T) {
+			w, g := narrowed(t, 1)
+			w.restart(setup{options: Options{
+				Directories: w.v.opt.Directories,
+				Known:       func(client netip.Addr, login string) bool { return client == here && login == elsewhereLogin },
+			}})
+			var asked sync.WaitGroup
+			ask := func(client netip.Addr, login, password string) {
+				asked.Go(func() { _, _ = askPassword(w, client, login, password) })
+				synctest.Wait()
+			}
+			const strangers = 8
+			for i := range strangers {
+				ask(netip.AddrFrom4([4]byte{10, 0, byte(i), 1}), fmt.Sprintf("nobody%d@out.example", i), wrongPassword)
+			}
+			ask(elsewhere, elsewhereLogin, secret)
+			ask(here, elsewhereLogin, secret)
+			asked.Wait()
+			if got := slices.Index(g.came, here); (got == 1) != first {
+				t.Errorf("%q: the known client was asked about as number %d: %v", secret, got, g.came)
+			}
+			if got := slices.Index(g.came, elsewhere); got < strangers {
+				t.Errorf("%q: the unknown one as number %d: %v", secret, got, g.came)
+			}
+		})
+	}
+}
+
 // A directory is asked as much at once as it takes, whoever asks it first, and one that says
 // nothing of that, one question after the other.
 func TestADirectoryIsAskedAsMuchAsItTakes(t *testing.T) {
@@ -164,7 +196,7 @@ func TestKnownByTheCredential(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := Attempt{Client: here}
-		if c := passwordIn(&proofs); !w.v.knows(&a, c) || w.v.knows(&Attempt{Client: elsewhere}, c) || w.v.knows(&a, &account.Credential{ID: "another"}) || w.v.knows(&a, nil) {
+		if c := passwordIn(&proofs); !w.v.knows(&a, elsewhereLogin, c) || w.v.knows(&Attempt{Client: elsewhere}, elsewhereLogin, c) || w.v.knows(&a, elsewhereLogin, &account.Credential{ID: "another"}) || w.v.knows(&a, elsewhereLogin, nil) {
 			t.Errorf("%+v is not known as it should", c)
 		}
 	})

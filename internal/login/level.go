@@ -15,9 +15,10 @@ import (
 // effort is what one login has cost that directories may be asked about.
 type effort struct {
 	attempt *Attempt
-	// login is as mail.KeyOf makes it, password prepared where it can be; that is "" where
-	// something else is shown.
-	login, password string
+	// login is as mail.KeyOf makes it.
+	login string
+	// password has nothing in it where something else is shown.
+	password secrets.Typed
 	// ticket says when its turn is, with workers and before directories.
 	ticket pool.Ticket
 	// round asks the directories, derived says that a worker has tried the password, or
@@ -27,8 +28,8 @@ type effort struct {
 }
 
 // effort begins that of a password.
-func (v *Verifier) effort(a *Attempt, login, password string) *effort {
-	e := v.showing(a, login, outside.ByPassword(password))
+func (v *Verifier) effort(a *Attempt, login string, password secrets.Typed) *effort {
+	e := v.showing(a, login, outside.ByPassword(password.Raw))
 	e.password, e.derived = password, false
 	return e
 }
@@ -53,7 +54,7 @@ func (e *effort) wrong() error {
 func (v *Verifier) try(ctx context.Context, e *effort, t secrets.Trial) (bool, error) {
 	t.Password, t.Ticket = e.password, e.ticket
 	for _, s := range v.outside.Around(e.login) {
-		t.Also = append(t.Also, v.kinds.Of(s.Name())...)
+		t.Also = append(t.Also, v.kinds.Of(ctx, s.Name())...)
 	}
 	same, err := v.opt.Hasher.Try(ctx, t)
 	e.derived = e.derived || err == nil

@@ -90,7 +90,7 @@ func TestHashesThatNobodyHasProvedCostNobody(t *testing.T) {
 	m[1].answers["costly@out.example"] = directory.Answer{Login: "costly@out.example", Hash: costly.Text()}
 	var told []string
 	w.v.opt.TooCostly = func(directory string, c hash.Cost) { told = append(told, directory+": "+c.String()) }
-	known := func() int { return len(w.v.kinds.Of(m[1].name)) }
+	known := func() int { return len(w.v.kinds.Of(t.Context(), m[1].name)) }
 	before := known()
 	_, _ = fromOutside(w, "cheap@out.example", wrongPassword)
 	if known() != before {

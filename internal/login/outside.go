@@ -54,7 +54,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 	if cause == nil {
 		cause = v.shadowed(e.attempt, l)
 	}
-	e.ticket.First = v.knows(e.attempt, passwordIn(&l.proofs))
+	e.ticket.First = v.knows(e.attempt, l.login, passwordIn(&l.proofs))
 	if cause != nil && cause != why.ErrUnknown {
 		return nil, why.Failure(cause)
 	}
@@ -123,7 +123,7 @@ func (v *Verifier) shadowed(a *Attempt, l *look) error {
 // adopt makes the account known to the store, and admits it. The password of e is "" where
 // nobody here has seen it.
 func (v *Verifier) adopt(ctx context.Context, e *effort, authzid, name string, answer *directory.Answer) (*account.Principal, error) {
-	a, password := e.attempt, e.password
+	a, password := e.attempt, e.password.Raw
 	if v.banned(a, answer.Login) {
 		return nil, why.Failure(why.ErrBanned)
 	}

@@ -19,7 +19,8 @@ import (
 // be used from there, so or any more, and a suspended account, domain, customer or plan
 // are one and the same fault.Unauthenticated
 // with reason "auth-failed", after the same work: one short look at the store,
-// one derivation of each of the kinds in use, and one question to each directory of the
+// one derivation of each of the kinds in use (two, where what was sent is another text than its
+// form of account.PreparePassword), and one question to each directory of the
 // login's domain. A right password
 // that was remembered costs no derivation and waits for none; nor does one that the gate
 // has generated.
@@ -35,27 +36,21 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 		return nil, err
 	}
 	l.heed(v, &a)
-	prepared, err := account.PreparePassword(password)
-	if err != nil && l.cause == nil {
-		l.cause = why.ErrPrepared // no stored password can be this one: fail, as slowly as any other
-	}
-	if err != nil {
-		prepared = password
-	}
+	typed := secrets.NewTyped(password)
 	if l.cause == nil {
-		if c := v.cheap(&a, &l, prepared); c != nil {
+		if c := v.cheap(&a, &l, typed); c != nil {
 			p, err := v.admit(ctx, &a, &l, authzid, c)
 			if err == nil && l.proofs.Directory != "" && c.Kind == account.Password {
 				p.Until = v.opt.Now().Add(askAgain)
 			}
 			if err == nil && c.Kind == account.AppPassword {
-				v.renewKeys(ctx, &a, &l, c, prepared)
+				v.renewKeys(ctx, &a, &l, c, typed)
 			}
 			return p, err
 		}
 	}
 	var p *account.Principal
-	e := v.effort(&a, l.login, prepared)
+	e := v.effort(&a, l.login, typed)
 	if sources := v.sources(&l); len(sources) > 0 || l.proofs.Directory != "" {
 		p, err = v.elsewhere(ctx, e, &l, authzid, sources)
 	} else {
@@ -69,14 +64,14 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 
 // cheap returns the usable credential whose password it is, where that can be told
 // without a derivation.
-func (v *Verifier) cheap(a *Attempt, l *look, password string) *account.Credential {
-	generated := secrets.Generated(password)
+func (v *Verifier) cheap(a *Attempt, l *look, password secrets.Typed) *account.Credential {
+	generated := secrets.Generated(password.Plain())
 	for i := range l.proofs.Credentials {
 		c := &l.proofs.Credentials[i]
 		switch {
 		case !c.Kind.Secret():
 			continue
-		case c.Kind == account.Password && !v.remember.Knows(&l.proofs, c.ID, password) && !v.remember.Knows(&l.proofs, placed(c, a), password):
+		case c.Kind == account.Password && !v.remember.Knows(&l.proofs, c.ID, password.Raw) && !v.remember.Knows(&l.proofs, placed(c, a), password.Raw):
 			continue
 		case c.Kind == account.AppPassword && !secrets.Cheaply(c.Secret.Hash, generated):
 			continue
@@ -102,7 +97,7 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 	var unusable error
 	if c != nil {
 		unusable = v.usable(a, &l.proofs, c)
-		e.ticket.First = v.knows(a, c)
+		e.ticket.First = v.knows(a, l.login, c)
 		t.Hopeless = unusable != nil || cause != nil
 		t.Then = func() { secret = v.opt.Maker.Remake(c, stored, l.login, password, l.proofs.Legacy) }
 	}
@@ -113,6 +108,8 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 	switch {
 	case cause != nil:
 		return nil, why.Failure(cause)
+	case !same && password.Prepared == "":
+		return nil, why.Failure(why.ErrPrepared)
 	case !same:
 		return nil, why.Failure(why.ErrWrong)
 	case unusable != nil:
@@ -121,7 +118,7 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 	v.renew(ctx, a, l, c, secret)
 	p, err := v.admit(ctx, a, l, authzid, c)
 	if err == nil {
-		v.remember.Add(&l.proofs, c.ID, password)
+		v.remember.Add(&l.proofs, c.ID, password.Raw)
 	}
 	return p, err
 }
@@ -143,7 +140,7 @@ func (v *Verifier) renew(ctx context.Context, a *Attempt, l *look, c *account.Cr
 
 // renewKeys makes the keys of a generated password that has just been given, where it has
 // none of the day, unless somebody waits: the next login does as well.
-func (v *Verifier) renewKeys(ctx context.Context, a *Attempt, l *look, c *account.Credential, password string) {
+func (v *Verifier) renewKeys(ctx context.Context, a *Attempt, l *look, c *account.Credential, password secrets.Typed) {
 	h, err := hash.Parse(c.Secret.Hash)
 	if err != nil || !v.opt.Maker.Lacks(&c.Secret, l.login, l.proofs.Legacy) {
 		return
@@ -154,7 +151,8 @@ func (v *Verifier) renewKeys(ctx context.Context, a *Attempt, l *look, c *accoun
 	var secret *account.Secret
 	ticket := pool.Ticket{Keys: a.keys(l.login), Last: true}
 	if v.opt.Hasher.Run(ctx, ticket, func() {
-		secret = v.opt.Maker.Remake(c, h, l.login, secrets.Generated(password), l.proofs.Legacy)
+		typed := secrets.NewTyped(secrets.Generated(password.Plain()))
+		secret = v.opt.Maker.Remake(c, h, l.login, typed, l.proofs.Legacy)
 	}) == nil {
 		v.renew(ctx, a, l, c, secret)
 	}

@@ -38,7 +38,7 @@ func stoodAt(w directory.Witness, a *Attempt) string { return w.Name() + " " + a
 
 // askStanding asks whether an account stands, and remembers it, unless it does so in some networks alone.
 func (v *Verifier) askStanding(ctx context.Context, a *Attempt, l *look, c *account.Credential, w directory.Witness) error {
-	s, err := v.outside.Standing(ctx, w, pool.Ticket{Keys: a.keys(l.login), First: v.knows(a, c)}, a.about(l.login))
+	s, err := v.outside.Standing(ctx, w, pool.Ticket{Keys: a.keys(l.login), First: v.knows(a, l.login, c)}, a.about(l.login))
 	switch {
 	case fault.Is(err, fault.NotFound), err == nil && !sameLogin(s.Login, l.login):
 		return why.Failure(why.ErrUnknown)

@@ -35,12 +35,15 @@ type Options struct {
 	// Directories are asked for accounts that the store does not know; nil where there
 	// are none.
 	Directories Directories
-	// Shapes keep what challenges of directories look like, for all gates; nil for this one
-	// alone.
+	// Shapes keep what challenges of directories look like, and what their hashes cost, for all
+	// gates; nil for this one alone.
 	Shapes shape.Store
 	// Banned reports whether a login, in the form of accounts, is refused from where a
 	// client is; nil where none is. It must be quick.
 	Banned func(client netip.Addr, login string) bool
+	// Known reports whether a login has come in by its password from where a client is lately, at
+	// whatever gate; nil where this one alone knows. It must be quick.
+	Known func(client netip.Addr, login string) bool
 	// Denied returns by which rule somebody who has proved to be somebody may not come from
 	// where they do, "" for none; nil where all may. It must be quick.
 	Denied func(a *Attempt, p *account.Principal) (rule string)
@@ -105,7 +108,7 @@ func New(opt Options) *Verifier {
 		unrenewed: recent.NewSeldom(time.Minute, opt.Now),
 		outside:   outside.New(opt.Directories, fronts.Nobody),
 		fronts:    fronts,
-		kinds:     alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), opt.Now),
+		kinds:     alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), fronts),
 		places:    alike.NewPlaces(),
 	}
 }
@@ -140,14 +143,15 @@ func (v *Verifier) Prepare(ctx context.Context) error {
 	return err
 }
 
-// knows reports whether a credential, nil for none, was used lately from where an attempt
+// knows reports whether a credential of a login, nil for none, was used lately from where an attempt
 // comes from, before a restart or after it.
-func (v *Verifier) knows(a *Attempt, c *account.Credential) bool {
-	return c != nil && v.clients.Know(string(c.ID), a.Client)
+func (v *Verifier) knows(a *Attempt, login string, c *account.Credential) bool {
+	return c != nil && (v.clients.Know(string(c.ID), a.Client) ||
+		c.Kind == account.Password && v.opt.Known != nil && v.opt.Known(a.Client, login))
 }
 
-// Run writes down now and then when credentials were used, and what challenges of
-// directories look like, until ctx ends, and then once more. Without it nobody learns of it.
+// Run writes down now and then when credentials were used, and what directories have
+// shown, until ctx ends, and then once more. Without it nobody learns of it.
 func (v *Verifier) Run(ctx context.Context) {
 	var writing sync.WaitGroup
 	writing.Go(func() { v.fronts.Run(ctx) })

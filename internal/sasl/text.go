@@ -35,6 +35,18 @@ func isPassword(s string) bool {
 	return s != "" && len(s) <= MaxPassword && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }
 
+// ScramPassword returns what a client of SCRAM makes its keys of: the password, prepared by SASLprep
+// (RFC 5802 section 2.2, RFC 4013), which has fewer characters than the form in which passwords are
+// compared as they are: "´" is a space and an accent in it, "²" is "2". A password that SASLprep
+// refuses is returned as it is.
+func ScramPassword(password string) string {
+	prepared, err := stringprep.SASLprep.Prepare(password)
+	if err != nil || prepared == "" {
+		return password
+	}
+	return prepared
+}
+
 // prepareLogin prepares a user name as SCRAM wants it (RFC 5802 section 5.1):
 // by SASLprep (RFC 4013), which knows the characters of Unicode 3.2. A name with
 // a later one is prepared by what has replaced it, UsernameCasePreserved (RFC

@@ -172,6 +172,9 @@ func (g *Gate) Close() { g.rations.Close() }
 // read yet.
 func (g *Gate) SetPolicy(p Policy) { g.policy.Store(&p) }
 
+// Rules returns the operator's rules that are in force.
+func (g *Gate) Rules() *rules.Set { return g.policy.Load().Rules }
+
 // SignOwn returns the signature fields of a message of our own, such as a
 // bounce, whose From is in the domain; none where that domain has no keys.
 func (g *Gate) SignOwn(ctx context.Context, domain mail.Domain, head, body []byte) ([]byte, error) {

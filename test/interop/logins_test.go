@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"crypto/tls"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,8 @@ import (
 type doors struct {
 	*harness.Doors
 	box *box
+	// password is the account's.
+	password string
 	// passed are the mechanisms of the attempts that went through, in their order.
 	passed []string
 	// refused counts the others.
@@ -23,13 +26,13 @@ type doors struct {
 func newDoors(t *testing.T, mechanisms ...string) *doors {
 	t.Helper()
 	b, address := newBox(t)
-	return &doors{Doors: harness.ServeDoors(t, address, "", mechanisms...), box: b}
+	return &doors{Doors: harness.ServeDoors(t, address, "", mechanisms...), box: b, password: harness.Password}
 }
 
 // secret returns what opens the account by a mechanism, and what does not.
 func (d *doors) secret(o *attempt) (right, wrong string) {
 	if !o.bearer() {
-		return harness.Password, "not the password"
+		return d.password, "not the password"
 	}
 	claims := d.Issuer.Claims(harness.Login)
 	right = d.Issuer.Token(claims)
@@ -129,6 +132,26 @@ func TestProgramsLogIn(t *testing.T) {
 				t.Run(o.subject, func(t *testing.T) { d.try(t, p, o) })
 			}
 		}
+	}
+	d.wantRecord(t)
+}
+
+// TestProgramsPrepareAPassword: GNU SASL, which msmtp has too, makes "´", "²" and "ª" other
+// characters before it makes keys (RFC 4013), go-mail does not; both get in, as by PLAIN.
+func TestProgramsPrepareAPassword(t *testing.T) {
+	d := newDoors(t)
+	d.password = "wie geht´s, 20 m² und 1ª"
+	d.Admin(d.password+"\n", "account", "passwd", harness.Login)
+	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"} {
+		for _, p := range programs() {
+			if p.name != "msmtp" && p.name != "gsasl" {
+				continue
+			}
+			o := rightly(false, mechanism, fmt.Sprintf("%s by %s with a password of other forms", p.name, mechanism))
+			t.Run(o.subject, func(t *testing.T) { d.try(t, p, o) })
+		}
+		o := rightly(false, mechanism, "go-mail by "+mechanism+" with a password of other forms")
+		t.Run(o.subject, func(t *testing.T) { d.tryGoMail(t, o, tls.VersionTLS13) })
 	}
 	d.wantRecord(t)
 }

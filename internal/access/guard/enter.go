@@ -146,15 +146,23 @@ func (g *Guard) crowded(all []level, login string, now time.Time) error {
 	return nil
 }
 
+// Known reports whether a login, in the form of accounts, has come in by its password from the narrow
+// network of a client lately, at any gate of the store as far as this one has heard.
+func (g *Guard) Known(client netip.Addr, login string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.standing(client, login) == known
+}
+
 // standing says what a login is in the narrow network of a client.
 func (g *Guard) standing(client netip.Addr, login string) standing {
 	all, now := levels(client), g.now()
 	switch {
 	case len(all) == 0:
 		return stranger
-	case g.known.last(login, all[0].network, now) > 0:
+	case g.known.Last(login, all[0].network, now) > 0:
 		return known
-	case g.known.last(otherwise+login, all[0].network, now) > 0:
+	case g.known.Last(otherwise+login, all[0].network, now) > 0:
 		return seen
 	}
 	return stranger
@@ -162,7 +170,7 @@ func (g *Guard) standing(client netip.Addr, login string) standing {
 
 // met reports whether a login has come in from a network, by whatever.
 func (g *Guard) met(login string, network netip.Prefix, now time.Time) bool {
-	return g.known.last(login, network, now) > 0 || g.known.last(otherwise+login, network, now) > 0
+	return g.known.Last(login, network, now) > 0 || g.known.Last(otherwise+login, network, now) > 0
 }
 
 // otherwise begins what stands for a login that came in by what is not its password: an app
@@ -193,7 +201,7 @@ func (g *Guard) Passed(client netip.Addr, login string, password bool) {
 	}
 	now := g.now()
 	for _, l := range levels(client) {
-		if !g.known.add(login, l.network, now) {
+		if !g.known.Add(login, l.network, now) {
 			continue
 		}
 		k := key{l.network, login}
@@ -203,9 +211,5 @@ func (g *Guard) Passed(client netip.Addr, login string, password bool) {
 	}
 }
 
-// visits is how much later another visit is to be stored, maxVisited how many wait for
-// that.
-const (
-	visits     = 24 * time.Hour
-	maxVisited = 50_000
-)
+// maxVisited is how many visits wait to be stored.
+const maxVisited = 50_000

@@ -156,12 +156,12 @@ func (g *Guard) spares(a Action) bool {
 	if a.Login != "" {
 		return g.met(a.Login, a.Network, g.now())
 	}
-	return g.known.in(a.Network) > 0
+	return g.known.In(a.Network) > 0
 }
 
 // mark returns a mark, which it makes where there is none.
 func (g *Guard) mark(network netip.Prefix, login string) *mark {
-	return g.marks.make(network, login, wideFactor*g.rules.Names+g.known.in(network)+spare)
+	return g.marks.make(network, login, wideFactor*g.rules.Names+g.known.In(network)+spare)
 }
 
 // spare is how many logins of a network are kept beyond what bans it.

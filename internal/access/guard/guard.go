@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"countersign/internal/access/familiar"
 )
 
 // Why an attempt is turned away before anything is verified.
@@ -88,7 +90,7 @@ type Guard struct {
 	mu    sync.Mutex // guards below
 	rules Rules
 	marks *marks
-	known *acquaintances
+	known *familiar.Networks
 	// flying counts the attempts that are being verified, by login, by narrow network, and by
 	// login and network.
 	flying map[key]int
@@ -101,7 +103,7 @@ type Guard struct {
 // New returns a Guard that knows nothing yet.
 func New(o Options) *Guard {
 	return &Guard{
-		opt: o, rules: o.Rules, marks: newMarks(o.Rules.MaxMarks), known: newAcquaintances(o.Rules.Known, o.Rules.MaxKnown),
+		opt: o, rules: o.Rules, marks: newMarks(o.Rules.MaxMarks), known: familiar.New(o.Rules.Known, o.Rules.MaxKnown),
 		flying: map[key]int{}, changed: map[key]bool{}, visited: map[key]time.Time{},
 	}
 }
@@ -112,7 +114,7 @@ func (g *Guard) SetRules(r Rules) {
 	defer g.mu.Unlock()
 	r.MaxMarks, r.MaxKnown = g.rules.MaxMarks, g.rules.MaxKnown
 	g.rules = r
-	g.known.keep = r.Known
+	g.known.SetKeep(r.Known)
 }
 
 // Rules returns those in force.
@@ -126,7 +128,8 @@ func (g *Guard) Rules() Rules {
 func (g *Guard) Size() (marks, known int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.marks.all), g.known.total
+	known, _ = g.known.Len()
+	return len(g.marks.all), known
 }
 
 // now is the clock in whole seconds, as records have it.

@@ -55,7 +55,7 @@ func (g *Guard) weighed(l level, now time.Time) (count, most int) {
 	if all := g.marks.of(l.network, ""); all != nil {
 		count += all.weight.heavy
 	}
-	return count, g.enough(l, now) + g.known.in(l.network)
+	return count, g.enough(l, now) + g.known.In(l.network)
 }
 
 // enough is how many logins that have failed are too much of a network now.
@@ -78,7 +78,7 @@ func (g *Guard) sprayed(l level, now time.Time) *Action {
 	if count < most || g.opt.Now().Before(all.barred) {
 		return nil
 	}
-	a := &Action{Rule: RuleNames, Network: l.network, Ban: g.known.in(l.network) == 0, Count: count}
+	a := &Action{Rule: RuleNames, Network: l.network, Ban: g.known.In(l.network) == 0, Count: count}
 	if a.Ban {
 		g.bars(all)
 		return a

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"countersign/internal/access/familiar"
 )
 
 // chance makes random events among few clients and logins, so that they meet.
@@ -65,8 +67,8 @@ func TestKnownAreNeverStopped(t *testing.T) {
 func (w *world) bounded(most int) {
 	w.Helper()
 	m := w.g.marks
-	if len(m.all) > most || m.order.Len() != len(m.all) || len(w.g.visited) > maxVisited || w.g.known.total > w.g.rules.MaxKnown || len(w.g.flying) > 0 {
-		w.Fatalf("%d marks, %d in order, %d visits, %d known, %d verified", len(m.all), m.order.Len(), len(w.g.visited), w.g.known.total, len(w.g.flying))
+	if len(m.all) > most || m.order.Len() != len(m.all) || len(w.g.visited) > maxVisited || visits(w) > w.g.rules.MaxKnown || len(w.g.flying) > 0 {
+		w.Fatalf("%d marks, %d in order, %d visits, %d known, %d verified", len(m.all), m.order.Len(), len(w.g.visited), visits(w), len(w.g.flying))
 	}
 	indexed := 0
 	for network, of := range m.byNetwork {
@@ -113,34 +115,13 @@ func TestMemory(t *testing.T) {
 	w.pass(49 * time.Hour)
 	w.g.take(1 << 20)
 	w.g.Sweep()
-	if marks, known := w.g.Size(); marks != 0 || known != networksEach+1 {
+	if marks, known := w.g.Size(); marks != 0 || known != familiar.Each+1 {
 		t.Errorf("%d marks are left, and %d visits", marks, known)
 	}
 	w.pass(31 * 24 * time.Hour)
 	w.g.Sweep()
-	if _, known := w.g.Size(); known != 0 || len(w.g.known.logins) > 0 {
-		t.Errorf("%d visits are left, of %d networks", known, len(w.g.known.logins))
-	}
-}
-
-func TestKnownIsBounded(t *testing.T) {
-	k := newAcquaintances(time.Hour, 1000)
-	now := time.Unix(1_800_000_000, 0)
-	for n := range 5000 {
-		k.add(fmt.Sprint("u", n), netip.MustParsePrefix("192.0.2.1/32"), now.Add(time.Duration(n)*time.Millisecond))
-		if k.total > 1000 || k.in(netip.MustParsePrefix("192.0.2.1/32")) != k.total || len(k.of) != k.total {
-			t.Fatalf("%d are kept, %d of the network, %d logins", k.total, k.in(netip.MustParsePrefix("192.0.2.1/32")), len(k.of))
-		}
-	}
-	if k.last("u4999", netip.MustParsePrefix("192.0.2.1/32"), now) == 0 {
-		t.Error("the last one is forgotten")
-	}
-	k = newAcquaintances(time.Hour, 1000)
-	for n := range 5000 {
-		k.add(fmt.Sprint("u", n), netip.MustParsePrefix("192.0.2.1/32"), now)
-	}
-	if k.total > 1000 || k.in(netip.MustParsePrefix("192.0.2.1/32")) != k.total {
-		t.Errorf("%d of one second are kept", k.total)
+	if visits, networks := w.g.known.Len(); visits != 0 || networks > 0 {
+		t.Errorf("%d visits are left, of %d networks", visits, networks)
 	}
 }
 
@@ -198,4 +179,9 @@ func FuzzUnpackSecrets(f *testing.F) {
 			t.Errorf("%x became %x", stored, PackSecrets(list))
 		}
 	})
+}
+
+func visits(w *world) int {
+	n, _ := w.g.known.Len()
+	return n
 }

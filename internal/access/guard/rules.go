@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/familiar"
 )
 
 // Rules are how much is too much. Default returns the usual ones; a value of 0 is none.
@@ -53,8 +54,8 @@ func Default() Rules {
 // rule, and for IPv6 also what a customer can have.
 const (
 	bitsIPv4 = 32
-	bitsIPv6 = 64
-	wideIPv6 = 48
+	bitsIPv6 = familiar.NarrowIPv6
+	wideIPv6 = familiar.WideIPv6
 )
 
 // wideFactor is how much more is too much of a wide network: several customers may share

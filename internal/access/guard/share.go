@@ -200,7 +200,7 @@ func (g *Guard) Learn(list []Record) {
 	for i := range list {
 		r := &list[i]
 		if !r.Known.IsZero() && now.Sub(r.Known) < g.rules.Known {
-			g.known.add(r.Login, r.Network, r.Known)
+			g.known.Add(r.Login, r.Network, r.Known)
 		}
 		have := g.marks.of(r.Network, r.Login)
 		if have == nil && !r.counts(now, g.rules.Window) {
@@ -219,7 +219,7 @@ func (g *Guard) Sweep() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
-	g.known.forget(now.Add(-g.rules.Known).Unix())
+	g.known.Forget(now.Add(-g.rules.Known).Unix())
 	for k, m := range g.marks.all {
 		if !g.changed[k] && m.End(g.rules.Window, 0).Before(now) {
 			g.marks.drop(m)

@@ -118,8 +118,8 @@ func TestGatesShare(t *testing.T) {
 		if m := g.g.marks.of(netip.MustParsePrefix("192.0.2.1/32"), "ann@one.example"); m.Tries(g.now, 24*time.Hour) != 9 {
 			t.Errorf("a gate counts %d", m.Tries(g.now, 24*time.Hour))
 		}
-		if g.g.standing(home, "ann@one.example") != known {
-			t.Error("a gate does not know the owner")
+		if !g.g.Known(home, "ann@one.example") || g.g.Known(client, "ann@one.example") || g.g.Known(home, "bob@one.example") {
+			t.Error("a gate does not know the owner, or knows strangers")
 		}
 	}
 	b.try(client, "ann@one.example", "the tenth", false)

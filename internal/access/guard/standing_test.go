@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"countersign/internal/access/familiar"
 )
 
 // TestOneNetworkIsNotACrowd: what one network has verified at once is a part of what may be.
@@ -82,6 +84,9 @@ func TestAppPasswordsOpenNoGuessing(t *testing.T) {
 	printer := addr("192.0.2.1")
 	const login = "ann@one.example"
 	w.g.Passed(printer, login, false)
+	if w.g.Known(printer, login) {
+		t.Error("an app password makes a network one of the password's")
+	}
 	for n := range 40 {
 		w.try(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}), login, fmt.Sprint(n), false)
 	}
@@ -180,8 +185,8 @@ func TestRotatingIsNotStored(t *testing.T) {
 		client func(n int) netip.Addr
 		most   int
 	}{
-		"one /48":       {func(n int) netip.Addr { return addr(fmt.Sprintf("2001:db8:7:%x::1", n)) }, eachWide + 1 + 2*10},
-		"all addresses": {func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}) }, networksEach + 10},
+		"one /48":       {func(n int) netip.Addr { return addr(fmt.Sprintf("2001:db8:7:%x::1", n)) }, familiar.EachWide + 1 + 2*10},
+		"all addresses": {func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}) }, familiar.Each + 10},
 	} {
 		w := newWorld(t)
 		stored := map[key]bool{}

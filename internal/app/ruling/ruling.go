@@ -1,10 +1,11 @@
 // Package ruling has what the configuration says of the operator's rules: it makes them, and
 // says where in the file what is wrong with one.
 //
-// Main functions: Set, Specs, Judge.
+// Main functions: Set, Specs, Judge, Uncounted.
 package ruling
 
 import (
+	"fmt"
 	"strconv"
 
 	"countersign/internal/config"
@@ -34,6 +35,22 @@ func Judge(c *config.Config) (all []loading.Finding) {
 			path += "." + m.Field
 		}
 		all = append(all, loading.Finding{Path: path, Text: m.Text, Suggestion: m.Suggestion, Row: m.Row, Column: m.Column, Warning: m.Warning})
+	}
+	return all
+}
+
+// Uncounted says which rules ask for what no limit counts, so that they fail at each message for which
+// they come to it; counts reports whether a limit does, and is asked once for each.
+func Uncounted(set *rules.Set, counts func(rules.Used) bool) (all []string) {
+	for _, at := range rules.Stages() {
+		for _, r := range set.Rules(at) {
+			for _, u := range r.Used() {
+				if !counts(u) {
+					all = append(all, fmt.Sprintf("rule %q: no limit counts %s: each message that it is asked about will fail (on_error = %q); a limit in shadow mode counts too",
+						r.Name, u, r.OnError))
+				}
+			}
+		}
 	}
 	return all
 }

@@ -63,11 +63,15 @@ func (a *action) UnmarshalText(text []byte) (err error) {
 }
 
 // away is an argument that says what happens while the store is away.
-type away struct{ limit.Away }
+type away struct {
+	limit.Away
+	set bool
+}
 
 // UnmarshalText reads its name.
 func (a *away) UnmarshalText(text []byte) (err error) {
 	a.Away, err = limit.ParseAway(string(text))
+	a.set = true
 	return argument.Plain(err)
 }
 
@@ -107,6 +111,9 @@ func (cmd *set) Run(c *call.Call) error {
 	for _, l := range cmd.Limits {
 		if cmd.Action.set {
 			l.Action = cmd.Action.Action
+		}
+		if cmd.Away.set && l.Measure != limit.Connections {
+			return call.Usage("--store-away is of connections alone, not of %s: while the store is away no message is accepted", l.Measure)
 		}
 		if cmd.Share != nil {
 			if l.Share = *cmd.Share; l.Share == 0 {

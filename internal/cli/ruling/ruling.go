@@ -53,6 +53,7 @@ func (cmd *list) Run(c *call.Call) error {
 	if err != nil {
 		return err
 	}
+	WarnUncounted(c, set)
 	rows := []Rule{}
 	for _, at := range rules.Stages() {
 		for _, r := range set.Rules(at) {

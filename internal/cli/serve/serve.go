@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -92,7 +93,11 @@ func (s *serving) reload(ctx context.Context, a *app.App) *config.Config {
 	for _, key := range restart {
 		s.log.Warn("this change needs a restart", "file", s.path, "option", key)
 	}
-	s.log.Info("configuration taken", "file", s.path)
+	if len(restart) > 0 {
+		s.log.Info("configuration taken, except what needs a restart", "file", s.path, "except", strings.Join(restart, " "))
+	} else {
+		s.log.Info("configuration taken", "file", s.path)
+	}
 	return cfg
 }
 

@@ -4,12 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"countersign/internal/account/hash"
 	"countersign/internal/login/shape"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -259,48 +257,6 @@ func TestWhatIsLearnedIsBounded(t *testing.T) {
 	}
 	if n := len(f.view().shapes); n != shape.Most+1 || len(f.noted) != maxNoted || len(f.names.each) != maxNames || len(f.names.order) != maxNames {
 		t.Errorf("%d shapes, %d noted, %d names", n, len(f.noted), len(f.names.each))
-	}
-}
-
-// Of a directory's hashes those are known that somebody has logged in with in the last hour, as
-// far as all of them together cost no more than they may.
-func TestKinds(t *testing.T) {
-	clock := time.Unix(1_800_000_000, 0)
-	cost := func(kib uint32) hash.Cost {
-		return hash.CostOf(hash.Params{MemoryKiB: kib, Iterations: 1, Parallelism: 1})
-	}
-	k := NewKinds(cost(100).Estimate(), func() time.Time { return clock })
-	want := func(list ...hash.Cost) {
-		t.Helper()
-		if got := k.Of("d"); !slices.Equal(got, list) {
-			t.Errorf("%v, want %v", got, list)
-		}
-	}
-	k.Learn("d", cost(40))
-	k.Learn("d", cost(40))
-	k.Learn("d", hash.Cost{})
-	want(cost(40))
-	for i := range 2 {
-		if over := k.Learn("d", cost(61)); over != (i == 0) { // too much beside the first
-			t.Errorf("too much, the %d. time: %v", i+1, over)
-		}
-	}
-	if k.Learn("e", cost(100)) || !k.Learn("f", cost(101)) {
-		t.Error("directories are mixed up")
-	}
-	want(cost(40))
-	clock = clock.Add(40 * time.Minute)
-	k.Learn("d", cost(60))
-	want(cost(40), cost(60))
-	clock = clock.Add(21 * time.Minute)
-	want(cost(60))
-	k.Learn("d", cost(60))
-	clock = clock.Add(59 * time.Minute)
-	want(cost(60))
-	clock = clock.Add(2 * time.Minute)
-	want()
-	if len(k.Of("e")) != 0 {
-		t.Error("another directory's are kept for longer")
 	}
 }
 

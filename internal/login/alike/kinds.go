@@ -1,27 +1,45 @@
 package alike
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
 
 	"countersign/internal/account/hash"
+	"countersign/internal/login/shape"
 )
 
-// keepKind is how long a kind of hash is known that nobody logs in with any more.
-const keepKind = time.Hour
+const (
+	// readAgain is how long after the kinds of a directory were read they are again: so much
+	// later a gate knows what was learned at another one.
+	readAgain = 10 * time.Second
+	// keepKind is how long a kind is known that was learned here, as long as the store has it.
+	keepKind = 7 * 24 * time.Hour
+)
 
 // Kinds are the costs of the hashes that directories answer with, so that a login that one
-// does not know can cost as much as one that it knows. It is safe for concurrent use.
+// does not know can cost as much as one that it knows. They are kept in the store, for all
+// gates and for the time after a restart. It is safe for concurrent use.
 type Kinds struct {
-	most time.Duration
-	now  func() time.Time
+	most   time.Duration
+	fronts *Fronts
 
 	mu sync.Mutex // guards what follows
-	// of has the kinds of each directory, each once.
-	of map[string][]kind
-	// over are the directories of which some kind was too much.
-	over map[string]bool
+	// of is what is known of each directory.
+	of map[string]*known
+}
+
+// known are the kinds of one directory.
+type known struct {
+	// stored are those that the store had when it was read.
+	stored []hash.Cost
+	read   time.Time
+	// learned are those that were learned here, with when they were seen last: the store has them a
+	// little later, or not, where there is no room.
+	learned []kind
+	// over says that some kind was too much.
+	over bool
 }
 
 // kind is a cost that was seen last at some time.
@@ -30,52 +48,95 @@ type kind struct {
 	seen time.Time
 }
 
-// NewKinds returns Kinds that know nothing yet. All of one directory together cost most at
-// most, by hash.Cost.Estimate: whoever writes its hashes decides what each failure costs the
-// gate. now is the clock.
-func NewKinds(most time.Duration, now func() time.Time) *Kinds {
-	return &Kinds{most: most, now: now, of: map[string][]kind{}, over: map[string]bool{}}
+// NewKinds returns Kinds that know what the store of fronts has, whose Run keeps what they learn. All of
+// one directory together cost most at most, by hash.Cost.Estimate: whoever writes its hashes
+// decides what each failure costs the gate.
+func NewKinds(most time.Duration, fronts *Fronts) *Kinds {
+	return &Kinds{most: most, fronts: fronts, of: map[string]*known{}}
 }
 
-// Learn notes that somebody has logged in with a hash of a directory, of that cost. It is
-// known for an hour; what is too much beside the others is not noted. It reports whether this
-// is the first time that something of that directory is too much.
+// Learn notes that somebody has logged in with a hash of a directory, of that cost. What is too
+// much beside the others is not noted. It reports whether this is the first time that something
+// of that directory is too much.
 func (k *Kinds) Learn(directory string, c hash.Cost) (over bool) {
+	if c == (hash.Cost{}) {
+		return false
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	list := k.fresh(directory)
+	o := k.at(directory)
 	sum := c.Estimate()
-	for i := range list {
-		if list[i].cost == c {
-			list[i].seen = k.now()
-			return false
+	for _, each := range k.list(o) {
+		if each != c {
+			sum += each.Estimate()
 		}
-		sum += list[i].cost.Estimate()
 	}
-	switch {
-	case c == (hash.Cost{}):
-		return false
-	case sum <= k.most:
-		k.of[directory] = append(list, kind{c, k.now()})
-		return false
+	if sum > k.most {
+		over = !o.over
+		o.over = true
+		return over
 	}
-	over = !k.over[directory]
-	k.over[directory] = true
-	return over
+	o.learned = slices.DeleteFunc(o.learned, func(each kind) bool { return each.cost == c })
+	o.learned = append(o.learned, kind{c, k.fronts.now()})
+	k.fronts.Of(directory, shape.Hashes).keepCost(c)
+	return false
 }
 
-// Of returns the costs of a directory's hashes, as far as they are known.
-func (k *Kinds) Of(directory string) (costs []hash.Cost) {
+// Of returns the costs of a directory's hashes, as far as they are known. Where the store cannot be
+// read, that is what was known before.
+func (k *Kinds) Of(ctx context.Context, directory string) []hash.Cost {
+	k.mu.Lock()
+	o := k.at(directory)
+	if since := k.fronts.now().Sub(o.read); since >= 0 && since < readAgain {
+		defer k.mu.Unlock()
+		return k.list(o)
+	}
+	k.mu.Unlock()
+	list, err := k.fronts.store.Shapes(ctx, shape.Place{Directory: directory, Mechanism: shape.Hashes})
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, each := range k.fresh(directory) {
-		costs = append(costs, each.cost)
+	if err == nil {
+		o.stored, o.read = nil, k.fronts.now()
+		for _, s := range list {
+			if c, err := hash.ParseCost(string(s.Kind)); err == nil && c != (hash.Cost{}) {
+				o.stored = append(o.stored, c)
+			}
+		}
+	}
+	return k.list(o)
+}
+
+// at returns what is known of a directory. The caller has locked k.
+func (k *Kinds) at(directory string) *known {
+	o := k.of[directory]
+	if o == nil {
+		o = &known{}
+		k.of[directory] = o
+	}
+	return o
+}
+
+// list returns the costs of a directory, each once, as far as all together are not too much: two
+// gates may have learned one each. The caller has locked k.
+func (k *Kinds) list(o *known) (costs []hash.Cost) {
+	o.learned = slices.DeleteFunc(o.learned, func(each kind) bool { return k.fronts.now().Sub(each.seen) > keepKind })
+	all := slices.Clone(o.stored)
+	for _, each := range o.learned {
+		all = append(all, each.cost)
+	}
+	sum := time.Duration(0)
+	for i, c := range all {
+		if !slices.Contains(all[:i], c) && sum+c.Estimate() <= k.most {
+			costs = append(costs, c)
+			sum += c.Estimate()
+		}
 	}
 	return costs
 }
 
-// fresh returns the kinds of a directory that are not to be forgotten.
-func (k *Kinds) fresh(directory string) []kind {
-	k.of[directory] = slices.DeleteFunc(k.of[directory], func(each kind) bool { return k.now().Sub(each.seen) > keepKind })
-	return k.of[directory]
+// keepCost has the cost of a hash of the directory kept, seldom.
+func (f *Front) keepCost(c hash.Cost) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.note(shape.OfCost(c.String()))
 }

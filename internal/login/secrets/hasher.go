@@ -88,8 +88,8 @@ func NewHasher(opt HasherOptions) (*Hasher, error) {
 type Trial struct {
 	// Ticket says when its turn is.
 	Ticket pool.Ticket
-	// Password is prepared, where it can be.
-	Password string
+	// Password is tried in each of its forms.
+	Password Typed
 	// Stored is what it must match; nothing matches the zero value.
 	Stored hash.Hash
 	// Hopeless says that it fails even where it matches.
@@ -104,9 +104,9 @@ type Trial struct {
 	Then func()
 }
 
-// Try reports whether the password of t matches. One that does, and is not
-// hopeless, has cost one derivation and what t.Then does. All others, whatever is wrong
-// with them, have cost the same: one derivation of each of the kinds in use. Errors:
+// Try reports whether the password of t matches in one of its forms. One that does, and is not
+// hopeless, has cost a derivation for each form up to that one, and what t.Then does. All others, whatever is wrong
+// with them, have cost the same: for each form one derivation of each of the kinds in use. Errors:
 // fault.Busy with reason "auth-busy" where it gave way, fault.Canceled where ctx ended
 // while it waited.
 func (h *Hasher) Try(ctx context.Context, t Trial) (same bool, err error) {
@@ -116,7 +116,7 @@ func (h *Hasher) Try(ctx context.Context, t Trial) (same bool, err error) {
 			if !t.Strange {
 				h.Learn(cost)
 			}
-			same = h.matches(t.Stored, t.Password)
+			same = h.match(&t, cost)
 		}
 		if !same || t.Hopeless {
 			h.waste(&t, cost)
@@ -127,6 +127,19 @@ func (h *Hasher) Try(ctx context.Context, t Trial) (same bool, err error) {
 		}
 	})
 	return same, err
+}
+
+// match tries the forms of a password; all of them, where nothing comes of a match.
+func (h *Hasher) match(t *Trial, cost hash.Cost) (same bool) {
+	for _, form := range t.Password.forms() {
+		switch {
+		case !same:
+			same = h.matches(t.Stored, form)
+		case t.Hopeless:
+			h.spend(cost, form)
+		}
+	}
+	return same
 }
 
 // Same reports whether a stored hash is that of a password, which is derived when a
@@ -145,14 +158,16 @@ func (h *Hasher) waste(t *Trial, done hash.Cost) {
 	h.mu.Lock()
 	costs := h.costs
 	h.mu.Unlock()
-	for _, c := range costs {
-		if c != done {
-			h.spend(c, t.Password)
+	for _, form := range t.Password.forms() {
+		for _, c := range costs {
+			if c != done {
+				h.spend(c, form)
+			}
 		}
-	}
-	for i, c := range t.Also {
-		if c != done && !slices.Contains(costs, c) && !slices.Contains(t.Also[:i], c) {
-			h.spend(c, t.Password)
+		for i, c := range t.Also {
+			if c != done && !slices.Contains(costs, c) && !slices.Contains(t.Also[:i], c) {
+				h.spend(c, form)
+			}
 		}
 	}
 }

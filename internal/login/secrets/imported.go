@@ -25,7 +25,7 @@ func (m *Maker) Imported(login string, h hash.Hash) (account.Secret, error) {
 		return s, nil
 	}
 	keys, _ := h.SCRAM()
-	value, err := m.sealed(mechanism, login, Key{sasl.Key{Stored: keys.StoredKey, Server: keys.ServerKey}, keys.Salt, keys.Iterations})
+	value, err := m.sealed(mechanism, login, Key{Key: sasl.Key{Stored: keys.StoredKey, Server: keys.ServerKey}, Salt: keys.Salt, Iterations: keys.Iterations})
 	if err != nil {
 		return account.Secret{}, err
 	}
@@ -52,5 +52,5 @@ func (m *Maker) Hash(login string, s *account.Secret) (hash.Hash, error) {
 	if err != nil {
 		return hash.Hash{}, err
 	}
-	return hash.Parse("{" + mechanism + "}" + k.scram())
+	return hash.Parse("{" + mechanism + "}" + k.first())
 }

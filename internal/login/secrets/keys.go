@@ -23,6 +23,9 @@ import (
 // Key is what a password was turned into for one mechanism.
 type Key struct {
 	sasl.Key
+	// Prepared is the key of sasl.ScramPassword, of the same salt and iterations, where that is
+	// another text than the password: some clients make this one, others Key. Zero for none.
+	Prepared sasl.Key
 	// Salt and Iterations are for SCRAM alone.
 	Salt       []byte
 	Iterations int
@@ -35,7 +38,7 @@ func (m *Maker) complete(s account.Secret, login, password string, legacy bool) 
 	s.Keys = nil
 	for _, mechanism := range wanted(legacy) {
 		value := have.Key(mechanism)
-		if m.deficient(mechanism, login, value) {
+		if m.deficient(mechanism, login, value) || m.halved(mechanism, login, value, password) {
 			var err error
 			if value, err = m.sealed(mechanism, login, m.derive(mechanism, login, password)); err != nil {
 				return s, err
@@ -68,6 +71,23 @@ func (m *Maker) deficient(mechanism, login, value string) bool {
 	return err != nil || isScram(mechanism) && k.Iterations < m.opt.Iterations
 }
 
+// lacks is Lacks for who knows the password.
+func (m *Maker) lacks(s *account.Secret, login, password string, legacy bool) bool {
+	return m.Lacks(s, login, legacy) || slices.ContainsFunc(wanted(legacy), func(mechanism string) bool {
+		return m.halved(mechanism, login, s.Key(mechanism), password)
+	})
+}
+
+// halved reports whether a key that can be opened has to have a second one of its password, and
+// has none.
+func (m *Maker) halved(mechanism, login, value, password string) bool {
+	if !isScram(mechanism) || sasl.ScramPassword(password) == password {
+		return false
+	}
+	k, err := m.Open(mechanism, login, value)
+	return err == nil && k.Prepared.Stored == nil
+}
+
 // derive makes the key of a password.
 func (m *Maker) derive(mechanism, login, password string) Key {
 	switch mechanism {
@@ -76,8 +96,12 @@ func (m *Maker) derive(mechanism, login, password string) Key {
 	case DigestMD5:
 		return Key{Key: sasl.DigestKey(login, m.opt.Realm, password)}
 	}
-	salt := m.salt(mechanism, login)
-	return Key{sasl.ScramKey(mechanism, password, salt, m.opt.Iterations), salt, m.opt.Iterations}
+	salt, n := m.salt(mechanism, login), m.opt.Iterations
+	k := Key{Key: sasl.ScramKey(mechanism, password, salt, n), Salt: salt, Iterations: n}
+	if prepared := sasl.ScramPassword(password); prepared != password {
+		k.Prepared = sasl.ScramKey(mechanism, prepared, salt, n)
+	}
+	return k
 }
 
 // sealed is the form in which a key is stored: with those of CRAM-MD5 and DIGEST-MD5 one
@@ -114,7 +138,8 @@ func (m *Maker) Open(mechanism, login, value string) (Key, error) {
 	return Key{}, damaged
 }
 
-// Which returns which of the keys a client with a password proves, -1 for none.
+// Which returns which of the keys a client with a password proves, -1 for none. With SCRAM that
+// is a client that keeps to RFC 5802 section 2.2.
 func (m *Maker) Which(k *sasl.Keys, password string) int {
 	prepared, err := account.PreparePassword(password)
 	if err != nil {
@@ -128,7 +153,7 @@ func (m *Maker) Which(k *sasl.Keys, password string) int {
 		// RFC 2831 section 2.1.2.1: the client mixes in the name as it has it.
 		key = sasl.DigestKey(k.Login, m.opt.Realm, prepared)
 	default:
-		key = sasl.ScramKey(k.Mechanism, prepared, k.Salt, k.Iterations)
+		key = sasl.ScramKey(k.Mechanism, sasl.ScramPassword(prepared), k.Salt, k.Iterations)
 	}
 	return slices.IndexFunc(k.List, func(have sasl.Key) bool { return string(have.Stored) == string(key.Stored) })
 }
@@ -144,7 +169,7 @@ func (m *Maker) Decoy(mechanism, login string) Key {
 		return Key{Key: sasl.Key{Stored: part("stored", 16)}}
 	}
 	size := digestSize(mechanism)
-	k := Key{sasl.Key{Stored: part("stored", size), Server: part("server", size)}, m.salt(mechanism, login), m.opt.Iterations}
+	k := Key{Key: sasl.Key{Stored: part("stored", size), Server: part("server", size)}, Salt: m.salt(mechanism, login), Iterations: m.opt.Iterations}
 	// As many of the unknown have each of the former numbers as have the present one.
 	which := int(binary.BigEndian.Uint32(m.mac("iterations", login))) % (1 + len(m.opt.FormerIterations))
 	if which > 0 {
@@ -193,9 +218,18 @@ func digestSize(mechanism string) int {
 	return sha256.Size
 }
 
-// scram returns SCRAM's form of a key, which parseScram reads: "iterations,salt,stored,server" with
-// the last three in base64.
+// scram returns SCRAM's form of a key, which parseScram reads: "iterations,salt,stored,server", and
+// ",stored,server" of Prepared where there is that; all but the first in base64.
 func (k Key) scram() string {
+	text := k.first()
+	if b := base64.StdEncoding.EncodeToString; k.Prepared.Stored != nil {
+		text += "," + b(k.Prepared.Stored) + "," + b(k.Prepared.Server)
+	}
+	return text
+}
+
+// first is scram without Prepared, as hashes have it.
+func (k Key) first() string {
 	b := base64.StdEncoding.EncodeToString
 	return fmt.Sprintf("%d,%s,%s,%s", k.Iterations, b(k.Salt), b(k.Stored), b(k.Server))
 }
@@ -205,16 +239,19 @@ func (k Key) scram() string {
 func parseScram(mechanism, text string) (k Key, err error) {
 	damaged := fault.New("secrets.key", fault.Corrupt, "a key of %s is damaged", mechanism)
 	parts := strings.Split(text, ",")
-	if len(parts) != 4 {
+	if len(parts) != 4 && len(parts) != 6 {
 		return k, damaged
 	}
 	k.Iterations, err = strconv.Atoi(parts[0])
-	for i, to := range []*[]byte{&k.Salt, &k.Stored, &k.Server} {
+	for i, to := range []*[]byte{&k.Salt, &k.Stored, &k.Server, &k.Prepared.Stored, &k.Prepared.Server}[:len(parts)-1] {
 		if err == nil {
 			*to, err = base64.StdEncoding.DecodeString(parts[i+1])
 		}
 	}
 	size := digestSize(mechanism)
+	if len(parts) == 6 && (len(k.Prepared.Stored) != size || len(k.Prepared.Server) != size) {
+		return Key{}, damaged
+	}
 	if err != nil || len(k.Stored) != size || len(k.Server) != size || len(k.Salt) == 0 || len(k.Salt) > sasl.MaxSalt ||
 		k.Iterations < sasl.MinIterations || k.Iterations > sasl.MaxIterations {
 		return Key{}, damaged

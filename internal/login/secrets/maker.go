@@ -87,14 +87,15 @@ func (m *Maker) MakeSecret(ctx context.Context, login, password string, kind acc
 // Remake returns the secret of a credential whose password was right, made with the
 // parameters of the day and the keys that are wanted; nil where it is so already, and
 // where the password was not compared as a whole with stored, its hash, so that it may be
-// mistyped. It takes as long as MakeSecret, on the caller's time. The digest of a generated
+// mistyped, or has no form of which anything is made here. It takes as long as MakeSecret, on the caller's time. The digest of a generated
 // password stays.
-func (m *Maker) Remake(c *account.Credential, stored hash.Hash, login, password string, legacy bool) *account.Secret {
-	if !stored.Whole(password) {
+func (m *Maker) Remake(c *account.Credential, stored hash.Hash, login string, typed Typed, legacy bool) *account.Secret {
+	password := typed.Prepared
+	if password == "" || !stored.Whole(password) || !stored.Whole(typed.Raw) {
 		return nil
 	}
 	old := c.Kind == account.Password && !m.opt.Hasher.Current(stored)
-	if !old && !m.Lacks(&c.Secret, login, legacy) {
+	if !old && !m.lacks(&c.Secret, login, password, legacy) {
 		return nil
 	}
 	secret := account.Secret{Hash: c.Secret.Hash, Cost: c.Secret.Cost, Keys: c.Secret.Keys}

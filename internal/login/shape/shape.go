@@ -3,7 +3,9 @@
 // and whether a salt stays. With it a name that a directory does not have is shown one and the
 // same challenge by every gate, before and after a restart.
 //
-// It has nothing of any account: no name, no salt. What it is kept for is decided by package
+// Beside that stands what the hashes cost that directories answer with, as failures cost as much.
+//
+// It has nothing of any account: no name, no salt, no hash. What it is kept for is decided by package
 // alike.
 //
 // Main types: Shape, Store, Memory.
@@ -20,9 +22,16 @@ import (
 
 // Place is where challenges come from.
 type Place struct {
-	// Directory is its name in the configuration, Mechanism that of SASL.
+	// Directory is its name in the configuration, Mechanism that of SASL, or Hashes.
 	Directory, Mechanism string
 }
+
+// Hashes stands in the place of a mechanism where what is kept is what the hashes of a
+// directory cost: a Shape of OfCost for each kind of them.
+const Hashes = "hashes"
+
+// OfCost returns the Shape of a cost, which is its Kind, as hash.Cost.String has it.
+func OfCost(text string) Shape { return Shape{Kind: Kind(text), Salt: 1, Iterations: 1} }
 
 // Kind is what is known of a Shape.
 type Kind string
@@ -41,6 +50,9 @@ const (
 	Fresh Kind = "fresh"
 )
 
+// kinds are those of challenges.
+func kinds() []Kind { return []Kind{Guessed, Own, Stays, Fresh} }
+
 // Shape is what a challenge of SCRAM shows of the keys behind it.
 type Shape struct {
 	Kind Kind
@@ -54,8 +66,9 @@ const (
 	MaxSalt = 256
 	// Most is how many shapes are kept of a place, beside the guessed one.
 	Most = 8
-	// MaxName is how long the names of a Place may be, in octets.
+	// MaxName is how long the names of a Place may be, in octets, maxCost a Kind of Hashes.
 	MaxName = 128
+	maxCost = 40
 )
 
 // Check reports, as fault.Invalid, what cannot be kept.
@@ -63,7 +76,8 @@ func Check(p Place, s Shape) error {
 	switch {
 	case p.Directory == "" || p.Mechanism == "" || len(p.Directory) > MaxName || len(p.Mechanism) > MaxName,
 		s.Salt < 1 || s.Salt > MaxSalt || s.Iterations < 1,
-		s.Kind != Guessed && s.Kind != Own && s.Kind != Stays && s.Kind != Fresh:
+		(p.Mechanism == Hashes) == slices.Contains(kinds(), s.Kind),
+		p.Mechanism == Hashes && (s.Kind == "" || len(s.Kind) > maxCost || s != OfCost(string(s.Kind))):
 		return fault.New("shape.keep", fault.Invalid, "no challenge looks like %+v", s)
 	}
 	return nil

@@ -143,7 +143,7 @@ func (c *compiler) program(env *cel.Env, checked *cel.Ast, s Spec) (*Rule, error
 	if err != nil {
 		return nil, err
 	}
-	r := &Rule{Spec: s, program: program, most: estimate.Max}
+	r := &Rule{Spec: s, program: program, most: estimate.Max, used: usedBy(checked.NativeRep())}
 	r.OnError = s.onError()
 	r.constant, err = c.constant(r)
 	return r, err

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -37,6 +39,21 @@ func ParseUsed(text string) (u Used, err error) {
 		return u, fmt.Errorf("%s are not counted of everybody; messages, recipients and bytes are", u.Measure)
 	}
 	return u, nil
+}
+
+// String returns the words.
+func (u Used) String() string { return fmt.Sprintf("%s %s/%s", u.Kind, u.Measure, u.Window) }
+
+// usedBy finds what an expression asks limits for, which unfitCalls has judged.
+func usedBy(a *ast.AST) (all []Used) {
+	for _, n := range ast.MatchDescendants(ast.NavigateAST(a), ast.FunctionMatcher("used")) {
+		args := n.AsCall().Args()
+		text, _ := args[len(args)-1].AsLiteral().(types.String)
+		if u, err := ParseUsed(string(text)); err == nil && !slices.Contains(all, u) {
+			all = append(all, u)
+		}
+	}
+	return all
 }
 
 // countedType is what was counted.

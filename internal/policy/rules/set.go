@@ -19,10 +19,16 @@ type Rule struct {
 	most uint64
 	// constant is what it always is; nil where it depends on something.
 	constant *bool
+	// used is what it asks limits for.
+	used []Used
 }
 
 // Cost is what the rule costs at worst, in units of CEL.
 func (r *Rule) Cost() uint64 { return r.most }
+
+// Used returns what the rule asks limits for, each once: where no limit counts that, there is no
+// value. It is not to be changed.
+func (r *Rule) Used() []Used { return r.used }
 
 // Set is rules that can be asked. It is not changed, and may be used concurrently. A nil Set
 // has no rules.

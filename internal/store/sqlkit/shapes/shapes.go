@@ -1,8 +1,8 @@
-// Package shapes keeps what the challenges of directories look like: it is shape.Store in the
-// SQL that the engines share.
+// Package shapes keeps what the challenges of directories look like, and what their hashes cost: it
+// is shape.Store in the SQL that the engines share.
 //
 // There are a few rows for each directory. They are read at each login by SCRAM before a
-// directory that runs such exchanges, by their key.
+// directory that runs such exchanges, and every few seconds where logins fail, by their key.
 //
 // Main types: Looks.
 package shapes

@@ -6,6 +6,7 @@ package shapes
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ func Run(t *testing.T, open func(t *testing.T) shape.Store) {
 	for name, run := range map[string]func(*story){
 		"shapes come back by their place":               comeBack,
 		"what no challenge looks like is refused":       formIsChecked,
+		"what hashes cost stands beside challenges":     costs,
 		"the first guess stays, and is one":             guessOnce,
 		"there is room for a few":                       room,
 		"what nobody shows any more goes":               forgotten,
@@ -89,6 +91,39 @@ func formIsChecked(y *story) {
 		y.Errorf("nowhere: %v", err)
 	}
 	y.has(tower)
+}
+
+func costs(y *story) {
+	hashes := shape.Place{Directory: "tower", Mechanism: shape.Hashes}
+	a, b := shape.OfCost("bcrypt 12"), shape.OfCost("argon2id m=19456,t=2,p=1")
+	stays := full()[0]
+	y.keep(hashes, a, b, a)
+	y.keep(tower, stays)
+	y.has(hashes, b, a)
+	y.has(tower, stays)
+	for p, s := range map[shape.Place]shape.Shape{hashes: stays, tower: a} {
+		if err := y.s.KeepShape(y.ctx, p, s, y.now); !fault.Is(err, fault.Invalid) {
+			y.Errorf("%+v at %v: %v", s, p, err)
+		}
+	}
+	y.now = y.now.Add(a.Lasts() - time.Minute)
+	y.keep(hashes, a)
+	y.now = y.now.Add(2 * time.Minute)
+	y.keep(hashes, a)
+	y.has(hashes, a)
+	for i := range shape.Most {
+		y.keep(hashes, shape.OfCost(fmt.Sprintf("bcrypt %d", 20+i)))
+	}
+	list, err := y.s.Shapes(y.ctx, hashes)
+	expect.Must(y, err)
+	if len(list) != shape.Most || list[0] != a {
+		y.Errorf("kept %v", list)
+	}
+	for _, wrong := range []shape.Shape{shape.OfCost(""), shape.OfCost("argon2id m=19456,t=2,p=1 argon2id m=19456,t=2,p=1"), {Kind: "bcrypt 12", Salt: 2, Iterations: 1}} {
+		if err := y.s.KeepShape(y.ctx, hashes, wrong, y.now); !fault.Is(err, fault.Invalid) {
+			y.Errorf("%+v: %v", wrong, err)
+		}
+	}
 }
 
 func guessOnce(y *story) {

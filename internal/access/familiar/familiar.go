@@ -1,4 +1,11 @@
-package guard
+// Package familiar is from which networks logins have come in lately, in memory and within bounds:
+// nobody who has a password can push out what is known of others, nor the networks that its owner
+// has used before.
+//
+// It decides nothing, and does not store: package guard does both.
+//
+// Main types: Networks.
+package familiar
 
 import (
 	"hash/maphash"
@@ -7,13 +14,22 @@ import (
 	"time"
 )
 
-// networksEach is from how many networks one login is known: so nobody who has a password
-// can push out what is known of others.
-const networksEach = 32
+// Again is how much later another visit is to be stored.
+const Again = 24 * time.Hour
 
-// acquaintances are the networks that logins have come in from. They hold keyed hashes
-// alone. Not safe for concurrent use.
-type acquaintances struct {
+// The leading bits of networks of IPv6: of what a customer can have, and of what one has as a rule.
+const (
+	WideIPv6   = 48
+	NarrowIPv6 = 64
+)
+
+// Each is from how many networks one login is known: so nobody who has a password
+// can push out what is known of others.
+const Each = 32
+
+// Networks are those that logins have come in from. They hold keyed hashes alone. Not safe for
+// concurrent use.
+type Networks struct {
 	seed maphash.Seed
 	// keep is for how long a visit counts, most how many are kept in all.
 	keep time.Duration
@@ -25,8 +41,8 @@ type acquaintances struct {
 	total  int
 }
 
-// eachWide is how many of them are narrow ones of the same wide network.
-const eachWide = 4
+// EachWide is how many of Each may be narrow networks of one wide network.
+const EachWide = 4
 
 // visit is when a login came in from a network.
 type visit struct {
@@ -38,19 +54,20 @@ type visit struct {
 }
 
 // lasting says that it has come on several days.
-func (v visit) lasting() bool { return v.at-v.first >= int64(visits/time.Second) }
+func (v visit) lasting() bool { return v.at-v.first >= int64(Again/time.Second) }
 
-func newAcquaintances(keep time.Duration, most int) *acquaintances {
-	return &acquaintances{seed: maphash.MakeSeed(), keep: keep, most: max(most, networksEach), of: map[uint64][]visit{}, logins: map[uint64]int{}}
+// New returns Networks in which a visit counts for keep; most, or Each if that is more, are kept in all.
+func New(keep time.Duration, most int) *Networks {
+	return &Networks{seed: maphash.MakeSeed(), keep: keep, most: max(most, Each), of: map[uint64][]visit{}, logins: map[uint64]int{}}
 }
 
-func (k *acquaintances) login(name string) uint64 { return maphash.String(k.seed, name) }
+func (k *Networks) login(name string) uint64 { return maphash.String(k.seed, name) }
 
-func (k *acquaintances) network(p netip.Prefix) uint64 { return maphash.Comparable(k.seed, p) }
+func (k *Networks) network(p netip.Prefix) uint64 { return maphash.Comparable(k.seed, p) }
 
-// last returns when a login came in from a network, in seconds since 1970; 0 for never, or
+// Last returns when a login came in from a network, in seconds since 1970; 0 for never, or
 // too long ago.
-func (k *acquaintances) last(login string, p netip.Prefix, now time.Time) int64 {
+func (k *Networks) Last(login string, p netip.Prefix, now time.Time) int64 {
 	network := k.network(p)
 	for _, v := range k.of[k.login(login)] {
 		if v.network == network && v.at > now.Add(-k.keep).Unix() {
@@ -60,21 +77,21 @@ func (k *acquaintances) last(login string, p netip.Prefix, now time.Time) int64 
 	return 0
 }
 
-// in counts the logins that are known in a network. It may count some whose visit is a
+// In counts the logins that are known in a network. It may count some whose visit is a
 // little too long ago.
-func (k *acquaintances) in(p netip.Prefix) int { return k.logins[k.network(p)] }
+func (k *Networks) In(p netip.Prefix) int { return k.logins[k.network(p)] }
 
-// add notes that a login came in from a network, and reports whether that is to be stored: once a
+// Add notes that a login came in from a network, and reports whether that is to be stored: once a
 // day, and not on its first day where it comes from ever new ones.
-func (k *acquaintances) add(login string, p netip.Prefix, at time.Time) (worth bool) {
+func (k *Networks) Add(login string, p netip.Prefix, at time.Time) (worth bool) {
 	name, network := k.login(login), k.network(p)
 	list := k.of[name]
 	if i := slices.IndexFunc(list, func(v visit) bool { return v.network == network }); i >= 0 {
 		return list[i].again(at.Unix())
 	}
 	v := visit{network: network, first: at.Unix(), at: at.Unix(), stored: at.Unix()}
-	if p.Addr().Is6() && narrow(p) {
-		v.wide = k.network(netip.PrefixFrom(p.Addr(), wideIPv6).Masked())
+	if p.Addr().Is6() && p.Bits() == NarrowIPv6 {
+		v.wide = k.network(netip.PrefixFrom(p.Addr(), WideIPv6).Masked())
 	}
 	alike := 0
 	for _, other := range list {
@@ -84,12 +101,12 @@ func (k *acquaintances) add(login string, p netip.Prefix, at time.Time) (worth b
 	}
 	gone := -1
 	switch {
-	case alike >= eachWide:
+	case alike >= EachWide:
 		gone = leastOf(list, func(other visit) bool { return other.wide == v.wide })
-	case len(list) >= networksEach:
+	case len(list) >= Each:
 		gone = leastOf(list, func(visit) bool { return true })
 	}
-	worth = gone < 0 || v.at-list[max(gone, 0)].first >= int64(visits/time.Second)
+	worth = gone < 0 || v.at-list[max(gone, 0)].first >= int64(Again/time.Second)
 	if gone >= 0 {
 		list = k.drop(list, gone)
 	}
@@ -104,7 +121,7 @@ func (k *acquaintances) add(login string, p netip.Prefix, at time.Time) (worth b
 // again notes another visit, and reports whether it is to be stored.
 func (v *visit) again(at int64) bool {
 	v.at, v.first = max(v.at, at), min(v.first, at)
-	if at-v.stored < int64(visits/time.Second) {
+	if at-v.stored < int64(Again/time.Second) {
 		return false
 	}
 	v.stored = at
@@ -136,7 +153,7 @@ func (v visit) before(other visit) bool {
 }
 
 // drop forgets one visit of a list.
-func (k *acquaintances) drop(list []visit, i int) []visit {
+func (k *Networks) drop(list []visit, i int) []visit {
 	network := list[i].network
 	if k.logins[network]--; k.logins[network] == 0 {
 		delete(k.logins, network)
@@ -145,8 +162,8 @@ func (k *acquaintances) drop(list []visit, i int) []visit {
 	return slices.Delete(list, i, i+1)
 }
 
-// forget removes visits before a time.
-func (k *acquaintances) forget(before int64) {
+// Forget removes visits before a time.
+func (k *Networks) Forget(before int64) {
 	for name, list := range k.of {
 		for i := len(list) - 1; i >= 0; i-- {
 			if list[i].at < before {
@@ -162,7 +179,7 @@ func (k *acquaintances) forget(before int64) {
 }
 
 // shrink removes the older half.
-func (k *acquaintances) shrink() {
+func (k *Networks) shrink() {
 	all := make([]int64, 0, k.total)
 	for _, list := range k.of {
 		for _, v := range list {
@@ -170,10 +187,16 @@ func (k *acquaintances) shrink() {
 		}
 	}
 	slices.Sort(all)
-	k.forget(all[len(all)/2])
+	k.Forget(all[len(all)/2])
 	if k.total > k.most { // all of one second
 		clear(k.of)
 		clear(k.logins)
 		k.total = 0
 	}
 }
+
+// SetKeep changes for how long a visit counts.
+func (k *Networks) SetKeep(keep time.Duration) { k.keep = keep }
+
+// Len is how many visits are kept, of how many networks.
+func (k *Networks) Len() (visits, networks int) { return k.total, len(k.logins) }
