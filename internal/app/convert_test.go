@@ -42,6 +42,7 @@ import (
 	"countersign/internal/smtpserver/bounds"
 	"countersign/internal/submission"
 	"countersign/internal/testkit"
+	"countersign/internal/testkit/placefile"
 )
 
 // everyOption sets each option to a value that is not its default, and each
@@ -388,6 +389,8 @@ func loadEvery(t *testing.T) (cfg *config.Config, dir string) {
 	testkit.WriteCertificates(t, filepath.Join(dir, "clients.pem"), authority)
 	testkit.WriteCRLs(t, filepath.Join(dir, "clients.crl"), authority.CRL(time.Now().Add(time.Hour), nil))
 	write("route.password", "kept apart\n")
+	placefile.Countries(t, filepath.Join(dir, "countries.mmdb"), map[string]string{"203.0.113.0/24": "DE"})
+	placefile.Networks(t, filepath.Join(dir, "networks.mmdb"), map[string]uint32{"198.51.100.0/24": 64500})
 	write("dns.key", strings.Repeat("QUJD", 8)+"\n")
 	write("breached.list", strings.Repeat("A", 40)+":1\n")
 	write("panel.key", strings.Repeat("k", 64)+"\n")
