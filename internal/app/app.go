@@ -35,6 +35,7 @@ import (
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
+	"countersign/internal/web/help"
 )
 
 // Options are what an App needs besides its configuration.
@@ -90,6 +91,8 @@ type App struct {
 	registry  *prometheus.Registry
 	health    *obs.Health
 	metrics   *obs.Server
+	// help shows the help pages, and knows which refusals have one.
+	help *help.Pages
 
 	// addresses are the real ones of the listeners, by name, "metrics" and "web".
 	addresses map[string]string
