@@ -85,9 +85,9 @@ func administrator(o *call.Opened) *admin.Admin {
 
 type set struct {
 	whose
-	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients, failed-recipients, failed-share (percent) or connections in a minute, hour, day or month, connections also at-once; bytes also in KiB, MiB, GiB, TiB."`
+	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients, failed-recipients, failed-share (percent) or connections in a minute, hour, day or month, connections also at-once; messages, recipients or bytes in one connection, recipients or bytes in one message; bytes also in KiB, MiB, GiB, TiB."`
 	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never. Meanwhile it counts in place of one without an end." placeholder:"WHEN"`
-	Action  action          `help:"What becomes of a message that is over it: defer (refuse it for now), refuse (for good), slow (accept it, to be sent when there is room), or hold; defer where nothing is said." placeholder:"ACTION"`
+	Action  action          `help:"What becomes of a message that is over it: defer (refuse it for now), refuse (for good), slow (accept it, to be sent when there is room; not in one message or connection), or hold; defer where nothing is said." placeholder:"ACTION"`
 	Share   *int            `help:"How much of it one account may have once half of it is used, in percent." placeholder:"PERCENT"`
 	Away    away            `name:"store-away" help:"Of connections: what happens while the store is away: open (they come in), closed, or share (each gate takes its share of the limit); open where nothing is said." placeholder:"WHAT"`
 	Least   *int64          `help:"Of a failed-share: how many recipients have to have failed before it counts; 20 where nothing is said." placeholder:"NUMBER"`
