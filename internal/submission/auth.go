@@ -184,6 +184,9 @@ func (s *session) Recognise(ctx context.Context) (bool, error) {
 	if err != nil || p == nil {
 		return false, err
 	}
+	if err := s.visit.Judge(ctx, "submission.recognise", entrance.AtLogin); err != nil {
+		return false, err // as for any who log in
+	}
 	if err := s.enter(ctx, p); err != nil {
 		return false, err
 	}
