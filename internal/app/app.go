@@ -35,6 +35,7 @@ import (
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
+	"countersign/internal/web/help"
 )
 
 // Options are what an App needs besides its configuration.
@@ -90,8 +91,10 @@ type App struct {
 	registry  *prometheus.Registry
 	health    *obs.Health
 	metrics   *obs.Server
+	// help shows the help pages, and knows which refusals have one.
+	help *help.Pages
 
-	// addresses are the real ones of the listeners, by name, and "metrics".
+	// addresses are the real ones of the listeners, by name, "metrics" and "web".
 	addresses map[string]string
 	// cleanups undo Start, run last in, first out.
 	cleanups []cleanup
@@ -146,6 +149,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"gate", a.openGate},
 		{"delivery", a.startDelivery},
 		{"metrics", a.openMetrics},
+		{"web", a.openWeb},
 		{"listeners", a.openListeners},
 		{"drain", a.watchDrain},
 	}
@@ -207,7 +211,7 @@ func (a *App) undo(name string, run func(context.Context) error) {
 }
 
 // Addresses returns the real host:port of each listener by name (the first
-// where it has several), and of "metrics". It is complete after Start.
+// where it has several), of "metrics" and "web". It is complete after Start.
 func (a *App) Addresses() map[string]string { return a.addresses }
 
 // Logger returns the log of this gate.

@@ -259,7 +259,7 @@ func (a *App) openGate(ctx context.Context) error {
 	a.background("limits", limited.Run)
 	a.limited = limited
 	options.Banned, options.Denied, options.NotRenewed = banned.Hits, a.entrance.Denied, passwords.NotRenewed(a.log)
-	options.Known, options.TooCostly = a.guard.Known, passwords.TooCostly(a.log)
+	options.Known, options.Hashes.Unsaid, options.Hashes.TooCostly = a.guard.Known, passwords.Unsaid(a.log), passwords.TooCostly(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
 		return err
@@ -398,7 +398,7 @@ func (a *App) openMetrics(context.Context) error {
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
 		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: SessionLimits(a.cfg),
-		OnRefused: a.gate.Refused,
+		OnRefused: a.gate.Refused, HelpPage: a.help.Link,
 	})
 	a.registerGauges()
 	a.registerNode()

@@ -39,6 +39,10 @@ type Config struct {
 	Log Log `toml:"log"`
 	// Metrics and health, for monitoring.
 	Metrics Metrics `toml:"metrics"`
+	// What the gate serves over HTTP to people and programs outside.
+	Web Web `toml:"web"`
+	// Pages that explain refusals to those who met one.
+	Help Help `toml:"help"`
 	// Where clients submit mail: one table for each kind of port.
 	Listeners []Listener `toml:"listener" required:"yes" reload:"no"`
 	// The certificates that listeners present. The one that matches the name

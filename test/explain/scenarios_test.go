@@ -1,9 +1,14 @@
 package explain
 
 import (
+	"slices"
 	"strings"
 	"time"
 
+	"countersign/internal/account"
+	"countersign/internal/app"
+	"countersign/internal/audit"
+	"countersign/internal/config/loading"
 	"countersign/test/harness"
 )
 
@@ -103,6 +108,11 @@ func limits() []scenario {
 		{name: "too many octets", limit: []string{"bytes/day=10"}, want: "refuse", reason: "limit-refused"},
 		{name: "too many recipients at once", limit: []string{"recipients/day=1"}, to: many, want: "refuse", reason: "limit-refused"},
 		{name: "new recipients", limit: []string{"new-recipients/hour=1"}, to: []string{"n1@example.com", "n2@example.com"}, want: "refuse", reason: "limit-refused"},
+		{name: "too many recipients of a message", limit: []string{"recipients/message=1"}, to: many, want: "accept", also: "limit-recipients"},
+		{name: "too many recipients of a message that refuses", limit: []string{"recipients/message=1", "--action", "refuse"}, to: many, want: "accept", also: "limit-recipients-refused"},
+		{name: "no message of a connection", limit: []string{"messages/connection=0", "--force"}, want: "defer", reason: "limit-connection"},
+		{name: "recipients of a message that holds", limit: []string{"recipients/message=1", "--action", "hold"}, to: many, want: "hold", reason: "over-limit"},
+		{name: "too large a message by a limit", limit: []string{"bytes/message=100"}, body: strings.Repeat("0123456789\r\n", 20), want: "refuse", reason: "limit-size"},
 		{name: "failed recipients", limit: []string{"failed-recipients/day=1"}, prepare: (*world).failed, want: "defer", reason: "limit-reached"},
 	}
 }
@@ -170,13 +180,30 @@ func suspensions() []scenario {
 	}
 }
 
-// ended gives the account a credential, and waits until it has ended.
+// ended gives the account a credential that has ended a minute ago.
 func (w *world) ended() func() {
 	w.t.Helper()
-	undo := w.appPassword("ended", "--expires", time.Now().Add(2*time.Second).UTC().Format(time.RFC3339))
-	harness.WaitFor(w.t, "a credential to end", func() bool {
-		return strings.Contains(w.Admin("", "credential", "list", harness.Login, "--json"), `"expired": true`)
-	})
+	undo := w.appPassword("ended")
+	cfg, _, err := loading.Load(w.Config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx := w.t.Context()
+	store, err := app.OpenStore(ctx, cfg, false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer store.Close()
+	acc, err := store.Account(ctx, harness.Login)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	at := slices.IndexFunc(acc.Credentials, func(c account.Credential) bool { return c.Name == "ended" })
+	acc.Credentials[at].Envelope.Expires = time.Now().Add(-time.Minute).UTC().Truncate(time.Second)
+	change := audit.Event{At: time.Now().UTC(), Kind: audit.AdminChanged, Actor: "test", Object: "account " + harness.Login}
+	if err := store.PutAccount(ctx, acc, change); err != nil {
+		w.t.Fatal(err)
+	}
 	return undo
 }
 

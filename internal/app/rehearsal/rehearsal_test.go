@@ -23,6 +23,7 @@ import (
 	"countersign/internal/config/loading"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/admin"
 	"countersign/internal/loadgen"
 	"countersign/internal/mail"
 	"countersign/internal/policy/turnover"
@@ -117,11 +118,11 @@ func (w *world) limit(of limit.Subject, text string, action limit.Action) (lift 
 	l, err := limit.Parse(text)
 	must(w.t, err)
 	l.Action = action
-	admin := limit.NewAdmin(limit.AdminOptions{Store: w.beside, IDs: &mail.IDSource{}, Actor: "test", Now: time.Now})
-	set, err := admin.Set(w.t.Context(), limit.Wanted{For: of, Limits: []limit.Limit{l}, Force: true})
+	by := admin.New(admin.Options{Store: w.beside, IDs: &mail.IDSource{}, Actor: "test", Now: time.Now})
+	set, err := by.Set(w.t.Context(), admin.Wanted{For: of, Limits: []limit.Limit{l}, Force: true})
 	must(w.t, err)
 	return func() {
-		_, err := admin.Lift(w.t.Context(), set[0].ID)
+		_, err := by.Lift(w.t.Context(), set[0].ID)
 		must(w.t, err)
 	}
 }
