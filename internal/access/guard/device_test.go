@@ -66,7 +66,9 @@ func TestOwnDeviceBesideAGuesser(t *testing.T) {
 func TestOwnDevicesAreSlowedDown(t *testing.T) {
 	w := newWorld(t)
 	const login = "ann@one.example"
-	of := func(device string) Failure { return Failure{Client: addr("192.0.2.1"), Login: login, Seen: true, Device: device} }
+	of := func(device string) Failure {
+		return Failure{Client: addr("192.0.2.1"), Login: login, Seen: true, Device: device}
+	}
 	for _, device := range []string{"laptop", "phone"} {
 		w.want(w.attempt(of(device), true), passed, "the owner's %s", device)
 	}
