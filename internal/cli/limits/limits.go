@@ -15,6 +15,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/limit"
+	"countersign/internal/limit/usage"
 	"countersign/internal/mail"
 )
 
@@ -137,7 +138,7 @@ func (cmd *set) Run(c *call.Call) error {
 			if err != nil {
 				return err
 			}
-			read, err := naming(o, *r)
+			read, err := usage.Named(o.Ctx, o.Store, *r)
 			if err != nil {
 				return err
 			}
@@ -154,10 +155,8 @@ func (w *whose) put(o *call.Opened, wanted limit.Wanted) (rules []limit.Rule, er
 	if wanted.For, wanted.Login, err = w.subject(o); err != nil {
 		return nil, err
 	}
-	if wanted.For.Kind == limit.Node {
-		if err := nodeExists(o, wanted.For); err != nil {
-			return nil, err
-		}
+	if err := usage.Gate(o.Ctx, o.Store, wanted.For); err != nil {
+		return nil, err
 	}
 	return admin(o).Set(o.Ctx, wanted)
 }
@@ -208,7 +207,7 @@ func (cmd *allow) Run(c *call.Call) error {
 		}
 		for i := range rules {
 			r := &rules[i]
-			read, err := naming(o, *r)
+			read, err := usage.Named(o.Ctx, o.Store, *r)
 			if err != nil {
 				return err
 			}
@@ -281,7 +280,7 @@ func (cmd *lift) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		read, err := naming(o, r)
+		read, err := usage.Named(o.Ctx, o.Store, r)
 		if err != nil {
 			return err
 		}
