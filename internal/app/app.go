@@ -91,7 +91,7 @@ type App struct {
 	health    *obs.Health
 	metrics   *obs.Server
 
-	// addresses are the real ones of the listeners, by name, and "metrics".
+	// addresses are the real ones of the listeners, by name, "metrics" and "web".
 	addresses map[string]string
 	// cleanups undo Start, run last in, first out.
 	cleanups []cleanup
@@ -146,6 +146,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"gate", a.openGate},
 		{"delivery", a.startDelivery},
 		{"metrics", a.openMetrics},
+		{"web", a.openWeb},
 		{"listeners", a.openListeners},
 		{"drain", a.watchDrain},
 	}
@@ -207,7 +208,7 @@ func (a *App) undo(name string, run func(context.Context) error) {
 }
 
 // Addresses returns the real host:port of each listener by name (the first
-// where it has several), and of "metrics". It is complete after Start.
+// where it has several), of "metrics" and "web". It is complete after Start.
 func (a *App) Addresses() map[string]string { return a.addresses }
 
 // Logger returns the log of this gate.

@@ -39,6 +39,8 @@ type Config struct {
 	Log Log `toml:"log"`
 	// Metrics and health, for monitoring.
 	Metrics Metrics `toml:"metrics"`
+	// What the gate serves over HTTP to people and programs outside.
+	Web Web `toml:"web"`
 	// Where clients submit mail: one table for each kind of port.
 	Listeners []Listener `toml:"listener" required:"yes" reload:"no"`
 	// The certificates that listeners present. The one that matches the name

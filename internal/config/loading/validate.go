@@ -34,6 +34,7 @@ func (v *validator) all() {
 	}
 	v.place()
 	v.listeners()
+	v.web()
 	v.certificates()
 	v.addresses()
 	v.session()
