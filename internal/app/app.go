@@ -22,6 +22,7 @@ import (
 	"countersign/internal/app/entrances"
 	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
+	"countersign/internal/app/panel"
 	"countersign/internal/app/space"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
@@ -35,6 +36,7 @@ import (
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
+	"countersign/internal/web/api/resource"
 )
 
 // Options are what an App needs besides its configuration.
@@ -47,6 +49,9 @@ type Options struct {
 	// client or for the next scan of the queue, goes by the system's own. It is
 	// called concurrently.
 	Now func() time.Time
+	// Explain says what a gate of a configuration would answer to a message, for the API; nil
+	// where nothing does. Package app/rehearsal has it.
+	Explain func(context.Context, *config.Config, Store, resource.Question) (*resource.Verdict, error)
 }
 
 // App is a gate. New, then Start, then any number of Reload, then Stop.
@@ -90,6 +95,7 @@ type App struct {
 	registry  *prometheus.Registry
 	health    *obs.Health
 	metrics   *obs.Server
+	panel     *panel.Set
 
 	// addresses are the real ones of the listeners, by name, "metrics" and "web".
 	addresses map[string]string
@@ -146,6 +152,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"gate", a.openGate},
 		{"delivery", a.startDelivery},
 		{"metrics", a.openMetrics},
+		{"api", a.openPanel},
 		{"web", a.openWeb},
 		{"listeners", a.openListeners},
 		{"drain", a.watchDrain},

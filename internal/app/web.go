@@ -5,6 +5,7 @@ import (
 
 	"countersign/internal/app/site"
 	"countersign/internal/web"
+	"countersign/internal/web/api"
 )
 
 // openWeb serves what is there over HTTP, if an address is configured.
@@ -22,5 +23,5 @@ func (a *App) openWeb(context.Context) error {
 
 // mounts are what is served over HTTP, each at its path.
 func (a *App) mounts() []web.Mount {
-	return nil
+	return []web.Mount{{Path: api.Prefix + "/", Name: "api", Handler: a.panel.Handler()}}
 }
