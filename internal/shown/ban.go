@@ -27,10 +27,10 @@ func BanAt(now time.Time) func(access.Ban) Ban {
 	return func(b access.Ban) Ban {
 		v := Ban{ID: b.ID, Network: b.Prefix.String(), Login: b.Login, Reason: b.Reason, Start: b.Start, End: stamp(b.End), By: b.By, Lifted: b.Lifted, State: Ended}
 		switch {
-		case b.Holds(now):
-			v.State = Holds
 		case b.Lifted != "":
 			v.State = Lifted
+		case b.Holds(now):
+			v.State = Holds
 		}
 		return v
 	}

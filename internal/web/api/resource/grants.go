@@ -69,12 +69,13 @@ func (g grants) list(r *api.Request) (any, error) {
 		err = missing(take(a.Key()), "account %s", a.Key())
 		return g.page(r, found), err
 	}
-	return g.page(r, found), g.each(s, under, func(login string) error {
+	err = g.each(s, under, func(login string) error {
 		if err := take(login); err != nil && !fault.Is(err, fault.NotFound) { // gone meanwhile
 			return err
 		}
 		return nil
 	})
+	return g.page(r, found), err
 }
 
 // under reads the domain that a query names, "" for none.
