@@ -211,6 +211,12 @@ func TestCountriesOverTheWire(t *testing.T) {
 	}
 	w.greets("198.51.100.9", "220")
 	w.wantHealth("nobody is in AS64500 here")
+	placefile.CountriesIPv4(t, countries, map[string]string{"192.0.2.0/24": "DE"})
+	if _, err := w.app.Reload(t.Context(), &cfg); err != nil {
+		t.Fatal(err)
+	}
+	w.greets("2001:db8::9", "220")
+	w.wantHealth("no IPv6 address is in DE here")
 }
 
 // wantHealth wants what stands about access in the report of health.

@@ -256,7 +256,7 @@ func (a *App) openGate(ctx context.Context) error {
 	a.background("limits", limited.Run)
 	a.limited = limited
 	options.Banned, options.Denied, options.NotRenewed = banned.Hits, a.entrance.Denied, passwords.NotRenewed(a.log)
-	options.Known, options.TooCostly = a.guard.Known, passwords.TooCostly(a.log)
+	options.Known, options.Hashes.Unsaid, options.Hashes.TooCostly = a.guard.Known, passwords.Unsaid(a.log), passwords.TooCostly(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
 		return err

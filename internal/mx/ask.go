@@ -2,11 +2,14 @@ package mx
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"countersign/internal/fault"
 )
 
 // Type is a type of DNS record that Ask knows.
@@ -56,6 +59,9 @@ func (c *Client) Ask(ctx context.Context, name string, t Type) (Answer, error) {
 	qtype := map[Type]uint16{TXT: dns.TypeTXT, MX: dns.TypeMX, A: dns.TypeA, AAAA: dns.TypeAAAA, PTR: dns.TypePTR, CNAME: dns.TypeCNAME}[t]
 	known, err := c.learn(ctx, presented(name), qtype)
 	a := Answer{TTL: max(0, known.until.Sub(c.now()))}
+	if err == nil && known.endless { // what stands at its end, if it has one, nobody knows
+		err = failure(fault.Unavailable, ReasonUnavailable, name, errors.New("its aliases lead in a circle, or too far"))
+	}
 	if err != nil {
 		return a, err
 	}

@@ -26,6 +26,8 @@ func TestAsk(t *testing.T) {
 		"away.example.org. 60 IN TXT away",
 		"brief.example.org. 0 IN TXT brief",
 		"other.example. 60 IN TXT none",
+		"loop.example.org. 60 IN CNAME again.example.org.",
+		"again.example.org. 60 IN CNAME loop.example.org.",
 		`an\ odd\@name.example. 60 IN A 192.0.2.9`,
 	)
 	d.Break("away.example.org.", testkit.ServFail)
@@ -55,6 +57,7 @@ func TestAsk(t *testing.T) {
 		{"none.example", MX, "", minTTL, fault.NotFound},
 		{"an odd@name.example", A, "192.0.2.9", 60 * time.Second, 0},
 		{"away.example.org", TXT, "", 0, fault.Unavailable},
+		{"loop.example.org", TXT, "", minTTL, fault.Unavailable},
 	} {
 		a, err := c.Ask(t.Context(), tt.name, tt.t)
 		if got := strings.Join(words(a), "|"); got != tt.want || a.TTL != tt.ttl || fault.KindOf(err) != tt.kind {

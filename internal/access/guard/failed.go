@@ -129,10 +129,10 @@ func nameable(login string) bool { return !strings.HasPrefix(login, NoAddress) }
 // NoAddress begins what stands for a login that is no address.
 const NoAddress = "?"
 
-// barTime is how long a ban may take to be felt.
-const barTime = 10 * time.Second
+// BarTime is how long a ban may take to be felt.
+const BarTime = 10 * time.Second
 
-func (g *Guard) bar() time.Time { return g.opt.Now().Add(barTime) }
+func (g *Guard) bar() time.Time { return g.opt.Now().Add(BarTime) }
 
 // bars turns away what is to be banned.
 func (g *Guard) bars(m *mark) {
@@ -148,9 +148,9 @@ func (g *Guard) Bar(a Action) {
 	g.mark(a.Network, a.Login).barred = g.bar()
 }
 
-// spares reports whether a ban would hit somebody who has come in since it was decided, by
+// Spares reports whether a ban would hit somebody who has come in since it was decided, by
 // what is not guessed: a certificate, or a network of theirs.
-func (g *Guard) spares(a Action) bool {
+func (g *Guard) Spares(a Action) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if a.Login != "" {

@@ -228,7 +228,7 @@ func TestBansThatAreNotSet(t *testing.T) {
 	for n := range 20 {
 		w.try(addr("192.0.2.2"), fmt.Sprintf("user%d@one.example", n), "x", false)
 	}
-	w.pass(barTime + time.Minute)
+	w.pass(BarTime + time.Minute)
 	w.try(addr("192.0.2.1"), "ann@one.example", "one more", false)
 	w.try(addr("192.0.2.2"), "user20@one.example", "x", false)
 	if len(w.actions) != 4 {

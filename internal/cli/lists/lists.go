@@ -78,7 +78,7 @@ type adding struct {
 	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
 	Because string          `required:"" help:"Why: clients that it refuses and the helpdesk read it." placeholder:"TEXT"`
 	Shadow  bool            `help:"Record what it would deny, and deny nothing."`
-	Force   bool            `help:"Add also what is hardly ever meant: the first network that is allowed for everybody or at a listener, which keeps out all others; and networks to deny that are all of IPv4 or IPv6, wider than /8 (IPv6: /19), or the machine's own."`
+	Force   bool            `help:"Add also what is hardly ever meant: the first network that is allowed for everybody or at a listener, which keeps out all others; what a wider network does already; and networks to deny that are all of IPv4 or IPv6, wider than /8 (IPv6: /19), or the machine's own."`
 }
 
 type allow struct {
@@ -121,12 +121,32 @@ func (cmd *adding) add(c *call.Call, effect list.Effect) error {
 		if err != nil {
 			return err
 		}
-		note := ""
-		if closes {
-			note = "; from elsewhere nobody comes in there any more"
+		met, err := admin(o).Overlap(c.Ctx, e)
+		if err != nil {
+			return err
 		}
-		return c.Say("%s, %s: access entry %s%s", cmd.object(&e), until(&e), e.ID, note)
+		return c.Say("%s, %s: access entry %s%s", cmd.object(&e), until(&e), e.ID, notes(&e, closes, met))
 	})
+}
+
+// notes says what follows from an entry beside what it says itself.
+func notes(e *list.Entry, closes bool, o list.Overlap) (text string) {
+	switch {
+	case closes && e.End.IsZero():
+		text = "; from elsewhere nobody comes in there any more"
+	case closes:
+		text = "; until then nobody comes in there from elsewhere, and afterwards all do again who are not denied"
+	}
+	if e.Shadow {
+		return text
+	}
+	if w := o.Within; w != nil && (w.Effect == list.Deny) != (e.Effect == list.Deny) {
+		text += fmt.Sprintf("; around it entry %s decides: %s %s", w.ID, w.Effect, w.What)
+	}
+	if n := len(o.Otherwise); n > 0 {
+		text += fmt.Sprintf("; in it %d narrower go on to decide otherwise, such as entry %s: %s %s", n, o.Otherwise[0].ID, o.Otherwise[0].Effect, o.Otherwise[0].What)
+	}
+	return text
 }
 
 // object names an entry, with a credential as the flags name it.

@@ -103,6 +103,8 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"coming":               {explain(t, s, waiting.ComingSQL(newDialect()), bind("[]")), []string{"SCAN j", "SEARCH s USING INDEX sqlite_autoindex_submission_1 (id=?)", "SEARCH v USING", "SEARCH h USING INDEX event_submission (submission=?)"}},
 		"guard since":          {explain(t, s, guarded.SinceSQL, bind(1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_change (change>?)"}},
 		"guard found":          {explain(t, s, guarded.FoundSQL(2), bind("10.0.0.1/32", "l", "", "l")), []string{"SEARCH guard_record USING PRIMARY KEY (network=? AND login=?)"}},
+		"guard known":          {explain(t, s, guarded.KnownSQL(2), bind("a", "b")), []string{"SEARCH guard_record USING INDEX guard_record_login (login=?)"}},
+		"guard stale":          {explain(t, s, guarded.StaleSQL, bind("a", now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_login (login=?)", "USE TEMP B-TREE FOR ORDER BY"}},
 		"guard ended":          {explain(t, s, guarded.EndedSQL, bind(now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_ends (ends<?)"}},
 		"guard failed":         {explain(t, s, guarded.FailedSQL, nil), []string{"USING COVERING INDEX guard_record_failed"}},
 		"shapes":               {explain(t, s, shapes.ListSQL, bind("d", "m")), []string{"SEARCH challenge_shape USING PRIMARY KEY (directory=? AND mechanism=?)"}},

@@ -59,6 +59,10 @@ type entryWanted struct {
 type entryAdded struct {
 	shown.Entry
 	Closes bool `json:"closes"` // from elsewhere nobody comes in there any more
+	// Within is the entry that decides around it, Otherwise are narrower ones in it that go on
+	// to decide otherwise.
+	Within    *shown.Entry  `json:"within,omitempty"`
+	Otherwise []shown.Entry `json:"otherwise,omitempty"`
 }
 
 // entryRemoved is what removeAccessEntry answers.
@@ -155,7 +159,17 @@ func (e entries) add(r *api.Request) (any, error) {
 		return nil, err
 	}
 	entry, closes, err := e.admin(r).Add(r.Ctx, w)
-	return entryAdded{shown.EntryAt(r.Now)(entry), closes}, err
+	if err != nil {
+		return nil, err
+	}
+	met, err := e.admin(r).Overlap(r.Ctx, entry)
+	show := shown.EntryAt(r.Now)
+	a := entryAdded{Entry: show(entry), Closes: closes, Otherwise: shown.Each(met.Otherwise, show)}
+	if met.Within != nil {
+		within := show(*met.Within)
+		a.Within = &within
+	}
+	return a, err
 }
 
 func (e entries) remove(r *api.Request) (any, error) {
