@@ -37,7 +37,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		return "", err
 	}
 	tx.who = who
-	header, rest, err := message.ReadHeader(body, message.Limits{MaxBytes: policy.MaxHeaderBytes, MaxLine: policy.MaxLine})
+	header, rest, err := message.ReadHeader(s.meter.Content(&tx.message, body), message.Limits{MaxBytes: policy.MaxHeaderBytes, MaxLine: policy.MaxLine})
 	if err != nil {
 		return "", err
 	}
@@ -88,8 +88,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	}
 	a := s.acceptance(m)
 	ruled.Apply(&decision, a, m.at, s.complete)
-	a.Limits = s.limits(a, tx, policy.WarnAt)
-	err = s.accept(ctx, a, policy)
+	err = s.accept(ctx, a, tx, policy)
 	if err != nil {
 		m.in.Abandon(err)
 		return "", err
@@ -105,7 +104,7 @@ func (s *session) taken(m *incoming, a *queue.Acceptance, decision *rules.Decisi
 	for _, e := range a.Events {
 		s.gate.opt.Recorder.Log(e)
 	}
-	for _, e := range limiting.Events(a) {
+	for _, e := range s.meter.Taken(&m.tx.message, a) {
 		s.record(e)
 	}
 	s.note(rules.Data, decision, m.id)

@@ -32,10 +32,12 @@ func (cmd *show) Run(c *call.Call) error {
 
 // cells is the row of a listing.
 func cells(r usage.Room) []string {
-	from := "now"
+	from, used := "now", strconv.FormatInt(r.Used, 10)
 	switch {
 	case r.From == nil:
 		from = "never"
+	case r.Passing != "":
+		from, used = "in each "+r.Passing, ""
 	case r.Busy:
 		from = "when one goes"
 	case r.Full:
@@ -49,5 +51,5 @@ func cells(r usage.Room) []string {
 	if r.Until != nil {
 		until = table.Stamp(*r.Until)
 	}
-	return []string{r.Label, r.Limit, strconv.FormatInt(r.Used, 10), strconv.FormatInt(r.Left, 10), from, action, r.SetFor, until, string(r.Rule)}
+	return []string{r.Label, r.Limit, used, strconv.FormatInt(r.Left, 10), from, action, r.SetFor, until, string(r.Rule)}
 }

@@ -8,6 +8,7 @@ import (
 	"countersign/internal/access/list"
 	"countersign/internal/access/list/answer"
 	"countersign/internal/access/list/book"
+	"countersign/internal/app/entrances"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"

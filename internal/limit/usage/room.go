@@ -17,7 +17,8 @@ type Room struct {
 	Left   int64  `json:"left"`
 	Action string `json:"action"`
 	Shadow bool   `json:"shadow,omitempty"`
-	// From is from when on there is room for one more; left out for never.
+	// From is from when on there is room for one more; left out for never. Of one message or connection
+	// nothing is used, as the next one is meant.
 	From *time.Time `json:"room_from,omitempty"`
 	// SetFor is whom the rule is set for, with "+" where something is allowed on top.
 	SetFor string     `json:"set_for"`
@@ -31,6 +32,8 @@ type Room struct {
 	// Full says that there is no room now, Busy that there is when somebody goes.
 	Full bool `json:"-"`
 	Busy bool `json:"-"`
+	// Passing names what the limit is of, where that is one message or connection; "" else.
+	Passing string `json:"-"`
 }
 
 // room tells how much of a limit is used at a moment. credential is the name of one, "" for
@@ -50,6 +53,9 @@ func room(s limit.Subject, credential string, l limit.Limit, c *limit.Counter, a
 	}
 	r.Full = !ever || from.After(at)
 	r.Busy = l.Window == limit.AtOnce && r.Left == 0
+	if l.Window.Passing() {
+		r.Passing = l.Window.String()
+	}
 	return r
 }
 

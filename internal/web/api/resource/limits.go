@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/admin"
 	"countersign/internal/limit/usage"
 	"countersign/internal/mail"
 	"countersign/internal/shown"
@@ -85,8 +86,8 @@ type limitsUsed struct {
 	Limits []usage.Room `json:"limits"`
 }
 
-func (l limits) admin(r *api.Request) *limit.Admin {
-	return limit.NewAdmin(limit.AdminOptions{Store: l.Store, IDs: l.IDs, Actor: r.Client.Actor(), Now: l.Now})
+func (l limits) admin(r *api.Request) *admin.Admin {
+	return admin.New(admin.Options{Store: l.Store, IDs: l.IDs, Actor: r.Client.Actor(), Now: l.Now})
 }
 
 // subject reads whom a limit is for, and whose credential that is; some is false for nobody.
@@ -248,7 +249,7 @@ func (l limits) set(r *api.Request) (any, error) {
 	if err := body.apply(list); err != nil {
 		return nil, err
 	}
-	return l.put(r, &body.For, limit.Wanted{Limits: list, Because: body.Because, End: body.Until, Force: body.Force})
+	return l.put(r, &body.For, admin.Wanted{Limits: list, Because: body.Because, End: body.Until, Force: body.Force})
 }
 
 func (l limits) allow(r *api.Request) (any, error) {
@@ -257,11 +258,11 @@ func (l limits) allow(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.put(r, &body.For, limit.Wanted{Limits: list, Extra: true, Because: body.Because, End: body.Until})
+	return l.put(r, &body.For, admin.Wanted{Limits: list, Extra: true, Because: body.Because, End: body.Until})
 }
 
 // put sets what is wanted for somebody.
-func (l limits) put(r *api.Request, f *limitFor, w limit.Wanted) (any, error) {
+func (l limits) put(r *api.Request, f *limitFor, w admin.Wanted) (any, error) {
 	var err error
 	if w.For, w.Login, err = l.whom(l.scope(r), f); err != nil {
 		return nil, err
