@@ -37,6 +37,7 @@ import (
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
 	"countersign/internal/web/api/resource"
+	"countersign/internal/web/help"
 )
 
 // Options are what an App needs besides its configuration.
@@ -96,6 +97,8 @@ type App struct {
 	health    *obs.Health
 	metrics   *obs.Server
 	panel     *panel.Set
+	// help shows the help pages, and knows which refusals have one.
+	help *help.Pages
 
 	// addresses are the real ones of the listeners, by name, "metrics" and "web".
 	addresses map[string]string

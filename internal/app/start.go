@@ -395,7 +395,7 @@ func (a *App) openMetrics(context.Context) error {
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
 		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: SessionLimits(a.cfg),
-		OnRefused: a.gate.Refused,
+		OnRefused: a.gate.Refused, HelpPage: a.help.Link,
 	})
 	a.registerGauges()
 	a.registerNode()

@@ -44,6 +44,8 @@ type Config struct {
 	// Programs that may use the API, which is at /api/v1/ of [web]: control panels, billing
 	// systems. See docs/ops/api.md.
 	APIClients []APIClient `toml:"api_client" reload:"yes"`
+	// Pages that explain refusals to those who met one.
+	Help Help `toml:"help"`
 	// Where clients submit mail: one table for each kind of port.
 	Listeners []Listener `toml:"listener" required:"yes" reload:"no"`
 	// The certificates that listeners present. The one that matches the name

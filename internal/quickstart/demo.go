@@ -78,6 +78,10 @@ listen = {{printf "%q" .Metrics}}
 [web]
 listen = [{{printf "%q" .Web}}]
 
+[help]
+url = "http://{{.Web}}/help"
+name = "Demo"
+
 [[listener]]
 name = "submission"
 kind = "submission"

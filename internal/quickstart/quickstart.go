@@ -289,7 +289,8 @@ Try it yourself:
   bin/countersign queue list --config %[7]s/countersign.toml
   bin/countersign trace %[10]s --config %[7]s/countersign.toml
   curl http://%[8]s/metrics
+  curl http://%[11]s/help/sender-not-owned      # what a refusal leads to; all pages: http://%[11]s/help/
 
 What arrives is kept in %[9]s. Ctrl-C ends it; the data stays.
-`, f.Login, port(f.Submission), f.CAFile, f.Password, demoTo, port(f.Submissions), d.opt.Data, f.Metrics, f.MailDir, d.last)
+`, f.Login, port(f.Submission), f.CAFile, f.Password, demoTo, port(f.Submissions), d.opt.Data, f.Metrics, f.MailDir, d.last, f.Web)
 }

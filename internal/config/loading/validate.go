@@ -35,6 +35,7 @@ func (v *validator) all() {
 	v.place()
 	v.listeners()
 	v.web()
+	v.help()
 	v.certificates()
 	v.addresses()
 	v.session()
