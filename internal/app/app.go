@@ -36,7 +36,6 @@ import (
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
-	"countersign/internal/web/api/resource"
 	"countersign/internal/web/help"
 )
 
@@ -52,7 +51,7 @@ type Options struct {
 	Now func() time.Time
 	// Explain says what a gate of a configuration would answer to a message, for the API; nil
 	// where nothing does. Package app/rehearsal has it.
-	Explain func(context.Context, *config.Config, Store, resource.Question) (*resource.Verdict, error)
+	Explain panel.Explainer[Store]
 }
 
 // App is a gate. New, then Start, then any number of Reload, then Stop.

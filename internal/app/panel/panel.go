@@ -51,6 +51,19 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Explainer says what a gate of a configuration would answer to a message, by a store.
+type Explainer[S any] func(context.Context, *config.Config, S, resource.Question) (*resource.Verdict, error)
+
+// On returns what explains by a store; nil for a nil Explainer.
+func (e Explainer[S]) On(store S) func(context.Context, *config.Config, resource.Question) (*resource.Verdict, error) {
+	if e == nil {
+		return nil
+	}
+	return func(ctx context.Context, c *config.Config, q resource.Question) (*resource.Verdict, error) {
+		return e(ctx, c, store, q)
+	}
+}
+
 // Set is the API of one gate.
 type Set struct {
 	opt     Options

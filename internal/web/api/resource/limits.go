@@ -10,6 +10,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/limit/admin"
+	"countersign/internal/limit/hindsight"
 	"countersign/internal/limit/usage"
 	"countersign/internal/mail"
 	"countersign/internal/shown"
@@ -31,6 +32,8 @@ func (l limits) rows() []api.Operation {
 		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while, once.",
 			Body: moreWanted{}, Answer: limitsSet{}, Created: true, Run: l.allow},
 		{ID: "liftLimit", Method: http.MethodDelete, Path: "/limits/{id}", May: client.Limits, Text: "End a limit or an allowance before its time.", Answer: shown.Limit{}, Run: l.lift},
+		{ID: "simulateLimits", Method: http.MethodPost, Path: "/limits/simulations", May: client.Read, Text: "Say what limits would have refused of the mail of the past, from the record. Nothing is set.",
+			Body: simulationWanted{}, Answer: hindsight.Simulated{}, Costly: true, Run: l.simulate},
 		{ID: "showUsage", Method: http.MethodGet, Path: "/accounts/{login}/limits", May: client.Read, Text: "Show all limits of an account: how much is used, and when there is room.", Query: []api.Parameter{
 			{Name: "from", Text: "Also limits of the network that this address is in."},
 		}, Answer: limitsUsed{}, Run: l.usage},
@@ -74,6 +77,13 @@ type moreWanted struct {
 	Limits  []string  `json:"limits" required:"yes" text:"How much on top of which limit: recipients/day=500." example:"recipients/day=500"`
 	Until   time.Time `json:"until" required:"yes" text:"When it ends."`
 	Because string    `json:"because" required:"yes" text:"Why: the helpdesk reads it."`
+}
+
+// simulationWanted is the body of simulateLimits.
+type simulationWanted struct {
+	For    limitFor  `json:"for" required:"yes" text:"Whom they would be for: accounts, domains, customers, plans or everything."`
+	Limits []string  `json:"limits" required:"yes" text:"As in setLimits; they are judged together, and without those that are set." example:"recipients/hour=100"`
+	Since  time.Time `json:"since" text:"The beginning; 30 days ago where nothing is said."`
 }
 
 // limitsSet is what was set.
@@ -298,6 +308,28 @@ func (l limits) lift(r *api.Request) (any, error) {
 	}
 	rule, err = usage.Named(r.Ctx, l.Store, rule)
 	return shown.LimitAt(r.Now)(rule), err
+}
+
+// simulated is from when on limits are simulated where nobody says it.
+const simulated = 30 * 24 * time.Hour
+
+func (l limits) simulate(r *api.Request) (any, error) {
+	body := api.Body[simulationWanted](r)
+	q := hindsight.Question{Since: body.Since}
+	var err error
+	if q.Limits, err = parse(body.Limits); err != nil {
+		return nil, err
+	}
+	if len(q.Limits) == 0 {
+		return nil, api.Wrong("limits", fault.New("api.limit", fault.Invalid, "names none"))
+	}
+	if q.For, _, err = l.whom(l.scope(r), &body.For); err != nil {
+		return nil, err
+	}
+	if q.Since.IsZero() {
+		q.Since = r.Now.Add(-simulated)
+	}
+	return hindsight.Simulate(r.Ctx, l.Store, q)
 }
 
 func (l limits) usage(r *api.Request) (any, error) {

@@ -129,10 +129,29 @@ func (w *world) limits(soon string) {
 		w.refuses(404, "all", "POST", "/limits", `{"for":`+gone+`,"limits":["recipients/hour=1"]}`)
 	}
 	w.refuses(422, "all", "POST", "/limits/allowances", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=50"],"because":"x"}`)
+	w.simulations()
 	w.wants(w.does("all", "liftLimit", "/limits/"+id, ""), `"state":"lifted"`)
 	w.refuses(409, "all", "DELETE", "/limits/"+id, "")
 	w.refuses(404, "all", "GET", "/accounts/nobody@example.org/limits", "")
 	w.refuses(422, "all", "GET", "/accounts/a@example.org/limits?from=x", "")
+}
+
+// simulations: of three accepted messages to 10 recipients each, the third would have been over 25.
+func (w *world) simulations() {
+	w.t.Helper()
+	var events []audit.Event
+	for i := range 3 {
+		events = append(events, audit.Event{At: time.Now().Add(time.Duration(i-9) * time.Second), Kind: audit.Accepted, Login: "a@example.org", Submission: "01JZZZZZZZZZZZZZZZZZZZZZZZ", Data: map[string]string{"recipients": "10", "size": "100", "from": "a@example.org"}})
+	}
+	if err := w.store.Append(w.t.Context(), events); err != nil {
+		w.t.Fatal(err)
+	}
+	w.wants(w.does("all", "simulateLimits", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"]}`), `"messages":3`, `"over_messages":1`, `"name":"a@example.org"`)
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"customer":"rival"},"limits":["recipients/hour=25"]}`), `"messages":0`, `"over":[]`)
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"since":"2099-01-01T00:00:00Z"}`), `"messages":0`)
+	for _, bad := range []string{`{"for":{"network":"192.0.2.1"},"limits":["recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["connections/hour=1"]}`, `{"for":{"everything":true},"limits":[]}`, `{"for":{},"limits":["recipients/hour=1"]}`} {
+		w.refuses(422, "all", "POST", "/limits/simulations", bad)
+	}
 }
 
 func (w *world) grants(soon string) {
@@ -276,6 +295,7 @@ func TestReseller(t *testing.T) {
 	}
 	for _, whom := range []string{`{"everything":true}`, `{"each":"account"}`, `{"plan":"small"}`, `{"network":"192.0.2.1"}`, `{"node":"n"}`, `{"customer":"rival"}`, `{"domain":"rival.example"}`, `{"account":"r@rival.example"}`, `{"credential":"r@rival.example/password"}`} {
 		foreign = append(foreign,
+			struct{ method, path, body string }{"POST", "/limits/simulations", `{"for":` + whom + `,"limits":["messages/day=1"]}`},
 			struct{ method, path, body string }{"POST", "/limits", `{"for":` + whom + `,"limits":["messages/day=1"]}`},
 			struct{ method, path, body string }{"POST", "/limits/allowances", `{"for":` + whom + `,"limits":["messages/day=1"],"until":"` + soon + `","because":"x"}`})
 	}
