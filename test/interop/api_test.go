@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"countersign/test/harness"
@@ -78,5 +79,22 @@ may = ["read", "bans", "limits", "access", "grants", "guard", "accounts"]
 	}
 	if events := g.Recorded(1, "--kind", "api.refused"); events[0].Data["cause"] != "token" {
 		t.Errorf("%+v", events)
+	}
+	// A new token is taken at a reload, and the old one is nobody's from then on.
+	renewed, err := harness.Command(t, "api", "token").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "panel.token"), renewed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.Signal(syscall.SIGHUP)
+	status := func(token string) string {
+		out, _ := exec.CommandContext(t.Context(), "curl", "-sS", "--cacert", g.CAFile, "-o", "/dev/null", "-w", "%{http_code}", "-H", "Authorization: Bearer "+token, "https://"+web+"/api/v1/bans").CombinedOutput()
+		return string(out)
+	}
+	harness.WaitFor(t, "the new token to be taken", func() bool { return status(strings.TrimSpace(string(renewed))) == "200" })
+	if got := status(token); got != "401" && got != "429" {
+		t.Errorf("the old token is answered with %s", got)
 	}
 }
