@@ -15,6 +15,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/aligned"
 	"countersign/internal/submission/intake"
 	"countersign/internal/submission/keyring"
 	"countersign/internal/submission/limiting"
@@ -164,7 +165,7 @@ func (s *session) acceptance(m *incoming) *queue.Acceptance {
 	}
 	m.names.Rely(a)
 	m.in.Complete(a, m.head, m.header)
-	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.completed(m.names.Told(tx.given, tx.env.From, m.id)), s.apply(m.ruling, a))
+	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.completed(m.names.Told(tx.given, tx.env.From, m.id)), aligned.Apply(m.ruling, a, s.complete))
 	a.Events = append(a.Events, s.passed(m.draft, a)...)
 	return a
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"countersign/internal/audit"
+	"countersign/internal/filter"
 	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
@@ -268,4 +269,23 @@ func TestStrictestOfPassing(t *testing.T) {
 	if d := p.offered[0].Deliveries; len(d) != 2 || d[0].State != queue.Held {
 		t.Errorf("delivered are %+v", d)
 	}
+}
+
+// TestFiltersAddBesideLimits: what a filter makes of a message is not the client's doing.
+func TestFiltersAddBesideLimits(t *testing.T) {
+	p := begin(t, "recipients/message=2", limit.Refuse)
+	p.limited(
+		ruleOf(limit.Account, testLogin, "recipients/message=2", limit.Refuse), ruleOf(limit.Account, testLogin, "recipients/connection=4", limit.Defer),
+		ruleOf(limit.Account, testLogin, "bytes/message="+strconv.Itoa(len(hello)), limit.Refuse),
+	)
+	p.filtered("f", &program{answer: filter.Answer{Changes: filter.Changes{
+		Added: []string{"archive@example.net"}, ReplacesBody: true, Body: []byte(strings.Repeat("x\r\n", 5000)),
+	}}}, nil)
+	for n := range 2 {
+		p.must(p.send(2))
+		if len(p.offered[n].Deliveries) != 3 {
+			t.Fatalf("the filter has added nobody: %+v", p.offered[n].Deliveries)
+		}
+	}
+	p.want(p.mail(0), 421, "4.7.0", smtp.ELimitConnection, "4 used")
 }

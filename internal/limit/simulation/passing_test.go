@@ -139,8 +139,9 @@ func TestConnections(t *testing.T) {
 		s.Came(ann, id(n), at)
 		return s.tallies[ann].OverConnections == before
 	}
-	if !come(noon) || !come(noon) || come(noon) {
-		t.Fatal("two are there at once")
+	three := func(at time.Time) [3]bool { return [3]bool{come(at), come(at), come(at)} }
+	if got := three(noon); got != [3]bool{true, true, false} {
+		t.Fatalf("two are there at once: %v", got)
 	}
 	s.Left(id(3), noon) // it was turned away
 	if come(noon) {
@@ -162,8 +163,8 @@ func TestConnections(t *testing.T) {
 	if !come(noon.Add(61 * time.Second)) {
 		t.Error("a minute later")
 	}
-	if at := noon.Add(25 * time.Hour); !come(at) || !come(at) || come(at) {
-		t.Error("those whose end is not known are there a day later")
+	if got := three(noon.Add(25 * time.Hour)); got != [3]bool{true, true, false} {
+		t.Errorf("those whose end is not known are there a day later: %v", got)
 	}
 	over, all := s.Tallies()
 	if len(over) != 1 || all.Connections != int64(n) || all.OverConnections != 5 || all.By.String() != "connections/at-once=2" {
