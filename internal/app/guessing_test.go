@@ -65,10 +65,10 @@ func (w *world) spray(client string) int {
 			w.t.Fatalf("name %d: %d", n, code)
 		}
 		address := netip.MustParseAddr(client)
-		if errors.Is(w.app.guard.Guard.Enter(address, testLogin), guard.ErrBarred) {
+		if errors.Is(w.app.guard.Guard.Enter(address, testLogin, ""), guard.ErrBarred) {
 			return n + 1
 		}
-		w.app.guard.Leave(address, testLogin)
+		w.app.guard.Leave(address, testLogin, "")
 	}
 	w.t.Fatal("twenty names were tried")
 	return 0

@@ -134,7 +134,7 @@ type Directory struct {
 	// colon: "bcrypt:10", "SHA512-CRYPT", "ARGON2ID:m=65536,t=3,p=1", "PBKDF2-SHA256:600000". A
 	// login that fails costs as much from the first on, so that names that it does not have cannot be told by
 	// time. Kinds that are not named are learned when somebody has logged in with one, and named in the log.
-	Hashes []string `toml:"hashes" when:"kind=sql|ldap|http" derived:"learned from logins" since:"0.1" reload:"no" alternative:"yes" example:"bcrypt:10"`
+	Hashes []string `toml:"hashes" when:"kind=sql|ldap|http" derived:"learned from logins" since:"0.1" reload:"no" example:"bcrypt:10"`
 	// The file with the key that signs requests, at least 32 octets.
 	KeyFile string `toml:"key_file" when:"kind=http" derived:"none" since:"0.1" reload:"no" path:"yes" alternative:"yes" example:"/etc/countersign/panel.key"`
 	// Whether it is sent the password, so that it may verify it. Otherwise it has to

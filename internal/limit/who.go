@@ -75,6 +75,9 @@ func (w *Who) RuleOf(s Subject, l Limit, rules func(Subject) []Rule, at time.Tim
 // effective returns the limits that hold by rules, those of the first source in place of
 // those of the next.
 func effective(sources [][]Rule, at time.Time) (list []Limit) {
+	if !slices.ContainsFunc(sources, func(s []Rule) bool { return len(s) > 0 }) {
+		return nil // so it is of most subjects
+	}
 	base, extra := deciding(sources, at)
 	for m := range base {
 		for w, r := range base[m] {

@@ -2,14 +2,11 @@ package mx
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
-
-	"countersign/internal/fault"
 )
 
 // Type is a type of DNS record that Ask knows.
@@ -25,7 +22,7 @@ const (
 	CNAME
 )
 
-// Answer is what a name has of one type. Only the field of that type is set.
+// Answer is what a name has of one type. Of the fields of types only that of its own is set.
 type Answer struct {
 	// Texts are the TXT records, the strings of each joined without anything between, as
 	// RFC 7208 section 3.3 and RFC 6376 section 3.6.2.2 read them. Their octets may be any.
@@ -40,6 +37,9 @@ type Answer struct {
 	// TTL is how long the answer holds, also that there is none or no such name; 0
 	// where it may not be kept, and at most one hour.
 	TTL time.Duration
+	// Endless says that there is none as the name's aliases lead in a circle, or too far to be
+	// followed.
+	Endless bool
 }
 
 // Asker answers single questions about names, without a trailing dot; their labels may
@@ -59,12 +59,10 @@ func (c *Client) Ask(ctx context.Context, name string, t Type) (Answer, error) {
 	qtype := map[Type]uint16{TXT: dns.TypeTXT, MX: dns.TypeMX, A: dns.TypeA, AAAA: dns.TypeAAAA, PTR: dns.TypePTR, CNAME: dns.TypeCNAME}[t]
 	known, err := c.learn(ctx, presented(name), qtype)
 	a := Answer{TTL: max(0, known.until.Sub(c.now()))}
-	if err == nil && known.endless { // what stands at its end, if it has one, nobody knows
-		err = failure(fault.Unavailable, ReasonUnavailable, name, errors.New("its aliases lead in a circle, or too far"))
-	}
 	if err != nil {
 		return a, err
 	}
+	a.Endless = known.endless
 	a.Addresses = addresses(known.records)
 	for _, rr := range known.records {
 		switch rr := rr.(type) {

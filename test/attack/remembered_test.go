@@ -1,13 +1,7 @@
 package attack
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +29,7 @@ func BenchmarkOneMessageEach(b *testing.B) {
 	}
 	withoutDetector(b)
 	gate := harness.Serve(b, "127.0.0.1:9", fmt.Sprintf(
-		"[dkim]\nsign = false\n[delivery]\nenabled = false\n[session]\nmax_connections_per_prefix = 5000\n%s", hashing(b)))
+		"[dkim]\nsign = false\n[delivery]\nenabled = false\n[session]\nmax_connections_per_prefix = 5000\n%s", bcrypts(b)))
 	results := make([]loadgen.Result, eachAccounts)
 	began := time.Now()
 	var all sync.WaitGroup
@@ -71,31 +65,22 @@ func BenchmarkOneMessageEach(b *testing.B) {
 // elsewhere is the login of the i-th account of the directory.
 func elsewhere(i int) string { return fmt.Sprintf("user%d@far.example", i) }
 
-// hashing starts a directory of kind http that answers with hashes of the harness's password, and returns the
-// table of it.
-func hashing(b *testing.B) string {
+// bcrypts is the table of a directory that has those accounts.
+func bcrypts(b *testing.B) string {
 	b.Helper()
 	hashes := map[string]string{}
 	for i := range eachAccounts {
-		text, err := bcrypt.GenerateFromPassword([]byte(harness.Password), 10)
-		if err != nil {
-			b.Fatal(err)
-		}
-		hashes[elsewhere(i)] = "{BLF-CRYPT}" + string(text)
+		hashes[elsewhere(i)] = bcryptOf(b, 10)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var question struct{ Login string }
-		answer := map[string]any{"result": "unknown"}
-		if err := json.NewDecoder(r.Body).Decode(&question); err == nil && hashes[question.Login] != "" {
-			answer = map[string]any{"result": "found", "login": question.Login, "hash": hashes[question.Login]}
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(answer)
-	}))
-	b.Cleanup(server.Close)
-	key := filepath.Join(b.TempDir(), "panel.key")
-	if err := os.WriteFile(key, []byte(strings.Repeat("k", 64)+"\n"), 0o600); err != nil {
+	return panel(b, hashes, "bcrypt:10")
+}
+
+// bcryptOf is a hash of the harness's password.
+func bcryptOf(b *testing.B, cost int) string {
+	b.Helper()
+	text, err := bcrypt.GenerateFromPassword([]byte(harness.Password), cost)
+	if err != nil {
 		b.Fatal(err)
 	}
-	return fmt.Sprintf("[[directory]]\nname = \"panel\"\nkind = \"http\"\nurl = %q\nkey_file = %q\nhashes = [\"bcrypt:10\"]\ncustomer = \"far\"\ncreate_domains = true\n", server.URL, key)
+	return "{BLF-CRYPT}" + string(text)
 }

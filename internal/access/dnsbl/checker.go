@@ -237,9 +237,9 @@ func (c *Checker) question(ctx context.Context, s *source, client netip.Addr) (a
 	}
 	found, err := c.opt.Asker.Ask(bounded, Name(client, s.Zone), mx.A)
 	switch {
-	case fault.Is(err, fault.NotFound), err == nil && len(found.Addresses) == 0:
+	case fault.Is(err, fault.NotFound), err == nil && len(found.Addresses) == 0 && !found.Endless:
 		return answer{}, found.TTL, false
-	case err != nil:
+	case err != nil, found.Endless:
 		// The error names the zone.
 		return answer{trouble: "it does not answer"}, 0, ctx.Err() != nil
 	}

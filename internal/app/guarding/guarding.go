@@ -111,8 +111,8 @@ func (s *Set) counters() *prometheus.CounterVec {
 }
 
 // Enter is that of guard.Guard, counted.
-func (s *Set) Enter(client netip.Addr, login string) error {
-	err := s.Guard.Enter(client, login)
+func (s *Set) Enter(client netip.Addr, login, device string) error {
+	err := s.Guard.Enter(client, login, device)
 	if err != nil {
 		s.turned.WithLabelValues(err.Error()).Inc()
 	}

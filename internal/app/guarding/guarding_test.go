@@ -17,7 +17,7 @@ func TestDraw(t *testing.T) {
 	networks, windows := map[uint16]bool{}, map[uint16]bool{}
 	for n := range 100 {
 		network, window := fmt.Sprintf("192.0.2.%d/32", n), fmt.Sprint(n)
-		if s.draw(network, "1") != s.draw(network, "1") {
+		if first, again := s.draw(network, "1"), s.draw(network, "1"); first != again {
 			t.Fatal("the same is drawn twice, and differs")
 		}
 		networks[s.draw(network, "1")], windows[s.draw("192.0.2.1/32", window)] = true, true

@@ -47,8 +47,8 @@ func watch(ctx context.Context, cfg *config.Config, store Store, q Question) (wa
 	return watching{closed}, err
 }
 
-func (w watching) Enter(netip.Addr, string) error          { return w.closed }
-func (watching) Leave(netip.Addr, string)                  {}
-func (watching) Passed(netip.Addr, string, bool)           {}
+func (w watching) Enter(netip.Addr, string, string) error  { return w.closed }
+func (watching) Leave(netip.Addr, string, string)          {}
+func (watching) Passed(netip.Addr, string, string, bool)   {}
 func (watching) Failed(guard.Failure) (wait time.Duration) { return 0 }
 func (watching) Digest(string, string) uint16              { return 0 }

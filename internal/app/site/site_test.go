@@ -30,6 +30,22 @@ func TestEncrypted(t *testing.T) {
 	}
 }
 
+// TestHelp: port 0 stands for the one that was got, and the operator is called by something.
+func TestHelp(t *testing.T) {
+	for _, c := range []struct{ url, address, want string }{
+		{"", "127.0.0.1:8080", ""},
+		{"https://mail.example.net/help", "127.0.0.1:8080", "https://mail.example.net/help"},
+		{"http://127.0.0.1:0/help", "127.0.0.1:8080", "http://127.0.0.1:8080/help"},
+		{"http://[::1]:0/help", "[::1]:8080", "http://[::1]:8080/help"},
+		{"http://127.0.0.1:0/help", "", ""},
+	} {
+		o, err := Help(&config.Config{Hostname: "mail.example.net", Help: config.Help{URL: c.url}}, c.address)
+		if err != nil || o.URL != c.want || o.Name != "mail.example.net" {
+			t.Errorf("%s at %s: %+v, %v", c.url, c.address, o, err)
+		}
+	}
+}
+
 func TestOpen(t *testing.T) {
 	if s, _, err := Open(Options{}); s != nil || err != nil {
 		t.Errorf("nothing is configured: %v, %v", s, err)
@@ -80,4 +96,25 @@ func TestOpen(t *testing.T) {
 		t.Fatalf("it was not given back: %v", err)
 	}
 	again.Close()
+}
+
+// TestMaxConnections: one more than there may be is closed at once.
+func TestMaxConnections(t *testing.T) {
+	s, where, err := Open(Options{
+		Config: config.Web{Listen: []string{"127.0.0.1:0"}, TLS: "auto", MaxConnections: 1}, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	var last net.Conn
+	for range 2 { // they are accepted in this order
+		if last, err = net.Dial("tcp", where); err != nil {
+			t.Fatal(err)
+		}
+		defer last.Close()
+	}
+	if n, err := last.Read(make([]byte, 1)); err == nil {
+		t.Errorf("the second read %d octets", n)
+	}
 }

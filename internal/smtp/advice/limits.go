@@ -5,7 +5,7 @@ import "countersign/internal/smtp"
 // askForMore is what can be done about a limit.
 const askForMore = "Limits can be raised for good, or once, when the reason is known. Say how many messages and recipients you need, in what time."
 
-// limits are about how much may be sent, and the operator's own rules.
+// limits are about how much may be sent.
 func limits() []row {
 	return []row{
 		{smtp.ELimitReached, Advice{
@@ -67,6 +67,12 @@ func limits() []row {
 			"Enough messages for one connection",
 			"The program has sent as many messages as one connection may. What was accepted is on its way.",
 			[]string{"Send the rest again; the program opens a new connection for it."}, ""}},
+	}
+}
+
+// rules are about what the operator's own rules refuse.
+func rules() []row {
+	return []row{
 		{smtp.ERuleRefused, rule()},
 		{smtp.ERuleDeferred, Advice{
 			"A rule of your provider does not allow it at the moment",

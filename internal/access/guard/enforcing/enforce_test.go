@@ -109,7 +109,7 @@ func TestBanWhileTheStoreIsAway(t *testing.T) {
 		}
 		for range 60 {
 			time.Sleep(time.Second)
-			if err := g.Enter(client, "ann@one.example"); err != guard.ErrBarred {
+			if err := g.Enter(client, "ann@one.example", ""); err != guard.ErrBarred {
 				t.Fatalf("without a store: %v", err)
 			}
 		}
@@ -139,7 +139,7 @@ func TestWhoCameInMeanwhile(t *testing.T) {
 			e.Do(a)
 		}
 		synctest.Wait()
-		g.Passed(netip.MustParseAddr("192.0.2.1"), "ann@one.example", true) // by a certificate
+		g.Passed(netip.MustParseAddr("192.0.2.1"), "ann@one.example", "", true) // by a certificate
 		l.mu.Lock()
 		l.err = nil
 		l.mu.Unlock()
