@@ -268,6 +268,7 @@ search_filter = "(mail={login})"
 disabled_filter = "(off=yes)"
 login_attribute = "mail"
 password_attribute = "userPassword"
+hashes = ["SSHA"]
 plan_attribute = "plan"
 customer_attribute = "o"
 alias_attribute = "alias"
@@ -291,6 +292,7 @@ url = "mysql://gate@127.0.0.1/base"
 password_file = "route.password"
 query = "SELECT login, password FROM t WHERE login = :login"
 scheme = "CRYPT"
+hashes = ["bcrypt:10", "BLF-CRYPT:10", "SHA512-CRYPT"]
 customer = "panel"
 create_domains = true
 aliases = true
@@ -544,7 +546,22 @@ func TestPasswordsOfTheConfiguration(t *testing.T) {
 		Workers: 5, Queue: 6,
 	})
 	equal(t, makerOptions(cfg), secrets.MakerOptions{Iterations: 5001, FormerIterations: []int{4096, 4097}, Realm: "realm.example.org"})
-	equal(t, VerifierOptions(cfg), login.Options{Remember: 17 * time.Second, ByClaim: map[string]bool{"login": true}})
+	verifying := login.Options{Remember: 17 * time.Second, ByClaim: map[string]bool{"login": true}}
+	verifying.Hashes.Said = map[string][]hash.Cost{"people": kinds(t, "SSHA"), "base": kinds(t, "bcrypt:10", "SHA512-CRYPT")}
+	equal(t, VerifierOptions(cfg), verifying)
+}
+
+// kinds are what hashes of some kinds cost.
+func kinds(t *testing.T, texts ...string) (list []hash.Cost) {
+	t.Helper()
+	for _, text := range texts {
+		c, err := hash.ParseKind(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 func TestCertificatesOfTheConfiguration(t *testing.T) {
@@ -833,6 +850,9 @@ func change(t *testing.T, o option, roots string) {
 		*v = append(slices.Clone(*v), value.Duration(time.Minute))
 	case *[]string:
 		*v = []string{"second"}
+		if o.path == "directory.hashes" { // where a word that is none counts for nothing
+			*v = []string{"bcrypt:9"}
+		}
 	case *[]int:
 		*v = append(slices.Clone(*v), 99)
 	case *bool:

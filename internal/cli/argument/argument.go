@@ -182,6 +182,15 @@ func (m *SenderMode) UnmarshalText(text []byte) (err error) {
 	return Plain(err)
 }
 
+// Alignment is an argument that says what is done about mail that will fail DMARC.
+type Alignment struct{ account.Alignment }
+
+// UnmarshalText reads the name of a setting.
+func (a *Alignment) UnmarshalText(text []byte) (err error) {
+	a.Alignment, err = account.ParseAlignment(string(text))
+	return Plain(err)
+}
+
 // Mode is the mode of an argument that may be missing, nil then.
 func Mode(m *SenderMode) *account.SenderMode {
 	if m == nil {

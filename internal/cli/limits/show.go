@@ -137,7 +137,8 @@ type Room struct {
 	Left   int64  `json:"left"`
 	Action string `json:"action"`
 	Shadow bool   `json:"shadow,omitempty"`
-	// From is from when on there is room for one more; left out for never.
+	// From is from when on there is room for one more; left out for never. Of one message or connection
+	// nothing is used, as the next one is meant.
 	From *time.Time `json:"room_from,omitempty"`
 	// SetFor is whom the rule is set for, with "+" where something is allowed on top.
 	SetFor string     `json:"set_for"`
@@ -148,8 +149,10 @@ type Room struct {
 
 	label string
 	full  bool
-	// busy says that there is room when somebody goes.
-	busy bool
+	// busy says that there is room when somebody goes; passing names what the limit is of, where
+	// that is one message or connection, "" else.
+	busy    bool
+	passing string
 }
 
 // room tells how much of a limit is used at a moment. credential is the name of one, "" for
@@ -169,6 +172,9 @@ func room(s limit.Subject, credential string, l limit.Limit, c *limit.Counter, a
 	}
 	r.full = !ever || from.After(at)
 	r.busy = l.Window == limit.AtOnce && r.Left == 0
+	if l.Window.Passing() {
+		r.passing = l.Window.String()
+	}
 	return r
 }
 
@@ -191,10 +197,12 @@ func (r *Room) by(rule *limit.Rule, extra bool) {
 
 // cells is the row of a listing.
 func (r Room) cells() []string {
-	from := "now"
+	from, used := "now", strconv.FormatInt(r.Used, 10)
 	switch {
 	case r.From == nil:
 		from = "never"
+	case r.passing != "":
+		from, used = "in each "+r.passing, ""
 	case r.busy:
 		from = "when one goes"
 	case r.full:
@@ -208,5 +216,5 @@ func (r Room) cells() []string {
 	if r.Until != nil {
 		until = table.Stamp(*r.Until)
 	}
-	return []string{r.label, r.Limit, strconv.FormatInt(r.Used, 10), strconv.FormatInt(r.Left, 10), from, action, r.SetFor, until, string(r.Rule)}
+	return []string{r.label, r.Limit, used, strconv.FormatInt(r.Left, 10), from, action, r.SetFor, until, string(r.Rule)}
 }

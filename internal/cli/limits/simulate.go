@@ -6,26 +6,27 @@ import (
 	"strings"
 	"time"
 
-	"countersign/internal/audit"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
-	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/limit/simulation"
+	"countersign/internal/mail"
 )
 
 type simulate struct {
 	call.AsJSON
 	whose
-	Limits []wanted      `arg:"" name:"measure/window=number" help:"Limits of messages, recipients or bytes, as in \"limit set\"; they are judged together, and without those that are set."`
+	Limits []wanted      `arg:"" name:"measure/window=number" help:"Limits as in \"limit set\"; they are judged together, and without those that are set."`
 	Since  argument.Time `default:"30d" help:"The beginning: 30d for so long ago, 2026-11-20 (in UTC), or 2026-11-20T10:00:00Z." placeholder:"WHEN"`
 }
 
 // Help is what "limit simulate --help" says beside the flags.
 func (*simulate) Help() string {
 	return "Reads the messages of the record that were accepted, and says which of them would have been over a limit. One that would have been counts no more: " +
-		"as if it had been refused, and not tried again. Each account, domain or customer that the flag stands for is counted by itself."
+		"as if it had been refused, and not tried again. Each account, domain or customer that the flag stands for is counted by itself. " +
+		"The record has the sizes of messages as they were stored, with what the gate adds. Whom a message went to it knows once the delivery has ended, and of connections " +
+		"that somebody logged in: what is still in the queue, and connections without a login, are left out."
 }
 
 // Run does it.
@@ -35,9 +36,6 @@ func (cmd *simulate) Run(c *call.Call) error {
 	}
 	var limits []limit.Limit
 	for _, l := range cmd.Limits {
-		if l.Measure > limit.Bytes {
-			return call.Usage("%s cannot be simulated: the record does not tell them of each message", l.Measure)
-		}
 		limits = append(limits, l.Limit)
 	}
 	return c.With(func(o *call.Opened) error {
@@ -45,23 +43,42 @@ func (cmd *simulate) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		s := simulation.New(limits, of)
-		if err := accepted(o, one, cmd.Since.Of(o.Env.Now()), s.Add); err != nil {
+		if cmd.Everything && limit.Bounds([]limit.Level{{Limits: limits}}, limit.Connections) {
+			return call.Usage("connections of everything cannot be simulated: of clients that have not logged in the record has no more than its rations allow; set such a limit with --shadow, and look at limit.shadow")
+		}
+		past := &past{Simulation: simulation.New(limits, of), since: cmd.Since.Of(o.Env.Now()), automatic: map[mail.ID]bool{}}
+		if err := past.read(o, one, limits); err != nil {
 			return err
 		}
-		over, all := s.Tallies()
+		over, all := past.Tallies()
 		rows := make([]Tally, len(over))
 		for i := range over {
 			rows[i] = tally(&over[i])
 		}
 		if cmd.JSON {
-			return table.JSON(c.Stdout, Simulated{Messages: all.Messages, Recipients: all.Recipients, OverMessages: all.OverMessages, OverRecipients: all.OverRecipients, Over: rows})
+			return table.JSON(c.Stdout, Simulated{
+				Messages: all.Messages, Recipients: all.Recipients, OverMessages: all.OverMessages, OverRecipients: all.OverRecipients,
+				Connections: all.Connections, OverConnections: all.OverConnections, Over: rows,
+			})
 		}
-		if err := c.Say("%d of %d messages would have been over, with %d of %d recipients", all.OverMessages, all.Messages, all.OverRecipients, all.Recipients); err != nil || len(rows) == 0 {
-			return err
-		}
-		return table.List(c.Stdout, false, rows, []string{"NAME", "MESSAGES", "OVER", "RECIPIENTS", "OVER", "FIRST", "LAST", "FIRST BY"}, Tally.cells)
+		return said(c, &all, rows)
 	})
+}
+
+// said prints what came of it; connections where there were any.
+func said(c *call.Call, all *simulation.Tally, rows []Tally) error {
+	err := c.Say("%d of %d messages would have been over, with %d of %d recipients", all.OverMessages, all.Messages, all.OverRecipients, all.Recipients)
+	if err == nil && all.Connections > 0 {
+		err = c.Say("%d of %d connections would have been turned away", all.OverConnections, all.Connections)
+	}
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	heads, cells := []string{"NAME", "MESSAGES", "OVER", "RECIPIENTS", "OVER", "FIRST", "LAST", "FIRST BY"}, Tally.cells
+	if all.Connections > 0 {
+		heads, cells = slices.Insert(heads, 5, "CONNECTIONS", "OVER"), Tally.cellsWithConnections
+	}
+	return table.List(c.Stdout, false, rows, heads, cells)
 }
 
 // counted says as what logins are counted; one is the only login that is concerned, "" for
@@ -114,57 +131,34 @@ func heldBy(o *call.Opened, s limit.Subject, each bool, login string) string {
 	return ""
 }
 
-// pageOfRecord is how many events are read at once.
-const pageOfRecord = 5000
-
-// accepted gives each accepted message of the record since a time, of one login or of all
-// for "", in the order in which they came.
-func accepted(o *call.Opened, login string, since time.Time, each func(login string, amounts limit.Amounts, at time.Time)) error {
-	q := audit.Query{Kind: audit.Accepted, Login: login, Since: since, Limit: pageOfRecord}
-	for {
-		page, err := o.Store.Search(o.Ctx, q)
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			e := &page[i]
-			recipients, failed := strconv.ParseInt(e.Data["recipients"], 10, 64)
-			size, alsoFailed := strconv.ParseInt(e.Data["size"], 10, 64)
-			if failed != nil || alsoFailed != nil {
-				return fault.New("cli.limit", fault.Corrupt, "the record of message %s does not say how large it was", e.Submission)
-			}
-			each(e.Login, limit.Amounts{limit.Messages: 1, limit.Recipients: recipients, limit.Bytes: size}, e.At)
-		}
-		if len(page) < pageOfRecord {
-			return nil
-		}
-		q.AfterSeq = slices.MaxFunc(page, func(a, b audit.Event) int { return int(a.Seq - b.Seq) }).Seq
-	}
-}
-
 // Simulated is what "limit simulate --json" prints.
 type Simulated struct {
-	Messages       int64   `json:"messages"`
-	Recipients     int64   `json:"recipients"`
-	OverMessages   int64   `json:"over_messages"`
-	OverRecipients int64   `json:"over_recipients"`
-	Over           []Tally `json:"over"`
+	Messages       int64 `json:"messages"`
+	Recipients     int64 `json:"recipients"`
+	OverMessages   int64 `json:"over_messages"`
+	OverRecipients int64 `json:"over_recipients"`
+	// Connections are those that logged in, where a limit is of connections.
+	Connections     int64   `json:"connections,omitempty"`
+	OverConnections int64   `json:"over_connections,omitempty"`
+	Over            []Tally `json:"over"`
 }
 
 // Tally is what would have become of one subject's mail.
 type Tally struct {
-	Name           string    `json:"name,omitempty"`
-	Messages       int64     `json:"messages"`
-	OverMessages   int64     `json:"over_messages"`
-	Recipients     int64     `json:"recipients"`
-	OverRecipients int64     `json:"over_recipients"`
-	First          time.Time `json:"first"`
-	Last           time.Time `json:"last"`
-	By             string    `json:"first_by"`
+	Name            string    `json:"name,omitempty"`
+	Messages        int64     `json:"messages"`
+	OverMessages    int64     `json:"over_messages"`
+	Recipients      int64     `json:"recipients"`
+	OverRecipients  int64     `json:"over_recipients"`
+	Connections     int64     `json:"connections,omitempty"`
+	OverConnections int64     `json:"over_connections,omitempty"`
+	First           time.Time `json:"first"`
+	Last            time.Time `json:"last"`
+	By              string    `json:"first_by"`
 }
 
 func tally(t *simulation.Tally) Tally {
-	return Tally{t.Name, t.Messages, t.OverMessages, t.Recipients, t.OverRecipients, t.First, t.Last, t.By.String()}
+	return Tally{t.Name, t.Messages, t.OverMessages, t.Recipients, t.OverRecipients, t.Connections, t.OverConnections, t.First, t.Last, t.By.String()}
 }
 
 // cells is the row of a listing.
@@ -175,4 +169,9 @@ func (t Tally) cells() []string {
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return []string{name, number(t.Messages), number(t.OverMessages), number(t.Recipients), number(t.OverRecipients), table.Stamp(t.First), table.Stamp(t.Last), t.By}
+}
+
+// cellsWithConnections is the row of a listing where connections are told too.
+func (t Tally) cellsWithConnections() []string {
+	return slices.Insert(t.cells(), 5, strconv.FormatInt(t.Connections, 10), strconv.FormatInt(t.OverConnections, 10))
 }

@@ -80,7 +80,7 @@ type adding struct {
 	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
 	Because string          `required:"" help:"Why: clients that it refuses and the helpdesk read it." placeholder:"TEXT"`
 	Shadow  bool            `help:"Record what it would deny, and deny nothing."`
-	Force   bool            `help:"Add also what is hardly ever meant: the first network that is allowed for everybody or at a listener, which keeps out all others; and networks to deny that are all of IPv4 or IPv6, wider than /8 (IPv6: /19), or the machine's own."`
+	Force   bool            `help:"Add also what is hardly ever meant: the first network that is allowed for everybody or at a listener, which keeps out all others; what a wider network does already; and networks to deny that are all of IPv4 or IPv6, wider than /8 (IPv6: /19), or the machine's own."`
 }
 
 type allow struct {
@@ -123,12 +123,32 @@ func (cmd *adding) add(c *call.Call, effect list.Effect) error {
 		if err != nil {
 			return err
 		}
-		note := ""
-		if closes {
-			note = "; from elsewhere nobody comes in there any more"
+		met, err := admin(o).Overlap(c.Ctx, e)
+		if err != nil {
+			return err
 		}
-		return c.Say("%s, %s: access entry %s%s", cmd.object(&e), until(&e), e.ID, note)
+		return c.Say("%s, %s: access entry %s%s", cmd.object(&e), until(&e), e.ID, notes(&e, closes, met))
 	})
+}
+
+// notes says what follows from an entry beside what it says itself.
+func notes(e *list.Entry, closes bool, o list.Overlap) (text string) {
+	switch {
+	case closes && e.End.IsZero():
+		text = "; from elsewhere nobody comes in there any more"
+	case closes:
+		text = "; until then nobody comes in there from elsewhere, and afterwards all do again who are not denied"
+	}
+	if e.Shadow {
+		return text
+	}
+	if w := o.Within; w != nil && (w.Effect == list.Deny) != (e.Effect == list.Deny) {
+		text += fmt.Sprintf("; around it entry %s decides: %s %s", w.ID, w.Effect, w.What)
+	}
+	if n := len(o.Otherwise); n > 0 {
+		text += fmt.Sprintf("; in it %d narrower go on to decide otherwise, such as entry %s: %s %s", n, o.Otherwise[0].ID, o.Otherwise[0].Effect, o.Otherwise[0].What)
+	}
+	return text
 }
 
 // object names an entry, with a credential as the flags name it.
@@ -146,17 +166,22 @@ func (cmd *adding) object(e *list.Entry) string {
 // useful refuses what this configuration would make nothing of.
 func (cmd *adding) useful(cfg *config.Config) error {
 	const op = "cli.access"
-	named := func(l config.Listener) bool { return l.Name == cmd.Listener }
 	files := entrances.Files(cfg)
 	switch {
-	case cmd.Listener != "" && !slices.ContainsFunc(cfg.Listeners, named):
-		return fault.New(op, fault.NotFound, "listener %q does not exist in this configuration", cmd.Listener)
 	case cmd.What.Country != "" && files.Countries == "":
 		return fault.New(op, fault.Invalid, "nobody is in %s here: access.countries names no file that says who is", cmd.What)
 	case cmd.What.AS != 0 && files.Networks == "":
 		return fault.New(op, fault.Invalid, "nobody is in %s here: access.networks names no file that says who is", cmd.What)
 	}
-	return nil
+	return listener(cfg, cmd.Listener)
+}
+
+// listener refuses the name of a listener that there is not.
+func listener(cfg *config.Config, name string) error {
+	if name == "" || slices.ContainsFunc(cfg.Listeners, func(l config.Listener) bool { return l.Name == name }) {
+		return nil
+	}
+	return fault.New("cli.access", fault.NotFound, "listener %q does not exist in this configuration", name)
 }
 
 // admin sets and removes entries in the name of who runs the command.

@@ -46,6 +46,9 @@ func (cmd *show) Run(c *call.Call) error {
 		return call.Usage("%q is not an address: write 192.0.2.1 or 2001:db8::1", cmd.Address)
 	}
 	return c.With(func(o *call.Opened) error {
+		if err := listener(o.Cfg, cmd.Listener); err != nil {
+			return err
+		}
 		places, err := finder(o.Cfg)
 		if err != nil {
 			return err

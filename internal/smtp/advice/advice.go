@@ -45,7 +45,7 @@ func Reasons() []smtp.Reason {
 }
 
 func tables() [][]row {
-	return [][]row{logins(), accounts(), senders(), limits(), connections(), contents(), troubles()}
+	return [][]row{logins(), accounts(), senders(), limits(), rules(), connections(), contents(), troubles()}
 }
 
 // without are the refusals without advice: what is said to programs that speak SMTP wrongly,

@@ -5,7 +5,7 @@ import "countersign/internal/smtp"
 // askForMore is what can be done about a limit.
 const askForMore = "Limits can be raised for good, or once, when the reason is known. Say how many messages and recipients you need, in what time."
 
-// limits are about how much may be sent, and the operator's own rules.
+// limits are about how much may be sent.
 func limits() []row {
 	return []row{
 		{smtp.ELimitReached, Advice{
@@ -30,6 +30,29 @@ func limits() []row {
 			[]string{"Send the message again to those that are left, in parts.",
 				"For a large circle use a mailing list or a newsletter service: recipients then do not see each other's addresses either."},
 			askForMore}},
+		{smtp.ELimitRecipients, Advice{
+			"The message has as many recipients as it may have",
+			"For one message there is a number of recipients, which the answer names. Those before were taken, the others were not.",
+			[]string{"Send the message again to those that are left; mail servers do so by themselves.",
+				"For a large circle use a mailing list or a newsletter service: recipients then do not see each other's addresses either."},
+			askForMore}},
+		{smtp.ELimitRecipientsRefused, Advice{
+			"The message has too many recipients",
+			"For one message there is a number of recipients, which the answer names. Those beyond it are refused for good.",
+			[]string{"Send the message in several parts, each to fewer recipients.",
+				"For a large circle use a mailing list or a newsletter service: recipients then do not see each other's addresses either."},
+			askForMore}},
+		{smtp.ELimitSize, Advice{
+			"The message is larger than a sending limit allows",
+			"The answer says how large one message, or all messages of one connection, may be. Attachments grow by a third on their way, so 30 MB become 40.",
+			[]string{"Put large files on a cloud storage or web space, and send the link.",
+				"Make pictures smaller, or spread the files over several messages."},
+			askForMore}},
+		{smtp.ELimitConnection, Advice{
+			"Enough mail for one connection",
+			"The program has sent as much as one connection may, and the connection was closed. What was accepted is on its way.",
+			[]string{"Send the rest again; the program opens a new connection for it. Mail servers do so by themselves."},
+			askForMore}},
 		{smtp.EMessageTooLarge, Advice{
 			"The message is too large",
 			"With its attachments the message is larger than what is taken here. Attachments grow by a third on their way, so 30 MB become 40.",
@@ -44,6 +67,12 @@ func limits() []row {
 			"Enough messages for one connection",
 			"The program has sent as many messages as one connection may. What was accepted is on its way.",
 			[]string{"Send the rest again; the program opens a new connection for it."}, ""}},
+	}
+}
+
+// rules are about what the operator's own rules refuse.
+func rules() []row {
+	return []row{
 		{smtp.ERuleRefused, rule()},
 		{smtp.ERuleDeferred, Advice{
 			"A rule of your provider does not allow it at the moment",
