@@ -53,6 +53,7 @@ const (
 	RuleHeld          Kind = "rule.held"
 	BanAdded          Kind = "ban.added"
 	BanLifted         Kind = "ban.lifted"
+	BanShadow         Kind = "ban.shadow"
 	AccessAdded       Kind = "access.added"
 	AccessRemoved     Kind = "access.removed"
 	AccessShadow      Kind = "access.shadow"
@@ -136,8 +137,9 @@ func Kinds() []Meaning {
 		{AdminSuspended, "An administrator suspended the object, and with it everything below it."},
 		{AdminResumed, "An administrator ended the suspension of the object."},
 		{AdminRemoved, "An administrator removed the object."},
-		{BanAdded, "The actor banned the object, a network, or a login where it comes from one; text is the reason, data has the id of the ban and until when it holds, if it ends. Where the actor is the guard, also the rule (secrets, names) and what was counted, how many bans of the same there were with it lately, and the node, if there are several."},
+		{BanAdded, "The actor banned the object, a network, or a login where it comes from one; text is the reason, data has the id of the ban and until when it holds, if it ends, and shadow where it refuses nobody. Where the actor is the guard, also the rule (secrets, names) and what was counted, how many bans of the same there were with it lately, and the node, if there are several."},
 		{BanLifted, "The actor ended a ban, the object, before its time; data as above."},
+		{BanShadow, "A ban in shadow, the object, would have refused a client, once an hour for each client network; text is its reason, data has the id of the ban and what it would have refused (connection, session, login)."},
 		{AccessAdded, "The actor added the object to an access list; text is the reason, data has the id of the entry, until when it holds, if it ends, and shadow where it is noted alone."},
 		{AccessRemoved, "The actor took the object out of an access list before its time, or removed what it was for, as text says then; data as above."},
 		{AccessShadow, "A client would have been denied by an access list, the object, were it not in shadow mode, once in a session for each rule; data has the id of the entry."},

@@ -20,12 +20,13 @@ type Ban struct {
 	By      string     `json:"by"`
 	Lifted  string     `json:"lifted_by,omitempty"`
 	State   string     `json:"state"` // holds, ended or lifted
+	Shadow  bool       `json:"shadow,omitempty"`
 }
 
 // BanAt shows bans as of now.
 func BanAt(now time.Time) func(access.Ban) Ban {
 	return func(b access.Ban) Ban {
-		v := Ban{ID: b.ID, Network: b.Prefix.String(), Login: b.Login, Reason: b.Reason, Start: b.Start, End: stamp(b.End), By: b.By, Lifted: b.Lifted, State: Ended}
+		v := Ban{ID: b.ID, Network: b.Prefix.String(), Login: b.Login, Reason: b.Reason, Start: b.Start, End: stamp(b.End), By: b.By, Lifted: b.Lifted, State: Ended, Shadow: b.Shadow}
 		switch {
 		case b.Lifted != "":
 			v.State = Lifted

@@ -36,6 +36,7 @@ type banWanted struct {
 	Login   string    `json:"login" text:"This login alone where it comes from there, with the answer that a wrong password gets."`
 	Reason  string    `json:"reason" required:"yes" text:"Why: clients and the helpdesk read it." example:"sends spam"`
 	Until   time.Time `json:"until" text:"When it ends; never where nothing is said." example:"2027-01-31T18:00:00Z"`
+	Shadow  bool      `json:"shadow" text:"Refuse nobody, and have what it would have refused recorded."`
 	Force   bool      `json:"force" text:"Ban also a network that is hardly ever meant, such as all of IPv4 or the machine's own."`
 }
 
@@ -119,7 +120,7 @@ func (b bans) add(r *api.Request) (any, error) {
 			return nil, err
 		}
 	}
-	ban, err := b.admin(r).Add(r.Ctx, access.Wanted{Prefix: prefix, Login: body.Login, Reason: body.Reason, End: body.Until, Force: body.Force})
+	ban, err := b.admin(r).Add(r.Ctx, access.Wanted{Prefix: prefix, Login: body.Login, Reason: body.Reason, End: body.Until, Shadow: body.Shadow, Force: body.Force})
 	return shown.BanAt(r.Now)(ban), err
 }
 
