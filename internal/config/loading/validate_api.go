@@ -4,9 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"countersign/internal/config"
 	"countersign/internal/config/option"
-	"countersign/internal/fault"
 	"countersign/internal/web/api/client"
 )
 
@@ -19,14 +17,14 @@ func (v *validator) apiClients() {
 	if n := len(v.c.APIClients); n > maxAPIClients {
 		v.Fail("api_client", "", "%d clients of the API are too many: at most %d", n, maxAPIClients)
 	}
-	names, tokens := map[string]int{}, map[string]string{}
+	names := map[string]int{}
 	for i := range v.c.APIClients {
 		c, at := &v.c.APIClients[i], option.Element("api_client", i)+"."
 		v.unique(names, at+"name", c.Name)
 		if bad := strings.ContainsFunc(c.Name, func(r rune) bool { return r <= ' ' || r > '~' }); bad || len(c.Name) > 60 {
 			v.Fail(at+"name", "", "the record has the name: at most 60 characters of printable ASCII without blanks")
 		}
-		v.apiToken(c, at+"token_file", tokens)
+		v.secretFileMode(at+"token_file", c.TokenFile)
 		words := permissions()
 		for j, word := range c.May {
 			if !slices.Contains(words, word) {
@@ -45,25 +43,4 @@ func permissions() (words []string) {
 		words = append(words, string(p))
 	}
 	return words
-}
-
-// apiToken checks the token of a client; tokens has whose the others are.
-func (v *validator) apiToken(c *config.APIClient, path string, tokens map[string]string) {
-	if c.TokenFile == "" {
-		return // required has said so
-	}
-	token, err := c.Token()
-	if err != nil {
-		v.Fail(path, "", "%s", strings.TrimPrefix(err.Error(), "api_client.token_file: "))
-		return
-	}
-	if err := client.CheckToken(token.Reveal()); err != nil {
-		v.Fail(path, "", "the token in %s %s", c.TokenFile, fault.DetailOf(err, fault.Invalid))
-		return
-	}
-	if other, twice := tokens[token.Reveal()]; twice {
-		v.Fail(path, "", "it is the token of client %q, too", other)
-	}
-	tokens[token.Reveal()] = c.Name
-	v.secretFileMode(path, c.TokenFile)
 }
