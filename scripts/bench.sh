@@ -114,6 +114,10 @@ echo "== 10,000 waiting messages whose certificate is revoked, until all are hel
 TMPDIR=$work go test ./internal/app -run '^$' -bench Revoked -benchtime 1x -timeout 10m
 echo "== logins beside 200 who guess"
 TMPDIR=$work COUNTERSIGN_BIN=$bin go test ./test/attack -run '^$' -bench Attack -benchtime 1x -timeout 15m
+echo "== the same where the guard counts what they do, as all come by a proxy"
+TMPDIR=$work COUNTERSIGN_BIN=$bin go test ./test/attack -run '^$' -bench GuessersThatCount -benchtime 1x -timeout 15m
+echo "== one message for each connection, full handshake and login, against bcrypt 10 in a directory; goal 500/s"
+TMPDIR=$work COUNTERSIGN_BIN=$bin go test ./test/attack -run '^$' -bench OneMessageEach -benchtime 1x -timeout 15m
 echo "== accepted alone, generator included, the store in PostgreSQL"
 go test ./internal/app -run '^$' -bench 'AcceptOnPostgres' -benchtime "${messages}x"
 echo "== the store alone, PostgreSQL"

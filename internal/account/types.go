@@ -82,9 +82,11 @@ type Domain struct {
 	Name     mail.Domain
 	Customer string
 	State    State
-	Keys     []Key
-	Created  time.Time
-	Revision int64
+	// Alignment is what is done about messages with this domain in From that will fail DMARC.
+	Alignment Alignment
+	Keys      []Key
+	Created   time.Time
+	Revision  int64
 }
 
 // Account is a login with credentials, member of one domain.
@@ -164,6 +166,9 @@ type Sender struct {
 	// Lent are, of the domains of other customers that grants of the account reach across
 	// customers, those that are active, as are the customer that has them and its plan.
 	Lent map[mail.Domain]bool
+	// Alignment has what is set for those of Domains and Lent for which something is; nil for
+	// none.
+	Alignment map[mail.Domain]Alignment
 	// Generation is the store's generation that this was read at.
 	Generation uint64
 }

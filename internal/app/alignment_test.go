@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/account"
+	"countersign/internal/account/admin"
 	"countersign/internal/audit"
 	"countersign/internal/queue"
 	"countersign/internal/sink"
@@ -45,6 +47,16 @@ func TestAlignmentOfAGate(t *testing.T) {
 	}
 	if items, err = w.app.Store().List(t.Context(), queue.Filter{Submission: id}); err != nil || items[0].Delivery.State != queue.Queued {
 		t.Errorf("%+v, %v: want it queued", items, err)
+	}
+	by := admin.New(admin.Options{Store: w.app.store, Actor: "test"})
+	for _, set := range []account.Alignment{account.AlignmentRefuse, ""} {
+		if err := by.SetDomainAlignment(t.Context(), testkit.Domain, set); err != nil {
+			t.Fatal(err)
+		}
+		w.until("what is set for the domain to be felt", func() bool {
+			_, err := w.send(message)
+			return set == "" && err == nil || set != "" && err != nil && strings.HasPrefix(err.Error(), "550 5.7.26 ")
+		})
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"countersign/internal/app/entrances"
 	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
+	"countersign/internal/app/panel"
 	"countersign/internal/app/space"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
@@ -35,6 +36,7 @@ import (
 	"countersign/internal/seal"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
+	"countersign/internal/web/help"
 )
 
 // Options are what an App needs besides its configuration.
@@ -47,6 +49,9 @@ type Options struct {
 	// client or for the next scan of the queue, goes by the system's own. It is
 	// called concurrently.
 	Now func() time.Time
+	// Explain says what a gate of a configuration would answer to a message, for the API; nil
+	// where nothing does. Package app/rehearsal has it.
+	Explain panel.Explainer[Store]
 }
 
 // App is a gate. New, then Start, then any number of Reload, then Stop.
@@ -90,8 +95,11 @@ type App struct {
 	registry  *prometheus.Registry
 	health    *obs.Health
 	metrics   *obs.Server
+	panel     *panel.Set
+	// help shows the help pages, and knows which refusals have one.
+	help *help.Pages
 
-	// addresses are the real ones of the listeners, by name, and "metrics".
+	// addresses are the real ones of the listeners, by name, "metrics" and "web".
 	addresses map[string]string
 	// cleanups undo Start, run last in, first out.
 	cleanups []cleanup
@@ -146,6 +154,8 @@ func (a *App) Start(ctx context.Context) error {
 		{"gate", a.openGate},
 		{"delivery", a.startDelivery},
 		{"metrics", a.openMetrics},
+		{"api", a.openPanel},
+		{"web", a.openWeb},
 		{"listeners", a.openListeners},
 		{"drain", a.watchDrain},
 	}
@@ -207,7 +217,7 @@ func (a *App) undo(name string, run func(context.Context) error) {
 }
 
 // Addresses returns the real host:port of each listener by name (the first
-// where it has several), and of "metrics". It is complete after Start.
+// where it has several), of "metrics" and "web". It is complete after Start.
 func (a *App) Addresses() map[string]string { return a.addresses }
 
 // Logger returns the log of this gate.

@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/account/hash"
 	"countersign/internal/app/aligning"
+	"countersign/internal/app/directories"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/login"
@@ -57,7 +58,9 @@ func makerOptions(c *config.Config) secrets.MakerOptions {
 // VerifierOptions are what the configuration says of verifying; what they need is for the
 // caller to add.
 func VerifierOptions(c *config.Config) login.Options {
-	return login.Options{Remember: c.Auth.Remember.Std(), ByClaim: byClaim(c)}
+	o := login.Options{Remember: c.Auth.Remember.Std(), ByClaim: byClaim(c)}
+	o.Hashes.Said = directories.Hashes(c.Directories)
+	return o
 }
 
 func certSpecs(c *config.Config) []cert.Spec {

@@ -25,6 +25,7 @@ import (
 	"countersign/internal/app/passwords"
 	"countersign/internal/app/rekeying"
 	"countersign/internal/app/ruling"
+	"countersign/internal/app/site"
 	"countersign/internal/cert"
 	"countersign/internal/config"
 	"countersign/internal/config/loading"
@@ -60,6 +61,20 @@ format = "json"
 
 [metrics]
 listen = "127.0.0.1:9601"
+
+[web]
+listen = ["127.0.0.1:9602"]
+tls = "on"
+certificates = ["paper"]
+max_connections = 1011
+
+[help]
+url = "https://gate.example.org:9602/help"
+name = "Example Hosting"
+contact = "support@example.com"
+phone = "+49 30 1234567"
+page = "https://www.example.org/support"
+pages = "pages"
 
 [[listener]]
 name = "front"
@@ -253,6 +268,7 @@ search_filter = "(mail={login})"
 disabled_filter = "(off=yes)"
 login_attribute = "mail"
 password_attribute = "userPassword"
+hashes = ["SSHA"]
 plan_attribute = "plan"
 customer_attribute = "o"
 alias_attribute = "alias"
@@ -276,13 +292,14 @@ url = "mysql://gate@127.0.0.1/base"
 password_file = "route.password"
 query = "SELECT login, password FROM t WHERE login = :login"
 scheme = "CRYPT"
+hashes = ["bcrypt:10", "BLF-CRYPT:10", "SHA512-CRYPT"]
 customer = "panel"
 create_domains = true
 aliases = true
 
 [message]
 eight_bit_headers = "refuse"
-addresses_in_names = "check"
+addresses_in_names = "allow"
 max_header_size = "31KiB"
 max_received = 32
 
@@ -392,6 +409,10 @@ func loadEvery(t *testing.T) (cfg *config.Config, dir string) {
 	placefile.Countries(t, filepath.Join(dir, "countries.mmdb"), map[string]string{"203.0.113.0/24": "DE"})
 	placefile.Networks(t, filepath.Join(dir, "networks.mmdb"), map[string]uint32{"198.51.100.0/24": 64500})
 	write("dns.key", strings.Repeat("QUJD", 8)+"\n")
+	if err := os.Mkdir(filepath.Join(dir, "pages"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("pages/banned.html", "<p>Call us.</p>")
 	write("breached.list", strings.Repeat("A", 40)+":1\n")
 	write("panel.key", strings.Repeat("k", 64)+"\n")
 	write("keys.jwks", `{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`)
@@ -507,13 +528,13 @@ func TestLimitsOfTheConfiguration(t *testing.T) {
 
 func TestPolicyOfTheConfiguration(t *testing.T) {
 	cfg, _ := loadEvery(t)
-	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, CheckNames: true, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71, WarnTo: mail.Address{Local: "ops", Domain: "example.net"}}
+	want := submission.Policy{Mechanisms: []string{"PLAIN", "LOGIN"}, MaxHeaderBytes: 31 << 10, MaxReceived: 32, Lifetime: 43 * time.Hour, WarnAt: 71, WarnTo: mail.Address{Local: "ops", Domain: "example.net"}}
 	want.Alignment = alignment.Rules{Default: alignment.Warn, Domains: map[mail.Domain]alignment.Action{
 		"off.example.org": alignment.Off, "warn.example.org": alignment.Warn, "hold.example.org": alignment.Hold, "refuse.example.org": alignment.Refuse,
 	}}
 	equal(t, Policy(cfg), want)
-	cfg.Message.EightBitHeaders, cfg.Message.AddressesInNames, cfg.DKIM.Sign = "encode", "allow", true
-	want.EncodeHeaders, want.CheckNames, want.Sign = true, false, true
+	cfg.Message.EightBitHeaders, cfg.Message.AddressesInNames, cfg.DKIM.Sign = "encode", "check", true
+	want.EncodeHeaders, want.CheckNames, want.Sign = true, true, true
 	cfg.Alignment.Action, want.Alignment.Default = "refuse", alignment.Refuse
 	equal(t, Policy(cfg), want)
 }
@@ -525,7 +546,22 @@ func TestPasswordsOfTheConfiguration(t *testing.T) {
 		Workers: 5, Queue: 6,
 	})
 	equal(t, makerOptions(cfg), secrets.MakerOptions{Iterations: 5001, FormerIterations: []int{4096, 4097}, Realm: "realm.example.org"})
-	equal(t, VerifierOptions(cfg), login.Options{Remember: 17 * time.Second, ByClaim: map[string]bool{"login": true}})
+	verifying := login.Options{Remember: 17 * time.Second, ByClaim: map[string]bool{"login": true}}
+	verifying.Hashes.Said = map[string][]hash.Cost{"people": kinds(t, "SSHA"), "base": kinds(t, "bcrypt:10", "SHA512-CRYPT")}
+	equal(t, VerifierOptions(cfg), verifying)
+}
+
+// kinds are what hashes of some kinds cost.
+func kinds(t *testing.T, texts ...string) (list []hash.Cost) {
+	t.Helper()
+	for _, text := range texts {
+		c, err := hash.ParseKind(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 func TestCertificatesOfTheConfiguration(t *testing.T) {
@@ -699,6 +735,10 @@ var elsewhere = map[string]string{
 	"node.lease":                "joinNode: TestDrainedGateStaysUp",
 	"log.level":                 "New, Reload: TestPlacesOfTheConfiguration",
 	"log.format":                "New: TestPlacesOfTheConfiguration",
+	"web.listen":                "package app/site: TestOpen",
+	"web.tls":                   "package app/site: TestEncrypted",
+	"web.certificates":          "package app/site: TestOpen",
+	"web.max_connections":       "package app/site: TestMaxConnections",
 	"metrics.listen":            "App.openMetrics: TestPlacesOfTheConfiguration",
 	"listener.address":          "App.openListeners: TestListenersShareAPort",
 	"dkim.key_file":             "OpenSealer: TestPlacesOfTheConfiguration",
@@ -734,8 +774,9 @@ func everything(t *testing.T, a *App, c *config.Config, paper *x509.CertPool) []
 	if err != nil {
 		t.Fatal(err)
 	}
+	pages, noPages := site.Help(c, "")
 	turning, unread := rekeying.Configured(c, nil)
-	all := []any{turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), SessionLimits(c), Policy(c), ruling.Specs(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard), entrances.Files(c), entrances.Rules(c), entrances.Lists(c)}
+	all := []any{pages, fmt.Sprint(noPages), turning, fmt.Sprint(unread), judge.Sending, aligning.Checking(c), SessionLimits(c), Policy(c), ruling.Specs(c), hasherOptions(c), passwords.Options(c), issuers(c), makerOptions(c), VerifierOptions(c), certSpecs(c), outgoing.Resolver(c), opt, trusted, guarding.Rules(&c.Guard), guarding.Lengths(&c.Guard), entrances.Files(c), entrances.Rules(c), entrances.Lists(c)}
 	for i := range c.Directories {
 		d := &c.Directories[i]
 		all = append(all, directories.Guarding(d), directories.Ruling(d), directories.Remembering(d), directories.Callback(d, nil), directories.Dovecot(d), directories.LDAP(d), directories.Database(d))
@@ -809,6 +850,9 @@ func change(t *testing.T, o option, roots string) {
 		*v = append(slices.Clone(*v), value.Duration(time.Minute))
 	case *[]string:
 		*v = []string{"second"}
+		if o.path == "directory.hashes" { // where a word that is none counts for nothing
+			*v = []string{"bcrypt:9"}
+		}
 	case *[]int:
 		*v = append(slices.Clone(*v), 99)
 	case *bool:
@@ -888,6 +932,7 @@ func free(t *testing.T, cfg *config.Config) {
 	cfg.Listeners = cfg.Listeners[:1]
 	cfg.Listeners[0].Address = []string{"127.0.0.1:0"}
 	cfg.Metrics.Listen = freeAddress(t)
+	cfg.Web.Listen = []string{"127.0.0.1:0"}
 }
 
 // freeAddress returns an address of 127.0.0.1 with a port that was free.

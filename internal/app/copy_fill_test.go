@@ -18,6 +18,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/limit"
+	limitadmin "countersign/internal/limit/admin"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/store/postgres"
@@ -293,9 +294,9 @@ func (f *filler) objects() {
 
 // limits sets rules with all that one may have, and lifts one.
 func (f *filler) limits(login string) {
-	limits := limit.NewAdmin(limit.AdminOptions{Store: f.s, IDs: &f.ids, Actor: "cli:filler", Now: func() time.Time { return f.at }})
+	limits := limitadmin.New(limitadmin.Options{Store: f.s, IDs: &f.ids, Actor: "cli:filler", Now: func() time.Time { return f.at }})
 	of := limit.Subject{Kind: limit.Account, Name: login}
-	for _, w := range []limit.Wanted{
+	for _, w := range []limitadmin.Wanted{
 		{For: limit.Subject{Kind: limit.Everything}, Because: "überall", Limits: []limit.Limit{{Measure: limit.Bytes, Window: limit.Month, Max: 1 << 60, Action: limit.Slow, Shadow: true, Share: 30}}},
 		{For: of, Limits: []limit.Limit{{Measure: limit.Messages, Window: limit.Hour, Max: 5, Action: limit.Refuse}}},
 		{For: of, Extra: true, End: f.at.Add(time.Hour), Limits: []limit.Limit{{Measure: limit.Messages, Window: limit.Hour, Max: 5, Action: limit.Defer}}},

@@ -8,6 +8,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/limit"
+	"countersign/internal/limit/admin"
 	"countersign/internal/mail"
 	"countersign/internal/sink"
 	"countersign/internal/testkit/pgcluster"
@@ -16,8 +17,8 @@ import (
 // setLimits sets limits, those of connections with what happens while the store is away, and waits until the gate knows it.
 func setLimits(t *testing.T, w *world, of limit.Subject, away limit.Away, texts ...string) {
 	t.Helper()
-	admin := limit.NewAdmin(limit.AdminOptions{Store: w.app.store, IDs: &mail.IDSource{}, Actor: "test", Now: time.Now})
-	wanted := limit.Wanted{For: of}
+	sets := admin.New(admin.Options{Store: w.app.store, IDs: &mail.IDSource{}, Actor: "test", Now: time.Now})
+	wanted := admin.Wanted{For: of}
 	for _, text := range texts {
 		l, err := limit.Parse(text)
 		if err != nil {
@@ -26,7 +27,7 @@ func setLimits(t *testing.T, w *world, of limit.Subject, away limit.Away, texts 
 		l.Away = away
 		wanted.Limits = append(wanted.Limits, l)
 	}
-	if _, err := admin.Set(t.Context(), wanted); err != nil {
+	if _, err := sets.Set(t.Context(), wanted); err != nil {
 		t.Fatal(err)
 	}
 	w.until("the gate to know the limits", func() bool { return w.app.limited.Len() >= len(texts) })

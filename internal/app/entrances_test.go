@@ -211,6 +211,27 @@ func TestCountriesOverTheWire(t *testing.T) {
 	}
 	w.greets("198.51.100.9", "220")
 	w.wantHealth("nobody is in AS64500 here")
+	placefile.CountriesIPv4(t, countries, map[string]string{"192.0.2.0/24": "DE"})
+	if _, err := w.app.Reload(t.Context(), &cfg); err != nil {
+		t.Fatal(err)
+	}
+	w.greets("2001:db8::9", "220")
+	w.wantHealth("no IPv6 address is in DE here")
+}
+
+// TestDNSBLOfNetworkCredentials: where DNS lists are asked at the login, who needs none is asked
+// about when that is found out.
+func TestDNSBLOfNetworkCredentials(t *testing.T) {
+	names := testkit.NewDNS(t)
+	names.Add("9.113.0.203.bl.example. 60 IN A 127.0.0.2", "2.0.0.127.bl.example. 60 IN A 127.0.0.2")
+	names.Break("10.113.0.203.bl.example.", testkit.ServFail)
+	w := newWorld(t, "[[listener]]\nname = \"known\"\nkind = \"submission\"\nnetworks = \"on\"\naddress = [\"127.0.0.1:0\"]\nproxies = [\"127.0.0.0/8\"]\n"+
+		fmt.Sprintf("[dns]\nservers = [%q]\n[access]\ndnsbl_action = \"refuse\"\ndnsbl_at = \"login\"\n[[dnsbl]]\nzone = \"bl.example\"\nwhen_away = \"closed\"\n", names.Addr()), nil)
+	w.credential(testLogin, "network", "203.0.113.0/24")
+	for client, want := range map[string]int{"203.0.113.8": 250, "203.0.113.9": 554, "203.0.113.10": 451} {
+		s, _ := w.dial("known", from(client), with(tls.VersionTLS13))
+		s.say(want, "MAIL FROM:<"+testLogin+">")
+	}
 }
 
 // wantHealth wants what stands about access in the report of health.

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/access/guard"
 	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/login/pool"
 	"countersign/internal/sink"
 	"countersign/internal/testkit/pgcluster"
 )
@@ -64,10 +65,10 @@ func (w *world) spray(client string) int {
 			w.t.Fatalf("name %d: %d", n, code)
 		}
 		address := netip.MustParseAddr(client)
-		if errors.Is(w.app.guard.Guard.Enter(address, testLogin), guard.ErrBarred) {
+		if errors.Is(w.app.guard.Guard.Enter(address, testLogin, ""), guard.ErrBarred) {
 			return n + 1
 		}
-		w.app.guard.Leave(address, testLogin)
+		w.app.guard.Leave(address, testLogin, "")
 	}
 	w.t.Fatal("twenty names were tried")
 	return 0
@@ -195,7 +196,7 @@ func TestGatesCountTogether(t *testing.T) {
 	accept := func(sink.Message) error { return nil }
 	one := newWorld(t, behindProxy+onPostgres(url, "gate-1"), accept)
 	key := fmt.Sprintf("[dkim]\nkey_file = %q\n", filepath.Join(one.dir, "data", "seal.key"))
-	two := startWorld(t, time.Now, behindProxy+key+onPostgres(url, "gate-2"), accept)
+	two := startWorld(t, time.Now, "[auth]\nhash_workers = 1\nhash_queue = 1\n"+behindProxy+key+onPostgres(url, "gate-2"), accept)
 	gates := []*world{one, two}
 	shared := func(what string, holds func(marks, known int) bool) {
 		t.Helper()
@@ -207,6 +208,7 @@ func TestGatesCountTogether(t *testing.T) {
 		t.Fatal(code)
 	}
 	shared("the login to be known", func(_, known int) bool { return known == 1 })
+	two.goesFirst("198.51.100.1")
 	for n := range 15 {
 		if code := gates[n%2].tries("198.51.100.1", fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != 535 {
 			t.Fatalf("name %d: %d", n, code)
@@ -235,6 +237,45 @@ func TestGatesCountTogether(t *testing.T) {
 		said, _ := two.first("known", "203.0.113.9")
 		return strings.HasPrefix(said, "554")
 	})
+}
+
+// goesFirst wants the account that comes from a network to have the place of a stranger who waits already for
+// the one worker of a gate, with room for one to wait, at which it has never been.
+func (w *world) goesFirst(network string) {
+	w.t.Helper()
+	release, busy, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		ended <- w.app.hasher.Run(w.t.Context(), pool.Ticket{First: true}, func() { close(busy); <-release })
+	}()
+	<-busy
+	comes := func(client, login, password string) chan int {
+		c, _ := w.dial("known", from(client), with(tls.VersionTLS13))
+		w.t.Cleanup(func() { c.conn.Close() })
+		answer := make(chan int, 1)
+		go func() {
+			answer <- c.code("AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+login+"\x00"+password)))
+		}()
+		return answer
+	}
+	stranger := comes("192.0.2.77", "stranger@example.org", "Summer2026")
+	w.until("the stranger to wait", func() bool { _, waiting := w.app.hasher.Running(); return waiting == 1 })
+	known := comes(network, testLogin, testPassword)
+	select {
+	case code := <-stranger:
+		if code != 454 {
+			w.t.Errorf("the stranger: %d", code)
+		}
+	case code := <-known:
+		w.t.Errorf("who is known at the other gate is answered before there is a worker, with %d", code)
+		known <- code
+	}
+	close(release)
+	if err := <-ended; err != nil {
+		w.t.Error(err)
+	}
+	if code := <-known; code != 235 {
+		w.t.Errorf("who is known at the other gate: %d", code)
+	}
 }
 
 // TestNetworksAreKnown: whose network is enough is known there, so that guessing from it does

@@ -6,13 +6,14 @@ import (
 
 	"countersign/internal/app/outgoing"
 	"countersign/internal/app/ruling"
+	"countersign/internal/app/site"
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/obs"
 )
 
 // Reload takes a changed configuration and a changed key file, all or nothing: certificates, limits,
-// routes, message rules, the operator's rules, files of places and DNS lists, the reserve of the store, retry times and the log level. Sessions go on. What
+// routes, clients of the API, message rules, the operator's rules, files of places and DNS lists, the reserve of the store, retry times, help pages and the log level. Sessions go on. What
 // needs a restart stays as it was; its keys are returned, for a warning. An
 // error means that nothing has changed.
 func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string, err error) {
@@ -35,8 +36,16 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	if err != nil {
 		return nil, err
 	}
+	pages, err := site.Help(cfg, a.addresses["web"])
+	if err != nil {
+		return nil, err
+	}
 	rules := Policy(cfg)
 	rules.Rules, err = ruling.Set(cfg)
+	if err != nil {
+		return nil, err
+	}
+	clients, err := a.panel.Prepare(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +61,11 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	a.clients.Poll()
 	a.server.SetLimits(SessionLimits(cfg))
 	a.gate.SetPolicy(rules)
+	a.help.Configure(pages)
 	a.aligning.Configure(cfg)
 	a.guard.SetConfig(&cfg.Guard)
 	places.Commit()
+	clients()
 	a.space.SetReserve(reserve(cfg))
 	a.deliverer.SetRoutes(opt.Routes)
 	a.deliverer.SetSchedule(opt.Schedule)

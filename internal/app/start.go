@@ -40,6 +40,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/node"
 	"countersign/internal/obs"
+	"countersign/internal/policy/rounds"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
 	"countersign/internal/seal/rotation"
@@ -57,9 +58,11 @@ type Store interface {
 	list.Store
 	guard.Store
 	shape.Store
+	rounds.Store
 	limit.Store
 	limit.Counts
 	limit.Doors
+	limit.Holders
 	queue.Store
 	queue.AdminStore
 	queue.CertifiedStore
@@ -256,7 +259,7 @@ func (a *App) openGate(ctx context.Context) error {
 	a.background("limits", limited.Run)
 	a.limited = limited
 	options.Banned, options.Denied, options.NotRenewed = banned.Hits, a.entrance.Denied, passwords.NotRenewed(a.log)
-	options.Known, options.TooCostly = a.guard.Known, passwords.TooCostly(a.log)
+	options.Known, options.Hashes.Unsaid, options.Hashes.TooCostly = a.guard.Known, passwords.Unsaid(a.log), passwords.TooCostly(a.log)
 	tokens, err := a.openTokens()
 	if err != nil {
 		return err
@@ -277,7 +280,7 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.aligning, err = aligning.Open(aligning.Options{
-		Config: a.cfg, Store: a.store, Recorder: a.recorder, Now: a.opt.Now, Registry: a.registry, Logger: a.log,
+		Config: a.cfg, Node: a.nodeID(), Store: a.store, Recorder: a.recorder, Now: a.opt.Now, Registry: a.registry, Logger: a.log,
 	})
 	if err != nil {
 		return err
@@ -395,7 +398,7 @@ func (a *App) openMetrics(context.Context) error {
 func (a *App) openListeners(context.Context) error {
 	a.server = smtpserver.New(smtpserver.Options{
 		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: SessionLimits(a.cfg),
-		OnRefused: a.gate.Refused,
+		OnRefused: a.gate.Refused, HelpPage: a.help.Link,
 	})
 	a.registerGauges()
 	a.registerNode()

@@ -64,6 +64,7 @@ const (
 	GuardForgot       Kind = "guard.forgot"
 	LimitSet          Kind = "limit.set"
 	LimitLifted       Kind = "limit.lifted"
+	APIRefused        Kind = "api.refused"
 	ServerStarted     Kind = "server.started"
 	ServerReloaded    Kind = "server.reloaded"
 	ServerStopped     Kind = "server.stopped"
@@ -148,6 +149,7 @@ func Kinds() []Meaning {
 		{GuardForgot, "The actor had the guard forget what it had counted of the object, a login or a network; what was closed is open, bans stay."},
 		{LimitSet, "The actor set the object, a limit or an allowance on top of one; text is the reason, data has the id of the rule, until when it holds, if it ends, and action, share and shadow where they are not the usual ones."},
 		{LimitLifted, "The actor ended a limit, the object, before its time, or removed what it was for, as text says then; data as above."},
+		{APIRefused, "A request of the API came with a token that is nobody's, or is of the object, a client of the API, which may not come from there; data has which as cause (token, network). Of one network at most 10 a minute are recorded, of all 200."},
 		{ServerStarted, "The server started; text is its version, data has its store and, where several gates may share that, its node."},
 		{ServerReloaded, "The server took a changed configuration; data names the options that changed, those that wait for a restart, and the node likewise."},
 		{ServerStopped, "The server stopped; data names the node likewise."},

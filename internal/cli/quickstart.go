@@ -15,6 +15,7 @@ type quickstartCommand struct {
 	Submission  string `help:"Address of the listener with STARTTLS." default:"127.0.0.1:2587"`
 	Submissions string `help:"Address of the listener with TLS." default:"127.0.0.1:2465"`
 	Metrics     string `help:"Address of metrics and health." default:"127.0.0.1:2590"`
+	Web         string `help:"Address of the pages for people." default:"127.0.0.1:2580"`
 	Once        bool   `help:"End after the trace; status 0 only if the message arrived and both signatures verify."`
 }
 
@@ -24,7 +25,7 @@ func (cmd *quickstartCommand) Run(c *call.Call) error {
 	defer stop()
 	return whole(quickstart.Run(ctx, quickstart.Options{
 		Data: cmd.Data, Once: cmd.Once,
-		Submission: cmd.Submission, Submissions: cmd.Submissions, Metrics: cmd.Metrics,
+		Submission: cmd.Submission, Submissions: cmd.Submissions, Metrics: cmd.Metrics, Web: cmd.Web,
 		Stdout: c.Stdout, Stderr: c.Stderr, Version: c.Env.Version, Trace: Trace,
 	}))
 }

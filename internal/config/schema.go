@@ -39,6 +39,13 @@ type Config struct {
 	Log Log `toml:"log"`
 	// Metrics and health, for monitoring.
 	Metrics Metrics `toml:"metrics"`
+	// What the gate serves over HTTP to people and programs outside.
+	Web Web `toml:"web"`
+	// Programs that may use the API, which is at /api/v1/ of [web]: control panels, billing
+	// systems. See docs/ops/api.md.
+	APIClients []APIClient `toml:"api_client" reload:"yes"`
+	// Pages that explain refusals to those who met one.
+	Help Help `toml:"help"`
 	// Where clients submit mail: one table for each kind of port.
 	Listeners []Listener `toml:"listener" required:"yes" reload:"no"`
 	// The certificates that listeners present. The one that matches the name
@@ -278,11 +285,12 @@ type Message struct {
 	// without SMTPUTF8: "encode" it (RFC 2047), or "refuse" the message.
 	EightBitHeaders string `toml:"eight_bit_headers" default:"encode" oneof:"encode,refuse" since:"0.1" reload:"yes"`
 	// What to do where the display name or a comment in From, Sender,
-	// Resent-From or Resent-Sender looks like an address: "allow" any, as contact
-	// forms put the visitor's there, or "check" that it belongs to the account, as
-	// the real address must. Names that hide control characters or run backwards
+	// Resent-From or Resent-Sender looks like an address, which many mail programs show in
+	// place of the real one: "check" that it belongs to the account, as
+	// the real address must, or "allow" any, as for contact
+	// forms that put the visitor's there. Names that hide control characters or run backwards
 	// are refused in any case.
-	AddressesInNames string `toml:"addresses_in_names" default:"allow" oneof:"allow,check" since:"0.1" reload:"yes"`
+	AddressesInNames string `toml:"addresses_in_names" default:"check" oneof:"check,allow" since:"0.1" reload:"yes"`
 	// The largest header that a message may have.
 	MaxHeaderSize Size `toml:"max_header_size" default:"128KiB" min:"16KiB" max:"4MiB" since:"0.1" reload:"yes"`
 	// The most Received fields that a message may have; one with more is refused,

@@ -36,7 +36,8 @@ type DNSBL struct {
 	// What an answer counts for that is not among codes.
 	Score int `toml:"score" default:"1" min:"-1000" max:"1000" unit:"points" since:"0.1" reload:"yes"`
 	// What single answers count for, the first that fits. Of several answers about a client
-	// the highest counts; one that counts for less than 0 makes up for others.
+	// the highest counts; one that counts for less than 0 makes up for others. 127.0.0.1 is an answer
+	// that no list may give, unless it has a code of its own here.
 	Codes []string `toml:"codes" derived:"none" since:"0.1" reload:"yes" example:"127.0.0.2=5,127.0.0.10-127.0.0.11=0"`
 	// How long an answer is waited for. Lists are asked at once, so the longest of these is
 	// how long a client may wait.

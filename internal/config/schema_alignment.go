@@ -8,7 +8,8 @@ type Alignment struct {
 	// DKIM key is published nor SPF allows this gate: "warn" accepts it with an event in the
 	// record; "hold" accepts and holds it; "refuse" answers 550 with the DNS record to
 	// publish. Hold and refuse are for domains whose policy is quarantine or reject; others are
-	// warned of. "off" looks nothing up. What DNS does not say in time is accepted.
+	// warned of. "off" looks nothing up. What DNS does not say in time is accepted. For one domain
+	// "countersign domain set" has another, which decides over all that stands here.
 	Action string `toml:"action" default:"off" oneof:"off,warn,hold,refuse" since:"0.1" reload:"yes"`
 	// Domains of From for which it is off, whatever action says.
 	OffFor []string `toml:"off_for" derived:"none" since:"0.1" reload:"yes" example:"lists.example.org"`
@@ -28,7 +29,8 @@ type Alignment struct {
 	// How long a message waits for DNS, where nothing is known of its domain yet.
 	Wait Duration `toml:"wait" default:"1s" max:"10s" since:"0.1" reload:"no"`
 	// How often all domains are looked at, so that the record says what is broken before
-	// their customers do; "0s" for never. Domains for which it is off are left out.
+	// their customers do; "0s" for never. Domains for which it is off are left out. Of gates
+	// that share a store, one looks at each domain.
 	CheckEvery Duration `toml:"check_every" default:"24h" max:"30d" since:"0.1" reload:"no"`
 }
 

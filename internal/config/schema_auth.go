@@ -130,6 +130,11 @@ type Directory struct {
 	Query string `toml:"query" when:"kind=sql" derived:"none" since:"0.1" reload:"no" example:"SELECT username AS login, password FROM mailbox WHERE username = :login AND active = 1"`
 	// The scheme of hashes that name none, such as "SHA512-CRYPT".
 	Scheme string `toml:"scheme" when:"kind=sql" derived:"none" since:"0.1" reload:"no" example:"SHA512-CRYPT"`
+	// All kinds of hashes that it has, by Dovecot's scheme or as "bcrypt", with what they cost behind a
+	// colon: "bcrypt:10", "SHA512-CRYPT", "ARGON2ID:m=65536,t=3,p=1", "PBKDF2-SHA256:600000". A
+	// login that fails costs as much from the first on, so that names that it does not have cannot be told by
+	// time. Kinds that are not named are learned when somebody has logged in with one, and named in the log.
+	Hashes []string `toml:"hashes" when:"kind=sql|ldap|http" derived:"learned from logins" since:"0.1" reload:"no" example:"bcrypt:10"`
 	// The file with the key that signs requests, at least 32 octets.
 	KeyFile string `toml:"key_file" when:"kind=http" derived:"none" since:"0.1" reload:"no" path:"yes" alternative:"yes" example:"/etc/countersign/panel.key"`
 	// Whether it is sent the password, so that it may verify it. Otherwise it has to

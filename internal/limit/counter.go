@@ -169,22 +169,26 @@ func (c *Counter) warned(l Limit, at time.Time) {
 }
 
 // Used returns the most of a measure that any window has seen, or will see, that contains a
-// moment: where nothing lies ahead, that is the one which ends then. AtOnce it is what is held.
+// moment: where nothing lies ahead, that is the one which ends then. AtOnce it is what is held; of
+// a window that is Passing, nothing.
 func (c *Counter) Used(w Window, m Measure, at time.Time) int64 {
-	if w == AtOnce {
+	switch {
+	case w == AtOnce:
 		return c.held()
+	case !w.Lasts():
+		return 0
 	}
 	return c.series[w].fullest(m, firstOf(w, at), indexOf(w, at), spans[w].window/spans[w].cell)
 }
 
 // RoomAt returns from when on a limit has room for so much of its measure, provided that
-// nothing else is counted: at itself where it has now, ok false where it never has. Of AtOnce
-// nobody knows: at itself.
+// nothing else is counted: at itself where it has now, ok false where it never has. Of what does
+// not last nobody knows: at itself.
 func (c *Counter) RoomAt(l Limit, want int64, at time.Time) (from time.Time, ok bool) {
 	if want > l.Max {
 		return time.Time{}, false
 	}
-	if l.Window == AtOnce {
+	if !l.Window.Lasts() {
 		return at, true // nobody knows when somebody goes
 	}
 	room := func(at time.Time) bool { return c.Used(l.Window, l.Measure, at) <= l.Max-want }

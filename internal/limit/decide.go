@@ -102,7 +102,7 @@ type Breach struct {
 	// Used is what was counted, Want what the message would add.
 	Used, Want int64
 	// Room is from when on it would pass, if nothing else comes; zero for never, and where
-	// it is only near.
+	// it is only near, or the limit is of one message or connection.
 	Room time.Time
 }
 
@@ -116,12 +116,31 @@ type Key struct {
 // Key names the limit.
 func (b *Breach) Key() Key { return Key{b.Subject, b.Limit.Measure, b.Limit.Window} }
 
-// action is what follows. What never has room is not to be tried again, nor ever sent.
-func (b *Breach) action() Action {
-	if b.Room.IsZero() && b.Limit.Action != Hold {
+// Never reports whether there is never room for what is wanted.
+func (b *Breach) Never() bool {
+	if b.Limit.Window.Passing() {
+		return b.Want > b.Limit.Max
+	}
+	return b.Room.IsZero()
+}
+
+// Action is what follows. What never has room is not to be tried again, nor ever sent.
+func (b *Breach) Action() Action {
+	if b.Never() && b.Limit.Action != Hold {
 		return Refuse
 	}
 	return b.Limit.Action
+}
+
+// Strictest returns the one of the strictest action of those that are not in shadow, the first of
+// several; nil for none.
+func Strictest(over []Breach) (most *Breach) {
+	for i := range over {
+		if b := &over[i]; !b.Limit.Shadow && (most == nil || b.Action() > most.Action()) {
+			most = b
+		}
+	}
+	return most
 }
 
 // Decision is what becomes of a message.
@@ -192,7 +211,7 @@ func (d *Decision) slow(levels []Level, want Amounts) []Breach {
 	for over := d.Over; ; over = breaches(levels, want, d.Slot) {
 		var slowed *Breach
 		for i := range over {
-			if b := &over[i]; !b.Limit.Shadow && b.action() == Slow && b.Room.After(d.Slot) {
+			if b := &over[i]; !b.Limit.Shadow && b.Action() == Slow && b.Room.After(d.Slot) {
 				d.Slot, slowed = b.Room, b
 			}
 		}
@@ -213,15 +232,15 @@ func (d *Decision) slow(levels []Level, want Amounts) []Breach {
 func (d *Decision) decide(over []Breach) {
 	if d.Slot.After(d.At) {
 		for i := range d.Over {
-			if b := &d.Over[i]; !b.Limit.Shadow && b.action() == Slow && (d.Decisive == nil || stricter(b, d.Decisive)) {
+			if b := &d.Over[i]; !b.Limit.Shadow && b.Action() == Slow && (d.Decisive == nil || stricter(b, d.Decisive)) {
 				d.Decisive, d.Action = b, Slow
 			}
 		}
 	}
 	for i := range over {
 		b := &over[i]
-		if !b.Limit.Shadow && (d.Decisive == nil || b.action() > d.Action || b.action() == d.Action && stricter(b, d.Decisive)) {
-			d.Decisive, d.Action = b, b.action()
+		if !b.Limit.Shadow && (d.Decisive == nil || b.Action() > d.Action || b.Action() == d.Action && stricter(b, d.Decisive)) {
+			d.Decisive, d.Action = b, b.Action()
 		}
 	}
 }
@@ -297,7 +316,7 @@ func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) 
 	for i := range levels {
 		c := levels[i].Counter
 		for _, l := range levels[i].Limits {
-			if l.Window == AtOnce || l.Measure == FailedShare {
+			if !l.Window.Lasts() || l.Measure == FailedShare {
 				continue
 			}
 			n, used := want[l.Measure], c.Used(l.Window, l.Measure, at)
@@ -321,8 +340,8 @@ func percent(n int64, part int) int64 {
 // stricter reports whether a comes before b.
 func stricter(a, b *Breach) bool {
 	switch {
-	case a.action() != b.action():
-		return a.action() > b.action()
+	case a.Action() != b.Action():
+		return a.Action() > b.Action()
 	case a.Room.IsZero() || b.Room.IsZero():
 		return a.Room.IsZero() && !b.Room.IsZero()
 	}

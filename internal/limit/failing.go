@@ -52,7 +52,7 @@ func (c *Counter) RoomOf(l Limit, at time.Time) (from time.Time, ok bool) {
 	if l.Measure == FailedShare {
 		return c.shareRoomAt(l, at), true
 	}
-	if l.Window == AtOnce {
+	if !l.Window.Lasts() {
 		return at, l.Max > 0
 	}
 	return c.RoomAt(l, 1, at)

@@ -68,14 +68,22 @@ func TestHolders(t *testing.T) {
 	}
 }
 
-func TestWithout(t *testing.T) {
+func TestOfStore(t *testing.T) {
 	account, domain := Subject{Account, "a@example.org"}, Subject{Domain, "example.org"}
 	mixed := []Limit{{Measure: Connections}, {Measure: Messages, Share: 5}}
-	got := Without([]Level{{Subject: account, Limits: []Limit{{Measure: Connections}}}, {Subject: domain, Limits: mixed}}, Connections)
+	got := OfStore([]Level{{Subject: account, Limits: []Limit{{Measure: Connections}}}, {Subject: domain, Limits: mixed}})
 	if len(got) != 2 || len(got[0].Limits) != 0 || len(got[1].Limits) != 1 || len(mixed) != 2 || mixed[0].Measure != Connections {
 		t.Errorf("got %+v", got) // the account stays for its share
 	}
-	if got := Without([]Level{{Subject: account, Limits: []Limit{{Measure: Connections}}}}, Connections); len(got) != 0 {
+	if got := OfStore([]Level{{Subject: account, Limits: []Limit{{Measure: Connections}}}}); len(got) != 0 {
 		t.Errorf("got %+v", got)
+	}
+	passing := []Limit{{Measure: Bytes, Window: PerMessage}, {Measure: Messages, Window: PerConnection}}
+	levels := []Level{{Subject: account, Limits: passing}, {Subject: domain, Limits: append([]Limit{{Measure: Messages}}, passing...)}}
+	if got := OfStore(levels); len(got) != 1 || got[0].Subject != domain || len(got[0].Limits) != 1 || got[0].Limits[0].Window != Minute {
+		t.Errorf("for the store there are %+v", got)
+	}
+	if got := OfPassing(levels); len(got) != 2 || len(got[0].Limits) != 2 || len(got[1].Limits) != 2 {
+		t.Errorf("for the session there are %+v", got)
 	}
 }

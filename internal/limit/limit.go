@@ -74,8 +74,8 @@ func ParseMeasured(text string) (Measure, Window, error) {
 	case w < 0:
 		return 0, 0, fault.New(op, fault.Invalid, "%q in %q is no window; there are %s", window, text, strings.Join(windowNames[:], ", "))
 	}
-	if Window(w) == AtOnce && Measure(m) != Connections {
-		return 0, 0, fault.New(op, fault.Invalid, "%q: connections alone are counted at once", text)
+	if why := unfit(Measure(m), Window(w)); why != "" {
+		return 0, 0, fault.New(op, fault.Invalid, "%q: %s", text, why)
 	}
 	return Measure(m), Window(w), nil
 }

@@ -211,6 +211,11 @@ func TestParse(t *testing.T) {
 		"bytes/day=9223372036854775807":   {Bytes, Day, math.MaxInt64, Defer, false, 0, 0, 0, false},
 		"new-recipients/day=1":            {NewRecipients, Day, 1, Defer, false, 0, 0, 0, false},
 		"messages/day=007":                {Messages, Day, 7, Defer, false, 0, 0, 0, false},
+		"messages/connection=50":          {Messages, PerConnection, 50, Defer, false, 0, 0, 0, false},
+		"recipients/connection=500":       {Recipients, PerConnection, 500, Defer, false, 0, 0, 0, false},
+		"bytes/connection=1GiB":           {Bytes, PerConnection, 1 << 30, Defer, false, 0, 0, 0, false},
+		"recipients/message=100":          {Recipients, PerMessage, 100, Defer, false, 0, 0, 0, false},
+		"bytes/message=25MiB":             {Bytes, PerMessage, 25 << 20, Defer, false, 0, 0, 0, false},
 		"recipients/month=10000000000000": {Recipients, Month, 10_000_000_000_000, Defer, false, 0, 0, 0, false},
 	} {
 		l, err := Parse(text)
@@ -225,6 +230,8 @@ func TestParse(t *testing.T) {
 		"", "=", "/", "messages", "messages/hour", "messages=1", "messages/hour=", "messages/hour=-1", "messages/hour=+1", "messages/hour=1.5",
 		"messages/hour=1e3", "messages/hour=9223372036854775808", "bytes/hour=9007199254740992KiB", "messages/hour=1KiB", "bytes/hour=KiB", "mail/hour=1",
 		"messages/week=1", "messages/hour=1 ", " messages/hour=1", "Messages/hour=1", "messages/hour/day=1", "messages/hour=1=2",
+		"messages/message=1", "connections/message=1", "connections/connection=1", "new-recipients/message=1", "failed-recipients/connection=1", "failed-share/connection=1",
+		"bytes/message=-1", "bytes/message=9223372036854775808", "bytes/message=8388608TiB", "recipients/message=1MiB", "recipients/messages=1", "messages/at-once=1",
 	} {
 		if l, err := Parse(text); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %+v, %v", text, l, err)

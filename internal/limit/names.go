@@ -49,6 +49,10 @@ const (
 	Month
 	// AtOnce is the moment itself. Of it there are no cells: who holds something is counted.
 	AtOnce
+	// PerMessage is one message, and PerConnection one connection of a client. Of these nothing is
+	// kept: who has the message or the connection before them knows what is in it (package tally).
+	PerMessage
+	PerConnection
 	windows
 
 	// spanned are the windows that last.
@@ -56,7 +60,7 @@ const (
 )
 
 // windowNames are the names in their order.
-var windowNames = [windows]string{"minute", "hour", "day", "month", "at-once"}
+var windowNames = [windows]string{"minute", "hour", "day", "month", "at-once", "message", "connection"}
 
 // spans are how long the windows are, in seconds, and of how many seconds their cells;
 // the one is a multiple of the other.
@@ -70,8 +74,16 @@ var spans = [spanned]struct{ window, cell int64 }{
 // String returns the name.
 func (w Window) String() string { return nameOf(windowNames[:], int(w)) }
 
+// Lasts reports whether the window is a time, in which what was counted before is seen and room
+// comes by waiting.
+func (w Window) Lasts() bool { return w < spanned }
+
+// Passing reports whether the window ends with a message or a connection, so that no store counts
+// in it.
+func (w Window) Passing() bool { return w == PerMessage || w == PerConnection }
+
 // Span returns how long the window is, and by how much an answer may be too strict; nothing
-// for AtOnce.
+// for those that do not last.
 func (w Window) Span() (window, cell time.Duration) {
 	if w >= spanned {
 		return 0, 0

@@ -78,9 +78,29 @@ func (r *Rule) CountsFor(k Kind, w Window, at time.Time) bool {
 // that could mean nothing.
 func (r *Rule) Check() error {
 	const op = "limit.check"
-	switch l := &r.Limit; {
+	switch {
 	case !mail.ValidID(string(r.ID)):
 		return fault.New(op, fault.Invalid, "a rule needs an id")
+	case r.By == "":
+		return fault.New(op, fault.Invalid, "nobody sets this limit")
+	case r.Start.IsZero():
+		return fault.New(op, fault.Invalid, "the limit has no beginning")
+	case !r.End.IsZero() && r.End.Before(r.Start):
+		return fault.New(op, fault.Invalid, "the limit would have ended before it began")
+	}
+	if err := r.checkLimit(); err != nil {
+		return err
+	}
+	if err := r.For.check(); err != nil {
+		return err
+	}
+	return checkBecause(r.Because)
+}
+
+// checkLimit refuses a limit that could mean nothing for whom the rule is.
+func (r *Rule) checkLimit() error {
+	const op = "limit.check"
+	switch l := &r.Limit; {
 	case l.Measure >= measures || l.Window >= windows || l.Action >= actions || l.Max < 0:
 		return fault.New(op, fault.Invalid, "a rule with a limit that there is not")
 	case r.Extra && l.Max == 0:
@@ -93,8 +113,12 @@ func (r *Rule) Check() error {
 		return fault.New(op, fault.Invalid, "%s has no accounts that could share: shares are of domains, customers, networks, nodes and everything", r.For)
 	case (l.Measure == FailedRecipients || l.Measure == FailedShare) && r.For.Kind == Network:
 		return fault.New(op, fault.Invalid, "failed recipients cannot be counted of a network: nobody knows any more where a message came from when it fails")
-	case l.Window == AtOnce && l.Measure != Connections:
-		return fault.New(op, fault.Invalid, "connections alone are counted at once")
+	case unfit(l.Measure, l.Window) != "":
+		return fault.New(op, fault.Invalid, "%s/%s: %s", l.Measure, l.Window, unfit(l.Measure, l.Window))
+	case l.Window.Passing() && l.Action == Slow:
+		return fault.New(op, fault.Invalid, "%s/%s: waiting makes no room in one %s, so the action is defer, refuse or hold", l.Measure, l.Window, l.Window)
+	case l.Window.Passing() && l.Share != 0:
+		return fault.New(op, fault.Invalid, "%s/%s: one %s is one account's, so nothing is shared", l.Measure, l.Window, l.Window)
 	case l.Measure == Connections && !r.Extra && l.Action != Defer:
 		return fault.New(op, fault.Invalid, "a connection over a limit can be turned away for now, and nothing else: the action is defer")
 	case l.Measure == Connections && l.Share != 0:
@@ -111,17 +135,21 @@ func (r *Rule) Check() error {
 		return fault.New(op, fault.Invalid, "what is extra warns as the limit does")
 	case l.Away >= aways || l.Away != AwayOpen && (l.Measure != Connections || r.Extra):
 		return fault.New(op, fault.Invalid, "what happens while the store is away can be chosen for limits of connections alone: no message is accepted then")
-	case r.By == "":
-		return fault.New(op, fault.Invalid, "nobody sets this limit")
-	case r.Start.IsZero():
-		return fault.New(op, fault.Invalid, "the limit has no beginning")
-	case !r.End.IsZero() && r.End.Before(r.Start):
-		return fault.New(op, fault.Invalid, "the limit would have ended before it began")
 	}
-	if err := r.For.check(); err != nil {
-		return err
+	return nil
+}
+
+// unfit says why nothing of a measure is counted in a window, "" where it is.
+func unfit(m Measure, w Window) string {
+	switch {
+	case w == AtOnce && m != Connections:
+		return "connections alone are counted at once"
+	case w == PerMessage && m != Recipients && m != Bytes:
+		return "of one message recipients and bytes are counted, and nothing else"
+	case w == PerConnection && m > Bytes:
+		return "of one connection messages, recipients and bytes are counted, and nothing else"
 	}
-	return checkBecause(r.Because)
+	return ""
 }
 
 // check refuses subjects that are not of the form under which they are found.

@@ -77,6 +77,14 @@ type Doors interface {
 	Holder() (name string, gates int)
 }
 
+// Holders says who is there of those that hold connections, for who asks beside a gate.
+type Holders interface {
+	// Present returns which processes that hold connections are there now, by the names that
+	// Doors.Holder has: what others have held counts no more. It may be wrong of one that has
+	// just come or gone. Errors: fault.Unavailable, fault.Canceled.
+	Present(ctx context.Context) (there func(holder string) bool, err error)
+}
+
 // Counts is how what was counted is looked at.
 type Counts interface {
 	// Counted returns the counters of subjects, in their order, as they are now, and the time by

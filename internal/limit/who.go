@@ -75,6 +75,9 @@ func (w *Who) RuleOf(s Subject, l Limit, rules func(Subject) []Rule, at time.Tim
 // effective returns the limits that hold by rules, those of the first source in place of
 // those of the next.
 func effective(sources [][]Rule, at time.Time) (list []Limit) {
+	if !slices.ContainsFunc(sources, func(s []Rule) bool { return len(s) > 0 }) {
+		return nil // so it is of most subjects
+	}
 	base, extra := deciding(sources, at)
 	for m := range base {
 		for w, r := range base[m] {
@@ -115,15 +118,17 @@ func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, ex
 	return base, extra
 }
 
-// Without returns those of the levels that have limits of other measures than one, with these
-// alone, and the accounts that may have a share of such.
-func Without(levels []Level, m Measure) (list []Level) {
-	if !Bounds(levels, m) {
+// OfStore returns those of the levels that have limits by which a store judges messages, with these
+// alone, and the accounts that may have a share of such: without limits of connections, and of what
+// is Passing.
+func OfStore(levels []Level) (list []Level) {
+	others := func(l Limit) bool { return l.Measure == Connections || l.Window.Passing() }
+	if len(only(levels, others)) == 0 {
 		return levels
 	}
 	shared := false
 	for _, l := range levels {
-		l.Limits = slices.DeleteFunc(slices.Clone(l.Limits), func(k Limit) bool { return k.Measure == m })
+		l.Limits = slices.DeleteFunc(slices.Clone(l.Limits), others)
 		shared = shared || slices.ContainsFunc(l.Limits, func(k Limit) bool { return k.Share > 0 })
 		list = append(list, l)
 	}
@@ -133,6 +138,12 @@ func Without(levels []Level, m Measure) (list []Level) {
 // Failing returns those of the levels that have limits of recipients that fail, with these alone.
 func Failing(levels []Level) (list []Level) {
 	return only(levels, func(l Limit) bool { return l.Measure.fails() })
+}
+
+// OfPassing returns those of the levels that have limits of one message or connection, with these
+// alone.
+func OfPassing(levels []Level) (list []Level) {
+	return only(levels, func(l Limit) bool { return l.Window.Passing() })
 }
 
 // Only returns those of the levels that have limits of a measure, with these alone.

@@ -11,13 +11,16 @@ import (
 // a@example.org, 100 used, room from 2026-11-27 13:01:00 UTC". Ids are of no use to them.
 //
 // What others do behind the same network or gate is none of their business: of these they hear
-// when there is room, and nothing else.
+// when there is room, and nothing else. One message or connection is theirs alone.
 func (b *Breach) Describe() string {
 	room := ""
-	if !b.Room.IsZero() && b.Limit.Window != AtOnce {
+	switch {
+	case b.Limit.Window == PerConnection && !b.Never():
+		room = ", room in a new connection"
+	case !b.Room.IsZero() && b.Limit.Window.Lasts():
 		room = ", room from " + b.Room.Format("2006-01-02 15:04:05") + " UTC"
 	}
-	switch shared := b.Of.Kind == 0 && b.Subject.Kind >= Network; {
+	switch shared := b.Of.Kind == 0 && b.Subject.Kind >= Network && !b.Limit.Window.Passing(); {
 	case shared && b.Subject.Kind == Network:
 		return "that of your network" + room
 	case shared:
@@ -29,12 +32,20 @@ func (b *Breach) Describe() string {
 		whose += ", its share of " + b.Of.String()
 	case b.Subject.Kind == Credential:
 		whose = "this credential"
+	case b.Subject.Kind == Network:
+		whose = "your network"
+	case b.Subject.Kind > Network:
+		whose = "this server"
 	}
 	if b.Limit.Measure == FailedShare {
 		return fmt.Sprintf("%d percent of recipients failed %s for %s, %d percent are", b.Limit.Max, b.Limit.Window.phrase(), whose, b.Used) + room
 	}
-	text := fmt.Sprintf("%s for %s, %d used", b.Limit.Bound(), whose, b.Used)
-	if b.Want > 1 {
+	text := b.Limit.Bound() + " for " + whose
+	if b.Used > 0 || b.Limit.Window != PerMessage {
+		text += fmt.Sprintf(", %d used", b.Used)
+	}
+	// Of a message that is too large nobody has waited for the end.
+	if b.Want > 1 && !(b.Limit.Window.Passing() && b.Limit.Measure == Bytes) {
 		text += fmt.Sprintf(", %d more wanted", b.Want)
 	}
 	return text + room
@@ -66,7 +77,7 @@ func (b *Breach) Data() map[string]string {
 	if b.Of.Kind != 0 {
 		d["of"] = b.Of.String()
 	}
-	if !b.Room.IsZero() && b.Limit.Window != AtOnce {
+	if !b.Room.IsZero() && b.Limit.Window.Lasts() {
 		d["room"] = b.Room.Format(time.RFC3339)
 	}
 	return d

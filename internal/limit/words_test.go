@@ -27,6 +27,26 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%s: want %s", got, want)
 		}
 	}
+	for want, b := range map[string]Breach{
+		"100 recipients in a message for account a@example.org, 100 used":                                            {Limit: Limit{Measure: Recipients, Window: PerMessage, Max: 100}, Used: 100, Want: 1},
+		"100 recipients in a message for account a@example.org, 105 more wanted":                                     {Limit: Limit{Measure: Recipients, Window: PerMessage, Max: 100}, Want: 105},
+		"1000 bytes in a message for account a@example.org":                                                          {Limit: Limit{Measure: Bytes, Window: PerMessage, Max: 1000}, Want: 5000},
+		"50 messages in a connection for account a@example.org, 50 used, room in a new connection":                   {Limit: Limit{Measure: Messages, Window: PerConnection, Max: 50}, Used: 50, Want: 1},
+		"50 recipients in a connection for account a@example.org, 20 used, 51 more wanted":                           {Limit: Limit{Measure: Recipients, Window: PerConnection, Max: 50}, Used: 20, Want: 51},
+		"50 recipients in a connection for account a@example.org, 20 used, 31 more wanted, room in a new connection": {Limit: Limit{Measure: Recipients, Window: PerConnection, Max: 50}, Used: 20, Want: 31},
+	} {
+		b.Subject = Subject{Account, "a@example.org"}
+		if got := b.Describe(); got != want {
+			t.Errorf("%s: want %s", got, want)
+		}
+		if b.Data()["room"] != "" {
+			t.Errorf("%s has room at a time: %v", want, b.Data())
+		}
+	}
+	theirs := Breach{Subject: Subject{Network, "192.0.2.1"}, Limit: Limit{Measure: Messages, Window: PerConnection, Max: 5}, Used: 5, Want: 1}
+	if got := theirs.Describe(); got != "5 messages in a connection for your network, 5 used, room in a new connection" {
+		t.Error(got) // one connection is nobody else's
+	}
 	if got := share.Describe(); !strings.Contains(got, "for account a@example.org, its share of everything, 98 used") {
 		t.Error(got)
 	}

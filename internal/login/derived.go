@@ -38,8 +38,8 @@ func (v *Verifier) keys(mechanism, login string, l look) *sasl.Keys {
 }
 
 // stored gives the keys of the password, and of all other passwords; with SCRAM of those
-// that have the same salt and iterations, as these are said before anything is proved, and two
-// of a password that clients prepare in two ways.
+// that have the same salt and iterations, as these are said before anything is proved, and
+// several of a password that clients prepare or encode in several ways.
 // There are none of CRAM-MD5 and DIGEST-MD5 where the account may not have them, and one
 // that cannot be opened is none.
 func (v *Verifier) stored(k *sasl.Keys, d *derived) {
@@ -63,8 +63,8 @@ func (v *Verifier) stored(k *sasl.Keys, d *derived) {
 			}
 			if string(k.Salt) == string(key.Salt) && k.Iterations == key.Iterations {
 				d.add(k, key.Key, &list[i])
-				if key.Prepared.Stored != nil {
-					d.add(k, key.Prepared, &list[i])
+				for _, other := range key.Others {
+					d.add(k, other, &list[i])
 				}
 			}
 		}
@@ -81,8 +81,8 @@ func (d *derived) add(k *sasl.Keys, key sasl.Key, of *account.Credential) {
 	}
 }
 
-// decoy gives keys that nobody has the password of: where there are none, and, with SCRAM, beside a
-// single one, so that trying the keys of a password that has one takes as long as trying two.
+// decoy gives keys that nobody has the password of: where there are none, and beside few, so that
+// trying the keys of a password takes as long however many it has.
 func (v *Verifier) decoy(k *sasl.Keys, login string) {
 	if key, ok := mail.KeyOf(login); ok {
 		login = key
@@ -91,7 +91,7 @@ func (v *Verifier) decoy(k *sasl.Keys, login string) {
 	if len(k.List) == 0 {
 		k.List, k.Salt, k.Iterations = []sasl.Key{d.Key}, d.Salt, d.Iterations
 	}
-	if len(k.List) == 1 && d.Salt != nil {
+	for len(k.List) < sasl.Forms(k.Mechanism) {
 		k.List = append(k.List, d.Key)
 	}
 }

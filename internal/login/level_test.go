@@ -15,6 +15,7 @@ import (
 	"countersign/internal/account/hash"
 	"countersign/internal/directory"
 	"countersign/internal/fault"
+	"countersign/internal/login/alike"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 )
@@ -89,7 +90,12 @@ func TestHashesThatNobodyHasProvedCostNobody(t *testing.T) {
 	m[1].answers["cheap@out.example"] = directory.Answer{Login: "cheap@out.example", Hash: hashOf(t, cheaper, goodPassword).Text()}
 	m[1].answers["costly@out.example"] = directory.Answer{Login: "costly@out.example", Hash: costly.Text()}
 	var told []string
-	w.v.opt.TooCostly = func(directory string, c hash.Cost) { told = append(told, directory+": "+c.String()) }
+	w.restart(setup{options: Options{Directories: m, Hashes: alike.Hashes{
+		TooCostly: func(directory string, c hash.Cost) { told = append(told, directory+": "+c.String()) },
+		Unsaid: func(directory string, c hash.Cost) {
+			t.Errorf("told of %s of %s, of whose hashes nothing was said", c, directory)
+		},
+	}}})
 	known := func() int { return len(w.v.kinds.Of(t.Context(), m[1].name)) }
 	before := known()
 	_, _ = fromOutside(w, "cheap@out.example", wrongPassword)

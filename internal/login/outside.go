@@ -74,6 +74,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		if err != nil {
 			return nil, why.Failure(why.ErrDamaged)
 		}
+		v.kinds.Meet(name, stored.Cost())
 		same, err := v.try(ctx, e, secrets.Trial{Stored: stored, Strange: true})
 		switch {
 		case err != nil:
@@ -81,9 +82,7 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 		case !same:
 			return nil, why.Failure(why.ErrWrong)
 		}
-		if v.kinds.Learn(name, stored.Cost()) && v.opt.TooCostly != nil {
-			v.opt.TooCostly(name, stored.Cost())
-		}
+		v.kinds.Learn(name, stored.Cost())
 	}
 	return v.adopt(ctx, e, authzid, name, answer)
 }

@@ -40,13 +40,15 @@ func (v *Verifier) Password(ctx context.Context, a Attempt, authzid, login, pass
 	if l.cause == nil {
 		if c := v.cheap(&a, &l, typed); c != nil {
 			p, err := v.admit(ctx, &a, &l, authzid, c)
-			if err == nil && l.proofs.Directory != "" && c.Kind == account.Password {
+			switch {
+			case err != nil: // a right password is not to show by how soon it is refused
+				return nil, v.level(ctx, v.effort(&a, l.login, typed), err)
+			case l.proofs.Directory != "" && c.Kind == account.Password:
 				p.Until = v.opt.Now().Add(askAgain)
-			}
-			if err == nil && c.Kind == account.AppPassword {
+			case c.Kind == account.AppPassword:
 				v.renewKeys(ctx, &a, &l, c, typed)
 			}
-			return p, err
+			return p, nil
 		}
 	}
 	var p *account.Principal
@@ -94,11 +96,13 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 	}
 	t := secrets.Trial{Stored: stored}
 	var secret *account.Secret
-	var unusable error
+	var p *account.Principal
+	var unusable, refused error
 	if c != nil {
 		unusable = v.usable(a, &l.proofs, c)
 		e.ticket.First = v.knows(a, l.login, c)
 		t.Hopeless = unusable != nil || cause != nil
+		t.Vain = func() bool { p, refused = v.admit(ctx, a, l, authzid, c); return refused != nil }
 		t.Then = func() { secret = v.opt.Maker.Remake(c, stored, l.login, password, l.proofs.Legacy) }
 	}
 	same, err := v.try(ctx, e, t)
@@ -114,13 +118,12 @@ func (v *Verifier) slow(ctx context.Context, e *effort, l *look, authzid string)
 		return nil, why.Failure(why.ErrWrong)
 	case unusable != nil:
 		return nil, why.Failure(unusable)
+	case refused != nil:
+		return nil, refused
 	}
 	v.renew(ctx, a, l, c, secret)
-	p, err := v.admit(ctx, a, l, authzid, c)
-	if err == nil {
-		v.remember.Add(&l.proofs, c.ID, password.Raw)
-	}
-	return p, err
+	v.remember.Add(&l.proofs, c.ID, password.Raw)
+	return p, nil
 }
 
 // renew stores a secret that was made anew, nil for none. Where that fails, the old one

@@ -1,16 +1,20 @@
 package login
 
 import (
+	"crypto/md5"
 	"encoding/base64"
 	"fmt"
 	"slices"
 	"testing"
+
+	"golang.org/x/text/unicode/norm"
 
 	"countersign/internal/account"
 	"countersign/internal/account/hash"
 	"countersign/internal/fault"
 	"countersign/internal/login/secrets"
 	"countersign/internal/sasl"
+	"countersign/internal/seal"
 )
 
 // typedOn are passwords as keyboards of some countries have them, and what clients of SCRAM make
@@ -135,7 +139,92 @@ func TestAsManyKeysForAllNames(t *testing.T) {
 			}
 		}
 	}
-	if k := w.keysOf(secrets.CramMD5, loginA); len(k.List) != 1 {
-		t.Errorf("%d keys of CRAM-MD5", len(k.List))
+	for _, mechanism := range account.LegacyMechanisms() {
+		for _, login := range []string{loginA, "b@acme.example", "nobody@acme.example"} {
+			if k := w.keysOf(mechanism, login); len(k.List) != 3 {
+				t.Errorf("%s: %d keys of %s", login, len(k.List), mechanism)
+			}
+		}
 	}
+}
+
+// What clients of CRAM-MD5 and DIGEST-MD5 were seen to make of a password, as they prepare or encode it
+// in several ways, gets in; also after a password of other days has been given by PLAIN, and after one
+// that was decomposed.
+func TestLegacyOfAllPreparations(t *testing.T) {
+	const password = "zehn m² Gärten"
+	decomposed := norm.NFD.String(password)
+	digest := func(text string) sasl.Key {
+		sum := md5.Sum([]byte(loginA + ":" + realm + ":" + text))
+		return sasl.Key{Stored: sum[:]}
+	}
+	proofs := map[string]map[string]sasl.Key{
+		secrets.CramMD5: {
+			"curl": sasl.CramKey(password), "gsasl": sasl.CramKey("zehn m2 Gärten"), "curl, decomposed": sasl.CramKey(decomposed),
+			"nobody": sasl.CramKey("zehn m2 Garten"),
+		},
+		secrets.DigestMD5: {
+			"curl": digest(password), "gsasl": digest("zehn m\xb2 G\xe4rten"), "curl, decomposed": digest(decomposed),
+			"nobody": digest("zehn m2 Garten"),
+		},
+	}
+	for _, way := range []string{"set here", "imported", "decomposed", "keys of before"} {
+		w := newWorldWith(t, setup{})
+		typed := password
+		switch way {
+		case "imported":
+			w.hashed(loginA, hashOf(t, dearer, password))
+		case "decomposed":
+			typed = decomposed
+			w.hashed(loginA, hashOf(t, dearer, password))
+		default:
+			w.setPassword(loginA, password)
+		}
+		if way == "keys of before" {
+			w.alone(loginA, password)
+		}
+		if way != "set here" {
+			if err := w.password(loginA, typed); err != nil {
+				t.Fatalf("%s by PLAIN: %v", way, err)
+			}
+		}
+		for mechanism, all := range proofs {
+			for name, key := range all {
+				k := w.keysOf(mechanism, loginA)
+				which := slices.IndexFunc(k.List, func(have sasl.Key) bool {
+					return string(have.Stored) == string(key.Stored) && string(have.Server) == string(key.Server)
+				})
+				p, err := w.v.Proved(t.Context(), Attempt{Client: here, Mechanism: mechanism}, "", k, which)
+				if right := name != "nobody"; (p != nil) != right || right && p.Credential.Kind != account.Password {
+					t.Errorf("%s, %s by %s: %v", way, mechanism, name, err)
+				}
+			}
+			if told := w.explain(mechanism, here, loginA, password); told.Principal == nil {
+				t.Errorf("%s: auth test by %s: %v", way, mechanism, told.Cause)
+			}
+		}
+	}
+}
+
+// alone makes the keys of an account's password for the legacy mechanisms those that stood in the
+// store before there were several.
+func (w *world) alone(login, password string) {
+	w.t.Helper()
+	cram := sasl.CramKey(password)
+	plain := map[string][]byte{
+		secrets.CramMD5: slices.Concat(cram.Stored, cram.Server), secrets.DigestMD5: sasl.DigestKey(login, realm, password).Stored,
+	}
+	w.store.Alter(login, func(a *account.Account) {
+		s := &a.Password().Secret
+		for i, each := range s.Keys {
+			if plain[each.Mechanism] == nil {
+				continue
+			}
+			sealed, err := w.sealer.Seal(seal.Password, seal.PasswordName(each.Mechanism, login), plain[each.Mechanism])
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			s.Keys[i].Value = base64.StdEncoding.EncodeToString(sealed)
+		}
+	})
 }

@@ -50,9 +50,8 @@ type Options struct {
 	// NotRenewed is told why the secret of a login could not be stored anew, at most once a
 	// minute; nil where nobody is. The login has succeeded, and the next one tries again.
 	NotRenewed func(login string, err error)
-	// TooCostly is told the first hash of each directory that somebody has logged in with and
-	// that costs too much for every failure to cost as much; nil where nobody is.
-	TooCostly func(directory string, c hash.Cost)
+	// Hashes are what is said of those of directories.
+	Hashes alike.Hashes
 	// Remember is how long a verified password of the store is remembered, counted from
 	// its full verification; 0 for not at all.
 	Remember time.Duration
@@ -108,7 +107,7 @@ func New(opt Options) *Verifier {
 		unrenewed: recent.NewSeldom(time.Minute, opt.Now),
 		outside:   outside.New(opt.Directories, fronts.Nobody),
 		fronts:    fronts,
-		kinds:     alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), fronts),
+		kinds:     alike.NewKinds(mostKinds*opt.Hasher.Cost().Estimate(), fronts, opt.Hashes),
 		places:    alike.NewPlaces(),
 	}
 }

@@ -22,7 +22,7 @@ const (
 	CNAME
 )
 
-// Answer is what a name has of one type. Only the field of that type is set.
+// Answer is what a name has of one type. Of the fields of types only that of its own is set.
 type Answer struct {
 	// Texts are the TXT records, the strings of each joined without anything between, as
 	// RFC 7208 section 3.3 and RFC 6376 section 3.6.2.2 read them. Their octets may be any.
@@ -37,6 +37,9 @@ type Answer struct {
 	// TTL is how long the answer holds, also that there is none or no such name; 0
 	// where it may not be kept, and at most one hour.
 	TTL time.Duration
+	// Endless says that there is none as the name's aliases lead in a circle, or too far to be
+	// followed.
+	Endless bool
 }
 
 // Asker answers single questions about names, without a trailing dot; their labels may
@@ -59,6 +62,7 @@ func (c *Client) Ask(ctx context.Context, name string, t Type) (Answer, error) {
 	if err != nil {
 		return a, err
 	}
+	a.Endless = known.endless
 	a.Addresses = addresses(known.records)
 	for _, rr := range known.records {
 		switch rr := rr.(type) {

@@ -26,6 +26,8 @@ func TestAsk(t *testing.T) {
 		"away.example.org. 60 IN TXT away",
 		"brief.example.org. 0 IN TXT brief",
 		"other.example. 60 IN TXT none",
+		"loop.example.org. 60 IN CNAME again.example.org.",
+		"again.example.org. 60 IN CNAME loop.example.org.",
 		`an\ odd\@name.example. 60 IN A 192.0.2.9`,
 	)
 	d.Break("away.example.org.", testkit.ServFail)
@@ -55,8 +57,12 @@ func TestAsk(t *testing.T) {
 		{"none.example", MX, "", minTTL, fault.NotFound},
 		{"an odd@name.example", A, "192.0.2.9", 60 * time.Second, 0},
 		{"away.example.org", TXT, "", 0, fault.Unavailable},
+		{"loop.example.org", TXT, "", minTTL, 0},
 	} {
 		a, err := c.Ask(t.Context(), tt.name, tt.t)
+		if endless := tt.name == "loop.example.org"; a.Endless != endless {
+			t.Errorf("%s is without an end: %v", tt.name, a.Endless)
+		}
 		if got := strings.Join(words(a), "|"); got != tt.want || a.TTL != tt.ttl || fault.KindOf(err) != tt.kind {
 			t.Errorf("Ask(%s, %d) = %q for %v, %v; want %q for %v, %v", tt.name, tt.t, got, a.TTL, err, tt.want, tt.ttl, tt.kind)
 		}

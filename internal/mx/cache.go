@@ -26,6 +26,8 @@ type question struct {
 type answer struct {
 	records []dns.RR
 	until   time.Time
+	// endless says that a chain of aliases was not followed to its end.
+	endless bool
 }
 
 // cache keeps answers that hold records until their TTL is over. It is safe

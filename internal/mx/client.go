@@ -196,7 +196,7 @@ func (c *Client) learn(ctx context.Context, name string, qtype uint16) (answer, 
 	}
 	records, chain := follow(m.Answer, q)
 	if len(records) == 0 {
-		return answer{until: c.now().Add(negativeTTL(m))}, nil
+		return answer{until: c.now().Add(negativeTTL(m)), endless: len(chain) == maxChain}, nil
 	}
 	return c.cache.put(q, records, leastTTL(records, chain), c.now()), nil
 }

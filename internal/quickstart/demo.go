@@ -27,6 +27,7 @@ type Facts struct {
 	Submission  string `json:"submission"`
 	Submissions string `json:"submissions"`
 	Metrics     string `json:"metrics"`
+	Web         string `json:"web"`
 	Login       string `json:"login"`
 	Password    string `json:"password"`
 	CAFile      string `json:"ca_file"`
@@ -73,6 +74,13 @@ level = "warn"
 
 [metrics]
 listen = {{printf "%q" .Metrics}}
+
+[web]
+listen = [{{printf "%q" .Web}}]
+
+[help]
+url = "http://{{.Web}}/help"
+name = "Demo"
 
 [[listener]]
 name = "submission"
@@ -121,7 +129,7 @@ func writeConfig(o Options, sinkAddr string) (string, error) {
 // the password of the demo lies in a file, and its recipient takes everything.
 func checkLoopback(o Options) error {
 	for _, a := range []struct{ flag, address string }{
-		{"--submission", o.Submission}, {"--submissions", o.Submissions}, {"--metrics", o.Metrics},
+		{"--submission", o.Submission}, {"--submissions", o.Submissions}, {"--metrics", o.Metrics}, {"--web", o.Web},
 	} {
 		at, err := netip.ParseAddrPort(a.address)
 		if err != nil || !at.Addr().Unmap().IsLoopback() {

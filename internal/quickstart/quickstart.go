@@ -28,8 +28,8 @@ import (
 type Options struct {
 	// Data is the folder of everything.
 	Data string
-	// Submission, Submissions and Metrics are loopback addresses.
-	Submission, Submissions, Metrics string
+	// Submission, Submissions, Metrics and Web are loopback addresses.
+	Submission, Submissions, Metrics, Web string
 	// Once ends it after the trace.
 	Once bool
 	// Arrival bounds how long the demo message may take; 0 is 30 s.
@@ -112,7 +112,7 @@ func (d *demo) start(ctx context.Context, sinkAddr string) error {
 		return err
 	}
 	if err := d.app.Start(ctx); err != nil {
-		return fmt.Errorf("%w\nOther ports are chosen with --submission, --submissions and --metrics, another folder with --data:\n    bin/countersign quickstart --submission 127.0.0.1:0 --submissions 127.0.0.1:0 --metrics 127.0.0.1:0 --data ./var/second", err)
+		return fmt.Errorf("%w\nOther ports are chosen with --submission, --submissions, --metrics and --web, another folder with --data:\n    bin/countersign quickstart --submission 127.0.0.1:0 --submissions 127.0.0.1:0 --metrics 127.0.0.1:0 --web 127.0.0.1:0 --data ./var/second", err)
 	}
 	err = os.Rename(path, filepath.Join(d.opt.Data, configFile))
 	if err == nil {
@@ -159,7 +159,7 @@ func (d *demo) settle(ctx context.Context) error {
 	}
 	where := d.app.Addresses()
 	d.facts = Facts{
-		Submission: where["submission"], Submissions: where["submissions"], Metrics: where["metrics"],
+		Submission: where["submission"], Submissions: where["submissions"], Metrics: where["metrics"], Web: where["web"],
 		Login: demoLogin, Password: password,
 		CAFile: filepath.Join(d.opt.Data, "demo.crt"), MailDir: d.rcpt.dir,
 	}
@@ -289,7 +289,8 @@ Try it yourself:
   bin/countersign queue list --config %[7]s/countersign.toml
   bin/countersign trace %[10]s --config %[7]s/countersign.toml
   curl http://%[8]s/metrics
+  curl http://%[11]s/help/sender-not-owned      # what a refusal leads to; all pages: http://%[11]s/help/
 
 What arrives is kept in %[9]s. Ctrl-C ends it; the data stays.
-`, f.Login, port(f.Submission), f.CAFile, f.Password, demoTo, port(f.Submissions), d.opt.Data, f.Metrics, f.MailDir, d.last)
+`, f.Login, port(f.Submission), f.CAFile, f.Password, demoTo, port(f.Submissions), d.opt.Data, f.Metrics, f.MailDir, d.last, f.Web)
 }

@@ -19,7 +19,7 @@ import (
 func options(t *testing.T, dir string, out io.Writer) Options {
 	t.Helper()
 	return Options{
-		Data: dir, Submission: "127.0.0.1:0", Submissions: "127.0.0.1:0", Metrics: "127.0.0.1:0",
+		Data: dir, Submission: "127.0.0.1:0", Submissions: "127.0.0.1:0", Metrics: "127.0.0.1:0", Web: "127.0.0.1:0",
 		Once: true, Stdout: out, Stderr: out, Version: "test",
 		Trace: func(ctx context.Context, w io.Writer, store audit.Store, id string) error {
 			events, err := store.Search(ctx, audit.Query{Submission: mail.ID(id)})
@@ -167,6 +167,7 @@ func TestOnlyLoopbackIsServed(t *testing.T) {
 		"--submission":  func(o *Options, a string) { o.Submission = a },
 		"--submissions": func(o *Options, a string) { o.Submissions = a },
 		"--metrics":     func(o *Options, a string) { o.Metrics = a },
+		"--web":         func(o *Options, a string) { o.Web = a },
 	}
 	for flag, set := range tests {
 		for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:2587", "[2001:db8::1]:2587", "[::ffff:192.0.2.1]:0", "localhost:0", "127.0.0.1", ""} {
@@ -183,7 +184,7 @@ func TestOnlyLoopbackIsServed(t *testing.T) {
 		}
 	}
 	for _, address := range []string{"127.0.0.1:0", "127.9.9.9:2587", "[::1]:0"} {
-		if err := checkLoopback(Options{Submission: address, Submissions: address, Metrics: address}); err != nil {
+		if err := checkLoopback(Options{Submission: address, Submissions: address, Metrics: address, Web: address}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -493,6 +493,19 @@ var dialogues = []struct {
 		< 550
 		< 421 4.7.0
 		< EOF`, closed: "too-many-refused-recipients"},
+	{name: "recipients over a limit do not end the session", ready: true, limits: func(l *bounds.Limits) { l.MaxErrors, l.MaxRefusedRecipients = 1, 1 }, script: `
+		> MAIL FROM:<user@c.test>
+		< 250
+		> RCPT TO:<a@b.test>
+		< 250
+		> RCPT TO:<over@b.test>
+		< 550 5.5.3
+		> RCPT TO:<over@b.test>
+		< 550 5.5.3
+		> DATA
+		< 354
+		> .
+		< 250`},
 	{name: "what follows a refused MAIL is no error", ready: true, limits: func(l *bounds.Limits) { l.MaxErrors = 1 }, script: `
 		>> "MAIL FROM:<refused@c.test>\r\nRCPT TO:<a@b.test>\r\nRCPT TO:<a@b.test>\r\nDATA\r\n"
 		< 550 5.7.1
@@ -558,6 +571,8 @@ func rcptByName(r mail.Recipient) error {
 	switch r.To.Local {
 	case "refused":
 		return fault.Refuse("double", fault.Denied, "recipient-domain-not-found")
+	case "over":
+		return fault.Refuse("double", fault.Denied, "limit-recipients-refused")
 	case "temporary":
 		return fault.New("double", fault.Unavailable, "directory away")
 	}

@@ -91,10 +91,19 @@ func (c *session) answerRefusal(r smtp.Reply, b budget) {
 	}
 }
 
-// named puts the session's id behind the text of a refusal: under it the
-// helpdesk finds what happened.
+// named puts the session's id behind the text of a refusal, within the link to the page that
+// explains it where there is one: under the id the helpdesk finds what happened. Replies are
+// folded at blanks, of which a link has none.
 func (c *session) named(r smtp.Reply) smtp.Reply {
-	r.Text += " [" + c.peer.ID.String() + "]"
+	id, page := c.peer.ID.String(), ""
+	if c.srv.opt.HelpPage != nil {
+		page = c.srv.opt.HelpPage(r.Reason)
+	}
+	if page == "" {
+		r.Text += " [" + id + "]"
+		return r
+	}
+	r.Text += " " + page + "?id=" + id
 	return r
 }
 

@@ -32,6 +32,9 @@ type Options struct {
 	// for a limit, if they get an answer, or of a named proxy without its header. It
 	// may be nil.
 	OnRefused func(Peer, smtp.Reason)
+	// HelpPage returns the URL of the page that explains a refusal, at most 230 octets
+	// without blanks, "" where there is none; nil for no pages. It is asked for each refusal, concurrently.
+	HelpPage func(smtp.Reason) string
 	// Logger gets faults of the server and of its configuration, never what a
 	// client did; nil discards them.
 	Logger *slog.Logger

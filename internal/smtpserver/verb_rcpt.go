@@ -8,7 +8,8 @@ import (
 
 // rcpt runs RCPT (RFC 5321 section 4.1.1.3). Only refusals for good count
 // against the session: one that is told to come again, or to send the rest in a
-// further message (section 4.5.3.1.10), has done nothing wrong.
+// further message (section 4.5.3.1.10), has done nothing wrong. Nor do recipients that a limit
+// refuses for good: those before them are still to get the message.
 func (c *session) rcpt(args string) {
 	rcpt, err := smtp.ParseRcpt(args, offered(), c.utf8)
 	if err == nil {
@@ -21,7 +22,7 @@ func (c *session) rcpt(args string) {
 	if err != nil {
 		r := smtp.ReplyFor(err)
 		count := countRecipient
-		if r.Temporary() {
+		if r.Temporary() || r.Reason == smtp.ELimitRecipientsRefused || r.Reason == smtp.ELimitRefused {
 			count = countNothing
 		}
 		c.refuse("RCPT", r, count)

@@ -69,7 +69,7 @@ func (s *session) Auth(mechanism string) (sasl.Exchange, error) {
 	x := &exchange{session: s}
 	s.endExchange()
 	s.client = &login.Client{Verifier: s.gate.opt.Verifier, Attempt: s.attemptBy(m.Name)}
-	s.attempt.Client = s.client.Attempt.Client
+	s.attempt.Client, s.attempt.Device = s.client.Attempt.Client, s.hello
 	s.client.Before = func(login, password string) error {
 		err := s.gate.door.Begin(&s.attempt, s.client.Tried, login, password)
 		s.client.Attempt.Shut = s.attempt.Shut()
@@ -183,6 +183,9 @@ func (s *session) Recognise(ctx context.Context) (bool, error) {
 	p, err := s.gate.opt.Verifier.Network(ctx, s.attemptBy(""))
 	if err != nil || p == nil {
 		return false, err
+	}
+	if err := s.visit.Judge(ctx, "submission.recognise", entrance.AtLogin); err != nil {
+		return false, err // as for any who log in
 	}
 	if err := s.enter(ctx, p); err != nil {
 		return false, err

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/sasl"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/aligned"
 	"countersign/internal/submission/intake"
 	"countersign/internal/submission/keyring"
 	"countersign/internal/submission/limiting"
@@ -37,7 +38,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		return "", err
 	}
 	tx.who = who
-	header, rest, err := message.ReadHeader(body, message.Limits{MaxBytes: policy.MaxHeaderBytes, MaxLine: policy.MaxLine})
+	header, rest, err := message.ReadHeader(s.meter.Content(&tx.message, body), message.Limits{MaxBytes: policy.MaxHeaderBytes, MaxLine: policy.MaxLine})
 	if err != nil {
 		return "", err
 	}
@@ -88,8 +89,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	}
 	a := s.acceptance(m)
 	ruled.Apply(&decision, a, m.at, s.complete)
-	a.Limits = s.limits(a, tx, policy.WarnAt)
-	err = s.accept(ctx, a, policy)
+	err = s.accept(ctx, a, tx, policy)
 	if err != nil {
 		m.in.Abandon(err)
 		return "", err
@@ -105,7 +105,7 @@ func (s *session) taken(m *incoming, a *queue.Acceptance, decision *rules.Decisi
 	for _, e := range a.Events {
 		s.gate.opt.Recorder.Log(e)
 	}
-	for _, e := range limiting.Events(a) {
+	for _, e := range s.meter.Taken(&m.tx.message, a) {
 		s.record(e)
 	}
 	s.note(rules.Data, decision, m.id)
@@ -165,7 +165,7 @@ func (s *session) acceptance(m *incoming) *queue.Acceptance {
 	}
 	m.names.Rely(a)
 	m.in.Complete(a, m.head, m.header)
-	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.completed(m.names.Told(tx.given, tx.env.From, m.id)), s.apply(m.ruling, a))
+	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.completed(m.names.Told(tx.given, tx.env.From, m.id)), aligned.Apply(m.ruling, a, s.complete))
 	a.Events = append(a.Events, s.passed(m.draft, a)...)
 	return a
 }

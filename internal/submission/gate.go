@@ -13,7 +13,6 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/limit"
-	"countersign/internal/limit/lately"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
@@ -26,6 +25,7 @@ import (
 	"countersign/internal/submission/guessing"
 	"countersign/internal/submission/intake"
 	"countersign/internal/submission/keyring"
+	"countersign/internal/submission/limiting"
 	"countersign/internal/submission/naming"
 	"countersign/internal/submission/ration"
 	"countersign/internal/submission/visit"
@@ -137,8 +137,8 @@ type Gate struct {
 	keys   *keyring.Keyring
 	// rations bounds what is recorded of clients that have not logged in.
 	rations *ration.Rations
-	// lately are limits that had no room.
-	lately lately.Memory
+	// desk is what sessions share of limits.
+	desk limiting.Desk
 	// mails bounds those to policy.WarnTo.
 	mails warning.Ceiling
 	// door is what those who log in go through.
@@ -159,6 +159,7 @@ func New(opt Options) *Gate {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gate{opt: opt, keys: newKeyring(opt), door: guessing.New(opt.Guard)}
+	g.desk.Levels, g.desk.Host, g.desk.Now = g.limits, opt.Hostname, opt.Now
 	g.rations = ration.New(opt.Now, func(e audit.Event) {
 		e.At = g.opt.Now()
 		g.opt.Recorder.Record(e)
@@ -213,7 +214,7 @@ func newKeyring(o Options) *keyring.Keyring {
 
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
-	s := &session{gate: g, peer: peer, listener: g.opt.Listeners[peer.Listener]}
+	s := &session{gate: g, meter: limiting.Meter{Desk: &g.desk}, peer: peer, listener: g.opt.Listeners[peer.Listener]}
 	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record)
 	over, err := s.come(ctx)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/access/guard"
 	"countersign/internal/smtp"
+	"countersign/internal/smtpserver"
 	"countersign/internal/submission/cause"
 	"countersign/internal/submission/guessing"
 )
@@ -25,13 +26,15 @@ type sentry struct {
 	entered []string
 	passed  []string
 	failed  []guard.Failure
+	devices []string
 	refuse  error
 	wait    time.Duration
 }
 
-func (s *sentry) Enter(_ netip.Addr, login string) error {
+func (s *sentry) Enter(_ netip.Addr, login, device string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.devices = append(s.devices, "enter "+device)
 	s.entered = append(s.entered, login)
 	if s.refuse == nil || s.refuse == guard.ErrNetworkClosed {
 		s.inside++
@@ -39,15 +42,17 @@ func (s *sentry) Enter(_ netip.Addr, login string) error {
 	return s.refuse
 }
 
-func (s *sentry) Leave(netip.Addr, string) {
+func (s *sentry) Leave(_ netip.Addr, _, device string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.devices = append(s.devices, "leave "+device)
 	s.inside--
 }
 
-func (s *sentry) Passed(_ netip.Addr, login string, _ bool) {
+func (s *sentry) Passed(_ netip.Addr, login, device string, _ bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.devices = append(s.devices, "passed "+device)
 	s.passed = append(s.passed, login)
 }
 
@@ -104,6 +109,25 @@ func TestGuardIsTold(t *testing.T) {
 	}
 	if !slices.Equal(s.passed, []string{testLogin}) || s.inside != 0 {
 		t.Errorf("passed %v, %d inside", s.passed, s.inside)
+	}
+}
+
+// TestGuardIsToldOfDevices: by what they have called themselves last.
+func TestGuardIsToldOfDevices(t *testing.T) {
+	f := newFixture(t)
+	s := f.guarded()
+	for _, password := range []string{"wrong one", testPassword} {
+		session := f.open()
+		for _, name := range []string{"early.example.net", "laptop"} {
+			session.Observe(t.Context(), smtpserver.Observation{Kind: smtpserver.ObservedHello, Text: name})
+		}
+		if err := authenticate(t.Context(), session, "", testLogin, password); (err == nil) != (password == testPassword) {
+			t.Fatalf("%s: %v", password, err)
+		}
+	}
+	want := []string{"enter laptop", "leave laptop", "enter laptop", "passed laptop", "leave laptop"}
+	if !slices.Equal(s.devices, want) || len(s.failed) != 1 || s.failed[0].Device != "laptop" {
+		t.Errorf("it was told %q and %+v", s.devices, s.failed)
 	}
 }
 

@@ -3,12 +3,14 @@ package submission
 import (
 	"context"
 
+	"countersign/internal/access/entrance"
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/login/why"
 	"countersign/internal/sasl"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/guessing"
 )
 
 // Rehearse returns a Backend in which every client is taken to have p's secret: for who wants
@@ -50,16 +52,37 @@ func (s rehearsed) Auth(string) (sasl.Exchange, error) { return s, nil }
 // Next implements sasl.Exchange. Who may not send as they stand would not have got in: a login
 // that they are refused for is answered as a wrong password is, and the record says why.
 func (s rehearsed) Next(ctx context.Context, _ []byte) ([]byte, bool, error) {
-	if err := s.enter(ctx, s.as); err != nil {
+	err := s.before(ctx)
+	if err == nil {
+		err = s.enter(ctx, s.as)
+	}
+	if err != nil {
 		return nil, false, err
 	}
-	_, err := s.rights(ctx)
+	_, err = s.rights(ctx)
 	if kind := fault.KindOf(err); err == nil || kind != fault.Denied && kind != fault.Unauthenticated {
 		return nil, err == nil, err
 	}
 	s.record(audit.Event{Kind: audit.AuthFailed, Login: s.login, Text: fault.ReasonOf(err)})
 	s.login, s.proved = "", nil
 	return nil, false, why.Failure(err)
+}
+
+// before asks what is asked before anything of a login is verified.
+func (s rehearsed) before(ctx context.Context) error {
+	if s.as.Mechanism == "" {
+		return nil
+	}
+	if err := s.visit.Judge(ctx, "submission.auth", entrance.AtLogin); err != nil {
+		return err
+	}
+	a, login := &guessing.Attempt{Client: s.peer.Client.Addr()}, s.as.Sender.Account.Login()
+	defer s.gate.door.Leave(a)
+	err := s.gate.door.Begin(a, login, login, "")
+	if a.Shut() {
+		err = a.Why(why.Failure(nil))
+	}
+	return err
 }
 
 // Recognise implements smtpserver.Session.

@@ -104,10 +104,9 @@ func (s *session) used(ctx context.Context, tx *transaction, u rules.Used) (int6
 		return 0, errors.New("there are no limits")
 	}
 	if tx.countedAt.IsZero() {
-		s.limited(tx)
-		subjects := make([]limit.Subject, len(tx.levels))
-		for i := range tx.levels {
-			subjects[i] = tx.levels[i].Subject
+		subjects := make([]limit.Subject, len(tx.message.Levels))
+		for i := range tx.message.Levels {
+			subjects[i] = tx.message.Levels[i].Subject
 		}
 		counters, at, err := s.gate.opt.Counted(ctx, subjects)
 		if err != nil {
@@ -115,8 +114,8 @@ func (s *session) used(ctx context.Context, tx *transaction, u rules.Used) (int6
 		}
 		tx.counters, tx.countedAt = counters, at
 	}
-	for i, l := range tx.levels {
-		if l.Subject.Kind == u.Kind && l.CountsIn(u.Window, tx.levels) {
+	for i, l := range tx.message.Levels {
+		if l.Subject.Kind == u.Kind && l.CountsIn(u.Window, tx.message.Levels) {
 			return tx.counters[i].Used(u.Window, u.Measure, tx.countedAt), nil
 		}
 	}

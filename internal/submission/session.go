@@ -20,6 +20,7 @@ import (
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/guessing"
 	"countersign/internal/submission/intake"
+	"countersign/internal/submission/limiting"
 	"countersign/internal/submission/visit"
 )
 
@@ -61,8 +62,9 @@ type session struct {
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int
-	// messages counts the submissions accepted in this session.
+	// messages counts the submissions accepted in this session, meter holds them against limits.
 	messages int
+	meter    limiting.Meter
 	// tx is the open transaction.
 	tx *transaction
 }
@@ -77,9 +79,9 @@ type transaction struct {
 	seen  map[mail.Address]bool
 	// who is judged: the account and the credential as they are now.
 	who rights
-	// levels are the subjects of the message with their limits, nil until they are asked for;
-	// counters are what was counted of them at a time, once a rule has asked for that.
-	levels    []limit.Level
+	// message is what its limits go by; counters are what was counted of their subjects at a time,
+	// once a rule has asked for that.
+	message   limiting.Message
 	counters  []*limit.Counter
 	countedAt time.Time
 }
@@ -112,6 +114,10 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 		return err
 	}
 	tx := &transaction{env: env, given: given, who: who, seen: map[mail.Address]bool{}}
+	tx.message = limiting.Message{Levels: s.gate.limits(s.as(tx)), Size: env.Size}
+	if err := s.meter.Mail(&tx.message); err != nil {
+		return err
+	}
 	if err := s.ruledMail(ctx, tx); err != nil {
 		return err
 	}
@@ -130,13 +136,14 @@ func (s *session) Rcpt(ctx context.Context, rcpt mail.Recipient) error {
 	if s.tx.seen[rcpt.To] {
 		return nil
 	}
-	if err := s.room(rcpt.To); err != nil {
+	if err := s.meter.Rcpt(&s.tx.message, rcpt.To); err != nil {
 		return err
 	}
 	if err := s.ruledRecipient(ctx, rcpt.To); err != nil {
 		return err
 	}
 	s.tx.seen[rcpt.To] = true
+	s.tx.message.Named(rcpt.To)
 	s.tx.rcpts = append(s.tx.rcpts, rcpt)
 	return nil
 }

@@ -95,6 +95,13 @@ func (d *DNS) Add(records ...string) {
 	}
 }
 
+// Remove removes the records of a name, given with its trailing dot.
+func (d *DNS) Remove(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.records, name)
+}
+
 // Break makes questions about a name, with its trailing dot, end in trouble; 0
 // mends it.
 func (d *DNS) Break(name string, trouble Trouble) {

@@ -80,6 +80,9 @@ func BenchmarkAttack(b *testing.B) {
 		gate.Admin(harness.Password+"\n", "account", "add", account(i))
 	}
 	m := &measurement{b: b, gate: gate, tls: talk.Trust(b, gate)}
+	m.connect = func(from string, config *tls.Config) (*talk.Client, error) {
+		return talk.Connect(from, gate.Submissions, config)
+	}
 	for _, c := range crowds() {
 		m.run(c)
 	}
@@ -106,6 +109,8 @@ type measurement struct {
 	b    *testing.B
 	gate *harness.Gate
 	tls  *tls.Config
+	// connect is how clients connect from an address.
+	connect func(from string, config *tls.Config) (*talk.Client, error)
 	// network is the last network that a stranger came from.
 	network int
 }
@@ -118,22 +123,30 @@ func (m *measurement) run(c crowd) {
 	}
 	var guesses, refused atomic.Int64
 	stop := m.guess(c, &guesses, &refused)
-	began, until := time.Now(), time.Now().Add(guessFor)
-	var friends, newcomers []time.Duration
-	var all sync.WaitGroup
-	all.Go(func() { friends = m.logins(until, func() (string, string) { return known, harness.Login }) })
-	all.Go(func() {
-		newcomers = m.logins(until, func() (string, string) {
-			m.network++
-			return fmt.Sprintf("127.3.%d.1", m.network), account(m.network)
-		})
+	began := time.Now()
+	friends, newcomers := m.clients(known, began.Add(guessFor), func(n int) (from, login string) {
+		return fmt.Sprintf("127.3.%d.1", n), account(n)
 	})
-	all.Wait()
 	took := time.Since(began).Seconds()
 	stop()
 	m.say("%s: %d guess, %.0f/s answered, %.0f/s told to come again", c.name, guessers, float64(guesses.Load())/took, float64(refused.Load())/took)
 	m.verdict(c, "known", friends, maxKnown)
 	m.verdict(c, "unknown", newcomers, maxUnknown)
+}
+
+// clients has the owner log in again and again from a network that is known, and others from networks that are
+// new: whence and as whom the nth says.
+func (m *measurement) clients(known string, until time.Time, nth func(n int) (from, login string)) (friends, newcomers []time.Duration) {
+	var all sync.WaitGroup
+	all.Go(func() { friends = m.logins(until, func() (string, string) { return known, harness.Login }) })
+	all.Go(func() {
+		newcomers = m.logins(until, func() (string, string) {
+			m.network++
+			return nth(m.network)
+		})
+	})
+	all.Wait()
+	return friends, newcomers
 }
 
 // guess starts a crowd and waits until all of it is there; stop ends it.
@@ -184,7 +197,7 @@ func (m *measurement) logins(until time.Time, who func() (from, login string)) (
 
 // login logs in over a connection of its own.
 func (m *measurement) login(from, who string) (time.Duration, error) {
-	s, err := talk.Connect(from, m.gate.Submissions, m.tls)
+	s, err := m.connect(from, m.tls)
 	if err != nil {
 		return 0, err
 	}

@@ -46,7 +46,7 @@ func TestSecondStartKeepsTheData(t *testing.T) {
 // TestOnce runs the command that a newcomer runs, as a script would.
 func TestOnce(t *testing.T) {
 	out, err := harness.Command(t, "quickstart", "--once", "--data", t.TempDir(),
-		"--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0").CombinedOutput()
+		"--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--web", "127.0.0.1:0").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

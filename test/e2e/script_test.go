@@ -295,7 +295,7 @@ func (s *script) expect(want string) {
 	if !strings.HasPrefix(final, want) {
 		s.fatalf("got %q, want %q", s.last, want)
 	}
-	if m := regexp.MustCompile(`^[45].* \[([0-9A-Z]{26})\]$`).FindStringSubmatch(final); m != nil {
+	if m := regexp.MustCompile(`^[45].*(?: \[|\?id=)([0-9A-Z]{26})\]?$`).FindStringSubmatch(final); m != nil {
 		s.session = m[1]
 	}
 	if m := regexp.MustCompile(`queued as ([0-9A-Z]{26})`).FindStringSubmatch(final); m != nil {

@@ -3,16 +3,17 @@
 package explain
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"countersign/test/harness"
-	"countersign/test/harness/talk"
 )
 
 // scenario is a state of the gate, and a message.
@@ -20,63 +21,26 @@ type scenario struct {
 	name string
 	// set and undo are commands before and after.
 	set, undo [][]string
-	// limit is one of the account while it is so, which sent says is used up.
+	// limit is one that there is while it is so, of the account where it begins with no flag; sent says
+	// that it is used up.
 	limit []string
 	sent  bool
-	// from and header are MAIL FROM and From, "" for the account's address.
+	// prepare brings about what takes more than commands, and returns what ends it.
+	prepare func(w *world) (undo func())
+	// ip is the client's address, "" for this machine's.
+	ip string
+	// credential is what it proves itself with, "" for the password.
+	credential string
+	// from and header are MAIL FROM and From, "" for the account's address; header is "-" for none.
 	from, header string
 	to           []string
 	// lines are more of the header, body is the body.
 	lines, body string
-	// want is the verdict, reason why.
-	want, reason string
+	// want is the verdict, reason why. also is a reason that a part of it is refused for.
+	want, reason, also string
 }
 
 const to = "b@example.com"
-
-// Rules of the operator.
-const (
-	typo   = "[[rule]]\nname = \"typo\"\nat = \"rcpt\"\nwhen = \"envelope.recipient.domain() == 'gmial.example'\"\nverdict = \"refuse\"\nbecause = \"Did you mean gmail?\"\n"
-	secret = "[[rule]]\nname = \"secret\"\nat = \"data\"\nwhen = \"message.header.count('X-Secret') > 0\"\nverdict = \"hold\"\nbecause = \"It is secret.\"\n"
-)
-
-func mode(name string) [][]string {
-	return [][]string{{"account", "set", harness.Login, "--sender-mode", name}}
-}
-
-func scenarios() []scenario {
-	return []scenario{
-		{name: "a message", want: "accept"},
-		{name: "a foreign envelope sender", from: "else@example.net", want: "refuse", reason: "sender-not-owned"},
-		{name: "no envelope sender", from: "<>", want: "refuse", reason: "null-sender-not-allowed"},
-		{name: "a foreign From", header: "else@example.net", want: "refuse", reason: "header-sender-not-owned"},
-		{name: "a foreign Sender", lines: "Sender: <else@example.net>\r\n", want: "refuse", reason: "header-sender-not-owned"},
-		{name: "two From", lines: "From: <" + harness.Login + ">\r\n", want: "refuse", reason: "header-from-multiple"},
-		{name: "a loop", lines: strings.Repeat("Received: from a by b; Fri, 27 Nov 2026 08:00:00 +0000\r\n", 60), want: "refuse", reason: "loop-detected"},
-		{name: "a long line", body: strings.Repeat("x", 1200) + "\r\n", want: "refuse", reason: "data-line-too-long"},
-		{name: "a full hour", sent: true, limit: []string{"messages/hour=1"}, want: "defer", reason: "limit-reached"},
-		{name: "a full hour that refuses", sent: true, limit: []string{"messages/hour=1", "--action", "refuse"}, want: "refuse", reason: "limit-refused"},
-		{name: "a full hour that holds", sent: true, limit: []string{"messages/hour=1", "--action", "hold"}, want: "hold", reason: "over-limit"},
-		{name: "a full hour that slows down", sent: true, limit: []string{"messages/hour=1", "--action", "slow"}, want: "slow", reason: "slowed"},
-		{name: "too many recipients at once", limit: []string{"recipients/day=1"}, to: []string{to, "c@example.com"}, want: "refuse", reason: "limit-refused"},
-		{name: "a full hour in shadow", sent: true, limit: []string{"messages/hour=1", "--shadow"}, want: "accept"},
-		{name: "new recipients", limit: []string{"new-recipients/hour=1"}, to: []string{"x@example.com", "y@example.com"}, want: "refuse", reason: "limit-refused"},
-		{name: "some recipients refused", to: []string{"x@gmial.example", to}, want: "accept"},
-		{name: "all recipients refused", to: []string{"x@gmial.example"}, want: "refuse", reason: "rule-refused"},
-		{name: "a rule about the content", body: "The secret is out.\r\n", lines: "X-Secret: yes\r\n", want: "hold", reason: "rule"},
-		{name: "a foreign From in shadow", set: mode("shadow"), undo: mode("enforce"), header: "else@example.net", want: "accept"},
-		{name: "a foreign From rewritten", set: mode("rewrite"), undo: mode("enforce"), header: "else@example.net", want: "accept"},
-		{name: "on behalf without Sender", set: [][]string{{"grant", "add", harness.Login, "send-on-behalf", "boss@example.org"}},
-			undo: [][]string{{"grant", "remove", harness.Login, "send-on-behalf", "boss@example.org"}}, header: "boss@example.org", want: "refuse", reason: "header-sender-missing"},
-		{name: "as granted", set: [][]string{{"grant", "add", harness.Login, "send-as", "boss@example.org"}},
-			undo: [][]string{{"grant", "remove", harness.Login, "send-as", "boss@example.org"}}, from: "boss@example.org", header: "boss@example.org", want: "accept"},
-		{name: "too many recipients of a plan", set: [][]string{{"plan", "set", "small", "--max-recipients", "1"}}, undo: [][]string{{"plan", "set", "small", "--max-recipients", "0"}},
-			to: []string{to, "c@example.com"}, want: "accept"},
-		{name: "a suspended account", set: [][]string{{"account", "suspend", harness.Login}}, undo: [][]string{{"account", "resume", harness.Login}}, want: "refuse", reason: "auth-failed"},
-		{name: "a large message", set: [][]string{{"plan", "set", "small", "--max-message-size", "1KiB"}}, undo: [][]string{{"plan", "set", "small", "--max-message-size", "0"}},
-			body: strings.Repeat("0123456789\r\n", 200), want: "refuse", reason: "message-too-large"},
-	}
-}
 
 // said is what explain prints.
 type said struct {
@@ -86,56 +50,79 @@ type said struct {
 		Code    int
 		Answer  string
 	}
+	Events []struct{ Reason string }
 }
 
-// TestWhatIsSaidHappens asks explain, then sends.
+// gives reports whether something in it has that reason.
+func (s *said) gives(reason string) bool {
+	return s.Reason == reason || slices.ContainsFunc(s.Events, func(e struct{ Reason string }) bool { return e.Reason == reason })
+}
+
+// TestWhatIsSaidHappens asks explain, then sends, with each engine.
 func TestWhatIsSaidHappens(t *testing.T) {
-	gate := harness.Serve(t, harness.FreePort(t), typo+secret)
-	gate.Admin("", "plan", "add", "small")
-	gate.Admin("", "account", "set", harness.Login, "--plan", "small")
-	for _, s := range scenarios() {
-		t.Run(s.name, func(t *testing.T) {
-			for _, command := range s.set {
-				gate.Admin("", command...)
-			}
-			defer func() {
-				for _, command := range s.undo {
-					gate.Admin("", command...)
-				}
-			}()
-			if s.limit != nil {
-				defer gate.Admin("", "limit", "lift", limited(t, gate, s.limit))
-			}
-			message := s.message()
-			if s.sent { // the gate follows within a second
-				harness.WaitFor(t, "a message to be counted", func() bool {
-					send(t, gate, &s, message)
-					return strings.Contains(gate.Admin("", "limit", "show", harness.Login, "--json"), `"left": 0`)
-				})
-			}
-			told := ask(t, gate, &s, message)
-			if told.Verdict != s.want || s.reason != "" && told.Reason != s.reason {
-				t.Errorf("explain says %s (%s), want %s (%s): %+v", told.Verdict, told.Reason, s.want, s.reason, told.Steps)
-			}
-			last := told.Steps[len(told.Steps)-1]
-			real := send(t, gate, &s, message)
-			for deadline := time.Now().Add(5 * time.Second); s.set != nil && !alike(real, last.Code, last.Answer) && time.Now().Before(deadline); {
-				real = send(t, gate, &s, message) // the gate follows within a second
-			}
-			if !alike(real, last.Code, last.Answer) {
-				t.Errorf("explain says %d %s, the gate %s", last.Code, last.Answer, real)
-			}
-			if again := ask(t, gate, &s, message); s.limit == nil && s.undo == nil && again.Verdict != told.Verdict {
-				t.Errorf("explain says %s then", again.Verdict)
-			}
-		})
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		newWorld(t, "").playAll(t, scenarios())
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
+		newWorld(t, shared.Cluster(t).Database(t)).playAll(t, stored())
+	})
+}
+
+// playAll plays scenarios, one after the other.
+func (w *world) playAll(t *testing.T, list []scenario) {
+	for _, s := range list {
+		t.Run(s.name, func(t *testing.T) { w.play(t, &s) })
 	}
 }
 
-// limited sets a limit of the account, and returns its id.
-func limited(t *testing.T, gate *harness.Gate, args []string) string {
+// play asks explain about a scenario, then plays it.
+func (w *world) play(t *testing.T, s *scenario) {
+	w.t = t
+	for _, command := range s.set {
+		w.Admin("", command...)
+	}
+	defer func() {
+		for _, command := range s.undo {
+			w.Admin("", command...)
+		}
+	}()
+	if s.limit != nil {
+		id := limited(t, w, s.limit)
+		defer func() { w.Admin("", "limit", "lift", id) }()
+	}
+	if s.prepare != nil {
+		defer s.prepare(w)()
+	}
+	message := s.message()
+	if s.sent { // the gate follows within a second
+		harness.WaitFor(t, "a message to be counted", func() bool {
+			send(t, w, s, message)
+			return w.full()
+		})
+	}
+	told := ask(t, w, s, message)
+	if told.Verdict != s.want || s.reason != "" && told.Reason != s.reason || s.also != "" && !told.gives(s.also) {
+		t.Errorf("explain says %s (%s), want %s (%s %s): %+v", told.Verdict, told.Reason, s.want, s.reason, s.also, told.Steps)
+	}
+	last := told.Steps[len(told.Steps)-1]
+	real := send(t, w, s, message)
+	for deadline := time.Now().Add(5 * time.Second); s.limit == nil && !alike(real, last.Code, last.Answer) && time.Now().Before(deadline); {
+		real = send(t, w, s, message) // the gate follows within a second
+	}
+	if !alike(real, last.Code, last.Answer) {
+		t.Errorf("explain says %d %s, the gate %s", last.Code, last.Answer, real)
+	}
+}
+
+// limited sets a limit, and returns its id.
+func limited(t *testing.T, w *world, args []string) string {
 	t.Helper()
-	out := gate.Admin("", append([]string{"limit", "set", "--account", harness.Login}, args...)...)
+	if !strings.HasPrefix(args[0], "--") {
+		args = append([]string{"--account", harness.Login}, args...)
+	}
+	out := w.Admin("", append([]string{"limit", "set"}, args...)...)
 	at := strings.LastIndex(out, "limit ")
 	if at < 0 {
 		t.Fatalf("no id in %q", out)
@@ -144,15 +131,18 @@ func limited(t *testing.T, gate *harness.Gate, args []string) string {
 }
 
 func (s *scenario) message() string {
-	header := harness.Login
-	if s.header != "" {
-		header = s.header
+	header := "From: <" + cmp.Or(s.header, harness.Login) + ">\r\n"
+	if whole, is := strings.CutPrefix(s.header, "-"); is {
+		header = ""
+		if whole != "" {
+			header = "From:" + whole + "\r\n"
+		}
 	}
 	body := s.body
 	if body == "" {
 		body = "Hello.\r\n"
 	}
-	return "From: <" + header + ">\r\nTo: <" + to + ">\r\n" + s.lines + "Subject: x\r\n\r\n" + body
+	return header + "To: <" + to + ">\r\n" + s.lines + "Subject: x\r\n\r\n" + body
 }
 
 // recipients are those of the message.
@@ -164,7 +154,7 @@ func (s *scenario) recipients() []string {
 }
 
 // ask has the message explained.
-func ask(t *testing.T, gate *harness.Gate, s *scenario, message string) (told said) {
+func ask(t *testing.T, w *world, s *scenario, message string) (told said) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "message")
 	if err := os.WriteFile(file, []byte(message), 0o600); err != nil {
@@ -174,10 +164,16 @@ func ask(t *testing.T, gate *harness.Gate, s *scenario, message string) (told sa
 	if s.from != "" {
 		args = append(args, "--from", s.from)
 	}
+	if s.ip != "" {
+		args = append(args, "--ip", s.ip, "--listener", "behind")
+	}
+	if s.credential != "" {
+		args = append(args, "--credential", s.credential)
+	}
 	for _, r := range s.recipients() {
 		args = append(args, "--to", r)
 	}
-	out := gate.Told(args...)
+	out := w.Told(args...)
 	if start := strings.Index(out, "{"); start < 0 || json.NewDecoder(strings.NewReader(out[start:])).Decode(&told) != nil {
 		t.Fatalf("explain says %s", out)
 	}
@@ -185,12 +181,11 @@ func ask(t *testing.T, gate *harness.Gate, s *scenario, message string) (told sa
 }
 
 // send sends it, and returns the last answer.
-func send(t *testing.T, gate *harness.Gate, s *scenario, message string) string {
+func send(t *testing.T, w *world, s *scenario, message string) string {
 	t.Helper()
-	c := talk.Open(t, gate)
+	c, reply := w.enter(t, s, w.password(s))
 	defer c.Raw.Close()
-	c.Send(talk.Plain(harness.Login, harness.Password) + "\r\n")
-	if reply := c.Reply(); !strings.HasPrefix(reply, "235 ") {
+	if !strings.HasPrefix(reply, "235 ") {
 		return reply
 	}
 	from := s.from
@@ -201,7 +196,7 @@ func send(t *testing.T, gate *harness.Gate, s *scenario, message string) string 
 	for _, r := range s.recipients() {
 		lines = append(lines, "RCPT TO:<"+r+">")
 	}
-	reply, taken := "", 0
+	taken := 0
 	for _, line := range lines {
 		c.Send(line + "\r\n")
 		switch reply = c.Reply(); {

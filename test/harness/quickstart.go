@@ -60,7 +60,7 @@ func Quickstart(t testing.TB, dir string) *Demo {
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
-	g.cmd = Command(t, "quickstart", "--data", dir, "--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+	g.cmd = Command(t, "quickstart", "--data", dir, "--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--web", "127.0.0.1:0")
 	g.cmd.Stdout, g.cmd.Stderr = log, log
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)

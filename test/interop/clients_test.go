@@ -233,7 +233,7 @@ type refusal struct {
 }
 
 // sessionID is the end of a refusal, which differs with every session.
-var sessionID = regexp.MustCompile(`\[([0-9A-Z]{26})\]`)
+var sessionID = regexp.MustCompile(`(?:\[|\?id=)([0-9A-Z]{26})`)
 
 // refused makes an attempt that must fail as wanted, and returns what the
 // client printed.

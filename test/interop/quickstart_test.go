@@ -29,7 +29,7 @@ func startQuickstart(t *testing.T, data string) []string {
 	}
 	defer said.Close()
 	cmd := harness.Command(t, "quickstart", "--data", data,
-		"--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+		"--submission", "127.0.0.1:0", "--submissions", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--web", "127.0.0.1:0")
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -108,11 +108,13 @@ func (c *Checker) Configure(lists []List) {
 	for _, l := range lists {
 		l.Timeout = cmp.Or(l.Timeout, usualTimeout)
 		same := func(s *source) bool { return equal(&s.List, &l) }
+		most := max(1, cmp.Or(c.opt.MaxKept, maxKept)/len(lists))
 		if i := slices.IndexFunc(before, same); i >= 0 {
+			before[i].memory.resize(most)
 			all = append(all, before[i])
 			continue
 		}
-		all = append(all, &source{List: l, memory: newMemory(max(1, cmp.Or(c.opt.MaxKept, maxKept)/len(lists)))})
+		all = append(all, &source{List: l, memory: newMemory(most)})
 	}
 	c.lists.Store(&all)
 }
@@ -130,9 +132,10 @@ type Hit struct {
 
 // Verdict is what lists say of a client.
 type Verdict struct {
-	// Score is the sum of the Hits.
-	Score int
-	Hits  []Hit
+	// Score is the sum of the Hits. Least is what it could come down to if the lists in Closed
+	// had answered.
+	Score, Least int
+	Hits         []Hit
 	// Away are the names of lists that have not answered, Closed those of them that keep a
 	// client from being judged.
 	Away, Closed []string
@@ -159,19 +162,29 @@ func (c *Checker) Check(ctx context.Context, client netip.Addr) Verdict {
 			v.Away = append(v.Away, s.Name)
 			if s.Closed {
 				v.Closed = append(v.Closed, s.Name)
+				v.Least += s.least()
 			}
 		case a.on:
 			v.Hits = append(v.Hits, Hit{s.Name, a.score})
 			v.Score += a.score
 		}
 	}
+	v.Least += v.Score
 	return v
+}
+
+// special are networks that are nobody's on the public network, beside those that netip knows
+// (RFC 6890): what providers have between them and their customers (RFC 6598), of protocols,
+// of benchmarks (RFC 2544), reserved, and of translators of one's own (RFC 8215).
+var special = []netip.Prefix{
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b:1::/48"),
 }
 
 // public reports whether lists may have an address: they are about the public network, and
 // what is behind ours is nobody's business.
 func public(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate()
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // about is what a list says of a client, from memory or by asking. Of several who want to
@@ -206,7 +219,9 @@ func (c *Checker) ask(ctx context.Context, s *source, client netip.Addr) (answer
 	if gone { // which says nothing of the list
 		return a, -1
 	}
-	c.note(s, a.trouble)
+	if !a.ours { // nor does that we have asked too much
+		c.note(s, a.trouble)
+	}
 	return a, ttl
 }
 
@@ -218,13 +233,13 @@ func (c *Checker) question(ctx context.Context, s *source, client netip.Addr) (a
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-bounded.Done():
-		return answer{trouble: "too many questions are waiting for answers"}, 0, ctx.Err() != nil
+		return answer{trouble: "too many questions are waiting for answers", ours: true}, 0, ctx.Err() != nil
 	}
 	found, err := c.opt.Asker.Ask(bounded, Name(client, s.Zone), mx.A)
 	switch {
-	case fault.Is(err, fault.NotFound), err == nil && len(found.Addresses) == 0:
+	case fault.Is(err, fault.NotFound), err == nil && len(found.Addresses) == 0 && !found.Endless:
 		return answer{}, found.TTL, false
-	case err != nil:
+	case err != nil, found.Endless:
 		// The error names the zone.
 		return answer{trouble: "it does not answer"}, 0, ctx.Err() != nil
 	}

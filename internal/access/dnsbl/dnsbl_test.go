@@ -21,6 +21,7 @@ func TestParseCode(t *testing.T) {
 	for text, want := range map[string]Code{
 		"127.0.0.2=5":            {netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.2"), 5},
 		"127.0.0.4-127.0.0.7=-3": {netip.MustParseAddr("127.0.0.4"), netip.MustParseAddr("127.0.0.7"), -3},
+		"127.0.0.1=-5":           {netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.1"), -5},
 	} {
 		if got, err := ParseCode(text); err != nil || got != want {
 			t.Errorf("%s is %+v, %v", text, got, err)
@@ -28,7 +29,7 @@ func TestParseCode(t *testing.T) {
 	}
 	for text, says := range map[string]string{
 		"": "no score", "127.0.0.2": "no score", "127.0.0.2=": "no score from", "127.0.0.2=1001": "no score from", "127.0.0.2=1e3": "no score from",
-		"x=1": "no IPv4 address", "127.0.0.2-=1": "no IPv4 address", "::1=1": "lists nobody", "127.0.0.1=1": "lists nobody", "10.0.0.2=1": "lists nobody",
+		"x=1": "no IPv4 address", "127.0.0.2-=1": "no IPv4 address", "::1=1": "lists nobody", "127.0.0.1-127.0.0.2=1": "lists nobody", "127.0.0.0=1": "lists nobody", "10.0.0.2=1": "lists nobody",
 		"127.255.255.252=1": "lists nobody", "127.0.0.3-127.0.0.2=1": "ends before",
 	} {
 		if got, err := ParseCode(text); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) {
@@ -140,8 +141,7 @@ func TestScores(t *testing.T) {
 		{[]string{"127.0.1.1"}, 0, true},
 		{[]string{"127.0.2.1"}, -4, true},
 		{[]string{"127.0.2.1", "127.0.1.1"}, 0, true},
-		{[]string{"127.0.0.1"}, 0, false},
-		{[]string{"127.0.0.1", "127.0.0.2"}, 3, true},
+		{[]string{"127.0.3.1"}, 2, true},
 	} {
 		client := fmt.Sprintf("198.51.100.%d", n+1)
 		b.list(client, zone, 60, c.answers...)
@@ -168,7 +168,8 @@ func TestScores(t *testing.T) {
 // TestPrivate: what is not of the public network is asked of nobody.
 func TestPrivate(t *testing.T) {
 	b := newBench(t, List{Name: "a", Zone: zone})
-	for _, client := range []string{"127.0.0.2", "10.0.0.1", "192.168.1.1", "::1", "fe80::1%eth0", "fd00::1", "169.254.0.1", "0.0.0.0", "224.0.0.1", "::ffff:10.0.0.1"} {
+	for _, client := range []string{"127.0.0.2", "10.0.0.1", "192.168.1.1", "::1", "fe80::1%eth0", "fd00::1", "169.254.0.1", "0.0.0.0", "224.0.0.1", "::ffff:10.0.0.1",
+		"100.64.0.1", "::ffff:100.127.255.255", "192.0.0.8", "198.18.0.1", "198.19.255.255", "240.0.0.1", "255.255.255.255", "64:ff9b:1::1"} {
 		if got := b.check(client); !same(got, Verdict{}) {
 			t.Errorf("%s: %+v", client, got)
 		}
@@ -188,12 +189,18 @@ func TestTroubles(t *testing.T) {
 		arrange func(*bench, string)
 		says    string
 	}{
-		"SERVFAIL":                 {func(b *bench, client string) { b.dns.Break(dotted(client), testkit.ServFail) }, "it does not answer"},
-		"REFUSED":                  {func(b *bench, client string) { b.dns.Break(dotted(client), testkit.Refuse) }, "it does not answer"},
-		"no answer":                {func(b *bench, client string) { b.dns.Break(dotted(client), testkit.Silence) }, "it does not answer"},
-		"of another name":          {func(b *bench, client string) { b.dns.Break(dotted(client), testkit.OtherName) }, "it does not answer"},
-		"a code of error":          {func(b *bench, client string) { b.list(client, zone, 60, "127.255.255.254") }, "it refuses to answer, by 127.255.255.254"},
-		"beside a listing":         {func(b *bench, client string) { b.list(client, zone, 60, "127.0.0.2", "127.255.255.252") }, "it refuses to answer, by 127.255.255.252"},
+		"SERVFAIL":               {func(b *bench, client string) { b.dns.Break(dotted(client), testkit.ServFail) }, "it does not answer"},
+		"REFUSED":                {func(b *bench, client string) { b.dns.Break(dotted(client), testkit.Refuse) }, "it does not answer"},
+		"no answer":              {func(b *bench, client string) { b.dns.Break(dotted(client), testkit.Silence) }, "it does not answer"},
+		"of another name":        {func(b *bench, client string) { b.dns.Break(dotted(client), testkit.OtherName) }, "it does not answer"},
+		"a code of error":        {func(b *bench, client string) { b.list(client, zone, 60, "127.255.255.254") }, "it refuses to answer, by 127.255.255.254"},
+		"beside a listing":       {func(b *bench, client string) { b.list(client, zone, 60, "127.0.0.2", "127.255.255.252") }, "it refuses to answer, by 127.255.255.252"},
+		"what no list may":       {func(b *bench, client string) { b.list(client, zone, 60, "127.0.0.1") }, "it answers what no list may"},
+		"that beside a listing":  {func(b *bench, client string) { b.list(client, zone, 60, "127.0.0.2", "127.0.0.1") }, "it answers what no list may"},
+		"0.0.0.0, as filters do": {func(b *bench, client string) { b.list(client, zone, 60, "0.0.0.0") }, "it answers what no list may"},
+		"aliases in a circle": {func(b *bench, client string) {
+			b.dns.Add(dotted(client)+" 60 IN CNAME loop."+client+".", "loop."+client+". 60 IN CNAME "+dotted(client))
+		}, "it does not answer"},
 		"a domain that was bought": {func(b *bench, client string) { b.list(client, zone, 60, "203.0.113.80") }, "it answers what no list may"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,13 +232,9 @@ func TestTroubles(t *testing.T) {
 
 func dotted(client string) string { return Name(netip.MustParseAddr(client), zone) + "." }
 
-// TestLoop: aliases that lead in a circle say nothing.
-func TestLoop(t *testing.T) {
+// TestAliases are followed.
+func TestAliases(t *testing.T) {
 	b := newBench(t, List{Name: "a", Zone: zone})
-	b.dns.Add(dotted(four)+" 60 IN CNAME loop.example.", "loop.example. 60 IN CNAME "+dotted(four))
-	if got := b.check(four); len(got.Hits) > 0 {
-		t.Errorf("%+v", got)
-	}
 	b.dns.Add(dotted("192.0.2.1")+" 60 IN CNAME deep.example.", "deep.example. 60 IN A 127.0.0.2")
 	if got := b.check("192.0.2.1"); len(got.Hits) != 1 {
 		t.Errorf("by an alias: %+v", got)
@@ -430,6 +433,81 @@ func TestTest(t *testing.T) {
 	}
 }
 
+// TestCodeOfOne: a list may use 127.0.0.1 where it has a code for it.
+func TestCodeOfOne(t *testing.T) {
+	b := newBench(t, List{Name: "a", Zone: zone, Score: 3, Codes: []Code{code(t, "127.0.0.1=-5")}})
+	b.list(four, zone, 60, "127.0.0.1")
+	b.list(six, zone, 60, "127.0.0.2")
+	if got := b.check(four); !same(got, Verdict{Score: -5, Hits: []Hit{{"a", -5}}}) {
+		t.Errorf("%+v", got)
+	}
+	if got := b.check(six); !same(got, Verdict{Score: 3, Hits: []Hit{{"a", 3}}}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestWildIsForgotten: what a list has said of somebody while it listed everybody does not outlive
+// that.
+func TestWildIsForgotten(t *testing.T) {
+	b := newBench(t, List{Name: "a", Zone: zone, Score: 1, Test: true})
+	b.list("127.0.0.2", zone, 60, "127.0.0.2")
+	b.list("127.0.0.1", zone, 60, "127.0.0.2")
+	b.list(four, zone, 3600, "127.0.0.2")
+	if got := b.check(four); got.Score != 1 {
+		t.Fatalf("before it is found out: %+v", got)
+	}
+	b.c.Test(t.Context())
+	b.dns.Remove(dotted(four))
+	b.dns.Remove(dotted("127.0.0.1"))
+	b.c.Test(t.Context())
+	if got := b.check(four); !same(got, Verdict{}) || len(b.c.Trouble()) != 0 {
+		t.Errorf("afterwards: %+v, %v", got, b.c.Trouble())
+	}
+}
+
+// TestLeast: how far a list that is away, and may not be left out, could bring a score down.
+func TestLeast(t *testing.T) {
+	b := newBench(t,
+		List{Name: "bad", Zone: zone, Score: 5},
+		List{Name: "good", Zone: "good.example", Score: -1, Codes: []Code{code(t, "127.0.0.3=-4"), code(t, "127.0.0.4=9")}, Closed: true},
+		List{Name: "open", Zone: "open.example", Score: -100},
+	)
+	b.list(four, zone, 60, "127.0.0.2")
+	if got := b.check(four); got.Score != 5 || got.Least != 5 {
+		t.Errorf("while all answer: %+v", got)
+	}
+	for _, in := range []string{"good.example", "open.example"} {
+		b.dns.Break(Name(netip.MustParseAddr(six), in)+".", testkit.ServFail)
+	}
+	b.list(six, zone, 60, "127.0.0.2")
+	if got := b.check(six); got.Score != 5 || got.Least != 1 {
+		t.Errorf("while two are away: %+v", got)
+	}
+}
+
+// TestTooMuchIsNotAway: that more is asked than may be says nothing of a list.
+func TestTooMuchIsNotAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{gate: make(chan struct{})}
+		c := New(Options{Asker: s, MaxAsked: 1, Away: func(l List, trouble string) { t.Errorf("%s: %s", l.Name, trouble) }})
+		c.Configure([]List{{Name: "slow", Zone: zone, Timeout: time.Hour}, {Name: "a", Zone: "a.example", Timeout: time.Second}})
+		var asking sync.WaitGroup
+		asking.Go(func() { c.ask(t.Context(), (*c.lists.Load())[0], netip.MustParseAddr(four)) })
+		synctest.Wait()
+		for n := range 10 {
+			client := netip.AddrFrom4([4]byte{198, 51, 100, byte(n)})
+			if a := c.about(t.Context(), (*c.lists.Load())[1], client); a.trouble == "" {
+				t.Errorf("%d: %+v", n, a)
+			}
+		}
+		if got := c.Trouble(); len(got) != 0 {
+			t.Errorf("the trouble is %v", got)
+		}
+		close(s.gate)
+		asking.Wait()
+	})
+}
+
 // TestRun tests at the start, now and then, and when there are other lists.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -468,6 +546,9 @@ func TestConfigure(t *testing.T) {
 	b.c.Configure([]List{{Name: "b", Zone: "other.example"}, a})
 	if got := b.check(four); got.Score != 1 || b.dns.Queries(dotted(four)) != 1 || b.c.Lists() != 2 {
 		t.Errorf("%+v after %d questions", got, b.dns.Queries(dotted(four)))
+	}
+	if m := (*b.c.lists.Load())[1].memory; m.size != maxKept/2 {
+		t.Errorf("of two lists one keeps %d answers", m.size)
 	}
 	a.Score = 5
 	b.c.Configure([]List{a})

@@ -14,7 +14,7 @@ const MaxScore = 1000
 // Code is what some answers of a list count for.
 type Code struct {
 	// First and Last are the addresses between which an answer has to be, 127.0.0.2 to
-	// 127.255.254.255.
+	// 127.255.254.255; or both are 127.0.0.1.
 	First, Last netip.Addr
 	Score       int
 }
@@ -44,7 +44,7 @@ func ParseCode(text string) (Code, error) {
 	switch {
 	case errs[0] != nil || errs[1] != nil:
 		return bad("has no IPv4 address before the score")
-	case meaning(c.First) != listed || meaning(c.Last) != listed:
+	case !codable(c.First, c.Last):
 		return bad("is of an answer that lists nobody")
 	case c.Last.Less(c.First):
 		return bad("ends before it begins")
@@ -58,9 +58,10 @@ type kind uint8
 const (
 	// listed is an answer that says that the address is on the list.
 	listed kind = iota
-	// nothing is 127.0.0.1, which no list may use (RFC 5782 section 5 has it for the test of
-	// what must not be listed).
-	nothing
+	// odd is 127.0.0.1 and 127.0.0.0, which say that nothing is known of a client only where a
+	// code says so: some lists refuse to answer by them, and filters of name servers have them for
+	// names that they block.
+	odd
 	// refusal is 127.255.255.0/24, by which large lists say that they do not answer: too
 	// many questions, or through a resolver that all the world shares.
 	refusal
@@ -76,39 +77,59 @@ func meaning(a netip.Addr) kind {
 	case !a.Is4() || b[12] != 127:
 		return stray
 	case a == netip.AddrFrom4([4]byte{127, 0, 0, 1}), a == netip.AddrFrom4([4]byte{127}):
-		return nothing
+		return odd
 	case b[13] == 255 && b[14] == 255:
 		return refusal
 	}
 	return listed
 }
 
+// codable reports whether a code may be for the answers from one to another.
+func codable(first, last netip.Addr) bool {
+	if first == last && first == mustNotBe {
+		return true
+	}
+	return meaning(first) == listed && meaning(last) == listed
+}
+
 // score is what the addresses of one answer count for: the highest of what each does. trouble
 // says what is wrong with the list that gives it, "" for nothing.
 func (l *List) score(answer []netip.Addr) (score int, on bool, trouble string) {
 	for _, a := range answer {
-		switch meaning(a) {
-		case refusal:
+		s, coded := l.codeOf(a)
+		switch m := meaning(a); {
+		case m == refusal:
 			return 0, false, "it refuses to answer, by " + a.String()
-		case stray:
+		case m == stray, m == odd && !coded:
 			return 0, false, "it answers what no list may"
-		case listed:
-			if s := l.scoreOf(a); !on || s > score {
-				score, on = s, true
-			}
+		case !coded:
+			s = l.Score
+		}
+		if !on || s > score {
+			score, on = s, true
 		}
 	}
 	return score, on, ""
 }
 
-// scoreOf is what one address counts for.
-func (l *List) scoreOf(a netip.Addr) int {
+// codeOf is what the first code says that is for an address.
+func (l *List) codeOf(a netip.Addr) (score int, found bool) {
 	for _, c := range l.Codes {
 		if !a.Less(c.First) && !c.Last.Less(a) {
-			return c.Score
+			return c.Score, true
 		}
 	}
-	return l.Score
+	return 0, false
+}
+
+// least is the least that an answer of the list can add to a score: less than 0 of one that
+// makes up for others.
+func (l *List) least() int {
+	least := min(0, l.Score)
+	for _, c := range l.Codes {
+		least = min(least, c.Score)
+	}
+	return least
 }
 
 const hexDigits = "0123456789abcdef"

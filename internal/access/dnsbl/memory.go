@@ -13,6 +13,8 @@ type answer struct {
 	on    bool
 	// trouble is why it has said nothing; "" where it has.
 	trouble string
+	// ours says that it was not asked, as too much else was.
+	ours bool
 }
 
 // The bounds on how long an answer is kept, whatever its TTL. The lower one is for lists that
@@ -27,9 +29,8 @@ const (
 
 // memory has the answers of one list. It is safe for concurrent use.
 type memory struct {
-	size int
-
-	mu      sync.Mutex // guards answers
+	mu      sync.Mutex // guards what follows
+	size    int
 	answers map[netip.Addr]*kept
 }
 
@@ -42,6 +43,20 @@ type kept struct {
 }
 
 func newMemory(size int) *memory { return &memory{size: size, answers: map[netip.Addr]*kept{}} }
+
+// resize changes how many answers are kept.
+func (m *memory) resize(size int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.size = size
+}
+
+// forget has all asked for again. Who waits for an answer gets it.
+func (m *memory) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.answers)
+}
 
 // get returns the answer about an address, by asking where it is not known. One asks for all
 // who want it at once; who asks is bounded by their own ctx, and whose ctx ends while

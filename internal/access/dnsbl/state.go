@@ -131,7 +131,7 @@ func (c *Checker) Test(ctx context.Context) {
 func (c *Checker) test(ctx context.Context, s *source) {
 	has, _, gone := c.question(ctx, s, mustBe)
 	not, _, left := c.question(ctx, s, mustNotBe)
-	if gone || left {
+	if gone || left || has.ours || not.ours {
 		return
 	}
 	unsound := ""
@@ -145,6 +145,9 @@ func (c *Checker) test(ctx context.Context, s *source) {
 		unsound = "it lists 127.0.0.1, which no list may: it may list everybody"
 	default:
 		c.note(s, "")
+	}
+	if unsound != "" {
+		s.memory.forget() // or what it has said of everybody would outlive it
 	}
 	if changed, now := s.state.judge(unsound); changed {
 		c.opt.Away(s.List, now)

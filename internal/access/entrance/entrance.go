@@ -82,15 +82,20 @@ func (e *Entrance) Known(who list.Who, client netip.Addr) list.Decision {
 }
 
 // Shadow is what would deny a client that is let in, were nothing in shadow mode; the zero
-// value for nothing. Of a client that nobody knows yet, who has but a listener.
+// value for nothing. Of a client that nobody knows yet, who has but a listener: as with
+// Stranger, what would not keep out every login is nothing.
 func (e *Entrance) Shadow(who list.Who, client netip.Addr) list.Decision {
 	if e == nil || e.opt.Lists.Len() == 0 {
 		return list.Decision{}
 	}
+	decide := e.opt.Lists.Decide
+	if who.Account == "" {
+		decide = e.opt.Lists.Hopeless
+	}
 	q := list.Question{Who: who, Place: e.opt.Places.Place(client), Shadow: true}
-	d := e.opt.Lists.Decide(q)
+	d := decide(q)
 	q.Shadow = false
-	if !d.Denied || e.opt.Lists.Decide(q).Denied {
+	if !d.Denied || decide(q).Denied {
 		return list.Decision{}
 	}
 	return d
@@ -117,7 +122,9 @@ func (e *Entrance) Judge(ctx context.Context, at Moment, who list.Who, client ne
 		return j
 	}
 	j.Verdict = e.opt.Names.Check(ctx, client)
-	refused := len(j.Verdict.Hits) > 0 && j.Verdict.Score >= rules.RefuseAt
+	enough := len(j.Verdict.Hits) > 0 && j.Verdict.Score >= rules.RefuseAt
+	// Where a list is away that could make up for the others, nothing is final yet.
+	refused := enough && (len(j.Verdict.Closed) == 0 || j.Verdict.Least >= rules.RefuseAt)
 	deferred := !refused && len(j.Verdict.Closed) > 0
 	if rules.Shadow {
 		j.Shadow = refused || deferred

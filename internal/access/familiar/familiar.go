@@ -1,4 +1,4 @@
-// Package familiar is from which networks logins have come in lately, in memory and within bounds:
+// Package familiar is from which networks logins have come in lately, and by which devices, in memory and within bounds:
 // nobody who has a password can push out what is known of others, nor the networks that its owner
 // has used before.
 //
@@ -11,6 +11,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,6 +52,56 @@ type visit struct {
 	// first and at are the first time and the last one, and stored is which of them was last to be
 	// stored, in seconds since 1970.
 	first, at, stored int64
+	// devices are those that it was by, the last one first; 0 for none.
+	devices [EachDevice]Device
+}
+
+// EachDevice is of how many devices it is known that a login came in by them from one network.
+const EachDevice = 4
+
+// Device stands for what a device calls itself, in this process alone; 0 for one that says nothing.
+type Device uint32
+
+// Device returns what stands for a name, in which letters may be of any case.
+func (k *Networks) Device(name string) Device {
+	if name == "" {
+		return 0
+	}
+	return Device(maphash.String(k.seed, strings.ToLower(name)))
+}
+
+// Use notes by which device a login has come in from a network, after Add. The one is forgotten that
+// was used longest ago.
+func (k *Networks) Use(login string, p netip.Prefix, d Device) {
+	v := k.visit(login, p)
+	if v == nil || d == 0 {
+		return
+	}
+	last := slices.Index(v.devices[:], d)
+	if last < 0 {
+		last = EachDevice - 1
+	}
+	copy(v.devices[1:last+1], v.devices[:last])
+	v.devices[0] = d
+}
+
+// Devices returns those that a login has come in by from a network, the last one first; the others
+// are 0.
+func (k *Networks) Devices(login string, p netip.Prefix) (list [EachDevice]Device) {
+	if v := k.visit(login, p); v != nil {
+		list = v.devices
+	}
+	return list
+}
+
+// visit returns that of a login from a network, nil for none.
+func (k *Networks) visit(login string, p netip.Prefix) *visit {
+	network, list := k.network(p), k.of[k.login(login)]
+	i := slices.IndexFunc(list, func(v visit) bool { return v.network == network })
+	if i < 0 {
+		return nil
+	}
+	return &list[i]
 }
 
 // lasting says that it has come on several days.

@@ -22,7 +22,7 @@ func BenchmarkMemory(b *testing.B) {
 		"failure": func(g *Guard, i int) {
 			g.Failed(Failure{Client: client(i), Login: fmt.Sprintf("user%d@one.example", i), Digest: 1, Seen: true})
 		},
-		"visit": func(g *Guard, i int) { g.Passed(client(i), fmt.Sprintf("user%d@one.example", i/4), true) },
+		"visit": func(g *Guard, i int) { g.Passed(client(i), fmt.Sprintf("user%d@one.example", i/4), "", true) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
@@ -46,18 +46,18 @@ func BenchmarkAttempt(b *testing.B) {
 	office := netip.MustParseAddr("192.0.2.1")
 	b.Run("passed", func(b *testing.B) {
 		for range b.N {
-			if g.Enter(office, "ann@one.example") == nil {
-				g.Passed(office, "ann@one.example", true)
-				g.Leave(office, "ann@one.example")
+			if g.Enter(office, "ann@one.example", "") == nil {
+				g.Passed(office, "ann@one.example", "", true)
+				g.Leave(office, "ann@one.example", "")
 			}
 		}
 	})
 	b.Run("failed", func(b *testing.B) {
 		for i := range b.N {
 			client := netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)})
-			if g.Enter(client, "ann@one.example") == nil {
+			if g.Enter(client, "ann@one.example", "") == nil {
 				g.Failed(Failure{Client: client, Login: "ann@one.example", Digest: uint16(i), Seen: true})
-				g.Leave(client, "ann@one.example")
+				g.Leave(client, "ann@one.example", "")
 			}
 		}
 	})

@@ -15,7 +15,7 @@
 // another one, far too little to find it.
 //
 // It decides in memory and in no time; the store is written behind (Sharer), bans are set
-// by an Enforcer. It knows neither sessions, nor mechanisms, nor SQL, and waits for nobody.
+// by package enforcing. It knows neither sessions, nor mechanisms, nor SQL, and waits for nobody.
 //
 // Main types: Guard, Rules, Record, Store.
 package guard

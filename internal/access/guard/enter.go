@@ -3,6 +3,8 @@ package guard
 import (
 	"net/netip"
 	"time"
+
+	"countersign/internal/access/familiar"
 )
 
 // standing is what a login is in the network that a client has.
@@ -20,25 +22,31 @@ const (
 // Enter is asked before anything is verified, and again before each later step that does: nil
 // lets it go on, until Leave is called with the same; any of the errors above turns it away.
 // After ErrNetworkClosed it goes on to fail, until Leave is called. What is turned away is no
-// failure; it keeps closed what is.
-func (g *Guard) Enter(client netip.Addr, login string) (err error) {
+// failure; it keeps closed what is. device is what the client calls itself, "" where it does not
+// say.
+func (g *Guard) Enter(client netip.Addr, login, device string) (err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.rules.Shadow && !g.rules.Off && !g.rules.allows(client) {
-		err = g.turnedAway(client, login)
+		err = g.turnedAway(client, login, g.known.Device(device))
 	}
 	if err == nil || err == ErrNetworkClosed {
 		for _, k := range flights(client, login) {
 			g.flying[k]++
 		}
+		g.flyingBy[g.flight(client, login, device)]++
 	}
 	return err
 }
 
 // Leave is told that an attempt is not verified any more, or waits for its client.
-func (g *Guard) Leave(client netip.Addr, login string) {
+func (g *Guard) Leave(client netip.Addr, login, device string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	f := g.flight(client, login, device)
+	if g.flyingBy[f]--; g.flyingBy[f] <= 0 {
+		delete(g.flyingBy, f)
+	}
 	for _, k := range flights(client, login) {
 		if g.flying[k]--; g.flying[k] <= 0 {
 			delete(g.flying, k)
@@ -60,7 +68,7 @@ func flights(client netip.Addr, login string) []key {
 
 // turnedAway says why somebody is turned away, nil where they are not. Where a network is
 // closed, strangers wait as long as those who are known there, or the wait would tell who is.
-func (g *Guard) turnedAway(client netip.Addr, login string) error {
+func (g *Guard) turnedAway(client netip.Addr, login string, d familiar.Device) error {
 	all, who, now := levels(client), g.standing(client, login), g.now()
 	closed := g.closed(all, login, who, now)
 	if closed == ErrBarred || closed == ErrLoginClosed {
@@ -70,11 +78,12 @@ func (g *Guard) turnedAway(client netip.Addr, login string) error {
 	if trusted {
 		slack = g.rules.MaxDelay
 	}
-	if pair := g.marks.of(all[0].network, login); pair != nil && g.opt.Now().Before(pair.next.Add(-slack)) {
+	d = g.own(all[0].network, login, d)
+	if pair := g.marks.of(all[0].network, login); pair != nil && g.opt.Now().Before(pair.turn(d).Add(-slack)) {
 		return ErrTooSoon
 	}
 	if trusted {
-		if g.hasty(all[0].network, login, now) {
+		if g.hasty(all[0].network, login, d, now) {
 			return ErrCrowded
 		}
 		return closed
@@ -114,13 +123,20 @@ func (g *Guard) closed(all []level, login string, who standing, now time.Time) e
 }
 
 // hasty reports whether more of a login is being verified than who has a password has to:
-// where something has failed there, few at once.
-func (g *Guard) hasty(network netip.Prefix, login string, now time.Time) bool {
+// where something has failed there, few at once. d is a device of its own, or 0 for all others.
+func (g *Guard) hasty(network netip.Prefix, login string, d familiar.Device, now time.Time) bool {
 	most := 4 * g.rules.Secrets
 	if pair := g.marks.of(network, login); pair != nil && pair.Tries(now, g.rules.Window) > g.rules.Free {
 		most = max(1, g.rules.Free)
 	}
-	return g.flying[key{network, login}] >= most
+	if d != 0 {
+		return g.flyingBy[flight{key{network, login}, d}] >= most
+	}
+	others := g.flying[key{network, login}]
+	for _, own := range g.devices(network, login) {
+		others -= g.flyingBy[flight{key{network, login}, own}]
+	}
+	return others >= most
 }
 
 // crowded turns a stranger away while so much is being verified that it would be too much if
@@ -188,9 +204,9 @@ func (g *Guard) prolong(m *mark, now time.Time) {
 	}
 }
 
-// Passed is told that somebody has logged in, and whether by the password of the account. That
-// takes back nothing that was counted.
-func (g *Guard) Passed(client netip.Addr, login string, password bool) {
+// Passed is told that somebody has logged in, by a device that calls itself so, and whether by
+// the password of the account. That takes back nothing that was counted.
+func (g *Guard) Passed(client netip.Addr, login, device string, password bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.rules.allows(client) {
@@ -200,8 +216,12 @@ func (g *Guard) Passed(client netip.Addr, login string, password bool) {
 		login = otherwise + login
 	}
 	now := g.now()
-	for _, l := range levels(client) {
-		if !g.known.Add(login, l.network, now) {
+	for i, l := range levels(client) {
+		worth := g.known.Add(login, l.network, now)
+		if i == 0 {
+			g.known.Use(login, l.network, g.known.Device(device))
+		}
+		if !worth {
 			continue
 		}
 		k := key{l.network, login}

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"countersign/internal/access/familiar"
 )
 
 // Failed is told of a failure, and returns how long the answer is to wait.
@@ -49,7 +51,7 @@ func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 		wait = 0
 	}
 	if m := g.marks.of(levels(f.Client)[0].network, f.Login); m != nil {
-		g.slow(m, wait, fresh, f.Closed || who != stranger)
+		g.slow(m, g.own(m.Network, f.Login, g.known.Device(f.Device)), slowness{wait, fresh, f.Closed || who != stranger})
 	}
 	for i := range actions {
 		if actions[i].Shadow = g.rules.Shadow; g.rules.Shadow {
@@ -62,18 +64,25 @@ func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 // slow says when the next attempt may come: a stranger's when this one is answered. Where others
 // may have the right password, a secret that was tried before delays nobody, and some seconds
 // are left to them: what is tried there on and on comes no faster all the same.
-func (g *Guard) slow(m *mark, wait time.Duration, fresh, trusted bool) {
+func (g *Guard) slow(m *mark, d familiar.Device, s slowness) {
 	exact := g.opt.Now()
 	switch {
-	case !trusted:
-		m.next = exact.Add(wait)
-	case fresh:
-		next, most := later(m.next, exact).Add(wait), exact.Add(patience*g.rules.MaxDelay)
+	case !s.trusted:
+		m.next = exact.Add(s.wait)
+	case s.fresh:
+		next, most := later(m.turn(d), exact).Add(s.wait), exact.Add(patience*g.rules.MaxDelay)
 		if next.After(most) {
 			next = most
 		}
-		m.next = next
+		m.setTurn(d, next, exact)
 	}
+}
+
+// slowness is how long the answer to a failure waits, whether it differs from those before, and
+// whether it is where others may have the right password.
+type slowness struct {
+	wait           time.Duration
+	fresh, trusted bool
 }
 
 // patience is how many of the longest delays may add up at most.
@@ -129,10 +138,10 @@ func nameable(login string) bool { return !strings.HasPrefix(login, NoAddress) }
 // NoAddress begins what stands for a login that is no address.
 const NoAddress = "?"
 
-// barTime is how long a ban may take to be felt.
-const barTime = 10 * time.Second
+// BarTime is how long a ban may take to be felt.
+const BarTime = 10 * time.Second
 
-func (g *Guard) bar() time.Time { return g.opt.Now().Add(barTime) }
+func (g *Guard) bar() time.Time { return g.opt.Now().Add(BarTime) }
 
 // bars turns away what is to be banned.
 func (g *Guard) bars(m *mark) {
@@ -148,9 +157,9 @@ func (g *Guard) Bar(a Action) {
 	g.mark(a.Network, a.Login).barred = g.bar()
 }
 
-// spares reports whether a ban would hit somebody who has come in since it was decided, by
+// Spares reports whether a ban would hit somebody who has come in since it was decided, by
 // what is not guessed: a certificate, or a network of theirs.
-func (g *Guard) spares(a Action) bool {
+func (g *Guard) Spares(a Action) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if a.Login != "" {

@@ -44,6 +44,8 @@ type Failure struct {
 	Closed bool
 	// Left says that the client has left the exchange unanswered.
 	Left bool
+	// Device is what the client calls itself; "" where it does not say.
+	Device string
 }
 
 // Rule names why something is done.
@@ -94,6 +96,8 @@ type Guard struct {
 	// flying counts the attempts that are being verified, by login, by narrow network, and by
 	// login and network.
 	flying map[key]int
+	// flyingBy counts those from a narrow network by what their devices call themselves, too.
+	flyingBy map[flight]int
 	// changed are the marks that are to be stored, visited the logins that came in, each
 	// with when.
 	changed map[key]bool
@@ -104,7 +108,7 @@ type Guard struct {
 func New(o Options) *Guard {
 	return &Guard{
 		opt: o, rules: o.Rules, marks: newMarks(o.Rules.MaxMarks), known: familiar.New(o.Rules.Known, o.Rules.MaxKnown),
-		flying: map[key]int{}, changed: map[key]bool{}, visited: map[key]time.Time{},
+		flying: map[key]int{}, flyingBy: map[flight]int{}, changed: map[key]bool{}, visited: map[key]time.Time{},
 	}
 }
 

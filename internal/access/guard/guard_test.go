@@ -158,15 +158,15 @@ func TestOnePair(t *testing.T) {
 	client := addr("192.0.2.1")
 	var waits []time.Duration
 	for n := range 10 {
-		if err := w.g.Enter(client, "ann@one.example"); err != nil {
+		if err := w.g.Enter(client, "ann@one.example", ""); err != nil {
 			t.Fatalf("attempt %d: %v", n, err)
 		}
 		wait := w.g.Failed(Failure{Client: client, Login: "ann@one.example", Digest: uint16(n), Seen: true})
-		w.g.Leave(client, "ann@one.example")
-		if err := w.g.Enter(client, "ann@one.example"); n < 9 && (err == ErrTooSoon) != (wait > 0) {
+		w.g.Leave(client, "ann@one.example", "")
+		if err := w.g.Enter(client, "ann@one.example", ""); n < 9 && (err == ErrTooSoon) != (wait > 0) {
 			t.Fatalf("while the answer to %d waits: %v", n, err)
 		} else if err == nil {
-			w.g.Leave(client, "ann@one.example")
+			w.g.Leave(client, "ann@one.example", "")
 		}
 		waits = append(waits, wait)
 		if n < 9 {
@@ -180,7 +180,7 @@ func TestOnePair(t *testing.T) {
 	if len(w.actions) != 1 || w.actions[0].Rule != RuleSecrets || !w.actions[0].Ban || w.actions[0].Login != "ann@one.example" || w.actions[0].Count != 10 {
 		t.Fatalf("the guard has done %+v", w.actions)
 	}
-	if err := w.g.Enter(client, "ann@one.example"); err != ErrBarred {
+	if err := w.g.Enter(client, "ann@one.example", ""); err != ErrBarred {
 		t.Errorf("until the ban is felt: %v", err)
 	}
 	w.want(w.try(client, "bob@one.example", "his", true), passed, "somebody else there")
@@ -271,13 +271,13 @@ func TestShadow(t *testing.T) {
 	w := newWorld(t, func(r *Rules) { r.Shadow = true })
 	for n := range 100 {
 		f := Failure{Client: addr("192.0.2.1"), Login: fmt.Sprintf("user%d@one.example", n), Seen: true}
-		if err := w.g.Enter(f.Client, f.Login); err != nil {
+		if err := w.g.Enter(f.Client, f.Login, ""); err != nil {
 			t.Fatal(err)
 		}
 		if wait := w.g.Failed(f); wait > 0 {
 			t.Fatalf("attempt %d waits for %v", n, wait)
 		}
-		w.g.Leave(f.Client, f.Login)
+		w.g.Leave(f.Client, f.Login, "")
 	}
 	for n := range 50 {
 		w.g.Failed(Failure{Client: addr("192.0.2.2"), Login: "ann@one.example", Digest: uint16(n), Seen: true})
@@ -309,7 +309,7 @@ func TestParallel(t *testing.T) {
 	w := newWorld(t)
 	entered := 0
 	for n := range 1000 {
-		if w.g.Enter(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), "ann@one.example") == nil {
+		if w.g.Enter(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), "ann@one.example", "") == nil {
 			entered++
 		}
 	}
@@ -319,12 +319,12 @@ func TestParallel(t *testing.T) {
 	w = newWorld(t)
 	client := addr("192.0.2.1")
 	for n := range 50 {
-		if err := w.g.Enter(client, fmt.Sprintf("p%d@one.example", n)); err != nil {
+		if err := w.g.Enter(client, fmt.Sprintf("p%d@one.example", n), ""); err != nil {
 			t.Fatalf("an office that comes at once: %v", err)
 		}
 	}
 	for n := range 50 {
-		w.g.Leave(client, fmt.Sprintf("p%d@one.example", n))
+		w.g.Leave(client, fmt.Sprintf("p%d@one.example", n), "")
 	}
 	if len(w.g.flying) > 0 {
 		t.Errorf("%v are still verified", w.g.flying)
@@ -334,7 +334,7 @@ func TestParallel(t *testing.T) {
 	}
 	entered = 0
 	for n := range 50 {
-		if w.g.Enter(client, fmt.Sprintf("more%d@one.example", n)) == nil {
+		if w.g.Enter(client, fmt.Sprintf("more%d@one.example", n), "") == nil {
 			entered++
 		}
 	}

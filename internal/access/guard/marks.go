@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"countersign/internal/access/familiar"
 )
 
 // key names a Record.
@@ -19,6 +21,9 @@ type mark struct {
 	// next is when the next attempt may come, and barred until when none may, as a ban is
 	// on its way.
 	next, barred time.Time
+	// own is as next of devices that the login has come in by: whoever else guesses there is not in
+	// their way.
+	own map[familiar.Device]time.Time
 	// weight is that of a network.
 	weight weight
 	// place is its own in marks.order, used the number of its last use.

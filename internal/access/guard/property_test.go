@@ -41,7 +41,7 @@ func TestKnownAreNeverStopped(t *testing.T) {
 			f := Failure{Client: client, Login: login, Missing: c.IntN(3) == 0, Digest: uint16(c.IntN(500)), Seen: c.IntN(4) > 0}
 			got := w.attempt(f, c.IntN(30) == 0)
 			if owner && got == refused {
-				err := w.g.Enter(client, login)
+				err := w.g.Enter(client, login, "")
 				if w.banned(client, login) || err != ErrTooSoon {
 					t.Fatalf("seed %d: %s from %s is known, and was refused: %v, bans %v", seed, login, client, err, w.until)
 				}

@@ -53,6 +53,11 @@ const unseenSlot = 24 * time.Hour
 // failed reports whether the record has any failure.
 func (r *Record) failed() bool { return len(r.Secrets) > 0 || r.Unseen > 0 }
 
+// Empty reports whether a record says nothing.
+func (r *Record) Empty() bool {
+	return !r.failed() && r.End(0, 0).Equal(time.Time{})
+}
+
 // Closed reports whether a closing holds at that time.
 func (r *Record) Closed(now time.Time) bool {
 	return now.Before(r.ClosedUntil) && r.ClosedFrom.After(r.Opened)

@@ -153,7 +153,7 @@ func TestClosedElsewhere(t *testing.T) {
 	}
 	a.s.Share(t.Context())
 	b.s.Share(t.Context())
-	if err := b.g.Enter(addr("10.1.1.1"), "ann@one.example"); err != ErrLoginClosed {
+	if err := b.g.Enter(addr("10.1.1.1"), "ann@one.example", ""); err != ErrLoginClosed {
 		t.Fatalf("at the other gate: %v", err)
 	}
 	a.pass(time.Minute)
@@ -232,9 +232,9 @@ func TestClosedInTheStore(t *testing.T) {
 	store := newShelf()
 	a := newGate(t, store)
 	home, office := addr("203.0.113.7"), addr("192.0.2.1")
-	a.g.Passed(home, "ann@one.example", true)
-	a.g.Passed(office, "bob@one.example", true)
-	a.g.Passed(addr("192.0.2.2"), "ann@one.example", false)
+	a.g.Passed(home, "ann@one.example", "", true)
+	a.g.Passed(office, "bob@one.example", "", true)
+	a.g.Passed(addr("192.0.2.2"), "ann@one.example", "", false)
 	for n := range 20 {
 		a.try(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}), "ann@one.example", fmt.Sprint(n), false)
 	}

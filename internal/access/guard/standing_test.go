@@ -18,7 +18,7 @@ func TestOneNetworkIsNotACrowd(t *testing.T) {
 		w := newWorld(t)
 		entered := 0
 		for n := range 100 {
-			if w.g.Enter(client(n), "ann@one.example") == nil {
+			if w.g.Enter(client(n), "ann@one.example", "") == nil {
 				entered++
 			}
 		}
@@ -38,12 +38,12 @@ func TestGuesserBesideTheOwner(t *testing.T) {
 	verified := 0
 	for range 24 * 60 * 60 {
 		entered := 0
-		for w.g.Enter(home, "ann@one.example") == nil {
+		for w.g.Enter(home, "ann@one.example", "") == nil {
 			entered++
 		}
 		for range entered {
 			w.g.Failed(Failure{Client: home, Login: "ann@one.example", Digest: uint16(verified), Seen: true})
-			w.g.Leave(home, "ann@one.example")
+			w.g.Leave(home, "ann@one.example", "")
 			verified++
 		}
 		w.pass(time.Second)
@@ -83,7 +83,7 @@ func TestAppPasswordsOpenNoGuessing(t *testing.T) {
 	w := newWorld(t)
 	printer := addr("192.0.2.1")
 	const login = "ann@one.example"
-	w.g.Passed(printer, login, false)
+	w.g.Passed(printer, login, "", false)
 	if w.g.Known(printer, login) {
 		t.Error("an app password makes a network one of the password's")
 	}
@@ -92,7 +92,7 @@ func TestAppPasswordsOpenNoGuessing(t *testing.T) {
 	}
 	w.want(w.try(printer, login, "app", true), passed, "the printer, while a botnet guesses")
 	other := addr("192.0.2.2")
-	w.g.Passed(other, login, false)
+	w.g.Passed(other, login, "", false)
 	verified := 0
 	for n := range 1000 {
 		if w.try(other, login, fmt.Sprint("guess", n), false) == wrong {
@@ -141,12 +141,12 @@ func TestClosedNetworksTellNothing(t *testing.T) {
 	answers := func(login string) (list []string) {
 		w.now = begin
 		for n := range 40 {
-			err := w.g.Enter(office, login)
+			err := w.g.Enter(office, login, "")
 			if err != nil && err != ErrNetworkClosed {
 				list = append(list, err.Error())
 			} else {
 				list = append(list, fmt.Sprint(w.g.Failed(Failure{Client: office, Login: login, Digest: uint16(n), Seen: n%3 > 0, Closed: err != nil})))
-				w.g.Leave(office, login)
+				w.g.Leave(office, login, "")
 			}
 			w.pass(time.Duration(n%4) * 3 * time.Second)
 		}
@@ -163,13 +163,13 @@ func TestStolenPasswordsPushOutNobody(t *testing.T) {
 	w := newWorld(t)
 	home, work := addr("203.0.113.7"), addr("2001:db8:7:7::1")
 	for range 2 {
-		w.g.Passed(home, "ann@one.example", true)
-		w.g.Passed(work, "ann@one.example", true)
+		w.g.Passed(home, "ann@one.example", "", true)
+		w.g.Passed(work, "ann@one.example", "", true)
 		w.pass(25 * time.Hour)
 	}
 	for n := range 500 {
-		w.g.Passed(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), "ann@one.example", true)
-		w.g.Passed(addr(fmt.Sprintf("2001:db8:%x:%x::1", 7+n%9, 100+n)), "ann@one.example", true)
+		w.g.Passed(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), "ann@one.example", "", true)
+		w.g.Passed(addr(fmt.Sprintf("2001:db8:%x:%x::1", 7+n%9, 100+n)), "ann@one.example", "", true)
 		w.pass(time.Minute)
 	}
 	for _, own := range []netip.Addr{home, work} {
@@ -191,7 +191,7 @@ func TestRotatingIsNotStored(t *testing.T) {
 		w := newWorld(t)
 		stored := map[key]bool{}
 		for n := range 10 * 24 * 60 { // for ten days
-			w.g.Passed(c.client(n), "ann@one.example", true)
+			w.g.Passed(c.client(n), "ann@one.example", "", true)
 			w.pass(time.Minute)
 			for _, r := range w.g.take(1000) {
 				stored[key{r.Network, r.Login}] = true
@@ -208,7 +208,7 @@ func TestVisitsAreStoredDaily(t *testing.T) {
 	w := newWorld(t)
 	days := 0
 	for range 40 * 24 {
-		w.g.Passed(addr("192.0.2.1"), "ann@one.example", true)
+		w.g.Passed(addr("192.0.2.1"), "ann@one.example", "", true)
 		days += len(w.g.take(10))
 		w.pass(time.Hour)
 	}
@@ -228,7 +228,7 @@ func TestBansThatAreNotSet(t *testing.T) {
 	for n := range 20 {
 		w.try(addr("192.0.2.2"), fmt.Sprintf("user%d@one.example", n), "x", false)
 	}
-	w.pass(barTime + time.Minute)
+	w.pass(BarTime + time.Minute)
 	w.try(addr("192.0.2.1"), "ann@one.example", "one more", false)
 	w.try(addr("192.0.2.2"), "user20@one.example", "x", false)
 	if len(w.actions) != 4 {

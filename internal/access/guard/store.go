@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"countersign/internal/access/familiar"
 	"countersign/internal/audit"
 )
 
@@ -23,6 +24,15 @@ type Kept struct {
 	End time.Time
 }
 
+// MaxStored is how many networks of one login a store has that it is known in, twice what one
+// gate has in memory; Stale is how much older than a new one the visit is that gives way: whoever
+// has a password and comes from ever new networks fills no store, and pushes out no network
+// that its owner has used within that time.
+const (
+	MaxStored = 2 * familiar.Each
+	Stale     = 7 * 24 * time.Hour
+)
+
 // Store keeps Records for all gates that share it. All methods may be called concurrently.
 // Errors of all of them, besides those named: fault.Unavailable, fault.Corrupt,
 // fault.Canceled, and of changes fault.Full.
@@ -30,8 +40,9 @@ type Store interface {
 	// KeepRecords puts each Record together with the one of its network and login that is
 	// kept (Merge), with the later End, and stores the events with them, in one
 	// transaction. Each that changes by that gets a number higher than all changes before
-	// it. Errors: fault.Invalid, for all of them, where one is not of the form that
-	// Record says.
+	// it. Of one login MaxStored networks are kept as known; where there are so many, a new
+	// one takes the place of one that is Stale, and is left out where none is. Errors:
+	// fault.Invalid, for all of them, where one is not of the form that Record says.
 	KeepRecords(ctx context.Context, list []Kept, events []audit.Event) error
 	// RecordsSince returns the Records whose latest change has a number above since, in the
 	// order of these, limit of them at most, and the highest number of those, or since

@@ -79,18 +79,18 @@ func (w *world) attempt(f Failure, right bool) outcome {
 	if w.banned(f.Client, f.Login) {
 		return refused
 	}
-	err := w.g.Enter(f.Client, f.Login)
+	err := w.g.Enter(f.Client, f.Login, f.Device)
 	if err != nil && err != ErrNetworkClosed {
 		return refused
 	}
-	defer w.g.Leave(f.Client, f.Login)
+	defer w.g.Leave(f.Client, f.Login, f.Device)
 	if err != nil {
 		f.Closed = true
 		w.g.Failed(f)
 		return refused
 	}
 	if right {
-		w.g.Passed(f.Client, f.Login, true)
+		w.g.Passed(f.Client, f.Login, f.Device, true)
 		return passed
 	}
 	w.g.Failed(f)

@@ -47,7 +47,8 @@ func (a *Admin) now() time.Time { return a.opt.Now().UTC().Truncate(time.Microse
 
 // Add sets an entry. closes says that it is the first one that allows, so that from now on
 // its subject is closed to all others. Errors are those of Store.AddEntry, and fault.Invalid,
-// without Force, for what would keep out whom hardly anybody means to keep out.
+// without Force, for what would keep out whom hardly anybody means to keep out, and for what
+// would change nothing.
 func (a *Admin) Add(ctx context.Context, w Wanted) (e Entry, closes bool, err error) {
 	const op = "access.add"
 	now := a.now()
@@ -70,6 +71,11 @@ func (a *Admin) Add(ctx context.Context, w Wanted) (e Entry, closes bool, err er
 	}
 	if hazard := hazard(&e, closes); hazard != "" && !w.Force {
 		return e, closes, fault.New(op, fault.Invalid, "%s", hazard)
+	}
+	if !w.Force && !e.Shadow {
+		if err := a.idle(ctx, &e); err != nil {
+			return e, closes, err
+		}
 	}
 	event := e.Event(audit.AccessAdded, now, a.opt.Actor, e.Reason)
 	if w.Login != "" {

@@ -302,3 +302,75 @@ func TestAdmin(t *testing.T) {
 		t.Errorf("recorded %+v", last)
 	}
 }
+
+// TestOverlaps: what an entry does that a wider one does already is refused, unless it does so for
+// longer, or closes its list, or something else stands between; what it meets is told.
+func TestOverlaps(t *testing.T) {
+	web := Subject{Listener, "web"}
+	entry := func(id string, effect Effect, what string, hours time.Duration) Entry {
+		w, err := ParseWhat(what)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := Entry{ID: mail.ID(id), For: web, What: w, Effect: effect, Start: noon, By: "x", Reason: "x"}
+		if hours > 0 {
+			e.End = noon.Add(hours * time.Hour)
+		}
+		return e
+	}
+	shadow := entry("S", Deny, "10.0.0.0/8", 0)
+	shadow.Shadow = true
+	other := entry("O", Deny, "10.0.0.0/8", 0)
+	other.For = Subject{}
+	for name, c := range map[string]struct {
+		have              []Entry
+		add               Entry
+		idle              bool
+		within, otherwise string
+	}{
+		"alone":                       {nil, entry("N", Deny, "10.1.0.0/16", 0), false, "", ""},
+		"in a wider one":              {[]Entry{entry("A", Deny, "10.0.0.0/8", 0)}, entry("N", Deny, "10.1.0.0/16", 0), true, "A", ""},
+		"beside it":                   {[]Entry{entry("A", Deny, "10.0.0.0/8", 0)}, entry("N", Deny, "11.1.0.0/16", 0), false, "", ""},
+		"that ends before":            {[]Entry{entry("A", Deny, "10.0.0.0/8", 1)}, entry("N", Deny, "10.1.0.0/16", 2), false, "A", ""},
+		"that ends, and it does not":  {[]Entry{entry("A", Deny, "10.0.0.0/8", 1)}, entry("N", Deny, "10.1.0.0/16", 0), false, "A", ""},
+		"that ends with it":           {[]Entry{entry("A", Deny, "10.0.0.0/8", 2)}, entry("N", Deny, "10.1.0.0/16", 2), true, "A", ""},
+		"of the other effect":         {[]Entry{entry("A", Allow, "10.0.0.0/8", 0)}, entry("N", Deny, "10.1.0.0/16", 0), false, "A", ""},
+		"with a hole between":         {[]Entry{entry("A", Deny, "10.0.0.0/8", 0), entry("B", Except, "10.1.0.0/16", 0)}, entry("N", Deny, "10.1.2.0/24", 0), false, "B", ""},
+		"with a hole in it":           {[]Entry{entry("A", Except, "10.1.2.0/24", 0), entry("B", Deny, "10.1.3.0/24", 0)}, entry("N", Deny, "10.1.0.0/16", 0), false, "", "A"},
+		"in shadow mode":              {[]Entry{shadow}, entry("N", Deny, "10.1.0.0/16", 0), false, "", ""},
+		"of another list":             {[]Entry{other}, entry("N", Deny, "10.1.0.0/16", 0), false, "", ""},
+		"beside an allow of the same": {[]Entry{entry("A", Deny, "10.0.0.0/8", 0), entry("B", Except, "10.1.0.0/16", 0)}, entry("N", Deny, "10.1.0.0/16", 1), false, "A", ""},
+		"an exception in an allow":    {[]Entry{entry("A", Allow, "10.0.0.0/8", 0)}, entry("N", Except, "10.1.0.0/16", 0), true, "A", ""},
+		"an allow in an exception":    {[]Entry{entry("A", Except, "10.0.0.0/8", 0), entry("B", Allow, "11.0.0.0/8", 0)}, entry("N", Allow, "10.1.0.0/16", 0), false, "A", ""},
+		"of all addresses":            {[]Entry{entry("A", Deny, "0.0.0.0/0", 0)}, entry("N", Deny, "10.1.0.0/16", 0), false, "", ""},
+		"of a country":                {[]Entry{entry("A", Deny, "DE", 0)}, entry("N", Deny, "10.1.0.0/16", 0), false, "", ""},
+		"of IPv6":                     {[]Entry{entry("A", Deny, "2001:db8::/32", 0), entry("B", Deny, "10.0.0.0/8", 0)}, entry("N", Deny, "2001:db8:1::/48", 0), true, "A", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := func() time.Time { return noon }
+			a := NewAdmin(AdminOptions{Store: &notebook{entries: c.have}, IDs: &mail.IDSource{Now: clock}, Actor: "cli:root", Now: clock})
+			o, err := a.Overlap(t.Context(), c.add)
+			if err != nil {
+				t.Fatal(err)
+			}
+			within, otherwise := "", ""
+			if o.Within != nil {
+				within = string(o.Within.ID)
+			}
+			for _, e := range o.Otherwise {
+				otherwise += string(e.ID)
+			}
+			if within != c.within || otherwise != c.otherwise {
+				t.Errorf("within %q, otherwise %q", within, otherwise)
+			}
+			w := Wanted{For: c.add.For, What: c.add.What, Effect: c.add.Effect, Reason: "x", End: c.add.End}
+			if _, _, err = a.Add(t.Context(), w); fault.Is(err, fault.Invalid) != c.idle || c.idle && !strings.Contains(err.Error(), "would change nothing") {
+				t.Errorf("added: %v", err)
+			}
+			w.Force = true
+			if _, _, err = a.Add(t.Context(), w); err != nil {
+				t.Errorf("by force: %v", err)
+			}
+		})
+	}
+}

@@ -50,6 +50,8 @@ type databases struct {
 type database struct {
 	reader *maxminddb.Reader
 	built  time.Time
+	// six says that it knows IPv6 addresses, too.
+	six bool
 }
 
 // Change is what Prepare has read.
@@ -92,29 +94,65 @@ func open[V comparable](path, what string, value func(maxminddb.Result) (V, erro
 	if err != nil {
 		return nil, fault.New(op, fault.Invalid, "%s is no sound file in the MaxMind DB format: %v", path, err)
 	}
-	var none V
-	for result := range reader.Networks() {
-		v, err := value(result)
-		if err != nil {
-			return nil, fault.New(op, fault.Invalid, "%s cannot be read at %s: %v", path, result.Prefix(), err)
-		}
-		if v != none {
-			return &database{reader, reader.Metadata.BuildTime().UTC()}, nil
-		}
+	some, err := inspect(reader, value)
+	if err != nil {
+		return nil, fault.New(op, fault.Invalid, "%s cannot be read at %v", path, err)
 	}
-	return nil, fault.New(op, fault.Invalid, "%s (%.100q) says nothing of %s", path, reader.Metadata.DatabaseType, what)
+	if !some {
+		return nil, fault.New(op, fault.Invalid, "%s (%.100q) says nothing of %s", path, reader.Metadata.DatabaseType, what)
+	}
+	return &database{reader, reader.Metadata.BuildTime().UTC(), reader.Metadata.IPVersion == 6}, nil
 }
 
-// read returns a file, unless it is too long.
+// inspect reads what a file says of each network, and reports whether that is anything. What
+// could not be read would else be no country, which lets in whom an entry denies. A tree of so many
+// nodes has one network more; one whose parts stand for several networks can have more than
+// anybody could go through, so that it is looked at some times that many.
+func inspect[V comparable](reader *maxminddb.Reader, value func(maxminddb.Result) (V, error)) (some bool, err error) {
+	var none V
+	read, left := map[uintptr]bool{}, shared*(reader.Metadata.NodeCount+1)
+	for result := range reader.Networks() {
+		if left--; left == 0 {
+			break
+		}
+		if at := result.Offset(); !read[at] {
+			read[at] = true
+			v, err := value(result)
+			if err != nil {
+				return false, fmt.Errorf("%s: %w", result.Prefix(), err)
+			}
+			some = some || v != none
+		}
+	}
+	return some, nil
+}
+
+// shared is for how many networks a part of a tree stands on the average, at most.
+const shared = 8
+
+// read returns a file, unless it is too long, or is being written.
 func read(path string) ([]byte, error) {
+	before, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !before.Mode().IsRegular(): // which might never end, or never begin
+		return nil, fmt.Errorf("%s is no file", path)
+	case before.Size() > maxFile:
+		return nil, fmt.Errorf("%s has more than %d octets", path, maxFile)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s has more than %d octets", path, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	after, err := f.Stat()
+	if err == nil && (after.Size() != int64(len(data)) || !after.ModTime().Equal(before.ModTime())) {
+		err = fmt.Errorf("%s is being written: put a new file in its place instead", path)
 	}
 	return data, err
 }
@@ -173,6 +211,21 @@ func (f *Finder) Knows(w list.What) bool {
 		return d != nil && d.networks != nil
 	}
 	return true
+}
+
+// Halved reports whether the file that says where such things are knows IPv4 addresses alone: then
+// no IPv6 address is in any of them.
+func (f *Finder) Halved(w list.What) bool {
+	d := f.now.Load()
+	switch {
+	case d == nil:
+		return false
+	case w.Country != "":
+		return d.countries != nil && !d.countries.six
+	case w.AS != 0:
+		return d.networks != nil && !d.networks.six
+	}
+	return false
 }
 
 // Built returns when the files were made, zero for what there is not.

@@ -1,12 +1,17 @@
 package place
 
 import (
+	"bytes"
+	"context"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/maxmind/mmdbwriter/mmdbtype"
 	"github.com/oschwald/maxminddb-golang/v2"
@@ -177,6 +182,10 @@ func TestDamage(t *testing.T) {
 	refused("one of two", "says nothing of countries", Files{Countries: good.Networks, Networks: good.Networks})
 	placefile.Write(t, bad, "Odd", map[string]mmdbtype.DataType{"192.0.2.0/24": mmdbtype.Map{"autonomous_system_number": mmdbtype.String("AS64500")}})
 	refused("a number that is text", "cannot be read at 192.0.2.0/24", Files{Networks: bad})
+	placefile.Write(t, bad, "Odd", map[string]mmdbtype.DataType{
+		"192.0.2.0/24": mmdbtype.Map{"autonomous_system_number": mmdbtype.Uint32(64500)}, "198.51.100.0/24": mmdbtype.Map{"autonomous_system_number": mmdbtype.String("AS64501")},
+	})
+	refused("a number that is text behind one that is not", "cannot be read at 198.51.100.0/24", Files{Networks: bad})
 	broken := 0
 	for i := 0; i < len(whole); i += 7 { // a bit in the tree, the data, the description
 		damaged := append([]byte(nil), whole...)
@@ -219,6 +228,105 @@ func TestReplaced(t *testing.T) {
 	}
 	if got := f.Place(client).Country; got != "PL" {
 		t.Errorf("overwritten: %q", got)
+	}
+}
+
+// TestNoFile: what is no file is not waited for.
+func TestNoFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{pipe: pipe + " is no file", "/dev/zero": "/dev/zero is no file"} {
+		if _, err := new(Finder).Prepare(Files{Countries: path}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestBeingWritten: a file that changes while it is read is refused.
+func TestBeingWritten(t *testing.T) {
+	path := files(t).Countries
+	ctx, stop := context.WithCancel(t.Context())
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for n := int64(0); ctx.Err() == nil; n++ {
+			if err := os.Chtimes(path, time.Unix(n, 0), time.Unix(n, 0)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	defer writing.Wait()
+	defer stop()
+	for {
+		_, err := read(path)
+		if err == nil {
+			continue
+		}
+		if !strings.Contains(err.Error(), "is being written") {
+			t.Error(err)
+		}
+		return
+	}
+}
+
+// TestTreeWithoutEnd: a file whose few nodes stand for more networks than anybody could count, and
+// one that claims more nodes than it has, come to an end.
+func TestTreeWithoutEnd(t *testing.T) {
+	whole, err := os.ReadFile(files(t).Networks) // which says nothing of countries
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := maxminddb.OpenBytes(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes := int(reader.Metadata.NodeCount)
+	chain := append([]byte(nil), whole...)
+	data := []int{0, bytes.LastIndex(whole[:bytes.Index(whole, []byte("MaxMind.com"))], []byte{0xe2}) - nodes*6 - 16} // of both networks
+	for n := range nodes {
+		for side := range 2 {
+			next := min(n+1, nodes-1)
+			if n == 127 || n == nodes-1 {
+				next = nodes + 16 + data[side]
+			}
+			at := n*6 + side*3
+			chain[at], chain[at+1], chain[at+2] = byte(next>>16), byte(next>>8), byte(next)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "x")
+	prepare := func(data []byte, says string) {
+		t.Helper()
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := new(Finder).Prepare(Files{Countries: path}); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	prepare(chain, "says nothing of countries")
+	claim := bytes.Replace(whole, append([]byte("\x4anode_count"), whole[bytes.Index(whole, []byte("node_count"))+10:][:3]...), []byte("\x4anode_count\xc4\xff\xff\xff\xff"), 1)
+	if bytes.Equal(claim, whole) {
+		t.Fatal("the number of nodes is not where it was looked for")
+	}
+	prepare(claim, "is no sound file")
+}
+
+// TestIPv4Alone: a file that knows IPv4 alone says so.
+func TestIPv4Alone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	placefile.CountriesIPv4(t, path, map[string]string{"192.0.2.0/24": "DE"})
+	both := files(t)
+	f := finder(t, Files{path, both.Networks})
+	de, as, network := list.What{Country: "DE"}, list.What{AS: 1}, list.What{Prefix: netip.MustParsePrefix("192.0.2.0/24")}
+	if !f.Halved(de) || f.Halved(as) || f.Halved(network) || finder(t, both).Halved(de) || new(Finder).Halved(de) {
+		t.Error("it is not told which file knows IPv4 alone")
+	}
+	for text, want := range map[string]string{"192.0.2.1": "DE", "::ffff:192.0.2.1": "DE", "2001:db8::1": "", "::": ""} {
+		if got := f.Place(netip.MustParseAddr(text)).Country; got != want {
+			t.Errorf("%s is in %q, want %q", text, got, want)
+		}
 	}
 }
 

@@ -106,6 +106,27 @@ func (a *Admin) SetDomainCustomer(ctx context.Context, name mail.Domain, custome
 	return named(err, objectDomain(name), changed)
 }
 
+// SetDomainAlignment says what is done about messages with a domain in From that will fail DMARC;
+// "" leaves it to the configuration. Open sessions feel it at their next message. fault.Conflict
+// where it is set already.
+func (a *Admin) SetDomainAlignment(ctx context.Context, name mail.Domain, to account.Alignment) error {
+	const op = "account.domain"
+	if _, err := account.ParseAlignment(to.String()); err != nil {
+		return err
+	}
+	d, err := a.opt.Store.Domain(ctx, name)
+	if err != nil {
+		return named(err, objectDomain(name), "")
+	}
+	if d.Alignment == to {
+		return fault.New(op, fault.Conflict, "%s has alignment %s already", objectDomain(name), to)
+	}
+	text := "alignment " + to.String() + " instead of " + d.Alignment.String()
+	d.Alignment = to
+	err = a.opt.Store.PutDomain(ctx, d, a.event(audit.AdminChanged, objectDomain(name), text))
+	return named(err, objectDomain(name), changed)
+}
+
 // RemoveDomain removes a domain, with its keys, that has no accounts, that
 // no account of its customer has aliases in, and that nobody has grants for: those would wait
 // there for the domain's next owner.

@@ -106,7 +106,8 @@ func (c *candidate) as(ctx context.Context, p *account.Credential) bool {
 	case c.prepared == "":
 		return h.Text() == c.rec.Hash.Text()
 	}
-	return h.Matches(c.prepared)
+	// Another system has made its hash of what its people typed.
+	return h.Matches(c.prepared) || c.rec.Password != c.prepared && h.Matches(c.rec.Password)
 }
 
 // secret makes what is stored of the line's password, and says what that is.

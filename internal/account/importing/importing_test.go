@@ -2,6 +2,8 @@ package importing
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -412,6 +414,32 @@ func TestOptionsThatDoNotGoTogether(t *testing.T) {
 		_, s, err := w.run(t.Context(), w.store, many(2))
 		if c.kind != fault.Internal && (!fault.Is(err, c.kind) || s.Lines() != 0) || c.kind == fault.Internal && (err != nil || s.Failed != 2) {
 			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+}
+
+// Another system made its hash of what its people typed, whatever the gate makes of that: a list
+// that has the password as it was typed changes nothing (NFD, a no-break space).
+func TestPasswordAsItWasTyped(t *testing.T) {
+	const typed = "a\u00a0password of elsewhere"
+	sum := sha1.Sum([]byte(typed + "salt"))
+	stored := "{SSHA}" + base64.StdEncoding.EncodeToString(append(sum[:], "salt"...))
+	w := newWorld(t)
+	if _, s, err := w.run(t.Context(), w.store, "s@acme.example:"+stored); err != nil || s.Added != 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for password, want := range map[string]Outcome{typed: Unchanged, "a password of elsewhere": Skipped, "a\u00a0password of here": Skipped} {
+		list, err := roster.NewCSV(strings.NewReader("address,password\ns@acme.example,"+password+"\n"), roster.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Run(t.Context(), list, w.opt, func(r Result) error {
+			if r.Outcome != want {
+				t.Errorf("%q: %+v", password, r)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"countersign/internal/mx"
 	"countersign/internal/policy/alignment"
 	"countersign/internal/policy/domainkey"
+	"countersign/internal/policy/rounds"
 	"countersign/internal/policy/turnover"
 )
 
@@ -101,15 +102,18 @@ func Question(domain mail.Domain, keys []account.Key) alignment.Question {
 	return q
 }
 
-// Store has the domains and their keys.
+// Store has the domains and their keys, and what is known of the looks at them.
 type Store interface {
+	rounds.Store
 	Domains(ctx context.Context, customer string) ([]account.Domain, error)
 	SigningKeys(ctx context.Context, domain mail.Domain) ([]account.Key, error)
 }
 
-// Options are what a Watch is made of. All fields are needed.
+// Options are what a Watch is made of. All fields but Node are needed.
 type Options struct {
-	Config   *config.Config
+	Config *config.Config
+	// Node names the gate among those that share the store; "" where there is one alone.
+	Node     string
 	Store    Store
 	Recorder *audit.Recorder
 	// Now is the clock.
@@ -127,8 +131,6 @@ type Watch struct {
 	judge *alignment.Judge
 	// current is the configuration in force, which a reload exchanges.
 	current atomic.Pointer[config.Config]
-	// lately is what the rounds keep of each domain. Only Run looks at it.
-	lately  map[mail.Domain]*lately
 	domains *prometheus.GaugeVec
 }
 
@@ -141,7 +143,7 @@ func Open(o Options) (*Watch, error) {
 	checking := Checking(o.Config)
 	checking.Judge, checking.Now = judge, o.Now
 	w := &Watch{
-		Checker: alignment.New(checking), opt: o, judge: judge, lately: map[mail.Domain]*lately{},
+		Checker: alignment.New(checking), opt: o, judge: judge,
 		domains: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "countersign_alignment_domains",
 			Help: "Domains by how their mail fared for DMARC when all were looked at last.",
@@ -155,18 +157,17 @@ func Open(o Options) (*Watch, error) {
 // Configure takes a changed configuration: rules, and whether messages are signed.
 func (w *Watch) Configure(c *config.Config) { w.current.Store(c) }
 
-// Run looks at all domains every alignment.check_every until ctx ends, once at the
-// beginning. It is called once.
+// Run looks at all domains every alignment.check_every until ctx ends, together with the other
+// gates of the store. It is called once.
 func (w *Watch) Run(ctx context.Context) {
-	every := w.opt.Config.Alignment.CheckEvery.Std()
-	if every == 0 {
+	if w.opt.Config.Alignment.CheckEvery.Std() == 0 {
 		return
 	}
 	for ctx.Err() == nil {
 		if err := w.round(ctx); err != nil && ctx.Err() == nil {
 			w.opt.Logger.Warn("not all domains could be looked at for DMARC", "error", err)
 		}
-		pause(ctx, every)
+		pause(ctx, w.pace())
 	}
 }
 

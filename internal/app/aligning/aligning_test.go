@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/rounds"
 )
 
 func TestRules(t *testing.T) {
@@ -32,13 +34,13 @@ func TestRules(t *testing.T) {
 	for domain, want := range map[mail.Domain]alignment.Action{
 		"off.example": alignment.Off, "warn.example": alignment.Warn, "hold.example": alignment.Hold, "refuse.example": alignment.Refuse, "other.example": alignment.Refuse,
 	} {
-		if got := r.For(domain); got != want {
+		if got := r.For(domain, ""); got != want {
 			t.Errorf("%s: %q, want %q", domain, got, want)
 		}
 	}
 	for action, want := range map[string]alignment.Action{"off": alignment.Off, "": alignment.Off, "warn": alignment.Warn, "hold": alignment.Hold} {
 		c.Alignment.Action = action
-		if got := Rules(c).For("other.example"); got != want {
+		if got := Rules(c).For("other.example", ""); got != want {
 			t.Errorf("action %s: %q, want %q", action, got, want)
 		}
 	}
@@ -80,6 +82,47 @@ type world struct {
 	err     error
 	never   string // domains that end so get no answer
 	order   []string
+	looks   map[mail.Domain]rounds.Look
+}
+
+// TakeLooks implements rounds.Store.
+func (w *world) TakeLooks(_ context.Context, domains []mail.Domain, t rounds.Turn) (list []rounds.Look, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.looks == nil {
+		w.looks = map[mail.Domain]rounds.Look{}
+	}
+	for _, name := range domains {
+		l := w.looks[name]
+		if l.Domain = name; w.err == nil && l.At.Before(t.Due) && l.Taken.Before(t.Lapsed) {
+			l.Node, l.Taken = t.Node, t.At
+			w.looks[name] = l
+			list = append(list, l)
+		}
+	}
+	return list, errors.Join(w.err, rounds.CheckTurn(domains, t))
+}
+
+// KeepLook implements rounds.Store.
+func (w *world) KeepLook(_ context.Context, l rounds.Look, events ...audit.Event) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if had := w.looks[l.Domain]; had.Node != l.Node || !had.Taken.Equal(l.Taken) {
+		return fault.New("world", fault.Conflict, "another has it")
+	}
+	if err := errors.Join(w.err, rounds.CheckLook(l)); err != nil {
+		return err
+	}
+	l.Taken = time.Time{}
+	w.looks[l.Domain], w.events = l, append(w.events, events...)
+	return nil
+}
+
+// AllLooks implements rounds.Store.
+func (w *world) AllLooks(context.Context) ([]rounds.Look, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Values(w.looks)), w.err
 }
 
 func (w *world) Domains(context.Context, string) ([]account.Domain, error) {
@@ -149,12 +192,18 @@ func (w *world) set(change func()) {
 // watching returns a Watch of the world whose Run has begun, and what ends it.
 func watching(t *testing.T, w *world, every time.Duration) (watch *Watch, end func()) {
 	t.Helper()
+	return watchingAs(t, w, "", every)
+}
+
+// watchingAs is watching for one of several gates.
+func watchingAs(t *testing.T, w *world, node string, every time.Duration) (watch *Watch, end func()) {
+	t.Helper()
 	c := &config.Config{Hostname: "gate.example.net", DKIM: config.DKIM{Sign: true}, Alignment: config.Alignment{Action: "warn", OffFor: []string{"off.example"}, CheckEvery: config.Duration(every)}}
 	c.DNS.Servers = []config.Resolver{{AddrPort: netip.MustParseAddrPort("127.0.0.1:53")}}
 	c.Alignment.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 	recorder := audit.NewRecorder(w, audit.RecorderOptions{Logger: slog.New(slog.DiscardHandler)})
 	registry := prometheus.NewRegistry()
-	watch, err := Open(Options{Config: c, Store: w, Recorder: recorder, Now: time.Now, Registry: registry, Logger: slog.New(slog.DiscardHandler)})
+	watch, err := Open(Options{Config: c, Node: node, Store: w, Recorder: recorder, Now: time.Now, Registry: registry, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,17 +226,17 @@ func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{asked: map[string]int{}, domains: []account.Domain{
 			{Name: "a.example", State: account.Active}, {Name: "suspended.example", State: account.Suspended}, {Name: "off.example", State: account.Active},
+			{Name: "own-off.example", State: account.Active, Alignment: account.AlignmentOff},
 		}}
 		watch, end := watching(t, w, time.Hour)
 
 		expect := func(when, want string) {
 			t.Helper()
-			time.Sleep(time.Minute) // of the bubble: a round ends
+			time.Sleep(time.Hour) // of the bubble: each domain has its turn
 			synctest.Wait()
 			if got := w.kinds(); got != want {
 				t.Errorf("%s: %q, want %q", when, got, want)
 			}
-			time.Sleep(time.Hour - time.Minute)
 		}
 		expect("at the start", "domain.unaligned domain a.example")
 		expect("an hour later", "")
@@ -201,6 +250,7 @@ func TestRun(t *testing.T) {
 		expect("when it is back", "domain.unaligned domain a.example")
 		w.set(func() { w.domains[0].State = account.Suspended })
 		expect("when it is suspended", "")
+		expect("an hour later", "")
 		w.set(func() { w.domains[0].State = account.Active })
 		expect("when it is resumed", "domain.unaligned domain a.example")
 		unsigned := *watch.current.Load()
@@ -213,7 +263,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("asked %v, want no key", w.asked)
 		}
 		for name := range w.asked {
-			if strings.Contains(name, "suspended") || strings.Contains(name, "off.example") {
+			if strings.Contains(name, "suspended") || strings.Contains(name, "off.example") || strings.Contains(name, "own-off") {
 				t.Errorf("%s is asked for", name)
 			}
 		}
@@ -292,6 +342,94 @@ func TestRoundIsBounded(t *testing.T) {
 		synctest.Wait()
 		if n := len(looked()); n < 100 {
 			t.Errorf("%d domains in 10 rounds, want all 100", n)
+		}
+	})
+}
+
+// lookedAt counts how often each domain was looked at, and forgets it.
+func (w *world) lookedAt() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := map[string]int{}
+	for _, d := range w.order {
+		seen[d]++
+	}
+	w.order = nil
+	return seen
+}
+
+// TestGatesTakeTurns: of three gates one looks at a domain each day, none again after a restart,
+// and it is recorded once that its mail fails.
+func TestGatesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{asked: map[string]int{}}
+		for i := range 100 {
+			w.domains = append(w.domains, account.Domain{Name: mail.Domain(fmt.Sprintf("d%03d.example", i)), State: account.Active})
+		}
+		var ends []func()
+		for i := range 3 {
+			_, end := watchingAs(t, w, fmt.Sprint("gate-", i), 24*time.Hour)
+			ends = append(ends, end)
+		}
+		once := func(when string, domains int) {
+			t.Helper()
+			seen := w.lookedAt()
+			for d, n := range seen {
+				if n != 1 {
+					t.Errorf("%s: %s was looked at %d times", when, d, n)
+				}
+			}
+			if len(seen) != domains {
+				t.Errorf("%s: %d domains were looked at, want %d", when, len(seen), domains)
+			}
+		}
+		pass := func(d time.Duration) { time.Sleep(d); synctest.Wait() } // of the bubble
+		pass(time.Minute)
+		once("at first", 100)
+		if n := strings.Count(w.kinds(), string(audit.DomainUnaligned)); n != 100 {
+			t.Errorf("the record says %d times that mail of 100 domains fails", n)
+		}
+		pass(20 * time.Hour)
+		once("within a day", 0)
+		for i, end := range ends { // each is started anew
+			end()
+			_, ends[i] = watchingAs(t, w, fmt.Sprint("gate-", i), 24*time.Hour)
+		}
+		pass(time.Hour)
+		once("after a restart", 0)
+		pass(4 * time.Hour)
+		once("a day later", 100)
+		if said := w.kinds(); said != "" {
+			t.Errorf("the record says once more: %s", said)
+		}
+		ends[0]()
+		ends[1]()
+		pass(24 * time.Hour)
+		once("by one that is left", 100)
+		ends[2]()
+	})
+}
+
+// TestAnotherGoesOn: what a gate had in hand that is gone is looked at by another one.
+func TestAnotherGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{asked: map[string]int{}, never: ".example", domains: []account.Domain{{Name: "a.example", State: account.Active}}}
+		_, kill := watchingAs(t, w, "gate-0", 24*time.Hour)
+		time.Sleep(time.Second) // of the bubble
+		synctest.Wait()
+		_, end := watchingAs(t, w, "gate-1", 24*time.Hour)
+		defer end()
+		kill()
+		w.set(func() { w.never = "" })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if seen := w.lookedAt()["a.example"]; seen != 1 {
+			t.Errorf("it was looked at %d times while one had it in hand", seen)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if seen, said := w.lookedAt()["a.example"], w.kinds(); seen != 1 || said != "domain.unaligned domain a.example" {
+			t.Errorf("looked at %d times, and recorded %q", seen, said)
 		}
 	})
 }

@@ -10,8 +10,10 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/rounds"
 )
 
 // Bounds of a round.
@@ -21,26 +23,41 @@ const (
 	// atOnce is how many domains it looks at at once, so that one whose DNS is slow does not
 	// keep the others waiting.
 	atOnce = 8
+	// portion is how many domains it takes in hand at a time; others get the rest.
+	portion = 2 * atOnce
 	// lookAtMost bounds the look at one domain.
 	lookAtMost = 20 * time.Second
 	// slow is how long a look may take before its domain comes behind the others in the next
 	// round.
 	slow = 5 * time.Second
+	// lapse is when somebody who has taken a domain in hand and said nothing is gone: long
+	// beside what the looks at a portion may take, and the clocks of gates be apart.
+	lapse = 5 * time.Minute
+	// perPeriod is how often it is looked whether domains are due, in the time in which each is
+	// looked at once.
+	perPeriod = 24
 )
 
-// lately is what is kept of a domain from one round to the next.
-type lately struct {
-	failing bool      // its mail failed when that was known last
-	slow    bool      // the last look took long
-	at      time.Time // when a look ended last
-	verdict alignment.Verdict
+// pace is how far apart the rounds are: a part of the time between two looks at a domain, as
+// another gate may be gone that had it in hand.
+func (w *Watch) pace() time.Duration {
+	every := w.opt.Config.Alignment.CheckEvery.Std()
+	return min(every, max(every/perPeriod, lapse))
 }
 
-// round looks at each active domain that a rule is for, for as long as the rounds are apart
-// at most. Those that took long come last, and of those that are alike the one whose look is
-// longest ago comes first: where the time is too short, others are left out each time.
+// dueAt is before when a domain was looked at that is due at a moment. What will be due before the next
+// round is due in this one: so its period does not grow each time, and those that are slow are behind
+// all others.
+func (w *Watch) dueAt(now time.Time) time.Time {
+	every := w.opt.Config.Alignment.CheckEvery.Std()
+	return now.Add(min(w.pace(), every/2) - every)
+}
+
+// round looks at each active domain that a rule is for, is due and in nobody's hand, for as long
+// as looks are apart at most. Those that took long come last, and of those that are alike the one
+// whose look is longest ago comes first: where the time is too short, others are left out each time.
 func (w *Watch) round(ctx context.Context) error {
-	domains, err := w.ruled(ctx)
+	domains, err := w.due(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,78 +67,114 @@ func (w *Watch) round(ctx context.Context) error {
 	defer stop(nil)
 	var work sync.WaitGroup
 	places := make(chan struct{}, atOnce)
-	for _, d := range domains {
-		select {
-		case places <- struct{}{}:
-		case <-short.Done():
+	for part := range slices.Chunk(domains, portion) {
+		if err := w.take(short, part, func(l rounds.Look) {
+			select {
+			case places <- struct{}{}:
+			case <-short.Done():
+				return
+			}
+			work.Go(func() {
+				defer func() { <-places }()
+				if err := w.look(short, l); err != nil {
+					stop(err)
+				}
+			})
+			pause(short, gap)
+		}); err != nil {
+			stop(err)
 		}
 		if short.Err() != nil {
 			break
 		}
-		of := w.lately[d]
-		work.Go(func() {
-			defer func() { <-places }()
-			if err := w.look(short, d, of); err != nil {
-				stop(err)
-			}
-		})
-		pause(short, gap)
 	}
 	work.Wait()
-	w.count()
+	if err := w.count(ctx); err != nil {
+		return err
+	}
 	return context.Cause(short)
 }
 
-// ruled are the active domains that a rule is for, in the order of the round. Afterwards
-// something is kept of each of them and of no other.
-func (w *Watch) ruled(ctx context.Context) ([]mail.Domain, error) {
+// take takes domains in hand as far as nobody else has, and has each looked at.
+func (w *Watch) take(ctx context.Context, domains []mail.Domain, look func(rounds.Look)) error {
+	now := w.opt.Now().UTC().Truncate(time.Microsecond)
+	turn := rounds.Turn{Node: w.opt.Node, At: now, Due: w.dueAt(now), Lapsed: now.Add(-lapse)}
+	taken, err := w.opt.Store.TakeLooks(ctx, domains, turn)
+	for _, l := range taken {
+		look(l)
+	}
+	return err
+}
+
+// ruled are the active domains that a rule is for, with what is known of the looks at them.
+func (w *Watch) ruled(ctx context.Context) (map[mail.Domain]rounds.Look, error) {
 	all, err := w.opt.Store.Domains(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	rules := Rules(w.current.Load())
-	kept := map[mail.Domain]*lately{}
+	known := map[mail.Domain]rounds.Look{}
 	for i := range all {
-		d := &all[i]
-		if d.State != account.Active || rules.For(d.Name) == alignment.Off {
-			continue
-		}
-		kept[d.Name] = w.lately[d.Name]
-		if kept[d.Name] == nil {
-			kept[d.Name] = &lately{verdict: alignment.Unknown}
+		if d := &all[i]; d.State == account.Active && rules.For(d.Name, string(d.Alignment)) != alignment.Off {
+			known[d.Name] = rounds.Look{Domain: d.Name}
 		}
 	}
-	w.lately = kept
-	return slices.SortedFunc(maps.Keys(kept), func(a, b mail.Domain) int {
-		x, y := kept[a], kept[b]
+	looks, err := w.opt.Store.AllLooks(ctx)
+	for _, l := range looks {
+		if _, ruled := known[l.Domain]; ruled {
+			known[l.Domain] = l
+		}
+	}
+	return known, err
+}
+
+// due are those of the domains that may be due, in the order of the round: the store decides.
+func (w *Watch) due(ctx context.Context) ([]mail.Domain, error) {
+	known, err := w.ruled(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before := w.dueAt(w.opt.Now())
+	maps.DeleteFunc(known, func(_ mail.Domain, l rounds.Look) bool { return !l.At.Before(before) })
+	return slices.SortedFunc(maps.Keys(known), func(a, b mail.Domain) int {
+		x, y := known[a], known[b]
 		switch {
-		case x.slow && !y.slow:
+		case x.Slow && !y.Slow:
 			return 1
-		case y.slow && !x.slow:
+		case y.Slow && !x.Slow:
 			return -1
 		}
-		return cmp.Or(x.at.Compare(y.at), cmp.Compare(a, b))
+		return cmp.Or(x.At.Compare(y.At), cmp.Compare(a, b))
 	}), nil
 }
 
-// count sets the figures to what is known now.
-func (w *Watch) count() {
+// count sets the figures to what is known now, by whichever gate.
+func (w *Watch) count(ctx context.Context) error {
+	known, err := w.ruled(ctx)
+	if err != nil {
+		return err
+	}
 	counts := map[alignment.Verdict]int{alignment.Pass: 0, alignment.WillFail: 0, alignment.Unknown: 0}
-	for _, of := range w.lately {
-		counts[of.verdict]++
+	for _, l := range known {
+		counts[cmp.Or(alignment.Verdict(l.Verdict), alignment.Unknown)]++
 	}
 	for verdict, n := range counts {
 		w.domains.WithLabelValues(string(verdict)).Set(float64(n))
 	}
+	return nil
 }
+
+// stale is how many periods ago a look was that says nothing any more of whether the domain's
+// mail fails: it was suspended since, or nothing was to be done about it.
+const stale = 1.5
 
 // look finds out how mail of a domain fares, and records it where that has changed. What
 // is unknown is no change; what the end of the round cuts short is no look.
-func (w *Watch) look(ctx context.Context, domain mail.Domain, of *lately) error {
+func (w *Watch) look(ctx context.Context, l rounds.Look) error {
 	var keys []account.Key
 	var err error
 	if w.current.Load().DKIM.Sign {
-		keys, err = w.opt.Store.SigningKeys(ctx, domain)
+		keys, err = w.opt.Store.SigningKeys(ctx, l.Domain)
 	}
 	if err != nil {
 		return err
@@ -129,27 +182,43 @@ func (w *Watch) look(ctx context.Context, domain mail.Domain, of *lately) error 
 	short, cancel := context.WithTimeout(ctx, lookAtMost)
 	defer cancel()
 	begin := time.Now()
-	a := w.judge.Assess(short, Question(domain, keys))
-	of.slow = time.Since(begin) > slow
+	a := w.judge.Assess(short, Question(l.Domain, keys))
+	l.Slow = time.Since(begin) > slow
 	if ctx.Err() != nil {
 		return nil
 	}
-	of.at, of.verdict = time.Now(), a.Verdict
+	if w.opt.Now().Sub(l.At) > time.Duration(stale*float64(w.opt.Config.Alignment.CheckEvery.Std())) {
+		l.Failing = false
+	}
+	l.At, l.Verdict = w.opt.Now().UTC().Truncate(time.Microsecond), string(a.Verdict)
+	events := w.change(&l, a)
+	err = w.opt.Store.KeepLook(ctx, l, events...)
 	switch {
-	case a.Verdict == alignment.WillFail && !of.failing:
-		of.failing = true
-		data := alignment.Ruling{Assessment: a}.Data()
-		delete(data, "domain") // the object
-		delete(data, "action") // none yet
-		w.record(audit.Event{Kind: audit.DomainUnaligned, Object: "domain " + domain.String(), Text: a.Reason(), Data: data})
-	case a.Verdict == alignment.Pass && of.failing:
-		of.failing = false
-		w.record(audit.Event{Kind: audit.DomainAligned, Object: "domain " + domain.String()})
+	case fault.Is(err, fault.Conflict):
+		return nil // another gate has it by now, and will say so, or the domain is gone
+	case err != nil:
+		return err
+	}
+	for _, e := range events {
+		w.opt.Recorder.Log(e)
 	}
 	return nil
 }
 
-func (w *Watch) record(e audit.Event) {
-	e.At = w.opt.Now()
-	w.opt.Recorder.Record(e)
+// change notes whether mail of a domain fails by now, and returns what is recorded of that.
+func (w *Watch) change(l *rounds.Look, a alignment.Assessment) []audit.Event {
+	e := audit.Event{At: l.At, Object: "domain " + l.Domain.String()}
+	switch {
+	case a.Verdict == alignment.WillFail && !l.Failing:
+		l.Failing = true
+		e.Kind, e.Text, e.Data = audit.DomainUnaligned, a.Reason(), alignment.Ruling{Assessment: a}.Data()
+		delete(e.Data, "domain") // the object
+		delete(e.Data, "action") // none yet
+	case a.Verdict == alignment.Pass && l.Failing:
+		l.Failing = false
+		e.Kind = audit.DomainAligned
+	default:
+		return nil
+	}
+	return []audit.Event{e}
 }

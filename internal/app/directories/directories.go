@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/account/hash"
 	"countersign/internal/config"
 	"countersign/internal/directory"
 	"countersign/internal/directory/database"
@@ -124,6 +125,20 @@ func (s *Set) Remember(name string) time.Duration {
 		return 0
 	}
 	return Remembering(&s.list[i].Directory)
+}
+
+// Hashes are what the configuration says that the hashes of directories cost, by their names. What it says
+// wrongly is left out.
+func Hashes(list []config.Directory) map[string][]hash.Cost {
+	said := map[string][]hash.Cost{}
+	for i := range list {
+		for _, text := range list[i].Hashes {
+			if c, err := hash.ParseKind(text); err == nil && !slices.Contains(said[list[i].Name], c) {
+				said[list[i].Name] = append(said[list[i].Name], c)
+			}
+		}
+	}
+	return said
 }
 
 // Remembering is how long passwords that a directory has verified are remembered.

@@ -263,6 +263,9 @@ func (s *Set) Health(context.Context) error {
 	if e := s.book.Find(func(e *list.Entry) bool { return !s.places.Knows(e.What) }); e != nil {
 		all = append(all, fmt.Sprintf("nobody is in %s here, of which access entry %s is, as no file says so (access.countries, access.networks)", e.What, e.ID))
 	}
+	if e := s.book.Find(func(e *list.Entry) bool { return s.places.Halved(e.What) }); e != nil {
+		all = append(all, fmt.Sprintf("no IPv6 address is in %s here, of which access entry %s is, as its file knows IPv4 alone (access.countries, access.networks)", e.What, e.ID))
+	}
 	if len(all) == 0 {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/guard/enforcing"
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/mail"
@@ -53,8 +54,8 @@ type Set struct {
 	*guard.Guard
 	opt      Options
 	sharer   *guard.Sharer
-	enforcer *guard.Enforcer
-	lengths  atomic.Pointer[guard.Lengths]
+	enforcer *enforcing.Enforcer
+	lengths  atomic.Pointer[enforcing.Lengths]
 	turned   *prometheus.CounterVec
 	delayed  prometheus.Counter
 }
@@ -62,7 +63,7 @@ type Set struct {
 // Open makes a guard and tells it what is stored. Errors are those of the store.
 func Open(ctx context.Context, o Options) (*Set, error) {
 	s := &Set{opt: o}
-	s.enforcer = guard.NewEnforcer(guard.EnforcerOptions{Bans: o.Store, IDs: o.IDs, Now: o.Now, Record: o.Record, Node: o.Node, Logger: o.Logger})
+	s.enforcer = enforcing.New(enforcing.Options{Bans: o.Store, IDs: o.IDs, Now: o.Now, Record: o.Record, Node: o.Node, Logger: o.Logger})
 	acts := s.counters()
 	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Draw: s.draw, Act: func(a guard.Action) {
 		acts.WithLabelValues(string(a.Rule), does(a)).Inc()
@@ -110,8 +111,8 @@ func (s *Set) counters() *prometheus.CounterVec {
 }
 
 // Enter is that of guard.Guard, counted.
-func (s *Set) Enter(client netip.Addr, login string) error {
-	err := s.Guard.Enter(client, login)
+func (s *Set) Enter(client netip.Addr, login, device string) error {
+	err := s.Guard.Enter(client, login, device)
 	if err != nil {
 		s.turned.WithLabelValues(err.Error()).Inc()
 	}
@@ -146,8 +147,8 @@ func (s *Set) SetConfig(c *config.Guard) {
 }
 
 // Lengths say what the configuration says of bans.
-func Lengths(c *config.Guard) guard.Lengths {
-	return guard.Lengths{First: c.BanFor.Std(), Longest: c.MaxBan.Std()}
+func Lengths(c *config.Guard) enforcing.Lengths {
+	return enforcing.Lengths{First: c.BanFor.Std(), Longest: c.MaxBan.Std()}
 }
 
 // Rules are what the configuration says.
@@ -179,6 +180,6 @@ func (s *Set) draw(network, window string) uint16 {
 func (s *Set) Run(ctx context.Context) {
 	var working sync.WaitGroup
 	working.Go(func() { s.sharer.Run(ctx) })
-	working.Go(func() { s.enforcer.Run(ctx, s.Guard, func() guard.Lengths { return *s.lengths.Load() }) })
+	working.Go(func() { s.enforcer.Run(ctx, s.Guard, func() enforcing.Lengths { return *s.lengths.Load() }) })
 	working.Wait()
 }

@@ -68,7 +68,15 @@ func NotRenewed(log *slog.Logger) func(login string, err error) {
 // those that are not there.
 func TooCostly(log *slog.Logger) func(directory string, c hash.Cost) {
 	return func(directory string, c hash.Cost) {
-		log.Warn("hashes of a directory cost too much for every failed login to cost as much: those who have such a one can be told by time from names that are not there",
-			"directory", directory, "cost", c.String())
+		log.Warn("hashes of a directory cost too much for every failed login to cost as much: those who have such a one can be told by time from names that are not there; name their kind in the option hashes",
+			"directory", directory, "kind", c.Kind())
+	}
+}
+
+// Unsaid makes what tells the operator of a kind of hash that the configuration does not name.
+func Unsaid(log *slog.Logger) func(directory string, c hash.Cost) {
+	return func(directory string, c hash.Cost) {
+		log.Warn("a directory has hashes of a kind that its option hashes does not name: until somebody has logged in with one, those who have it can be told by time from names that are not there",
+			"directory", directory, "kind", c.Kind())
 	}
 }

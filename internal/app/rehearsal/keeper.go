@@ -62,7 +62,7 @@ func (k *keeper) ledger(ctx context.Context, q *limit.Question) (*ledger, error)
 	l := &ledger{counters: map[limit.Subject]*limit.Counter{}, met: map[limit.Contact]int64{}}
 	subjects := make([]limit.Subject, len(q.Levels))
 	for i := range q.Levels {
-		subjects[i] = q.Levels[i].Subject
+		subjects[i] = q.Key(i)
 	}
 	counters, at, err := k.Counted(ctx, subjects)
 	if err != nil {

@@ -3,7 +3,8 @@
 // changes nothing of, and tells what each command was answered.
 //
 // So whatever decides about real messages decides here. What a running gate has in memory
-// alone is not known: how many connections there are, and how large its disk's reserve is.
+// alone is not known: how many connections there are beside those that limits count, whether
+// logins come too fast at this moment, and how large its disk's reserve is.
 //
 // Main types: Question, Story; function Message.
 package rehearsal
@@ -22,6 +23,7 @@ import (
 
 	"countersign/internal/access"
 	accessbook "countersign/internal/access/book"
+	"countersign/internal/access/guard"
 	"countersign/internal/access/list"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
@@ -51,6 +53,8 @@ type Store interface {
 	list.Store
 	limit.Store
 	limit.Counts
+	limit.Holders
+	guard.Store
 	app.SealedStore
 }
 
@@ -108,7 +112,11 @@ func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (
 		return nil, err
 	}
 	kept := &keeper{Store: store}
-	gate, end, err := build(ctx, cfg, store, kept)
+	guarded, err := watch(ctx, cfg, store, q)
+	if err != nil {
+		return nil, err
+	}
+	gate, end, err := build(ctx, cfg, kept, guarded)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +175,8 @@ func listenerOf(cfg *config.Config, name string) (*config.Listener, error) {
 }
 
 // build makes a gate that keeps nothing.
-func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (*submission.Gate, func(), error) {
+func build(ctx context.Context, cfg *config.Config, kept *keeper, guarded watching) (*submission.Gate, func(), error) {
+	store := kept.Store
 	sealer, err := app.OpenSealer(ctx, cfg, store)
 	if err != nil {
 		return nil, nil, err
@@ -209,7 +218,7 @@ func build(ctx context.Context, cfg *config.Config, store Store, kept *keeper) (
 	gate := submission.New(submission.Options{
 		Hostname: cfg.Hostname, Node: cfg.Node.ID, Verifier: login.New(options),
 		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Domains: store, Queue: kept,
-		Bans: bans, Entrance: entrance, Limits: limits.Levels, Counted: store.Counted, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Recorder: recorder, Sealer: sealer,
+		Bans: bans, Entrance: entrance, Guard: guarded, Limits: limits.Levels, Counted: store.Counted, Doors: kept, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Recorder: recorder, Sealer: sealer,
 		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: figures.New(prometheus.NewRegistry()), Logger: quiet,
 	})
 	return gate, sync.OnceFunc(func() {

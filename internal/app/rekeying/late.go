@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"countersign/internal/account"
@@ -16,10 +17,22 @@ const grace = 24 * time.Hour
 // mostSaid bounds the domains that are named.
 const mostSaid = 5
 
-// lateness has what does not get on in one round.
+// lateness has what does not get on in one round. It is safe for concurrent use.
 type lateness struct {
+	mu sync.Mutex // guards what follows
+	// problem is what failed, the first alone.
+	problem string
+	// said is what waits, in the order of the alphabet.
 	said []string
-	more int
+}
+
+// fail notes what failed.
+func (l *lateness) fail(problem string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.problem == "" {
+		l.problem = problem
+	}
 }
 
 // note says of a domain's keys that they have waited too long.
@@ -34,23 +47,27 @@ func (l *lateness) note(d account.Domain, now time.Time, timing turnover.Timing)
 
 // add adds what is to be said, "" for nothing.
 func (l *lateness) add(text string) {
-	switch {
-	case text == "":
-	case len(l.said) == mostSaid:
-		l.more++
-	default:
-		l.said = append(l.said, text)
+	if text == "" {
+		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.said = append(l.said, text)
 }
 
-// with joins it with the problem of a round.
-func (l *lateness) with(problem string) string {
-	all := l.said
-	if problem != "" {
-		all = slices.Concat([]string{problem}, all)
+// text joins it with the problem of a round.
+func (l *lateness) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	if l.problem != "" {
+		all = append(all, l.problem)
 	}
-	if l.more > 0 {
-		all = slices.Concat(all, []string{fmt.Sprintf("%d domains more", l.more)})
+	slices.Sort(l.said) // whichever was found first
+	named := min(len(l.said), mostSaid)
+	all = append(all, l.said[:named]...)
+	if more := len(l.said) - named; more > 0 {
+		all = append(all, fmt.Sprintf("%d domains more", more))
 	}
 	return strings.Join(all, "; ")
 }

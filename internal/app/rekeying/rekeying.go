@@ -12,9 +12,9 @@ package rekeying
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -77,8 +77,13 @@ const atMost = 30 * time.Second
 // Turner turns keys. Run is for one goroutine, Problem for any.
 type Turner struct {
 	opt Options
+
+	mu sync.Mutex // guards what follows
 	// asked has what became of the last look at a domain for a renewal.
 	asked map[mail.Domain]asked
+	// turned is when a domain's turn began last, of those that have something to turn.
+	turned map[mail.Domain]time.Time
+
 	// problem is what the last round failed with and which keys do not get on, "" for nothing.
 	problem atomic.Pointer[string]
 }
@@ -91,7 +96,9 @@ type asked struct {
 }
 
 // New returns a Turner.
-func New(opt Options) *Turner { return &Turner{opt: opt, asked: map[mail.Domain]asked{}} }
+func New(opt Options) *Turner {
+	return &Turner{opt: opt, asked: map[mail.Domain]asked{}, turned: map[mail.Domain]time.Time{}}
+}
 
 // Problem says what the zone or the store refused in the last round, and the keys of which
 // domains wait too long or cannot be renewed; "" for nothing.
@@ -119,14 +126,12 @@ func (t *Turner) Run(ctx context.Context) {
 
 // round looks at each domain that has something to turn, and notes the first problem.
 func (t *Turner) round(ctx context.Context) {
-	problem, late := "", lateness{}
+	late := lateness{}
 	note := func(text string, err error) {
 		if err == nil || ctx.Err() != nil || fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
 			return // another gate was faster, or the domain is gone
 		}
-		if problem == "" {
-			problem = text + ": " + err.Error()
-		}
+		late.fail(text + ": " + err.Error())
 		t.opt.Logger.Warn(text, "error", err)
 	}
 	var slots []string
@@ -139,17 +144,19 @@ func (t *Turner) round(ctx context.Context) {
 	}
 	domains, err := t.opt.Store.Turning(ctx, slots, made)
 	note("the keys that turn could not be found", err)
-	maps.DeleteFunc(t.asked, func(name mail.Domain, _ asked) bool { return !slices.Contains(domains, name) })
-	for _, name := range domains {
-		if ctx.Err() != nil {
-			return
-		}
+	if err == nil {
+		t.forget(domains)
+	}
+	t.each(ctx, domains, func(ctx context.Context, name mail.Domain) {
 		note("the keys of "+name.String()+" could not be turned", t.turn(ctx, name, &late))
+	})
+	if ctx.Err() != nil {
+		return
 	}
 	if t.opt.Zone != nil {
 		note("what no key holds any more could not be removed from the zone", t.sweep(ctx))
 	}
-	problem = late.with(problem)
+	problem := late.text()
 	t.problem.Store(&problem)
 }
 
@@ -176,7 +183,7 @@ func (t *Turner) turn(ctx context.Context, name mail.Domain, late *lateness) err
 		d.Keys = slices.Concat(turnover.Wait(keys), d.Keys) // which the next round publishes
 		said = append(said, "new keys that wait: "+selectors(keys))
 	}
-	late.add(t.asked[name].why)
+	late.add(t.askedOf(name).why)
 	turned := turnover.Next(d.Keys, states, t.now(), t.opt.Timing)
 	if turned.Changes() {
 		d.Keys = turned.Keys
@@ -209,9 +216,9 @@ func (t *Turner) look(ctx context.Context, d account.Domain, all bool) map[strin
 // delegated selectors and sign, and one is old. It does so once a day, as a domain may never
 // point its selectors to us, and more often where somebody was told to mend something.
 func (t *Turner) renewal(d account.Domain) bool {
-	last, now := t.asked[d.Name], t.opt.Now()
+	last, now := t.askedOf(d.Name), t.opt.Now()
 	if !t.due(d.Keys) {
-		t.asked[d.Name] = asked{at: last.at}
+		t.setAsked(d.Name, asked{at: last.at})
 		return false
 	}
 	every := daily
@@ -221,8 +228,20 @@ func (t *Turner) renewal(d account.Domain) bool {
 	if now.Sub(last.at) < every {
 		return false
 	}
-	t.asked[d.Name] = asked{now, last.why}
+	t.setAsked(d.Name, asked{now, last.why})
 	return true
+}
+
+func (t *Turner) askedOf(name mail.Domain) asked {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asked[name]
+}
+
+func (t *Turner) setAsked(name mail.Domain, a asked) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked[name] = a
 }
 
 // due reports whether keys are due for new ones.

@@ -23,12 +23,12 @@ const sweepAtOnce = 500
 // by CNAME records: a key that is found otherwise would be renewed where nobody looks. Where
 // the keys are found and the CNAMEs are not, it notes why nothing is renewed.
 func (t *Turner) delegated(ctx context.Context, d account.Domain, states map[string]domainkey.State) bool {
-	last := t.asked[d.Name]
+	last := t.askedOf(d.Name)
 	why, known := t.hindrance(ctx, d, states)
 	if !known {
 		return false // the next look may tell
 	}
-	t.asked[d.Name] = asked{last.at, why}
+	t.setAsked(d.Name, asked{last.at, why})
 	if why != "" && why != last.why {
 		t.opt.Logger.Warn(why)
 	}

@@ -6,6 +6,8 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
+	"countersign/internal/app/aligning"
+	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
@@ -16,7 +18,7 @@ type domainGroup struct {
 	Add     domainAdd                    `cmd:"" help:"Add a sender domain, with new DKIM keys, and print the records to publish."`
 	List    domainList                   `cmd:"" help:"List domains."`
 	Show    domainShow                   `cmd:"" help:"Show a domain and the DNS records to publish."`
-	Set     domainSet                    `cmd:"" help:"Move a domain, with its accounts, to another customer."`
+	Set     domainSet                    `cmd:"" help:"Say what is done about mail of a domain that will fail DMARC, or move it, with its accounts, to another customer."`
 	Rekey   domainRekey                  `cmd:"" help:"Give a domain new DKIM keys, which sign as soon as their records are published."`
 	Zone    domainZone                   `cmd:"" help:"Print the records of all domains that have delegated their selectors, for the zone of rekey.delegate."`
 	Suspend act[domainName, mail.Domain] `cmd:"" help:"Stop all accounts and addresses of a domain."`
@@ -52,11 +54,15 @@ func (cmd *domainAdd) Run(c *call.Call) error {
 
 type domainSet struct {
 	domainName
-	Customer string `required:"" help:"The customer that shall own it." placeholder:"NAME"`
+	Customer  string              `help:"The customer that shall own it." placeholder:"NAME" xor:"what" required:""`
+	Alignment *argument.Alignment `help:"What is done about messages with it in From that will fail DMARC at their receivers: warn, hold, refuse or off; default leaves it to the configuration." placeholder:"ACTION" xor:"what" required:""`
 }
 
 func (cmd *domainSet) Run(c *call.Call) error {
 	return c.Administer(cmd.String()+" changed", func(a *admin.Admin) error {
+		if cmd.Alignment != nil {
+			return a.SetDomainAlignment(c.Ctx, cmd.Name.Domain, cmd.Alignment.Alignment)
+		}
 		return a.SetDomainCustomer(c.Ctx, cmd.Name.Domain, cmd.Customer)
 	})
 }
@@ -66,7 +72,12 @@ type domainView struct {
 	Name     mail.Domain `json:"name"`
 	Customer string      `json:"customer"`
 	standing
-	Created time.Time `json:"created"`
+	// Alignment is what is done about mail that will fail DMARC, "default" for what the
+	// configuration says.
+	Alignment string    `json:"alignment"`
+	Created   time.Time `json:"created"`
+	// Action is what that comes to; set by show alone.
+	Action string `json:"alignment_action,omitempty"`
 	// Keys and Records are set by show alone.
 	Keys    []keyView    `json:"keys,omitempty"`
 	Records []recordView `json:"records,omitempty"`
@@ -91,7 +102,7 @@ type recordView struct {
 }
 
 func viewDomain(d account.Domain) domainView {
-	return domainView{Name: d.Name, Customer: d.Customer, standing: standing{State: d.State}, Created: d.Created}
+	return domainView{Name: d.Name, Customer: d.Customer, standing: standing{State: d.State}, Alignment: d.Alignment.String(), Created: d.Created}
 }
 
 type domainList struct {
@@ -127,6 +138,9 @@ func (cmd *domainShow) Run(c *call.Call) error {
 		}
 		v := viewDomain(d)
 		v.standing = v.under(above)
+		if v.Action = string(aligning.Rules(o.Cfg).For(d.Name, string(d.Alignment))); v.Action == "" {
+			v.Action = string(account.AlignmentOff)
+		}
 		v.Keys = call.Views(d.Keys, viewKey)
 		v.Records, err = records(d.Name, d.Keys, o.Cfg)
 		if err != nil {
@@ -149,6 +163,11 @@ func (v domainView) Details(t table.Table) {
 	}
 	t.Row("state", v.standing.String())
 	t.Row("customer", v.Customer)
+	if v.Alignment == account.AlignmentDefault {
+		t.Row("alignment", v.Action+", as the configuration says")
+	} else {
+		t.Row("alignment", v.Action)
+	}
 	t.Row("created", table.Stamp(v.Created))
 	for _, k := range v.Keys {
 		t.Row("key", fmt.Sprintf("%s (%s, %s)%s", k.Selector, k.Algorithm, table.Stamp(k.Created), k.standing()))

@@ -63,9 +63,17 @@ func (g *Grant) UnmarshalText(text []byte) (err error) {
 // ID is an argument that is an id, in either case of letters.
 type ID struct{ mail.ID }
 
-// UnmarshalText reads an id.
+// ofLink returns what stands behind "?id=" in the link of a refusal, and any other text as it is.
+func ofLink(text string) string {
+	if _, id, found := strings.Cut(text, "?id="); found {
+		return id
+	}
+	return text
+}
+
+// UnmarshalText reads an id, or the link of a refusal, which holds one.
 func (i *ID) UnmarshalText(text []byte) error {
-	s := strings.ToUpper(string(text))
+	s := strings.ToUpper(ofLink(string(text)))
 	if !mail.ValidID(s) {
 		return fmt.Errorf("%q is not an id: 26 digits and letters are expected, as the answer to DATA and the log show it", text)
 	}
@@ -84,7 +92,7 @@ type Delivery struct {
 
 // UnmarshalText reads "ID" or "ID/N".
 func (d *Delivery) UnmarshalText(text []byte) error {
-	id, number, one := strings.Cut(string(text), "/")
+	id, number, one := strings.Cut(ofLink(string(text)), "/")
 	var arg ID
 	if err := arg.UnmarshalText([]byte(id)); err != nil {
 		return err
@@ -171,6 +179,15 @@ func (m *SenderMode) UnmarshalText(text []byte) (err error) {
 	if m.SenderMode, err = account.ParseSenderMode(string(text)); err == nil && m.SenderMode == "" {
 		err = errors.New("no mode was given: name one, or - for none")
 	}
+	return Plain(err)
+}
+
+// Alignment is an argument that says what is done about mail that will fail DMARC.
+type Alignment struct{ account.Alignment }
+
+// UnmarshalText reads the name of a setting.
+func (a *Alignment) UnmarshalText(text []byte) (err error) {
+	a.Alignment, err = account.ParseAlignment(string(text))
 	return Plain(err)
 }
 

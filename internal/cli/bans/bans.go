@@ -4,7 +4,7 @@
 // What may be banned, and what a ban is, stands in package access; here it gets names,
 // flags and tables.
 //
-// Main types: Group, View.
+// Main types: Group.
 package bans
 
 import (
@@ -17,6 +17,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
+	"countersign/internal/shown"
 )
 
 // Group is "countersign ban".
@@ -126,7 +127,7 @@ func (cmd *list) Run(c *call.Call) error {
 	if cmd.All {
 		q.Holding = time.Time{}
 	}
-	return call.List(c, cmd.AsJSON, heads(), view(now), View.cells, func(s call.Store) ([]access.Ban, error) {
+	return call.List(c, cmd.AsJSON, heads(), shown.BanAt(now), cells, func(s call.Store) ([]access.Ban, error) {
 		return s.Bans(c.Ctx, q)
 	})
 }
@@ -156,38 +157,8 @@ func (cmd *show) Run(c *call.Call) error {
 		if len(found) == 0 && !cmd.JSON {
 			return c.Say("%s is not banned", access.Plain(client))
 		}
-		return table.List(c.Stdout, cmd.JSON, call.Views(found, view(c.Env.Now())), heads(), View.cells)
+		return table.List(c.Stdout, cmd.JSON, shown.Each(found, shown.BanAt(c.Env.Now())), heads(), cells)
 	})
-}
-
-// View is what is printed of a ban.
-type View struct {
-	ID      mail.ID    `json:"id"`
-	Network string     `json:"network"`
-	Login   string     `json:"login,omitempty"`
-	Reason  string     `json:"reason"`
-	Start   time.Time  `json:"start"`
-	End     *time.Time `json:"end,omitempty"` // left out where it never ends
-	By      string     `json:"by"`
-	Lifted  string     `json:"lifted_by,omitempty"`
-	State   string     `json:"state"` // holds, ended or lifted
-}
-
-// view makes Views as of now.
-func view(now time.Time) func(access.Ban) View {
-	return func(b access.Ban) View {
-		v := View{ID: b.ID, Network: b.Prefix.String(), Login: b.Login, Reason: b.Reason, Start: b.Start, By: b.By, Lifted: b.Lifted, State: "ended"}
-		if !b.End.IsZero() {
-			v.End = &b.End
-		}
-		switch {
-		case b.Holds(now):
-			v.State = "holds"
-		case b.Lifted != "":
-			v.State = "lifted"
-		}
-		return v
-	}
 }
 
 func heads() []string {
@@ -195,7 +166,7 @@ func heads() []string {
 }
 
 // cells is the row of a listing.
-func (v View) cells() []string {
+func cells(v shown.Ban) []string {
 	end := ""
 	if v.End != nil {
 		end = table.Stamp(*v.End)

@@ -30,6 +30,7 @@ type Store interface {
 	guard.Store
 	limit.Store
 	limit.Counts
+	limit.Holders
 	audit.Store
 	queue.AdminStore
 	node.Store

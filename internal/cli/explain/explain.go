@@ -48,8 +48,8 @@ type Command struct {
 // Help is what "explain --help" says beside the flags.
 func (*Command) Help() string {
 	return "A session of the message goes through everything that decides about real ones, with the configuration and the store as they are now, and as if " +
-		"the client had the right secret: \"auth test\" explains that. Nothing is stored, counted or recorded here; content filters are asked. What a running gate has in memory alone is not known: " +
-		"how many connections there are, and whether its disk is full. " +
+		"the client had the right secret: \"auth test\" explains that. Nothing is stored, counted or recorded here; content filters are asked. Limits of connections are asked as if the client came beside those that are there now. What a running gate has in memory alone is not known: " +
+		"how many connections there are that no limit counts, whether logins come too fast at this moment, and whether its disk is full. " +
 		"The exit status is 1 where the message would be refused."
 }
 

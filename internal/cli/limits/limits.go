@@ -15,6 +15,8 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/limit"
+	"countersign/internal/limit/admin"
+	"countersign/internal/limit/usage"
 	"countersign/internal/mail"
 )
 
@@ -75,18 +77,18 @@ func (a *away) UnmarshalText(text []byte) (err error) {
 	return argument.Plain(err)
 }
 
-// admin sets and lifts limits in the name of who runs the command.
-func admin(o *call.Opened) *limit.Admin {
-	return limit.NewAdmin(limit.AdminOptions{
+// administrator sets and lifts limits in the name of who runs the command.
+func administrator(o *call.Opened) *admin.Admin {
+	return admin.New(admin.Options{
 		Store: o.Store, IDs: &mail.IDSource{Now: o.Env.Now}, Actor: o.Env.Actor, Now: o.Env.Now,
 	})
 }
 
 type set struct {
 	whose
-	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients, failed-recipients, failed-share (percent) or connections in a minute, hour, day or month, connections also at-once; bytes also in KiB, MiB, GiB, TiB."`
+	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients, failed-recipients, failed-share (percent) or connections in a minute, hour, day or month, connections also at-once; messages, recipients or bytes in one connection, recipients or bytes in one message; bytes also in KiB, MiB, GiB, TiB."`
 	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never. Meanwhile it counts in place of one without an end." placeholder:"WHEN"`
-	Action  action          `help:"What becomes of a message that is over it: defer (refuse it for now), refuse (for good), slow (accept it, to be sent when there is room), or hold; defer where nothing is said." placeholder:"ACTION"`
+	Action  action          `help:"What becomes of a message that is over it: defer (refuse it for now), refuse (for good), slow (accept it, to be sent when there is room; not in one message or connection), or hold; defer where nothing is said." placeholder:"ACTION"`
 	Share   *int            `help:"How much of it one account may have once half of it is used, in percent." placeholder:"PERCENT"`
 	Away    away            `name:"store-away" help:"Of connections: what happens while the store is away: open (they come in), closed, or share (each gate takes its share of the limit); open where nothing is said." placeholder:"WHAT"`
 	Least   *int64          `help:"Of a failed-share: how many recipients have to have failed before it counts; 20 where nothing is said." placeholder:"NUMBER"`
@@ -107,7 +109,7 @@ func (cmd *set) Run(c *call.Call) error {
 	if err := cmd.named(); err != nil {
 		return err
 	}
-	w := limit.Wanted{Because: cmd.Because, End: cmd.Until.Of(c.Env.Now()), Force: cmd.Force}
+	w := admin.Wanted{Because: cmd.Because, End: cmd.Until.Of(c.Env.Now()), Force: cmd.Force}
 	for _, l := range cmd.Limits {
 		if cmd.Action.set {
 			l.Action = cmd.Action.Action
@@ -137,7 +139,7 @@ func (cmd *set) Run(c *call.Call) error {
 			if err != nil {
 				return err
 			}
-			read, err := naming(o, *r)
+			read, err := usage.Named(o.Ctx, o.Store, *r)
 			if err != nil {
 				return err
 			}
@@ -150,16 +152,14 @@ func (cmd *set) Run(c *call.Call) error {
 }
 
 // put sets limits for whom the flags name.
-func (w *whose) put(o *call.Opened, wanted limit.Wanted) (rules []limit.Rule, err error) {
+func (w *whose) put(o *call.Opened, wanted admin.Wanted) (rules []limit.Rule, err error) {
 	if wanted.For, wanted.Login, err = w.subject(o); err != nil {
 		return nil, err
 	}
-	if wanted.For.Kind == limit.Node {
-		if err := nodeExists(o, wanted.For); err != nil {
-			return nil, err
-		}
+	if err := usage.Gate(o.Ctx, o.Store, wanted.For); err != nil {
+		return nil, err
 	}
-	return admin(o).Set(o.Ctx, wanted)
+	return administrator(o).Set(o.Ctx, wanted)
 }
 
 // overruled says that one with an end counts before the one that was set, "" where none
@@ -197,7 +197,7 @@ func (cmd *allow) Run(c *call.Call) error {
 	if err := cmd.named(); err != nil {
 		return err
 	}
-	w := limit.Wanted{Extra: true, Because: cmd.Because, End: cmd.Until.Of(c.Env.Now())}
+	w := admin.Wanted{Extra: true, Because: cmd.Because, End: cmd.Until.Of(c.Env.Now())}
 	for _, l := range cmd.Limits {
 		w.Limits = append(w.Limits, l.Limit)
 	}
@@ -208,7 +208,7 @@ func (cmd *allow) Run(c *call.Call) error {
 		}
 		for i := range rules {
 			r := &rules[i]
-			read, err := naming(o, *r)
+			read, err := usage.Named(o.Ctx, o.Store, *r)
 			if err != nil {
 				return err
 			}
@@ -281,7 +281,7 @@ func (cmd *lift) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		read, err := naming(o, r)
+		read, err := usage.Named(o.Ctx, o.Store, r)
 		if err != nil {
 			return err
 		}
@@ -292,11 +292,11 @@ func (cmd *lift) Run(c *call.Call) error {
 // end lifts the rule with an id, or where that is "" the one of whom the flags name.
 func (cmd *lift) end(o *call.Opened, id mail.ID, m limit.Measure, w limit.Window) (limit.Rule, error) {
 	if id != "" {
-		return admin(o).Lift(o.Ctx, id)
+		return administrator(o).Lift(o.Ctx, id)
 	}
 	of, _, err := cmd.subject(o)
 	if err != nil {
 		return limit.Rule{}, err
 	}
-	return admin(o).LiftOf(o.Ctx, of, m, w)
+	return administrator(o).LiftOf(o.Ctx, of, m, w)
 }

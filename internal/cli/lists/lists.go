@@ -3,14 +3,12 @@
 // What an entry of an access list is, what is refused as a mistake, and what decides, stands
 // in package access/list; here it gets names, flags and tables.
 //
-// Main types: Group, View.
+// Main types: Group.
 package lists
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"countersign/internal/access/list"
 	"countersign/internal/access/place"
@@ -19,8 +17,8 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
-	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/shown"
 )
 
 // Group is "countersign access".
@@ -80,7 +78,7 @@ type adding struct {
 	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
 	Because string          `required:"" help:"Why: clients that it refuses and the helpdesk read it." placeholder:"TEXT"`
 	Shadow  bool            `help:"Record what it would deny, and deny nothing."`
-	Force   bool            `help:"Add also what is hardly ever meant: the first network that is allowed for everybody or at a listener, which keeps out all others; and networks to deny that are all of IPv4 or IPv6, wider than /8 (IPv6: /19), or the machine's own."`
+	Force   bool            `help:"Add also what is hardly ever meant: the first network that is allowed for everybody or at a listener, which keeps out all others; what a wider network does already; and networks to deny that are all of IPv4 or IPv6, wider than /8 (IPv6: /19), or the machine's own."`
 }
 
 type allow struct {
@@ -113,22 +111,42 @@ func (cmd *adding) add(c *call.Call, effect list.Effect) error {
 		w.End = c.Env.Now().Add(cmd.For.Duration)
 	}
 	return c.With(func(o *call.Opened) (err error) {
-		if err := cmd.useful(o.Cfg); err != nil {
+		if w.For, w.Login, err = cmd.subject(o); err != nil {
 			return err
 		}
-		if w.For, w.Login, err = cmd.subject(o); err != nil {
+		if err := entrances.Useful(o.Cfg, w.For, w.What); err != nil {
 			return err
 		}
 		e, closes, err := admin(o).Add(c.Ctx, w)
 		if err != nil {
 			return err
 		}
-		note := ""
-		if closes {
-			note = "; from elsewhere nobody comes in there any more"
+		met, err := admin(o).Overlap(c.Ctx, e)
+		if err != nil {
+			return err
 		}
-		return c.Say("%s, %s: access entry %s%s", cmd.object(&e), until(&e), e.ID, note)
+		return c.Say("%s, %s: access entry %s%s", cmd.object(&e), until(&e), e.ID, notes(&e, closes, met))
 	})
+}
+
+// notes says what follows from an entry beside what it says itself.
+func notes(e *list.Entry, closes bool, o list.Overlap) (text string) {
+	switch {
+	case closes && e.End.IsZero():
+		text = "; from elsewhere nobody comes in there any more"
+	case closes:
+		text = "; until then nobody comes in there from elsewhere, and afterwards all do again who are not denied"
+	}
+	if e.Shadow {
+		return text
+	}
+	if w := o.Within; w != nil && (w.Effect == list.Deny) != (e.Effect == list.Deny) {
+		text += fmt.Sprintf("; around it entry %s decides: %s %s", w.ID, w.Effect, w.What)
+	}
+	if n := len(o.Otherwise); n > 0 {
+		text += fmt.Sprintf("; in it %d narrower go on to decide otherwise, such as entry %s: %s %s", n, o.Otherwise[0].ID, o.Otherwise[0].Effect, o.Otherwise[0].What)
+	}
+	return text
 }
 
 // object names an entry, with a credential as the flags name it.
@@ -141,22 +159,6 @@ func (cmd *adding) object(e *list.Entry) string {
 		text += " (shadow)"
 	}
 	return text
-}
-
-// useful refuses what this configuration would make nothing of.
-func (cmd *adding) useful(cfg *config.Config) error {
-	const op = "cli.access"
-	named := func(l config.Listener) bool { return l.Name == cmd.Listener }
-	files := entrances.Files(cfg)
-	switch {
-	case cmd.Listener != "" && !slices.ContainsFunc(cfg.Listeners, named):
-		return fault.New(op, fault.NotFound, "listener %q does not exist in this configuration", cmd.Listener)
-	case cmd.What.Country != "" && files.Countries == "":
-		return fault.New(op, fault.Invalid, "nobody is in %s here: access.countries names no file that says who is", cmd.What)
-	case cmd.What.AS != 0 && files.Networks == "":
-		return fault.New(op, fault.Invalid, "nobody is in %s here: access.networks names no file that says who is", cmd.What)
-	}
-	return nil
 }
 
 // admin sets and removes entries in the name of who runs the command.
@@ -232,44 +234,8 @@ func (cmd *entries) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		return table.List(c.Stdout, cmd.JSON, call.Views(found, view(now)), heads(), View.cells)
+		return table.List(c.Stdout, cmd.JSON, shown.Each(found, shown.EntryAt(now)), heads(), cells)
 	})
-}
-
-// View is what is printed of an entry.
-type View struct {
-	ID     mail.ID    `json:"id"`
-	Effect string     `json:"effect"` // allow, except or deny
-	What   string     `json:"what"`
-	Kind   string     `json:"kind"`
-	Name   string     `json:"name,omitempty"` // the id of a credential
-	Shadow bool       `json:"shadow,omitempty"`
-	Reason string     `json:"reason"`
-	Start  time.Time  `json:"start"`
-	End    *time.Time `json:"end,omitempty"` // left out where it never ends
-	By     string     `json:"by"`
-	Lifted string     `json:"removed_by,omitempty"`
-	State  string     `json:"state"` // holds, ended or removed
-}
-
-// view makes Views as of now.
-func view(now time.Time) func(list.Entry) View {
-	return func(e list.Entry) View {
-		v := View{
-			ID: e.ID, Effect: e.Effect.String(), What: e.What.String(), Kind: e.For.Kind.String(), Name: e.For.Name, Shadow: e.Shadow,
-			Reason: e.Reason, Start: e.Start, By: e.By, Lifted: e.Lifted, State: "ended",
-		}
-		if !e.End.IsZero() {
-			v.End = &e.End
-		}
-		switch {
-		case e.Lifted != "":
-			v.State = "removed"
-		case e.Holds(now):
-			v.State = "holds"
-		}
-		return v
-	}
 }
 
 func heads() []string {
@@ -277,7 +243,7 @@ func heads() []string {
 }
 
 // cells is the row of a listing.
-func (v View) cells() []string {
+func cells(v shown.Entry) []string {
 	effect, end := v.Effect, ""
 	if v.Shadow {
 		effect += ", shadow"

@@ -71,3 +71,41 @@ func TestUselessOptionsOfADovecot(t *testing.T) {
 		}
 	}
 }
+
+// Where a directory has hashes and nothing was said of them, and where what was said costs much, a warning
+// says so.
+func TestWhatIsSaidOfHashes(t *testing.T) {
+	const base = "[[directory]]\nname = \"base\"\nkind = \"sql\"\nurl = \"postgres://gate@127.0.0.1/mail\"\nquery = \"SELECT login, password FROM t WHERE login = :login\"\n"
+	const people = "[[directory]]\nname = \"people\"\nkind = \"ldap\"\nurl = \"ldaps://ldap.example\"\nlogin_attribute = \"mail\"\nsearch_base = \"o=x\"\nsearch_filter = \"(mail={login})\"\n"
+	const panel = "[[directory]]\nname = \"panel\"\nkind = \"http\"\nurl = \"https://panel.example\"\nkey_file = \"KEY\"\n"
+	const boxes = "[[directory]]\nname = \"boxes\"\nkind = \"dovecot\"\nurl = \"/run/x\"\n"
+	const unset = "can be told by time"
+	for text, want := range map[string]string{
+		base: unset,
+		base + "hashes = [\"bcrypt:10\", \"SHA512-CRYPT\"]\n": "",
+		base + "hashes = [\"bcrypt:14\"]\n":                   "keeps a core for about 820ms",
+		people:                                                "",
+		people + "password_attribute = \"userPassword\"\n":    unset,
+		people + "password_attribute = \"userPassword\"\nhashes = [\"SSHA\"]\n": "",
+		panel:                            unset,
+		panel + "send_password = true\n": "",
+		panel + "send_password = true\nhashes = [\"bcrypt:12\", \"bcrypt:13\"]\n": "keeps a core for about 610ms",
+		boxes: "",
+	} {
+		folder := t.TempDir()
+		key := writeFile(t, folder, "key", strings.Repeat("k", 64)+"\n")
+		_, warnings, err := Load(writeFile(t, folder, "c.toml", small+strings.ReplaceAll(text, "KEY", key)))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		var said []string
+		for _, w := range warnings {
+			if strings.Contains(w.String(), "directory.hashes") {
+				said = append(said, w.String())
+			}
+		}
+		if told := strings.Join(said, "\n"); (told != "") != (want != "") || !strings.Contains(told, want) || len(said) > 1 {
+			t.Errorf("%s: warned of %q, want %q", text, told, want)
+		}
+	}
+}

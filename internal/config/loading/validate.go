@@ -34,6 +34,8 @@ func (v *validator) all() {
 	}
 	v.place()
 	v.listeners()
+	v.web()
+	v.help()
 	v.certificates()
 	v.addresses()
 	v.session()
@@ -47,6 +49,7 @@ func (v *validator) all() {
 	v.routes()
 	v.alignment()
 	v.filters()
+	v.apiClients()
 	v.limits()
 }
 

@@ -3,9 +3,12 @@ package loading
 import (
 	"slices"
 	"strings"
+	"time"
 
+	"countersign/internal/account/hash"
 	"countersign/internal/config"
 	"countersign/internal/config/option"
+	"countersign/internal/fault"
 	"countersign/internal/sasl"
 )
 
@@ -99,6 +102,7 @@ func (v *validator) directories() {
 				v.Fail(option.Element(at+"group_plans", j), `write "PLAN=GROUP"`, "%q names no group", text)
 			}
 		}
+		v.hashes(at, d)
 		v.secretFileMode(at+"password_file", d.PasswordFile)
 		if len(d.Domains) > 0 && d.PlanAttribute != "" && len(d.MayGive()) == 0 {
 			v.Fail(at+"plans", "name the plans that it may give, or leave plan_attribute out", "is required with domains and plan_attribute")
@@ -115,6 +119,42 @@ func (v *validator) directories() {
 		if d.CreateDomains && d.Customer == "" {
 			v.Fail(at+"customer", "name whose the domains become", "is required with create_domains")
 		}
+	}
+}
+
+// mostHashes is how many kinds of hashes may be named of a directory, longHashes how long a login that fails
+// may keep a core for them without a warning.
+const (
+	mostHashes = 8
+	longHashes = 500 * time.Millisecond
+)
+
+// hashes checks what is said of the hashes of a directory, whose options begin with at.
+func (v *validator) hashes(at string, d *config.Directory) {
+	var kinds []hash.Cost
+	takes := time.Duration(0)
+	for j, text := range d.Hashes {
+		c, err := hash.ParseKind(text)
+		if err != nil {
+			v.Fail(option.Element(at+"hashes", j), "", "%q cannot be used: %s", text, fault.DetailOf(err, fault.Invalid))
+			continue
+		}
+		if !slices.Contains(kinds, c) { // all digests are the same
+			kinds = append(kinds, c)
+			takes += c.Estimate()
+		}
+	}
+	has := d.Kind == "sql" || d.Kind == "ldap" && d.PasswordAttribute != "" || d.Kind == "http" && !d.SendPassword
+	switch {
+	case len(kinds) > mostHashes:
+		v.Fail(at+"hashes", "renew those of which there are few", "has %d kinds that cost differently, and %d are possible", len(kinds), mostHashes)
+	case takes > longHashes:
+		v.Warn(at+"hashes", "renew the hashes that cost most", "each login that fails keeps a core for about %s", takes.Round(10*time.Millisecond))
+	case d.Kind == "ldap" && !has && len(d.Hashes) > 0:
+		v.Fail(at+"hashes", "remove it, or set password_attribute", "is of no use: the gate sees no hashes, as users are bound")
+	case has && len(d.Hashes) == 0:
+		v.Warn(at+"hashes", `name all kinds that it has, as hashes = ["bcrypt:10", "SHA512-CRYPT"]`,
+			"is not set: who has a kind of hash that nobody has logged in with yet can be told by time from names that directory %q does not have", d.Name)
 	}
 }
 

@@ -188,6 +188,9 @@ func (v *validator) addresses() {
 	if v.c.Metrics.Listen != "" {
 		taken = v.claim(taken, "metrics.listen", v.c.Metrics.Listen)
 	}
+	for i, address := range v.c.Web.Listen {
+		taken = v.claim(taken, option.Element("web.listen", i), address)
+	}
 	// Certificates share one listener for each address.
 	shared := map[string]bool{}
 	for i, cert := range v.c.Certificates {

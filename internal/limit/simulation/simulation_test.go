@@ -18,12 +18,12 @@ func TestSimulation(t *testing.T) {
 	})
 	for i := range 12 {
 		at := noon.Add(time.Duration(i) * time.Minute)
-		s.Add("a@example.org", limit.Amounts{limit.Messages: 1, limit.Recipients: 2}, at)
-		s.Add("b@example.org", limit.Amounts{limit.Messages: 1, limit.Recipients: 1}, at)
-		s.Add("c@example.org", limit.Amounts{limit.Messages: 1, limit.Recipients: 0}, at)
-		s.Add("other@example.com", limit.Amounts{limit.Messages: 1, limit.Recipients: 100}, at)
+		s.Add(&Message{Login: "a@example.org", Recipients: 2, At: at})
+		s.Add(&Message{Login: "b@example.org", Recipients: 1, At: at})
+		s.Add(&Message{Login: "c@example.org", Recipients: 0, At: at})
+		s.Add(&Message{Login: "other@example.com", Recipients: 100, At: at})
 	}
-	s.Add("a@example.org", limit.Amounts{limit.Messages: 1, limit.Recipients: 2}, noon.Add(61*time.Minute)) // there is room again
+	s.Add(&Message{Login: "a@example.org", Recipients: 2, At: noon.Add(61 * time.Minute)}) // there is room again
 	over, all := s.Tallies()
 	if len(over) != 2 || over[0].Name != "a@example.org" || over[1].Name != "b@example.org" {
 		t.Fatalf("over are %+v", over)

@@ -18,12 +18,31 @@ const (
 	keepKind = 7 * 24 * time.Hour
 )
 
+// Hashes are what an operator has said of the hashes of directories, and who is told of those of
+// which failures do not cost as much.
+type Hashes struct {
+	// Said are what the hashes of a directory cost, by its name, for who has said all kinds of
+	// them: 8 at most. Each failure in its domains costs as much from the first one on, whatever
+	// they come to. The rest is learned as people log in.
+	Said map[string][]hash.Cost
+	// Unsaid is told each kind of hash that a directory answers with and that was not said of it,
+	// once, and 8 of each directory at most: nobody is told of those of which nothing was said. Whoever asked, and
+	// by which password, tells nothing. TooCostly is told the first hash of each directory that
+	// somebody has logged in with and that costs too much beside the others. nil for nobody; both
+	// must be quick.
+	Unsaid, TooCostly func(directory string, c hash.Cost)
+}
+
+// maxUnsaid is how many kinds of a directory Unsaid is told.
+const maxUnsaid = 8
+
 // Kinds are the costs of the hashes that directories answer with, so that a login that one
-// does not know can cost as much as one that it knows. They are kept in the store, for all
-// gates and for the time after a restart. It is safe for concurrent use.
+// does not know can cost as much as one that it knows: those that were said, and those that were learned, which
+// are kept in the store, for all gates and for the time after a restart. It is safe for concurrent use.
 type Kinds struct {
 	most   time.Duration
 	fronts *Fronts
+	hashes Hashes
 
 	mu sync.Mutex // guards what follows
 	// of is what is known of each directory.
@@ -32,6 +51,8 @@ type Kinds struct {
 
 // known are the kinds of one directory.
 type known struct {
+	// said are those that were said beforehand, unsaid those of which somebody was told.
+	said, unsaid []hash.Cost
 	// stored are those that the store had when it was read.
 	stored []hash.Cost
 	read   time.Time
@@ -48,23 +69,44 @@ type kind struct {
 	seen time.Time
 }
 
-// NewKinds returns Kinds that know what the store of fronts has, whose Run keeps what they learn. All of
-// one directory together cost most at most, by hash.Cost.Estimate: whoever writes its hashes
-// decides what each failure costs the gate.
-func NewKinds(most time.Duration, fronts *Fronts) *Kinds {
-	return &Kinds{most: most, fronts: fronts, of: map[string]*known{}}
+// NewKinds returns Kinds that know what hashes says and what the store of fronts has, whose Run keeps what they
+// learn. What is learned of one directory costs most at most, with what was said, by hash.Cost.Estimate: whoever
+// writes its hashes decides what each failure costs the gate.
+func NewKinds(most time.Duration, fronts *Fronts, hashes Hashes) *Kinds {
+	return &Kinds{most: most, fronts: fronts, hashes: hashes, of: map[string]*known{}}
 }
 
-// Learn notes that somebody has logged in with a hash of a directory, of that cost. What is too
-// much beside the others is not noted. It reports whether this is the first time that something
-// of that directory is too much.
-func (k *Kinds) Learn(directory string, c hash.Cost) (over bool) {
-	if c == (hash.Cost{}) {
-		return false
+// Meet notes that a directory has answered with a hash of that cost, whether or not somebody knows its
+// password.
+func (k *Kinds) Meet(directory string, c hash.Cost) {
+	k.mu.Lock()
+	o := k.at(directory)
+	unsaid := len(o.said) > 0 && len(o.unsaid) < maxUnsaid && !slices.Contains(o.said, c) && !slices.Contains(o.unsaid, c)
+	if unsaid {
+		o.unsaid = append(o.unsaid, c)
 	}
+	k.mu.Unlock()
+	if unsaid && k.hashes.Unsaid != nil {
+		k.hashes.Unsaid(directory, c)
+	}
+}
+
+// Learn notes that somebody has logged in with a hash of a directory, of that cost, unless that was
+// said. What is too much beside the others is not noted, and told of where it is the first of that directory.
+func (k *Kinds) Learn(directory string, c hash.Cost) {
+	if k.learn(directory, c) && k.hashes.TooCostly != nil {
+		k.hashes.TooCostly(directory, c)
+	}
+}
+
+// learn is Learn, and reports whether this is the first time that something of a directory is too much.
+func (k *Kinds) learn(directory string, c hash.Cost) (over bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	o := k.at(directory)
+	if c == (hash.Cost{}) || slices.Contains(o.said, c) {
+		return false
+	}
 	sum := c.Estimate()
 	for _, each := range k.list(o) {
 		if each != c {
@@ -110,23 +152,23 @@ func (k *Kinds) Of(ctx context.Context, directory string) []hash.Cost {
 func (k *Kinds) at(directory string) *known {
 	o := k.of[directory]
 	if o == nil {
-		o = &known{}
+		o = &known{said: k.hashes.Said[directory]}
 		k.of[directory] = o
 	}
 	return o
 }
 
-// list returns the costs of a directory, each once, as far as all together are not too much: two
-// gates may have learned one each. The caller has locked k.
+// list returns the costs of a directory, each once: those that were said, and of the others as far as all together
+// are not too much, as two gates may have learned one each. The caller has locked k.
 func (k *Kinds) list(o *known) (costs []hash.Cost) {
 	o.learned = slices.DeleteFunc(o.learned, func(each kind) bool { return k.fronts.now().Sub(each.seen) > keepKind })
-	all := slices.Clone(o.stored)
+	all := slices.Concat(o.said, o.stored)
 	for _, each := range o.learned {
 		all = append(all, each.cost)
 	}
 	sum := time.Duration(0)
 	for i, c := range all {
-		if !slices.Contains(all[:i], c) && sum+c.Estimate() <= k.most {
+		if !slices.Contains(all[:i], c) && (i < len(o.said) || sum+c.Estimate() <= k.most) {
 			costs = append(costs, c)
 			sum += c.Estimate()
 		}

@@ -19,7 +19,7 @@ func ofKiB(kib uint32) hash.Cost {
 // gateOf has the kinds of a gate over a store, and what keeps what it learns.
 func gateOf(store shape.Store, now func() time.Time) (*Kinds, *Fronts) {
 	f := NewFronts(lasting("a"), store, now)
-	return NewKinds(ofKiB(100).Estimate(), f), f
+	return NewKinds(ofKiB(100).Estimate(), f, Hashes{}), f
 }
 
 // Of a directory's hashes those are known that somebody has logged in with in the last week, as
@@ -39,11 +39,11 @@ func TestKinds(t *testing.T) {
 	k.Learn("d", hash.Cost{})
 	want(ofKiB(40))
 	for i := range 2 {
-		if over := k.Learn("d", ofKiB(61)); over != (i == 0) { // too much beside the first
+		if over := k.learn("d", ofKiB(61)); over != (i == 0) { // too much beside the first
 			t.Errorf("too much, the %d. time: %v", i+1, over)
 		}
 	}
-	if k.Learn("e", ofKiB(100)) || !k.Learn("f", ofKiB(101)) {
+	if k.learn("e", ofKiB(100)) || !k.learn("f", ofKiB(101)) {
 		t.Error("directories are mixed up")
 	}
 	want(ofKiB(40))
@@ -79,7 +79,7 @@ func TestKindsAreEveryGates(t *testing.T) {
 	wants(b, ofKiB(40))
 	restarted, _ := gateOf(store, now)
 	wants(restarted, ofKiB(40))
-	if !restarted.Learn("d", ofKiB(61)) {
+	if !restarted.learn("d", ofKiB(61)) {
 		t.Error("what the store has does not count")
 	}
 	store.err = errors.New("away")
@@ -100,6 +100,54 @@ func TestKindsOfTheStoreAreBounded(t *testing.T) {
 	k, _ := gateOf(store, func() time.Time { return time.Unix(1_800_000_000, 0) })
 	if got := k.Of(t.Context(), "d"); !slices.Equal(got, []hash.Cost{ofKiB(40), ofKiB(50)}) {
 		t.Errorf("%v", got)
+	}
+}
+
+// What was said of a directory counts from the beginning, whatever it comes to; what is learned counts
+// beside it, as far as all together are not too much. Only what is learned goes into the store, and
+// of what was not said somebody is told, eight times at most.
+func TestKindsThatWereSaid(t *testing.T) {
+	store := &shape.Memory{}
+	fronts := NewFronts(lasting("a"), store, func() time.Time { return time.Unix(1_800_000_000, 0) })
+	unsaid, over := 0, 0
+	k := NewKinds(ofKiB(100).Estimate(), fronts, Hashes{
+		Said:      map[string][]hash.Cost{"d": {ofKiB(60), ofKiB(30)}, "dear": {ofKiB(400)}},
+		Unsaid:    func(string, hash.Cost) { unsaid++ },
+		TooCostly: func(string, hash.Cost) { over++ },
+	})
+	wants := func(directory string, list ...hash.Cost) {
+		t.Helper()
+		fronts.Keep(t.Context())
+		if got := k.Of(t.Context(), directory); !slices.Equal(got, list) {
+			t.Errorf("%s: %v, want %v", directory, got, list)
+		}
+	}
+	wants("d", ofKiB(60), ofKiB(30))
+	wants("dear", ofKiB(400))
+	wants("e")
+	k.Learn("d", ofKiB(60))
+	k.Learn("dear", ofKiB(400))
+	for _, directory := range []string{"d", "dear"} {
+		if kept, err := store.Shapes(t.Context(), shape.Place{Directory: directory, Mechanism: shape.Hashes}); err != nil || len(kept) != 0 || over != 0 {
+			t.Errorf("%s: %v is kept, %v; %d were too much", directory, kept, err, over)
+		}
+	}
+	k.Learn("d", ofKiB(9))
+	wants("d", ofKiB(60), ofKiB(30), ofKiB(9))
+	k.Learn("d", ofKiB(8))
+	k.Learn("dear", ofKiB(8))
+	wants("d", ofKiB(60), ofKiB(30), ofKiB(9))
+	wants("dear", ofKiB(400))
+	if over != 2 {
+		t.Errorf("told %d times of too much", over)
+	}
+	for n := range uint32(20) {
+		k.Meet("d", ofKiB(60))
+		k.Meet("d", ofKiB(200+n))
+		k.Meet("e", ofKiB(200+n)) // of which nothing was said
+	}
+	if unsaid != maxUnsaid {
+		t.Errorf("told %d times of kinds that were not said", unsaid)
 	}
 }
 

@@ -94,18 +94,21 @@ type Trial struct {
 	Stored hash.Hash
 	// Hopeless says that it fails even where it matches.
 	Hopeless bool
+	// Vain is asked on the worker where it matched and is not hopeless: whether it fails all the
+	// same, for a reason that is not looked for before; nil for never.
+	Vain func() bool
 	// Strange says that the hash is a directory's: its cost is not learned, as whoever writes
 	// it would decide what failures of everybody cost.
 	Strange bool
 	// Also are further kinds that a failure derives with, those of a directory; of them and
 	// those in use each counts once.
 	Also []hash.Cost
-	// Then is called on the worker where it matched and is not hopeless; nil for nothing.
+	// Then is called on the worker where it matched and does not fail; nil for nothing.
 	Then func()
 }
 
-// Try reports whether the password of t matches in one of its forms. One that does, and is not
-// hopeless, has cost a derivation for each form up to that one, and what t.Then does. All others, whatever is wrong
+// Try reports whether the password of t matches in one of its forms. One that does, and does not
+// fail, has cost a derivation for each form up to that one, and what t.Then does. All others, whatever is wrong
 // with them, have cost the same: for each form one derivation of each of the kinds in use. Errors:
 // fault.Busy with reason "auth-busy" where it gave way, fault.Canceled where ctx ended
 // while it waited.
@@ -135,6 +138,7 @@ func (h *Hasher) match(t *Trial, cost hash.Cost) (same bool) {
 		switch {
 		case !same:
 			same = h.matches(t.Stored, form)
+			t.Hopeless = t.Hopeless || same && t.Vain != nil && t.Vain()
 		case t.Hopeless:
 			h.spend(cost, form)
 		}

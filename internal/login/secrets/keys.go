@@ -23,9 +23,11 @@ import (
 // Key is what a password was turned into for one mechanism.
 type Key struct {
 	sasl.Key
-	// Prepared is the key of sasl.ScramPassword, of the same salt and iterations, where that is
-	// another text than the password: some clients make this one, others Key. Zero for none.
-	Prepared sasl.Key
+	// Others are those that some clients make in place of Key, as they prepare or encode the
+	// password in another way: with SCRAM one of sasl.ScramPassword, of the same salt and
+	// iterations; with CRAM-MD5 and DIGEST-MD5 all but the first of sasl.CramKeys and
+	// sasl.DigestKeys. sasl.Forms bounds them. None where they are all the same.
+	Others []sasl.Key
 	// Salt and Iterations are for SCRAM alone.
 	Salt       []byte
 	Iterations int
@@ -78,28 +80,33 @@ func (m *Maker) lacks(s *account.Secret, login, password string, legacy bool) bo
 	})
 }
 
-// halved reports whether a key that can be opened has to have a second one of its password, and
-// has none.
+// halved reports whether a key that can be opened has to have others of its password, and has not
+// as many.
 func (m *Maker) halved(mechanism, login, value, password string) bool {
-	if !isScram(mechanism) || sasl.ScramPassword(password) == password {
+	k, err := m.Open(mechanism, login, value)
+	if err != nil {
 		return false
 	}
-	k, err := m.Open(mechanism, login, value)
-	return err == nil && k.Prepared.Stored == nil
+	if isScram(mechanism) {
+		return sasl.ScramPassword(password) != password && len(k.Others) == 0
+	}
+	return len(k.Others) < len(m.derive(mechanism, login, password).Others)
 }
 
 // derive makes the key of a password.
 func (m *Maker) derive(mechanism, login, password string) Key {
 	switch mechanism {
 	case CramMD5:
-		return Key{Key: sasl.CramKey(password)}
+		all := sasl.CramKeys(password)
+		return Key{Key: all[0], Others: all[1:]}
 	case DigestMD5:
-		return Key{Key: sasl.DigestKey(login, m.opt.Realm, password)}
+		all := sasl.DigestKeys(login, m.opt.Realm, password)
+		return Key{Key: all[0], Others: all[1:]}
 	}
 	salt, n := m.salt(mechanism, login), m.opt.Iterations
 	k := Key{Key: sasl.ScramKey(mechanism, password, salt, n), Salt: salt, Iterations: n}
 	if prepared := sasl.ScramPassword(password); prepared != password {
-		k.Prepared = sasl.ScramKey(mechanism, prepared, salt, n)
+		k.Others = []sasl.Key{sasl.ScramKey(mechanism, prepared, salt, n)}
 	}
 	return k
 }
@@ -108,9 +115,12 @@ func (m *Maker) derive(mechanism, login, password string) Key {
 // can log in, and against those of SCRAM one can guess much faster than against the hash
 // beside them.
 func (m *Maker) sealed(mechanism, login string, k Key) (string, error) {
-	plain := slices.Concat(k.Stored, k.Server)
-	if isScram(mechanism) {
-		plain = []byte(k.scram())
+	plain := []byte(k.scram())
+	if !isScram(mechanism) {
+		plain = slices.Concat(k.Stored, k.Server)
+		for _, other := range k.Others {
+			plain = slices.Concat(plain, other.Stored, other.Server)
+		}
 	}
 	sealed, err := m.opt.Sealer.Seal(seal.Password, seal.PasswordName(mechanism, login), plain)
 	return base64.StdEncoding.EncodeToString(sealed), err
@@ -130,12 +140,29 @@ func (m *Maker) Open(mechanism, login, value string) (Key, error) {
 		return Key{}, err
 	case isScram(mechanism):
 		return parseScram(mechanism, string(plain))
-	case mechanism == DigestMD5 && len(plain) == md5.Size:
-		return Key{Key: sasl.Key{Stored: plain}}, nil
-	case mechanism == CramMD5 && len(plain) == 2*md5.Size:
-		return Key{Key: sasl.Key{Stored: plain[:md5.Size], Server: plain[md5.Size:]}}, nil
+	case mechanism == DigestMD5:
+		return cutKeys(mechanism, plain, 0)
+	case mechanism == CramMD5:
+		return cutKeys(mechanism, plain, md5.Size)
 	}
 	return Key{}, damaged
+}
+
+// cutKeys reads keys of MD5, one behind the other, whose second part has server octets.
+func cutKeys(mechanism string, plain []byte, server int) (k Key, err error) {
+	size := md5.Size + server
+	if len(plain) == 0 || len(plain)%size != 0 || len(plain)/size > sasl.Forms(mechanism) {
+		return k, fault.New("secrets.key", fault.Corrupt, "a key of %s is damaged", mechanism)
+	}
+	for each := range slices.Chunk(plain, size) {
+		key := sasl.Key{Stored: each[:md5.Size:md5.Size]}
+		if server > 0 {
+			key.Server = each[md5.Size:]
+		}
+		k.Others = append(k.Others, key)
+	}
+	k.Key, k.Others = k.Others[0], k.Others[1:]
+	return k, nil
 }
 
 // Which returns which of the keys a client with a password proves, -1 for none. With SCRAM that
@@ -219,16 +246,17 @@ func digestSize(mechanism string) int {
 }
 
 // scram returns SCRAM's form of a key, which parseScram reads: "iterations,salt,stored,server", and
-// ",stored,server" of Prepared where there is that; all but the first in base64.
+// ",stored,server" of the other one where there is that; all but the first in base64.
 func (k Key) scram() string {
 	text := k.first()
-	if b := base64.StdEncoding.EncodeToString; k.Prepared.Stored != nil {
-		text += "," + b(k.Prepared.Stored) + "," + b(k.Prepared.Server)
+	for _, other := range k.Others {
+		b := base64.StdEncoding.EncodeToString
+		text += "," + b(other.Stored) + "," + b(other.Server)
 	}
 	return text
 }
 
-// first is scram without Prepared, as hashes have it.
+// first is scram without Others, as hashes have it.
 func (k Key) first() string {
 	b := base64.StdEncoding.EncodeToString
 	return fmt.Sprintf("%d,%s,%s,%s", k.Iterations, b(k.Salt), b(k.Stored), b(k.Server))
@@ -243,14 +271,18 @@ func parseScram(mechanism, text string) (k Key, err error) {
 		return k, damaged
 	}
 	k.Iterations, err = strconv.Atoi(parts[0])
-	for i, to := range []*[]byte{&k.Salt, &k.Stored, &k.Server, &k.Prepared.Stored, &k.Prepared.Server}[:len(parts)-1] {
+	var other sasl.Key
+	for i, to := range []*[]byte{&k.Salt, &k.Stored, &k.Server, &other.Stored, &other.Server}[:len(parts)-1] {
 		if err == nil {
 			*to, err = base64.StdEncoding.DecodeString(parts[i+1])
 		}
 	}
 	size := digestSize(mechanism)
-	if len(parts) == 6 && (len(k.Prepared.Stored) != size || len(k.Prepared.Server) != size) {
-		return Key{}, damaged
+	if len(parts) == 6 {
+		if len(other.Stored) != size || len(other.Server) != size {
+			return Key{}, damaged
+		}
+		k.Others = []sasl.Key{other}
 	}
 	if err != nil || len(k.Stored) != size || len(k.Server) != size || len(k.Salt) == 0 || len(k.Salt) > sasl.MaxSalt ||
 		k.Iterations < sasl.MinIterations || k.Iterations > sasl.MaxIterations {

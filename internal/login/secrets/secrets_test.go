@@ -175,3 +175,32 @@ func TestWhich(t *testing.T) {
 		}
 	}
 }
+
+// What is stored of a legacy mechanism is one key, or a few behind each other; what is none is damaged.
+func TestLegacyKeysOfSeveralForms(t *testing.T) {
+	m := maker(t)
+	for mechanism, size := range map[string]int{CramMD5: 32, DigestMD5: 16} {
+		for octets := range 5 * size {
+			value, err := m.opt.Sealer.Seal(seal.Password, seal.PasswordName(mechanism, login), bytes.Repeat([]byte{1}, octets))
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := m.Open(mechanism, login, base64.StdEncoding.EncodeToString(value))
+			if whole := octets > 0 && octets%size == 0 && octets/size <= sasl.Forms(mechanism); whole != (err == nil) {
+				t.Errorf("%s of %d octets: %v", mechanism, octets, err)
+			} else if whole && (len(k.Others) != octets/size-1 || len(k.Stored)+len(k.Server) != size) {
+				t.Errorf("%s of %d octets: %d others", mechanism, octets, len(k.Others))
+			}
+		}
+		for password, others := range map[string]int{"zehn Gurken": 0, "zehn m² Gärten": 2} {
+			value, err := m.sealed(mechanism, login, m.derive(mechanism, login, password))
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := m.Open(mechanism, login, value)
+			if err != nil || len(k.Others) != others || m.halved(mechanism, login, value, password) {
+				t.Errorf("%s of %q: %d others, %v", mechanism, password, len(k.Others), err)
+			}
+		}
+	}
+}

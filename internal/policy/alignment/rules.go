@@ -28,8 +28,16 @@ type Rules struct {
 	Domains map[mail.Domain]Action
 }
 
-// For returns what the rules want for a From domain.
-func (r Rules) For(from mail.Domain) Action {
+// For returns what is wanted for a From domain. own is what is set for that domain itself, "off"
+// or the text of another Action, and decides; "" leaves it to the rules.
+func (r Rules) For(from mail.Domain, own string) Action {
+	switch own {
+	case "off":
+		return Off
+	case "":
+	default:
+		return Action(own)
+	}
 	if action, ok := r.Domains[from]; ok {
 		return action
 	}
@@ -43,10 +51,9 @@ type Ruling struct {
 	Assessment Assessment
 }
 
-// Rule applies the rules to an assessment. What is Unknown, or passes, is left alone; what
-// receivers are not asked to turn away is neither held nor refused.
-func (r Rules) Rule(a Assessment) Ruling {
-	action := r.For(a.Question.From)
+// Rule applies what is wanted for its From domain to an assessment. What is Unknown, or passes, is
+// left alone; what receivers are not asked to turn away is neither held nor refused.
+func Rule(action Action, a Assessment) Ruling {
 	switch {
 	case a.Verdict != WillFail:
 		action = Off

@@ -33,12 +33,20 @@ func TestRule(t *testing.T) {
 		{"other.example", WillFail, dmarc.Reject, Refuse},
 	} {
 		a := Assessment{Question: Question{From: tt.from}, Verdict: tt.verdict, Policy: tt.policy}
-		if got := rules.Rule(a).Action; got != tt.want {
+		if got := Rule(rules.For(tt.from, ""), a).Action; got != tt.want {
 			t.Errorf("%s, %s, policy %q: %q, want %q", tt.from, tt.verdict, tt.policy, got, tt.want)
 		}
 	}
-	if got := (Rules{}).Rule(Assessment{Verdict: WillFail, Policy: dmarc.Reject}).Action; got != Off {
+	if got := Rule((Rules{}).For("a.example", ""), Assessment{Verdict: WillFail, Policy: dmarc.Reject}).Action; got != Off {
 		t.Errorf("without rules: %q", got)
+	}
+	for own, want := range map[string]Action{"": Refuse, "off": Off, "warn": Warn, "hold": Hold, "refuse": Refuse} {
+		if got := rules.For("other.example", own); got != want {
+			t.Errorf("where %q is set for the domain: %q, want %q", own, got, want)
+		}
+	}
+	if got := rules.For("refuse.example", "off"); got != Off {
+		t.Errorf("where the domain has another than the rules: %q", got)
 	}
 }
 

@@ -386,7 +386,8 @@ func TestVocabulary(t *testing.T) {
 func TestCounted(t *testing.T) {
 	for text, want := range map[string]string{
 		"account recipients/hour": "", "everything bytes/month": "", "plan messages/day": "nothing is counted of a plan",
-		"account new-recipients/day": "new-recipients are not counted of everybody; messages, recipients and bytes are", "account": "?", "sun messages/day": "?", "account messages/year": "?",
+		"account new-recipients/day": "new-recipients are not counted of everybody; messages, recipients and bytes are", "account": "?", "sun messages/day": "?",
+		"account recipients/message": "in one message nothing is counted that others see; in a minute, hour, day or month it is", "account messages/connection": "in one connection nothing is counted that others see; in a minute, hour, day or month it is", "account messages/year": "?",
 	} {
 		_, found := Compile([]Spec{spec(Mail, `counted.used("`+text+`") > 100`)})
 		if (want == "") != (len(found) == 0) || want != "" && want != "?" && found[0].Text != want {

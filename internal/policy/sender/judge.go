@@ -58,11 +58,13 @@ type Verdict struct {
 	// Outside are domains of the message that are none of this gate's, which shadow mode
 	// lets pass.
 	Outside []mail.Domain
+	// Hosted is Question.Hosted.
+	Hosted map[mail.Domain]account.Domain
 }
 
 // Judge decides about a message.
 func Judge(q Question) Verdict {
-	v := Verdict{Mode: q.Account.Mode(), Action: Pass, Findings: q.findings()}
+	v := Verdict{Mode: q.Account.Mode(), Action: Pass, Findings: q.findings(), Hosted: q.Hosted}
 	for i := range v.Findings {
 		if f := &v.Findings[i]; !f.Reason.Theirs() {
 			v.Decisive = f

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/feed"
 	"countersign/internal/limit"
+	"countersign/internal/limit/admin"
 	"countersign/internal/limit/book"
 	"countersign/internal/mail"
 	"countersign/internal/store/postgres/server"
@@ -23,14 +24,14 @@ type bookkeeper struct {
 	t         *testing.T
 	here, far *member
 	known     *book.Book
-	limits    *limit.Admin
+	limits    *admin.Admin
 }
 
 func newBookkeeper(t *testing.T) *bookkeeper {
 	t.Helper()
 	url := shared.Cluster(t).Database(t)
 	k := &bookkeeper{t: t, here: joinAs(t, url, "here"), far: joinAs(t, url, "far"), known: book.New(nil)}
-	k.limits = limit.NewAdmin(limit.AdminOptions{Store: k.here, IDs: &mail.IDSource{}, Actor: "cli:test", Now: time.Now})
+	k.limits = admin.New(admin.Options{Store: k.here, IDs: &mail.IDSource{}, Actor: "cli:test", Now: time.Now})
 	told(t, k.far.Store, true)
 	f := book.Follow(k.far, k.known, feed.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -42,7 +43,7 @@ func newBookkeeper(t *testing.T) *bookkeeper {
 
 // set sets a limit for a subject.
 func (k *bookkeeper) set(ctx context.Context, of limit.Subject, most int64) error {
-	_, err := k.limits.Set(ctx, limit.Wanted{For: of, Limits: []limit.Limit{{Max: most, Action: limit.Defer}}})
+	_, err := k.limits.Set(ctx, admin.Wanted{For: of, Limits: []limit.Limit{{Max: most, Action: limit.Defer}}})
 	return err
 }
 

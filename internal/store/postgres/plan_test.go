@@ -196,6 +196,8 @@ func checkPlans(t testing.TB, s *Store) {
 		"coming":               {explain(t, s, waiting.ComingSQL(d), ids), []string{"submission_id_key", "event_submission", "delivery_pkey"}},
 		"guard since":          {explain(t, s, guarded.SinceSQL, 49990, 500), []string{"guard_record_change"}},
 		"guard found":          {explain(t, s, guarded.FoundSQL(2), "10.0.1.1/32", login, "", login), []string{"guard_record_"}},
+		"guard known":          {explain(t, s, guarded.KnownSQL(2), login, "b"), []string{"guard_record_login"}},
+		"guard stale":          {explain(t, s, guarded.StaleSQL, login, 100, 50000, 5), []string{"guard_record_login"}},
 		"guard ended":          {explain(t, s, guarded.EndedSQL, 100, 50000, 500), []string{"guard_record_ends"}},
 		"guard surplus":        {explain(t, s, guarded.SurplusSQL, 50000, 500), []string{"guard_record_failed"}},
 		"list under":           {list(queue.Filter{Login: login, Credential: "C0000000000000000000000007", Why: queue.HoldPassword}), []string{"submission_owner"}},

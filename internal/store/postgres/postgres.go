@@ -27,6 +27,7 @@ import (
 	"countersign/internal/store/sqlkit/lists"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
+	"countersign/internal/store/sqlkit/rounds"
 	"countersign/internal/store/sqlkit/sealed"
 	"countersign/internal/store/sqlkit/shapes"
 	"countersign/internal/store/sqlkit/waiting"
@@ -65,7 +66,7 @@ type Options struct {
 }
 
 // Store is a database in use. It implements account.Store, access.Store, list.Store, guard.Store,
-// limit.Store, limit.Counts, limit.Doors, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore, audit.Store and node.Store, and
+// limit.Store, limit.Counts, limit.Doors, limit.Holders, shape.Store, rounds.Store, queue.Store, queue.AdminStore, queue.CertifiedStore, audit.Store and node.Store, and
 // keeps certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them are
 // fault.Full where the server has no space, fault.Busy where it has no time,
@@ -83,6 +84,7 @@ type Store struct {
 	*limits.Rulebook
 	*lists.Register
 	*shapes.Looks
+	*rounds.Watchlist
 	*nodes.Roster
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
@@ -181,6 +183,7 @@ func (s *Store) share() {
 	looks := s.apart(s.signal, server.LockGuardSQL)
 	looks.Read = accounts.Read
 	s.Looks = shapes.New(looks)
+	s.Watchlist = rounds.New(s.apart(s.signal))
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Mine: "d.node = ? AND ", Node: s.opt.Node, Count: count,
 		Scan: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {

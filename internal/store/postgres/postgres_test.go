@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 
 	"countersign/internal/login/shape"
+	"countersign/internal/node"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest"
 	"countersign/internal/store/storetest/bans"
@@ -18,6 +20,7 @@ import (
 	"countersign/internal/store/storetest/onenode"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/record"
+	"countersign/internal/store/storetest/rounds"
 	"countersign/internal/store/storetest/secrets"
 	"countersign/internal/store/storetest/shapes"
 	"countersign/internal/testkit/pgcluster"
@@ -70,6 +73,10 @@ func TestGuarded(t *testing.T) {
 	guarded.Run(t, func(t *testing.T) guarded.Store { return openNew(t) })
 }
 
+func TestRounds(t *testing.T) {
+	rounds.Run(t, func(t *testing.T) rounds.Store { return openNew(t) })
+}
+
 func TestShapes(t *testing.T) {
 	shapes.Run(t, func(t *testing.T) shape.Store { return openNew(t) })
 }
@@ -87,6 +94,18 @@ func TestCounting(t *testing.T) {
 			t.Fatal(err)
 		}
 		return openAt(t, url, true)
+	})
+	url = shared.Cluster(t).Database(t)
+	serving := openAt(t, url, true)
+	counting.Beside(t, serving, openAt(t, url, false), func() {
+		lease := node.Lease{Node: "1"}
+		name, _ := serving.Holder()
+		if _, err := fmt.Sscanf(name, "1#%d", &lease.Epoch); err != nil {
+			t.Fatal(err)
+		}
+		if err := serving.Leave(t.Context(), lease, false); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 

@@ -30,6 +30,17 @@ func (s *Store) Occupy(ctx context.Context, held map[limit.Subject]int64) error 
 // Holder implements limit.Doors.
 func (s *Store) Holder() (name string, gates int) { return s.connections, 1 }
 
+// Present implements limit.Holders. Of a server that was killed it learns when the next one starts.
+func (s *Store) Present(context.Context) (there func(holder string) bool, err error) {
+	name := s.connections
+	if !s.server {
+		if name, err = s.db.Serving(); err != nil {
+			return nil, err
+		}
+	}
+	return func(holder string) bool { return holder == name }, nil
+}
+
 func (s *Store) door(ctx context.Context, op string, d *incoming.Door) error {
 	return s.change(ctx, op, func(t *tx) error {
 		if err := t.read(d.Subjects()); err != nil {

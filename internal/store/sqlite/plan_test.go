@@ -20,6 +20,7 @@ import (
 	"countersign/internal/store/sqlkit/lists"
 	"countersign/internal/store/sqlkit/numbered"
 	"countersign/internal/store/sqlkit/objects"
+	"countersign/internal/store/sqlkit/rounds"
 	"countersign/internal/store/sqlkit/shapes"
 	"countersign/internal/store/sqlkit/waiting"
 )
@@ -103,9 +104,12 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"coming":               {explain(t, s, waiting.ComingSQL(newDialect()), bind("[]")), []string{"SCAN j", "SEARCH s USING INDEX sqlite_autoindex_submission_1 (id=?)", "SEARCH v USING", "SEARCH h USING INDEX event_submission (submission=?)"}},
 		"guard since":          {explain(t, s, guarded.SinceSQL, bind(1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_change (change>?)"}},
 		"guard found":          {explain(t, s, guarded.FoundSQL(2), bind("10.0.0.1/32", "l", "", "l")), []string{"SEARCH guard_record USING PRIMARY KEY (network=? AND login=?)"}},
+		"guard known":          {explain(t, s, guarded.KnownSQL(2), bind("a", "b")), []string{"SEARCH guard_record USING INDEX guard_record_login (login=?)"}},
+		"guard stale":          {explain(t, s, guarded.StaleSQL, bind("a", now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_login (login=?)", "USE TEMP B-TREE FOR ORDER BY"}},
 		"guard ended":          {explain(t, s, guarded.EndedSQL, bind(now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_ends (ends<?)"}},
 		"guard failed":         {explain(t, s, guarded.FailedSQL, nil), []string{"USING COVERING INDEX guard_record_failed"}},
 		"shapes":               {explain(t, s, shapes.ListSQL, bind("d", "m")), []string{"SEARCH challenge_shape USING PRIMARY KEY (directory=? AND mechanism=?)"}},
+		"looks":                {explain(t, s, rounds.TakenSQL, bind("d", "n", 1)), []string{"SEARCH domain_look USING PRIMARY KEY (domain=?)"}},
 		"guard surplus":        {explain(t, s, guarded.SurplusSQL, bind(1, 10)), []string{"SEARCH guard_record USING COVERING INDEX guard_record_failed (change<?)"}},
 		"list login, and why":  {list(queue.Filter{Login: "a@b", Credential: id, Why: queue.HoldPassword}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},
 	} {

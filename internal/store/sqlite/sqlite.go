@@ -27,6 +27,7 @@ import (
 	"countersign/internal/store/sqlkit/lists"
 	"countersign/internal/store/sqlkit/objects"
 	"countersign/internal/store/sqlkit/record"
+	"countersign/internal/store/sqlkit/rounds"
 	"countersign/internal/store/sqlkit/sealed"
 	"countersign/internal/store/sqlkit/shapes"
 	"countersign/internal/store/sqlkit/waiting"
@@ -67,7 +68,7 @@ type Options struct {
 }
 
 // Store is an open database. It implements account.Store, access.Store, list.Store, guard.Store,
-// limit.Store, limit.Counts, limit.Doors, shape.Store, queue.Store, queue.AdminStore, queue.CertifiedStore and audit.Store, and keeps
+// limit.Store, limit.Counts, limit.Doors, limit.Holders, shape.Store, rounds.Store, queue.Store, queue.AdminStore, queue.CertifiedStore and audit.Store, and keeps
 // certificates. All methods are
 // safe for concurrent use, also from several processes. Errors of all of them
 // are fault.Full without space, fault.Busy where another process keeps the
@@ -83,6 +84,7 @@ type Store struct {
 	*limits.Rulebook
 	*lists.Register
 	*shapes.Looks
+	*rounds.Watchlist
 	dialect *sqlkit.Dialect
 	waiting string // waitingSQL
 	db      *database.DB[book]
@@ -133,7 +135,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	d := newDialect()
 	s := &Store{dialect: d, waiting: waitingSQL(d), signal: sqlkit.NewSignal(), server: o.Server, now: o.Now, log: o.Logger, stopWatching: func() {}, bodies: large, memory: counters.New(counters.Usual), connections: newHolder()}
 	s.db, err = database.Open(ctx, database.Options[book]{
-		Path: path, Server: o.Server, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
+		Path: path, Server: o.Server, Name: s.connections, Instead: ", or give this one a data directory of its own", Readers: o.Readers, Migrations: o.steps, Now: o.Now, Logger: o.Logger,
 		Flush: func(t *database.Tx, b *book) error { return (&tx{Tx: t, book: b, memory: s.memory}).flush() },
 	})
 	if err != nil {
@@ -238,6 +240,7 @@ func (s *Store) share() {
 	s.Counts = counting.New(counting.Options{Base: s.pruning(b), Look: new(counters.Log).Look, Clock: func(context.Context, sqlkit.Reader) (time.Time, error) { return s.now().UTC(), nil }})
 	s.Marks = guarded.New(b)
 	s.Looks = shapes.New(b)
+	s.Watchlist = rounds.New(b)
 	s.Queue = waiting.New(waiting.Options{
 		Base: b, Dialect: s.dialect, Count: count, Finish: finishAll, Finished: s.removeBodies,
 		Large: func(id mail.ID, size int64) queue.LargeBody { return s.bodies.Stored(id, size) },

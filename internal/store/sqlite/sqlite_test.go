@@ -17,6 +17,7 @@ import (
 	"countersign/internal/store/storetest/onenode"
 	"countersign/internal/store/storetest/plans"
 	"countersign/internal/store/storetest/record"
+	"countersign/internal/store/storetest/rounds"
 	"countersign/internal/store/storetest/secrets"
 	"countersign/internal/store/storetest/shapes"
 )
@@ -53,6 +54,10 @@ func TestGuarded(t *testing.T) {
 	guarded.Run(t, func(t *testing.T) guarded.Store { return openNew(t) })
 }
 
+func TestRounds(t *testing.T) {
+	rounds.Run(t, func(t *testing.T) rounds.Store { return openNew(t) })
+}
+
 func TestShapes(t *testing.T) {
 	shapes.Run(t, func(t *testing.T) shape.Store { return openNew(t) })
 }
@@ -70,6 +75,13 @@ func TestCounting(t *testing.T) {
 			t.Fatal(err)
 		}
 		return openAt(t, path, true)
+	})
+	path = filepath.Join(t.TempDir(), "data", "test.db")
+	serving := openAt(t, path, true)
+	counting.Beside(t, serving, openAt(t, path, false), func() {
+		if err := serving.Close(); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 

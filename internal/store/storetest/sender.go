@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"countersign/internal/account"
+	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/storetest/expect"
 )
@@ -14,6 +15,7 @@ func senderCases() map[string]func(*testing.T, Store) {
 		"a suspended sender is found":   suspendedSenderIsFound,
 		"a sender without a plan":       senderWithoutPlan,
 		"domains of a sender":           senderDomains,
+		"alignment of domains":          alignmentOfDomains,
 	}
 }
 
@@ -84,4 +86,39 @@ func senderDomains(t *testing.T, s Store) {
 	expect.Equal(t, "domains", expect.Got(s.Sender(ctx, "ann@one.example"))(t).Domains,
 		map[mail.Domain]bool{"one.example": true, "alias.example": true, "granted.example": true})
 
+}
+
+// alignmentOfDomains: what is set for a domain comes back with it, and with those who may write
+// under it, in any of the ways in which they may.
+func alignmentOfDomains(t *testing.T, s Store) {
+	ctx := expect.Within(t)
+	p := settle(t, s)
+	expect.Equal(t, "what is set at first", expect.Got(s.Domain(ctx, "one.example"))(t).Alignment, account.Alignment(""))
+	p.one.Alignment = "else"
+	expect.Kind(t, s.PutDomain(ctx, p.one, Event("")), fault.Invalid)
+	for _, a := range []account.Alignment{account.AlignmentOff, account.AlignmentWarn, account.AlignmentHold, "", account.AlignmentRefuse} {
+		p.one.Alignment = a
+		before := expect.Got(s.Generation(ctx))(t)
+		expect.Must(t, s.PutDomain(ctx, p.one, Event("")))
+		p.one.Revision++
+		expect.Equal(t, "what is set", expect.Got(s.Domain(ctx, "one.example"))(t).Alignment, a)
+		expect.Equal(t, "what is listed", expect.Got(s.Domains(ctx, "acme"))(t)[0].Alignment, a)
+		if after := expect.Got(s.Generation(ctx))(t); after == before {
+			t.Error("nobody is told of it")
+		}
+	}
+	expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: "other", State: account.Active, Created: Start()}, Event("")))
+	for name, d := range map[mail.Domain]account.Domain{
+		"granted.example": {Customer: "acme", Alignment: account.AlignmentHold}, "unset.example": {Customer: "acme"},
+		"lent.example": {Customer: "other", Alignment: account.AlignmentOff}, "foreign.example": {Customer: "other", Alignment: account.AlignmentWarn},
+	} {
+		d.Name, d.State, d.Created = name, account.Active, Start()
+		expect.Must(t, s.PutDomain(ctx, d, Event("")))
+	}
+	p.ann.Grants = granted(account.Grant{Domain: "granted.example"}, account.Grant{Domain: "unset.example"}, account.Grant{Domain: "foreign.example"}, account.Grant{Domain: "lent.example"})
+	p.ann.Grants[3].Across = true
+	expect.Must(t, s.PutAccount(ctx, p.ann, Event("")))
+	expect.Equal(t, "what is set for a sender's domains", expect.Got(s.Sender(ctx, "ann@one.example"))(t).Alignment, map[mail.Domain]account.Alignment{
+		"one.example": account.AlignmentRefuse, "granted.example": account.AlignmentHold, "lent.example": account.AlignmentOff,
+	})
 }

@@ -22,9 +22,9 @@ import (
 // Guard stops those who guess passwords; access/guard.Guard does, and says what its methods
 // mean. It is called concurrently, and waits for nobody.
 type Guard interface {
-	Enter(client netip.Addr, login string) error
-	Leave(client netip.Addr, login string)
-	Passed(client netip.Addr, login string, password bool)
+	Enter(client netip.Addr, login, device string) error
+	Leave(client netip.Addr, login, device string)
+	Passed(client netip.Addr, login, device string, password bool)
 	Failed(f guard.Failure) time.Duration
 	// Digest tells the secrets of a login apart, without saying what they are; the same on
 	// all gates that share the store.
@@ -34,11 +34,11 @@ type Guard interface {
 // nobody lets everybody guess.
 type nobody struct{}
 
-func (nobody) Enter(netip.Addr, string) error     { return nil }
-func (nobody) Leave(netip.Addr, string)           {}
-func (nobody) Passed(netip.Addr, string, bool)    {}
-func (nobody) Failed(guard.Failure) time.Duration { return 0 }
-func (nobody) Digest(string, string) uint16       { return 0 }
+func (nobody) Enter(netip.Addr, string, string) error  { return nil }
+func (nobody) Leave(netip.Addr, string, string)        {}
+func (nobody) Passed(netip.Addr, string, string, bool) {}
+func (nobody) Failed(guard.Failure) time.Duration      { return 0 }
+func (nobody) Digest(string, string) uint16            { return 0 }
 
 // Door is what all attempts of a gate go through. It is safe for concurrent use.
 type Door struct{ guard Guard }
@@ -56,6 +56,8 @@ func New(g Guard) *Door {
 type Attempt struct {
 	// Client is where it comes from; it is set by the caller.
 	Client netip.Addr
+	// Device is what the client has called itself; it is set by the caller.
+	Device string
 	// login and digest are what was tried, seen says that the secret was shown.
 	login  string
 	digest uint16
@@ -102,7 +104,7 @@ func (d *Door) named(tried, given string) string {
 // enter asks the guard. Errors: guard.ErrNetworkClosed, after which the attempt is in all the
 // same, and fault.Busy.
 func (d *Door) enter(a *Attempt) error {
-	err := d.guard.Enter(a.Client, a.login)
+	err := d.guard.Enter(a.Client, a.login, a.Device)
 	a.in = err == nil || errors.Is(err, guard.ErrNetworkClosed)
 	if a.in {
 		return err
@@ -113,7 +115,7 @@ func (d *Door) enter(a *Attempt) error {
 // Pause says that the client has been asked something: until it answers nothing is verified.
 func (d *Door) Pause(a *Attempt) {
 	if a.in {
-		d.guard.Leave(a.Client, a.login)
+		d.guard.Leave(a.Client, a.login, a.Device)
 		a.in, a.paused = false, true
 	}
 }
@@ -141,11 +143,11 @@ func (d *Door) Resume(a *Attempt) error {
 func (d *Door) Leave(a *Attempt) {
 	switch {
 	case a.in:
-		d.guard.Leave(a.Client, a.login)
+		d.guard.Leave(a.Client, a.login, a.Device)
 	case a.paused:
-		d.guard.Failed(guard.Failure{Client: a.Client, Login: a.login, Closed: a.shut, Left: true})
+		d.guard.Failed(guard.Failure{Client: a.Client, Login: a.login, Closed: a.shut, Left: true, Device: a.Device})
 	}
-	*a = Attempt{Client: a.Client}
+	*a = Attempt{Client: a.Client, Device: a.Device}
 }
 
 // End is how an exchange has ended.
@@ -168,16 +170,16 @@ func (d *Door) Judge(a *Attempt, end End) time.Duration {
 	defer d.Leave(a)
 	switch {
 	case end.Err == nil:
-		d.guard.Passed(a.Client, end.Login, end.Password)
+		d.guard.Passed(a.Client, end.Login, a.Device, end.Password)
 		return 0
 	case a.shut && fault.Is(end.Err, fault.Unauthenticated):
-		return d.guard.Failed(guard.Failure{Client: a.Client, Login: a.login, Digest: a.digest, Seen: a.seen, Closed: true})
+		return d.guard.Failed(guard.Failure{Client: a.Client, Login: a.login, Digest: a.digest, Seen: a.seen, Closed: true, Device: a.Device})
 	case a.shut || !end.Secret || !isGuess(end.Err):
 		return 0
 	}
-	f := guard.Failure{Client: a.Client, Login: a.login, Digest: a.digest, Seen: a.seen}
+	f := guard.Failure{Client: a.Client, Login: a.login, Digest: a.digest, Seen: a.seen, Device: a.Device}
 	if !a.in { // a directory has run all of it
-		f = guard.Failure{Client: a.Client, Login: d.named(end.Login, end.Given)}
+		f = guard.Failure{Client: a.Client, Login: d.named(end.Login, end.Given), Device: a.Device}
 	}
 	f.Missing = errors.Is(end.Err, why.ErrUnknown) || errors.Is(end.Err, why.ErrHomeless)
 	return d.guard.Failed(f)
@@ -185,7 +187,7 @@ func (d *Door) Judge(a *Attempt, end End) time.Duration {
 
 // Known tells the guard of somebody who has come in without an exchange, as their network is
 // enough.
-func (d *Door) Known(client netip.Addr, login string) { d.guard.Passed(client, login, false) }
+func (d *Door) Known(client netip.Addr, login string) { d.guard.Passed(client, login, "", false) }
 
 // Delay waits until it is time for an answer, or ctx ends. Who calls it is to hold nothing that
 // others wait for: then it costs what an idle connection does, of which there are only so many.

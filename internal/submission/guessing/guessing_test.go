@@ -23,13 +23,13 @@ type listener struct {
 	came, inside int
 }
 
-func (l *listener) Enter(netip.Addr, string) error {
+func (l *listener) Enter(netip.Addr, string, string) error {
 	l.came++
 	l.inside++
 	return nil
 }
 
-func (l *listener) Leave(netip.Addr, string) { l.inside-- }
+func (l *listener) Leave(netip.Addr, string, string) { l.inside-- }
 
 // TestOneExchangeIsOneAttempt: however often it asks, and however it ends.
 func TestOneExchangeIsOneAttempt(t *testing.T) {

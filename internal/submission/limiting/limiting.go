@@ -1,7 +1,10 @@
-// Package limiting is what lies between a message at the gate and its limits: the question
-// that the store answers, what is written where most of a limit is used, and what is recorded.
+// Package limiting is what lies between a message at the gate and its limits: where in a session
+// they refuse it, the question that the store answers, what is written where most of a limit is
+// used, and what is recorded.
 //
-// Package limit decides; nothing is counted here.
+// Package limit decides, and package limit/tally about one message and one connection.
+//
+// Main types: Desk, Meter.
 package limiting
 
 import (
@@ -11,12 +14,12 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/limit"
+	"countersign/internal/mail"
 	"countersign/internal/queue"
 )
 
-// Question makes the question about a message that the store answers where it stores it, by
-// the subjects of the message with their limits; warnAt is that of limit.Question.
-func Question(a *queue.Acceptance, levels []limit.Level, warnAt int) *limit.Question {
+// question makes that about a message, by its subjects with their limits.
+func question(a *queue.Acceptance, levels []limit.Level, warnAt int) *limit.Question {
 	q := &limit.Question{
 		Levels: levels, Warn: warnAt,
 		Want: limit.Amounts{limit.Messages: 1, limit.Recipients: int64(len(a.Deliveries)), limit.Bytes: a.Submission.Size},
@@ -39,8 +42,8 @@ const (
 	helpBytes    = 10 << 20
 )
 
-// ForHelp makes the question about a message to the postmaster alone, which counts apart.
-func ForHelp(sub *queue.Submission) *limit.Question {
+// forHelp makes the question about a message to the postmaster alone, which counts apart.
+func forHelp(sub *queue.Submission) *limit.Question {
 	return &limit.Question{
 		Want: limit.Amounts{limit.Messages: 1, limit.Bytes: sub.Size},
 		Levels: []limit.Level{{
@@ -71,12 +74,11 @@ func Accept(ctx context.Context, store func(context.Context, *queue.Acceptance) 
 	}
 }
 
-// Events are what the record has of limits about a message that was accepted.
-func Events(a *queue.Acceptance) (list []audit.Event) {
+// events are what the record has of limits about a message that was accepted.
+func events(submission mail.ID, d *limit.Decision) (list []audit.Event) {
 	note := func(kind audit.Kind, b *limit.Breach) {
-		list = append(list, audit.Event{Kind: kind, Submission: a.Submission.ID, Text: b.Describe(), Data: b.Data()})
+		list = append(list, audit.Event{Kind: kind, Submission: submission, Text: b.Describe(), Data: b.Data()})
 	}
-	d := &a.Decision
 	for i := range d.Near {
 		note(audit.LimitNear, &d.Near[i])
 	}

@@ -168,11 +168,13 @@ func (v *Visit) Judge(ctx context.Context, op string, at entrance.Moment) error 
 	return nil
 }
 
-// names lists the lists that have a client.
+// names lists the lists that a client is refused for: those that count against it.
 func names(hits []dnsbl.Hit) string {
 	var all []string
 	for _, h := range hits {
-		all = append(all, h.List)
+		if h.Score > 0 {
+			all = append(all, h.List)
+		}
 	}
 	return strings.Join(all, ", ")
 }

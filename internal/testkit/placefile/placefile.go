@@ -1,7 +1,7 @@
 // Package placefile writes files of countries and autonomous systems for tests, in the format
 // that vendors deliver them in.
 //
-// Main functions: Countries, Networks.
+// Main functions: Countries, Networks, Write.
 package placefile
 
 import (
@@ -16,11 +16,22 @@ import (
 // Countries writes a file that says in which country networks are, by their codes.
 func Countries(t testing.TB, path string, countries map[string]string) {
 	t.Helper()
+	Write(t, path, "Test-Country", byCode(countries))
+}
+
+// CountriesIPv4 is Countries of a file that knows IPv4 addresses alone.
+func CountriesIPv4(t testing.TB, path string, countries map[string]string) {
+	t.Helper()
+	write(t, path, 4, "Test-Country", byCode(countries))
+}
+
+// byCode has what a file of countries says of networks.
+func byCode(countries map[string]string) map[string]mmdbtype.DataType {
 	values := map[string]mmdbtype.DataType{}
 	for network, code := range countries {
 		values[network] = mmdbtype.Map{"country": mmdbtype.Map{"iso_code": mmdbtype.String(code)}}
 	}
-	Write(t, path, "Test-Country", values)
+	return values
 }
 
 // Networks writes a file that says in which autonomous systems networks are.
@@ -37,8 +48,14 @@ func Networks(t testing.TB, path string, systems map[string]uint32) {
 // as a whole.
 func Write(t testing.TB, path, kind string, values map[string]mmdbtype.DataType) {
 	t.Helper()
+	write(t, path, 6, kind, values)
+}
+
+// write is Write of a file that knows the addresses of a version of IP, and those before.
+func write(t testing.TB, path string, version int, kind string, values map[string]mmdbtype.DataType) {
+	t.Helper()
 	tree, err := mmdbwriter.New(mmdbwriter.Options{
-		DatabaseType: kind, Description: map[string]string{"en": "of a test"}, RecordSize: 24,
+		DatabaseType: kind, Description: map[string]string{"en": "of a test"}, RecordSize: 24, IPVersion: version,
 		IncludeReservedNetworks: true, // those of documentation among them
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package talk
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -88,9 +89,32 @@ func Connect(from, address string, config *tls.Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return greet(raw, config)
+}
+
+// ConnectFor is Connect as a proxy does for a client with any IPv4 address, by version 1 of the PROXY
+// protocol. address is that of a listener that names this machine among its proxies.
+func ConnectFor(client, address string, config *tls.Config) (*Client, error) {
+	raw, err := net.DialTimeout("tcp", address, Patience)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(raw, "PROXY TCP4 "+client+" 127.0.0.1 49152 465\r\n"); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	return greet(raw, config)
+}
+
+// greet makes TLS on a connection, wants to be welcome and says EHLO; it closes one that comes to nothing.
+func greet(raw net.Conn, config *tls.Config) (*Client, error) {
 	conn := tls.Client(raw, config)
 	c := &Client{Raw: raw, Conn: conn, in: bufio.NewReader(conn)}
-	if _, err = c.Read(); err == nil {
+	greeting, err := c.Read()
+	if err == nil && !strings.HasPrefix(greeting, "220") {
+		err = errors.New("greeted with " + greeting)
+	}
+	if err == nil {
 		_, err = c.Ask(Hello)
 	}
 	if err != nil {

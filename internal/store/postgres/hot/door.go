@@ -1,6 +1,7 @@
 package hot
 
 import (
+	"context"
 	"slices"
 	"strconv"
 
@@ -26,6 +27,16 @@ func (t *transaction) askAlive(p *server.Pipe) {
 		t.gates.Store(int64(len(t.alive)))
 		return nil
 	})
+}
+
+// Present reads which holders are there.
+func Present(ctx context.Context, c sqlkit.Reader) (there func(holder string) bool, err error) {
+	alive := map[string]bool{}
+	err = c.Query(ctx, aliveSQL, nil, func(r *sqlkit.Row) error {
+		alive[holder(r.Text(), r.Int64())] = true
+		return nil
+	})
+	return func(holder string) bool { return alive[holder] }, err
 }
 
 // judgeDoor judges a connection, and counts it where it passes.

@@ -191,7 +191,7 @@ func Server(path string) (process string, err error) {
 		}
 		return "", Failure("sqlite.lock", err)
 	}
-	l, other, err := tryLock(path+lockSuffix, 0)
+	l, other, err := tryLock(path+lockSuffix, holder{})
 	if l != nil {
 		err = l.release()
 	}
@@ -205,7 +205,7 @@ func Lock(path string) (release func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := takeLock(path+lockSuffix, 0, "") // nobody may apply a step meanwhile
+	l, err := takeLock(path+lockSuffix, holder{}, "") // nobody may apply a step meanwhile
 	if err != nil {
 		return nil, Failure("sqlite.lock", err)
 	}

@@ -35,6 +35,8 @@ type Options[B any] struct {
 	Path string
 	// Server locks the database against a second server.
 	Server bool
+	// Name is what others are told of who serves, see Serving: a word, or "".
+	Name string
 	// Instead ends the sentence that says that there is a second one, with what may
 	// be done beside stopping that; it may be "".
 	Instead string
@@ -55,6 +57,7 @@ type Options[B any] struct {
 // DB is an open database. Its methods are safe for concurrent use.
 type DB[B any] struct {
 	lock   *lock // nil unless a server
+	path   string
 	writer *writer[B]
 	// readers holds the connections that nobody reads with at the moment.
 	readers chan *Conn
@@ -90,9 +93,9 @@ func Open[B any](ctx context.Context, o Options[B]) (*DB[B], error) {
 	if err := look(path, steps, o.Schema); err != nil {
 		return nil, unusable(path, err)
 	}
-	db := &DB[B]{readers: make(chan *Conn, o.Readers), known: len(steps), closed: make(chan struct{})}
+	db := &DB[B]{path: path, readers: make(chan *Conn, o.Readers), known: len(steps), closed: make(chan struct{})}
 	if o.Server {
-		db.lock, err = takeLock(path+lockSuffix, db.known, o.Instead)
+		db.lock, err = takeLock(path+lockSuffix, holder{known: db.known, name: o.Name}, o.Instead)
 		if err != nil {
 			return nil, unusable(path, err)
 		}
@@ -195,6 +198,13 @@ func (db *DB[B]) connect(path string, steps []sqlkit.Migration, o Options[B]) er
 
 // Known returns the newest step of the schema that this program has.
 func (db *DB[B]) Known() int { return db.known }
+
+// Serving returns the name of the process that serves on the database (Options.Name), "" where
+// none does. One that was killed is named until the next one starts.
+func (db *DB[B]) Serving() (name string, err error) {
+	name, err = serving(db.path + lockSuffix)
+	return name, Failure("sqlite.serving", err)
+}
 
 // Close finishes the changes that wait and the reads that run, then closes
 // everything. Afterwards all methods fail with fault.Unavailable. A second

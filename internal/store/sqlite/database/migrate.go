@@ -82,16 +82,16 @@ func migrate(c *Conn, list []sqlkit.Migration, now time.Time, beside func(*sqlki
 // applied; where one runs, it may go on if its program knows enough.
 func besideServer(path string) func(*sqlkit.Migration) (func() error, error) {
 	return func(m *sqlkit.Migration) (func() error, error) {
-		l, holder, err := tryLock(path+lockSuffix, m.Version)
+		l, other, err := tryLock(path+lockSuffix, holder{known: m.Version})
 		switch {
 		case err != nil:
 			return nil, err
 		case l != nil:
 			return l.release, nil
-		case holder.known < m.Compatible:
+		case other.known < m.Compatible:
 			return nil, fault.New("sqlite.open", fault.Conflict,
 				"the server that runs on %s, process %s, knows schema version %d, and step %d of the schema (%s) needs %d; stop it first, then start this release in its place",
-				path, holder.process, holder.known, m.Version, m.Name, m.Compatible)
+				path, other.process, other.known, m.Version, m.Name, m.Compatible)
 		}
 		return func() error { return nil }, nil
 	}

@@ -162,8 +162,22 @@ func put(t sqlkit.Writer, part []guard.Kept, number int64) (int64, error) {
 	}
 	var args []any
 	rows := 0
+	known, err := admit(t, part, have, number)
+	if err != nil {
+		return 0, err
+	}
 	for _, k := range part {
 		before, found := have[nameOf(&k.Record)]
+		if fresh(&k, have) {
+			if room, err := known.room(k.Login, k.Known); err != nil {
+				return 0, err
+			} else if !room {
+				k.Known = time.Time{}
+			}
+			if k.Empty() {
+				continue
+			}
+		}
 		if found {
 			k = merge(before, k)
 		}

@@ -21,6 +21,7 @@ func LeftOut() map[string]string {
 		"guard_record":     "it refers to nothing, and one that cannot be read is told at the start",
 		"challenge_shape":  "of its values any may be right, and it refers to nothing",
 		"zone_record":      "it outlives what it is of, and a gate removes what is of nothing",
+		"domain_look":      "it goes with its domain, and of its values any may be right",
 		"ban":              "it refers to nothing, not even to accounts, and one that cannot be read is told at the start",
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"countersign/internal/store/sqlkit"
 )
 
-const domainColumns = "SELECT name, customer, state, created, revision FROM domain"
+const domainColumns = "SELECT name, customer, state, alignment, created, revision FROM domain"
 
 func scanDomain(r *row) account.Domain {
-	return account.Domain{Name: r.Domain(), Customer: r.Text(), State: account.State(r.Text()), Created: r.Time(), Revision: r.Int64()}
+	return account.Domain{Name: r.Domain(), Customer: r.Text(), State: account.State(r.Text()), Alignment: account.Alignment(r.Text()), Created: r.Time(), Revision: r.Int64()}
 }
 
 const keyColumns = "SELECT selector, algorithm, public, sealed, created, stage, turned FROM domain_key WHERE domain = ?"
@@ -31,12 +31,15 @@ func scanKey(r *row) account.Key {
 // PutDomain implements account.DomainStore.
 func (s *Store) PutDomain(ctx context.Context, d account.Domain, e audit.Event) error {
 	const op = "domain.put"
-	const text = `INSERT INTO domain (name, customer, state, created, revision) VALUES (?, ?, ?, ?, 1)
-    ON CONFLICT (name) DO UPDATE SET customer = excluded.customer, state = excluded.state, revision = domain.revision + 1`
+	const text = `INSERT INTO domain (name, customer, state, alignment, created, revision) VALUES (?, ?, ?, ?, ?, 1)
+    ON CONFLICT (name) DO UPDATE SET customer = excluded.customer, state = excluded.state, alignment = excluded.alignment, revision = domain.revision + 1`
 	if err := checkState(op, d.State); err != nil {
 		return err
 	}
-	args := bind(d.Name, d.Customer, string(d.State), d.Created)
+	if _, err := account.ParseAlignment(d.Alignment.String()); err != nil {
+		return err
+	}
+	args := bind(d.Name, d.Customer, string(d.State), string(d.Alignment), d.Created)
 	return s.put(ctx, domainObject(string(d.Name)), d.Revision, e, func(t writer) error {
 		if err := customerObject(d.Customer).require(t, op); err != nil {
 			return err

@@ -76,12 +76,12 @@ func (s *Store) Grantees(ctx context.Context, domain mail.Domain, after string, 
 	return list, err
 }
 
-// OwnDomainSQL finds an active domain of a customer.
-const OwnDomainSQL = "SELECT 1 FROM domain WHERE name = ? AND customer = ? AND state = 'active'"
+// OwnDomainSQL finds an active domain of a customer, and what is set for it.
+const OwnDomainSQL = "SELECT alignment FROM domain WHERE name = ? AND customer = ? AND state = 'active'"
 
-// LentDomainSQL finds an active domain that a grant of an account reaches across customers;
-// the login comes first.
-const LentDomainSQL = "SELECT 1 FROM account a, domain x WHERE a.login = ? AND x.name = ? AND x.state = 'active' AND " + holding.Lent
+// LentDomainSQL finds an active domain that a grant of an account reaches across customers, and
+// what is set for it; the login comes first.
+const LentDomainSQL = "SELECT x.alignment FROM account a, domain x WHERE a.login = ? AND x.name = ? AND x.state = 'active' AND " + holding.Lent
 
 // UsableDomainSQL finds an active domain of a customer, or one that a grant of an account
 // reaches.
@@ -97,16 +97,18 @@ func readDomains(ctx context.Context, c reader, out *account.Sender) error {
 		}
 	}
 	for _, name := range out.Account.Under() {
-		err := c.Query(ctx, OwnDomainSQL, bind(name, out.Customer.Name), func(*row) error {
+		err := c.Query(ctx, OwnDomainSQL, bind(name, out.Customer.Name), func(r *row) error {
 			out.Domains[name] = true
+			setAlignment(out, name, r)
 			return nil
 		})
 		if err == nil && across[name] {
-			err = c.Query(ctx, LentDomainSQL, bind(out.Account.Login(), name), func(*row) error {
+			err = c.Query(ctx, LentDomainSQL, bind(out.Account.Login(), name), func(r *row) error {
 				if out.Lent == nil {
 					out.Lent = map[mail.Domain]bool{}
 				}
 				out.Lent[name] = true
+				setAlignment(out, name, r)
 				return nil
 			})
 		}
@@ -115,6 +117,18 @@ func readDomains(ctx context.Context, c reader, out *account.Sender) error {
 		}
 	}
 	return nil
+}
+
+// setAlignment takes the next column, which is what is set for a domain.
+func setAlignment(out *account.Sender, name mail.Domain, r *row) {
+	set := account.Alignment(r.Text())
+	if set == "" {
+		return
+	}
+	if out.Alignment == nil {
+		out.Alignment = map[mail.Domain]account.Alignment{}
+	}
+	out.Alignment[name] = set
 }
 
 // checkMode refuses a mode of senders that does not exist.

@@ -84,8 +84,28 @@ func connectionsAtOnce(y *story) {
 	if d, err := y.s.Connect(y.ctx, connecting(level(ann, limit.Defer, "connections/at-once=0"))); err != nil || d.Passes() {
 		y.Errorf("a limit of 0 lets somebody in: %v", err)
 	}
-	if name, gates := y.s.Holder(); name == "" || gates != 1 {
+	name, gates := y.s.Holder()
+	if name == "" || gates != 1 {
 		y.Errorf("the holder is %q of %d", name, gates)
+	}
+	if there := expect.Got(y.s.Present(y.ctx))(y); !there(name) || there("") || there(name+"0") {
+		y.Errorf("that %q is there is %v", name, there(name))
+	}
+}
+
+// Beside is what an engine must do for who looks at connections from beside the process that holds
+// them: serving is that of the server, which end ends as one that stops, beside of another process.
+func Beside(t *testing.T, serving, beside Store, end func()) {
+	name, _ := serving.Holder()
+	for at, s := range []Store{serving, beside} {
+		there := expect.Got(s.Present(t.Context()))(t)
+		if other, _ := beside.Holder(); !there(name) || other != name && there(other) {
+			t.Errorf("process %d: that the server is there is %v", at, there(name))
+		}
+	}
+	end()
+	if there := expect.Got(beside.Present(t.Context()))(t); there(name) {
+		t.Error("a server that has ended is there")
 	}
 }
 
@@ -101,8 +121,12 @@ func Outlived(t *testing.T, first Store, reopen func() Store) {
 	}
 	before, _ := first.Holder()
 	y.s = reopen()
-	if after, _ := y.s.Holder(); after == before {
+	after, _ := y.s.Holder()
+	if after == before {
 		t.Errorf("both are %q", after)
+	}
+	if there := expect.Got(y.s.Present(y.ctx))(y); there(before) || !there(after) {
+		t.Errorf("there is %v, and who is gone %v", there(after), there(before))
 	}
 	if y.passed(3, q) != 2 {
 		t.Error("what a process held that is gone is still counted, or nothing is")

@@ -34,6 +34,7 @@ type Store interface {
 	audit.Store
 	limit.Counts
 	limit.Doors
+	limit.Holders
 }
 
 // Run runs the cases, each with an empty store that open makes.

@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"records are found by what was asked":         found,
 		"what is too old is removed in portions":      ended,
 		"what is too much is removed, the known stay": surplus,
+		"of one login so many networks are known":     bounded,
 		"the event is stored with the records only":   eventsFollow,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -284,6 +285,61 @@ func surplus(y *story) {
 	y.prune(y.now, 7, 2, 1)
 	y.prune(y.now, 7, 2, 0)
 	y.listed(guard.Query{}, all[9], all[8], all[7], all[6], all[5], all[4], all[3], known)
+}
+
+// bounded: of a login that comes from ever new networks no more than so many are known, and
+// none goes that was used lately.
+func bounded(y *story) {
+	known := func(n, days int) guard.Record {
+		r := y.record(fmt.Sprintf("10.0.%d.%d/32", n/256, n%256), "ann@one.example")
+		r.Known = y.now.Add(time.Duration(days)*24*time.Hour + time.Duration(n)*time.Second)
+		return r
+	}
+	count := func(want int, when string) {
+		y.Helper()
+		list, err := y.s.Records(y.ctx, guard.Query{Login: "ann@one.example"}, 1000)
+		expect.Must(y, err)
+		n := 0
+		for i := range list {
+			if !list[i].Known.IsZero() {
+				n++
+			}
+		}
+		if n != want {
+			y.Fatalf("%s %d networks are known, want %d", when, n, want)
+		}
+	}
+	is := func(n int) bool {
+		y.Helper()
+		list, err := y.s.Records(y.ctx, guard.Query{Network: known(n, 0).Network}, 10)
+		expect.Must(y, err)
+		return len(list) == 1 && !list[0].Known.IsZero()
+	}
+	y.keep(y.record("192.0.2.1/32", "bob@one.example", 1))
+	var all []guard.Record
+	for n := range 3 * guard.MaxStored { // in one go, and each more than there is room for
+		all = append(all, known(n, 0))
+	}
+	y.keep(all...)
+	count(guard.MaxStored, "at first")
+	failed := known(200, 1)
+	failed.Secrets = y.record("", "x", 7).Secrets
+	y.keep(known(0, 6), failed, known(201, 6)) // the first is not new
+	count(guard.MaxStored, "days later")
+	if !is(0) || is(201) {
+		y.Error("what was used lately has given way")
+	}
+	y.listed(guard.Query{Network: failed.Network}, func() guard.Record { r := failed; r.Known = time.Time{}; return r }())
+	y.keep(known(202, 8), known(203, 8))
+	count(guard.MaxStored, "a week later")
+	if !is(202) || !is(203) || !is(0) || is(1) || is(2) || !is(3) {
+		y.Error("what gave way are not those that were used longest ago")
+	}
+	other := known(300, 0)
+	other.Login = "eve@one.example"
+	y.keep(other)
+	count(guard.MaxStored, "beside another login")
+	y.listed(guard.Query{Login: "eve@one.example"}, other)
 }
 
 func eventsFollow(y *story) {

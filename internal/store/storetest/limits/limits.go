@@ -196,9 +196,16 @@ func comeBack(y *story) {
 		y.rule(limit.Network, "2001:db8::/64", "bytes/day=3"), y.rule(limit.Node, "1", "messages/day=1"),
 		y.rule(limit.Everything, "", "messages/day=2"), y.rule(limit.Credential, string(phone), "messages/day=3"),
 	}
+	single := []limit.Rule{
+		y.rule(limit.Account, bob, "recipients/message=100"), y.rule(limit.Account, bob, "bytes/message=9223372036854775807"), y.rule(limit.Account, bob, "messages/connection=0"),
+		y.rule(limit.Account, bob, "recipients/connection=5"), y.rule(limit.Account, bob, "bytes/connection=1"),
+	}
+	single[1].Limit.Action, single[2].Limit.Action, single[3].Limit.Shadow, single[4].Limit.Quiet = limit.Hold, limit.Refuse, true, true
 	expect.Must(y, y.put(plain, timed, held, refused, more))
 	expect.Must(y, y.put(others...))
-	y.listed(limit.Query{}, others[3], plain, more, timed, held, others[0], others[1], others[2], refused)
+	expect.Must(y, y.put(single...))
+	y.listed(limit.Query{For: &single[0].For}, single...)
+	y.listed(limit.Query{}, slices.Concat([]limit.Rule{others[3], plain, more}, single, []limit.Rule{timed, held, others[0], others[1], others[2], refused})...)
 }
 
 func formIsChecked(y *story) {
@@ -209,6 +216,8 @@ func formIsChecked(y *story) {
 		"measure":  func(r *limit.Rule) { r.Limit.Measure = 200 },
 		"window":   func(r *limit.Rule) { r.Limit.Window = 200 },
 		"action":   func(r *limit.Rule) { r.Limit.Action = 200 },
+		"pair":     func(r *limit.Rule) { r.Limit.Window = limit.PerMessage },
+		"slowed":   func(r *limit.Rule) { r.Limit.Window, r.Limit.Action = limit.PerConnection, limit.Slow },
 		"negative": func(r *limit.Rule) { r.Limit.Max = -1 },
 		"share":    func(r *limit.Rule) { r.Limit.Share = 101 },
 		"reason":   func(r *limit.Rule) { r.Because = "a\r\nb" },

@@ -1,4 +1,4 @@
-package guard
+package enforcing
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/guard"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -50,9 +51,9 @@ func (l *ledger) record(e audit.Event) {
 }
 
 // force runs an Enforcer until the test ends.
-func force(t *testing.T, l *ledger) (*Enforcer, *Guard, func()) {
-	e := NewEnforcer(EnforcerOptions{Bans: l, IDs: &mail.IDSource{Now: time.Now}, Now: time.Now, Record: l.record, Node: "n1", Logger: slog.New(slog.DiscardHandler)})
-	g := New(Options{Rules: Default(), Now: time.Now, Draw: never, Act: e.Do})
+func force(t *testing.T, l *ledger) (*Enforcer, *guard.Guard, func()) {
+	e := New(Options{Bans: l, IDs: &mail.IDSource{Now: time.Now}, Now: time.Now, Record: l.record, Node: "n1", Logger: slog.New(slog.DiscardHandler)})
+	g := guard.New(guard.Options{Rules: guard.Default(), Now: time.Now, Draw: func(string, string) uint16 { return 0 }, Act: e.Do})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -62,7 +63,7 @@ func force(t *testing.T, l *ledger) (*Enforcer, *Guard, func()) {
 	return e, g, func() { cancel(); <-done }
 }
 
-var pair = Action{Rule: RuleSecrets, Network: netip.MustParsePrefix("192.0.2.1/32"), Login: "ann@one.example", Ban: true, Count: 10}
+var pair = guard.Action{Rule: guard.RuleSecrets, Network: netip.MustParsePrefix("192.0.2.1/32"), Login: "ann@one.example", Ban: true, Count: 10}
 
 // TestBansGrow: each ban of the same is twice as long, up to the longest, until the last one
 // is long ago or was lifted.
@@ -102,13 +103,13 @@ func TestBanWhileTheStoreIsAway(t *testing.T) {
 		l := &ledger{err: fault.New("test", fault.Unavailable, "away")}
 		_, g, stop := force(t, l)
 		defer stop()
-		client := addr("192.0.2.1")
+		client := netip.MustParseAddr("192.0.2.1")
 		for n := range 20 {
-			g.Failed(Failure{Client: client, Login: "ann@one.example", Missing: n > 9, Digest: uint16(n), Seen: true})
+			g.Failed(guard.Failure{Client: client, Login: "ann@one.example", Missing: n > 9, Digest: uint16(n), Seen: true})
 		}
 		for range 60 {
 			time.Sleep(time.Second)
-			if err := g.Enter(client, "ann@one.example"); err != ErrBarred {
+			if err := g.Enter(client, "ann@one.example", ""); err != guard.ErrBarred {
 				t.Fatalf("without a store: %v", err)
 			}
 		}
@@ -131,14 +132,14 @@ func TestWhoCameInMeanwhile(t *testing.T) {
 		e, g, stop := force(t, l)
 		defer stop()
 		all := pair
-		all.Rule, all.Login = RuleNames, ""
+		all.Rule, all.Login = guard.RuleNames, ""
 		other := pair
 		other.Login = "bob@one.example"
-		for _, a := range []Action{pair, all, other} {
+		for _, a := range []guard.Action{pair, all, other} {
 			e.Do(a)
 		}
 		synctest.Wait()
-		g.Passed(addr("192.0.2.1"), "ann@one.example", true) // by a certificate
+		g.Passed(netip.MustParseAddr("192.0.2.1"), "ann@one.example", "", true) // by a certificate
 		l.mu.Lock()
 		l.err = nil
 		l.mu.Unlock()
@@ -159,8 +160,8 @@ func TestToldOnly(t *testing.T) {
 		shadow, now := pair, time.Now()
 		shadow.Shadow = true
 		e.Do(shadow)
-		e.Do(Action{Rule: RuleSources, Login: "ann@one.example", Count: 20, Until: now})
-		e.Do(Action{Rule: RuleNames, Network: pair.Network, Count: 20, Until: now})
+		e.Do(guard.Action{Rule: guard.RuleSources, Login: "ann@one.example", Count: 20, Until: now})
+		e.Do(guard.Action{Rule: guard.RuleNames, Network: pair.Network, Count: 20, Until: now})
 		synctest.Wait()
 		if len(l.bans) != 0 || len(l.events) != 3 {
 			t.Fatalf("%+v, %+v", l.bans, l.events)

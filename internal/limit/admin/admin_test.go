@@ -1,4 +1,4 @@
-package limit
+package admin
 
 import (
 	"context"
@@ -9,18 +9,21 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 )
 
+var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
 // notebook is a store of rules and events that does what it is told.
 type notebook struct {
-	Store
-	rules  []Rule
+	limit.Store
+	rules  []limit.Rule
 	events []audit.Event
 	err    error
 }
 
-func (n *notebook) SetRules(_ context.Context, rules []Rule, events []audit.Event) error {
+func (n *notebook) SetRules(_ context.Context, rules []limit.Rule, events []audit.Event) error {
 	if n.err == nil {
 		n.rules, n.events = append(n.rules, rules...), append(n.events, events...)
 	}
@@ -37,7 +40,7 @@ func (n *notebook) LiftRule(_ context.Context, id mail.ID, at time.Time, by stri
 	return n.err
 }
 
-func (n *notebook) Rules(_ context.Context, q Query) (list []Rule, err error) {
+func (n *notebook) Rules(_ context.Context, q limit.Query) (list []limit.Rule, err error) {
 	for _, r := range n.rules {
 		if (q.ID == "" || q.ID == r.ID) && (q.For == nil || *q.For == r.For) && (q.Holding.IsZero() || r.Holds(q.Holding)) {
 			list = append(list, r)
@@ -50,12 +53,12 @@ func (n *notebook) Rules(_ context.Context, q Query) (list []Rule, err error) {
 func desk() (*Admin, *notebook) {
 	n := &notebook{}
 	clock := func() time.Time { return noon.Add(123456789) }
-	return NewAdmin(AdminOptions{Store: n, IDs: &mail.IDSource{Now: clock}, Actor: "cli:root", Now: clock}), n
+	return New(Options{Store: n, IDs: &mail.IDSource{Now: clock}, Actor: "cli:root", Now: clock}), n
 }
 
-func limits(texts ...string) (list []Limit) {
+func limits(texts ...string) (list []limit.Limit) {
 	for _, text := range texts {
-		l, err := Parse(text)
+		l, err := limit.Parse(text)
 		if err != nil {
 			panic(err)
 		}
@@ -66,14 +69,14 @@ func limits(texts ...string) (list []Limit) {
 
 func TestSet(t *testing.T) {
 	a, n := desk()
-	of := Subject{Account, "ann@one.example"}
+	of := limit.Subject{Kind: limit.Account, Name: "ann@one.example"}
 	w := Wanted{For: of, Limits: limits("messages/hour=5", "bytes/day=1MiB"), Because: " a newsletter ", End: noon.Add(time.Hour)}
-	w.Limits[1].Action, w.Limits[1].Shadow = Slow, true
+	w.Limits[1].Action, w.Limits[1].Shadow = limit.Slow, true
 	rules, err := a.Set(t.Context(), w)
 	if err != nil || len(rules) != 2 || len(n.rules) != 2 || rules[0].ID == rules[1].ID {
 		t.Fatalf("%+v, %v", rules, err)
 	}
-	want := Rule{ID: rules[0].ID, For: of, Limit: w.Limits[0], Because: "a newsletter", Start: noon.Add(123456 * time.Microsecond), End: noon.Add(time.Hour), By: "cli:root"}
+	want := limit.Rule{ID: rules[0].ID, For: of, Limit: w.Limits[0], Because: "a newsletter", Start: noon.Add(123456 * time.Microsecond), End: noon.Add(time.Hour), By: "cli:root"}
 	if n.rules[0] != want || n.rules[0] != rules[0] {
 		t.Errorf("stored %+v, want %+v", n.rules[0], want)
 	}
@@ -85,11 +88,11 @@ func TestSet(t *testing.T) {
 	if e := n.events[1]; e.Object != "limit account ann@one.example bytes/day=1048576" || e.Data["action"] != "slow" || e.Data["shadow"] != "true" {
 		t.Errorf("the event is %+v", e)
 	}
-	w = Wanted{For: Subject{Credential, "01K00000000000000000000099"}, Login: "bob@one.example", Limits: limits("messages/hour=5")}
+	w = Wanted{For: limit.Subject{Kind: limit.Credential, Name: "01K00000000000000000000099"}, Login: "bob@one.example", Limits: limits("messages/hour=5")}
 	if _, err := a.Set(t.Context(), w); err != nil || n.events[2].Login != "bob@one.example" || n.events[2].Data["until"] != "" {
 		t.Errorf("%v, %+v", err, n.events)
 	}
-	w = Wanted{For: Subject{Domain, "one.example"}, Limits: limits("messages/hour=5")}
+	w = Wanted{For: limit.Subject{Kind: limit.Domain, Name: "one.example"}, Limits: limits("messages/hour=5")}
 	w.Limits[0].Share = 20
 	if _, err := a.Set(t.Context(), w); err != nil || n.events[3].Login != "" || n.events[3].Data["share"] != "20" {
 		t.Errorf("%v, %+v", err, n.events)
@@ -101,7 +104,7 @@ func TestSet(t *testing.T) {
 }
 
 func TestSetRefuses(t *testing.T) {
-	of, five := Subject{Account, "ann@one.example"}, limits("messages/hour=5")
+	of, five := limit.Subject{Kind: limit.Account, Name: "ann@one.example"}, limits("messages/hour=5")
 	later := noon.Add(time.Hour)
 	for says, w := range map[string]Wanted{
 		"no limit is named":  {For: of},
@@ -109,11 +112,11 @@ func TestSetRefuses(t *testing.T) {
 		"extra needs an end": {For: of, Limits: five, Extra: true},
 		"nothing extra":      {For: of, Limits: limits("messages/hour=0"), Extra: true, End: later},
 		"one line":           {For: of, Limits: five, Because: "a\nb"},
-		"no name of what":    {For: Subject{Account, "ann"}, Limits: five},
+		"no name of what":    {For: limit.Subject{Kind: limit.Account, Name: "ann"}, Limits: five},
 		"messages/hour=0 stops all mail of account ann@one.example; --force": {For: of, Limits: limits("bytes/day=1", "messages/hour=0")},
-		"stops all mail of every domain without a limit of its own;":         {For: Subject{Domain, Each}, Limits: limits("bytes/month=0")},
-		"messages/minute=0 stops all mail;":                                  {For: Subject{Kind: Everything}, Limits: limits("messages/minute=0")},
-		"to recipients that were not written to before of plan small;":       {For: Subject{Plan, "small"}, Limits: limits("new-recipients/day=0")},
+		"stops all mail of every domain without a limit of its own;":         {For: limit.Subject{Kind: limit.Domain, Name: limit.Each}, Limits: limits("bytes/month=0")},
+		"messages/minute=0 stops all mail;":                                  {For: limit.Subject{Kind: limit.Everything}, Limits: limits("messages/minute=0")},
+		"to recipients that were not written to before of plan small;":       {For: limit.Subject{Kind: limit.Plan, Name: "small"}, Limits: limits("new-recipients/day=0")},
 	} {
 		a, n := desk()
 		if _, err := a.Set(t.Context(), w); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) || len(n.rules) > 0 {
@@ -135,8 +138,8 @@ func TestSetRefuses(t *testing.T) {
 
 func TestLift(t *testing.T) {
 	a, n := desk()
-	of := Subject{Account, "ann@one.example"}
-	set := func(w Wanted) Rule {
+	of := limit.Subject{Kind: limit.Account, Name: "ann@one.example"}
+	set := func(w Wanted) limit.Rule {
 		t.Helper()
 		w.For = of
 		rules, err := a.Set(t.Context(), w)
@@ -148,23 +151,23 @@ func TestLift(t *testing.T) {
 	hour := set(Wanted{Limits: limits("messages/hour=5")})
 	day := set(Wanted{Limits: limits("messages/day=5")})
 	more := set(Wanted{Limits: limits("messages/day=50"), Extra: true, End: noon.Add(time.Hour)})
-	liftOf := func(w Window) func() (Rule, error) {
-		return func() (Rule, error) { return a.LiftOf(t.Context(), of, Messages, w) }
+	liftOf := func(w limit.Window) func() (limit.Rule, error) {
+		return func() (limit.Rule, error) { return a.LiftOf(t.Context(), of, limit.Messages, w) }
 	}
-	lift := func(id mail.ID) func() (Rule, error) {
-		return func() (Rule, error) { return a.Lift(t.Context(), id) }
+	lift := func(id mail.ID) func() (limit.Rule, error) {
+		return func() (limit.Rule, error) { return a.Lift(t.Context(), id) }
 	}
 	for what, c := range []struct {
-		lift func() (Rule, error)
+		lift func() (limit.Rule, error)
 		want mail.ID
 		says string
 	}{
-		{liftOf(Month), "", "account ann@one.example has no limit messages/month of its own that holds"},
-		{liftOf(Hour), hour.ID, ""},
-		{liftOf(Hour), "", "has no limit messages/hour of its own"},
-		{liftOf(Day), "", "by its id, " + string(day.ID) + " (account ann@one.example messages/day=5), " + string(more.ID) + " (account ann@one.example messages/day=+50)"},
+		{liftOf(limit.Month), "", "account ann@one.example has no limit messages/month of its own that holds"},
+		{liftOf(limit.Hour), hour.ID, ""},
+		{liftOf(limit.Hour), "", "has no limit messages/hour of its own"},
+		{liftOf(limit.Day), "", "by its id, " + string(day.ID) + " (account ann@one.example messages/day=5), " + string(more.ID) + " (account ann@one.example messages/day=+50)"},
 		{lift(more.ID), more.ID, ""},
-		{liftOf(Day), day.ID, ""},
+		{liftOf(limit.Day), day.ID, ""},
 		{lift("01K00000000000000000000009"), "", "there is no limit 01K00000000000000000000009"},
 	} {
 		r, err := c.lift()
@@ -182,7 +185,7 @@ func TestLift(t *testing.T) {
 	if _, err := a.Lift(t.Context(), hour.ID); !errors.Is(err, n.err) {
 		t.Errorf("a store that is away: %v", err)
 	}
-	if _, err := a.LiftOf(t.Context(), of, Messages, Hour); !errors.Is(err, n.err) {
+	if _, err := a.LiftOf(t.Context(), of, limit.Messages, limit.Hour); !errors.Is(err, n.err) {
 		t.Errorf("a store that is away: %v", err)
 	}
 }

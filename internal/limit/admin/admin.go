@@ -1,19 +1,26 @@
-package limit
+// Package admin sets the rules of limits and lifts them, in somebody's name, with an event for
+// each.
+//
+// It refuses what is hardly ever meant. What a rule may say is package limit's, and so is
+// what follows from it.
+//
+// Main types: Admin, Wanted.
+package admin
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 )
 
-// AdminOptions are what an Admin is made of. All fields are needed.
-type AdminOptions struct {
-	Store Store
+// Options are what an Admin is made of. All fields are needed.
+type Options struct {
+	Store limit.Store
 	IDs   *mail.IDSource
 	// Actor is who acts, as the record names them: "cli:root".
 	Actor string
@@ -21,17 +28,17 @@ type AdminOptions struct {
 }
 
 // Admin sets rules and lifts them, with an event each. It is safe for concurrent use.
-type Admin struct{ opt AdminOptions }
+type Admin struct{ opt Options }
 
-// NewAdmin returns an Admin.
-func NewAdmin(opt AdminOptions) *Admin { return &Admin{opt} }
+// New returns an Admin.
+func New(opt Options) *Admin { return &Admin{opt} }
 
 // Wanted is what is to be set for a subject.
 type Wanted struct {
-	For Subject
+	For limit.Subject
 	// Login is whose credential that is, for the record; "" for others.
 	Login  string
-	Limits []Limit
+	Limits []limit.Limit
 	// Extra, Because and End are those of each Rule.
 	Extra   bool
 	Because string
@@ -46,7 +53,7 @@ func (a *Admin) now() time.Time { return a.opt.Now().UTC().Truncate(time.Microse
 // Set sets rules, all of them or none, in place of those in the same places. Errors are
 // those of Store.SetRules; fault.Invalid where there is none, for an end that is past, for
 // what is extra without an end, and for what Hazard warns of, without Force.
-func (a *Admin) Set(ctx context.Context, w Wanted) ([]Rule, error) {
+func (a *Admin) Set(ctx context.Context, w Wanted) ([]limit.Rule, error) {
 	const op = "limit.set"
 	now := a.now()
 	end := w.End.UTC().Truncate(time.Microsecond)
@@ -58,10 +65,10 @@ func (a *Admin) Set(ctx context.Context, w Wanted) ([]Rule, error) {
 	case w.Extra && w.End.IsZero():
 		return nil, fault.New(op, fault.Invalid, "what is extra needs an end; a higher limit is for what has none")
 	}
-	var rules []Rule
+	var rules []limit.Rule
 	var events []audit.Event
 	for _, l := range w.Limits {
-		r := Rule{ID: a.opt.IDs.New(), For: w.For, Limit: l, Extra: w.Extra, Because: strings.TrimSpace(w.Because), Start: now, By: a.opt.Actor}
+		r := limit.Rule{ID: a.opt.IDs.New(), For: w.For, Limit: l, Extra: w.Extra, Because: strings.TrimSpace(w.Because), Start: now, By: a.opt.Actor}
 		if !w.End.IsZero() {
 			r.End = end
 		}
@@ -85,34 +92,34 @@ func (a *Admin) Set(ctx context.Context, w Wanted) ([]Rule, error) {
 
 // Hazard says what a rule would do that is hardly ever meant; "" for nothing: such a rule is
 // refused unless somebody insists.
-func Hazard(r *Rule) string {
-	if r.Limit.Max > 0 || r.Limit.Shadow || r.Limit.Measure == FailedShare {
+func Hazard(r *limit.Rule) string {
+	if r.Limit.Max > 0 || r.Limit.Shadow || r.Limit.Measure == limit.FailedShare {
 		return ""
 	}
 	what := "stops all mail"
-	if r.Limit.Measure == Connections {
+	if r.Limit.Measure == limit.Connections {
 		what = "turns away all connections"
 	}
-	if r.Limit.Measure == NewRecipients {
+	if r.Limit.Measure == limit.NewRecipients {
 		what += " to recipients that were not written to before"
 	}
 	switch {
-	case r.For.Kind == Everything:
+	case r.For.Kind == limit.Everything:
 		return what
-	case r.For.Name == Each:
+	case r.For.Name == limit.Each:
 		return what + " of every " + r.For.Kind.String() + " without a limit of its own"
 	}
 	return what + " of " + r.For.String()
 }
 
 // Lift ends the rule with that id. Errors are those of Store.LiftRule.
-func (a *Admin) Lift(ctx context.Context, id mail.ID) (Rule, error) {
-	found, err := a.opt.Store.Rules(ctx, Query{ID: id})
+func (a *Admin) Lift(ctx context.Context, id mail.ID) (limit.Rule, error) {
+	found, err := a.opt.Store.Rules(ctx, limit.Query{ID: id})
 	if err != nil {
-		return Rule{}, err
+		return limit.Rule{}, err
 	}
 	if len(found) == 0 {
-		return Rule{}, fault.New("limit.lift", fault.NotFound, "there is no limit %s", id)
+		return limit.Rule{}, fault.New("limit.lift", fault.NotFound, "there is no limit %s", id)
 	}
 	return a.lift(ctx, found[0])
 }
@@ -120,13 +127,13 @@ func (a *Admin) Lift(ctx context.Context, id mail.ID) (Rule, error) {
 // LiftOf ends the rule of exactly that subject, measure and window. Errors are those of
 // Store.LiftRule; fault.NotFound where none holds, fault.Conflict where several do, which
 // it names.
-func (a *Admin) LiftOf(ctx context.Context, s Subject, m Measure, w Window) (Rule, error) {
+func (a *Admin) LiftOf(ctx context.Context, s limit.Subject, m limit.Measure, w limit.Window) (limit.Rule, error) {
 	const op = "limit.lift"
-	found, err := a.opt.Store.Rules(ctx, Query{For: &s, Holding: a.now()})
+	found, err := a.opt.Store.Rules(ctx, limit.Query{For: &s, Holding: a.now()})
 	if err != nil {
-		return Rule{}, err
+		return limit.Rule{}, err
 	}
-	var here []Rule
+	var here []limit.Rule
 	var names []string
 	for _, r := range found {
 		if r.Limit.Measure == m && r.Limit.Window == w {
@@ -135,48 +142,18 @@ func (a *Admin) LiftOf(ctx context.Context, s Subject, m Measure, w Window) (Rul
 	}
 	switch {
 	case len(here) == 0:
-		return Rule{}, fault.New(op, fault.NotFound, "%s has no limit %s/%s of its own that holds", s, m, w)
+		return limit.Rule{}, fault.New(op, fault.NotFound, "%s has no limit %s/%s of its own that holds", s, m, w)
 	case len(here) > 1:
-		return Rule{}, fault.New(op, fault.Conflict, "there are several: lift one by its id, %s", strings.Join(names, ", "))
+		return limit.Rule{}, fault.New(op, fault.Conflict, "there are several: lift one by its id, %s", strings.Join(names, ", "))
 	}
 	return a.lift(ctx, here[0])
 }
 
-func (a *Admin) lift(ctx context.Context, r Rule) (Rule, error) {
+func (a *Admin) lift(ctx context.Context, r limit.Rule) (limit.Rule, error) {
 	at := a.now()
 	if err := a.opt.Store.LiftRule(ctx, r.ID, at, a.opt.Actor, r.Event(audit.LimitLifted, at, a.opt.Actor, "")); err != nil {
-		return Rule{}, err
+		return limit.Rule{}, err
 	}
 	r.End, r.Lifted = at, a.opt.Actor
 	return r, nil
-}
-
-// Event makes the event of a change of a rule.
-func (r *Rule) Event(kind audit.Kind, at time.Time, actor, text string) audit.Event {
-	e := audit.Event{At: at, Kind: kind, Actor: actor, Object: "limit " + r.Object(), Text: text, Data: map[string]string{"rule": string(r.ID)}}
-	if r.For.Kind == Account && r.For.Name != Each {
-		e.Login = r.For.Name
-	}
-	if !r.End.IsZero() {
-		e.Data["until"] = r.End.Format(time.RFC3339)
-	}
-	if r.Limit.Action != Defer {
-		e.Data["action"] = r.Limit.Action.String()
-	}
-	if r.Limit.Share > 0 {
-		e.Data["share"] = strconv.Itoa(r.Limit.Share)
-	}
-	if r.Limit.Shadow {
-		e.Data["shadow"] = "true"
-	}
-	if r.Limit.Away != AwayOpen {
-		e.Data["store_away"] = r.Limit.Away.String()
-	}
-	if r.Limit.Least > 0 {
-		e.Data["least"] = strconv.FormatInt(r.Limit.Least, 10)
-	}
-	if r.Limit.Quiet {
-		e.Data["mail"] = "none"
-	}
-	return e
 }

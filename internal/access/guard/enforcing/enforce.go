@@ -1,4 +1,8 @@
-package guard
+// Package enforcing does what the guard has decided: it sets its bans, each longer than the one
+// before, again where that could not be done, and records what else was decided.
+//
+// It decides nothing but how long a ban is. Main types: Enforcer, Lengths.
+package enforcing
 
 import (
 	"context"
@@ -7,6 +11,7 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/guard"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/feed"
@@ -16,8 +21,8 @@ import (
 // Actor is who sets the guard's bans, as the record names it.
 const Actor = "guard"
 
-// EnforcerOptions are what an Enforcer is made of. All fields but Node are needed.
-type EnforcerOptions struct {
+// Options are what an Enforcer is made of. All fields but Node are needed.
+type Options struct {
 	// Bans keeps bans.
 	Bans access.Store
 	IDs  *mail.IDSource
@@ -34,22 +39,25 @@ type EnforcerOptions struct {
 // same network and login, where that is not longer ago than feed.KeepEnded.
 type Lengths struct{ First, Longest time.Duration }
 
-// Enforcer does what a Guard has decided. Do may be called concurrently.
+// Enforcer does what a guard.Guard has decided. Do may be called concurrently.
 type Enforcer struct {
-	opt     EnforcerOptions
-	actions chan Action
+	opt     Options
+	actions chan guard.Action
 }
+
+// answer is how long the store may take.
+const answer = 5 * time.Second
 
 // maxActions is how much may wait to be done: more is left undone, and counts on.
 const maxActions = 1000
 
-// NewEnforcer returns an Enforcer.
-func NewEnforcer(o EnforcerOptions) *Enforcer {
-	return &Enforcer{opt: o, actions: make(chan Action, maxActions)}
+// New returns an Enforcer.
+func New(o Options) *Enforcer {
+	return &Enforcer{opt: o, actions: make(chan guard.Action, maxActions)}
 }
 
-// Do takes an Action, and waits for nobody.
-func (e *Enforcer) Do(a Action) {
+// Do takes an guard.Action, and waits for nobody.
+func (e *Enforcer) Do(a guard.Action) {
 	select {
 	case e.actions <- a:
 	default:
@@ -59,14 +67,14 @@ func (e *Enforcer) Do(a Action) {
 
 // dropped says that something is not done. What it was for counts on, so that the next failure
 // decides it again.
-func (e *Enforcer) dropped(a Action) {
-	e.opt.Logger.Error("the guard has decided more than can be done: a ban was not set", "ban", a.object())
+func (e *Enforcer) dropped(a guard.Action) {
+	e.opt.Logger.Error("the guard has decided more than can be done: a ban was not set", "ban", object(&a))
 }
 
 // Run does what comes until ctx ends. A ban that cannot be set is tried again, while who is
 // to be banned is kept out in memory.
-func (e *Enforcer) Run(ctx context.Context, g *Guard, lengths func() Lengths) {
-	var late []Action
+func (e *Enforcer) Run(ctx context.Context, g *guard.Guard, lengths func() Lengths) {
+	var late []guard.Action
 	retry := time.NewTicker(retryAfter)
 	defer retry.Stop()
 	for {
@@ -88,11 +96,11 @@ func (e *Enforcer) Run(ctx context.Context, g *Guard, lengths func() Lengths) {
 	}
 }
 
-// retryAfter is when what could not be done is tried again: before Guard.Bar ends.
-const retryAfter = barTime / 2
+// retryAfter is when what could not be done is tried again: before guard.Guard.Bar ends.
+const retryAfter = guard.BarTime / 2
 
 // again tries what was not done, until that fails, and returns what is left.
-func (e *Enforcer) again(ctx context.Context, late []Action, g *Guard, l Lengths) []Action {
+func (e *Enforcer) again(ctx context.Context, late []guard.Action, g *guard.Guard, l Lengths) []guard.Action {
 	for _, a := range late {
 		g.Bar(a)
 	}
@@ -103,12 +111,12 @@ func (e *Enforcer) again(ctx context.Context, late []Action, g *Guard, l Lengths
 }
 
 // carryOut does one thing; false where it is to be tried again.
-func (e *Enforcer) carryOut(ctx context.Context, a Action, g *Guard, l Lengths) bool {
+func (e *Enforcer) carryOut(ctx context.Context, a guard.Action, g *guard.Guard, l Lengths) bool {
 	if a.Shadow || !a.Ban {
 		e.opt.Record(e.told(a))
 		return true
 	}
-	if g.spares(a) {
+	if g.Spares(a) {
 		g.Done(a)
 		return true
 	}
@@ -118,15 +126,15 @@ func (e *Enforcer) carryOut(ctx context.Context, a Action, g *Guard, l Lengths) 
 		g.Done(a)
 		return true
 	case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Full), fault.Is(err, fault.Canceled):
-		e.opt.Logger.Warn("the guard cannot set a ban yet; who it is for is kept out all the same", "ban", a.object(), "error", err)
+		e.opt.Logger.Warn("the guard cannot set a ban yet; who it is for is kept out all the same", "ban", object(&a), "error", err)
 		return false
 	}
-	e.opt.Logger.Error("the guard could not set a ban", "ban", a.object(), "error", err)
+	e.opt.Logger.Error("the guard could not set a ban", "ban", object(&a), "error", err)
 	return true
 }
 
 // ban sets a ban, unless there is one.
-func (e *Enforcer) ban(ctx context.Context, a Action, l Lengths) error {
+func (e *Enforcer) ban(ctx context.Context, a guard.Action, l Lengths) error {
 	bounded, cancel := context.WithTimeout(ctx, answer)
 	defer cancel()
 	before, err := e.opt.Bans.Bans(bounded, access.Query{Prefix: a.Network})
@@ -143,7 +151,7 @@ func (e *Enforcer) ban(ctx context.Context, a Action, l Lengths) error {
 		}
 	}
 	b := access.Ban{
-		ID: e.opt.IDs.New(), Prefix: a.Network, Login: a.Login, Reason: a.reason(),
+		ID: e.opt.IDs.New(), Prefix: a.Network, Login: a.Login, Reason: reason(&a),
 		Start: now, End: now.Add(min(length, l.Longest)), By: Actor,
 	}
 	event := e.event(audit.BanAdded, a)
@@ -157,13 +165,13 @@ func (e *Enforcer) ban(ctx context.Context, a Action, l Lengths) error {
 }
 
 // told makes the event of what is not a ban.
-func (e *Enforcer) told(a Action) audit.Event {
+func (e *Enforcer) told(a guard.Action) audit.Event {
 	kind := audit.GuardClosed
 	if a.Shadow {
 		kind = audit.GuardShadow
 	}
 	event := e.event(kind, a)
-	event.At, event.Text = e.opt.Now(), a.reason()
+	event.At, event.Text = e.opt.Now(), reason(&a)
 	event.Data["do"] = "close"
 	if a.Ban {
 		event.Data["do"] = "ban"
@@ -173,13 +181,13 @@ func (e *Enforcer) told(a Action) audit.Event {
 	return event
 }
 
-func (e *Enforcer) event(kind audit.Kind, a Action) audit.Event {
+func (e *Enforcer) event(kind audit.Kind, a guard.Action) audit.Event {
 	event := audit.Event{
-		Kind: kind, Actor: Actor, Object: "ban " + a.object(), Login: a.Login,
+		Kind: kind, Actor: Actor, Object: "ban " + object(&a), Login: a.Login,
 		Data: map[string]string{"rule": string(a.Rule), "count": strconv.Itoa(a.Count)},
 	}
 	if !a.Ban {
-		event.Object = a.object()
+		event.Object = object(&a)
 	}
 	if e.opt.Node != "" {
 		event.Data["node"] = e.opt.Node
@@ -188,7 +196,7 @@ func (e *Enforcer) event(kind audit.Kind, a Action) audit.Event {
 }
 
 // object names what is acted on.
-func (a *Action) object() string {
+func object(a *guard.Action) string {
 	switch {
 	case !a.Network.IsValid():
 		return a.Login
@@ -199,11 +207,11 @@ func (a *Action) object() string {
 }
 
 // reason is what is told to people: in a ban also to who is refused.
-func (a *Action) reason() string {
+func reason(a *guard.Action) string {
 	switch a.Rule {
-	case RuleSecrets:
+	case guard.RuleSecrets:
 		return "too many different wrong passwords for one login"
-	case RuleNames:
+	case guard.RuleNames:
 		return "too many logins failed from this network"
 	}
 	return "wrong passwords from too many networks"

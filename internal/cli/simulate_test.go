@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/app"
+	"countersign/internal/audit"
+	"countersign/internal/config/loading"
+	"countersign/internal/mail"
+)
+
+// history makes events of one account, so long before now.
+type history struct {
+	now    time.Time
+	events []audit.Event
+}
+
+const pastLogin = "ann@example.org"
+
+func (p *history) add(kind audit.Kind, ago time.Duration, session, submission string, data map[string]string) *audit.Event {
+	p.events = append(p.events, audit.Event{
+		At: p.now.Add(-ago), Kind: kind, Login: pastLogin, Session: mail.ID(session), Submission: mail.ID(submission), Data: data,
+	})
+	return &p.events[len(p.events)-1]
+}
+
+// sent is a message that was accepted, and delivered at once; to whom "!" is in front of, another server refused it.
+func (p *history) sent(ago time.Duration, session, submission, from string, to ...string) {
+	p.add(audit.Accepted, ago, session, submission, map[string]string{"from": from, "recipients": strconv.Itoa(len(to)), "size": "1000"})
+	for _, r := range to {
+		kind, code := audit.DeliveryDelivered, 250
+		if strings.HasPrefix(r, "!") {
+			kind, code = audit.DeliveryFailed, 550
+		}
+		e := p.add(kind, ago-time.Second, session, submission, map[string]string{"to": strings.Trim(r, "!") + "@there.example", "remote": "mx.there.example [192.0.2.1]"})
+		e.Code = code
+	}
+}
+
+// TestSimulateByTheRecord: what limits would have done is told by what the record has.
+func TestSimulateByTheRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "countersign.toml")
+	if err := os.WriteFile(path, []byte(smallConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, err := loading.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := app.OpenStore(t.Context(), cfg, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	const first, second, third = "01K0SESS10000000000000000A", "01K0SESS20000000000000000A", "01K0SESS30000000000000000A"
+	submission := func(n int) string { return "01K0M" + strconv.Itoa(100+n) + "000000000000000000" }
+	p := &history{now: time.Now().UTC().Truncate(time.Microsecond)}
+	p.sent(80*24*time.Hour, first, submission(0), pastLogin, "old")
+	p.add(audit.AuthPassed, 50*time.Minute, first, "", nil)
+	p.sent(49*time.Minute, first, submission(1), pastLogin, "old", "a", "!b")
+	p.sent(48*time.Minute, first, submission(2), "", "!c") // automatic mail
+	p.add(audit.AuthPassed, 47*time.Minute, second, "", nil)
+	p.sent(46*time.Minute, second, submission(3), pastLogin, "a", "d")
+	p.add(audit.SessionClosed, 45*time.Minute, first, "", nil)
+	p.add(audit.AuthPassed, 44*time.Minute, third, "", nil)
+	p.sent(43*time.Minute, first, submission(4), pastLogin, "!e")
+	p.sent(42*time.Minute, third, submission(5), pastLogin, "a")
+	if err := store.Append(t.Context(), p.events); err != nil {
+		t.Fatal(err)
+	}
+	for limits, want := range map[string]string{
+		"recipients/message=2":                          "1 of 5 messages would have been over, with 3 of 8 recipients\n",
+		"bytes/message=999":                             "5 of 5 messages would have been over, with 8 of 8 recipients\n",
+		"messages/connection=2 recipients/connection=3": "2 of 5 messages would have been over, with 2 of 8 recipients\n",
+		"bytes/connection=1000":                         "2 of 5 messages would have been over, with 2 of 8 recipients\n",
+		"new-recipients/day=2":                          "3 of 5 messages would have been over, with 4 of 8 recipients\n",
+		"failed-recipients/day=1":                       "4 of 5 messages would have been over, with 5 of 8 recipients\n",
+		"failed-recipients/day=2":                       "1 of 5 messages would have been over, with 1 of 8 recipients\n",
+		"connections/at-once=1":                         "0 of 5 messages would have been over, with 0 of 8 recipients\n1 of 3 connections would have been turned away\n",
+		"connections/hour=1":                            "0 of 5 messages would have been over, with 0 of 8 recipients\n2 of 3 connections would have been turned away\n",
+	} {
+		for _, whose := range []string{"--each account", "--account " + pastLogin, "--domain example.org"} {
+			var out, failed bytes.Buffer
+			args := append([]string{"--config", path, "limit", "simulate", "--since", "2h"}, strings.Fields(whose+" "+limits)...)
+			if status := Run(args, strings.NewReader(""), &out, &failed, SystemEnv("test")); status != statusDone {
+				t.Fatalf("%s: status %d: %s", limits, status, failed.String())
+			}
+			if !strings.HasPrefix(out.String(), want) {
+				t.Errorf("%s %s: said is\n%swant\n%s", whose, limits, out.String(), want)
+			}
+			if strings.Contains(want, "connections would") && !strings.Contains(out.String(), "CONNECTIONS") {
+				t.Errorf("%s: without a column: %s", limits, out.String())
+			}
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package simulation
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"countersign/internal/limit"
+	"countersign/internal/mail"
+)
+
+// every counts all by login.
+func every(login string) (string, bool) { return login, true }
+
+func parsed(t *testing.T, texts ...string) (list []limit.Limit) {
+	t.Helper()
+	for _, text := range texts {
+		l, err := limit.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, l)
+	}
+	return list
+}
+
+const ann = "ann@example.org"
+
+func id(n int) mail.ID { return mail.ID(strconv.Itoa(n)) }
+
+// TestPassing: of one message what it has decides, of one connection what that has sent.
+func TestPassing(t *testing.T) {
+	s := New(parsed(t, "recipients/message=3", "messages/connection=2", "bytes/connection=100", "messages/hour=100"), every)
+	for n, c := range []struct {
+		session, recipients, size int
+		over                      string
+	}{
+		{1, 3, 50, ""}, {1, 4, 10, "recipients/message=3"}, {1, 1, 51, "bytes/connection=100"}, {1, 1, 50, ""},
+		{1, 1, 0, "messages/connection=2"}, {2, 1, 100, ""}, {2, 1, 1, "bytes/connection=100"},
+	} {
+		before := s.overMessages(ann)
+		s.Add(&Message{Login: ann, ID: id(n), Session: id(c.session), Recipients: int64(c.recipients), Size: int64(c.size), At: noon.Add(time.Duration(n) * time.Second)})
+		if got := s.overMessages(ann) > before; got != (c.over != "") {
+			t.Errorf("message %d is over: %v, want %q", n, got, c.over)
+		}
+	}
+	over, all := s.Tallies()
+	if len(over) != 1 || all.OverMessages != 4 || all.By.String() != "recipients/message=3" {
+		t.Errorf("over are %+v", all)
+	}
+	for n := range manySessions + 10 { // what was sent long ago is forgotten
+		s.Add(&Message{Login: ann, ID: id(n), Session: id(n + 10), At: noon.Add(time.Duration(n) * time.Second * 5)})
+	}
+	if len(s.sessions) > manySessions {
+		t.Errorf("%d connections are remembered", len(s.sessions))
+	}
+}
+
+func (s *Simulation) overMessages(login string) int64 {
+	t := s.tallies[login]
+	if t == nil {
+		return 0
+	}
+	return t.OverMessages
+}
+
+// TestFailures: what failed keeps out what comes, and what would not have been sent does not fail.
+func TestFailures(t *testing.T) {
+	s := New(parsed(t, "failed-recipients/hour=2"), every)
+	send := func(n int, at time.Time) bool {
+		before := s.overMessages(ann)
+		s.Add(&Message{Login: ann, ID: id(n), Recipients: 1, At: at})
+		return s.overMessages(ann) == before
+	}
+	if !send(1, noon) || !send(2, noon) {
+		t.Fatal("over before anything has failed")
+	}
+	s.Failed(ann, id(1), noon)
+	if !send(3, noon) {
+		t.Fatal("over with one that failed")
+	}
+	s.Failed(ann, id(2), noon)
+	if send(4, noon) {
+		t.Fatal("not over with two that failed")
+	}
+	for n := range 10 {
+		s.Failed(ann, id(4), noon.Add(time.Duration(n)*time.Minute)) // it would not have been sent
+	}
+	if !send(5, noon.Add(61*time.Minute)) {
+		t.Error("what would not have been sent has failed")
+	}
+	share := parsed(t, "failed-share/day=20")
+	share[0].Least = 2
+	s = New(share, every)
+	for n := range 10 {
+		if !send(n, noon) {
+			t.Fatal("over before anything has failed")
+		}
+	}
+	s.Failed(ann, id(1), noon)
+	s.Failed(ann, id(2), noon)
+	if !send(11, noon) {
+		t.Error("over at a share of 20")
+	}
+	s.Failed(ann, id(3), noon)
+	if send(12, noon) {
+		t.Error("not over at a share of 28")
+	}
+}
+
+// TestNewRecipients: whom somebody has written to lately is not new, whether that was judged or not.
+func TestNewRecipients(t *testing.T) {
+	s := New(parsed(t, "new-recipients/day=2"), every)
+	day := 24 * time.Hour
+	s.Met(&Message{Login: ann, Contacts: []int64{1, 2, 3}, At: noon.Add(-80 * day)})
+	s.Met(&Message{Login: ann, Contacts: []int64{4}, At: noon.Add(-95 * day)})
+	for n, c := range []struct {
+		contacts []int64
+		over     int64
+	}{{[]int64{1, 2, 3, 5}, 0}, {[]int64{4}, 0}, {[]int64{6}, 1}, {[]int64{1, 4, 5}, 1}, {[]int64{6}, 2}} {
+		s.Add(&Message{Login: ann, ID: id(n), Contacts: c.contacts, Recipients: int64(len(c.contacts)), At: noon})
+		if got := s.overMessages(ann); got != c.over {
+			t.Errorf("message %d: %d are over, want %d", n, got, c.over)
+		}
+	}
+}
+
+// TestConnections: those that come in a time, and those that are there at once; who is turned away is not there,
+// and one whose end is not known is not there for ever.
+func TestConnections(t *testing.T) {
+	s := New(parsed(t, "connections/at-once=2", "connections/minute=4"), every)
+	n := 0
+	come := func(at time.Time) bool {
+		n++
+		before := int64(0)
+		if t := s.tallies[ann]; t != nil {
+			before = t.OverConnections
+		}
+		s.Came(ann, id(n), at)
+		return s.tallies[ann].OverConnections == before
+	}
+	three := func(at time.Time) [3]bool { return [3]bool{come(at), come(at), come(at)} }
+	if got := three(noon); got != [3]bool{true, true, false} {
+		t.Fatalf("two are there at once: %v", got)
+	}
+	s.Left(id(3), noon) // it was turned away
+	if come(noon) {
+		t.Fatal("who was turned away has left")
+	}
+	s.Left(id(1), noon)
+	s.Left(id(1), noon)
+	if !come(noon) || come(noon) {
+		t.Fatal("one has left")
+	}
+	s.Left(id(2), noon)
+	if !come(noon) {
+		t.Fatal("another has left")
+	}
+	s.Left(id(5), noon)
+	if come(noon) {
+		t.Error("a fifth in a minute")
+	}
+	if !come(noon.Add(61 * time.Second)) {
+		t.Error("a minute later")
+	}
+	if got := three(noon.Add(25 * time.Hour)); got != [3]bool{true, true, false} {
+		t.Errorf("those whose end is not known are there a day later: %v", got)
+	}
+	over, all := s.Tallies()
+	if len(over) != 1 || all.Connections != int64(n) || all.OverConnections != 5 || all.By.String() != "connections/at-once=2" {
+		t.Errorf("over are %+v", all)
+	}
+}

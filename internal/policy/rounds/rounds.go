@@ -1,0 +1,82 @@
+// Package rounds has what is known of the looks at domains that gates take turns in: which gate
+// has a domain in hand, when it was looked at last, and what was found. It is in the store, so that
+// of several gates one alone looks at a domain each time, another one where that is gone, and none of
+// them again after a restart.
+//
+// What there is to be found is for package policy/alignment, and who looks for app/aligning.
+//
+// Main types: Look, Turn, Store.
+package rounds
+
+import (
+	"context"
+	"time"
+
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+)
+
+// Look is what is kept of the looks at a domain.
+type Look struct {
+	Domain mail.Domain
+	// Node has it in hand since Taken, or had it last; "" and zero for nobody ever.
+	Node  string
+	Taken time.Time
+	// At is when a look ended last; zero for never. What follows is what was found then.
+	At time.Time
+	// Verdict is what alignment.Verdict has, "" for nothing yet.
+	Verdict string
+	// Failing says that its mail failed when that was known last, Slow that the look took long.
+	Failing, Slow bool
+}
+
+// Turn is who takes domains in hand, and which.
+type Turn struct {
+	// Node names the gate; At is now.
+	Node string
+	At   time.Time
+	// Due leaves out those that were looked at then or later, Lapsed those that somebody has taken
+	// then or later and not given back by KeepLook.
+	Due, Lapsed time.Time
+}
+
+// Bounds.
+const (
+	// MostTaken is how many domains TakeLooks takes.
+	MostTaken = 64
+	// maxText bounds the texts of a Look, in octets.
+	maxText = 128
+)
+
+// CheckTurn reports, as fault.Invalid, what nobody can take in hand.
+func CheckTurn(domains []mail.Domain, t Turn) error {
+	if len(domains) > MostTaken || len(t.Node) > maxText || t.At.IsZero() {
+		return fault.New("rounds.take", fault.Invalid, "%d domains, for node %q, at %v: that is not a turn", len(domains), t.Node, t.At)
+	}
+	return nil
+}
+
+// CheckLook reports, as fault.Invalid, what cannot be kept.
+func CheckLook(l Look) error {
+	if l.Domain == "" || len(l.Node) > maxText || len(l.Verdict) > maxText || l.At.IsZero() || l.Taken.IsZero() {
+		return fault.New("rounds.keep", fault.Invalid, "%+v: that is no look", l)
+	}
+	return nil
+}
+
+// Store keeps looks. They go with their domains. All methods may be called concurrently, also from
+// several processes. Errors of all, besides those named: fault.Unavailable, fault.Corrupt,
+// fault.Canceled, and of changes fault.Full.
+type Store interface {
+	// TakeLooks takes in hand those of some domains, at most MostTaken, that are due and in nobody's
+	// hand, and returns what is kept of them, in their order; what there is not is left out. Of those who
+	// ask at the same time one gets each. fault.Invalid for what CheckTurn refuses.
+	TakeLooks(ctx context.Context, domains []mail.Domain, t Turn) ([]Look, error)
+	// KeepLook keeps what a look has found, gives the domain back, and stores the events in the
+	// same transaction. fault.Conflict where another has taken the domain since (Node and Taken
+	// say who had it), or it is gone; fault.Invalid for what CheckLook refuses.
+	KeepLook(ctx context.Context, l Look, events ...audit.Event) error
+	// AllLooks lists all that is kept, by domain.
+	AllLooks(ctx context.Context) ([]Look, error)
+}

@@ -1,0 +1,258 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/d--j/go-milter"
+
+	"countersign/internal/testkit"
+	"countersign/internal/testkit/pgcluster"
+	"countersign/internal/testkit/testmilter"
+	"countersign/test/harness"
+	"countersign/test/harness/talk"
+)
+
+// shared is the server of the tests on PostgreSQL.
+var shared = pgcluster.Shared{Options: pgcluster.Options{NoSync: true}}
+
+func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
+
+// world is a gate and what it asks.
+type world struct {
+	*harness.Gate
+	t *testing.T
+	// behind is a listener behind a proxy, so that clients come from anywhere.
+	behind string
+	// passwords has those of credentials beside the account's own.
+	passwords map[string]string
+}
+
+// rules are those of the operator.
+const rules = `
+[[rule]]
+name = "typo"
+at = "rcpt"
+when = "envelope.recipient.domain() == 'gmial.example'"
+verdict = "refuse"
+because = "Did you mean gmail?"
+[[rule]]
+name = "later"
+at = "rcpt"
+when = "envelope.recipient.domain() == 'later.example'"
+verdict = "defer"
+because = "Not now"
+[[rule]]
+name = "broken"
+at = "rcpt"
+when = "envelope.recipient.domain() == 'broken.example' && int(envelope.recipient.local()) > 0"
+verdict = "refuse"
+because = "There is a number"
+[[rule]]
+name = "secret"
+at = "data"
+when = "message.header.count('X-Secret') > 0"
+verdict = "hold"
+because = "It is secret."
+[[rule]]
+name = "slow"
+at = "data"
+when = "message.header.count('X-Slow') > 0"
+verdict = "slow"
+[[rule]]
+name = "shadowed"
+at = "data"
+when = "message.header.count('X-Shadow') > 0"
+verdict = "refuse"
+because = "It would be refused"
+shadow = true
+[[rule]]
+name = "unwelcome"
+at = "connect"
+when = "connection.client == address('203.0.113.20')"
+verdict = "refuse"
+because = "Not from there"
+[[rule]]
+name = "unwelcome-now"
+at = "connect"
+when = "connection.client == address('203.0.113.21')"
+verdict = "defer"
+because = "Not from there now"
+`
+
+// newWorld starts a gate whose store is at url, "" for SQLite. Mail to gone.example fails.
+func newWorld(t *testing.T, url string) *world {
+	t.Helper()
+	dns := testkit.NewDNS(t)
+	dns.Add(`_dmarc.example.org. 60 IN TXT "v=DMARC1\; p=reject"`, "30.113.0.203.open.example. 60 IN A 127.0.0.2")
+	dns.Break("31.113.0.203.closed.example.", testkit.ServFail)
+	mx := &testkit.MX{Extensions: testkit.AllExtensions(), Script: func(s testkit.Step) testkit.Action {
+		if s.At == "RCPT" && strings.Contains(s.Line, "@gone.example") {
+			return testkit.Action{Say: "550 5.1.1 nobody"}
+		}
+		return testkit.Action{}
+	}}
+	filter := testmilter.Start(t, "tcp", "127.0.0.1:0", testmilter.Behaviour{End: filtered})
+	w := &world{t: t, behind: harness.FreePort(t), passwords: map[string]string{}}
+	extra := ""
+	if url != "" {
+		extra = fmt.Sprintf("[store]\nurl = %q\n[node]\nid = \"gate-1\"\n", url)
+	}
+	extra += fmt.Sprintf(`[dns]
+servers = [%q]
+[alignment]
+addresses = ["192.0.2.1"]
+wait = "10s"
+[access]
+dnsbl_action = "refuse"
+[[dnsbl]]
+zone = "open.example"
+when_away = "open"
+test = "off"
+[[dnsbl]]
+zone = "closed.example"
+when_away = "closed"
+test = "off"
+[guard]
+login_secrets = 5
+login_networks = 2
+[[filter]]
+name = "filter"
+address = "tcp:%s"
+may = ["headers"]
+[[listener]]
+name = "behind"
+kind = "submission"
+address = [%q]
+proxies = ["127.0.0.1"]
+`, dns.Addr(), filter.Addr, w.behind)
+	w.Gate = harness.Serve(t, mx.Listen(t), extra+rules)
+	w.Admin("", "plan", "add", "small")
+	w.Admin("", "account", "set", harness.Login, "--plan", "small")
+	return w
+}
+
+// filtered is what the content filter does: as the message says.
+func filtered(_ milter.Modifier, seen *testmilter.Seen) (*milter.Response, error) {
+	for _, f := range seen.Fields {
+		if f[0] != "X-Filter" {
+			continue
+		}
+		switch strings.TrimSpace(f[1]) {
+		case "refuse":
+			return milter.RespReject, nil
+		case "defer":
+			return milter.RespTempFail, nil
+		case "be away":
+			return nil, fmt.Errorf("the filter ends")
+		}
+	}
+	return milter.RespAccept, nil
+}
+
+// enter opens a connection from where the message comes from, and logs in. It returns the last answer,
+// which is 235 where it has, and the connection.
+func (w *world) enter(t *testing.T, s *scenario, password string) (*talk.Client, string) {
+	t.Helper()
+	address := w.Submissions
+	if s.ip != "" {
+		address = w.behind
+	}
+	c := talk.Dial(t, address)
+	if s.ip != "" {
+		c.Send("PROXY TCP4 " + s.ip + " 192.0.2.1 40000 587\r\n")
+	} else {
+		c.Secure(talk.Trust(t, w.Gate))
+	}
+	if reply := c.Reply(); !strings.HasPrefix(reply, "220 ") {
+		return c, reply
+	}
+	c.Say(talk.Hello, "250 ")
+	if s.ip != "" {
+		c.Say("STARTTLS", "220 ")
+		c.Secure(talk.Trust(t, w.Gate))
+		c.Say(talk.Hello, "250 ")
+	}
+	c.Send(talk.Plain(harness.Login, password) + "\r\n")
+	return c, c.Reply()
+}
+
+// password is that of what the scenario proves itself with.
+func (w *world) password(s *scenario) string {
+	return cmp.Or(w.passwords[s.credential], harness.Password)
+}
+
+// used is what "limit show" prints where something is used of a limit.
+var used = regexp.MustCompile(`"used": [1-9]`)
+
+// stays holds a connection open that has logged in and is counted: the gate follows the limit within
+// a second.
+func (w *world) stays(ip string) (leave func()) {
+	w.t.Helper()
+	harness.WaitFor(w.t, "a connection to be counted", func() bool {
+		c, reply := w.enter(w.t, &scenario{ip: ip}, harness.Password)
+		if !strings.HasPrefix(reply, "235 ") {
+			w.t.Fatalf("nobody can log in: %s", reply)
+		}
+		leave = func() { c.Say("QUIT", "221 ") }
+		if used.MatchString(w.Admin("", "limit", "show", harness.Login, "--from", cmp.Or(ip, "127.0.0.1"), "--json")) {
+			return true
+		}
+		leave()
+		return false
+	})
+	return leave
+}
+
+// appPassword gives the account a credential, with more flags.
+func (w *world) appPassword(name string, flags ...string) func() {
+	w.t.Helper()
+	out := w.Admin("", append([]string{"credential", "add", "--app-password", harness.Login, name}, flags...)...)
+	fields := strings.Fields(out)
+	for _, f := range fields {
+		if strings.Count(f, "-") >= 3 && !strings.Contains(f, "@") {
+			w.passwords[name] = f
+		}
+	}
+	if w.passwords[name] == "" {
+		w.t.Fatalf("no password in %q", out)
+	}
+	return func() {}
+}
+
+// guessed has others guess at the password, until the login is closed to strangers.
+func (w *world) guessed() func() {
+	w.t.Helper()
+	for n := range 6 {
+		ip := fmt.Sprintf("203.0.113.%d", 60+n%3)
+		c, reply := w.enter(w.t, &scenario{ip: ip}, fmt.Sprint("guess number ", n))
+		if !strings.HasPrefix(reply, "535 ") && !strings.HasPrefix(reply, "454 ") {
+			w.t.Fatalf("a guess is answered %s", reply)
+		}
+		c.Raw.Close()
+	}
+	harness.WaitFor(w.t, "the login to be closed", func() bool {
+		return ask(w.t, w, &scenario{ip: "203.0.113.69"}, (&scenario{}).message()).Reason == "auth-too-many"
+	})
+	return func() { w.Admin("", "guard", "forget", harness.Login) }
+}
+
+// failed sends a message that fails, and waits until that is counted.
+func (w *world) failed() func() {
+	w.t.Helper()
+	s := &scenario{to: []string{"nobody@gone.example"}}
+	if reply := send(w.t, w, s, s.message()); !strings.HasPrefix(reply, "250 ") {
+		w.t.Fatalf("a message is answered %s", reply)
+	}
+	harness.WaitFor(w.t, "a failure to be counted", w.full)
+	return func() {}
+}
+
+// full reports whether a limit is used up.
+func (w *world) full() bool {
+	return strings.Contains(w.Admin("", "limit", "show", harness.Login, "--from", "127.0.0.1", "--json"), `"left": 0`)
+}
