@@ -2,7 +2,7 @@
 # Measures the gate on this machine: messages per second end to end with and
 # without signing, accepted alone, one message for each connection, latency,
 # processor time and memory, logins beside an attack on passwords, and the store by
-# itself, both engines, also beside a million waiting deliveries, copied and backed up. It is not a test; nothing fails for being slow.
+# itself, both engines, what each gate before the queue costs, also beside a million waiting deliveries, copied and backed up. It is not a test; nothing fails for being slow.
 # BENCH_MESSAGES (default 20000) is the load of each run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -135,6 +135,8 @@ echo "== a try of each kind of password hash, and how far its decoy is apart fro
 go test ./internal/account/hash -run '^$' -bench Matches -benchtime 1s
 echo "== 100,000 waiting messages of 4 KB copied to PostgreSQL and back"
 TMPDIR=$work/store go test ./internal/app -run '^$' -bench 'BenchmarkCopy' -benchtime 1x -timeout 30m
+./scripts/gates.sh sqlite
+./scripts/gates.sh postgres
 ./scripts/million.sh sqlite
 ./scripts/million.sh postgres
 echo "== beside a large store: a check, and accepts before, during and after a backup; makes 4 GB"

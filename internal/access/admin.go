@@ -32,6 +32,8 @@ type Wanted struct {
 	Prefix netip.Prefix
 	Login  string
 	Reason string
+	// Shadow has it recorded only what it would refuse.
+	Shadow bool
 	// End is when it ends; zero for never.
 	End time.Time
 	// Force sets it although Hazard warns of it.
@@ -50,7 +52,7 @@ func (a *Admin) Add(ctx context.Context, w Wanted) (Ban, error) {
 		return Ban{}, err
 	}
 	now := a.now()
-	b := Ban{ID: a.opt.IDs.New(), Prefix: w.Prefix, Login: login, Reason: strings.TrimSpace(w.Reason), Start: now, By: a.opt.Actor}
+	b := Ban{ID: a.opt.IDs.New(), Prefix: w.Prefix, Login: login, Shadow: w.Shadow, Reason: strings.TrimSpace(w.Reason), Start: now, By: a.opt.Actor}
 	if !w.End.IsZero() {
 		b.End = w.End.UTC().Truncate(time.Microsecond)
 	}
@@ -78,7 +80,20 @@ func (a *Admin) Lift(ctx context.Context, id mail.ID) (Ban, error) {
 	return a.lift(ctx, found[0])
 }
 
-// LiftOf ends the ban of exactly that network, and login where it is not "". Errors are
+// Overlapping returns the bans that hold beside b and whose network is around b's or within it, for
+// the same login or for everybody: the one of the longest prefix first. Errors are those of Store.Bans.
+func (a *Admin) Overlapping(ctx context.Context, b *Ban) ([]Ban, error) {
+	found, err := a.opt.Store.Bans(ctx, Query{Holding: a.now()})
+	found = slices.DeleteFunc(found, func(other Ban) bool {
+		sameLogin := other.Login == b.Login || other.Login == "" || b.Login == ""
+		return other.ID == b.ID || !sameLogin || !other.Prefix.Overlaps(b.Prefix)
+	})
+	slices.SortStableFunc(found, func(x, y Ban) int { return y.Prefix.Bits() - x.Prefix.Bits() })
+	return found, err
+}
+
+// LiftOf ends the ban of exactly that network, and login where it is not "", the one in shadow
+// where there is no other. Errors are
 // those of Store.LiftBan; fault.NotFound also where the bans there are of other logins,
 // which it names.
 func (a *Admin) LiftOf(ctx context.Context, p netip.Prefix, login string) (Ban, error) {
@@ -91,7 +106,10 @@ func (a *Admin) LiftOf(ctx context.Context, p netip.Prefix, login string) (Ban, 
 	if err != nil {
 		return Ban{}, err
 	}
-	i := slices.IndexFunc(found, func(b Ban) bool { return b.Login == login })
+	i := slices.IndexFunc(found, func(b Ban) bool { return b.Login == login && !b.Shadow })
+	if i < 0 {
+		i = slices.IndexFunc(found, func(b Ban) bool { return b.Login == login })
+	}
 	switch {
 	case i >= 0:
 		return a.lift(ctx, found[i])
@@ -115,6 +133,9 @@ func (a *Admin) event(kind audit.Kind, b *Ban, text string) audit.Event {
 	e := audit.Event{
 		At: a.now(), Kind: kind, Actor: a.opt.Actor, Object: "ban " + b.Object(), Login: b.Login, Text: text,
 		Data: map[string]string{"ban": string(b.ID)},
+	}
+	if b.Shadow {
+		e.Data["shadow"] = "true"
 	}
 	if !b.End.IsZero() {
 		e.Data["until"] = b.End.Format(time.RFC3339)

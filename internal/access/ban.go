@@ -21,6 +21,8 @@ type Ban struct {
 	// Login is the one that is refused, in the form of accounts; "" for everybody. It
 	// need not be an account's.
 	Login string
+	// Shadow says that it does nothing: what it would have refused is recorded.
+	Shadow bool
 	// Reason is what refused clients are told: one line of printable ASCII.
 	Reason string
 	// Start is when it was set. It holds from then on wherever it is known, whatever the

@@ -25,7 +25,7 @@ type Query struct {
 type Store interface {
 	Feed
 	// AddBan stores a ban. Errors: what Ban.Check says; fault.Conflict where there is one
-	// with that id, or one that holds at its Start with the same Prefix and Login, which
+	// with that id, or one that holds at its Start with the same Prefix, Login and Shadow, which
 	// the error names.
 	AddBan(ctx context.Context, b Ban, e audit.Event) error
 	// LiftBan ends a ban at that time, in the name of by. Errors: fault.NotFound;

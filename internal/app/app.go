@@ -22,6 +22,7 @@ import (
 	"countersign/internal/app/entrances"
 	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
+	"countersign/internal/app/panel"
 	"countersign/internal/app/space"
 	"countersign/internal/audit"
 	"countersign/internal/cert"
@@ -48,6 +49,9 @@ type Options struct {
 	// client or for the next scan of the queue, goes by the system's own. It is
 	// called concurrently.
 	Now func() time.Time
+	// Explain says what a gate of a configuration would answer to a message, for the API; nil
+	// where nothing does. Package app/rehearsal has it.
+	Explain panel.Explainer[Store]
 }
 
 // App is a gate. New, then Start, then any number of Reload, then Stop.
@@ -91,6 +95,7 @@ type App struct {
 	registry  *prometheus.Registry
 	health    *obs.Health
 	metrics   *obs.Server
+	panel     *panel.Set
 	// help shows the help pages, and knows which refusals have one.
 	help *help.Pages
 
@@ -149,6 +154,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"gate", a.openGate},
 		{"delivery", a.startDelivery},
 		{"metrics", a.openMetrics},
+		{"api", a.openPanel},
 		{"web", a.openWeb},
 		{"listeners", a.openListeners},
 		{"drain", a.watchDrain},

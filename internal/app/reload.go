@@ -13,7 +13,7 @@ import (
 )
 
 // Reload takes a changed configuration and a changed key file, all or nothing: certificates, limits,
-// routes, message rules, the operator's rules, files of places and DNS lists, the reserve of the store, retry times, help pages and the log level. Sessions go on. What
+// routes, clients of the API, message rules, the operator's rules, files of places and DNS lists, the reserve of the store, retry times, help pages and the log level. Sessions go on. What
 // needs a restart stays as it was; its keys are returned, for a warning. An
 // error means that nothing has changed.
 func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string, err error) {
@@ -45,6 +45,10 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	if err != nil {
 		return nil, err
 	}
+	clients, err := a.panel.Prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
 	// Not undone where the rest is refused: the file is followed without a reload, too.
 	if err := a.sealer.Reload(); err != nil {
 		return nil, err
@@ -61,6 +65,7 @@ func (a *App) Reload(ctx context.Context, cfg *config.Config) (restart []string,
 	a.aligning.Configure(cfg)
 	a.guard.SetConfig(&cfg.Guard)
 	places.Commit()
+	clients()
 	a.space.SetReserve(reserve(cfg))
 	a.deliverer.SetRoutes(opt.Routes)
 	a.deliverer.SetSchedule(opt.Schedule)

@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 
+	"countersign/internal/app/panel"
 	"countersign/internal/app/site"
 	"countersign/internal/web"
+	"countersign/internal/web/api"
 	"countersign/internal/web/help"
 )
 
@@ -29,9 +31,19 @@ func (a *App) openWeb(context.Context) error {
 	return nil
 }
 
+// openPanel makes the API, which is served where the configuration has an address for HTTP.
+func (a *App) openPanel(context.Context) (err error) {
+	a.panel, err = panel.Open(panel.Options{
+		Config: a.cfg, Version: a.opt.Version, Store: a.store, IDs: a.ids, Now: a.opt.Now, Accounts: a.Admin, Place: a.entrance.Place,
+		Explain: a.opt.Explain.On(a.store), Record: a.recorder.Record, Logger: a.log,
+	})
+	return err
+}
+
 // mounts are what is served over HTTP, each at its path.
 func (a *App) mounts() []web.Mount {
 	return []web.Mount{
 		{Path: help.Path, Name: "help", Handler: a.help},
+		{Path: api.Prefix + "/", Name: "api", Handler: a.panel.Handler()},
 	}
 }

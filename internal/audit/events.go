@@ -53,6 +53,7 @@ const (
 	RuleHeld          Kind = "rule.held"
 	BanAdded          Kind = "ban.added"
 	BanLifted         Kind = "ban.lifted"
+	BanShadow         Kind = "ban.shadow"
 	AccessAdded       Kind = "access.added"
 	AccessRemoved     Kind = "access.removed"
 	AccessShadow      Kind = "access.shadow"
@@ -64,6 +65,7 @@ const (
 	GuardForgot       Kind = "guard.forgot"
 	LimitSet          Kind = "limit.set"
 	LimitLifted       Kind = "limit.lifted"
+	APIRefused        Kind = "api.refused"
 	ServerStarted     Kind = "server.started"
 	ServerReloaded    Kind = "server.reloaded"
 	ServerStopped     Kind = "server.stopped"
@@ -135,8 +137,9 @@ func Kinds() []Meaning {
 		{AdminSuspended, "An administrator suspended the object, and with it everything below it."},
 		{AdminResumed, "An administrator ended the suspension of the object."},
 		{AdminRemoved, "An administrator removed the object."},
-		{BanAdded, "The actor banned the object, a network, or a login where it comes from one; text is the reason, data has the id of the ban and until when it holds, if it ends. Where the actor is the guard, also the rule (secrets, names) and what was counted, how many bans of the same there were with it lately, and the node, if there are several."},
+		{BanAdded, "The actor banned the object, a network, or a login where it comes from one; text is the reason, data has the id of the ban and until when it holds, if it ends, and shadow where it refuses nobody. Where the actor is the guard, also the rule (secrets, names) and what was counted, how many bans of the same there were with it lately, and the node, if there are several."},
 		{BanLifted, "The actor ended a ban, the object, before its time; data as above."},
+		{BanShadow, "A ban in shadow, the object, would have refused a client, once an hour for each client network; text is its reason, data has the id of the ban and what it would have refused (connection, session, login)."},
 		{AccessAdded, "The actor added the object to an access list; text is the reason, data has the id of the entry, until when it holds, if it ends, and shadow where it is noted alone."},
 		{AccessRemoved, "The actor took the object out of an access list before its time, or removed what it was for, as text says then; data as above."},
 		{AccessShadow, "A client would have been denied by an access list, the object, were it not in shadow mode, once in a session for each rule; data has the id of the entry."},
@@ -148,6 +151,7 @@ func Kinds() []Meaning {
 		{GuardForgot, "The actor had the guard forget what it had counted of the object, a login or a network; what was closed is open, bans stay."},
 		{LimitSet, "The actor set the object, a limit or an allowance on top of one; text is the reason, data has the id of the rule, until when it holds, if it ends, and action, share and shadow where they are not the usual ones."},
 		{LimitLifted, "The actor ended a limit, the object, before its time, or removed what it was for, as text says then; data as above."},
+		{APIRefused, "A request of the API came with a token that is nobody's, or is of the object, a client of the API, which may not come from there; data has which as cause (token, network). Of one network at most 10 a minute are recorded, of all 200."},
 		{ServerStarted, "The server started; text is its version, data has its store and, where several gates may share that, its node."},
 		{ServerReloaded, "The server took a changed configuration; data names the options that changed, those that wait for a restart, and the node likewise."},
 		{ServerStopped, "The server stopped; data names the node likewise."},

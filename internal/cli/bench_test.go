@@ -115,6 +115,32 @@ func TestBenchSendsAndCounts(t *testing.T) {
 	}
 }
 
+// TestBenchAsSeveral: each connection is that of the next account of a file.
+func TestBenchAsSeveral(t *testing.T) {
+	b := newBench(t)
+	good := benchLogin + " " + benchPassword
+	for text, want := range map[string]string{
+		good:                         `"accepted": 4`,
+		good + benchLogin + " wrong": `"535": `,
+		"\n" + good + "\n":           `"accepted": 4`,
+		benchLogin + "\n":            "line 1 is not a login, a blank and a password",
+		"\n":                         "holds no account",
+	} {
+		file := filepath.Join(t.TempDir(), "accounts")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, out, errs := command([]string{"bench", "--address", b.app.Addresses()["submission"], "--ca-file", b.ca, "--accounts", file,
+			"--messages", "4", "--connections", "1", "--per-connection", "1", "--to", "x@example.com"}, "")
+		if !strings.Contains(out+errs, want) {
+			t.Errorf("with %q: %s%s, want %s", text, out, errs, want)
+		}
+	}
+	if _, out, errs := b.run(benchPassword, "--clients", "198.18.0.0"); !strings.Contains(errs, "--clients") || out != "" {
+		t.Errorf("with no network: %s%s", out, errs)
+	}
+}
+
 func TestBenchHoldsIdleSessions(t *testing.T) {
 	b := newBench(t)
 	status, out, errs := b.run(benchPassword, "--idle", "3", "--pid", strconv.Itoa(os.Getpid()), "--wait", "100ms")

@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/cli/accounts"
+	"countersign/internal/cli/api"
 	"countersign/internal/cli/authtest"
 	"countersign/internal/cli/bans"
 	"countersign/internal/cli/call"
@@ -63,6 +64,7 @@ type root struct {
 	Store      storage.Group    `cmd:"" help:"The store as a whole: backup, restore, check, copy."`
 	Trace      traceCommand     `cmd:"" help:"Everything known about one session or submission, or which submissions an account sent or a recipient was sent."`
 	Audit      auditGroup       `cmd:"" help:"The record: what happened, when, and who did it."`
+	API        api.Group        `cmd:"" name:"api" help:"The REST API: a token for one of its clients."`
 	Breached   stolen.Group     `cmd:"" help:"The list of passwords that were stolen elsewhere and may not be chosen."`
 	Bench      benchCommand     `cmd:"" noconfig:"" help:"Load generator and measuring sink, for the operator's own hardware."`
 }

@@ -32,7 +32,7 @@ func Diff(old, updated *Config) (reloadable, restart []string) {
 
 // schemaSource has the comments of the options, which are their texts.
 //
-//go:embed schema.go schema_access.go schema_alignment.go schema_auth.go schema_delivery.go schema_filter.go schema_guard.go schema_keys.go schema_rule.go schema_web.go
+//go:embed schema.go schema_access.go schema_alignment.go schema_api.go schema_auth.go schema_delivery.go schema_filter.go schema_guard.go schema_keys.go schema_rule.go schema_web.go
 var schemaSource embed.FS
 
 const referenceHead = `# Configuration reference

@@ -41,6 +41,9 @@ type Config struct {
 	Metrics Metrics `toml:"metrics"`
 	// What the gate serves over HTTP to people and programs outside.
 	Web Web `toml:"web"`
+	// Programs that may use the API, which is at /api/v1/ of [web]: control panels, billing
+	// systems. See docs/ops/api.md.
+	APIClients []APIClient `toml:"api_client" reload:"yes"`
 	// Pages that explain refusals to those who met one.
 	Help Help `toml:"help"`
 	// Where clients submit mail: one table for each kind of port.

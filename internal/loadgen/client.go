@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +53,11 @@ func dial(ctx context.Context, o Options) (*client, error) {
 
 func (c *client) open(conn net.Conn, o Options) error {
 	c.use(conn)
+	if o.Client.IsValid() {
+		if err := c.introduce(o.Client); err != nil {
+			return err
+		}
+	}
 	if o.ImplicitTLS {
 		c.use(tls.Client(conn, o.TLS))
 	}
@@ -72,6 +78,17 @@ func (c *client) open(conn net.Conn, o Options) error {
 	}
 	secret := base64.StdEncoding.EncodeToString([]byte("\x00" + o.Login + "\x00" + o.Password))
 	return c.say(235, "AUTH PLAIN "+secret)
+}
+
+// introduce sends the header of the PROXY protocol, version 1, which comes before all else.
+// The server is written as the client's own network has it, in the client's family.
+func (c *client) introduce(client netip.Addr) error {
+	family, server := "TCP4", "127.0.0.1"
+	if !client.Is4() {
+		family, server = "TCP6", "::1"
+	}
+	fmt.Fprintf(c.out, "PROXY %s %s %s 40000 465\r\n", family, client, server)
+	return c.flush()
 }
 
 func (c *client) use(conn net.Conn) {

@@ -15,11 +15,11 @@ func Idle(ctx context.Context, o Options, n int, measure func()) error {
 		wg      sync.WaitGroup
 		slots   = make(chan struct{}, 32)
 	)
-	for range n {
+	for i := range n {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			c, err := dial(ctx, o)
+			c, err := dial(ctx, o.numbered(i+1))
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,13 @@ type Options struct {
 	Login, Password string
 	// From is the envelope sender and the header From.
 	From string
+	// Client is who the connection says it is for, by a PROXY header (version 1 of the PROXY
+	// protocol), which the server has to expect; the zero value for no header.
+	Client netip.Addr
+	// Change is called before each connection with its number, counted from 1, and with what
+	// it is made by: it may change Login, Password, From and Client. nil changes nothing. It
+	// is called concurrently.
+	Change func(connection int, o *Options)
 	// To are the recipients of each message.
 	To []string
 	// Connections run at once; at least 1.
@@ -88,8 +96,8 @@ func Run(ctx context.Context, o Options) (Result, error) {
 // run is the state that the connections of one run share.
 type run struct {
 	opt Options
-	// next is the number of the next message.
-	next atomic.Int64
+	// next is the number of the next message, dialled that of the last connection.
+	next, dialled atomic.Int64
 
 	mu         sync.Mutex // guards what follows
 	latencies  []time.Duration
@@ -101,9 +109,10 @@ type run struct {
 // worker is one connection after the other until no message is left.
 func (r *run) worker(ctx context.Context) {
 	broken := 0
-	for ctx.Err() == nil && broken < 10 && r.left() {
-		c, err := dial(ctx, r.opt)
-		if ctx.Err() != nil && err != nil {
+	for !over(ctx) && broken < 10 && r.left() {
+		o := r.opt.numbered(int(r.dialled.Add(1)))
+		c, err := dial(ctx, o)
+		if over(ctx) && err != nil {
 			return
 		}
 		if err != nil {
@@ -111,18 +120,33 @@ func (r *run) worker(ctx context.Context) {
 			broken++
 			continue
 		}
-		if err := r.use(ctx, c); err != nil {
+		if err := r.use(ctx, c, o); err != nil {
 			broken++
 		}
 		c.quit()
 	}
 }
 
+// numbered returns what the connection of that number is made by.
+func (o Options) numbered(connection int) Options {
+	if o.Change != nil {
+		o.Change(connection, &o)
+	}
+	return o
+}
+
+// over reports whether a load is to end. A connection that is being made ends at the deadline of
+// its context, which may be a moment before that says so.
+func over(ctx context.Context) bool {
+	end, has := ctx.Deadline()
+	return ctx.Err() != nil || has && !time.Now().Before(end)
+}
+
 func (r *run) left() bool { return r.next.Load() < int64(r.opt.Messages) }
 
-// use sends over one connection until its share is done.
-func (r *run) use(ctx context.Context, c *client) error {
-	for sent := 0; ctx.Err() == nil && (r.opt.PerConnection == 0 || sent < r.opt.PerConnection); sent++ {
+// use sends over one connection, made by o, until its share is done.
+func (r *run) use(ctx context.Context, c *client, o Options) error {
+	for sent := 0; !over(ctx) && (r.opt.PerConnection == 0 || sent < r.opt.PerConnection); sent++ {
 		number := int(r.next.Add(1))
 		if number > r.opt.Messages {
 			return nil
@@ -134,10 +158,10 @@ func (r *run) use(ctx context.Context, c *client) error {
 		if r.opt.Number != nil {
 			shown = r.opt.Number(number)
 		}
-		body := message(r.opt, shown)
+		body := message(o, shown)
 		start := time.Now()
-		reply, refused, err := c.send(r.opt.From, r.opt.To, body)
-		if err != nil && ctx.Err() != nil {
+		reply, refused, err := c.send(o.From, o.To, body)
+		if err != nil && over(ctx) {
 			return err // cut off by us: neither accepted nor refused
 		}
 		if err != nil {

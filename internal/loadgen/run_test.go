@@ -1,10 +1,14 @@
 package loadgen
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -102,6 +106,56 @@ func TestNumber(t *testing.T) {
 	for _, text := range []string{"", "Subject: x\r\n\r\n", "A: b\r\nX-Load-Number: x\r\n\r\n", "X-Load-Number"} {
 		if n, ok := Number([]byte(text)); ok {
 			t.Errorf("%q has the number %d", text, n)
+		}
+	}
+}
+
+// TestEachConnectionIsAnothers: who logs in, as whom it sends and from where it comes is what
+// Change says of each connection.
+func TestEachConnectionIsAnothers(t *testing.T) {
+	_, load := startGate(t, freeAddress(t), "")
+	load.Connections, load.Messages, load.PerConnection = 1, 4, 2
+	var mu sync.Mutex
+	var numbers []int
+	load.Change = func(n int, o *Options) {
+		mu.Lock()
+		defer mu.Unlock()
+		numbers = append(numbers, n)
+		if n == 2 {
+			o.From = "somebody-else@example.org"
+		}
+	}
+	res, err := Run(t.Context(), load)
+	if err != nil || res.Accepted != 3 || res.Rejections["550"] != 1 || !slices.Equal(numbers, []int{1, 2, 3}) {
+		t.Errorf("%+v, %v, connections %v", res, err, numbers)
+	}
+}
+
+// TestClientIsIntroduced: where the connection is said to be another's, the header of the PROXY
+// protocol comes before all else.
+func TestClientIsIntroduced(t *testing.T) {
+	for client, want := range map[string]string{
+		"198.18.0.7": "PROXY TCP4 198.18.0.7 127.0.0.1 40000 465\r\n", "2001:db8::7": "PROXY TCP6 2001:db8::7 ::1 40000 465\r\n",
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string, 1)
+		go func() {
+			defer l.Close()
+			c, err := l.Accept()
+			if err != nil {
+				got <- err.Error()
+				return
+			}
+			defer c.Close()
+			line, _ := bufio.NewReader(c).ReadString('\n')
+			got <- line
+		}()
+		err = Idle(t.Context(), Options{Address: l.Addr().String(), Client: netip.MustParseAddr(client)}, 1, func() {})
+		if line := <-got; line != want || err == nil {
+			t.Errorf("the server gets %q, want %q (%v)", line, want, err)
 		}
 	}
 }

@@ -123,7 +123,7 @@ func (s *session) taken(m *incoming, a *queue.Acceptance, decision *rules.Decisi
 func (s *session) received(id mail.ID, tx *transaction, now time.Time) string {
 	version := ""
 	if s.tls != nil {
-		version = secured.Data(s.tls)["version"]
+		version = secured.Version(s.tls)
 	}
 	return message.ReceivedField(message.Trace{
 		Host: mail.Domain(s.gate.opt.Hostname), Session: s.peer.ID, Submission: id,

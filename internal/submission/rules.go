@@ -93,7 +93,7 @@ func (s *session) facts(ctx context.Context, tx *transaction) *rules.Facts {
 		Used:     func(u rules.Used) (int64, error) { return s.used(ctx, tx, u) },
 	}
 	if s.tls != nil {
-		f.Connection.TLS = strings.TrimPrefix(secured.Data(s.tls)["version"], "TLS ")
+		f.Connection.TLS = strings.TrimPrefix(secured.Version(s.tls), "TLS ")
 	}
 	return f
 }

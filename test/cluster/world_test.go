@@ -57,6 +57,8 @@ type worldOptions struct {
 	through map[int]string
 	// passwordFile is store.password_file, "" for none.
 	passwordFile string
+	// more is what else stands in the file of a gate; nil for nothing.
+	more func(g int) string
 }
 
 // newWorldWith is newWorld for databases that are reached in another way.
@@ -78,6 +80,9 @@ func newWorldWith(t *testing.T, how worldOptions) *world {
 	for i := range n {
 		extra := fmt.Sprintf("[store]\nurl = %q\npassword_file = %q\n[node]\nid = \"gate-%d\"\nlease = %q\n[dkim]\nkey_file = %q\n[delivery]\nworkers = %d\n",
 			cmp.Or(how.through[i], how.url), how.passwordFile, i, lease, key, deliveryWorkers)
+		if how.more != nil {
+			extra += how.more(i)
+		}
 		start := harness.Join
 		if i == 0 {
 			start = harness.Serve

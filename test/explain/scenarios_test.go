@@ -110,7 +110,7 @@ func limits() []scenario {
 		{name: "new recipients", limit: []string{"new-recipients/hour=1"}, to: []string{"n1@example.com", "n2@example.com"}, want: "refuse", reason: "limit-refused"},
 		{name: "too many recipients of a message", limit: []string{"recipients/message=1"}, to: many, want: "accept", also: "limit-recipients"},
 		{name: "too many recipients of a message that refuses", limit: []string{"recipients/message=1", "--action", "refuse"}, to: many, want: "accept", also: "limit-recipients-refused"},
-		{name: "no message of a connection", limit: []string{"messages/connection=0", "--force"}, want: "defer", reason: "limit-connection"},
+		{name: "no message of a connection", limit: []string{"messages/connection=0", "--force"}, want: "refuse", reason: "limit-refused"},
 		{name: "recipients of a message that holds", limit: []string{"recipients/message=1", "--action", "hold"}, to: many, want: "hold", reason: "over-limit"},
 		{name: "too large a message by a limit", limit: []string{"bytes/message=100"}, body: strings.Repeat("0123456789\r\n", 20), want: "refuse", reason: "limit-size"},
 		{name: "failed recipients", limit: []string{"failed-recipients/day=1"}, prepare: (*world).failed, want: "defer", reason: "limit-reached"},

@@ -10,6 +10,7 @@ package book
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,12 @@ import (
 // Book is all bans that hold. It is safe for concurrent use, and questions wait for
 // nobody.
 type Book struct {
+	// real are those that refuse, shadow those that do nothing.
+	real, shadow half
+}
+
+// half are the bans of one sort.
+type half struct {
 	now   func() time.Time
 	pages atomic.Pointer[pages]
 	mu    sync.Mutex // one change at a time
@@ -45,21 +52,65 @@ func New(now func() time.Time) *Book {
 	if now == nil {
 		now = time.Now
 	}
-	b := &Book{now: now}
-	b.pages.Store(empty())
+	b := &Book{}
+	for _, h := range []*half{&b.real, &b.shadow} {
+		h.now = now
+		h.pages.Store(empty())
+	}
 	return b
 }
 
-// Len returns how many bans are in the book.
-func (b *Book) Len() int {
+// Len returns how many bans in the book refuse somebody; those in shadow are not among them.
+func (b *Book) Len() int { return b.real.len() }
+
+// Shadows returns how many bans in shadow are in the book.
+func (b *Book) Shadows() int { return b.shadow.len() }
+
+// Network returns the ban of everybody that hits a client, the one of the longest prefix;
+// nil for none, and for a client without an address. What it points to must not be
+// changed. Bans in shadow hit nobody.
+func (b *Book) Network(client netip.Addr) *access.Ban { return b.real.network(client) }
+
+// Login returns the ban that hits a client with a login, in the form of accounts: of
+// that login from a network, or of everybody there; nil for none. What it points to must
+// not be changed. Bans in shadow hit nobody.
+func (b *Book) Login(client netip.Addr, login string) *access.Ban { return b.real.login(client, login) }
+
+// Hits reports whether Login finds a ban.
+func (b *Book) Hits(client netip.Addr, login string) bool { return b.Login(client, login) != nil }
+
+// Shadow returns the ban in shadow that would hit a client, with a login where that is not ""; nil
+// for none. What it points to must not be changed.
+func (b *Book) Shadow(client netip.Addr, login string) *access.Ban {
+	return b.shadow.login(client, login)
+}
+
+// Replace makes the book one of these bans alone.
+func (b *Book) Replace(list []access.Ban) {
+	b.real.replace(list, false)
+	b.shadow.replace(list, true)
+}
+
+// Apply takes changes, in the order in which they were made.
+func (b *Book) Apply(changes []access.Ban) {
+	b.real.apply(changes, false)
+	b.shadow.apply(changes, true)
+}
+
+// Sweep removes what has ended.
+func (b *Book) Sweep() {
+	b.real.sweep()
+	b.shadow.sweep()
+}
+
+// len returns how many there are.
+func (b *half) len() int {
 	p := b.pages.Load()
 	return p.everybody.Size() + p.pairs
 }
 
-// Network returns the ban of everybody that hits a client, the one of the longest prefix;
-// nil for none, and for a client without an address. What it points to must not be
-// changed.
-func (b *Book) Network(client netip.Addr) *access.Ban {
+// network is Book.Network of this half.
+func (b *half) network(client netip.Addr) *access.Ban {
 	client = access.Plain(client)
 	table := b.pages.Load().everybody
 	ban, found := table.Lookup(client)
@@ -75,10 +126,8 @@ func (b *Book) Network(client netip.Addr) *access.Ban {
 	return nil
 }
 
-// Login returns the ban that hits a client with a login, in the form of accounts: of
-// that login from a network, or of everybody there; nil for none. What it points to must
-// not be changed.
-func (b *Book) Login(client netip.Addr, login string) *access.Ban {
+// login is Book.Login of this half.
+func (b *half) login(client netip.Addr, login string) *access.Ban {
 	plain := access.Plain(client)
 	table := b.pages.Load().logins
 	if login != "" && plain.IsValid() && table.Contains(plain) {
@@ -88,20 +137,20 @@ func (b *Book) Login(client netip.Addr, login string) *access.Ban {
 			}
 		}
 	}
-	return b.Network(client)
+	return b.network(client)
 }
 
-// Hits reports whether Login finds a ban.
-func (b *Book) Hits(client netip.Addr, login string) bool { return b.Login(client, login) != nil }
+func (b *half) holds(ban *access.Ban) bool { return ban.End.IsZero() || b.now().Before(ban.End) }
 
-func (b *Book) holds(ban *access.Ban) bool { return ban.End.IsZero() || b.now().Before(ban.End) }
-
-// Replace makes the book one of these bans alone.
-func (b *Book) Replace(list []access.Ban) {
+// replace takes of list what is in shadow, or what is not.
+func (b *half) replace(list []access.Ban, shadow bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := draft{pages: *empty(), logins: byLogin{}}
 	for i := range list {
+		if list[i].Shadow != shadow {
+			continue
+		}
 		ban := list[i]
 		switch {
 		case !b.holds(&ban):
@@ -114,15 +163,18 @@ func (b *Book) Replace(list []access.Ban) {
 	b.pages.Store(d.done())
 }
 
-// Apply takes changes, in the order in which they were made.
-func (b *Book) Apply(changes []access.Ban) {
-	if len(changes) == 0 {
+// apply takes of changes what is in shadow, or what is not.
+func (b *half) apply(changes []access.Ban, shadow bool) {
+	if !slices.ContainsFunc(changes, func(ban access.Ban) bool { return ban.Shadow == shadow }) {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := draft{pages: *b.pages.Load(), logins: byLogin{}}
 	for i := range changes {
+		if changes[i].Shadow != shadow {
+			continue
+		}
 		ban := changes[i]
 		if b.holds(&ban) {
 			d.put(&ban)
@@ -133,8 +185,8 @@ func (b *Book) Apply(changes []access.Ban) {
 	b.pages.Store(d.done())
 }
 
-// Sweep removes what has ended.
-func (b *Book) Sweep() {
+// sweep removes what has ended.
+func (b *half) sweep() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := b.pages.Load()

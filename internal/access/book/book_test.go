@@ -298,3 +298,41 @@ func BenchmarkApply(b *testing.B) {
 		book.Apply([]access.Ban{one})
 	}
 }
+
+// TestShadowHitsNobody: bans in shadow are found by who asks for them alone, and stand beside real ones.
+func TestShadowHitsNobody(t *testing.T) {
+	b := New(nil)
+	real := access.Ban{ID: "real", Prefix: netip.MustParsePrefix("192.0.2.0/24")}
+	shadow := access.Ban{ID: "shadow", Prefix: real.Prefix, Shadow: true}
+	pair := access.Ban{ID: "pair", Prefix: netip.MustParsePrefix("198.51.100.0/24"), Login: "ann@one.example", Shadow: true}
+	in, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
+	check := func(what string, wantReal bool, wantShadow, wantPair string) {
+		t.Helper()
+		id := func(ban *access.Ban) string {
+			if ban == nil {
+				return ""
+			}
+			return string(ban.ID)
+		}
+		if got := b.Network(in) != nil; got != wantReal || b.Hits(in, "ann@one.example") != wantReal || b.Hits(there, "ann@one.example") {
+			t.Errorf("%s: refused %v, want %v", what, got, wantReal)
+		}
+		if got, pair := id(b.Shadow(in, "")), id(b.Shadow(there, "ann@one.example")); got != wantShadow || pair != wantPair || b.Shadow(there, "bob@one.example") != nil {
+			t.Errorf("%s: in shadow %q and %q, want %q and %q", what, got, pair, wantShadow, wantPair)
+		}
+	}
+	b.Apply([]access.Ban{shadow, pair})
+	check("shadow alone", false, "shadow", "pair")
+	b.Apply([]access.Ban{real})
+	check("beside a real one", true, "shadow", "pair")
+	if b.Len() != 1 || b.Shadows() != 2 {
+		t.Errorf("%d and %d in shadow", b.Len(), b.Shadows())
+	}
+	shadow.End = time.Now().Add(-time.Minute)
+	b.Apply([]access.Ban{shadow})
+	check("after its end", true, "", "pair")
+	b.Replace([]access.Ban{pair})
+	check("replaced", false, "", "pair")
+	b.Replace([]access.Ban{real})
+	check("replaced by a real one", true, "", "")
+}

@@ -51,7 +51,7 @@ func TestManyLoginsOfOneNetwork(t *testing.T) {
 		t.Errorf("%d bans hold, %d octets for each that is set", b.Len(), octets/n)
 	}
 	now := time.Now()
-	b.now = func() time.Time { return now }
+	b.real.now = func() time.Time { return now }
 	for i := range list {
 		list[i].End = now.Add(time.Minute)
 	}
@@ -68,7 +68,7 @@ func TestPagesOfBeforeStay(t *testing.T) {
 	list := crowd(3)
 	list[2].Prefix = netip.MustParsePrefix("192.0.2.9/24") // not masked
 	b.Replace(list)
-	before := b.pages.Load()
+	before := b.real.pages.Load()
 	gone := list[0]
 	gone.End = time.Unix(1, 0)
 	last := list[2]
@@ -78,7 +78,7 @@ func TestPagesOfBeforeStay(t *testing.T) {
 	if len(of) != 2 || of["new@example.org"] != nil || before.pairs != 3 || before.logins.Size() != 2 {
 		t.Errorf("the pages of before have %v, %d pairs", of, before.pairs)
 	}
-	after := b.pages.Load()
+	after := b.real.pages.Load()
 	of, _ = after.logins.Get(list[0].Prefix)
 	if len(of) != 2 || of["new@example.org"] == nil || after.pairs != 2 || after.logins.Size() != 1 {
 		t.Errorf("the pages of now have %v, %d pairs", of, after.pairs)

@@ -36,13 +36,14 @@ type Files struct {
 }
 
 // Finder finds places. The zero value knows none. It is safe for concurrent use, and
-// questions wait for nobody.
+// questions wait for no file.
 type Finder struct{ now atomic.Pointer[databases] }
 
-// databases are the files of one moment. They are never changed.
+// databases are the files of one moment, which are never changed.
 type databases struct {
 	files               Files
 	countries, networks *database
+	lately              lately
 }
 
 // database is one file.
@@ -185,6 +186,9 @@ func (f *Finder) Place(client netip.Addr) list.Place {
 	if d == nil || !p.Client.IsValid() {
 		return p
 	}
+	if known, found := d.lately.find(p.Client); found {
+		return known
+	}
 	// What cannot be read was found out by Verify; a place that is not known is none.
 	if d.countries != nil {
 		p.Country, _ = countryOf(d.countries.reader.Lookup(p.Client))
@@ -192,6 +196,7 @@ func (f *Finder) Place(client netip.Addr) list.Place {
 	if d.networks != nil {
 		p.AS, _ = systemOf(d.networks.reader.Lookup(p.Client))
 	}
+	d.lately.keep(p)
 	return p
 }
 

@@ -42,6 +42,39 @@ func finder(t *testing.T, f Files) *Finder {
 	return found
 }
 
+// TestPlacesThatAreKept: where a client is, is kept, for no more of them than is meant to be, and
+// not longer than the file that says so.
+func TestPlacesThatAreKept(t *testing.T) {
+	names := files(t)
+	f := finder(t, names)
+	client := netip.MustParseAddr("192.0.2.1")
+	for range 2 {
+		if got := f.Place(client); got.Country != "DE" {
+			t.Errorf("it is in %+v", got)
+		}
+	}
+	other := netip.MustParseAddr("2001:db8::")
+	for range 2 * maxLately {
+		other = other.Next()
+		f.Place(other)
+		if n := len(f.now.Load().lately.places); n > maxLately {
+			t.Fatalf("%d are kept", n)
+		}
+	}
+	placefile.Countries(t, names.Countries, map[string]string{"192.0.2.0/24": "NL"})
+	change, err := f.Prepare(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Place(client); got.Country != "DE" {
+		t.Errorf("before the new file is in force it is in %+v", got)
+	}
+	change.Commit()
+	if got := f.Place(client); got.Country != "NL" {
+		t.Errorf("by the new file it is in %+v", got)
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	f := finder(t, files(t))
 	for text, want := range map[string]list.Place{

@@ -1,5 +1,6 @@
 // Package bans has what a gate does about bans beside asking for them: it reads them
-// before the first client comes, follows them, and removes those that ended long ago.
+// before the first client comes, follows them, removes those that ended long ago, and records
+// what those in shadow would have refused.
 //
 // Main types: Set.
 package bans
@@ -13,14 +14,17 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/book"
+	"countersign/internal/audit"
 	"countersign/internal/feed"
 )
 
-// Options are what a Set is made of. All fields are needed.
+// Options are what a Set is made of. All fields but Record are needed.
 type Options struct {
 	Store access.Store
 	// Now is the clock.
 	Now func() time.Time
+	// Record gets what bans in shadow would have refused; nil for nothing of that.
+	Record func(audit.Event)
 	// Registry gets the figures.
 	Registry prometheus.Registerer
 	// Logger gets what no caller is told.
@@ -31,19 +35,23 @@ type Options struct {
 type Set struct {
 	*book.Book
 	opt      Options
+	notes    notes
 	follower *feed.Follower[access.Ban]
 }
 
 // Open reads all bans. Errors are those of the store.
 func Open(ctx context.Context, opt Options) (*Set, error) {
-	s := &Set{Book: book.New(opt.Now), opt: opt}
+	s := &Set{Book: book.New(opt.Now), opt: opt, notes: notes{now: opt.Now, last: map[seen]time.Time{}}}
+	s.notes.hits = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "countersign_access_ban_shadow_total", Help: "What bans in shadow would have refused: each ban and client network, once an hour.",
+	})
 	s.follower = book.Follow(opt.Store, s.Book, feed.Options{Logger: opt.Logger})
 	if err := s.follower.Load(ctx); err != nil {
 		return nil, err
 	}
 	opt.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "countersign_access_bans", Help: "Bans that this gate holds clients against.",
-	}, func() float64 { return float64(s.Len()) }))
+	}, func() float64 { return float64(s.Len()) }), s.notes.hits)
 	return s, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/access"
+	"countersign/internal/audit"
 )
 
 // store has one ban, and notes what is pruned.
@@ -74,5 +75,62 @@ func TestPrunedEveryHour(t *testing.T) {
 func TestNotOpenedWithoutBans(t *testing.T) {
 	if _, err := Open(t.Context(), Options{Store: &store{away: true}, Now: time.Now, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}); err == nil {
 		t.Error("it opens although nobody knows who is banned")
+	}
+}
+
+// TestShadowIsRecorded: what a ban in shadow would have refused passes, and is recorded once an hour for
+// each client network; what a real ban refuses is not.
+func TestShadowIsRecorded(t *testing.T) {
+	now := time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
+	var events []audit.Event
+	set, err := Open(t.Context(), Options{
+		Store: &store{}, Now: func() time.Time { return now }, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+		Record: func(e audit.Event) { events = append(events, e) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Apply([]access.Ban{
+		{ID: "wide", Prefix: netip.MustParsePrefix("192.0.0.0/16"), Shadow: true, Reason: "guessing"},
+		{ID: "six", Prefix: netip.MustParsePrefix("2001:db8::/32"), Shadow: true},
+		{ID: "pair", Prefix: netip.MustParsePrefix("198.51.100.0/24"), Login: "ann@one.example", Shadow: true},
+	})
+	ask := func(client, login string, want ...string) {
+		t.Helper()
+		events = nil
+		at := netip.MustParseAddr(client)
+		if set.Network(at) != nil || set.Login(at, login) != nil || set.Hits(at, login) {
+			t.Errorf("%s %s is refused", client, login)
+		}
+		var got []string
+		for _, e := range events {
+			got = append(got, e.Data["ban"]+" "+e.Data["what"]+" "+e.Client)
+			if e.Kind != audit.BanShadow {
+				t.Errorf("recorded as %s", e.Kind)
+			}
+		}
+		if strings.Join(got, ", ") != strings.Join(want, ", ") {
+			t.Errorf("%s %s: recorded %q, want %q", client, login, got, want)
+		}
+	}
+	ask("192.0.3.1", "ann@one.example", "wide connection 192.0.3.1")
+	ask("::ffff:192.0.3.1", "ann@one.example")
+	ask("192.0.3.2", "", "wide connection 192.0.3.2")
+	ask("2001:db8::1", "", "six connection 2001:db8::1")
+	ask("2001:db8::2", "")
+	ask("198.51.100.1", "bob@one.example")
+	ask("198.51.100.1", "ann@one.example", "pair session 198.51.100.1")
+	now = now.Add(noteEvery)
+	ask("192.0.3.1", "", "wide connection 192.0.3.1")
+	events = nil
+	if set.Network(netip.MustParseAddr("192.0.2.1")) == nil || len(events) != 0 {
+		t.Errorf("a client that is refused: %v", events)
+	}
+	// However many come, what is remembered is bounded.
+	for n := range maxNoted + 10 {
+		set.Network(netip.AddrFrom4([4]byte{192, 0, byte(4 + n>>8), byte(n)}))
+	}
+	if len(set.notes.last) != maxNoted {
+		t.Errorf("%d are remembered", len(set.notes.last))
 	}
 }

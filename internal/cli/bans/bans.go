@@ -4,10 +4,12 @@
 // What may be banned, and what a ban is, stands in package access; here it gets names,
 // flags and tables.
 //
-// Main types: Group, View.
+// Main types: Group, Added.
 package bans
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
+	"countersign/internal/shown"
 )
 
 // Group is "countersign ban".
@@ -44,17 +47,19 @@ func admin(o *call.Opened) *access.Admin {
 }
 
 type add struct {
+	call.AsJSON
 	Network prefix           `arg:"" name:"prefix" help:"An address, or a network such as 192.0.2.0/24 or 2001:db8::/48."`
 	Login   argument.Address `help:"Refuse this login alone where it comes from there, with the answer that a wrong password gets." placeholder:"LOGIN"`
 	For     argument.Length  `help:"For how long: 30m, 24h, 7d; without this or --until it never ends." placeholder:"TIME" xor:"end"`
 	Until   argument.Expiry  `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
 	Because string           `required:"" help:"Why: clients and the helpdesk read it." placeholder:"TEXT"`
+	Shadow  bool             `help:"Refuse nobody, and record what would have been refused."`
 	Force   bool             `help:"Ban also a network that is hardly ever meant: all of IPv4 or IPv6, one wider than /8 (IPv6: /19), or the machine's own addresses."`
 }
 
 // Run does it.
 func (cmd *add) Run(c *call.Call) error {
-	w := access.Wanted{Prefix: cmd.Network.Prefix, Reason: cmd.Because, End: cmd.Until.Of(c.Env.Now()), Force: cmd.Force}
+	w := access.Wanted{Prefix: cmd.Network.Prefix, Reason: cmd.Because, Shadow: cmd.Shadow, End: cmd.Until.Of(c.Env.Now()), Force: cmd.Force}
 	if cmd.Login.Domain != "" {
 		w.Login = cmd.Login.String()
 	}
@@ -66,8 +71,55 @@ func (cmd *add) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		return c.Say("%s is banned %s: ban %s", b.Object(), until(&b), b.ID)
+		// It is set already: a listing that fails takes nothing back.
+		beside, err := admin(o).Overlapping(c.Ctx, &b)
+		warn(c, &b, beside)
+		if cmd.JSON {
+			show := shown.BanAt(c.Env.Now())
+			v := Added{show(b), shown.Each(beside[:min(len(beside), mostBeside)], show)}
+			return errors.Join(err, table.JSON(c.Stdout, v))
+		}
+		done := "banned"
+		if b.Shadow {
+			done = "banned in shadow, which refuses nobody,"
+		}
+		return errors.Join(err, c.Say("%s is %s %s: ban %s", b.Object(), done, until(&b), b.ID))
 	})
+}
+
+const (
+	// mostTold is how many bans that overlap with a new one get a line, mostBeside how many are in
+	// the JSON.
+	mostTold   = 5
+	mostBeside = 100
+)
+
+// Added is what is printed of a ban that was set.
+type Added struct {
+	shown.Ban
+	// Overlaps are bans around it or within it that hold as well, at most 100.
+	Overlaps []shown.Ban `json:"overlaps"`
+}
+
+// warn says which bans hold around a new one or within it.
+func warn(c *call.Call, b *access.Ban, beside []access.Ban) {
+	for i := range beside[:min(len(beside), mostTold)] {
+		other := &beside[i]
+		where := "within"
+		if other.Prefix.Bits() < b.Prefix.Bits() {
+			where = "around"
+		} else if other.Prefix == b.Prefix {
+			where = "beside"
+		}
+		shadow := ""
+		if other.Shadow {
+			shadow = " in shadow"
+		}
+		fmt.Fprintf(c.Stderr, "warning: %s it there is a ban%s of %s, %s, %s: it goes on when this one ends\n", where, shadow, other.Object(), other.ID, until(other))
+	}
+	if more := len(beside) - mostTold; more > 0 {
+		fmt.Fprintf(c.Stderr, "warning: so do %d more; see \"countersign ban list\"\n", more)
+	}
 }
 
 // until says in words when a ban ends.
@@ -126,7 +178,7 @@ func (cmd *list) Run(c *call.Call) error {
 	if cmd.All {
 		q.Holding = time.Time{}
 	}
-	return call.List(c, cmd.AsJSON, heads(), view(now), View.cells, func(s call.Store) ([]access.Ban, error) {
+	return call.List(c, cmd.AsJSON, heads(), shown.BanAt(now), cells, func(s call.Store) ([]access.Ban, error) {
 		return s.Bans(c.Ctx, q)
 	})
 }
@@ -156,38 +208,8 @@ func (cmd *show) Run(c *call.Call) error {
 		if len(found) == 0 && !cmd.JSON {
 			return c.Say("%s is not banned", access.Plain(client))
 		}
-		return table.List(c.Stdout, cmd.JSON, call.Views(found, view(c.Env.Now())), heads(), View.cells)
+		return table.List(c.Stdout, cmd.JSON, shown.Each(found, shown.BanAt(c.Env.Now())), heads(), cells)
 	})
-}
-
-// View is what is printed of a ban.
-type View struct {
-	ID      mail.ID    `json:"id"`
-	Network string     `json:"network"`
-	Login   string     `json:"login,omitempty"`
-	Reason  string     `json:"reason"`
-	Start   time.Time  `json:"start"`
-	End     *time.Time `json:"end,omitempty"` // left out where it never ends
-	By      string     `json:"by"`
-	Lifted  string     `json:"lifted_by,omitempty"`
-	State   string     `json:"state"` // holds, ended or lifted
-}
-
-// view makes Views as of now.
-func view(now time.Time) func(access.Ban) View {
-	return func(b access.Ban) View {
-		v := View{ID: b.ID, Network: b.Prefix.String(), Login: b.Login, Reason: b.Reason, Start: b.Start, By: b.By, Lifted: b.Lifted, State: "ended"}
-		if !b.End.IsZero() {
-			v.End = &b.End
-		}
-		switch {
-		case b.Holds(now):
-			v.State = "holds"
-		case b.Lifted != "":
-			v.State = "lifted"
-		}
-		return v
-	}
 }
 
 func heads() []string {
@@ -195,10 +217,14 @@ func heads() []string {
 }
 
 // cells is the row of a listing.
-func (v View) cells() []string {
+func cells(v shown.Ban) []string {
 	end := ""
 	if v.End != nil {
 		end = table.Stamp(*v.End)
 	}
-	return []string{string(v.ID), v.Network, v.Login, v.State, table.Stamp(v.Start), end, v.By, v.Reason}
+	state := v.State
+	if v.Shadow {
+		state += " (shadow)"
+	}
+	return []string{string(v.ID), v.Network, v.Login, state, table.Stamp(v.Start), end, v.By, v.Reason}
 }

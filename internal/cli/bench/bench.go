@@ -22,7 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"countersign/internal/cli/password"
 	"countersign/internal/loadgen"
 )
 
@@ -32,7 +31,9 @@ type Command struct {
 	ImplicitTLS   bool          `help:"TLS from the first octet (port 465) instead of STARTTLS." name:"implicit-tls"`
 	CAFile        string        `help:"Roots in PEM that the server's certificate verifies with; the system's where left out." name:"ca-file" type:"existingfile"`
 	ServerName    string        `help:"The name in the server's certificate; that of the address where left out."`
-	Login         string        `help:"The account; its password is read from standard input." required:""`
+	Login         string        `help:"The account; its password is read from standard input." xor:"who" required:""`
+	Accounts      string        `help:"A file of accounts, on each line a login, a blank and its password: each connection is another one's, in turns." type:"existingfile" xor:"who" required:""`
+	Clients       string        `help:"Say by a PROXY header that each connection comes from another address of this network, in turns; the listener must have this machine among its proxies." placeholder:"PREFIX"`
 	From          string        `help:"Sender address; the login where left out."`
 	To            []string      `help:"Recipients of each message." default:"nobody@example.invalid"`
 	Connections   int           `help:"Connections at the same time." default:"32"`
@@ -49,13 +50,13 @@ type Command struct {
 // a signal, and prints one JSON object to out. The error says why nothing, or
 // not all, was measured.
 func (c *Command) Do(in io.Reader, out io.Writer) error {
-	secret, err := password.Line(in)
+	crowd, err := c.crowd(in)
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	load, err := c.options(secret)
+	load, err := c.options(crowd)
 	if err != nil {
 		return err
 	}
@@ -86,8 +87,8 @@ func printJSON(out io.Writer, object any) error {
 	return enc.Encode(object)
 }
 
-// options says what to send.
-func (c *Command) options(password string) (loadgen.Options, error) {
+// options says what to send, and as whom.
+func (c *Command) options(as *crowd) (loadgen.Options, error) {
 	conf := &tls.Config{ServerName: c.ServerName}
 	if conf.ServerName == "" {
 		conf.ServerName = c.host()
@@ -102,13 +103,9 @@ func (c *Command) options(password string) (loadgen.Options, error) {
 			return loadgen.Options{}, fmt.Errorf("%s holds no certificate in PEM form", c.CAFile)
 		}
 	}
-	from := c.From
-	if from == "" {
-		from = c.Login
-	}
 	return loadgen.Options{
 		Address: c.Address, ImplicitTLS: c.ImplicitTLS, TLS: conf,
-		Login: c.Login, Password: password, From: from, To: c.To,
+		Change: as.change, To: c.To,
 		Connections: c.Connections, Messages: c.Messages, PerConnection: c.PerConnection, Size: c.Size,
 	}, nil
 }

@@ -17,11 +17,10 @@ import (
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
-	"countersign/internal/dkim"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
 	"countersign/internal/policy/dmarc"
+	"countersign/internal/shown"
 )
 
 // Command is "countersign doctor".
@@ -38,30 +37,8 @@ func (*Command) Help() string {
 		"The exit status is 1 where mail will fail, or where that cannot be found out."
 }
 
-// view is what is printed.
-type view struct {
-	Domain   mail.Domain       `json:"domain"`
-	MailFrom mail.Domain       `json:"mail_from"`
-	Verdict  alignment.Verdict `json:"verdict"`
-	Policy   dmarc.Policy      `json:"policy"`
-	DKIM     leg               `json:"dkim"`
-	SPF      leg               `json:"spf"`
-	Notes    []string          `json:"notes"`
-	Publish  []record          `json:"publish"`
-}
-
-// leg is one of the two ways to pass.
-type leg struct {
-	Verdict alignment.Verdict `json:"verdict"`
-	Reasons []string          `json:"reasons"`
-}
-
-// record is a DNS record to publish.
-type record struct {
-	Name  string `json:"name"`
-	Type  string `json:"type"`
-	Value string `json:"value"`
-}
+// view is a shown.Alignment that can be printed.
+type view struct{ shown.Alignment }
 
 // atMost bounds the look.
 const atMost = 30 * time.Second
@@ -104,7 +81,7 @@ func (cmd *Command) Run(c *call.Call) error {
 // print shows an assessment; the records, as lines of a zone file (RFC 1035 section 5.1), at
 // its end.
 func (cmd *Command) print(c *call.Call, a alignment.Assessment) error {
-	if err := c.Show(cmd.AsJSON, viewOf(a)); err != nil || cmd.JSON || len(a.Publish) == 0 {
+	if err := c.Show(cmd.AsJSON, view{shown.AlignmentOf(a)}); err != nil || cmd.JSON || len(a.Publish) == 0 {
 		return err
 	}
 	if err := c.Say("\nrecords to publish, in place of what is there:\n"); err != nil {
@@ -117,16 +94,6 @@ func (cmd *Command) print(c *call.Call, a alignment.Assessment) error {
 	}
 	return nil
 }
-
-func viewOf(a alignment.Assessment) view {
-	return view{
-		Domain: a.Question.From, MailFrom: a.Question.MailFrom, Verdict: a.Verdict, Policy: a.Policy,
-		DKIM: legOf(a.DKIM), SPF: legOf(a.SPF), Notes: append([]string{}, a.Notes...),
-		Publish: call.Views(a.Publish, func(r dkim.Record) record { return record{r.Name, r.Type(), r.Data()} }),
-	}
-}
-
-func legOf(l alignment.Leg) leg { return leg{l.State, append([]string{}, l.Reasons...)} }
 
 // Details implements what call.Show prints.
 func (v view) Details(t table.Table) {
@@ -141,7 +108,7 @@ func (v view) Details(t table.Table) {
 	t.Row("policy", "", asks)
 	for _, l := range []struct {
 		name string
-		leg  leg
+		leg  shown.Leg
 	}{{"DKIM", v.DKIM}, {"SPF", v.SPF}} {
 		if len(l.leg.Reasons) == 0 {
 			t.Row(l.name, word(l.leg.Verdict), "as it should be")

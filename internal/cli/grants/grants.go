@@ -19,6 +19,7 @@ import (
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/shown"
 )
 
 // Group is "countersign grant".
@@ -143,32 +144,12 @@ func (cmd *list) of(c *call.Call, a *account.Account) (found []View) {
 	return found
 }
 
-// View is what is printed of a grant.
-type View struct {
-	Account string         `json:"account"`
-	Manner  account.Manner `json:"manner"`
-	For     string         `json:"for"`
-	State   string         `json:"state"`           // holds or ended
-	Until   *time.Time     `json:"until,omitempty"` // left out where it never ends
-	Across  bool           `json:"across_customers"`
-	Given   *time.Time     `json:"given,omitempty"` // left out where it is not known
-	By      string         `json:"by,omitempty"`
-	Because string         `json:"because,omitempty"`
-}
+// View is a shown.Grant that can be printed.
+type View struct{ shown.Grant }
 
 // NewView is what is printed of a grant of an account, as of now.
 func NewView(of mail.Address, g *account.Granted, now time.Time) View {
-	v := View{Account: of.String(), Manner: g.Manner, For: g.Grant.String(), State: "holds", Across: g.Across, By: g.By, Because: g.Because}
-	if g.Ended(now) {
-		v.State = "ended"
-	}
-	if !g.Until.IsZero() {
-		v.Until = &g.Until
-	}
-	if !g.Given.IsZero() {
-		v.Given = &g.Given
-	}
-	return v
+	return View{shown.GrantAt(now, of, g)}
 }
 
 func (v View) cells() []string {

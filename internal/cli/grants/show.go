@@ -20,8 +20,8 @@ type show struct {
 	call.AsJSON
 }
 
-// shown is what is printed of an address.
-type shown struct {
+// judged is what is printed of an address.
+type judged struct {
 	Account string             `json:"account"`
 	Sender  string             `json:"sender"`
 	Mode    account.SenderMode `json:"mode"`
@@ -51,7 +51,7 @@ func (cmd *show) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		v := shown{Account: s.Account.Address.String(), Sender: cmd.Sender.String(), Mode: s.Mode()}
+		v := judged{Account: s.Account.Address.String(), Sender: cmd.Sender.String(), Mode: s.Mode()}
 		if _, g := sender.Of(s, cmd.Sender.Address, c.Env.Now()); g != nil {
 			view := NewView(s.Account.Address, g, c.Env.Now())
 			v.Grant = &view
@@ -121,7 +121,7 @@ func (cmd *show) place(o *call.Opened, s *account.Sender, envelope *account.Enve
 }
 
 // Details implements what call.Show prints.
-func (v shown) Details(t table.Table) {
+func (v judged) Details(t table.Table) {
 	t.Row("account", v.Account)
 	t.Row("sender", v.Sender)
 	t.Row("mode of senders", string(v.Mode))

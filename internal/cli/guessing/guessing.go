@@ -3,7 +3,7 @@
 //
 // What counts stands in package access/guard; here it gets names, flags and tables.
 //
-// Main types: Group, View.
+// Main types: Group.
 package guessing
 
 import (
@@ -15,6 +15,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
+	"countersign/internal/shown"
 )
 
 // Group is "countersign guard".
@@ -59,14 +60,14 @@ func (cmd *list) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		var views []View
+		var views []shown.Guarded
 		for _, r := range found {
-			v := view(c.Env.Now(), o.Cfg.Guard.Window.Std())(r)
+			v := shown.GuardedAt(c.Env.Now(), o.Cfg.Guard.Window.Std())(r)
 			if (v.Counts > 0 || v.Closed != nil) && len(views) < cmd.Limit {
 				views = append(views, v)
 			}
 		}
-		return table.List(c.Stdout, cmd.JSON, views, heads(), View.cells)
+		return table.List(c.Stdout, cmd.JSON, views, heads(), cells)
 	})
 }
 
@@ -88,7 +89,7 @@ func (cmd *show) Run(c *call.Call) error {
 		if len(found) == 0 && !cmd.JSON {
 			return c.Say("nothing is known of %s", cmd.What.text)
 		}
-		return table.List(c.Stdout, cmd.JSON, call.Views(found, view(c.Env.Now(), o.Cfg.Guard.Window.Std())), heads(), View.cells)
+		return table.List(c.Stdout, cmd.JSON, shown.Each(found, shown.GuardedAt(c.Env.Now(), o.Cfg.Guard.Window.Std())), heads(), cells)
 	})
 }
 
@@ -107,49 +108,12 @@ func (cmd *forget) Run(c *call.Call) error {
 	})
 }
 
-// View is what is printed of a guard.Record.
-type View struct {
-	Network string `json:"network,omitempty"`
-	Login   string `json:"login,omitempty"`
-	// Counts is how many different failures count now.
-	Counts  int        `json:"counts"`
-	Missing bool       `json:"missing,omitempty"` // nobody has the login
-	Last    *time.Time `json:"last_failure,omitempty"`
-	Known   *time.Time `json:"last_login,omitempty"`
-	Other   bool       `json:"other_proof,omitempty"` // the last login was by another proof than its password
-	Acted   *time.Time `json:"last_ban,omitempty"`    // what was before does not count
-	Closed  *time.Time `json:"closed_until,omitempty"`
-}
-
-// view makes Views as of now.
-func view(now time.Time, window time.Duration) func(guard.Record) View {
-	return func(r guard.Record) View {
-		login, other := r.Named()
-		v := View{Login: login, Other: other, Counts: r.Tries(now, window), Missing: r.Missing, Last: stamp(r.LastFailure()), Known: stamp(r.Known), Acted: stamp(r.Banned)}
-		if r.Network.IsValid() {
-			v.Network = r.Network.String()
-		}
-		if r.Closed(now) {
-			v.Closed = stamp(r.ClosedUntil)
-		}
-		return v
-	}
-}
-
-// stamp is a time, nil for never.
-func stamp(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
 func heads() []string {
 	return []string{"NETWORK", "LOGIN", "COUNTS", "LAST FAILURE", "LAST LOGIN", "STATE"}
 }
 
 // cells is the row of a listing.
-func (v View) cells() []string {
+func cells(v shown.Guarded) []string {
 	text := func(t *time.Time) string {
 		if t == nil {
 			return ""

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/cli/table"
 	"countersign/internal/limit"
 	"countersign/internal/limit/admin"
+	"countersign/internal/limit/usage"
 	"countersign/internal/mail"
 )
 
@@ -138,7 +139,7 @@ func (cmd *set) Run(c *call.Call) error {
 			if err != nil {
 				return err
 			}
-			read, err := naming(o, *r)
+			read, err := usage.Named(o.Ctx, o.Store, *r)
 			if err != nil {
 				return err
 			}
@@ -155,10 +156,8 @@ func (w *whose) put(o *call.Opened, wanted admin.Wanted) (rules []limit.Rule, er
 	if wanted.For, wanted.Login, err = w.subject(o); err != nil {
 		return nil, err
 	}
-	if wanted.For.Kind == limit.Node {
-		if err := nodeExists(o, wanted.For); err != nil {
-			return nil, err
-		}
+	if err := usage.Gate(o.Ctx, o.Store, wanted.For); err != nil {
+		return nil, err
 	}
 	return administrator(o).Set(o.Ctx, wanted)
 }
@@ -209,7 +208,7 @@ func (cmd *allow) Run(c *call.Call) error {
 		}
 		for i := range rules {
 			r := &rules[i]
-			read, err := naming(o, *r)
+			read, err := usage.Named(o.Ctx, o.Store, *r)
 			if err != nil {
 				return err
 			}
@@ -282,7 +281,7 @@ func (cmd *lift) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		read, err := naming(o, r)
+		read, err := usage.Named(o.Ctx, o.Store, r)
 		if err != nil {
 			return err
 		}

@@ -3,15 +3,13 @@ package limits
 import (
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
+	"countersign/internal/fault"
 	"countersign/internal/limit"
-	"countersign/internal/limit/simulation"
-	"countersign/internal/mail"
+	"countersign/internal/limit/hindsight"
 )
 
 type simulate struct {
@@ -39,130 +37,41 @@ func (cmd *simulate) Run(c *call.Call) error {
 		limits = append(limits, l.Limit)
 	}
 	return c.With(func(o *call.Opened) error {
-		of, one, err := cmd.counted(o)
+		of, _, err := cmd.subject(o)
 		if err != nil {
 			return err
 		}
-		if cmd.Everything && limit.Bounds([]limit.Level{{Limits: limits}}, limit.Connections) {
-			return call.Usage("connections of everything cannot be simulated: of clients that have not logged in the record has no more than its rations allow; set such a limit with --shadow, and look at limit.shadow")
-		}
-		past := &past{Simulation: simulation.New(limits, of), since: cmd.Since.Of(o.Env.Now()), automatic: map[mail.ID]bool{}}
-		if err := past.read(o, one, limits); err != nil {
+		s, err := hindsight.Simulate(o.Ctx, o.Store, hindsight.Question{Limits: limits, For: of, Since: cmd.Since.Of(o.Env.Now())})
+		switch {
+		case fault.Is(err, fault.Invalid):
+			return call.Usage("%w", argument.Plain(err))
+		case err != nil:
 			return err
+		case cmd.JSON:
+			return table.JSON(c.Stdout, s)
 		}
-		over, all := past.Tallies()
-		rows := make([]Tally, len(over))
-		for i := range over {
-			rows[i] = tally(&over[i])
-		}
-		if cmd.JSON {
-			return table.JSON(c.Stdout, Simulated{
-				Messages: all.Messages, Recipients: all.Recipients, OverMessages: all.OverMessages, OverRecipients: all.OverRecipients,
-				Connections: all.Connections, OverConnections: all.OverConnections, Over: rows,
-			})
-		}
-		return said(c, &all, rows)
+		return said(c, &s)
 	})
 }
 
 // said prints what came of it; connections where there were any.
-func said(c *call.Call, all *simulation.Tally, rows []Tally) error {
+func said(c *call.Call, all *hindsight.Simulated) error {
 	err := c.Say("%d of %d messages would have been over, with %d of %d recipients", all.OverMessages, all.Messages, all.OverRecipients, all.Recipients)
 	if err == nil && all.Connections > 0 {
 		err = c.Say("%d of %d connections would have been turned away", all.OverConnections, all.Connections)
 	}
-	if err != nil || len(rows) == 0 {
+	if err != nil || len(all.Over) == 0 {
 		return err
 	}
-	heads, cells := []string{"NAME", "MESSAGES", "OVER", "RECIPIENTS", "OVER", "FIRST", "LAST", "FIRST BY"}, Tally.cells
+	heads, cells := []string{"NAME", "MESSAGES", "OVER", "RECIPIENTS", "OVER", "FIRST", "LAST", "FIRST BY"}, tallyCells
 	if all.Connections > 0 {
-		heads, cells = slices.Insert(heads, 5, "CONNECTIONS", "OVER"), Tally.cellsWithConnections
+		heads, cells = slices.Insert(heads, 5, "CONNECTIONS", "OVER"), tallyCellsWithConnections
 	}
-	return table.List(c.Stdout, false, rows, heads, cells)
-}
-
-// counted says as what logins are counted; one is the only login that is concerned, "" for
-// several.
-func (cmd *simulate) counted(o *call.Opened) (of func(login string) (string, bool), one string, err error) {
-	s, _, err := cmd.subject(o)
-	if err != nil {
-		return nil, "", err
-	}
-	each := s.Name == limit.Each
-	switch s.Kind {
-	case limit.Account:
-		if each {
-			return func(login string) (string, bool) { return login, true }, "", nil
-		}
-		return func(login string) (string, bool) { return login, login == s.Name }, s.Name, nil
-	case limit.Domain:
-		return func(login string) (string, bool) {
-			domain := login[strings.LastIndexByte(login, '@')+1:]
-			return domain, each || domain == s.Name
-		}, "", nil
-	case limit.Everything:
-		return func(string) (string, bool) { return "", true }, "", nil
-	case limit.Customer, limit.Plan:
-		found := map[string]string{}
-		return func(login string) (string, bool) {
-			name, known := found[login]
-			if !known {
-				name = heldBy(o, s, each, login)
-				found[login] = name
-			}
-			return name, name != ""
-		}, "", nil
-	}
-	return nil, "", call.Usage("only limits of accounts, domains, customers, plans and everything can be simulated: the record does not tell the rest of each message")
-}
-
-// heldBy returns as what a login is counted under a customer or plan as they are now; "" for
-// not at all.
-func heldBy(o *call.Opened, s limit.Subject, each bool, login string) string {
-	sender, err := o.Store.Sender(o.Ctx, login)
-	switch {
-	case err != nil: // it is no more
-		return ""
-	case s.Kind == limit.Plan && sender.Plan.Name == s.Name:
-		return login
-	case s.Kind == limit.Customer && (each || sender.Customer.Name == s.Name):
-		return sender.Customer.Name
-	}
-	return ""
-}
-
-// Simulated is what "limit simulate --json" prints.
-type Simulated struct {
-	Messages       int64 `json:"messages"`
-	Recipients     int64 `json:"recipients"`
-	OverMessages   int64 `json:"over_messages"`
-	OverRecipients int64 `json:"over_recipients"`
-	// Connections are those that logged in, where a limit is of connections.
-	Connections     int64   `json:"connections,omitempty"`
-	OverConnections int64   `json:"over_connections,omitempty"`
-	Over            []Tally `json:"over"`
-}
-
-// Tally is what would have become of one subject's mail.
-type Tally struct {
-	Name            string    `json:"name,omitempty"`
-	Messages        int64     `json:"messages"`
-	OverMessages    int64     `json:"over_messages"`
-	Recipients      int64     `json:"recipients"`
-	OverRecipients  int64     `json:"over_recipients"`
-	Connections     int64     `json:"connections,omitempty"`
-	OverConnections int64     `json:"over_connections,omitempty"`
-	First           time.Time `json:"first"`
-	Last            time.Time `json:"last"`
-	By              string    `json:"first_by"`
-}
-
-func tally(t *simulation.Tally) Tally {
-	return Tally{t.Name, t.Messages, t.OverMessages, t.Recipients, t.OverRecipients, t.Connections, t.OverConnections, t.First, t.Last, t.By.String()}
+	return table.List(c.Stdout, false, all.Over, heads, cells)
 }
 
 // cells is the row of a listing.
-func (t Tally) cells() []string {
+func tallyCells(t hindsight.Tally) []string {
 	name := t.Name
 	if name == "" {
 		name = "everything"
@@ -172,6 +81,6 @@ func (t Tally) cells() []string {
 }
 
 // cellsWithConnections is the row of a listing where connections are told too.
-func (t Tally) cellsWithConnections() []string {
-	return slices.Insert(t.cells(), 5, strconv.FormatInt(t.Connections, 10), strconv.FormatInt(t.OverConnections, 10))
+func tallyCellsWithConnections(t hindsight.Tally) []string {
+	return slices.Insert(tallyCells(t), 5, strconv.FormatInt(t.Connections, 10), strconv.FormatInt(t.OverConnections, 10))
 }

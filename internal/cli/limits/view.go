@@ -8,7 +8,8 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/limit"
-	"countersign/internal/mail"
+	"countersign/internal/limit/usage"
+	"countersign/internal/shown"
 )
 
 type list struct {
@@ -42,7 +43,7 @@ func (cmd *list) Run(c *call.Call) error {
 			return err
 		}
 		for i := range found {
-			if found[i], err = naming(o, found[i]); err != nil {
+			if found[i], err = usage.Named(o.Ctx, o.Store, found[i]); err != nil {
 				return err
 			}
 		}
@@ -50,64 +51,16 @@ func (cmd *list) Run(c *call.Call) error {
 	})
 }
 
-// View is what is printed of a limit.
+// View is a shown.Limit that can be printed.
 type View struct {
-	ID      mail.ID    `json:"id"`
-	Kind    string     `json:"kind"`
-	Name    string     `json:"name,omitempty"` // * for each of the kind; LOGIN/NAME of a credential
-	Measure string     `json:"measure"`
-	Window  string     `json:"window"`
-	Max     int64      `json:"max"`
-	Extra   bool       `json:"extra,omitempty"`  // on top of the limit that holds otherwise
-	Action  string     `json:"action,omitempty"` // left out of what is extra
-	Shadow  bool       `json:"shadow,omitempty"`
-	Share   int        `json:"share,omitempty"`      // of one account, in percent
-	Away    string     `json:"store_away,omitempty"` // of connections: open, closed or share
-	Least   int64      `json:"least,omitempty"`      // of a share of failed recipients
-	NoMail  bool       `json:"no_mail,omitempty"`
-	Because string     `json:"because,omitempty"`
-	Start   time.Time  `json:"start"`
-	End     *time.Time `json:"end,omitempty"` // left out where it never ends
-	By      string     `json:"by"`
-	Lifted  string     `json:"lifted_by,omitempty"`
-	State   string     `json:"state"` // holds, ended or lifted
-	rule    limit.Rule
+	shown.Limit
+	rule limit.Rule
 }
 
 // view makes Views as of now.
 func view(now time.Time) func(limit.Rule) View {
-	return func(r limit.Rule) View {
-		l := &r.Limit
-		v := View{
-			ID: r.ID, Kind: r.For.Kind.String(), Name: r.For.Name, Measure: l.Measure.String(), Window: l.Window.String(), Max: l.Max, Extra: r.Extra,
-			Shadow: l.Shadow, Share: l.Share, Because: r.Because, Start: r.Start, By: r.By, Lifted: r.Lifted, State: "ended", rule: r,
-		}
-		v.Least, v.NoMail = l.Least, l.Quiet
-		if l.Measure == limit.Connections && !r.Extra {
-			v.Away = l.Away.String()
-		}
-		if !r.Extra {
-			v.Action = l.Action.String()
-		}
-		if !r.End.IsZero() {
-			v.End = &r.End
-		}
-		switch {
-		case r.Lifted != "":
-			v.State = "lifted"
-		case r.Holds(now):
-			v.State = "holds"
-		}
-		return v
-	}
-}
-
-// subject names in words whom a rule is for.
-func subject(s limit.Subject) string {
-	if s.Name == limit.Each {
-		return "each " + s.Kind.String()
-	}
-	return s.String()
+	show := shown.LimitAt(now)
+	return func(r limit.Rule) View { return View{show(r), r} }
 }
 
 // amount is a rule's limit in words.
@@ -119,7 +72,7 @@ func amount(r *limit.Rule) string {
 }
 
 // object names a rule in sentences.
-func object(r *limit.Rule) string { return subject(r.For) + " " + amount(r) }
+func object(r *limit.Rule) string { return usage.Subject(r.For) + " " + amount(r) }
 
 func heads() []string {
 	return []string{"ID", "FOR", "LIMIT", "ACTION", "SHARE", "STATE", "SINCE", "UNTIL", "BY", "BECAUSE"}
@@ -146,5 +99,5 @@ func (v View) cells() []string {
 	if v.End != nil {
 		end = table.Stamp(*v.End)
 	}
-	return []string{string(v.ID), subject(v.rule.For), amount(&v.rule), action, share, v.State, table.Stamp(v.Start), end, v.By, v.Because}
+	return []string{string(v.ID), usage.Subject(v.rule.For), amount(&v.rule), action, share, v.State, table.Stamp(v.Start), end, v.By, v.Because}
 }

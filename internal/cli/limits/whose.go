@@ -8,10 +8,8 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
-	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/limit/network"
-	"countersign/internal/node"
 )
 
 // whose are the flags that say whom a limit is for, of which one is given.
@@ -97,16 +95,6 @@ func (w *whose) subject(o *call.Opened) (s limit.Subject, login string, err erro
 	}
 	id, login, err := o.Credential(w.Credential.Login, w.Credential.Name)
 	return limit.Subject{Kind: limit.Credential, Name: string(id)}, login, err
-}
-
-// nodeExists refuses a gate that there is not.
-func nodeExists(o *call.Opened, s limit.Subject) error {
-	nodes, err := o.Store.Nodes(o.Ctx)
-	known := func(n node.Node) bool { return n.ID == s.Name }
-	if err == nil && s.Name != limit.Each && !slices.ContainsFunc(nodes, known) {
-		err = fault.New("cli.limit", fault.NotFound, "%s does not exist", s)
-	}
-	return err
 }
 
 // sender is somebody who is counted as that subject and nothing else, but for everything;

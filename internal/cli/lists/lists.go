@@ -3,14 +3,12 @@
 // What an entry of an access list is, what is refused as a mistake, and what decides, stands
 // in package access/list; here it gets names, flags and tables.
 //
-// Main types: Group, View.
+// Main types: Group.
 package lists
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"countersign/internal/access/list"
 	"countersign/internal/access/place"
@@ -19,8 +17,8 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
-	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/shown"
 )
 
 // Group is "countersign access".
@@ -113,10 +111,10 @@ func (cmd *adding) add(c *call.Call, effect list.Effect) error {
 		w.End = c.Env.Now().Add(cmd.For.Duration)
 	}
 	return c.With(func(o *call.Opened) (err error) {
-		if err := cmd.useful(o.Cfg); err != nil {
+		if w.For, w.Login, err = cmd.subject(o); err != nil {
 			return err
 		}
-		if w.For, w.Login, err = cmd.subject(o); err != nil {
+		if err := entrances.Useful(o.Cfg, w.For, w.What); err != nil {
 			return err
 		}
 		e, closes, err := admin(o).Add(c.Ctx, w)
@@ -161,27 +159,6 @@ func (cmd *adding) object(e *list.Entry) string {
 		text += " (shadow)"
 	}
 	return text
-}
-
-// useful refuses what this configuration would make nothing of.
-func (cmd *adding) useful(cfg *config.Config) error {
-	const op = "cli.access"
-	files := entrances.Files(cfg)
-	switch {
-	case cmd.What.Country != "" && files.Countries == "":
-		return fault.New(op, fault.Invalid, "nobody is in %s here: access.countries names no file that says who is", cmd.What)
-	case cmd.What.AS != 0 && files.Networks == "":
-		return fault.New(op, fault.Invalid, "nobody is in %s here: access.networks names no file that says who is", cmd.What)
-	}
-	return listener(cfg, cmd.Listener)
-}
-
-// listener refuses the name of a listener that there is not.
-func listener(cfg *config.Config, name string) error {
-	if name == "" || slices.ContainsFunc(cfg.Listeners, func(l config.Listener) bool { return l.Name == name }) {
-		return nil
-	}
-	return fault.New("cli.access", fault.NotFound, "listener %q does not exist in this configuration", name)
 }
 
 // admin sets and removes entries in the name of who runs the command.
@@ -257,44 +234,8 @@ func (cmd *entries) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		return table.List(c.Stdout, cmd.JSON, call.Views(found, view(now)), heads(), View.cells)
+		return table.List(c.Stdout, cmd.JSON, shown.Each(found, shown.EntryAt(now)), heads(), cells)
 	})
-}
-
-// View is what is printed of an entry.
-type View struct {
-	ID     mail.ID    `json:"id"`
-	Effect string     `json:"effect"` // allow, except or deny
-	What   string     `json:"what"`
-	Kind   string     `json:"kind"`
-	Name   string     `json:"name,omitempty"` // the id of a credential
-	Shadow bool       `json:"shadow,omitempty"`
-	Reason string     `json:"reason"`
-	Start  time.Time  `json:"start"`
-	End    *time.Time `json:"end,omitempty"` // left out where it never ends
-	By     string     `json:"by"`
-	Lifted string     `json:"removed_by,omitempty"`
-	State  string     `json:"state"` // holds, ended or removed
-}
-
-// view makes Views as of now.
-func view(now time.Time) func(list.Entry) View {
-	return func(e list.Entry) View {
-		v := View{
-			ID: e.ID, Effect: e.Effect.String(), What: e.What.String(), Kind: e.For.Kind.String(), Name: e.For.Name, Shadow: e.Shadow,
-			Reason: e.Reason, Start: e.Start, By: e.By, Lifted: e.Lifted, State: "ended",
-		}
-		if !e.End.IsZero() {
-			v.End = &e.End
-		}
-		switch {
-		case e.Lifted != "":
-			v.State = "removed"
-		case e.Holds(now):
-			v.State = "holds"
-		}
-		return v
-	}
 }
 
 func heads() []string {
@@ -302,7 +243,7 @@ func heads() []string {
 }
 
 // cells is the row of a listing.
-func (v View) cells() []string {
+func cells(v shown.Entry) []string {
 	effect, end := v.Effect, ""
 	if v.Shadow {
 		effect += ", shadow"

@@ -6,12 +6,13 @@ import (
 	"strconv"
 
 	"countersign/internal/access/list"
+	"countersign/internal/access/list/answer"
 	"countersign/internal/access/list/book"
+	"countersign/internal/app/entrances"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/submission/visit"
 )
 
@@ -23,22 +24,6 @@ type show struct {
 	Listener string           `help:"At the listener of this name." placeholder:"NAME"`
 }
 
-// Answer is what becomes of a client.
-type Answer struct {
-	Client  string `json:"client"`
-	Country string `json:"country,omitempty"` // left out where no file says it
-	AS      uint32 `json:"as,omitempty"`
-	// Outcome is denied, allowed, or open where nothing is said.
-	Outcome string  `json:"outcome"`
-	Rule    string  `json:"rule,omitempty"`
-	Entry   mail.ID `json:"entry,omitempty"`
-	Reason  string  `json:"reason,omitempty"`
-	// Greeting says, of a client that is not known, that it is refused in place of the
-	// greeting; else it is let in until its login is known.
-	Greeting bool   `json:"refused_at_greeting,omitempty"`
-	Shadow   string `json:"would_be_denied_by,omitempty"` // by a rule in shadow mode
-}
-
 // Run does it.
 func (cmd *show) Run(c *call.Call) error {
 	client, err := netip.ParseAddr(cmd.Address)
@@ -46,7 +31,7 @@ func (cmd *show) Run(c *call.Call) error {
 		return call.Usage("%q is not an address: write 192.0.2.1 or 2001:db8::1", cmd.Address)
 	}
 	return c.With(func(o *call.Opened) error {
-		if err := listener(o.Cfg, cmd.Listener); err != nil {
+		if err := entrances.Listener(o.Cfg, cmd.Listener); err != nil {
 			return err
 		}
 		places, err := finder(o.Cfg)
@@ -63,11 +48,11 @@ func (cmd *show) Run(c *call.Call) error {
 		}
 		b := book.New(c.Env.Now)
 		b.Replace(entries)
-		a := answer(b, list.Question{Who: who, Place: places.Place(client)})
+		a := answer.Of(b, list.Question{Who: who, Place: places.Place(client)})
 		if cmd.JSON {
 			return table.JSON(c.Stdout, a)
 		}
-		return a.print(c)
+		return say(c, &a)
 	})
 }
 
@@ -89,28 +74,8 @@ func (cmd *show) who(o *call.Opened) (list.Who, error) {
 	return list.Who{}, fault.New("cli.access", fault.NotFound, "account %s has no credential %q; see \"countersign credential list %s\"", login, cmd.By, login)
 }
 
-// answer decides.
-func answer(b *book.Book, q list.Question) Answer {
-	d := b.Decide(q)
-	a := Answer{Client: q.Place.Client.String(), Country: q.Place.Country, AS: q.Place.AS, Outcome: "open"}
-	if d.Denied || d.Allowed {
-		a.Outcome, a.Rule = map[bool]string{true: "denied", false: "allowed"}[d.Denied], d.Rule()
-		if d.Entry != nil {
-			a.Entry, a.Reason = d.Entry.ID, d.Entry.Reason
-		}
-	}
-	stranger := q
-	stranger.Who = list.Who{Listener: q.Who.Listener}
-	a.Greeting = b.Hopeless(stranger).Denied
-	q.Shadow = true
-	if s := b.Decide(q); s.Denied && !d.Denied {
-		a.Shadow = s.Rule()
-	}
-	return a
-}
-
-// print says it in words.
-func (a *Answer) print(c *call.Call) error {
+// say says it in words.
+func say(c *call.Call, a *answer.Answer) error {
 	system := "no autonomous system that is known"
 	if a.AS != 0 {
 		system = "AS" + strconv.FormatUint(uint64(a.AS), 10)

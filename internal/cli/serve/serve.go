@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"countersign/internal/app"
+	"countersign/internal/app/rehearsal"
 	"countersign/internal/config"
 	"countersign/internal/config/loading"
 )
@@ -51,7 +52,7 @@ func (s *serving) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.New(cfg, app.Options{Version: s.version, Stderr: s.stderr})
+	a, err := app.New(cfg, app.Options{Version: s.version, Stderr: s.stderr, Explain: rehearsal.Explain})
 	if err != nil {
 		return err
 	}

@@ -203,14 +203,18 @@ password = "hunter2"
 }
 
 // allOn switches on every option of the example, but SCRAM, which is warned of beside its
-// directory. A file that must be there is.
+// directory. Files that must be there are.
 func allOn(t *testing.T, example string) string {
 	t.Helper()
-	dnsKey := writeFile(t, t.TempDir(), "dns.key", strings.Repeat("QUJD", 8)+"\n")
-	if err := os.Chmod(dnsKey, 0o600); err != nil {
-		t.Fatal(err)
+	for name, content := range map[string]string{
+		"/etc/countersign/dns.key": strings.Repeat("QUJD", 8), "/etc/countersign/panel.token": "q7Zr0Vw3kP9sX2mJ8tLbYc5NhA1dGfEoUiRy4B6TzQe",
+	} {
+		file := writeFile(t, t.TempDir(), "secret", content+"\n")
+		if err := os.Chmod(file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		example = strings.Replace(example, name, file, 1)
 	}
-	example = strings.Replace(example, "/etc/countersign/dns.key", dnsKey, 1)
 	all := regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(example, "$1")
 	return regexp.MustCompile(`"SCRAM-[A-Z0-9-]+", `).ReplaceAllString(all, "")
 }

@@ -49,6 +49,7 @@ func (v *validator) all() {
 	v.routes()
 	v.alignment()
 	v.filters()
+	v.apiClients()
 	v.limits()
 }
 

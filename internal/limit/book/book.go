@@ -14,15 +14,19 @@ import (
 	"countersign/internal/limit"
 )
 
-// Book is all rules that hold. It is safe for concurrent use, and questions wait for
+// Book is all rules that hold. It is safe for concurrent use, and questions about rules wait for
 // nobody.
 type Book struct {
 	*shelf.Shelf[limit.Subject, limit.Rule, []limit.Rule]
+	lately lately
 }
+
+// pages are the rules of one moment.
+type pages = shelf.Pages[limit.Subject, limit.Rule, []limit.Rule]
 
 // New returns an empty Book; now is its clock, nil for time.Now.
 func New(now func() time.Time) *Book {
-	return &Book{shelf.New(shelf.Options[limit.Subject, limit.Rule, []limit.Rule]{
+	return &Book{Shelf: shelf.New(shelf.Options[limit.Subject, limit.Rule, []limit.Rule]{
 		Keys: func(r *limit.Rule) []limit.Subject { return []limit.Subject{r.For} },
 		ID:   func(r *limit.Rule) string { return string(r.ID) },
 		// One that somebody has lifted holds no more, whatever the clock here says.
@@ -47,5 +51,16 @@ func (b *Book) Levels(who limit.Who) []limit.Level {
 	if p.Len() == 0 {
 		return nil
 	}
-	return who.Levels(p.Of, b.Now())
+	now := b.Now()
+	a, known := b.lately.find(p, who, now)
+	if !known {
+		a = answer{from: now}
+		a.levels = who.Levels(func(s limit.Subject) []limit.Rule {
+			rules := p.Of(s)
+			a.mind(rules)
+			return rules
+		}, now)
+		b.lately.keep(p, who, a)
+	}
+	return a.copied()
 }

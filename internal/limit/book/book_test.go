@@ -65,6 +65,50 @@ func (s *desk) has(t *testing.T, want ...string) {
 	}
 }
 
+// TestAnswersAreTheCallers: what somebody writes into an answer, others do not find in theirs.
+func TestAnswersAreTheCallers(t *testing.T) {
+	s := newDesk()
+	s.Apply([]limit.Rule{s.rule(limit.Domain, "one.example", "messages/day=9", 0)})
+	s.Levels(ann())[0].Counter = &limit.Counter{}
+	if got := s.Levels(ann()); len(got) != 1 || got[0].Counter != nil {
+		t.Errorf("the second gets %+v", got)
+	}
+}
+
+// TestAnswersFollow: what was answered lately is answered anew when a rule comes, is lifted or
+// ends, and when the clock goes back.
+func TestAnswersFollow(t *testing.T) {
+	s := newDesk()
+	s.Apply([]limit.Rule{s.rule(limit.Domain, "one.example", "messages/day=9", 0)})
+	s.has(t, "domain one.example messages/day=9")
+	timed := s.rule(limit.Domain, "one.example", "messages/day=5", time.Minute)
+	s.Apply([]limit.Rule{timed})
+	s.has(t, "domain one.example messages/day=5")
+	s.now = timed.End
+	s.has(t, "domain one.example messages/day=9")
+	s.now = noon
+	s.has(t, "domain one.example messages/day=5")
+	timed.End, timed.Lifted = s.now, "cli:root"
+	s.Apply([]limit.Rule{timed})
+	s.has(t, "domain one.example messages/day=9")
+}
+
+// TestAnswersAreBounded: however many ask, no more answers are kept than are meant to be, and
+// everybody gets their own.
+func TestAnswersAreBounded(t *testing.T) {
+	s := newDesk()
+	s.Apply([]limit.Rule{s.rule(limit.Account, limit.Each, "messages/day=9", 0)})
+	for i := range 3 * maxAnswers {
+		name := fmt.Sprintf("%d@one.example", i)
+		if got := s.Levels(limit.Who{Account: name}); len(got) != 1 || got[0].Subject.Name != name {
+			t.Fatalf("%s gets %+v", name, got)
+		}
+		if n := len(s.lately.answers); n > maxAnswers {
+			t.Fatalf("%d answers are kept", n)
+		}
+	}
+}
+
 func TestRulesComeAndGo(t *testing.T) {
 	s := newDesk()
 	s.has(t)

@@ -34,6 +34,10 @@ type resolver struct {
 	// hollow is the last domain beyond the first that was asked for its SPF record and has
 	// none.
 	hollow string
+	// asked says that the client's names were asked for, and validated are those that lead
+	// back to it.
+	asked     bool
+	validated []string
 }
 
 // LookupTXT returns the SPF records of a domain, those that are to be read alone. One
@@ -66,7 +70,7 @@ func (r *resolver) LookupTXT(ctx context.Context, domain string) ([]string, erro
 		r.unsure = r.unsure || t.unsure()
 		r.exists = r.exists || t.name == "exists"
 	}
-	return records, nil
+	return []string{r.followed(ctx, domain, records[0], terms)}, nil
 }
 
 // records returns what a domain publishes that is an SPF record.
@@ -147,5 +151,7 @@ func (r *resolver) ask(ctx context.Context, name string, t mx.Type) (mx.Answer, 
 	return a, &net.DNSError{Name: name, Err: err.Error(), IsNotFound: missing, IsTemporary: !missing}
 }
 
-// plain is a name in lower case and without its trailing dot.
-func plain(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+// plain is a name in lower case and without its trailing dot, with the slashes that it has.
+func plain(name string) string {
+	return strings.ToLower(strings.TrimSuffix(strings.ReplaceAll(name, slash, "/"), "."))
+}

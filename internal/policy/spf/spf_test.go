@@ -93,6 +93,7 @@ func TestEvaluate(t *testing.T) {
 		"loop.example. 60 IN CNAME loop.example.",
 		`aliased.example. 60 IN CNAME pass.example.`,
 		`slash.example. 60 IN TXT "v=spf1 a:x/y.example -all"`,
+		`split.example. 60 IN TXT "v=spf1 a:%{d1/}.example -all"`,
 		`late-dns.example. 60 IN TXT "v=spf1 ip4:192.0.2.1 include:away.example -all"`,
 	)
 	d.Break("away.example.", testkit.ServFail)
@@ -120,7 +121,8 @@ func TestEvaluate(t *testing.T) {
 		"gate.example":     {None, "there is no SPF record", false},
 		"none.example":     {None, "there is no SPF record", false},
 		"loop.example":     {None, "there is no SPF record", false},
-		"slash.example":    {PermError, "the SPF record cannot be evaluated", true},
+		"slash.example":    {Fail, "the SPF record does not allow 192.0.2.1", false},
+		"split.example":    {PermError, "the SPF record cannot be evaluated", true},
 		"a..example":       {None, "there is no SPF record", false},
 	} {
 		out := Evaluate(t.Context(), inquiry.New(c), Query{Client: ours, Hello: "gate.example", Sender: "a@" + name})

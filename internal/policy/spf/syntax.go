@@ -189,12 +189,15 @@ func checkMacros(s string) error {
 }
 
 // unsure reports whether what a term means depends on the local part of the sender, or on
-// what the library does not follow: the client's name in a macro, a slash in a name.
+// what the library does not follow: a macro that splits at slashes.
 func (t term) unsure() bool {
 	for _, macro := range macroForm.FindAllString(t.target, -1) {
-		if len(macro) > 2 && strings.ContainsRune("slpSLP", rune(macro[2])) {
+		if len(macro) > 2 && strings.ContainsRune("slSL", rune(macro[2])) || t.domain() && strings.Contains(clientForm.ReplaceAllString(macro, ""), "/") {
 			return true
 		}
 	}
-	return strings.Contains(macroForm.ReplaceAllString(t.target, ""), "/") && (!t.modifier || t.name == "redirect")
+	return false
 }
+
+// domain reports whether the target of a term is a name that is asked for.
+func (t term) domain() bool { return t.target != "" && (!t.modifier || t.name == "redirect") }

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	sqlcounting "countersign/internal/store/sqlkit/counting"
 )
 
 // TestCountingOnThreeNodes: three nodes accept at once under the same limits while their
@@ -68,6 +69,102 @@ func TestCountingOnThreeNodes(t *testing.T) {
 	}
 	if counted < room-1 || refused.Load() == 0 {
 		t.Errorf("only %d of %d passed although %d messages were refused", counted, room, refused.Load())
+	}
+}
+
+// TestCounterThatComesMeanwhile: a counter that was not there when a message was judged, and that
+// somebody else makes before it is stored, counts for that message all the same.
+func TestCounterThatComesMeanwhile(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	s, err := Open(t.Context(), Options{URL: url, Server: true, Node: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	other, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close(context.Background()) })
+	run := func(text string, args ...any) {
+		t.Helper()
+		if _, err := other.Exec(t.Context(), text, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full, now := &limit.Counter{}, time.Now()
+	full.Count(limit.Amounts{limit.Recipients: 10}, limit.Windowed(0).And(limit.Hour), now, now)
+	run("BEGIN")
+	run("INSERT INTO counter (subject, data, ends) VALUES ($1, $2, $3)", sqlcounting.KeyOf(limit.Subject{Kind: limit.Everything}), full.AppendBinary(nil), now.Add(24*time.Hour).UnixMicro())
+	answer := make(chan error, 1)
+	go func() { answer <- s.Accept(context.Background(), countedMessage(0, 0, 10)) }()
+	for waits := 0; waits == 0; {
+		select {
+		case err := <-answer:
+			t.Fatalf("it waits for nobody: %v", err)
+		default:
+		}
+		if err := other.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("COMMIT")
+	if err := <-answer; !fault.Is(err, fault.Busy) {
+		t.Errorf("the eleventh of ten recipients is answered %v", err)
+	}
+	// One that passes counts on top of what the other has counted.
+	if err := s.Accept(t.Context(), countedMessage(1, 0, 12)); err != nil {
+		t.Error(err)
+	}
+	counters, at, err := s.Counted(t.Context(), []limit.Subject{{Kind: limit.Everything}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := counters[0].Used(limit.Hour, limit.Recipients, at); n != 12 {
+		t.Errorf("%d are counted, want 12", n)
+	}
+	var stored int
+	if err := other.QueryRow(t.Context(), "SELECT count(*) FROM submission").Scan(&stored); err != nil || stored != 1 {
+		t.Errorf("%d are stored, %v", stored, err)
+	}
+}
+
+// TestRefusedBesideOthers: of messages that are stored together those that their limits refuse
+// leave nothing, and the others are there.
+func TestRefusedBesideOthers(t *testing.T) {
+	url := shared.Cluster(t).Database(t)
+	s, err := Open(t.Context(), Options{URL: url, Server: true, Node: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	const messages, room = 60, 20
+	var passed atomic.Int64
+	var sending sync.WaitGroup
+	for n := range messages {
+		sending.Go(func() {
+			a := countedMessage(2*n, n%2, room) // of one recipient each
+			switch err := s.Accept(context.Background(), a); {
+			case err == nil:
+				passed.Add(1)
+			case !fault.Is(err, fault.Busy):
+				t.Error(err)
+			}
+		})
+	}
+	sending.Wait()
+	waiting, err := s.List(t.Context(), queue.Filter{Limit: 1000})
+	if err != nil || passed.Load() != room || len(waiting) != room {
+		t.Errorf("%d passed, %d wait, %v; want %d", passed.Load(), len(waiting), err, room)
+	}
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	var submissions, contents int
+	if err := c.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM submission), (SELECT count(*) FROM content)").Scan(&submissions, &contents); err != nil || submissions != room || contents != room {
+		t.Errorf("%d submissions and %d contents are stored, %v; want %d", submissions, contents, err, room)
 	}
 }
 

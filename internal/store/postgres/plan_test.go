@@ -156,7 +156,7 @@ func checkPlans(t testing.TB, s *Store) {
 		"holder":               {explain(t, s, objects.HolderSQL, "certificate", "cn:50 of "+login), []string{"credential_subject"}},
 		"bans since":           {explain(t, s, banned.SinceSQL(), 9990), []string{"ban_change"}},
 		"bans number":          {explain(t, s, banned.NumberSQL()), []string{"Scan Backward using ban_change"}},
-		"same ban":             {explain(t, s, banned.SelectSQL()+bans.Same, "10.0.1.0/24", "", 5), []string{"ban_network"}},
+		"same ban":             {explain(t, s, banned.SelectSQL()+bans.Same, "10.0.1.0/24", "", 0, 5), []string{"ban_network"}},
 		"ended bans":           {explain(t, s, banned.PrunedSQL(), 100, 10000, 500), []string{"ban_ends"}},
 		"rules since":          {explain(t, s, limited.SinceSQL(), 9990), []string{"limit_rule_change"}},
 		"rules number":         {explain(t, s, limited.NumberSQL()), []string{"Scan Backward using limit_rule_change"}},

@@ -70,7 +70,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"holder":               {explain(t, s, objects.HolderSQL, bind("certificate", "cn:x")), []string{"SEARCH credential USING INDEX credential_subject (kind=? AND subject=?)"}},
 		"bans since":           {explain(t, s, banned.SinceSQL(), bind(1)), []string{"SEARCH ban USING INDEX ban_change (change>?)"}},
 		"ban number":           {explain(t, s, banned.NumberSQL(), nil), []string{"SEARCH ban USING COVERING INDEX ban_change"}},
-		"same ban":             {explain(t, s, banned.SelectSQL()+bans.Same, bind("10.0.0.0/8", "", now)), []string{"SEARCH ban USING INDEX ban_network (network=?)"}},
+		"same ban":             {explain(t, s, banned.SelectSQL()+bans.Same, bind("10.0.0.0/8", "", 0, now)), []string{"SEARCH ban USING INDEX ban_network (network=?)"}},
 		"ended bans":           {explain(t, s, banned.PruneSQL(), bind(now, 1, 10)), []string{"SEARCH ban USING INDEX ban_ends (ends>? AND ends<?)", "SEARCH ban USING PRIMARY KEY (id=?)"}},
 		"rules since":          {explain(t, s, limited.SinceSQL(), bind(1)), []string{"SEARCH limit_rule USING INDEX limit_rule_change (change>?)"}},
 		"rule number":          {explain(t, s, limited.NumberSQL(), nil), []string{"SEARCH limit_rule USING COVERING INDEX limit_rule_change"}},

@@ -15,10 +15,18 @@ func Data(state *tls.ConnectionState) map[string]string {
 		return nil
 	}
 	return map[string]string{
-		"version": tls.VersionName(state.Version),
+		"version": Version(state),
 		"cipher":  tls.CipherSuiteName(state.CipherSuite),
 		"name":    serverName(state.ServerName),
 	}
+}
+
+// Version names the version of TLS, "TLS 1.3"; "" for no connection.
+func Version(state *tls.ConnectionState) string {
+	if state == nil {
+		return ""
+	}
+	return tls.VersionName(state.Version)
 }
 
 // maxServerName is how much is recorded of a server name that is none, in octets.

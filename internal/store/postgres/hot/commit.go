@@ -32,9 +32,12 @@ func (w *Writer) surely(batch []*operation) error {
 	var err error
 	for range maxRepeats {
 		err = w.opt.DB.Patiently(context.Background(), func() error { return w.once(batch) })
-		if !server.Repeatable(err) {
+		if !server.Repeatable(err) && !errors.Is(err, errMade) {
 			break
 		}
+	}
+	if errors.Is(err, errMade) {
+		err = fault.Wrap("postgres.commit", fault.Busy, err)
 	}
 	return err
 }
@@ -51,7 +54,7 @@ func (w *Writer) once(batch []*operation) error {
 	defer cancel()
 	t := &transaction{opt: &w.opt, number: w.batch, epoch: epoch, batch: batch, draw: w.draw, gates: &w.gates}
 	err := w.opt.DB.Session(ctx, t.run)
-	if err != nil && server.Broken(err) {
+	if err != nil && server.Broken(err) && !errors.Is(err, errMade) {
 		// After a crash the server may give numbers again that nothing used yet.
 		w.next, w.last = 0, 0
 	}

@@ -1,28 +1,29 @@
 package hot
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"time"
 
-	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/counting"
 )
 
-// Counters are locked by one statement, in the order of their keys, after one that makes
-// those that are missing in the same order: so no two batches wait for each other.
+// Counters are locked by one statement, in the order of their keys; those that there are not
+// yet are made by a later one, in the same order, before any that is there is written and
+// anything else is waited for. So no two batches wait for each other.
 const (
-	makeCountersSQL = `INSERT INTO counter (subject, data, ends)
-    SELECT subject, ''::bytea, 0 FROM unnest($1::text[]) u(subject) ORDER BY subject COLLATE "C" ON CONFLICT (subject) DO NOTHING`
-
 	// byIndexSQL keeps a plan that was made while there were few counters, or contacts, from
 	// reading them all when there are many: plans are kept until the tables are analyzed.
 	byIndexSQL = "SET LOCAL enable_seqscan = off"
 
 	lockCountersSQL = "SELECT subject, data FROM counter WHERE subject = ANY($1::text[]) ORDER BY subject FOR UPDATE"
+
+	makeCountersSQL = `INSERT INTO counter (subject, data, ends)
+    SELECT subject, data, ends FROM unnest($1::text[], $2::bytea[], $3::bigint[]) u(subject, data, ends) ORDER BY subject COLLATE "C"`
 
 	writeCountersSQL = `UPDATE counter c SET data = u.data, ends = u.ends
     FROM unnest($1::text[], $2::bytea[], $3::bigint[]) u(subject, data, ends) WHERE c.subject = u.subject`
@@ -37,9 +38,12 @@ const (
 	contactKinds = "tii"
 )
 
-// maxGone is how often a counter may be removed, as one of long ago, between the two
-// statements.
-const maxGone = 5
+// counterKey is what keeps two from making the same counter.
+const counterKey = "counter_pkey"
+
+// errMade says that somebody else has made a counter that was not there a moment before: what was
+// judged without it does not hold, and all is to be made again.
+var errMade = errors.New("others began to count the same at the same time")
 
 // names are the subjects of all limits in the batch, by what their counters are stored under.
 func (t *transaction) names() map[string]limit.Subject {
@@ -58,16 +62,20 @@ func (t *transaction) names() map[string]limit.Subject {
 }
 
 // lockCounters adds the statements that lock and read those counters. Whoever counts in one
-// of them, on any node, waits until this transaction has ended.
+// of them, on any node, waits until this transaction has ended. One that there is not has
+// counted nothing; whoever else makes it meanwhile is found out when it is made here.
 func (t *transaction) lockCounters(p *server.Pipe, names map[string]limit.Subject) {
 	if len(names) == 0 {
 		return
 	}
 	list := slices.Collect(maps.Keys(names))
+	t.fresh = names
 	p.Exec(byIndexSQL)
-	p.Exec(makeCountersSQL, list)
 	p.Query(lockCountersSQL, []any{list}, func(r *sqlkit.Row) error {
-		return t.counted.Put(names[r.Text()], r.Blob())
+		key := r.Text()
+		s := names[key]
+		delete(t.fresh, key)
+		return t.counted.Put(s, r.Blob())
 	})
 	p.Query("SELECT "+server.ClockSQL, nil, func(r *sqlkit.Row) error {
 		t.at = time.UnixMicro(r.Int64()).UTC()
@@ -98,26 +106,19 @@ func (t *transaction) meet(p *server.Pipe) {
 	})
 }
 
-// counters are the rows of counters that are written.
-func (t *transaction) counters() (rows []sqlkit.Values) {
-	for _, r := range t.counted.Rows() {
-		rows = append(rows, sqlkit.Bind(r.Key, r.Data, r.Ends))
+// beginCounters lets counters that there are not begin with nothing.
+func (t *transaction) beginCounters() {
+	for _, s := range t.fresh {
+		t.counted.Use(s, &limit.Counter{})
 	}
-	return rows
 }
 
-// lockAgain locks those that were removed between the two statements, as long as there are.
-func (t *transaction) lockAgain(names map[string]limit.Subject) error {
-	for range maxGone {
-		maps.DeleteFunc(names, func(_ string, s limit.Subject) bool { return t.counted.Have(s) })
-		if len(names) == 0 {
-			return nil
-		}
-		var p server.Pipe
-		t.lockCounters(&p, names)
-		if err := t.s.Send(&p); err != nil {
-			return err
+// counters are the rows of counters that are written: those that there were not, or the others.
+func (t *transaction) counters(fresh bool) (rows []sqlkit.Values) {
+	for _, r := range t.counted.Rows() {
+		if _, is := t.fresh[r.Key]; is == fresh {
+			rows = append(rows, sqlkit.Bind(r.Key, r.Data, r.Ends))
 		}
 	}
-	return fault.New("queue.accept", fault.Busy, "counters of limits are removed again and again")
+	return rows
 }

@@ -11,6 +11,10 @@
 // connection tells whether the transaction was committed, and only if not is it
 // made again.
 //
+// Where messages have limits, the first pipeline locks and reads the counters too, which are judged by
+// between the two. What it has inserted and is then refused, the second takes out again:
+// far more passes than is refused.
+//
 // Only one transaction is under way at a time: the numbers of events are drawn
 // under a lock that is held until the commit, so several would wait for each other.
 //

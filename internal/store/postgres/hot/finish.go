@@ -22,6 +22,8 @@ const (
     SELECT *, $18::text FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::text[],
         $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::bigint[])`
 
+	takeOutSQL = "DELETE FROM submission WHERE id = ANY($1::text[])"
+
 	reliedSQL = "INSERT INTO relied (" + incoming.ReliedColumns + ") SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
 
 	// A held delivery stays held unless the outcome holds it.
@@ -131,11 +133,15 @@ func (t *transaction) finish() error {
 		p.Exec("ROLLBACK")
 		return t.s.Send(&p)
 	}
+	if t.refused != nil {
+		p.Exec(takeOutSQL, t.refused)
+	}
 	add := func(text string, list []sqlkit.Values, kinds string, rest ...any) {
 		if len(list) > 0 {
 			p.Exec(text, append(columns(list, kinds), rest...)...)
 		}
 	}
+	add(makeCountersSQL, t.counters(true), counterKinds)
 	add(contentSQL, r.contents, contentKinds)
 	add(deliverySQL, r.deliveries, deliveryKinds, t.opt.Node)
 	add(reliedSQL, r.relied, reliedKinds)
@@ -144,13 +150,17 @@ func (t *transaction) finish() error {
 	if r.left != nil {
 		p.Exec(FinishSQL, r.left)
 	}
-	add(writeCountersSQL, t.counters(), counterKinds)
+	add(writeCountersSQL, t.counters(false), counterKinds)
 	add(meetSQL, t.counted.Contacts(), contactKinds)
 	t.count(&p, r.grow)
 	AddEvents(&p, r.events)
 	p.Exec("COMMIT")
 	t.committing = true
-	return t.s.Commit(&p)
+	err := t.s.Commit(&p)
+	if server.ConstraintOf(err) == counterKey {
+		t.committing, err = false, errMade
+	}
+	return err
 }
 
 // count adds to the totals, under the number of the transaction, and now and then

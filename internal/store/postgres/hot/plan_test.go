@@ -66,6 +66,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 	}{
 		"submission":  {insertSQL, submission, []string{"Conflict Arbiter Indexes: submission_id_key"}},
 		"lock":        {lockSQL, []any{ids}, []string{"submission_id_key"}},
+		"take out":    {takeOutSQL, []any{ids}, []string{"submission_id_key"}},
 		"states":      {statesSQL, []any{ids, numbers, "1"}, []string{"delivery_pkey"}},
 		"take":        {takeSQL, []any{ids}, []string{"Index Scan using body_"}},
 		"attempted":   {attemptedSQL, attempted, []string{"delivery_pkey"}},

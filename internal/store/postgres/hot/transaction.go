@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
@@ -38,12 +39,14 @@ type transaction struct {
 	generation uint64
 	mine       bool            // this process still is the node
 	inserted   map[string]bool // submissions that are stored
+	refused    []string        // those that were inserted and are not to be stored
 	bodies     map[string]bool // large bodies that were taken
 	before     map[place]int   // the states of the deliveries reported on
 	counted    counting.Counted
-	at         time.Time       // when the counters were locked
-	alive      map[string]bool // who may hold connections; nil where nobody asks
-	gates      *atomic.Int64   // gets their number
+	fresh      map[string]limit.Subject // counters that there were not, by what they are stored under
+	at         time.Time                // when the counters were locked
+	alive      map[string]bool          // who may hold connections; nil where nobody asks
+	gates      *atomic.Int64            // gets their number
 }
 
 // run runs the batch and commits. Each operation's err is its own result.
@@ -69,7 +72,8 @@ func (t *transaction) run(s *server.Session) error {
 }
 
 // begin begins the transaction, inserts the submissions that were decided on at
-// this generation and have no limits, and looks at the deliveries that are reported on.
+// this generation, and looks at the deliveries that are reported on. Those that their limits
+// refuse are taken out again, but those with large bodies, which have to wait.
 func (t *transaction) begin() error {
 	var p server.Pipe
 	p.Exec("BEGIN")
@@ -89,7 +93,7 @@ func (t *transaction) begin() error {
 	var reported []sqlkit.Values
 	for _, o := range t.batch {
 		for _, a := range o.accepts {
-			if a.Subjects() == nil {
+			if !waits(a) {
 				accepts = append(accepts, a)
 			}
 		}
@@ -108,14 +112,14 @@ func (t *transaction) begin() error {
 			return nil
 		})
 	}
-	names := t.names()
-	t.lockCounters(&p, names)
+	t.lockCounters(&p, t.names())
 	t.askAlive(&p)
 	t.meet(&p) // behind the locks, so that nobody else writes to the same at the same time
 	if err := t.s.Send(&p); err != nil {
 		return err
 	}
-	return t.lockAgain(names)
+	t.beginCounters()
+	return nil
 }
 
 const (
@@ -170,6 +174,17 @@ func (t *transaction) insert(p *server.Pipe, accepts []*incoming.Acceptance, che
 	})
 }
 
+// waits reports whether a submission is inserted when it has been judged, and not before.
+func waits(a *incoming.Acceptance) bool { return a.Subjects() != nil && a.Large != nil }
+
+// takeOut has a submission that its limits have refused removed again, where it was inserted.
+func (t *transaction) takeOut(o *operation, a *incoming.Acceptance) {
+	if id := string(a.ID); o.err != nil && t.inserted[id] {
+		delete(t.inserted, id)
+		t.refused = append(t.refused, id)
+	}
+}
+
 // judge looks at the accounts of those that were decided on at another generation, holds
 // all against their limits, one after the other, and inserts those that may be.
 func (t *transaction) judge() error {
@@ -179,15 +194,15 @@ func (t *transaction) judge() error {
 	var passed []*incoming.Acceptance
 	for _, o := range t.batch {
 		for _, a := range o.accepts {
-			limited := a.Subjects() != nil
-			if o.err == nil && limited {
+			if o.err == nil && a.Subjects() != nil {
 				o.err = a.Judge(&t.counted, t.at)
+				t.takeOut(o, a)
 			}
 			if o.err != nil {
 				continue
 			}
 			a.Count(&t.counted)
-			if limited || t.doubtful(o) == a {
+			if waits(a) || t.doubtful(o) == a {
 				passed = append(passed, a)
 			}
 			passed = append(passed, a.Also()...)

@@ -51,6 +51,16 @@ func stateOf(err error) string {
 // constraint: a key that is taken, most often.
 func IsConstraint(err error) bool { return strings.HasPrefix(stateOf(err), classConstraint) }
 
+// ConstraintOf returns the name of the constraint that a statement would have broken, "" for
+// none.
+func ConstraintOf(err error) string {
+	var e *pgconn.PgError
+	if !IsConstraint(err) || !errors.As(err, &e) {
+		return ""
+	}
+	return e.ConstraintName
+}
+
 // repeatable reports whether a transaction that failed with err has certainly
 // not been committed and may pass when it is tried again at once: others were in its
 // way.

@@ -36,15 +36,15 @@ func New(opt Options) *Keeper { return &Keeper{Table(opt)} }
 // Table is that of bans.
 func Table(opt Options) numbered.Table[access.Ban] {
 	return numbered.Table[access.Ban]{
-		Base: opt.Base, Tell: opt.Tell, Name: "ban", Columns: "id, network, login, reason, actor, began, ends, lifted", Scan: scan,
+		Base: opt.Base, Tell: opt.Tell, Name: "ban", Columns: "id, network, login, shadow, reason, actor, began, ends, lifted", Scan: scan,
 	}
 }
 
 const (
-	// Same finds one of the same network and login that holds.
-	Same = " WHERE network = ? AND login = ? AND (ends = 0 OR ends > ?)"
+	// Same finds one of the same network, login and shadow that holds.
+	Same = " WHERE network = ? AND login = ? AND shadow = ? AND (ends = 0 OR ends > ?)"
 
-	insertSQL = "INSERT INTO ban (id, network, login, reason, actor, began, ends, lifted, change) VALUES (?, ?, ?, ?, ?, ?, ?, '', ?)"
+	insertSQL = "INSERT INTO ban (id, network, login, shadow, reason, actor, began, ends, lifted, change) VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', ?)"
 	liftSQL   = "UPDATE ban SET ends = ?, lifted = ?, change = ? WHERE id = ?"
 )
 
@@ -55,9 +55,9 @@ func (s *Keeper) AddBan(ctx context.Context, b access.Ban, e audit.Event) error 
 		return err
 	}
 	return s.table.Change(ctx, op, []audit.Event{e}, func(t sqlkit.Writer, number int64) error {
-		same, err := s.table.Find(t, Same, sqlkit.Bind(b.Prefix.String(), b.Login, b.Start))
+		same, err := s.table.Find(t, Same, sqlkit.Bind(b.Prefix.String(), b.Login, b.Shadow, b.Start))
 		if err == nil && len(same) > 0 {
-			err = fault.New(op, fault.Conflict, "%s is banned already, by %s %s: lift that first to change it", b.Object(), same[0].ID, until(&same[0]))
+			err = fault.New(op, fault.Conflict, "%s is banned already%s, by %s %s: lift that first to change it", b.Object(), inShadow(&b), same[0].ID, until(&same[0]))
 		}
 		if err != nil {
 			return err
@@ -69,8 +69,16 @@ func (s *Keeper) AddBan(ctx context.Context, b access.Ban, e audit.Event) error 
 		if err != nil {
 			return err
 		}
-		return t.Exec(insertSQL, sqlkit.Bind(b.ID, b.Prefix.String(), b.Login, b.Reason, b.By, b.Start, b.End, number))
+		return t.Exec(insertSQL, sqlkit.Bind(b.ID, b.Prefix.String(), b.Login, b.Shadow, b.Reason, b.By, b.Start, b.End, number))
 	})
+}
+
+// inShadow says of a ban that it is one.
+func inShadow(b *access.Ban) string {
+	if b.Shadow {
+		return " in shadow"
+	}
+	return ""
 }
 
 // until says how long a ban holds.
@@ -129,7 +137,7 @@ func scan(r *sqlkit.Row) access.Ban {
 	if err != nil {
 		r.Fail(err)
 	}
-	b.Prefix, b.Login, b.Reason, b.By = p, r.Text(), r.Text(), r.Text()
+	b.Prefix, b.Login, b.Shadow, b.Reason, b.By = p, r.Text(), r.Bool(), r.Text(), r.Text()
 	b.Start, b.End, b.Lifted = r.Time(), r.Time(), r.Text()
 	return b
 }

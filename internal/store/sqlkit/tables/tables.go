@@ -68,7 +68,7 @@ func Carried() []Table {
 		table("account_address", 1, "key text, login text, position int, address text, learned int"),
 		table("account_grant", 2, "login text, position int, address text, domain text, manner text, target text, under text, across int, ends int, given int, "+
 			"actor text, because text"),
-		table("ban", 1, "id text, network text, login text, reason text, actor text, began int, ends int, lifted text, change int"),
+		table("ban", 1, "id text, network text, login text, shadow int, reason text, actor text, began int, ends int, lifted text, change int"),
 		table("counter", 1, "subject text, data blob, ends int"),
 		table("contact", 2, "login text, recipient int, day int"),
 		table("guard_record", 2, "network text, login text, missing int, secrets blob, unseen int, unseen_from int, unseen_at int, known int, banned int, "+

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"bans come back as they were put":         comeBack,
 		"what is no ban is refused":               formIsChecked,
 		"one network and login is banned once":    bannedOnce,
+		"a ban in shadow is one of its own":       shadowed,
 		"a ban is lifted once":                    liftedOnce,
 		"bans are found by what was asked":        found,
 		"who follows sees each change, in order":  followed,
@@ -167,6 +168,26 @@ func bannedOnce(y *story) {
 	y.add(again(8, 2*time.Hour))
 	twice := y.ban(3, "198.51.100.0/24", "", 0)
 	y.refused(y.s.AddBan(y.ctx, twice, y.event(audit.BanAdded, twice)), fault.Conflict)
+}
+
+// shadowed: a ban in shadow stays so, and neither keeps one of the same that is not from being
+// set, nor is it ended with that.
+func shadowed(y *story) {
+	shadow, real := y.ban(1, "192.0.2.0/24", "", time.Hour), y.ban(2, "192.0.2.0/24", "", 0)
+	shadow.Shadow = true
+	pair := y.ban(3, "192.0.2.0/24", "ann@one.example", 0)
+	pair.Shadow = true
+	y.add(shadow, real, pair)
+	again := y.ban(4, "192.0.2.0/24", "", 0)
+	y.refused(y.s.AddBan(y.ctx, again, y.event(audit.BanAdded, again)), fault.Conflict)
+	again.Shadow = true
+	y.refused(y.s.AddBan(y.ctx, again, y.event(audit.BanAdded, again)), fault.Conflict)
+	expect.Must(y, y.lift(real, y.now.Add(time.Second)))
+	real.End, real.Lifted = y.now.Add(time.Second), "cli:eve"
+	y.listed(access.Query{}, shadow, real, pair)
+	list, _ := y.since(0)
+	y.equal(list, []access.Ban{shadow, pair, real})
+	expect.Must(y, y.lift(shadow, y.now.Add(time.Second)))
 }
 
 func liftedOnce(y *story) {

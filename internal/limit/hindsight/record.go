@@ -1,12 +1,12 @@
-package limits
+package hindsight
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"time"
 
 	"countersign/internal/audit"
-	"countersign/internal/cli/call"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/limit/simulation"
@@ -24,10 +24,10 @@ type page struct {
 }
 
 // head returns the next event, nil at the end.
-func (p *page) head(o *call.Opened) (*audit.Event, error) {
+func (p *page) head(ctx context.Context, store Store) (*audit.Event, error) {
 	if len(p.events) == 0 && !p.last {
 		var err error
-		if p.events, err = o.Store.Search(o.Ctx, p.query); err != nil {
+		if p.events, err = store.Search(ctx, p.query); err != nil {
 			return nil, err
 		}
 		p.last = len(p.events) < pageOfRecord
@@ -43,7 +43,7 @@ func (p *page) head(o *call.Opened) (*audit.Event, error) {
 
 // replay gives the events of some kinds since a time, of one login or of all for "", in the order in
 // which they came, as near as the record has it: what sessions do is written behind what is accepted.
-func replay(o *call.Opened, login string, since time.Time, kinds []audit.Kind, each func(*audit.Event) error) error {
+func replay(ctx context.Context, store Store, login string, since time.Time, kinds []audit.Kind, each func(*audit.Event) error) error {
 	pages := make([]page, len(kinds))
 	for i, kind := range kinds {
 		pages[i].query = audit.Query{Kind: kind, Login: login, Since: since, Limit: pageOfRecord}
@@ -52,7 +52,7 @@ func replay(o *call.Opened, login string, since time.Time, kinds []audit.Kind, e
 		var next *audit.Event
 		from := 0
 		for i := range pages {
-			e, err := pages[i].head(o)
+			e, err := pages[i].head(ctx, store)
 			if err != nil {
 				return err
 			}
@@ -99,24 +99,24 @@ func needs(limits []limit.Limit) []audit.Kind {
 }
 
 // read goes through the record, of one login or of all for "".
-func (p *past) read(o *call.Opened, login string, limits []limit.Limit) error {
+func (p *past) read(ctx context.Context, store Store, login string, limits []limit.Limit) error {
 	from := p.since
 	if limit.Bounds([]limit.Level{{Limits: limits}}, limit.NewRecipients) {
 		from = p.earlier()
-		if err := p.meet(o, login); err != nil {
+		if err := p.meet(ctx, store, login); err != nil {
 			return err
 		}
 	}
-	return replay(o, login, from, needs(limits), p.tell)
+	return replay(ctx, store, login, from, needs(limits), p.tell)
 }
 
 // earlier is from when on it matters whom somebody has written to.
 func (p *past) earlier() time.Time { return p.since.Add(-limit.KeepContacts * 24 * time.Hour) }
 
 // meet finds out whom messages went to, from earlier on.
-func (p *past) meet(o *call.Opened, login string) error {
+func (p *past) meet(ctx context.Context, store Store, login string) error {
 	p.contacts = map[mail.ID][]int64{}
-	return replay(o, login, p.earlier(), []audit.Kind{audit.DeliveryDelivered, audit.DeliveryFailed}, func(e *audit.Event) error {
+	return replay(ctx, store, login, p.earlier(), []audit.Kind{audit.DeliveryDelivered, audit.DeliveryFailed}, func(e *audit.Event) error {
 		to, err := mail.ParseAddress(e.Data["to"])
 		if err != nil || e.Login == "" {
 			return nil // a report, or what cannot be read any more
@@ -127,7 +127,7 @@ func (p *past) meet(o *call.Opened, login string) error {
 			p.recipients++
 		}
 		if p.recipients > maxContacts {
-			return fault.New("cli.limit", fault.TooLarge, "more than %d recipients would have to be remembered: name an account, or a later --since", maxContacts)
+			return fault.New("limit.hindsight", fault.TooLarge, "more than %d recipients would have to be remembered: name an account, or a later beginning", maxContacts)
 		}
 		return nil
 	})
@@ -159,7 +159,7 @@ func (p *past) accepted(e *audit.Event) error {
 	recipients, failed := strconv.ParseInt(e.Data["recipients"], 10, 64)
 	size, alsoFailed := strconv.ParseInt(e.Data["size"], 10, 64)
 	if failed != nil || alsoFailed != nil {
-		return fault.New("cli.limit", fault.Corrupt, "the record of message %s does not say how large it was", e.Submission)
+		return fault.New("limit.hindsight", fault.Corrupt, "the record of message %s does not say how large it was", e.Submission)
 	}
 	m := &simulation.Message{
 		Login: e.Login, ID: e.Submission, Session: e.Session, Recipients: recipients, Size: size, Contacts: p.contacts[e.Submission], At: e.At,

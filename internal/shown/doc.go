@@ -1,0 +1,35 @@
+// Package shown is what programs are shown of objects, as JSON: by the command line with
+// --json, and by the API. A name that stands here stays.
+//
+// It finds nothing and decides nothing. A member that says nothing is left out where its
+// tag has omitempty.
+//
+// Main types: Ban, Entry, Limit, Grant, Guarded.
+package shown
+
+import "time"
+
+// The states of what somebody sets and somebody else may end.
+const (
+	Holds   = "holds"
+	Ended   = "ended"
+	Lifted  = "lifted"
+	Removed = "removed"
+)
+
+// stamp is a time, nil for never.
+func stamp(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// Each turns objects into what is shown of them.
+func Each[T, V any](objects []T, show func(T) V) []V {
+	out := make([]V, 0, len(objects))
+	for _, o := range objects {
+		out = append(out, show(o))
+	}
+	return out
+}

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"encoding/base64"
+	"slices"
+	"strconv"
+	"strings"
+
+	"countersign/internal/fault"
+)
+
+// Page is a part of a listing. Next is the cursor of the one behind it, "" at the end.
+type Page struct {
+	Items any    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Paged returns the page of a listing that was asked for, in the order of keys. Key tells
+// items apart and never changes of one, so that none is left out or shown twice by what
+// happens between two pages.
+func Paged[T any](r *Request, items []T, key func(*T) string) Page {
+	sorted := slices.SortedFunc(slices.Values(items), func(a, b T) int { return strings.Compare(key(&a), key(&b)) })
+	from, found := slices.BinarySearchFunc(sorted, r.after, func(item T, after string) int { return strings.Compare(key(&item), after) })
+	if found {
+		from++
+	}
+	rest := sorted[from:]
+	if len(rest) <= r.limit {
+		return Page{Items: slices.Clip(append([]T{}, rest...))}
+	}
+	return Page{Items: rest[:r.limit:r.limit], Next: cursor(key(&rest[r.limit-1]))}
+}
+
+// maxCursor bounds a cursor in octets.
+const maxCursor = 2048
+
+func cursor(key string) string { return base64.RawURLEncoding.EncodeToString([]byte("1" + key)) }
+
+// readPage takes the parameters of pages out of a query.
+func (r *Request) readPage() []Finding {
+	var wrong []Finding
+	r.limit = usualPage
+	if text, given := r.query[limitName]; given {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > mostPage {
+			wrong = append(wrong, Finding{"query", limitName, "is a number from 1 to " + strconv.Itoa(mostPage)})
+		}
+		r.limit = n
+	}
+	if text, given := r.query[cursorName]; given {
+		key, err := base64.RawURLEncoding.DecodeString(text)
+		if err != nil || len(text) > maxCursor || len(key) == 0 || key[0] != '1' {
+			wrong = append(wrong, Finding{"query", cursorName, "is not one that an answer of this listing had as next"})
+			return wrong
+		}
+		r.after = string(key[1:])
+	}
+	return wrong
+}
+
+// Limit returns how many items a listing without cursors may have: the parameter "limit",
+// or the usual size of a page.
+func (r *Request) Limit() (int, error) {
+	if wrong := r.readPage(); len(wrong) > 0 {
+		return 0, &fault.Error{Op: "api.read", Kind: fault.Invalid, Err: &InvalidError{Findings: wrong}}
+	}
+	return r.limit, nil
+}

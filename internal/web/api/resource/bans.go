@@ -1,0 +1,134 @@
+package resource
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"countersign/internal/access"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/shown"
+	"countersign/internal/web/api"
+	"countersign/internal/web/api/client"
+)
+
+// bans are the operations on bans.
+type bans struct{ Options }
+
+func (b bans) rows() []api.Operation {
+	return []api.Operation{
+		{ID: "listBans", Method: http.MethodGet, Path: "/bans", May: client.Read, Text: "List the bans that hold.", Query: []api.Parameter{
+			api.Flag("all", "Also those that ended within the last 30 days."),
+			{Name: "client", Text: "Those that hit this address alone."},
+		}, Pages: true, Answer: shown.Ban{}, Run: b.list},
+		{ID: "getBan", Method: http.MethodGet, Path: "/bans/{id}", May: client.Read, Text: "Return one ban.", Answer: shown.Ban{}, Run: b.get},
+		{ID: "addBan", Method: http.MethodPost, Path: "/bans", May: client.Bans, Text: "Refuse the clients of a network, or a login where it comes from there.",
+			Body: banWanted{}, Answer: shown.Ban{}, Created: true, Run: b.add},
+		{ID: "liftBan", Method: http.MethodDelete, Path: "/bans/{id}", May: client.Bans, Text: "End a ban before its time.", Answer: shown.Ban{}, Run: b.lift},
+	}
+}
+
+// banWanted is the body of addBan.
+type banWanted struct {
+	Network string    `json:"network" required:"yes" text:"An address, or a network such as 192.0.2.0/24 or 2001:db8::/48." example:"192.0.2.0/24"`
+	Login   string    `json:"login" text:"This login alone where it comes from there, with the answer that a wrong password gets."`
+	Reason  string    `json:"reason" required:"yes" text:"Why: clients and the helpdesk read it." example:"sends spam"`
+	Until   time.Time `json:"until" text:"When it ends; never where nothing is said." example:"2027-01-31T18:00:00Z"`
+	Shadow  bool      `json:"shadow" text:"Refuse nobody, and have what it would have refused recorded."`
+	Force   bool      `json:"force" text:"Ban also a network that is hardly ever meant, such as all of IPv4 or the machine's own."`
+}
+
+func (b bans) admin(r *api.Request) *access.Admin {
+	return access.NewAdmin(access.AdminOptions{Store: b.Store, IDs: b.IDs, Actor: r.Client.Actor(), Now: b.Now})
+}
+
+// has reports whether a ban is the client's: those of whole networks are nobody's.
+func (b bans) has(s *scope) func(*access.Ban) (bool, error) {
+	return func(ban *access.Ban) (bool, error) {
+		if ban.Login == "" {
+			return s.all(), nil
+		}
+		return s.hasLogin(ban.Login)
+	}
+}
+
+func (b bans) list(r *api.Request) (any, error) {
+	q := access.Query{Holding: r.Now}
+	if r.True("all") {
+		q.Holding = time.Time{}
+	}
+	found, err := b.Store.Bans(r.Ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if text := r.Query("client"); text != "" {
+		at, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, api.WrongQuery("client", fault.New("api.ban", fault.Invalid, "%q is not an address", text))
+		}
+		found = slices.DeleteFunc(found, func(ban access.Ban) bool { return !ban.Covers(at) })
+	}
+	s := b.scope(r)
+	seen, err := visible(s, found, b.has(s))
+	return api.Paged(r, shown.Each(seen, shown.BanAt(r.Now)), func(v *shown.Ban) string { return string(v.ID) }), err
+}
+
+// find returns the ban that a path names, if it is the client's.
+func (b bans) find(r *api.Request) (ban access.Ban, err error) {
+	id, err := identity(r, "ban")
+	if err != nil {
+		return ban, err
+	}
+	found, err := b.Store.Bans(r.Ctx, access.Query{ID: id})
+	if err != nil {
+		return ban, err
+	}
+	s := b.scope(r)
+	seen, err := visible(s, found, b.has(s))
+	if err == nil && len(seen) == 0 {
+		return ban, api.NotThere("ban %s", id)
+	}
+	if err != nil {
+		return ban, err
+	}
+	return seen[0], nil
+}
+
+func (b bans) get(r *api.Request) (any, error) {
+	ban, err := b.find(r)
+	return shown.BanAt(r.Now)(ban), err
+}
+
+func (b bans) add(r *api.Request) (any, error) {
+	body := api.Body[banWanted](r)
+	prefix, err := access.ParsePrefix(body.Network)
+	if err != nil {
+		return nil, api.Wrong("network", err)
+	}
+	s := b.scope(r)
+	if body.Login == "" && !s.all() {
+		return nil, api.Wrong("login", fault.New("api.ban", fault.Invalid, "is missing: the client may ban logins of its customers alone, where they come from a network"))
+	}
+	if body.Login != "" {
+		var a mail.Address
+		if a, err = address(body.Login); err != nil {
+			return nil, api.Wrong("login", err)
+		}
+		if err := s.login(a.Key()); err != nil {
+			return nil, err
+		}
+	}
+	ban, err := b.admin(r).Add(r.Ctx, access.Wanted{Prefix: prefix, Login: body.Login, Reason: body.Reason, End: body.Until, Shadow: body.Shadow, Force: body.Force})
+	return shown.BanAt(r.Now)(ban), err
+}
+
+func (b bans) lift(r *api.Request) (any, error) {
+	ban, err := b.find(r)
+	if err != nil {
+		return nil, err
+	}
+	ban, err = b.admin(r).Lift(r.Ctx, ban.ID)
+	return shown.BanAt(r.Now)(ban), err
+}

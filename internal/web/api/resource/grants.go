@@ -1,0 +1,183 @@
+package resource
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/account/admin"
+	"countersign/internal/fault"
+	"countersign/internal/mail"
+	"countersign/internal/shown"
+	"countersign/internal/web/api"
+	"countersign/internal/web/api/client"
+)
+
+// grants are the operations on grants.
+type grants struct{ Options }
+
+func (g grants) rows() []api.Operation {
+	return []api.Operation{
+		{ID: "listGrants", Method: http.MethodGet, Path: "/grants", May: client.Read, Text: "List what was granted, also what has ended.", Query: []api.Parameter{
+			{Name: "account", Text: "Those of one account alone."}, {Name: "domain", Text: "Those for addresses in one domain alone, whoever has them."},
+		}, Pages: true, Answer: shown.Grant{}, Run: g.list},
+		{ID: "addGrant", Method: http.MethodPost, Path: "/grants", May: client.Grants, Text: "Let an account send as an address that is not its own, or on behalf of it.",
+			Body: grantWanted{}, Answer: shown.Grant{}, Created: true, Run: g.add},
+		{ID: "removeGrant", Method: http.MethodDelete, Path: "/grants/{account}/{manner}/{for}", May: client.Grants,
+			Text: "Take a grant away; what was sent under it and still waits is held.", Query: []api.Parameter{
+				api.Flag("keep_mail", "Let go on what was sent under it and still waits."),
+			}, Run: g.remove},
+	}
+}
+
+// grantWanted is the body of addGrant.
+type grantWanted struct {
+	Account string    `json:"account" required:"yes" text:"The login of the account."`
+	Manner  string    `json:"manner" required:"yes" among:"send-as,send-on-behalf" text:"send-as: wherever a sender is named; send-on-behalf: in From alone, where Sender names the account."`
+	For     string    `json:"for" required:"yes" text:"An address, or @example.org for all of a domain."`
+	Until   time.Time `json:"until" text:"When it ends; never where nothing is said."`
+	Because string    `json:"because" text:"Why: the helpdesk reads it."`
+	Across  bool      `json:"across_customers" text:"Allow an address or domain of another customer."`
+}
+
+// list looks at one account, or through all with grants, page by page.
+func (g grants) list(r *api.Request) (any, error) {
+	s := g.scope(r)
+	under, err := g.under(s)
+	if err != nil {
+		return nil, err
+	}
+	var found []shown.Grant
+	take := func(login string) error {
+		a, err := g.Store.Account(r.Ctx, login)
+		for i := range a.Grants {
+			if grant := &a.Grants[i]; under == "" || grant.Under() == under {
+				found = append(found, shown.GrantAt(r.Now, a.Address, grant))
+			}
+		}
+		return err
+	}
+	if text := r.Query("account"); text != "" {
+		a, err := address(text)
+		if err != nil {
+			return nil, api.WrongQuery("account", err)
+		}
+		if err := s.login(a.Key()); err != nil {
+			return nil, err
+		}
+		err = missing(take(a.Key()), "account %s", a.Key())
+		return g.page(r, found), err
+	}
+	err = g.each(s, under, func(login string) error {
+		if err := take(login); err != nil && !fault.Is(err, fault.NotFound) { // gone meanwhile
+			return err
+		}
+		return nil
+	})
+	return g.page(r, found), err
+}
+
+// under reads the domain that a query names, "" for none.
+func (g grants) under(s *scope) (mail.Domain, error) {
+	text := s.r.Query("domain")
+	if text == "" {
+		return "", nil
+	}
+	d, err := mail.ParseDomain(text)
+	if err != nil {
+		return "", api.WrongQuery("domain", fault.New("api.grant", fault.Invalid, "is no domain"))
+	}
+	return d, s.domain(d)
+}
+
+// each gives the login of each account with grants that the client sees.
+func (g grants) each(s *scope, under mail.Domain, take func(login string) error) error {
+	const page = 500
+	for after := ""; ; {
+		logins, err := g.Store.Grantees(s.r.Ctx, under, after, page)
+		if err != nil {
+			return err
+		}
+		for _, login := range logins {
+			if ok, err := s.hasLogin(login); err != nil || !ok {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			if err := take(login); err != nil {
+				return err
+			}
+		}
+		if len(logins) < page {
+			return nil
+		}
+		after = logins[len(logins)-1]
+	}
+}
+
+func (g grants) page(r *api.Request, found []shown.Grant) api.Page {
+	return api.Paged(r, found, func(v *shown.Grant) string { return strings.Join([]string{v.Account, string(v.Manner), v.For}, " ") })
+}
+
+// named reads a grant.
+func (g grants) named(manner, target string) (granted account.Granted, err error) {
+	if granted.Manner, err = account.ParseManner(manner); err != nil {
+		return granted, err
+	}
+	if granted.Grant, err = account.ParseGrant(target); err != nil {
+		return granted, err
+	}
+	return granted, nil
+}
+
+func (g grants) add(r *api.Request) (any, error) {
+	body, s := api.Body[grantWanted](r), g.scope(r)
+	a, err := address(body.Account)
+	if err != nil {
+		return nil, api.Wrong("account", err)
+	}
+	if err := s.login(a.Key()); err != nil {
+		return nil, err
+	}
+	granted, err := g.named(body.Manner, body.For)
+	if err != nil {
+		return nil, api.Wrong("for", err)
+	}
+	if err := s.domain(granted.Under()); err != nil {
+		return nil, err
+	}
+	granted.Until, granted.Because, granted.Across = body.Until, body.Because, body.Across
+	if err := g.Accounts(r.Client.Actor()).SetAccount(r.Ctx, a, admin.AccountChange{AddGrants: []account.Granted{granted}}); err != nil {
+		return nil, err
+	}
+	return g.given(r, a, &granted)
+}
+
+// given shows a grant as it is stored.
+func (g grants) given(r *api.Request, of mail.Address, granted *account.Granted) (any, error) {
+	a, err := g.Store.Account(r.Ctx, of.Key())
+	for i := range a.Grants {
+		if have := &a.Grants[i]; have.Manner == granted.Manner && have.Equal(granted.Grant) {
+			return shown.GrantAt(r.Now, a.Address, have), nil
+		}
+	}
+	if err == nil {
+		err = fault.New("api.grant", fault.Conflict, "the grant was taken away again meanwhile")
+	}
+	return nil, err
+}
+
+func (g grants) remove(r *api.Request) (any, error) {
+	s := g.scope(r)
+	a, err := login(s, "account")
+	if err != nil {
+		return nil, err
+	}
+	granted, err := g.named(r.Path("manner"), r.Path("for"))
+	if err != nil {
+		return nil, api.WrongPath("for", err)
+	}
+	return nil, g.Accounts(r.Client.Actor()).SetAccount(r.Ctx, a, admin.AccountChange{RemoveGrants: []account.Granted{granted}, KeepMail: r.True("keep_mail")})
+}

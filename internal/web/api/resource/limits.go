@@ -1,0 +1,358 @@
+package resource
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"countersign/internal/fault"
+	"countersign/internal/limit"
+	"countersign/internal/limit/admin"
+	"countersign/internal/limit/hindsight"
+	"countersign/internal/limit/usage"
+	"countersign/internal/mail"
+	"countersign/internal/shown"
+	"countersign/internal/web/api"
+	"countersign/internal/web/api/client"
+)
+
+// limits are the operations on limits.
+type limits struct{ Options }
+
+func (l limits) rows() []api.Operation {
+	return []api.Operation{
+		{ID: "listLimits", Method: http.MethodGet, Path: "/limits", May: client.Read, Text: "List the limits that hold, and what is allowed on top of them.", Query: append(
+			[]api.Parameter{api.Flag("all", "Also those that ended within the last 30 days."), api.Flag("everything", "Those for all gates together alone."),
+				{Name: "each", Text: "Those alone for each of a kind that has none of its own: account, credential, domain, customer, network or node."}},
+			parametersOf(limitKinds)...), Pages: true, Answer: shown.Limit{}, Run: l.list},
+		{ID: "setLimits", Method: http.MethodPost, Path: "/limits", May: client.Limits, Text: "Set limits, all or none, in place of what is set for the same.",
+			Body: limitsWanted{}, Answer: limitsSet{}, Created: true, Run: l.set},
+		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while, once.",
+			Body: moreWanted{}, Answer: limitsSet{}, Created: true, Run: l.allow},
+		{ID: "liftLimit", Method: http.MethodDelete, Path: "/limits/{id}", May: client.Limits, Text: "End a limit or an allowance before its time.", Answer: shown.Limit{}, Run: l.lift},
+		{ID: "simulateLimits", Method: http.MethodPost, Path: "/limits/simulations", May: client.Read, Text: "Say what limits would have refused of the mail of the past, from the record. Nothing is set.",
+			Body: simulationWanted{}, Answer: hindsight.Simulated{}, Costly: true, Run: l.simulate},
+		{ID: "showUsage", Method: http.MethodGet, Path: "/accounts/{login}/limits", May: client.Read, Text: "Show all limits of an account: how much is used, and when there is room.", Query: []api.Parameter{
+			{Name: "from", Text: "Also limits of the network that this address is in."},
+		}, Answer: limitsUsed{}, Run: l.usage},
+	}
+}
+
+// limitFor says whom a limit is for: exactly one of these.
+type limitFor struct {
+	Account    string `json:"account" text:"This account."`
+	Credential string `json:"credential" text:"This credential of an account, LOGIN/NAME."`
+	Domain     string `json:"domain" text:"All accounts of this domain together."`
+	Customer   string `json:"customer" text:"All accounts of this customer together."`
+	Plan       string `json:"plan" text:"Each account on this plan that has none of its own."`
+	Network    string `json:"network" text:"This IPv4 address, or this IPv6 network with /64."`
+	Node       string `json:"node" text:"This gate."`
+	Everything bool   `json:"everything" text:"All gates together."`
+	Each       string `json:"each" text:"Each of a kind that has none of its own: account, credential, domain, customer, network or node."`
+}
+
+// limitKinds are the kinds of subjects that are named by a text.
+var limitKinds = []string{"account", "credential", "domain", "customer", "plan", "network", "node"}
+
+// limitsWanted is the body of setLimits.
+type limitsWanted struct {
+	For     limitFor  `json:"for" required:"yes" text:"Whom they are for."`
+	Limits  []string  `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB." example:"recipients/hour=100"`
+	Action  string    `json:"action" text:"What becomes of a message that is over one: defer, refuse, slow or hold; defer where nothing is said."`
+	Share   *int      `json:"share" text:"How much of it one account may have once half of it is used, in percent."`
+	Away    string    `json:"store_away" text:"Of connections: what happens while the store is away: open, closed or share."`
+	Least   *int64    `json:"least" text:"Of a failed-share: how many recipients have to have failed before it counts."`
+	NoMail  bool      `json:"no_mail" text:"Nobody gets a mail when most of it is used."`
+	Shadow  bool      `json:"shadow" text:"Let pass what is over it, and record that it was."`
+	Until   time.Time `json:"until" text:"When they end; never where nothing is said. Meanwhile one counts in place of one without an end."`
+	Because string    `json:"because" text:"Why: the helpdesk reads it."`
+	Force   bool      `json:"force" text:"Set also a limit of 0, which stops all mail."`
+}
+
+// moreWanted is the body of allowMore.
+type moreWanted struct {
+	For     limitFor  `json:"for" required:"yes" text:"Whom it is for."`
+	Limits  []string  `json:"limits" required:"yes" text:"How much on top of which limit: recipients/day=500." example:"recipients/day=500"`
+	Until   time.Time `json:"until" required:"yes" text:"When it ends."`
+	Because string    `json:"because" required:"yes" text:"Why: the helpdesk reads it."`
+}
+
+// simulationWanted is the body of simulateLimits.
+type simulationWanted struct {
+	For    limitFor  `json:"for" required:"yes" text:"Whom they would be for: accounts, domains, customers, plans or everything."`
+	Limits []string  `json:"limits" required:"yes" text:"As in setLimits; they are judged together, and without those that are set." example:"recipients/hour=100"`
+	Since  time.Time `json:"since" text:"The beginning; 30 days ago where nothing is said."`
+}
+
+// limitsSet is what was set.
+type limitsSet struct {
+	Limits []shown.Limit `json:"limits"`
+}
+
+// limitsUsed is what showUsage answers.
+type limitsUsed struct {
+	Limits []usage.Room `json:"limits"`
+}
+
+func (l limits) admin(r *api.Request) *admin.Admin {
+	return admin.New(admin.Options{Store: l.Store, IDs: l.IDs, Actor: r.Client.Actor(), Now: l.Now})
+}
+
+// subject reads whom a limit is for, and whose credential that is; some is false for nobody.
+func (l limits) subject(s *scope, given map[string]string, everything bool, each string) (of limit.Subject, login string, some bool, err error) {
+	kind, name, err := oneOf(limitKinds, given)
+	if err != nil {
+		return of, "", false, err
+	}
+	if several := (kind != "" && (everything || each != "")) || everything && each != ""; several {
+		return of, "", false, fault.New("api.limit", fault.Invalid, "names several, of which one is meant")
+	}
+	switch {
+	case everything:
+		return limit.Subject{Kind: limit.Everything}, "", true, s.whole("a limit for everything")
+	case each != "":
+		of.Kind, err = limit.ParseKind(each)
+		if err == nil && (of.Kind == limit.Plan || of.Kind == limit.Everything) {
+			err = fault.New("api.limit", fault.Invalid, "%q is nothing that there are several of", each)
+		}
+		of.Name = limit.Each
+		if err == nil {
+			err = s.whole("a limit for each " + each)
+		}
+		return of, "", true, err
+	case kind == "":
+		return of, "", false, nil
+	}
+	if of.Kind, err = limit.ParseKind(kind); err != nil {
+		return of, "", false, err
+	}
+	of.Name, login, err = s.subject(kind, name)
+	return of, login, true, err
+}
+
+// whom reads whom a body is for.
+func (l limits) whom(s *scope, f *limitFor) (of limit.Subject, login string, err error) {
+	given := map[string]string{
+		"account": f.Account, "credential": f.Credential, "domain": f.Domain, "customer": f.Customer, "plan": f.Plan, "network": f.Network, "node": f.Node,
+	}
+	of, login, some, err := l.subject(s, given, f.Everything, f.Each)
+	if err == nil && !some {
+		err = fault.New("api.limit", fault.Invalid, "names nobody: say one of %s, everything, each", strings.Join(limitKinds, ", "))
+	}
+	if err == nil {
+		err = usage.Gate(s.r.Ctx, l.Store, of)
+	}
+	return of, login, api.Wrong("for", err)
+}
+
+func (l limits) list(r *api.Request) (any, error) {
+	s := l.scope(r)
+	q := limit.Query{Holding: r.Now}
+	if r.True("all") {
+		q.Holding = time.Time{}
+	}
+	of, _, some, err := l.subject(s, asked(r, limitKinds), r.True("everything"), r.Query("each"))
+	if err != nil {
+		return nil, err
+	}
+	if some {
+		q.For = &of
+	}
+	found, err := l.Store.Rules(r.Ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := visible(s, found, l.has(s))
+	if err != nil {
+		return nil, err
+	}
+	page := api.Paged(r, seen, func(rule *limit.Rule) string { return string(rule.ID) })
+	rules, _ := page.Items.([]limit.Rule)
+	page.Items, err = l.shown(r, rules)
+	return page, err
+}
+
+// shown shows rules, with credentials by their names.
+func (l limits) shown(r *api.Request, rules []limit.Rule) ([]shown.Limit, error) {
+	named := slices.Clone(rules)
+	for i := range named {
+		var err error
+		if named[i], err = usage.Named(r.Ctx, l.Store, named[i]); err != nil {
+			return nil, err
+		}
+	}
+	return shown.Each(named, shown.LimitAt(r.Now)), nil
+}
+
+// has reports whether a rule is the client's. That of a plan is nobody's.
+func (l limits) has(s *scope) func(*limit.Rule) (bool, error) {
+	return func(rule *limit.Rule) (bool, error) {
+		name := rule.For.Name
+		if name == limit.Each {
+			return s.all(), nil
+		}
+		switch rule.For.Kind {
+		case limit.Customer:
+			return s.r.Client.Sees(name), nil
+		case limit.Domain:
+			return s.hasDomain(mail.Domain(name))
+		case limit.Account:
+			return s.hasLogin(name)
+		case limit.Credential:
+			login, _, err := usage.Holder(s.r.Ctx, l.Store, *rule)
+			if err != nil || login == "" {
+				return false, err
+			}
+			return s.hasLogin(login)
+		}
+		return s.all(), nil
+	}
+}
+
+// parse reads limits.
+func parse(texts []string) (list []limit.Limit, err error) {
+	for _, text := range texts {
+		one, err := limit.Parse(strings.Replace(text, "=+", "=", 1))
+		if err != nil {
+			return nil, api.Wrong("limits", err)
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+// apply puts what a body says of all its limits into each.
+func (w *limitsWanted) apply(list []limit.Limit) (err error) {
+	for i := range list {
+		one := &list[i]
+		one.Shadow, one.Quiet = w.Shadow, w.NoMail
+		if w.Action != "" {
+			if one.Action, err = limit.ParseAction(w.Action); err != nil {
+				return api.Wrong("action", err)
+			}
+		}
+		if w.Away != "" {
+			if one.Away, err = limit.ParseAway(w.Away); err != nil {
+				return api.Wrong("store_away", err)
+			}
+		}
+		if w.Share != nil {
+			if one.Share = *w.Share; one.Share == 0 {
+				return api.Wrong("share", fault.New("api.limit", fault.Invalid, "is of 1 to 100 percent; leave it out where one account may have all"))
+			}
+		}
+		if w.Least != nil {
+			one.Least = *w.Least
+		}
+	}
+	return nil
+}
+
+func (l limits) set(r *api.Request) (any, error) {
+	body := api.Body[limitsWanted](r)
+	list, err := parse(body.Limits)
+	if err != nil {
+		return nil, err
+	}
+	if err := body.apply(list); err != nil {
+		return nil, err
+	}
+	return l.put(r, &body.For, admin.Wanted{Limits: list, Because: body.Because, End: body.Until, Force: body.Force})
+}
+
+func (l limits) allow(r *api.Request) (any, error) {
+	body := api.Body[moreWanted](r)
+	list, err := parse(body.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return l.put(r, &body.For, admin.Wanted{Limits: list, Extra: true, Because: body.Because, End: body.Until})
+}
+
+// put sets what is wanted for somebody.
+func (l limits) put(r *api.Request, f *limitFor, w admin.Wanted) (any, error) {
+	var err error
+	if w.For, w.Login, err = l.whom(l.scope(r), f); err != nil {
+		return nil, err
+	}
+	rules, err := l.admin(r).Set(r.Ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	list, err := l.shown(r, rules)
+	return limitsSet{list}, err
+}
+
+func (l limits) lift(r *api.Request) (any, error) {
+	id, err := identity(r, "limit")
+	if err != nil {
+		return nil, err
+	}
+	s := l.scope(r)
+	found, err := l.Store.Rules(r.Ctx, limit.Query{ID: id})
+	if err != nil {
+		return nil, err
+	}
+	seen, err := visible(s, found, l.has(s))
+	if err == nil && len(seen) == 0 {
+		err = api.NotThere("limit %s", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	rule, err := l.admin(r).Lift(r.Ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	rule, err = usage.Named(r.Ctx, l.Store, rule)
+	return shown.LimitAt(r.Now)(rule), err
+}
+
+// simulated is from when on limits are simulated where nobody says it.
+const simulated = 30 * 24 * time.Hour
+
+func (l limits) simulate(r *api.Request) (any, error) {
+	body := api.Body[simulationWanted](r)
+	q := hindsight.Question{Since: body.Since}
+	var err error
+	if q.Limits, err = parse(body.Limits); err != nil {
+		return nil, err
+	}
+	if len(q.Limits) == 0 {
+		return nil, api.Wrong("limits", fault.New("api.limit", fault.Invalid, "names none"))
+	}
+	if q.For, _, err = l.whom(l.scope(r), &body.For); err != nil {
+		return nil, err
+	}
+	if q.Since.IsZero() {
+		q.Since = r.Now.Add(-simulated)
+	}
+	return hindsight.Simulate(r.Ctx, l.Store, q)
+}
+
+func (l limits) usage(r *api.Request) (any, error) {
+	s := l.scope(r)
+	a, err := login(s, "login")
+	if err != nil {
+		return nil, err
+	}
+	var from netip.Addr
+	if text := r.Query("from"); text != "" {
+		if err := s.whole("what is used of limits of networks"); err != nil {
+			return nil, err
+		}
+		if from, err = netip.ParseAddr(text); err != nil {
+			return nil, api.WrongQuery("from", fault.New("api.limit", fault.Invalid, "is not an address"))
+		}
+	}
+	rooms, err := usage.Of(r.Ctx, l.Store, a.Key(), from, r.Now)
+	if !s.all() { // what others use of limits that are for all is not for this client
+		rooms = slices.DeleteFunc(rooms, func(room usage.Room) bool {
+			kind, err := limit.ParseKind(room.Kind)
+			return err != nil || kind > limit.Customer
+		})
+	}
+	return limitsUsed{rooms}, err
+}
