@@ -63,3 +63,33 @@ func TestRightPasswordOfADirectoryInVain(t *testing.T) {
 func deny(w *world, _ many) {
 	w.v.opt.Denied = func(*Attempt, *account.Principal) string { return "deny 192.0.2.0/24 everywhere" }
 }
+
+// A right password that is of two forms, as it was typed otherwise than it is kept, and lets nobody
+// in, costs what a wrong one of two forms costs.
+func TestRightPasswordOfTwoFormsInVain(t *testing.T) {
+	const right, wrong = "correct\u00a0horse battery", "wrong\u00a0password, this"
+	for name, prepare := range map[string]func(w *world){
+		"denied": func(w *world) { deny(w, nil) },
+		"suspended": func(w *world) {
+			w.give(loginA, func(a *account.Account) { a.State = account.Suspended })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if err := w.password(loginA, right); err != nil {
+				t.Fatal(err)
+			}
+			w.restart(setup{})
+			prepare(w)
+			costs := func(password string) []string {
+				w.work()
+				p, err := askPassword(w, here, loginA, password)
+				wantRefused(t, p, err)
+				return w.work()
+			}
+			if got, want := costs(right), costs(wrong); !slices.Equal(got, want) || len(got) != 2 {
+				t.Errorf("the right password costs %v, a wrong one %v", got, want)
+			}
+		})
+	}
+}
