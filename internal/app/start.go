@@ -161,6 +161,7 @@ func (a *App) openKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.hasher.TellTooMany(passwords.TooMany(a.log))
 	a.rule, err = passwords.NewRule(a.cfg, a.hasher)
 	return err
 }

@@ -83,7 +83,8 @@ func TestHashOfAnotherDayIsLearnt(t *testing.T) {
 }
 
 func TestCostsAreBounded(t *testing.T) {
-	w := newWorld(t)
+	w, told := newWorld(t), 0
+	w.hasher.TellTooMany(func(hash.Cost) { told++ })
 	for i := range 3 * secrets.MaxCosts {
 		w.hasher.Learn(hash.CostOf(hash.Params{MemoryKiB: uint32(100 + i), Iterations: 1, Parallelism: 1}))
 	}
@@ -91,6 +92,9 @@ func TestCostsAreBounded(t *testing.T) {
 	_ = w.password("nobody@acme.example", "x")
 	if got := w.work(); len(got) != secrets.MaxCosts {
 		t.Errorf("a failure costs %d derivations, at most %d may be", len(got), secrets.MaxCosts)
+	}
+	if told != 1 {
+		t.Errorf("the operator was told %d times that there are more kinds", told)
 	}
 }
 

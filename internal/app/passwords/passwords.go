@@ -80,3 +80,12 @@ func Unsaid(log *slog.Logger) func(directory string, c hash.Cost) {
 			"directory", directory, "kind", c.Kind())
 	}
 }
+
+// TooMany makes what tells the operator that the store has more kinds of hashes than every failed
+// login costs.
+func TooMany(log *slog.Logger) func(c hash.Cost) {
+	return func(c hash.Cost) {
+		log.Warn("the store has more kinds of password hashes than every failed login costs: those who have another one can be told by time from names that are not there, until they have logged in with the password and have a new hash",
+			"first", c.Kind(), "kinds", secrets.MaxCosts)
+	}
+}

@@ -49,10 +49,15 @@ type Hasher struct {
 	matches func(h hash.Hash, password string) bool
 	spend   func(c hash.Cost, password string)
 
-	mu sync.Mutex // guards costs
+	// tooMany is told of kinds that failures do not cost, nil for nobody.
+	tooMany func(hash.Cost)
+
+	mu sync.Mutex // guards what follows
 	// costs are the cost of the day and those of other hashes in use, each once. The
 	// slice is replaced, never changed.
 	costs []hash.Cost
+	// told says that there are more kinds than MaxCosts, which is told once.
+	told bool
 }
 
 // NewHasher returns a Hasher. Parameters out of bounds are fault.Invalid.
@@ -176,13 +181,25 @@ func (h *Hasher) waste(t *Trial, done hash.Cost) {
 	}
 }
 
+// TellTooMany has f called with the first kind of hash that failures do not cost, as there are
+// MaxCosts kinds before it: who has such a one can be told by time. It is to be called before
+// anything is tried or learned.
+func (h *Hasher) TellTooMany(f func(c hash.Cost)) { h.tooMany = f }
+
 // Learn makes failures cost a derivation like that too from now on, unless there
 // are too many kinds already.
 func (h *Hasher) Learn(c hash.Cost) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.costs) < MaxCosts && !slices.Contains(h.costs, c) {
+	known := slices.Contains(h.costs, c)
+	full := len(h.costs) >= MaxCosts
+	tell := full && !known && !h.told && h.tooMany != nil
+	h.told = h.told || tell
+	if !known && !full {
 		h.costs = append(slices.Clone(h.costs), c)
+	}
+	h.mu.Unlock()
+	if tell {
+		h.tooMany(c)
 	}
 }
 
