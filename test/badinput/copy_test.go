@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,9 +107,11 @@ func (c *copier) until(from string, target func() string) string {
 	took := time.Since(began)
 	for most := c.kills + 3; c.kills < most; {
 		c.copied = target()
-		// Not at its very end: who is killed after the last step has come to it.
-		for !c.run(from, c.copied, time.Duration(c.random.Int64N(int64(took)*9/10))) {
-			c.opens(c.copied)
+		for !c.run(from, c.copied, time.Duration(c.random.Int64N(int64(took)))) {
+			if c.opens(c.copied) { // it was killed behind its last step
+				c.wantMoved(from, c.copied)
+				break
+			}
 			c.kills++
 		}
 	}
@@ -147,25 +150,48 @@ func (c *copier) run(from, to string, after time.Duration) (ended bool) {
 	return false
 }
 
-// opens lets a command open the target of a killed copy, which it must not where
-// something has been copied.
-func (c *copier) opens(to string) {
+// opens lets a command open the target of a killed copy, and reports whether the copy is
+// there, and open: as long as it is not finished, no command may open it.
+func (c *copier) opens(to string) bool {
+	c.t.Helper()
+	out, err := c.command(to, "customer", "list")
+	_, exited := err.(*exec.ExitError)
+	switch {
+	case err == nil:
+		// Without any customer it was killed before it had begun.
+		return strings.Contains(out, "acme")
+	case exited && strings.Contains(out, "is not finished"):
+		c.refused++
+	case !exited || !strings.Contains(out, "there is no database"):
+		c.t.Fatalf("a command on the target of a killed copy: %v\n%s", err, out)
+	}
+	return false
+}
+
+// wantMoved checks that a store is closed, as it was copied to another.
+func (c *copier) wantMoved(from, to string) {
+	c.t.Helper()
+	target, err := url.Parse(to)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	out, err := c.command(from, "customer", "add", "late")
+	if err == nil || !strings.Contains(out, strings.TrimPrefix(target.Path, "/")) {
+		c.t.Fatalf("the copy in %s is open, and a command on its source says: %v\n%s", to, err, out)
+	}
+}
+
+// command runs a command on a store.
+func (c *copier) command(store string, args ...string) (out string, err error) {
 	c.t.Helper()
 	file := filepath.Join(c.t.TempDir(), "countersign.toml")
 	text, err := os.ReadFile(filepath.Join(c.dir, "countersign.toml"))
 	if err == nil {
-		err = os.WriteFile(file, append(text, []byte(fmt.Sprintf("[store]\nurl = %q\n", to))...), 0o600)
+		err = os.WriteFile(file, append(text, []byte(fmt.Sprintf("[store]\nurl = %q\n", store))...), 0o600)
 	}
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	out, err := harness.Command(c.t, "customer", "list", "--config", file).CombinedOutput()
-	if err != nil && strings.Contains(string(out), "is not finished") {
-		c.refused++
-		return
-	}
-	// It was killed before it had begun.
-	if _, exited := err.(*exec.ExitError); err != nil && (!exited || !strings.Contains(string(out), "there is no database")) || strings.Contains(string(out), harness.Login) || strings.Contains(string(out), "acme") {
-		c.t.Fatalf("a command on the target of a killed copy: %v\n%s", err, out)
-	}
+	answer, err := harness.Command(c.t, append(args, "--config", file)...).CombinedOutput()
+	return string(answer), err
 }

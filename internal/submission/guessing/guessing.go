@@ -205,13 +205,13 @@ func (d *Door) Delay(ctx context.Context, wait time.Duration) {
 
 // isGuess reports whether a login has failed in a way that tells who guesses something, or
 // would if it were right. Trouble of ours does not count, nor what came with the right
-// secret.
+// secret, but where a secret that is not counted would show itself as right.
 func isGuess(err error) bool {
 	if !fault.Is(err, fault.Unauthenticated) {
 		return false
 	}
 	for _, counts := range []error{
-		why.ErrUnknown, why.ErrHomeless, why.ErrNone, why.ErrWrong, why.ErrPrepared,
+		why.ErrUnknown, why.ErrHomeless, why.ErrTaken, why.ErrNone, why.ErrWrong, why.ErrPrepared,
 		why.ErrSuspended, why.ErrExpired, why.ErrNetwork, why.ErrMechanism, why.ErrDenied,
 	} {
 		if errors.Is(err, counts) {

@@ -66,7 +66,7 @@ func (l *listener) Failed(f guard.Failure) time.Duration {
 // TestWhatIsNoGuess: trouble of ours, and what came with the right secret, does not count.
 func TestWhatIsNoGuess(t *testing.T) {
 	failure := func(err error) error { return &fault.Error{Kind: fault.Unauthenticated, Err: err} }
-	guesses := []error{why.ErrUnknown, why.ErrHomeless, why.ErrNone, why.ErrWrong, why.ErrPrepared, why.ErrSuspended, why.ErrExpired, why.ErrNetwork, why.ErrMechanism, why.ErrDenied}
+	guesses := []error{why.ErrUnknown, why.ErrHomeless, why.ErrTaken, why.ErrNone, why.ErrWrong, why.ErrPrepared, why.ErrSuspended, why.ErrExpired, why.ErrNetwork, why.ErrMechanism, why.ErrDenied}
 	for _, cause := range why.All() {
 		if got := isGuess(failure(cause)); got != slices.Contains(guesses, cause) {
 			t.Errorf("%v: %v", cause, got)
