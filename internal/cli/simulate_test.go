@@ -30,9 +30,15 @@ func (p *history) add(kind audit.Kind, ago time.Duration, session, submission st
 	return &p.events[len(p.events)-1]
 }
 
+// elsewhere is the session that comes from another network than all others do.
+const elsewhere = "01K0SESS30000000000000000A"
+
 // sent is a message that was accepted, and delivered at once; to whom "!" is in front of, another server refused it.
 func (p *history) sent(ago time.Duration, session, submission, from string, to ...string) {
-	p.add(audit.Accepted, ago, session, submission, map[string]string{"from": from, "recipients": strconv.Itoa(len(to)), "size": "1000"})
+	accepted := p.add(audit.Accepted, ago, session, submission, map[string]string{"from": from, "recipients": strconv.Itoa(len(to)), "size": "1000"})
+	if accepted.Client = "192.0.2.1"; session == elsewhere {
+		accepted.Client = "2001:db8::3"
+	}
 	for _, r := range to {
 		kind, code := audit.DeliveryDelivered, 250
 		if strings.HasPrefix(r, "!") {
@@ -58,7 +64,7 @@ func TestSimulateByTheRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	const first, second, third = "01K0SESS10000000000000000A", "01K0SESS20000000000000000A", "01K0SESS30000000000000000A"
+	const first, second, third = "01K0SESS10000000000000000A", "01K0SESS20000000000000000A", elsewhere
 	submission := func(n int) string { return "01K0M" + strconv.Itoa(100+n) + "000000000000000000" }
 	p := &history{now: time.Now().UTC().Truncate(time.Microsecond)}
 	p.sent(80*24*time.Hour, first, submission(0), pastLogin, "old")
@@ -86,17 +92,37 @@ func TestSimulateByTheRecord(t *testing.T) {
 		"connections/hour=1":                            "0 of 5 messages would have been over, with 0 of 8 recipients\n2 of 3 connections would have been turned away\n",
 	} {
 		for _, whose := range []string{"--each account", "--account " + pastLogin, "--domain example.org"} {
-			var out, failed bytes.Buffer
-			args := append([]string{"--config", path, "limit", "simulate", "--since", "2h"}, strings.Fields(whose+" "+limits)...)
-			if status := Run(args, strings.NewReader(""), &out, &failed, SystemEnv("test")); status != statusDone {
-				t.Fatalf("%s: status %d: %s", limits, status, failed.String())
+			status, out, failed := simulated(path, whose+" "+limits)
+			if status != statusDone {
+				t.Fatalf("%s: status %d: %s", limits, status, failed)
 			}
-			if !strings.HasPrefix(out.String(), want) {
-				t.Errorf("%s %s: said is\n%swant\n%s", whose, limits, out.String(), want)
+			if !strings.HasPrefix(out, want) {
+				t.Errorf("%s %s: said is\n%swant\n%s", whose, limits, out, want)
 			}
-			if strings.Contains(want, "connections would") && !strings.Contains(out.String(), "CONNECTIONS") {
-				t.Errorf("%s: without a column: %s", limits, out.String())
+			if strings.Contains(want, "connections would") && !strings.Contains(out, "CONNECTIONS") {
+				t.Errorf("%s: without a column: %s", limits, out)
 			}
 		}
 	}
+	for question, want := range map[string]string{
+		"--each network messages/hour=2":               "2 of 5 messages would have been over, with 3 of 8 recipients\n",
+		"--network 192.0.2.1 messages/hour=2":          "2 of 4 messages would have been over, with 3 of 7 recipients\n",
+		"--network 2001:db8::/64 bytes/message=999":    "1 of 1 messages would have been over, with 1 of 1 recipients\n",
+		"--network 198.51.100.1 messages/hour=2":       "0 of 0 messages would have been over, with 0 of 0 recipients\n",
+		"--network 192.0.2.1 failed-recipients/hour=1": "countersign: failed recipients cannot be counted of a network",
+		"--each network connections/minute=1":          "countersign: connections of networks cannot be simulated",
+		"--each credential messages/hour=2":            "countersign: only limits of accounts, domains, customers, plans, networks and everything can be simulated",
+	} {
+		if _, out, failed := simulated(path, question); !strings.HasPrefix(out+failed, want) {
+			t.Errorf("%s: said is\n%s%swant\n%s", question, out, failed, want)
+		}
+	}
+}
+
+// simulated runs "limit simulate" for the last two hours.
+func simulated(path, question string) (status int, stdout, stderr string) {
+	var out, failed bytes.Buffer
+	args := append([]string{"--config", path, "limit", "simulate", "--since", "2h"}, strings.Fields(question)...)
+	status = Run(args, strings.NewReader(""), &out, &failed, SystemEnv("test"))
+	return status, out.String(), failed.String()
 }

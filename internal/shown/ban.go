@@ -37,6 +37,22 @@ func BanAt(now time.Time) func(access.Ban) Ban {
 	}
 }
 
+// mostBeside is how many bans are shown beside one that was set.
+const mostBeside = 100
+
+// BanAdded is what is shown of a ban that was set.
+type BanAdded struct {
+	Ban
+	// Overlaps are bans around it or within it that hold as well, at most 100.
+	Overlaps []Ban `json:"overlaps"`
+}
+
+// BanAddedAt shows a ban that was set as of now, with those beside it.
+func BanAddedAt(now time.Time, b access.Ban, beside []access.Ban) BanAdded {
+	show := BanAt(now)
+	return BanAdded{show(b), Each(beside[:min(len(beside), mostBeside)], show)}
+}
+
 // Entry is what is shown of an entry of an access list.
 type Entry struct {
 	ID     mail.ID    `json:"id"`

@@ -2,6 +2,7 @@ package submission
 
 import (
 	"context"
+	"slices"
 
 	"countersign/internal/access/entrance"
 	"countersign/internal/account"
@@ -38,12 +39,14 @@ type rehearsed struct {
 	as *account.Principal
 }
 
-// Mechanisms implements smtpserver.Session.
+// Mechanisms implements smtpserver.Session. What is not offered is refused here, too; whether the
+// client's connection could be bound to, and its certificate, are taken for granted.
 func (s rehearsed) Mechanisms() []string {
-	if s.as.Mechanism == "" {
+	name := s.as.Mechanism
+	if name == "" || !slices.Contains(s.gate.policy.Load().Mechanisms, name) || !s.listener.offers(name) {
 		return nil
 	}
-	return []string{s.as.Mechanism}
+	return []string{name}
 }
 
 // Auth implements smtpserver.Session.
@@ -70,9 +73,6 @@ func (s rehearsed) Next(ctx context.Context, _ []byte) ([]byte, bool, error) {
 
 // before asks what is asked before anything of a login is verified.
 func (s rehearsed) before(ctx context.Context) error {
-	if s.as.Mechanism == "" {
-		return nil
-	}
 	if err := s.visit.Judge(ctx, "submission.auth", entrance.AtLogin); err != nil {
 		return err
 	}
@@ -85,11 +85,11 @@ func (s rehearsed) before(ctx context.Context) error {
 	return err
 }
 
-// Recognise implements smtpserver.Session.
+// Recognise implements smtpserver.Session. A network is nothing that could be taken for granted: the
+// client has to be in it, at a listener that knows networks.
 func (s rehearsed) Recognise(ctx context.Context) (bool, error) {
 	if s.as.Mechanism != "" {
 		return false, nil
 	}
-	_, done, err := s.Next(ctx, nil)
-	return done, err
+	return s.session.Recognise(ctx)
 }

@@ -5,8 +5,10 @@ package explain
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +33,8 @@ type scenario struct {
 	ip string
 	// credential is what it proves itself with, "" for the password.
 	credential string
+	// mech is by which mechanism, "" for PLAIN.
+	mech string
 	// from and header are MAIL FROM and From, "" for the account's address; header is "-" for none.
 	from, header string
 	to           []string
@@ -106,14 +110,81 @@ func (w *world) play(t *testing.T, s *scenario) {
 	if told.Verdict != s.want || s.reason != "" && told.Reason != s.reason || s.also != "" && !told.gives(s.also) {
 		t.Errorf("explain says %s (%s), want %s (%s %s): %+v", told.Verdict, told.Reason, s.want, s.reason, s.also, told.Steps)
 	}
-	last := told.Steps[len(told.Steps)-1]
 	real := send(t, w, s, message)
-	for deadline := time.Now().Add(5 * time.Second); s.limit == nil && !alike(real, last.Code, last.Answer) && time.Now().Before(deadline); {
+	wrong := w.differs(s, &told, real)
+	for deadline := time.Now().Add(5 * time.Second); wrong != "" && s.limit == nil && time.Now().Before(deadline); {
 		real = send(t, w, s, message) // the gate follows within a second
+		wrong = w.differs(s, &told, real)
 	}
-	if !alike(real, last.Code, last.Answer) {
-		t.Errorf("explain says %d %s, the gate %s", last.Code, last.Answer, real)
+	if wrong != "" {
+		t.Errorf("explain says %s (%s) %+v, the gate %q: %s", told.Verdict, told.Reason, told.Steps, real, wrong)
 	}
+}
+
+// page is the end of a refusal: the link to its help page.
+var page = regexp.MustCompile(`/help/([a-z0-9-]+)\?id=[0-9A-Z]{26}$`)
+
+// refused is the reason that a reply gives, "" for none.
+func refused(reply string) string {
+	if found := page.FindStringSubmatch(reply); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+// differs says in what the answers of the gate, and what it did, are other than explain has said; "" for
+// nothing.
+func (w *world) differs(s *scenario, told *said, real []string) string {
+	last, said := real[len(real)-1], told.Steps[len(told.Steps)-1]
+	if !alike(last, said.Code, said.Answer) {
+		return "the last answer"
+	}
+	if told.Verdict == "refuse" || told.Verdict == "defer" {
+		// Where a limit is known to be full the gate says so earlier than it would in a rehearsal.
+		if reason := refused(last); reason != told.Reason && !strings.HasSuffix(last, "]") { // which has no page
+			return "the reason is " + reason
+		}
+		return ""
+	}
+	var reasons []string
+	for i, reply := range real {
+		if step := told.Steps[len(told.Steps)-len(real)+i]; !alike(reply, step.Code, step.Answer) {
+			return "the answer to " + step.Command
+		}
+		if reason := refused(reply); reason != "" {
+			reasons = append(reasons, reason)
+		}
+	}
+	if len(reasons) > 0 && !slices.Contains(reasons, s.also) {
+		return fmt.Sprintf("recipients are refused for %v", reasons)
+	}
+	if did, why := w.became(last); did != told.Verdict || why != told.Reason {
+		return fmt.Sprintf("what became of it is %s (%s)", did, why)
+	}
+	return ""
+}
+
+// became is the verdict about a message that was accepted, by what waits.
+func (w *world) became(reply string) (verdict, reason string) {
+	w.t.Helper()
+	id := reply[strings.LastIndexByte(reply, ' ')+1:]
+	var waits []struct {
+		Submission, State string
+		HoldReason        string `json:"hold_reason"`
+	}
+	if err := json.Unmarshal([]byte(w.Admin("", "queue", "list", "--json")), &waits); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, d := range waits {
+		switch {
+		case d.Submission != id:
+		case d.State == "held":
+			return "hold", d.HoldReason
+		case d.HoldReason != "":
+			return "slow", d.HoldReason
+		}
+	}
+	return "accept", ""
 }
 
 // limited sets a limit, and returns its id.
@@ -170,6 +241,9 @@ func ask(t *testing.T, w *world, s *scenario, message string) (told said) {
 	if s.credential != "" {
 		args = append(args, "--credential", s.credential)
 	}
+	if s.mech != "" {
+		args = append(args, "--mech", s.mech)
+	}
 	for _, r := range s.recipients() {
 		args = append(args, "--to", r)
 	}
@@ -180,13 +254,13 @@ func ask(t *testing.T, w *world, s *scenario, message string) (told said) {
 	return told
 }
 
-// send sends it, and returns the last answer.
-func send(t *testing.T, w *world, s *scenario, message string) string {
+// send sends it, and returns the answers from MAIL on; of who is not let in, the last one.
+func send(t *testing.T, w *world, s *scenario, message string) (replies []string) {
 	t.Helper()
 	c, reply := w.enter(t, s, w.password(s))
 	defer c.Raw.Close()
 	if !strings.HasPrefix(reply, "235 ") {
-		return reply
+		return []string{reply}
 	}
 	from := s.from
 	if from == "" {
@@ -196,25 +270,27 @@ func send(t *testing.T, w *world, s *scenario, message string) string {
 	for _, r := range s.recipients() {
 		lines = append(lines, "RCPT TO:<"+r+">")
 	}
+	say := func(text string) byte {
+		c.Send(text)
+		replies = append(replies, strings.TrimSpace(c.Reply()))
+		return replies[len(replies)-1][0]
+	}
 	taken := 0
 	for _, line := range lines {
-		c.Send(line + "\r\n")
-		switch reply = c.Reply(); {
-		case reply[0] == '2':
+		switch first := say(line + "\r\n"); {
+		case first == '2':
 			taken++
 		case !strings.HasPrefix(line, "RCPT"):
-			return reply
+			return replies
 		}
 	}
 	if taken < 2 { // MAIL and a recipient
-		return reply
+		return replies
 	}
-	c.Send("DATA\r\n")
-	if reply = c.Reply(); reply[0] != '3' {
-		return reply
+	if say("DATA\r\n") == '3' {
+		say(strings.ReplaceAll(message, "\r\n.", "\r\n..") + ".\r\n")
 	}
-	c.Send(strings.ReplaceAll(message, "\r\n.", "\r\n..") + ".\r\n")
-	return c.Reply()
+	return replies
 }
 
 // alike reports whether two answers have the same code and enhanced code.

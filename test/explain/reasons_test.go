@@ -19,7 +19,6 @@ func unforeseen() map[smtp.Reason]string {
 			smtp.ETLSActive, smtp.EAuthMalformed, smtp.EAuthCancelled, smtp.EAuthTooLong, smtp.EAuthTwice,
 			smtp.EAuthInitialResponse, smtp.EAuthInTransaction, smtp.EEncryptionRequired, smtp.EAuthEncryptionRequired, smtp.EAuthRequired,
 			smtp.EWrongPortTLS, smtp.EWrongPortPlain, smtp.EWrongProtocol, smtp.EEarlyTalker, smtp.EProxyHeaderMissing, smtp.EPipelinedSTARTTLS,
-			smtp.EAuthMechanismUnknown,
 		},
 		"the command line takes no such address, and has SMTPUTF8 said where it is needed": {
 			smtp.ESenderBadAddress, smtp.ERecipientBadAddress, smtp.ESMTPUTF8Required,

@@ -132,6 +132,7 @@ func networks() []scenario {
 	return []scenario{
 		{name: "a banned network", ip: "203.0.113.10", set: only("ban", "add", "203.0.113.10", "--because", "a test"), want: "refuse", reason: "banned"},
 		{name: "a login that is banned from a network", ip: "203.0.113.11", set: only("ban", "add", "203.0.113.11", "--login", harness.Login, "--because", "a test"), want: "refuse", reason: "auth-failed"},
+		{name: "a network that is banned in shadow", ip: "203.0.113.9", set: only("ban", "add", "203.0.113.9", "--shadow", "--because", "a test"), want: "accept"},
 		{name: "a network that is denied", ip: "203.0.113.12", set: denied("203.0.113.12"), want: "refuse", reason: "network-denied"},
 		{name: "one that is denied at a listener", ip: "203.0.113.13", set: denied("203.0.113.13", "--listener", "behind"), want: "refuse", reason: "network-denied"},
 		{name: "one that is denied to a customer", ip: "203.0.113.14", set: denied("203.0.113.14", "--customer", "acme"), want: "refuse", reason: "auth-failed"},
@@ -174,6 +175,7 @@ func suspensions() []scenario {
 	}
 	return []scenario{
 		off("account", harness.Login), off("domain", "example.org"), off("customer", "acme"), off("plan", "small"),
+		{name: "a mechanism that is not offered", mech: "CRAM-MD5", want: "refuse", reason: "auth-mechanism-unknown"},
 		{name: "a credential from elsewhere", credential: "elsewhere", prepare: with("elsewhere", "--allow-network", "198.51.100.0/24"), want: "refuse", reason: "auth-failed"},
 		{name: "a credential that has ended", credential: "ended", prepare: (*world).ended, want: "refuse", reason: "auth-failed"},
 		{name: "a credential for another sender", set: only("account", "set", harness.Login, "--add-alias", "other@example.org"), credential: "other", prepare: with("other", "--sender", "other@example.org"), want: "refuse", reason: "sender-not-owned"},

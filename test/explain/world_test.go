@@ -102,7 +102,9 @@ func newWorld(t *testing.T, url string) *world {
 	if url != "" {
 		extra = fmt.Sprintf("[store]\nurl = %q\n[node]\nid = \"gate-1\"\n", url)
 	}
-	extra += fmt.Sprintf(`[dns]
+	extra += fmt.Sprintf(`[help]
+url = "http://127.0.0.1:8080/help"
+[dns]
 servers = [%q]
 [alignment]
 addresses = ["192.0.2.1"]
@@ -177,7 +179,11 @@ func (w *world) enter(t *testing.T, s *scenario, password string) (*talk.Client,
 		c.Secure(talk.Trust(t, w.Gate))
 		c.Say(talk.Hello, "250 ")
 	}
-	c.Send(talk.Plain(harness.Login, password) + "\r\n")
+	if s.mech != "" {
+		c.Send("AUTH " + s.mech + "\r\n")
+	} else {
+		c.Send(talk.Plain(harness.Login, password) + "\r\n")
+	}
 	return c, c.Reply()
 }
 

@@ -52,6 +52,13 @@ func (k *keeper) Append(_ context.Context, events []audit.Event) error {
 	return nil
 }
 
+// note keeps one event.
+func (k *keeper) note(e audit.Event) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.events = append(k.events, e)
+}
+
 // Search implements audit.Store; nobody searches in a rehearsal.
 func (k *keeper) Search(context.Context, audit.Query) ([]audit.Event, error) {
 	return nil, fault.New("rehearsal.search", fault.Internal, "a rehearsal has no record")

@@ -22,13 +22,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/access"
-	accessbook "countersign/internal/access/book"
 	"countersign/internal/access/guard"
 	"countersign/internal/access/list"
 	"countersign/internal/account"
 	"countersign/internal/account/senders"
 	"countersign/internal/app"
 	"countersign/internal/app/aligning"
+	"countersign/internal/app/bans"
 	"countersign/internal/app/entrances"
 	"countersign/internal/app/filters"
 	"countersign/internal/app/ruling"
@@ -41,6 +41,7 @@ import (
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
+	"countersign/internal/sasl"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
 	"countersign/internal/submission/figures"
@@ -103,11 +104,11 @@ type Step struct {
 // Message rehearses a message. Errors: fault.NotFound for an account, a credential or a
 // listener that there is not, else those of the store and of what keeps a gate from starting.
 func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (*Story, error) {
-	as, err := principal(ctx, store, &q)
+	listener, err := listenerOf(cfg, q.Listener)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := listenerOf(cfg, q.Listener)
+	as, err := principal(ctx, store, &q, offered(cfg, listener))
 	if err != nil {
 		return nil, err
 	}
@@ -132,8 +133,15 @@ func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (
 	return kept.story(steps), nil
 }
 
-// principal is who is taken to have logged in.
-func principal(ctx context.Context, store account.Directory, q *Question) (*account.Principal, error) {
+// offered are the mechanisms that a listener offers.
+func offered(cfg *config.Config, l *config.Listener) []string {
+	return slices.DeleteFunc(app.Offered(cfg), func(name string) bool {
+		return len(l.Mechanisms) > 0 && !slices.Contains(l.Mechanisms, name)
+	})
+}
+
+// principal is who is taken to have logged in, by one of the mechanisms that are offered.
+func principal(ctx context.Context, store account.Directory, q *Question, offered []string) (*account.Principal, error) {
 	const op = "rehearsal.login"
 	sender, err := store.Sender(ctx, q.Login)
 	if fault.Is(err, fault.NotFound) {
@@ -154,14 +162,39 @@ func principal(ctx context.Context, store account.Directory, q *Question) (*acco
 	case sender.Account.Directory == "":
 		return nil, fault.New(op, fault.NotFound, "account %s has no password; name another of its credentials", q.Login)
 	}
-	if p.Mechanism == "" && len(p.Credential.Envelope.Mechanisms) > 0 {
-		p.Mechanism = p.Credential.Envelope.Mechanisms[0]
-	}
 	if p.Mechanism == "" && p.Credential.Kind != account.Network {
-		p.Mechanism = "PLAIN"
+		p.Mechanism = usual(&p.Credential, offered)
 	}
 	q.Mechanism = p.Mechanism
 	return p, nil
+}
+
+// usual is the mechanism by which somebody proves a credential who says nothing else: of those that it may
+// be used with the first that is offered.
+func usual(c *account.Credential, offered []string) string {
+	may := c.Envelope.Mechanisms
+	if len(may) == 0 {
+		may = append([]string{"PLAIN"}, offered...)
+	}
+	for _, name := range may {
+		if fits(c, name) && slices.Contains(offered, name) {
+			return name
+		}
+	}
+	all := sasl.Mechanisms() // of which none is offered
+	return all[max(slices.IndexFunc(all, func(m sasl.Mechanism) bool { return fits(c, m.Name) }), 0)].Name
+}
+
+// fits reports whether a mechanism proves such a credential. One that binds is not usual.
+func fits(c *account.Credential, name string) bool {
+	m, _ := sasl.Lookup(name)
+	switch c.Kind {
+	case account.Certificate:
+		return m.Certificate
+	case account.OAuth:
+		return m.Token
+	}
+	return !m.Certificate && !m.Token && (!m.Binds || len(c.Envelope.Mechanisms) > 0)
 }
 
 // listenerOf finds a listener of the configuration.
@@ -182,8 +215,8 @@ func build(ctx context.Context, cfg *config.Config, kept *keeper, guarded watchi
 		return nil, nil, err
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	bans := accessbook.New(time.Now)
-	if err := accessbook.Follow(store, bans, feed.Options{Logger: quiet}).Load(ctx); err != nil {
+	banned, err := bans.Open(ctx, bans.Options{Store: store, Now: time.Now, Record: kept.note, Registry: prometheus.NewRegistry(), Logger: quiet})
+	if err != nil {
 		return nil, nil, err
 	}
 	entrance, err := entrances.Once(ctx, cfg, store)
@@ -213,12 +246,16 @@ func build(ctx context.Context, cfg *config.Config, kept *keeper, guarded watchi
 	}
 	checking := aligning.Checking(cfg)
 	checking.Judge, checking.Now = judge, time.Now
+	listeners := map[string]submission.Listener{}
+	for _, l := range cfg.Listeners {
+		listeners[l.Name] = submission.Listener{Mechanisms: l.Mechanisms, Networks: l.Networks == "on"}
+	}
 	checker := alignment.New(checking)
 	recorder := audit.NewRecorder(kept, audit.RecorderOptions{Logger: quiet})
 	gate := submission.New(submission.Options{
 		Hostname: cfg.Hostname, Node: cfg.Node.ID, Verifier: login.New(options),
 		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Domains: store, Queue: kept,
-		Bans: bans, Entrance: entrance, Guard: guarded, Limits: limits.Levels, Counted: store.Counted, Doors: kept, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Recorder: recorder, Sealer: sealer,
+		Bans: banned, Entrance: entrance, Guard: guarded, Limits: limits.Levels, Counted: store.Counted, Doors: kept, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Listeners: listeners, Recorder: recorder, Sealer: sealer,
 		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: figures.New(prometheus.NewRegistry()), Logger: quiet,
 	})
 	return gate, sync.OnceFunc(func() {

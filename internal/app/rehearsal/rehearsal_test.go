@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/access"
 	"countersign/internal/access/guard"
 	"countersign/internal/account"
 	"countersign/internal/app"
@@ -317,6 +318,19 @@ func TestTheGuardIsLookedAt(t *testing.T) {
 		t.Errorf("the record would not say why: %+v", s.Events)
 	}
 	w.want("from elsewhere", w.ask(func(q *Question) { q.Client = netip.MustParseAddr("203.0.113.8") }), "accept", "")
+}
+
+// TestBansInShadow: one refuses nobody in a rehearsal either, which tells of it.
+func TestBansInShadow(t *testing.T) {
+	w := newWorld(t, "")
+	by := access.NewAdmin(access.AdminOptions{Store: w.beside, IDs: &mail.IDSource{}, Actor: "test", Now: time.Now})
+	_, err := by.Add(t.Context(), access.Wanted{Prefix: netip.MustParsePrefix("203.0.113.0/24"), Reason: "a test", Shadow: true})
+	must(t, err)
+	s := w.ask(nil)
+	w.want("a client of the network", s, "accept", "")
+	if !slices.ContainsFunc(s.Events, func(e audit.Event) bool { return e.Kind == audit.BanShadow }) {
+		t.Errorf("nothing is told of the ban: %+v", s.Events)
+	}
 }
 
 // TestDNSListsAtLogin: lists that are asked before a login are asked in a rehearsal too.

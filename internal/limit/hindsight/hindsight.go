@@ -7,6 +7,7 @@ package hindsight
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/network"
 	"countersign/internal/limit/simulation"
 	"countersign/internal/mail"
 )
@@ -44,8 +46,8 @@ func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err er
 	if err != nil {
 		return s, err
 	}
-	if q.For.Kind == limit.Everything && limit.Bounds([]limit.Level{{Limits: q.Limits}}, limit.Connections) {
-		return s, fault.New("limit.hindsight", fault.Invalid, "connections of everything cannot be simulated: of clients that have not logged in the record has no more than its rations allow; set such a limit in shadow mode, and look at limit.shadow")
+	if err := check(q); err != nil {
+		return s, err
 	}
 	past := &past{Simulation: simulation.New(q.Limits, of), since: q.Since, automatic: map[mail.ID]bool{}}
 	if err := past.read(ctx, store, one, q.Limits); err != nil {
@@ -62,35 +64,57 @@ func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err er
 	return s, nil
 }
 
+// check refuses what the record does not tell.
+func check(q Question) error {
+	const op = "limit.hindsight"
+	levels, whose := []limit.Level{{Limits: q.Limits}}, "everything"
+	if q.For.Kind == limit.Network {
+		whose = "networks"
+	}
+	switch kind := q.For.Kind; {
+	case (kind == limit.Everything || kind == limit.Network) && limit.Bounds(levels, limit.Connections):
+		return fault.New(op, fault.Invalid, "connections of %s cannot be simulated: of clients that have not logged in the record has no more than its rations allow; set such a limit in shadow mode, and look at limit.shadow", whose)
+	case kind == limit.Network && len(limit.Failing(levels)) > 0:
+		return fault.New(op, fault.Invalid, "failed recipients cannot be counted of a network: nobody knows any more where a message came from when it fails")
+	}
+	return nil
+}
+
 // counted says as what logins are counted; one is the only login that is concerned, "" for
 // several.
-func counted(ctx context.Context, store Store, s limit.Subject) (of func(login string) (string, bool), one string, err error) {
+func counted(ctx context.Context, store Store, s limit.Subject) (of func(simulation.Sender) (string, bool), one string, err error) {
 	each := s.Name == limit.Each
 	switch s.Kind {
 	case limit.Account:
 		if each {
-			return func(login string) (string, bool) { return login, true }, "", nil
+			return func(by simulation.Sender) (string, bool) { return by.Login, true }, "", nil
 		}
-		return func(login string) (string, bool) { return login, login == s.Name }, s.Name, nil
+		return func(by simulation.Sender) (string, bool) { return by.Login, by.Login == s.Name }, s.Name, nil
 	case limit.Domain:
-		return func(login string) (string, bool) {
-			domain := login[strings.LastIndexByte(login, '@')+1:]
+		return func(by simulation.Sender) (string, bool) {
+			domain := by.Login[strings.LastIndexByte(by.Login, '@')+1:]
 			return domain, each || domain == s.Name
 		}, "", nil
+	case limit.Network:
+		return func(by simulation.Sender) (string, bool) {
+			client, _ := netip.ParseAddr(by.Client) // of none there is no network
+			name := network.Of(client)
+			return name, name != "" && (each || name == s.Name)
+		}, "", nil
 	case limit.Everything:
-		return func(string) (string, bool) { return "", true }, "", nil
+		return func(simulation.Sender) (string, bool) { return "", true }, "", nil
 	case limit.Customer, limit.Plan:
 		found := map[string]string{}
-		return func(login string) (string, bool) {
-			name, known := found[login]
+		return func(by simulation.Sender) (string, bool) {
+			name, known := found[by.Login]
 			if !known {
-				name = heldBy(ctx, store, s, each, login)
-				found[login] = name
+				name = heldBy(ctx, store, s, each, by.Login)
+				found[by.Login] = name
 			}
 			return name, name != ""
 		}, "", nil
 	}
-	return nil, "", fault.New("limit.hindsight", fault.Invalid, "only limits of accounts, domains, customers, plans and everything can be simulated: the record does not tell the rest of each message")
+	return nil, "", fault.New("limit.hindsight", fault.Invalid, "only limits of accounts, domains, customers, plans, networks and everything can be simulated: set others in shadow mode, and look at limit.shadow")
 }
 
 // heldBy returns as what a login is counted under a customer or plan as they are now; "" for

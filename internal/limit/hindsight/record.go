@@ -162,7 +162,7 @@ func (p *past) accepted(e *audit.Event) error {
 		return fault.New("limit.hindsight", fault.Corrupt, "the record of message %s does not say how large it was", e.Submission)
 	}
 	m := &simulation.Message{
-		Login: e.Login, ID: e.Submission, Session: e.Session, Recipients: recipients, Size: size, Contacts: p.contacts[e.Submission], At: e.At,
+		Sender: simulation.Sender{Login: e.Login, Client: e.Client}, ID: e.Submission, Session: e.Session, Recipients: recipients, Size: size, Contacts: p.contacts[e.Submission], At: e.At,
 	}
 	if e.At.Before(p.since) {
 		p.Met(m)

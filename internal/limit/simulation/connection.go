@@ -60,7 +60,7 @@ const here = "simulation"
 // Came takes a connection that logged in. One that would have been over a limit is not counted; what it
 // has sent is, as its client would have come again.
 func (s *Simulation) Came(login string, connection mail.ID, at time.Time) {
-	t := s.tally(login)
+	t := s.tally(Sender{Login: login})
 	if t == nil {
 		return
 	}

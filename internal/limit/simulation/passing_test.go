@@ -10,7 +10,7 @@ import (
 )
 
 // every counts all by login.
-func every(login string) (string, bool) { return login, true }
+func every(by Sender) (string, bool) { return by.Login, true }
 
 func parsed(t *testing.T, texts ...string) (list []limit.Limit) {
 	t.Helper()
@@ -39,7 +39,7 @@ func TestPassing(t *testing.T) {
 		{1, 1, 0, "messages/connection=2"}, {2, 1, 100, ""}, {2, 1, 1, "bytes/connection=100"},
 	} {
 		before := s.overMessages(ann)
-		s.Add(&Message{Login: ann, ID: id(n), Session: id(c.session), Recipients: int64(c.recipients), Size: int64(c.size), At: noon.Add(time.Duration(n) * time.Second)})
+		s.Add(&Message{Sender: Sender{Login: ann}, ID: id(n), Session: id(c.session), Recipients: int64(c.recipients), Size: int64(c.size), At: noon.Add(time.Duration(n) * time.Second)})
 		if got := s.overMessages(ann) > before; got != (c.over != "") {
 			t.Errorf("message %d is over: %v, want %q", n, got, c.over)
 		}
@@ -49,7 +49,7 @@ func TestPassing(t *testing.T) {
 		t.Errorf("over are %+v", all)
 	}
 	for n := range manySessions + 10 { // what was sent long ago is forgotten
-		s.Add(&Message{Login: ann, ID: id(n), Session: id(n + 10), At: noon.Add(time.Duration(n) * time.Second * 5)})
+		s.Add(&Message{Sender: Sender{Login: ann}, ID: id(n), Session: id(n + 10), At: noon.Add(time.Duration(n) * time.Second * 5)})
 	}
 	if len(s.sessions) > manySessions {
 		t.Errorf("%d connections are remembered", len(s.sessions))
@@ -69,7 +69,7 @@ func TestFailures(t *testing.T) {
 	s := New(parsed(t, "failed-recipients/hour=2"), every)
 	send := func(n int, at time.Time) bool {
 		before := s.overMessages(ann)
-		s.Add(&Message{Login: ann, ID: id(n), Recipients: 1, At: at})
+		s.Add(&Message{Sender: Sender{Login: ann}, ID: id(n), Recipients: 1, At: at})
 		return s.overMessages(ann) == before
 	}
 	if !send(1, noon) || !send(2, noon) {
@@ -112,13 +112,13 @@ func TestFailures(t *testing.T) {
 func TestNewRecipients(t *testing.T) {
 	s := New(parsed(t, "new-recipients/day=2"), every)
 	day := 24 * time.Hour
-	s.Met(&Message{Login: ann, Contacts: []int64{1, 2, 3}, At: noon.Add(-80 * day)})
-	s.Met(&Message{Login: ann, Contacts: []int64{4}, At: noon.Add(-95 * day)})
+	s.Met(&Message{Sender: Sender{Login: ann}, Contacts: []int64{1, 2, 3}, At: noon.Add(-80 * day)})
+	s.Met(&Message{Sender: Sender{Login: ann}, Contacts: []int64{4}, At: noon.Add(-95 * day)})
 	for n, c := range []struct {
 		contacts []int64
 		over     int64
 	}{{[]int64{1, 2, 3, 5}, 0}, {[]int64{4}, 0}, {[]int64{6}, 1}, {[]int64{1, 4, 5}, 1}, {[]int64{6}, 2}} {
-		s.Add(&Message{Login: ann, ID: id(n), Contacts: c.contacts, Recipients: int64(len(c.contacts)), At: noon})
+		s.Add(&Message{Sender: Sender{Login: ann}, ID: id(n), Contacts: c.contacts, Recipients: int64(len(c.contacts)), At: noon})
 		if got := s.overMessages(ann); got != c.over {
 			t.Errorf("message %d: %d are over, want %d", n, got, c.over)
 		}

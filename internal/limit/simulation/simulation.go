@@ -18,7 +18,7 @@ import (
 // which it came. It is used by one goroutine.
 type Simulation struct {
 	limits []limit.Limit
-	of     func(login string) (name string, concerned bool)
+	of     func(Sender) (name string, concerned bool)
 	// tallies are of subjects, by name.
 	tallies map[string]*Tally
 	// sessions are what connections have sent lately, open are those that are there.
@@ -59,18 +59,18 @@ func (t *Tally) over(by []limit.Breach, at time.Time) {
 	t.Last = at
 }
 
-// New returns one of limits, whatever their actions. of says as what a login is
+// New returns one of limits, whatever their actions. of says as what a sender is
 // counted, and whether it is at all.
-func New(limits []limit.Limit, of func(login string) (name string, concerned bool)) *Simulation {
+func New(limits []limit.Limit, of func(Sender) (name string, concerned bool)) *Simulation {
 	return &Simulation{
 		limits: limits, of: of, tallies: map[string]*Tally{}, sessions: map[mail.ID]*session{}, open: map[mail.ID]held{},
 		refused: map[mail.ID]bool{}, met: map[limit.Contact]int64{},
 	}
 }
 
-// tally returns that of a login, nil where it is not concerned.
-func (s *Simulation) tally(login string) *Tally {
-	name, concerned := s.of(login)
+// tally returns that of a sender, nil where it is not concerned.
+func (s *Simulation) tally(by Sender) *Tally {
+	name, concerned := s.of(by)
 	if !concerned {
 		return nil
 	}
@@ -82,9 +82,16 @@ func (s *Simulation) tally(login string) *Tally {
 	return t
 }
 
+// Sender is who has sent a message.
+type Sender struct {
+	Login string
+	// Client is the address that it came from, "" where that is not asked for.
+	Client string
+}
+
 // Message is one that was accepted.
 type Message struct {
-	Login string
+	Sender
 	// ID is the submission's, Session that of the connection.
 	ID, Session      mail.ID
 	Recipients, Size int64
@@ -96,7 +103,7 @@ type Message struct {
 // Add takes a message. One that would have been over a limit is not counted, as if it had been
 // refused, and not tried again.
 func (s *Simulation) Add(m *Message) {
-	t := s.tally(m.Login)
+	t := s.tally(m.Sender)
 	if t == nil {
 		return
 	}
@@ -127,7 +134,7 @@ func (s *Simulation) fails() bool {
 
 // Failed takes a recipient that another server has refused for good. login is whose message it was.
 func (s *Simulation) Failed(login string, submission mail.ID, at time.Time) {
-	t := s.tally(login)
+	t := s.tally(Sender{Login: login})
 	if t == nil || s.refused[submission] {
 		return
 	}

@@ -13,17 +13,17 @@ var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 // comes after it.
 func TestSimulation(t *testing.T) {
 	hour := limit.Limit{Measure: limit.Recipients, Window: limit.Hour, Max: 10, Action: limit.Refuse, Shadow: true}
-	s := New([]limit.Limit{hour, {Measure: limit.Messages, Window: limit.Day, Max: 1000}}, func(login string) (string, bool) {
-		return login, login != "other@example.com"
+	s := New([]limit.Limit{hour, {Measure: limit.Messages, Window: limit.Day, Max: 1000}}, func(by Sender) (string, bool) {
+		return by.Login, by.Login != "other@example.com"
 	})
 	for i := range 12 {
 		at := noon.Add(time.Duration(i) * time.Minute)
-		s.Add(&Message{Login: "a@example.org", Recipients: 2, At: at})
-		s.Add(&Message{Login: "b@example.org", Recipients: 1, At: at})
-		s.Add(&Message{Login: "c@example.org", Recipients: 0, At: at})
-		s.Add(&Message{Login: "other@example.com", Recipients: 100, At: at})
+		s.Add(&Message{Sender: Sender{Login: "a@example.org"}, Recipients: 2, At: at})
+		s.Add(&Message{Sender: Sender{Login: "b@example.org"}, Recipients: 1, At: at})
+		s.Add(&Message{Sender: Sender{Login: "c@example.org"}, Recipients: 0, At: at})
+		s.Add(&Message{Sender: Sender{Login: "other@example.com"}, Recipients: 100, At: at})
 	}
-	s.Add(&Message{Login: "a@example.org", Recipients: 2, At: noon.Add(61 * time.Minute)}) // there is room again
+	s.Add(&Message{Sender: Sender{Login: "a@example.org"}, Recipients: 2, At: noon.Add(61 * time.Minute)}) // there is room again
 	over, all := s.Tallies()
 	if len(over) != 2 || over[0].Name != "a@example.org" || over[1].Name != "b@example.org" {
 		t.Fatalf("over are %+v", over)

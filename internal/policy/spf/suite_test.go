@@ -90,7 +90,7 @@ func (s scenario) serve(t *testing.T) *mx.Client {
 		s.add(t, d, name, records)
 	}
 	c, err := mx.NewClient(mx.ClientOptions{
-		Servers: []netip.AddrPort{d.Addr()}, Timeout: 50 * time.Millisecond, Rounds: 1, CacheSize: -1,
+		Servers: []netip.AddrPort{d.Addr()}, Timeout: 250 * time.Millisecond, Rounds: 1, CacheSize: -1,
 	})
 	if err != nil {
 		t.Fatal(err)

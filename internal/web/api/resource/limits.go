@@ -81,7 +81,7 @@ type moreWanted struct {
 
 // simulationWanted is the body of simulateLimits.
 type simulationWanted struct {
-	For    limitFor  `json:"for" required:"yes" text:"Whom they would be for: accounts, domains, customers, plans or everything."`
+	For    limitFor  `json:"for" required:"yes" text:"Whom they would be for: accounts, domains, customers, plans, networks or everything."`
 	Limits []string  `json:"limits" required:"yes" text:"As in setLimits; they are judged together, and without those that are set." example:"recipients/hour=100"`
 	Since  time.Time `json:"since" text:"The beginning; 30 days ago where nothing is said."`
 }
@@ -211,10 +211,16 @@ func (l limits) has(s *scope) func(*limit.Rule) (bool, error) {
 	}
 }
 
-// parse reads limits.
-func parse(texts []string) (list []limit.Limit, err error) {
+// parse reads limits; a plus is taken where they are more on top of others.
+func parse(texts []string, more bool) (list []limit.Limit, err error) {
 	for _, text := range texts {
-		one, err := limit.Parse(strings.Replace(text, "=+", "=", 1))
+		if more {
+			text = strings.Replace(text, "=+", "=", 1)
+		}
+		one, err := limit.Parse(text)
+		if err != nil && strings.Contains(text, "=+") {
+			err = fault.New("api.limit", fault.Invalid, "%.60q has a plus: allowMore is for more on top of a limit", text)
+		}
 		if err != nil {
 			return nil, api.Wrong("limits", err)
 		}
@@ -252,7 +258,7 @@ func (w *limitsWanted) apply(list []limit.Limit) (err error) {
 
 func (l limits) set(r *api.Request) (any, error) {
 	body := api.Body[limitsWanted](r)
-	list, err := parse(body.Limits)
+	list, err := parse(body.Limits, false)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +270,7 @@ func (l limits) set(r *api.Request) (any, error) {
 
 func (l limits) allow(r *api.Request) (any, error) {
 	body := api.Body[moreWanted](r)
-	list, err := parse(body.Limits)
+	list, err := parse(body.Limits, true)
 	if err != nil {
 		return nil, err
 	}
@@ -317,7 +323,7 @@ func (l limits) simulate(r *api.Request) (any, error) {
 	body := api.Body[simulationWanted](r)
 	q := hindsight.Question{Since: body.Since}
 	var err error
-	if q.Limits, err = parse(body.Limits); err != nil {
+	if q.Limits, err = parse(body.Limits, false); err != nil {
 		return nil, err
 	}
 	if len(q.Limits) == 0 {

@@ -44,7 +44,12 @@ func (w *world) bans(soon string) {
 	w.t.Helper()
 	a := w.does("all", "addBan", "/bans", `{"network":"192.0.2.0/24","reason":"spam","until":"`+soon+`"}`)
 	id := a.member("id")
-	w.wants(a, `"network":"192.0.2.0/24"`, `"by":"api:all"`, `"state":"holds"`, `"end":"`+soon+`"`)
+	w.wants(a, `"network":"192.0.2.0/24"`, `"by":"api:all"`, `"state":"holds"`, `"end":"`+soon+`"`, `"overlaps":[]`)
+	within := w.does("all", "addBan", "/bans", `{"network":"192.0.2.7","login":"a@example.org","reason":"spam","shadow":true}`)
+	if within.member("overlaps", "0", "id") != id {
+		w.t.Errorf("nothing is told of the ban around it: %s", within.text)
+	}
+	w.does("all", "liftBan", "/bans/"+within.member("id"), "")
 	if a.status != http.StatusCreated {
 		w.t.Error(a.status)
 	}
@@ -68,7 +73,7 @@ func (w *world) bans(soon string) {
 		w.t.Error("a ban that was lifted is listed")
 	}
 	w.wants(w.ask("all", "GET", "/bans?all=true", ""), id)
-	if n := len(w.recorded(audit.Query{Kind: "ban.*", Actor: "api:all"})); n != 2 {
+	if n := len(w.recorded(audit.Query{Kind: "ban.*", Actor: "api:all"})); n != 4 {
 		w.t.Errorf("the record has %d changes of bans", n)
 	}
 }
@@ -121,7 +126,7 @@ func (w *world) limits(soon string) {
 		`{"for":{"everything":true},"limits":["nonsense"]}`, `{"for":{"everything":true},"limits":["recipients/hour=9223372036854775808"]}`, `{"for":{"everything":true},"limits":["recipients/hour=-1"]}`,
 		`{"for":{"everything":true},"limits":["recipients/hour=0"]}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"share":0}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"action":"x"}`,
 		`{"for":{"each":"plan"},"limits":["recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"store_away":"closed"}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"least":3}`,
-		`{"for":{"account":"x"},"limits":["recipients/hour=1"]}`, `{"for":{"network":"192.0.2.0/24"},"limits":["recipients/hour=1"]}`,
+		`{"for":{"account":"a@example.org"},"limits":["recipients/hour=+500"]}`, `{"for":{"account":"x"},"limits":["recipients/hour=1"]}`, `{"for":{"network":"192.0.2.0/24"},"limits":["recipients/hour=1"]}`,
 	} {
 		w.refuses(422, "all", "POST", "/limits", bad)
 	}
@@ -149,7 +154,7 @@ func (w *world) simulations() {
 	w.wants(w.does("all", "simulateLimits", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"]}`), `"messages":3`, `"over_messages":1`, `"name":"a@example.org"`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"customer":"rival"},"limits":["recipients/hour=25"]}`), `"messages":0`, `"over":[]`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"since":"2099-01-01T00:00:00Z"}`), `"messages":0`)
-	for _, bad := range []string{`{"for":{"network":"192.0.2.1"},"limits":["recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["connections/hour=1"]}`, `{"for":{"everything":true},"limits":[]}`, `{"for":{},"limits":["recipients/hour=1"]}`} {
+	for _, bad := range []string{`{"for":{"credential":"a@example.org/password"},"limits":["recipients/hour=1"]}`, `{"for":{"network":"192.0.2.1"},"limits":["failed-recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["connections/hour=1"]}`, `{"for":{"everything":true},"limits":[]}`, `{"for":{},"limits":["recipients/hour=1"]}`} {
 		w.refuses(422, "all", "POST", "/limits/simulations", bad)
 	}
 }
@@ -330,7 +335,9 @@ func (w *world) sameAsNothing() {
 // own: what is its own it sees and changes.
 func (w *world) own(soon string) {
 	w.t.Helper()
-	ban := w.does("reseller", "addBan", "/bans", `{"network":"198.51.100.0/24","login":"a@example.org","reason":"x"}`).member("id")
+	added := w.does("reseller", "addBan", "/bans", `{"network":"192.0.2.0/25","login":"a@example.org","reason":"x"}`)
+	ban := added.member("id")
+	w.wants(added, `"overlaps":[]`) // there is one of everybody around it, which is nobody's
 	w.wants(w.does("reseller", "listBans", "/bans", ""), ban)
 	w.wants(w.does("reseller", "liftBan", "/bans/"+ban, ""), `"lifted_by":"api:reseller"`)
 	entry := w.does("reseller", "addAccessEntry", "/access/entries", `{"effect":"deny","what":"DE","for":{"credential":"a@example.org/password"},"reason":"x"}`).member("id")
