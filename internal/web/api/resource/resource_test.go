@@ -93,6 +93,7 @@ func (w *world) entries(soon string) {
 	w.refuses(422, "all", "POST", "/access/entries", `{"effect":"deny","what":"DE","for":{"account":"a@example.org","domain":"example.org"},"reason":"x"}`)
 	w.refuses(404, "all", "POST", "/access/entries", `{"effect":"deny","what":"DE","for":{"listener":"none"},"reason":"x"}`)
 	w.refuses(404, "all", "POST", "/access/entries", `{"effect":"deny","what":"DE","for":{"account":"nobody@example.org"},"reason":"x"}`)
+	w.wants(w.refuses(422, "all", "POST", "/access/entries", `{"effect":"allow","what":"192.0.2.0/24","reason":"x"}`), `\"effect\": \"except\" lets these in`, `\"force\": true allows these alone`)
 	credential := w.does("all", "addAccessEntry", "/access/entries", `{"effect":"allow","what":"192.0.2.0/24","for":{"credential":"a@example.org/password"},"reason":"home"}`)
 	w.wants(credential, `"kind":"credential"`, `"closes":true`)
 	w.wants(w.does("all", "removeAccessEntry", "/access/entries/"+credential.member("id"), ""), `"opens":true`, `"state":"removed"`)
