@@ -37,6 +37,22 @@ func BanAt(now time.Time) func(access.Ban) Ban {
 	}
 }
 
+// BanAdded is what is shown of a ban that was set.
+type BanAdded struct {
+	Ban
+	// Overlaps are bans around it or within it that hold as well, at most 100.
+	Overlaps []Ban `json:"overlaps"`
+}
+
+// mostOverlaps bounds BanAdded.Overlaps.
+const mostOverlaps = 100
+
+// BanAddedAt shows a ban that was set as of now, with those beside it.
+func BanAddedAt(now time.Time, b access.Ban, beside []access.Ban) BanAdded {
+	show := BanAt(now)
+	return BanAdded{show(b), Each(beside[:min(len(beside), mostOverlaps)], show)}
+}
+
 // Entry is what is shown of an entry of an access list.
 type Entry struct {
 	ID     mail.ID    `json:"id"`

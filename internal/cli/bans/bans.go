@@ -4,7 +4,7 @@
 // What may be banned, and what a ban is, stands in package access; here it gets names,
 // flags and tables.
 //
-// Main types: Group, Added.
+// Main types: Group.
 package bans
 
 import (
@@ -75,9 +75,7 @@ func (cmd *add) Run(c *call.Call) error {
 		beside, err := admin(o).Overlapping(c.Ctx, &b)
 		warn(c, &b, beside)
 		if cmd.JSON {
-			show := shown.BanAt(c.Env.Now())
-			v := Added{show(b), shown.Each(beside[:min(len(beside), mostBeside)], show)}
-			return errors.Join(err, table.JSON(c.Stdout, v))
+			return errors.Join(err, table.JSON(c.Stdout, shown.BanAddedAt(c.Env.Now(), b, beside)))
 		}
 		done := "banned"
 		if b.Shadow {
@@ -87,19 +85,8 @@ func (cmd *add) Run(c *call.Call) error {
 	})
 }
 
-const (
-	// mostTold is how many bans that overlap with a new one get a line, mostBeside how many are in
-	// the JSON.
-	mostTold   = 5
-	mostBeside = 100
-)
-
-// Added is what is printed of a ban that was set.
-type Added struct {
-	shown.Ban
-	// Overlaps are bans around it or within it that hold as well, at most 100.
-	Overlaps []shown.Ban `json:"overlaps"`
-}
+// mostTold is how many bans that overlap with a new one get a line.
+const mostTold = 5
 
 // warn says which bans hold around a new one or within it.
 func warn(c *call.Call, b *access.Ban, beside []access.Ban) {

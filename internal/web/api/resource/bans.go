@@ -25,7 +25,7 @@ func (b bans) rows() []api.Operation {
 		}, Pages: true, Answer: shown.Ban{}, Run: b.list},
 		{ID: "getBan", Method: http.MethodGet, Path: "/bans/{id}", May: client.Read, Text: "Return one ban.", Answer: shown.Ban{}, Run: b.get},
 		{ID: "addBan", Method: http.MethodPost, Path: "/bans", May: client.Bans, Text: "Refuse the clients of a network, or a login where it comes from there.",
-			Body: banWanted{}, Answer: shown.Ban{}, Created: true, Run: b.add},
+			Body: banWanted{}, Answer: shown.BanAdded{}, Created: true, Run: b.add},
 		{ID: "liftBan", Method: http.MethodDelete, Path: "/bans/{id}", May: client.Bans, Text: "End a ban before its time.", Answer: shown.Ban{}, Run: b.lift},
 	}
 }
@@ -121,7 +121,15 @@ func (b bans) add(r *api.Request) (any, error) {
 		}
 	}
 	ban, err := b.admin(r).Add(r.Ctx, access.Wanted{Prefix: prefix, Login: body.Login, Reason: body.Reason, End: body.Until, Shadow: body.Shadow, Force: body.Force})
-	return shown.BanAt(r.Now)(ban), err
+	if err != nil {
+		return nil, err
+	}
+	beside, err := b.admin(r).Overlapping(r.Ctx, &ban)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := visible(s, beside, b.has(s))
+	return shown.BanAddedAt(r.Now, ban, seen), err
 }
 
 func (b bans) lift(r *api.Request) (any, error) {

@@ -60,6 +60,9 @@ func (w *world) bans(soon string) {
 		w.t.Error(a.text)
 	}
 	w.refuses(422, "all", "GET", "/bans?client=x", "")
+	within := w.does("all", "addBan", "/bans", `{"network":"192.0.2.7","reason":"spam"}`)
+	w.wants(within, `"overlaps":[{"id":"`+id)
+	w.does("all", "liftBan", "/bans/"+within.member("id"), "")
 	w.wants(w.does("all", "liftBan", "/bans/"+id, ""), `"state":"lifted"`, `"lifted_by":"api:all"`)
 	w.refuses(409, "all", "DELETE", "/bans/"+id, "")
 	w.refuses(404, "all", "DELETE", "/bans/01JZZZZZZZZZZZZZZZZZZZZZZZ", "")
@@ -68,7 +71,7 @@ func (w *world) bans(soon string) {
 		w.t.Error("a ban that was lifted is listed")
 	}
 	w.wants(w.ask("all", "GET", "/bans?all=true", ""), id)
-	if n := len(w.recorded(audit.Query{Kind: "ban.*", Actor: "api:all"})); n != 2 {
+	if n := len(w.recorded(audit.Query{Kind: "ban.*", Actor: "api:all"})); n != 4 {
 		w.t.Errorf("the record has %d changes of bans", n)
 	}
 }
@@ -331,7 +334,10 @@ func (w *world) sameAsNothing() {
 // own: what is its own it sees and changes.
 func (w *world) own(soon string) {
 	w.t.Helper()
-	ban := w.does("reseller", "addBan", "/bans", `{"network":"198.51.100.0/24","login":"a@example.org","reason":"x"}`).member("id")
+	w.does("all", "addBan", "/bans", `{"network":"198.51.0.0/16","reason":"x"}`) // which is none of theirs
+	added := w.does("reseller", "addBan", "/bans", `{"network":"198.51.100.0/24","login":"a@example.org","reason":"x"}`)
+	w.wants(added, `"overlaps":[]`)
+	ban := added.member("id")
 	w.wants(w.does("reseller", "listBans", "/bans", ""), ban)
 	w.wants(w.does("reseller", "liftBan", "/bans/"+ban, ""), `"lifted_by":"api:reseller"`)
 	entry := w.does("reseller", "addAccessEntry", "/access/entries", `{"effect":"deny","what":"DE","for":{"credential":"a@example.org/password"},"reason":"x"}`).member("id")
