@@ -56,7 +56,7 @@ type root struct {
 	Explain    explain.Command  `cmd:"" help:"Say what the gate would answer to a message, step by step, and why."`
 	Doctor     doctor.Command   `cmd:"" help:"Look a domain up as receivers do, and say what is wrong and what to publish: DKIM, SPF, DMARC."`
 	Guard      guessing.Group   `cmd:"" help:"What was counted of failed logins, by which those who guess are stopped: list, show, forget."`
-	Limit      limits.Group     `cmd:"" help:"What may be sent in a time: set, allow, lift, list."`
+	Limit      limits.Group     `cmd:"" help:"How much may be sent: set, allow, lift, list, show, simulate."`
 	Rule       ruling.Group     `cmd:"" help:"Rules of your own, which the configuration has: list, check, names, test."`
 	Queue      queueGroup       `cmd:"" help:"Deliveries that wait."`
 	Node       nodes.Group      `cmd:"" help:"The gates that share one PostgreSQL database."`

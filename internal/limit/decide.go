@@ -321,12 +321,22 @@ func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) 
 			}
 			n, used := want[l.Measure], c.Used(l.Window, l.Measure, at)
 			counts := n > 0 || l.Measure == FailedRecipients && used > 0
-			if counts && plus(used, n) >= percent(l.Max, warn) && c.warn(l, at) {
+			if counts && plus(used, n) >= warnFrom(l.Max, warn) && c.warn(l, at) {
 				list = append(list, Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: n})
 			}
 		}
 	}
 	return list
+}
+
+// warnFrom is of how much somebody is warned: a part of a number, rounded up, so that of a few it is not
+// less than that part.
+func warnFrom(n int64, part int) int64 {
+	from := percent(n, part)
+	if n <= math.MaxInt64/100 && n*int64(part)%100 != 0 {
+		from++
+	}
+	return from
 }
 
 // percent returns a part of a number, rounded down.

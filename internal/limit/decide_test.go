@@ -189,6 +189,24 @@ func TestNear(t *testing.T) {
 	}
 }
 
+// TestNearOfFew: where a part of a limit is no whole number, nobody is warned below it.
+func TestNearOfFew(t *testing.T) {
+	for _, tt := range []struct{ most, warn, first int64 }{{1, 80, 1}, {2, 80, 2}, {3, 80, 3}, {4, 50, 2}, {5, 80, 4}, {6, 80, 5}, {99, 1, 1}, {101, 99, 100}} {
+		c := &Counter{}
+		levels := []Level{{Subject{Account, "a@example.org"}, []Limit{{Measure: Messages, Window: Hour, Max: tt.most, Action: Defer}}, c}}
+		for n := int64(1); n <= tt.most; n++ {
+			d := Decide(levels, Amounts{Messages: 1}, int(tt.warn), noon)
+			if (len(d.Near) > 0) != (n == tt.first) {
+				t.Errorf("%d percent of %d: warned at message %d: %v", tt.warn, tt.most, n, len(d.Near) > 0)
+			}
+			Count(levels, Amounts{Messages: 1}, &d)
+		}
+	}
+	if got := warnFrom(math.MaxInt64, 100); got < math.MaxInt64-100 {
+		t.Errorf("of the largest number %d", got)
+	}
+}
+
 // TestPercent: parts of large numbers do not overflow.
 func TestPercent(t *testing.T) {
 	if got := percent(math.MaxInt64, 80); got < math.MaxInt64/100*79 {

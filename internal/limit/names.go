@@ -6,7 +6,8 @@ import (
 )
 
 // Measure is what is counted. A new one needs a name in measureNames and a caller that
-// counts it; stored counters need no change as long as it is the last.
+// counts it; stored counters need no change as long as it is the last, and the eighth at
+// most. docs/howto/add-limit.md names what else there is to do.
 type Measure uint8
 
 // The measures.

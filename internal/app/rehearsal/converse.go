@@ -166,8 +166,27 @@ func (c *client) answer(command string) (bool, error) {
 	if before, _, queued := strings.Cut(text, "queued as "); queued {
 		text = before + "would be queued"
 	}
-	c.steps = append(c.steps, Step{Command: command, Code: code, Answer: strings.ReplaceAll(text, "\n", " ")})
+	c.steps = append(c.steps, Step{Command: command, Code: code, Answer: spoken(text)})
 	return code < 400, nil
+}
+
+// spoken is an answer as one sentence: without the enhanced code of all lines but the first, and without
+// the id of the session, under which nobody will find anything.
+func spoken(text string) string {
+	lines := strings.Split(text, "\n")
+	enhanced, _, _ := strings.Cut(lines[0], " ")
+	for i := range lines[1:] {
+		lines[i+1] = strings.TrimPrefix(lines[i+1], enhanced+" ")
+	}
+	text = strings.Join(lines, " ")
+	before, last := text, ""
+	if at := strings.LastIndex(text, " ["); at >= 0 {
+		before, last = text[:at], text[at+2:]
+	}
+	if id, closed := strings.CutSuffix(last, "]"); closed && mail.ValidID(id) {
+		return before
+	}
+	return text
 }
 
 // over notes that the server has closed the connection, which is an answer too.

@@ -36,7 +36,7 @@ func ParseUsed(text string) (u Used, err error) {
 	case u.Kind == limit.Plan:
 		return u, errors.New("nothing is counted of a plan")
 	case !u.Window.Lasts():
-		return u, fmt.Errorf("in one %s nothing is counted that others see; in a minute, hour, day or month it is", u.Window)
+		return u, fmt.Errorf("of %q nothing is counted that others see; of a minute, hour, day or month it is", u.Window)
 	case u.Measure != limit.Messages && u.Measure != limit.Recipients && u.Measure != limit.Bytes:
 		return u, fmt.Errorf("%s are not counted of everybody; messages, recipients and bytes are", u.Measure)
 	}

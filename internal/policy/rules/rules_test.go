@@ -384,10 +384,13 @@ func TestVocabulary(t *testing.T) {
 
 // TestCounted: what limits have counted is asked for, and its failure is one of the rule.
 func TestCounted(t *testing.T) {
+	passing := func(window string) string {
+		return `of "` + window + `" nothing is counted that others see; of a minute, hour, day or month it is`
+	}
 	for text, want := range map[string]string{
 		"account recipients/hour": "", "everything bytes/month": "", "plan messages/day": "nothing is counted of a plan",
 		"account new-recipients/day": "new-recipients are not counted of everybody; messages, recipients and bytes are", "account": "?", "sun messages/day": "?",
-		"account recipients/message": "in one message nothing is counted that others see; in a minute, hour, day or month it is", "account messages/connection": "in one connection nothing is counted that others see; in a minute, hour, day or month it is", "account messages/year": "?",
+		"account recipients/message": passing("message"), "account messages/connection": passing("connection"), "account connections/at-once": passing("at-once"), "account messages/year": "?",
 	} {
 		_, found := Compile([]Spec{spec(Mail, `counted.used("`+text+`") > 100`)})
 		if (want == "") != (len(found) == 0) || want != "" && want != "?" && found[0].Text != want {

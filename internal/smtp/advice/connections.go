@@ -28,7 +28,7 @@ func connections() []row {
 		{smtp.ETooManyErrors, Advice{
 			"The program made too many mistakes in one connection",
 			"After so many commands that were refused the server ends the connection. The answers before say what was wrong.",
-			[]string{"Look at the first error that the program shows, and mend that one.", device}, "The helpdesk finds all of them by the number below."}},
+			[]string{"Look at the first error that the program shows, and mend that one.", device}, "The helpdesk finds all of them by the id at the end of the answer."}},
 		{smtp.ETooManyAuthFailures, Advice{
 			"Too many logins have failed in one connection",
 			"The program has tried several times to log in, and was refused each time.",

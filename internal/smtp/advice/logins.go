@@ -35,7 +35,7 @@ func logins() []row {
 				"Is yours an app password or another one that was made for one device? It may be bound to that device, to a network or to a date.",
 				"Do not let a program go on with an old password: too many failures close the login for a while.",
 			},
-			"The helpdesk finds by the number below what was wrong, and can give you a new password. It never needs to know yours."}},
+			"The helpdesk finds by the id at the end of the answer what was wrong, and can give you a new password. It never needs to know yours."}},
 		{smtp.EAuthTooMany, Advice{
 			"Too many logins have failed",
 			"Somebody has tried passwords that were wrong, from your network or for your user name. It may have been your own phone with an old password, or a stranger. " +

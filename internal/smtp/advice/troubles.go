@@ -10,7 +10,7 @@ func later(title, meaning, provider string) Advice {
 // troubles are the server's own.
 func troubles() []row {
 	const ours = "This is the server's trouble, not yours: your settings are right."
-	const look = "The number below leads to what happened. If it goes on, the server needs looking after."
+	const look = "The id at the end of the answer leads to what happened. If it goes on, the server needs looking after."
 	return []row{
 		{smtp.EShutdown, later("The server is being restarted", "It stops and starts again, as for an update. What was accepted before is kept and goes out.", "")},
 		{smtp.ESessionFailed, later("Something went wrong on the server", ours, look)},

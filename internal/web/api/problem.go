@@ -129,7 +129,9 @@ func problemOf(err error) *Problem {
 }
 
 // inWords puts what is said of flags of the command line as members of a body.
-func inWords(detail string) string { return strings.ReplaceAll(detail, "--force", `"force": true`) }
+func inWords(detail string) string {
+	return strings.NewReplacer("--force", `"force": true`, "--exception", `"effect": "except"`).Replace(detail)
+}
 
 // waits is what Retry-After is of problems that go away by themselves, in seconds; the
 // rate has its own.

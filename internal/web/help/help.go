@@ -6,8 +6,10 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -107,6 +109,9 @@ type view struct {
 	Missing bool
 }
 
+// untitled is the title of a page that only the operator has.
+const untitled = "Your message was refused"
+
 // listed is one line of the index.
 type listed struct {
 	Reason smtp.Reason
@@ -122,7 +127,7 @@ func (o *Options) view(name string) *view {
 	if !o.has(reason) {
 		return nil
 	}
-	v := &view{Options: o, Reason: reason, Title: "Your message was refused", Written: o.Own[name]}
+	v := &view{Options: o, Reason: reason, Title: untitled, Written: o.Own[name]}
 	if a, found := advice.For(reason); found {
 		v.Advice, v.Title = &a, a.Title
 	}
@@ -135,6 +140,12 @@ func (o *Options) index() *view {
 	for _, r := range advice.Reasons() {
 		a, _ := advice.For(r)
 		v.Listed = append(v.Listed, listed{r, a.Title})
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Own)) { // those that the operator alone has
+		r := smtp.Reason(name)
+		if _, ours := advice.For(r); !ours && o.has(r) {
+			v.Listed = append(v.Listed, listed{r, untitled + ": " + name})
+		}
 	}
 	return v
 }

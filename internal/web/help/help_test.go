@@ -204,9 +204,10 @@ func TestOwnPages(t *testing.T) {
 	}
 	put("limit-reached.html", "<p>Ein Limit ist erreicht: <b>später</b>.</p>")
 	put("index.html", "<p>Hilfe</p>")
+	put("syntax.html", "<p>Syntax</p>") // of which we have none
 	put(".limit-reached.html.swp", "x")
 	own, err := ReadPages(dir)
-	if err != nil || len(own) != 2 {
+	if err != nil || len(own) != 3 {
 		t.Fatalf("%v, %v", own, err)
 	}
 	o := full()
@@ -216,7 +217,8 @@ func TestOwnPages(t *testing.T) {
 	if !strings.Contains(page, "<b>später</b>") || strings.Contains(page, "What you can do") || !strings.Contains(page, id) {
 		t.Errorf("the operator's page:\n%s", page)
 	}
-	if _, page := get(t, p, Path); !strings.Contains(page, "<p>Hilfe</p>") || !strings.Contains(page, `<a href="limit-reached">`) {
+	if _, page := get(t, p, Path); !strings.Contains(page, "<p>Hilfe</p>") || strings.Count(page, `<a href="limit-reached">`) != 1 ||
+		!strings.Contains(page, `<a href="syntax">`) || strings.Contains(page, `<a href="index">`) {
 		t.Errorf("the operator's index:\n%s", page)
 	}
 

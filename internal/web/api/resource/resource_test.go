@@ -65,6 +65,9 @@ func (w *world) bans(soon string) {
 		w.t.Error(a.text)
 	}
 	w.refuses(422, "all", "GET", "/bans?client=x", "")
+	within := w.does("all", "addBan", "/bans", `{"network":"192.0.2.7","reason":"spam"}`)
+	w.wants(within, `"overlaps":[{"id":"`+id)
+	w.does("all", "liftBan", "/bans/"+within.member("id"), "")
 	w.wants(w.does("all", "liftBan", "/bans/"+id, ""), `"state":"lifted"`, `"lifted_by":"api:all"`)
 	w.refuses(409, "all", "DELETE", "/bans/"+id, "")
 	w.refuses(404, "all", "DELETE", "/bans/01JZZZZZZZZZZZZZZZZZZZZZZZ", "")
@@ -98,6 +101,7 @@ func (w *world) entries(soon string) {
 	w.refuses(422, "all", "POST", "/access/entries", `{"effect":"deny","what":"DE","for":{"account":"a@example.org","domain":"example.org"},"reason":"x"}`)
 	w.refuses(404, "all", "POST", "/access/entries", `{"effect":"deny","what":"DE","for":{"listener":"none"},"reason":"x"}`)
 	w.refuses(404, "all", "POST", "/access/entries", `{"effect":"deny","what":"DE","for":{"account":"nobody@example.org"},"reason":"x"}`)
+	w.wants(w.refuses(422, "all", "POST", "/access/entries", `{"effect":"allow","what":"192.0.2.0/24","reason":"x"}`), `\"effect\": \"except\" lets these in`, `\"force\": true allows these alone`)
 	credential := w.does("all", "addAccessEntry", "/access/entries", `{"effect":"allow","what":"192.0.2.0/24","for":{"credential":"a@example.org/password"},"reason":"home"}`)
 	w.wants(credential, `"kind":"credential"`, `"closes":true`)
 	w.wants(w.does("all", "removeAccessEntry", "/access/entries/"+credential.member("id"), ""), `"opens":true`, `"state":"removed"`)
