@@ -47,7 +47,7 @@ func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err er
 	if q.For.Kind == limit.Everything && limit.Bounds([]limit.Level{{Limits: q.Limits}}, limit.Connections) {
 		return s, fault.New("limit.hindsight", fault.Invalid, "connections of everything cannot be simulated: of clients that have not logged in the record has no more than its rations allow; set such a limit in shadow mode, and look at limit.shadow")
 	}
-	past := &past{Simulation: simulation.New(q.Limits, of), since: q.Since, automatic: map[mail.ID]bool{}}
+	past := &past{Simulation: simulation.New(q.Limits, of), of: of, since: q.Since, automatic: map[mail.ID]bool{}}
 	if err := past.read(ctx, store, one, q.Limits); err != nil {
 		return s, err
 	}
