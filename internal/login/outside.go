@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -69,22 +70,22 @@ func (v *Verifier) elsewhere(ctx context.Context, e *effort, l *look, authzid st
 	case cause != nil:
 		return nil, why.Failure(cause)
 	}
-	if !answer.Verified {
-		stored, err := hash.Parse(answer.Hash)
-		if err != nil {
-			return nil, why.Failure(why.ErrDamaged)
-		}
-		v.kinds.Meet(name, stored.Cost())
-		same, err := v.try(ctx, e, secrets.Trial{Stored: stored, Strange: true})
-		switch {
-		case err != nil:
-			return nil, err
-		case !same:
-			return nil, why.Failure(why.ErrWrong)
-		}
-		v.kinds.Learn(name, stored.Cost())
+	if answer.Verified {
+		return v.adopt(ctx, e, authzid, name, answer)
 	}
-	return v.adopt(ctx, e, authzid, name, answer)
+	stored, err := hash.Parse(answer.Hash)
+	if err != nil {
+		return nil, why.Failure(why.ErrDamaged)
+	}
+	v.kinds.Meet(name, stored.Cost())
+	var p *account.Principal
+	refused := why.Failure(why.ErrWrong)
+	_, err = v.try(ctx, e, secrets.Trial{Stored: stored, Strange: true, Vain: func() bool {
+		v.kinds.Learn(name, stored.Cost())
+		p, refused = v.adopt(ctx, e, authzid, name, answer)
+		return refused != nil
+	}})
+	return p, cmp.Or(err, refused)
 }
 
 // shown asks directories whether a login is right that shows no password. authzid is "" for

@@ -323,9 +323,10 @@ func TestShadowHitsNobody(t *testing.T) {
 	}
 	b.Apply([]access.Ban{shadow, pair})
 	check("shadow alone", false, "shadow", "pair")
-	b.Apply([]access.Ban{real})
+	other := access.Ban{ID: "other", Prefix: netip.MustParsePrefix("203.0.113.0/24"), Shadow: true}
+	b.Apply([]access.Ban{real, other}) // both sorts in one go
 	check("beside a real one", true, "shadow", "pair")
-	if b.Len() != 1 || b.Shadows() != 2 {
+	if b.Network(netip.MustParseAddr("203.0.113.1")) != nil || b.Len() != 1 || b.Shadows() != 3 {
 		t.Errorf("%d and %d in shadow", b.Len(), b.Shadows())
 	}
 	shadow.End = time.Now().Add(-time.Minute)

@@ -28,9 +28,8 @@ type seen struct {
 
 // notes records what bans in shadow would have refused.
 type notes struct {
-	record func(audit.Event)
-	now    func() time.Time
-	hits   prometheus.Counter
+	now  func() time.Time
+	hits prometheus.Counter
 
 	mu   sync.Mutex // guards last
 	last map[seen]time.Time

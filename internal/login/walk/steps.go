@@ -384,7 +384,7 @@ var reasons = map[string]string{
 	"network":                "the credential may not be used from there",
 	"mechanism":              "the credential may not be used with this mechanism",
 	"token":                  "the token is not good",
-	"token-of-another":       "the token is somebody else's",
+	"token-of-another":       "the token, or what the directory answers with, is of another account",
 	"not-a-password":         "it holds characters that no password has",
 	"access-list":            "an access list denies the login where the client is",
 	"banned":                 "a ban holds for this login, or for everybody, where the client is",

@@ -119,9 +119,9 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 					t.Errorf("the plan lacks %q:\n%s", want, c.plan)
 				}
 			}
-			// A listing of one login sorts recipients at most; nothing else
-			// may gather rows before it answers.
-			if strings.Contains(c.plan, "TEMP B-TREE FOR ORDER BY") && !strings.HasPrefix(name, "list login") {
+			// A listing of one login sorts recipients at most, and of what the guard knows of one
+			// there are few rows; nothing else may gather rows before it answers.
+			if strings.Contains(c.plan, "TEMP B-TREE FOR ORDER BY") && !strings.HasPrefix(name, "list login") && name != "guard stale" {
 				t.Errorf("the plan sorts:\n%s", c.plan)
 			}
 		})
