@@ -40,7 +40,7 @@ func watching(t *testing.T, rules entrance.Rules) *watched {
 	w.names = dnsbl.New(dnsbl.Options{Asker: client})
 	w.figures = prometheus.NewRegistry()
 	w.gate.opt.Metrics = figures.New(w.figures)
-	w.gate.opt.Entrance = entrance.New(entrance.Options{Lists: w.book, Places: new(place.Finder), Names: w.names, Rules: rules})
+	w.gate.opt.Entrance = entrance.New(entrance.Options{Lists: w.book, Place: new(place.Finder).Place, Names: w.names, Rules: rules})
 	return w
 }
 

@@ -15,7 +15,6 @@ import (
 	"countersign/internal/access/dnsbl"
 	"countersign/internal/access/list"
 	"countersign/internal/access/list/book"
-	"countersign/internal/access/place"
 )
 
 // Moment is when DNS lists are asked about a client.
@@ -42,10 +41,11 @@ type Rules struct {
 
 // Options are what an Entrance is made of. All fields are needed.
 type Options struct {
-	Lists  *book.Book
-	Places *place.Finder
-	Names  *dnsbl.Checker
-	Rules  Rules
+	Lists *book.Book
+	// Place says where a client is; it is called concurrently, and waits for nobody.
+	Place func(client netip.Addr) list.Place
+	Names *dnsbl.Checker
+	Rules Rules
 }
 
 // Entrance decides. A nil one lets everybody in. It is safe for concurrent use.
@@ -70,7 +70,7 @@ func (e *Entrance) Stranger(listener string, client netip.Addr) list.Decision {
 	if e == nil || e.opt.Lists.Len() == 0 {
 		return list.Decision{}
 	}
-	return e.opt.Lists.Hopeless(list.Question{Who: list.Who{Listener: listener}, Place: e.opt.Places.Place(client)})
+	return e.opt.Lists.Hopeless(list.Question{Who: list.Who{Listener: listener}, Place: e.opt.Place(client)})
 }
 
 // Known decides about a client that has logged in. It waits for nobody.
@@ -78,7 +78,7 @@ func (e *Entrance) Known(who list.Who, client netip.Addr) list.Decision {
 	if e == nil || e.opt.Lists.Len() == 0 {
 		return list.Decision{}
 	}
-	return e.opt.Lists.Decide(list.Question{Who: who, Place: e.opt.Places.Place(client)})
+	return e.opt.Lists.Decide(list.Question{Who: who, Place: e.opt.Place(client)})
 }
 
 // Shadow is what would deny a client that is let in, were nothing in shadow mode; the zero
@@ -92,7 +92,7 @@ func (e *Entrance) Shadow(who list.Who, client netip.Addr) list.Decision {
 	if who.Account == "" {
 		decide = e.opt.Lists.Hopeless
 	}
-	q := list.Question{Who: who, Place: e.opt.Places.Place(client), Shadow: true}
+	q := list.Question{Who: who, Place: e.opt.Place(client), Shadow: true}
 	d := decide(q)
 	q.Shadow = false
 	if !d.Denied || decide(q).Denied {

@@ -53,7 +53,7 @@ func TestJudge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked := dnsbl.New(dnsbl.Options{Asker: c.says})
 			asked.Configure(c.lists)
-			e := New(Options{Lists: book.New(nil), Places: new(place.Finder), Names: asked, Rules: Rules{RefuseAt: 5}})
+			e := New(Options{Lists: book.New(nil), Place: new(place.Finder).Place, Names: asked, Rules: Rules{RefuseAt: 5}})
 			client := netip.MustParseAddr("198.51.100.7")
 			if j := e.Judge(t.Context(), AtMail, list.Who{}, client); j.Refused != c.refused || j.Deferred != c.deferred || j.Shadow {
 				t.Errorf("%+v", j)
@@ -84,7 +84,7 @@ func TestShadowOfStrangers(t *testing.T) {
 		{ID: "A", What: what("192.0.2.0/24"), Shadow: true, Reason: "x"},
 		{ID: "B", For: list.Subject{Kind: list.Account, Name: "ann@one.example"}, What: what("192.0.2.7"), Effect: list.Except, Reason: "x"},
 	})
-	e := New(Options{Lists: b, Places: new(place.Finder), Names: dnsbl.New(dnsbl.Options{Asker: names{}})})
+	e := New(Options{Lists: b, Place: new(place.Finder).Place, Names: dnsbl.New(dnsbl.Options{Asker: names{}})})
 	stranger := list.Who{Listener: "web"}
 	ann, bob := stranger, stranger
 	ann.Account, bob.Account = "ann@one.example", "bob@one.example"

@@ -49,6 +49,27 @@ func (g *Guard) own(network netip.Prefix, login string, d familiar.Device) famil
 	return 0
 }
 
+// learn notes by which device a login has come in from a narrow network; as is the login, or what
+// stands for it where it came in by something else than its password. A device that is new there
+// has its turn behind all others: else who comes in by ever new names, as by a stolen app password,
+// would have a guess with each.
+func (g *Guard) learn(network netip.Prefix, login, as, name string) {
+	d, before, now := g.known.Device(name), g.devices(network, login), g.opt.Now()
+	g.known.Use(as, network, d)
+	m := g.marks.of(network, login)
+	if m == nil || d == 0 || slices.Contains(before, d) {
+		return
+	}
+	last, have := m.next, g.devices(network, login)
+	for other, at := range m.own {
+		last = later(last, at)
+		if !slices.Contains(have, other) {
+			delete(m.own, other)
+		}
+	}
+	m.setTurn(d, last, now)
+}
+
 // turn is when the next attempt of a device may come, of 0 that of all that are not known.
 func (m *mark) turn(d familiar.Device) time.Time {
 	if d != 0 {

@@ -98,6 +98,32 @@ func TestOwnDevicesAreSlowedDown(t *testing.T) {
 	}
 }
 
+// TestEverNewDevices: who guesses the password in the owner's own network, and comes in there by an
+// app password under ever new names, gets the guesses of one device; the owner's own is in nobody's way.
+func TestEverNewDevices(t *testing.T) {
+	w := newWorld(t)
+	const login = "ann@one.example"
+	home := addr("192.0.2.1")
+	own := Failure{Client: home, Login: login, Digest: 1, Seen: true, Device: "laptop"}
+	w.want(w.attempt(own, true), passed, "the owner")
+	verified := 0
+	for second := range 2 * 60 * 60 {
+		name := fmt.Sprint("pc", second)
+		w.g.Passed(home, login, name, false)
+		verified += w.guess(login, func(int) string { return name }, verified)
+		if second%60 == 0 {
+			w.want(w.attempt(own, true), passed, "the owner in second %d", second)
+		}
+		w.pass(time.Second)
+	}
+	if most := 2*60*60/20 + 50; verified > most {
+		t.Errorf("%d guesses, want %d at most", verified, most)
+	}
+	if m := w.g.marks.of(levels(home)[0].network, login); len(m.own) > 2*familiar.EachDevice+1 {
+		t.Errorf("%d turns are kept", len(m.own))
+	}
+}
+
 // TestDevicesAreBounded: of each network the last ones are known, in letters of any case; who has
 // come in by an app password has them, too.
 func TestDevicesAreBounded(t *testing.T) {

@@ -212,19 +212,20 @@ func (g *Guard) Passed(client netip.Addr, login, device string, password bool) {
 	if g.rules.allows(client) {
 		return
 	}
+	as := login
 	if !password {
-		login = otherwise + login
+		as = otherwise + login
 	}
 	now := g.now()
 	for i, l := range levels(client) {
-		worth := g.known.Add(login, l.network, now)
+		worth := g.known.Add(as, l.network, now)
 		if i == 0 {
-			g.known.Use(login, l.network, g.known.Device(device))
+			g.learn(l.network, login, as, device)
 		}
 		if !worth {
 			continue
 		}
-		k := key{l.network, login}
+		k := key{l.network, as}
 		if _, waits := g.visited[k]; waits || len(g.visited) < maxVisited {
 			g.visited[k] = now
 		}

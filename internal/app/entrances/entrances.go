@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Entrance = entrance.New(entrance.Options{Lists: s.book, Places: s.places, Names: s.names})
+	s.Entrance = entrance.New(entrance.Options{Lists: s.book, Place: s.places.Place, Names: s.names})
 	change, err := s.Prepare(opt.Config)
 	if err != nil {
 		return nil, err
@@ -102,23 +103,28 @@ func checker(c *config.Config, opt dnsbl.Options) (*dnsbl.Checker, error) {
 }
 
 // Once returns an Entrance that decides as a gate of that configuration does now, and follows
-// nothing: for commands. Errors are those of Open.
-func Once(ctx context.Context, c *config.Config, store list.Store) (*entrance.Entrance, error) {
-	entries, places := book.New(time.Now), new(place.Finder)
+// nothing. where says where clients are; with nil, for commands, the files of the configuration are
+// read and verified, which takes as much time and memory as they are large. Errors are those of Open.
+func Once(ctx context.Context, c *config.Config, store list.Store, where func(client netip.Addr) list.Place) (*entrance.Entrance, error) {
+	entries := book.New(time.Now)
 	if err := book.Follow(store, entries, feed.Options{}).Load(ctx); err != nil {
 		return nil, err
 	}
-	change, err := places.Prepare(Files(c))
-	if err != nil {
-		return nil, err
+	if where == nil {
+		places := new(place.Finder)
+		change, err := places.Prepare(Files(c))
+		if err != nil {
+			return nil, err
+		}
+		change.Commit()
+		where = places.Place
 	}
-	change.Commit()
 	names, err := checker(c, dnsbl.Options{Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
 	names.Configure(Lists(c))
-	return entrance.New(entrance.Options{Lists: entries, Places: places, Names: names, Rules: Rules(c)}), nil
+	return entrance.New(entrance.Options{Lists: entries, Place: where, Names: names, Rules: Rules(c)}), nil
 }
 
 // figures registers what is counted.

@@ -50,7 +50,7 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 		return nil, err
 	}
 	options.Banned = bans.Hits
-	entrance, err := entrances.Once(ctx, cfg, store)
+	entrance, err := entrances.Once(ctx, cfg, store, nil)
 	if err != nil {
 		return nil, err
 	}

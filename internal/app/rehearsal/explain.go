@@ -23,7 +23,7 @@ func Explain(ctx context.Context, cfg *config.Config, store app.Store, q resourc
 		author = own
 	}
 	question := Question{
-		Login: q.Login, Credential: q.Credential, Listener: q.Listener, Client: q.Client, From: q.From, To: q.To, Message: Plain(author, q.To, time.Now()),
+		Login: q.Login, Credential: q.Credential, Listener: q.Listener, Client: q.Client, From: q.From, To: q.To, Message: Plain(author, q.To, time.Now()), Place: q.Place,
 	}
 	if q.Message != "" {
 		question.Message = strings.NewReader(q.Message)

@@ -78,6 +78,9 @@ type Question struct {
 	To   []mail.Address
 	// Message is the whole message with CRLF at the ends of lines.
 	Message io.Reader
+	// Place says where clients are, as a running gate knows it; with nil the files of the
+	// configuration are read for it.
+	Place func(client netip.Addr) list.Place
 }
 
 // Story is what came of it.
@@ -113,11 +116,7 @@ func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (
 		return nil, err
 	}
 	kept := &keeper{Store: store}
-	guarded, err := watch(ctx, cfg, store, q)
-	if err != nil {
-		return nil, err
-	}
-	gate, end, err := build(ctx, cfg, kept, guarded)
+	gate, end, err := build(ctx, cfg, kept, q)
 	if err != nil {
 		return nil, err
 	}
@@ -208,8 +207,12 @@ func listenerOf(cfg *config.Config, name string) (*config.Listener, error) {
 }
 
 // build makes a gate that keeps nothing.
-func build(ctx context.Context, cfg *config.Config, kept *keeper, guarded watching) (*submission.Gate, func(), error) {
+func build(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (*submission.Gate, func(), error) {
 	store := kept.Store
+	guarded, err := watch(ctx, cfg, store, q)
+	if err != nil {
+		return nil, nil, err
+	}
 	sealer, err := app.OpenSealer(ctx, cfg, store)
 	if err != nil {
 		return nil, nil, err
@@ -219,7 +222,7 @@ func build(ctx context.Context, cfg *config.Config, kept *keeper, guarded watchi
 	if err != nil {
 		return nil, nil, err
 	}
-	entrance, err := entrances.Once(ctx, cfg, store)
+	entrance, err := entrances.Once(ctx, cfg, store, q.Place)
 	if err != nil {
 		return nil, nil, err
 	}

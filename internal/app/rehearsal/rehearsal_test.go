@@ -17,6 +17,7 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/list"
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/audit"
@@ -31,6 +32,7 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/sink"
 	"countersign/internal/testkit"
+	"countersign/internal/web/api/resource"
 )
 
 // world is a running gate, beside which messages are rehearsed as commands do, with a connection
@@ -356,6 +358,34 @@ func TestAlignmentOfTheDomain(t *testing.T) {
 	}{{account.AlignmentRefuse, "refuse", "dmarc-will-fail"}, {account.AlignmentHold, "hold", "dmarc-will-fail"}, {account.AlignmentOff, "accept", ""}} {
 		must(t, w.gate.Admin("test").SetDomainAlignment(t.Context(), testkit.Domain, tt.set))
 		w.want(tt.set.String(), w.ask(nil), tt.verdict, tt.reason)
+	}
+}
+
+// TestPlacesOfARunningGate: who knows where clients are has no file read and verified for each
+// question, which could be a gigabyte.
+func TestPlacesOfARunningGate(t *testing.T) {
+	w := newWorld(t, "")
+	what, err := list.ParseWhat("DE")
+	must(t, err)
+	_, _, err = list.NewAdmin(list.AdminOptions{Store: w.beside, IDs: new(mail.IDSource), Actor: "test", Now: time.Now}).Add(t.Context(), list.Wanted{
+		Effect: list.Deny, What: what, For: list.Subject{Kind: list.Account, Name: testkit.Login}, Reason: "not from there",
+	})
+	must(t, err)
+	own, err := mail.ParseAddress(testkit.Login)
+	must(t, err)
+	w.cfg.Access.Countries = filepath.Join(w.dir, "none.mmdb")
+	q := resource.Question{Login: testkit.Login, Client: netip.MustParseAddr("203.0.113.7"), From: own, To: []mail.Address{{Local: "b", Domain: "example.com"}}}
+	for country, verdict := range map[string]string{"DE": "refuse", "FR": "accept"} {
+		q.Place = func(client netip.Addr) list.Place { return list.Place{Client: client, Country: country} }
+		v, err := Explain(t.Context(), w.cfg, w.beside, q)
+		must(t, err)
+		if v.Verdict != verdict {
+			t.Errorf("from %s: %+v", country, v)
+		}
+	}
+	q.Place = nil
+	if _, err := Explain(t.Context(), w.cfg, w.beside, q); err == nil {
+		t.Error("where nobody knows where clients are, a file that there is not is not missed")
 	}
 }
 

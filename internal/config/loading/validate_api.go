@@ -31,9 +31,18 @@ func (v *validator) apiClients() {
 				v.Fail(option.Element(at+"may", j), option.Choice(word, words), "%q is nothing that a client may", word)
 			}
 		}
+		v.none(at+"customers", c.Customers != nil && len(c.Customers) == 0, "a client without it sees all customers")
+		v.none(at+"networks", c.Networks != nil && len(c.Networks) == 0, "a client without it may come from anywhere")
 		if len(c.Plans) > 0 && len(c.Customers) == 0 && !v.Failed(at+"customers") {
 			v.Fail(at+"plans", "remove it, or set customers", "a client without customers may give any plan")
 		}
+	}
+}
+
+// none refuses a list that is there and names nobody: who writes that does not mean everybody.
+func (v *validator) none(path string, empty bool, what string) {
+	if empty {
+		v.Fail(path, "remove it if that is meant", "it names none, and %s", what)
 	}
 }
 

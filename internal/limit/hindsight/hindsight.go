@@ -49,7 +49,7 @@ func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err er
 	if err := check(q); err != nil {
 		return s, err
 	}
-	past := &past{Simulation: simulation.New(q.Limits, of), since: q.Since, automatic: map[mail.ID]bool{}}
+	past := &past{Simulation: simulation.New(q.Limits, of), of: of, since: q.Since, automatic: map[mail.ID]bool{}}
 	if err := past.read(ctx, store, one, q.Limits); err != nil {
 		return s, err
 	}

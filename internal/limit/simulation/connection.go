@@ -36,7 +36,8 @@ func (s *Simulation) sent(m *Message, amounts limit.Amounts) {
 	if len(limit.OfPassing([]limit.Level{{Limits: s.limits}})) == 0 {
 		return
 	}
-	if len(s.sessions) >= manySessions {
+	if len(s.sessions) >= manySessions && m.At.Sub(s.cleared) >= time.Hour {
+		s.cleared = m.At
 		maps.DeleteFunc(s.sessions, func(_ mail.ID, one *session) bool { return m.At.Sub(one.at) > longSession })
 	}
 	one := s.sessions[m.Session]

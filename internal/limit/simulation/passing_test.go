@@ -56,6 +56,18 @@ func TestPassing(t *testing.T) {
 	}
 }
 
+// TestManySessionsAtOnce: with many connections in a short time, not all that are remembered are
+// looked through for each message, which would take minutes here.
+func TestManySessionsAtOnce(t *testing.T) {
+	s, began := New(parsed(t, "messages/connection=2"), every), time.Now()
+	for n := range 2 * manySessions {
+		s.Add(&Message{Login: ann, ID: id(n), Session: id(n), At: noon.Add(time.Duration(n) * time.Millisecond)})
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("%d messages took %v", 2*manySessions, took)
+	}
+}
+
 func (s *Simulation) overMessages(login string) int64 {
 	t := s.tallies[login]
 	if t == nil {

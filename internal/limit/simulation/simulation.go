@@ -24,8 +24,8 @@ type Simulation struct {
 	// sessions are what connections have sent lately, open are those that are there.
 	sessions map[mail.ID]*session
 	open     map[mail.ID]held
-	// forgotten is when open was looked through last.
-	forgotten time.Time
+	// forgotten is when open was looked through last, cleared when sessions were.
+	forgotten, cleared time.Time
 	// refused are the messages that would have been over, where limits of failed recipients are
 	// among them: what was not sent does not fail.
 	refused map[mail.ID]bool

@@ -71,6 +71,8 @@ type exchange struct {
 	who, done string
 	cause     error
 	status    int
+	// recorded says that the record has it that a token was turned away.
+	recorded bool
 }
 
 // ServeHTTP answers a request.
@@ -90,7 +92,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.opt.Logger.Error("a request of the API failed", append(attributes, "error", x.cause)...)
 		return
 	}
-	h.opt.Logger.Info("a request of the API", attributes...)
+	h.opt.Logger.Log(context.WithoutCancel(r.Context()), x.level(), "a request of the API", attributes...)
+}
+
+// level is at which level a request is told of: who has no token fills no log, as what is to be
+// known of them is recorded, within bounds.
+func (x *exchange) level() slog.Level {
+	if x.who == "" && !x.recorded {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }
 
 // public answers what everybody may read, and reports whether that was asked.
@@ -178,13 +189,12 @@ func (x *exchange) run(o *Operation, r *Request) {
 	most := atMost
 	if o.Costly {
 		most = costlyMost
-		select {
-		case x.h.costly <- struct{}{}:
-			defer func() { <-x.h.costly }()
-		default:
+		end, ok := x.h.turn(r.Client)
+		if !ok {
 			x.refuse(problemBusy, "as many such requests as may run at a time are running")
 			return
 		}
+		defer end()
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), most)
 	defer cancel()
@@ -195,6 +205,21 @@ func (x *exchange) run(o *Operation, r *Request) {
 		return
 	}
 	x.answer(o, answer)
+}
+
+// turn takes a place among what is Costly, of which a client with customers of its own has one
+// alone: end gives it back. ok is false where there is none.
+func (h *Handler) turn(c *client.Client) (end func(), ok bool) {
+	if !c.Begin() {
+		return nil, false
+	}
+	select {
+	case h.costly <- struct{}{}:
+		return func() { <-h.costly; c.End() }, true
+	default:
+		c.End()
+		return nil, false
+	}
 }
 
 // answer answers what was done.
@@ -259,6 +284,7 @@ func (x *exchange) authenticate() *client.Client {
 		return nil
 	}
 	x.h.opt.Refused(name, x.from, why)
+	x.recorded = true
 	// One answer for a token that is nobody's and for one from elsewhere (RFC 6750 section 3.1).
 	x.w.Header().Set("WWW-Authenticate", `Bearer realm="countersign", error="invalid_token"`)
 	x.refuse(problemToken, "the token is not one of a client from here")

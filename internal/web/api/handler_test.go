@@ -87,6 +87,7 @@ func newWorld(t *testing.T) *world {
 		{Name: "all", May: []client.Permission{client.Read, client.Bans}, PerMinute: 100_000},
 		{Name: "reader", May: []client.Permission{client.Read}, PerMinute: 100_000},
 		{Name: "home", May: []client.Permission{client.Read}, PerMinute: 100_000, Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
+		{Name: "reseller", May: []client.Permission{client.Read}, PerMinute: 100_000, Customers: []string{"acme"}},
 		{Name: "slow", May: []client.Permission{client.Read}, PerMinute: 20},
 	} {
 		o.Token = client.NewToken()
@@ -441,6 +442,53 @@ func TestCostly(t *testing.T) {
 		if code := <-done; code != 204 {
 			t.Error(code)
 		}
+	}
+}
+
+// TestCostlyOfReseller: a client with customers of its own has one thing done at a time that takes
+// long, and others have theirs beside it.
+func TestCostlyOfReseller(t *testing.T) {
+	w := newWorld(t)
+	hold := make(chan struct{})
+	w.opt.Table = append(w.opt.Table, Operation{ID: "long", Method: "GET", Path: "/long", May: client.Read, Costly: true, Run: func(*Request) (any, error) {
+		hold <- struct{}{}
+		<-hold
+		return nil, nil
+	}}, Operation{ID: "short", Method: "GET", Path: "/short", May: client.Read, Costly: true, Run: func(*Request) (any, error) { return nil, nil }})
+	w.opt.Logger = slog.New(slog.DiscardHandler) // two write to it
+	done := make(chan int)
+	go func() { done <- w.ask("reseller", "GET", "/api/v1/long", "").Code }()
+	<-hold
+	problem(t, w.ask("reseller", "GET", "/api/v1/short", ""), 503, "busy")
+	if a := w.ask("all", "GET", "/api/v1/short", ""); a.Code != 204 {
+		t.Errorf("another client: %d %s", a.Code, a.Body)
+	}
+	hold <- struct{}{}
+	if code := <-done; code != 204 {
+		t.Error(code)
+	}
+	if a := w.ask("reseller", "GET", "/api/v1/short", ""); a.Code != 204 {
+		t.Errorf("afterwards: %d %s", a.Code, a.Body)
+	}
+}
+
+// TestStrangersFillNoLog: of who has no token the log has what the record has, and no more.
+func TestStrangersFillNoLog(t *testing.T) {
+	w := newWorld(t)
+	w.tokens["thief"] = client.NewToken()
+	for range 100 {
+		for _, who := range []string{"thief", "nobody"} {
+			w.ask(who, "GET", "/api/v1/things", "")
+			w.ask(who, "GET", "/api/v1/openapi.json", "")
+		}
+	}
+	lines := strings.Count(w.log.String(), "a request of the API")
+	if len(w.refused) == 0 || lines != len(w.refused) {
+		t.Errorf("%d lines, %d events", lines, len(w.refused))
+	}
+	w.ask("reader", "GET", "/api/v1/things", "")
+	if !strings.Contains(w.log.String(), "client=reader") {
+		t.Error("the log has nothing of who has a token")
 	}
 }
 

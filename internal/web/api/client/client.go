@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/time/rate"
 
@@ -105,6 +106,8 @@ type Client struct {
 	opt    Options
 	digest [sha256.Size]byte
 	rate   *rate.Limiter
+	// busy says that it has something costly done.
+	busy atomic.Bool
 }
 
 // New makes a Client.
@@ -125,6 +128,13 @@ func (c *Client) Actor() string { return "api:" + c.opt.Name }
 
 // Takes reports whether one more request is within its rate, and counts it.
 func (c *Client) Takes() bool { return c.rate.Allow() }
+
+// Begin reports whether the client may have something costly done now, of which one with Customers
+// may have one at a time, so that others have theirs done too. End is called when it is done.
+func (c *Client) Begin() bool { return !c.Bounded() || c.busy.CompareAndSwap(false, true) }
+
+// End ends what Begin has begun.
+func (c *Client) End() { c.busy.Store(false) }
 
 // May reports whether it may do something.
 func (c *Client) May(p Permission) bool { return slices.Contains(c.opt.May, p) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/access/list"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/web/api"
@@ -42,6 +43,8 @@ type Question struct {
 	To                          []mail.Address
 	// Message is the whole message with CRLF at the ends of lines; "" for one of a line.
 	Message string
+	// Place is Options.Place.
+	Place func(client netip.Addr) list.Place
 }
 
 // Verdict is what would come of a message.
@@ -77,7 +80,7 @@ const maxTo = 1000
 
 func (e explanations) explain(r *api.Request) (any, error) {
 	body, s := api.Body[messageAsked](r), e.scope(r)
-	q := Question{Credential: body.Credential, Listener: body.Listener, Client: netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	q := Question{Credential: body.Credential, Listener: body.Listener, Client: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Place: e.Place}
 	own, err := address(body.Account)
 	if err != nil {
 		return nil, api.Wrong("account", err)

@@ -1,0 +1,58 @@
+package hindsight
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/limit"
+	"countersign/internal/limit/simulation"
+	"countersign/internal/mail"
+)
+
+// book is a record, and accounts that are all of one customer but those of a rival's domain.
+type book []audit.Event
+
+func (b book) Search(_ context.Context, q audit.Query) (found []audit.Event, err error) {
+	for _, e := range b {
+		if e.Kind == q.Kind && e.Seq > q.AfterSeq && (q.Login == "" || q.Login == e.Login) {
+			found = append(found, e)
+		}
+	}
+	return found, nil
+}
+
+func (book) Sender(_ context.Context, login string) (*account.Sender, error) {
+	switch login {
+	case "a@example.org":
+		return &account.Sender{Customer: account.Customer{Name: "acme"}}, nil
+	case "r@rival.example":
+		return &account.Sender{Customer: account.Customer{Name: "rival"}}, nil
+	}
+	return nil, fault.New("test.sender", fault.NotFound, "there is none")
+}
+
+// TestOthersContacts: while new recipients are counted, those of nobody who is concerned are kept, so
+// that what others have sent takes no memory and does not use up what may be remembered.
+func TestOthersContacts(t *testing.T) {
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	var b book
+	for n, login := range []string{"a@example.org", "r@rival.example", "gone@example.org"} {
+		b = append(b, audit.Event{Seq: int64(n + 1), At: now, Kind: audit.DeliveryDelivered, Login: login, Submission: mail.ID(login), Data: map[string]string{"to": "x@elsewhere.example"}})
+	}
+	of, one, err := counted(t.Context(), b, limit.Subject{Kind: limit.Customer, Name: "acme"})
+	if err != nil || one != "" {
+		t.Fatal(one, err)
+	}
+	limits := []limit.Limit{{Measure: limit.NewRecipients, Window: limit.Day, Max: 1}}
+	p := &past{Simulation: simulation.New(limits, of), of: of, since: now, automatic: map[mail.ID]bool{}}
+	if err := p.read(t.Context(), b, one, limits); err != nil {
+		t.Fatal(err)
+	}
+	if p.recipients != 1 || len(p.contacts["a@example.org"]) != 1 {
+		t.Errorf("%d recipients are kept: %v", p.recipients, p.contacts)
+	}
+}
