@@ -50,6 +50,9 @@ func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err er
 		return s, err
 	}
 	past := &past{Simulation: simulation.New(q.Limits, of), of: of, since: q.Since, automatic: map[mail.ID]bool{}}
+	if q.For.Kind == limit.Network {
+		past.of = nil
+	}
 	if err := past.read(ctx, store, one, q.Limits); err != nil {
 		return s, err
 	}

@@ -73,8 +73,9 @@ func replay(ctx context.Context, store Store, login string, since time.Time, kin
 // past is what of the record a simulation is told.
 type past struct {
 	*simulation.Simulation
-	// of says as what a login is counted, and whether it is at all.
-	of func(login string) (name string, concerned bool)
+	// of says as what a sender is counted, and whether they are at all; nil where all may be, as
+	// the clients of deliveries are not known any more.
+	of func(simulation.Sender) (name string, concerned bool)
 	// since is when it begins: messages before that are only met.
 	since time.Time
 	// contacts are whom messages went to, where that is asked for; recipients are how many that are.
@@ -123,8 +124,10 @@ func (p *past) meet(ctx context.Context, store Store, login string) error {
 		if err != nil || e.Login == "" {
 			return nil // a report, or what cannot be read any more
 		}
-		if _, concerned := p.of(e.Login); !concerned {
-			return nil
+		if p.of != nil {
+			if _, concerned := p.of(simulation.Sender{Login: e.Login}); !concerned {
+				return nil
+			}
 		}
 		digest := limit.DigestOf(to.Key())
 		if list := p.contacts[e.Submission]; !slices.Contains(list, digest) {

@@ -61,7 +61,7 @@ func TestPassing(t *testing.T) {
 func TestManySessionsAtOnce(t *testing.T) {
 	s, began := New(parsed(t, "messages/connection=2"), every), time.Now()
 	for n := range 2 * manySessions {
-		s.Add(&Message{Login: ann, ID: id(n), Session: id(n), At: noon.Add(time.Duration(n) * time.Millisecond)})
+		s.Add(&Message{Sender: Sender{Login: ann}, ID: id(n), Session: id(n), At: noon.Add(time.Duration(n) * time.Millisecond)})
 	}
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("%d messages took %v", 2*manySessions, took)
