@@ -58,6 +58,8 @@ type session struct {
 	omitted int
 	// chunks is the message that BDAT brings, nil outside stateChunks.
 	chunks *chunks
+	// over is how many recipients of the transaction a limit has refused for good.
+	over int
 	// skipped is the octets of refused chunks thrown away since the last MAIL.
 	skipped int64
 	// deferred is the command that ended such a message early.

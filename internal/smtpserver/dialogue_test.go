@@ -506,6 +506,8 @@ var dialogues = []struct {
 		< 354
 		> .
 		< 250`},
+	{name: "recipients over a limit without end", ready: true, limits: func(l *bounds.Limits) { l.MaxErrors, l.MaxRefusedRecipients = 1, 2 }, script: overLimit() +
+		"\n\t\t> RSET\n\t\t< 250" + overLimit() + "\n\t\t< 421 4.7.0\n\t\t< EOF", closed: "too-many-refused-recipients"},
 	{name: "what follows a refused MAIL is no error", ready: true, limits: func(l *bounds.Limits) { l.MaxErrors = 1 }, script: `
 		>> "MAIL FROM:<refused@c.test>\r\nRCPT TO:<a@b.test>\r\nRCPT TO:<a@b.test>\r\nDATA\r\n"
 		< 550 5.7.1

@@ -487,6 +487,11 @@ const toReady = `
 < 235 2.7.0
 `
 
+// overLimit is a transaction with one recipient over a limit more than count for nothing.
+func overLimit() string {
+	return "\n> MAIL FROM:<user@c.test>\n< 250" + strings.Repeat("\n> RCPT TO:<over@b.test>\n< 550 5.5.3", maxOver+1)
+}
+
 // toData is a transaction up to its message.
 const toData = `
 > MAIL FROM:<user@c.test>

@@ -25,7 +25,7 @@ func (c *session) mail(args string) {
 	}
 	c.mailRefused = false
 	c.utf8 = env.SMTPUTF8
-	c.recipients, c.skipped = 0, 0
+	c.recipients, c.over, c.skipped = 0, 0, 0
 	c.messages++
 	c.setState(stateMail)
 	c.reply(smtp.SenderOK())

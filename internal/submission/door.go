@@ -10,6 +10,7 @@ import (
 	"countersign/internal/limit/doors"
 	"countersign/internal/limit/network"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/limiting"
 )
 
 // Doors let connections in as far as their limits have room; limit/doors.Doors does, and says
@@ -90,7 +91,7 @@ func (s *session) leave() {
 // refused this one.
 func (s *session) recordNear(d limit.Decision) {
 	for i := range d.Near {
-		s.record(audit.Event{Kind: audit.LimitNear, Text: d.Near[i].Describe(), Data: d.Near[i].Data()})
+		s.record(limiting.Near(&d.Near[i]))
 	}
 	for i := range d.Over {
 		if d.Over[i].Limit.Shadow {

@@ -183,7 +183,7 @@ func TestShadowAndWarningAreRecorded(t *testing.T) {
 	if len(near) != 2 { // of the domain's with the first, of the account's with the second
 		t.Fatalf("the record has %+v", near)
 	}
-	if near[1].Data["limit"] != "recipients/hour=4" || near[1].Data["used"] != "1" || near[1].Data["want"] != "1" {
+	if near[1].Data["limit"] != "recipients/hour=4" || near[1].Data["used"] != "1" || near[1].Data["want"] != "1" || !strings.HasSuffix(near[1].Text, ", 2 used") {
 		t.Errorf("the record has %+v", near[1])
 	}
 }

@@ -171,7 +171,7 @@ func (c *client) answer(command string) (bool, error) {
 }
 
 // spoken is an answer as one sentence: without the enhanced code of all lines but the first, and without
-// the id of the session, under which nobody will find anything.
+// the id of the session, under which nobody will find anything; a link to a help page stays.
 func spoken(text string) string {
 	lines := strings.Split(text, "\n")
 	enhanced, _, _ := strings.Cut(lines[0], " ")
@@ -180,6 +180,9 @@ func spoken(text string) string {
 	}
 	text = strings.Join(lines, " ")
 	before, last := text, ""
+	if at := strings.LastIndex(text, "?id="); at >= 0 && mail.ValidID(text[at+len("?id="):]) {
+		return text[:at]
+	}
 	if at := strings.LastIndex(text, " ["); at >= 0 {
 		before, last = text[:at], text[at+2:]
 	}

@@ -23,12 +23,26 @@ func (w *world) other() *config.Config {
 	return w.cfg
 }
 
+// linked refuses a message where there are help pages: the answer has the link that a client gets, without an id.
+func (w *world) linked() {
+	w.t.Helper()
+	kept := w.cfg
+	defer func() { w.cfg = kept }()
+	w.other().Help.URL = "https://mail.example.net/help"
+	s := w.ask(func(q *Question) { q.Mechanism = "CRAM-MD5" })
+	const page = " https://mail.example.net/help/auth-mechanism-unknown"
+	if last := s.Steps[len(s.Steps)-1]; !strings.HasSuffix(last.Answer, page) {
+		w.t.Errorf("the refusal has no link: %+v", last)
+	}
+}
+
 // TestOffered: who logs in by what is not offered is refused, and who says nothing of it takes what is.
 func TestOffered(t *testing.T) {
 	w := newWorld(t, "")
 	by := func(name string) *Story { return w.ask(func(q *Question) { q.Mechanism = name }) }
 	w.want("a mechanism that is not offered", by("CRAM-MD5"), "refuse", "auth-mechanism-unknown")
 	w.want("one that is", by("SCRAM-SHA-256"), "accept", "")
+	w.linked()
 	other := w.other()
 	other.Auth.Mechanisms = []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "LOGIN"}
 	s := w.ask(nil)

@@ -32,6 +32,7 @@ import (
 	"countersign/internal/app/entrances"
 	"countersign/internal/app/filters"
 	"countersign/internal/app/ruling"
+	"countersign/internal/app/site"
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/fault"
@@ -45,6 +46,7 @@ import (
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission"
 	"countersign/internal/submission/figures"
+	"countersign/internal/web/help"
 )
 
 // Store is what a rehearsal looks at.
@@ -121,8 +123,12 @@ func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (
 		return nil, err
 	}
 	defer end()
+	pages, err := site.Help(cfg, "") // which port stands for 0 the running gate alone knows
+	if err != nil {
+		return nil, err
+	}
 	server := smtpserver.New(smtpserver.Options{
-		Hostname: cfg.Hostname, Backend: gate.Rehearse(as), Limits: app.SessionLimits(cfg), OnRefused: gate.Refused,
+		Hostname: cfg.Hostname, Backend: gate.Rehearse(as), Limits: app.SessionLimits(cfg), OnRefused: gate.Refused, HelpPage: help.New(pages).Link,
 	})
 	steps, err := converse(ctx, server, listener, q)
 	if err != nil {

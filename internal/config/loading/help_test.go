@@ -2,6 +2,7 @@ package loading
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,6 +37,38 @@ func TestHelpURL(t *testing.T) {
 		}
 		if err == nil && strings.HasSuffix(cfg.Help.URL, "/") {
 			t.Errorf("%s became %s", c.url, cfg.Help.URL)
+		}
+	}
+}
+
+// TestHelpOfItsOwn: a URL that leads to the gate itself has to end where it serves the pages; with another host
+// or port a server in front may be meant.
+func TestHelpOfItsOwn(t *testing.T) {
+	for _, c := range []struct {
+		url, listen string
+		warns       bool
+	}{
+		{"https://mail.example.net:8443", ":8443", true},
+		{"https://mail.example.net:8443/x/help", "0.0.0.0:8443", true},
+		{"https://MAIL.example.net/support", "[::]:443", true},
+		{"https://192.0.2.1:8443/support", "192.0.2.1:8443", true},
+		{"http://localhost:8080/support", "127.0.0.1:8080", true},
+		{"http://127.0.0.1/support", ":80", true},
+		{"https://mail.example.net:8443/help", ":8443", false},
+		{"https://mail.example.net:8443/help/", ":8443", false},
+		{"https://mail.example.net/support", ":8443", false},
+		{"https://help.example.net:8443/support", ":8443", false},
+		{"https://mail.example.net:8443/support", "127.0.0.1:8443", false},
+		{"https://192.0.2.2:8443/support", "192.0.2.1:8443", false},
+		{"http://127.0.0.1:8080/support", "192.0.2.1:8080", false},
+	} {
+		text := small + fmt.Sprintf("\n[help]\nurl = %q\n[web]\nlisten = [%q]\n", c.url, c.listen)
+		_, warnings, err := Load(writeFile(t, t.TempDir(), "countersign.toml", text))
+		warned := slices.ContainsFunc(warnings, func(w Warning) bool {
+			return strings.Contains(w.String(), "help.url") && strings.Contains(w.String(), "/help/")
+		})
+		if err != nil || warned != c.warns {
+			t.Errorf("%s at %s: %v, %v", c.url, c.listen, warnings, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package loading
 
 import (
 	"cmp"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -27,6 +28,7 @@ func (v *validator) help() {
 	h := &v.c.Help
 	h.URL = strings.TrimRight(h.URL, "/")
 	v.helpURL("help.url", h.URL, len(v.c.Web.Listen) > 0)
+	v.ownHelp(h.URL)
 	v.helpURL("help.page", h.Page, false)
 	if h.Contact != "" {
 		if _, err := mail.ParseAddress(h.Contact); err != nil {
@@ -67,6 +69,40 @@ func (v *validator) helpURL(path, text string, anyPort bool) {
 	case u.Port() == "0" && !(anyPort && onLoopback(u)):
 		v.Fail(path, "name the port", "%q has port 0", text)
 	}
+}
+
+// ownHelp warns of a URL of help pages that leads to the gate itself, to a path that it does not serve. With
+// another port, or a name of a host that is not the one that is listened on, a server in front may serve it.
+func (v *validator) ownHelp(text string) {
+	u, err := url.Parse(text)
+	if err != nil || text == "" || u.Path == strings.TrimRight(help.Path, "/") {
+		return
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	for _, address := range v.c.Web.Listen {
+		host, at, err := net.SplitHostPort(address)
+		if err == nil && at == port && v.ownHost(u, host) {
+			v.Warn("help.url", `end it in "`+strings.TrimRight(help.Path, "/")+`"`, "%q leads to web.listen %q, where the pages are at %s", text, address, help.Path)
+			return
+		}
+	}
+}
+
+// ownHost tells whether a URL leads to the host of an address that is listened on.
+func (v *validator) ownHost(u *url.URL, host string) bool {
+	listens, err := netip.ParseAddr(host)
+	everywhere := host == "" || err == nil && listens.IsUnspecified()
+	at, err := netip.ParseAddr(u.Hostname())
+	switch {
+	case everywhere:
+		return onLoopback(u) || strings.EqualFold(u.Hostname(), v.c.Hostname)
+	case err == nil:
+		return at.Unmap() == listens.Unmap()
+	}
+	return u.Hostname() == "localhost" && listens.Unmap().IsLoopback() || strings.EqualFold(u.Hostname(), host)
 }
 
 // onLoopback tells whether a URL leads to the machine itself.

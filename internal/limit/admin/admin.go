@@ -52,7 +52,7 @@ func (a *Admin) now() time.Time { return a.opt.Now().UTC().Truncate(time.Microse
 
 // Set sets rules, all of them or none, in place of those in the same places. Errors are
 // those of Store.SetRules; fault.Invalid where there is none, for an end that is past, for
-// what is extra without an end, and for what Hazard warns of, without Force.
+// what is extra without an end, for 0 failed recipients, and for what Hazard warns of, without Force.
 func (a *Admin) Set(ctx context.Context, w Wanted) ([]limit.Rule, error) {
 	const op = "limit.set"
 	now := a.now()
@@ -75,6 +75,10 @@ func (a *Admin) Set(ctx context.Context, w Wanted) ([]limit.Rule, error) {
 		if err := r.Check(); err != nil {
 			return nil, err
 		}
+		if l.Measure == limit.FailedRecipients && l.Max == 0 {
+			// Before one has failed nothing is over it, and then one is too many by 1 as well.
+			return nil, fault.New(op, fault.Invalid, "%s stops nothing before a recipient has failed, as 1 does: write 1, or messages/%s=0 to stop all mail", l, l.Window)
+		}
 		if hazard := Hazard(&r); hazard != "" && !w.Force {
 			return nil, fault.New(op, fault.Invalid, "%s %s; --force sets it all the same", r.Limit, hazard)
 		}
@@ -93,7 +97,7 @@ func (a *Admin) Set(ctx context.Context, w Wanted) ([]limit.Rule, error) {
 // Hazard says what a rule would do that is hardly ever meant; "" for nothing: such a rule is
 // refused unless somebody insists.
 func Hazard(r *limit.Rule) string {
-	if r.Limit.Max > 0 || r.Limit.Shadow || r.Limit.Measure == limit.FailedShare {
+	if r.Limit.Max > 0 || r.Limit.Shadow || r.Limit.Measure == limit.FailedShare || r.Limit.Measure == limit.FailedRecipients {
 		return ""
 	}
 	what := "stops all mail"

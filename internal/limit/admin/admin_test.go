@@ -116,6 +116,7 @@ func TestSetRefuses(t *testing.T) {
 		"messages/hour=0 stops all mail of account ann@one.example; --force": {For: of, Limits: limits("bytes/day=1", "messages/hour=0")},
 		"stops all mail of every domain without a limit of its own;":         {For: limit.Subject{Kind: limit.Domain, Name: limit.Each}, Limits: limits("bytes/month=0")},
 		"messages/minute=0 stops all mail;":                                  {For: limit.Subject{Kind: limit.Everything}, Limits: limits("messages/minute=0")},
+		"failed-recipients/day=0 stops nothing before":                       {For: of, Limits: limits("failed-recipients/day=0"), Force: true},
 		"to recipients that were not written to before of plan small;":       {For: limit.Subject{Kind: limit.Plan, Name: "small"}, Limits: limits("new-recipients/day=0")},
 	} {
 		a, n := desk()
@@ -126,12 +127,14 @@ func TestSetRefuses(t *testing.T) {
 	a, n := desk()
 	shadow := limits("messages/hour=0")
 	shadow[0].Shadow = true
-	for _, w := range []Wanted{{For: of, Limits: limits("messages/hour=0"), Force: true}, {For: of, Limits: shadow}} {
+	for _, w := range []Wanted{
+		{For: of, Limits: limits("messages/hour=0"), Force: true}, {For: of, Limits: shadow}, {For: of, Limits: limits("failed-recipients/day=1", "failed-share/day=0")},
+	} {
 		if _, err := a.Set(t.Context(), w); err != nil {
 			t.Errorf("who insists, or only looks: %v", err)
 		}
 	}
-	if len(n.rules) != 2 {
+	if len(n.rules) != 4 {
 		t.Errorf("set are %v", n.rules)
 	}
 }

@@ -74,13 +74,23 @@ func Accept(ctx context.Context, store func(context.Context, *queue.Acceptance) 
 	}
 }
 
+// Near is what the record has of a limit of which most is used: its text says how much that is with
+// what was accepted, as the mail about it does; its data has the two apart.
+func Near(b *limit.Breach) audit.Event {
+	with := *b
+	with.Used, with.Want = b.Used+b.Want, 0
+	return audit.Event{Kind: audit.LimitNear, Text: with.Describe(), Data: b.Data()}
+}
+
 // events are what the record has of limits about a message that was accepted.
 func events(submission mail.ID, d *limit.Decision) (list []audit.Event) {
 	note := func(kind audit.Kind, b *limit.Breach) {
 		list = append(list, audit.Event{Kind: kind, Submission: submission, Text: b.Describe(), Data: b.Data()})
 	}
 	for i := range d.Near {
-		note(audit.LimitNear, &d.Near[i])
+		e := Near(&d.Near[i])
+		e.Submission = submission
+		list = append(list, e)
 	}
 	for i := range d.Over {
 		if d.Over[i].Limit.Shadow {
