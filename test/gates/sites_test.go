@@ -45,9 +45,9 @@ func kinds(countries string) []kind {
 	list := []kind{
 		{name: nothing},
 		{name: "networks and bans", config: networksConfig(countries), commands: []string{
+			"ban add 198.18.0.0/15 --shadow --because x", // the first, as the copies count on from the other
 			"ban add 203.0.113.9 --for 24h --because x", "access deny 203.0.113.7 --because x", "access deny KP --because x",
 			"access allow 198.18.0.0/15 --account " + testkit.Login + " --because x", "access allow DE --customer " + testkit.Customer + " --because x",
-			"ban add 198.18.0.0/16 --shadow --because x",
 		}, copies: networks},
 		{name: "guard", config: "[guard]\nmode = \"on\"\n"},
 		{name: "limits", commands: []string{
