@@ -162,6 +162,55 @@ func TestAddRefuses(t *testing.T) {
 	}
 }
 
+// TestAddRefusesWhatChangesNothing: within a ban that lasts as long nothing is left to refuse.
+func TestAddRefusesWhatChangesNothing(t *testing.T) {
+	const wide, narrow = "192.0.2.0/24", "192.0.2.7/32"
+	const ann = "ann@one.example"
+	for name, c := range map[string]struct {
+		there, added Wanted
+		there1, add1 string
+		hours        [2]int // 0 is without an end
+		idle         bool
+	}{
+		"within":                  {there1: wide, add1: narrow, idle: true},
+		"ends sooner":             {there1: wide, add1: narrow, hours: [2]int{0, 1}, idle: true},
+		"ends with it":            {there1: wide, add1: narrow, hours: [2]int{1, 1}, idle: true},
+		"ends later":              {there1: wide, add1: narrow, hours: [2]int{1, 2}},
+		"does not end":            {there1: wide, add1: narrow, hours: [2]int{1, 0}},
+		"around":                  {there1: narrow, add1: wide},
+		"beside":                  {there1: "192.0.3.0/24", add1: narrow},
+		"a login of a network":    {there1: wide, add1: narrow, added: Wanted{Login: ann}, idle: true},
+		"a login of the same":     {there1: wide, add1: wide, added: Wanted{Login: ann}, idle: true},
+		"the same login":          {there1: wide, add1: narrow, there: Wanted{Login: ann}, added: Wanted{Login: "Ann@one.example"}, idle: true},
+		"another login":           {there1: wide, add1: narrow, there: Wanted{Login: ann}, added: Wanted{Login: "bob@one.example"}},
+		"all, in that of a login": {there1: wide, add1: narrow, there: Wanted{Login: ann}},
+		"in shadow":               {there1: wide, add1: narrow, added: Wanted{Shadow: true}},
+		"within one in shadow":    {there1: wide, add1: narrow, there: Wanted{Shadow: true}},
+		"the same, for the store": {there1: wide, add1: wide},
+		"by force":                {there1: wide, add1: narrow, added: Wanted{Force: true}},
+	} {
+		a, n, now := desk()
+		add := func(w Wanted, network string, hours int) error {
+			w.Prefix, w.Reason = netip.MustParsePrefix(network), "x"
+			if hours > 0 {
+				w.End = now.Add(time.Duration(hours) * time.Hour)
+			}
+			_, err := a.Add(t.Context(), w)
+			return err
+		}
+		if err := add(c.there, c.there1, c.hours[0]); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		err := add(c.added, c.add1, c.hours[1])
+		if c.idle != fault.Is(err, fault.Invalid) || !c.idle && err != nil || (len(n.bans) == 2) == c.idle {
+			t.Errorf("%s: %v, %d bans", name, err, len(n.bans))
+		}
+		if c.idle && !strings.Contains(err.Error(), "--force") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestLift(t *testing.T) {
 	a, n, now := desk()
 	p := netip.MustParsePrefix("192.0.2.0/24")

@@ -43,8 +43,8 @@ type Wanted struct {
 // now is the time as it is stored.
 func (a *Admin) now() time.Time { return a.opt.Now().UTC().Truncate(time.Microsecond) }
 
-// Add sets a ban. Errors are those of Store.AddBan, and fault.Invalid for a network that
-// Hazard warns of, without Force.
+// Add sets a ban. Errors are those of Store.AddBan and Store.Bans, and fault.Invalid, without Force,
+// for a network that Hazard warns of, and for a ban that would change nothing.
 func (a *Admin) Add(ctx context.Context, w Wanted) (Ban, error) {
 	const op = "ban.add"
 	login, err := parseLogin(w.Login)
@@ -65,7 +65,36 @@ func (a *Admin) Add(ctx context.Context, w Wanted) (Ban, error) {
 	if hazard := Hazard(b.Prefix); hazard != "" && !w.Force {
 		return Ban{}, fault.New(op, fault.Invalid, "%s %s; --force bans it all the same", b.Prefix, hazard)
 	}
+	if !w.Force {
+		if err := a.idle(ctx, &b); err != nil {
+			return Ban{}, err
+		}
+	}
 	return b, a.opt.Store.AddBan(ctx, b, a.event(audit.BanAdded, &b, b.Reason))
+}
+
+// idle refuses, as fault.Invalid, a ban that would change nothing, as another one around it refuses
+// all whom it would for as long. A second one of exactly the same is for the store to refuse. One in
+// shadow is there to be looked at, and changes nothing anyway. The error names no ban: who may see
+// this one need not see that.
+func (a *Admin) idle(ctx context.Context, b *Ban) error {
+	if b.Shadow {
+		return nil
+	}
+	found, err := a.Overlapping(ctx, b)
+	found = slices.DeleteFunc(found, func(other Ban) bool { return other.Shadow })
+	again := slices.ContainsFunc(found, func(other Ban) bool { return other.Prefix == b.Prefix && other.Login == b.Login })
+	if err != nil || again || !slices.ContainsFunc(found, func(other Ban) bool { return other.implies(b) }) {
+		return err
+	}
+	return fault.New("ban.add", fault.Invalid, "%s is banned already, by a network around it and for as long, so this would change nothing (\"countersign ban show\" has which ban it is); --force bans it all the same", b.Object())
+}
+
+// implies reports whether a ban refuses whomever another one does, for as long as that does.
+func (b *Ban) implies(other *Ban) bool {
+	around := b.Prefix.Bits() <= other.Prefix.Bits() && b.Prefix.Contains(other.Prefix.Addr())
+	lasting := b.End.IsZero() || !other.End.IsZero() && !b.End.Before(other.End)
+	return around && lasting && (b.Login == "" || b.Login == other.Login)
 }
 
 // Lift ends the ban with that id. Errors are those of Store.LiftBan.

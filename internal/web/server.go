@@ -84,6 +84,12 @@ func New(o Options) *Server {
 		// What clients do wrong, such as a broken handshake, is told here too.
 		ErrorLog:  slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 		Protocols: protocols,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if over, ok := c.(*tls.Conn); ok {
+				c = over.NetConn()
+			}
+			return context.WithValue(ctx, guestKey{}, c)
+		},
 	}
 	return s
 }
@@ -123,6 +129,17 @@ func Client(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	return at.Addr().Unmap().WithZone("")
+}
+
+// guestKey is under which the context of a request has the guest that it came by.
+type guestKey struct{}
+
+// Prove says that whoever made a request is known to its handler, so that from now on no stranger
+// takes the place of its connection. It returns false where one just has: the connection is closed,
+// and nobody would read an answer. A request that came by no Server is left alone.
+func Prove(r *http.Request) bool {
+	g, ok := r.Context().Value(guestKey{}).(*guest)
+	return !ok || g.prove()
 }
 
 // rooms are the places for connections.
@@ -185,12 +202,13 @@ func (r *rooms) admit(conn net.Conn) *guest {
 	if answer != crowd.Welcome {
 		return nil
 	}
-	return &guest{Conn: conn, leave: func() { r.crowd.Leave(place) }}
+	return &guest{Conn: conn, prove: func() bool { return r.crowd.Prove(place) }, leave: func() { r.crowd.Leave(place) }}
 }
 
 // guest is a connection with a place, which it gives back when it is closed.
 type guest struct {
 	net.Conn
+	prove func() bool
 	leave func()
 }
 

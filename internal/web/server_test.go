@@ -209,6 +209,46 @@ func TestNewcomersTakeThePlaceOfTheOldest(t *testing.T) {
 	}
 }
 
+// TestProvedKeepsItsPlace: over TLS and without it, whom a handler knows is not closed for a newcomer;
+// whom it does not know is, and is told so.
+func TestProvedKeepsItsPlace(t *testing.T) {
+	authority := testkit.NewAuthority(t)
+	for _, over := range []*tls.Config{nil, authority.Server("127.0.0.1")} {
+		for _, proves := range []bool{true, false} {
+			var s *Server
+			var where string
+			var came, again bool
+			s, where = start(t, Options{MaxConnections: 1, Mounts: []Mount{{Path: "/a/", Name: "a", Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if proves && !Prove(r) {
+					t.Error("it has no place")
+				}
+				came = s.rooms.admit(&pipeEnd{at: net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.1:1"))}) != nil
+				again = Prove(r)
+			})}}}, over)
+			client, scheme := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool()}, DisableKeepAlives: true}}, "http"
+			if over != nil {
+				scheme = "https"
+			}
+			res, err := client.Get(scheme + "://" + where + "/a/")
+			if (err == nil) != proves {
+				t.Errorf("proves %v, %s: %v", proves, scheme, err)
+			}
+			if err == nil {
+				res.Body.Close()
+			}
+			if err := s.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if came == proves || again != proves {
+				t.Errorf("proves %v, %s: the newcomer has a place: %v; the request has one: %v", proves, scheme, came, again)
+			}
+		}
+	}
+	if !Prove(httptest.NewRequest("GET", "/", nil)) {
+		t.Error("a request without a connection is turned away")
+	}
+}
+
 // TestLoopbackHasNoShare: behind a proxy of the same machine all connections come from it.
 func TestLoopbackHasNoShare(t *testing.T) {
 	r := newRooms(8)

@@ -45,6 +45,7 @@ func kinds(countries string) []kind {
 	list := []kind{
 		{name: nothing},
 		{name: "networks and bans", config: networksConfig(countries), commands: []string{
+			"ban add 198.18.0.0/15 --shadow --because x", // the first, as the copies count on from the other
 			"ban add 203.0.113.9 --for 24h --because x", "access deny 203.0.113.7 --because x", "access deny KP --because x",
 			"access allow 198.18.0.0/15 --account " + testkit.Login + " --because x", "access allow DE --customer " + testkit.Customer + " --because x",
 		}, copies: networks},
@@ -57,12 +58,15 @@ func kinds(countries string) []kind {
 			"limit set --each customer recipients/hour=1000000000 recipients/day=1000000000",
 			"limit set --each network messages/hour=1000000000 messages/day=1000000000",
 			"limit set --everything recipients/hour=1000000000 recipients/day=1000000000",
+			"limit set --each account recipients/message=100 bytes/message=10MiB messages/connection=1000000",
+			"limit set --each account failed-share/day=20",
 		}, copies: limits},
 		{name: "identity", config: "[message]\naddresses_in_names = \"check\"\n", commands: []string{
 			"grant add " + testkit.Login + " send-as team@" + string(testkit.Domain),
 		}, copies: grants},
 		{name: "alignment", config: "[alignment]\naction = \"hold\"\naddresses = [\"192.0.2.10\"]\nwait = \"5s\"\ncheck_every = \"0s\"\n"},
 		{name: "ten rules", config: tenRules},
+		{name: "a rule that matches", config: ruleThatMatches},
 	}
 	all := kind{name: everything}
 	for _, k := range list {
@@ -151,6 +155,15 @@ at = "data"
 when = 'principal.customer == "school" && envelope.recipients.exists(r, r.domain() != principal.domain)'
 verdict = "refuse"
 because = "No"
+`
+
+// ruleThatMatches matches each recipient and lets them pass, as one does that makes exceptions for some.
+const ruleThatMatches = `
+[[rule]]
+name = "everybody"
+at = "rcpt"
+when = 'principal.domain != "" && counters.recipients < 1000000'
+verdict = "allow"
 `
 
 // base is what all gates have in their configuration: signatures, of which one costs more than all that is

@@ -45,13 +45,16 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 	s.notes.hits = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "countersign_access_ban_shadow_total", Help: "What bans in shadow would have refused: each ban and client network, once an hour.",
 	})
+	s.notes.omitted = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "countersign_access_ban_shadow_omitted_total", Help: "What bans in shadow would have refused and no record has, as more client networks came within an hour than are told apart: each time.",
+	})
 	s.follower = book.Follow(opt.Store, s.Book, feed.Options{Logger: opt.Logger})
 	if err := s.follower.Load(ctx); err != nil {
 		return nil, err
 	}
 	opt.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "countersign_access_bans", Help: "Bans that this gate holds clients against.",
-	}, func() float64 { return float64(s.Len()) }), s.notes.hits)
+	}, func() float64 { return float64(s.Len()) }), s.notes.hits, s.notes.omitted)
 	return s, nil
 }
 

@@ -83,8 +83,9 @@ func TestNotOpenedWithoutBans(t *testing.T) {
 func TestShadowIsRecorded(t *testing.T) {
 	now := time.Date(2026, 11, 27, 10, 0, 0, 0, time.UTC)
 	var events []audit.Event
+	reg := prometheus.NewRegistry()
 	set, err := Open(t.Context(), Options{
-		Store: &store{}, Now: func() time.Time { return now }, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+		Store: &store{}, Now: func() time.Time { return now }, Registry: reg, Logger: slog.New(slog.DiscardHandler),
 		Record: func(e audit.Event) { events = append(events, e) },
 	})
 	if err != nil {
@@ -132,5 +133,18 @@ func TestShadowIsRecorded(t *testing.T) {
 	}
 	if len(set.notes.last) != maxNoted {
 		t.Errorf("%d are remembered", len(set.notes.last))
+	}
+	figures, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	omitted := 0.0
+	for _, f := range figures {
+		if f.GetName() == "countersign_access_ban_shadow_omitted_total" {
+			omitted = f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	if omitted != 11 { // one was there
+		t.Errorf("%v are counted as left out", omitted)
 	}
 }

@@ -16,7 +16,7 @@ const (
 	// noteEvery is how often it is recorded at most that a ban in shadow would have refused the
 	// clients of one network.
 	noteEvery = time.Hour
-	// maxNoted is how many of them are remembered; of those beyond none is recorded.
+	// maxNoted is how many of them are remembered; of those beyond none is recorded, but counted.
 	maxNoted = 4096
 )
 
@@ -28,8 +28,9 @@ type seen struct {
 
 // notes records what bans in shadow would have refused.
 type notes struct {
-	now  func() time.Time
-	hits prometheus.Counter
+	now func() time.Time
+	// hits counts what is recorded, omitted what is not for want of memory.
+	hits, omitted prometheus.Counter
 
 	mu   sync.Mutex // guards last
 	last map[seen]time.Time
@@ -100,6 +101,7 @@ func (n *notes) first(ban *access.Ban, client netip.Addr) bool {
 			}
 		}
 		if len(n.last) >= maxNoted {
+			n.omitted.Inc()
 			return false
 		}
 	}

@@ -54,7 +54,7 @@ type add struct {
 	Until   argument.Expiry  `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
 	Because string           `required:"" help:"Why: clients and the helpdesk read it." placeholder:"TEXT"`
 	Shadow  bool             `help:"Refuse nobody, and record what would have been refused."`
-	Force   bool             `help:"Ban also a network that is hardly ever meant: all of IPv4 or IPv6, one wider than /8 (IPv6: /19), or the machine's own addresses."`
+	Force   bool             `help:"Ban also a network that is hardly ever meant: all of IPv4 or IPv6, one wider than /8 (IPv6: /19), or the machine's own addresses; or one that another ban around it refuses for as long."`
 }
 
 // Run does it.

@@ -132,6 +132,12 @@ func (x *exchange) serve() {
 		return
 	}
 	x.who = c.Name()
+	if !web.Prove(x.r) {
+		// A stranger took its place at this moment. Nothing is done whose answer would not arrive.
+		x.w.Header().Set("Retry-After", "1")
+		x.refuse(problemBusy, "the connection was closed to make room for another one")
+		return
+	}
 	if !c.Takes() {
 		x.w.Header().Set("Retry-After", "10")
 		x.refuse(problemRate, "the client makes more requests than it may (requests of [[api_client]])")
@@ -278,13 +284,20 @@ func (x *exchange) authenticate() *client.Client {
 	if c != nil {
 		name, why = c.Name(), "network"
 	}
-	if !x.h.attempts.Failed(x.r.Context(), x.from) {
+	close := x.h.attempts.Failed(x.r.Context(), x.from)
+	record := close
+	if c != nil {
+		record = x.h.attempts.Misplaced(x.from)
+	}
+	if record {
+		x.h.opt.Refused(name, x.from, why)
+		x.recorded = true
+	}
+	if !close {
 		x.w.Header().Set("Retry-After", "60")
 		x.refuse(problemRate, "there were too many wrong tokens from here")
 		return nil
 	}
-	x.h.opt.Refused(name, x.from, why)
-	x.recorded = true
 	// One answer for a token that is nobody's and for one from elsewhere (RFC 6750 section 3.1).
 	x.w.Header().Set("WWW-Authenticate", `Bearer realm="countersign", error="invalid_token"`)
 	x.refuse(problemToken, "the token is not one of a client from here")

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -9,9 +10,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,6 +23,7 @@ import (
 
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/web"
 	"countersign/internal/web/api/client"
 )
 
@@ -205,6 +209,14 @@ func TestNetworks(t *testing.T) {
 	}
 	if want := []string{"home 198.51.100.7 network", " 198.51.100.7 token"}; !slices.Equal(w.refused, want) {
 		t.Errorf("%q", w.refused)
+	}
+	w.refused = nil
+	for range 50 {
+		w.ask("thief", "GET", "/api/v1/things", "")
+	}
+	problem(t, w.ask("home", "GET", "/api/v1/things", ""), 429, "rate") // as for a wrong one
+	if n := len(w.refused); n == 0 || w.refused[n-1] != "home 198.51.100.7 network" {
+		t.Errorf("wrong tokens hide a stolen one: %q", w.refused)
 	}
 	r := httptest.NewRequest("GET", "/api/v1/things", nil)
 	r.TLS, r.RemoteAddr = &tls.ConnectionState{}, "[::ffff:192.0.2.9]:5"
@@ -525,4 +537,52 @@ func mustType(t *testing.T, a *httptest.ResponseRecorder) string {
 		t.Fatal(err)
 	}
 	return p.Type
+}
+
+// TestProved: the connection of who has a token keeps its place when strangers want it.
+func TestProved(t *testing.T) {
+	w := newWorld(t)
+	s := web.New(web.Options{Mounts: []web.Mount{{Path: Prefix + "/", Name: "api", Handler: w.Handler}}, MaxConnections: 2, Logger: slog.New(slog.DiscardHandler)})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Serve(l, nil)
+	t.Cleanup(func() {
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	dial := func(from string) net.Conn {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	panel := dial("127.0.0.1")
+	answers := bufio.NewReader(panel)
+	ask := func() {
+		t.Helper()
+		fmt.Fprintf(panel, "GET /api/v1/things HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", w.tokens["all"])
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("the panel has lost its place: %v", err)
+		}
+		defer res.Body.Close()
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != 200 {
+			t.Fatalf("%d, %v", res.StatusCode, err)
+		}
+	}
+	ask()
+	stranger := dial("127.0.0.1")
+	dial("127.0.1.1") // of another wide network, for which the oldest stranger makes room
+	if err := stranger.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the stranger has kept its place")
+	}
+	ask()
 }

@@ -30,24 +30,30 @@ type Attempts struct {
 	// wait holds up an answer.
 	wait func(context.Context)
 
-	mu      sync.Mutex // guards what follows
-	began   time.Time
-	of      map[string]int
-	all     int
-	waiting int
+	mu sync.Mutex // guards what follows
+	// wrong counts all that fail, misplaced right tokens from elsewhere.
+	wrong, misplaced ration
+	waiting          int
+}
+
+// ration counts what failed in a window. Its owner guards it.
+type ration struct {
+	began time.Time
+	of    map[string]int
+	all   int
 }
 
 // NewAttempts returns Attempts by a clock; wait returns after as long as an answer is to be
 // held up.
 func NewAttempts(now func() time.Time, wait func(context.Context)) *Attempts {
-	return &Attempts{now: now, wait: wait, of: map[string]int{}}
+	return &Attempts{now: now, wait: wait}
 }
 
 // Failed counts a wrong token from an address. It holds up the caller, who then answers; close
 // reports that this one is to be recorded. Where it is not, the client has tried too often, and
 // is told so at once.
 func (a *Attempts) Failed(ctx context.Context, from netip.Addr) (close bool) {
-	if !a.count(network.Of(from)) {
+	if !a.count(&a.wrong, from) {
 		return false
 	}
 	if a.enter() {
@@ -57,19 +63,29 @@ func (a *Attempts) Failed(ctx context.Context, from netip.Addr) (close bool) {
 	return true
 }
 
-// count reports whether a wrong token of a network is one of those that are looked at.
-func (a *Attempts) count(of string) bool {
+// Misplaced counts a right token from an address that its client may not come from, and reports
+// whether it is to be recorded. It is a stolen one perhaps, so it has a ration of its own, as large as
+// that of Failed, which wrong tokens do not use up. What it is answered is for Failed to say, as for a
+// wrong one: else the answer would tell that it is right.
+func (a *Attempts) Misplaced(from netip.Addr) bool { return a.count(&a.misplaced, from) }
+
+// count reports whether what failed is within a ration.
+func (a *Attempts) count(r *ration, from netip.Addr) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.now()
-	if now.Sub(a.began) >= window || now.Before(a.began) {
-		a.began, a.all, a.of = now, 0, map[string]int{}
+	return r.count(network.Of(from), a.now())
+}
+
+// count reports whether a network has one more, and counts it.
+func (r *ration) count(of string, now time.Time) bool {
+	if r.of == nil || now.Sub(r.began) >= window || now.Before(r.began) {
+		r.began, r.all, r.of = now, 0, map[string]int{}
 	}
-	if a.all >= inAll || a.of[of] >= perNetwork || len(a.of) >= maxNetworks && a.of[of] == 0 {
+	if r.all >= inAll || r.of[of] >= perNetwork || len(r.of) >= maxNetworks && r.of[of] == 0 {
 		return false
 	}
-	a.all++
-	a.of[of]++
+	r.all++
+	r.of[of]++
 	return true
 }
 

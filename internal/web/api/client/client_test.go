@@ -85,8 +85,17 @@ func TestAttempts(t *testing.T) {
 	if recorded != inAll {
 		t.Errorf("%d in all", recorded)
 	}
-	if len(a.of) > maxNetworks {
-		t.Errorf("%d networks are kept", len(a.of))
+	if len(a.wrong.of) > maxNetworks {
+		t.Errorf("%d networks are kept", len(a.wrong.of))
+	}
+	stolen := 0
+	for range 100 {
+		if a.Misplaced(from) {
+			stolen++
+		}
+	}
+	if stolen != perNetwork {
+		t.Errorf("after all those wrong tokens %d right ones from elsewhere are recorded", stolen)
 	}
 	now = now.Add(window)
 	if !a.Failed(t.Context(), from) {

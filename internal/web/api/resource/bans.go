@@ -37,7 +37,7 @@ type banWanted struct {
 	Reason  string    `json:"reason" required:"yes" text:"Why: clients and the helpdesk read it." example:"sends spam"`
 	Until   time.Time `json:"until" text:"When it ends; never where nothing is said." example:"2027-01-31T18:00:00Z"`
 	Shadow  bool      `json:"shadow" text:"Refuse nobody, and have what it would have refused recorded."`
-	Force   bool      `json:"force" text:"Ban also a network that is hardly ever meant, such as all of IPv4 or the machine's own."`
+	Force   bool      `json:"force" text:"Ban also a network that is hardly ever meant, such as all of IPv4 or the machine's own, or one that another ban around it refuses for as long."`
 }
 
 func (b bans) admin(r *api.Request) *access.Admin {

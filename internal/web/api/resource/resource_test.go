@@ -260,7 +260,9 @@ func TestReseller(t *testing.T) {
 	w := newWorld(t)
 	soon := time.Now().UTC().Add(time.Hour).Format(time.RFC3339)
 	ban := w.does("all", "addBan", "/bans", `{"network":"192.0.2.0/24","reason":"rival"}`).member("id")
-	theirBan := w.does("all", "addBan", "/bans", `{"network":"192.0.2.0/24","login":"r@rival.example","reason":"rival"}`).member("id")
+	theirs := `{"network":"192.0.2.0/24","login":"r@rival.example","reason":"rival"`
+	w.wants(w.refuses(422, "all", "POST", "/bans", theirs+"}"), `would change nothing`, `\"force\": true bans it all the same`)
+	theirBan := w.does("all", "addBan", "/bans", theirs+`,"force":true}`).member("id")
 	entry := w.does("all", "addAccessEntry", "/access/entries", `{"effect":"deny","what":"FR","reason":"rival"}`).member("id")
 	theirEntry := w.does("all", "addAccessEntry", "/access/entries", `{"effect":"deny","what":"192.0.2.0/24","for":{"credential":"r@rival.example/password"},"reason":"rival"}`).member("id")
 	var rules []string
@@ -336,7 +338,7 @@ func (w *world) sameAsNothing() {
 // own: what is its own it sees and changes.
 func (w *world) own(soon string) {
 	w.t.Helper()
-	added := w.does("reseller", "addBan", "/bans", `{"network":"192.0.2.0/25","login":"a@example.org","reason":"x"}`)
+	added := w.does("reseller", "addBan", "/bans", `{"network":"192.0.2.0/25","login":"a@example.org","reason":"x","force":true}`)
 	ban := added.member("id")
 	w.wants(added, `"overlaps":[]`) // there is one of everybody around it, which is nobody's
 	w.wants(w.does("reseller", "listBans", "/bans", ""), ban)
