@@ -2,6 +2,8 @@ package usage
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"countersign/internal/account"
@@ -87,4 +89,34 @@ func sender(ctx context.Context, store Effects, s limit.Subject) (who limit.Who,
 		who.Node = s.Name
 	}
 	return who, err == nil, err
+}
+
+// Remark says to people what counts where it is not the rule alone that was set, "" for nothing.
+// Errors are those of the store.
+func Remark(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (string, error) {
+	name := fmt.Sprintf("%s/%s", r.Limit.Measure, r.Limit.Window)
+	if !r.Extra {
+		before, err := Overruling(ctx, store, r, now)
+		if err != nil || before == nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s is set, but %s counts until %s", name, before.Limit, before.End.Format(time.RFC3339)), nil
+	}
+	made, known, err := Makes(ctx, store, r, now)
+	switch {
+	case err != nil || !known:
+		return "", err
+	case made == nil:
+		return "nothing limits " + name + " there now, so that this gives nothing", nil
+	}
+	return "with this " + made.String() + " counts", nil
+}
+
+// Replaced leaves out of rules those whose place limits for a subject take, with an end or without.
+func Replaced(have []limit.Rule, of limit.Subject, limits []limit.Limit, temporary bool) []limit.Rule {
+	return slices.DeleteFunc(slices.Clone(have), func(old limit.Rule) bool {
+		return old.Temporary() == temporary && slices.ContainsFunc(limits, func(l limit.Limit) bool {
+			return old.SamePlace(&limit.Rule{For: of, Limit: l})
+		})
+	})
 }
