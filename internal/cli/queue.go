@@ -13,6 +13,7 @@ import (
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
 	"countersign/internal/queue"
+	"countersign/internal/shown"
 )
 
 // queueGroup is "countersign queue".
@@ -200,7 +201,7 @@ func (cmd *queueList) Run(c *call.Call) error {
 			fmt.Fprintf(c.Stderr, "there are more than %d; see --limit\n", cmd.Limit)
 		}
 		heads := []string{"SUBMISSION", "STATE", "FROM", "TO", "TRIES", "NEXT", "LAST OR WHY"}
-		return table.List(c.Stdout, cmd.JSON, call.Views(items, story.View), heads, func(v story.Delivery) []string {
+		return table.List(c.Stdout, cmd.JSON, shown.Each(items, story.View), heads, func(v story.Delivery) []string {
 			return []string{
 				fmt.Sprintf("%s/%d", v.Submission, v.N), string(v.State), "<" + v.From + ">", v.To, strconv.Itoa(v.Attempts), v.Due(), v.Outlook(),
 			}
@@ -222,7 +223,7 @@ func (cmd *queueShow) Run(c *call.Call) error {
 		if len(items) == 0 {
 			return cmd.missing(o)
 		}
-		all := call.Views(items, story.View)
+		all := shown.Each(items, story.View)
 		if cmd.JSON {
 			return table.JSON(c.Stdout, all)
 		}

@@ -47,7 +47,7 @@ func (cmd *accountAdd) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		return c.Say("account %s added%s", cmd.Address, shown(generated))
+		return c.Say("account %s added%s", cmd.Address, once(generated))
 	})
 }
 
@@ -72,7 +72,7 @@ func (cmd *accountPasswd) Run(c *call.Call) error {
 			if err := change(); err != nil {
 				return err
 			}
-			return c.Say("%s", done+shown(generated))
+			return c.Say("%s", done+once(generated))
 		}
 		a, err := o.Store.Account(c.Ctx, cmd.Address.Key())
 		if err != nil {
@@ -86,12 +86,12 @@ func (cmd *accountPasswd) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		return c.Say("%s", done+"; "+held+shown(generated))
+		return c.Say("%s", done+"; "+held+once(generated))
 	})
 }
 
-// shown is the one showing of a generated password.
-func shown(generated string) string {
+// once is the one showing of a generated password.
+func once(generated string) string {
 	if generated == "" {
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/cli/grants"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
+	"countersign/internal/shown"
 )
 
 // accountView is an account as it is printed: without any secret.
@@ -62,7 +63,7 @@ func viewAccount(a account.Account, now time.Time) accountView {
 	v := accountView{
 		ID: a.ID, Address: a.Address.String(), standing: standing{State: a.State}, Directory: a.Directory, NullSender: a.NullSender,
 		Plan: a.Plan, PlanLearned: a.PlanLearned,
-		Aliases: call.Views(a.Aliases, mail.Address.String), LearnedAliases: call.Views(a.Learned, mail.Address.String), Grants: []string{},
+		Aliases: shown.Each(a.Aliases, mail.Address.String), LearnedAliases: shown.Each(a.Learned, mail.Address.String), Grants: []string{},
 		SenderMode: a.SenderMode, Legacy: a.Legacy, Created: a.Created,
 	}
 	for i := range a.Grants {

@@ -9,6 +9,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
+	"countersign/internal/shown"
 )
 
 // customerGroup is "countersign customer".
@@ -90,7 +91,7 @@ func (cmd *customerShow) Run(c *call.Call) error {
 		}
 		v := viewCustomer(customer)
 		v.standing = v.under(above)
-		v.Domains = call.Views(domains, func(d account.Domain) mail.Domain { return d.Name })
+		v.Domains = shown.Each(domains, func(d account.Domain) mail.Domain { return d.Name })
 		return c.Show(cmd.AsJSON, v)
 	})
 }
@@ -100,5 +101,5 @@ func (v customerView) Details(t table.Table) {
 	t.Row("state", v.standing.String())
 	t.Row("plan", v.Plan)
 	t.Row("created", table.Stamp(v.Created))
-	t.Row("domains", strings.Join(call.Views(v.Domains, mail.Domain.String), ", "))
+	t.Row("domains", strings.Join(shown.Each(v.Domains, mail.Domain.String), ", "))
 }

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
+	"countersign/internal/shown"
 )
 
 // domainGroup is "countersign domain".
@@ -141,7 +142,7 @@ func (cmd *domainShow) Run(c *call.Call) error {
 		if v.Action = string(aligning.Rules(o.Cfg).For(d.Name, string(d.Alignment))); v.Action == "" {
 			v.Action = string(account.AlignmentOff)
 		}
-		v.Keys = call.Views(d.Keys, viewKey)
+		v.Keys = shown.Each(d.Keys, viewKey)
 		v.Records, err = records(d.Name, d.Keys, o.Cfg)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/cli/table"
 	"countersign/internal/fault"
+	"countersign/internal/shown"
 )
 
 // AsJSON is the flag that every listing has.
@@ -22,7 +23,7 @@ func List[T, V any](c *Call, flag AsJSON, heads []string, view func(T) V, cells 
 		if err != nil {
 			return err
 		}
-		return table.List(c.Stdout, flag.JSON, Views(objects, view), heads, cells)
+		return table.List(c.Stdout, flag.JSON, shown.Each(objects, view), heads, cells)
 	})
 }
 
@@ -34,15 +35,6 @@ func (c *Call) Show(flag AsJSON, v interface{ Details(table.Table) }) error {
 	t := table.New(c.Stdout)
 	v.Details(t)
 	return t.Flush()
-}
-
-// Views turns objects into what is printed of them.
-func Views[T, V any](objects []T, view func(T) V) []V {
-	out := make([]V, 0, len(objects))
-	for _, o := range objects {
-		out = append(out, view(o))
-	}
-	return out
 }
 
 // Missing names the object that a store did not find.

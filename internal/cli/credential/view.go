@@ -12,6 +12,7 @@ import (
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
 	"countersign/internal/mail"
+	"countersign/internal/shown"
 )
 
 // View is a credential as it is printed: without its secret.
@@ -53,14 +54,14 @@ func Views(o *call.Opened, address mail.Address) ([]View, error) {
 		return nil, err
 	}
 	now := o.Env.Now()
-	return call.Views(listed, func(l credentials.Listed) View { return view(&l, now) }), nil
+	return shown.Each(listed, func(l credentials.Listed) View { return view(&l, now) }), nil
 }
 
 func view(l *credentials.Listed, now time.Time) View {
 	e := &l.Envelope
 	v := View{
 		ID: l.ID, Kind: l.Kind, Name: l.Name, Subject: l.Subject, Keys: l.Keys,
-		Networks: call.Views(e.Networks, netip.Prefix.String), Senders: call.Views(e.Senders, account.Grant.String), Mechanisms: e.Mechanisms,
+		Networks: shown.Each(e.Networks, netip.Prefix.String), Senders: shown.Each(e.Senders, account.Grant.String), Mechanisms: e.Mechanisms,
 		MaxRecipients: e.MaxRecipients, MaxMessageBytes: e.MaxMessageBytes, MaxMessages: e.MaxMessages,
 		Expired: e.Over(now), Created: l.Created, Changed: l.Changed,
 	}

@@ -47,7 +47,7 @@ func (cmd *list) Run(c *call.Call) error {
 				return err
 			}
 		}
-		return table.List(c.Stdout, cmd.JSON, call.Views(found, view(now)), heads(), View.cells)
+		return table.List(c.Stdout, cmd.JSON, shown.Each(found, view(now)), heads(), View.cells)
 	})
 }
 
