@@ -43,7 +43,8 @@ const mostBeside = 100
 // BanAdded is what is shown of a ban that was set.
 type BanAdded struct {
 	Ban
-	// Overlaps are bans around it or within it that hold as well, at most 100.
+	// Overlaps are bans around it or within it that hold as well, at most 100; none
+	// also where they could not be looked up.
 	Overlaps []Ban `json:"overlaps"`
 }
 

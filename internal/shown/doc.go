@@ -4,7 +4,7 @@
 // It finds nothing and decides nothing. A member that says nothing is left out where its
 // tag has omitempty.
 //
-// Main types: Ban, BanAdded, Entry, Limit, Grant, Guarded.
+// Main types: Ban, BanAdded, Entry, Limit, Grant, Guarded, Plan, Customer, Domain.
 package shown
 
 import "time"

@@ -165,16 +165,11 @@ func (w *whose) put(o *call.Opened, wanted admin.Wanted) (rules []limit.Rule, er
 // overruled says that one with an end counts before the one that was set, "" where none
 // does.
 func overruled(o *call.Opened, r *limit.Rule) (string, error) {
-	if r.Temporary() {
-		return "", nil
+	before, err := usage.Overruling(o.Ctx, o.Store, r, o.Env.Now())
+	if err != nil || before == nil {
+		return "", err
 	}
-	here, err := o.Store.Rules(o.Ctx, limit.Query{For: &r.For, Holding: o.Env.Now()})
-	for i := range here {
-		if here[i].SamePlace(r) && here[i].Temporary() {
-			return fmt.Sprintf(", but %s counts %s", here[i].Limit, until(&here[i])), err
-		}
-	}
-	return "", err
+	return fmt.Sprintf(", but %s counts %s", before.Limit, until(before)), nil
 }
 
 // until says in words when a rule ends.
@@ -227,27 +222,12 @@ func (cmd *allow) Run(c *call.Call) error {
 // inEffect says what an allowance leads to, or warns where nothing is limited that it would
 // be on top of, by the name that people read.
 func inEffect(o *call.Opened, r *limit.Rule, name limit.Subject) (string, error) {
-	who, some, err := sender(o, r.For)
-	if err != nil || !some {
+	made, known, err := usage.Makes(o.Ctx, o.Store, r, o.Env.Now())
+	switch {
+	case err != nil || !known:
 		return "", err
-	}
-	now := o.Env.Now()
-	levels := who.Levels(func(s limit.Subject) []limit.Rule {
-		rules, failed := o.Store.Rules(o.Ctx, limit.Query{For: &s, Holding: now})
-		if failed != nil {
-			err = failed
-		}
-		return rules
-	}, now)
-	if err != nil {
-		return "", err
-	}
-	for _, level := range levels {
-		for _, l := range level.Limits {
-			if level.Subject == r.For && l.Measure == r.Limit.Measure && l.Window == r.Limit.Window {
-				return ", which makes " + l.String(), nil
-			}
-		}
+	case made != nil:
+		return ", which makes " + made.String(), nil
 	}
 	fmt.Fprintf(o.Stderr, "warning: nothing limits %s/%s of %s now, so that this gives it nothing\n", r.Limit.Measure, r.Limit.Window, name)
 	return "", nil

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"countersign/internal/account"
 	"countersign/internal/cli/argument"
 	"countersign/internal/cli/call"
 	"countersign/internal/limit"
@@ -95,32 +94,4 @@ func (w *whose) subject(o *call.Opened) (s limit.Subject, login string, err erro
 	}
 	id, login, err := o.Credential(w.Credential.Login, w.Credential.Name)
 	return limit.Subject{Kind: limit.Credential, Name: string(id)}, login, err
-}
-
-// sender is somebody who is counted as that subject and nothing else, but for everything;
-// some is false where a subject is not one that is counted.
-func sender(o *call.Opened, s limit.Subject) (who limit.Who, some bool, err error) {
-	if s.Name == limit.Each {
-		return who, false, nil
-	}
-	switch s.Kind {
-	case limit.Plan:
-		return who, false, nil
-	case limit.Credential:
-		who.Credential = s.Name
-	case limit.Account:
-		var found *account.Sender
-		if found, err = o.Store.Sender(o.Ctx, s.Name); err == nil {
-			who.Account, who.Plan = s.Name, found.Plan.Name
-		}
-	case limit.Domain:
-		who.Domain = s.Name
-	case limit.Customer:
-		who.Customer = s.Name
-	case limit.Network:
-		who.Network = s.Name
-	case limit.Node:
-		who.Node = s.Name
-	}
-	return who, err == nil, err
 }

@@ -42,14 +42,15 @@ type Question struct {
 // as if it had been refused, and not tried again. Errors: fault.Invalid for what the record does
 // not tell, fault.TooLarge for what would take too much memory, and those of the store.
 func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err error) {
-	of, one, err := counted(ctx, store, q.For)
+	var failed error
+	of, one, err := counted(ctx, store, q.For, &failed)
 	if err != nil {
 		return s, err
 	}
 	if err := check(q); err != nil {
 		return s, err
 	}
-	past := &past{Simulation: simulation.New(q.Limits, of), of: of, since: q.Since, automatic: map[mail.ID]bool{}}
+	past := &past{Simulation: simulation.New(q.Limits, of), of: of, since: q.Since, automatic: map[mail.ID]bool{}, failed: &failed}
 	if q.For.Kind == limit.Network {
 		past.of = nil
 	}
@@ -84,8 +85,8 @@ func check(q Question) error {
 }
 
 // counted says as what logins are counted; one is the only login that is concerned, "" for
-// several.
-func counted(ctx context.Context, store Store, s limit.Subject) (of func(simulation.Sender) (string, bool), one string, err error) {
+// several. Where the store fails while that is looked up, failed has the first error of it.
+func counted(ctx context.Context, store Store, s limit.Subject, failed *error) (of func(simulation.Sender) (string, bool), one string, err error) {
 	each := s.Name == limit.Each
 	switch s.Kind {
 	case limit.Account:
@@ -111,7 +112,10 @@ func counted(ctx context.Context, store Store, s limit.Subject) (of func(simulat
 		return func(by simulation.Sender) (string, bool) {
 			name, known := found[by.Login]
 			if !known {
-				name = heldBy(ctx, store, s, each, by.Login)
+				var err error
+				if name, err = heldBy(ctx, store, s, each, by.Login); err != nil && *failed == nil {
+					*failed = err
+				}
 				found[by.Login] = name
 			}
 			return name, name != ""
@@ -121,18 +125,20 @@ func counted(ctx context.Context, store Store, s limit.Subject) (of func(simulat
 }
 
 // heldBy returns as what a login is counted under a customer or plan as they are now; "" for
-// not at all.
-func heldBy(ctx context.Context, store Store, s limit.Subject, each bool, login string) string {
+// not at all, as for a login that is no more.
+func heldBy(ctx context.Context, store Store, s limit.Subject, each bool, login string) (string, error) {
 	sender, err := store.Sender(ctx, login)
 	switch {
-	case err != nil: // it is no more
-		return ""
+	case fault.Is(err, fault.NotFound):
+		return "", nil
+	case err != nil:
+		return "", err
 	case s.Kind == limit.Plan && sender.Plan.Name == s.Name:
-		return login
+		return login, nil
 	case s.Kind == limit.Customer && (each || sender.Customer.Name == s.Name):
-		return sender.Customer.Name
+		return sender.Customer.Name, nil
 	}
-	return ""
+	return "", nil
 }
 
 // Simulated is what limits would have done to mail of the past.

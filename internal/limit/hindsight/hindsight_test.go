@@ -43,16 +43,43 @@ func TestOthersContacts(t *testing.T) {
 	for n, login := range []string{"a@example.org", "r@rival.example", "gone@example.org"} {
 		b = append(b, audit.Event{Seq: int64(n + 1), At: now, Kind: audit.DeliveryDelivered, Login: login, Submission: mail.ID(login), Data: map[string]string{"to": "x@elsewhere.example"}})
 	}
-	of, one, err := counted(t.Context(), b, limit.Subject{Kind: limit.Customer, Name: "acme"})
+	var failed error
+	of, one, err := counted(t.Context(), b, limit.Subject{Kind: limit.Customer, Name: "acme"}, &failed)
 	if err != nil || one != "" {
 		t.Fatal(one, err)
 	}
 	limits := []limit.Limit{{Measure: limit.NewRecipients, Window: limit.Day, Max: 1}}
-	p := &past{Simulation: simulation.New(limits, of), of: of, since: now, automatic: map[mail.ID]bool{}}
+	p := &past{Simulation: simulation.New(limits, of), of: of, since: now, automatic: map[mail.ID]bool{}, failed: &failed}
 	if err := p.read(t.Context(), b, one, limits); err != nil {
 		t.Fatal(err)
 	}
 	if p.recipients != 1 || len(p.contacts["a@example.org"]) != 1 {
 		t.Errorf("%d recipients are kept: %v", p.recipients, p.contacts)
+	}
+}
+
+// away is a record of a store that does not know any more whose accounts are.
+type away struct{ book }
+
+func (away) Sender(context.Context, string) (*account.Sender, error) {
+	return nil, fault.New("test.sender", fault.Unavailable, "the store is away")
+}
+
+// TestStoreFails: who is not found is nobody's; who cannot be looked up is no reason to leave out what
+// they have sent.
+func TestStoreFails(t *testing.T) {
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	record := book{
+		{Seq: 1, At: now, Kind: audit.Accepted, Login: "gone@example.org", Data: map[string]string{"recipients": "1", "size": "1"}},
+		{Seq: 2, At: now, Kind: audit.DeliveryDelivered, Login: "gone@example.org", Data: map[string]string{"to": "x@elsewhere.example"}},
+	}
+	for _, measure := range []limit.Measure{limit.Messages, limit.NewRecipients} {
+		q := Question{Limits: []limit.Limit{{Measure: measure, Window: limit.Day, Max: 1}}, For: limit.Subject{Kind: limit.Customer, Name: "acme"}, Since: now}
+		if s, err := Simulate(t.Context(), record, q); err != nil || s.Messages != 0 {
+			t.Errorf("%s: %+v, %v", measure, s, err)
+		}
+		if s, err := Simulate(t.Context(), away{record}, q); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("%s: %+v, %v", measure, s, err)
+		}
 	}
 }

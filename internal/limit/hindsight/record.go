@@ -83,6 +83,8 @@ type past struct {
 	recipients int
 	// automatic are messages without a sender, whose failures do not count.
 	automatic map[mail.ID]bool
+	// failed is why of cannot say it, nil while it can.
+	failed *error
 }
 
 // maxContacts bounds the recipients that are kept in memory while new ones are counted.
@@ -126,7 +128,7 @@ func (p *past) meet(ctx context.Context, store Store, login string) error {
 		}
 		if p.of != nil {
 			if _, concerned := p.of(simulation.Sender{Login: e.Login}); !concerned {
-				return nil
+				return *p.failed
 			}
 		}
 		digest := limit.DigestOf(to.Key())
@@ -148,7 +150,9 @@ func (p *past) tell(e *audit.Event) error {
 	}
 	switch e.Kind {
 	case audit.Accepted:
-		return p.accepted(e)
+		if err := p.accepted(e); err != nil {
+			return err
+		}
 	case audit.DeliveryFailed:
 		// As it is counted when it happens: by an answer of another server, which is for good.
 		if e.Login != "" && e.Data["remote"] != "" && e.Code >= 500 && !p.automatic[e.Submission] {
@@ -159,7 +163,7 @@ func (p *past) tell(e *audit.Event) error {
 	case audit.SessionClosed:
 		p.Left(e.Session, e.At)
 	}
-	return nil
+	return *p.failed
 }
 
 // accepted gives a message to the simulation.

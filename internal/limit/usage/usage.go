@@ -2,7 +2,7 @@
 //
 // Package limit counts and decides; here is asked, of all that an account is counted as.
 //
-// Main types: Room; function Of.
+// Main types: Room; functions Of, Makes, Remark.
 package usage
 
 import (

@@ -154,7 +154,7 @@ func (x *exchange) serve() {
 		x.refuse(problemNotAllowed, "it takes "+string(o.May)+" among what the client may")
 		return
 	}
-	x.run(o, &Request{Client: c, Now: x.h.opt.Now(), path: path})
+	x.run(o, &Request{Client: c, Now: x.h.opt.Now(), id: x.id, logger: x.h.opt.Logger, path: path})
 }
 
 // operation finds what is asked, or refuses.

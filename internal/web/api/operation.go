@@ -3,10 +3,12 @@ package api
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
 	"countersign/internal/fault"
+	"countersign/internal/mail"
 	"countersign/internal/web/api/client"
 )
 
@@ -67,9 +69,11 @@ type Request struct {
 	// Now is when.
 	Now time.Time
 
-	path  map[string]string
-	query map[string]string
-	body  any
+	id     mail.ID
+	logger *slog.Logger
+	path   map[string]string
+	query  map[string]string
+	body   any
 	// limit and after are of a listing.
 	limit int
 	after string
@@ -83,6 +87,12 @@ func (r *Request) Query(name string) string { return r.query[name] }
 
 // True reports whether a parameter is "true".
 func (r *Request) True(name string) bool { return r.query[name] == "true" }
+
+// Left says in the log that a part of an answer was left out, as of an error: what was asked for has
+// been done.
+func (r *Request) Left(part string, err error) {
+	r.logger.Warn("an answer of the API is without a part", "request", r.id, "client", r.Client.Actor(), "part", part, "error", err)
+}
 
 // Body returns what was read of the body, which the Operation's Body is of the type of.
 func Body[T any](r *Request) *T {

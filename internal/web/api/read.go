@@ -172,7 +172,7 @@ func (m *member) read(field reflect.Value, raw json.RawMessage, prefix string) [
 	if err := d.Decode(field.Addr().Interface()); err != nil || holdsNull(field, raw) {
 		return bad("is not " + wanted(m.kind))
 	}
-	if len(m.among) > 0 && !slices.Contains(m.among, field.String()) {
+	if len(m.among) > 0 && !slices.Contains(m.among, reflect.Indirect(field).String()) {
 		return bad("is one of " + strings.Join(m.among, ", "))
 	}
 	return nil

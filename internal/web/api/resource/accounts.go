@@ -28,7 +28,7 @@ func (a accounts) rows() []api.Operation {
 		{ID: "suspendAccount", Method: http.MethodPost, Path: "/accounts/{login}/suspend", May: client.Accounts, Text: "Stop an account and hold what it has in the queue.",
 			Answer: accountWhole{}, Run: a.turn((*admin.Admin).SuspendAccount)},
 		{ID: "resumeAccount", Method: http.MethodPost, Path: "/accounts/{login}/resume", May: client.Accounts, Text: "Undo suspendAccount, and release what it held.",
-			Answer: accountWhole{}, Run: a.turn((*admin.Admin).ResumeAccount)},
+			Answer: accountWhole{}, Run: a.resume},
 	}
 }
 
@@ -105,6 +105,23 @@ func (a accounts) change(r *api.Request) (any, error) {
 		return nil, err
 	}
 	return a.get(r)
+}
+
+// resume is turn, of what the client may resume.
+func (a accounts) resume(r *api.Request) (any, error) {
+	s := a.scope(r)
+	of, err := login(s, "login")
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.Store.Account(r.Ctx, of.Key())
+	if err != nil {
+		return nil, missing(err, "account %s", of.Key())
+	}
+	if err := s.resumable("account "+found.Address.String(), found.State); err != nil {
+		return nil, err
+	}
+	return a.turn((*admin.Admin).ResumeAccount)(r)
 }
 
 // turn suspends or resumes.

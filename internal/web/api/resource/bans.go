@@ -12,6 +12,7 @@ import (
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // bans are the operations on bans.
@@ -120,6 +121,9 @@ func (b bans) add(r *api.Request) (any, error) {
 			return nil, err
 		}
 	}
+	if err := b.room(s); err != nil {
+		return nil, err
+	}
 	ban, err := b.admin(r).Add(r.Ctx, access.Wanted{Prefix: prefix, Login: body.Login, Reason: body.Reason, End: body.Until, Shadow: body.Shadow, Force: body.Force})
 	if err != nil {
 		return nil, err
@@ -128,7 +132,23 @@ func (b bans) add(r *api.Request) (any, error) {
 	if err == nil {
 		beside, err = visible(s, beside, b.has(s))
 	}
-	return shown.BanAddedAt(r.Now, ban, beside), err
+	if err != nil { // the ban holds: who repeated this would be told of a conflict
+		r.Left("overlaps", err)
+		beside = nil
+	}
+	return shown.BanAddedAt(r.Now, ban, beside), nil
+}
+
+// room refuses one more where the client has as many as it may.
+func (b bans) room(s *scope) error {
+	if s.all() {
+		return nil
+	}
+	have, err := b.Store.Bans(s.r.Ctx, access.Query{Holding: s.r.Now})
+	if err != nil {
+		return err
+	}
+	return reseller.Room(reseller.Bound[access.Ban]{What: "bans", Actor: s.r.Client.Actor(), By: func(ban *access.Ban) string { return ban.By }, Has: b.has(s)}, have, 1)
 }
 
 func (b bans) lift(r *api.Request) (any, error) {

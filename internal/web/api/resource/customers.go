@@ -3,7 +3,6 @@ package resource
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
@@ -19,14 +18,14 @@ type customers struct{ Options }
 
 func (c customers) rows() []api.Operation {
 	return []api.Operation{
-		{ID: "listCustomers", Method: http.MethodGet, Path: "/customers", May: client.Read, Text: "List customers.", Pages: true, Answer: customerShown{}, Run: c.list},
-		{ID: "getCustomer", Method: http.MethodGet, Path: "/customers/{name}", May: client.Read, Text: "Return one customer.", Answer: customerShown{}, Run: c.get},
+		{ID: "listCustomers", Method: http.MethodGet, Path: "/customers", May: client.Read, Text: "List customers.", Pages: true, Answer: shown.Customer{}, Run: c.list},
+		{ID: "getCustomer", Method: http.MethodGet, Path: "/customers/{name}", May: client.Read, Text: "Return one customer.", Answer: shown.Customer{}, Run: c.get},
 		{ID: "changeCustomer", Method: http.MethodPatch, Path: "/customers/{name}", May: client.Accounts, Text: "Give a customer another plan.",
-			Body: planWanted{}, Answer: customerShown{}, Run: c.change},
+			Body: planWanted{}, Answer: shown.Customer{}, Run: c.change},
 		{ID: "suspendCustomer", Method: http.MethodPost, Path: "/customers/{name}/suspend", May: client.Accounts, Text: "Stop all accounts of a customer and hold what they have in the queue.",
-			Answer: customerShown{}, Run: c.turn((*admin.Admin).SuspendCustomer)},
+			Answer: shown.Customer{}, Run: c.turn((*admin.Admin).SuspendCustomer)},
 		{ID: "resumeCustomer", Method: http.MethodPost, Path: "/customers/{name}/resume", May: client.Accounts, Text: "Undo suspendCustomer, and release what it held.",
-			Answer: customerShown{}, Run: c.turn((*admin.Admin).ResumeCustomer)},
+			Answer: shown.Customer{}, Run: c.resume},
 	}
 }
 
@@ -35,25 +34,13 @@ type planWanted struct {
 	Plan *string `json:"plan" required:"yes" text:"The name of the plan that it shall have; the empty text for none of its own."`
 }
 
-// customerShown is what is shown of a customer.
-type customerShown struct {
-	Name    string        `json:"name"`
-	Plan    string        `json:"plan"` // "" for none
-	State   account.State `json:"state"`
-	Created time.Time     `json:"created"`
-}
-
-func showCustomer(c account.Customer) customerShown {
-	return customerShown{c.Name, c.Plan, c.State, c.Created}
-}
-
 func (c customers) list(r *api.Request) (any, error) {
 	found, err := c.Store.Customers(r.Ctx)
 	if err != nil {
 		return nil, err
 	}
 	seen, err := visible(c.scope(r), found, func(customer *account.Customer) (bool, error) { return r.Client.Sees(customer.Name), nil })
-	return api.Paged(r, shown.Each(seen, showCustomer), func(v *customerShown) string { return v.Name }), err
+	return api.Paged(r, shown.Each(seen, shown.CustomerOf), func(v *shown.Customer) string { return v.Name }), err
 }
 
 func (c customers) get(r *api.Request) (any, error) {
@@ -62,7 +49,7 @@ func (c customers) get(r *api.Request) (any, error) {
 		return nil, err
 	}
 	customer, err := c.Store.Customer(r.Ctx, name)
-	return showCustomer(customer), missing(err, "customer %s", name)
+	return shown.CustomerOf(customer), missing(err, "customer %s", name)
 }
 
 func (c customers) change(r *api.Request) (any, error) {
@@ -77,6 +64,22 @@ func (c customers) change(r *api.Request) (any, error) {
 		return nil, err
 	}
 	return c.get(r)
+}
+
+// resume is turn, of what the client may resume.
+func (c customers) resume(r *api.Request) (any, error) {
+	s, name := c.scope(r), r.Path("name")
+	if err := s.customer(name); err != nil {
+		return nil, err
+	}
+	found, err := c.Store.Customer(r.Ctx, name)
+	if err != nil {
+		return nil, missing(err, "customer %s", name)
+	}
+	if err := s.resumable("customer "+name, found.State); err != nil {
+		return nil, err
+	}
+	return c.turn((*admin.Admin).ResumeCustomer)(r)
 }
 
 // turn suspends or resumes.
@@ -100,27 +103,22 @@ func (d domains) rows() []api.Operation {
 	return []api.Operation{
 		{ID: "listDomains", Method: http.MethodGet, Path: "/domains", May: client.Read, Text: "List sender domains.", Query: []api.Parameter{
 			{Name: "customer", Text: "Those of one customer alone."},
-		}, Pages: true, Answer: domainShown{}, Run: d.list},
-		{ID: "getDomain", Method: http.MethodGet, Path: "/domains/{name}", May: client.Read, Text: "Return one domain.", Answer: domainShown{}, Run: d.get},
+		}, Pages: true, Answer: shown.Domain{}, Run: d.list},
+		{ID: "getDomain", Method: http.MethodGet, Path: "/domains/{name}", May: client.Read, Text: "Return one domain.", Answer: shown.Domain{}, Run: d.get},
+		{ID: "changeDomain", Method: http.MethodPatch, Path: "/domains/{name}", May: client.Accounts, Text: "Say what becomes of mail of a domain that will fail DMARC.",
+			Body: domainChange{}, Answer: shown.Domain{}, Run: d.change},
 		{ID: "suspendDomain", Method: http.MethodPost, Path: "/domains/{name}/suspend", May: client.Accounts, Text: "Stop the accounts of a domain, and mail under its addresses, and hold what is in the queue.",
-			Answer: domainShown{}, Run: d.turn((*admin.Admin).SuspendDomain)},
+			Answer: shown.Domain{}, Run: d.turn((*admin.Admin).SuspendDomain)},
 		{ID: "resumeDomain", Method: http.MethodPost, Path: "/domains/{name}/resume", May: client.Accounts, Text: "Undo suspendDomain, and release what it held.",
-			Answer: domainShown{}, Run: d.turn((*admin.Admin).ResumeDomain)},
+			Answer: shown.Domain{}, Run: d.resume},
 		{ID: "lookUpDomain", Method: http.MethodGet, Path: "/domains/{name}/alignment", May: client.Read, Text: "Look a domain up as receivers do, and say what is wrong and what to publish.",
 			Answer: shown.Alignment{}, Costly: true, Run: d.look},
 	}
 }
 
-// domainShown is what is shown of a domain.
-type domainShown struct {
-	Name     string        `json:"name"`
-	Customer string        `json:"customer"`
-	State    account.State `json:"state"`
-	Created  time.Time     `json:"created"`
-}
-
-func showDomain(d account.Domain) domainShown {
-	return domainShown{d.Name.String(), d.Customer, d.State, d.Created}
+// domainChange is the body of changeDomain.
+type domainChange struct {
+	Alignment string `json:"alignment" required:"yes" among:"default,off,warn,hold,refuse" text:"What becomes of mail with the domain in From that will fail DMARC; default leaves it to the configuration."`
 }
 
 func (d domains) list(r *api.Request) (any, error) {
@@ -138,7 +136,7 @@ func (d domains) list(r *api.Request) (any, error) {
 		return nil, err
 	}
 	seen, err := visible(s, found, func(domain *account.Domain) (bool, error) { return r.Client.Sees(domain.Customer), nil })
-	return api.Paged(r, shown.Each(seen, showDomain), func(v *domainShown) string { return v.Name }), err
+	return api.Paged(r, shown.Each(seen, shown.DomainOf), func(v *shown.Domain) string { return v.Name }), err
 }
 
 // find returns the domain that a path names, if it is the client's.
@@ -156,7 +154,19 @@ func (d domains) find(r *api.Request) (account.Domain, error) {
 
 func (d domains) get(r *api.Request) (any, error) {
 	domain, err := d.find(r)
-	return showDomain(domain), err
+	return shown.DomainOf(domain), err
+}
+
+// resume is turn, of what the client may resume.
+func (d domains) resume(r *api.Request) (any, error) {
+	found, err := d.find(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.scope(r).resumable("domain "+found.Name.String(), found.State); err != nil {
+		return nil, err
+	}
+	return d.turn((*admin.Admin).ResumeDomain)(r)
 }
 
 // turn suspends or resumes.
@@ -171,6 +181,21 @@ func (d domains) turn(do func(*admin.Admin, context.Context, mail.Domain) error)
 		}
 		return d.get(r)
 	}
+}
+
+func (d domains) change(r *api.Request) (any, error) {
+	domain, err := d.find(r)
+	if err != nil {
+		return nil, err
+	}
+	to, err := account.ParseAlignment(api.Body[domainChange](r).Alignment)
+	if err != nil {
+		return nil, api.Wrong("alignment", err)
+	}
+	if err := d.Accounts(r.Client.Actor()).SetDomainAlignment(r.Ctx, domain.Name, to); err != nil {
+		return nil, err
+	}
+	return d.get(r)
 }
 
 func (d domains) look(r *api.Request) (any, error) {

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/submission/visit"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // entries are the operations on access lists.
@@ -158,18 +159,37 @@ func (e entries) add(r *api.Request) (any, error) {
 	if err := e.Useful(w.For, w.What); err != nil {
 		return nil, err
 	}
+	if err := e.room(s); err != nil {
+		return nil, err
+	}
 	entry, closes, err := e.admin(r).Add(r.Ctx, w)
 	if err != nil {
 		return nil, err
 	}
 	met, err := e.admin(r).Overlap(r.Ctx, entry)
+	if err != nil { // the entry holds: who repeated this would be told of a conflict
+		r.Left("within and otherwise", err)
+		met = list.Overlap{}
+	}
 	show := shown.EntryAt(r.Now)
 	a := entryAdded{Entry: show(entry), Closes: closes, Otherwise: shown.Each(met.Otherwise, show)}
 	if met.Within != nil {
 		within := show(*met.Within)
 		a.Within = &within
 	}
-	return a, err
+	return a, nil
+}
+
+// room refuses one more where the client has as many as it may.
+func (e entries) room(s *scope) error {
+	if s.all() {
+		return nil
+	}
+	have, err := e.Store.Entries(s.r.Ctx, list.Query{Holding: s.r.Now})
+	if err != nil {
+		return err
+	}
+	return reseller.Room(reseller.Bound[list.Entry]{What: "entries of access lists", Actor: s.r.Client.Actor(), By: func(entry *list.Entry) string { return entry.By }, Has: e.has(s)}, have, 1)
 }
 
 func (e entries) remove(r *api.Request) (any, error) {

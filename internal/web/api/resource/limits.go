@@ -60,9 +60,9 @@ var limitKinds = []string{"account", "credential", "domain", "customer", "plan",
 type limitsWanted struct {
 	For     limitFor  `json:"for" required:"yes" text:"Whom they are for."`
 	Limits  []string  `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB." example:"recipients/hour=100"`
-	Action  string    `json:"action" text:"What becomes of a message that is over one: defer, refuse, slow or hold; defer where nothing is said."`
+	Action  string    `json:"action" among:"defer,refuse,slow,hold" text:"What becomes of a message that is over one: defer, refuse, slow or hold; defer where nothing is said."`
 	Share   *int      `json:"share" text:"How much of it one account may have once half of it is used, in percent."`
-	Away    string    `json:"store_away" text:"Of connections: what happens while the store is away: open, closed or share."`
+	Away    string    `json:"store_away" among:"open,closed,share" text:"Of connections: what happens while the store is away: open, closed or share."`
 	Least   *int64    `json:"least" text:"Of a failed-share: how many recipients have to have failed before it counts."`
 	NoMail  bool      `json:"no_mail" text:"Nobody gets a mail when most of it is used."`
 	Shadow  bool      `json:"shadow" text:"Let pass what is over it, and record that it was."`
@@ -89,6 +89,8 @@ type simulationWanted struct {
 // limitsSet is what was set.
 type limitsSet struct {
 	Limits []shown.Limit `json:"limits"`
+	// Remarks say, to people, which of them do not count now as they stand there, and what does.
+	Remarks []string `json:"remarks"`
 }
 
 // limitsUsed is what showUsage answers.
@@ -275,20 +277,6 @@ func (l limits) allow(r *api.Request) (any, error) {
 		return nil, err
 	}
 	return l.put(r, &body.For, admin.Wanted{Limits: list, Extra: true, Because: body.Because, End: body.Until})
-}
-
-// put sets what is wanted for somebody.
-func (l limits) put(r *api.Request, f *limitFor, w admin.Wanted) (any, error) {
-	var err error
-	if w.For, w.Login, err = l.whom(l.scope(r), f); err != nil {
-		return nil, err
-	}
-	rules, err := l.admin(r).Set(r.Ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	list, err := l.shown(r, rules)
-	return limitsSet{list}, err
 }
 
 func (l limits) lift(r *api.Request) (any, error) {

@@ -2,7 +2,6 @@ package resource
 
 import (
 	"net/http"
-	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
@@ -17,27 +16,11 @@ type plans struct{ Options }
 
 func (p plans) rows() []api.Operation {
 	return []api.Operation{
-		{ID: "listPlans", Method: http.MethodGet, Path: "/plans", May: client.Read, Text: "List plans; for a client with customers those that it may give.", Pages: true, Answer: planShown{}, Run: p.list},
-		{ID: "getPlan", Method: http.MethodGet, Path: "/plans/{name}", May: client.Read, Text: "Return one plan.", Answer: planShown{}, Run: p.get},
+		{ID: "listPlans", Method: http.MethodGet, Path: "/plans", May: client.Read, Text: "List plans; for a client with customers those that it may give.", Pages: true, Answer: shown.Plan{}, Run: p.list},
+		{ID: "getPlan", Method: http.MethodGet, Path: "/plans/{name}", May: client.Read, Text: "Return one plan.", Answer: shown.Plan{}, Run: p.get},
 		{ID: "changePlan", Method: http.MethodPatch, Path: "/plans/{name}", May: client.Accounts, Text: "Change what a plan bounds; limits of a plan are set as limits.",
-			Body: planChange{}, Answer: planShown{}, Run: p.change},
+			Body: planChange{}, Answer: shown.Plan{}, Run: p.change},
 	}
-}
-
-// planShown is what is shown of a plan.
-type planShown struct {
-	Name            string             `json:"name"`
-	State           account.State      `json:"state"`
-	MaxRecipients   int                `json:"max_recipients"`    // 0 for the server's
-	MaxMessageBytes int64              `json:"max_message_bytes"` // likewise
-	MaxMessages     int                `json:"max_messages"`      // likewise
-	SenderMode      account.SenderMode `json:"sender_mode,omitempty"`
-	Legacy          bool               `json:"legacy"`
-	Created         time.Time          `json:"created"`
-}
-
-func showPlan(p account.Plan) planShown {
-	return planShown{p.Name, p.State, p.MaxRecipients, p.MaxMessageBytes, p.MaxMessages, p.SenderMode, p.Legacy, p.Created}
 }
 
 // planChange is the body of changePlan; what is left out stays.
@@ -45,7 +28,7 @@ type planChange struct {
 	MaxRecipients   *int    `json:"max_recipients" text:"Recipients of one message; 0 for the server's limit."`
 	MaxMessageBytes *int64  `json:"max_message_bytes" text:"Octets of one message; 0 for the server's limit."`
 	MaxMessages     *int    `json:"max_messages" text:"Messages of one session; 0 for the server's limit."`
-	SenderMode      *string `json:"sender_mode" text:"What becomes of mail under addresses that are not the account's: enforce, rewrite or shadow."`
+	SenderMode      *string `json:"sender_mode" among:"enforce,rewrite,shadow" text:"What becomes of mail under addresses that are not the account's: enforce, rewrite or shadow."`
 }
 
 func (p plans) list(r *api.Request) (any, error) {
@@ -54,7 +37,7 @@ func (p plans) list(r *api.Request) (any, error) {
 		return nil, err
 	}
 	seen, err := visible(p.scope(r), found, func(plan *account.Plan) (bool, error) { return r.Client.Gives(plan.Name), nil })
-	return api.Paged(r, shown.Each(seen, showPlan), func(v *planShown) string { return v.Name }), err
+	return api.Paged(r, shown.Each(seen, shown.PlanOf), func(v *shown.Plan) string { return v.Name }), err
 }
 
 func (p plans) get(r *api.Request) (any, error) {
@@ -63,7 +46,7 @@ func (p plans) get(r *api.Request) (any, error) {
 		return nil, api.NotThere("plan %s", name)
 	}
 	plan, err := p.Store.Plan(r.Ctx, name)
-	return showPlan(plan), missing(err, "plan %s", name)
+	return shown.PlanOf(plan), missing(err, "plan %s", name)
 }
 
 func (p plans) change(r *api.Request) (any, error) {

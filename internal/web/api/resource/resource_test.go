@@ -213,6 +213,7 @@ func (w *world) customers() {
 	w.wants(w.does("all", "resumeCustomer", "/customers/acme/resume", ""), `"state":"active"`)
 	w.wants(w.does("all", "listDomains", "/domains?customer=acme", ""), "example.org", "second.example")
 	w.refuses(404, "all", "GET", "/domains?customer=none", "")
+	w.wants(w.does("all", "changeDomain", "/domains/example.org", `{"alignment":"warn"}`), `"alignment":"warn"`)
 	w.does("all", "suspendDomain", "/domains/example.org/suspend", "")
 	w.wants(w.does("all", "getDomain", "/domains/Example.ORG", ""), `"state":"suspended"`)
 	w.does("all", "resumeDomain", "/domains/example.org/resume", "")
@@ -291,7 +292,7 @@ func TestReseller(t *testing.T) {
 		{"GET", "/guard/r@rival.example", ""}, {"GET", "/guard/192.0.2.1", ""}, {"DELETE", "/guard/r@rival.example", ""}, {"DELETE", "/guard/192.0.2.1", ""},
 		{"GET", "/plans/huge", ""}, {"PATCH", "/plans/small", `{"max_recipients":7}`},
 		{"GET", "/customers/rival", ""}, {"PATCH", "/customers/rival", `{"plan":"small"}`}, {"PATCH", "/customers/acme", `{"plan":"huge"}`}, {"POST", "/customers/rival/suspend", ""}, {"POST", "/customers/rival/resume", ""},
-		{"GET", "/domains?customer=rival", ""}, {"GET", "/domains/rival.example", ""}, {"POST", "/domains/rival.example/suspend", ""}, {"POST", "/domains/rival.example/resume", ""}, {"GET", "/domains/rival.example/alignment", ""},
+		{"GET", "/domains?customer=rival", ""}, {"GET", "/domains/rival.example", ""}, {"PATCH", "/domains/rival.example", `{"alignment":"off"}`}, {"POST", "/domains/rival.example/suspend", ""}, {"POST", "/domains/rival.example/resume", ""}, {"GET", "/domains/rival.example/alignment", ""},
 		{"GET", "/accounts?domain=rival.example", ""}, {"GET", "/accounts/r@rival.example", ""}, {"PATCH", "/accounts/r@rival.example", `{"plan":"small"}`}, {"PATCH", "/accounts/a@example.org", `{"plan":"huge"}`},
 		{"POST", "/accounts/r@rival.example/suspend", ""}, {"POST", "/accounts/r@rival.example/resume", ""}, {"POST", "/explanations", `{"account":"r@rival.example"}`},
 	}

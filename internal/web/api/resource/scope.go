@@ -8,6 +8,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/web/api"
+	"countersign/internal/web/api/reseller"
 )
 
 // scope is what one request may see. It asks the store once for each domain.
@@ -83,6 +84,15 @@ func (s *scope) login(login string) error {
 		err = api.NotThere("account %s", login)
 	}
 	return err
+}
+
+// resumable refuses that a client with customers resumes what the operator has suspended. What is not
+// suspended is for the one who resumes to refuse.
+func (s *scope) resumable(object string, state account.State) error {
+	if s.all() || state != account.Suspended {
+		return nil
+	}
+	return reseller.Resumes(s.r.Ctx, s.o.Store, object)
 }
 
 // visible leaves of a list what the client sees; has says of one whether it does.

@@ -38,8 +38,10 @@ func (maker) MakeSecret(context.Context, string, string, account.CredentialKind,
 // world is an API on a store with two customers: acme, which has example.org with a@ and b@,
 // and rival, which has rival.example with r@.
 type world struct {
-	t       *testing.T
-	store   *sqlite.Store
+	t     *testing.T
+	store *sqlite.Store
+	// listed is what the API is told of it.
+	listed  *listed
 	handler *api.Handler
 	table   []api.Operation
 	tokens  map[string]string
@@ -47,6 +49,8 @@ type world struct {
 	asked resource.Question
 	// done has the operations that have succeeded.
 	done map[string]bool
+	// by is the administration of accounts, in the name of an actor.
+	by func(actor string) *admin.Admin
 }
 
 func newWorld(t *testing.T) *world {
@@ -56,14 +60,15 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	w := &world{t: t, store: s, tokens: map[string]string{}, done: map[string]bool{}}
+	w := &world{t: t, store: s, listed: &listed{Store: s}, tokens: map[string]string{}, done: map[string]bool{}}
 	ids := new(mail.IDSource)
 	by := func(actor string) *admin.Admin {
 		return admin.New(admin.Options{Store: s, Secrets: maker{}, IDs: ids, Actor: actor})
 	}
+	w.by = by
 	w.fill(by("cli:test"))
 	w.table = resource.Table(resource.Options{
-		Store: s, IDs: ids, Now: time.Now, Accounts: by,
+		Store: w.listed, IDs: ids, Now: time.Now, Accounts: by,
 		Window: func() time.Duration { return time.Hour },
 		Useful: func(of list.Subject, _ list.What) error {
 			if of.Kind == list.Listener && of.Name != "submission" {
@@ -205,4 +210,14 @@ func (a answer) has(parts ...string) bool {
 		}
 	}
 	return true
+}
+
+// address reads an address.
+func (w *world) address(text string) mail.Address {
+	w.t.Helper()
+	a, err := mail.ParseAddress(text)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
 }

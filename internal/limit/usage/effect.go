@@ -1,0 +1,122 @@
+package usage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"countersign/internal/account"
+	"countersign/internal/limit"
+)
+
+// Effects is what is asked for what a rule leads to.
+type Effects interface {
+	// Sender is that of account.Directory, Rules that of limit.Store.
+	Sender(ctx context.Context, login string) (*account.Sender, error)
+	Rules(ctx context.Context, q limit.Query) ([]limit.Rule, error)
+}
+
+// Makes returns the limit that holds with what an allowance gives on top of it, nil where nothing is
+// limited that it would be on top of. known is false where that cannot be said, as it is for each of a
+// kind, or on a plan. Errors are those of the store.
+func Makes(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (made *limit.Limit, known bool, err error) {
+	who, some, err := sender(ctx, store, r.For)
+	if err != nil || !some {
+		return nil, false, err
+	}
+	levels := who.Levels(func(s limit.Subject) []limit.Rule {
+		rules, failed := store.Rules(ctx, limit.Query{For: &s, Holding: now})
+		if failed != nil {
+			err = failed
+		}
+		return rules
+	}, now)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, level := range levels {
+		for _, l := range level.Limits {
+			if level.Subject == r.For && l.Measure == r.Limit.Measure && l.Window == r.Limit.Window {
+				return &l, true, nil
+			}
+		}
+	}
+	return nil, true, nil
+}
+
+// Overruling returns the rule with an end that counts in the place of one without, nil where none
+// does. Errors are those of the store.
+func Overruling(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (*limit.Rule, error) {
+	if r.Temporary() {
+		return nil, nil
+	}
+	here, err := store.Rules(ctx, limit.Query{For: &r.For, Holding: now})
+	if err != nil {
+		return nil, err
+	}
+	for i := range here {
+		if here[i].SamePlace(r) && here[i].Temporary() {
+			return &here[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// sender is somebody who is counted as that subject and nothing else, but for everything;
+// some is false where a subject is not one that is counted.
+func sender(ctx context.Context, store Effects, s limit.Subject) (who limit.Who, some bool, err error) {
+	if s.Name == limit.Each {
+		return who, false, nil
+	}
+	switch s.Kind {
+	case limit.Plan:
+		return who, false, nil
+	case limit.Credential:
+		who.Credential = s.Name
+	case limit.Account:
+		var found *account.Sender
+		if found, err = store.Sender(ctx, s.Name); err == nil {
+			who.Account, who.Plan = s.Name, found.Plan.Name
+		}
+	case limit.Domain:
+		who.Domain = s.Name
+	case limit.Customer:
+		who.Customer = s.Name
+	case limit.Network:
+		who.Network = s.Name
+	case limit.Node:
+		who.Node = s.Name
+	}
+	return who, err == nil, err
+}
+
+// Remark says to people what counts where it is not the rule alone that was set, "" for nothing.
+// Errors are those of the store.
+func Remark(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (string, error) {
+	name := fmt.Sprintf("%s/%s", r.Limit.Measure, r.Limit.Window)
+	if !r.Extra {
+		before, err := Overruling(ctx, store, r, now)
+		if err != nil || before == nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s is set, but %s counts until %s", name, before.Limit, before.End.Format(time.RFC3339)), nil
+	}
+	made, known, err := Makes(ctx, store, r, now)
+	switch {
+	case err != nil || !known:
+		return "", err
+	case made == nil:
+		return "nothing limits " + name + " there now, so that this gives nothing", nil
+	}
+	return "with this " + made.String() + " counts", nil
+}
+
+// Replaced leaves out of rules those whose place limits for a subject take, with an end or without.
+func Replaced(have []limit.Rule, of limit.Subject, limits []limit.Limit, temporary bool) []limit.Rule {
+	return slices.DeleteFunc(slices.Clone(have), func(old limit.Rule) bool {
+		return old.Temporary() == temporary && slices.ContainsFunc(limits, func(l limit.Limit) bool {
+			return old.SamePlace(&limit.Rule{For: of, Limit: l})
+		})
+	})
+}

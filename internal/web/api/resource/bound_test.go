@@ -1,0 +1,218 @@
+package resource_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/internal/access"
+	"countersign/internal/access/list"
+	"countersign/internal/audit"
+	"countersign/internal/fault"
+	"countersign/internal/limit"
+	"countersign/internal/store/sqlite"
+)
+
+// listed is a store that lists more than it has, or does not answer any more once something was set.
+type listed struct {
+	*sqlite.Store
+	bans    []access.Ban
+	entries []list.Entry
+	rules   []limit.Rule
+	// leaves says that the store is away once something was set, away that it is.
+	leaves, away bool
+}
+
+func (l *listed) gone() error {
+	if l.away {
+		return fault.New("test.store", fault.Unavailable, "the store is away")
+	}
+	return nil
+}
+
+func (l *listed) AddBan(ctx context.Context, b access.Ban, e audit.Event) error {
+	err := l.Store.AddBan(ctx, b, e)
+	l.away = l.leaves
+	return err
+}
+
+func (l *listed) AddEntry(ctx context.Context, b list.Entry, e audit.Event) error {
+	err := l.Store.AddEntry(ctx, b, e)
+	l.away = l.leaves
+	return err
+}
+
+func (l *listed) SetRules(ctx context.Context, rules []limit.Rule, events []audit.Event) error {
+	err := l.Store.SetRules(ctx, rules, events)
+	l.away = l.leaves
+	return err
+}
+
+func (l *listed) Bans(ctx context.Context, q access.Query) ([]access.Ban, error) {
+	found, err := l.Store.Bans(ctx, q)
+	if err == nil {
+		err = l.gone()
+	}
+	return slices.Concat(found, l.bans), err
+}
+
+func (l *listed) Entries(ctx context.Context, q list.Query) ([]list.Entry, error) {
+	found, err := l.Store.Entries(ctx, q)
+	if err == nil {
+		err = l.gone()
+	}
+	return slices.Concat(found, l.entries), err
+}
+
+func (l *listed) Rules(ctx context.Context, q limit.Query) ([]limit.Rule, error) {
+	found, err := l.Store.Rules(ctx, q)
+	if err == nil {
+		err = l.gone()
+	}
+	return slices.Concat(found, l.rules), err
+}
+
+// TestStoreLeaves: what was set is answered as set, although nothing can be looked up any more: who
+// repeated it would be told of a conflict, or be allowed twice as much.
+func TestStoreLeaves(t *testing.T) {
+	w := newWorld(t)
+	soon := time.Now().UTC().Add(time.Hour).Format(time.RFC3339)
+	w.listed.leaves = true
+	for path, c := range map[string]struct{ body, has string }{
+		"/bans":              {`{"network":"192.0.2.0/24","reason":"x"}`, `"overlaps":[]`},
+		"/access/entries":    {`{"effect":"deny","what":"FR","for":{"account":"a@example.org"},"reason":"x"}`, `"what":"FR"`},
+		"/limits":            {`{"for":{"account":"a@example.org"},"limits":["recipients/hour=1"]}`, `"remarks":[]`},
+		"/limits/allowances": {`{"for":{"account":"a@example.org"},"limits":["recipients/hour=1"],"because":"x","until":"` + soon + `"}`, `"remarks":[]`},
+	} {
+		w.listed.away = false
+		w.wants(w.refuses(201, "all", "POST", path, c.body), c.has, `"id":`)
+		if !w.listed.away {
+			t.Errorf("%s: the store did not leave", path)
+		}
+	}
+}
+
+// full lists so many of each kind, for the account of a client's customer, or another's but set by the
+// client, or neither.
+func (l *listed) full(n int, login, by string) {
+	l.bans, l.entries, l.rules = nil, nil, nil
+	start := time.Now().Add(-time.Hour)
+	for i := range n {
+		l.bans = append(l.bans, access.Ban{Login: login, Prefix: netip.MustParsePrefix("192.0.2.0/24"), By: by, Start: start})
+		l.entries = append(l.entries, list.Entry{For: list.Subject{Kind: list.Account, Name: login}, What: list.What{Country: fmt.Sprint("x", i)}, By: by, Start: start})
+		l.rules = append(l.rules, limit.Rule{For: limit.Subject{Kind: limit.Account, Name: login}, Limit: limit.Limit{Measure: limit.Bytes, Window: limit.Month, Max: 5}, By: by, Start: start, Extra: true})
+	}
+}
+
+// TestMostInForce: a client with customers has a bound of each kind; one without has none.
+func TestMostInForce(t *testing.T) {
+	w := newWorld(t)
+	soon := time.Now().UTC().Add(time.Hour).Format(time.RFC3339)
+	bodies := [][2]string{
+		{"/bans", `{"network":"192.0.2.%d","login":"a@example.org","reason":"x"}`},
+		{"/access/entries", `{"effect":"deny","what":"192.0.2.%d","for":{"account":"a@example.org"},"reason":"x"}`},
+		{"/limits", `{"for":{"account":"b@example.org"},"limits":["recipients/hour=1%d"]}`},
+		{"/limits/allowances", `{"for":{"account":"b@example.org"},"limits":["recipients/hour=%d"],"because":"x","until":"` + soon + `"}`},
+	}
+	n := 0
+	try := func(status int, who string, which ...[2]string) {
+		t.Helper()
+		for _, b := range which {
+			n++
+			a := w.refuses(status, who, "POST", b[0], fmt.Sprintf(b[1], n))
+			if status == 409 && !a.has("more than 1000", "let the operator set it") {
+				t.Error(a.text)
+			}
+		}
+	}
+	w.listed.full(1000, "a@example.org", "cli:root")
+	try(409, "reseller", bodies...)
+	try(201, "all", bodies...)
+	w.listed.full(1000, "r@rival.example", "api:reseller")
+	try(409, "reseller", bodies[0], bodies[1], bodies[3])
+	w.listed.full(1000, "r@rival.example", "cli:root")
+	try(201, "reseller", bodies...)
+	// Of limits there are one and two allowances: one that takes the place of another is no more.
+	w.listed.full(997, "a@example.org", "cli:root")
+	try(201, "reseller", bodies[2])
+	try(409, "reseller", bodies[3])
+	w.listed.full(996, "a@example.org", "cli:root")
+	try(201, "reseller", bodies[3])
+}
+
+// TestResumesItsOwn: a client with customers resumes what clients of the API have suspended, and not
+// what the operator has, as the last suspension was by.
+func TestResumesItsOwn(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/accounts/A@example.org", "/domains/example.org", "/customers/acme"} {
+		object := strings.TrimSuffix(strings.Split(path, "/")[1], "s") + " " + strings.ToLower(strings.Split(path, "/")[2])
+		w.refuses(409, "reseller", "POST", path+"/resume", "") // it is not suspended
+		w.refuses(200, "reseller", "POST", path+"/suspend", "")
+		w.refuses(200, "reseller", "POST", path+"/resume", "")
+		w.suspend(path)
+		if a := w.refuses(409, "reseller", "POST", path+"/resume", ""); !a.has(object + " was suspended by the operator") {
+			t.Error(a.text)
+		}
+		w.wants(w.ask("all", "GET", path, ""), `"state":"suspended"`)
+		w.refuses(200, "all", "POST", path+"/resume", "")
+		w.refuses(200, "all", "POST", path+"/suspend", "")
+		w.refuses(200, "reseller", "POST", path+"/resume", "")
+		w.wants(w.ask("all", "GET", path, ""), `"state":"active"`)
+	}
+}
+
+// TestRemarks: an answer says what counts, where it is not what was set alone.
+func TestRemarks(t *testing.T) {
+	w := newWorld(t)
+	soon := time.Now().UTC().Add(time.Hour).Format(time.RFC3339)
+	more := `{"for":{"account":"a@example.org"},"limits":["recipients/hour=50"],"because":"x","until":"` + soon + `"}`
+	set := `{"for":{"account":"a@example.org"},"limits":["recipients/hour=100"]%s}`
+	w.wants(w.ask("reseller", "POST", "/limits/allowances", more), `"remarks":["nothing limits recipients/hour there now, so that this gives nothing"]`)
+	w.wants(w.ask("reseller", "POST", "/limits", fmt.Sprintf(set, "")), `"remarks":[]`)
+	w.wants(w.ask("reseller", "POST", "/limits/allowances", more), `"remarks":["with this recipients/hour=200 counts"]`)
+	w.wants(w.ask("reseller", "POST", "/limits", fmt.Sprintf(set, `,"until":"`+soon+`"`)), `"remarks":[]`)
+	w.wants(w.ask("reseller", "POST", "/limits", fmt.Sprintf(set, "")), `"remarks":["recipients/hour is set, but recipients/hour=100 counts until `+soon+`"]`)
+}
+
+// TestDomainAlignment: what becomes of mail that will fail DMARC is shown and changed.
+func TestDomainAlignment(t *testing.T) {
+	w := newWorld(t)
+	w.wants(w.ask("reseller", "GET", "/domains/example.org", ""), `"alignment":"default"`)
+	w.wants(w.refuses(200, "reseller", "PATCH", "/domains/example.org", `{"alignment":"hold"}`), `"alignment":"hold"`)
+	w.wants(w.ask("reseller", "GET", "/domains", ""), `"alignment":"hold"`)
+	w.refuses(409, "reseller", "PATCH", "/domains/example.org", `{"alignment":"hold"}`)
+	w.wants(w.refuses(200, "all", "PATCH", "/domains/example.org", `{"alignment":"default"}`), `"alignment":"default"`)
+	for _, bad := range []string{`{}`, `{"alignment":""}`, `{"alignment":"maybe"}`} {
+		w.refuses(422, "all", "PATCH", "/domains/example.org", bad)
+	}
+	w.refuses(404, "reseller", "PATCH", "/domains/rival.example", `{"alignment":"off"}`)
+	for _, c := range [][3]string{
+		{"PATCH", "/plans/small", `{"sender_mode":"maybe"}`},
+		{"POST", "/limits", `{"for":{"everything":true},"limits":["messages/day=1"],"action":"maybe"}`},
+		{"POST", "/limits", `{"for":{"everything":true},"limits":["connections/at-once=1"],"store_away":"maybe"}`},
+	} {
+		w.wants(w.refuses(422, "all", c[0], c[1], c[2]), "is one of ")
+	}
+}
+
+// suspend suspends what is at a path as the operator does.
+func (w *world) suspend(path string) {
+	w.t.Helper()
+	by, ctx := w.by("cli:root"), w.t.Context()
+	var err error
+	switch name := strings.Split(path, "/")[2]; {
+	case strings.HasPrefix(path, "/accounts/"):
+		err = by.SuspendAccount(ctx, w.address(name))
+	case strings.HasPrefix(path, "/domains/"):
+		err = by.SuspendDomain(ctx, "example.org")
+	default:
+		err = by.SuspendCustomer(ctx, name)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
