@@ -83,7 +83,9 @@ func TestIdleGateAsksLittle(t *testing.T) {
 		return float64(turns.Load()-before) / span.Seconds()
 	}
 	measure() // what a start does once
-	rate := measure()
+	// Each connection of the pool is told once what will be asked on it, a turn for each
+	// statement: the quietest of three times is what goes on for ever.
+	rate := min(measure(), measure(), measure())
 	t.Logf("an idle gate turns to its database %.1f times a second", rate)
 	if rate > 25 {
 		t.Error("that is more than a database with many gates should bear")
