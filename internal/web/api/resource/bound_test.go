@@ -113,7 +113,7 @@ func TestMostInForce(t *testing.T) {
 	w := newWorld(t)
 	soon := time.Now().UTC().Add(time.Hour).Format(time.RFC3339)
 	bodies := [][2]string{
-		{"/bans", `{"network":"192.0.2.%d","login":"a@example.org","reason":"x"}`},
+		{"/bans", `{"network":"198.51.100.%d","login":"a@example.org","reason":"x"}`},
 		{"/access/entries", `{"effect":"deny","what":"192.0.2.%d","for":{"account":"a@example.org"},"reason":"x"}`},
 		{"/limits", `{"for":{"account":"b@example.org"},"limits":["recipients/hour=1%d"]}`},
 		{"/limits/allowances", `{"for":{"account":"b@example.org"},"limits":["recipients/hour=%d"],"because":"x","until":"` + soon + `"}`},
