@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,8 +123,10 @@ func TestAPIIsFeltEverywhere(t *testing.T) {
 	p.within(0, "its end", time.Now(), passes)
 
 	found, err := c.db.Search(t.Context(), audit.Query{Actor: "api:panel"})
+	// What waited at the suspension is held by it, which is recorded of each message.
+	found = slices.DeleteFunc(found, func(e audit.Event) bool { return e.Submission != "" })
 	if err != nil || len(found) != 8 {
-		t.Errorf("the record has %d changes by the panel, %v", len(found), err)
+		t.Errorf("the record has %d changes by the panel, %v: %+v", len(found), err, found)
 	}
 	rules, err := c.db.Rules(t.Context(), limit.Query{})
 	if err != nil || len(rules) != 2 || rules[0].By != "api:panel" {
