@@ -60,21 +60,27 @@ func TestEverySearchIsBounded(t *testing.T) {
 	}
 }
 
+// smallStore writes a small configuration, and opens its store.
+func smallStore(t *testing.T) (config string, store app.Store) {
+	t.Helper()
+	config = filepath.Join(t.TempDir(), "countersign.toml")
+	if err := os.WriteFile(config, []byte(smallConfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, err := loading.Load(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if store, err = app.OpenStore(t.Context(), cfg, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return config, store
+}
+
 // TestTailFollows runs the command until a signal, while the record grows.
 func TestTailFollows(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "countersign.toml")
-	if err := os.WriteFile(path, []byte(smallConfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, _, err := loading.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := app.OpenStore(t.Context(), cfg, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	path, store := smallStore(t)
 	record := func(text string) {
 		t.Helper()
 		if err := store.Append(context.Background(), []audit.Event{{At: time.Now(), Kind: audit.ServerStarted, Text: text}}); err != nil {

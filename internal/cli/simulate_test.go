@@ -2,16 +2,12 @@ package cli
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"countersign/internal/app"
 	"countersign/internal/audit"
-	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 )
 
@@ -51,19 +47,7 @@ func (p *history) sent(ago time.Duration, session, submission, from string, to .
 
 // TestSimulateByTheRecord: what limits would have done is told by what the record has.
 func TestSimulateByTheRecord(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "countersign.toml")
-	if err := os.WriteFile(path, []byte(smallConfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, _, err := loading.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := app.OpenStore(t.Context(), cfg, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	path, store := smallStore(t)
 	const first, second, third = "01K0SESS10000000000000000A", "01K0SESS20000000000000000A", elsewhere
 	submission := func(n int) string { return "01K0M" + strconv.Itoa(100+n) + "000000000000000000" }
 	p := &history{now: time.Now().UTC().Truncate(time.Microsecond)}

@@ -26,14 +26,10 @@ type Ban struct {
 // BanAt shows bans as of now.
 func BanAt(now time.Time) func(access.Ban) Ban {
 	return func(b access.Ban) Ban {
-		v := Ban{ID: b.ID, Network: b.Prefix.String(), Login: b.Login, Reason: b.Reason, Start: b.Start, End: stamp(b.End), By: b.By, Lifted: b.Lifted, State: Ended, Shadow: b.Shadow}
-		switch {
-		case b.Lifted != "":
-			v.State = Lifted
-		case b.Holds(now):
-			v.State = Holds
+		return Ban{
+			ID: b.ID, Network: b.Prefix.String(), Login: b.Login, Reason: b.Reason, Start: b.Start, End: stamp(b.End), By: b.By, Lifted: b.Lifted,
+			State: state(b.Holds(now), b.Lifted, Lifted), Shadow: b.Shadow,
 		}
-		return v
 	}
 }
 
@@ -73,17 +69,10 @@ type Entry struct {
 // EntryAt shows entries as of now.
 func EntryAt(now time.Time) func(list.Entry) Entry {
 	return func(e list.Entry) Entry {
-		v := Entry{
+		return Entry{
 			ID: e.ID, Effect: e.Effect.String(), What: e.What.String(), Kind: e.For.Kind.String(), Name: e.For.Name, Shadow: e.Shadow,
-			Reason: e.Reason, Start: e.Start, End: stamp(e.End), By: e.By, Lifted: e.Lifted, State: Ended,
+			Reason: e.Reason, Start: e.Start, End: stamp(e.End), By: e.By, Lifted: e.Lifted, State: state(e.Holds(now), e.Lifted, Removed),
 		}
-		switch {
-		case e.Lifted != "":
-			v.State = Removed
-		case e.Holds(now):
-			v.State = Holds
-		}
-		return v
 	}
 }
 

@@ -17,6 +17,18 @@ const (
 	Removed = "removed"
 )
 
+// state is the word for how something stands that ends by itself, or was ended by somebody, which
+// has a word of its own.
+func state(holds bool, by, ended string) string {
+	switch {
+	case by != "":
+		return ended
+	case holds:
+		return Holds
+	}
+	return Ended
+}
+
 // stamp is a time, nil for never.
 func stamp(t time.Time) *time.Time {
 	if t.IsZero() {

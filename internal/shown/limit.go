@@ -36,7 +36,8 @@ func LimitAt(now time.Time) func(limit.Rule) Limit {
 		l := &r.Limit
 		v := Limit{
 			ID: r.ID, Kind: r.For.Kind.String(), Name: r.For.Name, Measure: l.Measure.String(), Window: l.Window.String(), Max: l.Max, Extra: r.Extra,
-			Shadow: l.Shadow, Share: l.Share, Because: r.Because, Start: r.Start, End: stamp(r.End), By: r.By, Lifted: r.Lifted, State: Ended,
+			Shadow: l.Shadow, Share: l.Share, Because: r.Because, Start: r.Start, End: stamp(r.End), By: r.By, Lifted: r.Lifted,
+			State: state(r.Holds(now), r.Lifted, Lifted),
 		}
 		v.Least, v.NoMail = l.Least, l.Quiet
 		if l.Measure == limit.Connections && !r.Extra {
@@ -44,12 +45,6 @@ func LimitAt(now time.Time) func(limit.Rule) Limit {
 		}
 		if !r.Extra {
 			v.Action = l.Action.String()
-		}
-		switch {
-		case r.Lifted != "":
-			v.State = Lifted
-		case r.Holds(now):
-			v.State = Holds
 		}
 		return v
 	}
