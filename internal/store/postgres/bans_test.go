@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -26,13 +26,13 @@ type watchman struct {
 	bans      *access.Admin
 }
 
-func newWatchman(t *testing.T) *watchman {
+func newWatchman(t *testing.T, opt feed.Options) *watchman {
 	t.Helper()
 	url := shared.Cluster(t).Database(t)
 	w := &watchman{t: t, here: joinAs(t, url, "here"), far: joinAs(t, url, "far"), known: book.New(nil)}
 	w.bans = access.NewAdmin(access.AdminOptions{Store: w.here, IDs: &mail.IDSource{}, Actor: "cli:test", Now: time.Now})
 	told(t, w.far.Store, true)
-	f := book.Follow(w.far, w.known, feed.Options{})
+	f := book.Follow(w.far, w.known, opt)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { f.Run(ctx) })
@@ -62,23 +62,21 @@ func (w *watchman) until(client netip.Addr, want bool) time.Duration {
 		if took > time.Minute {
 			w.t.Fatalf("not felt after %v", took)
 		}
+		runtime.Gosched()
 	}
 }
 
 // TestBansAreFeltAtOnce measures how long a ban of one node takes to be known on another,
-// which is told of it, and wants those who follow accounts to be left in peace.
+// which asks for nothing that it is not told of, and wants those who follow accounts to be
+// left in peace.
 func TestBansAreFeltAtOnce(t *testing.T) {
-	w := newWatchman(t)
+	w := newWatchman(t, onlyTold)
 	accounts, _ := w.far.Changed()
 	var all []time.Duration
 	for n := range 50 {
 		all = append(all, w.felt(n))
 	}
-	slices.Sort(all)
-	t.Logf("felt after %v in the middle, %v at most", all[25], all[49])
-	if all[25] > 50*time.Millisecond || all[49] > time.Second {
-		t.Errorf("a ban is felt after %v", all)
-	}
+	feltAtOnce(t, all)
 	select {
 	case <-accounts:
 		t.Error("who follows accounts was woken by a ban")
@@ -89,25 +87,22 @@ func TestBansAreFeltAtOnce(t *testing.T) {
 // TestLostNotificationsOfBans ends the connection that hears of changes again and again:
 // each ban is felt within a second all the same.
 func TestLostNotificationsOfBans(t *testing.T) {
-	w := newWatchman(t)
-	longest := time.Duration(0)
+	w := newWatchman(t, feed.Options{})
+	var all []time.Duration
 	for n := range 5 {
 		w.here.change("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'")
-		longest = max(longest, w.felt(n))
+		all = append(all, w.felt(n))
 		told(t, w.far.Store, true)
 		w.here.change(fmt.Sprintf("UPDATE ban SET ends = 1, change = change + 1 WHERE network = '10.1.%d.0/24'", n)) // of which nobody is told
-		longest = max(longest, w.until(netip.MustParseAddr(fmt.Sprintf("10.1.%d.1", n)), false))
+		all = append(all, w.until(netip.MustParseAddr(fmt.Sprintf("10.1.%d.1", n)), false))
 	}
-	t.Logf("felt after %v at most", longest)
-	if longest > time.Second {
-		t.Errorf("a ban is felt after %v", longest)
-	}
+	feltInTime(t, all)
 }
 
 // TestBansHoldUpNobody: a ban waits for no change of accounts, and a change of accounts
 // for no ban.
 func TestBansHoldUpNobody(t *testing.T) {
-	w := newWatchman(t)
+	w := newWatchman(t, feed.Options{})
 	c, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	err := w.here.db.Exclusive(c, "test", func(*server.Tx) error {

@@ -3,7 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"slices"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -27,13 +27,13 @@ type bookkeeper struct {
 	limits    *admin.Admin
 }
 
-func newBookkeeper(t *testing.T) *bookkeeper {
+func newBookkeeper(t *testing.T, opt feed.Options) *bookkeeper {
 	t.Helper()
 	url := shared.Cluster(t).Database(t)
 	k := &bookkeeper{t: t, here: joinAs(t, url, "here"), far: joinAs(t, url, "far"), known: book.New(nil)}
 	k.limits = admin.New(admin.Options{Store: k.here, IDs: &mail.IDSource{}, Actor: "cli:test", Now: time.Now})
 	told(t, k.far.Store, true)
-	f := book.Follow(k.far, k.known, feed.Options{})
+	f := book.Follow(k.far, k.known, opt)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { f.Run(ctx) })
@@ -63,6 +63,7 @@ func (k *bookkeeper) felt(who limit.Who, want int64) time.Duration {
 		if took > time.Minute {
 			k.t.Fatalf("not felt after %v", took)
 		}
+		runtime.Gosched()
 	}
 }
 
@@ -73,10 +74,10 @@ func network(n int) (limit.Subject, limit.Who) {
 }
 
 // TestLimitsAreFeltAtOnce measures how long a limit of one node takes to be known on
-// another, which is told of it, and wants those who follow accounts and bans to be left in
-// peace.
+// another, which asks for nothing that it is not told of, and wants those who follow
+// accounts and bans to be left in peace.
 func TestLimitsAreFeltAtOnce(t *testing.T) {
-	k := newBookkeeper(t)
+	k := newBookkeeper(t, onlyTold)
 	accounts, _ := k.far.Changed()
 	bans, _ := k.far.BansChanged()
 	var all []time.Duration
@@ -87,11 +88,7 @@ func TestLimitsAreFeltAtOnce(t *testing.T) {
 		}
 		all = append(all, k.felt(who, 5))
 	}
-	slices.Sort(all)
-	t.Logf("felt after %v in the middle, %v at most", all[25], all[49])
-	if all[25] > 50*time.Millisecond || all[49] > time.Second {
-		t.Errorf("a limit is felt after %v", all)
-	}
+	feltAtOnce(t, all)
 	select {
 	case <-accounts:
 		t.Error("who follows accounts was woken by a limit")
@@ -104,29 +101,26 @@ func TestLimitsAreFeltAtOnce(t *testing.T) {
 // TestLostNotificationsOfLimits ends the connection that hears of changes again and again:
 // each limit is felt within a second all the same.
 func TestLostNotificationsOfLimits(t *testing.T) {
-	k := newBookkeeper(t)
-	longest := time.Duration(0)
+	k := newBookkeeper(t, feed.Options{})
+	var all []time.Duration
 	for n := range 3 {
 		of, who := network(n)
 		k.here.change("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'")
 		if err := k.set(t.Context(), of, 5); err != nil {
 			t.Fatal(err)
 		}
-		longest = max(longest, k.felt(who, 5))
+		all = append(all, k.felt(who, 5))
 		told(t, k.far.Store, true)
 		k.here.change(fmt.Sprintf("UPDATE limit_rule SET ends = 1, change = change + 1 WHERE name = '%s'", of.Name)) // of which nobody is told
-		longest = max(longest, k.felt(who, 0))
+		all = append(all, k.felt(who, 0))
 	}
-	t.Logf("felt after %v at most", longest)
-	if longest > time.Second {
-		t.Errorf("a limit is felt after %v", longest)
-	}
+	feltInTime(t, all)
 }
 
 // TestLimitsEndEverywhere: those of an account that is removed are gone on another node,
 // which is told of it.
 func TestLimitsEndEverywhere(t *testing.T) {
-	k := newBookkeeper(t)
+	k := newBookkeeper(t, feed.Options{})
 	ctx, e := t.Context(), audit.Event{At: time.Now(), Kind: audit.AdminAdded, Actor: "cli:test"}
 	for _, err := range []error{
 		k.here.PutCustomer(ctx, account.Customer{Name: "acme", State: account.Active}, e),
@@ -151,7 +145,7 @@ func TestLimitsEndEverywhere(t *testing.T) {
 // TestLimitsHoldUpNoMail: mail and bans go on while limits change, and limits change while
 // mail is accepted.
 func TestLimitsHoldUpNoMail(t *testing.T) {
-	k := newBookkeeper(t)
+	k := newBookkeeper(t, feed.Options{})
 	c, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	err := k.here.besideAccounts(k.here.limited).Change(c, "test", func(sqlkit.Writer) error {
@@ -178,7 +172,7 @@ func TestLimitsHoldUpNoMail(t *testing.T) {
 // TestLimitsAndAccountsChangeApart: no limit is set while somebody may be removing what it
 // is for, nor the other way round.
 func TestLimitsAndAccountsChangeApart(t *testing.T) {
-	k := newBookkeeper(t)
+	k := newBookkeeper(t, feed.Options{})
 	soon := func(change func(ctx context.Context) error) error {
 		c, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()

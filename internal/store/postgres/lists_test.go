@@ -16,7 +16,7 @@ import (
 // TestListsAreFeltElsewhere: an entry that one node adds or removes is felt on another within a
 // second, also one of which it was not told.
 func TestListsAreFeltElsewhere(t *testing.T) {
-	k := newBookkeeper(t)
+	k := newBookkeeper(t, feed.Options{})
 	b := book.New(nil)
 	follower := book.Follow(k.far.Store, b, feed.Options{})
 	if err := follower.Load(t.Context()); err != nil {

@@ -102,6 +102,15 @@ func removedWhileSet(y *story) {
 			rules[w][n] = y.rule(limit.Account, ann, fmt.Sprintf("messages/hour=%d", n+1))
 		}
 	}
+	number, known := uint64(0), map[mail.ID]limit.Rule{}
+	follow := func() {
+		var list []limit.Rule
+		list, number = y.since(number)
+		for _, r := range list {
+			known[r.ID] = r
+		}
+	}
+	follow() // before anybody sets: what ends before the first question is not told of
 	results := make(chan error, writers)
 	for w := range writers {
 		go func() {
@@ -118,15 +127,6 @@ func removedWhileSet(y *story) {
 			results <- nil
 		}()
 	}
-	number, known := uint64(0), map[mail.ID]limit.Rule{}
-	follow := func() {
-		var list []limit.Rule
-		list, number = y.since(number)
-		for _, r := range list {
-			known[r.ID] = r
-		}
-	}
-	follow()
 	for range rounds {
 		expect.Must(y, y.s.RemoveAccount(y.ctx, ann, y.change("account "+ann)))
 		follow()
