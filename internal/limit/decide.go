@@ -20,6 +20,7 @@ func (s Subject) String() string { return strings.TrimSpace(s.Kind.String() + " 
 // Level is one subject of a message, with its limits and what was counted of it.
 type Level struct {
 	Subject Subject
+	// Limits are never changed: other levels may have the same list.
 	Limits  []Limit
 	Counter *Counter
 }

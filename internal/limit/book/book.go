@@ -7,6 +7,7 @@
 package book
 
 import (
+	"slices"
 	"time"
 
 	"countersign/internal/feed"
@@ -45,7 +46,8 @@ func Follow(from limit.Feed, b *Book, opt feed.Options) *feed.Follower[limit.Rul
 func (b *Book) Len() int { return b.Pages().Len() }
 
 // Levels returns the subjects of a message that have limits, with these, as limit.Who.Levels
-// does by the rules that hold now: all of one moment. The levels are the caller's.
+// does by the rules that hold now: all of one moment. The levels are the caller's; their lists of
+// limits are everybody's.
 func (b *Book) Levels(who limit.Who) []limit.Level {
 	p := b.Pages()
 	if p.Len() == 0 {
@@ -62,5 +64,5 @@ func (b *Book) Levels(who limit.Who) []limit.Level {
 		}, now)
 		b.lately.keep(p, who, a)
 	}
-	return a.copied()
+	return slices.Clone(a.levels)
 }
