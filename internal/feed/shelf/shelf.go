@@ -16,7 +16,7 @@ import (
 )
 
 // Options say what rows are. T is a row, K what rows are asked for, and P what an answer is.
-// All fields but Now are needed; their functions change nothing.
+// All fields but Texts and Now are needed; their functions change nothing but what they say.
 type Options[K comparable, T, P any] struct {
 	// Keys are what a row is asked for, the same for all changes of it; there is one at least.
 	Keys func(*T) []K
@@ -26,6 +26,9 @@ type Options[K comparable, T, P any] struct {
 	Holds func(row *T, at time.Time) bool
 	// Make makes the answer of the rows for a key, which it may keep but not change.
 	Make func([]T) P
+	// Texts puts keep of each text of a row in its place, in the same order for all rows; nil
+	// where there are but few rows.
+	Texts func(row *T, keep func(string) string)
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
 }
@@ -160,6 +163,19 @@ func (d *draft[K, T, P]) put(row *T) {
 	d.rows++
 }
 
+// lay puts a row, the only one of a list, for the keys of which it is the only one without a copy. It is
+// for Replace, which drops nothing again.
+func (d *draft[K, T, P]) lay(row []T) {
+	for _, key := range d.opt.Keys(&row[0]) {
+		rows := row
+		if own := d.own(key); own != nil {
+			rows = append(own, row...)
+		}
+		d.leaf(d.leafOf(key))[key] = cell[T, P]{rows: rows}
+	}
+	d.rows++
+}
+
 // done makes the answers that have changed, and returns the pages. The draft is of no use
 // any more.
 func (d *draft[K, T, P]) done() *Pages[K, T, P] {
@@ -180,10 +196,15 @@ func (s *Shelf[K, T, P]) Replace(all []T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, d := s.opt.Now(), s.draft(&Pages[K, T, P]{seed: s.seed})
+	rows := make([]T, 0, len(all))
 	for i := range all {
 		if s.opt.Holds(&all[i], now) {
-			d.put(&all[i])
+			rows = append(rows, all[i])
 		}
+	}
+	gather(rows, s.opt.Texts)
+	for i := range rows {
+		d.lay(rows[i : i+1 : i+1])
 	}
 	s.pages.Store(d.done())
 }

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/feed"
 	"countersign/internal/feed/shelf"
 	"countersign/internal/limit"
+	"countersign/internal/mail"
 )
 
 // Book is all rules that hold. It is safe for concurrent use, and questions about rules wait for
@@ -33,8 +34,15 @@ func New(now func() time.Time) *Book {
 		// One that somebody has lifted holds no more, whatever the clock here says.
 		Holds: func(r *limit.Rule, at time.Time) bool { return r.Lifted == "" && r.Holds(at) },
 		Make:  func(rules []limit.Rule) []limit.Rule { return rules },
+		Texts: texts,
 		Now:   now,
 	})}
+}
+
+// texts are those of a rule.
+func texts(r *limit.Rule, keep func(string) string) {
+	r.ID, r.For.Name = mail.ID(keep(string(r.ID))), keep(r.For.Name)
+	r.Because, r.By = keep(r.Because), keep(r.By)
 }
 
 // Follow returns what keeps a book as a store is; nobody else changes it then.

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/access/list"
 	"countersign/internal/feed"
 	"countersign/internal/feed/shelf"
+	"countersign/internal/mail"
 )
 
 // Book is all entries that hold. It is safe for concurrent use, and questions wait for
@@ -38,8 +39,15 @@ func New(now func() time.Time) *Book {
 		ID:    func(e *list.Entry) string { return string(e.ID) },
 		Holds: func(e *list.Entry, at time.Time) bool { return e.Holds(at) },
 		Make:  list.NewSheet,
+		Texts: texts,
 		Now:   now,
 	})}
+}
+
+// texts are those of an entry.
+func texts(e *list.Entry, keep func(string) string) {
+	e.ID, e.For.Name = mail.ID(keep(string(e.ID))), keep(e.For.Name)
+	e.What.Country, e.Reason, e.By = keep(e.What.Country), keep(e.Reason), keep(e.By)
 }
 
 // keys are those of an entry.
