@@ -58,19 +58,29 @@ type Question struct {
 	Shadow bool
 }
 
-// Decide is what the entries of all subjects say of a client: those of the narrowest that
-// say anything. sheet returns the entries of a subject, nil for none.
-func Decide(q Question, sheet func(Subject) *Sheet, at time.Time) Decision {
-	p, m := q.Place.plain(), mode{at, q.Shadow}
-	for _, of := range q.Who.subjects() {
-		if of.Name == "" && of.Kind != Everywhere {
-			continue
+// Sheets are those of all subjects of somebody, nil where one has none.
+type Sheets [kinds]*Sheet
+
+// Sheets returns those of somebody; of returns the entries of a subject, nil for none.
+func (w *Who) Sheets(of func(Subject) *Sheet) (all Sheets) {
+	for i, s := range w.subjects() {
+		if s.Name != "" || s.Kind == Everywhere {
+			all[i] = of(s)
 		}
-		s := sheet(of)
+	}
+	return all
+}
+
+// Decide is what the entries of all subjects of Question.Who say of a client: those of the narrowest
+// that say anything.
+func Decide(q Question, sheets *Sheets, at time.Time) Decision {
+	p, m := q.Place.plain(), mode{at, q.Shadow}
+	for i, s := range sheets {
 		if s == nil {
 			continue
 		}
-		if d := s.decide(of, p, m); d.Denied || d.Allowed {
+		if d := s.decide(p, m); d.Denied || d.Allowed {
+			d.At = q.Who.subjects()[i]
 			return d
 		}
 	}

@@ -178,14 +178,14 @@ func (s *Sheet) Lets(p Place, at time.Time) bool {
 	return e != nil && e.Effect != Deny
 }
 
-// decide is what the entries say of a place.
-func (s *Sheet) decide(of Subject, p Place, m mode) Decision {
+// decide is what the entries say of a place, without the subject.
+func (s *Sheet) decide(p Place, m mode) Decision {
 	e := s.find(p, m)
 	switch {
 	case e != nil:
-		return Decision{Denied: e.Effect == Deny, Allowed: e.Effect != Deny, At: of, Entry: e}
+		return Decision{Denied: e.Effect == Deny, Allowed: e.Effect != Deny, Entry: e}
 	case s.closed(m):
-		return Decision{Denied: true, At: of}
+		return Decision{Denied: true}
 	}
 	return Decision{}
 }

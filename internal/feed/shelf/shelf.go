@@ -60,6 +60,8 @@ type Pages[K comparable, T, P any] struct {
 	leaves [leaves]leaf[K, T, P]
 	// rows is how many there are.
 	rows int
+	// version is another one for all pages of a shelf.
+	version uint64
 }
 
 // New returns an empty Shelf.
@@ -68,7 +70,7 @@ func New[K comparable, T, P any](opt Options[K, T, P]) *Shelf[K, T, P] {
 		opt.Now = time.Now
 	}
 	s := &Shelf[K, T, P]{opt: opt, seed: maphash.MakeSeed()}
-	s.pages.Store(&Pages[K, T, P]{seed: s.seed})
+	s.pages.Store(&Pages[K, T, P]{seed: s.seed, version: 1})
 	return s
 }
 
@@ -77,6 +79,10 @@ func (s *Shelf[K, T, P]) Now() time.Time { return s.opt.Now() }
 
 // Pages returns the rows as they are now.
 func (s *Shelf[K, T, P]) Pages() *Pages[K, T, P] { return s.pages.Load() }
+
+// Version tells the pages of a shelf apart; it is never 0. Who remembers it in place of the pages keeps
+// nothing in memory that is over.
+func (p *Pages[K, T, P]) Version() uint64 { return p.version }
 
 // Len returns how many rows there are.
 func (p *Pages[K, T, P]) Len() int { return p.rows }
@@ -113,6 +119,7 @@ type draft[K comparable, T, P any] struct {
 
 func (s *Shelf[K, T, P]) draft(before *Pages[K, T, P]) *draft[K, T, P] {
 	pages := *before
+	pages.version++
 	return &draft[K, T, P]{Pages: &pages, opt: &s.opt, changed: map[K]bool{}}
 }
 
@@ -195,7 +202,7 @@ func (d *draft[K, T, P]) done() *Pages[K, T, P] {
 func (s *Shelf[K, T, P]) Replace(all []T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, d := s.opt.Now(), s.draft(&Pages[K, T, P]{seed: s.seed})
+	now, d := s.opt.Now(), s.draft(&Pages[K, T, P]{seed: s.seed, version: s.pages.Load().version})
 	rows := make([]T, 0, len(all))
 	for i := range all {
 		if s.opt.Holds(&all[i], now) {
