@@ -79,9 +79,9 @@ type world struct {
 	book *Book
 	// lists are those of whoever was asked about last.
 	lists Lists
-	all  []list.Entry
-	now  time.Time
-	n    int
+	all   []list.Entry
+	now   time.Time
+	n     int
 }
 
 func newWorld() *world {
