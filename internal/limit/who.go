@@ -95,6 +95,9 @@ func effective(sources [][]Rule, at time.Time) (list []Limit) {
 // top of it.
 func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, extra [measures][windows]int64) {
 	for _, source := range sources {
+		if len(source) == 0 {
+			continue
+		}
 		var own [measures][windows]*Rule
 		for i := range source {
 			r := &source[i]
