@@ -66,6 +66,7 @@ type session struct {
 	// messages counts the submissions accepted in this session, meter holds them against limits.
 	messages int
 	meter    limiting.Meter
+	counted  counted
 	// tx is the open transaction.
 	tx *transaction
 }
