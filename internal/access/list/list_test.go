@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
@@ -231,7 +232,7 @@ type notebook struct {
 	events  []audit.Event
 }
 
-func (n *notebook) AddEntry(_ context.Context, e Entry, ev audit.Event) error {
+func (n *notebook) AddEntry(_ context.Context, e Entry, _ tenant.Bound, ev audit.Event) error {
 	n.entries, n.events = append(n.entries, e), append(n.events, ev)
 	return nil
 }
