@@ -89,11 +89,11 @@ func TestSimulateByTheRecord(t *testing.T) {
 		}
 	}
 	for question, want := range map[string]string{
-		"--each network messages/hour=2":               "2 of 5 messages would have been over, with 3 of 8 recipients\nof these 2 deferred\n",
-		"--network 192.0.2.1 messages/hour=2":          "2 of 4 messages would have been over, with 3 of 7 recipients\nof these 2 deferred\n",
-		"--network 2001:db8::/64 bytes/message=999":    "1 of 1 messages would have been over, with 1 of 1 recipients\nof these 1 refused for good\n",
-		"--network 198.51.100.1 messages/hour=2":       "0 of 0 messages would have been over, with 0 of 0 recipients\n",
-		"--network 192.0.2.1 failed-recipients/hour=1": "countersign: failed recipients cannot be counted of a network",
+		"--each network messages/hour=2":                          "2 of 5 messages would have been over, with 3 of 8 recipients\nof these 2 deferred\n",
+		"--network 192.0.2.1 messages/hour=2":                     "2 of 4 messages would have been over, with 3 of 7 recipients\nof these 2 deferred\n",
+		"--network 2001:db8::/64 bytes/message=999":               "1 of 1 messages would have been over, with 1 of 1 recipients\nof these 1 refused for good\n",
+		"--network 198.51.100.1 messages/hour=2":                  "0 of 0 messages would have been over, with 0 of 0 recipients\n",
+		"--network 192.0.2.1 failed-recipients/hour=1":            "countersign: failed recipients cannot be counted of a network",
 		"--account ann@example.org messages/hour=2 --action slow": "3 of 5 messages would have been over, with 4 of 8 recipients\nof these 3 slowed by 1h5",
 		"--account ann@example.org messages/hour=2 --action hold": "3 of 5 messages would have been over, with 4 of 8 recipients\nof these 3 held\n",
 		"--domain example.org recipients/hour=8 --share 50":       "3 of 5 messages would have been over, with 4 of 8 recipients\nof these 3 deferred\n",
