@@ -61,6 +61,8 @@ type Writer struct {
 	batch int64
 	// next and last are the numbers of content that were drawn and not yet given.
 	next, last int64
+	// kept are counters between transactions.
+	kept kept
 	// failing says that the last transaction failed and was logged.
 	failing bool
 }
