@@ -57,7 +57,7 @@ func (q *Question) Judge(by Ledger, at time.Time) Decision {
 	for i := range q.Levels {
 		c := by.Counter(q.Key(i))
 		if q.Alive != nil {
-			c.bury(q.Alive)
+			c.Bury(q.Alive)
 		}
 		q.Levels[i].Counter = c
 	}

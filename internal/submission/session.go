@@ -67,6 +67,8 @@ type session struct {
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int
+	// begun says that the session's beginning is recorded, and so its end will be.
+	begun bool
 	// messages counts the submissions accepted in this session, meter holds them against limits.
 	messages int
 	meter    limiting.Meter
