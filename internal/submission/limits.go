@@ -4,7 +4,6 @@ import (
 	"cmp"
 
 	"countersign/internal/limit"
-	"countersign/internal/limit/network"
 	"countersign/internal/queue"
 )
 
@@ -16,22 +15,13 @@ func (g *Gate) limits(who limit.Who) []limit.Level {
 	return g.opt.Limits(who)
 }
 
-// counted is as who the messages of a session are counted while its account is as it is.
-type counted struct {
-	by  rights
-	who limit.Who
-}
-
 // as is as who a message is sent.
 func (s *session) as(tx *transaction) limit.Who {
-	if by := tx.who; s.counted.by != by {
-		s.counted = counted{by, limit.Who{
-			Credential: string(by.credential.ID), Account: by.sender.Account.Login(), Plan: by.sender.Plan.Name,
-			Domain: string(by.sender.Domain.Name), Customer: by.sender.Customer.Name,
-			Network: network.Of(s.peer.Client.Addr()), Node: s.gate.opt.Node,
-		}}
+	sender := tx.who.sender
+	return limit.Who{
+		Credential: string(tx.who.credential.ID), Account: sender.Account.Login(), Plan: sender.Plan.Name,
+		Domain: string(sender.Domain.Name), Customer: sender.Customer.Name, Network: s.network, Node: s.gate.opt.Node,
 	}
-	return s.counted.who
 }
 
 // countedAs is what the record has of a message beside who has sent it and from where, so that it can

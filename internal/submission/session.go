@@ -30,6 +30,8 @@ import (
 type session struct {
 	gate *Gate
 	peer smtpserver.Peer
+	// network is what the client's is called where limits count it.
+	network string
 	// tls is the connection's state once there is one.
 	tls *tls.ConnectionState
 	// binding gives what a login can be bound to; nil before TLS.
@@ -72,7 +74,6 @@ type session struct {
 	// messages counts the submissions accepted in this session, meter holds them against limits.
 	messages int
 	meter    limiting.Meter
-	counted  counted
 	// tx is the open transaction.
 	tx *transaction
 }
