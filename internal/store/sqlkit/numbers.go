@@ -2,10 +2,10 @@ package sqlkit
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"countersign/internal/fault"
 )
@@ -32,6 +32,9 @@ type numbersAsked struct {
 	numbers []int64
 	err     error
 }
+
+// sameMoment is how long a question waits for those that are asked at the same moment.
+const sameMoment = time.Millisecond
 
 // NewNumbers returns Numbers of a database; read runs a query, within a time of its own.
 func NewNumbers(read func(ctx context.Context, op string, fn func(Reader) error) error) *Numbers {
@@ -69,18 +72,23 @@ func (n *Numbers) Number(ctx context.Context, op, text string) (int64, error) {
 
 // ask asks until nobody waits.
 func (n *Numbers) ask() {
-	for {
-		runtime.Gosched() // who asks at the same moment asks with it
+	for n.waited() {
+		time.Sleep(sameMoment)
 		n.mu.Lock()
 		asked, texts := n.next, n.texts
-		n.next, n.asking = nil, asked != nil
+		n.next = nil
 		n.mu.Unlock()
-		if asked == nil {
-			return
-		}
 		asked.numbers, asked.err = n.answer(texts)
 		close(asked.done)
 	}
+}
+
+// waited reports whether anybody waits for a question; else nobody asks any more.
+func (n *Numbers) waited() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asking = n.next != nil
+	return n.asking
 }
 
 // answer asks all questions in one.

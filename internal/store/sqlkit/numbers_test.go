@@ -64,12 +64,14 @@ func TestNumbersAreAskedTogether(t *testing.T) {
 			synctest.Wait()
 		}
 		ask("x", 101)
+		ask("x", 101) // at the same moment
+		time.Sleep(2 * sameMoment) // of the bubble: the first one is under way
 		for range 5 { // behind it
 			ask("xx", 202)
 			ask("x", 201)
 			ask("xxx", 203)
 		}
-		time.Sleep(1500 * time.Millisecond) // of the bubble: the second one is under way
+		time.Sleep(time.Second + 5*sameMoment) // of the bubble: the second one is under way
 		ask("x", 301)
 		asking.Wait()
 		ask("xxx", 403)
