@@ -211,15 +211,16 @@ func values(k *guard.Kept, number int64) []any {
 	}
 }
 
-// RecordsSince implements guard.Store. Where nothing has changed it is one short question. What
+// RecordsSince implements guard.Store. Where nothing has changed it is one short question, for
+// all who follow something together. What
 // comes between two questions has a higher number than what the second one finds, or is in it.
 func (m *Marks) RecordsSince(ctx context.Context, since uint64, limit int) (changed []guard.Record, number uint64, err error) {
+	last, err := m.base.Number(ctx, "guard.since", NumberSQL)
+	if number = uint64(last); err != nil || number <= since {
+		return nil, number, err
+	}
 	err = m.base.Read(ctx, "guard.since", func(c sqlkit.Reader) error {
-		last, _, err := c.Number(ctx, NumberSQL, nil)
 		changed, number = nil, uint64(last)
-		if err != nil || number <= since {
-			return err
-		}
 		list, err := sqlkit.All(ctx, c, SinceSQL, sqlkit.Bind(int64(since), limit), scan)
 		for _, s := range list {
 			changed, number = append(changed, s.Record), uint64(s.change)
