@@ -27,8 +27,8 @@ func (c *Counter) held() (n int64) {
 	return n
 }
 
-// bury forgets holders that are there no more.
-func (c *Counter) bury(alive func(string) bool) {
+// Bury forgets holders that are there no more.
+func (c *Counter) Bury(alive func(string) bool) {
 	c.holders = slices.DeleteFunc(c.holders, func(h holder) bool { return !alive(h.name) })
 }
 

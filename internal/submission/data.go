@@ -3,6 +3,7 @@ package submission
 import (
 	"context"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -181,6 +182,7 @@ func (s *session) acceptedEvent(a *queue.Acceptance) audit.Event {
 			"size":       strconv.FormatInt(a.Submission.Size, 10),
 		},
 	})
+	maps.Copy(e.Data, s.countedAs(a))
 	// Also where the certificate is no credential, and has opened the account that it names.
 	if m, _ := sasl.Lookup(s.proved.Mechanism); m.Certificate && s.identity != nil {
 		e.Data[queue.CertificatePath] = s.identity.Path()

@@ -162,6 +162,9 @@ func New(opt Options) *Gate {
 	g.desk.Levels, g.desk.Host, g.desk.Now = g.limits, opt.Hostname, opt.Now
 	g.rations = ration.New(opt.Now, func(e audit.Event) {
 		e.At = g.opt.Now()
+		if g.opt.Node != "" {
+			e.Data["node"] = g.opt.Node
+		}
 		g.opt.Recorder.Record(e)
 	})
 	g.SetPolicy(opt.Policy)

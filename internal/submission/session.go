@@ -14,6 +14,7 @@ import (
 	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/mail"
+	"countersign/internal/policy/rules"
 	"countersign/internal/policy/sender"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
@@ -62,6 +63,8 @@ type session struct {
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int
+	// begun says that the session's beginning is recorded, and so its end will be.
+	begun bool
 	// messages counts the submissions accepted in this session, meter holds them against limits.
 	messages int
 	meter    limiting.Meter
@@ -84,6 +87,8 @@ type transaction struct {
 	message   limiting.Message
 	counters  []*limit.Counter
 	countedAt time.Time
+	// facts are what rules were told last; nil before.
+	facts *rules.Facts
 }
 
 var _ smtpserver.Session = (*session)(nil)
