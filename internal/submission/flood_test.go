@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"countersign/internal/audit"
+	"countersign/internal/mail"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/ration"
@@ -67,8 +68,17 @@ func TestFloodBeforeLogin(t *testing.T) {
 	}
 	all, err := f.store.Search(ctx, audit.Query{})
 	f.must(err)
-	recorded, omitted := 0, 0
+	recorded, omitted, opened, missed := 0, 0, map[mail.ID]bool{}, 0
 	for _, e := range all {
+		if e.Kind == audit.SessionOpened {
+			opened[e.Session] = true
+		}
+		if e.Kind == audit.SessionClosed {
+			delete(opened, e.Session)
+		}
+		if n, err := strconv.Atoi(e.Data["connections"]); err == nil {
+			missed += n
+		}
 		switch {
 		case e.Kind == audit.EventsOmitted:
 			n, _ := strconv.Atoi(e.Data["events"])
@@ -79,6 +89,11 @@ func TestFloodBeforeLogin(t *testing.T) {
 	}
 	if recorded < ration.NetworkEvents || recorded > 2*ration.NetworkEvents || recorded+omitted != 5*sessions+2 {
 		t.Errorf("%d recorded, %d omitted of %d", recorded, omitted, 5*sessions+2)
+	}
+	begun, err := f.store.Search(ctx, audit.Query{Kind: audit.SessionOpened})
+	f.must(err)
+	if len(begun)+missed != sessions+1 || len(opened) > 0 {
+		t.Errorf("%d sessions are recorded and %d told of, of %d; of %d there is no end", len(begun), missed, sessions+1, len(opened))
 	}
 	if n := log.n.Load(); n > 2*ration.NetworkEvents+100 {
 		t.Errorf("%d lines of log", n)
