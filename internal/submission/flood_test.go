@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
@@ -119,5 +120,27 @@ func TestLoginsGiveTheRationBack(t *testing.T) {
 		if len(events) != want {
 			t.Errorf("%d events %s, want %d", len(events), kind, want)
 		}
+	}
+}
+
+// TestEndOfWhatIsRecorded: a session whose beginning is recorded has its end recorded, also when the ration of its
+// network is used up meanwhile; one whose beginning is not recorded has not.
+func TestEndOfWhatIsRecorded(t *testing.T) {
+	f := newFixture(t)
+	ctx, at := t.Context(), time.Now()
+	f.gate.rations = ration.New(func() time.Time { return at }, f.recorder.Record) // in which nothing comes back
+	first := f.connect()
+	for range ration.NetworkEvents {
+		first.Observe(ctx, smtpserver.Observation{Kind: smtpserver.ObservedRefusal, Code: 500})
+	}
+	late := f.connect()
+	for _, s := range []smtpserver.Session{late, first} {
+		s.Observe(ctx, smtpserver.Observation{Kind: smtpserver.ObservedClose, Text: "eof"})
+	}
+	f.must(f.recorder.Flush(ctx))
+	ends, err := f.store.Search(ctx, audit.Query{Kind: audit.SessionClosed})
+	f.must(err)
+	if len(ends) != 1 || ends[0].Session != first.(*session).peer.ID {
+		t.Errorf("recorded are %+v", ends)
 	}
 }
