@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // AdminOptions are what an Admin is made of. All fields are needed.
@@ -38,6 +39,8 @@ type Wanted struct {
 	End time.Time
 	// Force sets it although Hazard warns of it.
 	Force bool
+	// Within is how many may hold with it.
+	Within tenant.Bound
 }
 
 // now is the time as it is stored.
@@ -70,7 +73,7 @@ func (a *Admin) Add(ctx context.Context, w Wanted) (Ban, error) {
 			return Ban{}, err
 		}
 	}
-	return b, a.opt.Store.AddBan(ctx, b, a.event(audit.BanAdded, &b, b.Reason))
+	return b, a.opt.Store.AddBan(ctx, b, w.Within, a.event(audit.BanAdded, &b, b.Reason))
 }
 
 // idle refuses, as fault.Invalid, a ban that would change nothing, as another one around it refuses

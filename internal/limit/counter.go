@@ -181,6 +181,12 @@ func (c *Counter) Used(w Window, m Measure, at time.Time) int64 {
 	return c.series[w].fullest(m, firstOf(w, at), indexOf(w, at), spans[w].window/spans[w].cell)
 }
 
+// below reports whether all that any window sees and so much more is no more than most: so it is of nearly
+// all limits, and then no window need be looked at. False says nothing.
+func (c *Counter) below(l Limit, more, most int64) bool {
+	return l.Window.Lasts() && more <= most && c.series[l.Window].sum[l.Measure] <= most-more
+}
+
 // RoomAt returns from when on a limit has room for so much of its measure, provided that
 // nothing else is counted: at itself where it has now, ok false where it never has. Of what does
 // not last nobody knows: at itself.

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/mail"
+	"countersign/internal/policy/rules"
 	"countersign/internal/policy/sender"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
@@ -86,6 +87,8 @@ type transaction struct {
 	message   limiting.Message
 	counters  []*limit.Counter
 	countedAt time.Time
+	// facts are what rules were told last; nil before.
+	facts *rules.Facts
 }
 
 var _ smtpserver.Session = (*session)(nil)

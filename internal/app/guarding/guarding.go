@@ -65,7 +65,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	s := &Set{opt: o}
 	s.enforcer = enforcing.New(enforcing.Options{Bans: o.Store, IDs: o.IDs, Now: o.Now, Record: o.Record, Node: o.Node, Logger: o.Logger})
 	acts := s.counters()
-	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Draw: s.draw, Act: func(a guard.Action) {
+	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Draw: s.draw, Device: s.device, Act: func(a guard.Action) {
 		acts.WithLabelValues(string(a.Rule), does(a)).Inc()
 		s.enforcer.Do(a)
 	}})
@@ -174,6 +174,11 @@ func (s *Set) Digest(login, secret string) uint16 {
 // draw makes a number of a network and a window.
 func (s *Set) draw(network, window string) uint16 {
 	return binary.BigEndian.Uint16(s.opt.Lasting("guard", "draw", network, window))
+}
+
+// device makes a number of a login and of what its client calls itself.
+func (s *Set) device(login, name string) uint32 {
+	return binary.BigEndian.Uint32(s.opt.Lasting("guard", "device", login, name))
 }
 
 // Run shares and bans until ctx ends. It is called once.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
 	"countersign/internal/audit"
 	"countersign/internal/store/sqlkit"
@@ -27,7 +28,7 @@ type Marks struct{ base sqlkit.Base }
 func New(b sqlkit.Base) *Marks { return &Marks{b} }
 
 const (
-	fields  = "network, login, missing, secrets, unseen, unseen_from, unseen_at, known, banned, sprayed, closed_from, closed_until, opened, ends"
+	fields  = "network, login, missing, secrets, unseen, unseen_from, unseen_at, known, banned, sprayed, closed_from, closed_until, opened, ends, devices"
 	columns = "SELECT " + fields + ", change FROM guard_record"
 )
 
@@ -172,7 +173,7 @@ func put(t sqlkit.Writer, part []guard.Kept, number int64) (int64, error) {
 			if room, err := known.room(k.Login, k.Known); err != nil {
 				return 0, err
 			} else if !room {
-				k.Known = time.Time{}
+				k.Known, k.Devices = time.Time{}, nil
 			}
 			if k.Empty() {
 				continue
@@ -197,13 +198,16 @@ func put(t sqlkit.Writer, part []guard.Kept, number int64) (int64, error) {
 // values are the columns of a record.
 func values(k *guard.Kept, number int64) []any {
 	n := nameOf(&k.Record)
-	var secrets any
+	var secrets, devices any
 	if len(k.Secrets) > 0 {
 		secrets = guard.PackSecrets(k.Secrets)
 	}
+	if len(k.Devices) > 0 {
+		devices = familiar.PackUses(k.Devices)
+	}
 	return []any{
 		n.network, n.login, k.Missing, secrets, k.Unseen, k.UnseenFrom, k.UnseenAt, k.Known, k.Banned, k.Sprayed,
-		k.ClosedFrom, k.ClosedUntil, k.Opened, k.End, number,
+		k.ClosedFrom, k.ClosedUntil, k.Opened, k.End, devices, number,
 	}
 }
 
@@ -289,6 +293,10 @@ func scan(r *sqlkit.Row) (s stored) {
 	s.Secrets, s.Unseen, s.UnseenFrom, s.UnseenAt = list, r.Int(), r.Time(), r.Time()
 	s.Known, s.Banned, s.Sprayed = r.Time(), r.Time(), r.Time()
 	s.ClosedFrom, s.ClosedUntil, s.Opened = r.Time(), r.Time(), r.Time()
-	s.End, s.change = r.Time(), r.Int64()
+	s.End = r.Time()
+	if s.Devices, err = familiar.UnpackUses(r.Blob()); err != nil {
+		r.Fail(err)
+	}
+	s.change = r.Int64()
 	return s
 }

@@ -1,7 +1,8 @@
-// Package reseller has what bounds a client of the API with customers beside what it sees: how much
-// may be in force for these, and whom it resumes.
+// Package reseller has what bounds a client of the API with customers of its own: what it sees, for
+// which anything else is as if it were not there, how much may be in force for these customers, and
+// whom it resumes.
 //
-// Main types: Bound; functions Room, Resumes.
+// Main types: Scope, Bound; functions Of, Room, Resumes.
 package reseller
 
 import (

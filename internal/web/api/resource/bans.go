@@ -46,12 +46,12 @@ func (b bans) admin(r *api.Request) *access.Admin {
 }
 
 // has reports whether a ban is the client's: those of whole networks are nobody's.
-func (b bans) has(s *scope) func(*access.Ban) (bool, error) {
+func (b bans) has(s *reseller.Scope) func(*access.Ban) (bool, error) {
 	return func(ban *access.Ban) (bool, error) {
 		if ban.Login == "" {
-			return s.all(), nil
+			return s.All(), nil
 		}
-		return s.hasLogin(ban.Login)
+		return s.HasLogin(ban.Login)
 	}
 }
 
@@ -72,13 +72,13 @@ func (b bans) list(r *api.Request) (any, error) {
 		found = slices.DeleteFunc(found, func(ban access.Ban) bool { return !ban.Covers(at) })
 	}
 	s := b.scope(r)
-	seen, err := visible(s, found, b.has(s))
+	seen, err := reseller.Visible(s, found, b.has(s))
 	return api.Paged(r, shown.Each(seen, shown.BanAt(r.Now)), func(v *shown.Ban) string { return string(v.ID) }), err
 }
 
 // find returns the ban that a path names, if it is the client's.
 func (b bans) find(r *api.Request) (ban access.Ban, err error) {
-	id, err := identity(r, "ban")
+	id, err := reseller.Identity(r, "ban")
 	if err != nil {
 		return ban, err
 	}
@@ -87,7 +87,7 @@ func (b bans) find(r *api.Request) (ban access.Ban, err error) {
 		return ban, err
 	}
 	s := b.scope(r)
-	seen, err := visible(s, found, b.has(s))
+	seen, err := reseller.Visible(s, found, b.has(s))
 	if err == nil && len(seen) == 0 {
 		return ban, api.NotThere("ban %s", id)
 	}
@@ -109,15 +109,15 @@ func (b bans) add(r *api.Request) (any, error) {
 		return nil, api.Wrong("network", err)
 	}
 	s := b.scope(r)
-	if body.Login == "" && !s.all() {
+	if body.Login == "" && !s.All() {
 		return nil, api.Wrong("login", fault.New("api.ban", fault.Invalid, "is missing: the client may ban logins of its customers alone, where they come from a network"))
 	}
 	if body.Login != "" {
 		var a mail.Address
-		if a, err = address(body.Login); err != nil {
+		if a, err = reseller.Address(body.Login); err != nil {
 			return nil, api.Wrong("login", err)
 		}
-		if err := s.login(a.Key()); err != nil {
+		if err := s.Login(a.Key()); err != nil {
 			return nil, err
 		}
 	}
@@ -130,7 +130,7 @@ func (b bans) add(r *api.Request) (any, error) {
 	}
 	beside, err := b.admin(r).Overlapping(r.Ctx, &ban)
 	if err == nil {
-		beside, err = visible(s, beside, b.has(s))
+		beside, err = reseller.Visible(s, beside, b.has(s))
 	}
 	if err != nil { // the ban holds: who repeated this would be told of a conflict
 		r.Left("overlaps", err)
@@ -140,15 +140,15 @@ func (b bans) add(r *api.Request) (any, error) {
 }
 
 // room refuses one more where the client has as many as it may.
-func (b bans) room(s *scope) error {
-	if s.all() {
+func (b bans) room(s *reseller.Scope) error {
+	if s.All() {
 		return nil
 	}
-	have, err := b.Store.Bans(s.r.Ctx, access.Query{Holding: s.r.Now})
+	have, err := b.Store.Bans(s.Request.Ctx, access.Query{Holding: s.Request.Now})
 	if err != nil {
 		return err
 	}
-	return reseller.Room(reseller.Bound[access.Ban]{What: "bans", Actor: s.r.Client.Actor(), By: func(ban *access.Ban) string { return ban.By }, Has: b.has(s)}, have, 1)
+	return reseller.Room(reseller.Bound[access.Ban]{What: "bans", Actor: s.Request.Client.Actor(), By: func(ban *access.Ban) string { return ban.By }, Has: b.has(s)}, have, 1)
 }
 
 func (b bans) lift(r *api.Request) (any, error) {

@@ -15,6 +15,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/store/sqlite"
+	"countersign/internal/tenant"
 )
 
 // listed is a store that lists more than it has, or does not answer any more once something was set.
@@ -34,20 +35,20 @@ func (l *listed) gone() error {
 	return nil
 }
 
-func (l *listed) AddBan(ctx context.Context, b access.Ban, e audit.Event) error {
-	err := l.Store.AddBan(ctx, b, e)
+func (l *listed) AddBan(ctx context.Context, b access.Ban, within tenant.Bound, e audit.Event) error {
+	err := l.Store.AddBan(ctx, b, within, e)
 	l.away = l.leaves
 	return err
 }
 
-func (l *listed) AddEntry(ctx context.Context, b list.Entry, e audit.Event) error {
-	err := l.Store.AddEntry(ctx, b, e)
+func (l *listed) AddEntry(ctx context.Context, b list.Entry, within tenant.Bound, e audit.Event) error {
+	err := l.Store.AddEntry(ctx, b, within, e)
 	l.away = l.leaves
 	return err
 }
 
-func (l *listed) SetRules(ctx context.Context, rules []limit.Rule, events []audit.Event) error {
-	err := l.Store.SetRules(ctx, rules, events)
+func (l *listed) SetRules(ctx context.Context, rules []limit.Rule, within tenant.Bound, events []audit.Event) error {
+	err := l.Store.SetRules(ctx, rules, within, events)
 	l.away = l.leaves
 	return err
 }

@@ -27,6 +27,8 @@ import (
 	"countersign/internal/node"
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
+	"countersign/internal/web/api/reseller"
+	"countersign/internal/web/api/resource/limits"
 )
 
 // Store is what is asked and changed.
@@ -61,10 +63,13 @@ type Options struct {
 	Look func(ctx context.Context, d account.Domain) (shown.Alignment, error)
 }
 
+// scope is what a request may see.
+func (o *Options) scope(r *api.Request) *reseller.Scope { return reseller.Of(o.Store, r) }
+
 // Table returns all operations.
 func Table(o Options) []api.Operation {
 	return slices.Concat(
-		bans{o}.rows(), entries{o}.rows(), limits{o}.rows(), grants{o}.rows(), guarded{o}.rows(),
+		bans{o}.rows(), entries{o}.rows(), limits.Rows(limits.Options{Store: o.Store, IDs: o.IDs, Now: o.Now}), grants{o}.rows(), guarded{o}.rows(),
 		plans{o}.rows(), customers{o}.rows(), domains{o}.rows(), accounts{o}.rows(), explanations{o}.rows(),
 	)
 }

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // explanations are the operations that say what would happen.
@@ -81,11 +82,11 @@ const maxTo = 1000
 func (e explanations) explain(r *api.Request) (any, error) {
 	body, s := api.Body[messageAsked](r), e.scope(r)
 	q := Question{Credential: body.Credential, Listener: body.Listener, Client: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Place: e.Place}
-	own, err := address(body.Account)
+	own, err := reseller.Address(body.Account)
 	if err != nil {
 		return nil, api.Wrong("account", err)
 	}
-	if err := s.login(own.Key()); err != nil {
+	if err := s.Login(own.Key()); err != nil {
 		return nil, err
 	}
 	q.Login, q.From = own.Key(), own
@@ -103,7 +104,7 @@ func (e explanations) explain(r *api.Request) (any, error) {
 		return nil, api.Wrong("to", fault.New("api.explain", fault.Invalid, "has more than %d recipients", maxTo))
 	}
 	for _, text := range body.To {
-		to, err := address(text)
+		to, err := reseller.Address(text)
 		if err != nil {
 			return nil, api.Wrong("to", fault.New("api.explain", fault.Invalid, "%.100q is not an address", text))
 		}
@@ -117,7 +118,7 @@ func (e explanations) explain(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.all() { // they tell of others' limits and of rules of the operator
+	if !s.All() { // they tell of others' limits and of rules of the operator
 		v.Events = nil
 	}
 	return v, nil

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // grants are the operations on grants.
@@ -59,14 +60,14 @@ func (g grants) list(r *api.Request) (any, error) {
 		return err
 	}
 	if text := r.Query("account"); text != "" {
-		a, err := address(text)
+		a, err := reseller.Address(text)
 		if err != nil {
 			return nil, api.WrongQuery("account", err)
 		}
-		if err := s.login(a.Key()); err != nil {
+		if err := s.Login(a.Key()); err != nil {
 			return nil, err
 		}
-		err = missing(take(a.Key()), "account %s", a.Key())
+		err = reseller.Missing(take(a.Key()), "account %s", a.Key())
 		return g.page(r, found), err
 	}
 	err = g.each(s, under, func(login string) error {
@@ -79,8 +80,8 @@ func (g grants) list(r *api.Request) (any, error) {
 }
 
 // under reads the domain that a query names, "" for none.
-func (g grants) under(s *scope) (mail.Domain, error) {
-	text := s.r.Query("domain")
+func (g grants) under(s *reseller.Scope) (mail.Domain, error) {
+	text := s.Request.Query("domain")
 	if text == "" {
 		return "", nil
 	}
@@ -88,19 +89,19 @@ func (g grants) under(s *scope) (mail.Domain, error) {
 	if err != nil {
 		return "", api.WrongQuery("domain", fault.New("api.grant", fault.Invalid, "is no domain"))
 	}
-	return d, s.domain(d)
+	return d, s.Domain(d)
 }
 
 // each gives the login of each account with grants that the client sees.
-func (g grants) each(s *scope, under mail.Domain, take func(login string) error) error {
+func (g grants) each(s *reseller.Scope, under mail.Domain, take func(login string) error) error {
 	const page = 500
 	for after := ""; ; {
-		logins, err := g.Store.Grantees(s.r.Ctx, under, after, page)
+		logins, err := g.Store.Grantees(s.Request.Ctx, under, after, page)
 		if err != nil {
 			return err
 		}
 		for _, login := range logins {
-			if ok, err := s.hasLogin(login); err != nil || !ok {
+			if ok, err := s.HasLogin(login); err != nil || !ok {
 				if err != nil {
 					return err
 				}
@@ -134,18 +135,18 @@ func (g grants) named(manner, target string) (granted account.Granted, err error
 
 func (g grants) add(r *api.Request) (any, error) {
 	body, s := api.Body[grantWanted](r), g.scope(r)
-	a, err := address(body.Account)
+	a, err := reseller.Address(body.Account)
 	if err != nil {
 		return nil, api.Wrong("account", err)
 	}
-	if err := s.login(a.Key()); err != nil {
+	if err := s.Login(a.Key()); err != nil {
 		return nil, err
 	}
 	granted, err := g.named(body.Manner, body.For)
 	if err != nil {
 		return nil, api.Wrong("for", err)
 	}
-	if err := s.domain(granted.Under()); err != nil {
+	if err := s.Domain(granted.Under()); err != nil {
 		return nil, err
 	}
 	granted.Until, granted.Because, granted.Across = body.Until, body.Because, body.Across
@@ -171,7 +172,7 @@ func (g grants) given(r *api.Request, of mail.Address, granted *account.Granted)
 
 func (g grants) remove(r *api.Request) (any, error) {
 	s := g.scope(r)
-	a, err := login(s, "account")
+	a, err := reseller.LoginIn(s, "account")
 	if err != nil {
 		return nil, err
 	}

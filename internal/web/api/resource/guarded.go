@@ -7,6 +7,7 @@ import (
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // guarded are the operations on what the guard has counted.
@@ -57,9 +58,9 @@ func (g guarded) list(r *api.Request) (any, error) {
 		if v.Counts == 0 && v.Closed == nil {
 			continue
 		}
-		seen := s.all()
+		seen := s.All()
 		if !seen && v.Login != "" {
-			if seen, err = s.hasLogin(v.Login); err != nil {
+			if seen, err = s.HasLogin(v.Login); err != nil {
 				return nil, err
 			}
 		}
@@ -71,15 +72,15 @@ func (g guarded) list(r *api.Request) (any, error) {
 }
 
 // subject reads what a path names; networks are nobody's.
-func (g guarded) subject(s *scope) (guard.Subject, error) {
-	subject, err := guard.ParseSubject(s.r.Path("subject"))
+func (g guarded) subject(s *reseller.Scope) (guard.Subject, error) {
+	subject, err := guard.ParseSubject(s.Request.Path("subject"))
 	switch {
 	case err != nil:
 		return subject, api.WrongPath("subject", err)
 	case subject.Login != "":
-		return subject, s.login(subject.Login)
+		return subject, s.Login(subject.Login)
 	}
-	return subject, s.whole("network " + s.r.Path("subject"))
+	return subject, s.Whole("network " + s.Request.Path("subject"))
 }
 
 func (g guarded) show(r *api.Request) (any, error) {

@@ -1,4 +1,4 @@
-package resource
+package limits
 
 import (
 	"countersign/internal/limit"
@@ -27,18 +27,18 @@ func (l limits) put(r *api.Request, f *limitFor, w admin.Wanted) (any, error) {
 }
 
 // room refuses more where the client has as many as it may.
-func (l limits) room(s *scope, w *admin.Wanted) error {
-	if s.all() {
+func (l limits) room(s *reseller.Scope, w *admin.Wanted) error {
+	if s.All() {
 		return nil
 	}
-	have, err := l.Store.Rules(s.r.Ctx, limit.Query{Holding: s.r.Now})
+	have, err := l.Store.Rules(s.Request.Ctx, limit.Query{Holding: s.Request.Now})
 	if err != nil {
 		return err
 	}
 	if !w.Extra {
 		have = usage.Replaced(have, w.For, w.Limits, !w.End.IsZero())
 	}
-	return reseller.Room(reseller.Bound[limit.Rule]{What: "limits", Actor: s.r.Client.Actor(), By: func(rule *limit.Rule) string { return rule.By }, Has: l.has(s)}, have, len(w.Limits))
+	return reseller.Room(reseller.Bound[limit.Rule]{What: "limits", Actor: s.Request.Client.Actor(), By: func(rule *limit.Rule) string { return rule.By }, Has: l.has(s)}, have, len(w.Limits))
 }
 
 // answer shows what was set. It is set, so that what cannot be looked up is left out: who repeated an

@@ -1,4 +1,11 @@
-package resource
+// Package limits is what the API has about limits: the operations that list and set them, allow
+// more, lift them, show what is used of them and say what they would have done.
+//
+// What a limit may say is refused where the command line has it refused, too (packages limit and
+// limit/admin).
+//
+// Main types: Options; function Rows.
+package limits
 
 import (
 	"net/http"
@@ -7,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/account"
+	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/limit/admin"
@@ -14,20 +23,44 @@ import (
 	"countersign/internal/limit/terms"
 	"countersign/internal/limit/usage"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
+
+// Store is what is asked and changed.
+type Store interface {
+	account.Store
+	limit.Store
+	limit.Counts
+	limit.Holders
+	audit.Store
+	node.Store
+}
+
+// Options are what the operations work with. All fields are needed.
+type Options struct {
+	Store Store
+	IDs   *mail.IDSource
+	Now   func() time.Time
+}
 
 // limits are the operations on limits.
 type limits struct{ Options }
 
-func (l limits) rows() []api.Operation {
+// scope is what a request may see.
+func (o *Options) scope(r *api.Request) *reseller.Scope { return reseller.Of(o.Store, r) }
+
+// Rows returns the operations.
+func Rows(o Options) []api.Operation {
+	l := limits{o}
 	return []api.Operation{
 		{ID: "listLimits", Method: http.MethodGet, Path: "/limits", May: client.Read, Text: "List the limits that hold, and what is allowed on top of them.", Query: append(
 			[]api.Parameter{api.Flag("all", "Also those that ended within the last 30 days."), api.Flag("everything", "Those for all gates together alone."),
 				{Name: "each", Text: "Those alone for each of a kind that has none of its own: account, credential, domain, customer, network or node."}},
-			parametersOf(limitKinds)...), Pages: true, Answer: shown.Limit{}, Run: l.list},
+			reseller.ParametersOf(limitKinds)...), Pages: true, Answer: shown.Limit{}, Run: l.list},
 		{ID: "setLimits", Method: http.MethodPost, Path: "/limits", May: client.Limits, Text: "Set limits, all or none, in place of what is set for the same.",
 			Body: limitsWanted{}, Answer: limitsSet{}, Created: true, Run: l.set},
 		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while, once.",
@@ -102,8 +135,8 @@ func (l limits) admin(r *api.Request) *admin.Admin {
 }
 
 // subject reads whom a limit is for, and whose credential that is; some is false for nobody.
-func (l limits) subject(s *scope, given map[string]string, everything bool, each string) (of limit.Subject, login string, some bool, err error) {
-	kind, name, err := oneOf(limitKinds, given)
+func (l limits) subject(s *reseller.Scope, given map[string]string, everything bool, each string) (of limit.Subject, login string, some bool, err error) {
+	kind, name, err := reseller.OneOf(limitKinds, given)
 	if err != nil {
 		return of, "", false, err
 	}
@@ -112,7 +145,7 @@ func (l limits) subject(s *scope, given map[string]string, everything bool, each
 	}
 	switch {
 	case everything:
-		return limit.Subject{Kind: limit.Everything}, "", true, s.whole("a limit for everything")
+		return limit.Subject{Kind: limit.Everything}, "", true, s.Whole("a limit for everything")
 	case each != "":
 		of.Kind, err = limit.ParseKind(each)
 		if err == nil && (of.Kind == limit.Plan || of.Kind == limit.Everything) {
@@ -120,7 +153,7 @@ func (l limits) subject(s *scope, given map[string]string, everything bool, each
 		}
 		of.Name = limit.Each
 		if err == nil {
-			err = s.whole("a limit for each " + each)
+			err = s.Whole("a limit for each " + each)
 		}
 		return of, "", true, err
 	case kind == "":
@@ -129,12 +162,12 @@ func (l limits) subject(s *scope, given map[string]string, everything bool, each
 	if of.Kind, err = limit.ParseKind(kind); err != nil {
 		return of, "", false, err
 	}
-	of.Name, login, err = s.subject(kind, name)
+	of.Name, login, err = s.Subject(kind, name)
 	return of, login, true, err
 }
 
 // whom reads whom a body is for.
-func (l limits) whom(s *scope, f *limitFor) (of limit.Subject, login string, err error) {
+func (l limits) whom(s *reseller.Scope, f *limitFor) (of limit.Subject, login string, err error) {
 	given := map[string]string{
 		"account": f.Account, "credential": f.Credential, "domain": f.Domain, "customer": f.Customer, "plan": f.Plan, "network": f.Network, "node": f.Node,
 	}
@@ -143,7 +176,7 @@ func (l limits) whom(s *scope, f *limitFor) (of limit.Subject, login string, err
 		err = fault.New("api.limit", fault.Invalid, "names nobody: say one of %s, everything, each", strings.Join(limitKinds, ", "))
 	}
 	if err == nil {
-		err = usage.Gate(s.r.Ctx, l.Store, of)
+		err = usage.Gate(s.Request.Ctx, l.Store, of)
 	}
 	return of, login, api.Wrong("for", err)
 }
@@ -154,7 +187,7 @@ func (l limits) list(r *api.Request) (any, error) {
 	if r.True("all") {
 		q.Holding = time.Time{}
 	}
-	of, _, some, err := l.subject(s, asked(r, limitKinds), r.True("everything"), r.Query("each"))
+	of, _, some, err := l.subject(s, reseller.Asked(r, limitKinds), r.True("everything"), r.Query("each"))
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +198,7 @@ func (l limits) list(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen, err := visible(s, found, l.has(s))
+	seen, err := reseller.Visible(s, found, l.has(s))
 	if err != nil {
 		return nil, err
 	}
@@ -188,27 +221,27 @@ func (l limits) shown(r *api.Request, rules []limit.Rule) ([]shown.Limit, error)
 }
 
 // has reports whether a rule is the client's. That of a plan is nobody's.
-func (l limits) has(s *scope) func(*limit.Rule) (bool, error) {
+func (l limits) has(s *reseller.Scope) func(*limit.Rule) (bool, error) {
 	return func(rule *limit.Rule) (bool, error) {
 		name := rule.For.Name
 		if name == limit.Each {
-			return s.all(), nil
+			return s.All(), nil
 		}
 		switch rule.For.Kind {
 		case limit.Customer:
-			return s.r.Client.Sees(name), nil
+			return s.Request.Client.Sees(name), nil
 		case limit.Domain:
-			return s.hasDomain(mail.Domain(name))
+			return s.HasDomain(mail.Domain(name))
 		case limit.Account:
-			return s.hasLogin(name)
+			return s.HasLogin(name)
 		case limit.Credential:
-			login, _, err := usage.Holder(s.r.Ctx, l.Store, *rule)
+			login, _, err := usage.Holder(s.Request.Ctx, l.Store, *rule)
 			if err != nil || login == "" {
 				return false, err
 			}
-			return s.hasLogin(login)
+			return s.HasLogin(login)
 		}
-		return s.all(), nil
+		return s.All(), nil
 	}
 }
 
@@ -268,7 +301,7 @@ func (l limits) allow(r *api.Request) (any, error) {
 }
 
 func (l limits) lift(r *api.Request) (any, error) {
-	id, err := identity(r, "limit")
+	id, err := reseller.Identity(r, "limit")
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +310,7 @@ func (l limits) lift(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen, err := visible(s, found, l.has(s))
+	seen, err := reseller.Visible(s, found, l.has(s))
 	if err == nil && len(seen) == 0 {
 		err = api.NotThere("limit %s", id)
 	}
@@ -319,13 +352,13 @@ func (l limits) simulate(r *api.Request) (any, error) {
 
 func (l limits) usage(r *api.Request) (any, error) {
 	s := l.scope(r)
-	a, err := login(s, "login")
+	a, err := reseller.LoginIn(s, "login")
 	if err != nil {
 		return nil, err
 	}
 	var from netip.Addr
 	if text := r.Query("from"); text != "" {
-		if err := s.whole("what is used of limits of networks"); err != nil {
+		if err := s.Whole("what is used of limits of networks"); err != nil {
 			return nil, err
 		}
 		if from, err = netip.ParseAddr(text); err != nil {
@@ -333,7 +366,7 @@ func (l limits) usage(r *api.Request) (any, error) {
 		}
 	}
 	rooms, err := usage.Of(r.Ctx, l.Store, a.Key(), from, r.Now)
-	if !s.all() { // what others use of limits that are for all is not for this client
+	if !s.All() { // what others use of limits that are for all is not for this client
 		rooms = slices.DeleteFunc(rooms, func(room usage.Room) bool {
 			kind, err := limit.ParseKind(room.Kind)
 			return err != nil || kind > limit.Customer
