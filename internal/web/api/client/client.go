@@ -147,6 +147,9 @@ func (c *Client) From(a netip.Addr) bool {
 // Bounded reports whether it sees some customers alone.
 func (c *Client) Bounded() bool { return len(c.opt.Customers) > 0 }
 
+// Customers are those that it sees alone, none for all. They are not to be changed.
+func (c *Client) Customers() []string { return c.opt.Customers }
+
 // Sees reports whether it sees what belongs to a customer; "" is what belongs to none.
 func (c *Client) Sees(customer string) bool {
 	return !c.Bounded() || slices.Contains(c.opt.Customers, customer)
