@@ -242,6 +242,7 @@ func (a *App) openGate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.banned = banned
 	a.background("bans", banned.Run)
 	if err := a.openEntrance(ctx); err != nil {
 		return err

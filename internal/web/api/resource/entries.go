@@ -7,7 +7,6 @@ import (
 
 	"countersign/internal/access/list"
 	"countersign/internal/access/list/answer"
-	"countersign/internal/access/list/book"
 	"countersign/internal/fault"
 	"countersign/internal/shown"
 	"countersign/internal/submission/visit"
@@ -181,13 +180,10 @@ func (e entries) judge(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := e.Store.Entries(r.Ctx, list.Query{Holding: r.Now})
-	if err != nil {
-		return nil, err
+	if !s.All() {
+		return answer.ForOwner(e.Entries, list.Question{Who: who, Place: e.Place(at)}), nil
 	}
-	b := book.New(e.Now)
-	b.Replace(found)
-	return answer.Of(b, list.Question{Who: who, Place: e.Place(at)}), nil
+	return answer.Of(e.Entries, list.Question{Who: who, Place: e.Place(at)}), nil
 }
 
 // who is the client that a query describes.

@@ -87,6 +87,7 @@ func (w *world) entries(soon string) {
 	if a := w.ask("all", "GET", "/access/entries?account=b@example.org", ""); a.has(id) {
 		w.t.Error("an entry of another is listed")
 	}
+	w.listen()
 	w.wants(w.does("all", "judgeClient", "/access/clients/192.0.2.1?login=a@example.org", ""), `"outcome":"denied"`, id, `"country":"DE"`)
 	w.wants(w.ask("all", "GET", "/access/clients/192.0.2.1?login=b@example.org", ""), `"outcome":"open"`)
 	w.wants(w.ask("all", "GET", "/access/clients/192.0.2.1", ""), `"outcome":"open"`)
