@@ -69,7 +69,7 @@ func (a *Admin) Add(ctx context.Context, w Wanted) (Ban, error) {
 		return Ban{}, fault.New(op, fault.Invalid, "%s %s; --force bans it all the same", b.Prefix, hazard)
 	}
 	if !w.Force {
-		if err := a.idle(ctx, &b); err != nil {
+		if err := a.idle(ctx, &b, w.Within.Customers); err != nil {
 			return Ban{}, err
 		}
 	}
@@ -78,13 +78,13 @@ func (a *Admin) Add(ctx context.Context, w Wanted) (Ban, error) {
 
 // idle refuses, as fault.Invalid, a ban that would change nothing, as another one around it refuses
 // all whom it would for as long. A second one of exactly the same is for the store to refuse. One in
-// shadow is there to be looked at, and changes nothing anyway. The error names no ban: who may see
-// this one need not see that.
-func (a *Admin) idle(ctx context.Context, b *Ban) error {
+// shadow is there to be looked at, and changes nothing anyway. Who is bound to customers is told of bans
+// of these alone: a refusal would tell that there is one of others.
+func (a *Admin) idle(ctx context.Context, b *Ban, customers []string) error {
 	if b.Shadow {
 		return nil
 	}
-	found, err := a.opt.Store.Bans(ctx, Query{Client: b.Prefix.Addr(), Holding: a.now()}) // what is around it has its first address
+	found, err := a.opt.Store.Bans(ctx, Query{Client: b.Prefix.Addr(), Holding: a.now(), Page: tenant.Page{Customers: customers}}) // what is around it has its first address
 	found = slices.DeleteFunc(found, func(other Ban) bool { return other.Shadow })
 	again := slices.ContainsFunc(found, func(other Ban) bool { return other.Prefix == b.Prefix && other.Login == b.Login })
 	if err != nil || again || !slices.ContainsFunc(found, func(other Ban) bool { return other.implies(b) }) {

@@ -147,7 +147,7 @@ func (s *Set) resources() resource.Options {
 		Useful: func(of list.Subject, what list.What) error { return entrances.Useful(s.current.Load(), of, what) },
 		Explain: func(ctx context.Context, q resource.Question) (*resource.Verdict, error) {
 			if s.opt.Explain == nil {
-				return nil, fault.New("panel.explain", fault.Unavailable, "this gate explains no messages")
+				return nil, fault.New("panel.explain", fault.NotFound, "this gate explains no messages")
 			}
 			return s.opt.Explain(ctx, s.current.Load(), q)
 		},

@@ -108,6 +108,8 @@ type Client struct {
 	rate   *rate.Limiter
 	// busy says that it has something costly done.
 	busy atomic.Bool
+	// running is how many of its requests are worked on.
+	running atomic.Int32
 }
 
 // New makes a Client.
@@ -128,6 +130,22 @@ func (c *Client) Actor() string { return "api:" + c.opt.Name }
 
 // Takes reports whether one more request is within its rate, and counts it.
 func (c *Client) Takes() bool { return c.rate.Allow() }
+
+// AtOnce is how many requests of one client are worked on at a time: as a slow store makes each take long,
+// the rate alone would let one have all connections to the store.
+const AtOnce = 16
+
+// Enter reports whether one more request may be worked on now, which Leave says the end of.
+func (c *Client) Enter() bool {
+	if c.running.Add(1) > AtOnce {
+		c.running.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Leave ends what Enter has let in.
+func (c *Client) Leave() { c.running.Add(-1) }
 
 // Begin reports whether the client may have something costly done now, of which one with Customers
 // may have one at a time, so that others have theirs done too. End is called when it is done.

@@ -32,7 +32,7 @@ type messageAsked struct {
 	Listener   string   `json:"listener" text:"The listener that it comes to, by name; the first one where nothing is said."`
 	From       *string  `json:"from" text:"MAIL FROM: the account's own address where nothing is said, the empty text for none."`
 	To         []string `json:"to" text:"The recipients; somebody elsewhere where nothing is said."`
-	Message    string   `json:"message" text:"The message; one of a line where nothing is said."`
+	Message    string   `json:"message" octets:"any" text:"The message; one of a line where nothing is said."`
 }
 
 // Question is what is to be explained.

@@ -340,7 +340,7 @@ func (w *world) sameAsNothing() {
 // own: what is its own it sees and changes.
 func (w *world) own(soon string) {
 	w.t.Helper()
-	added := w.does("reseller", "addBan", "/bans", `{"network":"192.0.2.0/25","login":"a@example.org","reason":"x","force":true}`)
+	added := w.does("reseller", "addBan", "/bans", `{"network":"192.0.2.0/25","login":"a@example.org","reason":"x"}`) // it is not told that all are banned there
 	ban := added.member("id")
 	w.wants(added, `"overlaps":[]`) // there is one of everybody around it, which is nobody's
 	w.wants(w.does("reseller", "listBans", "/bans", ""), ban)
