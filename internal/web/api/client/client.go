@@ -83,6 +83,11 @@ func notB64(c rune) bool {
 	return !letter && !strings.ContainsRune("-._~+/", c)
 }
 
+// MostInForce is how many bans, entries of access lists, and limits with allowances may hold at once
+// that are of the customers of a client, however they were set: of each kind. Every gate keeps them in
+// memory.
+const MostInForce = 1000
+
 // Options are what a Client is made of.
 type Options struct {
 	// Name is how record and log call it.
@@ -97,6 +102,8 @@ type Options struct {
 	Customers []string
 	// Plans are those that a client with Customers may give.
 	Plans []string
+	// MostInForce is that of the package, where it is 0.
+	MostInForce int
 	// PerMinute is how many requests it may make in a minute, a tenth of them at once.
 	PerMinute int
 }
@@ -119,6 +126,9 @@ func New(o Options) *Client {
 		rate: rate.NewLimiter(rate.Limit(float64(o.PerMinute)/60), max(1, o.PerMinute/10)),
 	}
 	c.opt.Token = ""
+	if c.opt.MostInForce == 0 {
+		c.opt.MostInForce = MostInForce
+	}
 	return c
 }
 
@@ -167,6 +177,9 @@ func (c *Client) Bounded() bool { return len(c.opt.Customers) > 0 }
 
 // Customers are those that it sees alone, none for all. They are not to be changed.
 func (c *Client) Customers() []string { return c.opt.Customers }
+
+// MostInForce is how many of each kind may be in force for its customers.
+func (c *Client) MostInForce() int { return c.opt.MostInForce }
 
 // Sees reports whether it sees what belongs to a customer; "" is what belongs to none.
 func (c *Client) Sees(customer string) bool {

@@ -13,11 +13,6 @@ import (
 	"countersign/internal/fault"
 )
 
-// MostInForce is how many bans, entries of access lists, and limits with allowances may hold at once
-// that are of the customers of a client, however they were set: of each kind. Every gate keeps them in
-// memory.
-const MostInForce = 1000
-
 // Searcher is what Resumes asks.
 type Searcher interface {
 	// Search is that of audit.Store.

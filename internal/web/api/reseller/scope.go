@@ -55,7 +55,7 @@ func (s *Scope) Bound() tenant.Bound {
 	if s.All() {
 		return tenant.Bound{}
 	}
-	return tenant.Bound{Customers: s.Request.Client.Customers(), Most: MostInForce}
+	return tenant.Bound{Customers: s.Request.Client.Customers(), Most: s.Request.Client.MostInForce()}
 }
 
 // Whole refuses a client that does not see everything: for it there is no such thing.
@@ -135,13 +135,13 @@ func Missing(err error, format string, args ...any) error {
 	return err
 }
 
-// Address reads a login.
+// Address reads a login. Errors: fault.Invalid.
 func Address(text string) (mail.Address, error) {
 	a, err := mail.ParseAddress(text)
-	if err == nil && a.IsNull() {
-		err = fault.New("api.login", fault.Invalid, "%q is not a login: logins are mail addresses", text)
+	if err != nil || a.IsNull() {
+		return mail.Address{}, fault.New("api.login", fault.Invalid, "%.100q is not a login: logins are mail addresses", text)
 	}
-	return a, err
+	return a, nil
 }
 
 // Login reads the login in a path, and refuses one that the client does not see.

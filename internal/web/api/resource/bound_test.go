@@ -3,20 +3,15 @@ package resource_test
 import (
 	"context"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"countersign/internal/access"
 	"countersign/internal/access/list"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
-	"countersign/internal/mail"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/tenant"
 )
@@ -97,72 +92,41 @@ func TestStoreLeaves(t *testing.T) {
 	}
 }
 
-// fillUp sets so many of each kind for an account, as the operator does.
-func (w *world) fillUp(n int, login string) {
-	w.t.Helper()
-	ctx, start, ids := w.t.Context(), time.Now().UTC().Add(-time.Hour).Truncate(time.Microsecond), new(mail.IDSource)
-	var work []func() error
-	var rules []limit.Rule
-	for i := range n {
-		network := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 32)
-		ban := access.Ban{ID: ids.New(), Login: login, Prefix: network, Reason: "x", By: "cli:root", Start: start}
-		entry := list.Entry{ID: ids.New(), For: list.Subject{Kind: list.Account, Name: login}, What: list.What{Prefix: network}, Reason: "x", By: "cli:root", Start: start}
-		more, err := limit.Parse(fmt.Sprintf("bytes/month=%d", i+1))
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		rules = append(rules, limit.Rule{
-			ID: ids.New(), For: limit.Subject{Kind: limit.Account, Name: login}, Limit: more, By: "cli:root", Start: start, End: start.Add(24 * time.Hour), Extra: true,
-		})
-		work = append(work,
-			func() error { return w.store.AddBan(ctx, ban, tenant.Bound{}, audit.Event{Kind: audit.BanAdded}) },
-			func() error {
-				return w.store.AddEntry(ctx, entry, tenant.Bound{}, audit.Event{Kind: audit.AccessAdded})
-			})
-	}
-	for part := range slices.Chunk(rules, limit.MaxSet) {
-		work = append(work, func() error { return w.store.SetRules(ctx, part, tenant.Bound{}, nil) })
-	}
-	var all errgroup.Group
-	all.SetLimit(100) // as many share a commit
-	for _, do := range work {
-		all.Go(do)
-	}
-	if err := all.Wait(); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // TestMostInForce: a client with customers has a bound of each kind, in which what is another's is
 // not counted; one without has none.
 func TestMostInForce(t *testing.T) {
 	w := newWorld(t)
 	soon := time.Now().UTC().Add(time.Hour).Format(time.RFC3339)
 	bodies := [][2]string{
-		{"/bans", `{"network":"198.51.100.%d","login":"a@example.org","reason":"x"}`},
-		{"/access/entries", `{"effect":"deny","what":"192.0.2.%d","for":{"account":"a@example.org"},"reason":"x"}`},
-		{"/limits", `{"for":{"account":"b@example.org"},"limits":["recipients/hour=1%d"]}`},
-		{"/limits/allowances", `{"for":{"account":"b@example.org"},"limits":["recipients/hour=%d"],"because":"x","until":"` + soon + `"}`},
+		{"/bans", `{"network":"198.51.100.%d","login":"LOGIN","reason":"x"}`},
+		{"/access/entries", `{"effect":"deny","what":"192.0.2.%d","for":{"account":"LOGIN"},"reason":"x"}`},
+		{"/limits", `{"for":{"account":"LOGIN"},"limits":["recipients/hour=1%d"]}`},
+		{"/limits/allowances", `{"for":{"account":"LOGIN"},"limits":["recipients/hour=%d"],"because":"x","until":"` + soon + `"}`},
 	}
 	n := 0
-	try := func(status int, who string, which ...[2]string) {
+	try := func(status int, who, login string, which ...[2]string) {
 		t.Helper()
 		for _, b := range which {
 			n++
-			a := w.refuses(status, who, "POST", b[0], fmt.Sprintf(b[1], n))
-			if status == 409 && !a.has("more than 1000", "let the operator set it") {
+			a := w.refuses(status, who, "POST", b[0], strings.Replace(fmt.Sprintf(b[1], n), "LOGIN", login, 1))
+			if status == 409 && !a.has("more than 4", "let the operator set it") {
 				t.Error(a.text)
 			}
 		}
 	}
-	w.fillUp(1000, "r@rival.example")
-	w.fillUp(998, "a@example.org")
-	try(201, "reseller", bodies...)
-	try(201, "reseller", bodies[0], bodies[1], bodies[2]) // a limit that takes the place of another is no more
-	try(409, "reseller", bodies[0], bodies[1], bodies[3])
-	try(201, "reseller", bodies[2])
-	try(201, "all", bodies...)
-	try(409, "reseller", bodies[0], bodies[1], bodies[3])
+	for range 5 { // of another
+		try(201, "all", "r@rival.example", bodies[0], bodies[1], bodies[3])
+	}
+	for range 2 { // by the operator, for the same customer
+		try(201, "all", "a@example.org", bodies[0], bodies[1], bodies[3])
+	}
+	try(201, "tight", "a@example.org", bodies...)
+	try(201, "tight", "a@example.org", bodies[0], bodies[1], bodies[2]) // a limit that takes the place of another is no more
+	try(409, "tight", "a@example.org", bodies[0], bodies[1], bodies[3])
+	try(201, "tight", "a@example.org", bodies[2])
+	try(201, "reseller", "a@example.org", bodies...)
+	try(201, "all", "a@example.org", bodies...)
+	try(409, "tight", "a@example.org", bodies[0], bodies[1], bodies[3])
 }
 
 // TestResumesItsOwn: a client with customers resumes what clients of the API have suspended, and not

@@ -141,6 +141,9 @@ func (w *world) limits(soon string) {
 	w.refuses(409, "all", "DELETE", "/limits/"+id, "")
 	w.refuses(404, "all", "GET", "/accounts/nobody@example.org/limits", "")
 	w.refuses(422, "all", "GET", "/accounts/a@example.org/limits?from=x", "")
+	for _, path := range []string{"/limits?account=x", "/limits?credential=x/password", "/access/entries?account=x", "/limits?network=x", "/limits?domain=-"} {
+		w.refuses(422, "all", "GET", path, "")
+	}
 }
 
 // simulations: of three accepted messages to 10 recipients each, the third would have been over 25.
