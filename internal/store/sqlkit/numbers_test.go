@@ -64,9 +64,9 @@ func TestNumbersAreAskedTogether(t *testing.T) {
 			synctest.Wait()
 		}
 		ask("x", 101)
-		ask("x", 101) // at the same moment
+		ask("x", 101)              // at the same moment
 		time.Sleep(2 * sameMoment) // of the bubble: the first one is under way
-		for range 5 { // behind it
+		for range 5 {              // behind it
 			ask("xx", 202)
 			ask("x", 201)
 			ask("xxx", 203)
