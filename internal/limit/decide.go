@@ -266,7 +266,7 @@ func breaches(levels []Level, want Amounts, at time.Time) (over []Breach) {
 // breach reports whether amounts are over a limit of a level.
 func breach(level *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
 	n := want[l.Measure]
-	if !l.Measure.fails() && level.Counter.below(l, n, l.Max) {
+	if level.Counter.far(l, n) {
 		return Breach{}, false
 	}
 	used := level.Counter.Used(l.Window, l.Measure, at)
@@ -325,7 +325,7 @@ func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) 
 				continue
 			}
 			n, from := want[l.Measure], warnFrom(l.Max, warn)
-			if c.below(l, n, from-1) {
+			if c.below(l.Window, l.Measure, from-1-n) {
 				continue
 			}
 			used := c.Used(l.Window, l.Measure, at)

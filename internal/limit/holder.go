@@ -93,7 +93,7 @@ func (q *Question) Count(d *Decision) {
 func full(levels []Level, at time.Time) (list []Breach) {
 	for i := range levels {
 		for _, l := range levels[i].Limits {
-			if l.Shadow || !l.Window.Lasts() || l.Measure.fails() || l.Max == 0 {
+			if l.Shadow || !l.Window.Lasts() || l.Measure.fails() || l.Max == 0 || levels[i].Counter.far(l, 1) {
 				continue
 			}
 			if used := levels[i].Counter.Used(l.Window, l.Measure, at); used >= l.Max {

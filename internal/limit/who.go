@@ -127,12 +127,10 @@ func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, ex
 func OfStore(levels []Level) (list []Level) {
 	judged := func(l *Limit) bool { return l.Measure != Connections && !l.Window.Passing() }
 	shared := false
+	list = make([]Level, 0, len(levels))
 	for _, l := range levels {
 		l.Limits = kept(l.Limits, judged)
 		shared = shared || slices.ContainsFunc(l.Limits, func(k Limit) bool { return k.Share > 0 })
-		if list == nil {
-			list = make([]Level, 0, len(levels))
-		}
 		list = append(list, l)
 	}
 	return slices.DeleteFunc(list, func(l Level) bool { return len(l.Limits) == 0 && (l.Subject.Kind != Account || !shared) })
@@ -172,14 +170,15 @@ func kept(list []Limit, wanted func(*Limit) bool) (part []Limit) {
 			n++
 		}
 	}
-	if n == len(list) {
+	switch n {
+	case len(list):
 		return list
+	case 0:
+		return nil
 	}
+	part = make([]Limit, 0, n)
 	for i := range list {
-		if n > 0 && wanted(&list[i]) {
-			if part == nil {
-				part = make([]Limit, 0, n)
-			}
+		if wanted(&list[i]) {
 			part = append(part, list[i])
 		}
 	}

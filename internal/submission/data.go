@@ -34,7 +34,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	s.tx = nil
 	policy := s.gate.policy.Load()
 
-	who, err := s.rights(ctx)
+	who, err := s.command(ctx)
 	if err != nil {
 		return "", err
 	}

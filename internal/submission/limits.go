@@ -4,7 +4,6 @@ import (
 	"cmp"
 
 	"countersign/internal/limit"
-	"countersign/internal/limit/network"
 	"countersign/internal/queue"
 )
 
@@ -21,8 +20,7 @@ func (s *session) as(tx *transaction) limit.Who {
 	sender := tx.who.sender
 	return limit.Who{
 		Credential: string(tx.who.credential.ID), Account: sender.Account.Login(), Plan: sender.Plan.Name,
-		Domain: string(sender.Domain.Name), Customer: sender.Customer.Name,
-		Network: network.Of(s.peer.Client.Addr()), Node: s.gate.opt.Node,
+		Domain: string(sender.Domain.Name), Customer: sender.Customer.Name, Network: s.network, Node: s.gate.opt.Node,
 	}
 }
 

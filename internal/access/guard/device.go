@@ -3,7 +3,6 @@ package guard
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"countersign/internal/access/familiar"
@@ -29,18 +28,22 @@ func flightOf(client netip.Addr, login string, d familiar.Device) flight {
 	return f
 }
 
-// device returns what stands for the name that a client of a login gives itself, in letters of any case.
+// device returns what stands for the name that a client of a login gives itself.
 func (g *Guard) device(login, name string) familiar.Device {
 	if name == "" || login == "" {
 		return 0
 	}
-	return familiar.Device(max(1, g.opt.Device(login, strings.ToLower(name))))
+	return familiar.Device(g.opt.Device(login, name))
 }
 
 // devices are those of a login that have turns of their own in a narrow network, each once: that it
 // has come in by there, by whatever it has proved itself with, or anywhere, by its password. So a device
-// that is new in an office where somebody guesses is not new if it was in use at home.
+// that is new in an office where somebody guesses is not new if it was in use at home. Where the login
+// has not come in from, it has none.
 func (g *Guard) devices(network netip.Prefix, login string, now time.Time) []familiar.Device {
+	if !g.met(login, network, now) {
+		return nil
+	}
 	since := now.Add(-g.rules.Known)
 	list := g.known.By(login, since)
 	for _, u := range g.known.Devices(otherwise+login, network) {

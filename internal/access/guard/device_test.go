@@ -153,12 +153,18 @@ func TestDevicesAreBounded(t *testing.T) {
 	if owns(network, "bob@one.example", "pc1") || owns(other, login, "printer") {
 		t.Error("a device is another's too, or one that came in by an app password is known elsewhere")
 	}
-	if !owns(other, login, "pc1") {
-		t.Error("a device that came in by the password is not known elsewhere")
+	if owns(other, login, "pc1") {
+		t.Error("a device has turns of its own where its login is not known")
 	}
-	w.pass(w.g.rules.Known)
-	if own("pc1") || own("printer") {
-		t.Error("a device is known for ever")
+	w.g.Passed(addr("198.51.100.9"), login, "desktop", true)
+	if !owns(other, login, "pc1") || owns(other, login, "printer") {
+		t.Error("a device that came in by the password is not known elsewhere, or one that came in by an app password is")
+	}
+	w.pass(20 * 24 * time.Hour)
+	w.g.Passed(home, login, "scanner", false)
+	w.pass(11 * 24 * time.Hour)
+	if !own("scanner") || own("pc1") || own("printer") {
+		t.Error("a device is known for ever, as long as others come in from there, or not even that long")
 	}
 	m := &mark{}
 	for n := range 1000 {
@@ -190,6 +196,16 @@ func TestDeviceFromElsewhere(t *testing.T) {
 	}
 	if refusals < 10 {
 		t.Errorf("a new device was refused %d times: nobody is in its way", refusals)
+	}
+	strange := 0
+	for n := range 30 { // in a network where the login is not known a name is of no use
+		if w.attempt(Failure{Client: addr("203.0.113.1"), Login: login, Digest: uint16(n), Seen: true, Device: "laptop"}, false) == wrong {
+			strange++
+		}
+		w.pass(time.Second)
+	}
+	if strange > 8 { // three at once, then after 1, 2, 4, 8 and 16 s
+		t.Errorf("%d guesses by the name of a device from a strange network", strange)
 	}
 }
 

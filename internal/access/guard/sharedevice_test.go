@@ -34,6 +34,14 @@ func TestDevicesAreShared(t *testing.T) {
 		if most := 20*60/20 + 50; verified > most {
 			t.Errorf("%d guesses at %s gate", verified, name)
 		}
+		g.s.Share(t.Context())
+		d := newGate(t, store)
+		if err := d.s.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if m := d.g.marks.of(levels(own.Client)[0].network, login); m == nil || len(m.Devices) > 0 {
+			t.Errorf("a record of failures is %+v, with devices or none at all", m)
+		}
 	}
 }
 

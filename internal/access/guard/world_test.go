@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -54,8 +55,8 @@ func digest(login, secret string) uint16 {
 // called stands for a keyed digest of what a device calls itself.
 func called(login, name string) uint32 {
 	h := fnv.New32a()
-	fmt.Fprint(h, login, "\x00", name)
-	return h.Sum32()
+	fmt.Fprint(h, login, "\x00", strings.ToLower(name))
+	return max(1, h.Sum32())
 }
 
 // banned says whether a ban hits.

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,7 +66,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	s := &Set{opt: o}
 	s.enforcer = enforcing.New(enforcing.Options{Bans: o.Store, IDs: o.IDs, Now: o.Now, Record: o.Record, Node: o.Node, Logger: o.Logger})
 	acts := s.counters()
-	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Draw: s.draw, Device: s.device, Act: func(a guard.Action) {
+	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Draw: s.draw, Device: Device(o.Lasting), Act: func(a guard.Action) {
 		acts.WithLabelValues(string(a.Rule), does(a)).Inc()
 		s.enforcer.Do(a)
 	}})
@@ -176,9 +177,12 @@ func (s *Set) draw(network, window string) uint16 {
 	return binary.BigEndian.Uint16(s.opt.Lasting("guard", "draw", network, window))
 }
 
-// device makes a number of a login and of what its client calls itself.
-func (s *Set) device(login, name string) uint32 {
-	return binary.BigEndian.Uint32(s.opt.Lasting("guard", "device", login, name))
+// Device returns what makes of a login, and of what its client calls itself, what stands for it in
+// the guard; lasting is Options.Lasting. Without the keys of the store nobody finds the name by it.
+func Device(lasting func(names ...string) []byte) func(login, name string) uint32 {
+	return func(login, name string) uint32 {
+		return max(1, binary.BigEndian.Uint32(lasting("guard", "device", login, strings.ToLower(name))))
+	}
 }
 
 // Run shares and bans until ctx ends. It is called once.

@@ -79,8 +79,8 @@ func (s *Simulation) enter(t *Tally, limits []limit.Limit, n int64, at time.Time
 		if out.what > Passed {
 			t.over(out.by, at)
 		}
-		if out.what > Noted { // and so is each other one at that time
-			t.Entered[out.what] += n
+		if out.what > Noted { // and so is each other one at that time; all may come again
+			t.Entered[Deferred] += n
 			return false
 		}
 		alike := min(n, room(limits, &t.apart, at))

@@ -56,22 +56,8 @@ type Tally struct {
 	// Longest is for how long a message would have been slowed at most.
 	Longest time.Duration
 
-	// counter is of messages, apart of connections, parts are those of accounts that may have a share.
+	// counter is of messages, apart of connections.
 	counter, apart limit.Counter
-	parts          map[string]*limit.Counter
-}
-
-// part is the counter of an account.
-func (t *Tally) part(login string) *limit.Counter {
-	if t.parts == nil {
-		t.parts = map[string]*limit.Counter{}
-	}
-	c := t.parts[login]
-	if c == nil {
-		c = &limit.Counter{}
-		t.parts[login] = c
-	}
-	return c
 }
 
 // verdict is an outcome, by a limit.

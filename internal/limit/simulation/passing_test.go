@@ -188,3 +188,35 @@ func TestConnections(t *testing.T) {
 		t.Errorf("over are %+v", all)
 	}
 }
+
+// TestMissed: many connections that come together fare as so many that come one after another.
+func TestMissed(t *testing.T) {
+	limits := parsed(t, "connections/minute=7", "connections/hour=3", "connections/at-once=2")
+	limits[1].Shadow = true
+	together, single := byAccount(limits), byAccount(limits[:2])
+	together.Missed(Sender{Login: ann}, 20, noon)
+	for n := range 20 {
+		single.Came(Sender{Login: ann}, id(n), noon)
+	}
+	got, _, unplaced := together.Tallies()
+	want, _, _ := single.Tallies()
+	if got[0].Entered != want[0].Entered || got[0].Connections != 20 || got[0].Entered != (Outcomes{Passed: 3, Noted: 4, Deferred: 13}) || got[0].By != want[0].By {
+		t.Errorf("together %+v, one after another %+v", got[0], want[0])
+	}
+	if unplaced.Connections != 20 {
+		t.Errorf("of %d connections nobody knows whether they were there at once", unplaced.Connections)
+	}
+}
+
+// TestForgotten: what no window sees any more takes no memory.
+func TestForgotten(t *testing.T) {
+	limits := parsed(t, "messages/hour=1")
+	limits[0].Share = 50
+	s := New(Options{Limits: limits, Kind: limit.Domain, Of: func(Sender) (string, Placed) { return "example.org", Here }})
+	for n := range 1000 {
+		s.Add(&Message{Sender: Sender{Login: string(id(n % 500))}, ID: id(n), At: noon.Add(time.Duration(n) * time.Hour)})
+	}
+	if len(s.parts) > 30 {
+		t.Errorf("%d counters of accounts are kept", len(s.parts))
+	}
+}

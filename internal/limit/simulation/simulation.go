@@ -6,6 +6,7 @@
 package simulation
 
 import (
+	"maps"
 	"time"
 
 	"countersign/internal/limit"
@@ -47,6 +48,8 @@ type Simulation struct {
 	shared bool
 	// tallies are of subjects, by name.
 	tallies map[string]*Tally
+	// parts are counters of accounts, by login, where these may have a share.
+	parts map[string]*limit.Counter
 	// unplaced is what is Unknown.
 	unplaced Unplaced
 	// sessions are what connections have sent lately, open are those that are there.
@@ -68,7 +71,7 @@ type Unplaced struct{ Messages, Connections int64 }
 // New returns a Simulation.
 func New(opt Options) *Simulation {
 	s := &Simulation{
-		opt: opt, tallies: map[string]*Tally{}, sessions: map[mail.ID]*session{}, open: map[mail.ID]held{},
+		opt: opt, tallies: map[string]*Tally{}, parts: map[string]*limit.Counter{}, sessions: map[mail.ID]*session{}, open: map[mail.ID]held{},
 		refused: map[mail.ID]bool{}, met: map[limit.Contact]int64{},
 	}
 	all := []limit.Level{{Limits: opt.Limits}}
@@ -136,16 +139,15 @@ func (s *Simulation) sweep(at time.Time) {
 	for _, t := range s.tallies {
 		t.counter.Forget(at)
 		t.apart.Forget(at)
-		for login, c := range t.parts {
-			if c.Forget(at); c.Empty() {
-				delete(t.parts, login)
-			}
-		}
 	}
+	maps.DeleteFunc(s.parts, func(_ string, c *limit.Counter) bool {
+		c.Forget(at)
+		return c.Empty()
+	})
 }
 
-// Subjects is how many are told apart.
-func (s *Simulation) Subjects() int { return len(s.tallies) }
+// Subjects is of how many is counted.
+func (s *Simulation) Subjects() int { return len(s.tallies) + len(s.parts) }
 
 // Add takes a message. One that would have been refused or deferred counts nowhere, and is not tried
 // again; one that would have been slowed counts when it would have gone, one that would have been held
@@ -182,10 +184,21 @@ func (s *Simulation) Add(m *Message) {
 func (s *Simulation) levels(t *Tally, login string) []limit.Level {
 	levels := []limit.Level{{Subject: s.subject(t), Limits: s.stored, Counter: &t.counter}}
 	if s.shared {
-		account := limit.Level{Subject: limit.Subject{Kind: limit.Account, Name: login}, Counter: t.part(login)}
+		account := limit.Level{Subject: limit.Subject{Kind: limit.Account, Name: login}, Counter: s.part(login)}
 		levels = append([]limit.Level{account}, levels...)
 	}
 	return levels
+}
+
+// part is the counter of an account that may have a share, whichever subject's: a store counts what it has
+// sent once.
+func (s *Simulation) part(login string) *limit.Counter {
+	c := s.parts[login]
+	if c == nil {
+		c = &limit.Counter{}
+		s.parts[login] = c
+	}
+	return c
 }
 
 // subject is as what a tally is judged. A plan is of accounts.

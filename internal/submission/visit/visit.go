@@ -30,6 +30,9 @@ import (
 type Visit struct {
 	entrance *entrance.Entrance
 	visitor  entrance.Visitor
+	// sender and credential are who the visitor is made of; nil before the login.
+	sender     *account.Sender
+	credential *account.Credential
 	// record records an event of the session.
 	record func(audit.Event)
 	// noted are the ids of entries in shadow mode, and "" for what a list closes, of which a
@@ -69,14 +72,22 @@ func (v *Visit) Stranger(op string) error {
 
 // Enter takes who has logged in, and notes what would have denied them.
 func (v *Visit) Enter(s *account.Sender, c *account.Credential) {
-	v.visitor.Who = Who(v.visitor.Who.Listener, s, c)
+	v.is(s, c)
 	v.Note()
 }
 
 // Sender refuses a client that has logged in, and may not come from there by now.
 func (v *Visit) Sender(op string, s *account.Sender, c *account.Credential) error {
-	v.visitor.Who = Who(v.visitor.Who.Listener, s, c)
+	v.is(s, c)
 	return v.keepOut(op, v.entrance.Known(&v.visitor))
+}
+
+// is takes who has logged in, as account and credential are now: neither is ever changed.
+func (v *Visit) is(s *account.Sender, c *account.Credential) {
+	if v.sender != s || v.credential != c {
+		v.sender, v.credential = s, c
+		v.visitor.Who = Who(v.visitor.Who.Listener, s, c)
+	}
 }
 
 // Who is who has logged in, as access lists know them.
