@@ -80,28 +80,6 @@ func TestMakes(t *testing.T) {
 	}
 }
 
-// TestReplaced: a limit takes the place of one for the same, with an end or without as it is itself.
-func TestReplaced(t *testing.T) {
-	s := &store{}
-	s.set(t, subject, "messages/hour=5")
-	s.set(t, subject, "messages/hour=6", temporary)
-	s.set(t, subject, "messages/day=7")
-	s.set(t, domain, "messages/hour=8")
-	s.set(t, subject, "messages/hour=9", func(r *limit.Rule) { r.Extra = true })
-	limits := []limit.Limit{{Measure: limit.Messages, Window: limit.Hour, Max: 1}}
-	for until, gone := range map[bool]int64{false: 5, true: 6} {
-		left := Replaced(s.rules, subject, limits, until)
-		if len(left) != 4 || len(s.rules) != 5 {
-			t.Errorf("%v: %+v are left", until, left)
-		}
-		for _, r := range left {
-			if r.Limit.Max == gone {
-				t.Errorf("%v: %+v is left", until, r)
-			}
-		}
-	}
-}
-
 // TestNamed: a credential is read by its account and name, while there is one.
 func TestNamed(t *testing.T) {
 	s := &store{}

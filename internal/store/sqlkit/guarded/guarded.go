@@ -19,6 +19,7 @@ import (
 	"countersign/internal/access/guard"
 	"countersign/internal/audit"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/numbered"
 )
 
 // Marks implements guard.Store. It is safe for concurrent use.
@@ -235,6 +236,7 @@ func (m *Marks) Records(ctx context.Context, q guard.Query, limit int) (found []
 	var w sqlkit.Where
 	w.Add(q.Network.IsValid(), "network = ?", q.Network.String())
 	w.Add(q.Login != "", "login = ?", q.Login)
+	numbered.LoginOf(&w, "login", q.Customers)
 	err = m.base.Read(ctx, "guard.list", func(c sqlkit.Reader) error {
 		list, err := sqlkit.All(ctx, c, columns+w.Text()+" ORDER BY change DESC LIMIT ?", w.Bind(limit), scan)
 		found = nil

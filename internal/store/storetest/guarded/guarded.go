@@ -17,14 +17,18 @@ import (
 
 	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/mail"
 	"countersign/internal/store/storetest/expect"
 )
 
 // Store is what the cases need of an engine.
 type Store interface {
 	guard.Store
+	account.CustomerStore
+	account.DomainStore
 	audit.Store
 	// Generation is account.Directory's.
 	Generation(ctx context.Context) (uint64, error)
@@ -40,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"who follows in portions misses nothing":      portions,
 		"what many keep at once is all kept":          keptAtOnce,
 		"records are found by what was asked":         found,
+		"customers have those of their logins":        ofCustomers,
 		"what is too old is removed in portions":      ended,
 		"what is too much is removed, the known stay": surplus,
 		"of one login so many networks are known":     bounded,
@@ -255,6 +260,22 @@ func (y *story) prune(before time.Time, most, limit, want int) {
 	if n != want {
 		y.Fatalf("%d were removed, want %d", n, want)
 	}
+}
+
+// ofCustomers: a customer has what is counted of logins in its domains, accounts or not, and nothing of
+// another or of networks.
+func ofCustomers(y *story) {
+	change := audit.Event{At: y.now, Kind: audit.AdminChanged}
+	for customer, domain := range map[string]mail.Domain{"acme": "one.example", "rival": "two.example"} {
+		expect.Must(y, y.s.PutCustomer(y.ctx, account.Customer{Name: customer, State: account.Active, Created: y.now}, change))
+		expect.Must(y, y.s.PutDomain(y.ctx, account.Domain{Name: domain, Customer: customer, State: account.Active, Created: y.now}, change))
+	}
+	ann, bob := y.record("192.0.2.1/32", "ann@one.example", 1), y.record("192.0.2.1/32", "a@two.example@one.example", 1)
+	y.keep(ann, y.record("192.0.2.1/32", "eve@two.example", 1), y.record("192.0.2.1/32", "one.example", 1), y.record("192.0.2.1/32", "x@aone.example", 1), y.record("192.0.2.2/32", "", 1))
+	y.keep(bob)
+	y.listed(guard.Query{Customers: []string{"acme"}}, bob, ann)
+	y.listed(guard.Query{Customers: []string{"acme"}, Login: "eve@two.example"})
+	y.listed(guard.Query{Customers: []string{"nobody"}})
 }
 
 func ended(y *story) {

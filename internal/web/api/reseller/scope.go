@@ -8,6 +8,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 	"countersign/internal/web/api"
 )
 
@@ -36,6 +37,26 @@ func Of(store Store, r *api.Request) *Scope {
 
 // All reports whether the client sees everything, also what belongs to no customer.
 func (s *Scope) All() bool { return !s.Request.Client.Bounded() }
+
+// Page is which part of a listing by ids was asked for, of what the client sees.
+func (s *Scope) Page() (tenant.Page, error) {
+	after := s.Request.After()
+	if after != "" && !mail.ValidID(after) {
+		return tenant.Page{}, api.WrongQuery("cursor", fault.New("api.page", fault.Invalid, "is not one that an answer of this listing had as next"))
+	}
+	return tenant.Page{Customers: s.Request.Client.Customers(), Limit: s.Request.Wanted(), After: mail.ID(after)}, nil
+}
+
+// Own is all that the client sees.
+func (s *Scope) Own() tenant.Page { return tenant.Page{Customers: s.Request.Client.Customers()} }
+
+// Bound is how many of a kind may be in force for the client's customers.
+func (s *Scope) Bound() tenant.Bound {
+	if s.All() {
+		return tenant.Bound{}
+	}
+	return tenant.Bound{Customers: s.Request.Client.Customers(), Most: s.Request.Client.MostInForce()}
+}
 
 // Whole refuses a client that does not see everything: for it there is no such thing.
 func (s *Scope) Whole(what string) error {
@@ -106,23 +127,6 @@ func (s *Scope) Resumable(object string, state account.State) error {
 	return Resumes(s.Request.Ctx, s.store, object)
 }
 
-// Visible leaves of a list what the client sees; has says of one whether it does.
-func Visible[T any](s *Scope, items []T, has func(*T) (bool, error)) (seen []T, err error) {
-	if s.All() {
-		return items, nil
-	}
-	for i := range items {
-		ok, err := has(&items[i])
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			seen = append(seen, items[i])
-		}
-	}
-	return seen, nil
-}
-
 // Missing puts a name into the error of a store that has not found something.
 func Missing(err error, format string, args ...any) error {
 	if fault.Is(err, fault.NotFound) {
@@ -131,13 +135,13 @@ func Missing(err error, format string, args ...any) error {
 	return err
 }
 
-// Address reads a login.
+// Address reads a login. Errors: fault.Invalid.
 func Address(text string) (mail.Address, error) {
 	a, err := mail.ParseAddress(text)
-	if err == nil && a.IsNull() {
-		err = fault.New("api.login", fault.Invalid, "%q is not a login: logins are mail addresses", text)
+	if err != nil || a.IsNull() {
+		return mail.Address{}, fault.New("api.login", fault.Invalid, "%.100q is not a login: logins are mail addresses", text)
 	}
-	return a, err
+	return a, nil
 }
 
 // Login reads the login in a path, and refuses one that the client does not see.

@@ -72,8 +72,8 @@ func (a accounts) list(r *api.Request) (any, error) {
 	if _, err := a.Store.Domain(r.Ctx, name); err != nil {
 		return nil, reseller.Missing(err, "domain %s", name)
 	}
-	found, err := a.Store.Accounts(r.Ctx, name)
-	return api.Paged(r, shown.Each(found, showAccount), func(v *accountShown) string { return v.Login }), err
+	found, err := a.Store.Accounts(r.Ctx, account.AccountQuery{Domain: name, After: r.After(), Limit: r.Wanted()})
+	return api.PageOf(r, shown.Each(found, showAccount), func(v *accountShown) string { return v.Login }), err
 }
 
 func (a accounts) get(r *api.Request) (any, error) {

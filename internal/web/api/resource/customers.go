@@ -36,12 +36,25 @@ type planWanted struct {
 }
 
 func (c customers) list(r *api.Request) (any, error) {
-	found, err := c.Store.Customers(r.Ctx)
-	if err != nil {
-		return nil, err
+	found, err := c.found(r)
+	return api.Paged(r, shown.Each(found, shown.CustomerOf), func(v *shown.Customer) string { return v.Name }), err
+}
+
+// found are the customers that the client sees.
+func (c customers) found(r *api.Request) (found []account.Customer, err error) {
+	if !r.Client.Bounded() {
+		return c.Store.Customers(r.Ctx)
 	}
-	seen, err := reseller.Visible(c.scope(r), found, func(customer *account.Customer) (bool, error) { return r.Client.Sees(customer.Name), nil })
-	return api.Paged(r, shown.Each(seen, shown.CustomerOf), func(v *shown.Customer) string { return v.Name }), err
+	for _, name := range r.Client.Customers() {
+		customer, err := c.Store.Customer(r.Ctx, name)
+		switch {
+		case err == nil:
+			found = append(found, customer)
+		case !fault.Is(err, fault.NotFound):
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 func (c customers) get(r *api.Request) (any, error) {
@@ -132,12 +145,19 @@ func (d domains) list(r *api.Request) (any, error) {
 			return nil, reseller.Missing(err, "customer %s", customer)
 		}
 	}
-	found, err := d.Store.Domains(r.Ctx, customer)
-	if err != nil {
-		return nil, err
+	of := []string{customer}
+	if customer == "" && !s.All() {
+		of = r.Client.Customers()
 	}
-	seen, err := reseller.Visible(s, found, func(domain *account.Domain) (bool, error) { return r.Client.Sees(domain.Customer), nil })
-	return api.Paged(r, shown.Each(seen, shown.DomainOf), func(v *shown.Domain) string { return v.Name }), err
+	var all []account.Domain
+	for _, name := range of {
+		found, err := d.Store.Domains(r.Ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return api.Paged(r, shown.Each(all, shown.DomainOf), func(v *shown.Domain) string { return v.Name }), nil
 }
 
 // find returns the domain that a path names, if it is the client's.

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/access"
 	"countersign/internal/access/guard"
 	"countersign/internal/access/list"
+	"countersign/internal/access/list/book"
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
 	"countersign/internal/audit"
@@ -47,8 +48,10 @@ type Store interface {
 // Options are what the operations work with. All fields are needed.
 type Options struct {
 	Store Store
-	IDs   *mail.IDSource
-	Now   func() time.Time
+	// Entries are those of access lists, as the gate has them in memory.
+	Entries *book.Book
+	IDs     *mail.IDSource
+	Now     func() time.Time
 	// Accounts returns the administration of accounts, in the name of an actor.
 	Accounts func(actor string) *admin.Admin
 	// Window is in which failures count for the guard.

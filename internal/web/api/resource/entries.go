@@ -7,10 +7,7 @@ import (
 
 	"countersign/internal/access/list"
 	"countersign/internal/access/list/answer"
-	"countersign/internal/access/list/book"
-	"countersign/internal/audit"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/shown"
 	"countersign/internal/submission/visit"
 	"countersign/internal/web/api"
@@ -105,37 +102,11 @@ func (e entries) list(r *api.Request) (any, error) {
 	if of.Kind != list.Everywhere {
 		q.For = &of
 	}
-	found, err := e.Store.Entries(r.Ctx, q)
-	if err != nil {
+	if q.Page, err = s.Page(); err != nil {
 		return nil, err
 	}
-	seen, err := reseller.Visible(s, found, e.has(s))
-	return api.Paged(r, shown.Each(seen, shown.EntryAt(r.Now)), func(v *shown.Entry) string { return string(v.ID) }), err
-}
-
-// has reports whether an entry is the client's.
-func (e entries) has(s *reseller.Scope) func(*list.Entry) (bool, error) {
-	return func(entry *list.Entry) (bool, error) {
-		switch name := entry.For.Name; entry.For.Kind {
-		case list.Customer:
-			return s.Request.Client.Sees(name), nil
-		case list.Domain:
-			return s.HasDomain(mail.Domain(name))
-		case list.Account:
-			return s.HasLogin(name)
-		case list.Credential:
-			// The record says whose it was when the entry was added.
-			events, err := e.Store.Search(s.Request.Ctx, audit.Query{
-				Kind: audit.AccessAdded, Object: entry.Event(audit.AccessAdded, entry.Start, entry.By, "").Object,
-				Since: entry.Start.Add(-time.Second), Until: entry.Start.Add(time.Second), Limit: 1,
-			})
-			if err != nil || len(events) == 0 {
-				return false, err
-			}
-			return s.HasLogin(events[0].Login)
-		}
-		return s.All(), nil
-	}
+	found, err := e.Store.Entries(r.Ctx, q)
+	return api.PageOf(r, shown.Each(found, shown.EntryAt(r.Now)), func(v *shown.Entry) string { return string(v.ID) }), err
 }
 
 func (e entries) add(r *api.Request) (any, error) {
@@ -159,9 +130,7 @@ func (e entries) add(r *api.Request) (any, error) {
 	if err := e.Useful(w.For, w.What); err != nil {
 		return nil, err
 	}
-	if err := e.room(s); err != nil {
-		return nil, err
-	}
+	w.Within = s.Bound()
 	entry, closes, err := e.admin(r).Add(r.Ctx, w)
 	if err != nil {
 		return nil, err
@@ -180,30 +149,13 @@ func (e entries) add(r *api.Request) (any, error) {
 	return a, nil
 }
 
-// room refuses one more where the client has as many as it may.
-func (e entries) room(s *reseller.Scope) error {
-	if s.All() {
-		return nil
-	}
-	have, err := e.Store.Entries(s.Request.Ctx, list.Query{Holding: s.Request.Now})
-	if err != nil {
-		return err
-	}
-	return reseller.Room(reseller.Bound[list.Entry]{What: "entries of access lists", Actor: s.Request.Client.Actor(), By: func(entry *list.Entry) string { return entry.By }, Has: e.has(s)}, have, 1)
-}
-
 func (e entries) remove(r *api.Request) (any, error) {
 	id, err := reseller.Identity(r, "entry")
 	if err != nil {
 		return nil, err
 	}
-	s := e.scope(r)
-	found, err := e.Store.Entries(r.Ctx, list.Query{ID: id})
-	if err != nil {
-		return nil, err
-	}
-	seen, err := reseller.Visible(s, found, e.has(s))
-	if err == nil && len(seen) == 0 {
+	found, err := e.Store.Entries(r.Ctx, list.Query{ID: id, Page: e.scope(r).Own()})
+	if err == nil && len(found) == 0 {
 		err = api.NotThere("entry %s", id)
 	}
 	if err != nil {
@@ -228,13 +180,10 @@ func (e entries) judge(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := e.Store.Entries(r.Ctx, list.Query{Holding: r.Now})
-	if err != nil {
-		return nil, err
+	if !s.All() {
+		return answer.ForOwner(e.Entries, list.Question{Who: who, Place: e.Place(at)}), nil
 	}
-	b := book.New(e.Now)
-	b.Replace(found)
-	return answer.Of(b, list.Question{Who: who, Place: e.Place(at)}), nil
+	return answer.Of(e.Entries, list.Question{Who: who, Place: e.Place(at)}), nil
 }
 
 // who is the client that a query describes.

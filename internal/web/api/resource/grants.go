@@ -2,6 +2,7 @@ package resource
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,23 +43,14 @@ type grantWanted struct {
 	Across  bool      `json:"across_customers" text:"Allow an address or domain of another customer."`
 }
 
-// list looks at one account, or through all with grants, page by page.
+// list looks at one account, or at those with grants, as many as a page takes.
 func (g grants) list(r *api.Request) (any, error) {
 	s := g.scope(r)
 	under, err := g.under(s)
 	if err != nil {
 		return nil, err
 	}
-	var found []shown.Grant
-	take := func(login string) error {
-		a, err := g.Store.Account(r.Ctx, login)
-		for i := range a.Grants {
-			if grant := &a.Grants[i]; under == "" || grant.Under() == under {
-				found = append(found, shown.GrantAt(r.Now, a.Address, grant))
-			}
-		}
-		return err
-	}
+	p := grantPage{of: &g.Options, r: r, under: under}
 	if text := r.Query("account"); text != "" {
 		a, err := reseller.Address(text)
 		if err != nil {
@@ -67,16 +59,11 @@ func (g grants) list(r *api.Request) (any, error) {
 		if err := s.Login(a.Key()); err != nil {
 			return nil, err
 		}
-		err = reseller.Missing(take(a.Key()), "account %s", a.Key())
-		return g.page(r, found), err
+		err = reseller.Missing(p.take(a.Key()), "account %s", a.Key())
+		return p.done(), err
 	}
-	err = g.each(s, under, func(login string) error {
-		if err := take(login); err != nil && !fault.Is(err, fault.NotFound) { // gone meanwhile
-			return err
-		}
-		return nil
-	})
-	return g.page(r, found), err
+	err = p.fill()
+	return p.done(), err
 }
 
 // under reads the domain that a query names, "" for none.
@@ -92,34 +79,75 @@ func (g grants) under(s *reseller.Scope) (mail.Domain, error) {
 	return d, s.Domain(d)
 }
 
-// each gives the login of each account with grants that the client sees.
-func (g grants) each(s *reseller.Scope, under mail.Domain, take func(login string) error) error {
-	const page = 500
-	for after := ""; ; {
-		logins, err := g.Store.Grantees(s.Request.Ctx, under, after, page)
+// grantPage collects the grants of a page.
+type grantPage struct {
+	of    *Options
+	r     *api.Request
+	under mail.Domain
+	found []shown.Grant
+}
+
+// grantKey is by what grants are ordered: by the login of who has it first. No login has a line feed.
+func grantKey(v *shown.Grant) string {
+	return strings.Join([]string{v.Account, string(v.Manner), v.For}, "\n")
+}
+
+// take collects the grants of an account that are behind those of the page before.
+func (p *grantPage) take(login string) error {
+	a, err := p.of.Store.Account(p.r.Ctx, login)
+	if err != nil {
+		return err
+	}
+	var own []shown.Grant
+	for i := range a.Grants {
+		v := shown.GrantAt(p.r.Now, a.Address, &a.Grants[i])
+		if (p.under == "" || a.Grants[i].Under() == p.under) && grantKey(&v) > p.r.After() {
+			own = append(own, v)
+		}
+	}
+	slices.SortFunc(own, func(a, b shown.Grant) int { return strings.Compare(grantKey(&a), grantKey(&b)) })
+	p.found = append(p.found, own...)
+	return nil
+}
+
+// fill takes the accounts that the client sees, from the last one of the page before on, until there is
+// enough for a page.
+func (p *grantPage) fill() error {
+	const together = 100
+	q := account.GranteeQuery{Under: p.under, Customers: p.r.Client.Customers(), Limit: together}
+	if last, _, _ := strings.Cut(p.r.After(), "\n"); last != "" {
+		q.After = last
+		// It may have more, and may be gone, or another's, since.
+		seen, err := p.of.scope(p.r).HasLogin(last)
+		if err == nil && seen {
+			err = p.take(last)
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	for {
+		logins, err := p.of.Store.Grantees(p.r.Ctx, q)
 		if err != nil {
 			return err
 		}
 		for _, login := range logins {
-			if ok, err := s.HasLogin(login); err != nil || !ok {
-				if err != nil {
-					return err
-				}
-				continue
+			if len(p.found) >= p.r.Wanted() {
+				return nil
 			}
-			if err := take(login); err != nil {
+			if err := p.take(login); err != nil && !fault.Is(err, fault.NotFound) { // gone meanwhile
 				return err
 			}
 		}
-		if len(logins) < page {
+		if len(logins) < together {
 			return nil
 		}
-		after = logins[len(logins)-1]
+		q.After = logins[len(logins)-1]
 	}
 }
 
-func (g grants) page(r *api.Request, found []shown.Grant) api.Page {
-	return api.Paged(r, found, func(v *shown.Grant) string { return strings.Join([]string{v.Account, string(v.Manner), v.For}, " ") })
+func (p *grantPage) done() api.Page {
+	return api.PageOf(p.r, p.found[:min(len(p.found), p.r.Wanted())], grantKey)
 }
 
 // named reads a grant.

@@ -194,15 +194,14 @@ func (l limits) list(r *api.Request) (any, error) {
 	if some {
 		q.For = &of
 	}
+	if q.Page, err = s.Page(); err != nil {
+		return nil, err
+	}
 	found, err := l.Store.Rules(r.Ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	seen, err := reseller.Visible(s, found, l.has(s))
-	if err != nil {
-		return nil, err
-	}
-	page := api.Paged(r, seen, func(rule *limit.Rule) string { return string(rule.ID) })
+	page := api.PageOf(r, found, func(rule *limit.Rule) string { return string(rule.ID) })
 	rules, _ := page.Items.([]limit.Rule)
 	page.Items, err = l.shown(r, rules)
 	return page, err
@@ -218,31 +217,6 @@ func (l limits) shown(r *api.Request, rules []limit.Rule) ([]shown.Limit, error)
 		}
 	}
 	return shown.Each(named, shown.LimitAt(r.Now)), nil
-}
-
-// has reports whether a rule is the client's. That of a plan is nobody's.
-func (l limits) has(s *reseller.Scope) func(*limit.Rule) (bool, error) {
-	return func(rule *limit.Rule) (bool, error) {
-		name := rule.For.Name
-		if name == limit.Each {
-			return s.All(), nil
-		}
-		switch rule.For.Kind {
-		case limit.Customer:
-			return s.Request.Client.Sees(name), nil
-		case limit.Domain:
-			return s.HasDomain(mail.Domain(name))
-		case limit.Account:
-			return s.HasLogin(name)
-		case limit.Credential:
-			login, _, err := usage.Holder(s.Request.Ctx, l.Store, *rule)
-			if err != nil || login == "" {
-				return false, err
-			}
-			return s.HasLogin(login)
-		}
-		return s.All(), nil
-	}
 }
 
 // parse reads limits; a plus is taken where they are more on top of others.
@@ -305,13 +279,8 @@ func (l limits) lift(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := l.scope(r)
-	found, err := l.Store.Rules(r.Ctx, limit.Query{ID: id})
-	if err != nil {
-		return nil, err
-	}
-	seen, err := reseller.Visible(s, found, l.has(s))
-	if err == nil && len(seen) == 0 {
+	found, err := l.Store.Rules(r.Ctx, limit.Query{ID: id, Page: l.scope(r).Own()})
+	if err == nil && len(found) == 0 {
 		err = api.NotThere("limit %s", id)
 	}
 	if err != nil {
