@@ -177,7 +177,7 @@ func (t *transaction) changedCounters() (c counters) {
 		default:
 			c.locked = append(c.locked, sqlkit.Bind(r.Key, r.Data, r.Ends))
 		}
-		t.after = append(t.after, after{r.Key, leftover{t.counted.Counter(t.names[r.Key]), r.Data, l.shy, l.shyness}})
+		t.after = append(t.after, after{r.Key, &leftover{t.counted.Counter(t.names[r.Key]), r.Data, l.shy, l.shyness}})
 	}
 	for key := range t.trusted {
 		if !written[key] {
@@ -190,7 +190,7 @@ func (t *transaction) changedCounters() (c counters) {
 // after is what is there of a counter once the transaction is committed.
 type after struct {
 	key string
-	leftover
+	*leftover
 }
 
 // write adds the statements that write counters that there are.
@@ -237,8 +237,8 @@ func (t *transaction) keep(committed bool) {
 	if !committed || t.names == nil {
 		return
 	}
-	for i := range t.after {
-		t.kept.put(t.after[i].key, &t.after[i].leftover)
+	for _, a := range t.after {
+		t.kept.put(a.key, a.leftover)
 	}
 	t.kept.passed()
 }

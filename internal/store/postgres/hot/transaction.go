@@ -60,7 +60,7 @@ type transaction struct {
 // run runs the batch and commits. Each operation's err is its own result.
 func (t *transaction) run(s *server.Session) (err error) {
 	t.s = s
-	defer func() { t.keep(err == nil) }()
+	defer func() { t.keep(err == nil && t.committing) }()
 	t.inserted, t.bodies, t.before = map[string]bool{}, map[string]bool{}, map[place]int{}
 	if err := t.draw(s, t.batch); err != nil {
 		return err

@@ -155,8 +155,7 @@ func TestSomeWaitsForMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				var h *held
-				h = hold(nil)
+				h := hold(nil)
 				h.Queue.Close()
 				h.Queue = StartCalm(h.run, nil, func(list []*int) time.Duration {
 					for _, n := range list {
