@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestBinaryHasTheDetector: the binary that the tests drive is one that
@@ -45,5 +46,34 @@ func TestRaceIsReported(t *testing.T) {
 	found, err := races(reports)
 	if err != nil || len(found) != 1 || !strings.Contains(found[0], "WARNING: DATA RACE") {
 		t.Errorf("found %q, %v", found, err)
+	}
+}
+
+// TestBinaryIsRemoved: the folder of a binary stays until it is let go, and no longer.
+func TestBinaryIsRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "countersign-test-1")
+	if err := os.MkdirAll(filepath.Join(dir, "below"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := removeAfter(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Error(err)
+	}
+	if err := folder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const patience = time.Minute
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; <-tick.C {
+		if _, err := os.Stat(dir); os.IsNotExist(err) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is still there after %v", dir, patience)
+		}
 	}
 }
