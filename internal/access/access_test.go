@@ -12,6 +12,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 func TestPrefixes(t *testing.T) {
@@ -93,7 +94,7 @@ type notebook struct {
 	err    error
 }
 
-func (n *notebook) AddBan(_ context.Context, b Ban, e audit.Event) error {
+func (n *notebook) AddBan(_ context.Context, b Ban, _ tenant.Bound, e audit.Event) error {
 	n.bans, n.events = append(n.bans, b), append(n.events, e)
 	return n.err
 }

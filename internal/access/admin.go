@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // AdminOptions are what an Admin is made of. All fields are needed.
@@ -38,6 +39,8 @@ type Wanted struct {
 	End time.Time
 	// Force sets it although Hazard warns of it.
 	Force bool
+	// Within is how many may hold with it.
+	Within tenant.Bound
 }
 
 // now is the time as it is stored.
@@ -66,22 +69,22 @@ func (a *Admin) Add(ctx context.Context, w Wanted) (Ban, error) {
 		return Ban{}, fault.New(op, fault.Invalid, "%s %s; --force bans it all the same", b.Prefix, hazard)
 	}
 	if !w.Force {
-		if err := a.idle(ctx, &b); err != nil {
+		if err := a.idle(ctx, &b, w.Within.Customers); err != nil {
 			return Ban{}, err
 		}
 	}
-	return b, a.opt.Store.AddBan(ctx, b, a.event(audit.BanAdded, &b, b.Reason))
+	return b, a.opt.Store.AddBan(ctx, b, w.Within, a.event(audit.BanAdded, &b, b.Reason))
 }
 
 // idle refuses, as fault.Invalid, a ban that would change nothing, as another one around it refuses
 // all whom it would for as long. A second one of exactly the same is for the store to refuse. One in
-// shadow is there to be looked at, and changes nothing anyway. The error names no ban: who may see
-// this one need not see that.
-func (a *Admin) idle(ctx context.Context, b *Ban) error {
+// shadow is there to be looked at, and changes nothing anyway. Who is bound to customers is told of bans
+// of these alone: a refusal would tell that there is one of others.
+func (a *Admin) idle(ctx context.Context, b *Ban, customers []string) error {
 	if b.Shadow {
 		return nil
 	}
-	found, err := a.Overlapping(ctx, b)
+	found, err := a.opt.Store.Bans(ctx, Query{Client: b.Prefix.Addr(), Holding: a.now(), Page: tenant.Page{Customers: customers}}) // what is around it has its first address
 	found = slices.DeleteFunc(found, func(other Ban) bool { return other.Shadow })
 	again := slices.ContainsFunc(found, func(other Ban) bool { return other.Prefix == b.Prefix && other.Login == b.Login })
 	if err != nil || again || !slices.ContainsFunc(found, func(other Ban) bool { return other.implies(b) }) {
@@ -109,10 +112,11 @@ func (a *Admin) Lift(ctx context.Context, id mail.ID) (Ban, error) {
 	return a.lift(ctx, found[0])
 }
 
-// Overlapping returns the bans that hold beside b and whose network is around b's or within it, for
-// the same login or for everybody: the one of the longest prefix first. Errors are those of Store.Bans.
-func (a *Admin) Overlapping(ctx context.Context, b *Ban) ([]Ban, error) {
-	found, err := a.opt.Store.Bans(ctx, Query{Holding: a.now()})
+// Overlapping returns, of the bans of these customers, none for all, those that hold beside b and whose
+// network is around b's or within it, for the same login or for everybody: the one of the longest
+// prefix first. Errors are those of Store.Bans.
+func (a *Admin) Overlapping(ctx context.Context, b *Ban, customers []string) ([]Ban, error) {
+	found, err := a.opt.Store.Bans(ctx, Query{Holding: a.now(), Page: tenant.Page{Customers: customers}})
 	found = slices.DeleteFunc(found, func(other Ban) bool {
 		sameLogin := other.Login == b.Login || other.Login == "" || b.Login == ""
 		return other.ID == b.ID || !sameLogin || !other.Prefix.Overlaps(b.Prefix)

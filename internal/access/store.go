@@ -7,6 +7,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // Query says which bans are wanted. The zero value wants all.
@@ -14,8 +15,13 @@ type Query struct {
 	// ID and Prefix name those wanted; "" and invalid for any.
 	ID     mail.ID
 	Prefix netip.Prefix
+	// Client wants those whose network this address is in; invalid for any.
+	Client netip.Addr
 	// Holding wants those alone that hold at that time; zero for all.
 	Holding time.Time
+	// Page is which part of them. Those of customers are those for a login in one of their domains, be
+	// it an account's or not.
+	Page tenant.Page
 }
 
 // Store keeps bans. Each change is one transaction with its event, and gets a number
@@ -26,12 +32,13 @@ type Store interface {
 	Feed
 	// AddBan stores a ban. Errors: what Ban.Check says; fault.Conflict where there is one
 	// with that id, or one that holds at its Start with the same Prefix, Login and Shadow, which
-	// the error names.
-	AddBan(ctx context.Context, b Ban, e audit.Event) error
+	// the error names, or where at its Start more would hold than the bound says, also where several
+	// are set at once.
+	AddBan(ctx context.Context, b Ban, within tenant.Bound, e audit.Event) error
 	// LiftBan ends a ban at that time, in the name of by. Errors: fault.NotFound;
 	// fault.Conflict where it has ended before.
 	LiftBan(ctx context.Context, id mail.ID, at time.Time, by string, e audit.Event) error
-	// Bans lists bans by Start, those of one moment by id.
+	// Bans lists bans by Start, those of one moment by id; a page of them by id.
 	Bans(ctx context.Context, q Query) ([]Ban, error)
 	// PruneBans removes bans that ended before that time, at most limit of them, and says
 	// how many. That gets no number, as they held no more; it leaves the change with the

@@ -144,6 +144,15 @@ type ZoneStore interface {
 // MaxAdded is how many accounts AddAccounts takes.
 const MaxAdded = 100
 
+// AccountQuery says which accounts are wanted. The zero value wants all.
+type AccountQuery struct {
+	// Domain is theirs; "" for any.
+	Domain mail.Domain
+	// After wants those whose logins are behind it, Limit so many at most; 0 for any number.
+	After string
+	Limit int
+}
+
 // AccountStore keeps accounts. What putting and removing means stands at Store.
 type AccountStore interface {
 	// PutAccount creates or changes an account, its aliases, grants and credentials
@@ -161,8 +170,8 @@ type AccountStore interface {
 	// Account returns the account with that login (an Address key). fault.NotFound
 	// where there is none.
 	Account(ctx context.Context, login string) (Account, error)
-	// Accounts lists the accounts of a domain, or all for "", by login.
-	Accounts(ctx context.Context, domain mail.Domain) ([]Account, error)
+	// Accounts lists accounts by login.
+	Accounts(ctx context.Context, q AccountQuery) ([]Account, error)
 	// RemoveAccount removes the account with that login (an Address key): see Store.
 	RemoveAccount(ctx context.Context, login string, e audit.Event) error
 }
@@ -173,10 +182,20 @@ type AddressStore interface {
 	// keys), as their own or as an alias, by address; at most MaxOwned of them. What is
 	// nobody's is left out.
 	Owners(ctx context.Context, addresses []string) (map[string]string, error)
-	// Grantees lists the logins of accounts with grants, in order: those behind after ("" for
-	// the first), at most limit. With a domain it leaves out those that have none under it;
-	// what an earlier release has stored may be among them all the same.
-	Grantees(ctx context.Context, domain mail.Domain, after string, limit int) ([]string, error)
+	// Grantees lists the logins of accounts with grants, in order.
+	Grantees(ctx context.Context, q GranteeQuery) ([]string, error)
+}
+
+// GranteeQuery says which accounts with grants are wanted.
+type GranteeQuery struct {
+	// Under leaves out those that have no grant under this domain; what an earlier release has stored
+	// may be among them all the same. "" for any.
+	Under mail.Domain
+	// Customers are those whose accounts are wanted; none for any.
+	Customers []string
+	// After wants those whose logins are behind it, Limit so many at most, 1 or more.
+	After string
+	Limit int
 }
 
 // MaxOwned is how many addresses AddressStore.Owners takes.

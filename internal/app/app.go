@@ -18,6 +18,7 @@ import (
 	"countersign/internal/account/admin"
 	"countersign/internal/account/senders"
 	"countersign/internal/app/aligning"
+	"countersign/internal/app/bans"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/entrances"
 	"countersign/internal/app/guarding"
@@ -80,6 +81,7 @@ type App struct {
 	gate      *submission.Gate
 	aligning  *aligning.Watch
 	guard     *guarding.Set
+	banned    *bans.Set
 	entrance  *entrances.Set
 	space     *space.Watch
 	deliverer *delivery.Deliverer

@@ -242,6 +242,7 @@ func (a *App) openGate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.banned = banned
 	a.background("bans", banned.Run)
 	if err := a.openEntrance(ctx); err != nil {
 		return err
@@ -253,12 +254,11 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("guard", a.guard.Run)
-	limited, err := limits.Open(ctx, limits.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
+	a.limited, err = limits.Open(ctx, limits.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
 	if err != nil {
 		return err
 	}
-	a.background("limits", limited.Run)
-	a.limited = limited
+	a.background("limits", a.limited.Run)
 	options.Banned, options.Denied, options.NotRenewed = banned.Hits, a.entrance.Denied, passwords.NotRenewed(a.log)
 	options.Known, options.Hashes.Unsaid, options.Hashes.TooCostly = a.guard.Known, passwords.Unsaid(a.log), passwords.TooCostly(a.log)
 	tokens, err := a.openTokens()
@@ -307,7 +307,7 @@ func (a *App) openGate(ctx context.Context) error {
 		Hostname: a.cfg.Hostname, Realm: realm(a.cfg), Node: a.nodeID(), Logger: a.log,
 		Verifier: verifier,
 		Senders:  sending, Accounts: a.store, Domains: a.store, Queue: a.store,
-		Offer: a.offer(), Space: a.space, Bans: banned, Entrance: a.entrance.Entrance, Guard: a.guard, Limits: limited.Levels, Counted: a.store.Counted, Doors: a.doors(), Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
+		Offer: a.offer(), Space: a.space, Bans: banned, Entrance: a.entrance.Entrance, Guard: a.guard, Limits: a.limited.Levels, Counted: a.store.Counted, Doors: a.doors(), Alignment: a.aligning, Filters: filtered, Recorder: a.recorder, Sealer: a.sealer,
 		IDs: a.ids, Now: a.opt.Now, Policy: rules,
 		Metrics: figures.New(a.registry), Listeners: a.clients.Listeners(a.cfg),
 	})

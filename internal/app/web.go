@@ -14,7 +14,8 @@ import (
 func (a *App) openWeb(context.Context) error {
 	a.help = help.New(help.Options{})
 	server, address, err := site.Open(site.Options{
-		Config: a.cfg.Web, Mounts: a.mounts(), TLS: a.certs.TLSConfig, Registry: a.registry, Logger: a.log,
+		Config: a.cfg.Web, TLS: a.certs.TLSConfig, Registry: a.registry, Logger: a.log,
+		Mounts: []web.Mount{{Path: help.Path, Name: "help", Handler: a.help}, {Path: api.Prefix + "/", Name: "api", Handler: a.panel.Handler()}},
 	})
 	if err != nil {
 		return err
@@ -33,17 +34,10 @@ func (a *App) openWeb(context.Context) error {
 
 // openPanel makes the API, which is served where the configuration has an address for HTTP.
 func (a *App) openPanel(context.Context) (err error) {
+	books := panel.Books{Bans: a.banned.Book, Entries: a.entrance.Entries(), Limits: a.limited.Levels}
 	a.panel, err = panel.Open(panel.Options{
 		Config: a.cfg, Version: a.opt.Version, Store: a.store, IDs: a.ids, Now: a.opt.Now, Accounts: a.Admin, Place: a.entrance.Place,
-		Explain: a.opt.Explain.On(a.store), Record: a.recorder.Record, Logger: a.log,
+		Books: books, Explain: a.opt.Explain.On(a.store, books), Record: a.recorder.Record, Logger: a.log,
 	})
 	return err
-}
-
-// mounts are what is served over HTTP, each at its path.
-func (a *App) mounts() []web.Mount {
-	return []web.Mount{
-		{Path: help.Path, Name: "help", Handler: a.help},
-		{Path: api.Prefix + "/", Name: "api", Handler: a.panel.Handler()},
-	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // Query says which rules are wanted. The zero value wants all.
@@ -16,6 +17,9 @@ type Query struct {
 	For *Subject
 	// Holding wants those alone that hold at that time; zero for all.
 	Holding time.Time
+	// Page is which part of them. Those of customers are those for them, their domains, and the accounts
+	// and credentials in these. What was for a credential that is no more is nobody's.
+	Page tenant.Page
 }
 
 // MaxSet is how many rules SetRules takes.
@@ -35,8 +39,10 @@ type Store interface {
 	// one if it has none, ends then, lifted by its By. Errors: what Rule.Check says;
 	// fault.Invalid for more, and for two of them of which one would take the place of the
 	// other; fault.NotFound for an account, a credential, a domain, a customer or a plan
-	// that there is not; fault.Conflict where there is a rule with such an id.
-	SetRules(ctx context.Context, rules []Rule, events []audit.Event) error
+	// that there is not; fault.Conflict where there is a rule with such an id, and where more would
+	// hold at the Start of the first than the bound says, also where several set some at once: what
+	// takes the place of others is no more.
+	SetRules(ctx context.Context, rules []Rule, within tenant.Bound, events []audit.Event) error
 	// LiftRule ends a rule at that time, in the name of by. Errors: fault.NotFound;
 	// fault.Conflict where it has ended before.
 	LiftRule(ctx context.Context, id mail.ID, at time.Time, by string, e audit.Event) error

@@ -15,6 +15,9 @@ type Query struct {
 	Network netip.Prefix
 	// Login wants those of that login; "" for any.
 	Login string
+	// Customers wants those of logins in the domains of these customers, be they accounts' or not; none
+	// for any.
+	Customers []string
 }
 
 // Kept is a Record that is to be stored.

@@ -10,6 +10,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // AdminOptions are what an Admin is made of. All fields are needed.
@@ -40,6 +41,8 @@ type Wanted struct {
 	Login string
 	// Force sets it although it would do what is hardly ever meant.
 	Force bool
+	// Within is how many may hold with it.
+	Within tenant.Bound
 }
 
 // now is the time as it is stored.
@@ -81,7 +84,7 @@ func (a *Admin) Add(ctx context.Context, w Wanted) (e Entry, closes bool, err er
 	if w.Login != "" {
 		event.Login = w.Login
 	}
-	return e, closes, a.opt.Store.AddEntry(ctx, e, event)
+	return e, closes, a.opt.Store.AddEntry(ctx, e, w.Within, event)
 }
 
 // isOpen reports whether nothing is allowed at a subject alone.

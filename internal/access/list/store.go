@@ -6,6 +6,7 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // Query says which entries are wanted. The zero value wants all.
@@ -16,6 +17,9 @@ type Query struct {
 	For *Subject
 	// Holding wants those alone that hold at that time; zero for all.
 	Holding time.Time
+	// Page is which part of them. Those of customers are those for them, their domains, and the accounts
+	// and credentials in these. What was for a credential that is no more is nobody's.
+	Page tenant.Page
 }
 
 // Store keeps entries. Each change is one transaction with its event, and gets a number
@@ -27,12 +31,13 @@ type Store interface {
 	Feed
 	// AddEntry stores an entry. Errors: what Entry.Check says; fault.NotFound where what it
 	// is for does not exist, as far as a store knows; fault.Conflict where there is one with
-	// that id, or where one that holds at its Start says the same, which the error names.
-	AddEntry(ctx context.Context, e Entry, event audit.Event) error
+	// that id, or where one that holds at its Start says the same, which the error names, or where
+	// more would hold then than the bound says, also where several are added at once.
+	AddEntry(ctx context.Context, e Entry, within tenant.Bound, event audit.Event) error
 	// RemoveEntry ends an entry at that time, in the name of by. Errors: fault.NotFound;
 	// fault.Conflict where it has ended before.
 	RemoveEntry(ctx context.Context, id mail.ID, at time.Time, by string, event audit.Event) error
-	// Entries lists entries by Kind, Name and Start.
+	// Entries lists entries by Kind, Name and Start; a page of them by id.
 	Entries(ctx context.Context, q Query) ([]Entry, error)
 	// PruneEntries removes entries that ended before that time, at most limit of them, and
 	// says how many. That gets no number, as they held no more; it leaves the change with

@@ -159,7 +159,7 @@ func (a *Admin) eachAccount(ctx context.Context, customers []string, say func(*a
 			return nil, err
 		}
 		for _, d := range domains {
-			accounts, err := a.opt.Store.Accounts(ctx, d.Name)
+			accounts, err := a.opt.Store.Accounts(ctx, account.AccountQuery{Domain: d.Name})
 			if err != nil {
 				return nil, err
 			}
@@ -178,7 +178,7 @@ func (a *Admin) eachAccount(ctx context.Context, customers []string, say func(*a
 func (a *Admin) eachGrantee(ctx context.Context, domain mail.Domain, say func(*account.Account) string, said []string) ([]string, error) {
 	const page = 500
 	for after := ""; ; {
-		logins, err := a.opt.Store.Grantees(ctx, domain, after, page)
+		logins, err := a.opt.Store.Grantees(ctx, account.GranteeQuery{Under: domain, After: after, Limit: page})
 		if err != nil {
 			return nil, err
 		}

@@ -131,7 +131,7 @@ func (a *Admin) sweepCustomer(ctx context.Context, customer, plan string) (dropp
 		return 0, err
 	}
 	for _, d := range domains {
-		accounts, err := a.opt.Store.Accounts(ctx, d.Name)
+		accounts, err := a.opt.Store.Accounts(ctx, account.AccountQuery{Domain: d.Name})
 		if err != nil {
 			return dropped, err
 		}

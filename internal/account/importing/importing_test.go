@@ -173,7 +173,7 @@ func TestInterrupted(t *testing.T) {
 	if len(lines) != s.Lines() || s.Added != 20 || s.Failed != 0 {
 		t.Fatalf("%d lines, %+v", len(lines), s)
 	}
-	before, _ := w.store.Accounts(t.Context(), "")
+	before, _ := w.store.Accounts(t.Context(), account.AccountQuery{})
 	_, again, err := w.run(t.Context(), w.store, many(60))
 	if err != nil || again.Unchanged != len(before) || again.Added != 60-len(before) || again.Failed != 0 {
 		t.Fatalf("%d were there; %+v, %v", len(before), again, err)
@@ -257,7 +257,7 @@ func TestOneOfMany(t *testing.T) {
 	if err != nil || s.Added != 119 || s.Failed != 1 || lines[30] != "31 account user30@acme.example failed" {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	all, _ := w.store.Accounts(t.Context(), "")
+	all, _ := w.store.Accounts(t.Context(), account.AccountQuery{})
 	if len(all) != 119 {
 		t.Errorf("%d accounts", len(all))
 	}

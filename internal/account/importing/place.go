@@ -148,7 +148,7 @@ func (r *run) survey(ctx context.Context, customer string) error {
 		return err
 	}
 	for _, d := range domains {
-		accounts, err := r.opt.Store.Accounts(ctx, d.Name)
+		accounts, err := r.opt.Store.Accounts(ctx, account.AccountQuery{Domain: d.Name})
 		if err != nil {
 			return err
 		}

@@ -39,15 +39,22 @@ type Set struct {
 	follower *feed.Follower[access.Ban]
 }
 
-// Open reads all bans. Errors are those of the store.
-func Open(ctx context.Context, opt Options) (*Set, error) {
-	s := &Set{Book: book.New(opt.Now), opt: opt, notes: notes{now: opt.Now, last: map[seen]time.Time{}}}
+// On returns a Set by a Book that somebody else keeps, which notes for itself what those in shadow would
+// have refused. It is not Run, and of opt it takes Now and Record alone.
+func On(by *book.Book, opt Options) *Set {
+	s := &Set{Book: by, opt: opt, notes: notes{now: opt.Now, last: map[seen]time.Time{}}}
 	s.notes.hits = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "countersign_access_ban_shadow_total", Help: "What bans in shadow would have refused: each ban and client network, once an hour.",
 	})
 	s.notes.omitted = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "countersign_access_ban_shadow_omitted_total", Help: "What bans in shadow would have refused and no record has, as more client networks came within an hour than are told apart: each time.",
 	})
+	return s
+}
+
+// Open reads all bans. Errors are those of the store.
+func Open(ctx context.Context, opt Options) (*Set, error) {
+	s := On(book.New(opt.Now), opt)
 	s.follower = book.Follow(opt.Store, s.Book, feed.Options{Logger: opt.Logger})
 	if err := s.follower.Load(ctx); err != nil {
 		return nil, err

@@ -119,6 +119,12 @@ func Once(ctx context.Context, c *config.Config, store list.Store, where func(cl
 		change.Commit()
 		where = places.Place
 	}
+	return By(c, entries, where)
+}
+
+// By is Once by entries that somebody keeps, and by what knows where clients are. It asks DNS lists for
+// itself, so that nothing is counted of it. Errors are those of the name servers.
+func By(c *config.Config, entries *book.Book, where func(client netip.Addr) list.Place) (*entrance.Entrance, error) {
 	names, err := checker(c, dnsbl.Options{Now: time.Now})
 	if err != nil {
 		return nil, err
@@ -126,6 +132,9 @@ func Once(ctx context.Context, c *config.Config, store list.Store, where func(cl
 	names.Configure(Lists(c))
 	return entrance.New(entrance.Options{Lists: entries, Place: where, Names: names, Rules: Rules(c)}), nil
 }
+
+// Entries are those that the Set follows.
+func (s *Set) Entries() *book.Book { return s.book }
 
 // figures registers what is counted.
 func (s *Set) figures() {
@@ -251,7 +260,7 @@ func Judge(c *config.Config) (all []loading.Finding) {
 // Denied returns by which rule somebody who has proved to be somebody may not come from where
 // they do. It is login.Options.Denied.
 func (s *Set) Denied(a *login.Attempt, p *account.Principal) string {
-	d := s.Known(visit.Who(a.Listener, p.Sender, &p.Credential), a.Client)
+	d := s.Known(&entrance.Visitor{Who: visit.Who(a.Listener, p.Sender, &p.Credential), Client: a.Client})
 	if !d.Denied {
 		return ""
 	}

@@ -17,7 +17,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	bans "countersign/internal/access/book"
 	"countersign/internal/access/list"
+	entries "countersign/internal/access/list/book"
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
 	"countersign/internal/app/aligning"
@@ -25,6 +27,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
@@ -43,6 +46,8 @@ type Options struct {
 	Accounts func(actor string) *admin.Admin
 	// Place says where a client is.
 	Place func(netip.Addr) list.Place
+	// Books are those of the gate.
+	Books Books
 	// Explain says what a gate of a configuration would answer to a message; nil where
 	// nothing does.
 	Explain func(context.Context, *config.Config, resource.Question) (*resource.Verdict, error)
@@ -51,16 +56,25 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Explainer says what a gate of a configuration would answer to a message, by a store.
-type Explainer[S any] func(context.Context, *config.Config, S, resource.Question) (*resource.Verdict, error)
+// Books are what a gate that runs has in memory, and decides by. All are needed.
+type Books struct {
+	Bans    *bans.Book
+	Entries *entries.Book
+	// Limits are those of who sends.
+	Limits func(limit.Who) []limit.Level
+}
 
-// On returns what explains by a store; nil for a nil Explainer.
-func (e Explainer[S]) On(store S) func(context.Context, *config.Config, resource.Question) (*resource.Verdict, error) {
+// Explainer says what a gate of a configuration would answer to a message, by a store and by the books of
+// the gate that runs.
+type Explainer[S any] func(context.Context, *config.Config, S, Books, resource.Question) (*resource.Verdict, error)
+
+// On returns what explains by a store and books; nil for a nil Explainer.
+func (e Explainer[S]) On(store S, books Books) func(context.Context, *config.Config, resource.Question) (*resource.Verdict, error) {
 	if e == nil {
 		return nil
 	}
 	return func(ctx context.Context, c *config.Config, q resource.Question) (*resource.Verdict, error) {
-		return e(ctx, c, store, q)
+		return e(ctx, c, store, books, q)
 	}
 }
 
@@ -128,12 +142,12 @@ func (s *Set) Prepare(c *config.Config) (commit func(), err error) {
 // resources are what the operations work with.
 func (s *Set) resources() resource.Options {
 	return resource.Options{
-		Store: s.opt.Store, IDs: s.opt.IDs, Now: s.opt.Now, Accounts: s.opt.Accounts, Place: s.opt.Place,
+		Store: s.opt.Store, Entries: s.opt.Books.Entries, IDs: s.opt.IDs, Now: s.opt.Now, Accounts: s.opt.Accounts, Place: s.opt.Place,
 		Window: func() time.Duration { return s.current.Load().Guard.Window.Std() },
 		Useful: func(of list.Subject, what list.What) error { return entrances.Useful(s.current.Load(), of, what) },
 		Explain: func(ctx context.Context, q resource.Question) (*resource.Verdict, error) {
 			if s.opt.Explain == nil {
-				return nil, fault.New("panel.explain", fault.Unavailable, "this gate explains no messages")
+				return nil, fault.New("panel.explain", fault.NotFound, "this gate explains no messages")
 			}
 			return s.opt.Explain(ctx, s.current.Load(), q)
 		},

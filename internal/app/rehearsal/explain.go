@@ -6,14 +6,16 @@ import (
 	"time"
 
 	"countersign/internal/app"
+	"countersign/internal/app/panel"
 	"countersign/internal/config"
 	"countersign/internal/mail"
 	"countersign/internal/web/api/resource"
 )
 
-// Explain rehearses a message that the API is asked about. It is app.Options.Explain; errors
-// are those of Message.
-func Explain(ctx context.Context, cfg *config.Config, store app.Store, q resource.Question) (*resource.Verdict, error) {
+// Explain rehearses a message that the API is asked about, by the books of the gate that answers. It is
+// app.Options.Explain; errors are those of Message. Content filters are not asked: what a client of the
+// API makes up of a message and of its sender is no mail for them to learn from.
+func Explain(ctx context.Context, cfg *config.Config, store app.Store, books panel.Books, q resource.Question) (*resource.Verdict, error) {
 	author := q.From
 	if author.IsNull() {
 		own, err := mail.ParseAddress(q.Login)
@@ -24,6 +26,7 @@ func Explain(ctx context.Context, cfg *config.Config, store app.Store, q resourc
 	}
 	question := Question{
 		Login: q.Login, Credential: q.Credential, Listener: q.Listener, Client: q.Client, From: q.From, To: q.To, Message: Plain(author, q.To, time.Now()), Place: q.Place,
+		Books: &books, Unfiltered: true,
 	}
 	if q.Message != "" {
 		question.Message = strings.NewReader(q.Message)
@@ -32,7 +35,7 @@ func Explain(ctx context.Context, cfg *config.Config, store app.Store, q resourc
 	if err != nil {
 		return nil, err
 	}
-	v := &resource.Verdict{Verdict: s.Verdict, Reason: s.Reason, Recipients: s.Recipients, Steps: []resource.Step{}}
+	v := &resource.Verdict{Verdict: s.Verdict, Reason: s.Reason, Recipients: s.Recipients, Steps: []resource.Step{}, Client: q.Client.String(), Unasked: append([]string{}, s.Unasked...)}
 	if !s.Until.IsZero() {
 		v.Until = &s.Until
 	}

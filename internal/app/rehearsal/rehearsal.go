@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/access"
+	"countersign/internal/access/entrance"
 	"countersign/internal/access/guard"
 	"countersign/internal/access/list"
 	"countersign/internal/account"
@@ -31,6 +32,7 @@ import (
 	"countersign/internal/app/bans"
 	"countersign/internal/app/entrances"
 	"countersign/internal/app/filters"
+	"countersign/internal/app/panel"
 	"countersign/internal/app/ruling"
 	"countersign/internal/app/site"
 	"countersign/internal/audit"
@@ -83,6 +85,10 @@ type Question struct {
 	// Place says where clients are, as a running gate knows it; with nil the files of the
 	// configuration are read for it.
 	Place func(client netip.Addr) list.Place
+	// Books are those of a running gate, by which it decides; nil where the store is read.
+	Books *panel.Books
+	// Unfiltered has no content filter asked: each that the listener has is among Story.Unasked.
+	Unfiltered bool
 }
 
 // Story is what came of it.
@@ -97,6 +103,8 @@ type Story struct {
 	Until time.Time
 	// Events are what the record would have, but for what is said in every session.
 	Events []audit.Event
+	// Unasked are the names of the content filters that were not asked.
+	Unasked []string
 }
 
 // Step is a command and its answer.
@@ -135,7 +143,40 @@ func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (
 		return nil, err
 	}
 	end()
-	return kept.story(steps), nil
+	story := kept.story(steps)
+	for i := range cfg.Filters {
+		if q.Unfiltered && cfg.Filters[i].Serves(listener.Name) {
+			story.Unasked = append(story.Unasked, cfg.Filters[i].Name)
+		}
+	}
+	return story, nil
+}
+
+// deciding is what a message is decided by besides accounts.
+type deciding struct {
+	bans     *bans.Set
+	entrance *entrance.Entrance
+	limits   func(limit.Who) []limit.Level
+}
+
+// books returns what decides: what the running gate has in memory, else what is read for it.
+func books(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (d deciding, err error) {
+	quiet := slog.New(slog.DiscardHandler)
+	options := bans.Options{Store: kept.Store, Now: time.Now, Record: kept.note, Registry: prometheus.NewRegistry(), Logger: quiet}
+	if q.Books != nil {
+		d.bans, d.limits = bans.On(q.Books.Bans, options), q.Books.Limits
+		d.entrance, err = entrances.By(cfg, q.Books.Entries, q.Place)
+		return d, err
+	}
+	if d.bans, err = bans.Open(ctx, options); err != nil {
+		return d, err
+	}
+	if d.entrance, err = entrances.Once(ctx, cfg, kept.Store, q.Place); err != nil {
+		return d, err
+	}
+	limits := limitbook.New(time.Now)
+	d.limits = limits.Levels
+	return d, limitbook.Follow(kept.Store, limits, feed.Options{Logger: quiet}).Load(ctx)
 }
 
 // offered are the mechanisms that a listener offers.
@@ -224,16 +265,8 @@ func build(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (*
 		return nil, nil, err
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	banned, err := bans.Open(ctx, bans.Options{Store: store, Now: time.Now, Record: kept.note, Registry: prometheus.NewRegistry(), Logger: quiet})
+	by, err := books(ctx, cfg, kept, q)
 	if err != nil {
-		return nil, nil, err
-	}
-	entrance, err := entrances.Once(ctx, cfg, store, q.Place)
-	if err != nil {
-		return nil, nil, err
-	}
-	limits := limitbook.New(time.Now)
-	if err := limitbook.Follow(store, limits, feed.Options{Logger: quiet}).Load(ctx); err != nil {
 		return nil, nil, err
 	}
 	judge, err := aligning.Judge(cfg)
@@ -244,7 +277,11 @@ func build(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (*
 	if policy.Rules, err = ruling.Set(cfg); err != nil {
 		return nil, nil, err
 	}
-	filtered, err := filters.Open(cfg.Filters, filters.Options{})
+	asked := cfg.Filters
+	if q.Unfiltered {
+		asked = nil
+	}
+	filtered, err := filters.Open(asked, filters.Options{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -264,7 +301,7 @@ func build(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (*
 	gate := submission.New(submission.Options{
 		Hostname: cfg.Hostname, Node: cfg.Node.ID, Verifier: login.New(options),
 		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Domains: store, Queue: kept,
-		Bans: banned, Entrance: entrance, Guard: guarded, Limits: limits.Levels, Counted: store.Counted, Doors: kept, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Listeners: listeners, Recorder: recorder, Sealer: sealer,
+		Bans: by.bans, Entrance: by.entrance, Guard: guarded, Limits: by.limits, Counted: store.Counted, Doors: kept, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Listeners: listeners, Recorder: recorder, Sealer: sealer,
 		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: figures.New(prometheus.NewRegistry()), Logger: quiet,
 	})
 	return gate, sync.OnceFunc(func() {

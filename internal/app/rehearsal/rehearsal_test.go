@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,16 +17,21 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/book"
 	"countersign/internal/access/guard"
 	"countersign/internal/access/list"
+	entries "countersign/internal/access/list/book"
 	"countersign/internal/account"
 	"countersign/internal/app"
+	"countersign/internal/app/panel"
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/config/loading"
 	"countersign/internal/fault"
+	"countersign/internal/feed"
 	"countersign/internal/limit"
 	"countersign/internal/limit/admin"
+	limitbook "countersign/internal/limit/book"
 	"countersign/internal/loadgen"
 	"countersign/internal/mail"
 	"countersign/internal/policy/turnover"
@@ -368,16 +374,81 @@ func TestPlacesOfARunningGate(t *testing.T) {
 	q := resource.Question{Login: testkit.Login, Client: netip.MustParseAddr("203.0.113.7"), From: own, To: []mail.Address{{Local: "b", Domain: "example.com"}}}
 	for country, verdict := range map[string]string{"DE": "refuse", "FR": "accept"} {
 		q.Place = func(client netip.Addr) list.Place { return list.Place{Client: client, Country: country} }
-		v, err := Explain(t.Context(), w.cfg, w.beside, q)
+		v, err := Explain(t.Context(), w.cfg, w.beside, w.books(), q)
 		must(t, err)
 		if v.Verdict != verdict {
 			t.Errorf("from %s: %+v", country, v)
 		}
 	}
-	q.Place = nil
-	if _, err := Explain(t.Context(), w.cfg, w.beside, q); err == nil {
+	if _, err := Message(t.Context(), w.cfg, w.beside, Question{Login: q.Login, Client: q.Client, From: own, To: q.To, Message: Plain(own, q.To, time.Now())}); err == nil {
 		t.Error("where nobody knows where clients are, a file that there is not is not missed")
 	}
+}
+
+// books are those of a gate that has read what is in the store now.
+func (w *world) books() panel.Books {
+	w.t.Helper()
+	b := panel.Books{Bans: book.New(time.Now), Entries: entries.New(time.Now)}
+	limits := limitbook.New(time.Now)
+	b.Limits = limits.Levels
+	quiet := feed.Options{Logger: slog.New(slog.DiscardHandler)}
+	must(w.t, book.Follow(w.beside, b.Bans, quiet).Load(w.t.Context()))
+	must(w.t, entries.Follow(w.beside, b.Entries, quiet).Load(w.t.Context()))
+	must(w.t, limitbook.Follow(w.beside, limits, quiet).Load(w.t.Context()))
+	return b
+}
+
+// deaf is a store of which nobody may read all bans, entries and rules.
+type deaf struct{ app.Store }
+
+func (deaf) BansSince(context.Context, uint64) ([]access.Ban, uint64, error) {
+	return nil, 0, fault.New("test", fault.Internal, "all bans are read")
+}
+
+func (deaf) EntriesSince(context.Context, uint64) ([]list.Entry, uint64, error) {
+	return nil, 0, fault.New("test", fault.Internal, "all entries are read")
+}
+
+func (deaf) RulesSince(context.Context, uint64) ([]limit.Rule, uint64, error) {
+	return nil, 0, fault.New("test", fault.Internal, "all rules are read")
+}
+
+// TestBooksOfARunningGate: the API has a message decided by what the gate has in memory, and reads none
+// of it from the store; the command reads it.
+func TestBooksOfARunningGate(t *testing.T) {
+	w := newWorld(t, "[[filter]]\nname = \"away\"\naddress = \"tcp:127.0.0.1:1\"\n")
+	own, err := mail.ParseAddress(testkit.Login)
+	must(t, err)
+	q := resource.Question{
+		Login: testkit.Login, Client: netip.MustParseAddr("203.0.113.7"), From: own, To: []mail.Address{{Local: "b", Domain: "example.com"}},
+		Place: func(client netip.Addr) list.Place { return list.Place{Client: client} },
+	}
+	want := func(verdict, reason string) {
+		t.Helper()
+		v, err := Explain(t.Context(), w.cfg, deaf{w.beside}, w.books(), q)
+		must(t, err)
+		if v.Verdict != verdict || v.Reason != reason || v.Client != "203.0.113.7" || !slices.Equal(v.Unasked, []string{"away"}) {
+			t.Errorf("%+v, want %s (%s)", v, verdict, reason)
+		}
+	}
+	want("accept", "")
+	if _, err := Message(t.Context(), w.cfg, deaf{w.beside}, Question{Login: q.Login, Client: q.Client, From: own, To: q.To, Message: Plain(own, q.To, time.Now())}); !fault.Is(err, fault.Internal) {
+		t.Errorf("without books it is decided by %v", err)
+	}
+	lift := w.limit(limit.Subject{Kind: limit.Account, Name: testkit.Login}, "messages/hour=0", limit.Refuse)
+	want("refuse", "limit-refused")
+	lift()
+	what, err := list.ParseWhat("203.0.113.0/24")
+	must(t, err)
+	by := list.NewAdmin(list.AdminOptions{Store: w.beside, IDs: new(mail.IDSource), Actor: "test", Now: time.Now})
+	entry, _, err := by.Add(t.Context(), list.Wanted{Effect: list.Deny, What: what, Reason: "not from there"})
+	must(t, err)
+	want("refuse", "network-denied")
+	_, _, err = by.Remove(t.Context(), entry.ID)
+	must(t, err)
+	_, err = access.NewAdmin(access.AdminOptions{Store: w.beside, IDs: &mail.IDSource{}, Actor: "test", Now: time.Now}).Add(t.Context(), access.Wanted{Prefix: what.Prefix, Reason: "x"})
+	must(t, err)
+	want("refuse", "banned")
 }
 
 // TestQuestionsThatCannotBeAsked: of what there is not nothing is said.

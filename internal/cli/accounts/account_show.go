@@ -95,7 +95,7 @@ func (cmd *accountList) Run(c *call.Call) error {
 	}
 	heads := []string{"ADDRESS", "STATE", "PLAN", "ALIASES", "GRANTS", "CREATED"}
 	return call.List(c, cmd.AsJSON, heads, viewAccounts(c.Env.Now()), cells, func(s call.Store) ([]account.Account, error) {
-		accounts, err := s.Accounts(c.Ctx, cmd.Domain.Domain)
+		accounts, err := s.Accounts(c.Ctx, account.AccountQuery{Domain: cmd.Domain.Domain})
 		return accounts, call.Missing(err, "domain "+cmd.Domain.String())
 	})
 }

@@ -72,7 +72,7 @@ func (cmd *add) Run(c *call.Call) error {
 			return err
 		}
 		// It is set already: a listing that fails takes nothing back.
-		beside, err := admin(o).Overlapping(c.Ctx, &b)
+		beside, err := admin(o).Overlapping(c.Ctx, &b, nil)
 		warn(c, &b, beside)
 		if cmd.JSON {
 			return errors.Join(err, table.JSON(c.Stdout, shown.BanAddedAt(c.Env.Now(), b, beside)))

@@ -116,7 +116,7 @@ func (cmd *list) Run(c *call.Call) error {
 func (cmd *list) all(c *call.Call, s call.Store) (found []View, err error) {
 	const page = 500
 	for after := ""; ; {
-		logins, err := s.Grantees(c.Ctx, cmd.Domain.Domain, after, page)
+		logins, err := s.Grantees(c.Ctx, account.GranteeQuery{Under: cmd.Domain.Domain, After: after, Limit: page})
 		if err != nil {
 			return nil, err
 		}

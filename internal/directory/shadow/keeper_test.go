@@ -419,7 +419,7 @@ func TestOneDomainForAll(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if list, err := w.store.Accounts(t.Context(), "new.example"); err != nil || len(list) != 10 || w.keys != 1 {
+	if list, err := w.store.Accounts(t.Context(), account.AccountQuery{Domain: "new.example"}); err != nil || len(list) != 10 || w.keys != 1 {
 		t.Errorf("%d accounts, %d pairs of keys, %v", len(list), w.keys, err)
 	}
 }

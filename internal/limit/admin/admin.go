@@ -16,6 +16,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // Options are what an Admin is made of. All fields are needed.
@@ -45,6 +46,8 @@ type Wanted struct {
 	End     time.Time
 	// Force sets also what Hazard warns of.
 	Force bool
+	// Within is how many may hold with them.
+	Within tenant.Bound
 }
 
 // now is the time as it is stored.
@@ -88,7 +91,7 @@ func (a *Admin) Set(ctx context.Context, w Wanted) ([]limit.Rule, error) {
 		}
 		rules, events = append(rules, r), append(events, e)
 	}
-	if err := a.opt.Store.SetRules(ctx, rules, events); err != nil {
+	if err := a.opt.Store.SetRules(ctx, rules, w.Within, events); err != nil {
 		return nil, err
 	}
 	return rules, nil

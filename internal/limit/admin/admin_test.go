@@ -11,6 +11,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
@@ -23,7 +24,7 @@ type notebook struct {
 	err    error
 }
 
-func (n *notebook) SetRules(_ context.Context, rules []limit.Rule, events []audit.Event) error {
+func (n *notebook) SetRules(_ context.Context, rules []limit.Rule, _ tenant.Bound, events []audit.Event) error {
 	if n.err == nil {
 		n.rules, n.events = append(n.rules, rules...), append(n.events, events...)
 	}

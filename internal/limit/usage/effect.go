@@ -3,7 +3,6 @@ package usage
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"countersign/internal/account"
@@ -110,13 +109,4 @@ func Remark(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (s
 		return "nothing limits " + name + " there now, so that this gives nothing", nil
 	}
 	return "with this " + made.String() + " counts", nil
-}
-
-// Replaced leaves out of rules those whose place limits for a subject take, with an end or without.
-func Replaced(have []limit.Rule, of limit.Subject, limits []limit.Limit, temporary bool) []limit.Rule {
-	return slices.DeleteFunc(slices.Clone(have), func(old limit.Rule) bool {
-		return old.Temporary() == temporary && slices.ContainsFunc(limits, func(l limit.Limit) bool {
-			return old.SamePlace(&limit.Rule{For: of, Limit: l})
-		})
-	})
 }

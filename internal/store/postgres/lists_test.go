@@ -11,6 +11,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/feed"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // TestListsAreFeltElsewhere: an entry that one node adds or removes is felt on another within a
@@ -44,7 +45,7 @@ func TestListsAreFeltElsewhere(t *testing.T) {
 			ID: mail.ID(fmt.Sprintf("01K%023d", n+1)), What: list.What{Prefix: netip.MustParsePrefix(fmt.Sprintf("10.0.%d.0/24", n))},
 			Reason: "x", By: "cli:test", Start: now,
 		}
-		if err := k.here.AddEntry(t.Context(), e, e.Event(audit.AccessAdded, now, "cli:test", "x")); err != nil {
+		if err := k.here.AddEntry(t.Context(), e, tenant.Bound{}, e.Event(audit.AccessAdded, now, "cli:test", "x")); err != nil {
 			t.Fatal(err)
 		}
 		client := fmt.Sprintf("10.0.%d.7", n)

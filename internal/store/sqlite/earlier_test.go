@@ -59,7 +59,7 @@ func TestWhatEarlierReleasesReadOfGrants(t *testing.T) {
 	if err != nil || len(b.Grants) != 1 || b.Grants[0].Grant != plain.Grant || b.Grants[0].Manner != account.SendAs {
 		t.Errorf("it has left %+v (%v)", b.Grants, err)
 	}
-	logins, err := s.Grantees(ctx, "one.example", "", 9)
+	logins, err := s.Grantees(ctx, account.GranteeQuery{Under: "one.example", Limit: 9})
 	if err != nil || !slices.Equal(logins, []string{"ann@one.example"}) {
 		t.Errorf("who has grants: %q, %v", logins, err)
 	}

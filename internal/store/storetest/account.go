@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -138,7 +139,7 @@ func zoneIsRemembered(t *testing.T, s Store) {
 
 func listsAreComplete(t *testing.T, s Store) {
 	ctx := expect.Within(t)
-	if n := len(expect.Got(s.Plans(ctx))(t)) + len(expect.Got(s.Customers(ctx))(t)) + len(expect.Got(s.Domains(ctx, ""))(t)) + len(expect.Got(s.Accounts(ctx, ""))(t)); n != 0 {
+	if n := len(expect.Got(s.Plans(ctx))(t)) + len(expect.Got(s.Customers(ctx))(t)) + len(expect.Got(s.Domains(ctx, ""))(t)) + len(expect.Got(s.Accounts(ctx, account.AccountQuery{}))(t)); n != 0 {
 		t.Fatalf("an empty store lists %d objects", n)
 	}
 	p := settle(t, s)
@@ -160,8 +161,20 @@ func listsAreComplete(t *testing.T, s Store) {
 	if list := expect.Got(s.Domains(ctx, "aaa"))(t); len(list) != 0 {
 		t.Errorf("customer aaa has domains %v", list)
 	}
-	expect.Equal(t, "accounts", expect.Got(s.Accounts(ctx, ""))(t), []account.Account{p.ann, p.bob})
-	expect.Equal(t, "accounts of a domain", expect.Got(s.Accounts(ctx, "one.example"))(t), []account.Account{p.ann})
+	expect.Equal(t, "accounts", expect.Got(s.Accounts(ctx, account.AccountQuery{}))(t), []account.Account{p.ann, p.bob})
+	for _, c := range []struct {
+		q    account.AccountQuery
+		want []account.Account
+	}{
+		{account.AccountQuery{Domain: "one.example"}, []account.Account{p.ann}},
+		{account.AccountQuery{Domain: "one.example", Limit: 1}, []account.Account{p.ann}},
+		{account.AccountQuery{Limit: 1}, []account.Account{p.ann}},
+		{account.AccountQuery{Limit: 1, After: p.ann.Login()}, []account.Account{p.bob}},
+		{account.AccountQuery{After: p.ann.Login()}, []account.Account{p.bob}},
+		{account.AccountQuery{Domain: "one.example", After: p.ann.Login(), Limit: 9}, nil},
+	} {
+		expect.Equal(t, fmt.Sprintf("accounts, %+v", c.q), expect.Got(s.Accounts(ctx, c.q))(t), c.want)
+	}
 }
 
 func revisionsGuard(t *testing.T, s Store) {

@@ -156,17 +156,18 @@ func (s *Store) Owners(_ context.Context, addresses []string) (map[string]string
 }
 
 // Grantees implements account.AddressStore.
-func (s *Store) Grantees(_ context.Context, domain mail.Domain, after string, limit int) (list []string, err error) {
+func (s *Store) Grantees(_ context.Context, q account.GranteeQuery) (list []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for login, a := range s.accounts {
-		under := func(g account.Granted) bool { return domain == "" || g.Under() == domain }
-		if login > after && slices.ContainsFunc(a.Grants, under) {
+		under := func(g account.Granted) bool { return q.Under == "" || g.Under() == q.Under }
+		theirs := len(q.Customers) == 0 || slices.Contains(q.Customers, s.domains[a.Address.Domain].Customer)
+		if login > q.After && theirs && slices.ContainsFunc(a.Grants, under) {
 			list = append(list, login)
 		}
 	}
 	slices.Sort(list)
-	return list[:min(len(list), limit)], s.down
+	return list[:min(len(list), q.Limit)], s.down
 }
 
 // forget drops the uses of credentials that are no more.
@@ -203,8 +204,13 @@ func (s *Store) Account(_ context.Context, login string) (account.Account, error
 }
 
 // Accounts implements account.AccountStore.
-func (s *Store) Accounts(_ context.Context, domain mail.Domain) ([]account.Account, error) {
-	list, err := values(s, s.accounts, func(a account.Account) bool { return domain == "" || a.Address.Domain == domain })
+func (s *Store) Accounts(_ context.Context, q account.AccountQuery) ([]account.Account, error) {
+	list, err := values(s, s.accounts, func(a account.Account) bool {
+		return (q.Domain == "" || a.Address.Domain == q.Domain) && a.Login() > q.After
+	})
+	if q.Limit > 0 {
+		list = list[:min(len(list), q.Limit)]
+	}
 	for i := range list {
 		list[i] = cloned(list[i])
 	}

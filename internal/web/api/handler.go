@@ -143,6 +143,12 @@ func (x *exchange) serve() {
 		x.refuse(problemRate, "the client makes more requests than it may (requests of [[api_client]])")
 		return
 	}
+	if !c.Enter() {
+		x.w.Header().Set("Retry-After", "1")
+		x.refuse(problemBusy, "as many requests of the client as may be worked on at a time are")
+		return
+	}
+	defer c.Leave()
 	o, path := x.operation()
 	if o == nil {
 		return

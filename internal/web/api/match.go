@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxPath bounds the path of a request in octets, as it stands in the request.
@@ -19,13 +20,17 @@ func segments(escaped string) (parts []string, ok bool) {
 	}
 	for _, text := range strings.Split(rest, "/") {
 		part, err := url.PathUnescape(text)
-		if err != nil || part == "" {
+		if err != nil || part == "" || !isText(part) {
 			return nil, false
 		}
 		parts = append(parts, part)
 	}
 	return parts, true
 }
+
+// isText reports whether what a client has sent is a text that a store may be asked for: UTF-8 without
+// NUL.
+func isText(text string) bool { return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 }
 
 // braced returns the name of a segment in braces, "" of any other.
 func braced(segment string) string {

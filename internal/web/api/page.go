@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"countersign/internal/fault"
 )
@@ -31,6 +33,23 @@ func Paged[T any](r *Request, items []T, key func(*T) string) Page {
 	return Page{Items: rest[:r.limit:r.limit], Next: cursor(key(&rest[r.limit-1]))}
 }
 
+// Wanted is how many items are to be found for a page: one more than it has, which says that another
+// page follows.
+func (r *Request) Wanted() int { return r.limit + 1 }
+
+// After is the key of the last item of the page before, "" for the first page. It is valid UTF-8
+// without NUL, and anything else that the client may have put there.
+func (r *Request) After() string { return r.after }
+
+// PageOf returns the page of what was found for it: the first Wanted of the items whose keys are behind
+// After, in the order of keys. Key is as for Paged.
+func PageOf[T any](r *Request, found []T, key func(*T) string) Page {
+	if len(found) <= r.limit {
+		return Page{Items: slices.Clip(append([]T{}, found...))}
+	}
+	return Page{Items: found[:r.limit:r.limit], Next: cursor(key(&found[r.limit-1]))}
+}
+
 // maxCursor bounds a cursor in octets.
 const maxCursor = 2048
 
@@ -49,7 +68,7 @@ func (r *Request) readPage() []Finding {
 	}
 	if text, given := r.query[cursorName]; given {
 		key, err := base64.RawURLEncoding.DecodeString(text)
-		if err != nil || len(text) > maxCursor || len(key) == 0 || key[0] != '1' {
+		if err != nil || len(text) > maxCursor || len(key) == 0 || key[0] != '1' || !utf8.Valid(key) || bytes.IndexByte(key, 0) >= 0 {
 			wrong = append(wrong, Finding{"query", cursorName, "is not one that an answer of this listing had as next"})
 			return wrong
 		}

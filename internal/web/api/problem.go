@@ -122,7 +122,7 @@ func problemOf(err error) *Problem {
 	switch {
 	case errors.As(err, &wrong):
 		p.Errors, p.Detail = wrong.Findings, wrong.Error()
-	case name != problemInternal:
+	case p.Status < http.StatusInternalServerError: // what the gate lacks is named in its log alone
 		p.Detail = inWords(fault.DetailOf(err, kind))
 	}
 	return p

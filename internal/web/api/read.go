@@ -40,6 +40,8 @@ func readQuery(o *Operation, raw string) (map[string]string, []Finding) {
 			wrong = append(wrong, Finding{"query", clip(name), "is not a parameter of this"})
 		case len(texts) > 1:
 			wrong = append(wrong, Finding{"query", name, "is given more than once"})
+		case !isText(texts[0]):
+			wrong = append(wrong, Finding{"query", name, "is no text: it is to be UTF-8 without NUL"})
 		case len(allowed[at].Among) > 0 && !slices.Contains(allowed[at].Among, texts[0]):
 			wrong = append(wrong, Finding{"query", name, "is one of " + strings.Join(allowed[at].Among, ", ")})
 		default:
@@ -109,6 +111,7 @@ type member struct {
 	among    []string
 	example  string
 	omitted  bool
+	octets   bool // a NUL may be in it
 	index    []int
 	kind     reflect.Type
 }
@@ -122,7 +125,7 @@ func members(t reflect.Type) (all []member) {
 		}
 		m := member{
 			name: name, text: f.Tag.Get("text"), required: f.Tag.Get("required") == "yes", example: f.Tag.Get("example"),
-			omitted: strings.Contains(options, "omit"), index: f.Index, kind: f.Type,
+			omitted: strings.Contains(options, "omit"), octets: f.Tag.Get("octets") == "any", index: f.Index, kind: f.Type,
 		}
 		if words := f.Tag.Get("among"); words != "" {
 			m.among = strings.Split(words, ",")
@@ -172,10 +175,28 @@ func (m *member) read(field reflect.Value, raw json.RawMessage, prefix string) [
 	if err := d.Decode(field.Addr().Interface()); err != nil || holdsNull(field, raw) {
 		return bad("is not " + wanted(m.kind))
 	}
+	if !m.octets && holdsNUL(field) {
+		return bad("has a NUL in it")
+	}
 	if len(m.among) > 0 && !slices.Contains(m.among, reflect.Indirect(field).String()) {
 		return bad("is one of " + strings.Join(m.among, ", "))
 	}
 	return nil
+}
+
+// holdsNUL reports whether a text, or one of a list, has a NUL in it.
+func holdsNUL(field reflect.Value) bool {
+	switch field = reflect.Indirect(field); field.Kind() {
+	case reflect.String:
+		return strings.IndexByte(field.String(), 0) >= 0
+	case reflect.Slice:
+		for i := range field.Len() {
+			if holdsNUL(field.Index(i)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // holdsNull reports whether a list has a null in it, of which encoding/json makes "".

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/feed"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // Actor is who sets the guard's bans, as the record names it.
@@ -157,7 +158,7 @@ func (e *Enforcer) ban(ctx context.Context, a guard.Action, l Lengths) error {
 	event := e.event(audit.BanAdded, a)
 	event.At, event.Text = now, b.Reason
 	event.Data["ban"], event.Data["until"], event.Data["times"] = string(b.ID), b.End.Format(time.RFC3339), strconv.Itoa(times)
-	err = e.opt.Bans.AddBan(bounded, b, event)
+	err = e.opt.Bans.AddBan(bounded, b, tenant.Bound{}, event)
 	if fault.Is(err, fault.Conflict) { // another gate was quicker, or an operator
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/tenant"
 )
 
 // ledger keeps bans and events, or fails.
@@ -25,7 +26,7 @@ type ledger struct {
 	err    error
 }
 
-func (l *ledger) AddBan(_ context.Context, b access.Ban, e audit.Event) error {
+func (l *ledger) AddBan(_ context.Context, b access.Ban, _ tenant.Bound, e audit.Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {

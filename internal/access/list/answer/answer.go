@@ -57,3 +57,24 @@ func Of(b *book.Book, q list.Question) Answer {
 	}
 	return a
 }
+
+// Provider is what is told in place of why everybody, or who comes to a listener, is refused.
+const Provider = "refused by the provider"
+
+// ForOwner is Of for somebody who is to know only what is said for the login of the client and what is
+// above it: of what is said for everybody or for a listener, whether it denies.
+func ForOwner(b *book.Book, q list.Question) Answer {
+	a, d := Of(b, q), b.Decide(q)
+	q.Shadow = true
+	if shadow := b.Decide(q); !shadow.At.Kind.Login() {
+		a.Shadow = ""
+	}
+	a.Greeting = false
+	if (d.Denied || d.Allowed) && !d.At.Kind.Login() {
+		a.Rule, a.Entry, a.Reason = "", "", ""
+		if d.Denied {
+			a.Reason = Provider
+		}
+	}
+	return a
+}

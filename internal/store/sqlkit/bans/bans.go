@@ -8,6 +8,7 @@ package bans
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"countersign/internal/access"
@@ -16,6 +17,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/numbered"
+	"countersign/internal/tenant"
 )
 
 // Options are what a Keeper works with. All but Tell are needed.
@@ -49,7 +51,7 @@ const (
 )
 
 // AddBan implements access.Store.
-func (s *Keeper) AddBan(ctx context.Context, b access.Ban, e audit.Event) error {
+func (s *Keeper) AddBan(ctx context.Context, b access.Ban, within tenant.Bound, e audit.Event) error {
 	const op = "ban.add"
 	if err := b.Check(); err != nil {
 		return err
@@ -65,6 +67,10 @@ func (s *Keeper) AddBan(ctx context.Context, b access.Ban, e audit.Event) error 
 		known, err := t.Exists("SELECT 1 FROM ban WHERE id = ?", sqlkit.Bind(b.ID))
 		if err == nil && known {
 			err = fault.New(op, fault.Conflict, "there is a ban %s already", b.ID)
+		}
+		if err == nil {
+			growth := numbered.Growth{Bound: within, What: "bans", At: b.Start, More: 1}
+			err = s.table.Bounded(t, op, growth, func(w *sqlkit.Where) { numbered.LoginOf(w, "login", within.Customers) })
 		}
 		if err != nil {
 			return err
@@ -111,8 +117,27 @@ func (s *Keeper) Bans(ctx context.Context, q access.Query) ([]access.Ban, error)
 	var w sqlkit.Where
 	w.Add(q.ID != "", "id = ?", q.ID)
 	w.Add(q.Prefix.IsValid(), "network = ?", q.Prefix.String())
+	if q.Client.IsValid() {
+		around := prefixes(q.Client)
+		w.Add(true, "network IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(around)), ", ")+")", around...)
+	}
 	w.Add(!q.Holding.IsZero(), "(ends = 0 OR ends > ?)", q.Holding)
-	return s.table.List(ctx, "ban.list", w.Text()+" ORDER BY began, id", w.Bind())
+	numbered.LoginOf(&w, "login", q.Page.Customers)
+	behind, args := numbered.Portion(&w, q.Page)
+	if behind == "" {
+		behind = " ORDER BY began, id"
+	}
+	return s.table.List(ctx, "ban.list", w.Text()+behind, args)
+}
+
+// prefixes are the networks that an address is in, as column network has them.
+func prefixes(client netip.Addr) (list []any) {
+	client = access.Plain(client)
+	for bits := range client.BitLen() + 1 {
+		p, _ := client.Prefix(bits) // of no more bits than it has
+		list = append(list, p.String())
+	}
+	return list
 }
 
 // BansSince implements access.Feed.

@@ -15,9 +15,11 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
 	"countersign/internal/audit"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/numbered"
 )
 
 // Marks implements guard.Store. It is safe for concurrent use.
@@ -27,7 +29,7 @@ type Marks struct{ base sqlkit.Base }
 func New(b sqlkit.Base) *Marks { return &Marks{b} }
 
 const (
-	fields  = "network, login, missing, secrets, unseen, unseen_from, unseen_at, known, banned, sprayed, closed_from, closed_until, opened, ends"
+	fields  = "network, login, missing, secrets, unseen, unseen_from, unseen_at, known, banned, sprayed, closed_from, closed_until, opened, ends, devices"
 	columns = "SELECT " + fields + ", change FROM guard_record"
 )
 
@@ -172,7 +174,7 @@ func put(t sqlkit.Writer, part []guard.Kept, number int64) (int64, error) {
 			if room, err := known.room(k.Login, k.Known); err != nil {
 				return 0, err
 			} else if !room {
-				k.Known = time.Time{}
+				k.Known, k.Devices = time.Time{}, nil
 			}
 			if k.Empty() {
 				continue
@@ -197,25 +199,29 @@ func put(t sqlkit.Writer, part []guard.Kept, number int64) (int64, error) {
 // values are the columns of a record.
 func values(k *guard.Kept, number int64) []any {
 	n := nameOf(&k.Record)
-	var secrets any
+	var secrets, devices any
 	if len(k.Secrets) > 0 {
 		secrets = guard.PackSecrets(k.Secrets)
 	}
+	if len(k.Devices) > 0 {
+		devices = familiar.PackUses(k.Devices)
+	}
 	return []any{
 		n.network, n.login, k.Missing, secrets, k.Unseen, k.UnseenFrom, k.UnseenAt, k.Known, k.Banned, k.Sprayed,
-		k.ClosedFrom, k.ClosedUntil, k.Opened, k.End, number,
+		k.ClosedFrom, k.ClosedUntil, k.Opened, k.End, devices, number,
 	}
 }
 
-// RecordsSince implements guard.Store. Where nothing has changed it is one short question. What
+// RecordsSince implements guard.Store. Where nothing has changed it is one short question, for
+// all who follow something together. What
 // comes between two questions has a higher number than what the second one finds, or is in it.
 func (m *Marks) RecordsSince(ctx context.Context, since uint64, limit int) (changed []guard.Record, number uint64, err error) {
+	last, err := m.base.Number(ctx, "guard.since", NumberSQL)
+	if number = uint64(last); err != nil || number <= since {
+		return nil, number, err
+	}
 	err = m.base.Read(ctx, "guard.since", func(c sqlkit.Reader) error {
-		last, _, err := c.Number(ctx, NumberSQL, nil)
 		changed, number = nil, uint64(last)
-		if err != nil || number <= since {
-			return err
-		}
 		list, err := sqlkit.All(ctx, c, SinceSQL, sqlkit.Bind(int64(since), limit), scan)
 		for _, s := range list {
 			changed, number = append(changed, s.Record), uint64(s.change)
@@ -230,6 +236,7 @@ func (m *Marks) Records(ctx context.Context, q guard.Query, limit int) (found []
 	var w sqlkit.Where
 	w.Add(q.Network.IsValid(), "network = ?", q.Network.String())
 	w.Add(q.Login != "", "login = ?", q.Login)
+	numbered.LoginOf(&w, "login", q.Customers)
 	err = m.base.Read(ctx, "guard.list", func(c sqlkit.Reader) error {
 		list, err := sqlkit.All(ctx, c, columns+w.Text()+" ORDER BY change DESC LIMIT ?", w.Bind(limit), scan)
 		found = nil
@@ -289,6 +296,10 @@ func scan(r *sqlkit.Row) (s stored) {
 	s.Secrets, s.Unseen, s.UnseenFrom, s.UnseenAt = list, r.Int(), r.Time(), r.Time()
 	s.Known, s.Banned, s.Sprayed = r.Time(), r.Time(), r.Time()
 	s.ClosedFrom, s.ClosedUntil, s.Opened = r.Time(), r.Time(), r.Time()
-	s.End, s.change = r.Time(), r.Int64()
+	s.End = r.Time()
+	if s.Devices, err = familiar.UnpackUses(r.Blob()); err != nil {
+		r.Fail(err)
+	}
+	s.change = r.Int64()
 	return s
 }

@@ -21,6 +21,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/numbered"
+	"countersign/internal/tenant"
 )
 
 // Options are what a Rulebook works with. Base is needed.
@@ -118,34 +119,19 @@ func replaces(a, b *limit.Rule) bool { return a.SamePlace(b) && a.Temporary() ==
 
 // SetRules implements limit.Store. All is checked before anything is written, as it may
 // share its transaction with others.
-func (s *Rulebook) SetRules(ctx context.Context, rules []limit.Rule, events []audit.Event) error {
+func (s *Rulebook) SetRules(ctx context.Context, rules []limit.Rule, within tenant.Bound, events []audit.Event) error {
 	const op = "limit.set"
 	if err := checkSet(op, rules); err != nil || len(rules) == 0 {
 		return err
 	}
 	return s.table.Change(ctx, op, events, func(t sqlkit.Writer, number int64) error {
-		var lifts []sqlkit.Values
-		for i := range rules {
-			r := &rules[i]
-			if err := require(t, op, r.For); err != nil {
-				return err
-			}
-			known, err := t.Exists("SELECT 1 FROM limit_rule WHERE id = ?", sqlkit.Bind(r.ID))
-			if err == nil && known {
-				err = fault.New(op, fault.Conflict, "there is a limit %s already", r.ID)
-			}
-			if err != nil {
-				return err
-			}
-			before, err := s.table.Find(t, numbered.HoldingOf, sqlkit.Bind(r.For.Kind.String(), r.For.Name, r.Start))
-			if err != nil {
-				return err
-			}
-			for k := range before {
-				if replaces(r, &before[k]) {
-					lifts = append(lifts, sqlkit.Bind(r.Start, r.By, number, before[k].ID))
-				}
-			}
+		lifts, err := s.lifts(t, op, rules, number)
+		if err != nil {
+			return err
+		}
+		growth := numbered.Growth{Bound: within, What: "limits", At: rules[0].Start, More: len(rules), Fewer: len(lifts)}
+		if err := s.table.BoundedOf(t, op, growth); err != nil {
+			return err
 		}
 		for _, args := range lifts {
 			if err := t.Exec(s.table.LiftSQL(), args); err != nil {
@@ -154,6 +140,34 @@ func (s *Rulebook) SetRules(ctx context.Context, rules []limit.Rule, events []au
 		}
 		return insert(t, rules, number)
 	})
+}
+
+// lifts are the arguments that end each rule whose place one of the new ones takes. It refuses rules
+// that are for nothing, or whose ids there are.
+func (s *Rulebook) lifts(t sqlkit.Writer, op string, rules []limit.Rule, number int64) (lifts []sqlkit.Values, err error) {
+	for i := range rules {
+		r := &rules[i]
+		if err := require(t, op, r.For); err != nil {
+			return nil, err
+		}
+		known, err := t.Exists("SELECT 1 FROM limit_rule WHERE id = ?", sqlkit.Bind(r.ID))
+		if err == nil && known {
+			err = fault.New(op, fault.Conflict, "there is a limit %s already", r.ID)
+		}
+		if err != nil {
+			return nil, err
+		}
+		before, err := s.table.Find(t, numbered.HoldingOf, sqlkit.Bind(r.For.Kind.String(), r.For.Name, r.Start))
+		if err != nil {
+			return nil, err
+		}
+		for k := range before {
+			if replaces(r, &before[k]) {
+				lifts = append(lifts, sqlkit.Bind(r.Start, r.By, number, before[k].ID))
+			}
+		}
+	}
+	return lifts, nil
 }
 
 // insert writes new rules.
@@ -206,7 +220,11 @@ func (s *Rulebook) Rules(ctx context.Context, q limit.Query) ([]limit.Rule, erro
 		w.Add(true, "kind = ? AND name = ?", q.For.Kind.String(), q.For.Name)
 	}
 	w.Add(!q.Holding.IsZero(), "(ends = 0 OR ends > ?)", q.Holding)
-	list, err := s.table.List(ctx, "limit.list", w.Text(), w.Bind())
+	behind, args := s.table.Paged(&w, q.Page, q.Holding.IsZero())
+	list, err := s.table.List(ctx, "limit.list", w.Text()+behind, args)
+	if q.Page.Limit > 0 {
+		return list, err
+	}
 	slices.SortFunc(list, func(a, b limit.Rule) int {
 		return cmp.Or(cmp.Compare(a.For.Kind, b.For.Kind), cmp.Compare(a.For.Name, b.For.Name), a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID))
 	})

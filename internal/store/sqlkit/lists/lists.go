@@ -19,6 +19,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/numbered"
+	"countersign/internal/tenant"
 )
 
 // Options are what a Register works with. Base is needed.
@@ -76,7 +77,7 @@ func scan(r *sqlkit.Row) list.Entry {
 }
 
 // AddEntry implements list.Store.
-func (s *Register) AddEntry(ctx context.Context, e list.Entry, event audit.Event) error {
+func (s *Register) AddEntry(ctx context.Context, e list.Entry, within tenant.Bound, event audit.Event) error {
 	const op = "access.add"
 	if err := e.Check(); err != nil {
 		return err
@@ -90,6 +91,10 @@ func (s *Register) AddEntry(ctx context.Context, e list.Entry, event audit.Event
 			return err
 		}
 		if err := s.unique(t, op, &e); err != nil {
+			return err
+		}
+		growth := numbered.Growth{Bound: within, What: "entries of access lists", At: e.Start, More: 1}
+		if err := s.table.BoundedOf(t, op, growth); err != nil {
 			return err
 		}
 		return t.Exec(insertSQL, sqlkit.Bind(e.ID, e.For.Kind.String(), e.For.Name, e.What.String(), e.Effect.String(), e.Shadow, e.Reason, e.By, e.Start, e.End, number))
@@ -143,7 +148,11 @@ func (s *Register) Entries(ctx context.Context, q list.Query) ([]list.Entry, err
 		w.Add(true, "kind = ? AND name = ?", q.For.Kind.String(), q.For.Name)
 	}
 	w.Add(!q.Holding.IsZero(), "(ends = 0 OR ends > ?)", q.Holding)
-	found, err := s.table.List(ctx, "access.list", w.Text(), w.Bind())
+	behind, args := s.table.Paged(&w, q.Page, q.Holding.IsZero())
+	found, err := s.table.List(ctx, "access.list", w.Text()+behind, args)
+	if q.Page.Limit > 0 {
+		return found, err
+	}
 	slices.SortFunc(found, func(a, b list.Entry) int {
 		return cmp.Or(cmp.Compare(a.For.Kind, b.For.Kind), cmp.Compare(a.For.Name, b.For.Name), a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID))
 	})

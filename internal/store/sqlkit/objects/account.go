@@ -243,41 +243,51 @@ func readAccount(ctx context.Context, c reader, login string) (account.Account, 
 		return a, err
 	}
 	list := []account.Account{a}
-	err = addAddresses(ctx, c, list, "login = ?", login)
+	this := chosen{"login = ?", bind(login)}
+	err = addAddresses(ctx, c, list, this)
 	if err == nil {
-		err = addCredentials(ctx, c, list, "login = ?", login)
+		err = addCredentials(ctx, c, list, this)
 	}
 	return list[0], err
 }
 
 // Accounts implements account.AccountStore.
-func (s *Store) Accounts(ctx context.Context, domain mail.Domain) (list []account.Account, err error) {
-	condition, args := "?1 = ''", ""
-	if domain != "" {
-		condition, args = "login IN (SELECT login FROM account WHERE domain = ?)", string(domain)
+func (s *Store) Accounts(ctx context.Context, q account.AccountQuery) (list []account.Account, err error) {
+	var w sqlkit.Where
+	w.Add(q.Domain != "", "domain = ?", q.Domain)
+	w.Add(q.After != "", "login > ?", q.After)
+	text, args := "SELECT login FROM account"+w.Text(), w.Bind()
+	if q.Limit > 0 {
+		text, args = text+" ORDER BY login LIMIT ?", w.Bind(q.Limit)
 	}
+	these := chosen{"login IN (" + text + ")", args}
 	err = s.base.Snapshot(ctx, "account.list", func(c reader) error {
-		list, err = sqlkit.All(ctx, c, accountColumns+" WHERE "+condition+" ORDER BY login", bind(args), scanAccount)
+		list, err = sqlkit.All(ctx, c, accountColumns+" WHERE "+these.condition+" ORDER BY login", these.args, scanAccount)
 		if err != nil {
 			return err
 		}
-		if err := addAddresses(ctx, c, list, condition, args); err != nil {
+		if err := addAddresses(ctx, c, list, these); err != nil {
 			return err
 		}
-		return addCredentials(ctx, c, list, condition, args)
+		return addCredentials(ctx, c, list, these)
 	})
 	return list, err
 }
 
-// addAddresses reads aliases and grants into the accounts that condition
-// selects.
-func addAddresses(ctx context.Context, c reader, list []account.Account, condition, arg string) error {
+// chosen are some accounts: a condition on their logins with its arguments.
+type chosen struct {
+	condition string
+	args      sqlkit.Values
+}
+
+// addAddresses reads aliases and grants into the accounts that are chosen.
+func addAddresses(ctx context.Context, c reader, list []account.Account, these chosen) error {
 	index := make(map[string]int, len(list))
 	for i := range list {
 		index[list[i].Login()] = i
 	}
-	err := c.Query(ctx, "SELECT login, address, learned FROM account_address WHERE position > 0 AND "+condition+" ORDER BY login, position",
-		bind(arg), func(r *row) error {
+	err := c.Query(ctx, "SELECT login, address, learned FROM account_address WHERE position > 0 AND "+these.condition+" ORDER BY login, position",
+		these.args, func(r *row) error {
 			if i, known := index[r.Text()]; known {
 				list[i].Aliases = append(list[i].Aliases, r.Address())
 				if r.Bool() {
@@ -289,7 +299,7 @@ func addAddresses(ctx context.Context, c reader, list []account.Account, conditi
 	if err != nil {
 		return err
 	}
-	return addGrants(ctx, c, list, index, condition, arg)
+	return addGrants(ctx, c, list, index, these)
 }
 
 // RemoveAccount implements account.AccountStore.

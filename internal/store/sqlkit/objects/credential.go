@@ -142,13 +142,13 @@ func latestKeys(given *account.Secret, stored account.Secret) []account.SecretKe
 	return keys
 }
 
-// addCredentials reads the credentials into the accounts that condition selects.
-func addCredentials(ctx context.Context, c reader, list []account.Account, condition, arg string) error {
+// addCredentials reads the credentials into the accounts that are chosen.
+func addCredentials(ctx context.Context, c reader, list []account.Account, these chosen) error {
 	index := make(map[string]int, len(list))
 	for i := range list {
 		index[list[i].Login()] = i
 	}
-	return c.Query(ctx, "SELECT login, "+credentialColumns+" FROM credential k WHERE "+condition+" ORDER BY login, name", bind(arg), func(r *row) error {
+	return c.Query(ctx, "SELECT login, "+credentialColumns+" FROM credential k WHERE "+these.condition+" ORDER BY login, name", these.args, func(r *row) error {
 		if i, known := index[r.Text()]; known {
 			list[i].Credentials = append(list[i].Credentials, scanCredential(r))
 		}

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"strings"
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
@@ -35,11 +36,11 @@ func putGrants(t writer, a *account.Account) error {
 	return nil
 }
 
-// addGrants reads grants into the accounts that condition selects, whose places index has. A
+// addGrants reads grants into the accounts that are chosen, whose places index has. A
 // row that an earlier release has written of what it did not understand is no grant.
-func addGrants(ctx context.Context, c reader, list []account.Account, index map[string]int, condition, arg string) error {
+func addGrants(ctx context.Context, c reader, list []account.Account, index map[string]int, these chosen) error {
 	const columns = "SELECT login, address, domain, manner, target, across, ends, given, actor, because FROM account_grant"
-	return c.Query(ctx, columns+" WHERE "+condition+" ORDER BY login, position", bind(arg), func(r *row) error {
+	return c.Query(ctx, columns+" WHERE "+these.condition+" ORDER BY login, position", these.args, func(r *row) error {
 		i, known := index[r.Text()]
 		g := account.Granted{Grant: account.Grant{Address: r.Address(), Domain: r.Domain()}, Manner: account.Manner(r.Text())}
 		if target := r.Text(); target != "" {
@@ -56,19 +57,24 @@ func addGrants(ctx context.Context, c reader, list []account.Account, index map[
 	})
 }
 
-// GranteesSQL lists the logins with grants under a domain, and those of which an earlier
-// release has not said under which.
-const GranteesSQL = "SELECT DISTINCT login FROM account_grant WHERE under IN (?, '') AND login > ? ORDER BY login LIMIT ?"
-
-// anyGranteesSQL lists all logins with grants.
-const anyGranteesSQL = "SELECT DISTINCT login FROM account_grant WHERE login > ? ORDER BY login LIMIT ?"
+// GranteesOf lists the logins with grants: under a domain, also those of which an earlier release has
+// not said under which.
+func GranteesOf(q account.GranteeQuery) (text string, args sqlkit.Values) {
+	var w sqlkit.Where
+	w.Add(q.Under != "", "under IN (?, '')", q.Under)
+	w.Add(true, "login > ?", q.After)
+	var customers []any
+	for _, name := range q.Customers {
+		customers = append(customers, name)
+	}
+	list := strings.TrimSuffix(strings.Repeat("?, ", len(customers)), ", ")
+	w.Add(len(customers) > 0, "login IN (SELECT a.login FROM domain d CROSS JOIN account a WHERE a.domain = d.name AND d.customer IN ("+list+"))", customers...)
+	return "SELECT DISTINCT login FROM account_grant" + w.Text() + " ORDER BY login LIMIT ?", w.Bind(q.Limit)
+}
 
 // Grantees implements account.AddressStore.
-func (s *Store) Grantees(ctx context.Context, domain mail.Domain, after string, limit int) (list []string, err error) {
-	text, args := GranteesSQL, bind(domain, after, limit)
-	if domain == "" {
-		text, args = anyGranteesSQL, bind(after, limit)
-	}
+func (s *Store) Grantees(ctx context.Context, q account.GranteeQuery) (list []string, err error) {
+	text, args := GranteesOf(q)
 	err = s.base.Read(ctx, "account.grantees", func(c reader) error {
 		list, err = sqlkit.All(ctx, c, text, args, (*row).Text)
 		return err

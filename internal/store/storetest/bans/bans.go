@@ -17,15 +17,19 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/storetest/expect"
+	"countersign/internal/tenant"
 )
 
 // Store is what the cases need of an engine.
 type Store interface {
 	access.Store
+	account.CustomerStore
+	account.DomainStore
 	audit.Store
 	// Generation is account.Directory's.
 	Generation(ctx context.Context) (uint64, error)
@@ -47,6 +51,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"ended bans are removed in portions":      pruned,
 		"the event is stored with the ban only":   eventsFollow,
 		"a ban that is set twice at once is once": setAtOnce,
+		"customers have those of their logins":    ofCustomers,
+		"they are found by an address":            around,
+		"no more hold than a bound says":          withinBound,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -92,7 +99,7 @@ func (y *story) event(kind audit.Kind, b access.Ban) audit.Event {
 func (y *story) add(list ...access.Ban) {
 	y.Helper()
 	for _, b := range list {
-		expect.Must(y, y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)))
+		expect.Must(y, y.s.AddBan(y.ctx, b, tenant.Bound{}, y.event(audit.BanAdded, b)))
 	}
 }
 
@@ -144,7 +151,7 @@ func formIsChecked(y *story) {
 	} {
 		b := y.ban(1, "192.0.2.0/24", "", 0)
 		change(&b)
-		if err := y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)); !fault.Is(err, fault.Invalid) {
+		if err := y.s.AddBan(y.ctx, b, tenant.Bound{}, y.event(audit.BanAdded, b)); !fault.Is(err, fault.Invalid) {
 			y.Errorf("%s: %v", what, err)
 		}
 	}
@@ -160,14 +167,14 @@ func bannedOnce(y *story) {
 		return b
 	}
 	b := again(5, time.Hour)
-	y.refused(y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)), fault.Conflict)
+	y.refused(y.s.AddBan(y.ctx, b, tenant.Bound{}, y.event(audit.BanAdded, b)), fault.Conflict)
 	b = again(6, time.Hour+time.Second) // the first has ended
 	y.add(b)
-	y.refused(y.s.AddBan(y.ctx, again(7, 2*time.Hour), y.event(audit.BanAdded, b)), fault.Conflict)
+	y.refused(y.s.AddBan(y.ctx, again(7, 2*time.Hour), tenant.Bound{}, y.event(audit.BanAdded, b)), fault.Conflict)
 	expect.Must(y, y.lift(b, b.Start.Add(time.Second)))
 	y.add(again(8, 2*time.Hour))
 	twice := y.ban(3, "198.51.100.0/24", "", 0)
-	y.refused(y.s.AddBan(y.ctx, twice, y.event(audit.BanAdded, twice)), fault.Conflict)
+	y.refused(y.s.AddBan(y.ctx, twice, tenant.Bound{}, y.event(audit.BanAdded, twice)), fault.Conflict)
 }
 
 // shadowed: a ban in shadow stays so, and neither keeps one of the same that is not from being
@@ -179,9 +186,9 @@ func shadowed(y *story) {
 	pair.Shadow = true
 	y.add(shadow, real, pair)
 	again := y.ban(4, "192.0.2.0/24", "", 0)
-	y.refused(y.s.AddBan(y.ctx, again, y.event(audit.BanAdded, again)), fault.Conflict)
+	y.refused(y.s.AddBan(y.ctx, again, tenant.Bound{}, y.event(audit.BanAdded, again)), fault.Conflict)
 	again.Shadow = true
-	y.refused(y.s.AddBan(y.ctx, again, y.event(audit.BanAdded, again)), fault.Conflict)
+	y.refused(y.s.AddBan(y.ctx, again, tenant.Bound{}, y.event(audit.BanAdded, again)), fault.Conflict)
 	expect.Must(y, y.lift(real, y.now.Add(time.Second)))
 	real.End, real.Lifted = y.now.Add(time.Second), "cli:eve"
 	y.listed(access.Query{}, shadow, real, pair)
@@ -254,14 +261,14 @@ func followedAtOnce(y *story) {
 	const writers, each = 8, 12
 	expect.FollowedAtOnce(y, writers, each, func(w, n int) error {
 		b := y.ban(1+w*each+n, fmt.Sprintf("10.0.%d.0/24", 1+w*each+n), "", 0)
-		return y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b))
+		return y.s.AddBan(y.ctx, b, tenant.Bound{}, y.event(audit.BanAdded, b))
 	}, y.since, func(b access.Ban) string { return string(b.ID) })
 }
 
 func told(y *story) {
 	b := y.ban(1, "192.0.2.0/24", "", 0)
 	changed, _ := y.s.BansChanged()
-	expect.Told(y.ctx, y, "a ban", changed, func() error { return y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)) })
+	expect.Told(y.ctx, y, "a ban", changed, func() error { return y.s.AddBan(y.ctx, b, tenant.Bound{}, y.event(audit.BanAdded, b)) })
 	changed, _ = y.s.BansChanged()
 	expect.Told(y.ctx, y, "its end", changed, func() error { return y.lift(b, y.now.Add(time.Second)) })
 }
@@ -317,7 +324,7 @@ func eventsFollow(y *story) {
 	b := y.ban(1, "192.0.2.0/24", "", 0)
 	y.add(b)
 	b.ID = mail.ID(fmt.Sprintf("01K%023d", 2))
-	y.refused(y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b)), fault.Conflict)
+	y.refused(y.s.AddBan(y.ctx, b, tenant.Bound{}, y.event(audit.BanAdded, b)), fault.Conflict)
 	y.refused(y.lift(b, y.now), fault.NotFound)
 	b.ID = mail.ID(fmt.Sprintf("01K%023d", 1))
 	expect.Must(y, y.lift(b, y.now.Add(time.Second)))
@@ -335,7 +342,7 @@ func setAtOnce(y *story) {
 		go func() {
 			b := y.ban(n+1, "192.0.2.0/24", "", 0)
 			b.Start = y.now
-			results <- y.s.AddBan(y.ctx, b, y.event(audit.BanAdded, b))
+			results <- y.s.AddBan(y.ctx, b, tenant.Bound{}, y.event(audit.BanAdded, b))
 		}()
 	}
 	var set int

@@ -40,7 +40,7 @@ func addedTogether(y *story) {
 	z.State, z.Credentials = account.Suspended, nil
 	expect.Must(y, y.added(x, z))
 	x.Revision, z.Revision = 1, 1
-	expect.Equal(y, "accounts", expect.Got(y.s.Accounts(expect.Within(y), "one.example"))(y), []account.Account{y.ann, x, z})
+	expect.Equal(y, "accounts", expect.Got(y.s.Accounts(expect.Within(y), account.AccountQuery{Domain: "one.example"}))(y), []account.Account{y.ann, x, z})
 	y.proofs("proofs", x, false, true)
 	if after := expect.Got(y.s.Generation(expect.Within(y)))(y); after <= before {
 		y.Errorf("the generation went from %d to %d", before, after)
@@ -78,7 +78,7 @@ func addedAllOrNone(y *story) {
 		if !slices.ContainsFunc([]fault.Kind{fault.Conflict, fault.Invalid, fault.NotFound}, func(k fault.Kind) bool { return fault.Is(err, k) }) {
 			y.Errorf("%s: %v", name, err)
 		}
-		expect.Equal(y, name, expect.Got(y.s.Accounts(expect.Within(y), ""))(y), []account.Account{y.ann, y.bob})
+		expect.Equal(y, name, expect.Got(y.s.Accounts(expect.Within(y), account.AccountQuery{}))(y), []account.Account{y.ann, y.bob})
 		if after := expect.Got(y.s.Generation(expect.Within(y)))(y); after != before {
 			y.Errorf("%s: the generation went from %d to %d", name, before, after)
 		}

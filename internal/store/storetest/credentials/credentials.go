@@ -202,7 +202,7 @@ func Fill(t *testing.T, s storetest.Store) {
 // accounts, uses and salt, and both to do what Held wants.
 func Same(t *testing.T, one, other storetest.Store) {
 	y := &story{T: t, s: one}
-	expect.Equal(y, "accounts", expect.Got(other.Accounts(expect.Within(y), ""))(y), expect.Got(one.Accounts(expect.Within(y), ""))(y))
+	expect.Equal(y, "accounts", expect.Got(other.Accounts(expect.Within(y), account.AccountQuery{}))(y), expect.Got(one.Accounts(expect.Within(y), account.AccountQuery{}))(y))
 	expect.Equal(y, "uses", expect.Got(other.Uses(expect.Within(y), "", 100))(y), expect.Got(one.Uses(expect.Within(y), "", 100))(y))
 	if n := len(expect.Got(other.Uses(expect.Within(y), "", 100))(y)); n != 3 {
 		y.Errorf("there are %d uses, want 3", n)

@@ -32,8 +32,8 @@ func comeBack(y *story) {
 	for revision := int64(1); ; revision++ {
 		a.Revision = revision
 		expect.Equal(y, "account", expect.Got(y.s.Account(expect.Within(y), a.Login()))(y), a)
-		expect.Equal(y, "accounts", expect.Got(y.s.Accounts(expect.Within(y), ""))(y), []account.Account{y.ann, y.bob, a})
-		expect.Equal(y, "accounts of a domain", expect.Got(y.s.Accounts(expect.Within(y), "one.example"))(y), []account.Account{y.ann, a})
+		expect.Equal(y, "accounts", expect.Got(y.s.Accounts(expect.Within(y), account.AccountQuery{}))(y), []account.Account{y.ann, y.bob, a})
+		expect.Equal(y, "accounts of a domain", expect.Got(y.s.Accounts(expect.Within(y), account.AccountQuery{Domain: "one.example"}))(y), []account.Account{y.ann, a})
 		y.proofs("proofs", a, true, true)
 		bare := a
 		bare.Credentials = slices.Clone(a.Credentials)

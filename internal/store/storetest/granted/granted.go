@@ -103,7 +103,7 @@ func comeBack(y *story) {
 	}
 	y.grant(list...)
 	expect.Equal(y, "grants", expect.Got(y.s.Account(y.Context(), y.ann))(y).Grants, list)
-	expect.Equal(y, "grants of all accounts", expect.Got(y.s.Accounts(y.Context(), ""))(y)[0].Grants, list)
+	expect.Equal(y, "grants of all accounts", expect.Got(y.s.Accounts(y.Context(), account.AccountQuery{}))(y)[0].Grants, list)
 	expect.Equal(y, "grants of the sender", expect.Got(y.s.Sender(y.Context(), y.ann))(y).Account.Grants, list)
 	y.grant(list[2:4]...)
 	expect.Equal(y, "less", expect.Got(y.s.Account(y.Context(), y.ann))(y).Grants, list[2:4])
@@ -139,6 +139,7 @@ func modesComeBack(y *story) {
 
 func granteesAreFound(y *story) {
 	ctx := y.Context()
+	owner := expect.Got(y.s.Domain(ctx, "one.example"))(y).Customer
 	for i, name := range []string{"bob", "cat", "dan"} {
 		a := account.Account{ID: storetest.ID("ACC", 2+i), Address: at(name, "one.example"), State: account.Active, Created: start()}
 		switch name {
@@ -150,20 +151,21 @@ func granteesAreFound(y *story) {
 		expect.Must(y, y.s.PutAccount(ctx, a, event(name)))
 	}
 	for _, c := range []struct {
-		domain mail.Domain
-		after  string
-		limit  int
-		want   []string
+		q    account.GranteeQuery
+		want []string
 	}{
-		{"", "", 9, []string{"bob@one.example", "dan@one.example"}},
-		{"", "", 1, []string{"bob@one.example"}},
-		{"", "bob@one.example", 9, []string{"dan@one.example"}},
-		{"one.example", "", 9, []string{"bob@one.example", "dan@one.example"}},
-		{"other.example", "", 9, []string{"bob@one.example"}},
-		{"other.example", "bob@one.example", 9, nil},
-		{"nowhere.example", "", 9, nil},
+		{account.GranteeQuery{Limit: 9}, []string{"bob@one.example", "dan@one.example"}},
+		{account.GranteeQuery{Limit: 1}, []string{"bob@one.example"}},
+		{account.GranteeQuery{After: "bob@one.example", Limit: 9}, []string{"dan@one.example"}},
+		{account.GranteeQuery{Under: "one.example", Limit: 9}, []string{"bob@one.example", "dan@one.example"}},
+		{account.GranteeQuery{Under: "other.example", Limit: 9}, []string{"bob@one.example"}},
+		{account.GranteeQuery{Under: "other.example", After: "bob@one.example", Limit: 9}, nil},
+		{account.GranteeQuery{Under: "nowhere.example", Limit: 9}, nil},
+		{account.GranteeQuery{Customers: []string{"other"}, Limit: 9}, nil},
+		{account.GranteeQuery{Customers: []string{owner}, Limit: 9}, []string{"bob@one.example", "dan@one.example"}},
+		{account.GranteeQuery{Customers: []string{"other", owner}, Under: "other.example", Limit: 9}, []string{"bob@one.example"}},
 	} {
-		expect.Equal(y, fmt.Sprintf("%+v", c), expect.Got(y.s.Grantees(ctx, c.domain, c.after, c.limit))(y), c.want)
+		expect.Equal(y, fmt.Sprintf("%+v", c.q), expect.Got(y.s.Grantees(ctx, c.q))(y), c.want)
 	}
 }
 
@@ -290,7 +292,7 @@ func removedHolds(y *story) {
 func goWithAccount(y *story) {
 	y.grant(across())
 	expect.Must(y, y.s.RemoveAccount(y.Context(), y.ann, event("")))
-	if left := expect.Got(y.s.Grantees(y.Context(), "", "", 9))(y); len(left) > 0 {
+	if left := expect.Got(y.s.Grantees(y.Context(), account.GranteeQuery{Limit: 9}))(y); len(left) > 0 {
 		y.Errorf("%v has grants still", left)
 	}
 }

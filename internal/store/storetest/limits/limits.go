@@ -19,6 +19,7 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/store/storetest/expect"
+	"countersign/internal/tenant"
 )
 
 // Store is what the cases need of an engine.
@@ -50,6 +51,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"rules end with their credential":        endWithCredential,
 		"rules end with what is above":           endAbove,
 		"removed and set at once":                removedWhileSet,
+		"customers have what is for them":        ofCustomers,
+		"no more hold than a bound says":         withinBound,
+		"no more are set at once than that":      withinBoundAtOnce,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -69,6 +73,8 @@ type story struct {
 	ctx context.Context
 	now time.Time
 	n   int
+	// within is what put is bound by.
+	within tenant.Bound
 }
 
 const (
@@ -142,7 +148,7 @@ func (y *story) put(rules ...limit.Rule) error {
 	for i := range rules {
 		events = append(events, rules[i].Event(audit.LimitSet, y.now, "cli:root", "asked for"))
 	}
-	return y.s.SetRules(y.ctx, rules, events)
+	return y.s.SetRules(y.ctx, rules, y.within, events)
 }
 
 // set sets rules, each in a change of its own.
@@ -226,7 +232,7 @@ func formIsChecked(y *story) {
 	} {
 		r := y.rule(limit.Account, ann, "messages/hour=5")
 		change(&r)
-		if err := y.s.SetRules(y.ctx, []limit.Rule{r}, nil); !fault.Is(err, fault.Invalid) {
+		if err := y.s.SetRules(y.ctx, []limit.Rule{r}, tenant.Bound{}, nil); !fault.Is(err, fault.Invalid) {
 			y.Errorf("%s: %v", what, err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/store/storetest/expect"
+	"countersign/internal/tenant"
 )
 
 // Store is what the cases need of an engine.
@@ -47,6 +48,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"entries end with what they are for":      endWithOwner,
 		"entries end with their credential":       endWithCredential,
 		"removed and added at once":               removedWhileAdded,
+		"customers have what is for them":         ofCustomers,
+		"no more hold than a bound says":          withinBound,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -66,6 +69,8 @@ type story struct {
 	ctx context.Context
 	now time.Time
 	n   int
+	// within is what put is bound by.
+	within tenant.Bound
 }
 
 const (
@@ -127,7 +132,7 @@ func gone(e list.Entry, at time.Time, by string) list.Entry {
 }
 
 func (y *story) put(e list.Entry) error {
-	return y.s.AddEntry(y.ctx, e, e.Event(audit.AccessAdded, y.now, "cli:root", e.Reason))
+	return y.s.AddEntry(y.ctx, e, y.within, e.Event(audit.AccessAdded, y.now, "cli:root", e.Reason))
 }
 
 func (y *story) add(entries ...list.Entry) {
@@ -189,7 +194,7 @@ func formIsChecked(y *story) {
 	} {
 		e := y.entry(list.Account, ann, "192.0.2.0/24")
 		change(&e)
-		if err := y.s.AddEntry(y.ctx, e, audit.Event{}); !fault.Is(err, fault.Invalid) {
+		if err := y.s.AddEntry(y.ctx, e, tenant.Bound{}, audit.Event{}); !fault.Is(err, fault.Invalid) {
 			y.Errorf("%s: %v", what, err)
 		}
 	}

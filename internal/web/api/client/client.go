@@ -83,6 +83,11 @@ func notB64(c rune) bool {
 	return !letter && !strings.ContainsRune("-._~+/", c)
 }
 
+// MostInForce is how many bans, entries of access lists, and limits with allowances may hold at once
+// that are of the customers of a client, however they were set: of each kind. Every gate keeps them in
+// memory.
+const MostInForce = 1000
+
 // Options are what a Client is made of.
 type Options struct {
 	// Name is how record and log call it.
@@ -97,6 +102,8 @@ type Options struct {
 	Customers []string
 	// Plans are those that a client with Customers may give.
 	Plans []string
+	// MostInForce is that of the package, where it is 0.
+	MostInForce int
 	// PerMinute is how many requests it may make in a minute, a tenth of them at once.
 	PerMinute int
 }
@@ -108,6 +115,8 @@ type Client struct {
 	rate   *rate.Limiter
 	// busy says that it has something costly done.
 	busy atomic.Bool
+	// running is how many of its requests are worked on.
+	running atomic.Int32
 }
 
 // New makes a Client.
@@ -117,6 +126,9 @@ func New(o Options) *Client {
 		rate: rate.NewLimiter(rate.Limit(float64(o.PerMinute)/60), max(1, o.PerMinute/10)),
 	}
 	c.opt.Token = ""
+	if c.opt.MostInForce == 0 {
+		c.opt.MostInForce = MostInForce
+	}
 	return c
 }
 
@@ -128,6 +140,22 @@ func (c *Client) Actor() string { return "api:" + c.opt.Name }
 
 // Takes reports whether one more request is within its rate, and counts it.
 func (c *Client) Takes() bool { return c.rate.Allow() }
+
+// AtOnce is how many requests of one client are worked on at a time: as a slow store makes each take long,
+// the rate alone would let one have all connections to the store.
+const AtOnce = 16
+
+// Enter reports whether one more request may be worked on now, which Leave says the end of.
+func (c *Client) Enter() bool {
+	if c.running.Add(1) > AtOnce {
+		c.running.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Leave ends what Enter has let in.
+func (c *Client) Leave() { c.running.Add(-1) }
 
 // Begin reports whether the client may have something costly done now, of which one with Customers
 // may have one at a time, so that others have theirs done too. End is called when it is done.
@@ -146,6 +174,12 @@ func (c *Client) From(a netip.Addr) bool {
 
 // Bounded reports whether it sees some customers alone.
 func (c *Client) Bounded() bool { return len(c.opt.Customers) > 0 }
+
+// Customers are those that it sees alone, none for all. They are not to be changed.
+func (c *Client) Customers() []string { return c.opt.Customers }
+
+// MostInForce is how many of each kind may be in force for its customers.
+func (c *Client) MostInForce() int { return c.opt.MostInForce }
 
 // Sees reports whether it sees what belongs to a customer; "" is what belongs to none.
 func (c *Client) Sees(customer string) bool {

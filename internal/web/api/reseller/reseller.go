@@ -1,7 +1,8 @@
-// Package reseller has what bounds a client of the API with customers beside what it sees: how much
-// may be in force for these, and whom it resumes.
+// Package reseller has what bounds a client of the API with customers of its own: what it sees, for
+// which anything else is as if it were not there, how much may be in force for these customers, and
+// whom it resumes.
 //
-// Main types: Bound; functions Room, Resumes.
+// Main types: Scope; functions Of, Resumes.
 package reseller
 
 import (
@@ -11,44 +12,6 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 )
-
-// MostInForce is how many bans, entries of access lists, and limits with allowances may hold at once
-// that are of the customers of a client or were set by it: of each kind. Every gate keeps them in
-// memory.
-const MostInForce = 1000
-
-// Bound says what of a kind is counted for a client.
-type Bound[T any] struct {
-	// What names the kind, for people: "bans".
-	What string
-	// Actor is the client, as the record names it.
-	Actor string
-	// By says who has set one, Has whether it is the client's.
-	By  func(*T) string
-	Has func(*T) (bool, error)
-}
-
-// Room refuses, as fault.Conflict, to set more where MostInForce would be passed: have are those of
-// all that hold, add is how many come. Other errors are those of Has.
-func Room[T any](b Bound[T], have []T, add int) error {
-	n := add
-	for i := 0; i < len(have) && n <= MostInForce; i++ {
-		counts := b.By(&have[i]) == b.Actor
-		if !counts {
-			var err error
-			if counts, err = b.Has(&have[i]); err != nil {
-				return err
-			}
-		}
-		if counts {
-			n++
-		}
-	}
-	if n <= MostInForce {
-		return nil
-	}
-	return fault.New("api.room", fault.Conflict, "there would be more than %d %s in force for the client's customers: end some that are not needed, name more in one, or let the operator set it", MostInForce, b.What)
-}
 
 // Searcher is what Resumes asks.
 type Searcher interface {

@@ -12,6 +12,7 @@ import (
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // accounts are the operations on accounts.
@@ -65,24 +66,24 @@ func (a accounts) list(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, api.WrongQuery("domain", fault.New("api.account", fault.Invalid, "names no domain, which it has to"))
 	}
-	if err := a.scope(r).domain(name); err != nil {
+	if err := a.scope(r).Domain(name); err != nil {
 		return nil, err
 	}
 	if _, err := a.Store.Domain(r.Ctx, name); err != nil {
-		return nil, missing(err, "domain %s", name)
+		return nil, reseller.Missing(err, "domain %s", name)
 	}
-	found, err := a.Store.Accounts(r.Ctx, name)
-	return api.Paged(r, shown.Each(found, showAccount), func(v *accountShown) string { return v.Login }), err
+	found, err := a.Store.Accounts(r.Ctx, account.AccountQuery{Domain: name, After: r.After(), Limit: r.Wanted()})
+	return api.PageOf(r, shown.Each(found, showAccount), func(v *accountShown) string { return v.Login }), err
 }
 
 func (a accounts) get(r *api.Request) (any, error) {
-	of, err := login(a.scope(r), "login")
+	of, err := reseller.LoginIn(a.scope(r), "login")
 	if err != nil {
 		return nil, err
 	}
 	sender, err := a.Store.Sender(r.Ctx, of.Key())
 	if err != nil {
-		return nil, missing(err, "account %s", of.Key())
+		return nil, reseller.Missing(err, "account %s", of.Key())
 	}
 	return accountWhole{
 		accountShown: showAccount(sender.Account), Customer: sender.Customer.Name, DecidingPlan: sender.Plan.Name,
@@ -91,7 +92,7 @@ func (a accounts) get(r *api.Request) (any, error) {
 }
 
 func (a accounts) change(r *api.Request) (any, error) {
-	of, err := login(a.scope(r), "login")
+	of, err := reseller.LoginIn(a.scope(r), "login")
 	if err != nil {
 		return nil, err
 	}
@@ -110,15 +111,15 @@ func (a accounts) change(r *api.Request) (any, error) {
 // resume is turn, of what the client may resume.
 func (a accounts) resume(r *api.Request) (any, error) {
 	s := a.scope(r)
-	of, err := login(s, "login")
+	of, err := reseller.LoginIn(s, "login")
 	if err != nil {
 		return nil, err
 	}
 	found, err := a.Store.Account(r.Ctx, of.Key())
 	if err != nil {
-		return nil, missing(err, "account %s", of.Key())
+		return nil, reseller.Missing(err, "account %s", of.Key())
 	}
-	if err := s.resumable("account "+found.Address.String(), found.State); err != nil {
+	if err := s.Resumable("account "+found.Address.String(), found.State); err != nil {
 		return nil, err
 	}
 	return a.turn((*admin.Admin).ResumeAccount)(r)
@@ -127,7 +128,7 @@ func (a accounts) resume(r *api.Request) (any, error) {
 // turn suspends or resumes.
 func (a accounts) turn(do func(*admin.Admin, context.Context, mail.Address) error) func(*api.Request) (any, error) {
 	return func(r *api.Request) (any, error) {
-		of, err := login(a.scope(r), "login")
+		of, err := reseller.LoginIn(a.scope(r), "login")
 		if err != nil {
 			return nil, err
 		}

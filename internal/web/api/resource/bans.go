@@ -3,7 +3,6 @@ package resource
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 	"time"
 
 	"countersign/internal/access"
@@ -45,56 +44,38 @@ func (b bans) admin(r *api.Request) *access.Admin {
 	return access.NewAdmin(access.AdminOptions{Store: b.Store, IDs: b.IDs, Actor: r.Client.Actor(), Now: b.Now})
 }
 
-// has reports whether a ban is the client's: those of whole networks are nobody's.
-func (b bans) has(s *scope) func(*access.Ban) (bool, error) {
-	return func(ban *access.Ban) (bool, error) {
-		if ban.Login == "" {
-			return s.all(), nil
-		}
-		return s.hasLogin(ban.Login)
-	}
-}
-
 func (b bans) list(r *api.Request) (any, error) {
 	q := access.Query{Holding: r.Now}
 	if r.True("all") {
 		q.Holding = time.Time{}
 	}
-	found, err := b.Store.Bans(r.Ctx, q)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if text := r.Query("client"); text != "" {
-		at, err := netip.ParseAddr(text)
-		if err != nil {
+		if q.Client, err = netip.ParseAddr(text); err != nil {
 			return nil, api.WrongQuery("client", fault.New("api.ban", fault.Invalid, "%q is not an address", text))
 		}
-		found = slices.DeleteFunc(found, func(ban access.Ban) bool { return !ban.Covers(at) })
 	}
-	s := b.scope(r)
-	seen, err := visible(s, found, b.has(s))
-	return api.Paged(r, shown.Each(seen, shown.BanAt(r.Now)), func(v *shown.Ban) string { return string(v.ID) }), err
+	if q.Page, err = b.scope(r).Page(); err != nil {
+		return nil, err
+	}
+	found, err := b.Store.Bans(r.Ctx, q)
+	return api.PageOf(r, shown.Each(found, shown.BanAt(r.Now)), func(v *shown.Ban) string { return string(v.ID) }), err
 }
 
-// find returns the ban that a path names, if it is the client's.
+// find returns the ban that a path names, if it is the client's: those of whole networks are nobody's.
 func (b bans) find(r *api.Request) (ban access.Ban, err error) {
-	id, err := identity(r, "ban")
+	id, err := reseller.Identity(r, "ban")
 	if err != nil {
 		return ban, err
 	}
-	found, err := b.Store.Bans(r.Ctx, access.Query{ID: id})
-	if err != nil {
-		return ban, err
-	}
-	s := b.scope(r)
-	seen, err := visible(s, found, b.has(s))
-	if err == nil && len(seen) == 0 {
-		return ban, api.NotThere("ban %s", id)
+	found, err := b.Store.Bans(r.Ctx, access.Query{ID: id, Page: b.scope(r).Own()})
+	if err == nil && len(found) == 0 {
+		err = api.NotThere("ban %s", id)
 	}
 	if err != nil {
 		return ban, err
 	}
-	return seen[0], nil
+	return found[0], nil
 }
 
 func (b bans) get(r *api.Request) (any, error) {
@@ -109,46 +90,30 @@ func (b bans) add(r *api.Request) (any, error) {
 		return nil, api.Wrong("network", err)
 	}
 	s := b.scope(r)
-	if body.Login == "" && !s.all() {
+	if body.Login == "" && !s.All() {
 		return nil, api.Wrong("login", fault.New("api.ban", fault.Invalid, "is missing: the client may ban logins of its customers alone, where they come from a network"))
 	}
 	if body.Login != "" {
 		var a mail.Address
-		if a, err = address(body.Login); err != nil {
+		if a, err = reseller.Address(body.Login); err != nil {
 			return nil, api.Wrong("login", err)
 		}
-		if err := s.login(a.Key()); err != nil {
+		if err := s.Login(a.Key()); err != nil {
 			return nil, err
 		}
 	}
-	if err := b.room(s); err != nil {
-		return nil, err
-	}
-	ban, err := b.admin(r).Add(r.Ctx, access.Wanted{Prefix: prefix, Login: body.Login, Reason: body.Reason, End: body.Until, Shadow: body.Shadow, Force: body.Force})
+	ban, err := b.admin(r).Add(r.Ctx, access.Wanted{
+		Prefix: prefix, Login: body.Login, Reason: body.Reason, End: body.Until, Shadow: body.Shadow, Force: body.Force, Within: s.Bound(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	beside, err := b.admin(r).Overlapping(r.Ctx, &ban)
-	if err == nil {
-		beside, err = visible(s, beside, b.has(s))
-	}
+	beside, err := b.admin(r).Overlapping(r.Ctx, &ban, r.Client.Customers())
 	if err != nil { // the ban holds: who repeated this would be told of a conflict
 		r.Left("overlaps", err)
 		beside = nil
 	}
 	return shown.BanAddedAt(r.Now, ban, beside), nil
-}
-
-// room refuses one more where the client has as many as it may.
-func (b bans) room(s *scope) error {
-	if s.all() {
-		return nil
-	}
-	have, err := b.Store.Bans(s.r.Ctx, access.Query{Holding: s.r.Now})
-	if err != nil {
-		return err
-	}
-	return reseller.Room(reseller.Bound[access.Ban]{What: "bans", Actor: s.r.Client.Actor(), By: func(ban *access.Ban) string { return ban.By }, Has: b.has(s)}, have, 1)
 }
 
 func (b bans) lift(r *api.Request) (any, error) {

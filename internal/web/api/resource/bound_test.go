@@ -3,8 +3,6 @@ package resource_test
 import (
 	"context"
 	"fmt"
-	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,14 +13,12 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/store/sqlite"
+	"countersign/internal/tenant"
 )
 
-// listed is a store that lists more than it has, or does not answer any more once something was set.
+// listed is a store that lists nothing any more once something was set.
 type listed struct {
 	*sqlite.Store
-	bans    []access.Ban
-	entries []list.Entry
-	rules   []limit.Rule
 	// leaves says that the store is away once something was set, away that it is.
 	leaves, away bool
 }
@@ -34,20 +30,20 @@ func (l *listed) gone() error {
 	return nil
 }
 
-func (l *listed) AddBan(ctx context.Context, b access.Ban, e audit.Event) error {
-	err := l.Store.AddBan(ctx, b, e)
+func (l *listed) AddBan(ctx context.Context, b access.Ban, within tenant.Bound, e audit.Event) error {
+	err := l.Store.AddBan(ctx, b, within, e)
 	l.away = l.leaves
 	return err
 }
 
-func (l *listed) AddEntry(ctx context.Context, b list.Entry, e audit.Event) error {
-	err := l.Store.AddEntry(ctx, b, e)
+func (l *listed) AddEntry(ctx context.Context, b list.Entry, within tenant.Bound, e audit.Event) error {
+	err := l.Store.AddEntry(ctx, b, within, e)
 	l.away = l.leaves
 	return err
 }
 
-func (l *listed) SetRules(ctx context.Context, rules []limit.Rule, events []audit.Event) error {
-	err := l.Store.SetRules(ctx, rules, events)
+func (l *listed) SetRules(ctx context.Context, rules []limit.Rule, within tenant.Bound, events []audit.Event) error {
+	err := l.Store.SetRules(ctx, rules, within, events)
 	l.away = l.leaves
 	return err
 }
@@ -57,7 +53,7 @@ func (l *listed) Bans(ctx context.Context, q access.Query) ([]access.Ban, error)
 	if err == nil {
 		err = l.gone()
 	}
-	return slices.Concat(found, l.bans), err
+	return found, err
 }
 
 func (l *listed) Entries(ctx context.Context, q list.Query) ([]list.Entry, error) {
@@ -65,7 +61,7 @@ func (l *listed) Entries(ctx context.Context, q list.Query) ([]list.Entry, error
 	if err == nil {
 		err = l.gone()
 	}
-	return slices.Concat(found, l.entries), err
+	return found, err
 }
 
 func (l *listed) Rules(ctx context.Context, q limit.Query) ([]limit.Rule, error) {
@@ -73,7 +69,7 @@ func (l *listed) Rules(ctx context.Context, q limit.Query) ([]limit.Rule, error)
 	if err == nil {
 		err = l.gone()
 	}
-	return slices.Concat(found, l.rules), err
+	return found, err
 }
 
 // TestStoreLeaves: what was set is answered as set, although nothing can be looked up any more: who
@@ -96,52 +92,41 @@ func TestStoreLeaves(t *testing.T) {
 	}
 }
 
-// full lists so many of each kind, for the account of a client's customer, or another's but set by the
-// client, or neither.
-func (l *listed) full(n int, login, by string) {
-	l.bans, l.entries, l.rules = nil, nil, nil
-	start := time.Now().Add(-time.Hour)
-	for i := range n {
-		l.bans = append(l.bans, access.Ban{Login: login, Prefix: netip.MustParsePrefix("192.0.2.0/24"), By: by, Start: start})
-		l.entries = append(l.entries, list.Entry{For: list.Subject{Kind: list.Account, Name: login}, What: list.What{Country: fmt.Sprint("x", i)}, By: by, Start: start})
-		l.rules = append(l.rules, limit.Rule{For: limit.Subject{Kind: limit.Account, Name: login}, Limit: limit.Limit{Measure: limit.Bytes, Window: limit.Month, Max: 5}, By: by, Start: start, Extra: true})
-	}
-}
-
-// TestMostInForce: a client with customers has a bound of each kind; one without has none.
+// TestMostInForce: a client with customers has a bound of each kind, in which what is another's is
+// not counted; one without has none.
 func TestMostInForce(t *testing.T) {
 	w := newWorld(t)
 	soon := time.Now().UTC().Add(time.Hour).Format(time.RFC3339)
 	bodies := [][2]string{
-		{"/bans", `{"network":"198.51.100.%d","login":"a@example.org","reason":"x"}`},
-		{"/access/entries", `{"effect":"deny","what":"192.0.2.%d","for":{"account":"a@example.org"},"reason":"x"}`},
-		{"/limits", `{"for":{"account":"b@example.org"},"limits":["recipients/hour=1%d"]}`},
-		{"/limits/allowances", `{"for":{"account":"b@example.org"},"limits":["recipients/hour=%d"],"because":"x","until":"` + soon + `"}`},
+		{"/bans", `{"network":"198.51.100.%d","login":"LOGIN","reason":"x"}`},
+		{"/access/entries", `{"effect":"deny","what":"192.0.2.%d","for":{"account":"LOGIN"},"reason":"x"}`},
+		{"/limits", `{"for":{"account":"LOGIN"},"limits":["recipients/hour=1%d"]}`},
+		{"/limits/allowances", `{"for":{"account":"LOGIN"},"limits":["recipients/hour=%d"],"because":"x","until":"` + soon + `"}`},
 	}
 	n := 0
-	try := func(status int, who string, which ...[2]string) {
+	try := func(status int, who, login string, which ...[2]string) {
 		t.Helper()
 		for _, b := range which {
 			n++
-			a := w.refuses(status, who, "POST", b[0], fmt.Sprintf(b[1], n))
-			if status == 409 && !a.has("more than 1000", "let the operator set it") {
+			a := w.refuses(status, who, "POST", b[0], strings.Replace(fmt.Sprintf(b[1], n), "LOGIN", login, 1))
+			if status == 409 && !a.has("more than 4", "let the operator set it") {
 				t.Error(a.text)
 			}
 		}
 	}
-	w.listed.full(1000, "a@example.org", "cli:root")
-	try(409, "reseller", bodies...)
-	try(201, "all", bodies...)
-	w.listed.full(1000, "r@rival.example", "api:reseller")
-	try(409, "reseller", bodies[0], bodies[1], bodies[3])
-	w.listed.full(1000, "r@rival.example", "cli:root")
-	try(201, "reseller", bodies...)
-	// Of limits there are one and two allowances: one that takes the place of another is no more.
-	w.listed.full(997, "a@example.org", "cli:root")
-	try(201, "reseller", bodies[2])
-	try(409, "reseller", bodies[3])
-	w.listed.full(996, "a@example.org", "cli:root")
-	try(201, "reseller", bodies[3])
+	for range 5 { // of another
+		try(201, "all", "r@rival.example", bodies[0], bodies[1], bodies[3])
+	}
+	for range 2 { // by the operator, for the same customer
+		try(201, "all", "a@example.org", bodies[0], bodies[1], bodies[3])
+	}
+	try(201, "tight", "a@example.org", bodies...)
+	try(201, "tight", "a@example.org", bodies[0], bodies[1], bodies[2]) // a limit that takes the place of another is no more
+	try(409, "tight", "a@example.org", bodies[0], bodies[1], bodies[3])
+	try(201, "tight", "a@example.org", bodies[2])
+	try(201, "reseller", "a@example.org", bodies...)
+	try(201, "all", "a@example.org", bodies...)
+	try(409, "tight", "a@example.org", bodies[0], bodies[1], bodies[3])
 }
 
 // TestResumesItsOwn: a client with customers resumes what clients of the API have suspended, and not

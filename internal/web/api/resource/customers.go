@@ -11,6 +11,7 @@ import (
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // customers are the operations on customers.
@@ -35,26 +36,39 @@ type planWanted struct {
 }
 
 func (c customers) list(r *api.Request) (any, error) {
-	found, err := c.Store.Customers(r.Ctx)
-	if err != nil {
-		return nil, err
+	found, err := c.found(r)
+	return api.Paged(r, shown.Each(found, shown.CustomerOf), func(v *shown.Customer) string { return v.Name }), err
+}
+
+// found are the customers that the client sees.
+func (c customers) found(r *api.Request) (found []account.Customer, err error) {
+	if !r.Client.Bounded() {
+		return c.Store.Customers(r.Ctx)
 	}
-	seen, err := visible(c.scope(r), found, func(customer *account.Customer) (bool, error) { return r.Client.Sees(customer.Name), nil })
-	return api.Paged(r, shown.Each(seen, shown.CustomerOf), func(v *shown.Customer) string { return v.Name }), err
+	for _, name := range r.Client.Customers() {
+		customer, err := c.Store.Customer(r.Ctx, name)
+		switch {
+		case err == nil:
+			found = append(found, customer)
+		case !fault.Is(err, fault.NotFound):
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 func (c customers) get(r *api.Request) (any, error) {
 	name := r.Path("name")
-	if err := c.scope(r).customer(name); err != nil {
+	if err := c.scope(r).Customer(name); err != nil {
 		return nil, err
 	}
 	customer, err := c.Store.Customer(r.Ctx, name)
-	return shown.CustomerOf(customer), missing(err, "customer %s", name)
+	return shown.CustomerOf(customer), reseller.Missing(err, "customer %s", name)
 }
 
 func (c customers) change(r *api.Request) (any, error) {
 	name, plan := r.Path("name"), *api.Body[planWanted](r).Plan
-	if err := c.scope(r).customer(name); err != nil {
+	if err := c.scope(r).Customer(name); err != nil {
 		return nil, err
 	}
 	if err := gives(r, plan); err != nil {
@@ -69,14 +83,14 @@ func (c customers) change(r *api.Request) (any, error) {
 // resume is turn, of what the client may resume.
 func (c customers) resume(r *api.Request) (any, error) {
 	s, name := c.scope(r), r.Path("name")
-	if err := s.customer(name); err != nil {
+	if err := s.Customer(name); err != nil {
 		return nil, err
 	}
 	found, err := c.Store.Customer(r.Ctx, name)
 	if err != nil {
-		return nil, missing(err, "customer %s", name)
+		return nil, reseller.Missing(err, "customer %s", name)
 	}
-	if err := s.resumable("customer "+name, found.State); err != nil {
+	if err := s.Resumable("customer "+name, found.State); err != nil {
 		return nil, err
 	}
 	return c.turn((*admin.Admin).ResumeCustomer)(r)
@@ -86,7 +100,7 @@ func (c customers) resume(r *api.Request) (any, error) {
 func (c customers) turn(do func(*admin.Admin, context.Context, string) error) func(*api.Request) (any, error) {
 	return func(r *api.Request) (any, error) {
 		name := r.Path("name")
-		if err := c.scope(r).customer(name); err != nil {
+		if err := c.scope(r).Customer(name); err != nil {
 			return nil, err
 		}
 		if err := do(c.Accounts(r.Client.Actor()), r.Ctx, name); err != nil {
@@ -124,19 +138,26 @@ type domainChange struct {
 func (d domains) list(r *api.Request) (any, error) {
 	s, customer := d.scope(r), r.Query("customer")
 	if customer != "" {
-		if err := s.customer(customer); err != nil {
+		if err := s.Customer(customer); err != nil {
 			return nil, err
 		}
 		if _, err := d.Store.Customer(r.Ctx, customer); err != nil {
-			return nil, missing(err, "customer %s", customer)
+			return nil, reseller.Missing(err, "customer %s", customer)
 		}
 	}
-	found, err := d.Store.Domains(r.Ctx, customer)
-	if err != nil {
-		return nil, err
+	of := []string{customer}
+	if customer == "" && !s.All() {
+		of = r.Client.Customers()
 	}
-	seen, err := visible(s, found, func(domain *account.Domain) (bool, error) { return r.Client.Sees(domain.Customer), nil })
-	return api.Paged(r, shown.Each(seen, shown.DomainOf), func(v *shown.Domain) string { return v.Name }), err
+	var all []account.Domain
+	for _, name := range of {
+		found, err := d.Store.Domains(r.Ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return api.Paged(r, shown.Each(all, shown.DomainOf), func(v *shown.Domain) string { return v.Name }), nil
 }
 
 // find returns the domain that a path names, if it is the client's.
@@ -149,7 +170,7 @@ func (d domains) find(r *api.Request) (account.Domain, error) {
 	if err == nil && !r.Client.Sees(domain.Customer) {
 		err = api.NotThere("domain %s", name)
 	}
-	return domain, missing(err, "domain %s", name)
+	return domain, reseller.Missing(err, "domain %s", name)
 }
 
 func (d domains) get(r *api.Request) (any, error) {
@@ -163,7 +184,7 @@ func (d domains) resume(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.scope(r).resumable("domain "+found.Name.String(), found.State); err != nil {
+	if err := d.scope(r).Resumable("domain "+found.Name.String(), found.State); err != nil {
 		return nil, err
 	}
 	return d.turn((*admin.Admin).ResumeDomain)(r)

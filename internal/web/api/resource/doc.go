@@ -19,6 +19,7 @@ import (
 	"countersign/internal/access"
 	"countersign/internal/access/guard"
 	"countersign/internal/access/list"
+	"countersign/internal/access/list/book"
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
 	"countersign/internal/audit"
@@ -27,6 +28,8 @@ import (
 	"countersign/internal/node"
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
+	"countersign/internal/web/api/reseller"
+	"countersign/internal/web/api/resource/limits"
 )
 
 // Store is what is asked and changed.
@@ -37,6 +40,7 @@ type Store interface {
 	guard.Store
 	limit.Store
 	limit.Counts
+	limit.Holders
 	audit.Store
 	node.Store
 }
@@ -44,8 +48,10 @@ type Store interface {
 // Options are what the operations work with. All fields are needed.
 type Options struct {
 	Store Store
-	IDs   *mail.IDSource
-	Now   func() time.Time
+	// Entries are those of access lists, as the gate has them in memory.
+	Entries *book.Book
+	IDs     *mail.IDSource
+	Now     func() time.Time
 	// Accounts returns the administration of accounts, in the name of an actor.
 	Accounts func(actor string) *admin.Admin
 	// Window is in which failures count for the guard.
@@ -60,10 +66,13 @@ type Options struct {
 	Look func(ctx context.Context, d account.Domain) (shown.Alignment, error)
 }
 
+// scope is what a request may see.
+func (o *Options) scope(r *api.Request) *reseller.Scope { return reseller.Of(o.Store, r) }
+
 // Table returns all operations.
 func Table(o Options) []api.Operation {
 	return slices.Concat(
-		bans{o}.rows(), entries{o}.rows(), limits{o}.rows(), grants{o}.rows(), guarded{o}.rows(),
+		bans{o}.rows(), entries{o}.rows(), limits.Rows(limits.Options{Store: o.Store, IDs: o.IDs, Now: o.Now}), grants{o}.rows(), guarded{o}.rows(),
 		plans{o}.rows(), customers{o}.rows(), domains{o}.rows(), accounts{o}.rows(), explanations{o}.rows(),
 	)
 }

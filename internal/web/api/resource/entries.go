@@ -7,10 +7,7 @@ import (
 
 	"countersign/internal/access/list"
 	"countersign/internal/access/list/answer"
-	"countersign/internal/access/list/book"
-	"countersign/internal/audit"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/shown"
 	"countersign/internal/submission/visit"
 	"countersign/internal/web/api"
@@ -24,7 +21,7 @@ type entries struct{ Options }
 func (e entries) rows() []api.Operation {
 	return []api.Operation{
 		{ID: "listAccessEntries", Method: http.MethodGet, Path: "/access/entries", May: client.Read, Text: "List the entries of access lists that hold.", Query: append(
-			[]api.Parameter{api.Flag("all", "Also those that ended within the last 30 days.")}, parametersOf(entryKinds)...), Pages: true, Answer: shown.Entry{}, Run: e.list},
+			[]api.Parameter{api.Flag("all", "Also those that ended within the last 30 days.")}, reseller.ParametersOf(entryKinds)...), Pages: true, Answer: shown.Entry{}, Run: e.list},
 		{ID: "addAccessEntry", Method: http.MethodPost, Path: "/access/entries", May: client.Access, Text: "Let clients in from a network, a country or an autonomous system, or keep them out.",
 			Body: entryWanted{}, Answer: entryAdded{}, Created: true, Run: e.add},
 		{ID: "removeAccessEntry", Method: http.MethodDelete, Path: "/access/entries/{id}", May: client.Access, Text: "End an entry before its time.", Answer: entryRemoved{}, Run: e.remove},
@@ -80,15 +77,15 @@ func (e entries) admin(r *api.Request) *list.Admin {
 var entryKinds = []string{"listener", "customer", "domain", "account", "credential"}
 
 // subject reads whom an entry is for, and whose credential that is; "" is nobody.
-func (e entries) subject(s *scope, given map[string]string) (of list.Subject, login string, err error) {
-	kind, name, err := oneOf(entryKinds, given)
+func (e entries) subject(s *reseller.Scope, given map[string]string) (of list.Subject, login string, err error) {
+	kind, name, err := reseller.OneOf(entryKinds, given)
 	if err != nil || kind == "" {
 		return of, "", err
 	}
 	if of.Kind, err = list.ParseKind(kind); err != nil {
 		return of, "", err
 	}
-	of.Name, login, err = s.subject(kind, name)
+	of.Name, login, err = s.Subject(kind, name)
 	return of, login, err
 }
 
@@ -98,44 +95,18 @@ func (e entries) list(r *api.Request) (any, error) {
 	if r.True("all") {
 		q.Holding = time.Time{}
 	}
-	of, _, err := e.subject(s, asked(r, entryKinds))
+	of, _, err := e.subject(s, reseller.Asked(r, entryKinds))
 	if err != nil {
 		return nil, err
 	}
 	if of.Kind != list.Everywhere {
 		q.For = &of
 	}
-	found, err := e.Store.Entries(r.Ctx, q)
-	if err != nil {
+	if q.Page, err = s.Page(); err != nil {
 		return nil, err
 	}
-	seen, err := visible(s, found, e.has(s))
-	return api.Paged(r, shown.Each(seen, shown.EntryAt(r.Now)), func(v *shown.Entry) string { return string(v.ID) }), err
-}
-
-// has reports whether an entry is the client's.
-func (e entries) has(s *scope) func(*list.Entry) (bool, error) {
-	return func(entry *list.Entry) (bool, error) {
-		switch name := entry.For.Name; entry.For.Kind {
-		case list.Customer:
-			return s.r.Client.Sees(name), nil
-		case list.Domain:
-			return s.hasDomain(mail.Domain(name))
-		case list.Account:
-			return s.hasLogin(name)
-		case list.Credential:
-			// The record says whose it was when the entry was added.
-			events, err := e.Store.Search(s.r.Ctx, audit.Query{
-				Kind: audit.AccessAdded, Object: entry.Event(audit.AccessAdded, entry.Start, entry.By, "").Object,
-				Since: entry.Start.Add(-time.Second), Until: entry.Start.Add(time.Second), Limit: 1,
-			})
-			if err != nil || len(events) == 0 {
-				return false, err
-			}
-			return s.hasLogin(events[0].Login)
-		}
-		return s.all(), nil
-	}
+	found, err := e.Store.Entries(r.Ctx, q)
+	return api.PageOf(r, shown.Each(found, shown.EntryAt(r.Now)), func(v *shown.Entry) string { return string(v.ID) }), err
 }
 
 func (e entries) add(r *api.Request) (any, error) {
@@ -153,15 +124,13 @@ func (e entries) add(r *api.Request) (any, error) {
 	if w.For, w.Login, err = e.subject(s, given); err != nil {
 		return nil, api.Wrong("for", err)
 	}
-	if w.For.Kind == list.Everywhere && !s.all() {
+	if w.For.Kind == list.Everywhere && !s.All() {
 		return nil, api.Wrong("for", fault.New("api.access", fault.Invalid, "is missing: the client may add what is for its customers alone"))
 	}
 	if err := e.Useful(w.For, w.What); err != nil {
 		return nil, err
 	}
-	if err := e.room(s); err != nil {
-		return nil, err
-	}
+	w.Within = s.Bound()
 	entry, closes, err := e.admin(r).Add(r.Ctx, w)
 	if err != nil {
 		return nil, err
@@ -180,30 +149,13 @@ func (e entries) add(r *api.Request) (any, error) {
 	return a, nil
 }
 
-// room refuses one more where the client has as many as it may.
-func (e entries) room(s *scope) error {
-	if s.all() {
-		return nil
-	}
-	have, err := e.Store.Entries(s.r.Ctx, list.Query{Holding: s.r.Now})
-	if err != nil {
-		return err
-	}
-	return reseller.Room(reseller.Bound[list.Entry]{What: "entries of access lists", Actor: s.r.Client.Actor(), By: func(entry *list.Entry) string { return entry.By }, Has: e.has(s)}, have, 1)
-}
-
 func (e entries) remove(r *api.Request) (any, error) {
-	id, err := identity(r, "entry")
+	id, err := reseller.Identity(r, "entry")
 	if err != nil {
 		return nil, err
 	}
-	s := e.scope(r)
-	found, err := e.Store.Entries(r.Ctx, list.Query{ID: id})
-	if err != nil {
-		return nil, err
-	}
-	seen, err := visible(s, found, e.has(s))
-	if err == nil && len(seen) == 0 {
+	found, err := e.Store.Entries(r.Ctx, list.Query{ID: id, Page: e.scope(r).Own()})
+	if err == nil && len(found) == 0 {
 		err = api.NotThere("entry %s", id)
 	}
 	if err != nil {
@@ -220,7 +172,7 @@ func (e entries) judge(r *api.Request) (any, error) {
 	}
 	s := e.scope(r)
 	if r.Query("login") == "" {
-		if err := s.whole("what becomes of clients that have not logged in"); err != nil {
+		if err := s.Whole("what becomes of clients that have not logged in"); err != nil {
 			return nil, err
 		}
 	}
@@ -228,31 +180,28 @@ func (e entries) judge(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := e.Store.Entries(r.Ctx, list.Query{Holding: r.Now})
-	if err != nil {
-		return nil, err
+	if !s.All() {
+		return answer.ForOwner(e.Entries, list.Question{Who: who, Place: e.Place(at)}), nil
 	}
-	b := book.New(e.Now)
-	b.Replace(found)
-	return answer.Of(b, list.Question{Who: who, Place: e.Place(at)}), nil
+	return answer.Of(e.Entries, list.Question{Who: who, Place: e.Place(at)}), nil
 }
 
 // who is the client that a query describes.
-func (e entries) who(s *scope) (list.Who, error) {
-	r := s.r
+func (e entries) who(s *reseller.Scope) (list.Who, error) {
+	r := s.Request
 	if r.Query("login") == "" {
 		return list.Who{Listener: r.Query("listener")}, nil
 	}
-	a, err := address(r.Query("login"))
+	a, err := reseller.Address(r.Query("login"))
 	if err != nil {
 		return list.Who{}, api.WrongQuery("login", err)
 	}
-	if err := s.login(a.Key()); err != nil {
+	if err := s.Login(a.Key()); err != nil {
 		return list.Who{}, err
 	}
 	sender, err := e.Store.Sender(r.Ctx, a.Key())
 	if err != nil {
-		return list.Who{}, missing(err, "account %s", a.Key())
+		return list.Who{}, reseller.Missing(err, "account %s", a.Key())
 	}
 	name := r.Query("credential")
 	if name == "" {

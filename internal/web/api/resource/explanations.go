@@ -11,6 +11,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // explanations are the operations that say what would happen.
@@ -31,7 +32,7 @@ type messageAsked struct {
 	Listener   string   `json:"listener" text:"The listener that it comes to, by name; the first one where nothing is said."`
 	From       *string  `json:"from" text:"MAIL FROM: the account's own address where nothing is said, the empty text for none."`
 	To         []string `json:"to" text:"The recipients; somebody elsewhere where nothing is said."`
-	Message    string   `json:"message" text:"The message; one of a line where nothing is said."`
+	Message    string   `json:"message" octets:"any" text:"The message; one of a line where nothing is said."`
 }
 
 // Question is what is to be explained.
@@ -50,14 +51,18 @@ type Question struct {
 // Verdict is what would come of a message.
 type Verdict struct {
 	// Verdict is accept, hold, slow, defer or refuse, Reason the code of the refusal or the
-	// hold.
+	// hold; "provider" where what decides does not concern the customers of the client.
 	Verdict string `json:"verdict"`
 	Reason  string `json:"reason,omitempty"`
 	// Recipients is to how many it would go, where it is accepted.
 	Recipients int        `json:"recipients"`
 	Until      *time.Time `json:"until,omitempty"`
-	Steps      []Step     `json:"steps"`
-	Events     []Event    `json:"events,omitempty"`
+	// Client is the address that it was taken to come from, Unasked are the content filters that were
+	// not asked: what these would say is not known.
+	Client  string   `json:"client"`
+	Unasked []string `json:"filters_not_asked"`
+	Steps   []Step   `json:"steps"`
+	Events  []Event  `json:"events,omitempty"`
 }
 
 // Step is a command and its answer.
@@ -81,11 +86,11 @@ const maxTo = 1000
 func (e explanations) explain(r *api.Request) (any, error) {
 	body, s := api.Body[messageAsked](r), e.scope(r)
 	q := Question{Credential: body.Credential, Listener: body.Listener, Client: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Place: e.Place}
-	own, err := address(body.Account)
+	own, err := reseller.Address(body.Account)
 	if err != nil {
 		return nil, api.Wrong("account", err)
 	}
-	if err := s.login(own.Key()); err != nil {
+	if err := s.Login(own.Key()); err != nil {
 		return nil, err
 	}
 	q.Login, q.From = own.Key(), own
@@ -103,7 +108,7 @@ func (e explanations) explain(r *api.Request) (any, error) {
 		return nil, api.Wrong("to", fault.New("api.explain", fault.Invalid, "has more than %d recipients", maxTo))
 	}
 	for _, text := range body.To {
-		to, err := address(text)
+		to, err := reseller.Address(text)
 		if err != nil {
 			return nil, api.Wrong("to", fault.New("api.explain", fault.Invalid, "%.100q is not an address", text))
 		}
@@ -117,8 +122,8 @@ func (e explanations) explain(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.all() { // they tell of others' limits and of rules of the operator
-		v.Events = nil
+	if !s.All() {
+		err = e.conceal(s, v)
 	}
-	return v, nil
+	return v, err
 }

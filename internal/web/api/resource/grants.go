@@ -2,6 +2,7 @@ package resource
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // grants are the operations on grants.
@@ -41,46 +43,32 @@ type grantWanted struct {
 	Across  bool      `json:"across_customers" text:"Allow an address or domain of another customer."`
 }
 
-// list looks at one account, or through all with grants, page by page.
+// list looks at one account, or at those with grants, as many as a page takes.
 func (g grants) list(r *api.Request) (any, error) {
 	s := g.scope(r)
 	under, err := g.under(s)
 	if err != nil {
 		return nil, err
 	}
-	var found []shown.Grant
-	take := func(login string) error {
-		a, err := g.Store.Account(r.Ctx, login)
-		for i := range a.Grants {
-			if grant := &a.Grants[i]; under == "" || grant.Under() == under {
-				found = append(found, shown.GrantAt(r.Now, a.Address, grant))
-			}
-		}
-		return err
-	}
+	p := grantPage{of: &g.Options, r: r, under: under}
 	if text := r.Query("account"); text != "" {
-		a, err := address(text)
+		a, err := reseller.Address(text)
 		if err != nil {
 			return nil, api.WrongQuery("account", err)
 		}
-		if err := s.login(a.Key()); err != nil {
+		if err := s.Login(a.Key()); err != nil {
 			return nil, err
 		}
-		err = missing(take(a.Key()), "account %s", a.Key())
-		return g.page(r, found), err
+		err = reseller.Missing(p.take(a.Key()), "account %s", a.Key())
+		return p.done(), err
 	}
-	err = g.each(s, under, func(login string) error {
-		if err := take(login); err != nil && !fault.Is(err, fault.NotFound) { // gone meanwhile
-			return err
-		}
-		return nil
-	})
-	return g.page(r, found), err
+	err = p.fill()
+	return p.done(), err
 }
 
 // under reads the domain that a query names, "" for none.
-func (g grants) under(s *scope) (mail.Domain, error) {
-	text := s.r.Query("domain")
+func (g grants) under(s *reseller.Scope) (mail.Domain, error) {
+	text := s.Request.Query("domain")
 	if text == "" {
 		return "", nil
 	}
@@ -88,37 +76,78 @@ func (g grants) under(s *scope) (mail.Domain, error) {
 	if err != nil {
 		return "", api.WrongQuery("domain", fault.New("api.grant", fault.Invalid, "is no domain"))
 	}
-	return d, s.domain(d)
+	return d, s.Domain(d)
 }
 
-// each gives the login of each account with grants that the client sees.
-func (g grants) each(s *scope, under mail.Domain, take func(login string) error) error {
-	const page = 500
-	for after := ""; ; {
-		logins, err := g.Store.Grantees(s.r.Ctx, under, after, page)
+// grantPage collects the grants of a page.
+type grantPage struct {
+	of    *Options
+	r     *api.Request
+	under mail.Domain
+	found []shown.Grant
+}
+
+// grantKey is by what grants are ordered: by the login of who has it first. No login has a line feed.
+func grantKey(v *shown.Grant) string {
+	return strings.Join([]string{v.Account, string(v.Manner), v.For}, "\n")
+}
+
+// take collects the grants of an account that are behind those of the page before.
+func (p *grantPage) take(login string) error {
+	a, err := p.of.Store.Account(p.r.Ctx, login)
+	if err != nil {
+		return err
+	}
+	var own []shown.Grant
+	for i := range a.Grants {
+		v := shown.GrantAt(p.r.Now, a.Address, &a.Grants[i])
+		if (p.under == "" || a.Grants[i].Under() == p.under) && grantKey(&v) > p.r.After() {
+			own = append(own, v)
+		}
+	}
+	slices.SortFunc(own, func(a, b shown.Grant) int { return strings.Compare(grantKey(&a), grantKey(&b)) })
+	p.found = append(p.found, own...)
+	return nil
+}
+
+// fill takes the accounts that the client sees, from the last one of the page before on, until there is
+// enough for a page.
+func (p *grantPage) fill() error {
+	const together = 100
+	q := account.GranteeQuery{Under: p.under, Customers: p.r.Client.Customers(), Limit: together}
+	if last, _, _ := strings.Cut(p.r.After(), "\n"); last != "" {
+		q.After = last
+		// It may have more, and may be gone, or another's, since.
+		seen, err := p.of.scope(p.r).HasLogin(last)
+		if err == nil && seen {
+			err = p.take(last)
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	for {
+		logins, err := p.of.Store.Grantees(p.r.Ctx, q)
 		if err != nil {
 			return err
 		}
 		for _, login := range logins {
-			if ok, err := s.hasLogin(login); err != nil || !ok {
-				if err != nil {
-					return err
-				}
-				continue
+			if len(p.found) >= p.r.Wanted() {
+				return nil
 			}
-			if err := take(login); err != nil {
+			if err := p.take(login); err != nil && !fault.Is(err, fault.NotFound) { // gone meanwhile
 				return err
 			}
 		}
-		if len(logins) < page {
+		if len(logins) < together {
 			return nil
 		}
-		after = logins[len(logins)-1]
+		q.After = logins[len(logins)-1]
 	}
 }
 
-func (g grants) page(r *api.Request, found []shown.Grant) api.Page {
-	return api.Paged(r, found, func(v *shown.Grant) string { return strings.Join([]string{v.Account, string(v.Manner), v.For}, " ") })
+func (p *grantPage) done() api.Page {
+	return api.PageOf(p.r, p.found[:min(len(p.found), p.r.Wanted())], grantKey)
 }
 
 // named reads a grant.
@@ -134,18 +163,18 @@ func (g grants) named(manner, target string) (granted account.Granted, err error
 
 func (g grants) add(r *api.Request) (any, error) {
 	body, s := api.Body[grantWanted](r), g.scope(r)
-	a, err := address(body.Account)
+	a, err := reseller.Address(body.Account)
 	if err != nil {
 		return nil, api.Wrong("account", err)
 	}
-	if err := s.login(a.Key()); err != nil {
+	if err := s.Login(a.Key()); err != nil {
 		return nil, err
 	}
 	granted, err := g.named(body.Manner, body.For)
 	if err != nil {
 		return nil, api.Wrong("for", err)
 	}
-	if err := s.domain(granted.Under()); err != nil {
+	if err := s.Domain(granted.Under()); err != nil {
 		return nil, err
 	}
 	granted.Until, granted.Because, granted.Across = body.Until, body.Because, body.Across
@@ -171,7 +200,7 @@ func (g grants) given(r *api.Request, of mail.Address, granted *account.Granted)
 
 func (g grants) remove(r *api.Request) (any, error) {
 	s := g.scope(r)
-	a, err := login(s, "account")
+	a, err := reseller.LoginIn(s, "account")
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
 
 // guarded are the operations on what the guard has counted.
@@ -46,24 +47,14 @@ func (g guarded) list(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := g.Store.Records(r.Ctx, guard.Query{}, readAhead)
+	found, err := g.Store.Records(r.Ctx, guard.Query{Customers: r.Client.Customers()}, readAhead)
 	if err != nil {
 		return nil, err
 	}
-	s, show := g.scope(r), shown.GuardedAt(r.Now, g.Window())
+	show := shown.GuardedAt(r.Now, g.Window())
 	out := guardedList{Items: []shown.Guarded{}}
 	for _, record := range found {
-		v := show(record)
-		if v.Counts == 0 && v.Closed == nil {
-			continue
-		}
-		seen := s.all()
-		if !seen && v.Login != "" {
-			if seen, err = s.hasLogin(v.Login); err != nil {
-				return nil, err
-			}
-		}
-		if seen && len(out.Items) < most {
+		if v := show(record); (v.Counts > 0 || v.Closed != nil) && len(out.Items) < most {
 			out.Items = append(out.Items, v)
 		}
 	}
@@ -71,15 +62,15 @@ func (g guarded) list(r *api.Request) (any, error) {
 }
 
 // subject reads what a path names; networks are nobody's.
-func (g guarded) subject(s *scope) (guard.Subject, error) {
-	subject, err := guard.ParseSubject(s.r.Path("subject"))
+func (g guarded) subject(s *reseller.Scope) (guard.Subject, error) {
+	subject, err := guard.ParseSubject(s.Request.Path("subject"))
 	switch {
 	case err != nil:
 		return subject, api.WrongPath("subject", err)
 	case subject.Login != "":
-		return subject, s.login(subject.Login)
+		return subject, s.Login(subject.Login)
 	}
-	return subject, s.whole("network " + s.r.Path("subject"))
+	return subject, s.Whole("network " + s.Request.Path("subject"))
 }
 
 func (g guarded) show(r *api.Request) (any, error) {

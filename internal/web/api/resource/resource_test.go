@@ -87,6 +87,7 @@ func (w *world) entries(soon string) {
 	if a := w.ask("all", "GET", "/access/entries?account=b@example.org", ""); a.has(id) {
 		w.t.Error("an entry of another is listed")
 	}
+	w.listen()
 	w.wants(w.does("all", "judgeClient", "/access/clients/192.0.2.1?login=a@example.org", ""), `"outcome":"denied"`, id, `"country":"DE"`)
 	w.wants(w.ask("all", "GET", "/access/clients/192.0.2.1?login=b@example.org", ""), `"outcome":"open"`)
 	w.wants(w.ask("all", "GET", "/access/clients/192.0.2.1", ""), `"outcome":"open"`)
@@ -140,6 +141,9 @@ func (w *world) limits(soon string) {
 	w.refuses(409, "all", "DELETE", "/limits/"+id, "")
 	w.refuses(404, "all", "GET", "/accounts/nobody@example.org/limits", "")
 	w.refuses(422, "all", "GET", "/accounts/a@example.org/limits?from=x", "")
+	for _, path := range []string{"/limits?account=x", "/limits?credential=x/password", "/access/entries?account=x", "/limits?network=x", "/limits?domain=-"} {
+		w.refuses(422, "all", "GET", path, "")
+	}
 }
 
 // simulations: of three accepted messages to 10 recipients each, the third would have been over 25.
@@ -155,7 +159,11 @@ func (w *world) simulations() {
 	w.wants(w.does("all", "simulateLimits", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"]}`), `"messages":3`, `"over_messages":1`, `"name":"a@example.org"`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"customer":"rival"},"limits":["recipients/hour=25"]}`), `"messages":0`, `"over":[]`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"since":"2099-01-01T00:00:00Z"}`), `"messages":0`)
-	for _, bad := range []string{`{"for":{"credential":"a@example.org/password"},"limits":["recipients/hour=1"]}`, `{"for":{"network":"192.0.2.1"},"limits":["failed-recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["connections/hour=1"]}`, `{"for":{"everything":true},"limits":[]}`, `{"for":{},"limits":["recipients/hour=1"]}`} {
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"action":"slow"}`), `"slowed":1`, `"longest_slowed_seconds":`)
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"domain":"example.org"},"limits":["recipients/hour=35"],"share":50,"shadow":true}`), `"noted":2`, `"first_by_share":true`)
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"credential":"a@example.org/password"},"limits":["recipients/hour=1"]}`), `"messages":0`, `"unplaced_messages":3`)
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"everything":true},"limits":["connections/hour=1"]}`), `"over":[]`)
+	for _, bad := range []string{`{"for":{"account":"a@example.org"},"limits":["recipients/hour=1"],"action":"drop"}`, `{"for":{"account":"a@example.org"},"limits":["recipients/hour=1"],"share":5}`, `{"for":{"network":"192.0.2.1"},"limits":["failed-recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["connections/hour=1"],"action":"hold"}`, `{"for":{"everything":true},"limits":[]}`, `{"for":{},"limits":["recipients/hour=1"]}`} {
 		w.refuses(422, "all", "POST", "/limits/simulations", bad)
 	}
 }
@@ -339,7 +347,7 @@ func (w *world) sameAsNothing() {
 // own: what is its own it sees and changes.
 func (w *world) own(soon string) {
 	w.t.Helper()
-	added := w.does("reseller", "addBan", "/bans", `{"network":"192.0.2.0/25","login":"a@example.org","reason":"x","force":true}`)
+	added := w.does("reseller", "addBan", "/bans", `{"network":"192.0.2.0/25","login":"a@example.org","reason":"x"}`) // it is not told that all are banned there
 	ban := added.member("id")
 	w.wants(added, `"overlaps":[]`) // there is one of everybody around it, which is nobody's
 	w.wants(w.does("reseller", "listBans", "/bans", ""), ban)

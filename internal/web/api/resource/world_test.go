@@ -16,10 +16,12 @@ import (
 
 	"countersign/internal/access/guard"
 	"countersign/internal/access/list"
+	"countersign/internal/access/list/book"
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
+	"countersign/internal/feed"
 	"countersign/internal/mail"
 	"countersign/internal/shown"
 	"countersign/internal/store/sqlite"
@@ -49,6 +51,10 @@ type world struct {
 	asked resource.Question
 	// done has the operations that have succeeded.
 	done map[string]bool
+	// verdict is what the next explanations answer; nil for an accepted message.
+	verdict *resource.Verdict
+	// listen takes what was set of access lists into memory, as the gate does by itself.
+	listen func()
 	// by is the administration of accounts, in the name of an actor.
 	by func(actor string) *admin.Admin
 }
@@ -67,8 +73,16 @@ func newWorld(t *testing.T) *world {
 	}
 	w.by = by
 	w.fill(by("cli:test"))
+	entries := book.New(time.Now)
+	follower := book.Follow(s, entries, feed.Options{Logger: slog.New(slog.DiscardHandler)})
+	w.listen = func() {
+		t.Helper()
+		if err := follower.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.table = resource.Table(resource.Options{
-		Store: w.listed, IDs: ids, Now: time.Now, Accounts: by,
+		Entries: entries, Store: w.listed, IDs: ids, Now: time.Now, Accounts: by,
 		Window: func() time.Duration { return time.Hour },
 		Useful: func(of list.Subject, _ list.What) error {
 			if of.Kind == list.Listener && of.Name != "submission" {
@@ -79,6 +93,9 @@ func newWorld(t *testing.T) *world {
 		Place: func(a netip.Addr) list.Place { return list.Place{Client: a, Country: "DE"} },
 		Explain: func(_ context.Context, q resource.Question) (*resource.Verdict, error) {
 			w.asked = q
+			if w.verdict != nil {
+				return w.verdict, nil
+			}
 			return &resource.Verdict{Verdict: "accept", Recipients: len(q.To), Steps: []resource.Step{{Command: "EHLO", Code: 250, Answer: "x"}}, Events: []resource.Event{{Kind: "limit.near"}}}, nil
 		},
 		Look: func(_ context.Context, d account.Domain) (shown.Alignment, error) {
@@ -87,7 +104,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w.handler = api.New(api.Options{Table: w.table, IDs: ids, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	var set client.Set
-	for _, o := range []client.Options{{Name: "all"}, {Name: "reseller", Customers: []string{"acme"}, Plans: []string{"small"}}} {
+	for _, o := range []client.Options{{Name: "all"}, {Name: "reseller", Customers: []string{"acme"}, Plans: []string{"small"}}, {Name: "tight", Customers: []string{"acme"}, MostInForce: 4}} {
 		o.Token, o.May, o.PerMinute = client.NewToken(), client.Permissions(), 1_000_000
 		w.tokens[o.Name] = o.Token
 		set = append(set, client.New(o))

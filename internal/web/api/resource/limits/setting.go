@@ -1,4 +1,4 @@
-package resource
+package limits
 
 import (
 	"countersign/internal/limit"
@@ -6,7 +6,6 @@ import (
 	"countersign/internal/limit/usage"
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
-	"countersign/internal/web/api/reseller"
 )
 
 // put sets what is wanted for somebody.
@@ -16,29 +15,12 @@ func (l limits) put(r *api.Request, f *limitFor, w admin.Wanted) (any, error) {
 	if w.For, w.Login, err = l.whom(s, f); err != nil {
 		return nil, err
 	}
-	if err := l.room(s, &w); err != nil {
-		return nil, err
-	}
+	w.Within = s.Bound()
 	rules, err := l.admin(r).Set(r.Ctx, w)
 	if err != nil {
 		return nil, err
 	}
 	return l.answer(r, rules), nil
-}
-
-// room refuses more where the client has as many as it may.
-func (l limits) room(s *scope, w *admin.Wanted) error {
-	if s.all() {
-		return nil
-	}
-	have, err := l.Store.Rules(s.r.Ctx, limit.Query{Holding: s.r.Now})
-	if err != nil {
-		return err
-	}
-	if !w.Extra {
-		have = usage.Replaced(have, w.For, w.Limits, !w.End.IsZero())
-	}
-	return reseller.Room(reseller.Bound[limit.Rule]{What: "limits", Actor: s.r.Client.Actor(), By: func(rule *limit.Rule) string { return rule.By }, Has: l.has(s)}, have, len(w.Limits))
 }
 
 // answer shows what was set. It is set, so that what cannot be looked up is left out: who repeated an

@@ -1,4 +1,4 @@
-package resource
+package reseller
 
 import (
 	"strings"
@@ -15,16 +15,16 @@ var meanings = map[string]string{
 	"credential": "LOGIN/NAME of a credential", "plan": "the name of a plan", "network": "an IPv4 address, or an IPv6 network with /64", "node": "the id of a gate",
 }
 
-// parametersOf are the parameters that ask for what is set for exactly one subject.
-func parametersOf(kinds []string) (list []api.Parameter) {
+// ParametersOf are the parameters that ask for what is set for exactly one subject.
+func ParametersOf(kinds []string) (list []api.Parameter) {
 	for _, kind := range kinds {
 		list = append(list, api.Parameter{Name: kind, Text: "Those for exactly this alone: " + meanings[kind] + "."})
 	}
 	return list
 }
 
-// asked are the subjects that a query names, by kind.
-func asked(r *api.Request, kinds []string) map[string]string {
+// Asked are the subjects that a query names, by kind.
+func Asked(r *api.Request, kinds []string) map[string]string {
 	given := map[string]string{}
 	for _, kind := range kinds {
 		given[kind] = r.Query(kind)
@@ -32,8 +32,8 @@ func asked(r *api.Request, kinds []string) map[string]string {
 	return given
 }
 
-// oneOf returns the one subject that is named, "" for none.
-func oneOf(kinds []string, given map[string]string) (kind, name string, err error) {
+// OneOf returns the one subject that is named, "" for none.
+func OneOf(kinds []string, given map[string]string) (kind, name string, err error) {
 	for _, k := range kinds {
 		if given[k] == "" {
 			continue
@@ -46,32 +46,32 @@ func oneOf(kinds []string, given map[string]string) (kind, name string, err erro
 	return kind, name, nil
 }
 
-// subject brings the name of a subject of a kind into the form of the store, and refuses one
+// Subject brings the name of a subject of a kind into the form of the store, and refuses one
 // that the client does not see. login is whose credential it is, "" for others.
-func (s *scope) subject(kind, name string) (formed, login string, err error) {
+func (s *Scope) Subject(kind, name string) (formed, login string, err error) {
 	switch kind {
 	case "customer":
-		return name, "", s.customer(name)
+		return name, "", s.Customer(name)
 	case "domain":
 		d, err := mail.ParseDomain(strings.TrimSuffix(name, "."))
 		if err != nil {
 			return "", "", fault.New("api.subject", fault.Invalid, "%q is no domain", name)
 		}
-		return string(d), "", s.domain(d)
+		return string(d), "", s.Domain(d)
 	case "account":
-		a, err := address(name)
+		a, err := Address(name)
 		if err != nil {
 			return "", "", err
 		}
-		return a.Key(), "", s.login(a.Key())
+		return a.Key(), "", s.Login(a.Key())
 	case "credential":
-		id, login, err := s.credential(name)
+		id, login, err := s.Credential(name)
 		return string(id), login, err
 	case "network":
 		if formed, err = network.Parse(name); err != nil {
 			return "", "", err
 		}
-		return formed, "", s.whole("network " + name)
+		return formed, "", s.Whole("network " + name)
 	}
-	return name, "", s.whole(kind + " " + name)
+	return name, "", s.Whole(kind + " " + name)
 }

@@ -1,4 +1,11 @@
-package resource
+// Package limits is what the API has about limits: the operations that list and set them, allow
+// more, lift them, show what is used of them and say what they would have done.
+//
+// What a limit may say is refused where the command line has it refused, too (packages limit and
+// limit/admin).
+//
+// Main types: Options; function Rows.
+package limits
 
 import (
 	"net/http"
@@ -7,32 +14,59 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/account"
+	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/limit/admin"
 	"countersign/internal/limit/hindsight"
+	"countersign/internal/limit/terms"
 	"countersign/internal/limit/usage"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
+	"countersign/internal/web/api/reseller"
 )
+
+// Store is what is asked and changed.
+type Store interface {
+	account.Store
+	limit.Store
+	limit.Counts
+	limit.Holders
+	audit.Store
+	node.Store
+}
+
+// Options are what the operations work with. All fields are needed.
+type Options struct {
+	Store Store
+	IDs   *mail.IDSource
+	Now   func() time.Time
+}
 
 // limits are the operations on limits.
 type limits struct{ Options }
 
-func (l limits) rows() []api.Operation {
+// scope is what a request may see.
+func (o *Options) scope(r *api.Request) *reseller.Scope { return reseller.Of(o.Store, r) }
+
+// Rows returns the operations.
+func Rows(o Options) []api.Operation {
+	l := limits{o}
 	return []api.Operation{
 		{ID: "listLimits", Method: http.MethodGet, Path: "/limits", May: client.Read, Text: "List the limits that hold, and what is allowed on top of them.", Query: append(
 			[]api.Parameter{api.Flag("all", "Also those that ended within the last 30 days."), api.Flag("everything", "Those for all gates together alone."),
 				{Name: "each", Text: "Those alone for each of a kind that has none of its own: account, credential, domain, customer, network or node."}},
-			parametersOf(limitKinds)...), Pages: true, Answer: shown.Limit{}, Run: l.list},
+			reseller.ParametersOf(limitKinds)...), Pages: true, Answer: shown.Limit{}, Run: l.list},
 		{ID: "setLimits", Method: http.MethodPost, Path: "/limits", May: client.Limits, Text: "Set limits, all or none, in place of what is set for the same.",
 			Body: limitsWanted{}, Answer: limitsSet{}, Created: true, Run: l.set},
 		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while, once.",
 			Body: moreWanted{}, Answer: limitsSet{}, Created: true, Run: l.allow},
 		{ID: "liftLimit", Method: http.MethodDelete, Path: "/limits/{id}", May: client.Limits, Text: "End a limit or an allowance before its time.", Answer: shown.Limit{}, Run: l.lift},
-		{ID: "simulateLimits", Method: http.MethodPost, Path: "/limits/simulations", May: client.Read, Text: "Say what limits would have refused of the mail of the past, from the record. Nothing is set.",
+		{ID: "simulateLimits", Method: http.MethodPost, Path: "/limits/simulations", May: client.Read, Text: "Say what limits would have done to the mail of the past, from the record. Nothing is set.",
 			Body: simulationWanted{}, Answer: hindsight.Simulated{}, Costly: true, Run: l.simulate},
 		{ID: "showUsage", Method: http.MethodGet, Path: "/accounts/{login}/limits", May: client.Read, Text: "Show all limits of an account: how much is used, and when there is room.", Query: []api.Parameter{
 			{Name: "from", Text: "Also limits of the network that this address is in."},
@@ -58,14 +92,11 @@ var limitKinds = []string{"account", "credential", "domain", "customer", "plan",
 
 // limitsWanted is the body of setLimits.
 type limitsWanted struct {
-	For     limitFor  `json:"for" required:"yes" text:"Whom they are for."`
-	Limits  []string  `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB." example:"recipients/hour=100"`
-	Action  string    `json:"action" among:"defer,refuse,slow,hold" text:"What becomes of a message that is over one: defer, refuse, slow or hold; defer where nothing is said."`
-	Share   *int      `json:"share" text:"How much of it one account may have once half of it is used, in percent."`
+	For    limitFor `json:"for" required:"yes" text:"Whom they are for."`
+	Limits []string `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB." example:"recipients/hour=100"`
+	terms.Terms
 	Away    string    `json:"store_away" among:"open,closed,share" text:"Of connections: what happens while the store is away: open, closed or share."`
-	Least   *int64    `json:"least" text:"Of a failed-share: how many recipients have to have failed before it counts."`
 	NoMail  bool      `json:"no_mail" text:"Nobody gets a mail when most of it is used."`
-	Shadow  bool      `json:"shadow" text:"Let pass what is over it, and record that it was."`
 	Until   time.Time `json:"until" text:"When they end; never where nothing is said. Meanwhile one counts in place of one without an end."`
 	Because string    `json:"because" text:"Why: the helpdesk reads it."`
 	Force   bool      `json:"force" text:"Set also a limit of 0, which stops all mail."`
@@ -81,9 +112,10 @@ type moreWanted struct {
 
 // simulationWanted is the body of simulateLimits.
 type simulationWanted struct {
-	For    limitFor  `json:"for" required:"yes" text:"Whom they would be for: accounts, domains, customers, plans, networks or everything."`
-	Limits []string  `json:"limits" required:"yes" text:"As in setLimits; they are judged together, and without those that are set." example:"recipients/hour=100"`
-	Since  time.Time `json:"since" text:"The beginning; 30 days ago where nothing is said."`
+	For    limitFor `json:"for" required:"yes" text:"Whom they would be for."`
+	Limits []string `json:"limits" required:"yes" text:"As in setLimits; they are judged together, and without those that are set." example:"recipients/hour=100"`
+	terms.Terms
+	Since time.Time `json:"since" text:"The beginning; 30 days ago where nothing is said."`
 }
 
 // limitsSet is what was set.
@@ -103,8 +135,8 @@ func (l limits) admin(r *api.Request) *admin.Admin {
 }
 
 // subject reads whom a limit is for, and whose credential that is; some is false for nobody.
-func (l limits) subject(s *scope, given map[string]string, everything bool, each string) (of limit.Subject, login string, some bool, err error) {
-	kind, name, err := oneOf(limitKinds, given)
+func (l limits) subject(s *reseller.Scope, given map[string]string, everything bool, each string) (of limit.Subject, login string, some bool, err error) {
+	kind, name, err := reseller.OneOf(limitKinds, given)
 	if err != nil {
 		return of, "", false, err
 	}
@@ -113,7 +145,7 @@ func (l limits) subject(s *scope, given map[string]string, everything bool, each
 	}
 	switch {
 	case everything:
-		return limit.Subject{Kind: limit.Everything}, "", true, s.whole("a limit for everything")
+		return limit.Subject{Kind: limit.Everything}, "", true, s.Whole("a limit for everything")
 	case each != "":
 		of.Kind, err = limit.ParseKind(each)
 		if err == nil && (of.Kind == limit.Plan || of.Kind == limit.Everything) {
@@ -121,7 +153,7 @@ func (l limits) subject(s *scope, given map[string]string, everything bool, each
 		}
 		of.Name = limit.Each
 		if err == nil {
-			err = s.whole("a limit for each " + each)
+			err = s.Whole("a limit for each " + each)
 		}
 		return of, "", true, err
 	case kind == "":
@@ -130,12 +162,12 @@ func (l limits) subject(s *scope, given map[string]string, everything bool, each
 	if of.Kind, err = limit.ParseKind(kind); err != nil {
 		return of, "", false, err
 	}
-	of.Name, login, err = s.subject(kind, name)
+	of.Name, login, err = s.Subject(kind, name)
 	return of, login, true, err
 }
 
 // whom reads whom a body is for.
-func (l limits) whom(s *scope, f *limitFor) (of limit.Subject, login string, err error) {
+func (l limits) whom(s *reseller.Scope, f *limitFor) (of limit.Subject, login string, err error) {
 	given := map[string]string{
 		"account": f.Account, "credential": f.Credential, "domain": f.Domain, "customer": f.Customer, "plan": f.Plan, "network": f.Network, "node": f.Node,
 	}
@@ -144,7 +176,7 @@ func (l limits) whom(s *scope, f *limitFor) (of limit.Subject, login string, err
 		err = fault.New("api.limit", fault.Invalid, "names nobody: say one of %s, everything, each", strings.Join(limitKinds, ", "))
 	}
 	if err == nil {
-		err = usage.Gate(s.r.Ctx, l.Store, of)
+		err = usage.Gate(s.Request.Ctx, l.Store, of)
 	}
 	return of, login, api.Wrong("for", err)
 }
@@ -155,22 +187,21 @@ func (l limits) list(r *api.Request) (any, error) {
 	if r.True("all") {
 		q.Holding = time.Time{}
 	}
-	of, _, some, err := l.subject(s, asked(r, limitKinds), r.True("everything"), r.Query("each"))
+	of, _, some, err := l.subject(s, reseller.Asked(r, limitKinds), r.True("everything"), r.Query("each"))
 	if err != nil {
 		return nil, err
 	}
 	if some {
 		q.For = &of
 	}
+	if q.Page, err = s.Page(); err != nil {
+		return nil, err
+	}
 	found, err := l.Store.Rules(r.Ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	seen, err := visible(s, found, l.has(s))
-	if err != nil {
-		return nil, err
-	}
-	page := api.Paged(r, seen, func(rule *limit.Rule) string { return string(rule.ID) })
+	page := api.PageOf(r, found, func(rule *limit.Rule) string { return string(rule.ID) })
 	rules, _ := page.Items.([]limit.Rule)
 	page.Items, err = l.shown(r, rules)
 	return page, err
@@ -186,31 +217,6 @@ func (l limits) shown(r *api.Request, rules []limit.Rule) ([]shown.Limit, error)
 		}
 	}
 	return shown.Each(named, shown.LimitAt(r.Now)), nil
-}
-
-// has reports whether a rule is the client's. That of a plan is nobody's.
-func (l limits) has(s *scope) func(*limit.Rule) (bool, error) {
-	return func(rule *limit.Rule) (bool, error) {
-		name := rule.For.Name
-		if name == limit.Each {
-			return s.all(), nil
-		}
-		switch rule.For.Kind {
-		case limit.Customer:
-			return s.r.Client.Sees(name), nil
-		case limit.Domain:
-			return s.hasDomain(mail.Domain(name))
-		case limit.Account:
-			return s.hasLogin(name)
-		case limit.Credential:
-			login, _, err := usage.Holder(s.r.Ctx, l.Store, *rule)
-			if err != nil || login == "" {
-				return false, err
-			}
-			return s.hasLogin(login)
-		}
-		return s.all(), nil
-	}
 }
 
 // parse reads limits; a plus is taken where they are more on top of others.
@@ -233,26 +239,15 @@ func parse(texts []string, more bool) (list []limit.Limit, err error) {
 
 // apply puts what a body says of all its limits into each.
 func (w *limitsWanted) apply(list []limit.Limit) (err error) {
+	if member, err := w.Apply(list); err != nil {
+		return api.Wrong(member, err)
+	}
 	for i := range list {
-		one := &list[i]
-		one.Shadow, one.Quiet = w.Shadow, w.NoMail
-		if w.Action != "" {
-			if one.Action, err = limit.ParseAction(w.Action); err != nil {
-				return api.Wrong("action", err)
-			}
-		}
+		list[i].Quiet = w.NoMail
 		if w.Away != "" {
-			if one.Away, err = limit.ParseAway(w.Away); err != nil {
+			if list[i].Away, err = limit.ParseAway(w.Away); err != nil {
 				return api.Wrong("store_away", err)
 			}
-		}
-		if w.Share != nil {
-			if one.Share = *w.Share; one.Share == 0 {
-				return api.Wrong("share", fault.New("api.limit", fault.Invalid, "is of 1 to 100 percent; leave it out where one account may have all"))
-			}
-		}
-		if w.Least != nil {
-			one.Least = *w.Least
 		}
 	}
 	return nil
@@ -280,17 +275,12 @@ func (l limits) allow(r *api.Request) (any, error) {
 }
 
 func (l limits) lift(r *api.Request) (any, error) {
-	id, err := identity(r, "limit")
+	id, err := reseller.Identity(r, "limit")
 	if err != nil {
 		return nil, err
 	}
-	s := l.scope(r)
-	found, err := l.Store.Rules(r.Ctx, limit.Query{ID: id})
-	if err != nil {
-		return nil, err
-	}
-	seen, err := visible(s, found, l.has(s))
-	if err == nil && len(seen) == 0 {
+	found, err := l.Store.Rules(r.Ctx, limit.Query{ID: id, Page: l.scope(r).Own()})
+	if err == nil && len(found) == 0 {
 		err = api.NotThere("limit %s", id)
 	}
 	if err != nil {
@@ -317,7 +307,10 @@ func (l limits) simulate(r *api.Request) (any, error) {
 	if len(q.Limits) == 0 {
 		return nil, api.Wrong("limits", fault.New("api.limit", fault.Invalid, "names none"))
 	}
-	if q.For, _, err = l.whom(l.scope(r), &body.For); err != nil {
+	if member, err := body.Apply(q.Limits); err != nil {
+		return nil, api.Wrong(member, err)
+	}
+	if q.For, q.Login, err = l.whom(l.scope(r), &body.For); err != nil {
 		return nil, err
 	}
 	if q.Since.IsZero() {
@@ -328,13 +321,13 @@ func (l limits) simulate(r *api.Request) (any, error) {
 
 func (l limits) usage(r *api.Request) (any, error) {
 	s := l.scope(r)
-	a, err := login(s, "login")
+	a, err := reseller.LoginIn(s, "login")
 	if err != nil {
 		return nil, err
 	}
 	var from netip.Addr
 	if text := r.Query("from"); text != "" {
-		if err := s.whole("what is used of limits of networks"); err != nil {
+		if err := s.Whole("what is used of limits of networks"); err != nil {
 			return nil, err
 		}
 		if from, err = netip.ParseAddr(text); err != nil {
@@ -342,7 +335,7 @@ func (l limits) usage(r *api.Request) (any, error) {
 		}
 	}
 	rooms, err := usage.Of(r.Ctx, l.Store, a.Key(), from, r.Now)
-	if !s.all() { // what others use of limits that are for all is not for this client
+	if !s.All() { // what others use of limits that are for all is not for this client
 		rooms = slices.DeleteFunc(rooms, func(room usage.Room) bool {
 			kind, err := limit.ParseKind(room.Kind)
 			return err != nil || kind > limit.Customer

@@ -1,0 +1,4 @@
+package resource
+
+// OwnReasons is ownReasons, for the test that they exist.
+var OwnReasons = ownReasons
