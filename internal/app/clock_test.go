@@ -21,6 +21,7 @@ import (
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/sink"
+	"countersign/internal/testkit"
 )
 
 // jumping is a clock that runs, and is set by hand while it does. The zero
@@ -91,16 +92,7 @@ func newTimed(t *testing.T, clock *jumping, box *mailbox) *world {
 // until waits for a condition that the gate brings about.
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(20 * time.Second)
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
+	testkit.Until(t, what, done)
 }
 
 // talk is one session, step by step.

@@ -17,6 +17,7 @@ import (
 	"countersign/internal/cert/issuer"
 	"countersign/internal/fault"
 	"countersign/internal/seal"
+	"countersign/internal/testkit"
 )
 
 // refusingAuthority is an ACME directory that answers everything with an
@@ -40,22 +41,6 @@ func refusingAuthority(t *testing.T) (o ACMEOptions, asked <-chan string) {
 	}, requests
 }
 
-// waitFor waits until a condition holds.
-func waitFor(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("in vain waited for %s", what)
-		}
-	}
-}
-
 // TestACMEFails: without a certificate, handshakes fail at once, other
 // certificates serve, and the reason is told; handshakes ask nobody.
 func TestACMEFails(t *testing.T) {
@@ -64,7 +49,7 @@ func TestACMEFails(t *testing.T) {
 	m := open(t, Options{Cache: &memoryCache{}, Logger: log},
 		Spec{Name: "acme", Source: SourceACME, Hosts: []string{"mx.Example.org"}, ACME: o},
 		made{hosts: []string{"files.example"}}.files(t, t.TempDir(), "files"))
-	waitFor(t, "the failure", func() bool { return m.Status()[0].Err != nil })
+	testkit.Until(t, "the failure", func() bool { return m.Status()[0].Err != nil })
 
 	st := m.Status()[0]
 	if st.Usable || !st.NotAfter.IsZero() || len(st.Hosts) != 1 || st.Hosts[0] != "mx.example.org" || st.Algorithm != "ecdsa" {
@@ -126,7 +111,7 @@ func TestACMERestore(t *testing.T) {
 	if err != nil || st.PeerCertificates[0].PublicKeyAlgorithm != x509.RSA {
 		t.Errorf("RSA client: %v", err)
 	}
-	waitFor(t, "all outcomes", func() bool {
+	testkit.Until(t, "all outcomes", func() bool {
 		all := m.Status()
 		return len(all) == 4 && all[0].Usable && all[1].Usable && !all[2].Usable && !all[3].Usable &&
 			all[0].Err == nil && all[1].Err == nil && all[2].Err != nil && all[3].Err != nil
@@ -173,7 +158,7 @@ func prefixOf(t *testing.T, o ACMEOptions) string {
 	cache := &memoryCache{}
 	m := open(t, Options{Cache: cache}, Spec{Name: "x", Source: SourceACME, Hosts: []string{"x.example.org"}, ACME: o})
 	var prefix string
-	waitFor(t, "the account key", func() bool {
+	testkit.Until(t, "the account key", func() bool {
 		cache.mu.Lock()
 		defer cache.mu.Unlock()
 		for key := range cache.data {

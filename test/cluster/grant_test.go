@@ -29,11 +29,12 @@ func TestGrantIsFeltEverywhere(t *testing.T) {
 			for {
 				asked := time.Now()
 				reply, err := c.Ask("MAIL FROM:<" + team + ">")
-				if err != nil {
-					t.Fatal(err)
+				if err == nil {
+					_, err = c.Ask("RSET")
 				}
-				if _, err := c.Ask("RSET"); err != nil {
-					t.Fatal(err)
+				if err != nil { // the gate ends a session with many refusals
+					c = s.login(g, who, harness.Password)
+					open[g] = c
 				}
 				if strings.HasPrefix(reply, code) {
 					break

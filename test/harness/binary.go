@@ -1,11 +1,13 @@
 package harness
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -17,11 +19,18 @@ var built = sync.OnceValues(build)
 // environment of WatchRaces, or by Command.
 func Binary(t testing.TB) string {
 	t.Helper()
-	path, err := built()
+	program, err := built()
 	if err != nil {
 		t.Fatalf("cannot build the binary: %v", err)
 	}
-	return path
+	return program.path
+}
+
+// program is a binary.
+type program struct {
+	path string
+	// folder is removed when nothing refers to it any more, nil for one that was there.
+	folder io.Closer
 }
 
 // Commands returns the program that short commands beside a server run: the one that
@@ -39,19 +48,37 @@ func Commands(t testing.TB) string {
 // notWithin leaves the detector out of the database engine, as scripts/test.sh does.
 const notWithin = "-gcflags=modernc.org/sqlite/lib=-race=false"
 
-func build() (string, error) {
+func build() (program, error) {
 	if path := os.Getenv("COUNTERSIGN_BIN"); path != "" {
-		return path, nil
+		return program{path: path}, nil
 	}
 	dir, err := os.MkdirTemp("", "countersign-test-")
 	if err != nil {
-		return "", err
+		return program{}, err
+	}
+	folder, err := removeAfter(dir)
+	if err != nil {
+		return program{}, err
 	}
 	path := filepath.Join(dir, "countersign")
 	cmd := exec.Command("go", "build", "-race", notWithin, "-o", path, "countersign/cmd/countersign")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1") // for the race detector alone
 	cmd.Stderr = os.Stderr
-	return path, cmd.Run()
+	return program{path: path, folder: folder}, cmd.Run()
+}
+
+// removeAfter has a folder removed when this process has ended, however it ends: by a
+// shell that waits until its standard input closes, which no other process holds open.
+// To close what it returns does the same at once.
+func removeAfter(folder string) (io.Closer, error) {
+	shell := exec.Command("/bin/sh", "-c", `while read -r _; do :; done; rm -rf "$1"`, "sh", folder)
+	shell.Dir = "/"
+	shell.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // spared by what ends the test's group
+	alive, err := shell.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	return alive, shell.Start()
 }
 
 // Command prepares a run of the binary. The test fails when its race detector

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"countersign/internal/testkit"
 )
 
 // TestBinaryHasTheDetector: the binary that the tests drive is one that
@@ -46,4 +48,26 @@ func TestRaceIsReported(t *testing.T) {
 	if err != nil || len(found) != 1 || !strings.Contains(found[0], "WARNING: DATA RACE") {
 		t.Errorf("found %q, %v", found, err)
 	}
+}
+
+// TestBinaryIsRemoved: the folder of a binary stays until it is let go, and no longer.
+func TestBinaryIsRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "countersign-test-1")
+	if err := os.MkdirAll(filepath.Join(dir, "below"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := removeAfter(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Error(err)
+	}
+	if err := folder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Until(t, "the folder is removed", func() bool {
+		_, err := os.Stat(dir)
+		return os.IsNotExist(err)
+	})
 }

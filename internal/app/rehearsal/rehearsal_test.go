@@ -109,16 +109,7 @@ func (w *world) send() {
 // until waits until a condition holds.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(20 * time.Second)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-end:
-			w.t.Fatalf("in vain waited for %s", what)
-		}
-	}
+	testkit.Until(w.t, what, holds)
 }
 
 // limit sets a limit, and returns what lifts it.

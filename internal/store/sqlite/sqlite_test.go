@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"countersign/internal/login/shape"
@@ -37,9 +39,45 @@ func openAt(t testing.TB, path string, server bool) *Store {
 	return s
 }
 
-func openNew(t *testing.T) *Store {
+// empty is a database with the schema and nothing else, made once: to apply all
+// steps of the schema takes longer than most tests.
+var empty = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "empty")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "data", "test.db")
+	s, err := Open(context.Background(), Options{Path: path, Server: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// newPath returns where an empty database is.
+func newPath(t testing.TB) string {
 	t.Helper()
-	return openAt(t, filepath.Join(t.TempDir(), "data", "test.db"), true)
+	content, err := empty()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "data", "test.db")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func openNew(t testing.TB) *Store {
+	t.Helper()
+	return openAt(t, newPath(t), true)
 }
 
 func TestConformance(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"countersign/internal/testkit"
 )
 
 // waitToBeKilled starts two servers, stops the second in its tracks, prints their
@@ -62,7 +63,7 @@ func TestAKilledTestLeavesNothingBehind(t *testing.T) {
 		t.Error("the child was not killed")
 	}
 	for _, path := range folders {
-		eventually(t, "the folder is removed", func() bool {
+		testkit.Until(t, "the folder is removed", func() bool {
 			_, err := os.Stat(path)
 			return os.IsNotExist(err)
 		})
@@ -95,17 +96,5 @@ func wantNothingLeft(t *testing.T, f *folder) {
 	}
 	if ids, err := f.processes(); err != nil || len(ids) > 0 {
 		t.Errorf("the processes %v were left behind; error %v", ids, err)
-	}
-}
-
-// eventually waits for what another process makes true.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !holds(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", patience, what)
-		}
 	}
 }
