@@ -21,11 +21,13 @@ type page struct {
 	query  audit.Query
 	events []audit.Event
 	last   bool
+	// since is the earliest time.
+	since time.Time
 }
 
 // head returns the next event, nil at the end.
 func (p *page) head(ctx context.Context, store Store) (*audit.Event, error) {
-	if len(p.events) == 0 && !p.last {
+	for len(p.events) == 0 && !p.last {
 		var err error
 		if p.events, err = store.Search(ctx, p.query); err != nil {
 			return nil, err
@@ -34,6 +36,9 @@ func (p *page) head(ctx context.Context, store Store) (*audit.Event, error) {
 		if len(p.events) > 0 {
 			p.query.AfterSeq = slices.MaxFunc(p.events, func(a, b audit.Event) int { return int(a.Seq - b.Seq) }).Seq
 		}
+		// The number says where to go on: to ask for the time again would have all of it looked at for each page.
+		p.query.Since = time.Time{}
+		p.events = slices.DeleteFunc(p.events, func(e audit.Event) bool { return e.At.Before(p.since) })
 	}
 	if len(p.events) == 0 {
 		return nil, nil
@@ -46,7 +51,7 @@ func (p *page) head(ctx context.Context, store Store) (*audit.Event, error) {
 func replay(ctx context.Context, store Store, login string, since time.Time, kinds []audit.Kind, each func(*audit.Event) error) error {
 	pages := make([]page, len(kinds))
 	for i, kind := range kinds {
-		pages[i].query = audit.Query{Kind: kind, Login: login, Since: since, Limit: pageOfRecord}
+		pages[i].query, pages[i].since = audit.Query{Kind: kind, Login: login, Since: since, Limit: pageOfRecord}, since
 	}
 	for {
 		var next *audit.Event
