@@ -46,6 +46,29 @@ func TestFailedShare(t *testing.T) {
 	}
 }
 
+// TestShareOfFailures: recipients that fail are counted for an account, which has no limit of its own
+// of them, as it has a share of its domain's; not where that has none.
+func TestShareOfFailures(t *testing.T) {
+	at := time.Unix(1_800_000_000, 0).UTC()
+	for share, fails := range map[int]bool{0: true, 25: false} {
+		l := Limit{Measure: FailedRecipients, Window: Hour, Max: 8, Share: share, Action: Defer}
+		levels := []Level{
+			{Subject: Subject{Account, "a@example.org"}, Limits: []Limit{{Measure: Messages, Window: Hour, Max: 100}}, Counter: &Counter{}},
+			{Subject: Subject{Domain, "example.org"}, Limits: []Limit{l}, Counter: &Counter{}},
+		}
+		failing := Failing(levels)
+		if counted := len(failing) == 2; counted != (share > 0) || len(failing[0].Limits) > 1 {
+			t.Errorf("with a share of %d failures count for %+v", share, failing)
+		}
+		for i := range failing {
+			failing[i].Counter.Count(Amounts{FailedRecipients: 5}, Windowed(0).And(Hour), at, at)
+		}
+		if d := Decide(levels, Amounts{Messages: 1, Recipients: 1}, 80, at); d.Passes() != fails {
+			t.Errorf("with a share of %d five failures of eight: %+v", share, d.Decisive)
+		}
+	}
+}
+
 // TestHolders: what is held is counted by holder, stored and read, and forgotten of those that
 // are not alive.
 func TestHolders(t *testing.T) {

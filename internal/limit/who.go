@@ -41,9 +41,7 @@ func (w *Who) Levels(rules func(Subject) []Rule, at time.Time) []Level {
 		if len(limits) == 0 {
 			continue
 		}
-		for _, l := range limits {
-			shared = shared || l.Share > 0 && s.Kind > Account
-		}
+		shared = shared || s.Kind > Account && slices.ContainsFunc(limits, func(l Limit) bool { return l.Share > 0 })
 		levels = append(levels, Level{Subject: s, Limits: limits})
 	}
 	if account >= 0 && !shared && len(levels[account].Limits) == 0 {
@@ -122,23 +120,27 @@ func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, ex
 }
 
 // OfStore returns those of the levels that have limits by which a store judges messages, with these
-// alone, and the accounts that may have a share of such: without limits of connections, and of what
-// is Passing. Lists of limits may be those of levels.
+// alone, and the accounts that may have a share of such: none of connections, nor of what is Passing.
 func OfStore(levels []Level) (list []Level) {
-	judged := func(l *Limit) bool { return l.Measure != Connections && !l.Window.Passing() }
+	return sharing(levels, func(l *Limit) bool { return l.Measure != Connections && !l.Window.Passing() })
+}
+
+// Failing returns those of the levels that have limits of recipients that fail, with these alone, and
+// the accounts that may have a share of such.
+func Failing(levels []Level) (list []Level) {
+	return sharing(levels, func(l *Limit) bool { return l.Measure.fails() })
+}
+
+// sharing is only with the accounts besides that may have a share of what is wanted.
+func sharing(levels []Level, wanted func(*Limit) bool) (list []Level) {
 	shared := false
 	list = make([]Level, 0, len(levels))
 	for _, l := range levels {
-		l.Limits = kept(l.Limits, judged)
+		l.Limits = kept(l.Limits, wanted)
 		shared = shared || slices.ContainsFunc(l.Limits, func(k Limit) bool { return k.Share > 0 })
 		list = append(list, l)
 	}
 	return slices.DeleteFunc(list, func(l Level) bool { return len(l.Limits) == 0 && (l.Subject.Kind != Account || !shared) })
-}
-
-// Failing returns those of the levels that have limits of recipients that fail, with these alone.
-func Failing(levels []Level) (list []Level) {
-	return only(levels, func(l *Limit) bool { return l.Measure.fails() })
 }
 
 // OfPassing returns those of the levels that have limits of one message or connection, with these
@@ -154,8 +156,7 @@ func Only(levels []Level, m Measure) (list []Level) {
 
 func only(levels []Level, is func(*Limit) bool) (list []Level) {
 	for _, l := range levels {
-		l.Limits = kept(l.Limits, is)
-		if len(l.Limits) > 0 {
+		if l.Limits = kept(l.Limits, is); len(l.Limits) > 0 {
 			list = append(list, l)
 		}
 	}

@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"many at once get exactly the limit":         exactAtOnce,
 		"what fails otherwise is not counted":        failedNotCounted,
 		"reports count whatever the limits":          reportsCount,
+		"reports count for who has a share":          reportsCountForShares,
 		"somebody is warned once":                    warnedOnce,
 		"what no window sees is removed":             pruned,
 		"who was written to is not new":              newRecipients,
@@ -355,6 +356,29 @@ func reportsCount(y *story) {
 	}
 	y.used(ann, limit.FailedRecipients, 3)
 	y.waits("", 0)
+}
+
+// reportsCountForShares: what fails is counted for an account too that has no limit of its own of
+// that, as it may have a share of its domain's; then it has had its share, and others have not.
+func reportsCountForShares(y *story) {
+	budget := level(domain, limit.Defer, "failed-recipients/hour=8")
+	budget.Limits[0].Share = 50
+	levels := func(s limit.Subject) []limit.Level { return []limit.Level{level(s, limit.Defer), budget} }
+	a := y.message(5, levels(ann)...)
+	expect.Must(y, y.s.Accept(y.ctx, a))
+	for n := 1; n <= 5; n++ {
+		r := &queue.Report{
+			Submission: a.Submission.ID, Outcomes: []queue.Outcome{{N: n, State: queue.Failed}},
+			Counted: &limit.Question{Levels: limit.Failing(levels(ann)), Want: limit.Amounts{limit.FailedRecipients: 1}},
+		}
+		expect.Must(y, y.s.Report(y.ctx, r))
+	}
+	y.used(ann, limit.FailedRecipients, 5)
+	y.used(domain, limit.FailedRecipients, 5)
+	if err := y.s.Accept(y.ctx, y.message(1, levels(ann)...)); !fault.Is(err, fault.Busy) {
+		y.Errorf("who had more than a share is answered %v", err)
+	}
+	expect.Must(y, y.s.Accept(y.ctx, y.message(1, levels(limit.Subject{Kind: limit.Account, Name: "bob@one.example"})...)))
 }
 
 func warnedOnce(y *story) {
