@@ -55,6 +55,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		return explain(t, s, text, args)
 	}
 	banned, limited, listed := bans.Table(bans.Options{}), limits.Table(limits.Options{}), lists.Table(lists.Options{})
+	grantees, granteesArgs := objects.GranteesOf(account.GranteeQuery{Customers: []string{"a"}, After: "x", Limit: 10})
 	for name, c := range map[string]struct {
 		plan string
 		want []string // must stand in it
@@ -82,6 +83,10 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"entries of one":       {explain(t, s, listed.SelectSQL()+numbered.HoldingOf, bind("account", "a@b", now)), []string{"SEARCH access_entry USING INDEX access_entry_name (kind=? AND name=?)"}},
 		"entries of many":      {explain(t, s, listed.OfCredentialsSQL(), bind("l")), []string{"SEARCH k USING PRIMARY KEY (login=?)", "SEARCH r EXISTS USING COVERING INDEX access_entry_name (kind=? AND name=?)"}},
 		"ended entries":        {explain(t, s, listed.PruneSQL(), bind(now, 1, 10)), []string{"SEARCH access_entry USING INDEX access_entry_ends (ends>? AND ends<?)", "SEARCH access_entry USING PRIMARY KEY (id=?)"}},
+		"rules of a customer":  {explain(t, s, limited.SelectSQL()+" WHERE id IN ("+limited.OfSQL(2, false)+") AND id > ? ORDER BY id LIMIT ?", bind("a", "b", "a", "b", "a", "b", "a", "b", "x", 10)), []string{"SEARCH limit_rule USING PRIMARY KEY (id=?)", "SEARCH d USING COVERING INDEX domain_customer (customer=?)", "SEARCH a USING COVERING INDEX account_domain (domain=?)", "SEARCH k USING PRIMARY KEY (login=?)", "SEARCH r USING COVERING INDEX limit_rule_name (kind=? AND name=?)"}},
+		"page of rules":        {explain(t, s, limited.SelectSQL()+" WHERE id > ? ORDER BY id LIMIT ?", bind("x", 10)), []string{"SEARCH limit_rule USING PRIMARY KEY (id>?)"}},
+		"entries of customers": {explain(t, s, listed.SelectSQL()+" WHERE id IN ("+listed.OfSQL(1, true)+") AND id > ? ORDER BY id LIMIT ?", bind("a", "a", "a", "a", "a", "x", 10)), []string{"SEARCH access_entry USING PRIMARY KEY (id=?)", "SEARCH r USING COVERING INDEX access_entry_name (kind=? AND name=?)", "SEARCH r USING INDEX access_entry_ends (ends>?)"}},
+		"grantees of one":      {explain(t, s, grantees, granteesArgs), []string{"SEARCH account_grant USING PRIMARY KEY (login=?)", "SEARCH a USING COVERING INDEX account_domain (domain=?)", "SEARCH d USING COVERING INDEX domain_customer (customer=?)"}},
 		"unheld":               {explain(t, s, objects.UnheldSQL, bind(10)), []string{"SCAN z", "SEARCH k USING PRIMARY KEY (domain=?)"}},
 		"costs":                {explain(t, s, objects.CostsSQL, nil), []string{"SEARCH credential USING COVERING INDEX credential_cost (cost>?)"}},
 		"uses":                 {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},

@@ -52,8 +52,8 @@ func (o *Owned[T]) OfSQL(n int, ended bool) string {
 		" UNION ALL SELECT r.id FROM domain d CROSS JOIN " + o.Name + " r WHERE r.kind = 'domain' AND r.name = d.name AND" + of +
 		" UNION ALL SELECT r.id FROM domain d CROSS JOIN account a CROSS JOIN " + o.Name + " r WHERE a.domain = d.name AND r.kind = 'account' AND r.name = a.login AND" + of +
 		" UNION ALL SELECT r.id FROM domain d CROSS JOIN account a CROSS JOIN credential k CROSS JOIN " + o.Name + " r WHERE a.domain = d.name AND k.login = a.login AND r.kind = 'credential' AND r.name = k.id AND" + of
-	if ended {
-		text += " UNION ALL SELECT r.id FROM " + o.Name + " r CROSS JOIN domain d WHERE r.ends > 0 AND r.kind = 'account' AND d.name = " + domainOf("r.name") + " AND" + of
+	if ended { // by the index of those that have ended, and not by that of kinds
+		text += " UNION ALL SELECT r.id FROM " + o.Name + " r CROSS JOIN domain d WHERE r.ends > 0 AND r.kind || '' = 'account' AND d.name = " + domainOf("r.name") + " AND" + of
 	}
 	return text
 }
