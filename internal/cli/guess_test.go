@@ -4,15 +4,18 @@ import (
 	"context"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
+	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
 	"countersign/internal/app"
+	"countersign/internal/app/examine"
 	"countersign/internal/config/loading"
 )
 
 // guess stores what a guard does that was told of failures, "known" for a login that passed,
-// or "closed": of a network, which may be "-" for any, and a login, likewise.
+// "by-NAME" for one that passed by a device of that name, or "closed": of a network, which may be "-" for any, and a login, likewise.
 func guess(ctx context.Context, path string, args []string) error {
 	cfg, _, err := loading.Load(path)
 	if err != nil {
@@ -34,6 +37,13 @@ func guess(ctx context.Context, path string, args []string) error {
 	switch n, err := strconv.Atoi(args[2]); {
 	case args[2] == "known":
 		r.Known = now
+	case strings.HasPrefix(args[2], "by-"):
+		device, err := examine.Device(ctx, cfg, store)
+		if err != nil {
+			return err
+		}
+		r.Known = now
+		r.Devices = []familiar.Use{familiar.UseAt(familiar.Device(device(args[1], strings.TrimPrefix(args[2], "by-"))), now)}
 	case args[2] == "closed":
 		r.ClosedFrom, r.ClosedUntil = now.Add(-time.Minute), now.Add(time.Hour)
 	case err != nil:

@@ -65,13 +65,13 @@ func TestSimulateByTheRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	for limits, want := range map[string]string{
-		"recipients/message=2":                          "1 of 5 messages would have been over, with 3 of 8 recipients\n",
-		"bytes/message=999":                             "5 of 5 messages would have been over, with 8 of 8 recipients\n",
-		"messages/connection=2 recipients/connection=3": "2 of 5 messages would have been over, with 2 of 8 recipients\n",
-		"bytes/connection=1000":                         "2 of 5 messages would have been over, with 2 of 8 recipients\n",
-		"new-recipients/day=2":                          "3 of 5 messages would have been over, with 4 of 8 recipients\n",
-		"failed-recipients/day=1":                       "4 of 5 messages would have been over, with 5 of 8 recipients\n",
-		"failed-recipients/day=2":                       "1 of 5 messages would have been over, with 1 of 8 recipients\n",
+		"recipients/message=2":                          "1 of 5 messages would have been over, with 3 of 8 recipients\nof these 1 deferred\n",
+		"bytes/message=999":                             "5 of 5 messages would have been over, with 8 of 8 recipients\nof these 5 refused for good\n",
+		"messages/connection=2 recipients/connection=3": "2 of 5 messages would have been over, with 2 of 8 recipients\nof these 2 deferred\n",
+		"bytes/connection=1000":                         "2 of 5 messages would have been over, with 2 of 8 recipients\nof these 2 deferred\n",
+		"new-recipients/day=2":                          "3 of 5 messages would have been over, with 4 of 8 recipients\nof these 3 deferred\n",
+		"failed-recipients/day=1":                       "4 of 5 messages would have been over, with 5 of 8 recipients\nof these 4 deferred\n",
+		"failed-recipients/day=2":                       "1 of 5 messages would have been over, with 1 of 8 recipients\nof these 1 deferred\n",
 		"connections/at-once=1":                         "0 of 5 messages would have been over, with 0 of 8 recipients\n1 of 3 connections would have been turned away\n",
 		"connections/hour=1":                            "0 of 5 messages would have been over, with 0 of 8 recipients\n2 of 3 connections would have been turned away\n",
 	} {
@@ -89,13 +89,15 @@ func TestSimulateByTheRecord(t *testing.T) {
 		}
 	}
 	for question, want := range map[string]string{
-		"--each network messages/hour=2":               "2 of 5 messages would have been over, with 3 of 8 recipients\n",
-		"--network 192.0.2.1 messages/hour=2":          "2 of 4 messages would have been over, with 3 of 7 recipients\n",
-		"--network 2001:db8::/64 bytes/message=999":    "1 of 1 messages would have been over, with 1 of 1 recipients\n",
-		"--network 198.51.100.1 messages/hour=2":       "0 of 0 messages would have been over, with 0 of 0 recipients\n",
-		"--network 192.0.2.1 failed-recipients/hour=1": "countersign: failed recipients cannot be counted of a network",
-		"--each network connections/minute=1":          "countersign: connections of networks cannot be simulated",
-		"--each credential messages/hour=2":            "countersign: only limits of accounts, domains, customers, plans, networks and everything can be simulated",
+		"--each network messages/hour=2":                          "2 of 5 messages would have been over, with 3 of 8 recipients\nof these 2 deferred\n",
+		"--network 192.0.2.1 messages/hour=2":                     "2 of 4 messages would have been over, with 3 of 7 recipients\nof these 2 deferred\n",
+		"--network 2001:db8::/64 bytes/message=999":               "1 of 1 messages would have been over, with 1 of 1 recipients\nof these 1 refused for good\n",
+		"--network 198.51.100.1 messages/hour=2":                  "0 of 0 messages would have been over, with 0 of 0 recipients\n",
+		"--network 192.0.2.1 failed-recipients/hour=1":            "countersign: failed recipients cannot be counted of a network",
+		"--account ann@example.org messages/hour=2 --action slow": "3 of 5 messages would have been over, with 4 of 8 recipients\nof these 3 slowed by 1h5",
+		"--account ann@example.org messages/hour=2 --action hold": "3 of 5 messages would have been over, with 4 of 8 recipients\nof these 3 held\n",
+		"--domain example.org recipients/hour=8 --share 50":       "3 of 5 messages would have been over, with 4 of 8 recipients\nof these 3 deferred\n",
+		"--domain example.org recipients/hour=4 --shadow":         "3 of 5 messages would have been over, with 4 of 8 recipients\nof these 3 let pass and noted\n",
 	} {
 		if _, out, failed := simulated(path, question); !strings.HasPrefix(out+failed, want) {
 			t.Errorf("%s: said is\n%s%swant\n%s", question, out, failed, want)

@@ -247,7 +247,7 @@ type Session struct {
 	MaxSyntaxErrors int `toml:"max_syntax_errors" default:"10" min:"1" unit:"errors per session" since:"0.1" reload:"yes"`
 	// After so many failed logins, the session is ended.
 	MaxAuthFailures int `toml:"max_auth_failures" default:"3" min:"1" unit:"failures per session" since:"0.1" reload:"yes"`
-	// After so many refused recipients, the session is ended.
+	// After so many recipients that were refused for good, the session is ended.
 	MaxRefusedRecipients int `toml:"max_refused_recipients" default:"20" min:"1" unit:"recipients per session" since:"0.1" reload:"yes"`
 	// The most sessions at the same time, on all listeners together. When there
 	// are so many, a newcomer takes the place of the oldest session without a login

@@ -40,17 +40,33 @@ type Options struct {
 	// Poll is how often changes are asked for where the store does not tell of all of
 	// them; 0 means 200 ms.
 	Poll time.Duration
-	// Calm is how often they are asked for besides where it does; 0 means 700 ms.
+	// Calm is how often they are asked for besides where it does; 0 means 400 ms.
 	Calm time.Duration
 	// Logger gets what no caller is told; nil means none.
 	Logger *slog.Logger
 }
 
-// The usual times, with which a change is felt within a second. answer is how long the
-// store may take, and sweepEvery how often what has ended is removed from memory.
+// UsualPoll and UsualCalm are how often changes are asked for where nobody tells of all of them,
+// and where somebody does: so one is felt within a second also on a busy machine.
 const (
-	usualPoll  = 200 * time.Millisecond
-	usualCalm  = 700 * time.Millisecond
+	UsualPoll = 200 * time.Millisecond
+	UsualCalm = 400 * time.Millisecond
+)
+
+// Pause is for how long who asks so often waits: until a moment that is the same for all of them,
+// as a store asks once for all who ask at the same time. It is above 0, and not above every.
+func Pause(every time.Duration) time.Duration {
+	now := time.Now()
+	wait := now.Truncate(every).Add(every).Sub(now)
+	if wait <= 0 || wait > every { // the clock was set meanwhile
+		return every
+	}
+	return wait
+}
+
+// answer is how long the store may take, and sweepEvery how often what has ended is removed
+// from memory.
+const (
 	answer     = 5 * time.Second
 	sweepEvery = time.Minute
 )
@@ -69,10 +85,10 @@ type Follower[T any] struct {
 // Follow returns a Follower of a book that nobody else changes.
 func Follow[T any](source Source[T], b Book[T], opt Options) *Follower[T] {
 	if opt.Poll <= 0 {
-		opt.Poll = usualPoll
+		opt.Poll = UsualPoll
 	}
 	if opt.Calm <= 0 {
-		opt.Calm = usualCalm
+		opt.Calm = UsualCalm
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
@@ -100,7 +116,7 @@ func (f *Follower[T]) Run(ctx context.Context) {
 		if told {
 			every = f.opt.Calm
 		}
-		next := time.NewTimer(every)
+		next := time.NewTimer(Pause(every))
 		f.poll(ctx)
 		select {
 		case <-next.C:

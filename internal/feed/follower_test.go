@@ -166,9 +166,9 @@ func (w *world) within(limit time.Duration, n int) {
 func TestChangesAreFelt(t *testing.T) {
 	following(t, false, func(w *world) {
 		w.change(row{name: "next"})
-		w.within(usualPoll, 2)
+		w.within(UsualPoll, 2)
 		w.change(row{"next", time.Now()})
-		w.within(usualPoll, 1)
+		w.within(UsualPoll, 1)
 	})
 	following(t, true, func(w *world) {
 		w.change(row{name: "next"})
@@ -196,7 +196,7 @@ func TestStoreAway(t *testing.T) {
 		time.Sleep(time.Hour) // of the bubble
 		w.within(0, 1)
 		w.set(func(f *store) { f.away = false })
-		w.within(usualPoll, 2)
+		w.within(UsualPoll, 2)
 		if text := w.log.String(); strings.Count(text, "changes of rows cannot be asked for") != 1 || strings.Count(text, "changes of rows are known again") != 1 {
 			t.Errorf("the log says %s", text)
 		}
@@ -207,9 +207,9 @@ func TestStoreAway(t *testing.T) {
 func TestPutBack(t *testing.T) {
 	following(t, false, func(w *world) {
 		w.change(row{name: "next"}, row{name: "third"})
-		w.within(usualPoll, 3)
+		w.within(UsualPoll, 3)
 		w.set(func(f *store) { f.list, f.number = f.list[1:2], 1 })
-		w.within(usualPoll, 1)
+		w.within(UsualPoll, 1)
 		if !w.book.has("next") {
 			t.Error("the one that is left does not hold")
 		}
@@ -258,6 +258,25 @@ func TestPrunedInPortions(t *testing.T) {
 		}
 		if len(asked) != 6 || strings.Count(log.String(), "rows that ended long ago could not be removed yet") != 1 {
 			t.Errorf("asked %d times, the log says %s", len(asked), log)
+		}
+	})
+}
+
+// TestAllAskAtTheSameTime: whoever asks as often does so at the same moments, whenever it began.
+func TestAllAskAtTheSameTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, every := range []time.Duration{UsualPoll, UsualCalm, time.Hour} {
+			for range 5 {
+				time.Sleep(every * 3 / 11) // of the bubble
+				wait := Pause(every)
+				if wait <= 0 || wait > every || !time.Now().Add(wait).Equal(time.Now().Add(wait).Truncate(every)) {
+					t.Errorf("every %v: waits %v at %v", every, wait, time.Now())
+				}
+				time.Sleep(wait) // of the bubble
+				if next := Pause(every); next != every {
+					t.Errorf("every %v: %v behind the last", every, next)
+				}
+			}
 		}
 	})
 }

@@ -181,6 +181,23 @@ func (c *Counter) Used(w Window, m Measure, at time.Time) int64 {
 	return c.series[w].fullest(m, firstOf(w, at), indexOf(w, at), spans[w].window/spans[w].cell)
 }
 
+// below reports whether all that any window sees is no more than most: so it is of nearly all limits, and
+// then no window need be looked at. False says nothing.
+func (c *Counter) below(w Window, m Measure, most int64) bool {
+	return w.Lasts() && c.series[w].sum[m] <= most
+}
+
+// far reports whether there is room for so much more within a limit, as below does.
+func (c *Counter) far(l Limit, more int64) bool {
+	switch l.Measure {
+	case FailedShare:
+		return c.below(l.Window, FailedRecipients, max(l.Least, 1)-1)
+	case FailedRecipients:
+		return c.below(l.Window, l.Measure, max(l.Max, 1)-1)
+	}
+	return c.below(l.Window, l.Measure, l.Max-more)
+}
+
 // RoomAt returns from when on a limit has room for so much of its measure, provided that
 // nothing else is counted: at itself where it has now, ok false where it never has. Of what does
 // not last nobody knows: at itself.

@@ -20,6 +20,7 @@ func (s Subject) String() string { return strings.TrimSpace(s.Kind.String() + " 
 // Level is one subject of a message, with its limits and what was counted of it.
 type Level struct {
 	Subject Subject
+	// Limits are never changed: other levels may have the same list.
 	Limits  []Limit
 	Counter *Counter
 }
@@ -56,7 +57,7 @@ func (q *Question) Judge(by Ledger, at time.Time) Decision {
 	for i := range q.Levels {
 		c := by.Counter(q.Key(i))
 		if q.Alive != nil {
-			c.bury(q.Alive)
+			c.Bury(q.Alive)
 		}
 		q.Levels[i].Counter = c
 	}
@@ -264,7 +265,11 @@ func breaches(levels []Level, want Amounts, at time.Time) (over []Breach) {
 
 // breach reports whether amounts are over a limit of a level.
 func breach(level *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
-	n, used := want[l.Measure], level.Counter.Used(l.Window, l.Measure, at)
+	n := want[l.Measure]
+	if level.Counter.far(l, n) {
+		return Breach{}, false
+	}
+	used := level.Counter.Used(l.Window, l.Measure, at)
 	room, ever := level.Counter.RoomAt(l, n, at)
 	if l.Measure == FailedRecipients {
 		// Nobody knows before how many of a message will fail: there has to be room for one.
@@ -319,9 +324,13 @@ func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) 
 			if !l.Window.Lasts() || l.Measure == FailedShare {
 				continue
 			}
-			n, used := want[l.Measure], c.Used(l.Window, l.Measure, at)
+			n, from := want[l.Measure], warnFrom(l.Max, warn)
+			if c.below(l.Window, l.Measure, from-1-n) {
+				continue
+			}
+			used := c.Used(l.Window, l.Measure, at)
 			counts := n > 0 || l.Measure == FailedRecipients && used > 0
-			if counts && plus(used, n) >= warnFrom(l.Max, warn) && c.warn(l, at) {
+			if counts && plus(used, n) >= from && c.warn(l, at) {
 				list = append(list, Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: n})
 			}
 		}

@@ -7,6 +7,17 @@ import (
 	"countersign/internal/audit"
 )
 
+// What the data of events says of how somebody was counted: that of an acceptance all of it, that of a
+// login DataCredential.
+const (
+	// DataCredential is the id of the credential, NoCredential where there is none.
+	DataCredential = "credential_id"
+	NoCredential   = "none"
+	// DataCounts is CountsApart of a message that no limit counts, as it is for help.
+	DataCounts  = "counts"
+	CountsApart = "apart"
+)
+
 // Event makes the event of a change of a rule.
 func (r *Rule) Event(kind audit.Kind, at time.Time, actor, text string) audit.Event {
 	e := audit.Event{At: at, Kind: kind, Actor: actor, Object: "limit " + r.Object(), Text: text, Data: map[string]string{"rule": string(r.ID)}}

@@ -58,7 +58,7 @@ func TestHolders(t *testing.T) {
 	if err != nil || read.Used(AtOnce, Connections, at) != 4 || read.Empty() || !read.Ends().After(at.Add(24*time.Hour)) {
 		t.Fatalf("read is %+v (%v)", read, err)
 	}
-	read.bury(func(name string) bool { return name != "1#1" })
+	read.Bury(func(name string) bool { return name != "1#1" })
 	if n := read.Used(AtOnce, Connections, at); n != 2 {
 		t.Errorf("%d are held", n)
 	}

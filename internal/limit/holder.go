@@ -27,8 +27,8 @@ func (c *Counter) held() (n int64) {
 	return n
 }
 
-// bury forgets holders that are there no more.
-func (c *Counter) bury(alive func(string) bool) {
+// Bury forgets holders that are there no more.
+func (c *Counter) Bury(alive func(string) bool) {
 	c.holders = slices.DeleteFunc(c.holders, func(h holder) bool { return !alive(h.name) })
 }
 
@@ -93,7 +93,7 @@ func (q *Question) Count(d *Decision) {
 func full(levels []Level, at time.Time) (list []Breach) {
 	for i := range levels {
 		for _, l := range levels[i].Limits {
-			if l.Shadow || !l.Window.Lasts() || l.Measure.fails() || l.Max == 0 {
+			if l.Shadow || !l.Window.Lasts() || l.Measure.fails() || l.Max == 0 || levels[i].Counter.far(l, 1) {
 				continue
 			}
 			if used := levels[i].Counter.Used(l.Window, l.Measure, at); used >= l.Max {

@@ -88,7 +88,7 @@ func (r *Rule) Check() error {
 	case !r.End.IsZero() && r.End.Before(r.Start):
 		return fault.New(op, fault.Invalid, "the limit would have ended before it began")
 	}
-	if err := r.checkLimit(); err != nil {
+	if err := r.CheckLimit(); err != nil {
 		return err
 	}
 	if err := r.For.check(); err != nil {
@@ -97,8 +97,8 @@ func (r *Rule) Check() error {
 	return checkBecause(r.Because)
 }
 
-// checkLimit refuses a limit that could mean nothing for whom the rule is.
-func (r *Rule) checkLimit() error {
+// CheckLimit refuses, as fault.Invalid, a limit that could mean nothing for whom the rule is.
+func (r *Rule) CheckLimit() error {
 	const op = "limit.check"
 	switch l := &r.Limit; {
 	case l.Measure >= measures || l.Window >= windows || l.Action >= actions || l.Max < 0:

@@ -88,13 +88,16 @@ func effective(sources [][]Rule, at time.Time) (list []Limit) {
 			}
 		}
 	}
-	return list
+	return slices.Clip(list)
 }
 
 // deciding returns the rule that decides about each measure and window, and what is had on
 // top of it.
 func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, extra [measures][windows]int64) {
 	for _, source := range sources {
+		if len(source) == 0 {
+			continue
+		}
 		var own [measures][windows]*Rule
 		for i := range source {
 			r := &source[i]
@@ -120,15 +123,13 @@ func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, ex
 
 // OfStore returns those of the levels that have limits by which a store judges messages, with these
 // alone, and the accounts that may have a share of such: without limits of connections, and of what
-// is Passing.
+// is Passing. Lists of limits may be those of levels.
 func OfStore(levels []Level) (list []Level) {
-	others := func(l Limit) bool { return l.Measure == Connections || l.Window.Passing() }
-	if len(only(levels, others)) == 0 {
-		return levels
-	}
+	judged := func(l *Limit) bool { return l.Measure != Connections && !l.Window.Passing() }
 	shared := false
+	list = make([]Level, 0, len(levels))
 	for _, l := range levels {
-		l.Limits = slices.DeleteFunc(slices.Clone(l.Limits), others)
+		l.Limits = kept(l.Limits, judged)
 		shared = shared || slices.ContainsFunc(l.Limits, func(k Limit) bool { return k.Share > 0 })
 		list = append(list, l)
 	}
@@ -137,26 +138,49 @@ func OfStore(levels []Level) (list []Level) {
 
 // Failing returns those of the levels that have limits of recipients that fail, with these alone.
 func Failing(levels []Level) (list []Level) {
-	return only(levels, func(l Limit) bool { return l.Measure.fails() })
+	return only(levels, func(l *Limit) bool { return l.Measure.fails() })
 }
 
 // OfPassing returns those of the levels that have limits of one message or connection, with these
 // alone.
 func OfPassing(levels []Level) (list []Level) {
-	return only(levels, func(l Limit) bool { return l.Window.Passing() })
+	return only(levels, func(l *Limit) bool { return l.Window.Passing() })
 }
 
 // Only returns those of the levels that have limits of a measure, with these alone.
 func Only(levels []Level, m Measure) (list []Level) {
-	return only(levels, func(l Limit) bool { return l.Measure == m })
+	return only(levels, func(l *Limit) bool { return l.Measure == m })
 }
 
-func only(levels []Level, is func(Limit) bool) (list []Level) {
+func only(levels []Level, is func(*Limit) bool) (list []Level) {
 	for _, l := range levels {
-		l.Limits = slices.DeleteFunc(slices.Clone(l.Limits), func(k Limit) bool { return !is(k) })
+		l.Limits = kept(l.Limits, is)
 		if len(l.Limits) > 0 {
 			list = append(list, l)
 		}
 	}
 	return list
+}
+
+// kept returns those of a list of limits that are wanted: itself where that is all of them.
+func kept(list []Limit, wanted func(*Limit) bool) (part []Limit) {
+	n := 0
+	for i := range list {
+		if wanted(&list[i]) {
+			n++
+		}
+	}
+	switch n {
+	case len(list):
+		return list
+	case 0:
+		return nil
+	}
+	part = make([]Limit, 0, n)
+	for i := range list {
+		if wanted(&list[i]) {
+			part = append(part, list[i])
+		}
+	}
+	return part
 }

@@ -24,6 +24,9 @@ const (
 	Stopped State = "stopped"
 )
 
+// Only is the id of the gate of a store that no others can share.
+const Only = "1"
+
 // Node is one gate on a shared store.
 type Node struct {
 	// ID names it among all nodes of the store; it stays the same over restarts.

@@ -86,6 +86,7 @@ type Guarded struct {
 	Last    *time.Time `json:"last_failure,omitempty"`
 	Known   *time.Time `json:"last_login,omitempty"`
 	Other   bool       `json:"other_proof,omitempty"` // the last login was by another proof than its password
+	Devices int        `json:"devices,omitempty"`     // by how many devices it has come in, the last few
 	Acted   *time.Time `json:"last_ban,omitempty"`    // what was before does not count
 	Closed  *time.Time `json:"closed_until,omitempty"`
 }
@@ -94,7 +95,7 @@ type Guarded struct {
 func GuardedAt(now time.Time, window time.Duration) func(guard.Record) Guarded {
 	return func(r guard.Record) Guarded {
 		login, other := r.Named()
-		v := Guarded{Login: login, Other: other, Counts: r.Tries(now, window), Missing: r.Missing, Last: stamp(r.LastFailure()), Known: stamp(r.Known), Acted: stamp(r.Banned)}
+		v := Guarded{Login: login, Other: other, Counts: r.Tries(now, window), Missing: r.Missing, Last: stamp(r.LastFailure()), Known: stamp(r.Known), Acted: stamp(r.Banned), Devices: len(r.Devices)}
 		if r.Network.IsValid() {
 			v.Network = r.Network.String()
 		}

@@ -80,6 +80,7 @@ var catalogue = [...]entry{
 	{ETooManyErrors, 421, EnhancedCode{4, 7, 0}, "Too many refused commands; this connection is closed.", ""},
 	{ETooManyAuthFailures, 421, EnhancedCode{4, 7, 0}, "Too many failed logins; check user name and password, then connect again.", ""},
 	{ETooManyRefusedRecipients, 421, EnhancedCode{4, 7, 0}, "Too many refused recipients; check the addresses, then connect again.", ""},
+	{ETooManyRefusals, 421, EnhancedCode{4, 7, 0}, "Too many refusals, and no message accepted between them; see what they say, then connect again.", ""},
 	{ETooManyConnections, 421, EnhancedCode{4, 7, 0}, "Too many connections at this moment; try again shortly.", ""},
 	{ETooManyConnectionsFromYou, 421, EnhancedCode{4, 7, 0}, "Too many connections from your network; close some, then try again.", ""},
 	{EConnectionLimit, 421, EnhancedCode{4, 7, 0}, "A limit of connections is reached; try again later.", ""},

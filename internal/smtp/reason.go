@@ -71,6 +71,7 @@ const (
 	ETooManyErrors             Reason = "too-many-errors"
 	ETooManyAuthFailures       Reason = "too-many-auth-failures"
 	ETooManyRefusedRecipients  Reason = "too-many-refused-recipients"
+	ETooManyRefusals           Reason = "too-many-refusals"
 	ETooManyConnections        Reason = "too-many-connections"
 	ETooManyConnectionsFromYou Reason = "too-many-connections-from-you"
 	EConnectionLimit           Reason = "connection-limit"

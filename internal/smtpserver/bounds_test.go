@@ -87,3 +87,80 @@ func TestEveryRefusedAuthCounts(t *testing.T) {
 		})
 	}
 }
+
+// many sends a line so many times, a hundred at once, and wants each answered so.
+func (c *client) many(n int, line, answer string) {
+	c.t.Helper()
+	for n > 0 {
+		k := min(n, 100)
+		c.send(strings.Repeat(line+"\r\n", k))
+		for range k {
+			if got := c.reply(); !strings.HasPrefix(got, answer) {
+				c.t.Fatalf("%s: got %q, want %s", line, got, answer)
+			}
+		}
+		n -= k
+	}
+}
+
+// TestRefusalsInVain: a session that is told to come again, or whose sender is refused, goes on for
+// long, as it may mean well, but not for ever, whatever commands it mixes.
+func TestRefusalsInVain(t *testing.T) {
+	t.Parallel()
+	const mail, later = "MAIL FROM:<user@c.test>", "RCPT TO:<temporary@b.test>"
+	for name, try := range map[string]func(*client){
+		"RCPT that is to come again": func(c *client) {
+			c.many(1, mail, "250")
+			c.many(maxVain-1, later, "451")
+			c.send(later + "\r\n")
+			c.play("< 451")
+		},
+		"in several messages, none of which is sent": func(c *client) {
+			for range 2 {
+				c.many(1, mail, "250")
+				c.many(1, "RCPT TO:<a@b.test>", "250")
+				c.many(maxVain/2-1, later, "451")
+				c.many(1, "RSET", "250")
+			}
+			c.many(1, mail, "250")
+			c.many(2, later, "451")
+		},
+		"more recipients than a message may have": func(c *client) {
+			c.many(1, mail, "250")
+			c.many(bounds.Default().MaxRecipients, "RCPT TO:<a@b.test>", "250")
+			c.many(maxVain, "RCPT TO:<a@b.test>", "452")
+		},
+		"MAIL that is refused": func(c *client) { c.many(maxVain, "MAIL FROM:<refused@c.test>", "550") },
+		"DATA without recipients": func(c *client) {
+			c.many(1, mail, "250")
+			for range maxVain {
+				c.many(1, "DATA", "503")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &double{mail: mailByName, rcpt: rcptByName}
+			c := newRig(t, d, Submission, nil).dial()
+			c.play(toReady)
+			try(c)
+			c.play("< 421 4.7.0\n< EOF")
+			d.session(t, 1).closedBecause(t, "too-many-refusals")
+		})
+	}
+}
+
+// TestAcceptedMessageBeginsAnew: who sends what can be sent, and the rest in a further message, may
+// go on (RFC 5321 section 4.5.3.1.10), be it by DATA or by BDAT.
+func TestAcceptedMessageBeginsAnew(t *testing.T) {
+	t.Parallel()
+	d := &double{mail: mailByName, rcpt: rcptByName}
+	c := newRig(t, d, Submission, nil).dial()
+	c.play(toReady)
+	for _, body := range []string{"> DATA\n< 354\n> .\n< 250", ">> \"BDAT 2 LAST\\r\\nx\\n\"\n< 5", ">> \"BDAT 3 LAST\\r\\nx\\r\\n\"\n< 250", "> RSET\n< 250"} {
+		c.many(1, "MAIL FROM:<user@c.test>", "250")
+		c.many(1, "RCPT TO:<a@b.test>", "250")
+		c.many(maxVain/2-1, "RCPT TO:<temporary@b.test>", "451")
+		c.play(body)
+	}
+}

@@ -21,10 +21,17 @@ const (
 // between two chunks. What is beyond is counted, and the count is recorded.
 const maxHeld = 64
 
-// counts are a session's refusals so far.
+// counts are a session's refusals so far; vain are those that add to no other count, since a
+// message was accepted last.
 type counts struct {
-	errors, auth, recipients, chatter int
+	errors, auth, recipients, chatter, vain int
 }
+
+// maxVain is how many refusals that are no fault of the client's a session may get in a row, with
+// no message accepted between them. RFC 5321 section 4.5.3.1.10: who is told 452 at RCPT sends this
+// message, then the others in a further one; that takes several hundred for a list of thousands, and each message
+// accepted begins anew. Who gets none through would hold its place, and fill the record, for ever.
+const maxVain = 5000
 
 // spend adds one refusal, and returns the reason to end the session when that
 // was the last one of the budget.
@@ -40,7 +47,8 @@ func (n *counts) spend(b budget, l *bounds.Limits) (smtp.Reason, bool) {
 		n.recipients++
 		return smtp.ETooManyRefusedRecipients, l.MaxRefusedRecipients > 0 && n.recipients >= l.MaxRefusedRecipients
 	}
-	return "", false
+	n.vain++
+	return smtp.ETooManyRefusals, n.vain >= maxVain
 }
 
 // maxChatter is how many commands that bring no message on its way a session

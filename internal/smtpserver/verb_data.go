@@ -56,6 +56,7 @@ func (c *session) answerMessage(verb string, id mail.ID, err, drain error) {
 	if err != nil {
 		c.refuse(verb, smtp.ReplyFor(err), countNothing)
 	} else {
+		c.counts.vain = 0
 		c.reply(smtp.Queued(id.String()))
 	}
 	if drain != nil {

@@ -3,6 +3,7 @@ package submission
 import (
 	"context"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -33,7 +34,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 	s.tx = nil
 	policy := s.gate.policy.Load()
 
-	who, err := s.rights(ctx)
+	who, err := s.command(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -181,6 +182,7 @@ func (s *session) acceptedEvent(a *queue.Acceptance) audit.Event {
 			"size":       strconv.FormatInt(a.Submission.Size, 10),
 		},
 	})
+	maps.Copy(e.Data, s.countedAs(a))
 	// Also where the certificate is no credential, and has opened the account that it names.
 	if m, _ := sasl.Lookup(s.proved.Mechanism); m.Certificate && s.identity != nil {
 		e.Data[queue.CertificatePath] = s.identity.Path()

@@ -8,7 +8,6 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/limit/doors"
-	"countersign/internal/limit/network"
 	"countersign/internal/smtp"
 	"countersign/internal/submission/limiting"
 )
@@ -27,7 +26,7 @@ func (s *session) come(ctx context.Context) (limit.Decision, error) {
 	if g.opt.Doors == nil || g.opt.Limits == nil {
 		return limit.Decision{}, nil
 	}
-	levels := g.opt.Limits(limit.Who{Network: network.Of(s.peer.Client.Addr()), Node: g.opt.Node})
+	levels := g.opt.Limits(limit.Who{Network: s.network, Node: g.opt.Node})
 	d, err := s.pass(ctx, levels, smtp.EConnectionLimit)
 	if err != nil {
 		g.recordRefused(s.peer, smtp.ReplyFor(err), d.Decisive.Data())

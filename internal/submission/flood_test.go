@@ -8,8 +8,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/mail"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/ration"
@@ -67,8 +69,17 @@ func TestFloodBeforeLogin(t *testing.T) {
 	}
 	all, err := f.store.Search(ctx, audit.Query{})
 	f.must(err)
-	recorded, omitted := 0, 0
+	recorded, omitted, opened, missed := 0, 0, map[mail.ID]bool{}, 0
 	for _, e := range all {
+		if e.Kind == audit.SessionOpened {
+			opened[e.Session] = true
+		}
+		if e.Kind == audit.SessionClosed {
+			delete(opened, e.Session)
+		}
+		if n, err := strconv.Atoi(e.Data["connections"]); err == nil {
+			missed += n
+		}
 		switch {
 		case e.Kind == audit.EventsOmitted:
 			n, _ := strconv.Atoi(e.Data["events"])
@@ -79,6 +90,11 @@ func TestFloodBeforeLogin(t *testing.T) {
 	}
 	if recorded < ration.NetworkEvents || recorded > 2*ration.NetworkEvents || recorded+omitted != 5*sessions+2 {
 		t.Errorf("%d recorded, %d omitted of %d", recorded, omitted, 5*sessions+2)
+	}
+	begun, err := f.store.Search(ctx, audit.Query{Kind: audit.SessionOpened})
+	f.must(err)
+	if len(begun)+missed != sessions+1 || len(opened) > 0 {
+		t.Errorf("%d sessions are recorded and %d told of, of %d; of %d there is no end", len(begun), missed, sessions+1, len(opened))
 	}
 	if n := log.n.Load(); n > 2*ration.NetworkEvents+100 {
 		t.Errorf("%d lines of log", n)
@@ -104,5 +120,27 @@ func TestLoginsGiveTheRationBack(t *testing.T) {
 		if len(events) != want {
 			t.Errorf("%d events %s, want %d", len(events), kind, want)
 		}
+	}
+}
+
+// TestEndOfWhatIsRecorded: a session whose beginning is recorded has its end recorded, also when the ration of its
+// network is used up meanwhile; one whose beginning is not recorded has not.
+func TestEndOfWhatIsRecorded(t *testing.T) {
+	f := newFixture(t)
+	ctx, at := t.Context(), time.Now()
+	f.gate.rations = ration.New(func() time.Time { return at }, f.recorder.Record) // in which nothing comes back
+	first := f.connect()
+	for range ration.NetworkEvents {
+		first.Observe(ctx, smtpserver.Observation{Kind: smtpserver.ObservedRefusal, Code: 500})
+	}
+	late := f.connect()
+	for _, s := range []smtpserver.Session{late, first} {
+		s.Observe(ctx, smtpserver.Observation{Kind: smtpserver.ObservedClose, Text: "eof"})
+	}
+	f.must(f.recorder.Flush(ctx))
+	ends, err := f.store.Search(ctx, audit.Query{Kind: audit.SessionClosed})
+	f.must(err)
+	if len(ends) != 1 || ends[0].Session != first.(*session).peer.ID {
+		t.Errorf("recorded are %+v", ends)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/limit"
+	"countersign/internal/limit/network"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
@@ -162,6 +163,9 @@ func New(opt Options) *Gate {
 	g.desk.Levels, g.desk.Host, g.desk.Now = g.limits, opt.Hostname, opt.Now
 	g.rations = ration.New(opt.Now, func(e audit.Event) {
 		e.At = g.opt.Now()
+		if g.opt.Node != "" {
+			e.Data["node"] = g.opt.Node
+		}
 		g.opt.Recorder.Record(e)
 	})
 	g.SetPolicy(opt.Policy)
@@ -214,7 +218,7 @@ func newKeyring(o Options) *keyring.Keyring {
 
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
-	s := &session{gate: g, meter: limiting.Meter{Desk: &g.desk}, peer: peer, listener: g.opt.Listeners[peer.Listener]}
+	s := &session{gate: g, meter: limiting.Meter{Desk: &g.desk}, peer: peer, network: network.Of(peer.Client.Addr()), listener: g.opt.Listeners[peer.Listener]}
 	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record)
 	over, err := s.come(ctx)
 	if err != nil {

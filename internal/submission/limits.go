@@ -1,8 +1,10 @@
 package submission
 
 import (
+	"cmp"
+
 	"countersign/internal/limit"
-	"countersign/internal/limit/network"
+	"countersign/internal/queue"
 )
 
 // limits are the subjects of a message that have limits now, with these.
@@ -18,7 +20,20 @@ func (s *session) as(tx *transaction) limit.Who {
 	sender := tx.who.sender
 	return limit.Who{
 		Credential: string(tx.who.credential.ID), Account: sender.Account.Login(), Plan: sender.Plan.Name,
-		Domain: string(sender.Domain.Name), Customer: sender.Customer.Name,
-		Network: network.Of(s.peer.Client.Addr()), Node: s.gate.opt.Node,
+		Domain: string(sender.Domain.Name), Customer: sender.Customer.Name, Network: s.network, Node: s.gate.opt.Node,
 	}
+}
+
+// countedAs is what the record has of a message beside who has sent it and from where, so that it can
+// be told later as what it counted: by which credential and at which gate it came, and whether limits
+// count it at all.
+func (s *session) countedAs(a *queue.Acceptance) map[string]string {
+	data := map[string]string{limit.DataCredential: cmp.Or(string(a.Submission.Credential), limit.NoCredential)}
+	if s.gate.opt.Node != "" {
+		data["node"] = s.gate.opt.Node
+	}
+	if s.gate.desk.ForHelp(a) {
+		data[limit.DataCounts] = limit.CountsApart
+	}
+	return data
 }

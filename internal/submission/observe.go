@@ -1,6 +1,7 @@
 package submission
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/limit"
 	"countersign/internal/login/why"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
@@ -118,6 +120,7 @@ func (s *session) provedData(mechanism string) map[string]string {
 	if c.ID != "" {
 		add("credential", c.Name)
 	}
+	add(limit.DataCredential, cmp.Or(string(c.ID), limit.NoCredential))
 	if issuer, _, found := strings.Cut(c.Subject, " "); found && c.Kind == account.OAuth {
 		add("issuer", issuer)
 	}
@@ -133,12 +136,13 @@ const maxRecorded = 1000
 // recorder, unless there are too many.
 func (s *session) record(e audit.Event) {
 	closes := e.Kind == audit.SessionClosed
-	if s.recorded >= maxRecorded && !closes || !s.afford(e.Kind) {
+	if s.recorded >= maxRecorded && !closes || !(closes && s.begun) && !s.afford(e.Kind) {
 		s.unrecorded++
 		s.gate.opt.Metrics.LeftOut()
 		return
 	}
 	s.recorded++
+	s.begun = s.begun || e.Kind == audit.SessionOpened
 	if closes && s.unrecorded > 0 {
 		e.Data = map[string]string{"unrecorded": strconv.Itoa(s.unrecorded)}
 	}

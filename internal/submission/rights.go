@@ -2,6 +2,7 @@ package submission
 
 import (
 	"context"
+	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
@@ -61,8 +62,24 @@ func (s *session) Standing(ctx context.Context) error {
 		}
 		return s.visit.Stranger(op)
 	}
-	_, err := s.rights(ctx)
+	now, err := s.rights(ctx)
+	s.stood, s.stoodAt = now, time.Now() // nothing where it was refused
 	return err
+}
+
+// moment is how old a look at the rights may be that goes for the command before which it was taken:
+// the one follows the other at once.
+const moment = time.Millisecond
+
+// command returns the rights at the beginning of a command. Where Standing has just found them, before the
+// same one, it looks at nothing again.
+func (s *session) command(ctx context.Context) (rights, error) {
+	stood := s.stood
+	s.stood = rights{}
+	if stood.sender != nil && time.Since(s.stoodAt) < moment {
+		return stood, nil
+	}
+	return s.rights(ctx)
 }
 
 // The limits of the plan and of the credential; 0 for none.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"countersign/internal/account/admin"
 	"countersign/internal/mail"
@@ -161,4 +162,32 @@ func TestRefusedLargeMessageLeavesNoFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOneLookForOneCommand: what Standing has found goes for the command before which it was asked, once, and not
+// for longer than a moment.
+func TestOneLookForOneCommand(t *testing.T) {
+	f := newFixture(t)
+	s := f.login().(*session)
+	envelope := mail.Envelope{From: address(t, testLogin)}
+	stand := func(at time.Time) { // as if the session had been asked then, and may go on
+		f.must(s.Standing(t.Context()))
+		s.stoodAt = at
+	}
+	soon := time.Now().Add(time.Hour) // so that a busy machine does not let it pass
+	stand(soon)
+	found := s.stood
+	f.must(s.Mail(t.Context(), envelope))
+	if s.tx.who != found {
+		t.Error("MAIL has looked at the account again")
+	}
+	stand(soon)
+	f.must(f.admin.SuspendAccount(t.Context(), address(t, testLogin)))
+	f.must(s.Mail(t.Context(), envelope)) // the look is of before
+	wantReason(t, s.Mail(t.Context(), envelope), smtp.EAccountSuspended)
+	s.stood, s.stoodAt = found, time.Now().Add(-moment)
+	wantReason(t, s.Mail(t.Context(), envelope), smtp.EAccountSuspended)
+	s.stood, s.stoodAt = found, soon
+	wantReason(t, s.Standing(t.Context()), smtp.EAccountSuspended)
+	wantReason(t, s.Mail(t.Context(), envelope), smtp.EAccountSuspended)
 }

@@ -77,10 +77,13 @@ func (s *session) ruledData(ctx context.Context, tx *transaction, set *rules.Set
 	return s.ruled(rules.Data, set, f)
 }
 
-// facts are what is known at MAIL.
+// facts are what is known at MAIL; those that were asked for before are no more.
 func (s *session) facts(ctx context.Context, tx *transaction) *rules.Facts {
 	sender, credential := tx.who.sender, tx.who.credential
-	f := &rules.Facts{
+	if tx.facts == nil {
+		tx.facts = new(rules.Facts)
+	}
+	*tx.facts = rules.Facts{
 		Now:        s.gate.opt.Now(),
 		Connection: rules.Connection{Client: s.peer.Client.Addr(), Listener: s.peer.Listener, Hello: s.hello},
 		Principal: rules.Principal{
@@ -93,9 +96,9 @@ func (s *session) facts(ctx context.Context, tx *transaction) *rules.Facts {
 		Used:     func(u rules.Used) (int64, error) { return s.used(ctx, tx, u) },
 	}
 	if s.tls != nil {
-		f.Connection.TLS = strings.TrimPrefix(secured.Version(s.tls), "TLS ")
+		tx.facts.Connection.TLS = strings.TrimPrefix(secured.Version(s.tls), "TLS ")
 	}
-	return f
+	return tx.facts
 }
 
 // used says what limits have counted before this message. It asks the store once for each message.

@@ -14,6 +14,7 @@ import (
 	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/mail"
+	"countersign/internal/policy/rules"
 	"countersign/internal/policy/sender"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
@@ -29,6 +30,8 @@ import (
 type session struct {
 	gate *Gate
 	peer smtpserver.Peer
+	// network is what the client's is called where limits count it.
+	network string
 	// tls is the connection's state once there is one.
 	tls *tls.ConnectionState
 	// binding gives what a login can be bound to; nil before TLS.
@@ -49,6 +52,10 @@ type session struct {
 	// proved is who authenticated, as the account and its credential were then: one
 	// that has changed since ends the session's right to send.
 	proved *account.Principal
+	// stood is what Standing has found before the command that is run, stoodAt when; zero once that
+	// was used.
+	stood   rights
+	stoodAt time.Time
 	// visit says whether the client may come from where it does.
 	visit *visit.Visit
 	// ban is the one that ends the session, nil while none does.
@@ -62,6 +69,8 @@ type session struct {
 	// recorded counts the events of the session so far, unrecorded those that
 	// were left out, spent those that the ration of its network has paid for.
 	recorded, unrecorded, spent int
+	// begun says that the session's beginning is recorded, and so its end will be.
+	begun bool
 	// messages counts the submissions accepted in this session, meter holds them against limits.
 	messages int
 	meter    limiting.Meter
@@ -84,6 +93,8 @@ type transaction struct {
 	message   limiting.Message
 	counters  []*limit.Counter
 	countedAt time.Time
+	// facts are what rules were told last; nil before.
+	facts *rules.Facts
 }
 
 var _ smtpserver.Session = (*session)(nil)
@@ -91,7 +102,7 @@ var _ smtpserver.Session = (*session)(nil)
 // Mail implements smtpserver.Session.
 func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 	const op = "submission.mail"
-	who, err := s.rights(ctx)
+	who, err := s.command(ctx)
 	if err != nil {
 		return err
 	}

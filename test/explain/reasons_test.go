@@ -25,7 +25,7 @@ func unforeseen() map[smtp.Reason]string {
 		},
 		"a rehearsal announces no size":                              {smtp.ESizeExceeded},
 		"a rehearsal ends each line of a message by CR LF":           {smtp.EDataBareLF},
-		"a rehearsal has one message, and ends at a refusal":         {smtp.ETooManyMessages, smtp.ELimitConnection, smtp.ETooManyErrors, smtp.ETooManyAuthFailures, smtp.ETooManyRefusedRecipients},
+		"a rehearsal has one message, and ends at a refusal":         {smtp.ETooManyMessages, smtp.ELimitConnection, smtp.ETooManyErrors, smtp.ETooManyAuthFailures, smtp.ETooManyRefusedRecipients, smtp.ETooManyRefusals},
 		"it is of a session that was open when something changed":    {smtp.EAccountSuspended, smtp.EAccountChanged, smtp.EAccountChangedNow, smtp.EBannedNow, smtp.ENetworkDeniedNow},
 		"a running gate alone knows how many there are, or how long": {smtp.ETooManyConnections, smtp.ETooManyConnectionsFromYou, smtp.EMadeRoom, smtp.ELoginTimeout, smtp.ETimeout, smtp.EShutdown, smtp.EAuthBusy},
 		"it is trouble of the gate, which may pass at any moment": {

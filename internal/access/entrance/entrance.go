@@ -4,7 +4,7 @@
 // What is in the lists is for packages access/list and access/dnsbl; what a client is told,
 // and when it is asked about, for those who ask here. Bans are not its matter.
 //
-// Main types: Entrance, Rules, Judgement.
+// Main types: Entrance, Visitor, Rules, Judgement.
 package entrance
 
 import (
@@ -54,6 +54,14 @@ type Entrance struct {
 	rules atomic.Pointer[Rules]
 }
 
+// Visitor is a client that has logged in, or will. It is used by one goroutine at a time.
+type Visitor struct {
+	// Who has but a listener while nobody knows more.
+	Who    list.Who
+	Client netip.Addr
+	lists  book.Lists
+}
+
 // New returns an Entrance.
 func New(opt Options) *Entrance {
 	e := &Entrance{opt: opt}
@@ -74,25 +82,25 @@ func (e *Entrance) Stranger(listener string, client netip.Addr) list.Decision {
 }
 
 // Known decides about a client that has logged in. It waits for nobody.
-func (e *Entrance) Known(who list.Who, client netip.Addr) list.Decision {
+func (e *Entrance) Known(v *Visitor) list.Decision {
 	if e == nil || e.opt.Lists.Len() == 0 {
 		return list.Decision{}
 	}
-	return e.opt.Lists.Decide(list.Question{Who: who, Place: e.opt.Place(client)})
+	return e.opt.Lists.DecideBy(&v.lists, list.Question{Who: v.Who, Place: e.opt.Place(v.Client)})
 }
 
 // Shadow is what would deny a client that is let in, were nothing in shadow mode; the zero
-// value for nothing. Of a client that nobody knows yet, who has but a listener: as with
+// value for nothing. Of a client that nobody knows yet: as with
 // Stranger, what would not keep out every login is nothing.
-func (e *Entrance) Shadow(who list.Who, client netip.Addr) list.Decision {
+func (e *Entrance) Shadow(v *Visitor) list.Decision {
 	if e == nil || e.opt.Lists.Len() == 0 {
 		return list.Decision{}
 	}
-	decide := e.opt.Lists.Decide
-	if who.Account == "" {
+	decide := func(q list.Question) list.Decision { return e.opt.Lists.DecideBy(&v.lists, q) }
+	if v.Who.Account == "" {
 		decide = e.opt.Lists.Hopeless
 	}
-	q := list.Question{Who: who, Place: e.opt.Place(client), Shadow: true}
+	q := list.Question{Who: v.Who, Place: e.opt.Place(v.Client), Shadow: true}
 	d := decide(q)
 	q.Shadow = false
 	if !d.Denied || decide(q).Denied {
@@ -112,16 +120,16 @@ type Judgement struct {
 }
 
 // Judge asks DNS lists about a client, if this is the moment: it waits for them, as
-// dnsbl.Checker.Check does. Who is not known yet has but a listener.
-func (e *Entrance) Judge(ctx context.Context, at Moment, who list.Who, client netip.Addr) (j Judgement) {
+// dnsbl.Checker.Check does.
+func (e *Entrance) Judge(ctx context.Context, at Moment, v *Visitor) (j Judgement) {
 	if e == nil {
 		return j
 	}
 	rules := e.rules.Load()
-	if rules.At != at || e.opt.Names.Lists() == 0 || rules.PassAllowed && e.Known(who, client).Allowed {
+	if rules.At != at || e.opt.Names.Lists() == 0 || rules.PassAllowed && e.Known(v).Allowed {
 		return j
 	}
-	j.Verdict = e.opt.Names.Check(ctx, client)
+	j.Verdict = e.opt.Names.Check(ctx, v.Client)
 	enough := len(j.Verdict.Hits) > 0 && j.Verdict.Score >= rules.RefuseAt
 	// Where a list is away that could make up for the others, nothing is final yet.
 	refused := enough && (len(j.Verdict.Closed) == 0 || j.Verdict.Least >= rules.RefuseAt)

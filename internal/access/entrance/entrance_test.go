@@ -55,14 +55,14 @@ func TestJudge(t *testing.T) {
 			asked.Configure(c.lists)
 			e := New(Options{Lists: book.New(nil), Place: new(place.Finder).Place, Names: asked, Rules: Rules{RefuseAt: 5}})
 			client := netip.MustParseAddr("198.51.100.7")
-			if j := e.Judge(t.Context(), AtMail, list.Who{}, client); j.Refused != c.refused || j.Deferred != c.deferred || j.Shadow {
+			if j := e.Judge(t.Context(), AtMail, &Visitor{Client: client}); j.Refused != c.refused || j.Deferred != c.deferred || j.Shadow {
 				t.Errorf("%+v", j)
 			}
 			e.SetRules(Rules{RefuseAt: 5, Shadow: true})
-			if j := e.Judge(t.Context(), AtMail, list.Who{}, client); j.Refused || j.Deferred || j.Shadow != (c.refused || c.deferred) {
+			if j := e.Judge(t.Context(), AtMail, &Visitor{Client: client}); j.Refused || j.Deferred || j.Shadow != (c.refused || c.deferred) {
 				t.Errorf("in shadow mode: %+v", j)
 			}
-			if j := e.Judge(t.Context(), AtLogin, list.Who{}, client); j.Refused || j.Deferred || j.Shadow {
+			if j := e.Judge(t.Context(), AtLogin, &Visitor{Client: client}); j.Refused || j.Deferred || j.Shadow {
 				t.Errorf("at another moment: %+v", j)
 			}
 		})
@@ -95,7 +95,7 @@ func TestShadowOfStrangers(t *testing.T) {
 	}{
 		{stranger, "192.0.2.8", true}, {stranger, "192.0.2.7", false}, {ann, "192.0.2.7", false}, {bob, "192.0.2.7", true}, {ann, "192.0.2.8", true}, {bob, "192.0.3.1", false},
 	} {
-		if d := e.Shadow(c.who, netip.MustParseAddr(c.client)); d.Denied != c.noted {
+		if d := e.Shadow(&Visitor{Who: c.who, Client: netip.MustParseAddr(c.client)}); d.Denied != c.noted {
 			t.Errorf("%+v from %s: %+v", c.who, c.client, d)
 		}
 	}

@@ -4,14 +4,13 @@
 //
 // It decides nothing, and does not store: package guard does both.
 //
-// Main types: Networks.
+// Main types: Networks, Use.
 package familiar
 
 import (
 	"hash/maphash"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -52,46 +51,11 @@ type visit struct {
 	// first and at are the first time and the last one, and stored is which of them was last to be
 	// stored, in seconds since 1970.
 	first, at, stored int64
-	// devices are those that it was by, the last one first; 0 for none.
-	devices [EachDevice]Device
-}
-
-// EachDevice is of how many devices it is known that a login came in by them from one network.
-const EachDevice = 4
-
-// Device stands for what a device calls itself, in this process alone; 0 for one that says nothing.
-type Device uint32
-
-// Device returns what stands for a name, in which letters may be of any case.
-func (k *Networks) Device(name string) Device {
-	if name == "" {
-		return 0
-	}
-	return Device(maphash.String(k.seed, strings.ToLower(name)))
-}
-
-// Use notes by which device a login has come in from a network, after Add. The one is forgotten that
-// was used longest ago.
-func (k *Networks) Use(login string, p netip.Prefix, d Device) {
-	v := k.visit(login, p)
-	if v == nil || d == 0 {
-		return
-	}
-	last := slices.Index(v.devices[:], d)
-	if last < 0 {
-		last = EachDevice - 1
-	}
-	copy(v.devices[1:last+1], v.devices[:last])
-	v.devices[0] = d
-}
-
-// Devices returns those that a login has come in by from a network, the last one first; the others
-// are 0.
-func (k *Networks) Devices(login string, p netip.Prefix) (list [EachDevice]Device) {
-	if v := k.visit(login, p); v != nil {
-		list = v.devices
-	}
-	return list
+	// devices are those that it was by, the last one first, and those of 0 at the end.
+	devices [EachDevice]Use
+	// hidden says that it is not stored, told how many new devices were since it was.
+	hidden bool
+	told   uint8
 }
 
 // visit returns that of a login from a network, nil for none.
@@ -161,6 +125,7 @@ func (k *Networks) Add(login string, p netip.Prefix, at time.Time) (worth bool) 
 	if gone >= 0 {
 		list = k.drop(list, gone)
 	}
+	v.hidden = !worth
 	k.of[name] = append(list, v)
 	k.logins[network]++
 	if k.total++; k.total > k.most {
@@ -175,7 +140,7 @@ func (v *visit) again(at int64) bool {
 	if at-v.stored < int64(Again/time.Second) {
 		return false
 	}
-	v.stored = at
+	v.stored, v.hidden, v.told = at, false, 0
 	return true
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/access"
+	"countersign/internal/access/familiar"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -137,4 +138,45 @@ func (a *Admin) Closed(ctx context.Context, r Rules, client netip.Addr, login st
 		}
 	}
 	return closed, until, nil
+}
+
+// Caller is who tries a login.
+type Caller struct {
+	Client netip.Addr
+	Login  string
+	// Device is what stands for what it calls itself, as Options.Device makes it; 0 where it is not
+	// known.
+	Device uint32
+}
+
+// Standing is what is stored of a login in the network of a client.
+type Standing struct {
+	// Counts is how many different failures count there now, and Wait how long the answer to a
+	// further one waits.
+	Counts int
+	Wait   time.Duration
+	// Own says that the device of the client has turns of its own there: no guesser is in its way.
+	Own bool
+}
+
+// Standing says how a login stands in the network of a client, as gates know it from the store.
+// Errors are those of the store.
+func (a *Admin) Standing(ctx context.Context, r Rules, c Caller) (s Standing, err error) {
+	all := levels(c.Client)
+	if r.Off || r.Shadow || r.allows(c.Client) || len(all) == 0 {
+		return s, nil
+	}
+	found, err := a.Find(ctx, Subject{Login: c.Login})
+	if err != nil {
+		return s, err
+	}
+	g := New(Options{Rules: r, Now: a.opt.Now})
+	g.Learn(found)
+	network, now := all[0].network, g.now()
+	if m := g.marks.of(network, c.Login); m != nil {
+		s.Counts = m.Tries(now, r.Window)
+		s.Wait = r.delay(s.Counts + 1)
+	}
+	s.Own = g.own(network, c.Login, familiar.Device(c.Device), now) != 0
+	return s, nil
 }

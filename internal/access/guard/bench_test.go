@@ -27,7 +27,7 @@ func BenchmarkMemory(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {
 				before := heap()
-				g := New(Options{Rules: Default(), Now: time.Now, Draw: never, Act: func(Action) {}})
+				g := New(Options{Rules: Default(), Now: time.Now, Draw: never, Device: called, Act: func(Action) {}})
 				for i := range n {
 					fill(g, i)
 				}
@@ -42,7 +42,7 @@ func BenchmarkMemory(b *testing.B) {
 
 // BenchmarkAttempt is what the guard costs a login: one that passes, and one of a spray.
 func BenchmarkAttempt(b *testing.B) {
-	g := New(Options{Rules: Default(), Now: time.Now, Draw: never, Act: func(Action) {}})
+	g := New(Options{Rules: Default(), Now: time.Now, Draw: never, Device: called, Act: func(Action) {}})
 	office := netip.MustParseAddr("192.0.2.1")
 	b.Run("passed", func(b *testing.B) {
 		for range b.N {

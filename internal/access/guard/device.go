@@ -20,54 +20,70 @@ type flight struct {
 	device familiar.Device
 }
 
-func (g *Guard) flight(client netip.Addr, login, device string) flight {
-	f := flight{key{login: login}, g.known.Device(device)}
+func flightOf(client netip.Addr, login string, d familiar.Device) flight {
+	f := flight{key{login: login}, d}
 	if all := levels(client); len(all) > 0 {
 		f.network = all[0].network
 	}
 	return f
 }
 
-// devices are those that a login has come in by from a narrow network, by whatever it has proved
-// itself with, each once.
-func (g *Guard) devices(network netip.Prefix, login string) (list []familiar.Device) {
-	for _, login := range []string{login, otherwise + login} {
-		for _, d := range g.known.Devices(login, network) {
-			if d != 0 && !slices.Contains(list, d) {
-				list = append(list, d)
-			}
+// device returns what stands for the name that a client of a login gives itself.
+func (g *Guard) device(login, name string) familiar.Device {
+	if name == "" || login == "" {
+		return 0
+	}
+	return familiar.Device(g.opt.Device(login, name))
+}
+
+// devices are those of a login that have turns of their own in a narrow network, each once: that it
+// has come in by there, by whatever it has proved itself with, or anywhere, by its password. So a device
+// that is new in an office where somebody guesses is not new if it was in use at home. Where the login
+// has not come in from, it has none.
+func (g *Guard) devices(network netip.Prefix, login string, now time.Time) []familiar.Device {
+	if !g.met(login, network, now) {
+		return nil
+	}
+	since := now.Add(-g.rules.Known)
+	list := g.known.By(login, since)
+	for _, u := range g.known.Devices(otherwise+login, network) {
+		if int64(u.At) > since.Unix() && !slices.Contains(list, u.Device) {
+			list = append(list, u.Device)
 		}
 	}
 	return list
 }
 
 // own returns a device, if it is one of those, else 0.
-func (g *Guard) own(network netip.Prefix, login string, d familiar.Device) familiar.Device {
-	if d != 0 && slices.Contains(g.devices(network, login), d) {
+func (g *Guard) own(network netip.Prefix, login string, d familiar.Device, now time.Time) familiar.Device {
+	if d != 0 && slices.Contains(g.devices(network, login, now), d) {
 		return d
 	}
 	return 0
 }
 
-// learn notes by which device a login has come in from a narrow network; as is the login, or what
-// stands for it where it came in by something else than its password. A device that is new there
-// has its turn behind all others: else who comes in by ever new names, as by a stolen app password,
-// would have a guess with each.
-func (g *Guard) learn(network netip.Prefix, login, as, name string) {
-	d, before, now := g.known.Device(name), g.devices(network, login), g.opt.Now()
-	g.known.Use(as, network, d)
-	m := g.marks.of(network, login)
-	if m == nil || d == 0 || slices.Contains(before, d) {
+// learn has note tell by which devices a login has come in from a narrow network, and gives those that are
+// new there their turn behind all others: else who comes in by ever new names, as by a stolen app
+// password, would have a guess with each.
+func (g *Guard) learn(network netip.Prefix, login string, list []familiar.Use, note func()) {
+	now := g.opt.Now()
+	m, before := g.marks.of(network, login), g.devices(network, login, now)
+	note()
+	if m == nil {
 		return
 	}
-	last, have := m.next, g.devices(network, login)
+	last, have := m.next, g.devices(network, login, now)
 	for other, at := range m.own {
 		last = later(last, at)
 		if !slices.Contains(have, other) {
 			delete(m.own, other)
 		}
 	}
-	m.setTurn(d, last, now)
+	for _, u := range list {
+		if u.Device != 0 && slices.Contains(have, u.Device) && !slices.Contains(before, u.Device) {
+			m.setTurn(u.Device, last, now)
+		}
+	}
 }
 
 // turn is when the next attempt of a device may come, of 0 that of all that are not known.
@@ -88,9 +104,12 @@ func (m *mark) setTurn(d familiar.Device, at, now time.Time) {
 		m.own = map[familiar.Device]time.Time{}
 	}
 	for other, until := range m.own { // of devices that are known no more, too
-		if !until.After(now) || len(m.own) > 4*familiar.EachDevice {
+		if !until.After(now) || len(m.own) >= maxOwn {
 			delete(m.own, other)
 		}
 	}
 	m.own[d] = at
 }
+
+// maxOwn is how many devices of a login can have turns of their own in a network.
+const maxOwn = (familiar.Each + 1) * familiar.EachDevice

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -131,10 +132,15 @@ func TestDevicesAreBounded(t *testing.T) {
 	const login = "ann@one.example"
 	home := addr("2001:db8:1:1::1")
 	network := levels(home)[0].network
-	own := func(device string) bool { return w.g.own(network, login, w.g.known.Device(device)) != 0 }
+	owns := func(network netip.Prefix, login, device string) bool {
+		return w.g.own(network, login, w.g.device(login, device), w.now) != 0
+	}
+	own := func(device string) bool { return owns(network, login, device) }
 	for n := range familiar.EachDevice + 2 {
 		w.g.Passed(home, login, fmt.Sprint("pc", n), true)
+		w.pass(time.Second)
 		w.g.Passed(home, login, "pc1", true)
+		w.pass(time.Second)
 	}
 	w.g.Passed(home, login, "", true)
 	w.g.Passed(home, login, "printer", false)
@@ -143,15 +149,63 @@ func TestDevicesAreBounded(t *testing.T) {
 			t.Errorf("%q is its own: %v", device, !want)
 		}
 	}
-	if w.g.own(levels(home)[1].network, login, w.g.known.Device("pc1")) != 0 || w.g.own(network, "bob@one.example", w.g.known.Device("pc1")) != 0 {
-		t.Error("a device is known elsewhere, or another's")
+	other := levels(addr("198.51.100.9"))[0].network
+	if owns(network, "bob@one.example", "pc1") || owns(other, login, "printer") {
+		t.Error("a device is another's too, or one that came in by an app password is known elsewhere")
+	}
+	if owns(other, login, "pc1") {
+		t.Error("a device has turns of its own where its login is not known")
+	}
+	w.g.Passed(addr("198.51.100.9"), login, "desktop", true)
+	if !owns(other, login, "pc1") || owns(other, login, "printer") {
+		t.Error("a device that came in by the password is not known elsewhere, or one that came in by an app password is")
+	}
+	w.pass(20 * 24 * time.Hour)
+	w.g.Passed(home, login, "scanner", false)
+	w.pass(11 * 24 * time.Hour)
+	if !own("scanner") || own("pc1") || own("printer") {
+		t.Error("a device is known for ever, as long as others come in from there, or not even that long")
 	}
 	m := &mark{}
 	for n := range 1000 {
 		m.setTurn(familiar.Device(n+1), w.now.Add(time.Hour), w.now)
 	}
-	if len(m.own) > 4*familiar.EachDevice+1 {
+	if len(m.own) > maxOwn {
 		t.Errorf("%d turns are kept", len(m.own))
+	}
+}
+
+// TestDeviceFromElsewhere: a device that the login has come in by at home is in nobody's way in an
+// office where somebody guesses; one that has come in nowhere shares the guesser's turns.
+func TestDeviceFromElsewhere(t *testing.T) {
+	const login = "ann@one.example"
+	w := newWorld(t)
+	office := addr("192.0.2.1")
+	w.want(w.attempt(Failure{Client: office, Login: login, Device: "desktop"}, true), passed, "the owner in the office")
+	w.want(w.attempt(Failure{Client: addr("198.51.100.7"), Login: login, Device: "laptop"}, true), passed, "the owner at home")
+	verified, refusals := 0, 0
+	for second := range 30 * 60 {
+		verified += w.guess(login, func(n int) string { return fmt.Sprint("pc", n) }, verified)
+		if second%60 == 59 {
+			w.want(w.attempt(Failure{Client: office, Login: login, Device: "Laptop"}, true), passed, "the laptop in the office, in second %d", second)
+			if w.attempt(Failure{Client: office, Login: login, Device: "tablet"}, true) == refused {
+				refusals++
+			}
+		}
+		w.pass(time.Second)
+	}
+	if refusals < 10 {
+		t.Errorf("a new device was refused %d times: nobody is in its way", refusals)
+	}
+	strange := 0
+	for n := range 30 { // in a network where the login is not known a name is of no use
+		if w.attempt(Failure{Client: addr("203.0.113.1"), Login: login, Digest: uint16(n), Seen: true, Device: "laptop"}, false) == wrong {
+			strange++
+		}
+		w.pass(time.Second)
+	}
+	if strange > 8 { // three at once, then after 1, 2, 4, 8 and 16 s
+		t.Errorf("%d guesses by the name of a device from a strange network", strange)
 	}
 }
 

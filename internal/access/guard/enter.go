@@ -25,25 +25,26 @@ const (
 // failure; it keeps closed what is. device is what the client calls itself, "" where it does not
 // say.
 func (g *Guard) Enter(client netip.Addr, login, device string) (err error) {
+	d := g.device(login, device)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.rules.Shadow && !g.rules.Off && !g.rules.allows(client) {
-		err = g.turnedAway(client, login, g.known.Device(device))
+		err = g.turnedAway(client, login, d)
 	}
 	if err == nil || err == ErrNetworkClosed {
 		for _, k := range flights(client, login) {
 			g.flying[k]++
 		}
-		g.flyingBy[g.flight(client, login, device)]++
+		g.flyingBy[flightOf(client, login, d)]++
 	}
 	return err
 }
 
 // Leave is told that an attempt is not verified any more, or waits for its client.
 func (g *Guard) Leave(client netip.Addr, login, device string) {
+	f := flightOf(client, login, g.device(login, device))
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	f := g.flight(client, login, device)
 	if g.flyingBy[f]--; g.flyingBy[f] <= 0 {
 		delete(g.flyingBy, f)
 	}
@@ -78,7 +79,7 @@ func (g *Guard) turnedAway(client netip.Addr, login string, d familiar.Device) e
 	if trusted {
 		slack = g.rules.MaxDelay
 	}
-	d = g.own(all[0].network, login, d)
+	d = g.own(all[0].network, login, d, now)
 	if pair := g.marks.of(all[0].network, login); pair != nil && g.opt.Now().Before(pair.turn(d).Add(-slack)) {
 		return ErrTooSoon
 	}
@@ -133,7 +134,7 @@ func (g *Guard) hasty(network netip.Prefix, login string, d familiar.Device, now
 		return g.flyingBy[flight{key{network, login}, d}] >= most
 	}
 	others := g.flying[key{network, login}]
-	for _, own := range g.devices(network, login) {
+	for _, own := range g.devices(network, login, now) {
 		others -= g.flyingBy[flight{key{network, login}, own}]
 	}
 	return others >= most
@@ -207,6 +208,7 @@ func (g *Guard) prolong(m *mark, now time.Time) {
 // Passed is told that somebody has logged in, by a device that calls itself so, and whether by
 // the password of the account. That takes back nothing that was counted.
 func (g *Guard) Passed(client netip.Addr, login, device string, password bool) {
+	d := g.device(login, device)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.rules.allows(client) {
@@ -219,8 +221,8 @@ func (g *Guard) Passed(client netip.Addr, login, device string, password bool) {
 	now := g.now()
 	for i, l := range levels(client) {
 		worth := g.known.Add(as, l.network, now)
-		if i == 0 {
-			g.learn(l.network, login, as, device)
+		if use := familiar.UseAt(d, now); i == 0 && d != 0 {
+			g.learn(l.network, login, []familiar.Use{use}, func() { worth = g.known.Use(as, l.network, use) || worth })
 		}
 		if !worth {
 			continue

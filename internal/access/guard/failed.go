@@ -18,6 +18,7 @@ func (g *Guard) Failed(f Failure) time.Duration {
 }
 
 func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
+	d := g.device(f.Login, f.Device)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.rules.Off || g.rules.allows(f.Client) || f.Login == "" {
@@ -51,7 +52,7 @@ func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 		wait = 0
 	}
 	if m := g.marks.of(levels(f.Client)[0].network, f.Login); m != nil {
-		g.slow(m, g.own(m.Network, f.Login, g.known.Device(f.Device)), slowness{wait, fresh, f.Closed || who != stranger})
+		g.slow(m, g.own(m.Network, f.Login, d, now), slowness{wait, fresh, f.Closed || who != stranger})
 	}
 	for i := range actions {
 		if actions[i].Shadow = g.rules.Shadow; g.rules.Shadow {

@@ -81,6 +81,9 @@ type Options struct {
 	// Draw makes of a network and a window a number that nobody else can tell, the same on all
 	// gates that share the store.
 	Draw func(network, window string) uint16
+	// Device makes of a login and of what its client calls itself, in letters of any case, what
+	// stands for it on all gates that share the store, never 0. It is asked by several at once.
+	Device func(login, name string) uint32
 	// Act is told of what was decided. It must not wait, nor ask the Guard.
 	Act func(Action)
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -140,6 +141,9 @@ func (c chance) record(now time.Time) Record {
 	for range c.IntN(6) {
 		r.seen(uint16(c.IntN(8)), now.Unix()-int64(c.IntN(1000)))
 	}
+	for range c.IntN(6) {
+		r.Devices = familiar.MergeUses(r.Devices, []familiar.Use{{Device: familiar.Device(c.IntN(7)), At: uint32(now.Unix()) - uint32(c.IntN(4))}})
+	}
 	if c.IntN(2) == 0 {
 		r.Unseen, r.UnseenFrom, r.UnseenAt = 1+c.IntN(100), now.Add(-time.Duration(c.IntN(50))*time.Hour), now
 	}
@@ -162,6 +166,10 @@ func TestMerge(t *testing.T) {
 		same("either way", ab, Merge(b, a))
 		same("twice", ab, Merge(ab, b))
 		same("of itself", Merge(a, a), Merge(Merge(a, a), a))
+		third := c.record(now)
+		if x, y := Merge(ab, third).Devices, Merge(a, Merge(b, third)).Devices; !slices.Equal(x, y) {
+			t.Fatalf("in another order: %v, %v", x, y)
+		}
 		for _, r := range []Record{a, b} {
 			if r.Tries(now, time.Hour) > 0 && ab.tries(now, time.Time{}, time.Hour) == 0 {
 				t.Fatalf("%+v is lost in %+v", r, ab)

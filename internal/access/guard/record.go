@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"countersign/internal/access/familiar"
 	"countersign/internal/fault"
 )
 
@@ -37,8 +38,9 @@ type Record struct {
 	// UnseenAt is the last of them.
 	Unseen               int
 	UnseenFrom, UnseenAt time.Time
-	// Known is when the login last came in from the network.
-	Known time.Time
+	// Known is when the login last came in from the network, Devices by which devices.
+	Known   time.Time
+	Devices []familiar.Use
 	// Banned and Sprayed are when the login, and when its network, was last banned or
 	// closed for what had failed until then: of that, nothing counts any more.
 	Banned, Sprayed time.Time
@@ -177,6 +179,7 @@ func Merge(a, b Record) Record {
 	out.Known, out.Opened = later(a.Known, b.Known), later(a.Opened, b.Opened)
 	out.Banned, out.Sprayed = later(a.Banned, b.Banned), later(a.Sprayed, b.Sprayed)
 	out.ClosedFrom, out.ClosedUntil = later(a.ClosedFrom, b.ClosedFrom), later(a.ClosedUntil, b.ClosedUntil)
+	out.Devices = familiar.MergeUses(a.Devices, b.Devices)
 	out.Secrets = union(a.Secrets, b.Secrets)
 	out.bound()
 	u := lastUnseen(&a, &b)
@@ -262,5 +265,5 @@ func (r *Record) Check() error {
 	case !slices.IsSortedFunc(r.Secrets, func(a, b Secret) int { return int(a.Digest) - int(b.Digest) }):
 		return fault.New(op, fault.Invalid, "the digests are not in order")
 	}
-	return nil
+	return familiar.CheckUses(r.Devices)
 }

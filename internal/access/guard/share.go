@@ -171,7 +171,7 @@ func (g *Guard) take(most int) []Kept {
 			return list
 		}
 		delete(g.visited, k)
-		list = append(list, g.kept(Record{Network: k.network, Login: k.login, Known: at}))
+		list = append(list, g.kept(Record{Network: k.network, Login: k.login, Known: at, Devices: g.known.Devices(k.login, k.network)}))
 	}
 	return list
 }
@@ -201,6 +201,8 @@ func (g *Guard) Learn(list []Record) {
 		r := &list[i]
 		if !r.Known.IsZero() && now.Sub(r.Known) < g.rules.Known {
 			g.known.Add(r.Login, r.Network, r.Known)
+			login, _ := r.Named()
+			g.learn(r.Network, login, r.Devices, func() { g.known.Heard(r.Login, r.Network, r.Devices) })
 		}
 		have := g.marks.of(r.Network, r.Login)
 		if have == nil && !r.counts(now, g.rules.Window) {
@@ -210,7 +212,7 @@ func (g *Guard) Learn(list []Record) {
 			have = g.mark(r.Network, r.Login)
 		}
 		have.Record = Merge(have.Record, *r)
-		have.Known = time.Time{} // that is for acquaintances alone
+		have.Known, have.Devices = time.Time{}, nil // that is for acquaintances alone
 	}
 }
 

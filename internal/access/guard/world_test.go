@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -26,7 +27,7 @@ func newWorld(t *testing.T, change ...func(*Rules)) *world {
 	for _, c := range change {
 		c(&rules)
 	}
-	w.g = New(Options{Rules: rules, Now: func() time.Time { return w.now }, Draw: func(a, b string) uint16 { return w.draw(a, b) }, Act: w.act})
+	w.g = New(Options{Rules: rules, Now: func() time.Time { return w.now }, Draw: func(a, b string) uint16 { return w.draw(a, b) }, Device: called, Act: w.act})
 	return w
 }
 
@@ -49,6 +50,13 @@ func digest(login, secret string) uint16 {
 	h := fnv.New32a()
 	fmt.Fprint(h, login, "\x00", secret)
 	return uint16(h.Sum32())
+}
+
+// called stands for a keyed digest of what a device calls itself.
+func called(login, name string) uint32 {
+	h := fnv.New32a()
+	fmt.Fprint(h, login, "\x00", strings.ToLower(name))
+	return max(1, h.Sum32())
 }
 
 // banned says whether a ban hits.

@@ -2,7 +2,6 @@ package list
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"countersign/internal/access"
@@ -51,117 +50,6 @@ func (d *Decision) Rule() string {
 	return "closed " + d.At.String()
 }
 
-// Sheet has the entries of one subject, so that those for a client are found by few look-ups
-// however many there are. The zero value has none. It is never changed.
-type Sheet struct {
-	entries map[What][]Entry
-	// lengths4 and lengths6 are those of the networks that there are, from the longest; 0 is
-	// left out.
-	lengths4, lengths6 []int
-	// allows are those that close the subject.
-	allows []Entry
-}
-
-// NewSheet returns a Sheet of entries, which are all of one subject.
-func NewSheet(list []Entry) *Sheet {
-	s := &Sheet{entries: make(map[What][]Entry, len(list))}
-	for i := range list {
-		e := &list[i]
-		s.entries[e.What] = append(s.entries[e.What], *e)
-		if e.Effect == Allow {
-			s.allows = append(s.allows, *e)
-		}
-		p := e.What.Prefix
-		lengths := &s.lengths4
-		if p.Addr().Is6() {
-			lengths = &s.lengths6
-		}
-		if p.IsValid() && p.Bits() > 0 && !slices.Contains(*lengths, p.Bits()) {
-			*lengths = append(*lengths, p.Bits())
-		}
-	}
-	for _, lengths := range [][]int{s.lengths4, s.lengths6} {
-		slices.Sort(lengths)
-		slices.Reverse(lengths)
-	}
-	return s
-}
-
-// Whether entries in shadow mode count.
-type mode struct {
-	at     time.Time
-	shadow bool
-}
-
-func (m mode) counts(e *Entry) bool { return (m.shadow || !e.Shadow) && e.Holds(m.at) }
-
-// find returns the entry that decides about a place, nil for none: the narrowest, where a
-// network is narrower than an autonomous system, that than a country, and that than all
-// addresses there are; and of several one that denies.
-func (s *Sheet) find(p Place, m mode) *Entry {
-	if p.Client.IsValid() {
-		lengths := s.lengths4
-		if p.Client.Is6() {
-			lengths = s.lengths6
-		}
-		for _, bits := range lengths {
-			if e := s.of(What{Prefix: netip.PrefixFrom(p.Client, bits).Masked()}, m); e != nil {
-				return e
-			}
-		}
-	}
-	if p.AS != 0 {
-		if e := s.of(What{AS: p.AS}, m); e != nil {
-			return e
-		}
-	}
-	if p.Country != "" {
-		if e := s.of(What{Country: p.Country}, m); e != nil {
-			return e
-		}
-	}
-	if p.Client.IsValid() {
-		return s.of(What{Prefix: netip.PrefixFrom(p.Client, 0).Masked()}, m)
-	}
-	return nil
-}
-
-// of returns the entry that decides about exactly that.
-func (s *Sheet) of(w What, m mode) *Entry {
-	var found *Entry
-	list := s.entries[w]
-	for i := range list {
-		if e := &list[i]; m.counts(e) && (found == nil || e.Effect == Deny) {
-			found = e
-			if e.Effect == Deny {
-				break
-			}
-		}
-	}
-	return found
-}
-
-// Lets reports whether an entry lets somebody in who is there.
-func (s *Sheet) Lets(p Place, at time.Time) bool {
-	if s == nil {
-		return false
-	}
-	e := s.find(p.plain(), mode{at: at})
-	return e != nil && e.Effect != Deny
-}
-
-// decide is what the entries say of a place.
-func (s *Sheet) decide(of Subject, p Place, m mode) Decision {
-	e := s.find(p, m)
-	switch {
-	case e != nil:
-		return Decision{Denied: e.Effect == Deny, Allowed: e.Effect != Deny, At: of, Entry: e}
-	case slices.ContainsFunc(s.allows, func(a Entry) bool { return m.counts(&a) }):
-		return Decision{Denied: true, At: of}
-	}
-	return Decision{}
-}
-
 // Question is about a client.
 type Question struct {
 	Who   Who
@@ -170,19 +58,29 @@ type Question struct {
 	Shadow bool
 }
 
-// Decide is what the entries of all subjects say of a client: those of the narrowest that
-// say anything. sheet returns the entries of a subject, nil for none.
-func Decide(q Question, sheet func(Subject) *Sheet, at time.Time) Decision {
-	p, m := q.Place.plain(), mode{at, q.Shadow}
-	for _, of := range q.Who.subjects() {
-		if of.Name == "" && of.Kind != Everywhere {
-			continue
+// Sheets are those of all subjects of somebody, nil where one has none.
+type Sheets [kinds]*Sheet
+
+// Sheets returns those of somebody; of returns the entries of a subject, nil for none.
+func (w *Who) Sheets(of func(Subject) *Sheet) (all Sheets) {
+	for i, s := range w.subjects() {
+		if s.Name != "" || s.Kind == Everywhere {
+			all[i] = of(s)
 		}
-		s := sheet(of)
+	}
+	return all
+}
+
+// Decide is what the entries of all subjects of Question.Who say of a client: those of the narrowest
+// that say anything.
+func Decide(q Question, sheets *Sheets, at time.Time) Decision {
+	p, m := q.Place.plain(), mode{at, q.Shadow}
+	for i, s := range sheets {
 		if s == nil {
 			continue
 		}
-		if d := s.decide(of, p, m); d.Denied || d.Allowed {
+		if d := s.decide(p, m); d.Denied || d.Allowed {
+			d.At = q.Who.subjects()[i]
 			return d
 		}
 	}

@@ -108,6 +108,12 @@ var (
 	at  = Place{Client: netip.MustParseAddr("::ffff:192.0.2.9"), Country: "DE", AS: 64500}
 )
 
+// decide is Decide at noon.
+func decide(q Question, sheets map[Subject]*Sheet) Decision {
+	all := q.Who.Sheets(func(s Subject) *Sheet { return sheets[s] })
+	return Decide(q, &all, noon)
+}
+
 func TestDecide(t *testing.T) {
 	for name, c := range map[string]struct {
 		entries []string
@@ -146,7 +152,7 @@ func TestDecide(t *testing.T) {
 		"nor does it close":                  {[]string{"shadow allow FR everywhere"}, ""},
 	} {
 		sheets := lists(t, c.entries...)
-		d := Decide(Question{Who: ann, Place: at}, func(s Subject) *Sheet { return sheets[s] }, noon)
+		d := decide(Question{Who: ann, Place: at}, sheets)
 		if got := signed(d); got != c.want || d.Denied && d.Reason() == "" {
 			t.Errorf("%s: %q (%q), want %q", name, got, d.Reason(), c.want)
 		}
@@ -172,7 +178,7 @@ func TestShadow(t *testing.T) {
 		"shadow except DE for account ann@one.example; deny DE everywhere": "+except DE for account ann@one.example",
 	} {
 		sheets := lists(t, strings.Split(entries, "; ")...)
-		d := Decide(Question{Who: ann, Place: at, Shadow: true}, func(s Subject) *Sheet { return sheets[s] }, noon)
+		d := decide(Question{Who: ann, Place: at, Shadow: true}, sheets)
 		if got := signed(d); got != want {
 			t.Errorf("%s: %q, want %q", entries, got, want)
 		}
@@ -181,17 +187,16 @@ func TestShadow(t *testing.T) {
 
 func TestUnknownPlaces(t *testing.T) {
 	sheets := lists(t, "deny DE everywhere", "allow FR for listener web")
-	sheet := func(s Subject) *Sheet { return sheets[s] }
 	// Who is nowhere in the files is in no country: not denied for one, nor allowed.
-	if d := Decide(Question{Place: Place{Client: at.Client}}, sheet, noon); d != (Decision{}) {
+	if d := decide(Question{Place: Place{Client: at.Client}}, sheets); d != (Decision{}) {
 		t.Errorf("of an unknown country: %q", signed(d))
 	}
-	if d := Decide(Question{Who: Who{Listener: "web"}, Place: Place{Client: at.Client}}, sheet, noon); signed(d) != "-closed listener web" {
+	if d := decide(Question{Who: Who{Listener: "web"}, Place: Place{Client: at.Client}}, sheets); signed(d) != "-closed listener web" {
 		t.Errorf("of an unknown country where one is allowed: %q", signed(d))
 	}
 	// Nor is a client without an address in any network.
 	sheets = lists(t, "deny 0.0.0.0/0 everywhere", "deny ::/0 everywhere")
-	if d := Decide(Question{}, sheet, noon); d != (Decision{}) {
+	if d := decide(Question{}, sheets); d != (Decision{}) {
 		t.Errorf("without an address: %q", signed(d))
 	}
 }

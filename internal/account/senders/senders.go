@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/feed"
 )
 
 // Options are what a Cache may be told. The zero value is usable.
@@ -50,7 +51,7 @@ type Cache struct {
 // New returns an empty Cache over dir.
 func New(dir account.Directory, opt Options) *Cache {
 	if opt.Poll <= 0 {
-		opt.Poll = 200 * time.Millisecond
+		opt.Poll = feed.UsualPoll
 	}
 	if opt.MaxAge <= 0 {
 		opt.MaxAge = 3 * opt.Poll
@@ -64,12 +65,9 @@ func New(dir account.Directory, opt Options) *Cache {
 	return &Cache{dir: dir, opt: opt, entries: map[string]*account.Sender{}}
 }
 
-// Where the directory tells of all changes, the generation is asked for at each,
-// and every calmPoll besides: a change that was missed is felt within calmAge.
-const (
-	calmPoll = 700 * time.Millisecond
-	calmAge  = 900 * time.Millisecond
-)
+// calmAge is within what a change is felt that was missed where the directory tells of all changes.
+// The generation is asked for at each, and every feed.UsualCalm besides.
+const calmAge = 900 * time.Millisecond
 
 // Run asks for the generation every Poll, and when it changes, until ctx ends.
 func (s *Cache) Run(ctx context.Context) {
@@ -77,9 +75,9 @@ func (s *Cache) Run(ctx context.Context) {
 		changed, told := s.dir.Changed() // before the question, so that nothing comes between
 		every, maxAge := s.opt.Poll, s.opt.MaxAge
 		if told {
-			every, maxAge = calmPoll, calmAge
+			every, maxAge = feed.UsualCalm, calmAge
 		}
-		next := time.NewTimer(every)
+		next := time.NewTimer(feed.Pause(every))
 		s.poll(ctx, maxAge)
 		select {
 		case <-next.C:

@@ -144,7 +144,7 @@ func TestNoLookWhileNothingChanges(t *testing.T) {
 			if reads != 1 {
 				t.Errorf("told %v: %d looks at the store in 5 s, 1 wanted", told, reads)
 			}
-			if most := map[bool]int{false: 26, true: 8}[told]; asked > most {
+			if most := map[bool]int{false: 26, true: 14}[told]; asked > most {
 				t.Errorf("told %v: the generation is asked for %d times in 5 s", told, asked)
 			}
 		})

@@ -260,7 +260,7 @@ func Judge(c *config.Config) (all []loading.Finding) {
 // Denied returns by which rule somebody who has proved to be somebody may not come from where
 // they do. It is login.Options.Denied.
 func (s *Set) Denied(a *login.Attempt, p *account.Principal) string {
-	d := s.Known(visit.Who(a.Listener, p.Sender, &p.Credential), a.Client)
+	d := s.Known(&entrance.Visitor{Who: visit.Who(a.Listener, p.Sender, &p.Credential), Client: a.Client})
 	if !d.Denied {
 		return ""
 	}

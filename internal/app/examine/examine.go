@@ -2,7 +2,7 @@
 // them, and what that asks tried, for commands beside it: it opens what the server asks, and
 // changes nothing.
 //
-// Main functions: Login, Doors, Connect.
+// Main functions: Login, Device, Doors, Connect.
 package examine
 
 import (
@@ -19,6 +19,7 @@ import (
 	"countersign/internal/app"
 	"countersign/internal/app/directories"
 	"countersign/internal/app/entrances"
+	"countersign/internal/app/guarding"
 	"countersign/internal/config"
 	"countersign/internal/feed"
 	"countersign/internal/login"
@@ -83,6 +84,26 @@ func Login(ctx context.Context, cfg *config.Config, store interface {
 		x.Access = lists.about(&q.Attempt, x.Sender)
 	}
 	return x, err
+}
+
+// sealedStore is what the keys of a server are read from.
+type sealedStore interface {
+	account.Store
+	app.SealedStore
+}
+
+// Device returns what makes of a login, and of what its client calls itself, what stands for it in the
+// guard of the server with that configuration. Errors are what keeps that from starting.
+func Device(ctx context.Context, cfg *config.Config, store sealedStore) (func(login, name string) uint32, error) {
+	sealer, err := app.OpenSealer(ctx, cfg, store)
+	if err != nil {
+		return nil, err
+	}
+	maker, _, err := app.NewMaker(ctx, cfg, store, sealer)
+	if err != nil {
+		return nil, err
+	}
+	return guarding.Device(maker.Lasting), nil
 }
 
 // described says what a ban is, and how it is lifted; "" for none.

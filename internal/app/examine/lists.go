@@ -21,7 +21,7 @@ func (l lists) denied(a *login.Attempt, p *account.Principal) string {
 }
 
 func (l lists) decide(a *login.Attempt, s *account.Sender, c *account.Credential) list.Decision {
-	return l.entrance.Known(visit.Who(a.Listener, s, c), a.Client)
+	return l.entrance.Known(&entrance.Visitor{Who: visit.Who(a.Listener, s, c), Client: a.Client})
 }
 
 // about says by which entry an account is denied there, whatever it proves itself by; "" for

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,7 +66,7 @@ func Open(ctx context.Context, o Options) (*Set, error) {
 	s := &Set{opt: o}
 	s.enforcer = enforcing.New(enforcing.Options{Bans: o.Store, IDs: o.IDs, Now: o.Now, Record: o.Record, Node: o.Node, Logger: o.Logger})
 	acts := s.counters()
-	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Draw: s.draw, Act: func(a guard.Action) {
+	s.Guard = guard.New(guard.Options{Rules: Rules(&o.Config), Now: o.Now, Draw: s.draw, Device: Device(o.Lasting), Act: func(a guard.Action) {
 		acts.WithLabelValues(string(a.Rule), does(a)).Inc()
 		s.enforcer.Do(a)
 	}})
@@ -174,6 +175,14 @@ func (s *Set) Digest(login, secret string) uint16 {
 // draw makes a number of a network and a window.
 func (s *Set) draw(network, window string) uint16 {
 	return binary.BigEndian.Uint16(s.opt.Lasting("guard", "draw", network, window))
+}
+
+// Device returns what makes of a login, and of what its client calls itself, what stands for it in
+// the guard; lasting is Options.Lasting. Without the keys of the store nobody finds the name by it.
+func Device(lasting func(names ...string) []byte) func(login, name string) uint32 {
+	return func(login, name string) uint32 {
+		return max(1, binary.BigEndian.Uint32(lasting("guard", "device", login, strings.ToLower(name))))
+	}
 }
 
 // Run shares and bans until ctx ends. It is called once.

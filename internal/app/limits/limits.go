@@ -6,6 +6,7 @@
 package limits
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"countersign/internal/feed"
 	"countersign/internal/limit"
 	"countersign/internal/limit/book"
+	"countersign/internal/node"
 	"countersign/internal/queue"
 )
 
@@ -53,6 +55,12 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 		Name: "countersign_limit_rules", Help: "Limits that this gate has in memory, allowances among them.",
 	}, func() float64 { return float64(s.Len()) }))
 	return s, nil
+}
+
+// Levels is that of book.Book; where no gates share the store, it is the only one that counts.
+func (s *Set) Levels(who limit.Who) []limit.Level {
+	who.Node = cmp.Or(who.Node, node.Only)
+	return s.Book.Levels(who)
 }
 
 // Run follows the store, and prunes it, until ctx ends. It is called once.

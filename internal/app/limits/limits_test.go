@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"countersign/internal/limit"
+	"countersign/internal/node"
 	"countersign/internal/queue"
 )
 
@@ -133,5 +134,23 @@ func TestFailed(t *testing.T) {
 	levels := set.Failed(sub, "1", "small")
 	if len(levels) != 1 || levels[0].Subject != (limit.Subject{Kind: limit.Account, Name: "a@example.org"}) || len(levels[0].Limits) != 1 || levels[0].Limits[0].Max != 9 {
 		t.Errorf("on the plan: %+v", levels)
+	}
+}
+
+// TestOnlyGate: the one gate of a store that no others share has the limits of a gate by its name in the
+// list of gates; one that has a name of its own has not.
+func TestOnlyGate(t *testing.T) {
+	set, err := Open(t.Context(), Options{Store: &store{number: 1}, Now: time.Now, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	only := rule("a", limit.Hour)
+	only.For = limit.Subject{Kind: limit.Node, Name: node.Only}
+	set.Replace([]limit.Rule{only})
+	if levels := set.Levels(limit.Who{Account: "a@example.org"}); len(levels) != 1 || levels[0].Subject != only.For {
+		t.Errorf("the levels are %+v", levels)
+	}
+	if levels := set.Levels(limit.Who{Account: "a@example.org", Node: "b"}); len(levels) != 0 {
+		t.Errorf("another gate has %+v", levels)
 	}
 }

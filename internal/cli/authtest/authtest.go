@@ -35,6 +35,7 @@ type test struct {
 	Mech        string           `help:"The SASL mechanism; none for a client that does not log in." default:"PLAIN" placeholder:"NAME"`
 	Listener    string           `help:"The listener that the client comes to; without it, one that offers the mechanism." placeholder:"NAME"`
 	From        argument.Network `help:"The client's address; without it, credentials that are bound to networks do not match." placeholder:"IP"`
+	Hello       string           `help:"What the client calls itself in EHLO: where somebody guesses, it says whether that is in its way." placeholder:"NAME"`
 	Certificate string           `help:"What the client presents, its own certificate first, as a file in PEM: for EXTERNAL." placeholder:"FILE"`
 	Authzid     argument.Address `help:"Whom the client asks to act as, beside its login." placeholder:"ADDRESS"`
 	Sender      argument.Address `help:"Also say whether this may be sent under." placeholder:"ADDRESS"`
@@ -116,7 +117,7 @@ func (cmd *test) Run(c *call.Call) error {
 			return err
 		}
 		found.noTokens = x.NoTokens
-		barred, err := closedTo(o, &q, x.Login)
+		barred, err := cmd.closedTo(o, &q, x.Login)
 		if err != nil {
 			return err
 		}

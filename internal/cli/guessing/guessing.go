@@ -131,5 +131,8 @@ func cells(v shown.Guarded) []string {
 	case v.Missing:
 		state = "no such account"
 	}
+	if v.Known != nil && v.Closed == nil && v.Devices > 0 {
+		state += ", by " + table.Count(v.Devices, "device", "devices")
+	}
 	return []string{v.Network, v.Login, strconv.Itoa(v.Counts), text(v.Last), text(v.Known), state}
 }

@@ -2,7 +2,7 @@
 // it, and takes the changed file at SIGHUP.
 //
 // What the server consists of is for package app; here are the signals, the
-// grace time, and the log lines of a reload.
+// grace time, the log lines of a reload, and how much garbage may lie in memory.
 //
 // Main function: UntilSignal.
 package serve
@@ -61,6 +61,9 @@ func (s *serving) run(ctx context.Context) error {
 	if err := a.Start(ctx); err != nil {
 		return err
 	}
+	serves, ends := context.WithCancel(ctx)
+	defer ends()
+	go boundGarbage(serves)
 	for sig := range s.signals {
 		if sig != syscall.SIGHUP {
 			break

@@ -16,7 +16,7 @@ import (
 )
 
 // Options say what rows are. T is a row, K what rows are asked for, and P what an answer is.
-// All fields but Now are needed; their functions change nothing.
+// All fields but Texts and Now are needed; their functions change nothing but what they say.
 type Options[K comparable, T, P any] struct {
 	// Keys are what a row is asked for, the same for all changes of it; there is one at least.
 	Keys func(*T) []K
@@ -26,6 +26,9 @@ type Options[K comparable, T, P any] struct {
 	Holds func(row *T, at time.Time) bool
 	// Make makes the answer of the rows for a key, which it may keep but not change.
 	Make func([]T) P
+	// Texts puts keep of each text of a row in its place, in the same order for all rows; nil
+	// where there are but few rows.
+	Texts func(row *T, keep func(string) string)
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
 }
@@ -57,6 +60,8 @@ type Pages[K comparable, T, P any] struct {
 	leaves [leaves]leaf[K, T, P]
 	// rows is how many there are.
 	rows int
+	// version is another one for all pages of a shelf.
+	version uint64
 }
 
 // New returns an empty Shelf.
@@ -65,7 +70,7 @@ func New[K comparable, T, P any](opt Options[K, T, P]) *Shelf[K, T, P] {
 		opt.Now = time.Now
 	}
 	s := &Shelf[K, T, P]{opt: opt, seed: maphash.MakeSeed()}
-	s.pages.Store(&Pages[K, T, P]{seed: s.seed})
+	s.pages.Store(&Pages[K, T, P]{seed: s.seed, version: 1})
 	return s
 }
 
@@ -74,6 +79,10 @@ func (s *Shelf[K, T, P]) Now() time.Time { return s.opt.Now() }
 
 // Pages returns the rows as they are now.
 func (s *Shelf[K, T, P]) Pages() *Pages[K, T, P] { return s.pages.Load() }
+
+// Version tells the pages of a shelf apart; it is never 0. Who remembers it in place of the pages keeps
+// nothing in memory that is over.
+func (p *Pages[K, T, P]) Version() uint64 { return p.version }
 
 // Len returns how many rows there are.
 func (p *Pages[K, T, P]) Len() int { return p.rows }
@@ -110,6 +119,7 @@ type draft[K comparable, T, P any] struct {
 
 func (s *Shelf[K, T, P]) draft(before *Pages[K, T, P]) *draft[K, T, P] {
 	pages := *before
+	pages.version++
 	return &draft[K, T, P]{Pages: &pages, opt: &s.opt, changed: map[K]bool{}}
 }
 
@@ -160,6 +170,19 @@ func (d *draft[K, T, P]) put(row *T) {
 	d.rows++
 }
 
+// lay puts a row, the only one of a list, for the keys of which it is the only one without a copy. It is
+// for Replace, which drops nothing again.
+func (d *draft[K, T, P]) lay(row []T) {
+	for _, key := range d.opt.Keys(&row[0]) {
+		rows := row
+		if own := d.own(key); own != nil {
+			rows = append(own, row...)
+		}
+		d.leaf(d.leafOf(key))[key] = cell[T, P]{rows: rows}
+	}
+	d.rows++
+}
+
 // done makes the answers that have changed, and returns the pages. The draft is of no use
 // any more.
 func (d *draft[K, T, P]) done() *Pages[K, T, P] {
@@ -179,11 +202,16 @@ func (d *draft[K, T, P]) done() *Pages[K, T, P] {
 func (s *Shelf[K, T, P]) Replace(all []T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, d := s.opt.Now(), s.draft(&Pages[K, T, P]{seed: s.seed})
+	now, d := s.opt.Now(), s.draft(&Pages[K, T, P]{seed: s.seed, version: s.pages.Load().version})
+	rows := make([]T, 0, len(all))
 	for i := range all {
 		if s.opt.Holds(&all[i], now) {
-			d.put(&all[i])
+			rows = append(rows, all[i])
 		}
+	}
+	gather(rows, s.opt.Texts)
+	for i := range rows {
+		d.lay(rows[i : i+1 : i+1])
 	}
 	s.pages.Store(d.done())
 }

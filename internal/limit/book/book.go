@@ -7,11 +7,13 @@
 package book
 
 import (
+	"slices"
 	"time"
 
 	"countersign/internal/feed"
 	"countersign/internal/feed/shelf"
 	"countersign/internal/limit"
+	"countersign/internal/mail"
 )
 
 // Book is all rules that hold. It is safe for concurrent use, and questions about rules wait for
@@ -32,8 +34,15 @@ func New(now func() time.Time) *Book {
 		// One that somebody has lifted holds no more, whatever the clock here says.
 		Holds: func(r *limit.Rule, at time.Time) bool { return r.Lifted == "" && r.Holds(at) },
 		Make:  func(rules []limit.Rule) []limit.Rule { return rules },
+		Texts: texts,
 		Now:   now,
 	})}
+}
+
+// texts are those of a rule.
+func texts(r *limit.Rule, keep func(string) string) {
+	r.ID, r.For.Name = mail.ID(keep(string(r.ID))), keep(r.For.Name)
+	r.Because, r.By = keep(r.Because), keep(r.By)
 }
 
 // Follow returns what keeps a book as a store is; nobody else changes it then.
@@ -45,7 +54,8 @@ func Follow(from limit.Feed, b *Book, opt feed.Options) *feed.Follower[limit.Rul
 func (b *Book) Len() int { return b.Pages().Len() }
 
 // Levels returns the subjects of a message that have limits, with these, as limit.Who.Levels
-// does by the rules that hold now: all of one moment. The levels are the caller's.
+// does by the rules that hold now: all of one moment. The levels are the caller's; their lists of
+// limits are everybody's.
 func (b *Book) Levels(who limit.Who) []limit.Level {
 	p := b.Pages()
 	if p.Len() == 0 {
@@ -62,5 +72,5 @@ func (b *Book) Levels(who limit.Who) []limit.Level {
 		}, now)
 		b.lately.keep(p, who, a)
 	}
-	return a.copied()
+	return slices.Clone(a.levels)
 }

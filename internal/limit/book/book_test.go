@@ -163,7 +163,8 @@ func TestLevelsAreTheCallers(t *testing.T) {
 	s := newDesk()
 	s.Apply([]limit.Rule{s.rule(limit.Account, "ann@one.example", "messages/hour=3", 0)})
 	levels := s.Levels(ann())
-	levels[0].Limits[0].Max, levels[0].Counter = 99, &limit.Counter{}
+	levels[0].Counter = &limit.Counter{}
+	levels[0].Limits = append(levels[0].Limits, limit.Limit{Max: 99})
 	s.has(t, "account ann@one.example messages/hour=3")
 	if s.Levels(ann())[0].Counter != nil {
 		t.Error("a counter of another message")

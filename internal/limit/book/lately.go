@@ -1,7 +1,6 @@
 package book
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -22,20 +21,6 @@ func (a *answer) mind(rules []limit.Rule) {
 			a.until = end
 		}
 	}
-}
-
-// copied returns the levels as their own.
-func (a *answer) copied() []limit.Level {
-	n := 0
-	for i := range a.levels {
-		n += len(a.levels[i].Limits)
-	}
-	levels, limits := slices.Clone(a.levels), make([]limit.Limit, 0, n)
-	for i := range levels {
-		limits = append(limits, levels[i].Limits...)
-		levels[i].Limits = limits[len(limits)-len(levels[i].Limits) : len(limits) : len(limits)]
-	}
-	return levels
 }
 
 // good reports whether it is so still.

@@ -7,24 +7,21 @@ package hindsight
 
 import (
 	"context"
-	"net/netip"
-	"strings"
 	"time"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
-	"countersign/internal/fault"
 	"countersign/internal/limit"
-	"countersign/internal/limit/network"
 	"countersign/internal/limit/simulation"
-	"countersign/internal/mail"
+	"countersign/internal/node"
 )
 
 // Store is what is asked.
 type Store interface {
-	// Search is that of audit.Store, Sender that of account.Directory.
+	// Search is that of audit.Store, Sender that of account.Directory, Nodes that of node.Store.
 	Search(ctx context.Context, q audit.Query) ([]audit.Event, error)
 	Sender(ctx context.Context, login string) (*account.Sender, error)
+	Nodes(ctx context.Context) ([]node.Node, error)
 }
 
 // Question is what is to be simulated.
@@ -34,139 +31,97 @@ type Question struct {
 	// For is whom they are for; each account, domain or customer that it stands for is counted
 	// by itself.
 	For limit.Subject
-	// Since is the beginning.
+	// Login is the account that has the credential which For names; "" else.
+	Login string
+	// Since is the beginning: nothing that came before is counted.
 	Since time.Time
 }
 
-// Simulate goes through the record. A message that would have been over a limit counts no more:
-// as if it had been refused, and not tried again. Errors: fault.Invalid for what the record does
-// not tell, fault.TooLarge for what would take too much memory, and those of the store.
+// Simulate goes through the record. A message that would have been refused or deferred counts no more, and
+// is not tried again; one that would have been slowed counts when it would have gone, one that would
+// have been held where it was held. It takes memory for those that are counted by themselves, and for
+// what failed, but not for each message. Errors: fault.Invalid for a limit that could not be set, or
+// that the record does not tell; fault.TooLarge for what would take too much memory; and those of the store.
 func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err error) {
-	var failed error
-	of, one, err := counted(ctx, store, q.For, &failed)
+	for _, l := range q.Limits {
+		if err := (&limit.Rule{For: q.For, Limit: l}).CheckLimit(); err != nil {
+			return s, err
+		}
+	}
+	place, err := newPlacing(ctx, store, q.For)
 	if err != nil {
 		return s, err
 	}
-	if err := check(q); err != nil {
+	past := &past{
+		Simulation: simulation.New(simulation.Options{Limits: q.Limits, Kind: q.For.Kind, Of: place.place}),
+		place:      place, limits: []limit.Level{{Limits: q.Limits}}, since: q.Since, login: q.Login,
+	}
+	if q.For.Kind == limit.Account && q.For.Name != limit.Each {
+		past.login = q.For.Name
+	}
+	if err := past.read(ctx, store); err != nil {
 		return s, err
 	}
-	past := &past{Simulation: simulation.New(q.Limits, of), of: of, since: q.Since, automatic: map[mail.ID]bool{}, failed: &failed}
-	if q.For.Kind == limit.Network {
-		past.of = nil
-	}
-	if err := past.read(ctx, store, one, q.Limits); err != nil {
-		return s, err
-	}
-	over, all := past.Tallies()
-	s = Simulated{
-		Messages: all.Messages, Recipients: all.Recipients, OverMessages: all.OverMessages, OverRecipients: all.OverRecipients,
-		Connections: all.Connections, OverConnections: all.OverConnections, Over: make([]Tally, len(over)),
-	}
+	over, all, unplaced := past.Tallies()
+	s = Simulated{Sums: sums(&all), UnplacedMessages: unplaced.Messages, UnplacedConnections: unplaced.Connections, Over: make([]Tally, len(over))}
 	for i := range over {
-		s.Over[i] = tally(&over[i])
+		t := &over[i]
+		if s.Over[i], err = place.tally(t); err != nil {
+			return s, err
+		}
 	}
 	return s, nil
 }
 
-// check refuses what the record does not tell.
-func check(q Question) error {
-	const op = "limit.hindsight"
-	levels, whose := []limit.Level{{Limits: q.Limits}}, "everything"
-	if q.For.Kind == limit.Network {
-		whose = "networks"
-	}
-	switch kind := q.For.Kind; {
-	case (kind == limit.Everything || kind == limit.Network) && limit.Bounds(levels, limit.Connections):
-		return fault.New(op, fault.Invalid, "connections of %s cannot be simulated: of clients that have not logged in the record has no more than its rations allow; set such a limit in shadow mode, and look at limit.shadow", whose)
-	case kind == limit.Network && len(limit.Failing(levels)) > 0:
-		return fault.New(op, fault.Invalid, "failed recipients cannot be counted of a network: nobody knows any more where a message came from when it fails")
-	}
-	return nil
-}
-
-// counted says as what logins are counted; one is the only login that is concerned, "" for
-// several. Where the store fails while that is looked up, failed has the first error of it.
-func counted(ctx context.Context, store Store, s limit.Subject, failed *error) (of func(simulation.Sender) (string, bool), one string, err error) {
-	each := s.Name == limit.Each
-	switch s.Kind {
-	case limit.Account:
-		if each {
-			return func(by simulation.Sender) (string, bool) { return by.Login, true }, "", nil
-		}
-		return func(by simulation.Sender) (string, bool) { return by.Login, by.Login == s.Name }, s.Name, nil
-	case limit.Domain:
-		return func(by simulation.Sender) (string, bool) {
-			domain := by.Login[strings.LastIndexByte(by.Login, '@')+1:]
-			return domain, each || domain == s.Name
-		}, "", nil
-	case limit.Network:
-		return func(by simulation.Sender) (string, bool) {
-			client, _ := netip.ParseAddr(by.Client) // of none there is no network
-			name := network.Of(client)
-			return name, name != "" && (each || name == s.Name)
-		}, "", nil
-	case limit.Everything:
-		return func(simulation.Sender) (string, bool) { return "", true }, "", nil
-	case limit.Customer, limit.Plan:
-		found := map[string]string{}
-		return func(by simulation.Sender) (string, bool) {
-			name, known := found[by.Login]
-			if !known {
-				var err error
-				if name, err = heldBy(ctx, store, s, each, by.Login); err != nil && *failed == nil {
-					*failed = err
-				}
-				found[by.Login] = name
-			}
-			return name, name != ""
-		}, "", nil
-	}
-	return nil, "", fault.New("limit.hindsight", fault.Invalid, "only limits of accounts, domains, customers, plans, networks and everything can be simulated: set others in shadow mode, and look at limit.shadow")
-}
-
-// heldBy returns as what a login is counted under a customer or plan as they are now; "" for
-// not at all, as for a login that is no more.
-func heldBy(ctx context.Context, store Store, s limit.Subject, each bool, login string) (string, error) {
-	sender, err := store.Sender(ctx, login)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return "", nil
-	case err != nil:
-		return "", err
-	case s.Kind == limit.Plan && sender.Plan.Name == s.Name:
-		return login, nil
-	case s.Kind == limit.Customer && (each || sender.Customer.Name == s.Name):
-		return sender.Customer.Name, nil
-	}
-	return "", nil
-}
-
 // Simulated is what limits would have done to mail of the past.
 type Simulated struct {
+	Sums
+	// UnplacedMessages and UnplacedConnections are in no other number: the record does not say
+	// by which credential or at which gate they came, or of which network they were, as is so of what
+	// gates of an earlier release have written, and of what was left out of it.
+	UnplacedMessages    int64   `json:"unplaced_messages,omitempty" text:"Messages of which the record does not say whose they are in this. They are in no other number."`
+	UnplacedConnections int64   `json:"unplaced_connections,omitempty" text:"Connections of which the record does not say it."`
+	Over                []Tally `json:"over" text:"Those with anything over, the most messages first."`
+}
+
+// Sums are how many messages and connections there were, and what would have become of them.
+type Sums struct {
 	Messages       int64 `json:"messages"`
+	OverMessages   int64 `json:"over_messages" text:"Messages that would have been over a limit; the six next numbers say what would have become of them."`
 	Recipients     int64 `json:"recipients"`
-	OverMessages   int64 `json:"over_messages"`
-	OverRecipients int64 `json:"over_recipients"`
-	// Connections are those that logged in, where a limit is of connections.
-	Connections     int64   `json:"connections,omitempty"`
-	OverConnections int64   `json:"over_connections,omitempty"`
-	Over            []Tally `json:"over"`
+	OverRecipients int64 `json:"over_recipients" text:"Recipients of the messages that would have been over a limit."`
+	Refused        int64 `json:"refused,omitempty" text:"Messages that would have been refused for good."`
+	Deferred       int64 `json:"deferred,omitempty" text:"Messages that would have been refused for the time being."`
+	Held           int64 `json:"held,omitempty" text:"Messages that would have been held."`
+	Slowed         int64 `json:"slowed,omitempty" text:"Messages that would have been slowed down."`
+	LongestSlowed  int64 `json:"longest_slowed_seconds,omitempty" text:"For how long one of them would have waited at most."`
+	Noted          int64 `json:"noted,omitempty" text:"Messages that would have passed a limit in shadow mode, and been noted."`
+	// Connections are those that came, where a limit is of connections.
+	Connections      int64 `json:"connections,omitempty" text:"Connections that came, or logged in, where a limit is of connections."`
+	OverConnections  int64 `json:"over_connections,omitempty" text:"Connections that would have been over a limit."`
+	NotedConnections int64 `json:"noted_connections,omitempty" text:"Those of them that a limit in shadow mode would have let in."`
 }
 
 // Tally is what would have become of one subject's mail.
 type Tally struct {
-	Name            string    `json:"name,omitempty"`
-	Messages        int64     `json:"messages"`
-	OverMessages    int64     `json:"over_messages"`
-	Recipients      int64     `json:"recipients"`
-	OverRecipients  int64     `json:"over_recipients"`
-	Connections     int64     `json:"connections,omitempty"`
-	OverConnections int64     `json:"over_connections,omitempty"`
-	First           time.Time `json:"first"`
-	Last            time.Time `json:"last"`
-	By              string    `json:"first_by"`
+	Name string `json:"name,omitempty"`
+	Sums
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+	By    string    `json:"first_by"`
+	Share bool      `json:"first_by_share,omitempty" text:"That limit is an account's share."`
 }
 
-func tally(t *simulation.Tally) Tally {
-	return Tally{t.Name, t.Messages, t.OverMessages, t.Recipients, t.OverRecipients, t.Connections, t.OverConnections, t.First, t.Last, t.By.String()}
+func sums(t *simulation.Tally) Sums {
+	return Sums{
+		Messages: t.Messages, OverMessages: t.Became.Over(), Recipients: t.Recipients, OverRecipients: t.OverRecipients,
+		Refused: t.Became[simulation.Refused], Deferred: t.Became[simulation.Deferred], Held: t.Became[simulation.Held],
+		Slowed: t.Became[simulation.Slowed], LongestSlowed: int64(t.Longest / time.Second), Noted: t.Became[simulation.Noted],
+		Connections: t.Connections, OverConnections: t.Entered.Over(), NotedConnections: t.Entered[simulation.Noted],
+	}
+}
+
+func (p *placing) tally(t *simulation.Tally) (Tally, error) {
+	name, err := p.called(t)
+	return Tally{Name: name, Sums: sums(t), First: t.First, Last: t.Last, By: t.By.String(), Share: t.Share}, err
 }

@@ -11,6 +11,7 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/limit/simulation"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 )
 
 // book is a record, and accounts that are all of one customer but those of a rival's domain.
@@ -24,6 +25,8 @@ func (b book) Search(_ context.Context, q audit.Query) (found []audit.Event, err
 	}
 	return found, nil
 }
+
+func (book) Nodes(context.Context) ([]node.Node, error) { return []node.Node{{ID: node.Only}}, nil }
 
 func (book) Sender(_ context.Context, login string) (*account.Sender, error) {
 	switch login {
@@ -43,14 +46,17 @@ func TestOthersContacts(t *testing.T) {
 	for n, login := range []string{"a@example.org", "r@rival.example", "gone@example.org"} {
 		b = append(b, audit.Event{Seq: int64(n + 1), At: now, Kind: audit.DeliveryDelivered, Login: login, Submission: mail.ID(login), Data: map[string]string{"to": "x@elsewhere.example"}})
 	}
-	var failed error
-	of, one, err := counted(t.Context(), b, limit.Subject{Kind: limit.Customer, Name: "acme"}, &failed)
-	if err != nil || one != "" {
-		t.Fatal(one, err)
+	of := limit.Subject{Kind: limit.Customer, Name: "acme"}
+	place, err := newPlacing(t.Context(), b, of)
+	if err != nil {
+		t.Fatal(err)
 	}
 	limits := []limit.Limit{{Measure: limit.NewRecipients, Window: limit.Day, Max: 1}}
-	p := &past{Simulation: simulation.New(limits, of), of: of, since: now, automatic: map[mail.ID]bool{}, failed: &failed}
-	if err := p.read(t.Context(), b, one, limits); err != nil {
+	p := &past{
+		Simulation: simulation.New(simulation.Options{Limits: limits, Kind: of.Kind, Of: place.place}),
+		place:      place, limits: []limit.Level{{Limits: limits}}, since: now,
+	}
+	if err := p.read(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	if p.recipients != 1 || len(p.contacts["a@example.org"]) != 1 {

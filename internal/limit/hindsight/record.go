@@ -73,63 +73,123 @@ func replay(ctx context.Context, store Store, login string, since time.Time, kin
 // past is what of the record a simulation is told.
 type past struct {
 	*simulation.Simulation
-	// of says as what a sender is counted, and whether they are at all; nil where all may be, as
-	// the clients of deliveries are not known any more.
-	of func(simulation.Sender) (name string, concerned bool)
-	// since is when it begins: messages before that are only met.
+	place  *placing
+	limits []limit.Level
+	// since is when it begins: messages before that are only met. login is the only one that is
+	// concerned, "" for several.
 	since time.Time
+	login string
 	// contacts are whom messages went to, where that is asked for; recipients are how many that are.
 	contacts   map[mail.ID][]int64
 	recipients int
-	// automatic are messages without a sender, whose failures do not count.
-	automatic map[mail.ID]bool
-	// failed is why of cannot say it, nil while it can.
-	failed *error
+	// failing are the messages of which something has failed, where that is asked for.
+	failing map[mail.ID]sent
 }
 
-// maxContacts bounds the recipients that are kept in memory while new ones are counted.
-const maxContacts = 4_000_000
+// sent is what has to be known of a message that fails.
+type sent struct {
+	credential string
+	// automatic is without a sender, whose failures do not count.
+	automatic bool
+}
 
-// needs lists the kinds of events that limits are simulated by.
-func needs(limits []limit.Limit) []audit.Kind {
+// What is kept in memory is bounded.
+const (
+	maxContacts = 4_000_000
+	maxFailing  = 1_000_000
+	maxSubjects = 1_000_000
+)
+
+// longQueued is for how long before the beginning messages are looked at that may fail later.
+const longQueued = 7 * 24 * time.Hour
+
+// tooLarge refuses what would take too much memory.
+func tooLarge(n int, of string) error {
+	return fault.New("limit.hindsight", fault.TooLarge, "more than %d %s would have to be remembered: name an account, or a later beginning", n, of)
+}
+
+// needs lists the kinds of events that the limits are simulated by.
+func (p *past) needs() []audit.Kind {
 	kinds := []audit.Kind{audit.Accepted}
-	level := []limit.Level{{Limits: limits}}
-	if len(limit.Failing(level)) > 0 {
+	if len(limit.Failing(p.limits)) > 0 {
 		kinds = append(kinds, audit.DeliveryFailed)
 	}
-	if limit.Bounds(level, limit.Connections) {
-		kinds = append(kinds, audit.AuthPassed, audit.SessionClosed)
+	if !limit.Bounds(p.limits, limit.Connections) {
+		return kinds
 	}
-	return kinds
+	if p.atDoor() {
+		return append(kinds, audit.SessionOpened, audit.EventsOmitted, audit.SessionClosed)
+	}
+	return append(kinds, audit.AuthPassed, audit.SessionClosed)
 }
 
-// read goes through the record, of one login or of all for "".
-func (p *past) read(ctx context.Context, store Store, login string, limits []limit.Limit) error {
+// atDoor reports whether connections are judged when they come, not when somebody logs in.
+func (p *past) atDoor() bool {
+	k := p.place.of.Kind
+	return k == limit.Network || k == limit.Node || k == limit.Everything
+}
+
+// read goes through the record.
+func (p *past) read(ctx context.Context, store Store) error {
 	from := p.since
-	if limit.Bounds([]limit.Level{{Limits: limits}}, limit.NewRecipients) {
-		from = p.earlier()
-		if err := p.meet(ctx, store, login); err != nil {
+	if len(limit.Failing(p.limits)) > 0 {
+		from = p.since.Add(-longQueued)
+		if err := p.fail(ctx, store); err != nil {
 			return err
 		}
 	}
-	return replay(ctx, store, login, from, needs(limits), p.tell)
+	if limit.Bounds(p.limits, limit.NewRecipients) {
+		from = p.earlier()
+		if err := p.meet(ctx, store); err != nil {
+			return err
+		}
+	}
+	return replay(ctx, store, p.login, from, p.needs(), p.tell)
 }
 
 // earlier is from when on it matters whom somebody has written to.
 func (p *past) earlier() time.Time { return p.since.Add(-limit.KeepContacts * 24 * time.Hour) }
 
-// meet finds out whom messages went to, from earlier on.
-func (p *past) meet(ctx context.Context, store Store, login string) error {
-	p.contacts = map[mail.ID][]int64{}
-	return replay(ctx, store, login, p.earlier(), []audit.Kind{audit.DeliveryDelivered, audit.DeliveryFailed}, func(e *audit.Event) error {
-		to, err := mail.ParseAddress(e.Data["to"])
-		if err != nil || e.Login == "" {
-			return nil // a report, or what cannot be read any more
+// concerned reports whether a delivery may be of somebody who is counted: of some kinds the login alone
+// does not say that.
+func (p *past) concerned(login string) bool {
+	if login == "" { // a report
+		return false
+	}
+	if !p.place.byLogin() {
+		return true
+	}
+	_, placed := p.place.place(simulation.Sender{Login: login})
+	return placed == simulation.Here
+}
+
+// fail finds out of which messages something has failed.
+func (p *past) fail(ctx context.Context, store Store) error {
+	p.failing = map[mail.ID]sent{}
+	return replay(ctx, store, p.login, p.since, []audit.Kind{audit.DeliveryFailed}, func(e *audit.Event) error {
+		if refused(e) && p.concerned(e.Login) {
+			p.failing[e.Submission] = sent{}
 		}
-		if p.of != nil {
-			if _, concerned := p.of(simulation.Sender{Login: e.Login}); !concerned {
-				return *p.failed
-			}
+		if len(p.failing) > maxFailing {
+			return tooLarge(maxFailing, "messages that failed")
+		}
+		return p.place.failed
+	})
+}
+
+// refused reports whether a recipient has failed as it is counted: by an answer of another server, which
+// is for good.
+func refused(e *audit.Event) bool {
+	return e.Login != "" && e.Data["remote"] != "" && e.Code >= 500
+}
+
+// meet finds out whom messages went to, from earlier on.
+func (p *past) meet(ctx context.Context, store Store) error {
+	p.contacts = map[mail.ID][]int64{}
+	return replay(ctx, store, p.login, p.earlier(), []audit.Kind{audit.DeliveryDelivered, audit.DeliveryFailed}, func(e *audit.Event) error {
+		to, err := mail.ParseAddress(e.Data["to"])
+		if err != nil || !p.concerned(e.Login) {
+			return p.place.failed // what cannot be read any more has no address
 		}
 		digest := limit.DigestOf(to.Key())
 		if list := p.contacts[e.Submission]; !slices.Contains(list, digest) {
@@ -137,7 +197,7 @@ func (p *past) meet(ctx context.Context, store Store, login string) error {
 			p.recipients++
 		}
 		if p.recipients > maxContacts {
-			return fault.New("limit.hindsight", fault.TooLarge, "more than %d recipients would have to be remembered: name an account, or a later beginning", maxContacts)
+			return tooLarge(maxContacts, "recipients")
 		}
 		return nil
 	})
@@ -148,41 +208,62 @@ func (p *past) tell(e *audit.Event) error {
 	if e.At.Before(p.since) && e.Kind != audit.Accepted {
 		return nil
 	}
+	by := simulation.Sender{Login: e.Login, Client: e.Client, Credential: e.Data[limit.DataCredential], Node: e.Data["node"]}
 	switch e.Kind {
 	case audit.Accepted:
-		if err := p.accepted(e); err != nil {
+		if err := p.accepted(e, by); err != nil {
 			return err
 		}
 	case audit.DeliveryFailed:
-		// As it is counted when it happens: by an answer of another server, which is for good.
-		if e.Login != "" && e.Data["remote"] != "" && e.Code >= 500 && !p.automatic[e.Submission] {
-			p.Failed(e.Login, e.Submission, e.At)
+		m := p.failing[e.Submission]
+		if by.Credential = m.credential; refused(e) && !m.automatic {
+			p.Failed(by, e.Submission, e.At)
 		}
-	case audit.AuthPassed:
-		p.Came(e.Login, e.Session, e.At)
+	case audit.AuthPassed, audit.SessionOpened:
+		p.Came(by, e.Session, e.At)
+	case audit.EventsOmitted:
+		p.omitted(e, by)
 	case audit.SessionClosed:
 		p.Left(e.Session, e.At)
 	}
-	return *p.failed
+	if p.Subjects() > maxSubjects {
+		return tooLarge(maxSubjects, "senders")
+	}
+	return p.place.failed
+}
+
+// omitted gives connections to the simulation of which the record has no more than how many there were;
+// it does not say of which network each was. Gates of an earlier release have counted all events.
+func (p *past) omitted(e *audit.Event, by simulation.Sender) {
+	text, counted := e.Data["connections"]
+	if !counted {
+		text = e.Data["events"]
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
+		p.Missed(by, n, e.At)
+	}
 }
 
 // accepted gives a message to the simulation.
-func (p *past) accepted(e *audit.Event) error {
+func (p *past) accepted(e *audit.Event, by simulation.Sender) error {
 	recipients, failed := strconv.ParseInt(e.Data["recipients"], 10, 64)
 	size, alsoFailed := strconv.ParseInt(e.Data["size"], 10, 64)
 	if failed != nil || alsoFailed != nil {
 		return fault.New("limit.hindsight", fault.Corrupt, "the record of message %s does not say how large it was", e.Submission)
 	}
+	_, fails := p.failing[e.Submission]
+	if fails {
+		p.failing[e.Submission] = sent{credential: by.Credential, automatic: e.Data["from"] == (mail.Address{}).String()}
+	}
 	m := &simulation.Message{
-		Sender: simulation.Sender{Login: e.Login, Client: e.Client}, ID: e.Submission, Session: e.Session, Recipients: recipients, Size: size, Contacts: p.contacts[e.Submission], At: e.At,
+		Sender: by, ID: e.Submission, Session: e.Session, Recipients: recipients, Size: size, Contacts: p.contacts[e.Submission], Fails: fails, At: e.At,
 	}
-	if e.At.Before(p.since) {
+	switch {
+	case e.Data[limit.DataCounts] == limit.CountsApart: // no limit counts it
+	case e.At.Before(p.since):
 		p.Met(m)
-		return nil
+	default:
+		p.Add(m)
 	}
-	if e.Data["from"] == (mail.Address{}).String() {
-		p.automatic[e.Submission] = true
-	}
-	p.Add(m)
 	return nil
 }

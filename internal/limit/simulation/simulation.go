@@ -2,91 +2,101 @@
 //
 // It judges and counts as package limit does, in memory; who reads the record is not here.
 //
-// Main types: Simulation, Tally.
+// Main types: Simulation, Tally, Outcomes.
 package simulation
 
 import (
-	"slices"
-	"strings"
+	"maps"
 	"time"
 
 	"countersign/internal/limit"
+	"countersign/internal/limit/tally"
 	"countersign/internal/mail"
 )
+
+// Placed says whether something of the past is counted.
+type Placed uint8
+
+// The ways to place something.
+const (
+	// Elsewhere is what the limits are not for.
+	Elsewhere Placed = iota
+	// Here is what they are for.
+	Here
+	// Unknown is that of which the past does not say it.
+	Unknown
+)
+
+// Options are what a Simulation is made of. All of them are needed.
+type Options struct {
+	// Limits are judged together.
+	Limits []limit.Limit
+	// Kind is what the subjects are.
+	Kind limit.Kind
+	// Of says as which subject somebody is counted, and whether they are at all.
+	Of func(Sender) (name string, placed Placed)
+}
 
 // Simulation tells what limits would have done to mail of the past, which is told to it in the order in
 // which it came. It is used by one goroutine.
 type Simulation struct {
-	limits []limit.Limit
-	of     func(Sender) (name string, concerned bool)
+	opt Options
+	// stored are the limits by which a store judges messages, passing those of one message or
+	// connection, connecting those of connections, failing those of recipients that fail.
+	stored, passing, connecting, failing []limit.Limit
+	// shared says that accounts may have a share of limits.
+	shared bool
 	// tallies are of subjects, by name.
 	tallies map[string]*Tally
+	// parts are counters of accounts, by login, where these may have a share.
+	parts map[string]*limit.Counter
+	// unplaced is what is Unknown.
+	unplaced Unplaced
 	// sessions are what connections have sent lately, open are those that are there.
 	sessions map[mail.ID]*session
 	open     map[mail.ID]held
-	// forgotten is when open was looked through last, cleared when sessions were.
-	forgotten, cleared time.Time
-	// refused are the messages that would have been over, where limits of failed recipients are
-	// among them: what was not sent does not fail.
+	// forgotten is when open was looked through last, cleared when sessions were, swept when the
+	// counters were.
+	forgotten, cleared, swept time.Time
+	// refused are the messages that would not have been sent, of those that have failed: what was
+	// not sent does not fail.
 	refused map[mail.ID]bool
 	// met says on which day somebody was written to last.
 	met map[limit.Contact]int64
 }
 
-// Tally is what would have become of one subject's mail.
-type Tally struct {
-	// Name is the subject's; "" where all are one.
-	Name string
-	// Messages and Recipients came in all, OverMessages and OverRecipients are those of
-	// messages that would have been over a limit.
-	Messages, Recipients, OverMessages, OverRecipients int64
-	// Connections logged in, OverConnections would have been over a limit.
-	Connections, OverConnections int64
-	// First and Last are when the first and the last of what was over came; zero for none.
-	First, Last time.Time
-	// By is the limit that the first one would have been over.
-	By limit.Limit
+// Unplaced is of how much the past does not say whether it is counted, or as what.
+type Unplaced struct{ Messages, Connections int64 }
 
-	// counter is of messages, apart of connections.
-	counter, apart limit.Counter
-}
-
-// over notes what would have been over limits.
-func (t *Tally) over(by []limit.Breach, at time.Time) {
-	if t.First.IsZero() {
-		t.First, t.By = at, by[0].Limit
-	}
-	t.Last = at
-}
-
-// New returns one of limits, whatever their actions. of says as what a sender is
-// counted, and whether it is at all.
-func New(limits []limit.Limit, of func(Sender) (name string, concerned bool)) *Simulation {
-	return &Simulation{
-		limits: limits, of: of, tallies: map[string]*Tally{}, sessions: map[mail.ID]*session{}, open: map[mail.ID]held{},
+// New returns a Simulation.
+func New(opt Options) *Simulation {
+	s := &Simulation{
+		opt: opt, tallies: map[string]*Tally{}, parts: map[string]*limit.Counter{}, sessions: map[mail.ID]*session{}, open: map[mail.ID]held{},
 		refused: map[mail.ID]bool{}, met: map[limit.Contact]int64{},
 	}
+	all := []limit.Level{{Limits: opt.Limits}}
+	s.stored, s.passing = only(limit.OfStore(all)), only(limit.OfPassing(all))
+	s.connecting, s.failing = only(limit.Only(all, limit.Connections)), only(limit.Failing(all))
+	for _, l := range s.stored {
+		s.shared = s.shared || l.Share > 0 && opt.Kind > limit.Account && opt.Kind != limit.Plan
+	}
+	return s
 }
 
-// tally returns that of a sender, nil where it is not concerned.
-func (s *Simulation) tally(by Sender) *Tally {
-	name, concerned := s.of(by)
-	if !concerned {
+// only returns the limits of the one level, if it is there.
+func only(levels []limit.Level) []limit.Limit {
+	if len(levels) == 0 {
 		return nil
 	}
-	t := s.tallies[name]
-	if t == nil {
-		t = &Tally{Name: name}
-		s.tallies[name] = t
-	}
-	return t
+	return levels[0].Limits
 }
 
-// Sender is who has sent a message.
+// Sender is who has sent a message, or has connected, and by which way.
 type Sender struct {
 	Login string
-	// Client is the address that it came from, "" where that is not asked for.
-	Client string
+	// Client is the address that it came from, Credential is as limit.DataCredential, Node is the
+	// gate's id; "" for what is not known, or not asked for.
+	Client, Credential, Node string
 }
 
 // Message is one that was accepted.
@@ -97,29 +107,71 @@ type Message struct {
 	Recipients, Size int64
 	// Contacts are digests of the recipients, as far as they are known and asked for.
 	Contacts []int64
-	At       time.Time
+	// Fails says that Failed may be told of it later.
+	Fails bool
+	At    time.Time
 }
 
-// Add takes a message. One that would have been over a limit is not counted, as if it had been
-// refused, and not tried again.
+// tally returns that of a sender, nil where it is not counted.
+func (s *Simulation) tally(by *Sender, at time.Time) (*Tally, Placed) {
+	name, placed := s.opt.Of(*by)
+	if placed != Here {
+		return nil, placed
+	}
+	s.sweep(at)
+	t := s.tallies[name]
+	if t == nil {
+		t = &Tally{Name: name, Login: by.Login}
+		s.tallies[name] = t
+	}
+	return t, placed
+}
+
+// sweepEvery is how often what no window sees any more is forgotten.
+const sweepEvery = 24 * time.Hour
+
+// sweep forgets what no window sees any more, so that who has sent once takes little memory.
+func (s *Simulation) sweep(at time.Time) {
+	if at.Sub(s.swept) < sweepEvery {
+		return
+	}
+	s.swept = at
+	for _, t := range s.tallies {
+		t.counter.Forget(at)
+		t.apart.Forget(at)
+	}
+	maps.DeleteFunc(s.parts, func(_ string, c *limit.Counter) bool {
+		c.Forget(at)
+		return c.Empty()
+	})
+}
+
+// Subjects is of how many is counted.
+func (s *Simulation) Subjects() int { return len(s.tallies) + len(s.parts) }
+
+// Add takes a message. One that would have been refused or deferred counts nowhere, and is not tried
+// again; one that would have been slowed counts when it would have gone, one that would have been held
+// where it was held.
 func (s *Simulation) Add(m *Message) {
-	t := s.tally(m.Sender)
+	t, placed := s.tally(&m.Sender, m.At)
+	if placed == Unknown {
+		s.unplaced.Messages++
+	}
 	if t == nil {
 		return
 	}
 	t.Messages++
 	t.Recipients += m.Recipients
 	want := limit.Amounts{limit.Messages: 1, limit.Recipients: m.Recipients, limit.Bytes: m.Size, limit.NewRecipients: s.strangers(m)}
-	levels := limit.OfStore([]limit.Level{{Limits: s.limits, Counter: &t.counter}})
+	at := s.judgePassing(m, want)
+	levels := s.levels(t, m.Login)
 	d := limit.Decide(levels, want, 0, m.At)
-	over := append(s.passing(m, want), d.Over...)
-	if len(over) > 0 {
-		t.over(over, m.At)
-		t.OverMessages++
-		t.OverRecipients += m.Recipients
-		if s.fails() {
-			s.refused[m.ID] = true
-		}
+	out := worse(outcome(&at), outcome(&d))
+	t.note(out, m.Recipients, m.At, d.Slot.Sub(m.At))
+	if m.Fails && out.what >= Held && len(s.failing) > 0 {
+		s.refused[m.ID] = true
+	}
+	if out.what >= Deferred {
 		return
 	}
 	limit.Count(levels, want, &d)
@@ -127,19 +179,46 @@ func (s *Simulation) Add(m *Message) {
 	s.Met(m)
 }
 
-// fails reports whether limits of failed recipients are among the limits.
-func (s *Simulation) fails() bool {
-	return len(limit.Failing([]limit.Level{{Limits: s.limits}})) > 0
+// levels are the subject with the limits by which a store judges, and the account where it may have a
+// share of these.
+func (s *Simulation) levels(t *Tally, login string) []limit.Level {
+	levels := []limit.Level{{Subject: s.subject(t), Limits: s.stored, Counter: &t.counter}}
+	if s.shared {
+		account := limit.Level{Subject: limit.Subject{Kind: limit.Account, Name: login}, Counter: s.part(login)}
+		levels = append([]limit.Level{account}, levels...)
+	}
+	return levels
 }
 
-// Failed takes a recipient that another server has refused for good. login is whose message it was.
-func (s *Simulation) Failed(login string, submission mail.ID, at time.Time) {
-	t := s.tally(Sender{Login: login})
-	if t == nil || s.refused[submission] {
+// part is the counter of an account that may have a share, whichever subject's: a store counts what it has
+// sent once.
+func (s *Simulation) part(login string) *limit.Counter {
+	c := s.parts[login]
+	if c == nil {
+		c = &limit.Counter{}
+		s.parts[login] = c
+	}
+	return c
+}
+
+// subject is as what a tally is judged. A plan is of accounts.
+func (s *Simulation) subject(t *Tally) limit.Subject {
+	kind := s.opt.Kind
+	if kind == limit.Plan {
+		kind = limit.Account
+	}
+	return limit.Subject{Kind: kind, Name: t.Name}
+}
+
+// Failed takes a recipient that another server has refused for good; by is whose message it was.
+func (s *Simulation) Failed(by Sender, submission mail.ID, at time.Time) {
+	if s.refused[submission] {
 		return
 	}
-	levels := limit.Failing([]limit.Level{{Limits: s.limits, Counter: &t.counter}})
-	limit.Count(levels, limit.Amounts{limit.FailedRecipients: 1}, &limit.Decision{At: at, Slot: at})
+	if t, _ := s.tally(&by, at); t != nil {
+		levels := []limit.Level{{Subject: s.subject(t), Limits: s.failing, Counter: &t.counter}}
+		limit.Count(levels, limit.Amounts{limit.FailedRecipients: 1}, &limit.Decision{At: at, Slot: at})
+	}
 }
 
 // strangers counts the recipients of a message that are new.
@@ -160,35 +239,14 @@ func (s *Simulation) Met(m *Message) {
 	}
 }
 
-// Tallies returns those with anything that would have been over, the most messages first, and the
-// sum of all.
-func (s *Simulation) Tallies() (over []Tally, all Tally) {
-	for _, t := range s.tallies {
-		all.Messages += t.Messages
-		all.Recipients += t.Recipients
-		all.Connections += t.Connections
-		all.OverMessages += t.OverMessages
-		all.OverRecipients += t.OverRecipients
-		all.OverConnections += t.OverConnections
-		if t.First.IsZero() {
-			continue
-		}
-		if all.First.IsZero() || t.First.Before(all.First) {
-			all.First, all.By = t.First, t.By
-		}
-		if t.Last.After(all.Last) {
-			all.Last = t.Last
-		}
-		over = append(over, *t)
+// judgePassing judges a message by the limits of one message and connection.
+func (s *Simulation) judgePassing(m *Message, want limit.Amounts) limit.Decision {
+	if len(s.passing) == 0 {
+		return limit.Decision{}
 	}
-	slices.SortFunc(over, func(a, b Tally) int {
-		if a.OverMessages != b.OverMessages {
-			return int(b.OverMessages - a.OverMessages)
-		}
-		if a.OverConnections != b.OverConnections {
-			return int(b.OverConnections - a.OverConnections)
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
-	return over, all
+	one := tally.Tally{}
+	if before := s.sessions[m.Session]; before != nil {
+		one = before.sent
+	}
+	return one.Judge([]limit.Level{{Limits: s.passing}}, want)
 }

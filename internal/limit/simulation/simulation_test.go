@@ -12,10 +12,13 @@ var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 // TestSimulation: what would have been over is told for each subject, and does not use up what
 // comes after it.
 func TestSimulation(t *testing.T) {
-	hour := limit.Limit{Measure: limit.Recipients, Window: limit.Hour, Max: 10, Action: limit.Refuse, Shadow: true}
-	s := New([]limit.Limit{hour, {Measure: limit.Messages, Window: limit.Day, Max: 1000}}, func(by Sender) (string, bool) {
-		return by.Login, by.Login != "other@example.com"
-	})
+	hour := limit.Limit{Measure: limit.Recipients, Window: limit.Hour, Max: 10, Action: limit.Refuse}
+	s := New(Options{Limits: []limit.Limit{hour, {Measure: limit.Messages, Window: limit.Day, Max: 1000}}, Kind: limit.Account, Of: func(by Sender) (string, Placed) {
+		if by.Login == "other@example.com" {
+			return "", Elsewhere
+		}
+		return by.Login, Here
+	}})
 	for i := range 12 {
 		at := noon.Add(time.Duration(i) * time.Minute)
 		s.Add(&Message{Sender: Sender{Login: "a@example.org"}, Recipients: 2, At: at})
@@ -24,18 +27,18 @@ func TestSimulation(t *testing.T) {
 		s.Add(&Message{Sender: Sender{Login: "other@example.com"}, Recipients: 100, At: at})
 	}
 	s.Add(&Message{Sender: Sender{Login: "a@example.org"}, Recipients: 2, At: noon.Add(61 * time.Minute)}) // there is room again
-	over, all := s.Tallies()
+	over, all, _ := s.Tallies()
 	if len(over) != 2 || over[0].Name != "a@example.org" || over[1].Name != "b@example.org" {
 		t.Fatalf("over are %+v", over)
 	}
 	a, b := over[0], over[1]
-	if a.OverMessages != 7 || a.OverRecipients != 14 || !a.First.Equal(noon.Add(5*time.Minute)) || !a.Last.Equal(noon.Add(11*time.Minute)) || a.By != hour {
+	if a.Became.Over() != 7 || a.OverRecipients != 14 || !a.First.Equal(noon.Add(5*time.Minute)) || !a.Last.Equal(noon.Add(11*time.Minute)) || a.By != hour {
 		t.Errorf("of a: %+v", a)
 	}
-	if b.OverMessages != 2 || b.Messages != 12 {
+	if b.Became.Over() != 2 || b.Messages != 12 {
 		t.Errorf("of b: %+v", b)
 	}
-	if all.Messages != 37 || all.OverMessages != 9 || all.OverRecipients != 16 || !all.First.Equal(a.First) || !all.Last.Equal(a.Last) {
+	if all.Messages != 37 || all.Became.Over() != 9 || all.OverRecipients != 16 || !all.First.Equal(a.First) || !all.Last.Equal(a.Last) {
 		t.Errorf("of all: %+v", all)
 	}
 }

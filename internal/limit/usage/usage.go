@@ -21,10 +21,11 @@ import (
 // Store is what is asked.
 type Store interface {
 	// Sender is that of account.Directory, Rules that of limit.Store, Counted that of
-	// limit.Counts, Nodes that of node.Store.
+	// limit.Counts, Present that of limit.Holders, Nodes that of node.Store.
 	Sender(ctx context.Context, login string) (*account.Sender, error)
 	Rules(ctx context.Context, q limit.Query) ([]limit.Rule, error)
 	Counted(ctx context.Context, subjects []limit.Subject) ([]*limit.Counter, time.Time, error)
+	Present(ctx context.Context) (there func(holder string) bool, err error)
 	Nodes(ctx context.Context) ([]node.Node, error)
 }
 
@@ -45,7 +46,26 @@ func Of(ctx context.Context, store Store, login string, from netip.Addr, now tim
 	if err != nil {
 		return nil, err
 	}
+	if err := found.bury(ctx, store, counters); err != nil {
+		return nil, err
+	}
 	return found.rows(counters, at), nil
+}
+
+// bury leaves out connections of gates that are there no more: what they hold still stands in the
+// counters until somebody counts in them.
+func (f *found) bury(ctx context.Context, store Store, counters []*limit.Counter) error {
+	if !limit.Bounds(f.levels, limit.Connections) {
+		return nil
+	}
+	there, err := store.Present(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range counters {
+		c.Bury(there)
+	}
+	return nil
 }
 
 // found is all that an account is counted as.

@@ -19,10 +19,16 @@ type zone map[string][]string
 
 const away = "away"
 
+// dangling is what a name has that is an alias of one that does not exist: NXDOMAIN is the answer to
+// all questions but for the alias itself.
+const dangling = "dangling"
+
 func (z zone) Ask(_ context.Context, name string, t mx.Type) (mx.Answer, error) {
 	texts, ok := z[name]
 	switch {
-	case !ok:
+	case slices.Contains(texts, dangling) && t == mx.CNAME:
+		return mx.Answer{Names: []string{"nothing.example.net"}, TTL: time.Minute}, nil
+	case !ok, slices.Contains(texts, dangling):
 		return mx.Answer{TTL: time.Minute}, fault.New("zone", fault.NotFound, "no %s", name)
 	case slices.Contains(texts, away):
 		return mx.Answer{}, fault.New("zone", fault.Unavailable, "no answer")
@@ -46,6 +52,9 @@ func TestParse(t *testing.T) {
 		{text: "v = DMARC1 ; p = quarantine ; np=reject", p: Quarantine, sp: Quarantine, np: Reject},
 		{text: "v=DMARC1; sp=reject; p=none", p: None, sp: Reject, np: Reject},
 		{text: "v=DMARC1", p: None, sp: None, np: None, faultTexts: "it has no tag p, which older receivers want"},
+		{text: "v=DMARC1; sp=reject; np=reject; rua=mailto:a@example.org", p: None, sp: None, np: None, faultTexts: "it has no tag p, which older receivers want"},
+		{text: "v=DMARC1; sp=reject", p: None, sp: None, np: None, faultTexts: "it has no tag p, which older receivers want"},
+		{text: "v=DMARC1; sp=block", faultTexts: `sp="block" is no policy|it has no tag p, which older receivers want`},
 		{text: "v=DMARC1; p=block", faultTexts: `p="block" is no policy`},
 		{text: "v=DMARC1; p=block; rua=mailto:a@example.org", p: None, sp: None, np: None, faultTexts: `p="block" is no policy`},
 		{text: "v=DMARC1; p=block; rua=nowhere", faultTexts: `p="block" is no policy`},
@@ -97,6 +106,7 @@ func TestDiscover(t *testing.T) {
 	z := zone{
 		"_dmarc.example.org":       {"v=DMARC1; p=reject; sp=quarantine; np=none"},
 		"real.example.org":         {},
+		"alias.example.org":        {dangling},
 		"_dmarc.own.example.org":   {"v=DMARC1; p=none"},
 		"_dmarc.test.example":      {"v=DMARC1; p=reject; sp=quarantine; t=y"},
 		"_dmarc.twice.example":     {"v=DMARC1; p=reject", "v=DMARC1; p=none"},
@@ -122,6 +132,7 @@ func TestDiscover(t *testing.T) {
 	}{
 		"example.org":            {at: "example.org", policy: Reject},
 		"real.example.org":       {at: "example.org", policy: Quarantine}, // sp
+		"alias.example.org":      {at: "example.org", policy: Quarantine}, // an alias exists, whatever it leads to
 		"gone.example.org":       {at: "example.org", policy: None},       // np
 		"own.example.org":        {at: "own.example.org", policy: None},
 		"x.own.example.org":      {at: "example.org", policy: None}, // of the organisation; it does not exist

@@ -103,20 +103,25 @@ func (r *Record) fault(format string, args ...any) {
 }
 
 // policies reads p, sp and np. Where one of them is wrong, the record asks for nothing
-// but reports, and for nothing at all where it wants none (RFC 9989 section 4.7).
+// but reports, and for nothing at all where it wants none (RFC 9989 section 4.10.1). Without p it
+// is one of p=none (section 4.7), and as p is not there, what sp and np say does not count.
 func (r *Record) policies(tags map[string]string) {
 	p, okP := r.policy(tags, "p", None)
-	if _, ok := tags["p"]; !ok {
-		r.fault("it has no tag p, which older receivers want")
-	}
 	sp, okSP := r.policy(tags, "sp", p)
 	np, okNP := r.policy(tags, "np", sp)
-	if okP && okSP && okNP {
-		r.Policy, r.Subdomains, r.Missing = p, sp, np
-		return
+	_, has := tags["p"]
+	if !has {
+		r.fault("it has no tag p, which older receivers want")
 	}
-	if reports(tags["rua"]) {
+	switch {
+	case !okP || !okSP || !okNP:
+		if reports(tags["rua"]) {
+			r.Policy, r.Subdomains, r.Missing = None, None, None
+		}
+	case !has:
 		r.Policy, r.Subdomains, r.Missing = None, None, None
+	default:
+		r.Policy, r.Subdomains, r.Missing = p, sp, np
 	}
 }
 

@@ -36,8 +36,9 @@ func Discover(ctx context.Context, q *inquiry.Inquiry, author mail.Domain) (Disc
 	}
 	exists := true
 	if d.Record.Domain != author && d.Record.Missing != d.Record.Subdomains {
-		// RFC 9989 section 3.2: a domain does not exist where the answer is NXDOMAIN.
-		_, err := q.Ask(ctx, author.String(), mx.A)
+		// RFC 9989 section 3.2.13: a domain does not exist where the answer is NXDOMAIN. For an alias of
+		// a name that does not, any other question has that answer too (RFC 6604 section 3).
+		_, err := q.Ask(ctx, author.String(), mx.CNAME)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return d, err
 		}

@@ -137,10 +137,10 @@ func (s *Set) Judge(at Stage, f *Facts) Decision {
 	facts := &activation{facts: f, known: s.known}
 	for _, r := range rules {
 		matches, err := r.ask(facts)
-		var unknown *unknownError
+		needs, unknown := wanted(err)
 		switch {
-		case errors.As(err, &unknown):
-			d.Doubts = append(d.Doubts, Doubt{Rule: r, Needs: unknown.needs})
+		case unknown:
+			d.Doubts = append(d.Doubts, Doubt{Rule: r, Needs: needs})
 		case err != nil:
 			d.Faults = append(d.Faults, Fault{Rule: r, Err: err})
 			if r.OnError == DeferOnError {
@@ -175,9 +175,8 @@ func (s *Set) Ask(at Stage, f *Facts) []Answer {
 	for _, r := range s.Rules(at) {
 		a := Answer{Rule: r}
 		a.Matches, a.Err = r.ask(&activation{facts: f, known: s.known})
-		var unknown *unknownError
-		if errors.As(a.Err, &unknown) {
-			a.Needs, a.Err = unknown.needs, nil
+		if needs, unknown := wanted(a.Err); unknown {
+			a.Needs, a.Err = needs, nil
 		}
 		all = append(all, a)
 	}
@@ -189,6 +188,16 @@ type unknownError struct{ needs []string }
 
 // Error returns what is wanted.
 func (e *unknownError) Error() string { return "not known" }
+
+// wanted is what would have to be known, where an error is for want of that.
+func wanted(err error) (needs []string, unknown bool) {
+	if err == nil {
+		return nil, false // as nearly always, which costs no memory
+	}
+	e := new(unknownError)
+	unknown = errors.As(err, &e)
+	return e.needs, unknown
+}
 
 // ask evaluates the rule.
 func (r *Rule) ask(facts *activation) (bool, error) {

@@ -48,7 +48,8 @@ func (l *list) UnmarshalYAML(n *yaml.Node) error {
 }
 
 // TestPublishedSuite wants every result of the suite. Its explanations are not compared with
-// anything: what a domain says to those whom it turns away is not fetched.
+// anything, which it leaves to those who implement exp=: what a domain says to those whom a receiver
+// turns away is not fetched (RFC 7208 section 6.2, docs/decisions/0003-dependencies.md).
 func TestPublishedSuite(t *testing.T) {
 	file, err := os.Open("testdata/rfc7208-tests.yml")
 	if err != nil {

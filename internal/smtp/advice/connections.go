@@ -40,6 +40,12 @@ func connections() []row {
 			"So many of the addresses cannot be right that the rest was not tried. What was accepted before is on its way.",
 			[]string{"Look at the addresses that were refused, one by one, and remove or correct them.",
 				"An old list of addresses: send to few at a time, and remove what comes back."}, ""}},
+		{smtp.ETooManyRefusals, Advice{
+			"Nothing was accepted for thousands of attempts",
+			"The program went on trying on one connection, and each time was told no. What was accepted before is on its way; the message that was being sent is not.",
+			[]string{"Look at the answers before this one: they say what was refused, and often until when.",
+				"A message to thousands of recipients: send it to some hundred at a time.", tryLater},
+			"The helpdesk finds the answers by the id at the end of this one."}},
 		{smtp.ETooManyConnections, Advice{
 			"The server has too many connections",
 			"This has nothing to do with your settings.",

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"countersign/internal/audit"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/storetest/counting"
 	"countersign/internal/testkit/pgcluster"
 )
@@ -153,4 +155,42 @@ func BenchmarkBesideAMillion(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkConnections has connections come in as 800 logins a second make them, each of another
+// network and then of another account, and counts in how many transactions they are stored.
+func BenchmarkConnections(b *testing.B) {
+	s := openBench(b)
+	const every = time.Second / 800
+	number := func() (n int64) {
+		err := s.db.Change(b.Context(), "test", func(t *server.Tx) (err error) {
+			n, _, err = t.Number("SELECT pg_current_xact_id()::text::bigint", nil)
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return n
+	}
+	connect := func(of limit.Subject) {
+		l := limit.Limit{Measure: limit.Connections, Window: limit.AtOnce, Max: 1_000_000, Action: limit.Defer}
+		levels := []limit.Level{{Subject: of, Limits: []limit.Limit{l}}, {Subject: limit.Subject{Kind: limit.Everything}, Limits: []limit.Limit{l}}}
+		if d, err := s.Connect(b.Context(), limit.Connects(levels)); err != nil || !d.Passes() {
+			b.Error(err)
+		}
+	}
+	var coming sync.WaitGroup
+	before, began := number(), time.Now()
+	b.ResetTimer()
+	for n := range b.N {
+		time.Sleep(time.Until(began.Add(time.Duration(n) * every)))
+		coming.Go(func() {
+			connect(limit.Subject{Kind: limit.Network, Name: fmt.Sprintf("192.0.%d.%d", n/250%250, n%250)})
+			connect(limit.Subject{Kind: limit.Account, Name: fmt.Sprintf("user%d@sender.example", n%2000)})
+		})
+	}
+	coming.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(number()-before-1)/float64(b.N), "transactions/op")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "op/s")
 }

@@ -32,12 +32,13 @@ func TestCountingOnThreeNodes(t *testing.T) {
 		nodes = append(nodes, s)
 	}
 	const room, senders, each = 400, 30, 20
-	var passed, refused, unknown atomic.Int64
+	var began, passed, refused, unknown atomic.Int64
 	var sending sync.WaitGroup
 	for n := range senders {
 		sending.Go(func() {
 			for i := range each {
 				a := countedMessage(n*each+i, n%7, room)
+				began.Add(1)
 				switch err := nodes[n%3].Accept(context.Background(), a); {
 				case err == nil:
 					passed.Add(int64(len(a.Deliveries)))
@@ -50,7 +51,7 @@ func TestCountingOnThreeNodes(t *testing.T) {
 		})
 	}
 	stop := make(chan struct{})
-	cut := cutting(t, url, stop)
+	cut := cutting(t, url, &began, stop)
 	sending.Wait()
 	close(stop)
 	<-cut
@@ -184,8 +185,10 @@ func countedMessage(n, account int, room int64) *queue.Acceptance {
 	return a
 }
 
-// cutting ends all other connections of the database again and again, until stop is closed.
-func cutting(t *testing.T, url string, stop <-chan struct{}) <-chan struct{} {
+// cutting ends all other connections of the database again and again, until stop is closed; each
+// time that messages have been answered since, so that others have begun, as on a machine that is
+// busy a new connection takes long.
+func cutting(t *testing.T, url string, began *atomic.Int64, stop <-chan struct{}) <-chan struct{} {
 	t.Helper()
 	c, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -197,12 +200,17 @@ func cutting(t *testing.T, url string, stop <-chan struct{}) <-chan struct{} {
 		defer c.Close(context.Background())
 		tick := time.NewTicker(30 * time.Millisecond)
 		defer tick.Stop()
-		for {
+		for last := int64(0); ; {
 			select {
 			case <-stop:
 				return
 			case <-tick.C:
 			}
+			now := began.Load()
+			if now < last+3 {
+				continue
+			}
+			last = now
 			const text = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
 			if _, err := c.Exec(context.Background(), text); err != nil {
 				t.Error(err)

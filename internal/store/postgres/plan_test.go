@@ -169,6 +169,7 @@ func checkPlans(t testing.TB, s *Store) {
 		"entries of many":      {explain(t, s, listed.OfCredentialsSQL(), login), []string{"credential_pkey", "access_entry_name"}},
 		"ended entries":        {explain(t, s, listed.PrunedSQL(), 100, 10000, 500), []string{"access_entry_ends"}},
 		"rules of customers":   {explain(t, s, limited.SelectSQL()+" WHERE id IN ("+limited.OfSQL(1, false)+") AND id > ? ORDER BY id LIMIT ?", "c1", "c1", "c1", "c1", "", 100), []string{"limit_rule_name", "limit_rule_pkey"}},
+		"bans of customers":    {explain(t, s, banned.SelectSQL()+" WHERE "+numbered.LoginOfSQL("ban", "id", 1)+" AND id > ? ORDER BY id LIMIT ?", "c1", "", 100), []string{"ban_domain"}},
 		"page of rules":        {explain(t, s, limited.SelectSQL()+" WHERE id > ? ORDER BY id LIMIT ?", "R5", 100), []string{"limit_rule_pkey"}},
 		"entries of customers": {explain(t, s, listed.SelectSQL()+" WHERE id IN ("+listed.OfSQL(1, false)+") AND id > ? ORDER BY id LIMIT ?", "c1", "c1", "c1", "c1", "", 100), []string{"access_entry_name", "access_entry_pkey"}},
 		"costs":                {explain(t, s, objects.CostsSQL), []string{"Index Only Scan using credential_cost"}},

@@ -92,6 +92,7 @@ type Store struct {
 	writer  *hot.Writer
 	bodies  *bodies.Folder
 	holder  *holding.Holder
+	numbers *sqlkit.Numbers
 	// signal is raised at changes of accounts, banned at those of bans, limited at those of
 	// the rules of limits, listed at those of the entries of access lists.
 	signal, banned, limited, listed *sqlkit.Signal
@@ -162,14 +163,18 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
+// soon reads for whom a client waits, or what is asked all the time.
+func (s *Store) soon(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
+	return s.db.Soon(ctx, op, func(c *server.Conn) error { return fn(c) })
+}
+
 // share makes the parts that the engines share.
 func (s *Store) share() {
+	s.numbers = sqlkit.NewNumbers(s.soon)
 	b := s.base()
 	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, LookEvery: lookEvery})
 	accounts := b // sessions ask for them
-	accounts.Read = func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
-		return s.db.Soon(ctx, op, func(c *server.Conn) error { return fn(c) })
-	}
+	accounts.Read = s.soon
 	accounts.Snapshot = func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
 		return s.db.SoonSnapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
 	}
@@ -207,6 +212,7 @@ func (s *Store) base() sqlkit.Base {
 		Snapshot: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
 			return s.db.Snapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
 		},
+		Number: s.numbers.Number,
 		Change: func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 			return s.db.Exclusive(ctx, op, func(t *server.Tx) error {
 				if !s.opt.Server { // a node has looked when it joined

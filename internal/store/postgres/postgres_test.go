@@ -95,6 +95,8 @@ func TestCounting(t *testing.T) {
 		}
 		return openAt(t, url, true)
 	})
+	lost := openNew(t)
+	counting.Away(t, lost, func() { lost.Close() })
 	url = shared.Cluster(t).Database(t)
 	serving := openAt(t, url, true)
 	counting.Beside(t, serving, openAt(t, url, false), func() {

@@ -28,9 +28,10 @@ func (s *Store) owned(b queue.LargeBody) incoming.Body {
 
 // insert stores an acceptance.
 func (t *tx) insert(p *incoming.Acceptance) error {
+	subjects := p.Subjects()
 	err := t.checkSender(p)
 	if err == nil {
-		err = t.read(p.Subjects())
+		err = t.read(subjects)
 	}
 	if err == nil {
 		err = t.meet(p.Contacts())
@@ -78,7 +79,7 @@ func (t *tx) insert(p *incoming.Acceptance) error {
 			return err
 		}
 	}
-	t.count(p.Subjects(), func() { p.Count(&t.counted) })
+	t.count(subjects, func() { p.Count(&t.counted) })
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // onlyNode is the id of the one node that can use the database.
-const onlyNode = "1"
+const onlyNode = node.Only
 
 // nodes implements node.Store for a database that one process uses: its lease
 // never ends, and there is nobody to give anything to.

@@ -90,6 +90,7 @@ type Store struct {
 	db      *database.DB[book]
 	bodies  *bodies.Folder
 	holder  *holding.Holder
+	numbers *sqlkit.Numbers
 	signal  *sqlkit.Signal
 	nodes   nodes
 	// memory has the counters of limits; changes alone use it.
@@ -185,9 +186,7 @@ func (s *Store) watch() {
 // generation, so it is asked for again.
 func (s *Store) base() sqlkit.Base {
 	return sqlkit.Base{
-		Read: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
-			return s.db.Read(ctx, op, func(c *conn) error { return fn(c) })
-		},
+		Read: s.read, Number: s.numbers.Number,
 		Snapshot: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
 			return s.db.Snapshot(ctx, op, func(c *conn) error { return fn(c) })
 		},
@@ -204,6 +203,11 @@ func (s *Store) base() sqlkit.Base {
 		},
 		Record: recordIn, Signal: s.signal, Now: s.now, Logger: s.log,
 	}
+}
+
+// read runs queries.
+func (s *Store) read(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
+	return s.db.Read(ctx, op, func(c *conn) error { return fn(c) })
 }
 
 // pruning is a base for who removes rows of counters: what is in the log goes to its row before.
@@ -224,6 +228,7 @@ func (s *Store) pruning(b sqlkit.Base) sqlkit.Base {
 
 // share makes the parts that the engines share.
 func (s *Store) share() {
+	s.numbers = sqlkit.NewNumbers(s.read)
 	b := s.base()
 	s.holder = holding.New(holding.Options{Base: b, Dialect: s.dialect, Count: count, Leave: !s.server})
 	limited := b

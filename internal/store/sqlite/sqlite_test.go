@@ -76,6 +76,8 @@ func TestCounting(t *testing.T) {
 		}
 		return openAt(t, path, true)
 	})
+	lost := openNew(t)
+	counting.Away(t, lost, func() { lost.Close() })
 	path = filepath.Join(t.TempDir(), "data", "test.db")
 	serving := openAt(t, path, true)
 	counting.Beside(t, serving, openAt(t, path, false), func() {

@@ -14,6 +14,8 @@ import (
 type Base struct {
 	// Read runs queries, Snapshot several that see one state of the database.
 	Read, Snapshot func(ctx context.Context, op string, fn func(Reader) error) error
+	// Number asks for one number, as Numbers does.
+	Number func(ctx context.Context, op, text string) (int64, error)
 	// Change runs a transaction during which nobody else changes accounts or the
 	// queue. It returns when the change is durable or has failed as a whole.
 	Change func(ctx context.Context, op string, run func(Writer) error) error

@@ -29,8 +29,8 @@ func (d *Desk) isPostmaster(a mail.Address) bool {
 	return a.IsASCII() && strings.EqualFold(a.Local, "postmaster") && strings.EqualFold(string(a.Domain), d.Host)
 }
 
-// forHelp reports whether a message is to the postmaster alone: its limits are its own.
-func (d *Desk) forHelp(a *queue.Acceptance) bool {
+// ForHelp reports whether a message is to the postmaster alone: its limits are its own.
+func (d *Desk) ForHelp(a *queue.Acceptance) bool {
 	return len(a.Deliveries) == 1 && d.isPostmaster(a.Deliveries[0].Recipient.To)
 }
 
@@ -41,7 +41,7 @@ func (d *Desk) Question(a *queue.Acceptance, levels []limit.Level, warnAt int) *
 	switch {
 	case len(levels) == 0:
 		return nil
-	case d.forHelp(a):
+	case d.ForHelp(a):
 		return forHelp(&a.Submission)
 	}
 	return question(a, levels, warnAt)

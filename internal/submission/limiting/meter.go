@@ -65,7 +65,12 @@ func (m *Meter) forHelp(msg *Message) bool {
 // strictest returns what refuses or defers a message that has so much and wants so much more; nil
 // for nothing.
 func (m *Meter) strictest(levels []limit.Level, has, want limit.Amounts) *limit.Breach {
-	if b := limit.Strictest(m.sent.Over(levels, has, want)); b != nil && b.Action() >= limit.Defer {
+	return refusing(m.sent.Over(levels, has, want))
+}
+
+// refusing returns the strictest of what a message is over, where that refuses or defers it.
+func refusing(over []limit.Breach) *limit.Breach {
+	if b := limit.Strictest(over); b != nil && b.Action() >= limit.Defer {
 		return b
 	}
 	return nil
@@ -75,11 +80,8 @@ func (m *Meter) strictest(levels []limit.Level, has, want limit.Amounts) *limit.
 // is for Rcpt: it may be for the postmaster.
 func (m *Meter) Mail(msg *Message) error {
 	const op = "submission.mail"
-	levels := limit.OfPassing(msg.Levels) // with lists of their own
-	for i := range levels {
-		levels[i].Limits = slices.DeleteFunc(levels[i].Limits, func(l limit.Limit) bool { return l.Max == 0 })
-	}
-	b := m.strictest(levels, limit.Amounts{}, msg.least())
+	over := m.sent.Over(msg.Levels, limit.Amounts{}, msg.least())
+	b := refusing(slices.DeleteFunc(over, func(b limit.Breach) bool { return b.Limit.Max == 0 }))
 	switch {
 	case b == nil:
 		return nil

@@ -17,7 +17,8 @@ import (
 // What clients that have not logged in may have recorded, in events a minute
 // and at once: of one wide network, and of all together. Failed logins count
 // apart, and more of them are kept: whoever looks for guessed passwords needs
-// them, and each costs the client a password check or a refused AUTH.
+// them, and each costs the client a password check or a refused AUTH. The end of a session
+// whose beginning is recorded is recorded too, and costs nothing.
 const (
 	NetworkEvents = 300
 	allEvents     = 6000
@@ -58,8 +59,8 @@ type ration struct {
 	network        netip.Prefix
 	events, logins bucket
 	// omittedEvents and omittedLogins count what was left out since the last
-	// summary.
-	omittedEvents, omittedLogins int
+	// summary, omittedConnections those of the events that a connection begins with.
+	omittedEvents, omittedLogins, omittedConnections int
 }
 
 // Rations bounds what is recorded. What is left out is counted and told once a minute. It is
@@ -109,6 +110,9 @@ func (r *Rations) Spend(network netip.Prefix, kind audit.Kind) bool {
 		return true
 	}
 	*omitted++
+	if kind == audit.SessionOpened {
+		own.omittedConnections++
+	}
 	if r.summary == nil && !r.closed {
 		r.summary = time.AfterFunc(rationTime, r.tell)
 	}
@@ -191,9 +195,11 @@ func (own *ration) summary(all []audit.Event, network string) []audit.Event {
 			"network": network,
 			"events":  strconv.Itoa(own.omittedEvents),
 			"logins":  strconv.Itoa(own.omittedLogins),
+			// How many came is known all the same: limit/hindsight counts them.
+			"connections": strconv.Itoa(own.omittedConnections),
 		},
 	}
-	own.omittedEvents, own.omittedLogins = 0, 0
+	own.omittedEvents, own.omittedLogins, own.omittedConnections = 0, 0, 0
 	return append(all, e)
 }
 

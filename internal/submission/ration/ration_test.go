@@ -57,7 +57,7 @@ func TestRationOfANetwork(t *testing.T) {
 			t.Fatalf("told %+v", *told)
 		}
 		e := (*told)[0]
-		if e.Kind != audit.EventsOmitted || e.Data["network"] != flood || e.Data["events"] != strconv.Itoa(700+93+850) || e.Data["logins"] != "2000" {
+		if e.Kind != audit.EventsOmitted || e.Data["network"] != flood || e.Data["events"] != strconv.Itoa(700+93+850) || e.Data["logins"] != "2000" || e.Data["connections"] != strconv.Itoa(700+93) {
 			t.Errorf("told %+v", e)
 		}
 		pass(time.Hour)

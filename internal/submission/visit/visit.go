@@ -29,8 +29,10 @@ import (
 // Visit is that of one client. It is used by one goroutine at a time.
 type Visit struct {
 	entrance *entrance.Entrance
-	client   netip.Addr
-	who      list.Who
+	visitor  entrance.Visitor
+	// sender and credential are who the visitor is made of; nil before the login.
+	sender     *account.Sender
+	credential *account.Credential
 	// record records an event of the session.
 	record func(audit.Event)
 	// noted are the ids of entries in shadow mode, and "" for what a list closes, of which a
@@ -43,7 +45,7 @@ type Visit struct {
 
 // New returns the visit of a client at a listener; a nil Entrance lets everybody in.
 func New(e *entrance.Entrance, listener string, client netip.Addr, record func(audit.Event)) *Visit {
-	return &Visit{entrance: e, client: client, who: list.Who{Listener: listener}, record: record}
+	return &Visit{entrance: e, visitor: entrance.Visitor{Client: client, Who: list.Who{Listener: listener}}, record: record}
 }
 
 // refuse makes a refusal with what it is about.
@@ -65,19 +67,27 @@ func Admit(e *entrance.Entrance, listener string, client netip.Addr) (data map[s
 
 // Stranger refuses a client that has not logged in and is to be kept out by now.
 func (v *Visit) Stranger(op string) error {
-	return v.keepOut(op, v.entrance.Stranger(v.who.Listener, v.client))
+	return v.keepOut(op, v.entrance.Stranger(v.visitor.Who.Listener, v.visitor.Client))
 }
 
 // Enter takes who has logged in, and notes what would have denied them.
 func (v *Visit) Enter(s *account.Sender, c *account.Credential) {
-	v.who = Who(v.who.Listener, s, c)
+	v.is(s, c)
 	v.Note()
 }
 
 // Sender refuses a client that has logged in, and may not come from there by now.
 func (v *Visit) Sender(op string, s *account.Sender, c *account.Credential) error {
-	v.who = Who(v.who.Listener, s, c)
-	return v.keepOut(op, v.entrance.Known(v.who, v.client))
+	v.is(s, c)
+	return v.keepOut(op, v.entrance.Known(&v.visitor))
+}
+
+// is takes who has logged in, as account and credential are now: neither is ever changed.
+func (v *Visit) is(s *account.Sender, c *account.Credential) {
+	if v.sender != s || v.credential != c {
+		v.sender, v.credential = s, c
+		v.visitor.Who = Who(v.visitor.Who.Listener, s, c)
+	}
 }
 
 // Who is who has logged in, as access lists know them.
@@ -132,7 +142,7 @@ func ruleOf(d list.Decision) map[string]string {
 // Note records what would have denied the client, as far as it is known, were it not in shadow
 // mode; each once.
 func (v *Visit) Note() {
-	d := v.entrance.Shadow(v.who, v.client)
+	d := v.entrance.Shadow(&v.visitor)
 	if !d.Denied {
 		return
 	}
@@ -153,7 +163,7 @@ func (v *Visit) Note() {
 // Judge asks DNS lists about the client if this is the moment, and refuses one that is on
 // them, or that cannot be judged now.
 func (v *Visit) Judge(ctx context.Context, op string, at entrance.Moment) error {
-	j := v.entrance.Judge(ctx, at, v.who, v.client)
+	j := v.entrance.Judge(ctx, at, &v.visitor)
 	switch {
 	case j.Refused:
 		return refuse(op, fault.Denied, smtp.EListed, names(j.Verdict.Hits))

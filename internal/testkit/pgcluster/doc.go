@@ -1,9 +1,9 @@
 // Package pgcluster starts throw-away PostgreSQL servers for tests, from the
 // programs that are installed, and breaks them on demand.
 //
-// A cluster lives in a folder of its own under /tmp and is reached through a Unix
-// socket there, on demand also through TLS on a loopback port. Nothing depends on
-// a server that happens to run. PostgreSQL refuses to be root: a test that is root
+// A cluster lives in a folder of its own among the temporary files (TMPDIR) or under
+// /tmp and is reached through a Unix socket there, on demand also through TLS on a
+// loopback port. Nothing depends on a server that happens to run. PostgreSQL refuses to be root: a test that is root
 // runs it as the system user postgres, any other test as itself. Where
 // PostgreSQL is missing a test fails with the command that installs it.
 //

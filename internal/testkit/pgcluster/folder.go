@@ -15,7 +15,7 @@ import (
 //go:embed watchdog.sh
 var watchdogScript string
 
-// folder is a place under /tmp with a watchdog. Every program that works there
+// folder is a place for temporary files with a watchdog. Every program that works there
 // has it, or a folder in it, as its working directory.
 type folder struct {
 	path     string
@@ -25,11 +25,39 @@ type folder struct {
 	alive io.Closer
 }
 
+// longestPlace is how long the path of a folder's place may be: that of a Unix
+// socket in the folder has at most 107 bytes.
+const longestPlace = 64
+
+// place returns where folders are made: where the test has its temporary files,
+// which may be in memory, or else /tmp, where owner would not get there or the
+// path of a socket would be too long.
+func place(owner *syscall.Credential) string {
+	temporary := os.TempDir()
+	if len(temporary) > longestPlace || owner != nil && !isOpen(temporary) {
+		return "/tmp"
+	}
+	return temporary
+}
+
+// isOpen reports whether everybody may pass through a folder and all above it.
+func isOpen(path string) bool {
+	for {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		above := filepath.Dir(path)
+		if above == path {
+			return true
+		}
+		path = above
+	}
+}
+
 // newFolder makes a folder that belongs to owner, nil for the user of the test.
-// It is directly under /tmp because the path of a Unix socket has at most 107
-// bytes.
 func newFolder(owner *syscall.Credential) (*folder, error) {
-	path, err := os.MkdirTemp("/tmp", prefix)
+	path, err := os.MkdirTemp(place(owner), prefix)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"countersign/internal/access/list"
 	"countersign/internal/feed"
 	"countersign/internal/feed/shelf"
+	"countersign/internal/mail"
 )
 
 // Book is all entries that hold. It is safe for concurrent use, and questions wait for
@@ -38,8 +39,15 @@ func New(now func() time.Time) *Book {
 		ID:    func(e *list.Entry) string { return string(e.ID) },
 		Holds: func(e *list.Entry, at time.Time) bool { return e.Holds(at) },
 		Make:  list.NewSheet,
+		Texts: texts,
 		Now:   now,
 	})}
+}
+
+// texts are those of an entry.
+func texts(e *list.Entry, keep func(string) string) {
+	e.ID, e.For.Name = mail.ID(keep(string(e.ID))), keep(e.For.Name)
+	e.What.Country, e.Reason, e.By = keep(e.What.Country), keep(e.Reason), keep(e.By)
 }
 
 // keys are those of an entry.
@@ -85,13 +93,29 @@ func (b *Book) Len() int { return b.Pages().Len() }
 // Find returns an entry of which is reports true, nil for none. It looks at all of them.
 func (b *Book) Find(is func(*list.Entry) bool) *list.Entry { return b.Pages().Find(is) }
 
+// Lists remember which lists somebody has, for who asks about them again and again: what they say is
+// asked anew each time. The zero value remembers nothing. It is used by one goroutine at a time.
+type Lists struct {
+	who    list.Who
+	sheets list.Sheets
+	// version is that of the book; 0 while nothing is remembered.
+	version uint64
+}
+
 // Decide is list.Decide by the entries that hold now: all of one moment.
-func (b *Book) Decide(q list.Question) list.Decision {
+func (b *Book) Decide(q list.Question) list.Decision { return b.DecideBy(new(Lists), q) }
+
+// DecideBy is Decide, and looks for lists if the book or Question.Who is another one than before.
+func (b *Book) DecideBy(l *Lists, q list.Question) list.Decision {
 	p := b.Pages()
 	if p.Len() == 0 {
 		return list.Decision{}
 	}
-	return list.Decide(q, func(s list.Subject) *list.Sheet { return p.Of(key{For: s}) }, b.Now())
+	if l.version != p.Version() || l.who != q.Who {
+		l.version, l.who = p.Version(), q.Who
+		l.sheets = q.Who.Sheets(func(s list.Subject) *list.Sheet { return p.Of(key{For: s}) })
+	}
+	return list.Decide(q, &l.sheets, b.Now())
 }
 
 // Hopeless decides about a client of which nobody knows yet who it is: denied only where

@@ -77,9 +77,11 @@ func model(all []list.Entry, q list.Question, now time.Time) (denied, allowed bo
 // world is a book beside the entries that it was told of.
 type world struct {
 	book *Book
-	all  []list.Entry
-	now  time.Time
-	n    int
+	// lists are those of whoever was asked about last.
+	lists Lists
+	all   []list.Entry
+	now   time.Time
+	n     int
 }
 
 func newWorld() *world {
@@ -175,6 +177,9 @@ func TestLikeAListOfEntries(t *testing.T) {
 			// Of several that say the same of the same, any may be named.
 			if d.Denied != denied || d.Allowed != allowed || (id == "") != (by == "") {
 				t.Fatalf("%+v: %+v by %q, want denied %v, allowed %v by %q of %+v", q, d, id, denied, allowed, by, w.all)
+			}
+			if again := w.book.DecideBy(&w.lists, q); again != d {
+				t.Fatalf("%+v: %+v by lists that were found before, want %+v", q, again, d)
 			}
 			w.hopeless(t, q.Place)
 		}

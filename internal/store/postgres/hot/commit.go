@@ -52,7 +52,7 @@ func (w *Writer) once(batch []*operation) error {
 	w.batch++
 	ctx, cancel := context.WithTimeout(context.Background(), w.opt.Timeout)
 	defer cancel()
-	t := &transaction{opt: &w.opt, number: w.batch, epoch: epoch, batch: batch, draw: w.draw, gates: &w.gates}
+	t := &transaction{opt: &w.opt, number: w.batch, epoch: epoch, batch: batch, draw: w.draw, gates: &w.gates, kept: &w.kept}
 	err := w.opt.DB.Session(ctx, t.run)
 	if err != nil && server.Broken(err) && !errors.Is(err, errMade) {
 		// After a crash the server may give numbers again that nothing used yet.

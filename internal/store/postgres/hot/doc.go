@@ -12,7 +12,8 @@
 // made again.
 //
 // Where messages have limits, the first pipeline locks and reads the counters too, which are judged by
-// between the two. What it has inserted and is then refused, the second takes out again:
+// between the two; but not those that only this writer counts in, of which it knows what is
+// there (kept.go). What it has inserted and is then refused, the second takes out again:
 // far more passes than is refused.
 //
 // Only one transaction is under way at a time: the numbers of events are drawn

@@ -129,9 +129,11 @@ func (t *transaction) finish() error {
 		r.events = append(r.events, o.events...)
 	}
 	var p server.Pipe
+	c := t.changedCounters()
 	if !passed {
+		c.look(&p)
 		p.Exec("ROLLBACK")
-		return t.s.Send(&p)
+		return t.miscounted(&c, t.s.Send(&p))
 	}
 	if t.refused != nil {
 		p.Exec(takeOutSQL, t.refused)
@@ -141,7 +143,7 @@ func (t *transaction) finish() error {
 			p.Exec(text, append(columns(list, kinds), rest...)...)
 		}
 	}
-	add(makeCountersSQL, t.counters(true), counterKinds)
+	add(makeCountersSQL, c.made, counterKinds)
 	add(contentSQL, r.contents, contentKinds)
 	add(deliverySQL, r.deliveries, deliveryKinds, t.opt.Node)
 	add(reliedSQL, r.relied, reliedKinds)
@@ -150,17 +152,13 @@ func (t *transaction) finish() error {
 	if r.left != nil {
 		p.Exec(FinishSQL, r.left)
 	}
-	add(writeCountersSQL, t.counters(false), counterKinds)
+	c.write(&p)
 	add(meetSQL, t.counted.Contacts(), contactKinds)
 	t.count(&p, r.grow)
 	AddEvents(&p, r.events)
 	p.Exec("COMMIT")
 	t.committing = true
-	err := t.s.Commit(&p)
-	if server.ConstraintOf(err) == counterKey {
-		t.committing, err = false, errMade
-	}
-	return err
+	return t.miscounted(&c, t.s.Commit(&p))
 }
 
 // count adds to the totals, under the number of the transaction, and now and then

@@ -42,16 +42,25 @@ type transaction struct {
 	refused    []string        // those that were inserted and are not to be stored
 	bodies     map[string]bool // large bodies that were taken
 	before     map[place]int   // the states of the deliveries reported on
-	counted    counting.Counted
-	fresh      map[string]limit.Subject // counters that there were not, by what they are stored under
-	at         time.Time                // when the counters were locked
-	alive      map[string]bool          // who may hold connections; nil where nobody asks
-	gates      *atomic.Int64            // gets their number
+	at         time.Time       // when the counters were read
+	alive      map[string]bool // who may hold connections; nil where nobody asks
+	gates      *atomic.Int64   // gets their number
+
+	counted counting.Counted
+	kept    *kept // between transactions
+	// names are the subjects of all counters, by what these are stored under; fresh are those
+	// that there are not, trusted those that are not locked. left is what was known of them before,
+	// and after what is there once it is committed.
+	names          map[string]limit.Subject
+	fresh, trusted map[string]bool
+	left           map[string]*leftover
+	after          []after
 }
 
 // run runs the batch and commits. Each operation's err is its own result.
-func (t *transaction) run(s *server.Session) error {
+func (t *transaction) run(s *server.Session) (err error) {
 	t.s = s
+	defer func() { t.keep(err == nil) }()
 	t.inserted, t.bodies, t.before = map[string]bool{}, map[string]bool{}, map[place]int{}
 	if err := t.draw(s, t.batch); err != nil {
 		return err
@@ -112,7 +121,7 @@ func (t *transaction) begin() error {
 			return nil
 		})
 	}
-	t.lockCounters(&p, t.names())
+	t.readCounters(&p, t.subjects())
 	t.askAlive(&p)
 	t.meet(&p) // behind the locks, so that nobody else writes to the same at the same time
 	if err := t.s.Send(&p); err != nil {

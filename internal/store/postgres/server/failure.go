@@ -28,6 +28,7 @@ const (
 	stateNoSchema      = "3F000"
 	stateNoSetting     = "42704" // undefined object; of a connection, a setting
 	stateBadSetting    = "22023" // invalid parameter value
+	stateNoNumber      = "22P02" // invalid text representation
 	stateDamagedData   = "XX001"
 	stateDamagedIndex  = "XX002"
 
@@ -59,6 +60,13 @@ func ConstraintOf(err error) string {
 		return ""
 	}
 	return e.ConstraintName
+}
+
+// Mistaken reports whether a statement has taken a text for a number, as those do that find
+// something other than they were told of, or has waited for a lock for longer than it may.
+func Mistaken(err error) bool {
+	state := stateOf(err)
+	return state == stateNoNumber || state == stateLockTimeout
 }
 
 // repeatable reports whether a transaction that failed with err has certainly

@@ -50,8 +50,8 @@ type Memory struct {
 	bounds  Bounds
 	entries map[limit.Subject]*entry
 	// known is the number of the last row of the log that memory agrees with, -1 while it
-	// agrees with none.
-	known int64
+	// agrees with none; last is that of the last row as this transaction has begun.
+	known, last int64
 	// first is the lowest number in the log, gone up to which rows may be removed.
 	first, gone int64
 	// logged is the size of the log behind the row upto.
@@ -95,15 +95,18 @@ func New(b Bounds) *Memory { return &Memory{bounds: b, known: -1} }
 // those of the store.
 func (m *Memory) Begin(t sqlkit.Writer) error {
 	last, _, err := t.Number(lastSQL, nil)
-	if err != nil || last == m.known {
+	if err != nil {
 		return err
+	}
+	if m.last = last; last == m.known {
+		return nil
 	}
 	m.known = -1
 	read := latest{states: map[limit.Subject]state{}}
 	if err := t.Query(allSQL, nil, read.take); err != nil {
 		return err
 	}
-	*m = Memory{bounds: m.bounds, entries: make(map[limit.Subject]*entry, len(read.states)), known: last, first: max(read.first, 1), logged: read.octets}
+	*m = Memory{bounds: m.bounds, entries: make(map[limit.Subject]*entry, len(read.states)), known: last, last: last, first: max(read.first, 1), logged: read.octets}
 	for s, state := range read.states {
 		e := &entry{raw: state.data, ends: -1, changed: true}
 		m.entries[s] = e
@@ -173,10 +176,7 @@ func (m *Memory) Flush(t sqlkit.Writer, changed []limit.Subject) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	last, _, err := t.Number(lastSQL, nil)
-	if err != nil {
-		return err
-	}
+	last := m.last // nobody else writes meanwhile
 	m.row = append(m.row[:0], form)
 	var state []byte
 	for _, s := range changed {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
 	"countersign/internal/audit"
 	"countersign/internal/store/sqlkit"
@@ -28,7 +29,7 @@ type Marks struct{ base sqlkit.Base }
 func New(b sqlkit.Base) *Marks { return &Marks{b} }
 
 const (
-	fields  = "network, login, missing, secrets, unseen, unseen_from, unseen_at, known, banned, sprayed, closed_from, closed_until, opened, ends"
+	fields  = "network, login, missing, secrets, unseen, unseen_from, unseen_at, known, banned, sprayed, closed_from, closed_until, opened, ends, devices"
 	columns = "SELECT " + fields + ", change FROM guard_record"
 )
 
@@ -44,6 +45,11 @@ const (
 	FailedSQL  = "SELECT count(*) FROM guard_record WHERE known = 0"
 	SurplusSQL = "SELECT network, login FROM guard_record WHERE known = 0 AND change < ? ORDER BY change LIMIT ?"
 )
+
+// OfSQL finds those of logins of n customers, which the test of plans reads, too.
+func OfSQL(n int) string {
+	return columns + " WHERE " + numbered.LoginOfSQL("guard_record", "network, login", n) + " ORDER BY change DESC LIMIT ?"
+}
 
 // together is how many records a statement has.
 const together = 50
@@ -173,7 +179,7 @@ func put(t sqlkit.Writer, part []guard.Kept, number int64) (int64, error) {
 			if room, err := known.room(k.Login, k.Known); err != nil {
 				return 0, err
 			} else if !room {
-				k.Known = time.Time{}
+				k.Known, k.Devices = time.Time{}, nil
 			}
 			if k.Empty() {
 				continue
@@ -198,25 +204,29 @@ func put(t sqlkit.Writer, part []guard.Kept, number int64) (int64, error) {
 // values are the columns of a record.
 func values(k *guard.Kept, number int64) []any {
 	n := nameOf(&k.Record)
-	var secrets any
+	var secrets, devices any
 	if len(k.Secrets) > 0 {
 		secrets = guard.PackSecrets(k.Secrets)
 	}
+	if len(k.Devices) > 0 {
+		devices = familiar.PackUses(k.Devices)
+	}
 	return []any{
 		n.network, n.login, k.Missing, secrets, k.Unseen, k.UnseenFrom, k.UnseenAt, k.Known, k.Banned, k.Sprayed,
-		k.ClosedFrom, k.ClosedUntil, k.Opened, k.End, number,
+		k.ClosedFrom, k.ClosedUntil, k.Opened, k.End, devices, number,
 	}
 }
 
-// RecordsSince implements guard.Store. Where nothing has changed it is one short question. What
+// RecordsSince implements guard.Store. Where nothing has changed it is one short question, for
+// all who follow something together. What
 // comes between two questions has a higher number than what the second one finds, or is in it.
 func (m *Marks) RecordsSince(ctx context.Context, since uint64, limit int) (changed []guard.Record, number uint64, err error) {
+	last, err := m.base.Number(ctx, "guard.since", NumberSQL)
+	if number = uint64(last); err != nil || number <= since {
+		return nil, number, err
+	}
 	err = m.base.Read(ctx, "guard.since", func(c sqlkit.Reader) error {
-		last, _, err := c.Number(ctx, NumberSQL, nil)
 		changed, number = nil, uint64(last)
-		if err != nil || number <= since {
-			return err
-		}
 		list, err := sqlkit.All(ctx, c, SinceSQL, sqlkit.Bind(int64(since), limit), scan)
 		for _, s := range list {
 			changed, number = append(changed, s.Record), uint64(s.change)
@@ -231,7 +241,7 @@ func (m *Marks) Records(ctx context.Context, q guard.Query, limit int) (found []
 	var w sqlkit.Where
 	w.Add(q.Network.IsValid(), "network = ?", q.Network.String())
 	w.Add(q.Login != "", "login = ?", q.Login)
-	numbered.LoginOf(&w, "login", q.Customers)
+	numbered.LoginOf(&w, "guard_record", "network, login", q.Customers)
 	err = m.base.Read(ctx, "guard.list", func(c sqlkit.Reader) error {
 		list, err := sqlkit.All(ctx, c, columns+w.Text()+" ORDER BY change DESC LIMIT ?", w.Bind(limit), scan)
 		found = nil
@@ -291,6 +301,10 @@ func scan(r *sqlkit.Row) (s stored) {
 	s.Secrets, s.Unseen, s.UnseenFrom, s.UnseenAt = list, r.Int(), r.Time(), r.Time()
 	s.Known, s.Banned, s.Sprayed = r.Time(), r.Time(), r.Time()
 	s.ClosedFrom, s.ClosedUntil, s.Opened = r.Time(), r.Time(), r.Time()
-	s.End, s.change = r.Time(), r.Int64()
+	s.End = r.Time()
+	if s.Devices, err = familiar.UnpackUses(r.Blob()); err != nil {
+		r.Fail(err)
+	}
+	s.change = r.Int64()
 	return s
 }

@@ -24,8 +24,9 @@ func subjects(q *limit.Question) (list []limit.Subject) {
 	if q == nil {
 		return nil
 	}
-	for i := range q.Levels {
-		list = append(list, q.Key(i))
+	list = make([]limit.Subject, len(q.Levels))
+	for i := range list {
+		list[i] = q.Key(i)
 	}
 	return list
 }

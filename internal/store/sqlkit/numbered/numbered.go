@@ -105,14 +105,15 @@ func (n *Table[T]) List(ctx context.Context, op, conditions string, args sqlkit.
 
 // Since returns the rows whose latest change has a number above since, in the order of
 // these, and the highest number; all that hold for a since of 0. Where nothing has changed
-// it is one question, as that is asked all the time.
+// it is one question, as that is asked all the time, for all tables together.
 func (n *Table[T]) Since(ctx context.Context, op string, since uint64) (changed []T, number uint64, err error) {
 	highest := func(c sqlkit.Reader) error {
 		last, _, err := c.Number(ctx, n.NumberSQL(), nil)
 		number, changed = uint64(last), nil
 		return err
 	}
-	if err = n.Base.Read(ctx, op, highest); err != nil || number <= since {
+	last, err := n.Base.Number(ctx, op, n.NumberSQL())
+	if number = uint64(last); err != nil || number <= since {
 		return nil, number, err
 	}
 	text, args := n.SinceSQL(), sqlkit.Bind(int64(since))

@@ -256,11 +256,7 @@ const GenerationSQL = "SELECT value FROM meta WHERE name = 'generation'"
 
 // Generation implements account.Directory.
 func (s *Store) Generation(ctx context.Context) (uint64, error) {
-	var n int64
-	err := s.base.Read(ctx, "account.generation", func(c reader) (err error) {
-		n, _, err = c.Number(ctx, GenerationSQL, nil)
-		return err
-	})
+	n, err := s.base.Number(ctx, "account.generation", GenerationSQL)
 	return uint64(n), err
 }
 

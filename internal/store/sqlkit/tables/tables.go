@@ -72,7 +72,7 @@ func Carried() []Table {
 		table("counter", 1, "subject text, data blob, ends int"),
 		table("contact", 2, "login text, recipient int, day int"),
 		table("guard_record", 2, "network text, login text, missing int, secrets blob, unseen int, unseen_from int, unseen_at int, known int, banned int, "+
-			"sprayed int, closed_from int, closed_until int, opened int, ends int, change int"),
+			"sprayed int, closed_from int, closed_until int, opened int, ends int, devices blob, change int"),
 		table("limit_rule", 1, "id text, kind text, name text, measure text, span text, most int, extra int, action text, shadow int, share int, "+
 			"because text, actor text, began int, ends int, lifted text, change int, away text, least int, quiet int"),
 		table("access_entry", 1, "id text, kind text, name text, what text, effect text, shadow int, reason text, actor text, began int, ends int, lifted text, change int"),

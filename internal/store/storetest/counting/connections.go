@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/doors"
 	"countersign/internal/store/storetest/expect"
 )
 
@@ -103,7 +105,24 @@ func Beside(t *testing.T, serving, beside Store, end func()) {
 			t.Errorf("process %d: that the server is there is %v", at, there(name))
 		}
 	}
+	held := func(s Store) int64 {
+		counters, at, err := s.Counted(t.Context(), []limit.Subject{limit.ApartOf(all)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		counters[0].Bury(expect.Got(s.Present(t.Context()))(t))
+		return counters[0].Used(limit.AtOnce, limit.Connections, at)
+	}
+	if d := expect.Got(serving.Connect(t.Context(), connecting(level(all, limit.Defer, "connections/at-once=5"))))(t); !d.Passes() {
+		t.Fatalf("%+v", d)
+	}
+	if here, there := held(serving), held(beside); here != 1 || there != 1 {
+		t.Errorf("of the connection that is there %d are seen here, %d beside", here, there)
+	}
 	end()
+	if n := held(beside); n != 0 {
+		t.Errorf("%d connections are seen of a server that has ended", n)
+	}
 	if there := expect.Got(beside.Present(t.Context()))(t); there(name) {
 		t.Error("a server that has ended is there")
 	}
@@ -139,4 +158,42 @@ func Outlived(t *testing.T, first Store, reopen func() Store) {
 	if n, err := y.s.PruneCounts(y.ctx, time.Now().Add(48*time.Hour), 10); err != nil || n != 0 {
 		t.Errorf("%d counters with holders are removed (%v)", n, err)
 	}
+}
+
+// Away is what limits of connections do while an engine is away, by what each says: lose makes the store
+// one that cannot be reached any more.
+func Away(t *testing.T, s Store, lose func()) {
+	d := doors.New(doors.Options{Store: s, Now: time.Now})
+	enter := func(away limit.Away) bool {
+		l := level(limit.Subject{Kind: limit.Network, Name: away.String()}, limit.Defer, "connections/hour=4", "connections/at-once=100")
+		for i := range l.Limits {
+			l.Limits[i].Away = away
+		}
+		_, decision, err := d.Enter(t.Context(), []limit.Level{l}, 0)
+		if err != nil && !fault.Is(err, fault.Unavailable) {
+			t.Fatal(err)
+		}
+		return err == nil && decision.Passes()
+	}
+	came := func(want map[limit.Away]int) {
+		t.Helper()
+		for away, n := range want {
+			in := 0
+			for range 6 {
+				if enter(away) {
+					in++
+				}
+			}
+			if in != n {
+				t.Errorf("%s: %d of 6 were let in, want %d", away, in, n)
+			}
+		}
+	}
+	for _, away := range []limit.Away{limit.AwayOpen, limit.AwayClosed, limit.AwayShare} {
+		if !enter(away) || !enter(away) {
+			t.Fatalf("%s: there is room for four", away)
+		}
+	}
+	lose()
+	came(map[limit.Away]int{limit.AwayOpen: 6, limit.AwayClosed: 0, limit.AwayShare: 2})
 }

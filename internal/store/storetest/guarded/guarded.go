@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -120,6 +121,7 @@ func comeBack(y *story) {
 	at := func(n int) time.Time { return y.now.Add(time.Duration(n) * time.Second) }
 	full.Missing, full.Unseen, full.UnseenFrom, full.UnseenAt = true, 7, at(1), at(2)
 	full.Known, full.Banned, full.Sprayed, full.ClosedFrom, full.ClosedUntil, full.Opened = at(3), at(4), at(5), at(6), at(7), at(8)
+	full.Devices = []familiar.Use{familiar.UseAt(1<<32-1, at(3)), familiar.UseAt(7, at(2))}
 	login, network := y.record("", "ann@one.example"), y.record("192.0.2.1/32", "")
 	login.ClosedFrom, login.ClosedUntil = at(1), at(9)
 	y.keep(full, login, network)
@@ -137,6 +139,7 @@ func formIsChecked(y *story) {
 		"host bits": {Network: netip.MustParsePrefix("192.0.2.1/24")},
 		"order":     y.record("192.0.2.1/32", "ann@one.example", 2, 1),
 		"negative":  {Login: "ann@one.example", Unseen: -1},
+		"devices":   {Login: "ann@one.example", Devices: []familiar.Use{familiar.UseAt(1, y.now), familiar.UseAt(2, y.now.Add(time.Second))}},
 	} {
 		err := y.s.KeepRecords(y.ctx, []guard.Kept{{Record: y.record("192.0.2.1/32", "bob@one.example", 1)}, {Record: r}}, nil)
 		if !fault.Is(err, fault.Invalid) {
@@ -149,6 +152,10 @@ func formIsChecked(y *story) {
 func putTogether(y *story) {
 	a, b := y.record("192.0.2.1/32", "ann@one.example", 1, 2), y.record("192.0.2.1/32", "ann@one.example", 2, 3)
 	a.Known, b.Banned = y.now, y.now.Add(time.Second)
+	for n := range familiar.EachDevice {
+		a.Devices = familiar.MergeUses(a.Devices, []familiar.Use{familiar.UseAt(familiar.Device(n+1), y.now)})
+		b.Devices = familiar.MergeUses(b.Devices, []familiar.Use{familiar.UseAt(familiar.Device(n+3), y.now.Add(time.Second))})
+	}
 	y.keep(a, a)
 	_, first := y.since(0)
 	y.keep(b)
@@ -344,13 +351,13 @@ func bounded(y *story) {
 	y.keep(all...)
 	count(guard.MaxStored, "at first")
 	failed := known(200, 1)
-	failed.Secrets = y.record("", "x", 7).Secrets
+	failed.Secrets, failed.Devices = y.record("", "x", 7).Secrets, []familiar.Use{familiar.UseAt(5, failed.Known)}
 	y.keep(known(0, 6), failed, known(201, 6)) // the first is not new
 	count(guard.MaxStored, "days later")
 	if !is(0) || is(201) {
 		y.Error("what was used lately has given way")
 	}
-	y.listed(guard.Query{Network: failed.Network}, func() guard.Record { r := failed; r.Known = time.Time{}; return r }())
+	y.listed(guard.Query{Network: failed.Network}, func() guard.Record { r := failed; r.Known, r.Devices = time.Time{}, nil; return r }())
 	y.keep(known(202, 8), known(203, 8))
 	count(guard.MaxStored, "a week later")
 	if !is(202) || !is(203) || !is(0) || is(1) || is(2) || !is(3) {

@@ -40,6 +40,7 @@ type Store interface {
 	guard.Store
 	limit.Store
 	limit.Counts
+	limit.Holders
 	audit.Store
 	node.Store
 }

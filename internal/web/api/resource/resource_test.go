@@ -159,7 +159,11 @@ func (w *world) simulations() {
 	w.wants(w.does("all", "simulateLimits", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"]}`), `"messages":3`, `"over_messages":1`, `"name":"a@example.org"`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"customer":"rival"},"limits":["recipients/hour=25"]}`), `"messages":0`, `"over":[]`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"since":"2099-01-01T00:00:00Z"}`), `"messages":0`)
-	for _, bad := range []string{`{"for":{"credential":"a@example.org/password"},"limits":["recipients/hour=1"]}`, `{"for":{"network":"192.0.2.1"},"limits":["failed-recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["connections/hour=1"]}`, `{"for":{"everything":true},"limits":[]}`, `{"for":{},"limits":["recipients/hour=1"]}`} {
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"action":"slow"}`), `"slowed":1`, `"longest_slowed_seconds":`)
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"domain":"example.org"},"limits":["recipients/hour=35"],"share":50,"shadow":true}`), `"noted":2`, `"first_by_share":true`)
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"credential":"a@example.org/password"},"limits":["recipients/hour=1"]}`), `"messages":0`, `"unplaced_messages":3`)
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"everything":true},"limits":["connections/hour=1"]}`), `"over":[]`)
+	for _, bad := range []string{`{"for":{"account":"a@example.org"},"limits":["recipients/hour=1"],"action":"drop"}`, `{"for":{"account":"a@example.org"},"limits":["recipients/hour=1"],"share":5}`, `{"for":{"network":"192.0.2.1"},"limits":["failed-recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["connections/hour=1"],"action":"hold"}`, `{"for":{"everything":true},"limits":[]}`, `{"for":{},"limits":["recipients/hour=1"]}`} {
 		w.refuses(422, "all", "POST", "/limits/simulations", bad)
 	}
 }

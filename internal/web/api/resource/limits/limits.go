@@ -20,6 +20,7 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/limit/admin"
 	"countersign/internal/limit/hindsight"
+	"countersign/internal/limit/terms"
 	"countersign/internal/limit/usage"
 	"countersign/internal/mail"
 	"countersign/internal/node"
@@ -34,6 +35,7 @@ type Store interface {
 	account.Store
 	limit.Store
 	limit.Counts
+	limit.Holders
 	audit.Store
 	node.Store
 }
@@ -64,7 +66,7 @@ func Rows(o Options) []api.Operation {
 		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while, once.",
 			Body: moreWanted{}, Answer: limitsSet{}, Created: true, Run: l.allow},
 		{ID: "liftLimit", Method: http.MethodDelete, Path: "/limits/{id}", May: client.Limits, Text: "End a limit or an allowance before its time.", Answer: shown.Limit{}, Run: l.lift},
-		{ID: "simulateLimits", Method: http.MethodPost, Path: "/limits/simulations", May: client.Read, Text: "Say what limits would have refused of the mail of the past, from the record. Nothing is set.",
+		{ID: "simulateLimits", Method: http.MethodPost, Path: "/limits/simulations", May: client.Read, Text: "Say what limits would have done to the mail of the past, from the record. Nothing is set.",
 			Body: simulationWanted{}, Answer: hindsight.Simulated{}, Costly: true, Run: l.simulate},
 		{ID: "showUsage", Method: http.MethodGet, Path: "/accounts/{login}/limits", May: client.Read, Text: "Show all limits of an account: how much is used, and when there is room.", Query: []api.Parameter{
 			{Name: "from", Text: "Also limits of the network that this address is in."},
@@ -90,14 +92,11 @@ var limitKinds = []string{"account", "credential", "domain", "customer", "plan",
 
 // limitsWanted is the body of setLimits.
 type limitsWanted struct {
-	For     limitFor  `json:"for" required:"yes" text:"Whom they are for."`
-	Limits  []string  `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB." example:"recipients/hour=100"`
-	Action  string    `json:"action" among:"defer,refuse,slow,hold" text:"What becomes of a message that is over one: defer, refuse, slow or hold; defer where nothing is said."`
-	Share   *int      `json:"share" text:"How much of it one account may have once half of it is used, in percent."`
+	For    limitFor `json:"for" required:"yes" text:"Whom they are for."`
+	Limits []string `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB." example:"recipients/hour=100"`
+	terms.Terms
 	Away    string    `json:"store_away" among:"open,closed,share" text:"Of connections: what happens while the store is away: open, closed or share."`
-	Least   *int64    `json:"least" text:"Of a failed-share: how many recipients have to have failed before it counts."`
 	NoMail  bool      `json:"no_mail" text:"Nobody gets a mail when most of it is used."`
-	Shadow  bool      `json:"shadow" text:"Let pass what is over it, and record that it was."`
 	Until   time.Time `json:"until" text:"When they end; never where nothing is said. Meanwhile one counts in place of one without an end."`
 	Because string    `json:"because" text:"Why: the helpdesk reads it."`
 	Force   bool      `json:"force" text:"Set also a limit of 0, which stops all mail."`
@@ -113,9 +112,10 @@ type moreWanted struct {
 
 // simulationWanted is the body of simulateLimits.
 type simulationWanted struct {
-	For    limitFor  `json:"for" required:"yes" text:"Whom they would be for: accounts, domains, customers, plans, networks or everything."`
-	Limits []string  `json:"limits" required:"yes" text:"As in setLimits; they are judged together, and without those that are set." example:"recipients/hour=100"`
-	Since  time.Time `json:"since" text:"The beginning; 30 days ago where nothing is said."`
+	For    limitFor `json:"for" required:"yes" text:"Whom they would be for."`
+	Limits []string `json:"limits" required:"yes" text:"As in setLimits; they are judged together, and without those that are set." example:"recipients/hour=100"`
+	terms.Terms
+	Since time.Time `json:"since" text:"The beginning; 30 days ago where nothing is said."`
 }
 
 // limitsSet is what was set.
@@ -239,26 +239,15 @@ func parse(texts []string, more bool) (list []limit.Limit, err error) {
 
 // apply puts what a body says of all its limits into each.
 func (w *limitsWanted) apply(list []limit.Limit) (err error) {
+	if member, err := w.Apply(list); err != nil {
+		return api.Wrong(member, err)
+	}
 	for i := range list {
-		one := &list[i]
-		one.Shadow, one.Quiet = w.Shadow, w.NoMail
-		if w.Action != "" {
-			if one.Action, err = limit.ParseAction(w.Action); err != nil {
-				return api.Wrong("action", err)
-			}
-		}
+		list[i].Quiet = w.NoMail
 		if w.Away != "" {
-			if one.Away, err = limit.ParseAway(w.Away); err != nil {
+			if list[i].Away, err = limit.ParseAway(w.Away); err != nil {
 				return api.Wrong("store_away", err)
 			}
-		}
-		if w.Share != nil {
-			if one.Share = *w.Share; one.Share == 0 {
-				return api.Wrong("share", fault.New("api.limit", fault.Invalid, "is of 1 to 100 percent; leave it out where one account may have all"))
-			}
-		}
-		if w.Least != nil {
-			one.Least = *w.Least
 		}
 	}
 	return nil
@@ -318,7 +307,10 @@ func (l limits) simulate(r *api.Request) (any, error) {
 	if len(q.Limits) == 0 {
 		return nil, api.Wrong("limits", fault.New("api.limit", fault.Invalid, "names none"))
 	}
-	if q.For, _, err = l.whom(l.scope(r), &body.For); err != nil {
+	if member, err := body.Apply(q.Limits); err != nil {
+		return nil, api.Wrong(member, err)
+	}
+	if q.For, q.Login, err = l.whom(l.scope(r), &body.For); err != nil {
 		return nil, err
 	}
 	if q.Since.IsZero() {
