@@ -71,6 +71,21 @@ func TestConcealed(t *testing.T) {
 	}
 }
 
+// TestRefusedRecipientsAreConcealed: of a message that is accepted for some recipients, too, what others are
+// refused for is told where it concerns the customers of the client, and concealed else.
+func TestRefusedRecipientsAreConcealed(t *testing.T) {
+	w := newWorld(t)
+	for reason, own := range map[string]bool{"recipient-domain-not-found": true, "rule-refused": false} {
+		accepted := refusal("command.refused", reason, "SECRET", nil)
+		accepted.Verdict, accepted.Reason, accepted.Recipients = "accept", "", 1
+		w.verdict = accepted
+		a := w.does("reseller", "explain", "/explanations", `{"account":"a@example.org"}`)
+		if a.has("SECRET") != own || a.has("refused by the provider") == own || a.member("verdict") != "accept" || a.has(`"reason"`) || a.has(`"events"`) {
+			t.Errorf("%s: %s", reason, a.text)
+		}
+	}
+}
+
 // TestReasonsAreKnown: what is taken to be about the message is a reason that there is.
 func TestReasonsAreKnown(t *testing.T) {
 	for _, reason := range resource.OwnReasons() {
