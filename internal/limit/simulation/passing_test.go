@@ -125,6 +125,26 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestShareOfFailures: what fails is counted for an account that may have a share of a limit of it, and
+// uses up that share; others of the domain go on.
+func TestShareOfFailures(t *testing.T) {
+	const bob = "bob@one.example"
+	limits := parsed(t, "failed-recipients/hour=8")
+	limits[0].Share = 50
+	s := New(Options{Limits: limits, Kind: limit.Domain, Of: func(Sender) (string, Placed) { return "one.example", Here }})
+	s.Add(&Message{Sender: Sender{Login: ann}, ID: id(1), Recipients: 5, Fails: true, At: noon})
+	for range 5 {
+		s.Failed(Sender{Login: ann}, id(1), noon)
+	}
+	for n, login := range []string{ann, bob} {
+		s.Add(&Message{Sender: Sender{Login: login}, ID: id(2 + n), Recipients: 1, At: noon})
+	}
+	over, _, _ := s.Tallies()
+	if len(over) != 1 || over[0].Messages != 3 || over[0].Became.Over() != 1 || !over[0].Share {
+		t.Errorf("with five failures of four for each and eight in all: %+v", over)
+	}
+}
+
 // TestNewRecipients: whom somebody has written to lately is not new, whether that was judged or not.
 func TestNewRecipients(t *testing.T) {
 	s := byAccount(parsed(t, "new-recipients/day=2"))

@@ -7,6 +7,7 @@ package simulation
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"countersign/internal/limit"
@@ -164,7 +165,7 @@ func (s *Simulation) Add(m *Message) {
 	t.Recipients += m.Recipients
 	want := limit.Amounts{limit.Messages: 1, limit.Recipients: m.Recipients, limit.Bytes: m.Size, limit.NewRecipients: s.strangers(m)}
 	at := s.judgePassing(m, want)
-	levels := s.levels(t, m.Login)
+	levels := s.levels(t, m.Login, s.stored)
 	d := limit.Decide(levels, want, 0, m.At)
 	out := worse(outcome(&at), outcome(&d))
 	t.note(out, m.Recipients, m.At, d.Slot.Sub(m.At))
@@ -179,11 +180,11 @@ func (s *Simulation) Add(m *Message) {
 	s.Met(m)
 }
 
-// levels are the subject with the limits by which a store judges, and the account where it may have a
-// share of these.
-func (s *Simulation) levels(t *Tally, login string) []limit.Level {
-	levels := []limit.Level{{Subject: s.subject(t), Limits: s.stored, Counter: &t.counter}}
-	if s.shared {
+// levels are the subject with limits by which a store judges, or some of these, and the account where it
+// may have a share of them.
+func (s *Simulation) levels(t *Tally, login string, limits []limit.Limit) []limit.Level {
+	levels := []limit.Level{{Subject: s.subject(t), Limits: limits, Counter: &t.counter}}
+	if s.shared && slices.ContainsFunc(limits, func(l limit.Limit) bool { return l.Share > 0 }) {
 		account := limit.Level{Subject: limit.Subject{Kind: limit.Account, Name: login}, Counter: s.part(login)}
 		levels = append([]limit.Level{account}, levels...)
 	}
@@ -216,8 +217,7 @@ func (s *Simulation) Failed(by Sender, submission mail.ID, at time.Time) {
 		return
 	}
 	if t, _ := s.tally(&by, at); t != nil {
-		levels := []limit.Level{{Subject: s.subject(t), Limits: s.failing, Counter: &t.counter}}
-		limit.Count(levels, limit.Amounts{limit.FailedRecipients: 1}, &limit.Decision{At: at, Slot: at})
+		limit.Count(s.levels(t, by.Login, s.failing), limit.Amounts{limit.FailedRecipients: 1}, &limit.Decision{At: at, Slot: at})
 	}
 }
 
