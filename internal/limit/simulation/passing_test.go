@@ -125,6 +125,31 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestShareOfFailures: of a limit with a share what fails is counted for its account too: who has had
+// that is over, and others are not.
+func TestShareOfFailures(t *testing.T) {
+	limits := parsed(t, "failed-recipients/hour=8")
+	limits[0].Share = 50
+	s := New(Options{Limits: limits, Kind: limit.Domain, Of: func(Sender) (string, Placed) { return "example.org", Here }})
+	send := func(n int, login string) bool {
+		before := s.overMessages("example.org")
+		s.Add(&Message{Sender: Sender{Login: login}, ID: id(n), Recipients: 1, Fails: true, At: noon})
+		return s.overMessages("example.org") == before
+	}
+	for n := range 5 {
+		if !send(n, ann) {
+			t.Fatalf("over with %d that failed", n)
+		}
+		s.Failed(Sender{Login: ann}, id(n), noon)
+	}
+	if send(5, ann) {
+		t.Error("not over with five that failed of eight, of which it may have four")
+	}
+	if !send(6, "bob@example.org") {
+		t.Error("who has none that failed is over")
+	}
+}
+
 // TestNewRecipients: whom somebody has written to lately is not new, whether that was judged or not.
 func TestNewRecipients(t *testing.T) {
 	s := byAccount(parsed(t, "new-recipients/day=2"))

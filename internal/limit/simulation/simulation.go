@@ -164,7 +164,7 @@ func (s *Simulation) Add(m *Message) {
 	t.Recipients += m.Recipients
 	want := limit.Amounts{limit.Messages: 1, limit.Recipients: m.Recipients, limit.Bytes: m.Size, limit.NewRecipients: s.strangers(m)}
 	at := s.judgePassing(m, want)
-	levels := s.levels(t, m.Login)
+	levels := s.levels(t, m.Login, s.stored)
 	d := limit.Decide(levels, want, 0, m.At)
 	out := worse(outcome(&at), outcome(&d))
 	t.note(out, m.Recipients, m.At, d.Slot.Sub(m.At))
@@ -179,10 +179,10 @@ func (s *Simulation) Add(m *Message) {
 	s.Met(m)
 }
 
-// levels are the subject with the limits by which a store judges, and the account where it may have a
-// share of these.
-func (s *Simulation) levels(t *Tally, login string) []limit.Level {
-	levels := []limit.Level{{Subject: s.subject(t), Limits: s.stored, Counter: &t.counter}}
+// levels are the subject with some of the limits by which a store judges, and the account where it may
+// have a share of these.
+func (s *Simulation) levels(t *Tally, login string, limits []limit.Limit) []limit.Level {
+	levels := []limit.Level{{Subject: s.subject(t), Limits: limits, Counter: &t.counter}}
 	if s.shared {
 		account := limit.Level{Subject: limit.Subject{Kind: limit.Account, Name: login}, Counter: s.part(login)}
 		levels = append([]limit.Level{account}, levels...)
@@ -216,7 +216,7 @@ func (s *Simulation) Failed(by Sender, submission mail.ID, at time.Time) {
 		return
 	}
 	if t, _ := s.tally(&by, at); t != nil {
-		levels := []limit.Level{{Subject: s.subject(t), Limits: s.failing, Counter: &t.counter}}
+		levels := s.levels(t, by.Login, s.failing)
 		limit.Count(levels, limit.Amounts{limit.FailedRecipients: 1}, &limit.Decision{At: at, Slot: at})
 	}
 }
