@@ -178,7 +178,8 @@ func (s *Set) draw(network, window string) uint16 {
 }
 
 // Device returns what makes of a login, and of what its client calls itself, what stands for it in
-// the guard; lasting is Options.Lasting. Without the keys of the store nobody finds the name by it.
+// the guard; lasting is Options.Lasting. Whoever has the store finds a name by trying it, for each login
+// anew.
 func Device(lasting func(names ...string) []byte) func(login, name string) uint32 {
 	return func(login, name string) uint32 {
 		return max(1, binary.BigEndian.Uint32(lasting("guard", "device", login, strings.ToLower(name))))

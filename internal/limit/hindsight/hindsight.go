@@ -11,6 +11,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/limit/simulation"
 	"countersign/internal/node"
@@ -37,16 +38,32 @@ type Question struct {
 	Since time.Time
 }
 
+// check refuses what could not be set: so there are no more limits than measures and windows, as each
+// is judged for each message.
+func (q *Question) check() error {
+	for i, l := range q.Limits {
+		r := limit.Rule{For: q.For, Limit: l}
+		if err := r.CheckLimit(); err != nil {
+			return err
+		}
+		for _, before := range q.Limits[:i] {
+			if r.SamePlace(&limit.Rule{For: q.For, Limit: before}) {
+				return fault.New("limit.hindsight", fault.Invalid, "%s/%s stands twice among the limits", l.Measure, l.Window)
+			}
+		}
+	}
+	return nil
+}
+
 // Simulate goes through the record. A message that would have been refused or deferred counts no more, and
 // is not tried again; one that would have been slowed counts when it would have gone, one that would
 // have been held where it was held. It takes memory for those that are counted by themselves, and for
 // what failed, but not for each message. Errors: fault.Invalid for a limit that could not be set, or
-// that the record does not tell; fault.TooLarge for what would take too much memory; and those of the store.
+// that the record does not tell, and for two of which one would take the place of the other; fault.TooLarge for
+// what would take too much memory; fault.Canceled where ctx has ended; and those of the store.
 func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err error) {
-	for _, l := range q.Limits {
-		if err := (&limit.Rule{For: q.For, Limit: l}).CheckLimit(); err != nil {
-			return s, err
-		}
+	if err := q.check(); err != nil {
+		return s, err
 	}
 	place, err := newPlacing(ctx, store, q.For)
 	if err != nil {
@@ -87,7 +104,7 @@ type Simulated struct {
 // Sums are how many messages and connections there were, and what would have become of them.
 type Sums struct {
 	Messages       int64 `json:"messages"`
-	OverMessages   int64 `json:"over_messages" text:"Messages that would have been over a limit; the six next numbers say what would have become of them."`
+	OverMessages   int64 `json:"over_messages" text:"Messages that would have been over a limit; refused, deferred, held, slowed and noted say what would have become of them."`
 	Recipients     int64 `json:"recipients"`
 	OverRecipients int64 `json:"over_recipients" text:"Recipients of the messages that would have been over a limit."`
 	Refused        int64 `json:"refused,omitempty" text:"Messages that would have been refused for good."`

@@ -89,3 +89,28 @@ func TestStoreFails(t *testing.T) {
 		}
 	}
 }
+
+// ending is a record that whoever asks stops waiting for as it is looked up.
+type ending struct {
+	book
+	end func()
+}
+
+func (e ending) Sender(ctx context.Context, login string) (*account.Sender, error) {
+	e.end()
+	return e.book.Sender(ctx, login)
+}
+
+// TestEnds: a simulation ends with who asked for it, also within what was read of the record at once.
+func TestEnds(t *testing.T) {
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	var record book
+	for n := range 2 {
+		record = append(record, audit.Event{Seq: int64(n + 1), At: now, Kind: audit.Accepted, Login: "a@example.org", Data: map[string]string{"recipients": "1", "size": "1"}})
+	}
+	ctx, end := context.WithCancel(t.Context())
+	q := Question{Limits: []limit.Limit{{Measure: limit.Messages, Window: limit.Day, Max: 1}}, For: limit.Subject{Kind: limit.Customer, Name: "acme"}, Since: now}
+	if s, err := Simulate(ctx, ending{record, end}, q); !fault.Is(err, fault.Canceled) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

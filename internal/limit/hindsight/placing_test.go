@@ -142,3 +142,19 @@ func TestNotSimulated(t *testing.T) {
 		}
 	}
 }
+
+// TestTwice: of two limits of the same measure and window one would take the place of the other, so that
+// there can be no more of them than of these.
+func TestTwice(t *testing.T) {
+	l := limit.Limit{Measure: limit.Messages, Window: limit.Hour, Max: 1}
+	other := l
+	other.Max, other.Shadow = 2, true
+	q := Question{Limits: []limit.Limit{l, {Measure: limit.Messages, Window: limit.Day, Max: 1}, other}, For: limit.Subject{Kind: limit.Everything}}
+	if _, err := Simulate(t.Context(), older{}, q); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a limit that stands twice: %v", err)
+	}
+	q.Limits = q.Limits[:2]
+	if _, err := Simulate(t.Context(), older{}, q); err != nil {
+		t.Errorf("two windows: %v", err)
+	}
+}

@@ -68,6 +68,9 @@ func replay(ctx context.Context, store Store, login string, since time.Time, kin
 		if next == nil {
 			return nil
 		}
+		if ctx.Err() != nil { // a page that was read before may take long
+			return fault.Wrap("limit.hindsight", fault.Canceled, ctx.Err())
+		}
 		if err := each(next); err != nil {
 			return err
 		}

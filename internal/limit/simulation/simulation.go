@@ -7,6 +7,7 @@ package simulation
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"countersign/internal/limit"
@@ -44,8 +45,6 @@ type Simulation struct {
 	// stored are the limits by which a store judges messages, passing those of one message or
 	// connection, connecting those of connections, failing those of recipients that fail.
 	stored, passing, connecting, failing []limit.Limit
-	// shared says that accounts may have a share of limits.
-	shared bool
 	// tallies are of subjects, by name.
 	tallies map[string]*Tally
 	// parts are counters of accounts, by login, where these may have a share.
@@ -77,9 +76,6 @@ func New(opt Options) *Simulation {
 	all := []limit.Level{{Limits: opt.Limits}}
 	s.stored, s.passing = only(limit.OfStore(all)), only(limit.OfPassing(all))
 	s.connecting, s.failing = only(limit.Only(all, limit.Connections)), only(limit.Failing(all))
-	for _, l := range s.stored {
-		s.shared = s.shared || l.Share > 0 && opt.Kind > limit.Account && opt.Kind != limit.Plan
-	}
 	return s
 }
 
@@ -164,7 +160,7 @@ func (s *Simulation) Add(m *Message) {
 	t.Recipients += m.Recipients
 	want := limit.Amounts{limit.Messages: 1, limit.Recipients: m.Recipients, limit.Bytes: m.Size, limit.NewRecipients: s.strangers(m)}
 	at := s.judgePassing(m, want)
-	levels := s.levels(t, m.Login)
+	levels := s.levels(t, m.Login, s.stored)
 	d := limit.Decide(levels, want, 0, m.At)
 	out := worse(outcome(&at), outcome(&d))
 	t.note(out, m.Recipients, m.At, d.Slot.Sub(m.At))
@@ -179,11 +175,11 @@ func (s *Simulation) Add(m *Message) {
 	s.Met(m)
 }
 
-// levels are the subject with the limits by which a store judges, and the account where it may have a
-// share of these.
-func (s *Simulation) levels(t *Tally, login string) []limit.Level {
-	levels := []limit.Level{{Subject: s.subject(t), Limits: s.stored, Counter: &t.counter}}
-	if s.shared {
+// levels are the subject with some of its limits, and the account where it may have a share of these.
+func (s *Simulation) levels(t *Tally, login string, limits []limit.Limit) []limit.Level {
+	levels := []limit.Level{{Subject: s.subject(t), Limits: limits, Counter: &t.counter}}
+	shared := s.opt.Kind > limit.Account && s.opt.Kind != limit.Plan
+	if shared && slices.ContainsFunc(limits, func(l limit.Limit) bool { return l.Share > 0 }) {
 		account := limit.Level{Subject: limit.Subject{Kind: limit.Account, Name: login}, Counter: s.part(login)}
 		levels = append([]limit.Level{account}, levels...)
 	}
@@ -216,7 +212,7 @@ func (s *Simulation) Failed(by Sender, submission mail.ID, at time.Time) {
 		return
 	}
 	if t, _ := s.tally(&by, at); t != nil {
-		levels := []limit.Level{{Subject: s.subject(t), Limits: s.failing, Counter: &t.counter}}
+		levels := s.levels(t, by.Login, s.failing)
 		limit.Count(levels, limit.Amounts{limit.FailedRecipients: 1}, &limit.Decision{At: at, Slot: at})
 	}
 }

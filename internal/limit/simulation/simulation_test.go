@@ -42,3 +42,21 @@ func TestSimulation(t *testing.T) {
 		t.Errorf("of all: %+v", all)
 	}
 }
+
+// TestShareOfFailures: what fails is counted of the account that has sent it, too, where that has a share of
+// the limit.
+func TestShareOfFailures(t *testing.T) {
+	for share, over := range map[int]bool{0: false, 25: true} {
+		failing := limit.Limit{Measure: limit.FailedRecipients, Window: limit.Hour, Max: 8, Share: share, Action: limit.Defer}
+		s := New(Options{Limits: []limit.Limit{failing}, Kind: limit.Domain, Of: func(Sender) (string, Placed) { return "example.org", Here }})
+		for range 5 {
+			s.Failed(Sender{Login: "a@example.org"}, "01KA0000000000000000000000", noon)
+		}
+		for _, login := range []string{"a@example.org", "b@example.org"} {
+			s.Add(&Message{Sender: Sender{Login: login}, Recipients: 1, At: noon.Add(time.Minute)})
+		}
+		if _, all, _ := s.Tallies(); all.Messages != 2 || all.Became[Deferred] > 1 || (all.Became[Deferred] == 1) != over || over && !all.Share {
+			t.Errorf("of a share of %d: %+v", share, all)
+		}
+	}
+}

@@ -70,7 +70,7 @@ func (s *Keeper) AddBan(ctx context.Context, b access.Ban, within tenant.Bound, 
 		}
 		if err == nil {
 			growth := numbered.Growth{Bound: within, What: "bans", At: b.Start, More: 1}
-			err = s.table.Bounded(t, op, growth, func(w *sqlkit.Where) { numbered.LoginOf(w, "login", within.Customers) })
+			err = s.table.Bounded(t, op, growth, func(w *sqlkit.Where) { numbered.LoginOf(w, "ban", "id", within.Customers) })
 		}
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (s *Keeper) Bans(ctx context.Context, q access.Query) ([]access.Ban, error)
 		w.Add(true, "network IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(around)), ", ")+")", around...)
 	}
 	w.Add(!q.Holding.IsZero(), "(ends = 0 OR ends > ?)", q.Holding)
-	numbered.LoginOf(&w, "login", q.Page.Customers)
+	numbered.LoginOf(&w, "ban", "id", q.Page.Customers)
 	behind, args := numbered.Portion(&w, q.Page)
 	if behind == "" {
 		behind = " ORDER BY began, id"

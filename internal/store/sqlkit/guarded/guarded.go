@@ -46,6 +46,11 @@ const (
 	SurplusSQL = "SELECT network, login FROM guard_record WHERE known = 0 AND change < ? ORDER BY change LIMIT ?"
 )
 
+// OfSQL finds those of logins of n customers, which the test of plans reads, too.
+func OfSQL(n int) string {
+	return columns + " WHERE " + numbered.LoginOfSQL("guard_record", "network, login", n) + " ORDER BY change DESC LIMIT ?"
+}
+
 // together is how many records a statement has.
 const together = 50
 
@@ -236,7 +241,7 @@ func (m *Marks) Records(ctx context.Context, q guard.Query, limit int) (found []
 	var w sqlkit.Where
 	w.Add(q.Network.IsValid(), "network = ?", q.Network.String())
 	w.Add(q.Login != "", "login = ?", q.Login)
-	numbered.LoginOf(&w, "login", q.Customers)
+	numbered.LoginOf(&w, "guard_record", "network, login", q.Customers)
 	err = m.base.Read(ctx, "guard.list", func(c sqlkit.Reader) error {
 		list, err := sqlkit.All(ctx, c, columns+w.Text()+" ORDER BY change DESC LIMIT ?", w.Bind(limit), scan)
 		found = nil

@@ -11,15 +11,19 @@ import (
 // listOf is a list of n arguments.
 func listOf(n int) string { return "(" + strings.TrimSuffix(strings.Repeat("?, ", n), ", ") + ")" }
 
-// domainOf is the domain of a login in a column: what is behind its last "@".
+// domainOf is the domain of a login in a column: what is behind its last "@". Indexes have it in these
+// words (step 16 of the schema).
 func domainOf(column string) string {
 	return "substr(" + column + ", length(rtrim(" + column + ", replace(" + column + ", '@', ''))) + 1)"
 }
 
-// LoginOfSQL is the condition that a login in a column, be it an account's or not, is in a domain of
-// one of n customers.
-func LoginOfSQL(column string, n int) string {
-	return column + " LIKE '%@%' AND EXISTS (SELECT 1 FROM domain d WHERE d.name = " + domainOf(column) + " AND d.customer IN " + listOf(n) + ")"
+// LoginOfSQL is the condition that the column login of a table, be it an account's or not, is in a
+// domain of one of n customers; key are the columns that name a row. The index is of an expression, which
+// is of no type in SQLite: it serves what is compared with one of none, as a name with nothing behind it.
+func LoginOfSQL(table, key string, n int) string {
+	rows := "(SELECT r." + strings.ReplaceAll(key, ", ", ", r.") + " FROM domain d CROSS JOIN " + table + " r WHERE d.customer IN " + listOf(n) +
+		" AND r.login <> '' AND " + domainOf("r.login") + " = d.name || '' AND r.login LIKE '%@%')"
+	return "(" + key + ") IN " + rows
 }
 
 // anything makes arguments of customers, so many times over.
@@ -33,8 +37,8 @@ func anything(customers []string, times int) (args []any) {
 }
 
 // LoginOf adds LoginOfSQL, where there are customers.
-func LoginOf(w *sqlkit.Where, column string, customers []string) {
-	w.Add(len(customers) > 0, LoginOfSQL(column, len(customers)), anything(customers, 1)...)
+func LoginOf(w *sqlkit.Where, table, key string, customers []string) {
+	w.Add(len(customers) > 0, LoginOfSQL(table, key, len(customers)), anything(customers, 1)...)
 }
 
 // ofHolding is how many times OfSQL has its arguments, ofAll with those that have ended.
@@ -52,8 +56,8 @@ func (o *Owned[T]) OfSQL(n int, ended bool) string {
 		" UNION ALL SELECT r.id FROM domain d CROSS JOIN " + o.Name + " r WHERE r.kind = 'domain' AND r.name = d.name AND" + of +
 		" UNION ALL SELECT r.id FROM domain d CROSS JOIN account a CROSS JOIN " + o.Name + " r WHERE a.domain = d.name AND r.kind = 'account' AND r.name = a.login AND" + of +
 		" UNION ALL SELECT r.id FROM domain d CROSS JOIN account a CROSS JOIN credential k CROSS JOIN " + o.Name + " r WHERE a.domain = d.name AND k.login = a.login AND r.kind = 'credential' AND r.name = k.id AND" + of
-	if ended {
-		text += " UNION ALL SELECT r.id FROM " + o.Name + " r CROSS JOIN domain d WHERE r.ends > 0 AND r.kind = 'account' AND d.name = " + domainOf("r.name") + " AND" + of
+	if ended { // by the index of those that have ended, and not by that of kinds
+		text += " UNION ALL SELECT r.id FROM " + o.Name + " r CROSS JOIN domain d WHERE r.ends > 0 AND r.kind || '' = 'account' AND d.name = " + domainOf("r.name") + " AND" + of
 	}
 	return text
 }

@@ -14,8 +14,11 @@ import (
 	"countersign/internal/web/api/reseller"
 )
 
-// byProvider is the reason of a Verdict that a client with customers is not told.
-const byProvider = "provider"
+// byProvider is the reason of a Verdict that a client with customers is not told, accepted a verdict.
+const (
+	byProvider = "provider"
+	accepted   = "accept"
+)
 
 // ownReasons are why a message is refused by what it is itself, or its sender is: a client with
 // customers is told of these. What is not among them is the provider's.
@@ -39,7 +42,7 @@ func limitReasons() []smtp.Reason {
 // conceal takes out of a verdict what does not concern the customers of the client: what is set for
 // everybody, for networks and for gates, rules and content filters of the provider, and what the guard
 // makes of networks. Of such a thing it leaves that the provider refuses, or holds. Events are left out,
-// as they tell of others' limits and of rules.
+// as they tell of others' limits and of rules, and so are the names of content filters.
 func (e explanations) conceal(s *reseller.Scope, v *Verdict) error {
 	own := true
 	for i := range v.Events {
@@ -55,14 +58,14 @@ func (e explanations) conceal(s *reseller.Scope, v *Verdict) error {
 	case "slow":
 	case "refuse", "defer":
 		own = own && v.Reason != ""
-	default:
-		own = true
 	}
-	v.Events = nil
+	v.Events, v.Unasked = nil, []string{}
 	if own {
 		return nil
 	}
-	v.Reason, v.Until = byProvider, nil
+	if v.Verdict != accepted { // else some of its recipients are refused, which the steps say
+		v.Reason, v.Until = byProvider, nil
+	}
 	for i := range v.Steps {
 		if at := &v.Steps[i]; at.Code >= 400 || at.Code == 0 {
 			at.Code, at.Answer = 0, answer.Provider
