@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -64,8 +63,6 @@ type Writer struct {
 	next, last int64
 	// kept are counters between transactions.
 	kept kept
-	// doors is when the last transaction with connections began.
-	doors time.Time
 	// failing says that the last transaction failed and was logged.
 	failing bool
 }
@@ -73,21 +70,8 @@ type Writer struct {
 // Start starts a writer.
 func Start(o Options) *Writer {
 	w := &Writer{opt: o}
-	w.operations = group.StartCalm(w.commit, compatible, w.lull)
+	w.operations = group.Start(w.commit, compatible)
 	return w
-}
-
-// doorsEvery is how often connections alone make a transaction: those that come in between
-// come together.
-const doorsEvery = 5 * time.Millisecond
-
-// lull is for how long connections wait for others: not where none has come lately, nor once
-// anything else is stored.
-func (w *Writer) lull(waiting []*operation) time.Duration {
-	if !slices.ContainsFunc(waiting, func(o *operation) bool { return o.door == nil }) {
-		return doorsEvery - time.Since(w.doors)
-	}
-	return 0
 }
 
 // left stands for the epoch of a process that has left.
@@ -206,9 +190,6 @@ func compatible(list []*operation) int {
 
 // commit runs a batch; each operation has its result then.
 func (w *Writer) commit(batch []*operation) {
-	if slices.ContainsFunc(batch, func(o *operation) bool { return o.door != nil }) {
-		w.doors = time.Now()
-	}
 	err := w.surely(batch)
 	w.note(err, len(batch))
 	alone := errors.Is(err, errAlone) || !server.Broken(err)

@@ -2,7 +2,6 @@ package hot
 
 import (
 	"testing"
-	"time"
 
 	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit/incoming"
@@ -57,24 +56,5 @@ func TestWaitedOverALease(t *testing.T) {
 	epoch, allowed := w.under([]*operation{before, now})
 	if epoch != 8 || len(allowed) != 2 || !before.again || now.again {
 		t.Errorf("epoch %d, %d operations, made again: %v, %v", epoch, len(allowed), before.again, now.again)
-	}
-}
-
-// TestConnectionsComeTogether: one that comes alone waits for nobody, one that comes soon after
-// others waits for more of them, and for nothing else.
-func TestConnectionsComeTogether(t *testing.T) {
-	var w Writer
-	door, mail := &operation{door: &incoming.Door{}}, accepting("a")
-	if wait := w.lull([]*operation{door}); wait > 0 {
-		t.Errorf("the first waits for %v", wait)
-	}
-	w.doors = time.Now().Add(time.Hour) // as if it were just now, however busy the machine is
-	if wait := w.lull([]*operation{door, door}); wait < doorsEvery {
-		t.Errorf("the next waits for %v", wait)
-	}
-	for _, list := range [][]*operation{{mail}, {door, mail}, {mail, door}} {
-		if wait := w.lull(list); wait > 0 {
-			t.Errorf("with a message they wait for %v", wait)
-		}
 	}
 }

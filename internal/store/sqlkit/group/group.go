@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"time"
 )
 
 // MaxBatch bounds what is done at once, so that nobody waits long for the others.
@@ -30,9 +29,8 @@ type item[T any] struct {
 
 // Queue gathers. Make it with Start. Its methods are safe for concurrent use.
 type Queue[T any] struct {
-	fit  func([]T) int
-	run  func([]T)
-	lull func([]T) time.Duration // nil for none
+	fit func([]T) int
+	run func([]T)
 
 	mu sync.Mutex // guards items and closed
 	// items are in the order they came.
@@ -47,16 +45,11 @@ type Queue[T any] struct {
 // Start starts a Queue. run does a batch of at least one, in the order it came, and
 // leaves in each what became of it; its callers go on when it returns. It runs in one
 // goroutine. fit returns how many from the first on may be in one batch; nil for all.
-func Start[T any](run func([]T), fit func([]T) int) *Queue[T] { return StartCalm(run, fit, nil) }
-
-// StartCalm is Start for work of which some may wait for more of its kind: lull says for how long
-// all that waits still may, 0 for no longer. It is asked in the goroutine of run, again whenever more
-// comes. After Close nothing waits.
-func StartCalm[T any](run func([]T), fit func([]T) int, lull func([]T) time.Duration) *Queue[T] {
+func Start[T any](run func([]T), fit func([]T) int) *Queue[T] {
 	if fit == nil {
 		fit = func(all []T) int { return len(all) }
 	}
-	q := &Queue[T]{fit: fit, run: run, lull: lull, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+	q := &Queue[T]{fit: fit, run: run, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	go q.loop()
 	return q
 }
@@ -131,7 +124,6 @@ func (q *Queue[T]) loop() {
 			// Those who were answered just now may be about to come back: let
 			// them, it makes batches larger.
 			runtime.Gosched()
-			q.calm()
 			batch, closed := q.take()
 			if len(batch) == 0 {
 				if closed {
@@ -141,27 +133,6 @@ func (q *Queue[T]) loop() {
 			}
 			q.runAll(batch)
 		}
-	}
-}
-
-// calm waits for as long as all that waits may.
-func (q *Queue[T]) calm() {
-	for q.lull != nil {
-		q.mu.Lock()
-		rest := time.Duration(0)
-		if len(q.items) > 0 && len(q.items) < MaxBatch && !q.closed {
-			rest = q.lull(works(q.items))
-		}
-		q.mu.Unlock()
-		if rest <= 0 {
-			return
-		}
-		timer := time.NewTimer(rest)
-		select {
-		case <-timer.C:
-		case <-q.wake:
-		}
-		timer.Stop()
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 // held is a Queue whose first batch waits until it is let go.
@@ -58,10 +57,10 @@ func TestWhatWaitsIsDoneTogether(t *testing.T) {
 			return len(list)
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		answers := []chan error{h.ask(context.Background(), 1)} // is taken
+		answers := []chan error{h.ask(t.Context(), 1)} // is taken
 		withdrawn := h.ask(ctx, 2)
 		for n := 3; n < 3+MaxBatch+5; n++ {
-			answers = append(answers, h.ask(context.Background(), n))
+			answers = append(answers, h.ask(t.Context(), n))
 		}
 		if n := h.Waiting(); n != MaxBatch+6 {
 			t.Errorf("%d wait", n)
@@ -124,62 +123,4 @@ func TestTakenIsWaitedFor(t *testing.T) {
 		}
 		h.Close()
 	})
-}
-
-// TestSomeWaitsForMore: what may wait is done together with what comes meanwhile, at once when
-// something comes that may not, or when the queue ends; and not before its time is over.
-func TestSomeWaitsForMore(t *testing.T) {
-	const span = 5 * time.Second
-	for name, c := range map[string]struct {
-		more  func(h *held) []chan error
-		after time.Duration
-		want  string
-	}{
-		"nothing": {func(*held) []chan error { return nil }, span, "[[1]]"},
-		"more of it": {func(h *held) []chan error {
-			time.Sleep(2 * time.Second)
-			return []chan error{h.ask(context.Background(), 2), h.ask(context.Background(), 3)}
-		}, span, "[[1 2 3]]"},
-		"what does not wait": {func(h *held) []chan error {
-			time.Sleep(2 * time.Second)
-			return []chan error{h.ask(context.Background(), 100)}
-		}, 2 * time.Second, "[[1 100]]"},
-		"the end": {func(h *held) []chan error { go h.Close(); return nil }, 0, "[[1]]"},
-		"as many as there may be": {func(h *held) (list []chan error) {
-			for n := range MaxBatch - 1 {
-				list = append(list, h.ask(context.Background(), 101+n))
-			}
-			return list
-		}, 0, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				began := time.Now()
-				h := hold(nil)
-				h.Queue.Close()
-				h.Queue = StartCalm(h.run, nil, func(list []*int) time.Duration {
-					for _, n := range list {
-						if *n == 100 {
-							return 0
-						}
-					}
-					return span - time.Since(began)
-				})
-				close(h.let)
-				answers := append([]chan error{h.ask(context.Background(), 1)}, c.more(h)...)
-				for _, answer := range answers {
-					if err := <-answer; err != nil {
-						t.Error(err)
-					}
-				}
-				if took := time.Since(began); took != c.after {
-					t.Errorf("done after %v, want %v", took, c.after)
-				}
-				if got := fmt.Sprint(h.batches); c.want != "" && got != c.want {
-					t.Errorf("done: %v, want %v", got, c.want)
-				}
-				h.Queue.Close()
-			})
-		})
-	}
 }
