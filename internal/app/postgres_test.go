@@ -16,6 +16,7 @@ import (
 	"countersign/internal/loadgen"
 	"countersign/internal/mail"
 	"countersign/internal/sink"
+	"countersign/internal/testkit"
 	"countersign/internal/testkit/pgcluster"
 )
 
@@ -116,25 +117,36 @@ func TestStoreOptionsReachTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			for range 20 {
-				if _, err := s.Generation(t.Context()); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	all.Wait()
 	watcher, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := 0
-	const text = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'countersign'"
-	if err := watcher.QueryRow(t.Context(), text).Scan(&open); err != nil || open != 2 {
-		t.Errorf("%d connections, %v", open, err)
+	// connections asks many questions at once, of a kind that does not share one answer, and
+	// says how many connections there are then. Where the first is quick, it may have
+	// answered all before there is a second.
+	connections := func() (open int) {
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				for range 20 {
+					if _, err := s.Uses(t.Context(), "nobody@example.org", 1); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		const text = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'countersign'"
+		if err := watcher.QueryRow(t.Context(), text).Scan(&open); err != nil {
+			t.Fatal(err)
+		}
+		return open
+	}
+	testkit.Until(t, "there are two connections", func() bool { return connections() >= 2 })
+	for range 5 {
+		if open := connections(); open != 2 {
+			t.Errorf("%d connections", open)
+		}
 	}
 	if err := watcher.Close(t.Context()); err != nil {
 		t.Error(err)
@@ -142,7 +154,7 @@ func TestStoreOptionsReachTheDatabase(t *testing.T) {
 	cluster.Stop(t, pgcluster.Immediate)
 	began := time.Now()
 	_, err = s.Generation(t.Context())
-	if took := time.Since(began); err == nil || took < time.Second || took > 4*time.Second {
+	if took := time.Since(began); err == nil || took < time.Second || took >= 5*time.Second { // which it is without the option
 		t.Errorf("given up after %v: %v", took, err)
 	}
 }

@@ -117,3 +117,38 @@ func TestGenerated(t *testing.T) {
 		}
 	}
 }
+
+// TestReloadDocumented: what docs/ops/running.md says of SIGHUP names each table of which a reload takes
+// something, by itself or by one of its options.
+func TestReloadDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/ops/running.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, row, _ := strings.Cut(string(page), "| SIGHUP |")
+	row, _, found := strings.Cut(row, "All else needs a restart")
+	if !found {
+		t.Fatal("docs/ops/running.md has no row for SIGHUP that says what needs a restart")
+	}
+	var b bytes.Buffer
+	if err := WriteReference(&b); err != nil {
+		t.Fatal(err)
+	}
+	table, reloaded := "", map[string]bool{}
+	for line := range strings.Lines(b.String()) {
+		if name, isOption := strings.CutPrefix(line, "### `"); isOption {
+			table, _, _ = strings.Cut(name, ".")
+		}
+		if strings.HasSuffix(line, "· reload\n") {
+			reloaded[table] = true
+		}
+	}
+	if len(reloaded) < 10 {
+		t.Fatalf("the reference has no more than %v that a reload takes", reloaded)
+	}
+	for name := range reloaded {
+		if !strings.Contains(row, "`["+name+"]`") && !strings.Contains(row, "`[["+name+"]]`") && !strings.Contains(row, "`"+name+".") {
+			t.Errorf("docs/ops/running.md does not say of [%s] that a reload takes something of it", name)
+		}
+	}
+}

@@ -134,7 +134,7 @@ func (s site) connect(b *testing.B, round int, password string, f *figures) {
 	f.note(b, s, sessions, took, gate, server)
 }
 
-// measure measures all gates in turns, and prints what each costs.
+// measure measures gates in turns, nothing first, and prints what each costs.
 func measure(b *testing.B, list []site, password string) {
 	sending, connecting := make([]figures, len(list)), make([]figures, len(list))
 	for round := range rounds + 1 {

@@ -58,9 +58,14 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 }
 
 // Levels is that of book.Book; where no gates share the store, it is the only one that counts.
-func (s *Set) Levels(who limit.Who) []limit.Level {
-	who.Node = cmp.Or(who.Node, node.Only)
-	return s.Book.Levels(who)
+func (s *Set) Levels(who limit.Who) []limit.Level { return Levels(s.Book)(who) }
+
+// Levels returns Set.Levels by a book that somebody else reads.
+func Levels(b *book.Book) func(limit.Who) []limit.Level {
+	return func(who limit.Who) []limit.Level {
+		who.Node = cmp.Or(who.Node, node.Only)
+		return b.Levels(who)
+	}
 }
 
 // Run follows the store, and prunes it, until ctx ends. It is called once.

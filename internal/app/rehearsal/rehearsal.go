@@ -32,6 +32,7 @@ import (
 	"countersign/internal/app/bans"
 	"countersign/internal/app/entrances"
 	"countersign/internal/app/filters"
+	"countersign/internal/app/limits"
 	"countersign/internal/app/panel"
 	"countersign/internal/app/ruling"
 	"countersign/internal/app/site"
@@ -174,9 +175,9 @@ func books(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (d
 	if d.entrance, err = entrances.Once(ctx, cfg, kept.Store, q.Place); err != nil {
 		return d, err
 	}
-	limits := limitbook.New(time.Now)
-	d.limits = limits.Levels
-	return d, limitbook.Follow(kept.Store, limits, feed.Options{Logger: quiet}).Load(ctx)
+	rules := limitbook.New(time.Now)
+	d.limits = limits.Levels(rules)
+	return d, limitbook.Follow(kept.Store, rules, feed.Options{Logger: quiet}).Load(ctx)
 }
 
 // offered are the mechanisms that a listener offers.

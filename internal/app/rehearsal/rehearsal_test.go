@@ -34,6 +34,7 @@ import (
 	limitbook "countersign/internal/limit/book"
 	"countersign/internal/loadgen"
 	"countersign/internal/mail"
+	"countersign/internal/node"
 	"countersign/internal/policy/turnover"
 	"countersign/internal/queue"
 	"countersign/internal/sink"
@@ -274,6 +275,8 @@ func TestLimitsAreLookedAt(t *testing.T) {
 		{limit.Subject{Kind: limit.Network, Name: "203.0.113.7"}, "connections/hour=0", limit.Defer, "defer", "connection-limit", "421 4.7.0 A limit of connections is reached"},
 		{limit.Subject{Kind: limit.Account, Name: testkit.Login}, "connections/hour=0", limit.Defer, "defer", "connection-limit-login", "454 4.7.0 A limit of connections of this login is reached: 0 connections in an hour for account " + testkit.Login},
 		{limit.Subject{Kind: limit.Network, Name: "203.0.113.8"}, "connections/hour=0", limit.Defer, "accept", "", "250 2.0.0"},
+		{limit.Subject{Kind: limit.Node, Name: node.Only}, "messages/hour=0", limit.Refuse, "refuse", "limit-refused", "550 5.7.1"},
+		{limit.Subject{Kind: limit.Node, Name: node.Only}, "connections/hour=0", limit.Defer, "defer", "connection-limit", "421 4.7.0 A limit of connections is reached"},
 	} {
 		t.Run(tt.of.String()+" "+tt.text, func(t *testing.T) {
 			w.t = t

@@ -80,8 +80,22 @@ func (cmd *simulate) Run(c *call.Call) error {
 		case cmd.JSON:
 			return table.JSON(c.Stdout, s)
 		}
+		cmd.warn(o, &s)
 		return said(c, &s, limit.Bounds([]limit.Level{{Limits: limits}}, limit.Connections))
 	})
+}
+
+// warn says that the record has nothing of whom the limits are for, where that is so: a name may be
+// mistyped, but one that is no more may be meant, so it is no mistake.
+func (cmd *simulate) warn(o *call.Opened, all *hindsight.Simulated) {
+	if all.Messages > 0 || all.Connections > 0 || cmd.Everything || cmd.Each.set {
+		return
+	}
+	name := cmd.literal().String()
+	if cmd.Credential.Name != "" {
+		name += " " + cmd.Credential.Login.String() + "/" + cmd.Credential.Name
+	}
+	fmt.Fprintf(o.Stderr, "warning: the record has nothing of %s since %s\n", name, table.Stamp(cmd.Since.Of(o.Env.Now())))
 }
 
 // said prints what came of it; connections where they were asked for.

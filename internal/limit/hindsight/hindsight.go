@@ -104,7 +104,7 @@ type Simulated struct {
 // Sums are how many messages and connections there were, and what would have become of them.
 type Sums struct {
 	Messages       int64 `json:"messages"`
-	OverMessages   int64 `json:"over_messages" text:"Messages that would have been over a limit; the six next numbers say what would have become of them."`
+	OverMessages   int64 `json:"over_messages" text:"Messages that would have been over a limit; refused, deferred, held, slowed and noted say what would have become of them."`
 	Recipients     int64 `json:"recipients"`
 	OverRecipients int64 `json:"over_recipients" text:"Recipients of the messages that would have been over a limit."`
 	Refused        int64 `json:"refused,omitempty" text:"Messages that would have been refused for good."`

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"countersign/internal/limit"
 	"countersign/internal/smtp"
 	"countersign/internal/web/api/resource"
 )
@@ -30,6 +31,11 @@ func TestConcealed(t *testing.T) {
 	held := func(subject string) *resource.Verdict {
 		return &resource.Verdict{Verdict: "hold", Reason: "over-limit", Events: []resource.Event{{Kind: "limit.held", Data: map[string]string{"subject": subject}}}}
 	}
+	// theirs is what a client is told of a limit.
+	theirs := func(k limit.Kind, in limit.Window) string {
+		b := limit.Breach{Subject: limit.Subject{Kind: k, Name: "a@example.org"}, Limit: limit.Limit{Measure: limit.Recipients, Window: in, Max: 5}}
+		return "SECRET " + b.Describe()
+	}
 	for name, c := range map[string]struct {
 		v   *resource.Verdict
 		own bool
@@ -45,9 +51,11 @@ func TestConcealed(t *testing.T) {
 		"a DNS list":                 {refusal("auth.failed", "listed", "SECRET", nil), false},
 		"the guard":                  {refusal("auth.failed", "auth-failed", "SECRET", map[string]string{"cause": "guard"}), false},
 		"its sender":                 {refusal("command.refused", "sender-not-owned", "SECRET", nil), true},
-		"its own limit":              {refusal("command.refused", "limit-reached", "SECRET 5 messages an hour for account a@example.org", nil), true},
-		"a limit of a network":       {refusal("command.refused", "limit-reached", "SECRET that of your network", nil), false},
-		"a limit of a gate":          {refusal("command.refused", "limit-size", "SECRET for this server", nil), false},
+		"its own limit":              {refusal("command.refused", "limit-reached", theirs(limit.Account, limit.Hour), nil), true},
+		"a limit of a network":       {refusal("command.refused", "limit-reached", theirs(limit.Network, limit.Hour), nil), false},
+		"one message of a network":   {refusal("command.refused", "limit-recipients", theirs(limit.Network, limit.PerMessage), nil), false},
+		"a limit of a gate":          {refusal("command.refused", "limit-size", theirs(limit.Node, limit.PerMessage), nil), false},
+		"a limit of all gates":       {refusal("command.refused", "limit-refused", theirs(limit.Everything, limit.Day), nil), false},
 		"connections of a network":   {refusal("connection.refused", "connection-limit", "SECRET", map[string]string{"subject": "network 192.0.2.1"}), false},
 		"what there is no reason of": {refusal("command.refused", "", "SECRET", nil), false},
 		"held for its limit":         {held("domain example.org"), true},
@@ -55,17 +63,18 @@ func TestConcealed(t *testing.T) {
 		"held by a filter":           {&resource.Verdict{Verdict: "hold", Reason: "filter"}, false},
 		"held for DMARC":             {&resource.Verdict{Verdict: "hold", Reason: "dmarc-will-fail"}, true},
 	} {
+		c.v.Unasked = []string{"INNER"}
 		given := *c.v
 		w.verdict = &given
 		w.verdict.Steps = slices.Clone(c.v.Steps)
 		a := w.does("reseller", "explain", "/explanations", `{"account":"a@example.org","client":"192.0.2.1"}`)
 		told := a.member("reason") == c.v.Reason && (c.v.Steps == nil || a.has("SECRET")) && c.v.Reason != ""
 		concealed := a.member("reason") == "provider" && !a.has("SECRET") && (c.v.Steps == nil || a.has("refused by the provider", `"answer":"ok"`))
-		if told != c.own || concealed == c.own || a.member("verdict") != c.v.Verdict || a.has(`"events"`) {
+		if told != c.own || concealed == c.own || a.member("verdict") != c.v.Verdict || a.has(`"events"`) || a.has("INNER") {
 			t.Errorf("%s: %s", name, a.text)
 		}
 		w.verdict = c.v
-		if a := w.does("all", "explain", "/explanations", `{"account":"a@example.org"}`); a.has("provider") || c.v.Steps != nil && !a.has("SECRET") {
+		if a := w.does("all", "explain", "/explanations", `{"account":"a@example.org"}`); a.has("provider") || !a.has("INNER") || c.v.Steps != nil && !a.has("SECRET") {
 			t.Errorf("%s, to the operator: %s", name, a.text)
 		}
 	}
