@@ -35,23 +35,27 @@ const (
 	// atMost bounds what one request may take, costlyMost of one that is Costly.
 	atMost     = 20 * time.Second
 	costlyMost = 50 * time.Second
-	// costlyAtOnce is how many of these run at a time.
-	costlyAtOnce = 2
+	// costlyAtOnce is how many of these run at a time, costlyOfResellers how many of clients with customers
+	// of their own: one place stays for the operator, however many such clients there are.
+	costlyAtOnce      = 3
+	costlyOfResellers = costlyAtOnce - 1
 )
 
 // Handler is the API as an http.Handler, for the paths below Prefix.
 type Handler struct {
-	opt         Options
-	clients     atomic.Pointer[client.Set]
-	attempts    *client.Attempts
-	costly      chan struct{}
-	description []byte
+	opt      Options
+	clients  atomic.Pointer[client.Set]
+	attempts *client.Attempts
+	// costly has the places of what is Costly, resellers those of them that clients with customers take.
+	costly, resellers chan struct{}
+	description       []byte
 }
 
 // New returns a Handler without clients, which answers nobody.
 func New(o Options) *Handler {
 	h := &Handler{
-		opt: o, attempts: client.NewAttempts(o.Now, o.Wait), costly: make(chan struct{}, costlyAtOnce), description: Description(o.Table, o.Version),
+		opt: o, attempts: client.NewAttempts(o.Now, o.Wait), description: Description(o.Table, o.Version),
+		costly: make(chan struct{}, costlyAtOnce), resellers: make(chan struct{}, costlyOfResellers),
 	}
 	h.SetClients(nil)
 	return h
@@ -220,18 +224,32 @@ func (x *exchange) run(o *Operation, r *Request) {
 }
 
 // turn takes a place among what is Costly, of which a client with customers of its own has one
-// alone: end gives it back. ok is false where there is none.
+// alone, and all of these together leave one: end gives it back. ok is false where there is none.
 func (h *Handler) turn(c *client.Client) (end func(), ok bool) {
 	if !c.Begin() {
 		return nil, false
 	}
-	select {
-	case h.costly <- struct{}{}:
-		return func() { <-h.costly; c.End() }, true
-	default:
-		c.End()
-		return nil, false
+	taken := []chan struct{}{h.costly}
+	if c.Bounded() {
+		taken = []chan struct{}{h.resellers, h.costly}
 	}
+	for i, places := range taken {
+		select {
+		case places <- struct{}{}:
+		default:
+			release(c, taken[:i])
+			return nil, false
+		}
+	}
+	return func() { release(c, taken) }, true
+}
+
+// release gives back the places that a client took.
+func release(c *client.Client, taken []chan struct{}) {
+	for _, places := range taken {
+		<-places
+	}
+	c.End()
 }
 
 // answer answers what was done.

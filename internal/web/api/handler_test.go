@@ -92,6 +92,8 @@ func newWorld(t *testing.T) *world {
 		{Name: "reader", May: []client.Permission{client.Read}, PerMinute: 100_000},
 		{Name: "home", May: []client.Permission{client.Read}, PerMinute: 100_000, Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
 		{Name: "reseller", May: []client.Permission{client.Read}, PerMinute: 100_000, Customers: []string{"acme"}},
+		{Name: "second", May: []client.Permission{client.Read}, PerMinute: 100_000, Customers: []string{"bravo"}},
+		{Name: "third", May: []client.Permission{client.Read}, PerMinute: 100_000, Customers: []string{"charlie"}},
 		{Name: "slow", May: []client.Permission{client.Read}, PerMinute: 20},
 	} {
 		o.Token = client.NewToken()
@@ -433,7 +435,7 @@ func TestCostly(t *testing.T) {
 			r.RemoteAddr = "127.0.0.1:1"
 			r.Header.Set("Authorization", "Bearer "+w.tokens["all"])
 			out := httptest.NewRecorder()
-			x := &Handler{opt: w.opt, attempts: w.attempts, costly: w.costly}
+			x := &Handler{opt: w.opt, attempts: w.attempts, costly: w.costly, resellers: w.resellers}
 			x.opt.Logger = slog.New(slog.DiscardHandler)
 			x.clients.Store(w.clients.Load())
 			x.ServeHTTP(out, r)
@@ -480,6 +482,55 @@ func TestCostlyOfReseller(t *testing.T) {
 		t.Error(code)
 	}
 	if a := w.ask("reseller", "GET", "/api/v1/short", ""); a.Code != 204 {
+		t.Errorf("afterwards: %d %s", a.Code, a.Body)
+	}
+}
+
+// TestCostlyOfResellers: clients with customers of their own never have all places of what takes
+// long, and each place comes back.
+func TestCostlyOfResellers(t *testing.T) {
+	w := newWorld(t)
+	begun, hold := make(chan struct{}), make(chan struct{})
+	w.opt.Table = append(w.opt.Table, Operation{ID: "long", Method: "GET", Path: "/long", May: client.Read, Costly: true, Run: func(*Request) (any, error) {
+		begun <- struct{}{}
+		<-hold
+		return nil, nil
+	}}, Operation{ID: "short", Method: "GET", Path: "/short", May: client.Read, Costly: true, Run: func(*Request) (any, error) { return nil, nil }})
+	w.opt.Logger = slog.New(slog.DiscardHandler) // several write to it
+	done := make(chan int)
+	begin := func(who string) {
+		go func() { done <- w.ask(who, "GET", "/api/v1/long", "").Code }()
+		<-begun
+	}
+	finish := func() {
+		hold <- struct{}{}
+		if code := <-done; code != 204 {
+			t.Error(code)
+		}
+	}
+	for range 2 { // the second time in the places of the first
+		begin("reseller")
+		begin("second")
+		for range 2 { // who is refused holds nothing
+			problem(t, w.ask("third", "GET", "/api/v1/short", ""), 503, "busy")
+		}
+		if a := w.ask("all", "GET", "/api/v1/short", ""); a.Code != 204 {
+			t.Errorf("the operator: %d %s", a.Code, a.Body)
+		}
+		finish()
+		if a := w.ask("third", "GET", "/api/v1/short", ""); a.Code != 204 {
+			t.Errorf("in the place of one that has ended: %d %s", a.Code, a.Body)
+		}
+		finish()
+	}
+	for range costlyAtOnce { // the operator may have all
+		begin("all")
+	}
+	problem(t, w.ask("third", "GET", "/api/v1/short", ""), 503, "busy")
+	for range costlyAtOnce {
+		finish()
+	}
+	if a := w.ask("third", "GET", "/api/v1/short", ""); a.Code != 204 {
 		t.Errorf("afterwards: %d %s", a.Code, a.Body)
 	}
 }

@@ -56,6 +56,12 @@ func (s *Keeper) AddBan(ctx context.Context, b access.Ban, within tenant.Bound, 
 	if err := b.Check(); err != nil {
 		return err
 	}
+	growth := numbered.Growth{Bound: within, What: "bans", At: b.Start, More: 1}
+	whose := numbered.Whose{SQL: numbered.WhoseLoginSQL(), Of: func(w *sqlkit.Where, customers []string) { numbered.LoginOf(w, "ban", "id", customers) }}
+	held, err := s.table.Held(ctx, op, growth, whose, 0)
+	if err != nil {
+		return err
+	}
 	return s.table.Change(ctx, op, []audit.Event{e}, func(t sqlkit.Writer, number int64) error {
 		same, err := s.table.Find(t, Same, sqlkit.Bind(b.Prefix.String(), b.Login, b.Shadow, b.Start))
 		if err == nil && len(same) > 0 {
@@ -69,8 +75,7 @@ func (s *Keeper) AddBan(ctx context.Context, b access.Ban, within tenant.Bound, 
 			err = fault.New(op, fault.Conflict, "there is a ban %s already", b.ID)
 		}
 		if err == nil {
-			growth := numbered.Growth{Bound: within, What: "bans", At: b.Start, More: 1}
-			err = s.table.Bounded(t, op, growth, func(w *sqlkit.Where) { numbered.LoginOf(w, "ban", "id", within.Customers) })
+			err = s.table.Bounded(t, op, growth, whose, held)
 		}
 		if err != nil {
 			return err

@@ -117,6 +117,9 @@ func checkSet(op string, rules []limit.Rule) error {
 // with an end, one without of one without.
 func replaces(a, b *limit.Rule) bool { return a.SamePlace(b) && a.Temporary() == b.Temporary() }
 
+// ended is how many rules one that is set ends at most: it takes the place of one alone.
+const ended = 1
+
 // SetRules implements limit.Store. All is checked before anything is written, as it may
 // share its transaction with others.
 func (s *Rulebook) SetRules(ctx context.Context, rules []limit.Rule, within tenant.Bound, events []audit.Event) error {
@@ -124,13 +127,19 @@ func (s *Rulebook) SetRules(ctx context.Context, rules []limit.Rule, within tena
 	if err := checkSet(op, rules); err != nil || len(rules) == 0 {
 		return err
 	}
+	growth, whose := numbered.Growth{Bound: within, What: "limits", At: rules[0].Start, More: len(rules)}, s.table.Whose()
+	held, err := s.table.Held(ctx, op, growth, whose, ended*len(rules))
+	if err != nil {
+		return err
+	}
 	return s.table.Change(ctx, op, events, func(t sqlkit.Writer, number int64) error {
 		lifts, err := s.lifts(t, op, rules, number)
 		if err != nil {
 			return err
 		}
-		growth := numbered.Growth{Bound: within, What: "limits", At: rules[0].Start, More: len(rules), Fewer: len(lifts)}
-		if err := s.table.BoundedOf(t, op, growth); err != nil {
+		growth := growth // of this run, as an engine may repeat it
+		growth.Fewer = len(lifts)
+		if err := s.table.Bounded(t, op, growth, whose, held); err != nil {
 			return err
 		}
 		for _, args := range lifts {

@@ -82,6 +82,11 @@ func (s *Register) AddEntry(ctx context.Context, e list.Entry, within tenant.Bou
 	if err := e.Check(); err != nil {
 		return err
 	}
+	growth, whose := numbered.Growth{Bound: within, What: "entries of access lists", At: e.Start, More: 1}, s.table.Whose()
+	held, err := s.table.Held(ctx, op, growth, whose, 0)
+	if err != nil {
+		return err
+	}
 	return s.table.Change(ctx, op, []audit.Event{event}, func(t sqlkit.Writer, number int64) error {
 		exists, err := numbered.Owner{Kind: e.For.Kind.String(), Name: e.For.Name}.Exists(t)
 		if err == nil && !exists {
@@ -93,8 +98,7 @@ func (s *Register) AddEntry(ctx context.Context, e list.Entry, within tenant.Bou
 		if err := s.unique(t, op, &e); err != nil {
 			return err
 		}
-		growth := numbered.Growth{Bound: within, What: "entries of access lists", At: e.Start, More: 1}
-		if err := s.table.BoundedOf(t, op, growth); err != nil {
+		if err := s.table.Bounded(t, op, growth, whose, held); err != nil {
 			return err
 		}
 		return t.Exec(insertSQL, sqlkit.Bind(e.ID, e.For.Kind.String(), e.For.Name, e.What.String(), e.Effect.String(), e.Shadow, e.Reason, e.By, e.Start, e.End, number))

@@ -2,7 +2,6 @@ package numbered
 
 import (
 	"strings"
-	"time"
 
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/tenant"
@@ -36,6 +35,11 @@ func anything(customers []string, times int) (args []any) {
 	return args
 }
 
+// WhoseLoginSQL is the customer of the login of a row r, of what LoginOfSQL finds.
+func WhoseLoginSQL() string {
+	return "CASE WHEN r.login LIKE '%@%' THEN (SELECT d.customer FROM domain d WHERE d.name = " + domainOf("r.login") + ") END"
+}
+
 // LoginOf adds LoginOfSQL, where there are customers.
 func LoginOf(w *sqlkit.Where, table, key string, customers []string) {
 	w.Add(len(customers) > 0, LoginOfSQL(table, key, len(customers)), anything(customers, 1)...)
@@ -62,6 +66,14 @@ func (o *Owned[T]) OfSQL(n int, ended bool) string {
 	return text
 }
 
+// WhoseSQL is the customer that a row r is for, of what OfSQL finds without those that have ended.
+func (o *Owned[T]) WhoseSQL() string {
+	return `CASE r.kind WHEN 'customer' THEN r.name
+    WHEN 'domain' THEN (SELECT d.customer FROM domain d WHERE d.name = r.name)
+    WHEN 'account' THEN (SELECT d.customer FROM account a JOIN domain d ON d.name = a.domain WHERE a.login = r.name)
+    WHEN 'credential' THEN (SELECT d.customer FROM credential k JOIN account a ON a.login = k.login JOIN domain d ON d.name = a.domain WHERE k.id = r.name) END`
+}
+
 // of adds the condition that rows are customers', where there are any.
 func (o *Owned[T]) of(w *sqlkit.Where, customers []string, ended bool) {
 	times := ofHolding
@@ -86,35 +98,4 @@ func Portion(w *sqlkit.Where, p tenant.Page) (behind string, args sqlkit.Values)
 	}
 	w.Add(p.After != "", "id > ?", p.After)
 	return " ORDER BY id LIMIT ?", w.Bind(p.Limit)
-}
-
-// Growth is what a change makes of the rows that hold for some customers.
-type Growth struct {
-	// Bound is how many there may be of them; What names their kind, for people.
-	Bound tenant.Bound
-	What  string
-	// At is when it happens, More how many come, Fewer how many of those that hold end with it.
-	At          time.Time
-	More, Fewer int
-}
-
-// Bounded refuses, as fault.Conflict, what would go over a bound; of adds to the conditions that rows
-// are its customers'. What makes no more is not refused.
-func (n *Table[T]) Bounded(t sqlkit.Writer, op string, g Growth, of func(*sqlkit.Where)) error {
-	if !g.Bound.Binds() || g.More <= g.Fewer {
-		return nil
-	}
-	var w sqlkit.Where
-	of(&w)
-	w.Add(true, "(ends = 0 OR ends > ?)", g.At)
-	have, _, err := t.Number("SELECT count(*) FROM (SELECT 1 FROM "+n.Name+w.Text()+" LIMIT ?) x", w.Bind(g.Bound.Most+g.Fewer+1))
-	if err != nil {
-		return err
-	}
-	return g.Bound.Refusal(op, g.What, int(have)+g.More-g.Fewer)
-}
-
-// BoundedOf is Bounded for rows that are for something.
-func (o *Owned[T]) BoundedOf(t sqlkit.Writer, op string, g Growth) error {
-	return o.Bounded(t, op, g, func(w *sqlkit.Where) { o.of(w, g.Bound.Customers, false) })
 }
