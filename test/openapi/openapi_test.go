@@ -14,6 +14,7 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 
 	"countersign/internal/access/list"
+	"countersign/internal/access/list/book"
 	"countersign/internal/account/admin"
 	"countersign/internal/mail"
 	"countersign/internal/store/sqlite"
@@ -32,7 +33,7 @@ func options(t *testing.T) resource.Options {
 	t.Cleanup(func() { s.Close() })
 	ids := new(mail.IDSource)
 	return resource.Options{
-		Store: s, IDs: ids, Now: time.Now, Window: func() time.Duration { return time.Hour },
+		Store: s, Entries: book.New(time.Now), IDs: ids, Now: time.Now, Window: func() time.Duration { return time.Hour },
 		Accounts: func(actor string) *admin.Admin { return admin.New(admin.Options{Store: s, IDs: ids, Actor: actor}) },
 		Useful:   func(list.Subject, list.What) error { return nil },
 		Place:    func(a netip.Addr) list.Place { return list.Place{Client: a} },
