@@ -170,8 +170,6 @@ func checkPlans(t testing.TB, s *Store) {
 		"ended entries":        {explain(t, s, listed.PrunedSQL(), 100, 10000, 500), []string{"access_entry_ends"}},
 		"rules of customers":   {explain(t, s, limited.SelectSQL()+" WHERE id IN ("+limited.OfSQL(1, false)+") AND id > ? ORDER BY id LIMIT ?", "c1", "c1", "c1", "c1", "", 100), []string{"limit_rule_name"}},
 		"rules for a bound":    {explain(t, s, limited.ChangedSQL(limited.Whose(), 1), 5, "c1", 9990), []string{"limit_rule_change", "domain_pkey", "account_pkey", "credential_id_key"}},
-		"bans for a bound":     {explain(t, s, banned.ChangedSQL(numbered.Whose{SQL: numbered.WhoseLoginSQL()}, 1), 5, "c1", 9990), []string{"ban_change", "domain_pkey"}},
-		"entries for a bound":  {explain(t, s, listed.ChangedSQL(listed.Whose(), 1), 5, "c1", 9990), []string{"access_entry_change", "domain_pkey"}},
 		"bans of customers":    {explain(t, s, banned.SelectSQL()+" WHERE "+numbered.LoginOfSQL("ban", "id", 1)+" AND id > ? ORDER BY id LIMIT ?", "c1", "", 100), []string{"ban_domain"}},
 		"page of rules":        {explain(t, s, limited.SelectSQL()+" WHERE id > ? ORDER BY id LIMIT ?", "R5", 100), []string{"limit_rule_pkey"}},
 		"entries of customers": {explain(t, s, listed.SelectSQL()+" WHERE id IN ("+listed.OfSQL(1, false)+") AND id > ? ORDER BY id LIMIT ?", "c1", "c1", "c1", "c1", "", 100), []string{"access_entry_name"}},
