@@ -128,7 +128,7 @@ func OfStore(levels []Level) (list []Level) {
 // Failing returns those of the levels that have limits of recipients that fail, with these alone, and
 // the accounts that may have a share of such.
 func Failing(levels []Level) (list []Level) {
-	return sharing(levels, func(l *Limit) bool { return l.Measure.fails() })
+	return append([]Level(nil), sharing(levels, func(l *Limit) bool { return l.Measure.fails() })...)
 }
 
 // sharing is only with the accounts besides that may have a share of what is wanted.

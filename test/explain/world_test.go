@@ -170,14 +170,23 @@ func (w *world) enter(t *testing.T, s *scenario, password string) (*talk.Client,
 	} else {
 		c.Secure(talk.Trust(t, w.Gate))
 	}
-	if reply := c.Reply(); !strings.HasPrefix(reply, "220 ") {
+	reply := c.Reply()
+	says := func(line, want string) bool { // not where what is set is felt meanwhile, and ends the session
+		c.Send(line + "\r\n")
+		reply = c.Reply()
+		return strings.HasPrefix(reply[strings.LastIndex(reply, "\n")+1:], want)
+	}
+	if !strings.HasPrefix(reply, "220 ") || !says(talk.Hello, "250 ") {
 		return c, reply
 	}
-	c.Say(talk.Hello, "250 ")
 	if s.ip != "" {
-		c.Say("STARTTLS", "220 ")
+		if !says("STARTTLS", "220 ") {
+			return c, reply
+		}
 		c.Secure(talk.Trust(t, w.Gate))
-		c.Say(talk.Hello, "250 ")
+		if !says(talk.Hello, "250 ") {
+			return c, reply
+		}
 	}
 	if s.mech != "" {
 		c.Send("AUTH " + s.mech + "\r\n")
