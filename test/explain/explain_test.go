@@ -93,8 +93,13 @@ func (w *world) play(t *testing.T, s *scenario) {
 		}
 	}()
 	if s.limit != nil {
+		known := w.Metric("countersign_limit_rules")
 		id := limited(t, w, s.limit)
-		defer func() { w.Admin("", "limit", "lift", id) }()
+		harness.WaitFor(t, "the gate to follow", func() bool { return w.Metric("countersign_limit_rules") > known })
+		defer func() {
+			w.Admin("", "limit", "lift", id)
+			harness.WaitFor(t, "the gate to follow", func() bool { return w.Metric("countersign_limit_rules") == known })
+		}()
 	}
 	if s.prepare != nil {
 		defer s.prepare(w)()
