@@ -280,7 +280,7 @@ func (st *store) site(k kind, first *harness.Gate, common string) site {
 	return site{k, g, st.server}
 }
 
-// measureAll measures all gates together, and then each alone: a dozen gates that wait ask the one
+// measureAll measures all gates together, and then each alone: ten gates that wait ask the one
 // server of their databases often enough to be felt, so that there are no more of them meanwhile.
 func (st *store) measureAll(countries, common string, first *harness.Gate, password string) {
 	together, alone := kinds(countries)

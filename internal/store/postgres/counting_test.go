@@ -76,27 +76,12 @@ func TestCountingOnThreeNodes(t *testing.T) {
 // TestCounterThatComesMeanwhile: a counter that was not there when a message was judged, and that
 // somebody else makes before it is stored, counts for that message all the same.
 func TestCounterThatComesMeanwhile(t *testing.T) {
-	url := shared.Cluster(t).Database(t)
-	s, err := Open(t.Context(), Options{URL: url, Server: true, Node: "1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	other, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { other.Close(context.Background()) })
-	run := func(text string, args ...any) {
-		t.Helper()
-		if _, err := other.Exec(t.Context(), text, args...); err != nil {
-			t.Fatal(err)
-		}
-	}
+	other := newStranger(t)
+	s := other.gate
 	full, now := &limit.Counter{}, time.Now()
 	full.Count(limit.Amounts{limit.Recipients: 10}, limit.Windowed(0).And(limit.Hour), now, now)
-	run("BEGIN")
-	run("INSERT INTO counter (subject, data, ends) VALUES ($1, $2, $3)", sqlcounting.KeyOf(limit.Subject{Kind: limit.Everything}), full.AppendBinary(nil), now.Add(24*time.Hour).UnixMicro())
+	other.run("BEGIN")
+	other.run("INSERT INTO counter (subject, data, ends) VALUES ($1, $2, $3)", sqlcounting.KeyOf(limit.Subject{Kind: limit.Everything}), full.AppendBinary(nil), now.Add(24*time.Hour).UnixMicro())
 	answer := make(chan error, 1)
 	go func() { answer <- s.Accept(context.Background(), countedMessage(0, 0, 10)) }()
 	for waits := 0; waits == 0; {
@@ -109,7 +94,7 @@ func TestCounterThatComesMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run("COMMIT")
+	other.run("COMMIT")
 	if err := <-answer; !fault.Is(err, fault.Busy) {
 		t.Errorf("the eleventh of ten recipients is answered %v", err)
 	}
