@@ -71,7 +71,7 @@ func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err er
 	}
 	past := &past{
 		Simulation: simulation.New(simulation.Options{Limits: q.Limits, Kind: q.For.Kind, Of: place.place}),
-		place:      place, limits: []limit.Level{{Limits: q.Limits}}, since: q.Since, login: q.Login,
+		place:      place, limits: []limit.Level{{Limits: q.Limits}}, since: q.Since, login: q.Login, remembered: newRemembered(),
 	}
 	if q.For.Kind == limit.Account && q.For.Name != limit.Each {
 		past.login = q.For.Name

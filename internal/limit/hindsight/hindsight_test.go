@@ -54,13 +54,13 @@ func TestOthersContacts(t *testing.T) {
 	limits := []limit.Limit{{Measure: limit.NewRecipients, Window: limit.Day, Max: 1}}
 	p := &past{
 		Simulation: simulation.New(simulation.Options{Limits: limits, Kind: of.Kind, Of: place.place}),
-		place:      place, limits: []limit.Level{{Limits: limits}}, since: now,
+		place:      place, limits: []limit.Level{{Limits: limits}}, since: now, remembered: newRemembered(),
 	}
 	if err := p.read(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	if p.recipients != 1 || len(p.contacts["a@example.org"]) != 1 {
-		t.Errorf("%d recipients are kept: %v", p.recipients, p.contacts)
+	if kept := &p.remembered; len(kept.went) != 1 || len(kept.contacts("a@example.org")) != 1 || kept.contacts("gone@example.org") != nil {
+		t.Errorf("%d recipients are kept", len(p.remembered.went))
 	}
 }
 

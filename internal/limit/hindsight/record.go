@@ -85,20 +85,9 @@ type past struct {
 	limits []limit.Level
 	// since is when it begins: messages before that are only met. login is the only one that is
 	// concerned, "" for several.
-	since time.Time
-	login string
-	// contacts are whom messages went to, where that is asked for; recipients are how many that are.
-	contacts   map[mail.ID][]int64
-	recipients int
-	// failing are the messages of which something has failed, where that is asked for.
-	failing map[mail.ID]sent
-}
-
-// sent is what has to be known of a message that fails.
-type sent struct {
-	credential string
-	// automatic is without a sender, whose failures do not count.
-	automatic bool
+	since      time.Time
+	login      string
+	remembered remembered
 }
 
 // What is kept in memory is bounded.
@@ -173,12 +162,8 @@ func (p *past) concerned(login string) bool {
 
 // fail finds out of which messages something has failed.
 func (p *past) fail(ctx context.Context, store Store) error {
-	p.failing = map[mail.ID]sent{}
 	return replay(ctx, store, p.login, p.since, []audit.Kind{audit.DeliveryFailed}, func(e *audit.Event) error {
-		if refused(e) && p.concerned(e.Login) {
-			p.failing[e.Submission] = sent{}
-		}
-		if len(p.failing) > maxFailing {
+		if refused(e) && p.concerned(e.Login) && p.remembered.fails(e.Submission) > maxFailing {
 			return tooLarge(maxFailing, "messages that failed")
 		}
 		return p.place.failed
@@ -193,18 +178,12 @@ func refused(e *audit.Event) bool {
 
 // meet finds out whom messages went to, from earlier on.
 func (p *past) meet(ctx context.Context, store Store) error {
-	p.contacts = map[mail.ID][]int64{}
 	return replay(ctx, store, p.login, p.earlier(), []audit.Kind{audit.DeliveryDelivered, audit.DeliveryFailed}, func(e *audit.Event) error {
 		to, err := mail.ParseAddress(e.Data["to"])
 		if err != nil || !p.concerned(e.Login) {
 			return p.place.failed // what cannot be read any more has no address
 		}
-		digest := limit.DigestOf(to.Key())
-		if list := p.contacts[e.Submission]; !slices.Contains(list, digest) {
-			p.contacts[e.Submission] = append(list, digest)
-			p.recipients++
-		}
-		if p.recipients > maxContacts {
+		if p.remembered.to(e.Submission, limit.DigestOf(to.Key())) > maxContacts {
 			return tooLarge(maxContacts, "recipients")
 		}
 		return nil
@@ -223,8 +202,8 @@ func (p *past) tell(e *audit.Event) error {
 			return err
 		}
 	case audit.DeliveryFailed:
-		m := p.failing[e.Submission]
-		if by.Credential = m.credential; refused(e) && !m.automatic {
+		credential, automatic, _ := p.remembered.failed(e.Submission)
+		if by.Credential = credential; refused(e) && !automatic {
 			p.Failed(by, e.Submission, e.At)
 		}
 	case audit.AuthPassed, audit.SessionOpened:
@@ -259,12 +238,9 @@ func (p *past) accepted(e *audit.Event, by simulation.Sender) error {
 	if failed != nil || alsoFailed != nil {
 		return fault.New("limit.hindsight", fault.Corrupt, "the record of message %s does not say how large it was", e.Submission)
 	}
-	_, fails := p.failing[e.Submission]
-	if fails {
-		p.failing[e.Submission] = sent{credential: by.Credential, automatic: e.Data["from"] == (mail.Address{}).String()}
-	}
+	fails := p.remembered.sentBy(e.Submission, by.Credential, e.Data["from"] == (mail.Address{}).String())
 	m := &simulation.Message{
-		Sender: by, ID: e.Submission, Session: e.Session, Recipients: recipients, Size: size, Contacts: p.contacts[e.Submission], Fails: fails, At: e.At,
+		Sender: by, ID: e.Submission, Session: e.Session, Recipients: recipients, Size: size, Contacts: p.remembered.contacts(e.Submission), Fails: fails, At: e.At,
 	}
 	switch {
 	case e.Data[limit.DataCounts] == limit.CountsApart: // no limit counts it

@@ -6,6 +6,7 @@
 package simulation
 
 import (
+	"hash/maphash"
 	"maps"
 	"slices"
 	"time"
@@ -60,8 +61,10 @@ type Simulation struct {
 	// refused are the messages that would not have been sent, of those that have failed: what was
 	// not sent does not fail.
 	refused map[mail.ID]bool
-	// met says on which day somebody was written to last.
-	met map[limit.Contact]int64
+	// met says on which day somebody was written to last, by a digest of each limit.Contact: of millions
+	// of them two have the same one once in some million simulations.
+	met  map[uint64]int32
+	seed maphash.Seed
 }
 
 // Unplaced is of how much the past does not say whether it is counted, or as what.
@@ -71,7 +74,7 @@ type Unplaced struct{ Messages, Connections int64 }
 func New(opt Options) *Simulation {
 	s := &Simulation{
 		opt: opt, tallies: map[string]*Tally{}, parts: map[string]*limit.Counter{}, sessions: map[mail.ID]*session{}, open: map[mail.ID]held{},
-		refused: map[mail.ID]bool{}, met: map[limit.Contact]int64{},
+		refused: map[mail.ID]bool{}, met: map[uint64]int32{}, seed: maphash.MakeSeed(),
 	}
 	all := []limit.Level{{Limits: opt.Limits}}
 	s.stored, s.passing = only(limit.OfStore(all)), only(limit.OfPassing(all))
@@ -221,7 +224,7 @@ func (s *Simulation) Failed(by Sender, submission mail.ID, at time.Time) {
 func (s *Simulation) strangers(m *Message) (n int64) {
 	since := limit.DayOf(m.At) - limit.KeepContacts
 	for _, c := range m.Contacts {
-		if met := s.met[limit.Contact{Login: m.Login, Recipient: c}]; met == 0 || met < since {
+		if met := int64(s.met[s.contact(m.Login, c)]); met == 0 || met < since {
 			n++
 		}
 	}
@@ -231,8 +234,13 @@ func (s *Simulation) strangers(m *Message) (n int64) {
 // Met notes whom a message of the past was sent to, which is not judged.
 func (s *Simulation) Met(m *Message) {
 	for _, c := range m.Contacts {
-		s.met[limit.Contact{Login: m.Login, Recipient: c}] = limit.DayOf(m.At)
+		s.met[s.contact(m.Login, c)] = int32(limit.DayOf(m.At))
 	}
+}
+
+// contact is the digest of a limit.Contact.
+func (s *Simulation) contact(login string, recipient int64) uint64 {
+	return maphash.Comparable(s.seed, limit.Contact{Login: login, Recipient: recipient})
 }
 
 // judgePassing judges a message by the limits of one message and connection.
