@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
+
+	"countersign/internal/limit/cells"
 )
 
 // KeepContacts is for how many days somebody who was written to is not new.
@@ -53,7 +55,7 @@ func (c *Contacts) new(by Ledger, at time.Time) (n int64) {
 }
 
 // DayOf numbers the days since 1970.
-func DayOf(at time.Time) int64 { return floor(at.Unix(), 24*60*60) }
+func DayOf(at time.Time) int64 { return cells.Floor(at.Unix(), 24*60*60) }
 
 // Bounds reports whether a limit of a measure is among levels.
 func Bounds(levels []Level, m Measure) bool { return len(Only(levels, m)) > 0 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"countersign/internal/limit/cells"
 )
 
 // Subject is whom a limit bounds.
@@ -295,7 +297,7 @@ func shareOf(levels []Level, of *Level, l Limit, want Amounts, at time.Time) (Br
 	if l.Share <= 0 || of.Subject.Kind <= Account {
 		return Breach{}, false
 	}
-	if used := of.Counter.Used(l.Window, l.Measure, at); plus(used, want[l.Measure]) <= l.Max/2 {
+	if used := of.Counter.Used(l.Window, l.Measure, at); cells.Plus(used, want[l.Measure]) <= l.Max/2 {
 		return Breach{}, false
 	}
 	for i := range levels {
@@ -330,7 +332,7 @@ func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) 
 			}
 			used := c.Used(l.Window, l.Measure, at)
 			counts := n > 0 || l.Measure == FailedRecipients && used > 0
-			if counts && plus(used, n) >= from && c.warn(l, at) {
+			if counts && cells.Plus(used, n) >= from && c.warn(l, at) {
 				list = append(list, Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: n})
 			}
 		}

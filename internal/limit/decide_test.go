@@ -88,26 +88,6 @@ func TestSlowedPace(t *testing.T) {
 	t.Error("250 messages wait for a day at most")
 }
 
-// TestManyAhead: a counter stays bounded when very much lies ahead, and never undercounts.
-func TestManyAhead(t *testing.T) {
-	c, l := &Counter{}, Limit{Messages, Minute, 1 << 40, Defer, false, 0, 0, 0, false}
-	for i := range 10_000 {
-		c.Count(Amounts{Messages: 1}, all, noon.Add(time.Duration(i*7919%86_400)*time.Second), noon)
-	}
-	if sum := c.series[Minute].sum[Messages]; sum != 10_000 {
-		t.Errorf("%d are counted", sum)
-	}
-	for w, s := range c.series {
-		if len(s.cells) > maxCells {
-			t.Errorf("%s has %d cells", Window(w), len(s.cells))
-		}
-	}
-	again, err := Decode(c.AppendBinary(nil))
-	if err != nil || again.Used(l.Window, Messages, noon) != c.Used(l.Window, Messages, noon) {
-		t.Errorf("it is read as another one: %v", err)
-	}
-}
-
 // TestNeverRoom: what can never pass is refused for good, whatever the action says, but not
 // where a person looks at it.
 func TestNeverRoom(t *testing.T) {

@@ -3,9 +3,8 @@
 //
 // A limit bounds a measure (messages, recipients, ...) of a subject (an account, a domain, ...)
 // in a window that slides: N in an hour means that no 60 minutes, wherever they begin, have
-// more than N. What was counted stands in cells that are short against the window. The cell
-// in which a window begins counts as a whole, so that an answer is conservative by one cell
-// at most, and never above N.
+// more than N. What was counted stands in cells that are short against the window (package
+// cells), so that an answer is conservative by one cell at most, and never above N.
 //
 // A decision is about all subjects of a message at once, and counts in all of them or in
 // none. It neither knows what the subjects are to each other, nor keeps counters, nor reads

@@ -28,10 +28,8 @@ func (c *Counter) shareRoomAt(l Limit, at time.Time) time.Time {
 	if !c.shareOver(l, at) {
 		return at
 	}
-	first, span := firstOf(l.Window, at), spans[l.Window]
-	for _, k := range c.series[l.Window].cells {
-		from := time.Unix((k.index+1)*span.cell+span.window, 0).UTC()
-		if k.index >= first && !c.shareOver(l, from) {
+	for from := range c.counted.Leaving(int(l.Window), at) {
+		if !c.shareOver(l, from) {
 			return from
 		}
 	}

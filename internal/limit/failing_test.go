@@ -69,28 +69,6 @@ func TestShareOfFailures(t *testing.T) {
 	}
 }
 
-// TestHolders: what is held is counted by holder, stored and read, and forgotten of those that
-// are not alive.
-func TestHolders(t *testing.T) {
-	c, at := &Counter{}, time.Unix(1_800_000_000, 0).UTC()
-	c.Hold("1#1", 3, at)
-	c.Hold("2#7", 2, at)
-	c.Hold("1#1", -1, at)
-	c.Hold("3#1", -1, at)
-	read, err := Decode(c.AppendBinary(nil))
-	if err != nil || read.Used(AtOnce, Connections, at) != 4 || read.Empty() || !read.Ends().After(at.Add(24*time.Hour)) {
-		t.Fatalf("read is %+v (%v)", read, err)
-	}
-	read.Bury(func(name string) bool { return name != "1#1" })
-	if n := read.Used(AtOnce, Connections, at); n != 2 {
-		t.Errorf("%d are held", n)
-	}
-	read.Hold("2#7", -5, at)
-	if !read.Empty() || len(read.holders) != 0 {
-		t.Errorf("left is %+v", read.holders)
-	}
-}
-
 func TestOfStore(t *testing.T) {
 	account, domain := Subject{Account, "a@example.org"}, Subject{Domain, "example.org"}
 	mixed := []Limit{{Measure: Connections}, {Measure: Messages, Share: 5}}

@@ -5,59 +5,6 @@ import (
 	"time"
 )
 
-// maxHolders bounds who holds something of one subject: gates, and those that were there
-// before them.
-const maxHolders = 256
-
-// keepHolders is for how long a counter is kept of which somebody holds something: longer
-// than any connection lasts.
-const keepHolders = 7 * 24 * time.Hour
-
-// holder is a process that holds so many, since that second.
-type holder struct {
-	name  string
-	n, at int64
-}
-
-// held is how many are held.
-func (c *Counter) held() (n int64) {
-	for _, h := range c.holders {
-		n = plus(n, h.n)
-	}
-	return n
-}
-
-// Bury forgets holders that are there no more.
-func (c *Counter) Bury(alive func(string) bool) {
-	c.holders = slices.DeleteFunc(c.holders, func(h holder) bool { return !alive(h.name) })
-}
-
-// Hold notes that a process holds so many more, or fewer where by is negative.
-func (c *Counter) Hold(name string, by int64, at time.Time) {
-	if i := c.holder(name); i >= 0 {
-		by += c.holders[i].n
-	}
-	c.Occupy(name, by, at)
-}
-
-// Occupy notes that a process holds so many, none where n is negative.
-func (c *Counter) Occupy(name string, n int64, at time.Time) {
-	i := c.holder(name)
-	switch {
-	case i >= 0 && n <= 0:
-		c.holders = slices.Delete(c.holders, i, i+1)
-	case i >= 0:
-		c.holders[i].n, c.holders[i].at = n, at.Unix()
-	case n > 0:
-		c.holders = append(c.holders, holder{name, n, at.Unix()})
-	}
-}
-
-// holder finds one; -1 for none.
-func (c *Counter) holder(name string) int {
-	return slices.IndexFunc(c.holders, func(h holder) bool { return h.name == name })
-}
-
 // apart is what the name of a subject ends in whose connections are counted. No login, domain,
 // network or id has a blank, and names of customers and nodes have none at their beginning.
 const apart = " connections"

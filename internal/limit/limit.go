@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"countersign/internal/fault"
+	"countersign/internal/limit/cells"
 )
 
 // Limit bounds a measure in a window.
@@ -138,17 +139,4 @@ func ParseKind(text string) (Kind, error) {
 type Amounts [measures]int64
 
 // Add returns the sum, which stays below the largest number.
-func (a Amounts) Add(b Amounts) Amounts {
-	for i := range a {
-		a[i] = plus(a[i], b[i])
-	}
-	return a
-}
-
-// plus adds what is not negative, up to the largest number.
-func plus(a, b int64) int64 {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
-}
+func (a Amounts) Add(b Amounts) Amounts { return Amounts(cells.Amounts(a).Add(cells.Amounts(b))) }

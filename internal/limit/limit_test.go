@@ -2,7 +2,6 @@ package limit
 
 import (
 	"math"
-	"slices"
 	"testing"
 	"time"
 
@@ -136,57 +135,6 @@ func TestAllOrNothing(t *testing.T) {
 	}
 }
 
-// TestStored: a counter that was written and read is the same, forgets, and does not grow
-// beyond what windows see.
-func TestStored(t *testing.T) {
-	c, now := &Counter{}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	most := 0
-	for i := range 5000 {
-		now = now.Add(time.Duration(1+i%37) * time.Second)
-		if i%1000 == 999 {
-			now = now.Add(40 * time.Hour)
-		}
-		c.Count(Amounts{Messages: 1, Recipients: int64(i % 3), Bytes: int64(i) << 10, FailedRecipients: int64(i % 5 / 4)}, all, now, now)
-		b := c.AppendBinary(nil)
-		most = max(most, len(b))
-		again, err := Decode(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for w := range spanned {
-			if used(again, w, now) != used(c, w, now) || !slices.Equal(again.series[w].cells, c.series[w].cells) {
-				t.Fatalf("%s: %v was written, %v read", w, c.series[w], again.series[w])
-			}
-		}
-	}
-	t.Logf("at most %d octets", most)
-	if most > 5<<10 {
-		t.Errorf("a counter takes %d octets", most)
-	}
-	now = now.Add(30*24*time.Hour + 6*time.Hour)
-	c.Forget(now)
-	if !c.Empty() || len(c.AppendBinary(nil)) > 16 {
-		t.Errorf("after a month there is left %v", c.series)
-	}
-}
-
-// TestClockPutBack: what is counted by a clock that was put back is not lost, nor counted
-// out of order.
-func TestClockPutBack(t *testing.T) {
-	c, now := &Counter{}, time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	c.Count(Amounts{Messages: 1}, all, now, now)
-	c.Count(Amounts{Messages: 1}, all, now.Add(-10*time.Minute), now.Add(-10*time.Minute))
-	if used := c.Used(Hour, Messages, now); used != 2 {
-		t.Errorf("%d counted, want 2", used)
-	}
-	if used := c.Used(Hour, Messages, now.Add(-10*time.Minute)); used != 2 {
-		t.Errorf("%d counted by the clock that was put back, want 2", used)
-	}
-	if _, err := Decode(c.AppendBinary(nil)); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestLargest: sums stay at the largest number.
 func TestLargest(t *testing.T) {
 	c, now := &Counter{}, time.Unix(0, 0)
@@ -253,34 +201,6 @@ func TestParse(t *testing.T) {
 	if _, err := ParseKind(""); !fault.Is(err, fault.Invalid) {
 		t.Error(err)
 	}
-}
-
-// FuzzDecode: what is read is what would be written, and nothing panics.
-func FuzzDecode(f *testing.F) {
-	c := &Counter{}
-	c.Count(Amounts{Messages: 1, Bytes: 1 << 40}, all, time.Unix(1_800_000_000, 0), time.Unix(1_800_000_000, 0))
-	c.Count(Amounts{Messages: 3, Recipients: 4}, all, time.Unix(1_800_004_000, 0), time.Unix(1_800_004_000, 0))
-	f.Add(c.AppendBinary(nil))
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := Decode(b)
-		if err != nil {
-			if !fault.Is(err, fault.Corrupt) {
-				t.Fatal(err)
-			}
-			return
-		}
-		again, err := Decode(c.AppendBinary(nil))
-		if err != nil {
-			t.Fatalf("%x: %v", b, err)
-		}
-		for w := range spanned {
-			if !slices.Equal(c.series[w].cells, again.series[w].cells) {
-				t.Fatalf("%v became %v", c.series[w], again.series[w])
-			}
-		}
-		c.Count(Amounts{Messages: 1}, all, time.Unix(1_800_000_000, 0), time.Unix(1_800_000_000, 0))
-	})
 }
 
 func BenchmarkDecideAndCount(b *testing.B) {

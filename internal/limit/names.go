@@ -3,11 +3,13 @@ package limit
 import (
 	"slices"
 	"time"
+
+	"countersign/internal/limit/cells"
 )
 
-// Measure is what is counted. A new one needs a name in measureNames and a caller that
-// counts it; stored counters need no change as long as it is the last, and the eighth at
-// most. docs/howto/add-limit.md names what else there is to do.
+// Measure is what is counted. A new one needs a name in measureNames, a place among
+// cells.Amounts and a caller that counts it; stored counters need no change as long as it is
+// the last, and the eighth at most. docs/howto/add-limit.md names what else there is to do.
 type Measure uint8
 
 // The measures.
@@ -56,21 +58,12 @@ const (
 	PerConnection
 	windows
 
-	// spanned are the windows that last.
+	// spanned are the windows that last, in the order in which package cells has them.
 	spanned = AtOnce
 )
 
 // windowNames are the names in their order.
 var windowNames = [windows]string{"minute", "hour", "day", "month", "at-once", "message", "connection"}
-
-// spans are how long the windows are, in seconds, and of how many seconds their cells;
-// the one is a multiple of the other.
-var spans = [spanned]struct{ window, cell int64 }{
-	Minute: {60, 1},
-	Hour:   {60 * 60, 60},
-	Day:    {24 * 60 * 60, 15 * 60},
-	Month:  {30 * 24 * 60 * 60, 6 * 60 * 60},
-}
 
 // String returns the name.
 func (w Window) String() string { return nameOf(windowNames[:], int(w)) }
@@ -89,8 +82,8 @@ func (w Window) Span() (window, cell time.Duration) {
 	if w >= spanned {
 		return 0, 0
 	}
-	s := spans[w]
-	return time.Duration(s.window) * time.Second, time.Duration(s.cell) * time.Second
+	s := cells.SpanOf(int(w))
+	return time.Duration(s.Window) * time.Second, time.Duration(s.Cell) * time.Second
 }
 
 // Kind says what a subject is.

@@ -3,6 +3,8 @@ package limit
 import (
 	"slices"
 	"time"
+
+	"countersign/internal/limit/cells"
 )
 
 // Who is who sends a message, and by which way: all that limits may be for.
@@ -81,7 +83,7 @@ func effective(sources [][]Rule, at time.Time) (list []Limit) {
 		for w, r := range base[m] {
 			if r != nil {
 				l := r.Limit
-				l.Max = plus(l.Max, extra[m][w])
+				l.Max = cells.Plus(l.Max, extra[m][w])
 				list = append(list, l)
 			}
 		}
@@ -103,7 +105,7 @@ func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, ex
 			switch {
 			case !r.Holds(at):
 			case r.Extra:
-				extra[m][w] = plus(extra[m][w], r.Limit.Max)
+				extra[m][w] = cells.Plus(extra[m][w], r.Limit.Max)
 			case own[m][w] == nil || r.Temporary() && !own[m][w].Temporary():
 				own[m][w] = r
 			}

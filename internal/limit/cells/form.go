@@ -1,4 +1,4 @@
-package limit
+package cells
 
 import (
 	"encoding/binary"
@@ -6,10 +6,10 @@ import (
 	"countersign/internal/fault"
 )
 
-// The form in which a store keeps a Counter: an octet for the form, and for each window
+// The form in which a store keeps what is Counted: an octet for the form, and for each window
 // the number of cells, then of each its distance from the one before (of the first, its
 // index), an octet with a bit for each measure, and the amounts that are not 0; at the end,
-// in the same way, an octet and the times until which nobody is warned again. Behind that,
+// in the same way, an octet and the times until which nobody is told again. Behind that,
 // where somebody holds something, of each holder the length of its name, the name, how much,
 // and since when. All numbers are varints of package encoding/binary.
 const form = 1
@@ -18,17 +18,17 @@ const form = 1
 const maxCells = 256
 
 // AppendBinary appends the stored form.
-func (c *Counter) AppendBinary(b []byte) []byte {
+func (c *Counted) AppendBinary(b []byte) []byte {
 	b = append(b, form)
-	for _, s := range c.series {
-		b = binary.AppendUvarint(b, uint64(len(s.cells)))
+	for _, r := range c.rows {
+		b = binary.AppendUvarint(b, uint64(len(r.cells)))
 		before := int64(0)
-		for _, k := range s.cells {
+		for _, k := range r.cells {
 			b = binary.AppendVarint(b, k.index-before)
 			before = k.index
 			b = appendAmounts(b, k.amounts)
 		}
-		b = appendAmounts(b, s.warned)
+		b = appendAmounts(b, r.told)
 	}
 	for _, h := range c.holders {
 		b = binary.AppendUvarint(b, uint64(len(h.name)))
@@ -40,7 +40,7 @@ func (c *Counter) AppendBinary(b []byte) []byte {
 }
 
 // appendAmounts appends which are not 0, and these.
-func appendAmounts(b []byte, amounts [measures]int64) []byte {
+func appendAmounts(b []byte, amounts Amounts) []byte {
 	at := len(b)
 	b = append(b, 0)
 	for m, n := range amounts {
@@ -52,15 +52,14 @@ func appendAmounts(b []byte, amounts [measures]int64) []byte {
 	return b
 }
 
-// Decode reads what AppendBinary has written; nothing is a counter that has counted
-// nothing. Errors are fault.Corrupt.
-func Decode(b []byte) (*Counter, error) {
-	c := &Counter{}
+// Decode reads what AppendBinary has written into a Counted that has counted nothing, and
+// leaves it so where there is nothing to read. Errors are fault.Corrupt.
+func (c *Counted) Decode(b []byte) error {
 	if len(b) == 0 {
-		return c, nil
+		return nil
 	}
 	r := reader{rest: b[1:], ok: b[0] == form}
-	for w := range spanned {
+	for w := range c.rows {
 		n := r.uvarint()
 		if n > maxCells {
 			r.ok = false
@@ -72,19 +71,19 @@ func Decode(b []byte) (*Counter, error) {
 				r.ok = false
 			}
 			before = k.index
-			c.series[w].cells = append(c.series[w].cells, k)
-			c.series[w].sum = c.series[w].sum.Add(k.amounts)
+			c.rows[w].cells = append(c.rows[w].cells, k)
+			c.rows[w].sum = c.rows[w].sum.Add(k.amounts)
 		}
-		c.series[w].warned = r.amounts()
+		c.rows[w].told = r.amounts()
 	}
 	for r.ok && len(r.rest) > 0 {
 		c.holders = append(c.holders, r.holder())
 		r.ok = r.ok && len(c.holders) <= maxHolders
 	}
 	if !r.ok {
-		return nil, fault.New("limit.decode", fault.Corrupt, "what was counted cannot be read (%d octets)", len(b))
+		return fault.New("limit.decode", fault.Corrupt, "what was counted cannot be read (%d octets)", len(b))
 	}
-	return c, nil
+	return nil
 }
 
 // reader takes numbers off the front of a text, until something is wrong.
@@ -118,7 +117,7 @@ func (r *reader) holder() (h holder) {
 	return h
 }
 
-func (r *reader) amounts() (amounts [measures]int64) {
+func (r *reader) amounts() (amounts Amounts) {
 	if !r.ok || len(r.rest) == 0 {
 		r.ok = false
 		return amounts
@@ -134,7 +133,7 @@ func (r *reader) amounts() (amounts [measures]int64) {
 			r.ok = false
 		}
 	}
-	if mask>>measures != 0 {
+	if mask>>Measures != 0 {
 		r.ok = false
 	}
 	return amounts
