@@ -96,7 +96,7 @@ func TestBannedLeavesNoTrace(t *testing.T) {
 // own, is refused all the same, and gets no account here.
 func TestBannedExchangeThatPassesThrough(t *testing.T) {
 	const login = "t@out.example"
-	one, c, x := passing(t, sasl.ScramSHA256)
+	one, c, x := passes(t, sasl.ScramSHA256)
 	ban(one.w, login)
 	if _, _, err := x.Next(t.Context(), []byte(clientFirst)); err != nil {
 		t.Fatal(err)

@@ -4,8 +4,9 @@ import (
 	"context"
 
 	"countersign/internal/account"
+	"countersign/internal/directory"
 	"countersign/internal/fault"
-	"countersign/internal/login/outside"
+	"countersign/internal/login/passing"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -30,15 +31,9 @@ type Client struct {
 	// Principal is who has proved to be who by the last question; nil before, and
 	// after one that was answered with an error.
 	Principal *account.Principal
-	// to is the directory that runs the exchange, where Keys has said so; running is what
-	// runs.
-	to      outside.Passer
-	running *exchange
-	// facade stands before the login that Keys was asked about; nil where nothing does.
-	// posing says that Keys is to have keys that nothing proves, as a directory has the
-	// exchange and has no challenge.
-	facade *facade
-	posing bool
+	// front is what Keys has found of directories that run exchanges; running is what runs.
+	front   passing.Front
+	running *passing.Exchange
 }
 
 var _ sasl.Verifier = (*Client)(nil)
@@ -89,23 +84,24 @@ func (c *Client) Keys(ctx context.Context, mechanism, login string) (*sasl.Keys,
 		return nil, err
 	}
 	l := look{login: c.Tried, cause: why.ErrUnknown} // of a pose: what is stored of an app password is none of its exchange's
-	if !c.posing {
+	if !c.front.Posing {
 		var err error
 		if l, err = c.Verifier.look(ctx, login); err != nil {
 			return nil, err
 		}
-		if c.facade, err = c.Verifier.facade(ctx, l.login, c.Attempt.Mechanism); err != nil {
+		if c.front.Facade, err = c.Verifier.facade(ctx, l.login, c.Attempt.Mechanism); err != nil {
 			return nil, err
 		}
 	}
-	if c.facade == nil {
+	f := &c.front
+	if f.Facade == nil {
 		return c.Verifier.keys(mechanism, login, l), nil
 	}
-	if c.to = c.Verifier.passes(&l, c.Attempt.Mechanism); c.to != nil && !c.posing {
-		return nil, errPass
+	if f.To = c.Verifier.passes(&l, c.Attempt.Mechanism); f.To != nil && !f.Posing {
+		return nil, passing.ErrPasses
 	}
 	k := c.Verifier.keys(mechanism, login, l)
-	c.facade.front.Dress(k, l.login, len(k.Handle.(*derived).of) > 0)
+	f.Facade.Dress(k, l.login, len(k.Handle.(*derived).of) > 0)
 	return k, nil
 }
 
@@ -126,4 +122,48 @@ func (c *Client) VerifyCertificate(ctx context.Context, authzid string) error {
 		return c.settle(nil, why.Failure(why.ErrNone))
 	}
 	return c.settle(c.Verifier.Certificate(ctx, c.Attempt, authzid, c.Subjects))
+}
+
+// Begin starts an exchange of a mechanism for c, with conn, whose Verifier it sets.
+// Where the accounts of a directory are concerned that runs exchanges itself, it passes
+// through. End is to be called in the end.
+func (c *Client) Begin(m sasl.Mechanism, conn *sasl.Conn) sasl.Exchange {
+	conn.Verifier = c
+	c.running = passing.New(passing.Options{
+		Host: host{c}, Front: &c.front, Mechanism: m, Conn: conn, Client: c.Attempt.Client, About: c.Attempt.about(""), Vain: c.Attempt.vain(),
+		Outside: c.Verifier.outside, Places: c.Verifier.places,
+	})
+	return c.running
+}
+
+// End ends what passes through, where it is not over, and gives its place back.
+func (c *Client) End() {
+	if c.running != nil {
+		c.running.Leave()
+	}
+	c.running = nil
+}
+
+// host is a client to its exchange.
+type host struct{ client *Client }
+
+var _ passing.Host = host{}
+
+// Named implements passing.Host.
+func (h host) Named() string { return h.client.Tried }
+
+// Name implements passing.Host.
+func (h host) Name(login string) { h.client.tried(login) }
+
+// Admit implements passing.Host.
+func (h host) Admit(ctx context.Context, name string, answer *directory.Answer) (*account.Principal, error) {
+	return h.client.Verifier.adopt(ctx, &effort{attempt: &h.client.Attempt}, "", name, answer)
+}
+
+// Settle implements passing.Host.
+func (h host) Settle(p *account.Principal, err error) error { return h.client.settle(p, err) }
+
+// InVain implements passing.Host.
+func (h host) InVain(ctx context.Context, s directory.Source, login string) error {
+	return h.client.Verifier.askInVain(ctx, &h.client.Attempt, login, s)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"countersign/internal/account"
+	"countersign/internal/login/outside"
+	"countersign/internal/login/passing"
 	"countersign/internal/login/why"
 	"countersign/internal/mail"
 	"countersign/internal/sasl"
@@ -94,6 +96,17 @@ func (v *Verifier) decoy(k *sasl.Keys, login string) {
 	for len(k.List) < sasl.Forms(k.Mechanism) {
 		k.List = append(k.List, d.Key)
 	}
+}
+
+// passes returns the directory that runs the exchange of a login, nil where none does.
+func (v *Verifier) passes(l *look, mechanism string) outside.Passer {
+	return outside.Passing(v.sources(l), mechanism)
+}
+
+// facade returns what stands before a login in a mechanism, nil where nothing does. Errors are
+// those of why.Unavailable.
+func (v *Verifier) facade(ctx context.Context, login, mechanism string) (*passing.Facade, error) {
+	return passing.Before(ctx, v.fronts, v.outside.Around(login), mechanism)
 }
 
 // Proved returns who has proved the key at which of k, that Keys returned; -1 is none

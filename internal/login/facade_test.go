@@ -544,7 +544,7 @@ func TestExchangesAreBoundedByNetwork(t *testing.T) {
 // name is makes no difference there either.
 func TestChallengesOfTheStoreDoNotPass(t *testing.T) {
 	for _, login := range []string{"t@out.example", "nobody@out.example", loginA} {
-		_, c, x := passing(t, secrets.CramMD5)
+		_, c, x := passes(t, secrets.CramMD5)
 		if _, _, err := x.Next(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -561,7 +561,7 @@ func TestFailedChallengesAreRecordedByName(t *testing.T) {
 		secrets.CramMD5:   "Wrong@Out.example 0123456789abcdef0123456789abcdef",
 		secrets.DigestMD5: `charset=utf-8,username="Wrong@Out.example",realm="r",nonce="n",nc=00000001,cnonce="c",digest-uri="smtp/x",response=0123456789abcdef0123456789abcdef`,
 	} {
-		one, c, _ := passing(t, mechanism)
+		one, c, _ := passes(t, mechanism)
 		one.challenges = true
 		found, _ := sasl.Lookup(mechanism)
 		x := c.Begin(found, &sasl.Conn{Host: "gate.example"})

@@ -82,8 +82,8 @@ func (s towers) For(domain mail.Domain) []directory.Source {
 	return []directory.Source{s.one}
 }
 
-// passing is a world beside one of them, and a client in a mechanism.
-func passing(t *testing.T, mechanism string) (*tower, *Client, sasl.Exchange) {
+// passes is a world beside one of them, and a client in a mechanism.
+func passes(t *testing.T, mechanism string) (*tower, *Client, sasl.Exchange) {
 	t.Helper()
 	w, m := outsiders(t, 0)
 	one := &tower{place: place{w: w, name: "tower"}, account: directory.Answer{Login: "t@out.example", Verified: true}}
@@ -97,7 +97,7 @@ const clientFirst = "n,,n=t@out.example,r=abcdefgh"
 
 // An exchange of somebody who lives elsewhere passes through, from its first response on.
 func TestAnExchangePassesThrough(t *testing.T) {
-	one, c, x := passing(t, sasl.ScramSHA256)
+	one, c, x := passes(t, sasl.ScramSHA256)
 	challenge, done, err := x.Next(t.Context(), []byte(clientFirst))
 	if string(challenge) != "what is it?" || done || err != nil {
 		t.Fatalf("%q, %v, %v", challenge, done, err)
@@ -117,7 +117,7 @@ func TestAnExchangePassesThrough(t *testing.T) {
 
 // What the directory refuses is refused as anything is, and nobody has logged in.
 func TestAPassedExchangeFails(t *testing.T) {
-	_, c, x := passing(t, sasl.ScramSHA256)
+	_, c, x := passes(t, sasl.ScramSHA256)
 	if _, _, err := x.Next(t.Context(), []byte(clientFirst)); err != nil {
 		t.Fatal(err)
 	}
@@ -125,13 +125,13 @@ func TestAPassedExchangeFails(t *testing.T) {
 	if done || c.Principal != nil || fault.ReasonOf(err) != "auth-failed" || why.Word(err) != "wrong-password" {
 		t.Errorf("%v, %v, %+v", done, err, c.Principal)
 	}
-	one, c, x := passing(t, sasl.ScramSHA256)
+	one, c, x := passes(t, sasl.ScramSHA256)
 	one.account.Disabled = true
 	_, _, _ = x.Next(t.Context(), []byte(clientFirst))
 	if _, done, err := x.Next(t.Context(), []byte("secret")); done || c.Principal != nil || why.Word(err) != "suspended" {
 		t.Errorf("disabled: %v", err)
 	}
-	one, c, x = passing(t, sasl.ScramSHA256)
+	one, c, x = passes(t, sasl.ScramSHA256)
 	one.account.Login = loginA // an account of the store
 	_, _, _ = x.Next(t.Context(), []byte(clientFirst))
 	if _, done, err := x.Next(t.Context(), []byte("secret")); done || c.Principal != nil || err == nil {
@@ -141,16 +141,16 @@ func TestAPassedExchangeFails(t *testing.T) {
 
 // Accounts of the store are proved here, and so is what cannot be passed.
 func TestWhatDoesNotPass(t *testing.T) {
-	one, _, x := passing(t, sasl.ScramSHA256)
+	one, _, x := passes(t, sasl.ScramSHA256)
 	challenge, _, err := x.Next(t.Context(), []byte("n,,n="+loginA+",r=abcdefgh"))
 	if err != nil || len(one.begun) != 0 || string(challenge) == "what is it?" {
 		t.Errorf("%q, %v, begun %+v", challenge, err, one.begun)
 	}
-	one, _, x = passing(t, sasl.ScramSHA1)
+	one, _, x = passes(t, sasl.ScramSHA1)
 	if _, _, err := x.Next(t.Context(), []byte(clientFirst)); err != nil || len(one.begun) != 0 {
 		t.Errorf("a mechanism that it does not have: %v", err)
 	}
-	one, _, x = passing(t, secrets.CramMD5)
+	one, _, x = passes(t, secrets.CramMD5)
 	if challenge, _, err := x.Next(t.Context(), nil); err != nil || len(one.begun) != 0 || string(challenge) == "what is it?" {
 		t.Errorf("CRAM-MD5 unasked: %q, %v", challenge, err)
 	}
@@ -199,7 +199,7 @@ func TestADirectoryNamesItsOwnAccountsAlone(t *testing.T) {
 func TestADirectoryLetsInWhoWasNamed(t *testing.T) {
 	const other = "other@out.example"
 	for _, there := range []bool{false, true} {
-		one, c, x := passing(t, sasl.ScramSHA256)
+		one, c, x := passes(t, sasl.ScramSHA256)
 		if there {
 			noError(t, one.w.admin.AddAccount(t.Context(), admin.NewAccount{Address: at(other), Directory: "tower"}))
 		}

@@ -1,4 +1,4 @@
-package login
+package passing
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"countersign/internal/directory"
 	"countersign/internal/fault"
 	"countersign/internal/login/alike"
 	"countersign/internal/login/outside"
@@ -13,34 +14,38 @@ import (
 	"countersign/internal/sasl"
 )
 
-// facade stands before the names of a domain whose directory runs exchanges of SCRAM: what a
+// Facade stands before the names of a domain whose directory runs exchanges of SCRAM: what a
 // client is shown, and when, is the same for all of them. A directory challenges for the
 // names that it has at once, and refuses others after seconds; names of the store are
 // challenged here.
-type facade struct {
-	to    outside.Passer
-	front *alike.View
+type Facade struct {
+	to   outside.Passer
+	view *alike.View
 }
 
-// facade returns what stands before a login in a mechanism, nil where nothing does. Errors are
-// those of why.Unavailable.
-func (v *Verifier) facade(ctx context.Context, login, mechanism string) (*facade, error) {
-	to := outside.Passing(v.outside.Around(login), mechanism)
+// Before returns what stands before the logins of some directories in a mechanism, nil where
+// nothing does. Errors are those of why.Unavailable.
+func Before(ctx context.Context, fronts *alike.Fronts, around []directory.Source, mechanism string) (*Facade, error) {
+	to := outside.Passing(around, mechanism)
 	if to == nil {
 		return nil, nil
 	}
-	front, err := v.fronts.Of(to.Name(), mechanism).View(ctx)
+	view, err := fronts.Of(to.Name(), mechanism).View(ctx)
 	if err != nil {
 		return nil, why.Unavailable(ctx, err)
 	}
-	return &facade{to, front}, nil
+	return &Facade{to, view}, nil
 }
 
+// Dress makes the keys of a login look like those of the directory; own says that the login
+// has some of ours.
+func (f *Facade) Dress(k *sasl.Keys, login string, own bool) { f.view.Dress(k, login, own) }
+
 // begin begins an exchange that may pass, with its first response.
-func begin(ctx context.Context, to outside.Passer, a Attempt, response []byte) *alike.Opening[outside.Passed] {
+func begin(ctx context.Context, to outside.Passer, about directory.Question, response []byte) *alike.Opening[outside.Passed] {
 	response = bytes.Clone(response)
 	return alike.Open(ctx, to.Patience(), func(within context.Context) (p outside.Passed, challenge []byte, over bool, err error) {
-		if p, err = to.Begin(within, a.about("")); err != nil {
+		if p, err = to.Begin(within, about); err != nil {
 			return nil, nil, false, err
 		}
 		challenge, over, err = p.Next(within, response)
@@ -51,19 +56,19 @@ func begin(ctx context.Context, to outside.Passer, a Attempt, response []byte) *
 // open returns the step that shows a client the challenge of ours, or, for a name that the
 // directory may have, begins the directory's exchange and shows that one's. Where it has none
 // when it is time for one, an exchange of ours goes on in its place, which nothing proves.
-func (x *exchange) open(challenge []byte, passes bool, began time.Time) func(context.Context, []byte) ([]byte, bool, error) {
+func (x *Exchange) open(challenge []byte, passes bool, began time.Time) func(context.Context, []byte) ([]byte, bool, error) {
 	return func(ctx context.Context, response []byte) ([]byte, bool, error) {
-		c := x.client
-		spelled := alike.Spelled(response, c.Tried)
+		f, host := x.opt.Front, x.opt.Host
+		spelled := alike.Spelled(response, host.Named())
 		if passes && spelled {
-			x.opening = begin(ctx, c.to, c.Attempt, response)
+			x.opening = begin(ctx, f.To, x.opt.About, response)
 		}
-		err := c.facade.front.Hold(ctx, began)
+		err := f.Facade.view.Hold(ctx, began)
 		switch {
 		case err != nil:
 			return nil, false, err
 		case !spelled:
-			return nil, false, c.settle(nil, why.Failure(why.ErrSpelling))
+			return nil, false, host.Settle(nil, why.Failure(why.ErrSpelling))
 		case passes:
 			return x.reveal(ctx, response)
 		}
@@ -73,25 +78,25 @@ func (x *exchange) open(challenge []byte, passes bool, began time.Time) func(con
 }
 
 // reveal shows the directory's challenge, or one of ours.
-func (x *exchange) reveal(ctx context.Context, response []byte) ([]byte, bool, error) {
-	c, o := x.client, x.opening
+func (x *Exchange) reveal(ctx context.Context, response []byte) ([]byte, bool, error) {
+	f, o := x.opt.Front, x.opening
 	select {
 	case <-o.Done:
 		if o.Err == nil {
-			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
-			x.to, x.passed = c.to, o.Passed
+			f.Facade.view.Learn(x.opt.Host.Named(), o.Challenge, o.Took)
+			x.to, x.passed = f.To, o.Passed
 			return x.judge(ctx, o.Challenge, o.Over, nil)
 		}
 	default:
 	}
-	c.posing, x.shown = true, true
-	x.own = x.mechanism.New(x.conn)
+	f.Posing, x.shown = true, true
+	x.own = x.opt.Mechanism.New(x.opt.Conn)
 	return x.own.Next(ctx, response)
 }
 
 // finish takes the answer to a challenge that was shown in place of the directory's, and
 // all that comes after it.
-func (x *exchange) finish(ctx context.Context, response []byte) ([]byte, bool, error) {
+func (x *Exchange) finish(ctx context.Context, response []byte) ([]byte, bool, error) {
 	challenge, done, err := x.own.Next(ctx, response)
 	switch {
 	case err == nil:
@@ -103,7 +108,7 @@ func (x *exchange) finish(ctx context.Context, response []byte) ([]byte, bool, e
 	case fault.ReasonOf(err) == "": // what the mechanism itself has found
 		err = why.Failure(err)
 	}
-	return nil, false, x.client.settle(nil, x.fallen(ctx, err))
+	return nil, false, x.opt.Host.Settle(nil, x.fallen(ctx, err))
 }
 
 // errLate is a directory's challenge that came when another one had been shown.
@@ -112,9 +117,9 @@ var errLate = errors.New("the directory's challenge came too late")
 // fallen says what a failure comes to in an exchange of ours before a directory: it takes as
 // long as the directory takes to refuse. Where the directory would have let the client go on,
 // or has said nothing, nobody knows whether the password was right.
-func (x *exchange) fallen(ctx context.Context, err error) error {
-	c, o := x.client, x.opening
-	failed := c.Verifier.passInVain(ctx, c, c.facade.to)
+func (x *Exchange) fallen(ctx context.Context, err error) error {
+	f, o := x.opt.Front.Facade, x.opening
+	failed := x.passInVain(ctx, f.to)
 	if o != nil {
 		select {
 		case <-o.Done:
@@ -123,7 +128,7 @@ func (x *exchange) fallen(ctx context.Context, err error) error {
 		}
 		switch {
 		case o.Err == nil:
-			c.facade.front.Learn(c.Tried, o.Challenge, o.Took)
+			f.view.Learn(x.opt.Host.Named(), o.Challenge, o.Took)
 			return why.Unavailable(ctx, errLate)
 		case fault.Is(o.Err, fault.Unauthenticated):
 			err = why.Failure(errors.Join(why.ErrWrong, o.Err))
@@ -139,16 +144,15 @@ func (x *exchange) fallen(ctx context.Context, err error) error {
 
 // level makes a failure that is ours, where the directory has let the client in, take as
 // long as one of its own.
-func (x *exchange) level(ctx context.Context, err error) error {
+func (x *Exchange) level(ctx context.Context, err error) error {
 	if !fault.Is(err, fault.Unauthenticated) {
 		return err
 	}
-	c := x.client
 	var failed error
-	if outside.ServerFirst(x.mechanism.Name) {
-		failed = c.Verifier.askInVain(ctx, &c.Attempt, x.passed.Account().Login, x.to)
+	if outside.ServerFirst(x.opt.Mechanism.Name) {
+		failed = x.opt.Host.InVain(ctx, x.to, x.passed.Account().Login)
 	} else {
-		failed = c.Verifier.passInVain(ctx, c, x.to)
+		failed = x.passInVain(ctx, x.to)
 	}
 	if failed != nil {
 		return why.WithCause(failed, err)
@@ -157,9 +161,9 @@ func (x *exchange) level(ctx context.Context, err error) error {
 }
 
 // passInVain begins an exchange of SCRAM for a name that nobody has, in the domain of the
-// login that c has named. Errors are those of why.Trouble.
-func (v *Verifier) passInVain(ctx context.Context, c *Client, to outside.Passer) error {
-	err := v.outside.PassInVain(ctx, to, c.Tried, c.Attempt.vain())
+// login that the client has named. Errors are those of why.Trouble.
+func (x *Exchange) passInVain(ctx context.Context, to outside.Passer) error {
+	err := x.opt.Outside.PassInVain(ctx, to, x.opt.Host.Named(), x.opt.Vain)
 	if err != nil {
 		return why.Trouble(ctx, err)
 	}
