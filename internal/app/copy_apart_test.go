@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/app/upkeep"
 	"countersign/internal/config"
 	"countersign/internal/fault"
 	"countersign/internal/store/postgres"
@@ -68,7 +69,7 @@ func TestCopyApart(t *testing.T) {
 		"with a link to its own bodies": {filepath.Join(filepath.Dir(link("beside/bodies", filepath.Join(folder, "bodies"))), "new.db"), "in one folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := CopyStore(t.Context(), CopyOptions{From: source.at, To: config.Store{URL: "sqlite:" + c.to}, Actor: "cli:test"})
+			_, err := upkeep.Copy(t.Context(), upkeep.CopyOptions{From: source.at, To: config.Store{URL: "sqlite:" + c.to}, Actor: "cli:test"})
 			if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), c.why) {
 				t.Errorf("got %v", err)
 			}
@@ -91,7 +92,7 @@ func TestCopyByLink(t *testing.T) {
 	if err := os.Symlink(source.at.Path(), link); err != nil {
 		t.Fatal(err)
 	}
-	_, err = CopyStore(t.Context(), CopyOptions{From: config.Store{URL: "sqlite:" + link}, To: inFile(t).at, Actor: "cli:test"})
+	_, err = upkeep.Copy(t.Context(), upkeep.CopyOptions{From: config.Store{URL: "sqlite:" + link}, To: inFile(t).at, Actor: "cli:test"})
 	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "already used by process") {
 		t.Errorf("got %v", err)
 	}
@@ -130,12 +131,12 @@ func TestCopyChangedAtTheEnd(t *testing.T) {
 				source.t = t
 				fillPlace(source)
 				to := inFile(t)
-				from, err := openSide(t.Context(), source.at, nil, false)
+				from, err := upkeep.OpenSide(t.Context(), source.at, nil, false)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer from.Close()
-				target, err := openSide(t.Context(), to.at, nil, true)
+				target, err := upkeep.OpenSide(t.Context(), to.at, nil, true)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -187,11 +188,11 @@ func TestUnfinishedIsNotSound(t *testing.T) {
 		return err
 	}
 	for engine, to := range map[string]place{"SQLite": inFile(t), "PostgreSQL": inDatabase(t, cluster)} {
-		from, err := openSide(t.Context(), source.at, nil, false)
+		from, err := upkeep.OpenSide(t.Context(), source.at, nil, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		target, err := openSide(t.Context(), to.at, nil, true)
+		target, err := upkeep.OpenSide(t.Context(), to.at, nil, true)
 		if err != nil {
 			t.Fatal(err)
 		}

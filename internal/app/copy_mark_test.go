@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/app/upkeep"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/node"
@@ -78,7 +79,7 @@ func TestCopiedStoreIsNotServed(t *testing.T) {
 		}
 		defer before.Close()
 		kept := inFile(t)
-		if _, err := CopyStore(t.Context(), CopyOptions{From: p.at, To: kept.at, KeepSource: true}); err != nil {
+		if _, err := upkeep.Copy(t.Context(), upkeep.CopyOptions{From: p.at, To: kept.at, KeepSource: true}); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.gate(); err != nil {
@@ -136,19 +137,19 @@ func wantLooks(t *testing.T, p place) {
 			t.Error(err)
 		}
 	})
-	report, err := CheckStore(t.Context(), p.config(), time.Now)
+	report, err := upkeep.Check(t.Context(), p.config(), time.Now)
 	if err != nil || report.Deliveries == 0 {
 		t.Errorf("the check looks at %+v, %v", report, err)
 	}
 	if p.at.InPostgres() {
 		return
 	}
-	u := Upkeep{Folder: filepath.Join(t.TempDir(), "backup"), Actor: "test", Now: time.Now}
-	if _, err := BackUp(t.Context(), p.config(), u); err != nil {
+	u := upkeep.BackupOptions{Folder: filepath.Join(t.TempDir(), "backup"), Actor: "test", Now: time.Now}
+	if _, err := upkeep.BackUp(t.Context(), p.config(), u); err != nil {
 		t.Fatal(err)
 	}
 	restored := inFile(t)
-	if _, err := Restore(t.Context(), restored.config(), u); err != nil {
+	if _, err := upkeep.Restore(t.Context(), restored.config(), u); err != nil {
 		t.Fatal(err)
 	}
 	if err := restored.gate(); !fault.Is(err, fault.Conflict) {
@@ -159,7 +160,7 @@ func wantLooks(t *testing.T, p place) {
 // wantReopened reopens a store that was copied to two others.
 func wantReopened(t *testing.T, p place, first, second string) {
 	t.Helper()
-	name, moved, err := ReopenStore(t.Context(), p.at, "cli:test", time.Now)
+	name, moved, err := upkeep.Reopen(t.Context(), p.at, "cli:test", time.Now)
 	if err != nil || len(moved) != 2 || moved[0].To != first || moved[1].To != second || moved[0].Actor != "cli:test" || name == "" {
 		t.Fatalf("%s: %+v, %v", name, moved, err)
 	}
@@ -175,10 +176,10 @@ func wantReopened(t *testing.T, p place, first, second string) {
 			t.Errorf("the record has %+v, %v", events, err)
 		}
 	})
-	if _, _, err := ReopenStore(t.Context(), p.at, "cli:test", time.Now); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "is not marked as copied") {
+	if _, _, err := upkeep.Reopen(t.Context(), p.at, "cli:test", time.Now); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "is not marked as copied") {
 		t.Errorf("it is reopened twice: %v", err)
 	}
-	if _, _, err := ReopenStore(t.Context(), inFile(t).at, "cli:test", time.Now); !fault.Is(err, fault.NotFound) {
+	if _, _, err := upkeep.Reopen(t.Context(), inFile(t).at, "cli:test", time.Now); !fault.Is(err, fault.NotFound) {
 		t.Errorf("what is not there is reopened: %v", err)
 	}
 }
@@ -186,7 +187,7 @@ func wantReopened(t *testing.T, p place, first, second string) {
 // marking is a source that is cut off at the mark: before it is set, after it was,
 // or by a gate that may have come meanwhile.
 type marking struct {
-	side
+	upkeep.Side
 	before, after, joined bool
 	left                  bool
 }
@@ -195,7 +196,7 @@ func (m *marking) Leave(ctx context.Context, to transfer.Moved) error {
 	if m.before {
 		return errCut
 	}
-	err := m.side.Leave(ctx, to)
+	err := m.Side.Leave(ctx, to)
 	m.left = true
 	if m.after {
 		err = errors.Join(errCut, err)
@@ -207,12 +208,12 @@ func (m *marking) Alone(ctx context.Context) error {
 	if m.joined && m.left {
 		return errCut
 	}
-	return m.side.Alone(ctx)
+	return m.Side.Alone(ctx)
 }
 
 // unfinishing is a target that is cut off before its last change, or behind it.
 type unfinishing struct {
-	side
+	upkeep.Side
 	before, after bool
 }
 
@@ -220,7 +221,7 @@ func (u *unfinishing) Finish(ctx context.Context, e audit.Event) error {
 	if u.before {
 		return errCut
 	}
-	err := u.side.Finish(ctx, e)
+	err := u.Side.Finish(ctx, e)
 	if u.after {
 		err = errors.Join(errCut, err)
 	}
@@ -263,7 +264,7 @@ func TestCutOffAtTheMark(t *testing.T) {
 					t.Errorf("a gate on the target: %v, want it to come: %v", err, cut.open)
 				}
 				if !cut.open {
-					result, err := CopyStore(t.Context(), CopyOptions{From: p.at, To: to.at})
+					result, err := upkeep.Copy(t.Context(), upkeep.CopyOptions{From: p.at, To: to.at})
 					if err != nil || !result.Resumed || !result.Marked {
 						t.Fatalf("the rest of the copy: %+v, %v", result, err)
 					}
@@ -284,10 +285,10 @@ func TestCutOffAtTheMark(t *testing.T) {
 // cutAt copies with a source and a target that are cut off.
 func cutAt(t *testing.T, from, to place, m marking, u unfinishing) (err error) {
 	t.Helper()
-	if m.side, err = openSide(t.Context(), from.at, nil, false); err != nil {
+	if m.Side, err = upkeep.OpenSide(t.Context(), from.at, nil, false); err != nil {
 		t.Fatal(err)
 	}
-	if u.side, err = openSide(t.Context(), to.at, nil, true); err != nil {
+	if u.Side, err = upkeep.OpenSide(t.Context(), to.at, nil, true); err != nil {
 		t.Fatal(err)
 	}
 	_, err = transfer.Run(t.Context(), transfer.Options{Source: &m, Target: &u})
@@ -324,7 +325,7 @@ func TestCopyIntoWhatWasCopied(t *testing.T) {
 			to.with(func(Store) {})
 			other := copyTo(to, inFile(t)).To
 			wantMoved(t, "a gate", to.gate(), other)
-			if _, err := CopyStore(t.Context(), CopyOptions{From: p.at, To: to.at, KeepSource: true}); err != nil {
+			if _, err := upkeep.Copy(t.Context(), upkeep.CopyOptions{From: p.at, To: to.at, KeepSource: true}); err != nil {
 				t.Fatal(err)
 			}
 			if err := to.gate(); err != nil {

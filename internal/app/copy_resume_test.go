@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"countersign/internal/app/upkeep"
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/fault"
@@ -75,11 +76,11 @@ func (cutReader) Read([]byte) (int, error) { return 0, errCut }
 func once(from, to place, left int, after bool) (*transfer.Result, error) {
 	from.t.Helper()
 	ctx := from.t.Context()
-	source, err := openSide(ctx, from.at, nil, false)
+	source, err := upkeep.OpenSide(ctx, from.at, nil, false)
 	if err != nil {
 		from.t.Fatal(err)
 	}
-	target, err := openSide(ctx, to.at, nil, true)
+	target, err := upkeep.OpenSide(ctx, to.at, nil, true)
 	if err != nil {
 		from.t.Fatal(err)
 	}
@@ -168,14 +169,14 @@ func TestLostDatabaseIsSurvived(t *testing.T) {
 	fillPlace(inSQLite)
 	for _, c := range []struct{ from, to place }{{inSQLite, inPostgres}, {inPostgres, last}} {
 		restarted := false
-		o := CopyOptions{From: c.from.at, To: c.to.at, Progress: func(p transfer.Progress) {
+		o := upkeep.CopyOptions{From: c.from.at, To: c.to.at, Progress: func(p transfer.Progress) {
 			if p.Table == "submission" && !restarted {
 				restarted = true
 				cluster.Stop(t, pgcluster.Immediate)
 				cluster.Start(t)
 			}
 		}}
-		result, err := CopyStore(t.Context(), o)
+		result, err := upkeep.Copy(t.Context(), o)
 		if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "the connection that keeps gates away from postgres://") || !result.Begun {
 			t.Fatalf("after a restart of the database: %v", err)
 		}
@@ -204,7 +205,7 @@ func TestFullDiskIsSurvived(t *testing.T) {
 		to := place{t, config.Store{URL: url}}
 		to.with(func(Store) {})
 		full := false
-		result, err := CopyStore(t.Context(), CopyOptions{From: source.at, To: to.at, Progress: func(transfer.Progress) {
+		result, err := upkeep.Copy(t.Context(), upkeep.CopyOptions{From: source.at, To: to.at, Progress: func(transfer.Progress) {
 			if !full {
 				full = true
 				disk.Fill(t)
@@ -237,7 +238,7 @@ func TestFullDiskIsSurvived(t *testing.T) {
 				t.Errorf("umount: %v: %s", err, out)
 			}
 		})
-		result, err := CopyStore(t.Context(), CopyOptions{From: source.at, To: to.at})
+		result, err := upkeep.Copy(t.Context(), upkeep.CopyOptions{From: source.at, To: to.at})
 		if !fault.Is(err, fault.Full) || !result.Begun {
 			t.Fatalf("on a full disk: %v", err)
 		}

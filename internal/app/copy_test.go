@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/app/upkeep"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/loadgen"
@@ -23,7 +24,7 @@ import (
 // copyTo copies a store, which must work.
 func copyTo(from, to place) *transfer.Result {
 	from.t.Helper()
-	result, err := CopyStore(from.t.Context(), CopyOptions{From: from.at, To: to.at, Actor: "cli:test"})
+	result, err := upkeep.Copy(from.t.Context(), upkeep.CopyOptions{From: from.at, To: to.at, Actor: "cli:test"})
 	if err != nil {
 		from.t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func TestCopyThereAndBack(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := ReopenStore(t.Context(), stores[2].at, "cli:test", time.Now); err != nil { // gates shall go on with both
+	if _, _, err := upkeep.Reopen(t.Context(), stores[2].at, "cli:test", time.Now); err != nil { // gates shall go on with both
 		t.Fatal(err)
 	}
 	key := fmt.Sprintf("[dkim]\nkey_file = %q\n", w.app.cfg.DKIM.KeyFile)
@@ -198,13 +199,13 @@ func TestUnfinishedCopyIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed := false
-			o := CopyOptions{From: source.at, To: c.to.at, Progress: func(p transfer.Progress) {
+			o := upkeep.CopyOptions{From: source.at, To: c.to.at, Progress: func(p transfer.Progress) {
 				if p.Table == "event" && !changed { // the last one: all is copied
 					changed = true
 					c.change(c.to)
 				}
 			}}
-			result, err := CopyStore(t.Context(), o)
+			result, err := upkeep.Copy(t.Context(), o)
 			if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), c.table) || strings.Count(err.Error(), "(other contents)")+strings.Count(err.Error(), " rows in the source") != 1 || !result.Begun {
 				t.Fatalf("the copy ends with %v", err)
 			}
@@ -212,12 +213,12 @@ func TestUnfinishedCopyIsRefused(t *testing.T) {
 				if s, err := c.to.open(nil); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "is not finished") {
 					t.Fatalf("the target can be opened: %v, %v", s, err)
 				}
-				if _, err := CopyStore(t.Context(), CopyOptions{From: c.to.at, To: inFile(t).at}); !fault.Is(err, fault.Conflict) {
+				if _, err := upkeep.Copy(t.Context(), upkeep.CopyOptions{From: c.to.at, To: inFile(t).at}); !fault.Is(err, fault.Conflict) {
 					t.Fatalf("the target can be copied: %v", err)
 				}
 			}
 			o.Restart, o.Progress = true, nil
-			if result, err := CopyStore(t.Context(), o); err != nil || result.Resumed {
+			if result, err := upkeep.Copy(t.Context(), o); err != nil || result.Resumed {
 				t.Fatalf("%+v, %v", result, err)
 			}
 			if name != "an act of an administrator" {
@@ -266,13 +267,13 @@ func TestNobodyElseIsThere(t *testing.T) {
 			}
 			want := map[string]string{"SQLite": fmt.Sprintf("already used by process %d", os.Getpid()), "PostgreSQL": `node "gate-1" (at gate.example.org) uses this store, and holds its lease until`}[name]
 			empty := inFile(t)
-			for side, o := range map[string]CopyOptions{"the source: ": {From: used.at, To: empty.at}, "the target: ": {From: used.at, To: used.at}} {
+			for side, o := range map[string]upkeep.CopyOptions{"the source: ": {From: used.at, To: empty.at}, "the target: ": {From: used.at, To: used.at}} {
 				if side == "the target: " {
 					other := inFile(t)
 					other.with(func(Store) {})
 					o.From = other.at
 				}
-				result, err := CopyStore(t.Context(), o)
+				result, err := upkeep.Copy(t.Context(), o)
 				if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), side) || strings.Contains(err.Error(), "data directory") || result.Begun {
 					t.Errorf("%sa gate is alive, and the copy says %v", side, err)
 				}
@@ -285,7 +286,7 @@ func TestNobodyElseIsThere(t *testing.T) {
 			}
 			used.endLeases()
 			tried := 0
-			_, err = CopyStore(t.Context(), CopyOptions{From: used.at, To: empty.at, KeepSource: true, Progress: func(transfer.Progress) {
+			_, err = upkeep.Copy(t.Context(), upkeep.CopyOptions{From: used.at, To: empty.at, KeepSource: true, Progress: func(transfer.Progress) {
 				if err := used.gate(); !fault.Is(err, fault.Conflict) {
 					t.Errorf("a gate comes while its store is copied: %v", err)
 				}
@@ -366,7 +367,7 @@ func TestWrongPlacesAreRefused(t *testing.T) {
 		"not a URL":                    {source, place{t, source.at}.named("postgres://a@127.0.0.1:port/b"), fault.Invalid, "the target: store.url cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result, err := CopyStore(t.Context(), CopyOptions{From: c.from.at, To: c.to.at})
+			result, err := upkeep.Copy(t.Context(), upkeep.CopyOptions{From: c.from.at, To: c.to.at})
 			if err == nil {
 				t.Fatal("it is copied")
 			}
@@ -411,7 +412,7 @@ func TestInterruptedByTheContext(t *testing.T) {
 	source, target := inFile(t), inFile(t)
 	fillPlace(source)
 	ctx, cancel := context.WithCancel(t.Context())
-	result, err := CopyStore(ctx, CopyOptions{From: source.at, To: target.at, Progress: func(p transfer.Progress) {
+	result, err := upkeep.Copy(ctx, upkeep.CopyOptions{From: source.at, To: target.at, Progress: func(p transfer.Progress) {
 		if p.Table == "submission" {
 			cancel()
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"countersign/internal/audit"
 	"countersign/internal/node"
 )
@@ -93,26 +91,6 @@ func (a *App) nodeHealth() error {
 		return errNoLease
 	}
 	return nil
-}
-
-// registerNode adds the figures of the node.
-func (a *App) registerNode() {
-	if a.keeper == nil {
-		return
-	}
-	a.registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "countersign_node_lease_held", Help: "1 while this node holds its lease, else 0: it delivers nothing then.",
-		}, func() float64 {
-			if a.keeper.Holds() {
-				return 1
-			}
-			return 0
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "countersign_node_clock_skew_seconds", Help: "By how much the clock of this node is ahead of the database's.",
-		}, func() float64 { return a.keeper.Skew().Seconds() }),
-	)
 }
 
 // watchDrain waits for the wish that this node drain. A stop waits for a drain

@@ -21,6 +21,7 @@ import (
 	"countersign/internal/app/bind"
 	"countersign/internal/app/clients"
 	"countersign/internal/app/entrances"
+	"countersign/internal/app/gauges"
 	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
 	"countersign/internal/app/outgoing"
@@ -401,8 +402,9 @@ func (a *App) openListeners(context.Context) error {
 		Hostname: a.cfg.Hostname, Backend: a.gate, IDs: a.ids, Logger: a.log, Limits: SessionLimits(a.cfg),
 		OnRefused: a.gate.Refused, HelpPage: a.help.Link,
 	})
-	a.registerGauges()
-	a.registerNode()
+	gauges.Register(a.registry, gauges.Sources{
+		Store: a.store, Server: a.server, Space: a.space, Recorder: a.recorder, Keeper: a.keeper, Now: a.opt.Now,
+	})
 	type bound struct {
 		l  net.Listener
 		lc smtpserver.ListenerConfig

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"countersign/internal/app"
+	"countersign/internal/app/upkeep"
 	"countersign/internal/cli/table"
 )
 
@@ -29,7 +29,7 @@ func (cmd *Backup) Run(s *Site) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	m, err := app.BackUp(ctx, cfg, app.Upkeep{Folder: cmd.To, Version: s.Version, Actor: s.Actor, Now: s.Now, Progress: s.progress()})
+	m, err := upkeep.BackUp(ctx, cfg, upkeep.BackupOptions{Folder: cmd.To, Version: s.Version, Actor: s.Actor, Now: s.Now, Progress: s.progress()})
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"countersign/internal/app"
+	"countersign/internal/app/upkeep"
 	"countersign/internal/cli/table"
 	"countersign/internal/soundness"
 )
@@ -29,7 +29,7 @@ func (cmd *Check) Run(s *Site) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	r, err := app.CheckStore(ctx, cfg, s.Now)
+	r, err := upkeep.Check(ctx, cfg, s.Now)
 	if err != nil {
 		return err
 	}

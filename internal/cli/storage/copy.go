@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"countersign/internal/app"
+	"countersign/internal/app/upkeep"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
 	"countersign/internal/config/loading"
@@ -43,7 +43,7 @@ func (cmd *Copy) Run(s *Site) error {
 	defer end()
 	m := &meter{out: s.Stderr, now: s.Now}
 	began := s.Now()
-	result, err := app.CopyStore(ctx, app.CopyOptions{From: from, To: to, Restart: cmd.Restart, KeepSource: cmd.KeepSource, Progress: m.show, Actor: s.Actor, Now: s.Now})
+	result, err := upkeep.Copy(ctx, upkeep.CopyOptions{From: from, To: to, Restart: cmd.Restart, KeepSource: cmd.KeepSource, Progress: m.show, Actor: s.Actor, Now: s.Now})
 	m.end()
 	if err != nil {
 		return ending(result, err)

@@ -1,7 +1,7 @@
 package storage
 
 import (
-	"countersign/internal/app"
+	"countersign/internal/app/upkeep"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
 	"countersign/internal/fault"
@@ -27,7 +27,7 @@ func (cmd *Reopen) Run(s *Site) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	name, moved, err := app.ReopenStore(ctx, at, s.Actor, s.Now)
+	name, moved, err := upkeep.Reopen(ctx, at, s.Actor, s.Now)
 	if err != nil {
 		return err
 	}

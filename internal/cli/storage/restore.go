@@ -3,7 +3,7 @@ package storage
 import (
 	"strings"
 
-	"countersign/internal/app"
+	"countersign/internal/app/upkeep"
 	"countersign/internal/cli/table"
 	"countersign/internal/config"
 )
@@ -28,7 +28,7 @@ func (cmd *Restore) Run(s *Site) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	r, err := app.Restore(ctx, cfg, app.Upkeep{Folder: cmd.From, Hold: cmd.Hold, Version: s.Version, Actor: s.Actor, Now: s.Now, Progress: s.progress()})
+	r, err := upkeep.Restore(ctx, cfg, upkeep.BackupOptions{Folder: cmd.From, Hold: cmd.Hold, Version: s.Version, Actor: s.Actor, Now: s.Now, Progress: s.progress()})
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (cmd *Restore) Run(s *Site) error {
 
 // sayKeys says whether the key file is the one that is needed.
 func (s *Site) sayKeys(cfg *config.Config, keys []string) error {
-	state, err := app.KeyState(cfg, keys)
+	state, err := upkeep.KeyState(cfg, keys)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,8 @@
-package app
+package upkeep
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,14 +11,15 @@ import (
 
 	"countersign/internal/config"
 	"countersign/internal/fault"
+	"countersign/internal/seal"
 	"countersign/internal/soundness"
 	"countersign/internal/store/postgres"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/store/sqlite/backup"
 )
 
-// Upkeep is what a backup or a restore needs beside the configuration.
-type Upkeep struct {
+// BackupOptions are what a backup or a restore needs beside the configuration.
+type BackupOptions struct {
 	// Folder is that of the backup.
 	Folder string
 	// Hold lets everything that a restore brings back wait for an administrator.
@@ -34,29 +36,29 @@ type Upkeep struct {
 // BackUp makes a whole backup of the store while a server works on it. Errors are
 // those of backup.Make; fault.Conflict for a store in PostgreSQL, which has better
 // means.
-func BackUp(ctx context.Context, cfg *config.Config, u Upkeep) (*backup.Manifest, error) {
+func BackUp(ctx context.Context, cfg *config.Config, o BackupOptions) (*backup.Manifest, error) {
 	if cfg.Store.InPostgres() {
 		return nil, fault.New("app.backup", fault.Conflict,
 			"the store is in PostgreSQL: make backups of the database with pg_dump, or with pg_basebackup and an archive of its log; docs/ops/backup.md says how")
 	}
-	return backup.Make(ctx, backup.Options{Path: cfg.StorePath(), To: u.Folder, Version: u.Version, Now: u.Now, Progress: u.Progress})
+	return backup.Make(ctx, backup.Options{Path: cfg.StorePath(), To: o.Folder, Version: o.Version, Now: o.Now, Progress: o.Progress})
 }
 
 // Restore makes a store of a backup, where none is. Errors are those of
 // backup.Restore; fault.Conflict for a store in PostgreSQL.
-func Restore(ctx context.Context, cfg *config.Config, u Upkeep) (*backup.Restored, error) {
+func Restore(ctx context.Context, cfg *config.Config, o BackupOptions) (*backup.Restored, error) {
 	if cfg.Store.InPostgres() {
 		return nil, fault.New("app.restore", fault.Conflict,
 			"the store is in PostgreSQL: restore the database with pg_restore, or its log up to a moment; docs/ops/backup.md says how, and what is sent again")
 	}
 	return backup.Restore(ctx, backup.RestoreOptions{
-		From: u.Folder, Path: cfg.StorePath(), Hold: u.Hold, Actor: u.Actor, Now: u.Now, Progress: u.Progress,
+		From: o.Folder, Path: cfg.StorePath(), Hold: o.Hold, Actor: o.Actor, Now: o.Now, Progress: o.Progress,
 	})
 }
 
-// CheckStore looks for what is wrong with the store, beside servers that work on
+// Check looks for what is wrong with the store, beside servers that work on
 // it, and changes nothing. Errors are those of the engine's Check.
-func CheckStore(ctx context.Context, cfg *config.Config, now func() time.Time) (*soundness.Report, error) {
+func Check(ctx context.Context, cfg *config.Config, now func() time.Time) (*soundness.Report, error) {
 	if !cfg.Store.InPostgres() {
 		return sqlite.Check(ctx, cfg.StorePath(), now)
 	}
@@ -76,7 +78,7 @@ func KeyState(cfg *config.Config, keys []string) (string, error) {
 	if _, err := os.Stat(cfg.DKIM.KeyFile); errors.Is(err, fs.ErrNotExist) {
 		return "missing", nil
 	}
-	sealer, err := NewSealer(cfg)
+	sealer, err := seal.LoadOrCreate(cfg.DKIM.KeyFile, rand.Reader)
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package app
+package upkeep
 
 import (
 	"context"
@@ -26,20 +26,20 @@ type CopyOptions struct {
 	Now func() time.Time
 }
 
-// CopyStore copies a store into another one, see transfer.Run. No gate may use
+// Copy copies a store into another one, see transfer.Run. No gate may use
 // either of them: fault.Conflict, as where both are the same or their large bodies
 // would be in one folder.
-func CopyStore(ctx context.Context, o CopyOptions) (result *transfer.Result, err error) {
+func Copy(ctx context.Context, o CopyOptions) (result *transfer.Result, err error) {
 	result = new(transfer.Result)
 	if err := apart(o.From, o.To); err != nil {
 		return result, err
 	}
-	source, err := openSide(ctx, o.From, o.Now, false)
+	source, err := OpenSide(ctx, o.From, o.Now, false)
 	if err != nil {
 		return result, ofSide("the source", err)
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := openSide(ctx, o.To, o.Now, true)
+	target, err := OpenSide(ctx, o.To, o.Now, true)
 	if err != nil {
 		return result, ofSide("the target", err)
 	}
@@ -49,12 +49,12 @@ func CopyStore(ctx context.Context, o CopyOptions) (result *transfer.Result, err
 	})
 }
 
-// ReopenStore lets gates serve again from a store that was copied into another one,
+// Reopen lets gates serve again from a store that was copied into another one,
 // in the name of actor, and returns its name and where it was copied to.
 // fault.Conflict where it is not marked as copied, is itself the target of an
 // unfinished copy, or is in use; fault.NotFound where there is no store.
-func ReopenStore(ctx context.Context, at config.Store, actor string, now func() time.Time) (name string, moved []transfer.Moved, err error) {
-	s, err := openSide(ctx, at, now, false)
+func Reopen(ctx context.Context, at config.Store, actor string, now func() time.Time) (name string, moved []transfer.Moved, err error) {
+	s, err := OpenSide(ctx, at, now, false)
 	if err != nil {
 		return "", nil, err
 	}
@@ -63,9 +63,11 @@ func ReopenStore(ctx context.Context, at config.Store, actor string, now func() 
 	return s.Origin().Name, moved, err
 }
 
-// side is a store that is copied, copied into, or reopened.
-type side interface {
+// Side is a store that is copied, copied into, or reopened.
+type Side interface {
 	transfer.Target
+	// Reopen takes the marks of a store that was copied away, stores the event, and returns
+	// what they said. fault.Conflict where there is none.
 	Reopen(ctx context.Context, e audit.Event) ([]transfer.Moved, error)
 }
 
@@ -115,8 +117,9 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(one, other)
 }
 
-// openSide opens one of the two.
-func openSide(ctx context.Context, s config.Store, now func() time.Time, target bool) (side, error) {
+// OpenSide opens a store to copy it, or to copy into it where it is the target. Errors are
+// those of the engine's OpenSide.
+func OpenSide(ctx context.Context, s config.Store, now func() time.Time, target bool) (Side, error) {
 	if !s.InPostgres() {
 		in, err := sqlite.OpenSide(ctx, sqlite.Options{Path: s.Path(), Now: now}, target)
 		if err != nil {

@@ -1,6 +1,7 @@
-package app
+package upkeep
 
 import (
+	"crypto/rand"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"countersign/internal/config"
 	"countersign/internal/fault"
+	"countersign/internal/seal"
 )
 
 // TestBackupOfPostgres: the commands for files say what to use instead.
@@ -15,14 +17,14 @@ func TestBackupOfPostgres(t *testing.T) {
 	cfg := config.Default()
 	cfg.DataDir, cfg.Store.URL = t.TempDir(), "postgres://user@127.0.0.1:1/db"
 	cfg.Complete()
-	u := Upkeep{Folder: filepath.Join(t.TempDir(), "backup"), Now: time.Now}
-	if _, err := BackUp(t.Context(), cfg, u); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "pg_dump") {
+	o := BackupOptions{Folder: filepath.Join(t.TempDir(), "backup"), Now: time.Now}
+	if _, err := BackUp(t.Context(), cfg, o); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "pg_dump") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Restore(t.Context(), cfg, u); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "pg_restore") {
+	if _, err := Restore(t.Context(), cfg, o); !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), "pg_restore") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := CheckStore(t.Context(), cfg, time.Now); !fault.Is(err, fault.Unavailable) {
+	if _, err := Check(t.Context(), cfg, time.Now); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("a check without a server: %v", err)
 	}
 }
@@ -42,7 +44,7 @@ func TestKeyState(t *testing.T) {
 	want("not needed")
 	want("missing", "0123456789abcdef")
 	want("missing", "0123456789abcdef") // it still is
-	sealer, err := NewSealer(cfg)
+	sealer, err := seal.LoadOrCreate(cfg.DKIM.KeyFile, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
