@@ -91,7 +91,7 @@ type Transaction interface {
 type Observed uint8
 
 // The observations. If you add one, name it in observedNames and teach
-// submission/observe.go to record it; tests fail until both are done.
+// submission/recording to record it; tests fail until both are done.
 const (
 	// ObservedHello: EHLO or HELO was accepted; Text is its argument.
 	ObservedHello Observed = iota

@@ -14,7 +14,9 @@ import (
 	"countersign/internal/sasl"
 	"countersign/internal/sasl/binding"
 	"countersign/internal/smtp"
+	"countersign/internal/submission/connected"
 	"countersign/internal/submission/guessing"
+	"countersign/internal/submission/recording"
 )
 
 // Mechanisms implements smtpserver.Session: those of the table that this connection and
@@ -153,7 +155,7 @@ func (x *exchange) judged(err error) time.Duration {
 	s := x.session
 	end := guessing.End{Login: s.tried(), Given: s.client.Given, Secret: x.secret, Err: err}
 	if err == nil {
-		end.Login, end.Password = s.login, x.secret && s.proved.Credential.Kind == account.Password
+		end.Login, end.Password = s.record.Login, x.secret && s.proved.Credential.Kind == account.Password
 	}
 	return s.gate.door.Judge(&s.attempt, end)
 }
@@ -166,10 +168,14 @@ func (s *session) enter(ctx context.Context, p *account.Principal) error {
 	if p == nil { // a defect: nobody was asked
 		return fault.New("submission.auth", fault.Internal, "an exchange has ended without anybody's proof")
 	}
-	if err := s.comeAs(ctx, p); err != nil {
+	d, err := s.passes.ComeAs(ctx, p, s.gate.policy.Load().WarnAt)
+	if err != nil {
 		return err
 	}
-	s.login, s.proved = p.Sender.Account.Login(), p
+	for _, e := range connected.Events(&d) {
+		s.record.Add(e)
+	}
+	s.record.Login, s.proved = p.Sender.Account.Login(), p
 	s.visit.Enter(p.Sender, &p.Credential)
 	s.gate.opt.Senders.Seen(p.Sender.Generation)
 	return nil
@@ -190,9 +196,9 @@ func (s *session) Recognise(ctx context.Context) (bool, error) {
 	if err := s.enter(ctx, p); err != nil {
 		return false, err
 	}
-	s.gate.door.Known(s.peer.Client.Addr(), s.login)
+	s.gate.door.Known(s.peer.Client.Addr(), s.record.Login)
 	s.gate.opt.Metrics.Recognised()
-	s.record(audit.Event{Kind: audit.AuthPassed, Data: s.provedData("")})
+	s.record.Add(audit.Event{Kind: audit.AuthPassed, Data: recording.Proved(s.proved, "", s.hello)})
 	return true, nil
 }
 

@@ -1,11 +1,9 @@
 package submission
 
 import (
-	"maps"
 	"net/netip"
 
 	"countersign/internal/access"
-	"countersign/internal/audit"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/figures"
@@ -33,13 +31,13 @@ func (g *Gate) Admit(peer smtpserver.Peer) error {
 	if ban := g.opt.Bans.Network(peer.Client.Addr()); ban != nil {
 		g.opt.Metrics.Banned(figures.BannedConnection)
 		err := refuse("submission.admit", smtp.EBanned, ban.Reason)
-		g.recordRefused(peer, smtp.ReplyFor(err), map[string]string{"ban": string(ban.ID)})
+		g.records.Refused(peer, smtp.ReplyFor(err), map[string]string{"ban": string(ban.ID)})
 		return err
 	}
 	data, err := visit.Admit(g.opt.Entrance, peer.Listener, peer.Client.Addr())
 	if err != nil {
 		g.opt.Metrics.Denied(figures.BannedConnection)
-		g.recordRefused(peer, smtp.ReplyFor(err), data)
+		g.records.Refused(peer, smtp.ReplyFor(err), data)
 		return err
 	}
 	return g.admitted(peer)
@@ -48,7 +46,7 @@ func (g *Gate) Admit(peer smtpserver.Peer) error {
 // unbanned refuses a session that is banned by now: its network, or who has logged in, from
 // there.
 func (s *session) unbanned(op string) error {
-	ban := s.gate.opt.Bans.Login(s.peer.Client.Addr(), s.login)
+	ban := s.gate.opt.Bans.Login(s.peer.Client.Addr(), s.record.Login)
 	if ban == nil {
 		return nil
 	}
@@ -57,20 +55,4 @@ func (s *session) unbanned(op string) error {
 	}
 	s.ban = ban
 	return refuse(op, smtp.EBannedNow, ban.Reason)
-}
-
-// recordRefused records a connection that did not become a session, within the ration of
-// its network. why is added to its data.
-func (g *Gate) recordRefused(peer smtpserver.Peer, r smtp.Reply, why map[string]string) {
-	if !g.rations.Spend(peer.Network(), audit.ConnectionRefused) {
-		g.opt.Metrics.LeftOut()
-		return
-	}
-	e := audit.Event{
-		At: g.opt.Now(), Kind: audit.ConnectionRefused, Session: peer.ID, Client: peer.Client.Addr().Unmap().String(),
-		Code: r.Code, Enhanced: r.Enhanced.String(), Reason: string(r.Reason), Text: r.Text,
-		Data: map[string]string{"listener": peer.Listener, "proxy": proxyText(peer)},
-	}
-	maps.Copy(e.Data, why)
-	g.opt.Recorder.Record(e)
 }

@@ -89,7 +89,7 @@ func (s *session) Data(ctx context.Context, body io.Reader) (mail.ID, error) {
 		return "", err
 	}
 	a := s.acceptance(m)
-	ruled.Apply(&decision, a, m.at, s.complete)
+	ruled.Apply(&decision, a, m.at, s.record.Complete)
 	err = s.accept(ctx, a, tx, policy)
 	if err != nil {
 		m.in.Abandon(err)
@@ -107,7 +107,7 @@ func (s *session) taken(m *incoming, a *queue.Acceptance, decision *rules.Decisi
 		s.gate.opt.Recorder.Log(e)
 	}
 	for _, e := range s.meter.Taken(&m.tx.message, a) {
-		s.record(e)
+		s.record.Add(e)
 	}
 	s.note(rules.Data, decision, m.id)
 	s.gate.opt.Metrics.Accepted(a, time.Since(started))
@@ -166,14 +166,14 @@ func (s *session) acceptance(m *incoming) *queue.Acceptance {
 	}
 	m.names.Rely(a)
 	m.in.Complete(a, m.head, m.header)
-	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.completed(m.names.Told(tx.given, tx.env.From, m.id)), aligned.Apply(m.ruling, a, s.complete))
-	a.Events = append(a.Events, s.passed(m.draft, a)...)
+	a.Events = slices.Concat([]audit.Event{s.acceptedEvent(a)}, s.record.Completed(m.names.Told(tx.given, tx.env.From, m.id)), aligned.Apply(m.ruling, a, s.record.Complete))
+	m.draft.Apply(a, s.record.Complete)
 	return a
 }
 
 // acceptedEvent is the record of the acceptance; it is stored with it.
 func (s *session) acceptedEvent(a *queue.Acceptance) audit.Event {
-	e := s.complete(audit.Event{
+	e := s.record.Complete(audit.Event{
 		Kind: audit.Accepted, Submission: a.Submission.ID,
 		Code: smtp.OK().Code, Enhanced: smtp.OK().Enhanced.String(),
 		Data: map[string]string{

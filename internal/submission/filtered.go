@@ -3,16 +3,12 @@ package submission
 import (
 	"bytes"
 	"context"
-	"slices"
-	"strings"
 	"time"
 
-	"countersign/internal/audit"
 	"countersign/internal/filter"
 	"countersign/internal/mail"
 	"countersign/internal/message"
 	"countersign/internal/policy/alignment"
-	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/submission/filtering"
 	"countersign/internal/submission/intake"
@@ -61,7 +57,7 @@ func (s *session) filter(ctx context.Context, m *incoming) error {
 	if err != nil {
 		for _, e := range d.Events {
 			e.Data["queue_id"] = m.id.String()
-			s.record(e)
+			s.record.Add(e)
 		}
 		return err
 	}
@@ -73,7 +69,7 @@ func (s *session) filter(ctx context.Context, m *incoming) error {
 func (s *session) shown(m *incoming) filter.Message {
 	shown := filter.Message{
 		ID: m.id, Hostname: s.gate.opt.Hostname, Listener: s.peer.Listener, Client: s.peer.Client, Hello: s.hello,
-		Login: s.login, Customer: m.tx.who.sender.Customer.Name, Mechanism: s.proved.Mechanism,
+		Login: s.record.Login, Customer: m.tx.who.sender.Customer.Name, Mechanism: s.proved.Mechanism,
 		Envelope: m.tx.env, Recipients: m.tx.rcpts, Head: m.head[len(m.trace):], Body: m.in.Open,
 	}
 	if m.in.EightBit() {
@@ -134,23 +130,4 @@ func (s *session) take(ctx context.Context, m *incoming) error {
 		return m.in.Replace(ctx, d.Body, len(m.head))
 	}
 	return nil
-}
-
-// passed holds what filters want held, and returns what is to be recorded of them.
-func (s *session) passed(d *filtering.Draft, a *queue.Acceptance) []audit.Event {
-	if d == nil {
-		return nil
-	}
-	for i := range a.Deliveries {
-		if d.Held && a.Deliveries[i].State != queue.Held {
-			a.Deliveries[i].State, a.Deliveries[i].HoldReason = queue.Held, queue.HoldFilter
-		}
-	}
-	a.Events[0].Data["filters"] = strings.Join(d.Seen, ", ")
-	events := slices.Clone(d.Events)
-	for i := range events {
-		events[i] = s.complete(events[i])
-		events[i].Submission = a.Submission.ID
-	}
-	return events
 }

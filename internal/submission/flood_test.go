@@ -15,6 +15,7 @@ import (
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/ration"
+	"countersign/internal/submission/recording"
 )
 
 // lines counts what is logged.
@@ -113,7 +114,7 @@ func TestLoginsGiveTheRationBack(t *testing.T) {
 	const sessions = 2 * ration.NetworkEvents
 	for range sessions {
 		s := f.connect().(*session)
-		s.login = testLogin // as VerifyPassword does
+		s.record.Login = testLogin // as VerifyPassword does
 		s.Observe(ctx, smtpserver.Observation{Kind: smtpserver.ObservedAuthOK, Text: "PLAIN"})
 	}
 	f.gate.Close()
@@ -132,7 +133,9 @@ func TestLoginsGiveTheRationBack(t *testing.T) {
 func TestEndOfWhatIsRecorded(t *testing.T) {
 	f := newFixture(t)
 	ctx, at := t.Context(), time.Now()
-	f.gate.rations = ration.New(func() time.Time { return at }, f.recorder.Record) // in which nothing comes back
+	f.gate.records = recording.New(recording.Options{ // in which nothing comes back
+		Record: f.recorder.Record, LeftOut: func() {}, Now: func() time.Time { return at },
+	})
 	first := f.connect()
 	for range ration.NetworkEvents {
 		first.Observe(ctx, smtpserver.Observation{Kind: smtpserver.ObservedRefusal, Code: 500})

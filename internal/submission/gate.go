@@ -3,7 +3,6 @@ package submission
 import (
 	"context"
 	"log/slog"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +19,9 @@ import (
 	"countersign/internal/policy/rules"
 	"countersign/internal/queue"
 	"countersign/internal/seal"
+	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/connected"
 	"countersign/internal/submission/figures"
 	"countersign/internal/submission/filtering"
 	"countersign/internal/submission/guessing"
@@ -28,7 +29,7 @@ import (
 	"countersign/internal/submission/keyring"
 	"countersign/internal/submission/limiting"
 	"countersign/internal/submission/naming"
-	"countersign/internal/submission/ration"
+	"countersign/internal/submission/recording"
 	"countersign/internal/submission/visit"
 	"countersign/internal/submission/warning"
 )
@@ -97,7 +98,7 @@ type Options struct {
 	// there are none. It is asked for each message, and answers from memory.
 	Limits func(limit.Who) []limit.Level
 	// Doors let connections in as far as their limits have room; nil lets everybody in.
-	Doors Doors
+	Doors connected.Doors
 	// Counted returns what was counted of subjects, as limit.Counts has it; it is asked where a
 	// rule of the operator wants to know. nil where nothing is.
 	Counted func(context.Context, []limit.Subject) ([]*limit.Counter, time.Time, error)
@@ -136,8 +137,8 @@ type Gate struct {
 	opt    Options
 	policy atomic.Pointer[Policy]
 	keys   *keyring.Keyring
-	// rations bounds what is recorded of clients that have not logged in.
-	rations *ration.Rations
+	// records is how sessions come into the record.
+	records *recording.Book
 	// desk is what sessions share of limits.
 	desk limiting.Desk
 	// mails bounds those to policy.WarnTo.
@@ -161,12 +162,8 @@ func New(opt Options) *Gate {
 	}
 	g := &Gate{opt: opt, keys: newKeyring(opt), door: guessing.New(opt.Guard)}
 	g.desk.Levels, g.desk.Host, g.desk.Now = g.limits, opt.Hostname, opt.Now
-	g.rations = ration.New(opt.Now, func(e audit.Event) {
-		e.At = g.opt.Now()
-		if g.opt.Node != "" {
-			e.Data["node"] = g.opt.Node
-		}
-		g.opt.Recorder.Record(e)
+	g.records = recording.New(recording.Options{
+		Record: opt.Recorder.Record, LeftOut: func() { g.opt.Metrics.LeftOut() }, Node: opt.Node, Now: func() time.Time { return g.opt.Now() },
 	})
 	g.SetPolicy(opt.Policy)
 	return g
@@ -174,7 +171,7 @@ func New(opt Options) *Gate {
 
 // Close records what has been left out of the record and not been told yet. It is
 // called when no session is open any more, and before the Recorder is closed.
-func (g *Gate) Close() { g.rations.Close() }
+func (g *Gate) Close() { g.records.Close() }
 
 // SetPolicy changes the policy for every message whose header has not been
 // read yet.
@@ -219,33 +216,17 @@ func newKeyring(o Options) *keyring.Keyring {
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, meter: limiting.Meter{Desk: &g.desk}, peer: peer, network: network.Of(peer.Client.Addr()), listener: g.opt.Listeners[peer.Listener]}
-	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record)
-	over, err := s.come(ctx)
+	s.record, s.passes = g.records.Of(peer), connected.Passes{Doors: g.opt.Doors, Levels: g.opt.Limits}
+	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record.Add)
+	over, err := s.passes.Come(ctx, limit.Who{Network: s.network, Node: g.opt.Node}, g.policy.Load().WarnAt)
 	if err != nil {
+		g.records.Refused(peer, smtp.ReplyFor(err), over.Decisive.Data())
 		return nil, err
 	}
-	e := audit.Event{
-		Kind: audit.SessionOpened,
-		Data: map[string]string{
-			"listener": peer.Listener,
-			"port":     strconv.Itoa(int(peer.Client.Port())),
-			"local":    peer.Local.String(),
-			"proxy":    proxyText(peer),
-		},
-	}
-	if g.opt.Node != "" {
-		e.Data["node"] = g.opt.Node
-	}
-	s.record(e)
+	s.record.Begin()
 	s.visit.Note()
-	s.recordNear(over)
-	return s, nil
-}
-
-// proxyText names the proxy in front of a connection, "" for none.
-func proxyText(peer smtpserver.Peer) string {
-	if !peer.Proxy.IsValid() {
-		return ""
+	for _, e := range connected.Events(&over) {
+		s.record.Add(e)
 	}
-	return peer.Proxy.String()
+	return s, nil
 }

@@ -482,14 +482,6 @@ func (s keylessStore) SigningKeys(context.Context, mail.Domain) ([]account.Key, 
 	return nil, fault.New("test", s.kind, "no keys")
 }
 
-func TestEveryObservationIsRecorded(t *testing.T) {
-	for _, o := range smtpserver.AllObserved() {
-		if observed[o] == "" {
-			t.Errorf("observation %v has no event", o)
-		}
-	}
-}
-
 func TestFaultsOfTheStoreAreTemporary(t *testing.T) {
 	f := newFixture(t)
 	f.gate.opt.Queue = failingStore{f.store}

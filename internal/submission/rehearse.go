@@ -66,8 +66,8 @@ func (s rehearsed) Next(ctx context.Context, _ []byte) ([]byte, bool, error) {
 	if kind := fault.KindOf(err); err == nil || kind != fault.Denied && kind != fault.Unauthenticated {
 		return nil, err == nil, err
 	}
-	s.record(audit.Event{Kind: audit.AuthFailed, Login: s.login, Text: fault.ReasonOf(err)})
-	s.login, s.proved = "", nil
+	s.record.Add(audit.Event{Kind: audit.AuthFailed, Login: s.record.Login, Text: fault.ReasonOf(err)})
+	s.record.Login, s.proved = "", nil
 	return nil, false, why.Failure(err)
 }
 

@@ -30,7 +30,7 @@ func (s *session) rights(ctx context.Context) (rights, error) {
 	if err := s.unbanned(op); err != nil {
 		return rights{}, err
 	}
-	now, err := s.gate.opt.Senders.Sender(ctx, s.login)
+	now, err := s.gate.opt.Senders.Sender(ctx, s.record.Login)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return rights{}, fault.Refuse(op, fault.Denied, string(smtp.EAccountSuspended))

@@ -130,7 +130,7 @@ func (s *session) used(ctx context.Context, tx *transaction, u rules.Used) (int6
 func (s *session) note(at rules.Stage, d *rules.Decision, submission mail.ID) {
 	for _, e := range ruled.Events(at, d) {
 		e.Submission = submission
-		s.record(e)
+		s.record.Add(e)
 	}
 }
 
@@ -146,16 +146,11 @@ func (g *Gate) admitted(peer smtpserver.Peer) error {
 	})
 	g.opt.Metrics.Judged(&d)
 	for _, e := range ruled.Events(rules.Connect, &d) {
-		if !g.rations.Spend(peer.Network(), e.Kind) {
-			g.opt.Metrics.LeftOut()
-			continue
-		}
-		e.At, e.Session, e.Client = g.opt.Now(), peer.ID, peer.Client.Addr().Unmap().String()
-		g.opt.Recorder.Record(e)
+		g.records.Stranger(peer, e)
 	}
 	err := ruled.Refusal(rules.Connect, &d)
 	if err != nil {
-		g.recordRefused(peer, smtp.ReplyFor(err), map[string]string{"rule": d.Rule.Name})
+		g.records.Refused(peer, smtp.ReplyFor(err), map[string]string{"rule": d.Rule.Name})
 	}
 	return err
 }

@@ -11,7 +11,6 @@ import (
 	"countersign/internal/cert/client"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
-	"countersign/internal/limit/doors"
 	"countersign/internal/login"
 	"countersign/internal/mail"
 	"countersign/internal/policy/rules"
@@ -19,9 +18,11 @@ import (
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/connected"
 	"countersign/internal/submission/guessing"
 	"countersign/internal/submission/intake"
 	"countersign/internal/submission/limiting"
+	"countersign/internal/submission/recording"
 	"countersign/internal/submission/visit"
 )
 
@@ -47,8 +48,8 @@ type session struct {
 	client *login.Client
 	// attempt is what the guard was told of it.
 	attempt guessing.Attempt
-	// login is who authenticated; "" before.
-	login string
+	// record is how it comes into the record, and knows who authenticated.
+	record *recording.Session
 	// proved is who authenticated, as the account and its credential were then: one
 	// that has changed since ends the session's right to send.
 	proved *account.Principal
@@ -63,14 +64,9 @@ type session struct {
 	// unowned is what was found last of a sender that is not theirs, until it is recorded.
 	unowned *sender.Finding
 	// passes are what it holds of limits of connections.
-	passes []doors.Pass
+	passes connected.Passes
 	// rule is the one that has refused the command that is being answered, "" for none.
 	rule string
-	// recorded counts the events of the session so far, unrecorded those that
-	// were left out, spent those that the ration of its network has paid for.
-	recorded, unrecorded, spent int
-	// begun says that the session's beginning is recorded, and so its end will be.
-	begun bool
 	// messages counts the submissions accepted in this session, meter holds them against limits.
 	messages int
 	meter    limiting.Meter

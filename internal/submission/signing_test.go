@@ -102,7 +102,9 @@ func TestSigningFailsLoudly(t *testing.T) {
 func TestSessionNamesItsNode(t *testing.T) {
 	f := newFixture(t)
 	for _, id := range []string{"", "gate-1"} {
-		f.gate.opt.Node = id
+		opt := f.gate.opt
+		opt.Node = id
+		f.gate = New(opt)
 		f.open()
 	}
 	f.must(f.recorder.Flush(t.Context()))

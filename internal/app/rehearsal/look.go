@@ -14,7 +14,7 @@ import (
 )
 
 // Enter says of a connection what limit/doors.Doors would while the store is there, and counts
-// nothing. It implements submission.Doors.
+// nothing. It implements connected.Doors.
 func (k *keeper) Enter(ctx context.Context, levels []limit.Level, warn int) (doors.Pass, limit.Decision, error) {
 	q := limit.Connects(levels)
 	if q == nil {

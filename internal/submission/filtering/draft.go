@@ -13,6 +13,7 @@ import (
 	"countersign/internal/filter"
 	"countersign/internal/filter/edit"
 	"countersign/internal/mail"
+	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/smtp/strict"
 )
@@ -40,6 +41,26 @@ type Draft struct {
 	// Events are to be recorded with it, or with its refusal; they lack all that is the
 	// session's to say.
 	Events []audit.Event
+}
+
+// Apply holds what is accepted where a filter wants that, and adds what is to be recorded of
+// the filters as complete makes it; what came of it at each stands in the first event, that of
+// the acceptance. A Draft that is nil does nothing.
+func (d *Draft) Apply(a *queue.Acceptance, complete func(audit.Event) audit.Event) {
+	if d == nil {
+		return
+	}
+	for i := range a.Deliveries {
+		if d.Held && a.Deliveries[i].State != queue.Held {
+			a.Deliveries[i].State, a.Deliveries[i].HoldReason = queue.Held, queue.HoldFilter
+		}
+	}
+	a.Events[0].Data["filters"] = strings.Join(d.Seen, ", ")
+	for _, e := range d.Events {
+		e = complete(e)
+		e.Submission = a.Submission.ID
+		a.Events = append(a.Events, e)
+	}
 }
 
 // maxAdded is how many recipients one filter may add.

@@ -166,3 +166,16 @@ func (n *Named) Told(given, now mail.Address, id mail.ID) []audit.Event {
 func fieldKey(place string) string {
 	return strings.ToLower(strings.NewReplacer(" ", "_", "-", "_").Replace(place))
 }
+
+// Explain adds to the event of a refusal why a sender is not theirs, which its client is
+// not told; nothing where f is nil or the refusal is of something else.
+func Explain(f *sender.Finding, e *audit.Event) {
+	about := []smtp.Reason{smtp.ESenderNotOwned, smtp.EHeaderSenderNotOwned, smtp.ESenderMissing, smtp.ENullSenderNotAllowed}
+	if f == nil || !slices.Contains(about, smtp.Reason(e.Reason)) {
+		return
+	}
+	if e.Data == nil {
+		e.Data = map[string]string{}
+	}
+	e.Data["place"], e.Data["address"], e.Data["why"] = f.Place, f.Address.String(), string(f.Reason)
+}
