@@ -66,7 +66,7 @@ func TestEveryReason(t *testing.T) {
 	for r := range unforeseen {
 		t.Errorf("%s is in no catalogue", r)
 	}
-	holds := []string{"", "over-limit", "slowed", "rule", "dmarc-will-fail"} // of messages that are accepted
+	holds := []string{"", "over-limit", "slowed", "rule", "filter", "dmarc-will-fail"} // of messages that are accepted
 	for _, reason := range played {
 		if !slices.Contains(holds, reason) && !slices.Contains(smtp.Reasons(), smtp.Reason(reason)) {
 			t.Errorf("a scenario has the reason %q, which there is not", reason)

@@ -218,6 +218,6 @@ func lookedAt() []scenario {
 		{name: "mail that will fail DMARC is held", set: aligned("hold"), undo: aligned("default"), want: "hold", reason: "dmarc-will-fail"},
 		{name: "mail that will fail DMARC is warned of", set: aligned("warn"), undo: aligned("default"), want: "accept", also: "dmarc-will-fail"},
 		filter("refuse", "refuse", "filter-refused"), filter("defer", "defer", "filter-deferred"),
-		filter("be away", "defer", "filter-away"),
+		filter("be away", "defer", "filter-away"), filter("hold", "hold", "filter"), filter("be away and hold", "hold", "filter"),
 	}
 }

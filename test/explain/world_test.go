@@ -97,6 +97,12 @@ func newWorld(t *testing.T, url string) *world {
 		return testkit.Action{}
 	}}
 	filter := testmilter.Start(t, "tcp", "127.0.0.1:0", testmilter.Behaviour{End: filtered})
+	holding := testmilter.Start(t, "tcp", "127.0.0.1:0", testmilter.Behaviour{End: func(_ milter.Modifier, seen *testmilter.Seen) (*milter.Response, error) {
+		if asked(seen) == "be away and hold" {
+			return nil, fmt.Errorf("the filter ends")
+		}
+		return milter.RespAccept, nil
+	}})
 	w := &world{t: t, behind: harness.FreePort(t), passwords: map[string]string{}}
 	extra := ""
 	if url != "" {
@@ -126,12 +132,16 @@ login_networks = 2
 name = "filter"
 address = "tcp:%s"
 may = ["headers"]
+[[filter]]
+name = "holding"
+address = "tcp:%s"
+when_away = "hold"
 [[listener]]
 name = "behind"
 kind = "submission"
 address = [%q]
 proxies = ["127.0.0.1"]
-`, dns.Addr(), filter.Addr, w.behind)
+`, dns.Addr(), filter.Addr, holding.Addr, w.behind)
 	w.Gate = harness.Serve(t, mx.Listen(t), extra+rules)
 	w.Admin("", "plan", "add", "small")
 	w.Admin("", "account", "set", harness.Login, "--plan", "small")
@@ -139,21 +149,28 @@ proxies = ["127.0.0.1"]
 }
 
 // filtered is what the content filter does: as the message says.
-func filtered(_ milter.Modifier, seen *testmilter.Seen) (*milter.Response, error) {
-	for _, f := range seen.Fields {
-		if f[0] != "X-Filter" {
-			continue
-		}
-		switch strings.TrimSpace(f[1]) {
-		case "refuse":
-			return milter.RespReject, nil
-		case "defer":
-			return milter.RespTempFail, nil
-		case "be away":
-			return nil, fmt.Errorf("the filter ends")
-		}
+func filtered(m milter.Modifier, seen *testmilter.Seen) (*milter.Response, error) {
+	switch asked(seen) {
+	case "refuse":
+		return milter.RespReject, nil
+	case "defer":
+		return milter.RespTempFail, nil
+	case "hold":
+		return milter.RespAccept, m.Quarantine("it looks odd")
+	case "be away":
+		return nil, fmt.Errorf("the filter ends")
 	}
 	return milter.RespAccept, nil
+}
+
+// asked is what a message wants of a filter.
+func asked(seen *testmilter.Seen) string {
+	for _, f := range seen.Fields {
+		if f[0] == "X-Filter" {
+			return strings.TrimSpace(f[1])
+		}
+	}
+	return ""
 }
 
 // enter opens a connection from where the message comes from, and logs in. It returns the last answer,

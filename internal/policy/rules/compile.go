@@ -145,8 +145,11 @@ func (c *compiler) program(env *cel.Env, checked *cel.Ast, s Spec) (*Rule, error
 	}
 	r := &Rule{Spec: s, program: program, most: estimate.Max, used: usedBy(checked.NativeRep())}
 	r.OnError = s.onError()
-	r.constant, err = c.constant(r)
-	return r, err
+	if r.constant, err = c.constant(r); err != nil {
+		return r, err
+	}
+	r.everything = r.constant == nil && s.stops() && !s.Shadow && matchesAll(r, checked.NativeRep(), c.set.known)
+	return r, nil
 }
 
 // limited are the options of a program that is cut off at a cost.
@@ -214,13 +217,18 @@ func (c *compiler) weigh(i int, s *Spec, earlier []Spec) {
 		})
 		return
 	}
-	if r.constant == nil {
+	if r.constant == nil && !r.everything {
 		return
 	}
 	allows := slices.ContainsFunc(earlier, func(e Spec) bool { return e.At == s.At && e.Verdict == Allow && !e.Shadow })
 	m := Mistake{Rule: i, Field: "when", Row: 1, Column: 1, Warning: true}
-	switch always := *r.constant; {
-	case !always:
+	switch {
+	case r.everything && allows:
+		return
+	case r.everything:
+		m.Text = fmt.Sprintf("is true of each of %d mails that were made up to try it: everything may be met with %q", attempts, s.Verdict)
+		m.Suggestion = "try it with \"countersign rule test\", or set shadow = true first"
+	case !*r.constant:
 		m.Text = "is never true, so that the rule does nothing"
 	case s.stops() && !s.Shadow && !allows:
 		m.Text, m.Warning = fmt.Sprintf("is always true: everything would be met with %q", s.Verdict), false

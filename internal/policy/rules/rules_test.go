@@ -175,6 +175,45 @@ func TestAlways(t *testing.T) {
 	}
 }
 
+// TestEverything: of a rule that would stop all mail, though it asks for something, there is a warning; of one
+// that lets any pass there is none.
+func TestEverything(t *testing.T) {
+	for _, c := range []struct {
+		at   Stage
+		when string
+		all  bool
+	}{
+		{Data, `message.size >= 0`, true}, {Mail, `principal.login != "" || principal.login == ""`, true},
+		{Recipient, `counters.recipients > 0`, true}, {Data, `envelope.recipients.size() > 0`, true}, {Mail, `connection.client != address("198.51.100.1") || connection.tls != "1.1"`, false},
+		{Connect, `!connection.client.in_network("10.0.0.0/8")`, false}, {Connect, `connection.listener != "inside"`, false}, {Mail, `principal.plan != "gold"`, false},
+		{Mail, `!(principal.login in ["a@one.example", "b@one.example"])`, false}, {Data, `!message.subject.startsWith("[list]")`, false},
+		{Data, `!(principal.customer == "bank" && connection.listener == "office" && message.size < 1000)`, false},
+		{Recipient, `envelope.recipient.domain() != "example.org"`, false}, {Recipient, `!envelope.recipient.endsWith(".example.net")`, false},
+		{Data, `envelope.recipients.exists(r, r.domain() != principal.domain)`, false}, {Data, `message.header.count("X-Campaign") < 1`, false},
+		{Connect, `now.getHours("Europe/Berlin") < 23`, false}, {Connect, `now < timestamp("2030-01-01T00:00:00Z")`, false},
+		{Mail, `counted.used("account recipients/hour") >= 0`, true}, {Mail, `counted.used("account recipients/hour") < 7`, false}, {Mail, `!envelope.smtputf8`, false},
+		{Data, `!message.subject.matches("^[A-Z]{3}-[0-9]{9}$")`, false},
+	} {
+		for _, s := range ten() { // usual rules are none of these
+			if _, found := Compile([]Spec{s}); len(found) > 0 {
+				t.Fatalf("%+v", found)
+			}
+		}
+		set, found := Compile([]Spec{spec(c.at, c.when)})
+		if set == nil || len(found) > 1 || len(found) == 1 && !found[0].Warning || (len(found) == 1) != c.all {
+			t.Errorf("%s: %+v", c.when, found)
+		}
+		held, allow := spec(c.at, c.when), spec(c.at, `connection.listener == "inside"`)
+		held.Shadow, allow.Verdict, allow.Name = true, Allow, "inside"
+		if _, found := Compile([]Spec{held}); len(found) > 0 {
+			t.Errorf("%s in shadow: %+v", c.when, found)
+		}
+		if _, found := Compile([]Spec{allow, spec(c.at, c.when)}); len(found) > 0 {
+			t.Errorf("%s after one that allows: %+v", c.when, found)
+		}
+	}
+}
+
 // TestSpecs: what is wrong with the rest of a rule.
 func TestSpecs(t *testing.T) {
 	good := spec(Data, `message.size > 1`)

@@ -19,6 +19,8 @@ type Rule struct {
 	most uint64
 	// constant is what it always is; nil where it depends on something.
 	constant *bool
+	// everything says that it depends on something, stops mail, and has matched all that it was tried with.
+	everything bool
 	// used is what it asks limits for.
 	used []Used
 }
