@@ -128,7 +128,15 @@ func TestRefusalsInVain(t *testing.T) {
 		"more recipients than a message may have": func(c *client) {
 			c.many(1, mail, "250")
 			c.many(bounds.Default().MaxRecipients, "RCPT TO:<a@b.test>", "250")
-			c.many(maxVain, "RCPT TO:<a@b.test>", "452")
+			c.many(maxVainListed, "RCPT TO:<a@b.test>", "452")
+		},
+		"what was refused behind a recipient counts when that is given up": func(c *client) {
+			c.many(1, mail, "250")
+			c.many(1, "RCPT TO:<a@b.test>", "250")
+			c.many(maxVain, later, "451")
+			c.many(1, "RSET", "250")
+			c.many(1, mail, "250")
+			c.many(1, later, "451")
 		},
 		"MAIL that is refused": func(c *client) { c.many(maxVain, "MAIL FROM:<refused@c.test>", "550") },
 		"DATA without recipients": func(c *client) {
@@ -147,6 +155,21 @@ func TestRefusalsInVain(t *testing.T) {
 			c.play("< 421 4.7.0\n< EOF")
 			d.session(t, 1).closedBecause(t, "too-many-refusals")
 		})
+	}
+}
+
+// TestWholeListInOneMessage: a client that names a list of thousands at once, of which most are to come again,
+// gets the message to those that were accepted, and may go on with the others.
+func TestWholeListInOneMessage(t *testing.T) {
+	t.Parallel()
+	d := &double{mail: mailByName, rcpt: rcptByName}
+	c := newRig(t, d, Submission, nil).dial()
+	c.play(toReady)
+	for range 2 {
+		c.many(1, "MAIL FROM:<user@c.test>", "250")
+		c.many(50, "RCPT TO:<a@b.test>", "250")
+		c.many(maxVain+100, "RCPT TO:<temporary@b.test>", "451")
+		c.play("> DATA\n< 354\n> .\n< 250")
 	}
 }
 

@@ -31,11 +31,18 @@ type counts struct {
 // no message accepted between them. RFC 5321 section 4.5.3.1.10: who is told 452 at RCPT sends this
 // message, then the others in a further one; that takes several hundred for a list of thousands, and each message
 // accepted begins anew. Who gets none through would hold its place, and fill the record, for ever.
-const maxVain = 5000
+//
+// While a transaction has recipients it is maxVainListed: who names a whole list, however many of it are
+// refused, is to get the message to those that were not. Ended before that, it would have been accepted for
+// nobody, and the same again on the next connection.
+const (
+	maxVain       = 5000
+	maxVainListed = 100_000
+)
 
 // spend adds one refusal, and returns the reason to end the session when that
-// was the last one of the budget.
-func (n *counts) spend(b budget, l *bounds.Limits) (smtp.Reason, bool) {
+// was the last one of the budget. listed says that the transaction has recipients.
+func (n *counts) spend(b budget, listed bool, l *bounds.Limits) (smtp.Reason, bool) {
 	switch b {
 	case countError:
 		n.errors++
@@ -48,7 +55,7 @@ func (n *counts) spend(b budget, l *bounds.Limits) (smtp.Reason, bool) {
 		return smtp.ETooManyRefusedRecipients, l.MaxRefusedRecipients > 0 && n.recipients >= l.MaxRefusedRecipients
 	}
 	n.vain++
-	return smtp.ETooManyRefusals, n.vain >= maxVain
+	return smtp.ETooManyRefusals, n.vain >= maxVain && !listed || n.vain >= maxVainListed
 }
 
 // maxChatter is how many commands that bring no message on its way a session
@@ -72,9 +79,12 @@ func (c *session) chatters(verb string) bool {
 }
 
 // refuse answers a command with a refusal and records it.
-func (c *session) refuse(verb string, r smtp.Reply, b budget) {
+func (c *session) refuse(verb string, r smtp.Reply, b budget) { c.refuseFor(nil, verb, r, b) }
+
+// refuseFor is refuse where the reply was made of an error of the Session.
+func (c *session) refuseFor(cause error, verb string, r smtp.Reply, b budget) {
 	o := observation(ObservedRefusal, r)
-	o.Verb, o.Text = verb, r.Text
+	o.Verb, o.Text, o.Err = verb, r.Text, cause
 	c.observe(o)
 	c.answerRefusal(r, b)
 }
@@ -93,7 +103,7 @@ func (c *session) answerRefusal(r smtp.Reply, b budget) {
 		c.end(string(r.Reason), true)
 		return
 	}
-	if reason, spent := c.counts.spend(b, c.limits); spent {
+	if reason, spent := c.counts.spend(b, c.state == stateRcpt, c.limits); spent {
 		c.reply(c.named(smtp.Refusal(reason, "")))
 		c.end(string(reason), true)
 	}

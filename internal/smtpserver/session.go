@@ -100,7 +100,7 @@ const (
 	// ObservedTLSFailed: a handshake failed; Err is set.
 	ObservedTLSFailed
 	// ObservedRefusal: a command was refused; Code, Enhanced, Reason, Text (the reply's
-	// text) and Verb are set. Refusals of Session methods are observed too.
+	// text) and Verb are set. Refusals of Session methods are observed too, with Err.
 	ObservedRefusal
 	// ObservedOmitted: too much was observed between two chunks of a message to
 	// be told one by one; Text says how much is left out.

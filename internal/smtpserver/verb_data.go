@@ -54,7 +54,7 @@ func (c *session) answerMessage(verb string, id mail.ID, err, drain error) {
 		err = fault.New("smtpserver.data", fault.TooLarge, "the message does not end")
 	}
 	if err != nil {
-		c.refuse(verb, smtp.ReplyFor(err), countNothing)
+		c.refuseFor(err, verb, smtp.ReplyFor(err), countNothing)
 	} else {
 		c.counts.vain = 0
 		c.reply(smtp.Queued(id.String()))

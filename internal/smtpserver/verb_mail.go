@@ -20,7 +20,7 @@ func (c *session) mail(args string) {
 		return
 	}
 	if err := c.backend.Mail(c.srv.ctx, env); err != nil {
-		c.refuse("MAIL", smtp.ReplyFor(err), countNothing)
+		c.refuseFor(err, "MAIL", smtp.ReplyFor(err), countNothing)
 		return
 	}
 	c.mailRefused = false

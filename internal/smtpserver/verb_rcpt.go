@@ -12,7 +12,7 @@ const maxOver = 500
 
 // rcpt runs RCPT (RFC 5321 section 4.1.1.3). Only refusals for good count
 // as mistakes: one that is told to come again, or to send the rest in a
-// further message (section 4.5.3.1.10), has done nothing wrong, up to maxVain. Nor are recipients that a limit
+// further message (section 4.5.3.1.10), has done nothing wrong, up to maxVain or maxVainListed. Nor are recipients that a limit
 // refuses for good, up to maxOver: those before them are still to get the message.
 func (c *session) rcpt(args string) {
 	rcpt, err := smtp.ParseRcpt(args, offered(), c.utf8)
@@ -33,7 +33,7 @@ func (c *session) rcpt(args string) {
 		if r.Temporary() || limited && c.over <= maxOver {
 			count = countNothing
 		}
-		c.refuse("RCPT", r, count)
+		c.refuseFor(err, "RCPT", r, count)
 		return
 	}
 	c.recipients++
