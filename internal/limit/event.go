@@ -8,7 +8,7 @@ import (
 )
 
 // What the data of events says of how somebody was counted: that of an acceptance all of it, that of a
-// login DataCredential.
+// login DataCredential; and of limits.
 const (
 	// DataCredential is the id of the credential, NoCredential where there is none.
 	DataCredential = "credential_id"
@@ -16,6 +16,9 @@ const (
 	// DataCounts is CountsApart of a message that no limit counts, as it is for help.
 	DataCounts  = "counts"
 	CountsApart = "apart"
+	// DataSubject is whose limit an event is about, DataOf of whom it is a share; both as Subject.String has them.
+	DataSubject = "subject"
+	DataOf      = "of"
 )
 
 // Event makes the event of a change of a rule.

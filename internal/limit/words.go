@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -20,22 +21,14 @@ func (b *Breach) Describe() string {
 	case !b.Room.IsZero() && b.Limit.Window.Lasts():
 		room = ", room from " + b.Room.Format("2006-01-02 15:04:05") + " UTC"
 	}
-	switch shared := b.Of.Kind == 0 && b.Subject.Kind >= Network && !b.Limit.Window.Passing(); {
-	case shared && b.Subject.Kind == Network:
-		return "that of your network" + room
-	case shared:
-		return "that of this server" + room
-	}
-	whose := b.Subject.String()
+	whose := cmp.Or(sharedNames[b.Subject.Kind], b.Subject.String())
 	switch {
 	case b.Of.Kind != 0:
-		whose += ", its share of " + b.Of.String()
+		whose += ", its share of " + cmp.Or(sharedNames[b.Of.Kind], b.Of.String())
+	case b.Subject.Kind >= Network && !b.Limit.Window.Passing():
+		return "that of " + whose + room
 	case b.Subject.Kind == Credential:
 		whose = "this credential"
-	case b.Subject.Kind == Network:
-		whose = "your network"
-	case b.Subject.Kind > Network:
-		whose = "this server"
 	}
 	if b.Limit.Measure == FailedShare {
 		return fmt.Sprintf("%d percent of recipients failed %s for %s, %d percent are", b.Limit.Max, b.Limit.Window.phrase(), whose, b.Used) + room
@@ -50,6 +43,9 @@ func (b *Breach) Describe() string {
 	}
 	return text + room
 }
+
+// sharedNames name whom others are counted with, for one of them.
+var sharedNames = [kinds]string{Network: "your network", Node: "this server", Everything: "this server"}
 
 // phrase names a window in a sentence.
 func (w Window) phrase() string {
@@ -71,11 +67,11 @@ func (b *Breach) Data() map[string]string {
 		return nil
 	}
 	d := map[string]string{
-		"subject": b.Subject.String(), "limit": b.Limit.String(), "action": b.Limit.Action.String(),
+		DataSubject: b.Subject.String(), "limit": b.Limit.String(), "action": b.Limit.Action.String(),
 		"used": fmt.Sprint(b.Used), "want": fmt.Sprint(b.Want),
 	}
 	if b.Of.Kind != 0 {
-		d["of"] = b.Of.String()
+		d[DataOf] = b.Of.String()
 	}
 	if !b.Room.IsZero() && b.Limit.Window.Lasts() {
 		d["room"] = b.Room.Format(time.RFC3339)

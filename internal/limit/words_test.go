@@ -47,7 +47,12 @@ func TestDescribe(t *testing.T) {
 	if got := theirs.Describe(); got != "5 messages in a connection for your network, 5 used, room in a new connection" {
 		t.Error(got) // one connection is nobody else's
 	}
-	if got := share.Describe(); !strings.Contains(got, "for account a@example.org, its share of everything, 98 used") {
+	ofNode := share
+	ofNode.Of = Subject{Node, "01K00000000000000000000099"}
+	if got := ofNode.Describe(); got != share.Describe() {
+		t.Error(got) // the id of a gate is nothing to its clients
+	}
+	if got := share.Describe(); !strings.Contains(got, "for account a@example.org, its share of this server, 98 used") {
 		t.Error(got)
 	}
 }

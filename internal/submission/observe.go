@@ -8,6 +8,7 @@ import (
 	"countersign/internal/smtpserver"
 	"countersign/internal/submission/cause"
 	"countersign/internal/submission/figures"
+	"countersign/internal/submission/limiting"
 	"countersign/internal/submission/naming"
 	"countersign/internal/submission/recording"
 	"countersign/internal/submission/secured"
@@ -35,6 +36,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 				s.gate.opt.Metrics.Banned(figures.BannedLogin)
 			}
 		}
+		limiting.Tell(o.Err, &e)
 	case smtpserver.ObservedRefusal:
 		if s.ban != nil && o.Reason == string(smtp.EBannedNow) {
 			e.Data = map[string]string{"verb": o.Verb, "ban": string(s.ban.ID)}
@@ -46,6 +48,7 @@ func (s *session) Observe(_ context.Context, o smtpserver.Observation) {
 			e.Data = map[string]string{"verb": o.Verb, "rule": s.rule}
 			s.rule = ""
 		}
+		limiting.Tell(o.Err, &e)
 	case smtpserver.ObservedTLSFailed, smtpserver.ObservedPanic:
 		if o.Err != nil {
 			e.Text = o.Err.Error()

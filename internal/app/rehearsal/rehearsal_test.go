@@ -277,6 +277,9 @@ func TestLimitsAreLookedAt(t *testing.T) {
 		{limit.Subject{Kind: limit.Network, Name: "203.0.113.8"}, "connections/hour=0", limit.Defer, "accept", "", "250 2.0.0"},
 		{limit.Subject{Kind: limit.Node, Name: node.Only}, "messages/hour=0", limit.Refuse, "refuse", "limit-refused", "550 5.7.1"},
 		{limit.Subject{Kind: limit.Node, Name: node.Only}, "connections/hour=0", limit.Defer, "defer", "connection-limit", "421 4.7.0 A limit of connections is reached"},
+		{limit.Subject{Kind: limit.Everything}, "recipients/message=0", limit.Refuse, "refuse", "limit-recipients-refused", "550 5.5.3"},
+		{limit.Subject{Kind: limit.Network, Name: "203.0.113.7"}, "bytes/message=1", limit.Defer, "refuse", "limit-size", "552 5.3.4"},
+		{limit.Subject{Kind: limit.Network, Name: "203.0.113.7"}, "messages/hour=0", limit.Slow, "refuse", "limit-refused", "550 5.7.1"},
 	} {
 		t.Run(tt.of.String()+" "+tt.text, func(t *testing.T) {
 			w.t = t
@@ -287,6 +290,9 @@ func TestLimitsAreLookedAt(t *testing.T) {
 				last := s.Steps[len(s.Steps)-1]
 				if said := fmt.Sprint(last.Code, " ", last.Answer); !strings.HasPrefix(said, tt.says) {
 					t.Errorf("it is answered %q, want %q", said, tt.says)
+				}
+				if whose := slices.ContainsFunc(s.Events, func(e audit.Event) bool { return e.Data[limit.DataSubject] == tt.of.String() }); whose != (tt.verdict != "accept") {
+					t.Errorf("whose limit it is: %+v", s.Events)
 				}
 			}
 		})

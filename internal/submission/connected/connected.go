@@ -78,7 +78,7 @@ func (p *Passes) enter(ctx context.Context, levels []limit.Level, warn int, reas
 		return d, err
 	case !d.Passes():
 		e := fault.Refuse(op, fault.Busy, string(reason))
-		e.Detail = d.Decisive.Describe()
+		e.Detail, e.Err = d.Decisive.Describe(), &limit.OverError{Decision: d}
 		return d, e
 	}
 	p.held = append(p.held, pass)

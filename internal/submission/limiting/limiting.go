@@ -10,6 +10,7 @@ package limiting
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"countersign/internal/audit"
@@ -80,6 +81,18 @@ func Near(b *limit.Breach) audit.Event {
 	with := *b
 	with.Used, with.Want = b.Used+b.Want, 0
 	return audit.Event{Kind: audit.LimitNear, Text: with.Describe(), Data: b.Data()}
+}
+
+// Tell adds to the event of a refusal which limit it is for, and whose that is, where err is of one.
+func Tell(err error, e *audit.Event) {
+	var over *limit.OverError
+	if !errors.As(err, &over) {
+		return
+	}
+	if e.Data == nil {
+		e.Data = map[string]string{}
+	}
+	maps.Copy(e.Data, over.Decision.Decisive.Data())
 }
 
 // events are what the record has of limits about a message that was accepted.

@@ -179,6 +179,6 @@ func refusal(op string, b *limit.Breach) error {
 
 func refused(op string, kind fault.Kind, reason smtp.Reason, b *limit.Breach) error {
 	e := fault.Refuse(op, kind, string(reason))
-	e.Detail = b.Describe()
+	e.Detail, e.Err = b.Describe(), &limit.OverError{Decision: limit.Decision{Decisive: b}}
 	return e
 }

@@ -91,7 +91,7 @@ func (w *Writer) message(cause *queue.Submission, to mail.Address, b *limit.Brea
 		Content:    queue.Content{Head: head, Body: body},
 		Events: []audit.Event{{
 			At: now, Kind: audit.BounceAccepted, Submission: id,
-			Data: map[string]string{"cause": cause.ID.String(), "to": to.String(), "limit": b.Limit.String(), "subject": b.Subject.String()},
+			Data: map[string]string{"cause": cause.ID.String(), "to": to.String(), "limit": b.Limit.String(), limit.DataSubject: b.Subject.String()},
 		}},
 	}
 	return a

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -8,6 +9,7 @@ import (
 	"countersign/internal/access/list"
 	"countersign/internal/access/list/answer"
 	"countersign/internal/audit"
+	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
@@ -46,7 +48,7 @@ func limitReasons() []smtp.Reason {
 func (e explanations) conceal(s *reseller.Scope, v *Verdict) error {
 	own := true
 	for i := range v.Events {
-		ok, err := e.concerns(s, v, &v.Events[i])
+		ok, err := e.concerns(s, &v.Events[i])
 		if err != nil {
 			return err
 		}
@@ -76,11 +78,12 @@ func (e explanations) conceal(s *reseller.Scope, v *Verdict) error {
 
 // concerns reports whether an event that refuses, holds or slows does so for what is the client's, or for
 // what is about the message; any other event does not matter.
-func (e explanations) concerns(s *reseller.Scope, v *Verdict, event *Event) (bool, error) {
+func (e explanations) concerns(s *reseller.Scope, event *Event) (bool, error) {
 	switch audit.Kind(event.Kind) {
 	case audit.LimitHeld, audit.LimitSlowed:
-		kind, _, _ := strings.Cut(event.Data["subject"], " ")
-		return slices.Contains([]string{"credential", "account", "domain", "customer"}, kind), nil
+		return ofCustomer(event), nil
+	case audit.RuleSlowed:
+		return false, nil
 	case audit.CommandRefused, audit.ConnectionRefused, audit.AuthFailed:
 	default:
 		return true, nil
@@ -90,10 +93,7 @@ func (e explanations) concerns(s *reseller.Scope, v *Verdict, event *Event) (boo
 		return true, nil
 	}
 	if slices.Contains(limitReasons(), reason) {
-		// The answers name no limit of others, but that there is one.
-		return !slices.ContainsFunc(v.Steps, func(at Step) bool {
-			return at.Code >= 400 && (strings.Contains(at.Answer, "your network") || strings.Contains(at.Answer, "this server"))
-		}), nil
+		return ofCustomer(event), nil
 	}
 	if id := mail.ID(event.Data["ban"]); id != "" {
 		found, err := e.Store.Bans(s.Request.Ctx, access.Query{ID: id, Page: s.Own()})
@@ -104,4 +104,12 @@ func (e explanations) concerns(s *reseller.Scope, v *Verdict, event *Event) (boo
 		return len(found) > 0, err
 	}
 	return false, nil
+}
+
+// ofCustomer reports whether the limit of an event is of a customer, or of what a customer has, and not of
+// what several share. An account's share of a limit is of whom that limit is.
+func ofCustomer(event *Event) bool {
+	word, _, _ := strings.Cut(cmp.Or(event.Data[limit.DataOf], event.Data[limit.DataSubject]), " ")
+	kind, err := limit.ParseKind(word)
+	return err == nil && kind <= limit.Customer
 }

@@ -3,6 +3,7 @@ package resource_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"countersign/internal/limit"
 	"countersign/internal/smtp"
@@ -31,11 +32,23 @@ func TestConcealed(t *testing.T) {
 	held := func(subject string) *resource.Verdict {
 		return &resource.Verdict{Verdict: "hold", Reason: "over-limit", Events: []resource.Event{{Kind: "limit.held", Data: map[string]string{"subject": subject}}}}
 	}
-	// theirs is what a client is told of a limit.
-	theirs := func(k limit.Kind, in limit.Window) string {
-		b := limit.Breach{Subject: limit.Subject{Kind: k, Name: "a@example.org"}, Limit: limit.Limit{Measure: limit.Recipients, Window: in, Max: 5}}
-		return "SECRET " + b.Describe()
+	shared := func(kind, of string) *resource.Verdict {
+		v := held("account a@example.org")
+		v.Events[0].Kind, v.Events[0].Data["of"] = kind, of
+		return v
 	}
+	// over is a refusal by a limit of some kind of subject, or by an account's share of one of that kind.
+	over := func(reason string, k limit.Kind, in limit.Window) *resource.Verdict {
+		b := limit.Breach{Subject: limit.Subject{Kind: k, Name: "x"}, Limit: limit.Limit{Measure: limit.Recipients, Window: in, Max: 5}}
+		return refusal("command.refused", reason, "SECRET "+b.Describe(), b.Data())
+	}
+	share := func(k limit.Kind) *resource.Verdict {
+		b := limit.Breach{Subject: limit.Subject{Kind: limit.Account, Name: "a@example.org"}, Of: limit.Subject{Kind: k, Name: "x"}, Limit: limit.Limit{Measure: limit.Recipients, Window: limit.Hour, Max: 5}}
+		return refusal("command.refused", "limit-reached", "SECRET "+b.Describe(), b.Data())
+	}
+	// Whose a limit is does not stand in the words of the answer.
+	misleading := over("limit-reached", limit.Account, limit.Hour)
+	misleading.Steps[1].Answer = "SECRET: that of your network, of this server"
 	for name, c := range map[string]struct {
 		v   *resource.Verdict
 		own bool
@@ -51,15 +64,22 @@ func TestConcealed(t *testing.T) {
 		"a DNS list":                 {refusal("auth.failed", "listed", "SECRET", nil), false},
 		"the guard":                  {refusal("auth.failed", "auth-failed", "SECRET", map[string]string{"cause": "guard"}), false},
 		"its sender":                 {refusal("command.refused", "sender-not-owned", "SECRET", nil), true},
-		"its own limit":              {refusal("command.refused", "limit-reached", theirs(limit.Account, limit.Hour), nil), true},
-		"a limit of a network":       {refusal("command.refused", "limit-reached", theirs(limit.Network, limit.Hour), nil), false},
-		"one message of a network":   {refusal("command.refused", "limit-recipients", theirs(limit.Network, limit.PerMessage), nil), false},
-		"a limit of a gate":          {refusal("command.refused", "limit-size", theirs(limit.Node, limit.PerMessage), nil), false},
-		"a limit of all gates":       {refusal("command.refused", "limit-refused", theirs(limit.Everything, limit.Day), nil), false},
+		"its own limit":              {over("limit-reached", limit.Account, limit.Hour), true},
+		"that of its customer":       {over("limit-refused", limit.Customer, limit.Day), true},
+		"a limit of a network":       {over("limit-reached", limit.Network, limit.Hour), false},
+		"one message of a network":   {over("limit-recipients", limit.Network, limit.PerMessage), false},
+		"a limit of a gate":          {over("limit-size", limit.Node, limit.PerMessage), false},
+		"a limit of all gates":       {over("limit-refused", limit.Everything, limit.Day), false},
+		"a share of its domain's":    {share(limit.Domain), true},
+		"a share of a network's":     {share(limit.Network), false},
+		"a share of all gates'":      {share(limit.Everything), false},
+		"its own, in other words":    {misleading, true},
+		"a limit of nobody":          {refusal("command.refused", "limit-reached", "SECRET", nil), false},
 		"connections of a network":   {refusal("connection.refused", "connection-limit", "SECRET", map[string]string{"subject": "network 192.0.2.1"}), false},
 		"what there is no reason of": {refusal("command.refused", "", "SECRET", nil), false},
 		"held for its limit":         {held("domain example.org"), true},
 		"held for that of all":       {held("everything"), false},
+		"held for its share of it":   {shared("limit.held", "everything"), false},
 		"held by a filter":           {&resource.Verdict{Verdict: "hold", Reason: "filter"}, false},
 		"held for DMARC":             {&resource.Verdict{Verdict: "hold", Reason: "dmarc-will-fail"}, true},
 	} {
@@ -91,6 +111,28 @@ func TestRefusedRecipientsAreConcealed(t *testing.T) {
 		a := w.does("reseller", "explain", "/explanations", `{"account":"a@example.org"}`)
 		if a.has("SECRET") != own || a.has("refused by the provider") == own || a.member("verdict") != "accept" || a.has(`"reason"`) || a.has(`"events"`) {
 			t.Errorf("%s: %s", reason, a.text)
+		}
+	}
+}
+
+// TestSlowedIsConcealed: until when a message waits is told where it is the client's limit that slows it
+// down, and neither of a limit of all nor of a rule.
+func TestSlowedIsConcealed(t *testing.T) {
+	w := newWorld(t)
+	until := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		event resource.Event
+		own   bool
+	}{
+		"its own":       {resource.Event{Kind: "limit.slowed", Data: map[string]string{"subject": "customer acme"}}, true},
+		"that of all":   {resource.Event{Kind: "limit.slowed", Data: map[string]string{"subject": "everything"}}, false},
+		"a share of it": {resource.Event{Kind: "limit.slowed", Data: map[string]string{"subject": "account a@example.org", "of": "everything"}}, false},
+		"a rule":        {resource.Event{Kind: "rule.slowed", Data: map[string]string{"rule": "x"}}, false},
+	} {
+		w.verdict = &resource.Verdict{Verdict: "slow", Reason: "slowed", Until: &until, Events: []resource.Event{c.event}}
+		a := w.does("reseller", "explain", "/explanations", `{"account":"a@example.org"}`)
+		if a.has("2030-01-01") != c.own || (a.member("reason") == "provider") == c.own || a.member("verdict") != "slow" {
+			t.Errorf("%s: %s", name, a.text)
 		}
 	}
 }
