@@ -66,7 +66,7 @@ func (cmd *simulate) Run(c *call.Call) error {
 		return err
 	}
 	return c.With(func(o *call.Opened) error {
-		q := hindsight.Question{Limits: limits, Since: cmd.Since.Of(o.Env.Now())}
+		q := hindsight.Question{Limits: limits, Since: cmd.Since.Of(o.Env.Now()), Now: o.Env.Now()}
 		var err error
 		if q.For, q.Login, err = cmd.subject(o); err != nil {
 			return err
@@ -115,6 +115,9 @@ func said(c *call.Call, all *hindsight.Simulated, connections bool) error {
 	}
 	if all.UnplacedConnections > 0 && connections {
 		lines = append(lines, fmt.Sprintf("%d connections could not be placed: of clients that do not log in the record has no more than its rations allow", all.UnplacedConnections))
+	}
+	if all.RecordBegins != nil {
+		lines = append(lines, fmt.Sprintf("the record begins %s: nothing from before that is known", table.Stamp(*all.RecordBegins)))
 	}
 	if err := c.Say("%s", strings.Join(lines, "\n")); err != nil || len(all.Over) == 0 {
 		return err

@@ -72,7 +72,7 @@ func BenchmarkSimulate(b *testing.B) {
 		{"new recipients", each(limit.Account), limit.Defer, 0, []string{"new-recipients/day=2"}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			q := Question{For: c.of, Since: since}
+			q := Question{For: c.of, Since: since, Now: time.Now()}
 			for _, text := range c.texts {
 				l, err := limit.Parse(text)
 				if err != nil {

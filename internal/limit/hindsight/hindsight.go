@@ -34,13 +34,21 @@ type Question struct {
 	For limit.Subject
 	// Login is the account that has the credential which For names; "" else.
 	Login string
-	// Since is the beginning: nothing that came before is counted.
-	Since time.Time
+	// Since is the beginning: nothing that came before is counted. Now is when it is asked.
+	Since, Now time.Time
 }
 
-// check refuses what could not be set: so there are no more limits than measures and windows, as each
+// Remembers reports whether it has to be remembered whom messages went to, which may take hundreds of megabytes.
+func (q *Question) Remembers() bool {
+	return limit.Bounds([]limit.Level{{Limits: q.Limits}}, limit.NewRecipients)
+}
+
+// check refuses what could not be set, and a beginning that is none: so there are no more limits than measures and windows, as each
 // is judged for each message.
 func (q *Question) check() error {
+	if q.Since.After(q.Now) {
+		return fault.New("limit.hindsight", fault.Invalid, "the beginning, %s UTC, is in the future: what has been sent is judged from then on", q.Since.UTC().Format("2006-01-02 15:04:05"))
+	}
 	for i, l := range q.Limits {
 		r := limit.Rule{For: q.For, Limit: l}
 		if err := r.CheckLimit(); err != nil {
@@ -80,7 +88,11 @@ func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err er
 		return s, err
 	}
 	over, all, unplaced := past.Tallies()
-	s = Simulated{Sums: sums(&all), UnplacedMessages: unplaced.Messages, UnplacedConnections: unplaced.Connections, Over: make([]Tally, len(over))}
+	begins, err := past.begins(ctx, store)
+	if err != nil {
+		return s, err
+	}
+	s = Simulated{RecordBegins: begins, Sums: sums(&all), UnplacedMessages: unplaced.Messages, UnplacedConnections: unplaced.Connections, Over: make([]Tally, len(over))}
 	for i := range over {
 		t := &over[i]
 		if s.Over[i], err = place.tally(t); err != nil {
@@ -93,6 +105,8 @@ func Simulate(ctx context.Context, store Store, q Question) (s Simulated, err er
 // Simulated is what limits would have done to mail of the past.
 type Simulated struct {
 	Sums
+	// RecordBegins is nil where the record goes back as far as is asked.
+	RecordBegins *time.Time `json:"record_begins,omitempty" text:"When the record begins, where that is later than what was asked for (of new recipients 90 days earlier): nothing from before is known."`
 	// UnplacedMessages and UnplacedConnections are in no other number: the record does not say
 	// by which credential or at which gate they came, or of which network they were, as is so of what
 	// gates of an earlier release have written, and of what was left out of it.

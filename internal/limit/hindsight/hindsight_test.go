@@ -80,7 +80,7 @@ func TestStoreFails(t *testing.T) {
 		{Seq: 2, At: now, Kind: audit.DeliveryDelivered, Login: "gone@example.org", Data: map[string]string{"to": "x@elsewhere.example"}},
 	}
 	for _, measure := range []limit.Measure{limit.Messages, limit.NewRecipients} {
-		q := Question{Limits: []limit.Limit{{Measure: measure, Window: limit.Day, Max: 1}}, For: limit.Subject{Kind: limit.Customer, Name: "acme"}, Since: now}
+		q := Question{Limits: []limit.Limit{{Measure: measure, Window: limit.Day, Max: 1}}, For: limit.Subject{Kind: limit.Customer, Name: "acme"}, Since: now, Now: now}
 		if s, err := Simulate(t.Context(), record, q); err != nil || s.Messages != 0 {
 			t.Errorf("%s: %+v, %v", measure, s, err)
 		}
@@ -109,7 +109,7 @@ func TestEnds(t *testing.T) {
 		record = append(record, audit.Event{Seq: int64(n + 1), At: now, Kind: audit.Accepted, Login: "a@example.org", Data: map[string]string{"recipients": "1", "size": "1"}})
 	}
 	ctx, end := context.WithCancel(t.Context())
-	q := Question{Limits: []limit.Limit{{Measure: limit.Messages, Window: limit.Day, Max: 1}}, For: limit.Subject{Kind: limit.Customer, Name: "acme"}, Since: now}
+	q := Question{Limits: []limit.Limit{{Measure: limit.Messages, Window: limit.Day, Max: 1}}, For: limit.Subject{Kind: limit.Customer, Name: "acme"}, Since: now, Now: now}
 	if s, err := Simulate(ctx, ending{record, end}, q); !fault.Is(err, fault.Canceled) {
 		t.Errorf("%+v, %v", s, err)
 	}

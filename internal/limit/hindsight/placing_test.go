@@ -40,7 +40,7 @@ func (o *older) add(kind audit.Kind, login string, data map[string]string) {
 
 func asked(t *testing.T, store Store, of limit.Subject, login string, texts ...string) Simulated {
 	t.Helper()
-	q := Question{For: of, Login: login, Since: theNoon.Add(-time.Minute)}
+	q := Question{For: of, Login: login, Since: theNoon.Add(-time.Minute), Now: theNoon}
 	for _, text := range texts {
 		l, err := limit.Parse(text)
 		if err != nil {

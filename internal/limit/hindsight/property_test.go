@@ -319,7 +319,7 @@ func TestAsItReallyWas(t *testing.T) {
 			limits = limits[:1] // one would take the place of the other
 		}
 		all := drawRun(t, w)
-		s, err := Simulate(context.Background(), record(all), Question{Limits: limits, For: of, Since: theNoon})
+		s, err := Simulate(context.Background(), record(all), Question{Limits: limits, For: of, Since: theNoon, Now: theNoon})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -390,7 +390,7 @@ func TestConnectionsAsTheyWere(t *testing.T) {
 				o.ends = o.at.Add(23 * time.Hour).Add(100 * time.Microsecond)
 			}
 		}
-		s, err := Simulate(context.Background(), record(all), Question{Limits: limits, For: of, Since: theNoon})
+		s, err := Simulate(context.Background(), record(all), Question{Limits: limits, For: of, Since: theNoon, Now: theNoon})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -475,7 +475,7 @@ func TestAsAddedUpSlowly(t *testing.T) {
 			l.Action = limit.Defer
 		}
 		all := drawRun(t, w)
-		s, err := Simulate(context.Background(), record(all), Question{Limits: []limit.Limit{l}, For: of, Since: theNoon})
+		s, err := Simulate(context.Background(), record(all), Question{Limits: []limit.Limit{l}, For: of, Since: theNoon, Now: theNoon})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -147,6 +147,20 @@ func (p *past) read(ctx context.Context, store Store) error {
 // earlier is from when on it matters whom somebody has written to.
 func (p *past) earlier() time.Time { return p.since.Add(-limit.KeepContacts * 24 * time.Hour) }
 
+// begins returns when the record begins; nil where that is before all that matters, and where there is none.
+// Errors are those of the store.
+func (p *past) begins(ctx context.Context, store Store) (*time.Time, error) {
+	from := p.since
+	if limit.Bounds(p.limits, limit.NewRecipients) {
+		from = p.earlier()
+	}
+	first, err := store.Search(ctx, audit.Query{Limit: 1})
+	if err != nil || len(first) == 0 || !first[0].At.After(from) {
+		return nil, err
+	}
+	return &first[0].At, nil
+}
+
 // concerned reports whether a delivery may be of somebody who is counted: of some kinds the login alone
 // does not say that.
 func (p *past) concerned(login string) bool {

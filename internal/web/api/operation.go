@@ -138,6 +138,11 @@ func WrongQuery(name string, err error) error { return wrongAt("query", name, er
 // WrongPath is Wrong for a segment of the path.
 func WrongPath(name string, err error) error { return wrongAt("path", name, err) }
 
+// Busy says that a request has to wait for another one: text says for which.
+func Busy(text string) error {
+	return &fault.Error{Op: "api.busy", Kind: fault.Busy, Err: &bodyError{problemBusy, text}}
+}
+
 func wrongAt(where, name string, err error) error {
 	if err == nil {
 		return nil

@@ -71,7 +71,7 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text, "?")
 }
 
-// bodyError is what is wrong with a body as a whole: a problem of that name.
+// bodyError is what is wrong with a request as a whole, as with its body: a problem of that name.
 type bodyError struct{ problem, text string }
 
 func (e *bodyError) Error() string { return e.text }

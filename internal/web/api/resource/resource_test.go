@@ -158,7 +158,13 @@ func (w *world) simulations() {
 	}
 	w.wants(w.does("all", "simulateLimits", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"]}`), `"messages":3`, `"over_messages":1`, `"name":"a@example.org"`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"customer":"rival"},"limits":["recipients/hour=25"]}`), `"messages":0`, `"over":[]`)
-	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"since":"2099-01-01T00:00:00Z"}`), `"messages":0`)
+	w.wants(w.refuses(422, "all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"since":"2099-01-01T00:00:00Z"}`), "in the future")
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"]}`), `"record_begins":"20`)
+	recent := time.Now().UTC().Format(time.RFC3339Nano)
+	if a := w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"since":"`+recent+`"}`); a.has("record_begins") || !a.has(`"messages":0`) {
+		w.t.Error(a.text)
+	}
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"node":"gone"},"limits":["recipients/hour=25"]}`), `"messages":0`, `"over":[]`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"action":"slow"}`), `"slowed":1`, `"longest_slowed_seconds":`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"domain":"example.org"},"limits":["recipients/hour=35"],"share":50,"shadow":true}`), `"noted":2`, `"first_by_share":true`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"credential":"a@example.org/password"},"limits":["recipients/hour=1"]}`), `"messages":0`, `"unplaced_messages":3`)

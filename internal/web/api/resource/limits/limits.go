@@ -48,14 +48,18 @@ type Options struct {
 }
 
 // limits are the operations on limits.
-type limits struct{ Options }
+type limits struct {
+	Options
+	// contacts has the place of a simulation that remembers whom messages went to.
+	contacts chan struct{}
+}
 
 // scope is what a request may see.
 func (o *Options) scope(r *api.Request) *reseller.Scope { return reseller.Of(o.Store, r) }
 
 // Rows returns the operations.
 func Rows(o Options) []api.Operation {
-	l := limits{o}
+	l := limits{o, make(chan struct{}, 1)}
 	return []api.Operation{
 		{ID: "listLimits", Method: http.MethodGet, Path: "/limits", May: client.Read, Text: "List the limits that hold, and what is allowed on top of them.", Query: append(
 			[]api.Parameter{api.Flag("all", "Also those that ended within the last 30 days."), api.Flag("everything", "Those for all gates together alone."),
@@ -108,14 +112,6 @@ type moreWanted struct {
 	Limits  []string  `json:"limits" required:"yes" text:"How much on top of which limit: recipients/day=500." example:"recipients/day=500"`
 	Until   time.Time `json:"until" required:"yes" text:"When it ends."`
 	Because string    `json:"because" required:"yes" text:"Why: the helpdesk reads it."`
-}
-
-// simulationWanted is the body of simulateLimits.
-type simulationWanted struct {
-	For    limitFor `json:"for" required:"yes" text:"Whom they would be for."`
-	Limits []string `json:"limits" required:"yes" text:"As in setLimits; they are judged together, and without those that are set." example:"recipients/hour=100"`
-	terms.Terms
-	Since time.Time `json:"since" text:"The beginning; 30 days ago where nothing is said."`
 }
 
 // limitsSet is what was set.
@@ -174,9 +170,6 @@ func (l limits) whom(s *reseller.Scope, f *limitFor) (of limit.Subject, login st
 	of, login, some, err := l.subject(s, given, f.Everything, f.Each)
 	if err == nil && !some {
 		err = fault.New("api.limit", fault.Invalid, "names nobody: say one of %s, everything, each", strings.Join(limitKinds, ", "))
-	}
-	if err == nil {
-		err = usage.Gate(s.Request.Ctx, l.Store, of)
 	}
 	return of, login, api.Wrong("for", err)
 }
@@ -292,31 +285,6 @@ func (l limits) lift(r *api.Request) (any, error) {
 	}
 	rule, err = usage.Named(r.Ctx, l.Store, rule)
 	return shown.LimitAt(r.Now)(rule), err
-}
-
-// simulated is from when on limits are simulated where nobody says it.
-const simulated = 30 * 24 * time.Hour
-
-func (l limits) simulate(r *api.Request) (any, error) {
-	body := api.Body[simulationWanted](r)
-	q := hindsight.Question{Since: body.Since}
-	var err error
-	if q.Limits, err = parse(body.Limits, false); err != nil {
-		return nil, err
-	}
-	if len(q.Limits) == 0 {
-		return nil, api.Wrong("limits", fault.New("api.limit", fault.Invalid, "names none"))
-	}
-	if member, err := body.Apply(q.Limits); err != nil {
-		return nil, api.Wrong(member, err)
-	}
-	if q.For, q.Login, err = l.whom(l.scope(r), &body.For); err != nil {
-		return nil, err
-	}
-	if q.Since.IsZero() {
-		q.Since = r.Now.Add(-simulated)
-	}
-	return hindsight.Simulate(r.Ctx, l.Store, q)
 }
 
 func (l limits) usage(r *api.Request) (any, error) {

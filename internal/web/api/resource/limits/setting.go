@@ -15,6 +15,9 @@ func (l limits) put(r *api.Request, f *limitFor, w admin.Wanted) (any, error) {
 	if w.For, w.Login, err = l.whom(s, f); err != nil {
 		return nil, err
 	}
+	if err := usage.Gate(r.Ctx, l.Store, w.For); err != nil {
+		return nil, err
+	}
 	w.Within = s.Bound()
 	rules, err := l.admin(r).Set(r.Ctx, w)
 	if err != nil {
