@@ -69,14 +69,36 @@ type UseStore interface {
 	Uses(ctx context.Context, login string, limit int) ([]Use, error)
 }
 
+// Part is a part of a listing by name. The zero value is all of it.
+type Part struct {
+	// After wants those whose names are behind it, Limit so many at most; 0 for any number.
+	After string
+	Limit int
+}
+
+// DomainQuery says which domains are wanted. The zero value wants all.
+type DomainQuery struct {
+	// Customers are those whose domains are wanted; none for any.
+	Customers []string
+	Part
+}
+
+// DomainsOf asks for all domains of a customer, or for all that there are for "".
+func DomainsOf(customer string) (q DomainQuery) {
+	if customer != "" {
+		q.Customers = []string{customer}
+	}
+	return q
+}
+
 // PlanStore keeps plans. What putting and removing means stands at Store.
 type PlanStore interface {
 	// PutPlan creates or changes a plan: see Store.
 	PutPlan(ctx context.Context, p Plan, e audit.Event) error
 	// Plan returns a plan. fault.NotFound where there is none of that name.
 	Plan(ctx context.Context, name string) (Plan, error)
-	// Plans lists all plans by name.
-	Plans(ctx context.Context) ([]Plan, error)
+	// Plans lists plans by name.
+	Plans(ctx context.Context, part Part) ([]Plan, error)
 	// RemovePlan removes a plan: see Store. fault.Conflict while a customer or an
 	// account is on it.
 	RemovePlan(ctx context.Context, name string, e audit.Event) error
@@ -93,8 +115,8 @@ type CustomerStore interface {
 	PutCustomer(ctx context.Context, c Customer, e audit.Event) error
 	// Customer returns a customer. fault.NotFound where there is none of that name.
 	Customer(ctx context.Context, name string) (Customer, error)
-	// Customers lists all customers by name.
-	Customers(ctx context.Context) ([]Customer, error)
+	// Customers lists customers by name.
+	Customers(ctx context.Context, part Part) ([]Customer, error)
 	// RemoveCustomer removes a customer: see Store. fault.Conflict while it owns a
 	// domain.
 	RemoveCustomer(ctx context.Context, name string, e audit.Event) error
@@ -109,9 +131,8 @@ type DomainStore interface {
 	// Domain returns a domain with its keys. fault.NotFound where there is none of
 	// that name.
 	Domain(ctx context.Context, name mail.Domain) (Domain, error)
-	// Domains lists the domains of a customer, or all for "", by name and without
-	// keys. A customer that there is not has none.
-	Domains(ctx context.Context, customer string) ([]Domain, error)
+	// Domains lists domains by name, without keys. A customer that there is not has none.
+	Domains(ctx context.Context, q DomainQuery) ([]Domain, error)
 	// Turning lists by name the domains that have keys which wait or are past, or which
 	// sign under one of the selectors and were either made before made or have a zero
 	// Turned. It may look at every key.

@@ -36,7 +36,7 @@ func OpenSealer(ctx context.Context, cfg *config.Config, store SealedStore) (*se
 	if !errors.Is(err, fs.ErrNotExist) {
 		return NewSealer(cfg)
 	}
-	known, err := store.Domains(ctx, "")
+	known, err := store.Domains(ctx, account.DomainQuery{})
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (a *Admin) RemoveCustomer(ctx context.Context, name string) error {
 	if name == "" { // which would list the domains of all
 		return fault.New("account.remove", fault.Invalid, "no customer was named")
 	}
-	domains, err := a.opt.Store.Domains(ctx, name)
+	domains, err := a.opt.Store.Domains(ctx, account.DomainsOf(name))
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}

@@ -154,7 +154,7 @@ func (a *Admin) RemoveDomain(ctx context.Context, name mail.Domain) error {
 func (a *Admin) eachAccount(ctx context.Context, customers []string, say func(*account.Account) string) ([]string, error) {
 	var said []string
 	for _, customer := range customers {
-		domains, err := a.opt.Store.Domains(ctx, customer)
+		domains, err := a.opt.Store.Domains(ctx, account.DomainsOf(customer))
 		if err != nil {
 			return nil, err
 		}

@@ -89,7 +89,7 @@ func (a *Admin) turnPlan(ctx context.Context, name string, to account.State) err
 
 // RemovePlan removes a plan that neither a customer nor an account has.
 func (a *Admin) RemovePlan(ctx context.Context, name string) error {
-	customers, err := a.opt.Store.Customers(ctx)
+	customers, err := a.opt.Store.Customers(ctx, account.Part{})
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (a *Admin) SetPlanLegacy(ctx context.Context, name string, on bool) error {
 // sweep drops the keys of all accounts that a plan decides about and that do not allow
 // them themselves, and says of how many accounts.
 func (a *Admin) sweep(ctx context.Context, plan string) (dropped int, err error) {
-	customers, err := a.opt.Store.Customers(ctx)
+	customers, err := a.opt.Store.Customers(ctx, account.Part{})
 	for i := 0; i < len(customers) && err == nil; i++ {
 		if customers[i].Plan != plan {
 			continue
@@ -126,7 +126,7 @@ func (a *Admin) sweepOne(ctx context.Context, acc account.Account, plan string, 
 
 // sweepCustomer sweeps the accounts of a customer on the plan.
 func (a *Admin) sweepCustomer(ctx context.Context, customer, plan string) (dropped int, err error) {
-	domains, err := a.opt.Store.Domains(ctx, customer)
+	domains, err := a.opt.Store.Domains(ctx, account.DomainsOf(customer))
 	if err != nil {
 		return 0, err
 	}

@@ -143,7 +143,7 @@ func (r *run) above(ctx context.Context, p *place) error {
 // would find out.
 func (r *run) survey(ctx context.Context, customer string) error {
 	taken := map[string]string{}
-	domains, err := r.opt.Store.Domains(ctx, customer)
+	domains, err := r.opt.Store.Domains(ctx, account.DomainsOf(customer))
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func Question(domain mail.Domain, keys []account.Key) alignment.Question {
 // Store has the domains and their keys, and what is known of the looks at them.
 type Store interface {
 	rounds.Store
-	Domains(ctx context.Context, customer string) ([]account.Domain, error)
+	Domains(ctx context.Context, q account.DomainQuery) ([]account.Domain, error)
 	SigningKeys(ctx context.Context, domain mail.Domain) ([]account.Key, error)
 }
 

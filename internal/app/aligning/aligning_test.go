@@ -125,7 +125,7 @@ func (w *world) AllLooks(context.Context) ([]rounds.Look, error) {
 	return slices.Collect(maps.Values(w.looks)), w.err
 }
 
-func (w *world) Domains(context.Context, string) ([]account.Domain, error) {
+func (w *world) Domains(context.Context, account.DomainQuery) ([]account.Domain, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.domains, w.err

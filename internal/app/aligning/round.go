@@ -108,7 +108,7 @@ func (w *Watch) take(ctx context.Context, domains []mail.Domain, look func(round
 
 // ruled are the active domains that a rule is for, with what is known of the looks at them.
 func (w *Watch) ruled(ctx context.Context) (map[mail.Domain]rounds.Look, error) {
-	all, err := w.opt.Store.Domains(ctx, "")
+	all, err := w.opt.Store.Domains(ctx, account.DomainQuery{})
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func (cmd *customerList) Run(c *call.Call) error {
 		return []string{v.Name, string(v.State), v.Plan, table.Stamp(v.Created)}
 	}
 	heads := []string{"NAME", "STATE", "PLAN", "CREATED"}
-	return call.List(c, cmd.AsJSON, heads, viewCustomer, cells, func(s call.Store) ([]account.Customer, error) { return s.Customers(c.Ctx) })
+	return call.List(c, cmd.AsJSON, heads, viewCustomer, cells, func(s call.Store) ([]account.Customer, error) { return s.Customers(c.Ctx, account.Part{}) })
 }
 
 type customerShow struct {
@@ -81,7 +81,7 @@ func (cmd *customerShow) Run(c *call.Call) error {
 		if err != nil {
 			return call.Missing(err, cmd.String())
 		}
-		domains, err := o.Store.Domains(c.Ctx, customer.Name)
+		domains, err := o.Store.Domains(c.Ctx, account.DomainsOf(customer.Name))
 		if err != nil {
 			return err
 		}

@@ -117,7 +117,7 @@ func (cmd *domainList) Run(c *call.Call) error {
 	}
 	heads := []string{"NAME", "STATE", "CUSTOMER", "CREATED"}
 	return call.List(c, cmd.AsJSON, heads, viewDomain, cells, func(s call.Store) ([]account.Domain, error) {
-		domains, err := s.Domains(c.Ctx, cmd.Customer)
+		domains, err := s.Domains(c.Ctx, account.DomainsOf(cmd.Customer))
 		return domains, call.Missing(err, "customer "+cmd.Customer)
 	})
 }

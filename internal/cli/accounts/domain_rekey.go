@@ -137,7 +137,7 @@ func (cmd *domainZone) Run(c *call.Call) error {
 		if delegate == "" {
 			return fault.New("cli.zone", fault.Conflict, "rekey.delegate is not set: no domain has delegated its selectors")
 		}
-		domains, err := o.Store.Domains(c.Ctx, "")
+		domains, err := o.Store.Domains(c.Ctx, account.DomainQuery{})
 		if err != nil {
 			return err
 		}

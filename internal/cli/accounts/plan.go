@@ -121,7 +121,7 @@ func (p *planList) Run(c *call.Call) error {
 			v.Name, string(v.State), orServer(int64(v.MaxRecipients)), sizeText(v.MaxMessageBytes), orServer(int64(v.MaxMessages)), table.Stamp(v.Created),
 		}
 	}
-	return call.List(c, p.AsJSON, heads, viewPlan, cells, func(s call.Store) ([]account.Plan, error) { return s.Plans(c.Ctx) })
+	return call.List(c, p.AsJSON, heads, viewPlan, cells, func(s call.Store) ([]account.Plan, error) { return s.Plans(c.Ctx, account.Part{}) })
 }
 
 type planShow struct {

@@ -314,7 +314,7 @@ func TestBrokenChangeOfAccounts(t *testing.T) {
 	if err := put("third"); err != nil {
 		t.Errorf("cut before the commit: %v", err)
 	}
-	plans, err := s.Plans(t.Context())
+	plans, err := s.Plans(t.Context(), account.Part{})
 	if err != nil || len(plans) != 3 || b.cuts.Load() != 2 {
 		t.Errorf("there are %d plans after %d cuts, %v", len(plans), b.cuts.Load(), err)
 	}

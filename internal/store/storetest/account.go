@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ func accountCases() map[string]func(*testing.T, Store) {
 		"objects come back as they were put":          objectsComeBack,
 		"the zone is remembered":                      zoneIsRemembered,
 		"lists are complete and in order":             listsAreComplete,
+		"lists come in parts":                         partsOfLists,
 		"a revision guards against lost changes":      revisionsGuard,
 		"named objects must exist":                    namesMustExist,
 		"objects in use stay":                         usedObjectsStay,
@@ -139,7 +142,7 @@ func zoneIsRemembered(t *testing.T, s Store) {
 
 func listsAreComplete(t *testing.T, s Store) {
 	ctx := expect.Within(t)
-	if n := len(expect.Got(s.Plans(ctx))(t)) + len(expect.Got(s.Customers(ctx))(t)) + len(expect.Got(s.Domains(ctx, ""))(t)) + len(expect.Got(s.Accounts(ctx, account.AccountQuery{}))(t)); n != 0 {
+	if n := len(expect.Got(s.Plans(ctx, account.Part{}))(t)) + len(expect.Got(s.Customers(ctx, account.Part{}))(t)) + len(expect.Got(s.Domains(ctx, account.DomainsOf("")))(t)) + len(expect.Got(s.Accounts(ctx, account.AccountQuery{}))(t)); n != 0 {
 		t.Fatalf("an empty store lists %d objects", n)
 	}
 	p := settle(t, s)
@@ -149,16 +152,16 @@ func listsAreComplete(t *testing.T, s Store) {
 	expect.Must(t, s.PutAccount(ctx, p.ann, Event("account")))
 	p.ann.Revision++
 
-	expect.Equal(t, "plans", expect.Got(s.Plans(ctx))(t), []account.Plan{p.plan})
-	customers := expect.Got(s.Customers(ctx))(t)
+	expect.Equal(t, "plans", expect.Got(s.Plans(ctx, account.Part{}))(t), []account.Plan{p.plan})
+	customers := expect.Got(s.Customers(ctx, account.Part{}))(t)
 	if len(customers) != 2 || customers[0].Name != "aaa" {
 		t.Errorf("got customers %v", customers)
 	}
 	bare := p.one
 	bare.Keys = nil
-	expect.Equal(t, "domains", expect.Got(s.Domains(ctx, "acme"))(t), []account.Domain{bare, p.two})
-	expect.Equal(t, "all domains", expect.Got(s.Domains(ctx, ""))(t), []account.Domain{bare, p.two})
-	if list := expect.Got(s.Domains(ctx, "aaa"))(t); len(list) != 0 {
+	expect.Equal(t, "domains", expect.Got(s.Domains(ctx, account.DomainsOf("acme")))(t), []account.Domain{bare, p.two})
+	expect.Equal(t, "all domains", expect.Got(s.Domains(ctx, account.DomainsOf("")))(t), []account.Domain{bare, p.two})
+	if list := expect.Got(s.Domains(ctx, account.DomainsOf("aaa")))(t); len(list) != 0 {
 		t.Errorf("customer aaa has domains %v", list)
 	}
 	expect.Equal(t, "accounts", expect.Got(s.Accounts(ctx, account.AccountQuery{}))(t), []account.Account{p.ann, p.bob})
@@ -174,6 +177,52 @@ func listsAreComplete(t *testing.T, s Store) {
 		{account.AccountQuery{Domain: "one.example", After: p.ann.Login(), Limit: 9}, nil},
 	} {
 		expect.Equal(t, fmt.Sprintf("accounts, %+v", c.q), expect.Got(s.Accounts(ctx, c.q))(t), c.want)
+	}
+}
+
+// partsOfLists: plans, customers and domains are listed in parts, by the octets of their names; domains of
+// some customers alone, too.
+func partsOfLists(t *testing.T, s Store) {
+	ctx := expect.Within(t)
+	settle(t, s)
+	for _, name := range []string{"zzz", "a-b", "a_b", "ab"} {
+		expect.Must(t, s.PutPlan(ctx, account.Plan{Name: name, State: account.Active, Created: Start()}, Event("plan")))
+		expect.Must(t, s.PutCustomer(ctx, account.Customer{Name: name, State: account.Active, Created: Start()}, Event("customer")))
+		domain := mail.Domain(strings.ReplaceAll(name, "_", "0") + ".example")
+		expect.Must(t, s.PutDomain(ctx, account.Domain{Name: domain, Customer: name, State: account.Active, Created: Start()}, Event("domain")))
+	}
+	names := func(part account.Part, of ...string) (plans, customers, domains []string) {
+		for _, p := range expect.Got(s.Plans(ctx, part))(t) {
+			plans = append(plans, p.Name)
+		}
+		for _, c := range expect.Got(s.Customers(ctx, part))(t) {
+			customers = append(customers, c.Name)
+		}
+		for _, d := range expect.Got(s.Domains(ctx, account.DomainQuery{Customers: of, Part: part}))(t) {
+			domains = append(domains, string(d.Name))
+		}
+		return plans, customers, domains
+	}
+	all := func(list []string, part account.Part) []string {
+		list = slices.DeleteFunc(slices.Clone(list), func(name string) bool { return name <= part.After })
+		if part.Limit > 0 {
+			list = list[:min(part.Limit, len(list))]
+		}
+		return slices.Clip(append([]string(nil), list...))
+	}
+	plans, customers, domains := names(account.Part{})
+	_, _, theirs := names(account.Part{}, "acme", "ab", "nobody")
+	for _, list := range [][]string{plans, customers, domains, theirs} {
+		if len(list) < 3 || !slices.IsSorted(list) {
+			t.Errorf("whole it is %q", list)
+		}
+	}
+	for _, part := range []account.Part{{Limit: 1}, {Limit: 2, After: "a-b"}, {After: "a_b"}, {Limit: 99}, {After: "one.example", Limit: 1}, {After: "zzzz", Limit: 3}} {
+		p, c, d := names(part)
+		_, _, of := names(part, "acme", "ab", "nobody")
+		for what, is := range map[string][2][]string{"plans": {p, plans}, "customers": {c, customers}, "domains": {d, domains}, "domains of some": {of, theirs}} {
+			expect.Equal(t, fmt.Sprintf("%s, %+v", what, part), is[0], all(is[1], part))
+		}
 	}
 }
 

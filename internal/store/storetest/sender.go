@@ -102,7 +102,7 @@ func alignmentOfDomains(t *testing.T, s Store) {
 		expect.Must(t, s.PutDomain(ctx, p.one, Event("")))
 		p.one.Revision++
 		expect.Equal(t, "what is set", expect.Got(s.Domain(ctx, "one.example"))(t).Alignment, a)
-		expect.Equal(t, "what is listed", expect.Got(s.Domains(ctx, "acme"))(t)[0].Alignment, a)
+		expect.Equal(t, "what is listed", expect.Got(s.Domains(ctx, account.DomainsOf("acme")))(t)[0].Alignment, a)
 		if after := expect.Got(s.Generation(ctx))(t); after == before {
 			t.Error("nobody is told of it")
 		}

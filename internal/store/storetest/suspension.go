@@ -40,7 +40,7 @@ func stateOf(t *testing.T, s Store, what string, state account.State) {
 		c.State = state
 		expect.Must(t, s.PutCustomer(ctx, c, Event(what)))
 	case "one.example", "two.example":
-		for _, d := range expect.Got(s.Domains(ctx, ""))(t) {
+		for _, d := range expect.Got(s.Domains(ctx, account.DomainsOf("")))(t) {
 			if string(d.Name) == what {
 				d.State = state
 				expect.Must(t, s.PutDomain(ctx, d, Event(what)))

@@ -161,6 +161,14 @@ func values[K ~string, V any](s *Store, in map[K]V, keep func(V) bool) (list []V
 	return list, s.down
 }
 
+// first returns so many at most, all for 0.
+func first[T any](list []T, limit int) []T {
+	if limit > 0 && len(list) > limit {
+		return list[:limit]
+	}
+	return list
+}
+
 // PutPlan implements account.PlanStore.
 func (s *Store) PutPlan(_ context.Context, p account.Plan, e audit.Event) error {
 	return put(s, s.plans, p.Name, p, e, nil)
@@ -172,8 +180,9 @@ func (s *Store) Plan(_ context.Context, name string) (account.Plan, error) {
 }
 
 // Plans implements account.PlanStore.
-func (s *Store) Plans(context.Context) ([]account.Plan, error) {
-	return values(s, s.plans, func(account.Plan) bool { return true })
+func (s *Store) Plans(_ context.Context, part account.Part) ([]account.Plan, error) {
+	list, err := values(s, s.plans, func(p account.Plan) bool { return p.Name > part.After })
+	return first(list, part.Limit), err
 }
 
 // RemovePlan implements account.PlanStore.
@@ -204,8 +213,9 @@ func (s *Store) Customer(_ context.Context, name string) (account.Customer, erro
 }
 
 // Customers implements account.CustomerStore.
-func (s *Store) Customers(context.Context) ([]account.Customer, error) {
-	return values(s, s.customers, func(account.Customer) bool { return true })
+func (s *Store) Customers(_ context.Context, part account.Part) ([]account.Customer, error) {
+	list, err := values(s, s.customers, func(c account.Customer) bool { return c.Name > part.After })
+	return first(list, part.Limit), err
 }
 
 // RemoveCustomer implements account.CustomerStore.
@@ -224,8 +234,11 @@ func (s *Store) Domain(_ context.Context, name mail.Domain) (account.Domain, err
 }
 
 // Domains implements account.DomainStore.
-func (s *Store) Domains(_ context.Context, customer string) ([]account.Domain, error) {
-	return values(s, s.domains, func(d account.Domain) bool { return customer == "" || d.Customer == customer })
+func (s *Store) Domains(_ context.Context, q account.DomainQuery) ([]account.Domain, error) {
+	list, err := values(s, s.domains, func(d account.Domain) bool {
+		return (len(q.Customers) == 0 || slices.Contains(q.Customers, d.Customer)) && string(d.Name) > q.After
+	})
+	return first(list, q.Limit), err
 }
 
 // Turning implements account.DomainStore.

@@ -58,13 +58,14 @@ type item struct {
 var errSecret = errors.New("the secret cause")
 
 func table() []Operation {
-	items := []item{{"c"}, {"a"}, {"e"}, {"b"}, {"d"}}
+	items := []item{{"a"}, {"b"}, {"c"}, {"d"}, {"e"}}
 	fail := func(err error) func(*Request) (any, error) {
 		return func(*Request) (any, error) { return nil, err }
 	}
 	return []Operation{
 		{ID: "list", Method: "GET", Path: "/things", May: client.Read, Pages: true, Query: []Parameter{Flag("all", "x"), {Name: "q", Text: "x"}}, Answer: item{}, Run: func(r *Request) (any, error) {
-			return Paged(r, items, func(i *item) string { return i.Name }), nil
+			found := slices.DeleteFunc(slices.Clone(items), func(i item) bool { return i.Name <= r.After() })
+			return PageOf(r, found[:min(len(found), r.Wanted())], func(i *item) string { return i.Name }), nil
 		}},
 		{ID: "get", Method: "GET", Path: "/things/{name}", May: client.Read, Answer: item{}, Run: func(r *Request) (any, error) { return item{r.Path("name")}, nil }},
 		{ID: "best", Method: "GET", Path: "/things/best", May: client.Read, Answer: item{}, Run: func(r *Request) (any, error) { return item{"the best"}, nil }},

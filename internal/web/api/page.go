@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"countersign/internal/fault"
@@ -17,22 +16,6 @@ type Page struct {
 	Next  string `json:"next,omitempty"`
 }
 
-// Paged returns the page of a listing that was asked for, in the order of keys. Key tells
-// items apart and never changes of one, so that none is left out or shown twice by what
-// happens between two pages.
-func Paged[T any](r *Request, items []T, key func(*T) string) Page {
-	sorted := slices.SortedFunc(slices.Values(items), func(a, b T) int { return strings.Compare(key(&a), key(&b)) })
-	from, found := slices.BinarySearchFunc(sorted, r.after, func(item T, after string) int { return strings.Compare(key(&item), after) })
-	if found {
-		from++
-	}
-	rest := sorted[from:]
-	if len(rest) <= r.limit {
-		return Page{Items: slices.Clip(append([]T{}, rest...))}
-	}
-	return Page{Items: rest[:r.limit:r.limit], Next: cursor(key(&rest[r.limit-1]))}
-}
-
 // Wanted is how many items are to be found for a page: one more than it has, which says that another
 // page follows.
 func (r *Request) Wanted() int { return r.limit + 1 }
@@ -42,7 +25,8 @@ func (r *Request) Wanted() int { return r.limit + 1 }
 func (r *Request) After() string { return r.after }
 
 // PageOf returns the page of what was found for it: the first Wanted of the items whose keys are behind
-// After, in the order of keys. Key is as for Paged.
+// After, in the order of keys. Key tells items apart and never changes of one, so that none is left out or
+// shown twice by what happens between two pages.
 func PageOf[T any](r *Request, found []T, key func(*T) string) Page {
 	if len(found) <= r.limit {
 		return Page{Items: slices.Clip(append([]T{}, found...))}

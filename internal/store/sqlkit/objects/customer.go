@@ -48,9 +48,9 @@ func readPlan(ctx context.Context, c reader, name string) (account.Plan, error) 
 }
 
 // Plans implements account.PlanStore.
-func (s *Store) Plans(ctx context.Context) (list []account.Plan, err error) {
+func (s *Store) Plans(ctx context.Context, part account.Part) (list []account.Plan, err error) {
 	err = s.base.Read(ctx, "plan.list", func(c reader) error {
-		list, err = sqlkit.All(ctx, c, planColumns+" ORDER BY name", nil, scanPlan)
+		list, err = listed(ctx, c, planColumns, sqlkit.Where{}, part, scanPlan)
 		return err
 	})
 	return list, err
@@ -109,9 +109,9 @@ func (s *Store) Customer(ctx context.Context, name string) (cu account.Customer,
 }
 
 // Customers implements account.CustomerStore.
-func (s *Store) Customers(ctx context.Context) (list []account.Customer, err error) {
+func (s *Store) Customers(ctx context.Context, part account.Part) (list []account.Customer, err error) {
 	err = s.base.Read(ctx, "customer.list", func(c reader) error {
-		list, err = sqlkit.All(ctx, c, customerColumns+" ORDER BY name", nil, scanCustomer)
+		list, err = listed(ctx, c, customerColumns, sqlkit.Where{}, part, scanCustomer)
 		return err
 	})
 	return list, err

@@ -80,14 +80,30 @@ func (s *Store) Domain(ctx context.Context, name mail.Domain) (d account.Domain,
 }
 
 // Domains implements account.DomainStore.
-func (s *Store) Domains(ctx context.Context, customer string) (list []account.Domain, err error) {
+func (s *Store) Domains(ctx context.Context, q account.DomainQuery) (list []account.Domain, err error) {
 	var w sqlkit.Where
-	w.Add(customer != "", "customer = ?", customer)
+	if len(q.Customers) > 0 {
+		of := make([]any, len(q.Customers))
+		for i, name := range q.Customers {
+			of[i] = name
+		}
+		w.Add(true, "customer IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(of)), ", ")+")", of...)
+	}
 	err = s.base.Read(ctx, "domain.list", func(c reader) error {
-		list, err = sqlkit.All(ctx, c, domainColumns+w.Text()+" ORDER BY name", w.Bind(), scanDomain)
+		list, err = listed(ctx, c, domainColumns, w, q.Part, scanDomain)
 		return err
 	})
 	return list, err
+}
+
+// listed reads a part of a listing by name, of what meets some conditions.
+func listed[T any](ctx context.Context, c reader, columns string, w sqlkit.Where, part account.Part, scan func(*row) T) ([]T, error) {
+	w.Add(part.After != "", "name > ?", part.After)
+	text, args := columns+w.Text()+" ORDER BY name", w.Bind()
+	if part.Limit > 0 {
+		text, args = text+" LIMIT ?", w.Bind(part.Limit)
+	}
+	return sqlkit.All(ctx, c, text, args, scan)
 }
 
 // SigningKeys implements account.Directory.

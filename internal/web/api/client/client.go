@@ -186,6 +186,9 @@ func (c *Client) Sees(customer string) bool {
 	return !c.Bounded() || slices.Contains(c.opt.Customers, customer)
 }
 
+// Plans are those that a client with customers may give. They are not to be changed.
+func (c *Client) Plans() []string { return c.opt.Plans }
+
 // Gives reports whether it may give a plan to a customer, or to an account; "" takes the
 // plan away, which of an account leaves that of the customer.
 func (c *Client) Gives(plan string) bool { return !c.Bounded() || slices.Contains(c.opt.Plans, plan) }

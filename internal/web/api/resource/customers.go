@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
@@ -37,21 +38,35 @@ type planWanted struct {
 
 func (c customers) list(r *api.Request) (any, error) {
 	found, err := c.found(r)
-	return api.Paged(r, shown.Each(found, shown.CustomerOf), func(v *shown.Customer) string { return v.Name }), err
+	return api.PageOf(r, shown.Each(found, shown.CustomerOf), func(v *shown.Customer) string { return v.Name }), err
 }
 
-// found are the customers that the client sees.
-func (c customers) found(r *api.Request) (found []account.Customer, err error) {
+// found are the customers of a page, of those that the client sees.
+func (c customers) found(r *api.Request) ([]account.Customer, error) {
 	if !r.Client.Bounded() {
-		return c.Store.Customers(r.Ctx)
+		return c.Store.Customers(r.Ctx, part(r))
 	}
-	for _, name := range r.Client.Customers() {
-		customer, err := c.Store.Customer(r.Ctx, name)
+	return named(r, r.Client.Customers(), c.Store.Customer)
+}
+
+// part is which part of a listing by name was asked for.
+func part(r *api.Request) account.Part { return account.Part{After: r.After(), Limit: r.Wanted()} }
+
+// named are those of a page, of what has some names; those that there are not are left out.
+func named[T any](r *api.Request, names []string, get func(ctx context.Context, name string) (T, error)) (found []T, err error) {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		if name <= r.After() {
+			continue
+		}
+		one, err := get(r.Ctx, name)
 		switch {
 		case err == nil:
-			found = append(found, customer)
+			found = append(found, one)
 		case !fault.Is(err, fault.NotFound):
 			return nil, err
+		}
+		if len(found) == r.Wanted() {
+			break
 		}
 	}
 	return found, nil
@@ -145,19 +160,13 @@ func (d domains) list(r *api.Request) (any, error) {
 			return nil, reseller.Missing(err, "customer %s", customer)
 		}
 	}
-	of := []string{customer}
+	q := account.DomainsOf(customer)
+	q.Part = part(r)
 	if customer == "" && !s.All() {
-		of = r.Client.Customers()
+		q.Customers = r.Client.Customers()
 	}
-	var all []account.Domain
-	for _, name := range of {
-		found, err := d.Store.Domains(r.Ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-	}
-	return api.Paged(r, shown.Each(all, shown.DomainOf), func(v *shown.Domain) string { return v.Name }), nil
+	found, err := d.Store.Domains(r.Ctx, q)
+	return api.PageOf(r, shown.Each(found, shown.DomainOf), func(v *shown.Domain) string { return v.Name }), err
 }
 
 // find returns the domain that a path names, if it is the client's.

@@ -2,7 +2,6 @@ package resource
 
 import (
 	"net/http"
-	"slices"
 
 	"countersign/internal/account"
 	"countersign/internal/account/admin"
@@ -34,9 +33,16 @@ type planChange struct {
 }
 
 func (p plans) list(r *api.Request) (any, error) {
-	found, err := p.Store.Plans(r.Ctx) // they are few
-	found = slices.DeleteFunc(found, func(plan account.Plan) bool { return !r.Client.Gives(plan.Name) })
-	return api.Paged(r, shown.Each(found, shown.PlanOf), func(v *shown.Plan) string { return v.Name }), err
+	found, err := p.found(r)
+	return api.PageOf(r, shown.Each(found, shown.PlanOf), func(v *shown.Plan) string { return v.Name }), err
+}
+
+// found are the plans of a page, of those that the client sees.
+func (p plans) found(r *api.Request) ([]account.Plan, error) {
+	if !r.Client.Bounded() {
+		return p.Store.Plans(r.Ctx, part(r))
+	}
+	return named(r, r.Client.Plans(), p.Store.Plan)
 }
 
 func (p plans) get(r *api.Request) (any, error) {

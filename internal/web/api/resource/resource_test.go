@@ -1,13 +1,18 @@
 package resource_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/mail"
 )
 
 // wants fails where an answer lacks something.
@@ -377,5 +382,64 @@ func (w *world) own(soon string) {
 	w.does("reseller", "lookUpDomain", "/domains/example.org/alignment", "")
 	if a := w.does("reseller", "explain", "/explanations", `{"account":"a@example.org"}`); a.has("limit.near") {
 		w.t.Errorf("it sees events that may tell of others: %s", a.text)
+	}
+}
+
+// TestPagesOfNames: customers, plans and domains come in pages, of which each is asked of the store by itself; those
+// of a client with customers have what it sees, and nothing of others.
+func TestPagesOfNames(t *testing.T) {
+	w := newWorld(t)
+	by := w.by("cli:test")
+	for n := range 7 {
+		name := fmt.Sprintf("n%d", n)
+		for _, err := range []error{
+			by.AddPlan(t.Context(), account.Plan{Name: name}), by.AddCustomer(t.Context(), name, ""),
+			by.AddDomain(t.Context(), mail.Domain(name+".acme.example"), "acme", []account.Key{{Selector: "s", Algorithm: "rsa", Public: "v=DKIM1; p=x", Sealed: []byte("x"), Created: time.Now()}}),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	own := []string{"example.org", "n0.acme.example", "n1.acme.example", "n2.acme.example", "n3.acme.example", "n4.acme.example", "n5.acme.example", "n6.acme.example", "second.example"}
+	for _, c := range []struct {
+		who, path string
+		want      []string
+	}{
+		{"all", "/customers?", []string{"acme", "n0", "n1", "n2", "n3", "n4", "n5", "n6", "rival"}},
+		{"all", "/plans?", []string{"huge", "n0", "n1", "n2", "n3", "n4", "n5", "n6", "small"}},
+		{"all", "/domains?", slices.Sorted(slices.Values(append([]string{"rival.example"}, own...)))},
+		{"all", "/domains?customer=acme&", own},
+		{"reseller", "/customers?", []string{"acme"}},
+		{"reseller", "/plans?", []string{"small"}},
+		{"reseller", "/domains?", own},
+		{"several", "/customers?", []string{"acme", "n1", "n2", "rival"}},
+		{"several", "/plans?", []string{"n3", "n4", "small"}},
+		{"several", "/domains?", slices.Sorted(slices.Values(append([]string{"rival.example"}, own...)))},
+	} {
+		for _, size := range []int{1, 2, 3, 500} {
+			var got []string
+			pages, cursor := 0, ""
+			for ; pages == 0 || cursor != ""; pages++ {
+				path := c.path + "limit=" + strconv.Itoa(size)
+				if cursor != "" {
+					path += "&cursor=" + cursor
+				}
+				var page struct {
+					Items []struct{ Name string }
+					Next  string
+				}
+				if a := w.ask(c.who, "GET", path, ""); a.status != 200 || json.Unmarshal([]byte(a.text), &page) != nil || len(page.Items) > size {
+					t.Fatalf("%s %s: %s", c.who, path, a.text)
+				}
+				for _, item := range page.Items {
+					got = append(got, item.Name)
+				}
+				cursor = page.Next
+			}
+			if !slices.Equal(got, c.want) || pages != (len(c.want)+size-1)/size {
+				t.Errorf("%s %s by %d: %q in %d pages", c.who, c.path, size, got, pages)
+			}
+		}
 	}
 }

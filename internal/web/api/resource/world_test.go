@@ -104,7 +104,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w.handler = api.New(api.Options{Table: w.table, IDs: ids, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	var set client.Set
-	for _, o := range []client.Options{{Name: "all"}, {Name: "reseller", Customers: []string{"acme"}, Plans: []string{"small"}}, {Name: "tight", Customers: []string{"acme"}, MostInForce: 4}} {
+	for _, o := range []client.Options{{Name: "all"}, {Name: "reseller", Customers: []string{"acme"}, Plans: []string{"small"}}, {Name: "several", Customers: []string{"rival", "n2", "acme", "gone", "n1"}, Plans: []string{"n4", "small", "gone", "n3"}}, {Name: "tight", Customers: []string{"acme"}, MostInForce: 4}} {
 		o.Token, o.May, o.PerMinute = client.NewToken(), client.Permissions(), 1_000_000
 		w.tokens[o.Name] = o.Token
 		set = append(set, client.New(o))
