@@ -19,9 +19,21 @@ import (
 func openDamageable(t *testing.T) (unsound.Opened, string) {
 	t.Helper()
 	url := shared.Cluster(t).Database(t)
-	o := unsound.Opened{
-		Store: openAt(t, url, true),
-		Exec:  func(t *testing.T, text string) { t.Helper(); execAt(t, url, text) },
+	o := damageableAt(url)
+	o.Store = openAt(t, url, true)
+	var text strings.Builder
+	for _, table := range []string{"customer_plan", "domain_customer", "domain_key_domain", "account_domain", "account_plan", "account_address_login", "account_grant_login", "credential_login", "credential_use_login"} {
+		name := regexp.MustCompile(`_[a-z]+$`).ReplaceAllString(table, "")
+		text.WriteString("ALTER TABLE " + name + " DROP CONSTRAINT " + table + "_fkey;\n")
+	}
+	execAt(t, url, text.String())
+	return o, url
+}
+
+// damageableAt is a store that SQL may damage, which nobody has opened.
+func damageableAt(url string) unsound.Opened {
+	return unsound.Opened{
+		Exec: func(t *testing.T, text string) { t.Helper(); execAt(t, url, text) },
 		Check: func(t *testing.T) *soundness.Report {
 			t.Helper()
 			r, err := Check(t.Context(), Options{URL: url})
@@ -31,11 +43,20 @@ func openDamageable(t *testing.T) (unsound.Opened, string) {
 			return r
 		},
 	}
-	for _, table := range []string{"customer_plan", "domain_customer", "domain_key_domain", "account_domain", "account_plan", "account_address_login", "account_grant_login", "credential_login", "credential_use_login"} {
-		name := regexp.MustCompile(`_[a-z]+$`).ReplaceAllString(table, "")
-		execAt(t, url, "ALTER TABLE "+name+" DROP CONSTRAINT "+table+"_fkey")
+}
+
+// filledOnce fills a store that SQL may damage, and returns what makes copies of it.
+func filledOnce(t *testing.T) unsound.Opener {
+	t.Helper()
+	o, url := openDamageable(t)
+	unsound.Fill(t, o.Store)
+	if err := o.Store.Close(); err != nil {
+		t.Fatal(err)
 	}
-	return o, url
+	return func(t *testing.T) unsound.Opened {
+		t.Helper()
+		return damageableAt(shared.Cluster(t).Copy(t, url))
+	}
 }
 
 // execAt runs a statement beside the store.
@@ -55,11 +76,12 @@ func TestSoundness(t *testing.T) {
 	unsound.Run(t, func(t *testing.T) unsound.Opened {
 		o, _ := openDamageable(t)
 		return o
-	})
+	}, filledOnce(t))
 }
 
 // TestDamagedRows damages what only this engine has in rows.
 func TestDamagedRows(t *testing.T) {
+	filled := filledOnce(t)
 	for name, c := range map[string]struct {
 		text string
 		kind soundness.Kind
@@ -75,8 +97,7 @@ func TestDamagedRows(t *testing.T) {
 		"pieces are left":            {"INSERT INTO body_chunk (body, n, data) VALUES ('x', 0, ''), ('x', 1, '')", soundness.UnusedBody},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o, _ := openDamageable(t)
-			unsound.Fill(t, o.Store)
+			o := filled(t)
 			o.Exec(t, c.text)
 			r := o.Check(t)
 			want := int64(1)

@@ -24,8 +24,14 @@ import (
 func openDamageable(t *testing.T) (unsound.Opened, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "data", "test.db")
+	o := damageableAt(path)
+	o.Store = openAt(t, path, true)
+	return o, path
+}
+
+// damageableAt is a store that SQL may damage, which nobody has opened.
+func damageableAt(path string) unsound.Opened {
 	return unsound.Opened{
-		Store: openAt(t, path, true),
 		Exec: func(t *testing.T, text string) {
 			t.Helper()
 			db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)") // without foreign keys
@@ -37,7 +43,25 @@ func openDamageable(t *testing.T) (unsound.Opened, string) {
 			}
 		},
 		Check: func(t *testing.T) *soundness.Report { t.Helper(); return checked(t, path) },
-	}, path
+	}
+}
+
+// filledOnce fills a store that SQL may damage, and returns what makes copies of it.
+func filledOnce(t *testing.T) unsound.Opener {
+	t.Helper()
+	o, path := openDamageable(t)
+	unsound.Fill(t, o.Store)
+	if err := o.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return func(t *testing.T) unsound.Opened {
+		t.Helper()
+		folder := filepath.Join(t.TempDir(), "data")
+		if err := os.CopyFS(folder, os.DirFS(filepath.Dir(path))); err != nil {
+			t.Fatal(err)
+		}
+		return damageableAt(filepath.Join(folder, filepath.Base(path)))
+	}
 }
 
 func checked(t *testing.T, path string) *soundness.Report {
@@ -53,7 +77,7 @@ func TestSoundness(t *testing.T) {
 	unsound.Run(t, func(t *testing.T) unsound.Opened {
 		o, _ := openDamageable(t)
 		return o
-	})
+	}, filledOnce(t))
 }
 
 // TestDamagedFiles damages what is beside SQL: body files and pages.

@@ -22,16 +22,23 @@ const prepared = "prepared"
 // ends, whoever still uses it.
 func (c *Cluster) Database(t testing.TB) string {
 	t.Helper()
-	return c.database(t, "")
+	must(t, c.prepared())
+	return c.database(t, prepared, "")
 }
 
-// database makes a database with further clauses.
-func (c *Cluster) database(t testing.TB, clauses string) string {
+// Copy makes a database for the test as Database does, but a copy of another one, by its
+// URL, to which nobody may be connected.
+func (c *Cluster) Copy(t testing.TB, url string) string {
 	t.Helper()
-	must(t, c.prepared())
+	return c.database(t, strings.TrimPrefix(nameIn(url), "/"), "")
+}
+
+// database makes a copy of a database for the test, with further clauses.
+func (c *Cluster) database(t testing.TB, from, clauses string) string {
+	t.Helper()
 	// A promoted standby has the databases of its former primary too.
 	name := fmt.Sprintf("test_%s_%d", strings.TrimPrefix(c.name(), prefix), c.names.Add(1))
-	must(t, c.copy(prepared, name, clauses))
+	must(t, c.copy(from, name, clauses))
 	t.Cleanup(func() {
 		if !c.isUp() {
 			return // it goes with the cluster

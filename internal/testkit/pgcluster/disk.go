@@ -70,7 +70,8 @@ func (c *Cluster) DatabaseOnDisk(t testing.TB, bytes int64) (string, *Disk) {
 	must(t, os.Mkdir(location, 0o700))
 	must(t, os.Chown(location, int(c.programs.owner.Uid), int(c.programs.owner.Gid)))
 	must(t, c.admin("CREATE TABLESPACE "+name+" LOCATION "+quote(location)))
-	url := c.database(t, "TABLESPACE "+name)
+	must(t, c.prepared())
+	url := c.database(t, prepared, "TABLESPACE "+name)
 	// The copy has holes. Without its pages on the disk no checkpoint would
 	// succeed once the disk is full.
 	must(t, c.admin("CHECKPOINT"))

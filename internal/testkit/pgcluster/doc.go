@@ -12,9 +12,9 @@
 // removes the folder.
 //
 // A test gets a database of its own from Cluster.Database, copied from one that
-// Options.Prepare filled once. Faults are methods: Stop, Kill, Pause,
-// SetReadOnly, Standby and Promote, Tablespace and Disk. A package whose tests
-// share one cluster declares a Shared.
+// Options.Prepare filled once, and from Cluster.Copy copies of one that it filled
+// itself. Faults are methods: Stop, Kill, Pause, SetReadOnly, Standby and Promote,
+// Tablespace and Disk. A package whose tests share one cluster declares a Shared.
 //
 // It works on Linux, whose /proc tells which processes belong to a cluster.
 //

@@ -45,19 +45,21 @@ const (
 // Password is the credential that Large came under.
 const Password = mail.ID("01K0000000000000000000PASS")
 
-// Run runs the cases.
-func Run(t *testing.T, open Opener) {
+// Run runs the cases. Those that damage a store do it to what filled opens, each to another: a
+// store as Fill leaves one, whose Store is not asked for. As they may be copies of one, that
+// nothing is wrong with it is seen once, in the case "nothing".
+func Run(t *testing.T, open, filled Opener) {
 	for name, c := range cases() {
 		t.Run(name, func(t *testing.T) {
-			o := open(t)
-			Fill(t, o.Store)
-			if r := o.Check(t); !r.Sound() || len(r.Findings) > 0 || r.Deliveries != 4 {
-				t.Fatalf("before the damage: %+v", r)
-			}
+			o := filled(t)
 			for _, text := range c.damage {
 				o.Exec(t, text)
 			}
-			Want(t, o.Check(t), c.want)
+			r := o.Check(t)
+			Want(t, r, c.want)
+			if len(c.damage) == 0 && (!r.Sound() || len(r.Findings) > 0 || r.Deliveries != 4) {
+				t.Errorf("without damage: %+v", r)
+			}
 		})
 	}
 	t.Run("a record whose beginning was removed", func(t *testing.T) { pruned(t, open(t)) })
