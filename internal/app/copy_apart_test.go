@@ -19,7 +19,6 @@ import (
 	"countersign/internal/store/sqlite/backup"
 	"countersign/internal/store/sqlkit/tables"
 	"countersign/internal/store/transfer"
-	"countersign/internal/testkit/pgcluster"
 )
 
 // filesIn returns what the files in a folder hold, by name, without what only
@@ -120,7 +119,7 @@ func (l *late) Page(ctx context.Context, t *tables.Table, behind tables.Row, lim
 
 // TestCopyChangedAtTheEnd changes the source when the comparison has read it.
 func TestCopyChangedAtTheEnd(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	for name, text := range map[string]string{
 		"an account": "UPDATE meta SET value = value + 1 WHERE name = 'generation'",
 		"the record": "INSERT INTO event (at, kind, session, submission, delivery, login, actor, client, object, code, enhanced, reason, text, data) VALUES (1, 'queue.held', '', '', 0, '', '', '', '', 0, '', '', '', '')",
@@ -176,7 +175,7 @@ func TestCopyChangedAtTheEnd(t *testing.T) {
 // TestUnfinishedIsNotSound: the target of a copy that was cut off is no store yet,
 // for a check or a backup either.
 func TestUnfinishedIsNotSound(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	source := inFile(t)
 	fillPlace(source)
 	check := func(p place) error {

@@ -110,8 +110,9 @@ func (p place) inSQLite(do func(*sql.DB) error) error {
 }
 
 // dump returns all rows of each table that is carried, as text, without the events
-// that say that a store was copied. It asks the engines' own drivers.
-func (p place) dump() map[string][]string {
+// that say that a store was copied. It asks the engines' own drivers, but for the large
+// bodies; what else is to be asked of the store it does meanwhile.
+func (p place) dump(also ...func(Store)) map[string][]string {
 	p.t.Helper()
 	all := map[string][]string{}
 	for _, table := range tables.Carried() {
@@ -132,7 +133,12 @@ func (p place) dump() map[string][]string {
 			p.t.Fatalf("%s: %v", text, err)
 		}
 	}
-	p.with(func(s Store) { all["large bodies"] = largeBodies(p.t, s) })
+	p.with(func(s Store) {
+		all["large bodies"] = largeBodies(p.t, s)
+		for _, do := range also {
+			do(s)
+		}
+	})
 	return all
 }
 

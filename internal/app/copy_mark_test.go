@@ -55,7 +55,7 @@ func wantMoved(t *testing.T, what string, err error, to string) {
 // eachEngine runs a test on a filled store of each engine, with a cluster for
 // more.
 func eachEngine(t *testing.T, test func(t *testing.T, p place, c *pgcluster.Cluster)) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	for name, make := range map[string]func(t *testing.T) place{
 		"SQLite":     func(t *testing.T) place { return inFile(t) },
 		"PostgreSQL": func(t *testing.T) place { return inDatabase(t, cluster) },
@@ -301,7 +301,7 @@ func cutAt(t *testing.T, from, to place, m marking, u unfinishing) (err error) {
 // TestNodeComesBackToACopiedStore lets a node sleep past its lease while its
 // store is copied: it serves no more.
 func TestNodeComesBackToACopiedStore(t *testing.T) {
-	p := inDatabase(t, pgcluster.Start(t, pgcluster.Options{NoSync: true}))
+	p := inDatabase(t, shared.Cluster(t))
 	fillPlace(p)
 	s, err := OpenStore(t.Context(), p.config(), true)
 	if err != nil {

@@ -96,7 +96,7 @@ func once(from, to place, left int, after bool) (*transfer.Result, error) {
 // TestCutOffAnywhere cuts a copy off at each change that it makes to its target,
 // and goes on with it. What was stored is not stored again.
 func TestCutOffAnywhere(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	inSQLite, inPostgres := inFile(t), inDatabase(t, cluster)
 	fillPlace(inSQLite)
 	other := inDatabase(t, cluster)
@@ -111,7 +111,8 @@ func TestCutOffAnywhere(t *testing.T) {
 		"PostgreSQL to SQLite": {inPostgres, func() place { return inFile(t) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := c.from.dump()
+			earlier := 0
+			want := c.from.dump(func(s Store) { earlier = copies(t, s) })
 			cuts := 0
 			for k := 1; ; k++ {
 				to := c.to()
@@ -134,13 +135,12 @@ func TestCutOffAnywhere(t *testing.T) {
 						t.Fatalf("the rest of a copy that was cut off at change %d: %v", k, err)
 					}
 				}
-				wantSame(t, fmt.Sprint("cut off at change ", k), to.dump(), want)
-				to.with(func(s Store) {
-					events, err := s.Search(t.Context(), audit.Query{Kind: audit.StoreCopied, Limit: 10})
-					if more := len(events) - copied(c.from); err != nil || more != 1 {
-						t.Errorf("cut off at change %d: %d events say that the store was copied (%v)", k, more, err)
+				got := to.dump(func(s Store) {
+					if more := copies(t, s) - earlier; more != 1 {
+						t.Errorf("cut off at change %d: %d events say that the store was copied", k, more)
 					}
 				})
+				wantSame(t, fmt.Sprint("cut off at change ", k), got, want)
 			}
 			if cuts < 20 {
 				t.Errorf("the copy made only %d changes", cuts)
@@ -149,16 +149,14 @@ func TestCutOffAnywhere(t *testing.T) {
 	}
 }
 
-// copied counts the events of earlier copies.
-func copied(p place) (n int) {
-	p.with(func(s Store) {
-		events, err := s.Search(p.t.Context(), audit.Query{Kind: audit.StoreCopied, Limit: 10})
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		n = len(events)
-	})
-	return n
+// copies counts the events that say that a store was copied.
+func copies(t *testing.T, s Store) int {
+	t.Helper()
+	events, err := s.Search(t.Context(), audit.Query{Kind: audit.StoreCopied, Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(events)
 }
 
 // TestLostDatabaseIsSurvived restarts the server of either side in the middle of a

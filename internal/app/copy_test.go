@@ -178,7 +178,7 @@ func wantAdopted(t *testing.T, s Store) {
 // side, in the database and in a large body: the copy finds it, the target is
 // opened by nobody, and --restart begins anew.
 func TestUnfinishedCopyIsRefused(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	source := inFile(t)
 	fillPlace(source)
 	want := source.dump()
@@ -258,7 +258,7 @@ func flip(t *testing.T, folder string) {
 // TestNobodyElseIsThere copies from and to stores that gates use, and lets gates
 // come while stores are copied.
 func TestNobodyElseIsThere(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	for name, used := range map[string]place{"SQLite": inFile(t), "PostgreSQL": inDatabase(t, cluster)} {
 		t.Run(name, func(t *testing.T) {
 			s, err := OpenStore(t.Context(), used.config(), true)

@@ -14,7 +14,6 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/loadgen"
 	"countersign/internal/sink"
-	"countersign/internal/testkit/pgcluster"
 	"countersign/internal/testkit/testmilter"
 )
 
@@ -118,7 +117,7 @@ func TestFilteredLargeBodies(t *testing.T) {
 	for name, store := range map[string]func(t *testing.T) string{
 		"sqlite": func(*testing.T) string { return "" },
 		"postgres": func(t *testing.T) string {
-			return fmt.Sprintf("[store]\nurl = %q\n", pgcluster.Start(t, pgcluster.Options{NoSync: true}).Database(t))
+			return fmt.Sprintf("[store]\nurl = %q\n", shared.Cluster(t).Database(t))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,6 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/login/pool"
 	"countersign/internal/sink"
-	"countersign/internal/testkit/pgcluster"
 )
 
 // tries logs in from a client, behind the proxy, and returns the code of the answer.
@@ -192,13 +191,13 @@ func TestRightPasswordsOfTheGuessedAt(t *testing.T) {
 // TestGatesCountTogether: what a guesser tries at one gate counts at the other, and who is known
 // at one is known at the other.
 func TestGatesCountTogether(t *testing.T) {
-	url := pgcluster.Start(t, pgcluster.Options{NoSync: true}).Database(t)
+	url := shared.Cluster(t).Database(t)
 	accept := func(sink.Message) error { return nil }
 	one := newWorld(t, behindProxy+onPostgres(url, "gate-1"), accept)
 	key := fmt.Sprintf("[dkim]\nkey_file = %q\n", filepath.Join(one.dir, "data", "seal.key"))
 	two := startWorld(t, time.Now, "[auth]\nhash_workers = 1\nhash_queue = 1\n"+behindProxy+key+onPostgres(url, "gate-2"), accept)
 	gates := []*world{one, two}
-	shared := func(what string, holds func(marks, known int) bool) {
+	both := func(what string, holds func(marks, known int) bool) {
 		t.Helper()
 		for _, w := range gates {
 			w.until(what, func() bool { return holds(w.app.guard.Size()) })
@@ -207,14 +206,14 @@ func TestGatesCountTogether(t *testing.T) {
 	if code := one.tries("198.51.100.1", testLogin, testPassword); code != 235 {
 		t.Fatal(code)
 	}
-	shared("the login to be known", func(_, known int) bool { return known == 1 })
+	both("the login to be known", func(_, known int) bool { return known == 1 })
 	two.goesFirst("198.51.100.1")
 	for n := range 15 {
 		if code := gates[n%2].tries("198.51.100.1", fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != 535 {
 			t.Fatalf("name %d: %d", n, code)
 		}
 	}
-	shared("all names to be counted", func(marks, _ int) bool { return marks >= 15 })
+	both("all names to be counted", func(marks, _ int) bool { return marks >= 15 })
 	for n := 15; n < 24; n++ { // which closes it at 21, or before
 		if code := two.tries("198.51.100.1", fmt.Sprintf("user%d@example.org", n), "Summer2026"); code != 535 {
 			t.Fatal(code)

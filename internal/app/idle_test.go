@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"countersign/internal/sink"
-	"countersign/internal/testkit/pgcluster"
 )
 
 // counted returns a URL by which a database is reached, and the count of what is
@@ -73,7 +72,7 @@ func counted(t *testing.T, database string) (string, *atomic.Int64) {
 // TestIdleGateAsksLittle counts what a gate that nobody uses asks of its database,
 // with the shortest lease there is: three renewals in two seconds.
 func TestIdleGateAsksLittle(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	through, turns := counted(t, cluster.Database(t))
 	newWorld(t, onPostgres(through, "gate-1"), func(sink.Message) error { return io.EOF })
 	const span = 3 * time.Second

@@ -9,13 +9,12 @@ import (
 	"countersign/internal/fault"
 	"countersign/internal/loadgen"
 	"countersign/internal/sink"
-	"countersign/internal/testkit/pgcluster"
 )
 
 // TestNoNewKeyFileBesideAnotherGate: a second gate without the key file is told to
 // copy it, and makes no new one while another gate works with the old.
 func TestNoNewKeyFileBesideAnotherGate(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	w := newWorld(t, onPostgres(cluster.Database(t), "gate-1"), func(sink.Message) error { return nil })
 	s := w.reader(t)
 	second := *w.app.cfg

@@ -15,7 +15,6 @@ import (
 	"countersign/internal/loadgen"
 	"countersign/internal/node"
 	"countersign/internal/sink"
-	"countersign/internal/testkit/pgcluster"
 )
 
 // onPostgres is the configuration of a gate on a database.
@@ -41,7 +40,7 @@ func answerOf(t *testing.T, url string) (status int, body string) {
 // TestDrainedGateStaysUp: a gate that is asked to drain finishes, closes its
 // listeners, says so, and ends without a complaint.
 func TestDrainedGateStaysUp(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	w := newWorld(t, onPostgres(cluster.Database(t), "gate-1"), func(sink.Message) error { return nil })
 	if res, err := loadgen.Run(t.Context(), w.load(2, 1)); err != nil || res.Accepted != 2 {
 		t.Fatalf("%+v, %v", res, err)
@@ -91,7 +90,7 @@ func TestDrainedGateStaysUp(t *testing.T) {
 // TestClockOfANode: a gate whose clock is far from the database's says so, one
 // whose clock is farther does not start and leaves nothing behind.
 func TestClockOfANode(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	url := cluster.Database(t)
 	gate := func(id string, off time.Duration) (*App, *lines) {
 		log := &lines{}

@@ -9,7 +9,6 @@ import (
 
 	"countersign/internal/audit"
 	"countersign/internal/loadgen"
-	"countersign/internal/testkit/pgcluster"
 )
 
 // newest waits for an event of that kind and returns the newest.
@@ -42,7 +41,7 @@ func (w *world) reader(t *testing.T) Store {
 // TestTheRecordNamesTheNode: where gates share a database, the record tells which of
 // them did what, that it lost its lease too, and the log says on which store it runs.
 func TestTheRecordNamesTheNode(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := shared.Cluster(t)
 	url := cluster.Database(t)
 	log := &lines{}
 	w := startWorldTo(t, log, onPostgres(url, "gate-1"))
