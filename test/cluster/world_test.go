@@ -26,8 +26,17 @@ import (
 // lease is that of the gates: the shortest there is.
 const lease = 3 * time.Second
 
-// shared is the server of the tests that do nothing to it.
-var shared = pgcluster.Shared{Options: pgcluster.Options{NoSync: true}}
+// shared is the server of the tests that do nothing to it. Its databases have the schema already.
+var shared = pgcluster.Shared{Options: pgcluster.Options{NoSync: true, Prepare: prepare}}
+
+// prepare makes the schema.
+func prepare(ctx context.Context, url string) error {
+	s, err := postgres.Open(ctx, postgres.Options{URL: url})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
 
 func TestMain(m *testing.M) { os.Exit(shared.Main(m)) }
 
