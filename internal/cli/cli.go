@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"reflect"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -75,40 +74,31 @@ func Run(args []string, stdin io.Reader, stdout, stderr io.Writer, env call.Env)
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	line := &root{Groups: accounts.New()}
-	ended := false
-	parser, err := kong.New(line,
-		kong.Name("countersign"),
-		kong.Description("Countersign, the outgoing mail gate of hosting providers."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.Help(help),
-		kong.KindMapper(reflect.Int, kong.MapperFunc(number)),
-		kong.Writers(stdout, stderr),
-		kong.Vars{"version": "countersign " + env.Version},
-		kong.Exit(func(int) { ended = true }),
-	)
-	if err != nil {
-		fmt.Fprintf(stderr, "countersign: %v\n", err)
-		return statusFailed
+	whole := &root{Groups: accounts.New()}
+	line := read(args, only(whole, args), stdout, stderr, env.Version)
+	if line.err != nil && !line.ended { // what is wrong is told by the whole
+		line = read(args, &grammar{whole, &whole.Config}, stdout, stderr, env.Version)
 	}
-	parsed, err := parser.Parse(args)
 	switch {
-	case ended: // --help or --version has been printed
+	case line.parser == nil:
+		fmt.Fprintf(stderr, "countersign: %v\n", line.err)
+		return statusFailed
+	case line.ended: // --help or --version has been printed
 		return statusDone
-	case namesNothing(err):
-		_, _ = parser.Parse([]string{"--help"}) // which prints, and ends
+	case namesNothing(line.err):
+		_, _ = line.parser.Parse([]string{"--help"}) // which prints, and ends
 		return statusUsage
-	case err != nil:
-		fmt.Fprintf(stderr, "countersign: %s\nSee \"countersign --help\", or add --help after a command.\n", misread(err))
+	case line.err != nil:
+		fmt.Fprintf(stderr, "countersign: %s\nSee \"countersign --help\", or add --help after a command.\n", misread(line.err))
 		return statusUsage
-	case line.Config == "" && !noConfig(parsed):
+	case *line.config == "" && !noConfig(line.parsed):
 		return report(stderr, call.Usage("the name of the configuration file is empty: give --config FILE, or set COUNTERSIGN_CONFIG to it"))
 	}
 	c := &call.Call{
-		Ctx: context.Background(), Env: env, Config: line.Config,
+		Ctx: context.Background(), Env: env, Config: *line.config,
 		Stdin: stdin, Stdout: stdout, Stderr: stderr,
 	}
-	return report(stderr, parsed.Run(c, site(c), storageSite(c), keySite(c)))
+	return report(stderr, line.parsed.Run(c, site(c), storageSite(c), keySite(c)))
 }
 
 // site is what the commands about nodes work with.

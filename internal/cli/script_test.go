@@ -21,6 +21,7 @@ import (
 	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
+	"countersign/internal/store/postgres"
 	"countersign/internal/testkit"
 	"countersign/internal/testkit/pgcluster"
 )
@@ -60,7 +61,13 @@ func TestScripts(t *testing.T) {
 // TestScriptsOnPostgres runs the scripts that are about what the store keeps on
 // the other engine.
 func TestScriptsOnPostgres(t *testing.T) {
-	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true})
+	cluster := pgcluster.Start(t, pgcluster.Options{NoSync: true, Prepare: func(ctx context.Context, url string) error {
+		s, err := postgres.Open(ctx, postgres.Options{URL: url})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	}})
 	var files []string
 	databases := map[string]string{}
 	for _, name := range []string{"access", "account", "audit", "auth", "ban", "credential", "customer", "domain", "grant", "guard", "import", "key", "limit", "plan", "queue", "rule", "trace"} {
