@@ -32,6 +32,15 @@ func (p *Pipe) Count(n *int64, text string, args ...any) {
 	})
 }
 
+// Then adds a statement whose rows nobody reads, and calls passed when it has passed: what fails
+// behind it has come as far as that.
+func (p *Pipe) Then(text string, passed func()) {
+	p.batch.Queue(text).Exec(func(pgconn.CommandTag) error {
+		passed()
+		return nil
+	})
+}
+
 // Session is one connection, on which whoever uses it begins and ends
 // transactions in its pipes. It is used by one goroutine.
 type Session struct {
