@@ -239,7 +239,7 @@ func (a *App) startDelivery(context.Context) error {
 func (a *App) openGate(ctx context.Context) error {
 	options := VerifierOptions(a.cfg)
 	options.Store, options.Shapes, options.Hasher, options.Maker, options.Now = a.store, a.store, a.hasher, a.maker, a.opt.Now
-	banned, err := bans.Open(ctx, bans.Options{Store: a.store, Now: a.opt.Now, Record: a.recorder.Record, Registry: a.registry, Logger: a.log})
+	banned, err := bans.Open(ctx, bans.Options{Node: a.nodeID(), Store: a.store, Now: a.opt.Now, Record: a.recorder.Record, Registry: a.registry, Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("guard", a.guard.Run)
-	a.limited, err = limits.Open(ctx, limits.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
+	a.limited, err = limits.Open(ctx, limits.Options{Node: a.nodeID(), Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
 	if err != nil {
 		return err
 	}
