@@ -276,6 +276,9 @@ func (a *App) openGate(ctx context.Context) error {
 	if outside != nil {
 		options.Directories = outside
 	}
+	sending := senders.New(a.store, senders.Options{Node: a.nodeID(), Now: a.opt.Now})
+	a.background("account watch", sending.Run)
+	a.sending, options.Senders = sending, sending
 	verifier := login.New(options)
 	a.background("last uses", verifier.Run)
 	if err := verifier.Prepare(ctx); err != nil {
@@ -296,9 +299,6 @@ func (a *App) openGate(ctx context.Context) error {
 	if err := a.turnKeys(); err != nil {
 		return err
 	}
-	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
-	a.background("account watch", sending.Run)
-	a.sending = sending
 	rules := Policy(a.cfg)
 	rules.Rules, err = ruling.Set(a.cfg)
 	if err != nil {
