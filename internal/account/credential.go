@@ -222,6 +222,8 @@ func (e *Envelope) Covers(a mail.Address) bool {
 // Proofs is what an account can prove itself with, as one look at the store found
 // it.
 type Proofs struct {
+	// Generation is the account generation at which they were read.
+	Generation uint64
 	// Account, Revision, Directory, Legacy (its own, or that of the plan that decides)
 	// and Credentials are those of Account, secrets included.
 	Account     mail.ID

@@ -239,7 +239,7 @@ func (a *App) startDelivery(context.Context) error {
 func (a *App) openGate(ctx context.Context) error {
 	options := VerifierOptions(a.cfg)
 	options.Store, options.Shapes, options.Hasher, options.Maker, options.Now = a.store, a.store, a.hasher, a.maker, a.opt.Now
-	banned, err := bans.Open(ctx, bans.Options{Store: a.store, Now: a.opt.Now, Record: a.recorder.Record, Registry: a.registry, Logger: a.log})
+	banned, err := bans.Open(ctx, bans.Options{Node: a.nodeID(), Store: a.store, Now: a.opt.Now, Record: a.recorder.Record, Registry: a.registry, Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (a *App) openGate(ctx context.Context) error {
 		return err
 	}
 	a.background("guard", a.guard.Run)
-	a.limited, err = limits.Open(ctx, limits.Options{Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
+	a.limited, err = limits.Open(ctx, limits.Options{Node: a.nodeID(), Store: a.store, Now: a.opt.Now, Registry: a.registry, Logger: a.log})
 	if err != nil {
 		return err
 	}
@@ -276,6 +276,9 @@ func (a *App) openGate(ctx context.Context) error {
 	if outside != nil {
 		options.Directories = outside
 	}
+	sending := senders.New(a.store, senders.Options{Node: a.nodeID(), Now: a.opt.Now})
+	a.background("account watch", sending.Run)
+	a.sending, options.Senders = sending, sending
 	verifier := login.New(options)
 	a.background("last uses", verifier.Run)
 	if err := verifier.Prepare(ctx); err != nil {
@@ -296,9 +299,6 @@ func (a *App) openGate(ctx context.Context) error {
 	if err := a.turnKeys(); err != nil {
 		return err
 	}
-	sending := senders.New(a.store, senders.Options{Now: a.opt.Now})
-	a.background("account watch", sending.Run)
-	a.sending = sending
 	rules := Policy(a.cfg)
 	rules.Rules, err = ruling.Set(a.cfg)
 	if err != nil {

@@ -9,6 +9,7 @@ package feed
 
 import (
 	"context"
+	"hash/fnv"
 	"log/slog"
 	"time"
 )
@@ -42,6 +43,8 @@ type Options struct {
 	Poll time.Duration
 	// Calm is how often they are asked for besides where it does; 0 means 400 ms.
 	Calm time.Duration
+	// Node is which gate asks, "" for the only one: see Phase.
+	Node string
 	// Logger gets what no caller is told; nil means none.
 	Logger *slog.Logger
 }
@@ -53,11 +56,19 @@ const (
 	UsualCalm = 400 * time.Millisecond
 )
 
-// Pause is for how long who asks so often waits: until a moment that is the same for all of them,
-// as a store asks once for all who ask at the same time. It is above 0, and not above every.
-func Pause(every time.Duration) time.Duration {
+// Phase is when a gate asks: all who ask in it at the same time, as its store asks once for all of
+// them, and other gates, which have other names, at other times.
+func Phase(node string) time.Duration {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(node)) // which never fails
+	return time.Duration(h.Sum64() % uint64(UsualCalm))
+}
+
+// Pause is for how long who asks so often waits: until a moment that is the same for all of one
+// phase. It is above 0, and not above every.
+func Pause(every, phase time.Duration) time.Duration {
 	now := time.Now()
-	wait := now.Truncate(every).Add(every).Sub(now)
+	wait := now.Add(-phase).Truncate(every).Add(every + phase).Sub(now)
 	if wait <= 0 || wait > every { // the clock was set meanwhile
 		return every
 	}
@@ -77,6 +88,7 @@ type Follower[T any] struct {
 	source Source[T]
 	book   Book[T]
 	opt    Options
+	phase  time.Duration
 	number uint64
 	silent bool
 	swept  time.Time
@@ -93,7 +105,7 @@ func Follow[T any](source Source[T], b Book[T], opt Options) *Follower[T] {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Follower[T]{source: source, book: b, opt: opt}
+	return &Follower[T]{source: source, book: b, opt: opt, phase: Phase(opt.Node)}
 }
 
 // Load reads all rows. It is called before the first client comes. Errors are those of
@@ -116,7 +128,7 @@ func (f *Follower[T]) Run(ctx context.Context) {
 		if told {
 			every = f.opt.Calm
 		}
-		next := time.NewTimer(Pause(every))
+		next := time.NewTimer(Pause(every, f.phase))
 		f.poll(ctx)
 		select {
 		case <-next.C:

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -262,21 +264,61 @@ func TestPrunedInPortions(t *testing.T) {
 	})
 }
 
-// TestAllAskAtTheSameTime: whoever asks as often does so at the same moments, whenever it began.
-func TestAllAskAtTheSameTime(t *testing.T) {
+// TestAllOfAGateAskAtTheSameTime: whoever asks as often for one gate does so at the same moments,
+// whenever it began; and none waits for longer than it asks every so often.
+func TestAllOfAGateAskAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, every := range []time.Duration{UsualPoll, UsualCalm, time.Hour} {
-			for range 5 {
-				time.Sleep(every * 3 / 11) // of the bubble
-				wait := Pause(every)
-				if wait <= 0 || wait > every || !time.Now().Add(wait).Equal(time.Now().Add(wait).Truncate(every)) {
-					t.Errorf("every %v: waits %v at %v", every, wait, time.Now())
-				}
-				time.Sleep(wait) // of the bubble
-				if next := Pause(every); next != every {
-					t.Errorf("every %v: %v behind the last", every, next)
+		for _, node := range []string{"", "1", "mx-2.example.net"} {
+			phase := Phase(node)
+			for _, every := range []time.Duration{UsualPoll, UsualCalm, time.Hour} {
+				for range 5 {
+					time.Sleep(every * 3 / 11) // of the bubble
+					wait := Pause(every, phase)
+					if then := time.Now().Add(wait).Add(-phase); wait <= 0 || wait > every || !then.Equal(then.Truncate(every)) {
+						t.Errorf("every %v: waits %v at %v", every, wait, time.Now())
+					}
+					time.Sleep(wait) // of the bubble
+					if next := Pause(every, phase); next != every {
+						t.Errorf("every %v: %v behind the last", every, next)
+					}
 				}
 			}
 		}
 	})
+}
+
+// TestGatesAskAtOtherTimes: what one moment has of the questions of many gates is not much.
+func TestGatesAskAtOtherTimes(t *testing.T) {
+	const gates, parts = 100, 10
+	for told, every := range map[bool]time.Duration{false: UsualPoll, true: UsualCalm} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &store{told: told, changed: make(chan struct{})}
+			var mu sync.Mutex // guards at
+			var at [parts]int
+			ctx, cancel := context.WithCancel(t.Context())
+			var following sync.WaitGroup
+			for n := range gates {
+				source := s.source()
+				source.Since = func(context.Context, uint64) ([]row, uint64, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					at[time.Duration(time.Now().UnixNano())%every*parts/every]++
+					return nil, 0, nil
+				}
+				following.Go(func() { Follow(source, new(shelf), Options{Node: fmt.Sprintf("mx-%d", n)}).Run(ctx) })
+			}
+			synctest.Wait()
+			clear(at[:])      // all have asked as they began
+			time.Sleep(every) // of the bubble
+			cancel()
+			following.Wait()
+			all := 0
+			for _, n := range at {
+				all += n
+			}
+			if most := slices.Max(at[:]); all != gates || most > 3*gates/parts {
+				t.Errorf("every %v: %d have asked, %v of them in one part of %d", every, all, most, parts)
+			}
+		})
+	}
 }

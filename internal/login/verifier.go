@@ -24,9 +24,11 @@ import (
 
 // Options are what a Verifier is made of. Store, Hasher and Maker are needed.
 type Options struct {
-	Store  account.CredentialStore
-	Hasher *secrets.Hasher
-	Maker  *secrets.Maker
+	Store account.CredentialStore
+	// Senders are accounts in memory; nil where each is read from Store.
+	Senders Senders
+	Hasher  *secrets.Hasher
+	Maker   *secrets.Maker
 	// Tokens verifies bearer tokens; nil where none are taken.
 	Tokens Tokens
 	// ByClaim names the issuers whose tokens open the account whose login their claim says,
@@ -62,8 +64,17 @@ type Options struct {
 	Now func() time.Time
 }
 
+// Senders keep in memory what account.Directory.Sender says.
+type Senders interface {
+	// Seen tells that the store was found at that account generation: nothing older is answered
+	// from now on.
+	Seen(generation uint64)
+	// Sender is that of account.Directory, of at most a second ago.
+	Sender(ctx context.Context, login string) (*account.Sender, error)
+}
+
 // Verifier says whether somebody has proved who they are. It asks the store at every
-// call, so that a change is felt at once. It is safe for concurrent use.
+// call what they can prove it with, so that a change is felt at once. It is safe for concurrent use.
 type Verifier struct {
 	opt      Options
 	remember *recent.Passwords
@@ -224,7 +235,7 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 	if err != nil {
 		return nil, err
 	}
-	sender, err := v.opt.Store.Sender(ctx, l.login)
+	sender, err := v.sender(ctx, l)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return nil, why.Failure(why.ErrUnknown)
@@ -261,6 +272,15 @@ func (v *Verifier) admit(ctx context.Context, a *Attempt, l *look, authzid strin
 		Mechanism: a.Mechanism, Program: a.Program,
 	})
 	return p, nil
+}
+
+// sender returns who sends, as old as the look that has found what they prove it with at most.
+func (v *Verifier) sender(ctx context.Context, l *look) (*account.Sender, error) {
+	if v.opt.Senders == nil {
+		return v.opt.Store.Sender(ctx, l.login)
+	}
+	v.opt.Senders.Seen(l.proofs.Generation)
+	return v.opt.Senders.Sender(ctx, l.login)
 }
 
 // mayActAs reports whether an account may name that authorization identity: itself, or

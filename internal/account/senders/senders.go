@@ -26,6 +26,8 @@ type Options struct {
 	// straight to the directory; 0 means three times Poll. Together with Poll
 	// it bounds how late a change is felt.
 	MaxAge time.Duration
+	// Node is which gate asks, "" for the only one: see feed.Phase.
+	Node string
 	// Max bounds the accounts kept; 0 means 10,000.
 	Max int
 	// Now is the clock; nil means time.Now.
@@ -71,13 +73,14 @@ const calmAge = 900 * time.Millisecond
 
 // Run asks for the generation every Poll, and when it changes, until ctx ends.
 func (s *Cache) Run(ctx context.Context) {
+	phase := feed.Phase(s.opt.Node)
 	for ctx.Err() == nil {
 		changed, told := s.dir.Changed() // before the question, so that nothing comes between
 		every, maxAge := s.opt.Poll, s.opt.MaxAge
 		if told {
 			every, maxAge = feed.UsualCalm, calmAge
 		}
-		next := time.NewTimer(feed.Pause(every))
+		next := time.NewTimer(feed.Pause(every, phase))
 		s.poll(ctx, maxAge)
 		select {
 		case <-next.C:

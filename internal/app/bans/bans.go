@@ -18,8 +18,10 @@ import (
 	"countersign/internal/feed"
 )
 
-// Options are what a Set is made of. All fields but Record are needed.
+// Options are what a Set is made of. All fields but Node and Record are needed.
 type Options struct {
+	// Node is this gate's id, "" for the only one.
+	Node  string
 	Store access.Store
 	// Now is the clock.
 	Now func() time.Time
@@ -55,7 +57,7 @@ func On(by *book.Book, opt Options) *Set {
 // Open reads all bans. Errors are those of the store.
 func Open(ctx context.Context, opt Options) (*Set, error) {
 	s := On(book.New(opt.Now), opt)
-	s.follower = book.Follow(opt.Store, s.Book, feed.Options{Logger: opt.Logger})
+	s.follower = book.Follow(opt.Store, s.Book, feed.Options{Node: opt.Node, Logger: opt.Logger})
 	if err := s.follower.Load(ctx); err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 		return nil, err
 	}
 	change.Commit()
-	s.follower = book.Follow(opt.Store, s.book, feed.Options{Logger: opt.Logger})
+	s.follower = book.Follow(opt.Store, s.book, feed.Options{Node: opt.Node, Logger: opt.Logger})
 	return s, s.follower.Load(ctx)
 }
 

@@ -26,8 +26,10 @@ type Store interface {
 	limit.Counts
 }
 
-// Options are what a Set is made of. All fields are needed.
+// Options are what a Set is made of. All fields but Node are needed.
 type Options struct {
+	// Node is this gate's id, "" for the only one.
+	Node  string
 	Store Store
 	// Now is the clock.
 	Now func() time.Time
@@ -47,7 +49,7 @@ type Set struct {
 // Open reads all rules. Errors are those of the store.
 func Open(ctx context.Context, opt Options) (*Set, error) {
 	s := &Set{Book: book.New(opt.Now), opt: opt}
-	s.follower = book.Follow(opt.Store, s.Book, feed.Options{Logger: opt.Logger})
+	s.follower = book.Follow(opt.Store, s.Book, feed.Options{Node: opt.Node, Logger: opt.Logger})
 	if err := s.follower.Load(ctx); err != nil {
 		return nil, err
 	}

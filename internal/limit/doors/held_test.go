@@ -177,3 +177,105 @@ func TestNumbersDoNotCross(t *testing.T) {
 		})
 	})
 }
+
+// byOneself has doors that nothing tells the store of who goes.
+func byOneself(t *testing.T, store func() limit.Doors, test func(d *Doors, enter func() (Pass, bool))) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store()
+		d := New(Options{Store: s, Now: time.Now})
+		l, err := limit.Parse("connections/at-once=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		levels := []limit.Level{{Subject: limit.Subject{Kind: limit.Network, Name: "192.0.2.7"}, Limits: []limit.Limit{l}}}
+		test(d, func() (Pass, bool) {
+			p, decision, err := d.Enter(t.Context(), levels, 0)
+			if err != nil {
+				t.Error(err)
+			}
+			return p, decision.Passes()
+		})
+	})
+}
+
+// TestToldWithWhoComes: that one has gone is told with the next one that comes, not by itself.
+func TestToldWithWhoComes(t *testing.T) {
+	s := newStore()
+	byOneself(t, func() limit.Doors { return s }, func(d *Doors, enter func() (Pass, bool)) {
+		for n := range 5 {
+			p, in := enter()
+			if !in {
+				t.Errorf("connection %d is refused", n)
+			}
+			if _, in := enter(); in {
+				t.Error("two are in at once")
+			}
+			p.Leave()
+		}
+		if s.asked != 10 || s.told != 0 {
+			t.Errorf("it was asked %d times and told %d times", s.asked, s.told)
+		}
+	})
+}
+
+// heldUp holds up a Move before it is done.
+type heldUp struct {
+	*store
+	begun, go_ chan struct{}
+}
+
+func (s *heldUp) Move(ctx context.Context, by map[limit.Subject]int64) error {
+	s.begun <- struct{}{}
+	<-s.go_
+	return s.store.Move(ctx, by)
+}
+
+// TestRefusedTooEarly: who is refused as the store has not heard yet who has gone, of which it is
+// being told, is asked about once more, and nothing waits for that otherwise.
+func TestRefusedTooEarly(t *testing.T) {
+	var s *heldUp
+	inside := func() limit.Doors { s = &heldUp{newStore(), make(chan struct{}), make(chan struct{})}; return s }
+	byOneself(t, inside, func(d *Doors, enter func() (Pass, bool)) {
+		p, _ := enter()
+		p.Leave()
+		go func() {
+			if err := d.tell(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}()
+		<-s.begun
+		passes := make(chan bool)
+		go func() {
+			_, in := enter()
+			passes <- in
+		}()
+		synctest.Wait()
+		if s.asked != 2 {
+			t.Errorf("it was asked %d times while it is being told", s.asked)
+		}
+		s.go_ <- struct{}{}
+		if !<-passes || s.asked != 3 {
+			t.Errorf("who comes after one has gone is refused; it was asked %d times", s.asked)
+		}
+	})
+}
+
+// TestToldInVain: what the store had no time to be told is told again.
+func TestToldInVain(t *testing.T) {
+	s := newStore()
+	byOneself(t, func() limit.Doors { return s }, func(d *Doors, enter func() (Pass, bool)) {
+		p, _ := enter()
+		p.Leave()
+		s.set(func() { s.refuses = fault.New("test", fault.Busy, "it has not begun") })
+		if err := d.tell(context.Background()); err == nil {
+			t.Error("it was told")
+		}
+		s.set(func() { s.refuses = nil })
+		if err := d.tell(context.Background()); err != nil || s.told != 1 {
+			t.Errorf("it was told %d times: %v", s.told, err)
+		}
+		if _, in := enter(); !in {
+			t.Error("nobody is there, and nobody comes")
+		}
+	})
+}

@@ -138,3 +138,27 @@ func TestLoneGateLocksNothing(t *testing.T) {
 	s.run("ROLLBACK")
 	s.counted(6)
 }
+
+// TestLockOfOthersIsWaitedForOnce: where something else than a counter is locked for too long,
+// nothing is made again for it.
+func TestLockOfOthersIsWaitedForOnce(t *testing.T) {
+	s := newStranger(t)
+	s.passes(0, 0, 1_000)
+	s.passes(2, 0, 1_000)
+	s.run("CREATE SEQUENCE tries")
+	s.run(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+        PERFORM nextval('tries'); RAISE SQLSTATE '55P03' USING MESSAGE = 'canceling statement due to lock timeout'; END$$`)
+	for i, table := range []string{"delivery", "queue_total"} { // before the counters are written, and behind them
+		s.run("CREATE TRIGGER wait BEFORE INSERT ON " + table + " EXECUTE FUNCTION wait()")
+		if err := s.gate.Accept(t.Context(), countedMessage(4+4*i, 0, 1_000)); !fault.Is(err, fault.Busy) {
+			t.Errorf("where %s is locked: %v", table, err)
+		}
+		s.run("DROP TRIGGER wait ON " + table)
+		var tries int
+		if err := s.QueryRow(t.Context(), "SELECT last_value FROM tries").Scan(&tries); err != nil || tries != 1 {
+			t.Errorf("%s was tried %d times: %v", table, tries, err)
+		}
+		s.run("ALTER SEQUENCE tries RESTART")
+		s.passes(6+4*i, 0, 1_000) // so that the counters are known again
+	}
+}

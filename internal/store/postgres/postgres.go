@@ -178,6 +178,7 @@ func (s *Store) share() {
 	accounts.Snapshot = func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
 		return s.db.SoonSnapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
 	}
+	accounts.Look = s.db.SoonLook
 	s.Rulebook = limits.New(limits.Options{Base: s.besideAccounts(s.limited), Tell: "SELECT pg_notify('" + limitsChannel + "', '')"})
 	s.Register = lists.New(lists.Options{Base: s.besideAccounts(s.listed), Tell: "SELECT pg_notify('" + listsChannel + "', '')"})
 	s.Store = objects.New(accounts, s.dialect, s.holder, s.Rulebook.Ender(), s.Register.Ender())
@@ -212,6 +213,7 @@ func (s *Store) base() sqlkit.Base {
 		Snapshot: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
 			return s.db.Snapshot(ctx, op, func(c *server.Conn) error { return fn(c) })
 		},
+		Look:   s.db.Look,
 		Number: s.numbers.Number,
 		Change: func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 			return s.db.Exclusive(ctx, op, func(t *server.Tx) error {

@@ -97,7 +97,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"uses":                 {explain(t, s, objects.UsesSQL, bind("l", 10)), []string{"SEARCH credential_use USING INDEX credential_use_login (login=?)"}},
 		"used":                 {explain(t, s, objects.UsedSQL(2), bind("a", now, "", "", "", "", "b", now, "", "", "", "", now)), []string{"SEARCH k USING INDEX sqlite_autoindex_credential_1 (id=?)"}},
 		"last uses":            {explain(t, s, objects.LatestUsesSQL, bind(10)), []string{"SCAN credential_use USING INDEX credential_use_at"}},
-		"own domain":           {explain(t, s, objects.OwnDomainSQL, bind("d", "c")), []string{"SEARCH domain USING PRIMARY KEY (name=?)"}},
+		"own domain":           {explain(t, s, objects.OwnDomainSQL, bind("l", "d")), []string{"SEARCH a USING PRIMARY KEY (login=?)", "SEARCH d USING COVERING INDEX domain_customer (customer=? AND name=?)", "SEARCH x USING PRIMARY KEY (name=?)"}},
 		"state":                {explain(t, s, stateSQL, bind(id, 1)), []string{"SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)"}},
 		"waiting":              {explain(t, s, s.waiting, bind(id, 1)), []string{"SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=? AND n=?)", "SEARCH y USING INDEX sqlite_autoindex_credential_1 (id=?)"}},
 		"any":                  {explain(t, s, anyDeliverySQL, bind(id)), []string{"SEARCH delivery USING COVERING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},

@@ -190,6 +190,9 @@ func (s *Store) base() sqlkit.Base {
 		Snapshot: func(ctx context.Context, op string, fn func(sqlkit.Reader) error) error {
 			return s.db.Snapshot(ctx, op, func(c *conn) error { return fn(c) })
 		},
+		Look: func(ctx context.Context, op string, fill func() []sqlkit.Ask) error {
+			return s.db.Snapshot(ctx, op, func(c *conn) error { return sqlkit.AskAll(ctx, c, fill()) })
+		},
 		Change: func(ctx context.Context, op string, run func(sqlkit.Writer) error) error {
 			return s.change(ctx, op, func(t *tx) error {
 				t.current = 0

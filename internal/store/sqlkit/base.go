@@ -14,6 +14,9 @@ import (
 type Base struct {
 	// Read runs queries, Snapshot several that see one state of the database.
 	Read, Snapshot func(ctx context.Context, op string, fn func(Reader) error) error
+	// Look asks what fill returns of one state of the database, in one round trip where that has a
+	// server. fill is called again where it is repeated.
+	Look func(ctx context.Context, op string, fill func() []Ask) error
 	// Number asks for one number, as Numbers does.
 	Number func(ctx context.Context, op, text string) (int64, error)
 	// Change runs a transaction during which nobody else changes accounts or the

@@ -17,6 +17,24 @@ type Reader interface {
 	Number(ctx context.Context, text string, args Values) (n int64, found bool, err error)
 }
 
+// Ask is one of several queries that are asked together; Each is called for its rows, behind those
+// of the queries before it.
+type Ask struct {
+	Text string
+	Args Values
+	Each func(*Row) error
+}
+
+// AskAll asks one after the other.
+func AskAll(ctx context.Context, c Reader, asks []Ask) error {
+	for _, a := range asks {
+		if err := c.Query(ctx, a.Text, a.Args, a.Each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Writer is a running transaction. It is used by one goroutine.
 type Writer interface {
 	// Exec runs a statement that returns no rows.

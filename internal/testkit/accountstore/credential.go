@@ -24,7 +24,7 @@ func (s *Store) Proofs(_ context.Context, login string) (account.Proofs, error) 
 	}
 	a := &sender.Account
 	return account.Proofs{
-		Account: a.ID, Revision: a.Revision, Directory: a.Directory, Legacy: a.Legacy || sender.Plan.Legacy,
+		Generation: sender.Generation, Account: a.ID, Revision: a.Revision, Directory: a.Directory, Legacy: a.Legacy || sender.Plan.Legacy,
 		Credentials: a.Credentials, Active: sender.Active(), PlanAlone: planAlone(*sender),
 	}, nil
 }

@@ -160,7 +160,11 @@ func (t *transaction) beginCounters() {
 // counters are the rows of counters that are written: those that there were not, those that
 // are locked, and behind them those that are not, with what is there of them. same are those
 // that were not locked and are not written, as what was judged by them was refused.
-type counters struct{ made, locked, trusted, same []sqlkit.Values }
+type counters struct {
+	made, locked, trusted, same []sqlkit.Values
+	// impatient says that the server has come to trusted, and not behind them.
+	impatient bool
+}
 
 // changedCounters returns what is written, and keeps in mind what is there afterwards.
 func (t *transaction) changedCounters() (c counters) {
@@ -200,9 +204,9 @@ func (c *counters) write(p *server.Pipe) {
 	}
 	c.look(p)
 	if len(c.trusted) > 0 {
-		p.Exec(impatientSQL)
+		p.Then(impatientSQL, func() { c.impatient = true })
 		p.Exec(rewriteCountersSQL, columns(c.trusted, trustedKinds)...)
-		p.Exec(patientSQL)
+		p.Then(patientSQL, func() { c.impatient = false })
 	}
 }
 
@@ -213,11 +217,12 @@ func (c *counters) look(p *server.Pipe) {
 	}
 }
 
-// miscounted is errMade where a transaction has ended with an error because others have counted.
+// miscounted is errMade where a transaction has ended with an error because others have counted, or
+// are about to. Who has waited for another lock in vain has waited long, and does not so again.
 func (t *transaction) miscounted(c *counters, err error) error {
 	switch {
 	case server.ConstraintOf(err) == counterKey:
-	case len(c.trusted)+len(c.same) > 0 && server.Mistaken(err):
+	case len(c.trusted)+len(c.same) > 0 && server.Mistaken(err), c.impatient && server.Waited(err):
 		t.kept.missed()
 	default:
 		return err

@@ -77,7 +77,7 @@ func TestStatementsUseIndexes(t *testing.T) {
 		"own":         {ownSQL + " FOR KEY SHARE", []any{"n1", 1}, []string{"node_pkey"}},
 		"active":      {server.Placeholders(incoming.ActiveSQL), []any{"u1@d2.example", "id1"}, []string{"account_", "domain_pkey"}},
 		"unchanged":   {server.Placeholders(incoming.UnchangedSQL), []any{"u1@d2.example", "id1", 1}, []string{"Index Scan using account_"}},
-		"own domain":  {server.Placeholders(objects.OwnDomainSQL), []any{"d1.example", "customer1"}, []string{"Index Scan using domain_"}},
+		"own domain":  {server.Placeholders(objects.OwnDomainSQL), []any{"u1@d2.example", "d1.example"}, []string{"using account_", "using domain_"}},
 		"the content": {contentSQL, []any{numbers, [][]byte{nil}, [][]byte{nil}, texts, numbers}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -197,9 +197,17 @@ func (w *Writer) commit(batch []*operation) {
 		fail(batch, err)
 		return
 	}
-	// One of them is the reason: the others may pass.
+	// One of them is the reason: the others may pass. Where that was a wait for a lock, and a second
+	// one waits in vain too, it is all of them, and they do not wait one after the other.
+	waited := 0
 	for i := range batch {
-		fail(batch[i:i+1], w.surely(batch[i:i+1]))
+		if waited < 2 {
+			err = w.surely(batch[i : i+1])
+		}
+		if server.Waited(err) {
+			waited++
+		}
+		fail(batch[i:i+1], err)
 	}
 }
 

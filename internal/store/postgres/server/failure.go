@@ -63,11 +63,11 @@ func ConstraintOf(err error) string {
 }
 
 // Mistaken reports whether a statement has taken a text for a number, as those do that find
-// something other than they were told of, or has waited for a lock for longer than it may.
-func Mistaken(err error) bool {
-	state := stateOf(err)
-	return state == stateNoNumber || state == stateLockTimeout
-}
+// something other than they were told of.
+func Mistaken(err error) bool { return stateOf(err) == stateNoNumber }
+
+// Waited reports whether a statement has waited for a lock for longer than it may.
+func Waited(err error) bool { return stateOf(err) == stateLockTimeout }
 
 // repeatable reports whether a transaction that failed with err has certainly
 // not been committed and may pass when it is tried again at once: others were in its

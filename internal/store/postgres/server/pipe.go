@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -28,6 +29,15 @@ func (p *Pipe) Query(text string, args []any, each func(*sqlkit.Row) error) {
 func (p *Pipe) Count(n *int64, text string, args ...any) {
 	p.batch.Queue(text, args...).Exec(func(tag pgconn.CommandTag) error {
 		*n = tag.RowsAffected()
+		return nil
+	})
+}
+
+// Then adds a statement whose rows nobody reads, and calls passed when it has passed: what fails
+// behind it has come as far as that.
+func (p *Pipe) Then(text string, passed func()) {
+	p.batch.Queue(text).Exec(func(pgconn.CommandTag) error {
+		passed()
 		return nil
 	})
 }
@@ -90,6 +100,34 @@ func (db *DB) Send(ctx context.Context, op string, fill func(*Pipe)) error {
 				}
 				return warning(c.Conn().PgConn())
 			})
+		})
+	}))
+}
+
+// LookSQL begins a transaction whose queries see one state of the database.
+const LookSQL = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+// Look asks queries of one state of the database in one round trip, again where the server was
+// away for a moment: fill is called each time.
+func (db *DB) Look(ctx context.Context, op string, fill func() []sqlkit.Ask) error {
+	return db.look(ctx, op, answerLimit, fill)
+}
+
+// SoonLook is Look for whoever a client waits for: see Soon.
+func (db *DB) SoonLook(ctx context.Context, op string, fill func() []sqlkit.Ask) error {
+	return db.look(ctx, op, db.patience, fill)
+}
+
+func (db *DB) look(ctx context.Context, op string, limit time.Duration, fill func() []sqlkit.Ask) error {
+	return Failure(op, db.patiently(ctx, func() error {
+		return answeredWithin(ctx, limit, func(ctx context.Context) error {
+			var p Pipe
+			p.Exec(LookSQL)
+			for _, a := range fill() {
+				p.Query(Placeholders(a.Text), plain(a.Args), a.Each)
+			}
+			p.Exec("COMMIT")
+			return db.Session(ctx, func(s *Session) error { return s.Send(&p) })
 		})
 	}))
 }

@@ -228,27 +228,46 @@ func (s *Store) Owners(ctx context.Context, addresses []string) (owners map[stri
 }
 
 // Account implements account.AccountStore.
-func (s *Store) Account(ctx context.Context, login string) (a account.Account, err error) {
-	err = s.base.Snapshot(ctx, "account.get", func(c reader) error {
-		a, err = readAccount(ctx, c, login)
-		return err
-	})
-	return a, err
+func (s *Store) Account(ctx context.Context, login string) (account.Account, error) {
+	var found accounts
+	err := s.base.Look(ctx, "account.get", func() []sqlkit.Ask { return found.asks(only(login)) })
+	if err == nil && len(found.list) == 0 {
+		err = accountObject(login).missing("account.get")
+	}
+	if err != nil {
+		return account.Account{}, err
+	}
+	return found.list[0], nil
 }
 
-// readAccount reads one account with its aliases and grants.
-func readAccount(ctx context.Context, c reader, login string) (account.Account, error) {
-	a, err := one(ctx, c, accountObject(login), accountColumns+" WHERE login = ?", scanAccount)
-	if err != nil {
-		return a, err
+// accounts are those that were read, index their places by login.
+type accounts struct {
+	list  []account.Account
+	index map[string]int
+}
+
+// asks reads the accounts that are chosen with all that they have, in place of those that were.
+func (a *accounts) asks(these chosen) []sqlkit.Ask {
+	*a = accounts{index: map[string]int{}}
+	each := func(r *row) error {
+		one := scanAccount(r)
+		a.index[one.Login()] = len(a.list)
+		a.list = append(a.list, one)
+		return nil
 	}
-	list := []account.Account{a}
-	this := chosen{"login = ?", bind(login)}
-	err = addAddresses(ctx, c, list, this)
-	if err == nil {
-		err = addCredentials(ctx, c, list, this)
+	return []sqlkit.Ask{
+		{Text: accountColumns + " WHERE " + these.condition + " ORDER BY login", Args: these.args, Each: each},
+		a.addresses(these), a.grants(these), a.credentials(these),
 	}
-	return list[0], err
+}
+
+// of takes the next column, a login, and returns whose the rest of the row is; nil where that was
+// not read.
+func (a *accounts) of(r *row) *account.Account {
+	if i, known := a.index[r.Text()]; known {
+		return &a.list[i]
+	}
+	return nil
 }
 
 // Accounts implements account.AccountStore.
@@ -260,18 +279,9 @@ func (s *Store) Accounts(ctx context.Context, q account.AccountQuery) (list []ac
 	if q.Limit > 0 {
 		text, args = text+" ORDER BY login LIMIT ?", w.Bind(q.Limit)
 	}
-	these := chosen{"login IN (" + text + ")", args}
-	err = s.base.Snapshot(ctx, "account.list", func(c reader) error {
-		list, err = sqlkit.All(ctx, c, accountColumns+" WHERE "+these.condition+" ORDER BY login", these.args, scanAccount)
-		if err != nil {
-			return err
-		}
-		if err := addAddresses(ctx, c, list, these); err != nil {
-			return err
-		}
-		return addCredentials(ctx, c, list, these)
-	})
-	return list, err
+	var found accounts
+	err = s.base.Look(ctx, "account.list", func() []sqlkit.Ask { return found.asks(chosen{"login IN (" + text + ")", args}) })
+	return found.list, err
 }
 
 // chosen are some accounts: a condition on their logins with its arguments.
@@ -280,26 +290,21 @@ type chosen struct {
 	args      sqlkit.Values
 }
 
-// addAddresses reads aliases and grants into the accounts that are chosen.
-func addAddresses(ctx context.Context, c reader, list []account.Account, these chosen) error {
-	index := make(map[string]int, len(list))
-	for i := range list {
-		index[list[i].Login()] = i
-	}
-	err := c.Query(ctx, "SELECT login, address, learned FROM account_address WHERE position > 0 AND "+these.condition+" ORDER BY login, position",
-		these.args, func(r *row) error {
-			if i, known := index[r.Text()]; known {
-				list[i].Aliases = append(list[i].Aliases, r.Address())
-				if r.Bool() {
-					list[i].Learned = append(list[i].Learned, list[i].Aliases[len(list[i].Aliases)-1])
-				}
+// only is the account with that login.
+func only(login string) chosen { return chosen{"login = ?", bind(login)} }
+
+// addresses reads aliases into the accounts that are chosen.
+func (a *accounts) addresses(these chosen) sqlkit.Ask {
+	const text = "SELECT login, address, learned FROM account_address WHERE position > 0 AND "
+	return sqlkit.Ask{Text: text + these.condition + " ORDER BY login, position", Args: these.args, Each: func(r *row) error {
+		if of := a.of(r); of != nil {
+			of.Aliases = append(of.Aliases, r.Address())
+			if r.Bool() {
+				of.Learned = append(of.Learned, of.Aliases[len(of.Aliases)-1])
 			}
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	return addGrants(ctx, c, list, index, these)
+		}
+		return nil
+	}}
 }
 
 // RemoveAccount implements account.AccountStore.
@@ -307,51 +312,4 @@ func (s *Store) RemoveAccount(ctx context.Context, login string, e audit.Event) 
 	const dropSQL = "DELETE FROM account WHERE login = ?" // with addresses, grants and credentials
 	const forgetSQL = "DELETE FROM contact WHERE login = ?"
 	return s.remove(ctx, accountObject(login), e, "", dropSQL, forgetSQL)
-}
-
-// Sender implements account.Directory.
-func (s *Store) Sender(ctx context.Context, login string) (*account.Sender, error) {
-	var out account.Sender
-	err := s.base.Snapshot(ctx, "account.sender", func(c reader) error {
-		n, _, err := c.Number(ctx, GenerationSQL, nil)
-		if err != nil {
-			return err
-		}
-		out.Generation = uint64(n)
-		if out.Account, err = readAccount(ctx, c, login); err != nil {
-			return err
-		}
-		for i := range out.Account.Credentials {
-			out.Account.Credentials[i].Secret = account.Secret{}
-		}
-		return readAbove(ctx, c, &out)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &out, nil
-}
-
-// readAbove reads what is above the account of a sender.
-func readAbove(ctx context.Context, c reader, out *account.Sender) (err error) {
-	domain := domainObject(string(out.Account.Address.Domain))
-	if out.Domain, err = one(ctx, c, domain, domainColumns+" WHERE name = ?", scanDomain); err != nil {
-		return err
-	}
-	customer := customerObject(out.Domain.Customer)
-	if out.Customer, err = one(ctx, c, customer, customerColumns+" WHERE name = ?", scanCustomer); err != nil {
-		return err
-	}
-	if out.Customer.Plan != "" {
-		if out.CustomerPlan, err = readPlan(ctx, c, out.Customer.Plan); err != nil {
-			return err
-		}
-	}
-	out.Plan = out.CustomerPlan
-	if out.Account.Plan != "" {
-		if out.Plan, err = readPlan(ctx, c, out.Account.Plan); err != nil {
-			return err
-		}
-	}
-	return readDomains(ctx, c, out)
 }

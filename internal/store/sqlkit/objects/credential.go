@@ -142,18 +142,15 @@ func latestKeys(given *account.Secret, stored account.Secret) []account.SecretKe
 	return keys
 }
 
-// addCredentials reads the credentials into the accounts that are chosen.
-func addCredentials(ctx context.Context, c reader, list []account.Account, these chosen) error {
-	index := make(map[string]int, len(list))
-	for i := range list {
-		index[list[i].Login()] = i
-	}
-	return c.Query(ctx, "SELECT login, "+credentialColumns+" FROM credential k WHERE "+these.condition+" ORDER BY login, name", these.args, func(r *row) error {
-		if i, known := index[r.Text()]; known {
-			list[i].Credentials = append(list[i].Credentials, scanCredential(r))
+// credentials reads the credentials into the accounts that are chosen.
+func (a *accounts) credentials(these chosen) sqlkit.Ask {
+	const text = "SELECT login, " + credentialColumns + " FROM credential k WHERE "
+	return sqlkit.Ask{Text: text + these.condition + " ORDER BY login, name", Args: these.args, Each: func(r *row) error {
+		if of := a.of(r); of != nil {
+			of.Credentials = append(of.Credentials, scanCredential(r))
 		}
 		return nil
-	})
+	}}
 }
 
 // mayKeepLegacy is the condition that account a, on plan q of its own or on plan p of its
@@ -162,7 +159,7 @@ const mayKeepLegacy = "(a.legacy = 1 OR coalesce(q.legacy, p.legacy) = 1)"
 
 // ProofsSQL reads a row for each credential of an account, or one without; by the
 // keys of the account and of those above it.
-const ProofsSQL = `SELECT a.id, a.revision, a.directory, CASE WHEN ` + mayKeepLegacy + ` THEN 1 ELSE 0 END,
+const ProofsSQL = `SELECT (SELECT value FROM meta WHERE name = 'generation'), a.id, a.revision, a.directory, CASE WHEN ` + mayKeepLegacy + ` THEN 1 ELSE 0 END,
     CASE WHEN a.state = 'active' AND d.state = 'active' AND c.state = 'active' AND (c.plan IS NULL OR p.state = 'active') THEN 1 ELSE 0 END,
     CASE WHEN a.plan IS NULL OR q.state = 'active' THEN 1 ELSE 0 END, a.plan_learned,
     coalesce(k.id, ''), ` + optionalColumns + ` FROM account a` + holding.Above + `
@@ -179,6 +176,7 @@ func (s *Store) Proofs(ctx context.Context, login string) (out account.Proofs, e
 	err = s.base.Read(ctx, "account.proofs", func(c reader) error {
 		out = account.Proofs{}
 		return c.Query(ctx, ProofsSQL, bind(login), func(r *row) error {
+			out.Generation = uint64(r.Int64())
 			out.Account, out.Revision, out.Directory, out.Legacy = r.ID(), r.Int64(), r.Text(), r.Bool()
 			rest, plan, learned := r.Bool(), r.Bool(), r.Bool()
 			out.Active, out.PlanAlone = rest && plan, rest && !plan && learned

@@ -6,9 +6,7 @@ import (
 
 	"countersign/internal/account"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/store/sqlkit"
-	"countersign/internal/store/sqlkit/holding"
 )
 
 // plain reports whether earlier releases understand a grant as it is meant. All others have
@@ -36,12 +34,12 @@ func putGrants(t writer, a *account.Account) error {
 	return nil
 }
 
-// addGrants reads grants into the accounts that are chosen, whose places index has. A
-// row that an earlier release has written of what it did not understand is no grant.
-func addGrants(ctx context.Context, c reader, list []account.Account, index map[string]int, these chosen) error {
+// grants reads grants into the accounts that are chosen. A row that an earlier release has written
+// of what it did not understand is no grant.
+func (a *accounts) grants(these chosen) sqlkit.Ask {
 	const columns = "SELECT login, address, domain, manner, target, across, ends, given, actor, because FROM account_grant"
-	return c.Query(ctx, columns+" WHERE "+these.condition+" ORDER BY login, position", these.args, func(r *row) error {
-		i, known := index[r.Text()]
+	return sqlkit.Ask{Text: columns + " WHERE " + these.condition + " ORDER BY login, position", Args: these.args, Each: func(r *row) error {
+		of := a.of(r)
 		g := account.Granted{Grant: account.Grant{Address: r.Address(), Domain: r.Domain()}, Manner: account.Manner(r.Text())}
 		if target := r.Text(); target != "" {
 			var err error
@@ -50,11 +48,11 @@ func addGrants(ctx context.Context, c reader, list []account.Account, index map[
 			}
 		}
 		g.Across, g.Until, g.Given, g.By, g.Because = r.Bool(), r.Time(), r.Time(), r.Text(), r.Text()
-		if known && g.Grant != (account.Grant{}) {
-			list[i].Grants = append(list[i].Grants, g)
+		if of != nil && g.Grant != (account.Grant{}) {
+			of.Grants = append(of.Grants, g)
 		}
 		return nil
-	})
+	}}
 }
 
 // GranteesOf lists the logins with grants: under a domain, also those of which an earlier release has
@@ -80,61 +78,6 @@ func (s *Store) Grantees(ctx context.Context, q account.GranteeQuery) (list []st
 		return err
 	})
 	return list, err
-}
-
-// OwnDomainSQL finds an active domain of a customer, and what is set for it.
-const OwnDomainSQL = "SELECT alignment FROM domain WHERE name = ? AND customer = ? AND state = 'active'"
-
-// LentDomainSQL finds an active domain that a grant of an account reaches across customers, and
-// what is set for it; the login comes first.
-const LentDomainSQL = "SELECT x.alignment FROM account a, domain x WHERE a.login = ? AND x.name = ? AND x.state = 'active' AND " + holding.Lent
-
-// UsableDomainSQL finds an active domain of a customer, or one that a grant of an account
-// reaches.
-const UsableDomainSQL = "SELECT 1 FROM account a, domain x WHERE a.login = ? AND x.name = ? AND x.state = 'active' AND (x.customer = ? OR " + holding.Lent + ")"
-
-// readDomains reads under which of its domains a sender may write.
-func readDomains(ctx context.Context, c reader, out *account.Sender) error {
-	out.Domains = map[mail.Domain]bool{}
-	across := map[mail.Domain]bool{}
-	for i := range out.Account.Grants {
-		if out.Account.Grants[i].Across {
-			across[out.Account.Grants[i].Under()] = true
-		}
-	}
-	for _, name := range out.Account.Under() {
-		err := c.Query(ctx, OwnDomainSQL, bind(name, out.Customer.Name), func(r *row) error {
-			out.Domains[name] = true
-			setAlignment(out, name, r)
-			return nil
-		})
-		if err == nil && across[name] {
-			err = c.Query(ctx, LentDomainSQL, bind(out.Account.Login(), name), func(r *row) error {
-				if out.Lent == nil {
-					out.Lent = map[mail.Domain]bool{}
-				}
-				out.Lent[name] = true
-				setAlignment(out, name, r)
-				return nil
-			})
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// setAlignment takes the next column, which is what is set for a domain.
-func setAlignment(out *account.Sender, name mail.Domain, r *row) {
-	set := account.Alignment(r.Text())
-	if set == "" {
-		return
-	}
-	if out.Alignment == nil {
-		out.Alignment = map[mail.Domain]account.Alignment{}
-	}
-	out.Alignment[name] = set
 }
 
 // checkMode refuses a mode of senders that does not exist.

@@ -17,8 +17,9 @@ import (
 // proofs wants what an account proves itself with to be that of the account.
 func (y *story) proofs(what string, a account.Account, legacy, active bool) {
 	y.Helper()
+	generation := expect.Got(y.s.Generation(expect.Within(y)))(y)
 	expect.Equal(y, what, expect.Got(y.s.Proofs(expect.Within(y), a.Login()))(y), account.Proofs{
-		Account: a.ID, Revision: a.Revision, Directory: a.Directory, Legacy: legacy, Credentials: a.Credentials, Active: active,
+		Generation: generation, Account: a.ID, Revision: a.Revision, Directory: a.Directory, Legacy: legacy, Credentials: a.Credentials, Active: active,
 	})
 
 }
