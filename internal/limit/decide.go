@@ -107,7 +107,13 @@ type Breach struct {
 	// Room is from when on it would pass, if nothing else comes; zero for never, and where
 	// it is only near, or the limit is of one message or connection.
 	Room time.Time
+	// Next is from when on one more would pass than does at this moment, if nothing else comes; zero where
+	// the limit refuses nothing.
+	Next time.Time
 }
+
+// Left is how much of the limit is not used.
+func (b *Breach) Left() int64 { return max(b.Limit.Max-b.Used, 0) }
 
 // Key names a limit of a subject, for those who look it up.
 type Key struct {
@@ -288,7 +294,11 @@ func breach(level *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
 	if ever && !room.After(at) {
 		return Breach{}, false
 	}
-	return Breach{Subject: level.Subject, Limit: l, Used: used, Want: n, Room: room}, true
+	b := Breach{Subject: level.Subject, Limit: l, Used: used, Want: n, Room: room}
+	if l.Action >= Defer && !l.Shadow && !l.Measure.fails() {
+		b.Next, _ = level.Counter.RoomAt(l, b.Left()+1, at)
+	}
+	return b, true
 }
 
 // shareOf reports whether the account among the levels would have more than its share of a limit
