@@ -34,7 +34,7 @@ func setLimits(t *testing.T, w *world, of limit.Subject, away limit.Away, texts 
 }
 
 // TestConnectionLimitsAtTheSocket: who comes too often from a network gets 421 in place of the
-// greeting, which says nothing of how much is used, an account with too many connections 454 at AUTH, and who leaves makes room.
+// greeting, which says when there is room and nothing of how much is used, an account with too many connections 454 at AUTH, and who leaves makes room.
 func TestConnectionLimitsAtTheSocket(t *testing.T) {
 	w := newWorld(t, "", func(sink.Message) error { return nil })
 	setLimits(t, w, limit.Subject{Kind: limit.Account, Name: testLogin}, limit.AwayOpen, "connections/at-once=1")
@@ -54,7 +54,7 @@ func TestConnectionLimitsAtTheSocket(t *testing.T) {
 	refused := dialled(t, w)
 	reply = refused.reply()
 	refused.want(reply, "421 4.7.0")
-	if !strings.HasPrefix(reply, "421 4.7.0 A limit of connections is reached; try again later. [") || strings.Contains(reply, "used") {
+	if !strings.HasPrefix(reply, "421 4.7.0 A limit of connections is reached: that of your network, room from 20") || !strings.Contains(reply, " UTC; try again later. [") || strings.Contains(reply, "used") {
 		t.Errorf("the client is told %q", reply)
 	}
 	e := w.last(audit.ConnectionRefused)

@@ -110,7 +110,13 @@ type Breach struct {
 	// Room is from when on it would pass, if nothing else comes; zero for never, and where
 	// it is only near, or the limit is of one message or connection.
 	Room time.Time
+	// Next is from when on one more would pass than does at this moment, if nothing else comes; zero where
+	// the limit refuses nothing.
+	Next time.Time
 }
+
+// Left is how much of the limit is not used.
+func (b *Breach) Left() int64 { return max(b.Limit.Max-b.Used, 0) }
 
 // Key names a limit of a subject, for those who look it up.
 type Key struct {
@@ -291,29 +297,31 @@ func breach(level *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
 	if ever && !room.After(at) {
 		return Breach{}, false
 	}
-	return Breach{Subject: level.Subject, Limit: l, Used: used, Want: n, Room: room}, true
+	b := Breach{Subject: level.Subject, Limit: l, Used: used, Want: n, Room: room}
+	if l.Action >= Defer && !l.Shadow && !l.Measure.fails() {
+		b.Next, _ = level.Counter.RoomAt(l, b.Left()+1, at)
+	}
+	return b, true
 }
 
-// shareOf reports whether the account among the levels would have more than its share of
-// a limit of which half is used.
+// shareOf reports whether the account among the levels would have more than its share of a limit
+// that is short. It is over that for a time alone: nobody is held to a share of what is not short.
 func shareOf(levels []Level, of *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
-	if l.Share <= 0 || of.Subject.Kind <= Account {
+	if l.Share <= 0 || of.Subject.Kind <= Account || l.Measure == FailedShare {
 		return Breach{}, false
 	}
-	if used := of.Counter.Used(l.Window, l.Measure, at); cells.Plus(used, want[l.Measure]) <= l.Max/2 {
+	until, short := of.Counter.short(l, at)
+	if !short {
 		return Breach{}, false
 	}
 	for i := range levels {
 		if levels[i].Subject.Kind != Account {
 			continue
 		}
-		part := l.Part()
-		b, is := breach(&levels[i], part, want, at)
+		b, is := breach(&levels[i], l.Part(), want, at)
 		b.Of = of.Subject
-		half := l
-		half.Max = l.Max / 2
-		if room, ok := of.Counter.RoomAt(half, want[l.Measure], at); ok && (b.Room.IsZero() || room.Before(b.Room)) {
-			b.Room = room // by then the limit is not short any more
+		if b.Room.IsZero() || until.Before(b.Room) {
+			b.Room = until
 		}
 		return b, is
 	}

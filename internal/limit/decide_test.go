@@ -137,10 +137,40 @@ func TestShare(t *testing.T) {
 	if d := send("d@example.org", 1, noon); d.Passes() || d.Decisive.Subject.Kind != Domain {
 		t.Errorf("more than the whole: %+v", d.Decisive)
 	}
-	if d := send("e@example.org", 60, noon.Add(2*time.Hour)); d.Passes() {
-		t.Error("one message has more than half and its share") // by itself it is short
-	} else if d.Action != Refuse {
-		t.Errorf("it never has room: %+v", d)
+	// Nobody is held to a share of what is not short, also not with one message that is more than half.
+	later := noon.Add(2 * time.Hour)
+	if d := send("e@example.org", 60, later); !d.Passes() {
+		t.Errorf("of a limit of which nothing is used: %+v", d.Decisive)
+	}
+	d = send("f@example.org", 30, later.Add(time.Minute))
+	if d.Passes() || d.Action != Defer || d.Decisive.Used != 0 || d.Decisive.Want != 30 || d.Decisive.Limit.Max != 25 {
+		t.Fatalf("more than a share of what is short: %+v", d.Decisive)
+	}
+	if want := later.Add(61 * time.Minute); !d.Decisive.Room.Equal(want) {
+		t.Errorf("it passes at %v, want %v", d.Decisive.Room, want)
+	}
+	if d := send("f@example.org", 30, d.Decisive.Room); !d.Passes() {
+		t.Errorf("when it was told to come: %+v", d.Decisive)
+	}
+}
+
+// TestShareOfFew: half of a limit is rounded up, and what a share is of a limit of one recipient is of one.
+func TestShareOfFew(t *testing.T) {
+	for most, free := range map[int64]int{1: 1, 2: 1, 3: 2, 5: 3, 100: 50} {
+		own, all := &Counter{}, &Counter{}
+		levels := []Level{{Subject{Account, "a@example.org"}, nil, own}, {Subject{Domain, "example.org"}, []Limit{{Recipients, Hour, most, Defer, false, 1, 0, 0, false}}, all}}
+		sent := 0
+		for {
+			d := Decide(levels, Amounts{Recipients: 1}, 0, noon)
+			if !d.Passes() {
+				break
+			}
+			Count(levels, Amounts{Recipients: 1}, &d)
+			sent++
+		}
+		if sent != free {
+			t.Errorf("of %d one account has %d, want %d", most, sent, free)
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func full(levels []Level, at time.Time) (list []Breach) {
 			}
 			if used := levels[i].Counter.Used(l.Window, l.Measure, at); used >= l.Max {
 				room, _ := levels[i].Counter.RoomAt(l, 1, at)
-				list = append(list, Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: 1, Room: room})
+				list = append(list, Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: 1, Room: room, Next: room})
 			}
 		}
 	}

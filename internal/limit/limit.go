@@ -19,8 +19,9 @@ type Limit struct {
 	Action Action
 	// Shadow says that what is over it passes, and is noted.
 	Shadow bool
-	// Share is how much of Max one account may have once half of it is used, in percent; 0
-	// for all. It says nothing where the subject is an account or narrower.
+	// Share is how much of Max one account may have once half of it is used (rounded up), in
+	// percent; 0 for all. It says nothing where the subject is an account or narrower, and of
+	// a FailedShare.
 	Share int
 	// Away is for limits of connections: what happens while the store is away.
 	Away Away
@@ -42,6 +43,9 @@ func (l Limit) String() string {
 // Part is what one account may have of a limit with a share once half of it is used.
 func (l Limit) Part() Limit {
 	l.Max = percent(l.Max, l.Share)
+	if l.Measure == FailedRecipients {
+		l.Max = max(l.Max, 1) // of which 0 is as 1
+	}
 	return l
 }
 

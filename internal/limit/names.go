@@ -18,7 +18,8 @@ const (
 	Messages Measure = iota
 	// Recipients counts the recipients of accepted messages.
 	Recipients
-	// Bytes counts the octets of accepted messages, as they came.
+	// Bytes counts the octets of accepted messages, as they are stored: with the fields and
+	// signatures that were added. In a window that is Passing it counts those that came.
 	Bytes
 	// NewRecipients counts those that the subject had not written to for 90 days.
 	NewRecipients

@@ -14,24 +14,39 @@ import (
 // What others do behind the same network or gate is none of their business: of these they hear
 // when there is room, and nothing else. One message or connection is theirs alone.
 func (b *Breach) Describe() string {
-	room := ""
+	whose, of := cmp.Or(sharedNames[b.Subject.Kind], b.Subject.String()), cmp.Or(sharedNames[b.Of.Kind], b.Of.String())
 	switch {
-	case b.Limit.Window == PerConnection && !b.Never():
-		room = ", room in a new connection"
-	case !b.Room.IsZero() && b.Limit.Window.Lasts():
-		room = ", room from " + b.Room.Format("2006-01-02 15:04:05") + " UTC"
-	}
-	whose := cmp.Or(sharedNames[b.Subject.Kind], b.Subject.String())
-	switch {
-	case b.Of.Kind != 0:
-		whose += ", its share of " + cmp.Or(sharedNames[b.Of.Kind], b.Of.String())
+	case b.Of.Kind != 0: // is its own
 	case b.Subject.Kind >= Network && !b.Limit.Window.Passing():
-		return "that of " + whose + room
+		return "that of " + whose + b.room()
 	case b.Subject.Kind == Credential:
 		whose = "this credential"
 	}
+	return b.text(whose, of)
+}
+
+// Recorded says what was reached for the record, which is the operator's: it names whose limit it is, with
+// what is used of it.
+func (b *Breach) Recorded() string { return b.text(b.Subject.String(), b.Of.String()) }
+
+// room says when there is room, behind what was reached; "" for nothing that could be said.
+func (b *Breach) room() string {
+	switch {
+	case b.Limit.Window == PerConnection && !b.Never():
+		return ", room in a new connection"
+	case !b.Room.IsZero() && b.Limit.Window.Lasts():
+		return ", room from " + b.Room.Format("2006-01-02 15:04:05") + " UTC"
+	}
+	return ""
+}
+
+// text says what was reached of whose limit, and of whose it is a share.
+func (b *Breach) text(whose, of string) string {
+	if b.Of.Kind != 0 {
+		whose += ", its share of " + of
+	}
 	if b.Limit.Measure == FailedShare {
-		return fmt.Sprintf("%d percent of recipients failed %s for %s, %d percent are", b.Limit.Max, b.Limit.Window.phrase(), whose, b.Used) + room
+		return fmt.Sprintf("%d percent of recipients failed %s for %s, %d percent are", b.Limit.Max, b.Limit.Window.phrase(), whose, b.Used) + b.room()
 	}
 	text := b.Limit.Bound() + " for " + whose
 	if b.Used > 0 || b.Limit.Window != PerMessage {
@@ -41,7 +56,7 @@ func (b *Breach) Describe() string {
 	if b.Want > 1 && !(b.Limit.Window.Passing() && b.Limit.Measure == Bytes) {
 		text += fmt.Sprintf(", %d more wanted", b.Want)
 	}
-	return text + room
+	return text + b.room()
 }
 
 // sharedNames name whom others are counted with, for one of them.

@@ -28,6 +28,15 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 	for want, b := range map[string]Breach{
+		"100 recipients in an hour for network 192.0.2.1, 98 used, 3 more wanted, room from 2026-11-27 13:00:00 UTC": of(Network, "192.0.2.1"),
+		"100 recipients in an hour for everything, 98 used, 3 more wanted, room from 2026-11-27 13:00:00 UTC":        of(Everything, ""),
+		"100 recipients in an hour for credential 01K, 98 used, 3 more wanted, room from 2026-11-27 13:00:00 UTC":    of(Credential, "01K"),
+	} {
+		if got := b.Recorded(); got != want {
+			t.Errorf("the record has %s: want %s", got, want)
+		}
+	}
+	for want, b := range map[string]Breach{
 		"100 recipients in a message for account a@example.org, 100 used":                                            {Limit: Limit{Measure: Recipients, Window: PerMessage, Max: 100}, Used: 100, Want: 1},
 		"100 recipients in a message for account a@example.org, 105 more wanted":                                     {Limit: Limit{Measure: Recipients, Window: PerMessage, Max: 100}, Want: 105},
 		"1000 bytes in a message for account a@example.org":                                                          {Limit: Limit{Measure: Bytes, Window: PerMessage, Max: 1000}, Want: 5000},

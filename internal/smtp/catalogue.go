@@ -83,7 +83,7 @@ var catalogue = [...]entry{
 	{ETooManyRefusals, 421, EnhancedCode{4, 7, 0}, "Too many refusals, and no message accepted between them; see what they say, then connect again.", ""},
 	{ETooManyConnections, 421, EnhancedCode{4, 7, 0}, "Too many connections at this moment; try again shortly.", ""},
 	{ETooManyConnectionsFromYou, 421, EnhancedCode{4, 7, 0}, "Too many connections from your network; close some, then try again.", ""},
-	{EConnectionLimit, 421, EnhancedCode{4, 7, 0}, "A limit of connections is reached; try again later.", ""},
+	{EConnectionLimit, 421, EnhancedCode{4, 7, 0}, "A limit of connections is reached; try again later.", "A limit of connections is reached: %s; try again later."},
 	{EConnectionLimitLogin, 454, EnhancedCode{4, 7, 0}, "A limit of connections of this login is reached; close some, or try again later.", "A limit of connections of this login is reached: %s."},
 	{EBanned, 554, EnhancedCode{5, 7, 1}, "Connections from your network are refused here; please contact your provider.", "Connections from your network are refused here (%s); please contact your provider."},
 	{EBannedNow, 421, EnhancedCode{4, 7, 0}, "Connections from your network are refused from now on; please contact your provider.", "Connections from your network are refused from now on (%s); please contact your provider."},

@@ -109,6 +109,25 @@ func TestOverBeforeTheContent(t *testing.T) {
 	f.must(err)
 }
 
+// TestUsedUpIsToldAtTheFirst: once a message to several was refused where nothing is left, one to a single recipient
+// is refused before its content.
+func TestUsedUpIsToldAtTheFirst(t *testing.T) {
+	f := newFixture(t)
+	f.limited(ruleOf(limit.Account, testLogin, "recipients/hour=200", limit.Defer))
+	s := f.login()
+	_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example", "b@there.example", "c@there.example")
+	f.must(err)
+	f.limited(ruleOf(limit.Account, testLogin, "recipients/hour=2", limit.Defer))
+	_, err = f.submit(s, testLogin, strings.NewReader(hello), "a@there.example", "b@there.example")
+	wantReason(t, err, smtp.ELimitReached) // behind the content
+	f.must(s.Mail(t.Context(), mail.Envelope{From: address(t, testLogin)}))
+	err = s.Rcpt(t.Context(), mail.Recipient{To: address(t, "a@there.example")})
+	wantReason(t, err, smtp.ELimitReached)
+	if text := smtp.ReplyFor(err).Text; !strings.Contains(text, "2 recipients in an hour for account "+testLogin+", 3 used, room from 20") {
+		t.Errorf("the reply is %q", text)
+	}
+}
+
 // TestPostmasterCountsApart: who has no room left can still ask for help, ten times a day.
 func TestPostmasterCountsApart(t *testing.T) {
 	f := newFixture(t)

@@ -441,7 +441,7 @@ func slowly(all []*offered, of limit.Subject, l limit.Limit) outcomes {
 		over := used+n > l.Max
 		never := n > l.Max
 		part := l.Max * int64(l.Share) / 100
-		shareOver := !over && l.Share > 0 && used+n > l.Max/2 && own+n > part
+		shareOver := !over && l.Share > 0 && 2*used >= l.Max && own+n > part
 		what := simulation.Passed
 		switch {
 		case !over && !shareOver:
@@ -451,8 +451,6 @@ func slowly(all []*offered, of limit.Subject, l limit.Limit) outcomes {
 			what = simulation.Held
 		case never || l.Action == limit.Refuse:
 			what = simulation.Refused
-		case shareOver && n > part && n > l.Max/2:
-			what = simulation.Refused // it is never without the need to share, and always more than the share
 		default:
 			what = simulation.Deferred
 		}

@@ -25,11 +25,11 @@ const most = 50_000
 type Memory struct {
 	size atomic.Int64 // of known
 	mu   sync.Mutex   // guards known
-	// known are the limits, with what was wanted when there was no room.
+	// known are the limits, with how much had no room.
 	known map[limit.Key]known
 }
 
-// known is a limit that had no room.
+// known is a limit that had no room for Want, one more than it had room for.
 type known struct {
 	limit.Breach
 	// until is when it may have room, by the gate's clock.
@@ -49,9 +49,11 @@ func (m *Memory) Note(d *limit.Decision, levels []limit.Level, now time.Time) {
 	}
 	for _, list := range lists {
 		for i := range list {
-			b := &list[i]
-			if refuses(b) && b.Room.After(d.At) {
-				m.put(known{*b, now.Add(b.Room.Sub(d.At))}, now)
+			// What was wanted does not matter: of a limit that is used up one is too many.
+			b := list[i]
+			b.Want, b.Room = b.Left()+1, b.Next
+			if refuses(&b) && b.Room.After(d.At) {
+				m.put(known{b, now.Add(b.Room.Sub(d.At))}, now)
 			}
 		}
 	}
@@ -68,7 +70,7 @@ func slows(levels []limit.Level) bool {
 // how many octets it has, and whether its recipients are new or will fail.
 func refuses(b *limit.Breach) bool {
 	l := &b.Limit
-	if l.Shadow || l.Action < limit.Defer || b.Of.Kind != 0 || b.Want < 1 {
+	if l.Shadow || l.Action < limit.Defer || b.Of.Kind != 0 {
 		return false
 	}
 	switch l.Measure {
@@ -129,7 +131,7 @@ func (m *Memory) Over(levels []limit.Level, recipients int64, now time.Time) *li
 				continue // for good only what would be refused whatever its other recipients
 			}
 			b = k.Breach
-			b.Limit, b.Want = l, max(k.Want, 1)
+			b.Limit = l
 			return &b
 		}
 	}

@@ -78,6 +78,47 @@ func TestWhoIsOverIsKnown(t *testing.T) {
 	}
 }
 
+// TestUsedUpIsToldToAll: where a limit is used up, whoever wants one hears it before the content, also if it
+// was found out by a message to many, and if more was used than it allows since it was made lower; where there
+// is room for some, the one behind these hears it.
+func TestUsedUpIsToldToAll(t *testing.T) {
+	now := at.Add(time.Hour)
+	for name, c := range map[string]struct{ used, most, left int64 }{
+		"used up":             {40, 40, 0},
+		"made lower":          {108, 40, 0},
+		"some left":           {38, 40, 2},
+		"the message is more": {15, 18, 3},
+	} {
+		var m Memory
+		counter := &limit.Counter{}
+		sent(&m, counter, level(limit.Defer, "recipients/hour=200"), c.used)
+		l := level(limit.Defer, fmt.Sprint("recipients/hour=", c.most))
+		sent(&m, counter, l, 20)
+		for n := range int64(25) {
+			if got := m.Over([]limit.Level{l}, n+1, now) != nil; got != (n+1 > c.left) {
+				t.Errorf("%s: with %d recipients it is over: %v", name, n+1, got)
+			}
+		}
+		if b := m.Over([]limit.Level{l}, 20, now); b == nil || b.Used != c.used || b.Want != c.left+1 || b.Action() != limit.Defer || !b.Room.After(at) {
+			t.Errorf("%s: told is %+v", name, b)
+		}
+	}
+}
+
+// TestRoomComesBack: what is known of a limit ends when it has room for one more, and not when it has for all that were wanted.
+func TestRoomComesBack(t *testing.T) {
+	var m Memory
+	l, c := level(limit.Defer, "recipients/hour=10"), &limit.Counter{}
+	c.Count(limit.Amounts{limit.Recipients: 1}, limit.Windowed(0).And(limit.Hour), at.Add(-50*time.Minute), at)
+	c.Count(limit.Amounts{limit.Recipients: 9}, limit.Windowed(0).And(limit.Hour), at, at)
+	sent(&m, c, l, 5)
+	for _, after := range []time.Duration{0, 9 * time.Minute, 12 * time.Minute} {
+		if got := m.Over([]limit.Level{l}, 1, at.Add(time.Hour+after)) != nil; got != (after < 10*time.Minute) {
+			t.Errorf("after %v it is over: %v", after, got)
+		}
+	}
+}
+
 // TestOnlyWhatRefusesAnything: nothing is known before of what depends on the message, or refuses
 // nobody; and nobody is refused for good who could send to fewer.
 func TestOnlyWhatRefusesAnything(t *testing.T) {
@@ -106,7 +147,7 @@ func TestOnlyWhatRefusesAnything(t *testing.T) {
 func TestBounded(t *testing.T) {
 	var m Memory
 	for n := range most + 10 {
-		b := limit.Breach{Subject: limit.Subject{Kind: limit.Account, Name: fmt.Sprint(n)}, Limit: limit.Limit{Action: limit.Defer}, Want: 1, Room: at.Add(time.Hour)}
+		b := limit.Breach{Subject: limit.Subject{Kind: limit.Account, Name: fmt.Sprint(n)}, Limit: limit.Limit{Action: limit.Defer}, Used: 1, Next: at.Add(time.Hour)}
 		m.Note(&limit.Decision{At: at, Full: []limit.Breach{b}}, nil, at)
 	}
 	if n := m.size.Load(); n > most || n < 1 {
@@ -148,7 +189,7 @@ func TestSlowedIsNotRefused(t *testing.T) {
 func TestPassedIsOverNothing(t *testing.T) {
 	var m Memory
 	l := level(limit.Defer, "messages/hour=1").Limits[0]
-	over := []limit.Breach{{Subject: ann, Limit: l, Used: 1, Want: 1, Room: at.Add(time.Hour)}}
+	over := []limit.Breach{{Subject: ann, Limit: l, Used: 1, Next: at.Add(time.Hour)}}
 	if m.Note(&limit.Decision{At: at, Over: over}, nil, at); !m.Empty() {
 		t.Error("it is remembered")
 	}

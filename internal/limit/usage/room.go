@@ -24,7 +24,8 @@ type Room struct {
 	SetFor string     `json:"set_for"`
 	Until  *time.Time `json:"until,omitempty"`
 	Rule   mail.ID    `json:"rule"`
-	// Share says that it is the account's share, which counts while half of the whole is used.
+	// Share says that it is the account's share, which counts once half of the whole is used: Left is what it
+	// may send until it is held to it, one by one.
 	Share bool `json:"share,omitempty"`
 
 	// Label names who it is about, for people.
@@ -56,6 +57,19 @@ func room(s limit.Subject, credential string, l limit.Limit, c *limit.Counter, a
 	if l.Window.Passing() {
 		r.Passing = l.Window.String()
 	}
+	return r
+}
+
+// share tells how the account stands to its share of a limit: own is its counter, whole that of whom
+// the limit bounds.
+func share(of limit.Subject, l limit.Limit, own, whole *limit.Counter, at time.Time) Room {
+	r := room(of, "", l.Part(), own, at)
+	r.Share, r.Label, r.From = true, "its share of "+r.Label, nil
+	left, from, ever := l.RoomOfShare(own, whole, at)
+	if ever {
+		r.From = &from
+	}
+	r.Left, r.Full, r.Busy = left, !ever || from.After(at), l.Window == limit.AtOnce && left == 0
 	return r
 }
 

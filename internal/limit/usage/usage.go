@@ -118,17 +118,16 @@ func (f *found) rows(counters []*limit.Counter, at time.Time) (rows []Room) {
 	account := slices.IndexFunc(f.levels, func(l limit.Level) bool { return l.Subject.Kind == limit.Account })
 	for i, l := range f.levels {
 		for _, k := range l.Limits {
-			counter := counters[i]
+			whose := counters[:len(f.levels)]
 			if k.Measure == limit.Connections {
-				counter = counters[len(f.levels)+i]
+				whose = counters[len(f.levels):]
 			}
-			r := room(l.Subject, f.names[l.Subject.Name], k, counter, at)
+			r := room(l.Subject, f.names[l.Subject.Name], k, whose[i], at)
 			rule, extra := f.who.RuleOf(l.Subject, k, f.rules, f.now)
 			r.by(rule, extra)
 			rows = append(rows, r)
-			if k.Share > 0 && l.Subject.Kind > limit.Account && account >= 0 {
-				part := room(l.Subject, "", k.Part(), counters[account], at)
-				part.Share, part.Label = true, "its share of "+part.Label
+			if k.Share > 0 && k.Measure != limit.FailedShare && l.Subject.Kind > limit.Account && account >= 0 {
+				part := share(l.Subject, k, whose[account], whose[i], at)
 				part.by(rule, extra)
 				rows = append(rows, part)
 			}

@@ -3,8 +3,11 @@ package usage
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"countersign/internal/account"
 	"countersign/internal/audit"
@@ -246,9 +249,99 @@ func TestShareOf(t *testing.T) {
 	if whole := rows[0]; whole.Share || whole.Used != 60 || whole.Left != 40 {
 		t.Errorf("of the domain: %+v", whole)
 	}
-	if part := rows[1]; !part.Share || part.Max != 25 || part.Used != 20 || part.Left != 5 || part.Label != "its share of domain example.org" || part.SetFor != "domain example.org" {
+	if part := rows[1]; !part.Share || part.Max != 25 || part.Used != 20 || part.Left != 5 || part.Full || part.Label != "its share of domain example.org" || part.SetFor != "domain example.org" {
 		t.Errorf("of the account: %+v", part)
 	}
+}
+
+// TestShareWhileThereIsPlenty: who has more than its share of a limit that is not short is not held to it.
+func TestShareWhileThereIsPlenty(t *testing.T) {
+	s := &store{}
+	s.set(t, domain, "messages/hour=200", func(r *limit.Rule) { r.Limit.Share = 10 })
+	s.used(domain, time.Minute, limit.Hour, limit.Amounts{limit.Messages: 25})
+	s.used(subject, time.Minute, limit.Hour, limit.Amounts{limit.Messages: 25})
+	rows, err := Of(t.Context(), s, ann, netip.Addr{}, noon)
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("%+v, %v", rows, err)
+	}
+	if part := rows[1]; part.Used != 25 || part.Max != 20 || part.Left != 75 || part.Full || part.From == nil || !part.From.Equal(noon) {
+		t.Errorf("of the account: %+v", part)
+	}
+}
+
+// TestAsJudged: what is shown is what becomes of the next message of one recipient, and from when on there
+// is room it has it, and no moment before.
+func TestAsJudged(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &store{counters: map[limit.Subject]*limit.Counter{}}
+		whose := []limit.Subject{subject, domain, {Kind: limit.Everything}}
+		for _, of := range whose {
+			for _, m := range []limit.Measure{limit.Messages, limit.Recipients, limit.FailedRecipients} {
+				if !rapid.Bool().Draw(t, "limited") {
+					continue
+				}
+				l := limit.Limit{Measure: m, Window: limit.Hour, Max: rapid.Int64Range(1, 12).Draw(t, "max"), Action: limit.Defer}
+				if of.Kind > limit.Account && rapid.Bool().Draw(t, "shared") {
+					l.Share = rapid.IntRange(1, 100).Draw(t, "share")
+				}
+				s.rules = append(s.rules, limit.Rule{ID: "R", For: of, Limit: l, Start: noon.Add(-time.Hour), By: "test"})
+			}
+			s.counters[of] = &limit.Counter{}
+		}
+		for range rapid.IntRange(0, 12).Draw(t, "sent") {
+			own, at := rapid.Bool().Draw(t, "own"), noon.Add(-time.Duration(rapid.IntRange(0, 70).Draw(t, "ago"))*time.Minute)
+			n := limit.Amounts{limit.Messages: 1, limit.Recipients: rapid.Int64Range(1, 3).Draw(t, "recipients"), limit.FailedRecipients: rapid.Int64Range(0, 1).Draw(t, "failed")}
+			for i, of := range whose {
+				if i > 0 || own {
+					s.counters[of].Count(n, limit.Windowed(0).And(limit.Hour), at, noon.Add(-2*time.Hour))
+				}
+			}
+		}
+		rows, err := Of(context.Background(), s, ann, netip.Addr{}, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules := func(of limit.Subject) []limit.Rule {
+			found, _ := s.Rules(context.Background(), limit.Query{For: &of, Holding: noon})
+			return found
+		}
+		who := limit.Who{Account: ann, Domain: "example.org"}
+		levels := who.Levels(rules, noon)
+		for i := range levels {
+			levels[i].Counter = s.counters[levels[i].Subject]
+		}
+		// over says by which limits a message is over at a moment, named as rows are; who is over a whole limit
+		// is not told of a share besides.
+		over := func(at time.Time) map[string]bool {
+			found := map[string]bool{}
+			for _, b := range limit.Decide(levels, limit.Amounts{limit.Messages: 1, limit.Recipients: 1}, 0, at).Over {
+				label := b.Subject.String()
+				if b.Of.Kind != 0 {
+					label = "its share of " + b.Of.String()
+				}
+				found[label+" "+b.Limit.Measure.String()] = true
+			}
+			return found
+		}
+		full := func(at time.Time, r *Room) bool {
+			named := over(at)
+			measure, _, _ := strings.Cut(r.Limit, "/")
+			return named[r.Label+" "+measure] || r.Share && named[strings.TrimPrefix(r.Label, "its share of ")+" "+measure] && r.Full
+		}
+		for i := range rows {
+			r := &rows[i]
+			switch {
+			case full(noon, r) != r.Full || (r.Left == 0) != r.Full:
+				t.Fatalf("%+v, and the gate says %v", r, over(noon))
+			case r.From == nil:
+				t.Fatalf("there is never room: %+v", r)
+			case full(*r.From, r) && !r.Share || r.Full && !r.Share && !full(r.From.Add(-time.Second), r):
+				t.Fatalf("room from %v: %+v; before %v, then %v", *r.From, r, over(r.From.Add(-time.Second)), over(*r.From))
+			case r.Share && r.Full && (over(*r.From)[r.Label+" "+r.Limit[:strings.Index(r.Limit, "/")]]):
+				t.Fatalf("no room for a share at %v: %+v", *r.From, r)
+			}
+		}
+	})
 }
 
 // TestNotTold: an account that there is not, and a store that fails; without limits of connections nobody

@@ -37,8 +37,8 @@ type Passes struct {
 
 // Come judges the connection by what is known of it before the greeting: its network, this
 // gate, and everything. An error is its refusal (RFC 5321 section 3.8 has 421 there), which says
-// nothing of how much is used of what: that is for the record alone. warn is of how many percent
-// used somebody is to be warned, 0 for never.
+// whose limit it is and from when on there is room: how much others use is for the record alone.
+// warn is of how many percent used somebody is to be warned, 0 for never.
 func (p *Passes) Come(ctx context.Context, who limit.Who, warn int) (limit.Decision, error) {
 	if p.Doors == nil || p.Levels == nil {
 		return limit.Decision{}, nil
@@ -101,7 +101,7 @@ func Events(d *limit.Decision) (list []audit.Event) {
 	}
 	for i := range d.Over {
 		if d.Over[i].Limit.Shadow {
-			list = append(list, audit.Event{Kind: audit.LimitShadow, Text: d.Over[i].Describe(), Data: d.Over[i].Data()})
+			list = append(list, audit.Event{Kind: audit.LimitShadow, Text: d.Over[i].Recorded(), Data: d.Over[i].Data()})
 		}
 	}
 	return list

@@ -80,7 +80,7 @@ func Accept(ctx context.Context, store func(context.Context, *queue.Acceptance) 
 func Near(b *limit.Breach) audit.Event {
 	with := *b
 	with.Used, with.Want = b.Used+b.Want, 0
-	return audit.Event{Kind: audit.LimitNear, Text: with.Describe(), Data: b.Data()}
+	return audit.Event{Kind: audit.LimitNear, Text: with.Recorded(), Data: b.Data()}
 }
 
 // Tell adds to the event of a refusal which limit it is for, and whose that is, where err is of one.
@@ -98,7 +98,7 @@ func Tell(err error, e *audit.Event) {
 // events are what the record has of limits about a message that was accepted.
 func events(submission mail.ID, d *limit.Decision) (list []audit.Event) {
 	note := func(kind audit.Kind, b *limit.Breach) {
-		list = append(list, audit.Event{Kind: kind, Submission: submission, Text: b.Describe(), Data: b.Data()})
+		list = append(list, audit.Event{Kind: kind, Submission: submission, Text: b.Recorded(), Data: b.Data()})
 	}
 	for i := range d.Near {
 		e := Near(&d.Near[i])

@@ -45,7 +45,7 @@ func (w *Writer) mayTell(b *limit.Breach) bool {
 	}
 	within, first := w.Ceiling.spend(w.Now())
 	if first {
-		w.Logger.Warn("no more mails about limits to limits.notify in this hour: look for limit.near in the record", "mails", MaxHourly, "first", b.Describe())
+		w.Logger.Warn("no more mails about limits to limits.notify in this hour: look for limit.near in the record", "mails", MaxHourly, "first", b.Recorded())
 	}
 	return within
 }

@@ -171,7 +171,7 @@ func (w *world) simulations() {
 	}
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"node":"gone"},"limits":["recipients/hour=25"]}`), `"messages":0`, `"over":[]`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"account":"a@example.org"},"limits":["recipients/hour=25"],"action":"slow"}`), `"slowed":1`, `"longest_slowed_seconds":`)
-	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"domain":"example.org"},"limits":["recipients/hour=35"],"share":50,"shadow":true}`), `"noted":2`, `"first_by_share":true`)
+	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"domain":"example.org"},"limits":["recipients/hour=20"],"share":50,"shadow":true}`), `"noted":2`, `"first_by_share":true`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"credential":"a@example.org/password"},"limits":["recipients/hour=1"]}`), `"messages":0`, `"unplaced_messages":3`)
 	w.wants(w.ask("all", "POST", "/limits/simulations", `{"for":{"everything":true},"limits":["connections/hour=1"]}`), `"over":[]`)
 	for _, bad := range []string{`{"for":{"account":"a@example.org"},"limits":["recipients/hour=1"],"action":"drop"}`, `{"for":{"account":"a@example.org"},"limits":["recipients/hour=1"],"share":5}`, `{"for":{"network":"192.0.2.1"},"limits":["failed-recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["connections/hour=1"],"action":"hold"}`, `{"for":{"everything":true},"limits":[]}`, `{"for":{},"limits":["recipients/hour=1"]}`} {

@@ -1,0 +1,31 @@
+package limit
+
+import "time"
+
+// plenty is of how much of a limit an account may use all, and is not held to its share: anything
+// below one half, rounded up.
+func (l Limit) plenty() int64 { return l.Max - l.Max/2 }
+
+// short reports whether so much of a limit with a share is used that no account may have more than
+// that, and until when, if nothing else is counted. Of what does not last nobody knows: at itself.
+func (c *Counter) short(l Limit, at time.Time) (until time.Time, is bool) {
+	l.Max = l.plenty() - 1
+	if c.below(l.Window, l.Measure, l.Max) || c.Used(l.Window, l.Measure, at) <= l.Max {
+		return at, false
+	}
+	until, _ = c.RoomAt(l, 0, at)
+	return until, true
+}
+
+// RoomOfShare tells how an account stands to its share of a limit, as RoomOf does of a whole one: how
+// many more it may send one by one until it is held to the share, and from when on it may send
+// one. own is the account's counter, whole that of whom the limit bounds.
+func (l Limit) RoomOfShare(own, whole *Counter, at time.Time) (left int64, from time.Time, ok bool) {
+	part := l.Part()
+	left = max(part.Max-own.UsedOf(part, at), l.plenty()-whole.UsedOf(l, at), 0)
+	from, ok = own.RoomOf(part, at)
+	if until, short := whole.short(l, at); !short || !ok || until.Before(from) {
+		from, ok = until, !until.IsZero()
+	}
+	return left, from, ok
+}
