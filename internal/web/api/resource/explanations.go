@@ -9,6 +9,7 @@ import (
 	"countersign/internal/access/list"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
+	"countersign/internal/smtp"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/client"
 	"countersign/internal/web/api/reseller"
@@ -29,6 +30,7 @@ type messageAsked struct {
 	Account    string   `json:"account" required:"yes" text:"The login of the account that sends."`
 	Credential string   `json:"credential" text:"What it proves itself with, by name; its password where nothing is said."`
 	Client     string   `json:"client" text:"The client's address; 127.0.0.1 where nothing is said."`
+	Hello      string   `json:"hello" text:"What the client calls itself in EHLO; rehearsal.invalid, which no device does, where nothing is said. Where somebody guesses, it decides whether that is in its way."`
 	Listener   string   `json:"listener" text:"The listener that it comes to, by name; the first one where nothing is said."`
 	From       *string  `json:"from" text:"MAIL FROM: the account's own address where nothing is said, the empty text for none."`
 	To         []string `json:"to" text:"The recipients; somebody elsewhere where nothing is said."`
@@ -40,8 +42,10 @@ type Question struct {
 	// Login is the account; Credential and Listener are names, "" for the usual ones.
 	Login, Credential, Listener string
 	Client                      netip.Addr
-	From                        mail.Address
-	To                          []mail.Address
+	// Hello is what the client calls itself in EHLO; "" for a name that nobody has.
+	Hello string
+	From  mail.Address
+	To    []mail.Address
 	// Message is the whole message with CRLF at the ends of lines; "" for one of a line.
 	Message string
 	// Place is Options.Place.
@@ -97,6 +101,11 @@ func (e explanations) explain(r *api.Request) (any, error) {
 	if body.Client != "" {
 		if q.Client, err = netip.ParseAddr(body.Client); err != nil {
 			return nil, api.Wrong("client", fault.New("api.explain", fault.Invalid, "is not an address"))
+		}
+	}
+	if q.Hello = body.Hello; q.Hello != "" {
+		if _, err := smtp.ParseHello(q.Hello); err != nil {
+			return nil, api.Wrong("hello", fault.New("api.explain", fault.Invalid, "is no name that EHLO has: write host.example.org or [192.0.2.1]"))
 		}
 	}
 	if body.From != nil {

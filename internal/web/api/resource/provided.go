@@ -43,7 +43,7 @@ func limitReasons() []smtp.Reason {
 
 // conceal takes out of a verdict what does not concern the customers of the client: what is set for
 // everybody, for networks and for gates, rules and content filters of the provider, and what the guard
-// makes of networks. Of such a thing it leaves that the provider refuses, or holds. Events are left out,
+// makes of clients. Of such a thing it leaves that the provider refuses, or holds. Events are left out,
 // as they tell of others' limits and of rules, and so are the names of content filters.
 func (e explanations) conceal(s *reseller.Scope, v *Verdict) error {
 	own := true

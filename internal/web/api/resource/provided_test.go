@@ -63,6 +63,7 @@ func TestConcealed(t *testing.T) {
 		"a rule":                     {refusal("command.refused", "rule-refused", "SECRET", map[string]string{"rule": "SECRET"}), false},
 		"a DNS list":                 {refusal("auth.failed", "listed", "SECRET", nil), false},
 		"the guard":                  {refusal("auth.failed", "auth-failed", "SECRET", map[string]string{"cause": "guard"}), false},
+		"a turn of the guard":        {refusal("auth.failed", "auth-too-many", "SECRET", map[string]string{"cause": "guard: too-soon"}), false},
 		"its sender":                 {refusal("command.refused", "sender-not-owned", "SECRET", nil), true},
 		"its own limit":              {over("limit-reached", limit.Account, limit.Hour), true},
 		"that of its customer":       {over("limit-refused", limit.Customer, limit.Day), true},

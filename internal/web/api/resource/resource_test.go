@@ -266,8 +266,15 @@ func (w *world) explain() {
 		w.t.Errorf("%+v", q)
 	}
 	w.does("all", "explain", "/explanations", `{"account":"a@example.org"}`)
-	if q := w.asked; q.From.String() != "a@example.org" || len(q.To) != 1 || q.Client.String() != "127.0.0.1" || q.Message != "" {
+	if q := w.asked; q.From.String() != "a@example.org" || len(q.To) != 1 || q.Client.String() != "127.0.0.1" || q.Message != "" || q.Hello != "" {
 		w.t.Errorf("%+v", q)
+	}
+	w.does("all", "explain", "/explanations", `{"account":"a@example.org","hello":"[192.0.2.7]"}`)
+	if w.asked.Hello != "[192.0.2.7]" {
+		w.t.Errorf("%+v", w.asked)
+	}
+	for _, bad := range []string{`"two words"`, `"x\r\nMAIL FROM:<a@example.org>"`, `"` + strings.Repeat("x", 300) + `"`} {
+		w.wants(w.refuses(422, "all", "POST", "/explanations", `{"account":"a@example.org","hello":`+bad+`}`), "is no name that EHLO has", `"hello"`)
 	}
 	for _, bad := range []string{`{"account":"x"}`, `{"account":"a@example.org","client":"x"}`, `{"account":"a@example.org","from":"x y"}`, `{"account":"a@example.org","to":["x"]}`} {
 		w.refuses(422, "all", "POST", "/explanations", bad)
