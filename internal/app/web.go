@@ -34,7 +34,7 @@ func (a *App) openWeb(context.Context) error {
 
 // openPanel makes the API, which is served where the configuration has an address for HTTP.
 func (a *App) openPanel(context.Context) (err error) {
-	books := panel.Books{Bans: a.banned.Book, Entries: a.entrance.Entries(), Limits: a.limited.Levels}
+	books := panel.Books{Bans: a.banned.Book, Entries: a.entrance.Entries(), Limits: a.limited.Levels, Foresee: a.guard.Foresee}
 	a.panel, err = panel.Open(panel.Options{
 		Config: a.cfg, Version: a.opt.Version, Store: a.store, IDs: a.ids, Now: a.opt.Now, Accounts: a.Admin, Place: a.entrance.Place,
 		Books: books, Explain: a.opt.Explain.On(a.store, books), Record: a.recorder.Record, Logger: a.log,

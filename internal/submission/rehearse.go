@@ -76,7 +76,7 @@ func (s rehearsed) before(ctx context.Context) error {
 	if err := s.visit.Judge(ctx, "submission.auth", entrance.AtLogin); err != nil {
 		return err
 	}
-	a, login := &guessing.Attempt{Client: s.peer.Client.Addr()}, s.as.Sender.Account.Login()
+	a, login := &guessing.Attempt{Client: s.peer.Client.Addr(), Device: s.hello}, s.as.Sender.Account.Login()
 	defer s.gate.door.Leave(a)
 	err := s.gate.door.Begin(a, login, login, "")
 	if a.Shut() {

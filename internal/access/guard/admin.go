@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"countersign/internal/access"
-	"countersign/internal/access/familiar"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
@@ -107,76 +106,3 @@ func (a *Admin) Forget(ctx context.Context, s Subject, named string) (int, error
 // Named returns the login of a Record as people know it, and whether the Record says where it came
 // in by something else than its password.
 func (r *Record) Named() (login string, other bool) { return strings.CutPrefix(r.Login, otherwise) }
-
-// Closed says what is closed to a client that tries a login, as gates know it from the store:
-// ErrLoginClosed or ErrNetworkClosed with when that ends, nil for nothing. An invalid client is one
-// of whom nothing is known. Errors are those of the store.
-func (a *Admin) Closed(ctx context.Context, r Rules, client netip.Addr, login string) (closed error, until time.Time, err error) {
-	if r.Off || r.Shadow || client.IsValid() && r.allows(client) {
-		return nil, until, nil
-	}
-	found, err := a.Find(ctx, Subject{Login: login})
-	if err != nil {
-		return nil, until, err
-	}
-	networks, err := a.Find(ctx, Subject{Networks: Networks(client)})
-	if err != nil {
-		return nil, until, err
-	}
-	now := a.opt.Now()
-	g := New(Options{Rules: r, Now: a.opt.Now})
-	g.Learn(append(found, networks...))
-	closed = g.closed(levels(client), login, g.standing(client, login), now)
-	for i := range found {
-		if closed == ErrLoginClosed && found[i].Closed(now) {
-			until = later(until, found[i].ClosedUntil)
-		}
-	}
-	for i := range networks {
-		if closed == ErrNetworkClosed && networks[i].Login == "" {
-			until = later(until, networks[i].ClosedUntil)
-		}
-	}
-	return closed, until, nil
-}
-
-// Caller is who tries a login.
-type Caller struct {
-	Client netip.Addr
-	Login  string
-	// Device is what stands for what it calls itself, as Options.Device makes it; 0 where it is not
-	// known.
-	Device uint32
-}
-
-// Standing is what is stored of a login in the network of a client.
-type Standing struct {
-	// Counts is how many different failures count there now, and Wait how long the answer to a
-	// further one waits.
-	Counts int
-	Wait   time.Duration
-	// Own says that the device of the client has turns of its own there: no guesser is in its way.
-	Own bool
-}
-
-// Standing says how a login stands in the network of a client, as gates know it from the store.
-// Errors are those of the store.
-func (a *Admin) Standing(ctx context.Context, r Rules, c Caller) (s Standing, err error) {
-	all := levels(c.Client)
-	if r.Off || r.Shadow || r.allows(c.Client) || len(all) == 0 {
-		return s, nil
-	}
-	found, err := a.Find(ctx, Subject{Login: c.Login})
-	if err != nil {
-		return s, err
-	}
-	g := New(Options{Rules: r, Now: a.opt.Now})
-	g.Learn(found)
-	network, now := all[0].network, g.now()
-	if m := g.marks.of(network, c.Login); m != nil {
-		s.Counts = m.Tries(now, r.Window)
-		s.Wait = r.delay(s.Counts + 1)
-	}
-	s.Own = g.own(network, c.Login, familiar.Device(c.Device), now) != 0
-	return s, nil
-}

@@ -24,20 +24,37 @@ const (
 // After ErrNetworkClosed it goes on to fail, until Leave is called. What is turned away is no
 // failure; it keeps closed what is. device is what the client calls itself, "" where it does not
 // say.
-func (g *Guard) Enter(client netip.Addr, login, device string) (err error) {
+func (g *Guard) Enter(client netip.Addr, login, device string) error {
 	d := g.device(login, device)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.rules.Shadow && !g.rules.Off && !g.rules.allows(client) {
-		err = g.turnedAway(client, login, d)
+	r := g.turnedAway(client, login, d)
+	if r.shut != nil {
+		g.prolong(r.shut)
 	}
-	if err == nil || err == ErrNetworkClosed {
+	if r.why == nil || r.why == ErrNetworkClosed {
 		for _, k := range flights(client, login) {
 			g.flying[k]++
 		}
 		g.flyingBy[flightOf(client, login, d)]++
 	}
-	return err
+	return r.why
+}
+
+// Foresee says what Enter would say now of the same. It counts nothing, and keeps nothing closed.
+func (g *Guard) Foresee(client netip.Addr, login, device string) error {
+	d := g.device(login, device)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.turnedAway(client, login, d).why
+}
+
+// refusal is why somebody is turned away, nil where they are not, and when that ends, where it is
+// known. shut is what is closed to them, and is to be for longer now that they have come.
+type refusal struct {
+	why   error
+	until time.Time
+	shut  *mark
 }
 
 // Leave is told that an attempt is not verified any more, or waits for its client.
@@ -67,60 +84,68 @@ func flights(client netip.Addr, login string) []key {
 	return of
 }
 
-// turnedAway says why somebody is turned away, nil where they are not. Where a network is
-// closed, strangers wait as long as those who are known there, or the wait would tell who is.
-func (g *Guard) turnedAway(client netip.Addr, login string, d familiar.Device) error {
-	all, who, now := levels(client), g.standing(client, login), g.now()
-	closed := g.closed(all, login, who, now)
-	if closed == ErrBarred || closed == ErrLoginClosed {
-		return closed
+// turnedAway says whether somebody is turned away, and changes nothing.
+func (g *Guard) turnedAway(client netip.Addr, login string, d familiar.Device) refusal {
+	if g.rules.Shadow || g.rules.Off || g.rules.allows(client) {
+		return refusal{}
 	}
-	trusted, slack := who != stranger || closed != nil, time.Duration(0)
+	return g.judge(client, login, d)
+}
+
+// judge is turnedAway where the rules hold; of a client without an address nothing is known. Where a
+// network is closed, strangers wait as long as those who are known there, or the wait would tell who is.
+func (g *Guard) judge(client netip.Addr, login string, d familiar.Device) refusal {
+	all, who, now := levels(client), g.standing(client, login), g.now()
+	r := g.closed(all, login, who, now)
+	if len(all) == 0 || r.why == ErrBarred || r.why == ErrLoginClosed {
+		return r
+	}
+	trusted, slack := who != stranger || r.why != nil, time.Duration(0)
 	if trusted {
 		slack = g.rules.MaxDelay
 	}
 	d = g.own(all[0].network, login, d, now)
-	if pair := g.marks.of(all[0].network, login); pair != nil && g.opt.Now().Before(pair.turn(d).Add(-slack)) {
-		return ErrTooSoon
-	}
-	if trusted {
-		if g.hasty(all[0].network, login, d, now) {
-			return ErrCrowded
+	if pair := g.marks.of(all[0].network, login); pair != nil {
+		if due := pair.turn(d).Add(-slack); g.opt.Now().Before(due) {
+			return refusal{ErrTooSoon, due, r.shut}
 		}
-		return closed
 	}
-	return g.crowded(all, login, now)
+	switch {
+	case !trusted:
+		return refusal{why: g.crowded(all, login, now)}
+	case g.hasty(all[0].network, login, d, now):
+		return refusal{why: ErrCrowded, shut: r.shut}
+	}
+	return r
 }
 
 // closed says what is closed to somebody.
-func (g *Guard) closed(all []level, login string, who standing, now time.Time) error {
+func (g *Guard) closed(all []level, login string, who standing, now time.Time) refusal {
 	if who == known {
-		return nil
+		return refusal{}
 	}
 	for _, l := range all {
 		pair, of := g.marks.of(l.network, login), g.marks.of(l.network, "")
 		shut := of != nil && of.Closed(now)
 		switch exact := g.opt.Now(); {
 		case who == stranger && (pair != nil && exact.Before(pair.barred) || of != nil && exact.Before(of.barred)):
-			return ErrBarred
+			return refusal{why: ErrBarred}
 		case who == stranger && shut:
-			g.prolong(of, now)
-			return ErrNetworkClosed
+			return refusal{ErrNetworkClosed, of.ClosedUntil, of}
 		case pair != nil && pair.Closed(now):
-			g.prolong(pair, now)
+			why := ErrLoginClosed
 			if shut {
-				return ErrNetworkClosed
+				why = ErrNetworkClosed
 			}
-			return ErrLoginClosed
+			return refusal{why, pair.ClosedUntil, pair}
 		case who == seen: // what others do elsewhere is nothing to them
-			return nil
+			return refusal{}
 		}
 	}
 	if of := g.marks.of(netip.Prefix{}, login); of != nil && of.Closed(now) {
-		g.prolong(of, now)
-		return ErrLoginClosed
+		return refusal{ErrLoginClosed, of.ClosedUntil, of}
 	}
-	return nil
+	return refusal{}
 }
 
 // hasty reports whether more of a login is being verified than who has a password has to:
@@ -196,9 +221,9 @@ func (g *Guard) met(login string, network netip.Prefix, now time.Time) bool {
 const otherwise = ":"
 
 // prolong keeps something closed.
-func (g *Guard) prolong(m *mark, now time.Time) {
+func (g *Guard) prolong(m *mark) {
 	g.marks.order.MoveToFront(m.place)
-	until := now.Add(g.rules.Close)
+	until := g.now().Add(g.rules.Close)
 	if until.Sub(m.ClosedUntil) >= min(time.Minute, g.rules.Close) { // not for each attempt
 		m.ClosedUntil = until
 		g.changed[m.key()] = true

@@ -24,12 +24,13 @@ func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 	if g.rules.Off || g.rules.allows(f.Client) || f.Login == "" {
 		return nil, 0
 	}
+	all := levels(f.Client)
 	now, who, fresh := g.now(), g.standing(f.Client, f.Login), false
-	for i, l := range levels(f.Client) {
+	for i, l := range all {
 		m, differs := g.note(l, f, now)
 		fresh = fresh || i == 0 && differs
 		tries := m.Tries(now, g.rules.Window)
-		wait = max(wait, g.rules.delay((tries+l.factor-1)/l.factor))
+		wait = max(wait, g.rules.delayAt(l, tries))
 		if f.Closed || who == known {
 			continue
 		}
@@ -51,7 +52,7 @@ func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 	if g.rules.Shadow {
 		wait = 0
 	}
-	if m := g.marks.of(levels(f.Client)[0].network, f.Login); m != nil {
+	if m := g.marks.of(all[0].network, f.Login); m != nil {
 		g.slow(m, g.own(m.Network, f.Login, d, now), slowness{wait, fresh, f.Closed || who != stranger})
 	}
 	for i := range actions {
@@ -62,20 +63,11 @@ func (g *Guard) failed(f Failure) (actions []Action, wait time.Duration) {
 	return actions, wait
 }
 
-// slow says when the next attempt may come: a stranger's when this one is answered. Where others
-// may have the right password, a secret that was tried before delays nobody, and some seconds
-// are left to them: what is tried there on and on comes no faster all the same.
+// slow says when the next attempt may come. Where others may have the right password, a secret that
+// was tried before delays nobody.
 func (g *Guard) slow(m *mark, d familiar.Device, s slowness) {
-	exact := g.opt.Now()
-	switch {
-	case !s.trusted:
-		m.next = exact.Add(s.wait)
-	case s.fresh:
-		next, most := later(m.turn(d), exact).Add(s.wait), exact.Add(patience*g.rules.MaxDelay)
-		if next.After(most) {
-			next = most
-		}
-		m.setTurn(d, next, exact)
+	if exact := g.opt.Now(); s.fresh || !s.trusted {
+		m.setTurn(d, g.rules.next(m.turn(d), exact, s), exact)
 	}
 }
 
@@ -84,6 +76,19 @@ func (g *Guard) slow(m *mark, d familiar.Device, s slowness) {
 type slowness struct {
 	wait           time.Duration
 	fresh, trusted bool
+}
+
+// next is when the turn after a failure is: a stranger's when that is answered. Where others may have the right
+// password, some seconds are left to them: what is tried there on and on comes no faster all the same.
+func (r *Rules) next(turn, failed time.Time, s slowness) time.Time {
+	if !s.trusted {
+		return failed.Add(s.wait)
+	}
+	next, most := later(turn, failed).Add(s.wait), failed.Add(patience*r.MaxDelay)
+	if next.After(most) {
+		return most
+	}
+	return next
 }
 
 // patience is how many of the longest delays may add up at most.

@@ -106,6 +106,12 @@ func (r *Rules) allows(client netip.Addr) bool {
 	return false
 }
 
+// delayAt is how long the answer to a failure waits in one of the networks of its client, where so many
+// count.
+func (r *Rules) delayAt(l level, tries int) time.Duration {
+	return r.delay((tries + l.factor - 1) / l.factor)
+}
+
 // delay is how long the answer to a failure waits that is the n-th.
 func (r *Rules) delay(n int) time.Duration {
 	if n <= r.Free {

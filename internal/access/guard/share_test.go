@@ -251,14 +251,14 @@ func TestClosedInTheStore(t *testing.T) {
 		{home, "ann@one.example", nil}, {addr("192.0.2.2"), "ann@one.example", nil}, {addr("10.1.1.1"), "ann@one.example", ErrLoginClosed}, {netip.Addr{}, "ann@one.example", ErrLoginClosed},
 		{office, "bob@one.example", nil}, {office, "eve@one.example", ErrNetworkClosed}, {home, "eve@one.example", nil},
 	} {
-		closed, until, err := admin.Closed(t.Context(), a.g.Rules(), c.client, c.login)
-		if err != nil || closed != c.want || (closed != nil) != until.Equal(a.now.Add(time.Hour)) {
-			t.Errorf("%s from %s: %v until %v, %v", c.login, c.client, closed, until, err)
+		s, err := admin.Standing(t.Context(), a.g.Rules(), Caller{Client: c.client, Login: c.login})
+		if err != nil || s.Turned != c.want || (s.Turned != nil) != s.Until.Equal(a.now.Add(time.Hour)) {
+			t.Errorf("%s from %s: %v until %v, %v", c.login, c.client, s.Turned, s.Until, err)
 		}
 	}
 	rules := a.g.Rules()
 	rules.Shadow = true
-	if closed, _, err := admin.Closed(t.Context(), rules, office, "eve@one.example"); closed != nil || err != nil {
-		t.Errorf("in the shadow: %v, %v", closed, err)
+	if s, err := admin.Standing(t.Context(), rules, Caller{Client: office, Login: "eve@one.example"}); s.Turned != nil || err != nil {
+		t.Errorf("in the shadow: %+v, %v", s, err)
 	}
 }

@@ -62,6 +62,9 @@ type Books struct {
 	Entries *entries.Book
 	// Limits are those of who sends.
 	Limits func(limit.Who) []limit.Level
+	// Foresee says what the guard makes of a client that tries a login now, and calls itself so:
+	// it is guard.Guard.Foresee.
+	Foresee func(client netip.Addr, login, device string) error
 }
 
 // Explainer says what a gate of a configuration would answer to a message, by a store and by the books of

@@ -59,6 +59,9 @@ func converse(ctx context.Context, server *smtpserver.Server, l *config.Listener
 	return c.steps, err
 }
 
+// hello is what the client calls itself.
+func (q *Question) hello() string { return cmp.Or(q.Hello, "rehearsal.invalid") }
+
 // client says what a client says, and notes the answers.
 type client struct {
 	raw   net.Conn
@@ -71,7 +74,7 @@ func (c *client) run(ctx context.Context, q Question) error {
 	if ok, err := c.answer("(connect)"); !ok {
 		return err
 	}
-	hello := "EHLO " + cmp.Or(q.Hello, "rehearsal.invalid")
+	hello := "EHLO " + q.hello()
 	for _, command := range []string{hello, "STARTTLS"} {
 		if ok, err := c.say(command); !ok {
 			return err

@@ -25,8 +25,8 @@ func Explain(ctx context.Context, cfg *config.Config, store app.Store, books pan
 		author = own
 	}
 	question := Question{
-		Login: q.Login, Credential: q.Credential, Listener: q.Listener, Client: q.Client, From: q.From, To: q.To, Message: Plain(author, q.To, time.Now()), Place: q.Place,
-		Books: &books, Unfiltered: true,
+		Login: q.Login, Credential: q.Credential, Listener: q.Listener, Client: q.Client, Hello: q.Hello, From: q.From, To: q.To, Message: Plain(author, q.To, time.Now()),
+		Place: q.Place, Books: &books, Unfiltered: true,
 	}
 	if q.Message != "" {
 		question.Message = strings.NewReader(q.Message)

@@ -32,22 +32,36 @@ func (k *keeper) Enter(ctx context.Context, levels []limit.Level, warn int) (doo
 	return doors.Pass{}, q.Judge(by, by.decided), nil
 }
 
-// watching is a guard that has closed something to the client of a rehearsal, nil for nothing,
-// and counts nothing. It implements guessing.Guard.
-type watching struct{ closed error }
-
-// watch reads what the guard has closed to who asks: only to those whose secret can be guessed.
-func watch(ctx context.Context, cfg *config.Config, store Store, q Question) (watching, error) {
-	m, ok := sasl.Lookup(q.Mechanism)
-	if !ok || m.Token || m.Certificate {
-		return watching{}, nil
-	}
-	admin := guard.NewAdmin(guard.AdminOptions{Store: store, Now: time.Now})
-	closed, _, err := admin.Closed(ctx, guarding.Rules(&cfg.Guard), q.Client, q.Login)
-	return watching{closed}, err
+// watching is a guard that says what another one foresees, and counts nothing; with nil it lets
+// everybody in. It implements guessing.Guard.
+type watching struct {
+	asked func(client netip.Addr, login, device string) error
 }
 
-func (w watching) Enter(netip.Addr, string, string) error  { return w.closed }
+// watch returns what the guard does to who asks: to those alone whose secret can be guessed. That is what a
+// running gate says when it is asked, else what follows from the store; device makes what stands there for
+// what a client calls itself.
+func watch(ctx context.Context, cfg *config.Config, store Store, q Question, device func(login, name string) uint32) (watching, error) {
+	m, ok := sasl.Lookup(q.Mechanism)
+	switch {
+	case !ok || m.Token || m.Certificate:
+		return watching{}, nil
+	case q.Books != nil:
+		return watching{q.Books.Foresee}, nil
+	}
+	admin := guard.NewAdmin(guard.AdminOptions{Store: store, Now: time.Now})
+	s, err := admin.Standing(ctx, guarding.Rules(&cfg.Guard), guard.Caller{Client: q.Client, Login: q.Login, Device: device(q.Login, q.hello())})
+	return watching{func(netip.Addr, string, string) error { return s.Turned }}, err
+}
+
+// Enter implements guessing.Guard.
+func (w watching) Enter(client netip.Addr, login, device string) error {
+	if w.asked == nil {
+		return nil
+	}
+	return w.asked(client, login, device)
+}
+
 func (watching) Leave(netip.Addr, string, string)          {}
 func (watching) Passed(netip.Addr, string, string, bool)   {}
 func (watching) Failed(guard.Failure) (wait time.Duration) { return 0 }

@@ -2,9 +2,10 @@
 // a whole session of it go through the server and the gate of a configuration, on a store that it
 // changes nothing of, and tells what each command was answered.
 //
-// So whatever decides about real messages decides here. What a running gate has in memory
-// alone is not known: how many connections there are beside those that limits count, whether
-// logins come too fast at this moment, and how large its disk's reserve is.
+// So whatever decides about real messages decides here. Where a running gate asks, its guard says whether a
+// login comes too soon; else that is worked out from the store, as guard.Admin.Standing says. What a running gate
+// has in memory alone is not known: how many connections there are beside those that limits count, and how
+// large its disk's reserve is.
 //
 // Main types: Question, Story; function Message.
 package rehearsal
@@ -32,6 +33,7 @@ import (
 	"countersign/internal/app/bans"
 	"countersign/internal/app/entrances"
 	"countersign/internal/app/filters"
+	"countersign/internal/app/guarding"
 	"countersign/internal/app/limits"
 	"countersign/internal/app/panel"
 	"countersign/internal/app/ruling"
@@ -73,7 +75,7 @@ type Question struct {
 	Mechanism string
 	// Listener is the name of the one that it comes to; "" for the first.
 	Listener string
-	// Client is its address, Hello what it calls itself; "" for a name that nobody has.
+	// Client is its address, Hello what it calls itself in EHLO; "" for a name that nobody has.
 	Client netip.Addr
 	Hello  string
 	// TLS is the version that it speaks at most; 0 for the newest.
@@ -257,10 +259,6 @@ func listenerOf(cfg *config.Config, name string) (*config.Listener, error) {
 // build makes a gate that keeps nothing.
 func build(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (*submission.Gate, func(), error) {
 	store := kept.Store
-	guarded, err := watch(ctx, cfg, store, q)
-	if err != nil {
-		return nil, nil, err
-	}
 	sealer, err := app.OpenSealer(ctx, cfg, store)
 	if err != nil {
 		return nil, nil, err
@@ -288,7 +286,13 @@ func build(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (*
 	}
 	options := app.VerifierOptions(cfg)
 	options.Store, options.Now = store, time.Now
-	if options.Maker, options.Hasher, err = app.NewMaker(ctx, cfg, store, sealer); err != nil {
+	maker, hasher, err := app.NewMaker(ctx, cfg, store, sealer)
+	if err != nil {
+		return nil, nil, err
+	}
+	options.Maker, options.Hasher = maker, hasher
+	guarded, err := watch(ctx, cfg, store, q, guarding.Device(maker.Lasting))
+	if err != nil {
 		return nil, nil, err
 	}
 	checking := aligning.Checking(cfg)

@@ -18,11 +18,14 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/book"
+	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
 	"countersign/internal/access/list"
 	entries "countersign/internal/access/list/book"
 	"countersign/internal/account"
+	"countersign/internal/account/credentials"
 	"countersign/internal/app"
+	"countersign/internal/app/examine"
 	"countersign/internal/app/panel"
 	"countersign/internal/audit"
 	"countersign/internal/config"
@@ -328,6 +331,80 @@ func TestTheGuardIsLookedAt(t *testing.T) {
 	w.want("from elsewhere", w.ask(func(q *Question) { q.Client = netip.MustParseAddr("203.0.113.8") }), "accept", "")
 }
 
+// TestTurnsAreLookedAt: who comes too soon after others have guessed there is told so, but not by a device of the
+// login's own; what a network or a certificate proves nobody guesses.
+func TestTurnsAreLookedAt(t *testing.T) {
+	w := newWorld(t, "[guard]\ndelay = \"30s\"\nmax_delay = \"30s\"\n")
+	device, err := examine.Device(t.Context(), w.cfg, w.beside)
+	must(t, err)
+	guessed := func(change func(*guard.Record)) {
+		now := time.Now().UTC().Truncate(time.Second)
+		r := guard.Record{Network: netip.MustParsePrefix("203.0.113.7/32"), Login: testkit.Login}
+		for n := range 6 { // the last three of which wait
+			r.Secrets = append(r.Secrets, guard.Secret{Digest: uint16(n), First: now.Unix(), Last: now.Unix()})
+		}
+		change(&r)
+		must(t, w.beside.KeepRecords(t.Context(), []guard.Kept{{Record: r, End: now.Add(time.Hour)}}, nil))
+	}
+	by := func(hello string) *Story { return w.ask(func(q *Question) { q.Hello = hello }) }
+	guessed(func(*guard.Record) {})
+	s := by("")
+	w.want("a stranger", s, "defer", "auth-too-many")
+	if !slices.ContainsFunc(s.Events, func(e audit.Event) bool { return e.Data["cause"] == "guard: too-soon" }) {
+		t.Errorf("the record would not say why: %+v", s.Events)
+	}
+	w.want("from elsewhere", w.ask(func(q *Question) { q.Client = netip.MustParseAddr("203.0.113.8") }), "accept", "")
+	guessed(func(r *guard.Record) {
+		r.Known = time.Now().UTC().Truncate(time.Second)
+		r.Devices = []familiar.Use{familiar.UseAt(familiar.Device(device(testkit.Login, "laptop.example")), r.Known)}
+	})
+	w.want("an unknown device where the login is known", by("tablet.example"), "defer", "auth-too-many")
+	w.want("one of the login's own", by("Laptop.example"), "accept", "")
+	w.credential(credentials.New{Kind: account.Certificate, Name: "card", Subject: "sha256:" + strings.Repeat("ab", 32)})
+	w.want("a certificate", w.ask(func(q *Question) { q.Credential = "card" }), "accept", "")
+}
+
+// TestTheGuardOfARunningGate: where a gate asks, its guard says whether a login is turned away, of the client and by
+// the name that a session has.
+func TestTheGuardOfARunningGate(t *testing.T) {
+	w := newWorld(t, "")
+	w.closed(guard.Record{Login: testkit.Login}) // which the guard of the gate has not heard of
+	own, err := mail.ParseAddress(testkit.Login)
+	must(t, err)
+	q := resource.Question{
+		Login: testkit.Login, Client: netip.MustParseAddr("203.0.113.7"), From: own, To: []mail.Address{{Local: "b", Domain: "example.com"}},
+		Place: func(client netip.Addr) list.Place { return list.Place{Client: client} },
+	}
+	for _, tt := range []struct {
+		hello, asked    string
+		says            error
+		verdict, reason string
+	}{
+		{"", "rehearsal.invalid", nil, "accept", ""},
+		{"[192.0.2.9]", "[192.0.2.9]", guard.ErrTooSoon, "defer", "auth-too-many"},
+		{"Laptop.example", "Laptop.example", guard.ErrCrowded, "defer", "auth-too-many"},
+		{"x", "x", guard.ErrBarred, "defer", "auth-too-many"},
+		{"x", "x", guard.ErrNetworkClosed, "refuse", "auth-failed"},
+	} {
+		books, asked := w.books(), 0
+		books.Foresee = func(client netip.Addr, login, device string) error {
+			if asked++; client != q.Client || login != testkit.Login || device != tt.asked {
+				t.Errorf("the guard is asked for %s from %s by %q, want %q", login, client, device, tt.asked)
+			}
+			return tt.says
+		}
+		q.Hello = tt.hello
+		v, err := Explain(t.Context(), w.cfg, w.beside, books, q)
+		must(t, err)
+		if v.Verdict != tt.verdict || v.Reason != tt.reason || asked != 1 {
+			t.Errorf("%v: %+v, asked %d times", tt.says, v, asked)
+		}
+		if tt.says != nil && !slices.ContainsFunc(v.Events, func(e resource.Event) bool { return e.Data["cause"] == "guard: "+tt.says.Error() }) {
+			t.Errorf("%v: the record would not say why: %+v", tt.says, v.Events)
+		}
+	}
+}
+
 // TestBansInShadow: one refuses nobody in a rehearsal either, which tells of it.
 func TestBansInShadow(t *testing.T) {
 	w := newWorld(t, "")
@@ -397,7 +474,7 @@ func TestPlacesOfARunningGate(t *testing.T) {
 // books are those of a gate that has read what is in the store now.
 func (w *world) books() panel.Books {
 	w.t.Helper()
-	b := panel.Books{Bans: book.New(time.Now), Entries: entries.New(time.Now)}
+	b := panel.Books{Bans: book.New(time.Now), Entries: entries.New(time.Now), Foresee: func(netip.Addr, string, string) error { return nil }}
 	limits := limitbook.New(time.Now)
 	b.Limits = limits.Levels
 	quiet := feed.Options{Logger: slog.New(slog.DiscardHandler)}

@@ -117,7 +117,7 @@ func (cmd *test) Run(c *call.Call) error {
 			return err
 		}
 		found.noTokens = x.NoTokens
-		barred, err := cmd.closedTo(o, &q, x.Login)
+		barred, err := cmd.turnedAway(o, &q, x.Login)
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ type Command struct {
 	Credential string             `help:"What it proves itself with, by name; its password else." placeholder:"NAME"`
 	Mech       string             `help:"How; else the first mechanism that the credential may be used with." placeholder:"NAME"`
 	IP         netip.Addr         `name:"ip" help:"The client's address." default:"127.0.0.1" placeholder:"ADDRESS"`
-	Hello      string             `help:"What it calls itself in EHLO." placeholder:"NAME"`
+	Hello      string             `help:"What it calls itself in EHLO: where somebody guesses, it decides whether that is in its way; rehearsal.invalid else, as no device does." placeholder:"NAME"`
 	TLS        string             `name:"tls" help:"The version of TLS that it speaks at most: 1.2 or 1.3." enum:"1.2,1.3" default:"1.3"`
 	Listener   string             `help:"The listener that it comes to; the first one else." placeholder:"NAME"`
 	From       string             `help:"MAIL FROM, and From where there is no --message: the account's own address else, <> for none." placeholder:"ADDRESS"`
@@ -48,8 +48,9 @@ type Command struct {
 // Help is what "explain --help" says beside the flags.
 func (*Command) Help() string {
 	return "A session of the message goes through everything that decides about real ones, with the configuration and the store as they are now, and as if " +
-		"the client had the right secret: \"auth test\" explains that. Nothing is stored, counted or recorded here; content filters are asked. Limits of connections are asked as if the client came beside those that are there now. What a running gate has in memory alone is not known: " +
-		"how many connections there are that no limit counts, whether logins come too fast at this moment, and whether its disk is full. " +
+		"the client had the right secret: \"auth test\" explains that. Nothing is stored, counted or recorded here; content filters are asked. Limits of connections are asked as if the client came beside those that are there now. Whether a login comes too soon " +
+		"after others have failed is worked out from what the gates have stored: what failed within the last second is not seen, nor by which device, which is taken to be none that has turns of its own. " +
+		"What a running gate has in memory alone is not known: how many connections there are that no limit counts, how many logins are being verified at this moment, and whether its disk is full. " +
 		"The exit status is 1 where the message would be refused."
 }
 
