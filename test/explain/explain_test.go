@@ -29,8 +29,9 @@ type scenario struct {
 	sent  bool
 	// prepare brings about what takes more than commands, and returns what ends it.
 	prepare func(w *world) (undo func())
-	// ip is the client's address, "" for this machine's.
-	ip string
+	// ip is the client's address, "" for this machine's; hello is what it calls itself, "" for what no
+	// device does.
+	ip, hello string
 	// credential is what it proves itself with, "" for the password.
 	credential string
 	// mech is by which mechanism, "" for PLAIN.
@@ -42,6 +43,8 @@ type scenario struct {
 	lines, body string
 	// want is the verdict, reason why. also is a reason that a part of it is refused for.
 	want, reason, also string
+	// cause is what the record has to say of a login that is refused.
+	cause string
 }
 
 const to = "b@example.com"
@@ -54,12 +57,33 @@ type said struct {
 		Code    int
 		Answer  string
 	}
-	Events []struct{ Reason string }
+	Events []struct {
+		Reason string
+		Data   map[string]string
+	}
+}
+
+// cause is why a login would be refused, as the record has it; "" for none.
+func (s *said) cause() string {
+	for _, e := range s.Events {
+		if e.Data["cause"] != "" {
+			return e.Data["cause"]
+		}
+	}
+	return ""
 }
 
 // gives reports whether something in it has that reason.
 func (s *said) gives(reason string) bool {
-	return s.Reason == reason || slices.ContainsFunc(s.Events, func(e struct{ Reason string }) bool { return e.Reason == reason })
+	if s.Reason == reason {
+		return true
+	}
+	for _, e := range s.Events {
+		if e.Reason == reason {
+			return true
+		}
+	}
+	return false
 }
 
 // TestWhatIsSaidHappens asks explain, then sends, with each engine.
@@ -112,6 +136,9 @@ func (w *world) play(t *testing.T, s *scenario) {
 		})
 	}
 	told := ask(t, w, s, message)
+	if s.cause != "" || s.hello != "" { // the guard of the gate itself is asked, too
+		w.agrees(s, &told)
+	}
 	if told.Verdict != s.want || s.reason != "" && told.Reason != s.reason || s.also != "" && !told.gives(s.also) {
 		t.Errorf("explain says %s (%s), want %s (%s %s): %+v", told.Verdict, told.Reason, s.want, s.reason, s.also, told.Steps)
 	}
@@ -123,6 +150,9 @@ func (w *world) play(t *testing.T, s *scenario) {
 	}
 	if wrong != "" {
 		t.Errorf("explain says %s (%s) %+v, the gate %q: %s", told.Verdict, told.Reason, told.Steps, real, wrong)
+	}
+	if s.cause != "" {
+		w.recorded(s)
 	}
 }
 
@@ -242,6 +272,9 @@ func ask(t *testing.T, w *world, s *scenario, message string) (told said) {
 	}
 	if s.ip != "" {
 		args = append(args, "--ip", s.ip, "--listener", "behind")
+	}
+	if s.hello != "" {
+		args = append(args, "--hello", s.hello)
 	}
 	if s.credential != "" {
 		args = append(args, "--credential", s.credential)

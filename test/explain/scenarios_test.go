@@ -48,7 +48,7 @@ func scenarios() []scenario { return append(content(), stored()...) }
 // stored are those in which something in the store decides, or what is accepted goes there.
 func stored() (all []scenario) {
 	all = append(all, scenario{name: "a message", want: "accept"})
-	for _, group := range [][]scenario{identity(), limits(), connections(), networks(), rulesAndPlans(), suspensions(), lookedAt()} {
+	for _, group := range [][]scenario{identity(), limits(), connections(), networks(), guesses(), rulesAndPlans(), suspensions(), lookedAt()} {
 		all = append(all, group...)
 	}
 	return all
@@ -144,7 +144,20 @@ func networks() []scenario {
 		{name: "a DNS list that is away", ip: "203.0.113.31", want: "defer", reason: "list-away"},
 		{name: "a rule about clients", ip: "203.0.113.20", want: "refuse", reason: "rule-unwelcome"},
 		{name: "a rule that defers clients", ip: "203.0.113.21", want: "defer", reason: "rule-unwelcome-now"},
-		{name: "a login that is guessed at", ip: "203.0.113.69", prepare: (*world).guessed, want: "defer", reason: "auth-too-many"},
+	}
+}
+
+// guesses are what the guard makes of logins. Strangers come first: what they guess counts at the login.
+func guesses() []scenario {
+	const stranger, office, home = "203.0.113.50", "203.0.113.51", "203.0.113.52"
+	beside := func(ip string) func(*world) func() {
+		return func(w *world) func() { return w.besieged(ip, "laptop.example") }
+	}
+	return []scenario{
+		{name: "a stranger who comes too soon", ip: stranger, hello: "pc.example", prepare: func(w *world) func() { return w.besieged(stranger, "") }, want: "defer", reason: "auth-too-many", cause: "guard: too-soon"},
+		{name: "an unknown device beside a guesser in the owner's network", ip: office, hello: "tablet.example", prepare: beside(office), want: "defer", reason: "auth-too-many", cause: "guard: too-soon"},
+		{name: "the owner's device beside a guesser in their network", ip: home, hello: "Laptop.example", prepare: beside(home), want: "accept"},
+		{name: "a login that is guessed at", ip: "203.0.113.69", prepare: (*world).guessed, want: "defer", reason: "auth-too-many", cause: "guard: login-closed"},
 	}
 }
 

@@ -1,9 +1,13 @@
 package explain
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,6 +17,7 @@ import (
 	"countersign/internal/testkit"
 	"countersign/internal/testkit/pgcluster"
 	"countersign/internal/testkit/testmilter"
+	"countersign/internal/web/api/client"
 	"countersign/test/harness"
 	"countersign/test/harness/talk"
 )
@@ -30,6 +35,8 @@ type world struct {
 	behind string
 	// passwords has those of credentials beside the account's own.
 	passwords map[string]string
+	// api is where the gate has its API, token what opens that.
+	api, token string
 }
 
 // rules are those of the operator.
@@ -103,7 +110,11 @@ func newWorld(t *testing.T, url string) *world {
 		}
 		return milter.RespAccept, nil
 	}})
-	w := &world{t: t, behind: harness.FreePort(t), passwords: map[string]string{}}
+	w := &world{t: t, behind: harness.FreePort(t), passwords: map[string]string{}, api: harness.FreePort(t), token: client.NewToken()}
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(w.token), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	extra := ""
 	if url != "" {
 		extra = fmt.Sprintf("[store]\nurl = %q\n[node]\nid = \"gate-1\"\n", url)
@@ -126,8 +137,17 @@ zone = "closed.example"
 when_away = "closed"
 test = "off"
 [guard]
-login_secrets = 5
+login_secrets = 8
 login_networks = 2
+free_secrets = 1
+delay = "30s"
+max_delay = "30s"
+[web]
+listen = [%q]
+[[api_client]]
+name = "panel"
+token_file = %q
+may = ["read"]
 [[filter]]
 name = "filter"
 address = "tcp:%s"
@@ -141,7 +161,7 @@ name = "behind"
 kind = "submission"
 address = [%q]
 proxies = ["127.0.0.1"]
-`, dns.Addr(), filter.Addr, holding.Addr, w.behind)
+`, dns.Addr(), w.api, file, filter.Addr, holding.Addr, w.behind)
 	w.Gate = harness.Serve(t, mx.Listen(t), extra+rules)
 	w.Admin("", "plan", "add", "small")
 	w.Admin("", "account", "set", harness.Login, "--plan", "small")
@@ -177,33 +197,9 @@ func asked(seen *testmilter.Seen) string {
 // which is 235 where it has, and the connection.
 func (w *world) enter(t *testing.T, s *scenario, password string) (*talk.Client, string) {
 	t.Helper()
-	address := w.Submissions
-	if s.ip != "" {
-		address = w.behind
-	}
-	c := talk.Dial(t, address)
-	if s.ip != "" {
-		c.Send("PROXY TCP4 " + s.ip + " 192.0.2.1 40000 587\r\n")
-	} else {
-		c.Secure(talk.Trust(t, w.Gate))
-	}
-	reply := c.Reply()
-	says := func(line, want string) bool { // not where what is set is felt meanwhile, and ends the session
-		c.Send(line + "\r\n")
-		reply = c.Reply()
-		return strings.HasPrefix(reply[strings.LastIndex(reply, "\n")+1:], want)
-	}
-	if !strings.HasPrefix(reply, "220 ") || !says(talk.Hello, "250 ") {
+	c, reply, in := w.approach(t, s)
+	if !in {
 		return c, reply
-	}
-	if s.ip != "" {
-		if !says("STARTTLS", "220 ") {
-			return c, reply
-		}
-		c.Secure(talk.Trust(t, w.Gate))
-		if !says(talk.Hello, "250 ") {
-			return c, reply
-		}
 	}
 	if s.mech != "" {
 		c.Send("AUTH " + s.mech + "\r\n")
@@ -211,6 +207,43 @@ func (w *world) enter(t *testing.T, s *scenario, password string) (*talk.Client,
 		c.Send(talk.Plain(harness.Login, password) + "\r\n")
 	}
 	return c, c.Reply()
+}
+
+// approach is enter up to where a client logs in, and reports whether it may.
+func (w *world) approach(t *testing.T, s *scenario) (c *talk.Client, reply string, in bool) {
+	t.Helper()
+	address, hello := w.Submissions, talk.Hello
+	if s.ip != "" {
+		address = w.behind
+	}
+	if s.hello != "" {
+		hello = "EHLO " + s.hello
+	}
+	c = talk.Dial(t, address)
+	if s.ip != "" {
+		c.Send("PROXY TCP4 " + s.ip + " 192.0.2.1 40000 587\r\n")
+	} else {
+		c.Secure(talk.Trust(t, w.Gate))
+	}
+	reply = c.Reply()
+	says := func(line, want string) bool { // not where what is set is felt meanwhile, and ends the session
+		c.Send(line + "\r\n")
+		reply = c.Reply()
+		return strings.HasPrefix(reply[strings.LastIndex(reply, "\n")+1:], want)
+	}
+	if !strings.HasPrefix(reply, "220 ") || !says(hello, "250 ") {
+		return c, reply, false
+	}
+	if s.ip != "" {
+		if !says("STARTTLS", "220 ") {
+			return c, reply, false
+		}
+		c.Secure(talk.Trust(t, w.Gate))
+		if !says(hello, "250 ") {
+			return c, reply, false
+		}
+	}
+	return c, reply, true
 }
 
 // password is that of what the scenario proves itself with.
@@ -259,18 +292,95 @@ func (w *world) appPassword(name string, flags ...string) func() {
 // guessed has others guess at the password, until the login is closed to strangers.
 func (w *world) guessed() func() {
 	w.t.Helper()
-	for n := range 6 {
-		ip := fmt.Sprintf("203.0.113.%d", 60+n%3)
-		c, reply := w.enter(w.t, &scenario{ip: ip}, fmt.Sprint("guess number ", n))
+	for n := range 9 {
+		c, reply := w.enter(w.t, &scenario{ip: fmt.Sprintf("203.0.113.%d", 60+n)}, fmt.Sprint("guess number ", n))
 		if !strings.HasPrefix(reply, "535 ") && !strings.HasPrefix(reply, "454 ") {
 			w.t.Fatalf("a guess is answered %s", reply)
 		}
 		c.Raw.Close()
 	}
-	harness.WaitFor(w.t, "the login to be closed", func() bool {
-		return ask(w.t, w, &scenario{ip: "203.0.113.69"}, (&scenario{}).message()).Reason == "auth-too-many"
-	})
+	w.foreseen(&scenario{ip: "203.0.113.69", cause: "guard: login-closed"})
 	return func() { w.Admin("", "guard", "forget", harness.Login) }
+}
+
+// besieged has somebody guess at the password from one network by ever new names, as long as that is looked at; a device of its
+// owner, "" for none, has logged in there before.
+func (w *world) besieged(ip, own string) func() {
+	w.t.Helper()
+	guesses := 2
+	if own != "" { // others are left a while to log in
+		guesses = 3
+		c, reply := w.enter(w.t, &scenario{ip: ip, hello: own}, harness.Password)
+		if !strings.HasPrefix(reply, "235 ") {
+			w.t.Fatalf("the owner is answered %s", reply)
+		}
+		c.Say("QUIT", "221 ")
+	}
+	for n := range guesses {
+		const delayed = "countersign_guard_delayed_total"
+		before := w.Metric(delayed)
+		c, reply, in := w.approach(w.t, &scenario{ip: ip, hello: fmt.Sprintf("pc%d.example", n)})
+		if !in {
+			w.t.Fatalf("a guesser is answered %s", reply)
+		}
+		c.Send(talk.Plain(harness.Login, fmt.Sprint("guess ", n)) + "\r\n")
+		if n == 0 {
+			c.Expect("535 ")
+			continue
+		}
+		harness.WaitFor(w.t, "a guess to be counted", func() bool { return w.Metric(delayed) > before }) // its answer is late
+	}
+	w.foreseen(&scenario{ip: ip, hello: "pad.example", cause: "guard: too-soon"})
+	return func() {}
+}
+
+// foreseen waits until a refusal is foretold: what the gate counts is in the store within a second.
+func (w *world) foreseen(s *scenario) {
+	w.t.Helper()
+	harness.WaitFor(w.t, "a refusal to be foretold", func() bool {
+		told := ask(w.t, w, s, s.message())
+		return told.cause() == s.cause
+	})
+}
+
+// agrees wants the API to say what the command has said, and the cause to be the one that is wanted.
+func (w *world) agrees(s *scenario, told *said) {
+	w.t.Helper()
+	q := map[string]any{"account": harness.Login, "client": s.ip, "listener": "behind", "to": s.recipients()}
+	if s.hello != "" {
+		q["hello"] = s.hello
+	}
+	body, err := json.Marshal(q)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, "http://"+w.api+"/api/v1/explanations", bytes.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	r.Header.Set("Content-Type", "application/json")
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer a.Body.Close()
+	var answer said
+	if err := json.NewDecoder(a.Body).Decode(&answer); err != nil || a.StatusCode != http.StatusOK {
+		w.t.Fatalf("the API answers %d, %v", a.StatusCode, err)
+	}
+	if answer.Verdict != told.Verdict || answer.Reason != told.Reason || answer.cause() != s.cause || told.cause() != s.cause {
+		w.t.Errorf("the API says %+v, the command %+v, want %q", answer, *told, s.cause)
+	}
+}
+
+// recorded wants the record to have the cause for which a client was refused last.
+func (w *world) recorded(s *scenario) {
+	w.t.Helper()
+	harness.WaitFor(w.t, "the refusal to be recorded", func() bool {
+		list := w.Events("--kind", "auth.failed", "--client", s.ip)
+		return len(list) > 0 && list[len(list)-1].Data["cause"] == s.cause
+	})
 }
 
 // failed sends messages that fail until that is counted: the gate follows the limit within a second.
