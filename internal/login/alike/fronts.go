@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -106,7 +107,20 @@ func (f *Fronts) Keep(ctx context.Context) {
 	f.mu.Lock()
 	all := maps.Clone(f.waiting)
 	f.mu.Unlock()
-	for s, at := range all {
+	// In the order in which they were learned, as what is guessed is of no use beside what is known.
+	order := slices.SortedFunc(maps.Keys(all), func(a, b sight) int {
+		switch order := all[a].Compare(all[b]); {
+		case order != 0:
+			return order
+		case a.Kind == shape.Guessed:
+			return -1
+		case b.Kind == shape.Guessed:
+			return 1
+		}
+		return 0
+	})
+	for _, s := range order {
+		at := all[s]
 		err := f.store.KeepShape(ctx, s.Place, s.Shape, at)
 		if err != nil && !fault.Is(err, fault.Invalid) { // which no later try would help
 			return
