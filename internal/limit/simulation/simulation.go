@@ -6,6 +6,7 @@
 package simulation
 
 import (
+	"cmp"
 	"hash/maphash"
 	"maps"
 	"slices"
@@ -76,7 +77,11 @@ func New(opt Options) *Simulation {
 		opt: opt, tallies: map[string]*Tally{}, parts: map[string]*limit.Counter{}, sessions: map[mail.ID]*session{}, open: map[mail.ID]held{},
 		refused: map[mail.ID]bool{}, met: map[uint64]int32{}, seed: maphash.MakeSeed(),
 	}
-	all := []limit.Level{{Limits: opt.Limits}}
+	// In the order that they have where they are set: of two that are over alike the first one decides.
+	limits := slices.SortedFunc(slices.Values(opt.Limits), func(a, b limit.Limit) int {
+		return cmp.Or(cmp.Compare(a.Measure, b.Measure), cmp.Compare(a.Window, b.Window))
+	})
+	all := []limit.Level{{Limits: limits}}
 	s.stored, s.passing = only(limit.OfStore(all)), only(limit.OfPassing(all))
 	s.connecting, s.failing = only(limit.Only(all, limit.Connections)), only(limit.Failing(all))
 	return s

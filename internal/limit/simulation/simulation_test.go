@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -58,5 +59,34 @@ func TestShareOfFailures(t *testing.T) {
 		if _, all, _ := s.Tallies(); all.Messages != 2 || all.Became[Deferred] > 1 || (all.Became[Deferred] == 1) != over || over && !all.Share {
 			t.Errorf("of a share of %d: %+v", share, all)
 		}
+	}
+}
+
+// TestOrderOfLimits: what limits would have done does not depend on the order in which somebody names them, though
+// two that are over alike each count what is held in a place of its own.
+func TestOrderOfLimits(t *testing.T) {
+	read := func(text string, share int) limit.Limit {
+		l, err := limit.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Action, l.Share = limit.Hold, share
+		return l
+	}
+	of := func(Sender) (string, Placed) { return "a.example", Here }
+	limits := []limit.Limit{read("recipients/day=3", 0), read("new-recipients/day=3", 1)}
+	for range 2 {
+		s := New(Options{Limits: limits, Kind: limit.Domain, Of: of})
+		for n, m := range []Message{
+			{Sender: Sender{Login: "x@a.example"}, Contacts: []int64{1}}, {Sender: Sender{Login: "y@a.example"}, Contacts: []int64{1}},
+			{Sender: Sender{Login: "x@a.example"}, Contacts: []int64{1, 2}}, {Sender: Sender{Login: "x@a.example"}, Contacts: []int64{1}},
+		} {
+			m.Recipients, m.Size, m.At = int64(len(m.Contacts)), 1, time.Date(2026, 11, 27, 12, 0, n, 0, time.UTC)
+			s.Add(&m)
+		}
+		if _, all, _ := s.Tallies(); all.Became[Passed] != 2 || all.Became[Held] != 2 {
+			t.Errorf("%v: %v", limits, all.Became)
+		}
+		slices.Reverse(limits)
 	}
 }
