@@ -89,6 +89,13 @@ func (j *Judge) Assess(ctx context.Context, question Question) Assessment {
 	return a
 }
 
+// Policy finds what a From domain asks receivers to do with mail that fails. Errors are those of
+// dmarc.Discover.
+func (j *Judge) Policy(ctx context.Context, from mail.Domain) (dmarc.Policy, error) {
+	found, err := dmarc.Discover(ctx, inquiry.New(j.Asker), from)
+	return found.Policy, err
+}
+
 // policy notes what the From domain asks for.
 func (a *Assessment) policy(found dmarc.Discovery, err error) {
 	a.Policy = found.Policy
