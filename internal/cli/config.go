@@ -25,7 +25,7 @@ type configGroup struct {
 }
 
 type configCheck struct {
-	Connect bool `help:"Also try each directory, issuer of tokens and content filter once, and whether alignment.spf_term allows the addresses of this gate, and say how they stand; and warn of rules that ask for what no limit counts."`
+	Connect bool `help:"Also try each directory, issuer of tokens and content filter once, whether alignment.spf_term allows the addresses of this gate, and which DMARC policies the domains of alignment.hold_for and refuse_for have, and say how they stand; and warn of rules that ask for what no limit counts."`
 }
 
 // Run does it.

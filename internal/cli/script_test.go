@@ -52,6 +52,8 @@ source = "self-signed"
 //	fill                       see the function
 //	guess NET LOGIN N  stores what N wrong passwords leave, see guess
 //	send LOGIN NAME            stores what sending with a credential leaves, see send
+//	looked DOMAIN VERDICT POLICY REASON
+//	                           stores what the regular look at a domain finds, see looked
 //	resolver FILE...           has names looked up at a server with the TXT and A records of
 //	                           the files, whose other lines do not count
 func TestScripts(t *testing.T) {
@@ -107,6 +109,12 @@ func runScripts(t *testing.T, p testscript.Params, config func(script string) st
 			}
 			ts.Check(send(context.Background(), ts.MkAbs("countersign.toml"), args[0], args[1]))
 		},
+	}
+	p.Cmds["looked"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		if len(args) != 4 {
+			ts.Fatalf("looked DOMAIN VERDICT POLICY REASON")
+		}
+		ts.Check(looked(context.Background(), ts.MkAbs("countersign.toml"), args))
 	}
 	p.Cmds["resolver"] = func(ts *testscript.TestScript, _ bool, files []string) {
 		d := testkit.NewDNS(t)

@@ -28,9 +28,9 @@ type Alignment struct {
 	SPFTerm string `toml:"spf_term" derived:"each address" since:"0.1" reload:"no" example:"include:spf.example.net"`
 	// How long a message waits for DNS, where nothing is known of its domain yet.
 	Wait Duration `toml:"wait" default:"1s" max:"10s" since:"0.1" reload:"no"`
-	// How often all domains are looked at, so that the record says what is broken before
-	// their customers do; "0s" for never. Domains for which it is off are left out. Of gates
-	// that share a store, one looks at each domain.
+	// How often all active domains are looked at, whatever action is, so that the record,
+	// "domain list" and the API say what is broken before their customers do; "0s" for never. The
+	// looks are spread over this time. Of gates that share a store, one looks at each domain.
 	CheckEvery Duration `toml:"check_every" default:"24h" max:"30d" since:"0.1" reload:"no"`
 }
 

@@ -101,6 +101,9 @@ hosts = ["localhost", "127.0.0.1"]
 [dns]
 servers = ["127.0.0.1:53"]
 
+[alignment]
+check_every = "0s"
+
 # Everything goes to the recipient that quickstart runs itself.
 [[route]]
 domain = "*"

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"countersign/internal/account"
+	"countersign/internal/policy/rounds"
 )
 
 // Plan is what is shown of a plan.
@@ -43,9 +44,11 @@ type Domain struct {
 	State     account.State `json:"state"`
 	Alignment string        `json:"alignment"` // default, off, warn, hold or refuse
 	Created   time.Time     `json:"created"`
+	// LastLook is what the regular look at it found last; not there where it has found nothing yet.
+	LastLook *Look `json:"last_look,omitempty"`
 }
 
-// DomainOf shows one.
-func DomainOf(d account.Domain) Domain {
-	return Domain{d.Name.String(), d.Customer, d.State, d.Alignment.String(), d.Created}
+// DomainOf shows one, with what is known of the looks at it.
+func DomainOf(d account.Domain, l rounds.Look) Domain {
+	return Domain{d.Name.String(), d.Customer, d.State, d.Alignment.String(), d.Created, LookOf(l)}
 }

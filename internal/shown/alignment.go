@@ -1,10 +1,13 @@
 package shown
 
 import (
+	"time"
+
 	"countersign/internal/dkim"
 	"countersign/internal/mail"
 	"countersign/internal/policy/alignment"
 	"countersign/internal/policy/dmarc"
+	"countersign/internal/policy/rounds"
 )
 
 // Alignment is what is shown of a look at a domain.
@@ -42,3 +45,30 @@ func AlignmentOf(a alignment.Assessment) Alignment {
 }
 
 func legOf(l alignment.Leg) Leg { return Leg{l.State, append([]string{}, l.Reasons...)} }
+
+// Look is what is shown of the last of the regular looks at a domain.
+type Look struct {
+	Verdict alignment.Verdict `json:"verdict"`
+	Policy  dmarc.Policy      `json:"policy"` // "" where none applies, or none is known
+	Reason  string            `json:"reason"` // "" where mail passes
+	At      time.Time         `json:"at"`
+}
+
+// Text says it in one line.
+func (l *Look) Text() string {
+	text := map[alignment.Verdict]string{
+		alignment.Pass: "mail passes DMARC", alignment.WillFail: "mail will fail DMARC", alignment.Unknown: "whether mail passes DMARC is not known",
+	}[l.Verdict] + ", at " + l.At.UTC().Format("2006-01-02 15:04:05Z")
+	if l.Reason != "" {
+		text += ": " + l.Reason
+	}
+	return text
+}
+
+// LookOf shows a look, nil where none has ended.
+func LookOf(l rounds.Look) *Look {
+	if l.At.IsZero() || l.Verdict == "" {
+		return nil
+	}
+	return &Look{alignment.Verdict(l.Verdict), dmarc.Policy(l.Policy), l.Reason, l.At}
+}

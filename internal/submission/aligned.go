@@ -4,34 +4,28 @@ import (
 	"context"
 
 	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/domainkey"
 	"countersign/internal/submission/aligned"
 	"countersign/internal/submission/naming"
 )
 
-// Alignment tells beforehand whether messages will pass DMARC at their receivers. It is
-// used concurrently and answers within a bounded time; what it does not know by then is
-// alignment.Unknown.
-type Alignment interface {
-	Look(ctx context.Context, q alignment.Question) alignment.Assessment
-}
-
 // aligned finds out how a message will fare, and refuses it where the policy
-// wants that. Several domains in From are judged by the first, which signs.
+// wants that.
 func (s *session) aligned(ctx context.Context, tx *transaction, names *naming.Named, policy *Policy) (alignment.Ruling, error) {
-	from := names.Author()
-	action := aligned.Action(policy.Alignment, tx.who.sender, &names.Verdict, from)
-	if s.gate.opt.Alignment == nil || action == alignment.Off {
-		return alignment.Ruling{}, nil
+	m := aligned.Message{
+		Rules: policy.Alignment, Of: tx.who.sender, Senders: &names.Verdict, Authors: names.Authors(), MailFrom: tx.env.From.Domain,
 	}
-	q := alignment.Question{From: from, MailFrom: tx.env.From.Domain, Customer: tx.who.sender.Customer.Name}
 	if policy.Sign {
-		keys, err := s.gate.keys.Published(ctx, names.Signs(tx.who.sender), tx.who.sender.Generation)
-		if err != nil {
-			return alignment.Ruling{}, err // as it could not be signed
+		m.Keys = func() ([]domainkey.Key, error) { // an error is that of what cannot be signed
+			return s.gate.keys.Published(ctx, names.Signs(tx.who.sender), tx.who.sender.Generation)
 		}
-		q.Keys = keys
 	}
-	ruling := alignment.Rule(action, s.gate.opt.Alignment.Look(ctx, q))
-	s.gate.opt.Metrics.Ruled(ruling)
+	ruling, looked, err := aligned.Find(ctx, s.gate.opt.Alignment, m)
+	if looked {
+		s.gate.opt.Metrics.Ruled(ruling)
+	}
+	if err != nil {
+		return ruling, err
+	}
 	return ruling, aligned.Refusal(ruling)
 }

@@ -2,16 +2,20 @@ package submission
 
 import (
 	"context"
+	"crypto/rand"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
+	"countersign/internal/dkim"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
 	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/domainkey"
 	"countersign/internal/queue"
 	"countersign/internal/smtp"
 	"countersign/internal/testkit"
@@ -110,13 +114,80 @@ func TestUnalignedIsWarnedOf(t *testing.T) {
 	}
 }
 
+// published gives example.org an RSA key, with its record in DNS.
+func (f *fixture) published(d *testkit.DNS) {
+	f.t.Helper()
+	key, err := dkim.Generate("example.org", "rsa", dkim.RSA, rand.Reader)
+	f.must(err)
+	sealed, err := key.Seal(f.gate.opt.Sealer)
+	f.must(err)
+	record, err := key.Record()
+	f.must(err)
+	domain, err := f.store.Domain(f.t.Context(), "example.org")
+	f.must(err)
+	f.must(f.admin.RekeyDomain(f.t.Context(), domain, []account.Key{{
+		Selector: "rsa", Algorithm: string(dkim.RSA), Public: record.Value, Sealed: sealed, Created: time.Now(),
+	}}))
+	d.Add(record.ZoneLine())
+}
+
+// TestStrangersFromIsNotAligned: a key of the account's own domain, however well it is published,
+// lets no message pass under a stranger's From, also where that is one of several.
+func TestStrangersFromIsNotAligned(t *testing.T) {
+	const ceo = "ceo@foreign.example"
+	alone, second := "From: "+ceo+"\r\n\r\nHello\r\n", "From: "+testLogin+", "+ceo+"\r\nSender: "+testLogin+"\r\n\r\nHello\r\n"
+	const why = "DKIM: example.org signs, which is not aligned with foreign.example: use an address of example.org in From; SPF: "
+	for _, tt := range []struct {
+		action         alignment.Action
+		mailFrom, text string
+		spf            string
+	}{
+		{alignment.Refuse, ceo, alone, "foreign.example: the SPF record does not allow 192.0.2.1"},
+		{alignment.Warn, ceo, alone, "foreign.example: the SPF record does not allow 192.0.2.1"},
+		{alignment.Refuse, testLogin, second, "the MAIL FROM domain example.org is not aligned with foreign.example"},
+		{alignment.Warn, testLogin, second, "the MAIL FROM domain example.org is not aligned with foreign.example"},
+	} {
+		f := newFixture(t)
+		d := f.aligning(tt.action)
+		f.published(d)
+		d.Add(`_dmarc.foreign.example. 60 IN TXT "v=DMARC1\; p=reject"`, `foreign.example. 60 IN TXT "v=spf1 -all"`)
+		f.mode(account.Shadow)
+		id, err := f.submit(f.login(), tt.mailFrom, strings.NewReader(tt.text), "b@example.com")
+		if tt.action == alignment.Refuse {
+			wantReason(t, err, smtp.EUnaligned)
+			if got := smtp.ReplyFor(err).Text; !strings.Contains(got, "DMARC of foreign.example asks for reject, and "+why+tt.spf) || strings.Contains(got, "publish at") {
+				t.Errorf("%s: %q", tt.mailFrom, got)
+			}
+			continue
+		}
+		f.must(err)
+		events, err := f.store.Search(t.Context(), audit.Query{Submission: id, Kind: audit.Unaligned})
+		f.must(err)
+		if len(events) != 1 || events[0].Text != why+tt.spf || events[0].Data["domain"] != "foreign.example" || events[0].Data["publish"] != "" {
+			t.Errorf("%s: %+v", tt.mailFrom, events)
+		}
+	}
+}
+
 func TestAlignedPasses(t *testing.T) {
 	f := newFixture(t)
-	d := f.aligning(alignment.Refuse)
-	d.Add(`ed._domainkey.example.org. 60 IN TXT "` + strings.ReplaceAll(f.public(), ";", `\;`) + `"`)
+	f.published(f.aligning(alignment.Refuse))
 	if delivery, events := f.sent(); delivery.State != queue.Queued || len(events) != 1 {
 		t.Errorf("%s, events %v", delivery.State, kinds(events))
 	}
+	if a := f.gate.opt.Alignment.Look(t.Context(), alignment.Question{From: "example.org", MailFrom: "example.org", Keys: f.keys()}); a.Verdict != alignment.Pass {
+		t.Errorf("%+v, want it to pass and not to be unknown", a)
+	}
+}
+
+// keys are those that sign mail of example.org.
+func (f *fixture) keys() []domainkey.Key {
+	f.t.Helper()
+	sender, err := f.store.Sender(f.t.Context(), testLogin)
+	f.must(err)
+	keys, err := f.gate.keys.Published(f.t.Context(), "example.org", sender.Generation)
+	f.must(err)
+	return keys
 }
 
 // TestUnknownIsNeverRefused: DNS that is away keeps nobody from sending.

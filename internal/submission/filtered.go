@@ -3,6 +3,7 @@ package submission
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"countersign/internal/filter"
@@ -111,7 +112,7 @@ func (s *session) take(ctx context.Context, m *incoming) error {
 		if err != nil {
 			return err
 		}
-		sameSender := m.tx.env.From.Domain == d.Message.Envelope.From.Domain && m.names.Author() == names.Author()
+		sameSender := m.tx.env.From.Domain == d.Message.Envelope.From.Domain && slices.Equal(m.names.Authors(), names.Authors())
 		m.header = header
 		m.names.Identities = names.Identities
 		if m.names.Changed == nil && !m.names.Envelope {

@@ -21,6 +21,7 @@ import (
 	"countersign/internal/seal"
 	"countersign/internal/smtp"
 	"countersign/internal/smtpserver"
+	"countersign/internal/submission/aligned"
 	"countersign/internal/submission/connected"
 	"countersign/internal/submission/figures"
 	"countersign/internal/submission/filtering"
@@ -103,7 +104,7 @@ type Options struct {
 	// rule of the operator wants to know. nil where nothing is.
 	Counted func(context.Context, []limit.Subject) ([]*limit.Counter, time.Time, error)
 	// Alignment is asked for domains that Policy.Alignment has a rule for; nil never.
-	Alignment Alignment
+	Alignment aligned.Looker
 	// Filters are the content filters of each listener, by the name in smtpserver.Peer, in
 	// their order.
 	Filters  map[string]filtering.Chain

@@ -37,8 +37,12 @@ const (
 	doors      = "limits of connections"
 )
 
-// noGuard is for all but the guard.
-const noGuard = "[guard]\nmode = \"off\"\n"
+// noGuard is for all but the guard, noLooks for all but alignment: no look at the domains beside what is
+// measured.
+const (
+	noGuard = "[guard]\nmode = \"off\"\n"
+	noLooks = "[alignment]\ncheck_every = \"0s\"\n"
+)
 
 // kinds are those whose cost together matters, nothing first, and each that is in all alone.
 func kinds(countries string) (together, alone []kind) {
@@ -222,7 +226,7 @@ type store struct {
 // will send have logged in once, as that costs more the first time. It returns their password.
 func (st *store) first(common, config string) (g *harness.Gate, password string) {
 	b := st.b
-	g = harness.Serve(b, harness.FreePort(b), common+noGuard+config)
+	g = harness.Serve(b, harness.FreePort(b), common+noGuard+noLooks+config)
 	g.Kill(syscall.SIGTERM)
 	g.Admin("", "plan", "add", "standard")
 	g.Admin("", "customer", "set", testkit.Customer, "--plan", "standard")
@@ -251,6 +255,9 @@ func (st *store) site(k kind, first *harness.Gate, common string) site {
 	b := st.b
 	if !strings.Contains(k.config, "[guard]") {
 		common += noGuard
+	}
+	if !strings.Contains(k.config, "[alignment]") {
+		common += noLooks
 	}
 	g := harness.Join(b, harness.FreePort(b), common+k.config+st.config())
 	g.Kill(syscall.SIGTERM)

@@ -163,6 +163,7 @@ func (w *Watch) Run(ctx context.Context) {
 	if w.opt.Config.Alignment.CheckEvery.Std() == 0 {
 		return
 	}
+	pause(ctx, min(settle, w.pace()))
 	for ctx.Err() == nil {
 		if err := w.round(ctx); err != nil && ctx.Err() == nil {
 			w.opt.Logger.Warn("not all domains could be looked at for DMARC", "error", err)

@@ -2,6 +2,7 @@ package aligning
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/config"
+	"countersign/internal/dkim"
 	"countersign/internal/fault"
 	"countersign/internal/mail"
 	"countersign/internal/mx"
@@ -118,8 +120,15 @@ func (w *world) KeepLook(_ context.Context, l rounds.Look, events ...audit.Event
 	return nil
 }
 
+// LookAt implements rounds.Store.
+func (w *world) LookAt(_ context.Context, domain mail.Domain) (rounds.Look, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.looks[domain], w.err
+}
+
 // AllLooks implements rounds.Store.
-func (w *world) AllLooks(context.Context) ([]rounds.Look, error) {
+func (w *world) AllLooks(context.Context, string) ([]rounds.Look, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Collect(maps.Values(w.looks)), w.err
@@ -131,8 +140,21 @@ func (w *world) Domains(context.Context, account.DomainQuery) ([]account.Domain,
 	return w.domains, w.err
 }
 
+// public is the record of an RSA key.
+var public = sync.OnceValue(func() string {
+	key, err := dkim.Generate("a.example", "a", dkim.RSA, rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	record, err := key.Record()
+	if err != nil {
+		panic(err)
+	}
+	return record.Value
+})
+
 func (w *world) SigningKeys(_ context.Context, d mail.Domain) ([]account.Key, error) {
-	return []account.Key{{Selector: "a", Public: "v=DKIM1; k=ed25519; p=" + strings.Repeat("A", 43) + "="}}, nil
+	return []account.Key{{Selector: "a", Public: public()}}, nil
 }
 
 func (w *world) Ask(ctx context.Context, name string, _ mx.Type) (mx.Answer, error) {
@@ -153,7 +175,7 @@ func (w *world) Ask(ctx context.Context, name string, _ mx.Type) (mx.Answer, err
 	case strings.HasPrefix(name, "_dmarc."):
 		return mx.Answer{Texts: []string{"v=DMARC1; p=reject"}, TTL: time.Minute}, nil
 	case strings.HasPrefix(name, "a._domainkey.") && w.good:
-		return mx.Answer{Texts: []string{"v=DKIM1; k=ed25519; p=" + strings.Repeat("A", 43) + "="}, TTL: time.Minute}, nil
+		return mx.Answer{Texts: []string{public()}, TTL: time.Minute}, nil
 	}
 	return mx.Answer{TTL: time.Minute}, fault.New("world", fault.NotFound, "nothing")
 }
@@ -180,6 +202,7 @@ func (w *world) kinds() string {
 		list = append(list, string(e.Kind)+" "+e.Object)
 	}
 	w.events = nil
+	slices.Sort(list) // several are looked at at once
 	return strings.Join(list, ", ")
 }
 
@@ -198,7 +221,7 @@ func watching(t *testing.T, w *world, every time.Duration) (watch *Watch, end fu
 // watchingAs is watching for one of several gates.
 func watchingAs(t *testing.T, w *world, node string, every time.Duration) (watch *Watch, end func()) {
 	t.Helper()
-	c := &config.Config{Hostname: "gate.example.net", DKIM: config.DKIM{Sign: true}, Alignment: config.Alignment{Action: "warn", OffFor: []string{"off.example"}, CheckEvery: config.Duration(every)}}
+	c := &config.Config{Hostname: "gate.example.net", DKIM: config.DKIM{Sign: true}, Alignment: config.Alignment{Action: "off", OffFor: []string{"off.example"}, CheckEvery: config.Duration(every)}}
 	c.DNS.Servers = []config.Resolver{{AddrPort: netip.MustParseAddrPort("127.0.0.1:53")}}
 	c.Alignment.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 	recorder := audit.NewRecorder(w, audit.RecorderOptions{Logger: slog.New(slog.DiscardHandler)})
@@ -238,16 +261,24 @@ func TestRun(t *testing.T) {
 				t.Errorf("%s: %q, want %q", when, got, want)
 			}
 		}
-		expect("at the start", "domain.unaligned domain a.example")
+		const others = "domain.unaligned domain off.example, domain.unaligned domain own-off.example"
+		expect("at the start", "domain.unaligned domain a.example, "+others)
+		if l, _ := w.LookAt(t.Context(), "off.example"); l.Verdict != "will-fail" || l.Policy != "reject" ||
+			l.Reason != "DKIM: nothing is published at a._domainkey.off.example; SPF: off.example: there is no SPF record" {
+			t.Errorf("kept is %+v", l)
+		}
 		expect("an hour later", "")
 		w.set(func() { w.away = true })
 		expect("while DNS is away", "")
 		w.set(func() { w.away, w.good = false, true })
-		expect("when the key is published", "domain.aligned domain a.example")
+		expect("when the key is published", strings.ReplaceAll("domain.unaligned domain a.example, "+others, "unaligned", "aligned"))
+		if l, _ := w.LookAt(t.Context(), "off.example"); l.Verdict != "pass" || l.Reason != "" {
+			t.Errorf("kept is %+v", l)
+		}
 		w.set(func() { w.good = false; w.err = errors.New("the store is away") })
 		expect("while the store is away", "")
 		w.set(func() { w.err = nil })
-		expect("when it is back", "domain.unaligned domain a.example")
+		expect("when it is back", "domain.unaligned domain a.example, "+others)
 		w.set(func() { w.domains[0].State = account.Suspended })
 		expect("when it is suspended", "")
 		expect("an hour later", "")
@@ -263,7 +294,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("asked %v, want no key", w.asked)
 		}
 		for name := range w.asked {
-			if strings.Contains(name, "suspended") || strings.Contains(name, "off.example") || strings.Contains(name, "own-off") {
+			if strings.Contains(name, "suspended") {
 				t.Errorf("%s is asked for", name)
 			}
 		}
@@ -346,6 +377,45 @@ func TestRoundIsBounded(t *testing.T) {
 	})
 }
 
+// TestLooksAreSpread: of many domains each is looked at within a day, and no more of them in one
+// round than it takes; where check_every is zero, or the gate has just begun, none is.
+func TestLooksAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{asked: map[string]int{}}
+		for i := range 9600 {
+			w.domains = append(w.domains, account.Domain{Name: mail.Domain(fmt.Sprintf("d%04d.example", i)), State: account.Active})
+		}
+		_, end := watching(t, w, 24*time.Hour)
+		time.Sleep(settle - time.Second) // of the bubble
+		synctest.Wait()
+		if n := len(w.lookedAt()); n != 0 {
+			t.Errorf("%d domains at the start, want none", n)
+		}
+		all := 0
+		for hour := range 12 {
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			n := len(w.lookedAt())
+			if all += n; n > 800 {
+				t.Errorf("%d domains in hour %d, want 800 at most", n, hour)
+			}
+		}
+		time.Sleep(11 * time.Hour)
+		synctest.Wait()
+		if all += len(w.lookedAt()); all != 9600 {
+			t.Errorf("%d looks in a day, want one at each of 9600", all)
+		}
+		end()
+		_, end = watching(t, w, 0)
+		time.Sleep(48 * time.Hour)
+		synctest.Wait()
+		if n := len(w.lookedAt()); n != 0 {
+			t.Errorf("%d domains where none are to be looked at", n)
+		}
+		end()
+	})
+}
+
 // lookedAt counts how often each domain was looked at, and forgets it.
 func (w *world) lookedAt() map[string]int {
 	w.mu.Lock()
@@ -384,7 +454,7 @@ func TestGatesTakeTurns(t *testing.T) {
 			}
 		}
 		pass := func(d time.Duration) { time.Sleep(d); synctest.Wait() } // of the bubble
-		pass(time.Minute)
+		pass(settle + time.Minute)
 		once("at first", 100)
 		if n := strings.Count(w.kinds(), string(audit.DomainUnaligned)); n != 100 {
 			t.Errorf("the record says %d times that mail of 100 domains fails", n)
@@ -415,13 +485,13 @@ func TestAnotherGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{asked: map[string]int{}, never: ".example", domains: []account.Domain{{Name: "a.example", State: account.Active}}}
 		_, kill := watchingAs(t, w, "gate-0", 24*time.Hour)
-		time.Sleep(time.Second) // of the bubble
+		time.Sleep(settle + time.Second) // of the bubble
 		synctest.Wait()
 		_, end := watchingAs(t, w, "gate-1", 24*time.Hour)
 		defer end()
 		kill()
 		w.set(func() { w.never = "" })
-		time.Sleep(time.Minute)
+		time.Sleep(settle + time.Minute)
 		synctest.Wait()
 		if seen := w.lookedAt()["a.example"]; seen != 1 {
 			t.Errorf("it was looked at %d times while one had it in hand", seen)

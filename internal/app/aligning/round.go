@@ -36,6 +36,11 @@ const (
 	// perPeriod is how often it is looked whether domains are due, in the time in which each is
 	// looked at once.
 	perPeriod = 24
+	// atLeast is how many domains a round looks at, however few its share of all is.
+	atLeast = 500
+	// settle is how long the first round is after the start, so that a gate that is started again
+	// and again floods no name server.
+	settle = time.Minute
 )
 
 // pace is how far apart the rounds are: a part of the time between two looks at a domain, as
@@ -53,9 +58,17 @@ func (w *Watch) dueAt(now time.Time) time.Time {
 	return now.Add(min(w.pace(), every/2) - every)
 }
 
-// round looks at each active domain that a rule is for, is due and in nobody's hand, for as long
-// as looks are apart at most. Those that took long come last, and of those that are alike the one
-// whose look is longest ago comes first: where the time is too short, others are left out each time.
+// share is how many of all domains a round looks at: twice as many as it takes for each to have its
+// turn, so that the looks are spread over the time, and as many as few domains are at once.
+func (w *Watch) share(all int) int {
+	rounds := max(1, int(w.opt.Config.Alignment.CheckEvery.Std()/w.pace()))
+	return max(atLeast, (2*all+rounds-1)/rounds)
+}
+
+// round looks at active domains that are due and in nobody's hand, whatever is done about their mail,
+// for as long as looks are apart at most. Those that took long come last, and of those that are alike
+// the one whose look is longest ago comes first: where the time is too short, others are left out each
+// time.
 func (w *Watch) round(ctx context.Context) error {
 	domains, err := w.due(ctx)
 	if err != nil {
@@ -106,37 +119,38 @@ func (w *Watch) take(ctx context.Context, domains []mail.Domain, look func(round
 	return err
 }
 
-// ruled are the active domains that a rule is for, with what is known of the looks at them.
-func (w *Watch) ruled(ctx context.Context) (map[mail.Domain]rounds.Look, error) {
+// active are the active domains, with what is known of the looks at them.
+func (w *Watch) active(ctx context.Context) (map[mail.Domain]rounds.Look, error) {
 	all, err := w.opt.Store.Domains(ctx, account.DomainQuery{})
 	if err != nil {
 		return nil, err
 	}
-	rules := Rules(w.current.Load())
 	known := map[mail.Domain]rounds.Look{}
 	for i := range all {
-		if d := &all[i]; d.State == account.Active && rules.For(d.Name, string(d.Alignment)) != alignment.Off {
+		if d := &all[i]; d.State == account.Active {
 			known[d.Name] = rounds.Look{Domain: d.Name}
 		}
 	}
-	looks, err := w.opt.Store.AllLooks(ctx)
+	looks, err := w.opt.Store.AllLooks(ctx, "")
 	for _, l := range looks {
-		if _, ruled := known[l.Domain]; ruled {
+		if _, active := known[l.Domain]; active {
 			known[l.Domain] = l
 		}
 	}
 	return known, err
 }
 
-// due are those of the domains that may be due, in the order of the round: the store decides.
+// due are those of the domains that may be due and have a place in the round, in its order: the store
+// decides.
 func (w *Watch) due(ctx context.Context) ([]mail.Domain, error) {
-	known, err := w.ruled(ctx)
+	known, err := w.active(ctx)
 	if err != nil {
 		return nil, err
 	}
+	share := w.share(len(known))
 	before := w.dueAt(w.opt.Now())
 	maps.DeleteFunc(known, func(_ mail.Domain, l rounds.Look) bool { return !l.At.Before(before) })
-	return slices.SortedFunc(maps.Keys(known), func(a, b mail.Domain) int {
+	list := slices.SortedFunc(maps.Keys(known), func(a, b mail.Domain) int {
 		x, y := known[a], known[b]
 		switch {
 		case x.Slow && !y.Slow:
@@ -145,12 +159,13 @@ func (w *Watch) due(ctx context.Context) ([]mail.Domain, error) {
 			return -1
 		}
 		return cmp.Or(x.At.Compare(y.At), cmp.Compare(a, b))
-	}), nil
+	})
+	return list[:min(len(list), share)], nil
 }
 
 // count sets the figures to what is known now, by whichever gate.
 func (w *Watch) count(ctx context.Context) error {
-	known, err := w.ruled(ctx)
+	known, err := w.active(ctx)
 	if err != nil {
 		return err
 	}
@@ -165,7 +180,7 @@ func (w *Watch) count(ctx context.Context) error {
 }
 
 // stale is how many periods ago a look was that says nothing any more of whether the domain's
-// mail fails: it was suspended since, or nothing was to be done about it.
+// mail fails: it was suspended since.
 const stale = 1.5
 
 // look finds out how mail of a domain fares, and records it where that has changed. What
@@ -191,6 +206,7 @@ func (w *Watch) look(ctx context.Context, l rounds.Look) error {
 		l.Failing = false
 	}
 	l.At, l.Verdict = w.opt.Now().UTC().Truncate(time.Microsecond), string(a.Verdict)
+	l.Policy, l.Reason = string(a.Policy), a.Reason()
 	events := w.change(&l, a)
 	err = w.opt.Store.KeepLook(ctx, l, events...)
 	switch {

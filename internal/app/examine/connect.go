@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +14,10 @@ import (
 	"countersign/internal/app/filters"
 	"countersign/internal/config"
 	"countersign/internal/fault"
+	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/dmarc"
 )
 
 // Outside is something outside of the gate that a configuration names, and was tried.
@@ -28,8 +31,8 @@ type Outside struct {
 }
 
 // Connect tries once each directory, each issuer of tokens and each content filter that the configuration
-// names, as far as that shows without an account or a message, and the term of SPF that customers are told to have,
-// and says how they stand. Errors are what keeps a
+// names, as far as that shows without an account or a message, the term of SPF that customers are told to have,
+// and the DMARC policies of domains whose mail is to be held or refused, and says how they stand. Errors are what keeps a
 // server from starting.
 func Connect(ctx context.Context, cfg *config.Config) (all []Outside, err error) {
 	set, err := directories.Open(cfg.Directories, directories.Options{Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
@@ -56,7 +59,11 @@ func Connect(ctx context.Context, cfg *config.Config) (all []Outside, err error)
 		all = append(all, Outside{What: "filter " + f.Name + " (" + f.Address + ")", Answer: "answers", Err: f.Err})
 	}
 	term, err := spfTerm(ctx, cfg)
-	return append(all, term...), err
+	if err != nil {
+		return nil, err
+	}
+	stopped, err := stopped(ctx, cfg)
+	return slices.Concat(all, term, stopped), err
 }
 
 // issuers says how those stand that tokens come from.
@@ -95,4 +102,41 @@ func spfTerm(ctx context.Context, cfg *config.Config) ([]Outside, error) {
 		o.Err = fault.New("examine.spf", fault.Invalid, "%s", why)
 	}
 	return []Outside{o}, nil
+}
+
+// mostStopped bounds the domains whose policies are asked for.
+const mostStopped = 20
+
+// stopped says of domains whose mail is to be held or refused whether their DMARC policies let that be.
+func stopped(ctx context.Context, cfg *config.Config) (all []Outside, err error) {
+	if len(cfg.Alignment.HoldFor)+len(cfg.Alignment.RefuseFor) == 0 {
+		return nil, nil
+	}
+	judge, err := aligning.Judge(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, termAtMost)
+	defer cancel()
+	for _, list := range []struct {
+		option string
+		names  []string
+	}{{"alignment.hold_for", cfg.Alignment.HoldFor}, {"alignment.refuse_for", cfg.Alignment.RefuseFor}} {
+		for _, name := range list.names {
+			if len(all) == mostStopped {
+				return all, nil
+			}
+			o := Outside{What: list.option + " " + name}
+			switch policy, err := judge.Policy(ctx, mail.Domain(name)); {
+			case err != nil:
+				o.Err = fault.New("examine.dmarc", fault.Unavailable, "DNS does not answer for its DMARC policy")
+			case policy == dmarc.Nothing || policy == dmarc.None:
+				o.Answer = "its DMARC policy is not quarantine or reject, and until it is, mail is accepted with a warning"
+			default:
+				o.Answer = "its DMARC policy is " + string(policy)
+			}
+			all = append(all, o)
+		}
+	}
+	return all, nil
 }

@@ -11,6 +11,9 @@ import (
 	"countersign/internal/cli/call"
 	"countersign/internal/cli/table"
 	"countersign/internal/mail"
+	"countersign/internal/policy/alignment"
+	"countersign/internal/policy/dmarc"
+	"countersign/internal/policy/rounds"
 	"countersign/internal/shown"
 )
 
@@ -60,12 +63,50 @@ type domainSet struct {
 }
 
 func (cmd *domainSet) Run(c *call.Call) error {
+	if cmd.Alignment != nil {
+		return cmd.align(c, cmd.Alignment.Alignment)
+	}
 	return c.Administer(cmd.String()+" changed", func(a *admin.Admin) error {
-		if cmd.Alignment != nil {
-			return a.SetDomainAlignment(c.Ctx, cmd.Name.Domain, cmd.Alignment.Alignment)
-		}
 		return a.SetDomainCustomer(c.Ctx, cmd.Name.Domain, cmd.Customer)
 	})
+}
+
+// align has another thing done about mail that will fail, and says so where that may be nothing.
+func (cmd *domainSet) align(c *call.Call, to account.Alignment) error {
+	return c.With(func(o *call.Opened) error {
+		if err := o.Admin().SetDomainAlignment(c.Ctx, cmd.Name.Domain, to); err != nil {
+			return err
+		}
+		if err := c.Say("%s changed", cmd); err != nil {
+			return err
+		}
+		look, err := o.Store.LookAt(c.Ctx, cmd.Name.Domain)
+		if err != nil {
+			return err
+		}
+		if note := only(to, cmd.Name.Domain, shown.LookOf(look)); note != "" {
+			return c.Say("note: %s", note)
+		}
+		return nil
+	})
+}
+
+// only says which mail is held or refused, "" where the last look at the domain found that it is any
+// that will fail.
+func only(to account.Alignment, domain mail.Domain, last *shown.Look) string {
+	if to != account.AlignmentHold && to != account.AlignmentRefuse {
+		return ""
+	}
+	rule := fmt.Sprintf("to %s mail takes a DMARC policy of quarantine or reject; ", to)
+	switch {
+	case last == nil || last.Verdict == alignment.Unknown && last.Policy == dmarc.Nothing:
+		return rule + fmt.Sprintf("otherwise it is accepted with a warning: countersign doctor %s says which policy there is", domain)
+	case last.Policy == dmarc.Nothing:
+		return rule + fmt.Sprintf("%s had none at %s, and until it has one its mail is accepted with a warning", domain, table.Stamp(last.At))
+	case last.Policy == dmarc.None:
+		return rule + fmt.Sprintf("that of %s was none at %s, and until it has another its mail is accepted with a warning", domain, table.Stamp(last.At))
+	}
+	return ""
 }
 
 // domainView is a domain as it is printed.
@@ -79,6 +120,8 @@ type domainView struct {
 	Created   time.Time `json:"created"`
 	// Action is what that comes to; set by show alone.
 	Action string `json:"alignment_action,omitempty"`
+	// LastLook is what the regular look at it found last.
+	LastLook *shown.Look `json:"last_look,omitempty"`
 	// Keys and Records are set by show alone.
 	Keys    []keyView    `json:"keys,omitempty"`
 	Records []recordView `json:"records,omitempty"`
@@ -102,8 +145,11 @@ type recordView struct {
 	Value string `json:"value"`
 }
 
-func viewDomain(d account.Domain) domainView {
-	return domainView{Name: d.Name, Customer: d.Customer, standing: standing{State: d.State}, Alignment: d.Alignment.String(), Created: d.Created}
+func viewDomain(d account.Domain, l rounds.Look) domainView {
+	return domainView{
+		Name: d.Name, Customer: d.Customer, standing: standing{State: d.State}, Alignment: d.Alignment.String(), Created: d.Created,
+		LastLook: shown.LookOf(l),
+	}
 }
 
 type domainList struct {
@@ -113,12 +159,22 @@ type domainList struct {
 
 func (cmd *domainList) Run(c *call.Call) error {
 	cells := func(v domainView) []string {
-		return []string{v.Name.String(), string(v.State), v.Customer, table.Stamp(v.Created)}
+		found := ""
+		if v.LastLook != nil {
+			found = string(v.LastLook.Verdict)
+		}
+		return []string{v.Name.String(), string(v.State), v.Customer, found, table.Stamp(v.Created)}
 	}
-	heads := []string{"NAME", "STATE", "CUSTOMER", "CREATED"}
-	return call.List(c, cmd.AsJSON, heads, viewDomain, cells, func(s call.Store) ([]account.Domain, error) {
+	heads := []string{"NAME", "STATE", "CUSTOMER", "DMARC", "CREATED"}
+	var looks map[mail.Domain]rounds.Look
+	view := func(d account.Domain) domainView { return viewDomain(d, looks[d.Name]) }
+	return call.List(c, cmd.AsJSON, heads, view, cells, func(s call.Store) ([]account.Domain, error) {
 		domains, err := s.Domains(c.Ctx, account.DomainsOf(cmd.Customer))
-		return domains, call.Missing(err, "customer "+cmd.Customer)
+		if err != nil {
+			return nil, call.Missing(err, "customer "+cmd.Customer)
+		}
+		looks, err = rounds.ByDomain(c.Ctx, s, cmd.Customer)
+		return domains, err
 	})
 }
 
@@ -137,7 +193,11 @@ func (cmd *domainShow) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		v := viewDomain(d)
+		look, err := o.Store.LookAt(c.Ctx, d.Name)
+		if err != nil {
+			return err
+		}
+		v := viewDomain(d, look)
 		v.standing = v.under(above)
 		if v.Action = string(aligning.Rules(o.Cfg).For(d.Name, string(d.Alignment))); v.Action == "" {
 			v.Action = string(account.AlignmentOff)
@@ -168,6 +228,9 @@ func (v domainView) Details(t table.Table) {
 		t.Row("alignment", v.Action+", as the configuration says")
 	} else {
 		t.Row("alignment", v.Action)
+	}
+	if v.LastLook != nil {
+		t.Row("last look", v.LastLook.Text())
 	}
 	t.Row("created", table.Stamp(v.Created))
 	for _, k := range v.Keys {

@@ -18,6 +18,7 @@ import (
 	"countersign/internal/login/walk"
 	"countersign/internal/mail"
 	"countersign/internal/node"
+	"countersign/internal/policy/rounds"
 	"countersign/internal/queue"
 	"countersign/internal/seal/rotation"
 )
@@ -34,6 +35,7 @@ type Store interface {
 	audit.Store
 	queue.AdminStore
 	node.Store
+	rounds.Reader
 	Contents
 	app.SealedStore
 	rotation.Store

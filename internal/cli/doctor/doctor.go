@@ -34,11 +34,16 @@ type Command struct {
 func (*Command) Help() string {
 	return "Its DNS is looked up as the servers of recipients do: are the DKIM keys published, does SPF allow the addresses of " +
 		"this gate (alignment.addresses), is either aligned with the domain, and what does its DMARC policy ask for. Nothing is changed. " +
+		"Where the regular look of the gates found something else last, that is shown too. " +
 		"The exit status is 1 where mail will fail, or where that cannot be found out."
 }
 
 // view is a shown.Alignment that can be printed.
-type view struct{ shown.Alignment }
+type view struct {
+	shown.Alignment
+	// LastLook is what the regular look at the domain found last.
+	LastLook *shown.Look `json:"last_look,omitempty"`
+}
 
 // atMost bounds the look.
 const atMost = 30 * time.Second
@@ -65,7 +70,11 @@ func (cmd *Command) Run(c *call.Call) error {
 		ctx, cancel := context.WithTimeout(c.Ctx, atMost)
 		defer cancel()
 		a := judge.Assess(ctx, q)
-		if err := cmd.print(c, a); err != nil {
+		last, err := o.Store.LookAt(c.Ctx, d.Name)
+		if err != nil {
+			return err
+		}
+		if err := cmd.print(c, a, shown.LookOf(last)); err != nil {
 			return err
 		}
 		switch a.Verdict {
@@ -80,8 +89,11 @@ func (cmd *Command) Run(c *call.Call) error {
 
 // print shows an assessment; the records, as lines of a zone file (RFC 1035 section 5.1), at
 // its end.
-func (cmd *Command) print(c *call.Call, a alignment.Assessment) error {
-	if err := c.Show(cmd.AsJSON, view{shown.AlignmentOf(a)}); err != nil || cmd.JSON || len(a.Publish) == 0 {
+func (cmd *Command) print(c *call.Call, a alignment.Assessment, last *shown.Look) error {
+	if last != nil && !cmd.JSON && last.Verdict == a.Verdict && last.Reason == a.Reason() {
+		last = nil // it says nothing new
+	}
+	if err := c.Show(cmd.AsJSON, view{shown.AlignmentOf(a), last}); err != nil || cmd.JSON || len(a.Publish) == 0 {
 		return err
 	}
 	if err := c.Say("\nrecords to publish, in place of what is there:\n"); err != nil {
@@ -123,6 +135,9 @@ func (v view) Details(t table.Table) {
 	}
 	for _, n := range v.Notes {
 		t.Row("note", "", n)
+	}
+	if v.LastLook != nil {
+		t.Row("last look", word(v.LastLook.Verdict), v.LastLook.Text())
 	}
 }
 

@@ -3,6 +3,7 @@ package alignment
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -259,6 +260,15 @@ func TestClockGoesBack(t *testing.T) {
 	})
 }
 
+// signing returns keys as those of a domain.
+func signing(domain mail.Domain, keys []domainkey.Key) []domainkey.Key {
+	list := slices.Clone(keys)
+	for i := range list {
+		list[i].Domain = domain
+	}
+	return list
+}
+
 func TestBoundsOfWork(t *testing.T) {
 	inBubble(t, Options{Running: 4, Waiting: 6}, func(t *testing.T, c *Checker, dns *slow, q Question) {
 		dns.takes = 2 * time.Second
@@ -269,6 +279,7 @@ func TestBoundsOfWork(t *testing.T) {
 			wg.Go(func() {
 				mine := q
 				mine.From = mail.Domain(fmt.Sprintf("d%d.example", i))
+				mine.Keys = signing(mine.From, q.Keys)
 				a := c.Look(t.Context(), mine)
 				mu.Lock()
 				defer mu.Unlock()
@@ -357,7 +368,7 @@ func TestOneCustomerLeavesPlaces(t *testing.T) {
 		var wg sync.WaitGroup
 		ask := func(from, mailFrom string) {
 			wg.Go(func() {
-				c.Look(t.Context(), Question{From: mail.Domain(from), MailFrom: mail.Domain(mailFrom), Keys: q.Keys, Customer: "slow"})
+				c.Look(t.Context(), Question{From: mail.Domain(from), MailFrom: mail.Domain(mailFrom), Keys: signing(mail.Domain(from), q.Keys), Customer: "slow"})
 			})
 		}
 		for i := range 20 {
@@ -442,7 +453,8 @@ func TestFailuresOutlastABusyChecker(t *testing.T) {
 		defer wg.Wait()
 		for i := range 16 {
 			wg.Go(func() {
-				c.Look(t.Context(), Question{From: mail.Domain(fmt.Sprintf("d%d.example", i)), MailFrom: "d.example", Keys: q.Keys})
+				from := mail.Domain(fmt.Sprintf("d%d.example", i))
+				c.Look(t.Context(), Question{From: from, MailFrom: "d.example", Keys: signing(from, q.Keys)})
 			})
 		}
 		synctest.Wait()

@@ -22,8 +22,9 @@ type Question struct {
 	From mail.Domain
 	// MailFrom is the domain of MAIL FROM, "" for the null sender.
 	MailFrom mail.Domain
-	// Keys are those that the message is signed with, all of From; none where it is not
-	// signed here: then the next server may sign it, and what DKIM does is not known.
+	// Keys are those that the message is signed with, also where their domain is not that of
+	// From; none where it is not signed here: then the next server may sign it, and what DKIM does
+	// is not known.
 	Keys []domainkey.Key
 	// Customer is whose domain it is, "" where nobody says. It changes no answer, but who waits
 	// for it: a Checker lets no customer take all places.
@@ -70,7 +71,8 @@ func (j *Judge) Assess(ctx context.Context, question Question) Assessment {
 	a.policy(found, dmarcErr)
 
 	var wg sync.WaitGroup
-	wg.Go(func() { a.signatures(ctx, q, j.record) })
+	var strange bool
+	wg.Go(func() { strange = a.signatures(ctx, q, found.Record, j.record) })
 	var spf senderFinding
 	wg.Go(func() { spf = j.sender(ctx, q, question, found.Record) })
 	wg.Wait()
@@ -79,12 +81,19 @@ func (j *Judge) Assess(ctx context.Context, question Question) Assessment {
 	for _, n := range spf.notes {
 		a.note("%s", n)
 	}
-	if spf.proposed != "" {
+	if spf.proposed != "" && !strange {
 		a.publish(dkim.Record{Name: question.identity(j.Sending), Value: spf.proposed})
 	}
 	a.Verdict = verdict(a.DKIM.State, a.SPF.State)
 	a.TTL = q.TTL()
 	return a
+}
+
+// Policy finds what a From domain asks receivers to do with mail that fails. Errors are those of
+// dmarc.Discover.
+func (j *Judge) Policy(ctx context.Context, from mail.Domain) (dmarc.Policy, error) {
+	found, err := dmarc.Discover(ctx, inquiry.New(j.Asker), from)
+	return found.Policy, err
 }
 
 // policy notes what the From domain asks for.
@@ -105,37 +114,6 @@ func (a *Assessment) policy(found dmarc.Discovery, err error) {
 	}
 }
 
-// signatures looks each key up. One that verifiers find is enough; its domain is the one of
-// From, so that it is aligned (RFC 9989 section 4.4.1). record is what publishes a key.
-func (a *Assessment) signatures(ctx context.Context, q *inquiry.Inquiry, record func(domainkey.Key) dkim.Record) {
-	a.DKIM = Leg{State: WillFail}
-	if len(a.Question.Keys) == 0 {
-		a.DKIM.State = Unknown
-		a.DKIM.reason("mail of %s is not signed here", a.Question.From)
-	}
-	for _, key := range rsaFirst(a.Question.Keys) {
-		s := domainkey.Check(ctx, q, key)
-		switch s.State {
-		case domainkey.Published:
-			a.DKIM.State = Pass
-		case domainkey.Unknown, domainkey.Several:
-			// Of several records a verifier may take ours.
-			if a.DKIM.State == WillFail {
-				a.DKIM.State = Unknown
-			}
-		}
-		if s.State != domainkey.Published {
-			a.DKIM.reason("%s", s.Reason)
-		}
-		if s.State != domainkey.Published && s.State != domainkey.Unknown {
-			a.publish(record(key))
-		}
-		if s.Testing {
-			a.note("the record at %s says that the domain is testing DKIM", key.Name())
-		}
-	}
-}
-
 // record is what the domain is to publish for a key.
 func (j *Judge) record(key domainkey.Key) dkim.Record {
 	if j.Target != nil {
@@ -144,24 +122,6 @@ func (j *Judge) record(key domainkey.Key) dkim.Record {
 		}
 	}
 	return dkim.Record{Name: key.Name(), Value: key.Record}
-}
-
-// maxKeys bounds the keys that are looked up.
-const maxKeys = 8
-
-// rsaFirst returns the keys that are looked up, first those that every verifier knows (RFC
-// 6376 section 3.3; Ed25519 came later, with RFC 8463).
-func rsaFirst(keys []domainkey.Key) []domainkey.Key {
-	var first, rest []domainkey.Key
-	for _, k := range keys {
-		if strings.Contains(k.Record, "k=rsa;") {
-			first = append(first, k)
-		} else {
-			rest = append(rest, k)
-		}
-	}
-	all := append(first, rest...)
-	return all[:min(len(all), maxKeys)]
 }
 
 // senderFinding is what became of SPF: its leg, what is to be noted, and the record to

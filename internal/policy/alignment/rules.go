@@ -1,7 +1,9 @@
 package alignment
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"countersign/internal/mail"
 )
@@ -61,6 +63,15 @@ func Rule(action Action, a Assessment) Ruling {
 		action = Warn
 	}
 	return Ruling{Action: action, Assessment: a}
+}
+
+// Worst returns the ruling of several about one message that counts: the strictest action, and of
+// those that are left alone what fails or is not known. Of those that are alike it is the first.
+func Worst(rulings []Ruling) Ruling {
+	rank := func(r Ruling) int {
+		return 3*slices.Index([]Action{Off, Warn, Hold, Refuse}, r.Action) + slices.Index([]Verdict{Pass, Unknown, WillFail}, r.Assessment.Verdict)
+	}
+	return slices.MaxFunc(rulings, func(a, b Ruling) int { return cmp.Compare(rank(a), rank(b)) })
 }
 
 // Data is what the record keeps of a ruling that is not Off, beside Assessment.Reason.

@@ -50,6 +50,30 @@ func TestRule(t *testing.T) {
 	}
 }
 
+// TestWorst: of several domains in From the one that fares worst counts.
+func TestWorst(t *testing.T) {
+	of := func(from mail.Domain, action Action, v Verdict) Ruling {
+		return Ruling{Action: action, Assessment: Assessment{Question: Question{From: from}, Verdict: v}}
+	}
+	pass, unknown, off := of("pass", Off, Pass), of("unknown", Off, Unknown), of("off", Off, WillFail)
+	warn, hold, refuse := of("warn", Warn, WillFail), of("hold", Hold, WillFail), of("refuse", Refuse, WillFail)
+	for _, tt := range []struct {
+		rulings []Ruling
+		want    mail.Domain
+	}{
+		{[]Ruling{pass, of("another", Off, Pass)}, "pass"},
+		{[]Ruling{pass, unknown, pass}, "unknown"},
+		{[]Ruling{unknown, off}, "off"},
+		{[]Ruling{off, warn, pass}, "warn"},
+		{[]Ruling{hold, warn}, "hold"},
+		{[]Ruling{pass, hold, refuse, of("another", Refuse, WillFail)}, "refuse"},
+	} {
+		if got := Worst(tt.rulings).Assessment.Question.From; got != tt.want {
+			t.Errorf("%v: %s, want %s", tt.rulings, got, tt.want)
+		}
+	}
+}
+
 func TestWhatIsSaidOfARuling(t *testing.T) {
 	r := Ruling{Action: Refuse, Assessment: Assessment{
 		Question: Question{From: "example.org"}, Verdict: WillFail, Policy: dmarc.Reject,

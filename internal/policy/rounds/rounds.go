@@ -25,8 +25,10 @@ type Look struct {
 	Taken time.Time
 	// At is when a look ended last; zero for never. What follows is what was found then.
 	At time.Time
-	// Verdict is what alignment.Verdict has, "" for nothing yet.
-	Verdict string
+	// Verdict is what alignment.Verdict has, Policy what dmarc.Policy has, "" for nothing yet.
+	Verdict, Policy string
+	// Reason says in one sentence why mail does not pass, "" where it does.
+	Reason string
 	// Failing says that its mail failed when that was known last, Slow that the look took long.
 	Failing, Slow bool
 }
@@ -47,6 +49,8 @@ const (
 	MostTaken = 64
 	// maxText bounds the texts of a Look, in octets.
 	maxText = 128
+	// MaxReason bounds its Reason.
+	MaxReason = 600
 )
 
 // CheckTurn reports, as fault.Invalid, what nobody can take in hand.
@@ -59,7 +63,7 @@ func CheckTurn(domains []mail.Domain, t Turn) error {
 
 // CheckLook reports, as fault.Invalid, what cannot be kept.
 func CheckLook(l Look) error {
-	if l.Domain == "" || len(l.Node) > maxText || len(l.Verdict) > maxText || l.At.IsZero() || l.Taken.IsZero() {
+	if l.Domain == "" || len(l.Node) > maxText || len(l.Verdict) > maxText || len(l.Policy) > maxText || len(l.Reason) > MaxReason || l.At.IsZero() || l.Taken.IsZero() {
 		return fault.New("rounds.keep", fault.Invalid, "%+v: that is no look", l)
 	}
 	return nil
@@ -77,6 +81,24 @@ type Store interface {
 	// same transaction. fault.Conflict where another has taken the domain since (Node and Taken
 	// say who had it), or it is gone; fault.Invalid for what CheckLook refuses.
 	KeepLook(ctx context.Context, l Look, events ...audit.Event) error
-	// AllLooks lists all that is kept, by domain.
-	AllLooks(ctx context.Context) ([]Look, error)
+	Reader
+}
+
+// Reader reads what is kept of looks. Methods and errors are as those of Store.
+type Reader interface {
+	// AllLooks lists all that is kept, by domain; of the domains of one customer, unless that is "".
+	AllLooks(ctx context.Context, customer string) ([]Look, error)
+	// LookAt returns what is kept of one domain, which may be nothing but its name: it was never
+	// looked at, or there is none of that name.
+	LookAt(ctx context.Context, domain mail.Domain) (Look, error)
+}
+
+// ByDomain returns what AllLooks lists, to be found by domain.
+func ByDomain(ctx context.Context, from Reader, customer string) (map[mail.Domain]Look, error) {
+	list, err := from.AllLooks(ctx, customer)
+	of := make(map[mail.Domain]Look, len(list))
+	for _, l := range list {
+		of[l.Domain] = l
+	}
+	return of, err
 }

@@ -49,6 +49,17 @@ type Named struct {
 // Author is the domain of the first address of From.
 func (n *Named) Author() mail.Domain { return n.Identities[0].Address.Domain }
 
+// Authors are the domains of the addresses of From, each once, the first first.
+func (n *Named) Authors() (list []mail.Domain) {
+	for i := range n.Identities {
+		id := &n.Identities[i]
+		if id.Field == "From" && !id.Shown && !slices.Contains(list, id.Address.Domain) {
+			list = append(list, id.Address.Domain)
+		}
+	}
+	return list
+}
+
 // Addresses are those that it names, the first of From first.
 func (n *Named) Addresses() []mail.Address {
 	list := make([]mail.Address, len(n.Identities))

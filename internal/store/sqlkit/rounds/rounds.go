@@ -22,7 +22,7 @@ type Watchlist struct{ base sqlkit.Base }
 // New returns the looks of a database. b has a Change that need not keep anybody else out.
 func New(b sqlkit.Base) *Watchlist { return &Watchlist{b} }
 
-const columns = "SELECT domain, node, taken, looked, verdict, failing, slow FROM domain_look"
+const columns = "SELECT domain, node, taken, looked, verdict, failing, slow, policy, reason FROM domain_look"
 
 // Statements; those that are exported are for the test that reads the plans of queries.
 const (
@@ -32,8 +32,12 @@ const (
 	// TakenSQL finds one that was taken in that name at that time.
 	TakenSQL = columns + " WHERE domain = ? AND node = ? AND taken = ?"
 
+	// CustomerSQL finds those of a customer's domains.
+	CustomerSQL = columns + " WHERE domain IN (SELECT name FROM domain WHERE customer = ?) ORDER BY domain"
+
 	allSQL  = columns + " ORDER BY domain"
-	keepSQL = "UPDATE domain_look SET taken = 0, looked = ?, verdict = ?, failing = ?, slow = ? WHERE domain = ?"
+	oneSQL  = columns + " WHERE domain = ?"
+	keepSQL = "UPDATE domain_look SET taken = 0, looked = ?, verdict = ?, failing = ?, slow = ?, policy = ?, reason = ? WHERE domain = ?"
 )
 
 // TakeLooks implements rounds.Store.
@@ -88,22 +92,42 @@ func (w *Watchlist) KeepLook(ctx context.Context, l rounds.Look, events ...audit
 		if len(had) == 0 {
 			return fault.New(op, fault.Conflict, "node %q does not have domain %s in hand any more", l.Node, l.Domain)
 		}
-		if err := tx.Exec(keepSQL, sqlkit.Bind(l.At, l.Verdict, l.Failing, l.Slow, l.Domain)); err != nil {
+		if err := tx.Exec(keepSQL, sqlkit.Bind(l.At, l.Verdict, l.Failing, l.Slow, l.Policy, l.Reason, l.Domain)); err != nil {
 			return err
 		}
 		return w.base.Record(tx, events)
 	})
 }
 
-// AllLooks implements rounds.Store.
-func (w *Watchlist) AllLooks(ctx context.Context) (list []rounds.Look, err error) {
-	err = w.base.Read(ctx, "rounds.list", func(c sqlkit.Reader) error {
-		list, err = sqlkit.All(ctx, c, allSQL, nil, scan)
+// AllLooks implements rounds.Reader.
+func (w *Watchlist) AllLooks(ctx context.Context, customer string) (list []rounds.Look, err error) {
+	query, args := allSQL, sqlkit.Values(nil)
+	if customer != "" {
+		query, args = CustomerSQL, sqlkit.Bind(customer)
+	}
+	return w.list(ctx, "rounds.list", query, args)
+}
+
+// LookAt implements rounds.Reader.
+func (w *Watchlist) LookAt(ctx context.Context, domain mail.Domain) (rounds.Look, error) {
+	list, err := w.list(ctx, "rounds.find", oneSQL, sqlkit.Bind(domain))
+	if err != nil || len(list) == 0 {
+		return rounds.Look{Domain: domain}, err
+	}
+	return list[0], nil
+}
+
+func (w *Watchlist) list(ctx context.Context, op, query string, args sqlkit.Values) (list []rounds.Look, err error) {
+	err = w.base.Read(ctx, op, func(c sqlkit.Reader) error {
+		list, err = sqlkit.All(ctx, c, query, args, scan)
 		return err
 	})
 	return list, err
 }
 
 func scan(r *sqlkit.Row) rounds.Look {
-	return rounds.Look{Domain: r.Domain(), Node: r.Text(), Taken: r.Time(), At: r.Time(), Verdict: r.Text(), Failing: r.Bool(), Slow: r.Bool()}
+	return rounds.Look{
+		Domain: r.Domain(), Node: r.Text(), Taken: r.Time(), At: r.Time(), Verdict: r.Text(), Failing: r.Bool(), Slow: r.Bool(),
+		Policy: r.Text(), Reason: r.Text(),
+	}
 }

@@ -57,7 +57,7 @@ func Carried() []Table {
 		table("plan", 1, "name text, max_recipients int, max_message_bytes int, max_messages int, legacy int, sender_mode text, "+standing),
 		table("customer", 1, "name text, plan text?, "+standing),
 		table("domain", 1, "name text, customer text, alignment text, "+standing),
-		table("domain_look", 1, "domain text, node text, taken int, looked int, verdict text, failing int, slow int"),
+		table("domain_look", 1, "domain text, node text, taken int, looked int, verdict text, failing int, slow int, policy text, reason text"),
 		table("domain_key", 2, "domain text, position int, selector text, algorithm text, public text, sealed blob, created int, stage text, turned int"),
 		table("zone_record", 3, "domain text, selector text, text text"),
 		table("account", 1, "login text, id text, address text, domain text, directory text, plan text?, plan_learned int, legacy int, null_sender int, sender_mode text, "+standing),

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"who has lost it keeps nothing":         lost,
 		"of those who ask at once each gets it": atOnce,
 		"it goes with its domain":               goes,
+		"a customer's are found":                foundByCustomer,
 		"what is no look is refused":            formIsChecked,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,6 +88,10 @@ func (y *story) take(t rounds.Turn, want ...mail.Domain) []rounds.Look {
 // found is a look that has ended.
 func found(l rounds.Look, at time.Time, verdict string) rounds.Look {
 	l.At, l.Verdict, l.Failing, l.Slow = at, verdict, verdict == "will-fail", verdict == "unknown"
+	l.Policy, l.Reason = "reject", "DKIM: nothing is published"
+	if verdict == "pass" {
+		l.Reason = ""
+	}
 	return l
 }
 
@@ -98,10 +103,10 @@ func comesBack(y *story) {
 	expect.Must(y, y.s.KeepLook(y.ctx, found(list[0], at, "will-fail"), told))
 	expect.Must(y, y.s.KeepLook(y.ctx, found(list[1], at, "unknown")))
 	want := []rounds.Look{
-		{Domain: one, Node: "a", At: at, Verdict: "will-fail", Failing: true},
-		{Domain: two, Node: "a", At: at, Verdict: "unknown", Slow: true},
+		{Domain: one, Node: "a", At: at, Verdict: "will-fail", Failing: true, Policy: "reject", Reason: "DKIM: nothing is published"},
+		{Domain: two, Node: "a", At: at, Verdict: "unknown", Slow: true, Policy: "reject", Reason: "DKIM: nothing is published"},
 	}
-	expect.Equal(y, "all", expect.Got(y.s.AllLooks(y.ctx))(y), want)
+	expect.Equal(y, "all", expect.Got(y.s.AllLooks(y.ctx, ""))(y), want)
 	events := expect.Got(y.s.Search(y.ctx, audit.Query{Kind: audit.DomainUnaligned, Limit: 10}))(y)
 	if len(events) != 1 || events[0].Object != told.Object || events[0].Text != told.Text {
 		y.Errorf("the record has %+v", events)
@@ -109,6 +114,33 @@ func comesBack(y *story) {
 	again := y.take(y.turn("b", 25*time.Hour), one, two)
 	want[0].Node, want[0].Taken = "b", y.now.Add(25*time.Hour)
 	expect.Equal(y, "one, the next time", again[0], want[0])
+	l := found(again[0], y.now.Add(26*time.Hour), "pass")
+	expect.Must(y, y.s.KeepLook(y.ctx, l))
+	l.Taken = time.Time{}
+	expect.Equal(y, "one, since it passes", expect.Got(y.s.LookAt(y.ctx, one))(y), l)
+}
+
+func foundByCustomer(y *story) {
+	expect.Must(y, y.s.PutCustomer(y.ctx, account.Customer{Name: "other", State: account.Active, Created: y.now}, y.event("customer")))
+	const third = mail.Domain("third.example")
+	expect.Must(y, y.s.PutDomain(y.ctx, account.Domain{Name: third, Customer: "other", State: account.Active, Created: y.now}, y.event("domain")))
+	list := expect.Got(y.s.TakeLooks(y.ctx, []mail.Domain{one, two, third}, y.turn("a", 0)))(y)
+	for _, l := range list {
+		expect.Must(y, y.s.KeepLook(y.ctx, found(l, y.now, "pass")))
+	}
+	for customer, want := range map[string][]mail.Domain{"": {one, third, two}, "acme": {one, two}, "other": {third}, "nobody": nil} {
+		var got []mail.Domain
+		for _, l := range expect.Got(y.s.AllLooks(y.ctx, customer))(y) {
+			got = append(got, l.Domain)
+		}
+		expect.Equal(y, "those of "+customer, got, want)
+	}
+	for _, name := range []mail.Domain{one, "nowhere.example"} {
+		l := expect.Got(y.s.LookAt(y.ctx, name))(y)
+		if l.Domain != name || (l.Verdict == "pass") != (name == one) || l.At.IsZero() == (name == one) {
+			y.Errorf("%s: %+v", name, l)
+		}
+	}
 }
 
 func onceInAPeriod(y *story) {
@@ -134,7 +166,7 @@ func lost(y *story) {
 	expect.Kind(y, late, fault.Conflict)
 	expect.Must(y, y.s.KeepLook(y.ctx, found(theirs[0], y.now.Add(7*time.Minute), "pass")))
 	expect.Kind(y, y.s.KeepLook(y.ctx, found(theirs[0], y.now.Add(8*time.Minute), "pass")), fault.Conflict) // given back
-	if l := expect.Got(y.s.AllLooks(y.ctx))(y)[0]; l.Verdict != "pass" {
+	if l := expect.Got(y.s.AllLooks(y.ctx, ""))(y)[0]; l.Verdict != "pass" {
 		y.Errorf("%+v is kept", l)
 	}
 	events := expect.Got(y.s.Search(y.ctx, audit.Query{Object: "late", Limit: 10}))(y)
@@ -169,7 +201,7 @@ func goes(y *story) {
 	list := y.take(y.turn("a", 0), one, two)
 	expect.Must(y, y.s.RemoveDomain(y.ctx, one, y.event("domain")))
 	expect.Kind(y, y.s.KeepLook(y.ctx, found(list[0], y.now, "pass")), fault.Conflict)
-	if all := expect.Got(y.s.AllLooks(y.ctx))(y); len(all) != 1 || all[0].Domain != two {
+	if all := expect.Got(y.s.AllLooks(y.ctx, ""))(y); len(all) != 1 || all[0].Domain != two {
 		y.Errorf("kept is %+v", all)
 	}
 	y.take(y.turn("a", time.Hour), two)
@@ -186,7 +218,8 @@ func formIsChecked(y *story) {
 	l := found(y.take(y.turn("a", 0), one, two)[0], y.now, "pass")
 	for _, change := range []func(*rounds.Look){
 		func(l *rounds.Look) { l.Domain = "" }, func(l *rounds.Look) { l.At = time.Time{} }, func(l *rounds.Look) { l.Taken = time.Time{} },
-		func(l *rounds.Look) { l.Verdict = long }, func(l *rounds.Look) { l.Node = long },
+		func(l *rounds.Look) { l.Verdict = long }, func(l *rounds.Look) { l.Node = long }, func(l *rounds.Look) { l.Policy = long },
+		func(l *rounds.Look) { l.Reason = strings.Repeat("x", rounds.MaxReason+1) },
 	} {
 		bad := l
 		change(&bad)

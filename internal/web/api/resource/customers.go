@@ -130,11 +130,11 @@ type domains struct{ Options }
 
 func (d domains) rows() []api.Operation {
 	return []api.Operation{
-		{ID: "listDomains", Method: http.MethodGet, Path: "/domains", May: client.Read, Text: "List sender domains.", Query: []api.Parameter{
+		{ID: "listDomains", Method: http.MethodGet, Path: "/domains", May: client.Read, Text: "List sender domains, with what the regular look at each found last.", Query: []api.Parameter{
 			{Name: "customer", Text: "Those of one customer alone."},
 		}, Pages: true, Answer: shown.Domain{}, Run: d.list},
-		{ID: "getDomain", Method: http.MethodGet, Path: "/domains/{name}", May: client.Read, Text: "Return one domain.", Answer: shown.Domain{}, Run: d.get},
-		{ID: "changeDomain", Method: http.MethodPatch, Path: "/domains/{name}", May: client.Accounts, Text: "Say what becomes of mail of a domain that will fail DMARC.",
+		{ID: "getDomain", Method: http.MethodGet, Path: "/domains/{name}", May: client.Read, Text: "Return one domain, with what the regular look at it found last.", Answer: shown.Domain{}, Run: d.get},
+		{ID: "changeDomain", Method: http.MethodPatch, Path: "/domains/{name}", May: client.Accounts, Text: "Say what becomes of mail of a domain that will fail DMARC. Hold and refuse are for domains whose policy is quarantine or reject: mail of others is accepted with a warning.",
 			Body: domainChange{}, Answer: shown.Domain{}, Run: d.change},
 		{ID: "suspendDomain", Method: http.MethodPost, Path: "/domains/{name}/suspend", May: client.Accounts, Text: "Stop the accounts of a domain, and mail under its addresses, and hold what is in the queue.",
 			Answer: shown.Domain{}, Run: d.turn((*admin.Admin).SuspendDomain)},
@@ -166,7 +166,18 @@ func (d domains) list(r *api.Request) (any, error) {
 		q.Customers = r.Client.Customers()
 	}
 	found, err := d.Store.Domains(r.Ctx, q)
-	return api.PageOf(r, shown.Each(found, shown.DomainOf), func(v *shown.Domain) string { return v.Name }), err
+	if err != nil {
+		return nil, err
+	}
+	list := make([]shown.Domain, len(found))
+	for i := range found {
+		look, err := d.Store.LookAt(r.Ctx, found[i].Name)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = shown.DomainOf(found[i], look)
+	}
+	return api.PageOf(r, list, func(v *shown.Domain) string { return v.Name }), nil
 }
 
 // find returns the domain that a path names, if it is the client's.
@@ -184,7 +195,11 @@ func (d domains) find(r *api.Request) (account.Domain, error) {
 
 func (d domains) get(r *api.Request) (any, error) {
 	domain, err := d.find(r)
-	return shown.DomainOf(domain), err
+	if err != nil {
+		return nil, err
+	}
+	look, err := d.Store.LookAt(r.Ctx, domain.Name)
+	return shown.DomainOf(domain, look), err
 }
 
 // resume is turn, of what the client may resume.

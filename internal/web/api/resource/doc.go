@@ -26,6 +26,7 @@ import (
 	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/node"
+	"countersign/internal/policy/rounds"
 	"countersign/internal/shown"
 	"countersign/internal/web/api"
 	"countersign/internal/web/api/reseller"
@@ -43,6 +44,7 @@ type Store interface {
 	limit.Holders
 	audit.Store
 	node.Store
+	rounds.Reader
 }
 
 // Options are what the operations work with. All fields are needed.

@@ -13,6 +13,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/mail"
+	"countersign/internal/policy/rounds"
 )
 
 // wants fails where an answer lacks something.
@@ -232,6 +233,15 @@ func (w *world) customers() {
 	w.wants(w.does("all", "resumeCustomer", "/customers/acme/resume", ""), `"state":"active"`)
 	w.wants(w.does("all", "listDomains", "/domains?customer=acme", ""), "example.org", "second.example")
 	w.refuses(404, "all", "GET", "/domains?customer=none", "")
+	w.looked("example.org", "will-fail", "reject", "DKIM: nothing is published")
+	const found = `"last_look":{"verdict":"will-fail","policy":"reject","reason":"DKIM: nothing is published","at":"20`
+	for id, path := range map[string]string{"listDomains": "/domains", "getDomain": "/domains/example.org"} {
+		w.wants(w.does("all", id, path, ""), found)
+	}
+	w.wants(w.does("all", "listDomains", "/domains?customer=acme", ""), found)
+	if a := w.ask("all", "GET", "/domains/second.example", ""); a.has("last_look") {
+		w.t.Errorf("%s: nobody has looked at it", a.text)
+	}
 	w.wants(w.does("all", "changeDomain", "/domains/example.org", `{"alignment":"warn"}`), `"alignment":"warn"`)
 	w.does("all", "suspendDomain", "/domains/example.org/suspend", "")
 	w.wants(w.does("all", "getDomain", "/domains/Example.ORG", ""), `"state":"suspended"`)
@@ -448,5 +458,20 @@ func TestPagesOfNames(t *testing.T) {
 				t.Errorf("%s %s by %d: %q in %d pages", c.who, c.path, size, got, pages)
 			}
 		}
+	}
+}
+
+// looked stores what the regular look at a domain finds.
+func (w *world) looked(domain mail.Domain, verdict, policy, reason string) {
+	w.t.Helper()
+	now := time.Now().UTC().Truncate(time.Second)
+	list, err := w.store.TakeLooks(w.t.Context(), []mail.Domain{domain}, rounds.Turn{At: now, Due: now, Lapsed: now})
+	if err != nil || len(list) != 1 {
+		w.t.Fatal(list, err)
+	}
+	l := list[0]
+	l.At, l.Verdict, l.Policy, l.Reason = now, verdict, policy, reason
+	if err := w.store.KeepLook(w.t.Context(), l); err != nil {
+		w.t.Fatal(err)
 	}
 }
