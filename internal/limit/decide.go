@@ -42,9 +42,6 @@ type Question struct {
 	// who judges sets both.
 	Self  string
 	Alive func(holder string) bool
-	// Moved is by how many more, or fewer where it is negative, the holder holds of some of Holds than
-	// the ledger knows; who judges notes it before (Doors.Move).
-	Moved map[Subject]int64
 	// Warn is of how many percent used somebody is to be warned, 0 for never.
 	Warn int
 }

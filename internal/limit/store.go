@@ -66,21 +66,17 @@ type Feed interface {
 	RulesChanged() (changed <-chan struct{}, told bool)
 }
 
-// Doors is how connections are counted that are no messages. All methods may be called
+// Doors is how connections are counted that are no messages. Both methods may be called
 // concurrently. Errors: fault.Unavailable, fault.Fenced where this process is no gate at the
 // moment, fault.Canceled where it was not come to before ctx ended, fault.Busy, fault.Full. Where
 // there is an error nothing was counted, but that fault.Unavailable may leave it unclear.
 type Doors interface {
 	// Connect judges a connection and counts it where it passes, in one transaction: as of
-	// all gates, and held by this one. It leaves in q.Self under which name that is. What q.Moved
-	// says is noted in the same transaction, before, whether it passes or not.
+	// all gates, and held by this one. It leaves in q.Self under which name that is.
 	Connect(ctx context.Context, q *Question) (Decision, error)
 	// Occupy notes that this process holds so many connections of each of these
 	// (Question.Holds), whatever was noted before; it may be repeated.
 	Occupy(ctx context.Context, held map[Subject]int64) error
-	// Move notes that this process holds so many more connections of each of these, or fewer where
-	// it is negative, than it was noted to do. What is noted at the same time adds up.
-	Move(ctx context.Context, by map[Subject]int64) error
 	// Holder names this process among those that hold connections, and says how many gates
 	// there were when it was last known, 1 at least. When the name changes, what was held under the
 	// old one counts no more.

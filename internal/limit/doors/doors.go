@@ -44,21 +44,18 @@ type Doors struct {
 	opt Options
 	// wake has room for one: more wakings say nothing more.
 	wake chan struct{}
-	// turns are taken by who asks the store, or tells it who has come and gone: one each, as that adds
-	// up; and all of them by who tells it how many are held, so that such a number and a connection
-	// that it counts meanwhile do not cross.
+	// turns are taken by who asks the store: one each, and all of them by who tells it what is
+	// held, so that a number it is told and a connection it counts meanwhile do not cross.
 	turns *semaphore.Weighted
 
 	mu sync.Mutex // guards what follows
 	// held is how many connections of this gate are counted at once; by what they are counted
 	// under.
 	held map[limit.Subject]int64
-	// told is how many of them the store knows, or will when it was told what is being told, or
-	// unclear; untold are those of which that is another number, and moving those of which something
-	// is being told, that often.
+	// told is how many of them the store knows, or unclear; untold are those of which that is
+	// another number.
 	told   map[limit.Subject]int64
 	untold map[limit.Subject]struct{}
-	moving map[limit.Subject]int
 	// holder is under what name the store knows what is held.
 	holder string
 	// probe is when the store is asked again that is away; zero while it is not.
@@ -74,7 +71,7 @@ func New(opt Options) *Doors {
 	}
 	d := &Doors{
 		opt: opt, wake: make(chan struct{}, 1), turns: semaphore.NewWeighted(allTurns),
-		held: map[limit.Subject]int64{}, told: map[limit.Subject]int64{}, untold: map[limit.Subject]struct{}{}, moving: map[limit.Subject]int{}, own: map[limit.Subject]*limit.Counter{},
+		held: map[limit.Subject]int64{}, told: map[limit.Subject]int64{}, untold: map[limit.Subject]struct{}{}, own: map[limit.Subject]*limit.Counter{},
 	}
 	d.holder, _ = opt.Store.Holder()
 	return d
@@ -126,31 +123,27 @@ func (d *Doors) Enter(ctx context.Context, levels []limit.Level, warn int) (Pass
 // busy reports whether the store is there and has only not come to it in time.
 func busy(err error) bool { return fault.Is(err, fault.Canceled) || fault.Is(err, fault.Busy) }
 
-// ask asks the store, which hears with it who has gone of the same, and under another name than
+// ask asks the store, which hears before who has gone of the same, and under another name than
 // before what is held at all. Where the name has changed in between, the store did not know
 // what is held when it judged, so it is told and asked once more; the connection then counts
-// twice in the limits that have a window, which is on the safe side. Where it was refused while the
-// store was being told who has gone, that is waited for, and it is asked once more too.
+// twice in the limits that have a window, which is on the safe side.
 func (d *Doors) ask(ctx context.Context, q *limit.Question, holds []limit.Subject) (limit.Decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for again := true; ; again = false {
 		if d.owes(holds) {
-			if err := d.occupy(ctx); err != nil {
+			if err := d.tell(ctx); err != nil {
 				return limit.Decision{}, err
 			}
 		}
-		a := d.connect(ctx, q, holds, again)
-		if again && a.doubtful() {
-			if err := d.settled(ctx); err != nil {
-				return limit.Decision{}, err
-			}
+		decision, known, err := d.connect(ctx, q, holds, again)
+		if err == nil && !known && again {
 			continue
 		}
-		if a.err == nil {
+		if err == nil {
 			d.found()
 		}
-		return a.decision, a.err
+		return decision, err
 	}
 }
 

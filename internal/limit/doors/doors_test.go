@@ -20,14 +20,10 @@ type store struct {
 	gates    int
 	counters map[limit.Subject]*limit.Counter
 	asked    int
-	// told is how often it was told of who has come and gone, by Occupy or Move.
-	told int
-	// unclear says that the next answer to Occupy or Move is lost, after it was done.
+	// unclear says that the next answer to Occupy is lost, after it was done.
 	unclear bool
 	// busy is what is answered in place of a decision.
 	busy error
-	// refuses is what is answered in place of being told.
-	refuses error
 	// turns renames it as it judges, that often.
 	turns int
 }
@@ -65,9 +61,6 @@ func (s *store) Connect(_ context.Context, q *limit.Question) (limit.Decision, e
 		s.turns--
 		s.name += "#"
 	}
-	for of, by := range q.Moved {
-		s.Counter(of).Hold(s.name, by, time.Now())
-	}
 	q.Self, q.Alive = s.name, func(name string) bool { return name == s.name }
 	d := q.Judge(s, time.Now())
 	if d.Passes() {
@@ -77,25 +70,13 @@ func (s *store) Connect(_ context.Context, q *limit.Question) (limit.Decision, e
 }
 
 func (s *store) Occupy(_ context.Context, held map[limit.Subject]int64) error {
-	return s.tell(held, (*limit.Counter).Occupy)
-}
-
-func (s *store) Move(_ context.Context, by map[limit.Subject]int64) error {
-	return s.tell(by, (*limit.Counter).Hold)
-}
-
-func (s *store) tell(numbers map[limit.Subject]int64, how func(c *limit.Counter, name string, n int64, at time.Time)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.away {
 		return fault.New("test", fault.Fenced, "away")
 	}
-	if s.refuses != nil {
-		return s.refuses
-	}
-	s.told++
-	for of, n := range numbers {
-		how(s.Counter(of), s.name, n, time.Now())
+	for of, n := range held {
+		s.Counter(of).Occupy(s.name, n, time.Now())
 	}
 	if s.unclear {
 		s.unclear = false

@@ -21,11 +21,6 @@ func (s *Store) Occupy(ctx context.Context, held map[limit.Subject]int64) error 
 	return s.writer.Door(ctx, "limit.occupy", incoming.Holding(held))
 }
 
-// Move implements limit.Doors.
-func (s *Store) Move(ctx context.Context, by map[limit.Subject]int64) error {
-	return s.writer.Door(ctx, "limit.move", incoming.Moving(by))
-}
-
 // Present implements limit.Holders.
 func (s *Store) Present(ctx context.Context) (there func(holder string) bool, err error) {
 	err = s.db.Read(ctx, "limit.present", func(c *server.Conn) error {

@@ -27,11 +27,6 @@ func (s *Store) Occupy(ctx context.Context, held map[limit.Subject]int64) error 
 	return s.door(ctx, "limit.occupy", incoming.Holding(held))
 }
 
-// Move implements limit.Doors.
-func (s *Store) Move(ctx context.Context, by map[limit.Subject]int64) error {
-	return s.door(ctx, "limit.move", incoming.Moving(by))
-}
-
 // Holder implements limit.Doors.
 func (s *Store) Holder() (name string, gates int) { return s.connections, 1 }
 
@@ -51,7 +46,6 @@ func (s *Store) door(ctx context.Context, op string, d *incoming.Door) error {
 		if err := t.read(d.Subjects()); err != nil {
 			return err
 		}
-		t.count(d.Moved(), func() { d.Move(&t.counted, s.connections, t.at) })
 		if d.Judge(&t.counted, s.connections, nobody, t.at) {
 			t.count(d.Subjects(), func() { d.Count(&t.counted, s.connections, t.at) })
 		}

@@ -45,7 +45,6 @@ func (t *transaction) judgeDoor(o *operation) {
 		return
 	}
 	self := holder(t.opt.Node, t.epoch)
-	o.door.Move(&t.counted, self, t.at)
 	if o.door.Judge(&t.counted, self, func(name string) bool { return t.alive[name] }, t.at) {
 		o.door.Count(&t.counted, self, t.at)
 	}

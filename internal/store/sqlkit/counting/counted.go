@@ -92,15 +92,6 @@ func (c *Counted) Occupy(self string, held map[limit.Subject]int64, at time.Time
 	}
 }
 
-// Move notes how many more or fewer a process holds of counters that were read.
-func (c *Counted) Move(self string, by map[limit.Subject]int64, at time.Time) {
-	l := c.open()
-	for s, n := range by {
-		l.counters[s].Hold(self, n, at)
-		l.changed[s] = true
-	}
-}
-
 // Changed returns whose counters were changed, in no order.
 func (c *Counted) Changed() (list []limit.Subject) {
 	if c.ledger == nil {

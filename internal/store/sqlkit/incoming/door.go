@@ -11,21 +11,18 @@ import (
 
 // Door is what is asked or told of connections, made ready for an engine.
 type Door struct {
-	// question is about one that comes; nil where it is told what is held, or by how much that has moved.
-	question    *limit.Question
-	held, moved map[limit.Subject]int64
+	// question is about one that comes; nil where it is told what is held.
+	question *limit.Question
+	held     map[limit.Subject]int64
 	// Decision is what the last transaction that tried came to.
 	Decision limit.Decision
 }
 
 // Connecting is a connection that comes.
-func Connecting(q *limit.Question) *Door { return &Door{question: q, moved: q.Moved} }
+func Connecting(q *limit.Question) *Door { return &Door{question: q} }
 
 // Holding is what a process holds.
 func Holding(held map[limit.Subject]int64) *Door { return &Door{held: held} }
-
-// Moving is by how much what a process holds has moved.
-func Moving(by map[limit.Subject]int64) *Door { return &Door{moved: by} }
 
 // Subjects are those whose counters Judge and Count need.
 func (d *Door) Subjects() []limit.Subject {
@@ -35,14 +32,8 @@ func (d *Door) Subjects() []limit.Subject {
 	if d.question != nil {
 		return subjects(d.question)
 	}
-	return slices.Concat(slices.Collect(maps.Keys(d.held)), d.Moved())
+	return slices.Collect(maps.Keys(d.held))
 }
-
-// Moved are those of them that Move needs.
-func (d *Door) Moved() []limit.Subject { return slices.Collect(maps.Keys(d.moved)) }
-
-// Move counts what has moved in the name of a process. It comes before Judge.
-func (d *Door) Move(c *counting.Counted, self string, at time.Time) { c.Move(self, d.moved, at) }
 
 // Judge reports whether there is something to be counted in the name of a process; alive says
 // which others are there.

@@ -86,49 +86,12 @@ func connectionsAtOnce(y *story) {
 	if d, err := y.s.Connect(y.ctx, connecting(level(ann, limit.Defer, "connections/at-once=0"))); err != nil || d.Passes() {
 		y.Errorf("a limit of 0 lets somebody in: %v", err)
 	}
-	moved(y)
 	name, gates := y.s.Holder()
 	if name == "" || gates != 1 {
 		y.Errorf("the holder is %q of %d", name, gates)
 	}
 	if there := expect.Got(y.s.Present(y.ctx))(y); !there(name) || there("") || there(name+"0") {
 		y.Errorf("that %q is there is %v", name, there(name))
-	}
-}
-
-// moved says by how much more or fewer is held, before the next one comes and with it; one is held before.
-func moved(y *story) {
-	q := func(by int64, limits ...string) *limit.Question {
-		q := connecting(level(ann, limit.Defer, limits...))
-		if by != 0 {
-			q.Moved = map[limit.Subject]int64{limit.ApartOf(ann): by}
-		}
-		return q
-	}
-	holds := func(want int64) {
-		y.Helper()
-		counters, at, err := y.s.Counted(y.ctx, []limit.Subject{limit.ApartOf(ann)})
-		if err != nil {
-			y.Fatal(err)
-		}
-		if n := counters[0].Used(limit.AtOnce, limit.Connections, at); n != want {
-			y.Errorf("%d are held, want %d", n, want)
-		}
-	}
-	expect.Must(y, y.s.Move(y.ctx, map[limit.Subject]int64{limit.ApartOf(ann): 2, limit.ApartOf(all): 5}))
-	holds(3)
-	if y.connect(q(0, "connections/at-once=3")) || !y.connect(q(-1, "connections/at-once=3")) {
-		y.Error("there is room, or none where one has gone")
-	}
-	holds(3)
-	if y.connect(q(-1, "connections/at-once=2")) {
-		y.Error("a third of two comes")
-	}
-	holds(2) // who was refused has told all the same
-	expect.Must(y, y.s.Move(y.ctx, map[limit.Subject]int64{limit.ApartOf(ann): -2, limit.ApartOf(all): -5}))
-	holds(0)
-	if !y.connect(q(0, "connections/at-once=1")) {
-		y.Error("nobody is there, and nobody comes")
 	}
 }
 
