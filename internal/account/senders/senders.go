@@ -96,12 +96,18 @@ func (s *Cache) poll(ctx context.Context, maxAge time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, s.opt.MaxAge)
 	defer cancel()
 	asked := s.opt.Now()
+	s.mu.Lock()
+	before := s.generation
+	s.mu.Unlock()
 	generation, err := s.dir.Generation(ctx)
 	if err != nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if generation >= before { // what somebody has Seen since it was asked is newer, no copy put back
+		generation = max(generation, s.generation)
+	}
 	if generation < s.generation { // a database put back from a copy counts anew
 		clear(s.entries)
 	}

@@ -295,3 +295,55 @@ func TestSeenGenerationOutdatesWhatIsKept(t *testing.T) {
 		t.Errorf("an answer older than what was seen is still given: %d reads", d.reads)
 	}
 }
+
+// late is a directory whose answers arrive when they are let go.
+type late struct {
+	*directory
+	generations, senders chan chan struct{}
+}
+
+func (l *late) Generation(ctx context.Context) (uint64, error) {
+	n, err := l.directory.Generation(ctx)
+	arrive(l.generations)
+	return n, err
+}
+
+func (l *late) Sender(ctx context.Context, login string) (*account.Sender, error) {
+	s, err := l.directory.Sender(ctx, login)
+	arrive(l.senders)
+	return s, err
+}
+
+func arrive(at chan chan struct{}) {
+	if at != nil {
+		on := make(chan struct{})
+		at <- on
+		<-on
+	}
+}
+
+// TestSeenIsNotForgotten: an answer about the generation that was asked for before a login has seen a newer one is
+// not taken for a database that was put back, so that nothing older than the login is answered.
+func TestSeenIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDirectory()
+		l := &late{d, make(chan chan struct{}), make(chan chan struct{})}
+		c := New(l, Options{Poll: time.Minute})
+		go c.poll(t.Context(), time.Minute)
+		asked := <-l.generations
+		go func() { _, _ = c.Sender(t.Context(), "a") }()
+		read := <-l.senders
+		before, _ := d.Generation(t.Context())
+		d.change(false, func() { d.suspended["a"] = true })
+		c.Seen(before + 1)
+		close(asked)
+		synctest.Wait()
+		close(read)
+		synctest.Wait()
+		l.senders = nil
+		s, err := c.Sender(t.Context(), "a")
+		if err != nil || s.Generation <= before || s.Active() {
+			t.Errorf("after %d was seen it answers with %d, active %v: %v", before+1, s.Generation, s.Active(), err)
+		}
+	})
+}

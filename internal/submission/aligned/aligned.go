@@ -40,7 +40,7 @@ type Message struct {
 	Keys func() ([]domainkey.Key, error)
 }
 
-// mostAuthors bounds the domains of From that are looked at.
+// mostAuthors bounds the domains of From that are looked at, of those of which something is asked for.
 const mostAuthors = 8
 
 // Find finds out how a message will fare, and what follows. Where From has addresses of several
@@ -50,8 +50,8 @@ const mostAuthors = 8
 func Find(ctx context.Context, looker Looker, m Message) (worst alignment.Ruling, looked bool, err error) {
 	var questions []alignment.Question
 	var actions []alignment.Action
-	for _, from := range m.Authors[:min(len(m.Authors), mostAuthors)] {
-		if action := m.action(from); action != alignment.Off {
+	for _, from := range m.Authors {
+		if action := m.action(from); action != alignment.Off && len(questions) < mostAuthors {
 			actions = append(actions, action)
 			questions = append(questions, alignment.Question{From: from, MailFrom: m.MailFrom, Customer: m.Of.Customer.Name})
 		}
