@@ -302,22 +302,24 @@ func breach(level *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
 }
 
 // shareOf reports whether the account among the levels would have more than its share of a limit
-// that is short. It is over that for a time alone: nobody is held to a share of what is not short.
+// that is short, or of one that is not more than half, so that nobody makes it short alone and then
+// has nearly all of it. Over a share of what is short it is for a time alone.
 func shareOf(levels []Level, of *Level, l Limit, want Amounts, at time.Time) (Breach, bool) {
 	if l.Share <= 0 || of.Subject.Kind <= Account || l.Measure == FailedShare {
 		return Breach{}, false
 	}
+	part := l.Part()
 	until, short := of.Counter.short(l, at)
 	if !short {
-		return Breach{}, false
+		part.Max = max(part.Max, l.plenty())
 	}
 	for i := range levels {
 		if levels[i].Subject.Kind != Account {
 			continue
 		}
-		b, is := breach(&levels[i], l.Part(), want, at)
+		b, is := breach(&levels[i], part, want, at)
 		b.Of = of.Subject
-		if b.Room.IsZero() || until.Before(b.Room) {
+		if short && want[l.Measure] <= max(part.Max, l.plenty()) && (b.Room.IsZero() || until.Before(b.Room)) {
 			b.Room = until
 		}
 		return b, is

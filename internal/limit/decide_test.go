@@ -137,10 +137,23 @@ func TestShare(t *testing.T) {
 	if d := send("d@example.org", 1, noon); d.Passes() || d.Decisive.Subject.Kind != Domain {
 		t.Errorf("more than the whole: %+v", d.Decisive)
 	}
-	// Nobody is held to a share of what is not short, also not with one message that is more than half.
+	// Of what is not short one account has half at most, be it with one message, and be it little by little.
 	later := noon.Add(2 * time.Hour)
-	if d := send("e@example.org", 60, later); !d.Passes() {
+	d = send("e@example.org", 60, later)
+	if d.Passes() || d.Action != Refuse || d.Decisive.Used != 0 || d.Decisive.Limit.Max != 50 || d.Decisive.Of != (Subject{Domain, "example.org"}) {
+		t.Errorf("more than half at once: %+v", d.Decisive)
+	}
+	if d := send("e@example.org", 49, later); !d.Passes() {
 		t.Errorf("of a limit of which nothing is used: %+v", d.Decisive)
+	}
+	if d := send("e@example.org", 51, later); d.Passes() || d.Action != Refuse {
+		t.Errorf("the rest of it: %+v", d.Decisive)
+	}
+	if d := send("e@example.org", 2, later); d.Passes() || d.Action != Defer || d.Decisive.Limit.Max != 50 || d.Decisive.Used != 49 || !d.Decisive.Room.Equal(later.Add(61*time.Minute)) {
+		t.Errorf("one more than half: %+v", d.Decisive)
+	}
+	if d := send("e@example.org", 1, later); !d.Passes() {
+		t.Errorf("half: %+v", d.Decisive)
 	}
 	d = send("f@example.org", 30, later.Add(time.Minute))
 	if d.Passes() || d.Action != Defer || d.Decisive.Used != 0 || d.Decisive.Want != 30 || d.Decisive.Limit.Max != 25 {

@@ -2,8 +2,8 @@ package limit
 
 import "time"
 
-// plenty is of how much of a limit an account may use all, and is not held to its share: anything
-// below one half, rounded up.
+// plenty is one half of a limit, rounded up. While less is used, an account is not held to its share, and
+// may have as much of it.
 func (l Limit) plenty() int64 { return l.Max - l.Max/2 }
 
 // short reports whether so much of a limit with a share is used that no account may have more than

@@ -439,9 +439,14 @@ func slowly(all []*offered, of limit.Subject, l limit.Limit) outcomes {
 			}
 		}
 		over := used+n > l.Max
-		never := n > l.Max
 		part := l.Max * int64(l.Share) / 100
-		shareOver := !over && l.Share > 0 && 2*used >= l.Max && own+n > part
+		most := max(part, (l.Max+1)/2) // what one account has while there is plenty
+		allowed := most
+		if 2*used >= l.Max {
+			allowed = part
+		}
+		shareOver := !over && l.Share > 0 && own+n > allowed
+		never := n > l.Max || shareOver && n > most
 		what := simulation.Passed
 		switch {
 		case !over && !shareOver:
