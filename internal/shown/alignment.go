@@ -70,5 +70,9 @@ func LookOf(l rounds.Look) *Look {
 	if l.At.IsZero() || l.Verdict == "" {
 		return nil
 	}
-	return &Look{alignment.Verdict(l.Verdict), dmarc.Policy(l.Policy), l.Reason, l.At}
+	look := &Look{alignment.Verdict(l.Verdict), dmarc.Policy(l.Policy), l.Reason, l.At}
+	if look.Verdict == alignment.Pass { // a gate of the release before leaves an older look's reason there
+		look.Reason = ""
+	}
+	return look
 }
