@@ -8,7 +8,7 @@ type Alignment struct {
 	// DKIM key is published nor SPF allows this gate: "warn" accepts it with an event in the
 	// record; "hold" accepts and holds it; "refuse" answers 550 with the DNS record to
 	// publish. Hold and refuse are for domains whose policy is quarantine or reject; others are
-	// warned of. "off" looks nothing up. What DNS does not say in time is accepted. For one domain
+	// warned of. "off" asks nothing for a message. What DNS does not say in time is accepted. For one domain
 	// "countersign domain set" has another, which decides over all that stands here.
 	Action string `toml:"action" default:"off" oneof:"off,warn,hold,refuse" since:"0.1" reload:"yes"`
 	// Domains of From for which it is off, whatever action says.
