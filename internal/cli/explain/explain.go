@@ -49,7 +49,7 @@ type Command struct {
 func (*Command) Help() string {
 	return "A session of the message goes through everything that decides about real ones, with the configuration and the store as they are now, and as if " +
 		"the client had the right secret: \"auth test\" explains that. Nothing is stored, counted or recorded here; content filters are asked. Limits of connections are asked as if the client came beside those that are there now. Whether a login comes too soon " +
-		"after others have failed is worked out from what the gates have stored: what failed within the last second is not seen, nor by which device, which is taken to be none that has turns of its own. " +
+		"after others have failed is worked out from what the gates have stored: what failed within the last second is not seen, and it is assumed that no device that has logged in has failed. " +
 		"What a running gate has in memory alone is not known: how many connections there are that no limit counts, how many logins are being verified at this moment, and whether its disk is full. " +
 		"The exit status is 1 where the message would be refused."
 }
