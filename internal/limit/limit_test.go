@@ -13,14 +13,6 @@ import (
 // all are all windows.
 const all = Windowed(1<<spanned - 1)
 
-// used is what a window has of each measure.
-func used(c *Counter, w Window, at time.Time) (a Amounts) {
-	for m := range a {
-		a[m] = c.Used(w, Measure(m), at)
-	}
-	return a
-}
-
 // counted is one thing that the slow model has counted.
 type counted struct {
 	at     time.Time
