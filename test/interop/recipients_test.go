@@ -9,13 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"countersign/internal/smtp"
 	"countersign/test/harness"
 )
 
 // TestManyRecipients: a client with three times as many recipients as one message may have is told 452 a
 // thousand times, sends the rest in further messages (RFC 5321 section 4.5.3.1.10), and gets all of it
-// through on one connection. One that goes on for thousands is stopped.
+// through on one connection. One that goes on for thousands gets its message to those whom it was accepted for.
 func TestManyRecipients(t *testing.T) {
 	const perMessage, honest, endless = 500, 1500, 5600
 	box, hop := newBox(t)
@@ -35,13 +34,8 @@ func TestManyRecipients(t *testing.T) {
 		t.Errorf("%d recipients: %q, want %s messages and no refusal", honest, got, want)
 	}
 	box.waitFor(t, "to all of them")
-	if got := run("to far too many", endless, 1); !strings.HasPrefix(got, "0 421 ") {
-		t.Errorf("%d recipients at once: %q, want 421", endless, got)
+	if got := run("to far too many", endless, 1); got != "1" {
+		t.Errorf("%d recipients at once: %q, want one message to those that were accepted", endless, got)
 	}
-	harness.WaitFor(t, "the end of its session in the record", func() bool {
-		return strings.Contains(g.Admin("", "audit", "search", "--kind", "session.closed"), string(smtp.ETooManyRefusals))
-	})
-	if _, ok := box.find("Subject: to far too many\r\n"); ok {
-		t.Error("a message was sent whose connection was ended before")
-	}
+	box.waitFor(t, "to far too many")
 }
