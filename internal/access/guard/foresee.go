@@ -39,7 +39,7 @@ type Standing struct {
 // in Guard.Enter. The store does not tell
 //   - what gates have counted within the last second, which bans are on their way, and what is being verified;
 //   - within which part of a second something failed;
-//   - by which device: it is taken to have been by none that has turns of its own;
+//   - by which device: no device that has logged in is taken to have failed;
 //   - each time that a stranger repeats a secret, or that one fails that was not seen: only those that Record has;
 //   - at which gate: turns are each one's own, and it is as if all was tried at one that still runs.
 //
