@@ -149,10 +149,16 @@ func measure(b *testing.B, list []site, password string) {
 			s.send(b, round-1, length, password, &sending[i])
 		}
 	}
-	for round := range rounds {
-		for i, s := range list {
-			if s.name == nothing || s.name == doors {
-				s.connect(b, rounds+1+round, password, &connecting[i])
+	for _, known := range []bool{false, true} { // the accounts of those that have sent are in memory
+		for round := range rounds {
+			for i, s := range list {
+				switch {
+				case s.name != nothing && s.name != doors:
+				case known:
+					s.connect(b, rounds+1+round, password, &connecting[i])
+				default:
+					s.connect(b, rounds+1+round, password, &figures{})
+				}
 			}
 		}
 	}
