@@ -9,19 +9,13 @@ import (
 
 	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
-	"countersign/internal/app"
 	"countersign/internal/app/examine"
-	"countersign/internal/config/loading"
 )
 
 // guess stores what a guard does that was told of failures, "known" for a login that passed,
 // "by-NAME" for one that passed by a device of that name, or "closed": of a network, which may be "-" for any, and a login, likewise.
 func guess(ctx context.Context, path string, args []string) error {
-	cfg, _, err := loading.Load(path)
-	if err != nil {
-		return err
-	}
-	store, err := app.OpenStore(ctx, cfg, false)
+	cfg, store, err := storeOf(ctx, path)
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"countersign/internal/app"
-	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 	"countersign/internal/policy/rounds"
 )
@@ -14,11 +12,7 @@ import (
 // looked stores what the regular look at a domain finds, at 2026-11-20 10:00:00: its verdict, the DMARC
 // policy and a reason.
 func looked(ctx context.Context, path string, args []string) error {
-	cfg, _, err := loading.Load(path)
-	if err != nil {
-		return err
-	}
-	store, err := app.OpenStore(ctx, cfg, false)
+	_, store, err := storeOf(ctx, path)
 	if err != nil {
 		return err
 	}

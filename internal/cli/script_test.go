@@ -18,6 +18,7 @@ import (
 	"countersign/internal/account"
 	"countersign/internal/app"
 	"countersign/internal/audit"
+	"countersign/internal/config"
 	"countersign/internal/config/loading"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
@@ -157,15 +158,21 @@ const (
 	filledReport  = "01K00000000000000000REP0RT"
 )
 
+// storeOf opens the store of a configuration as the commands do.
+func storeOf(ctx context.Context, path string) (*config.Config, app.Store, error) {
+	cfg, _, err := loading.Load(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := app.OpenStore(ctx, cfg, false)
+	return cfg, store, err
+}
+
 // fill stores what a session leaves in which a@example.org sends two messages:
 // of the first, one recipient was delivered to, one is deferred and one failed
 // with a report to the sender; the second has not been tried.
 func fill(ctx context.Context, path string) error {
-	cfg, _, err := loading.Load(path)
-	if err != nil {
-		return err
-	}
-	store, err := app.OpenStore(ctx, cfg, false)
+	_, store, err := storeOf(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -256,11 +263,7 @@ func fill(ctx context.Context, path string) error {
 // send stores a message to two recipients that came under a credential, neither of
 // which was tried, and the use of it from 192.0.2.7 by PLAIN; by nothing for a network.
 func send(ctx context.Context, path, login, name string) error {
-	cfg, _, err := loading.Load(path)
-	if err != nil {
-		return err
-	}
-	store, err := app.OpenStore(ctx, cfg, false)
+	_, store, err := storeOf(ctx, path)
 	if err != nil {
 		return err
 	}
