@@ -931,17 +931,6 @@ func free(t *testing.T, cfg *config.Config) {
 	cfg.Certificates = cfg.Certificates[:2]
 	cfg.Listeners = cfg.Listeners[:1]
 	cfg.Listeners[0].Address = []string{"127.0.0.1:0"}
-	cfg.Metrics.Listen = freeAddress(t)
+	cfg.Metrics.Listen = testkit.FreeAddress(t)
 	cfg.Web.Listen = []string{"127.0.0.1:0"}
-}
-
-// freeAddress returns an address of 127.0.0.1 with a port that was free.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

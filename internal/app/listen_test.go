@@ -14,6 +14,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/config"
 	"countersign/internal/sink"
+	"countersign/internal/testkit"
 )
 
 // lines is a log that may be read while it is written.
@@ -97,7 +98,7 @@ func TestListenersShareAPort(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var err error
 			for range 3 { // another program may take the port meanwhile
-				_, port, splitErr := net.SplitHostPort(freeAddress(t))
+				_, port, splitErr := net.SplitHostPort(testkit.FreeAddress(t))
 				if splitErr != nil {
 					t.Fatal(splitErr)
 				}
@@ -135,7 +136,7 @@ func TestTakenPortLeavesNothingOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	first := freeAddress(t)
+	first := testkit.FreeAddress(t)
 	_, err = startOn(t, w.configure(""), "submission", first, taken.Addr().String())
 	if err == nil || !strings.Contains(err.Error(), "listener1") || !strings.Contains(err.Error(), taken.Addr().String()+" is taken") {
 		t.Fatalf("got %v", err)

@@ -222,7 +222,7 @@ func TestDeliver(t *testing.T) {
 // challenge listeners follow the specs.
 func TestACMEReload(t *testing.T) {
 	o, _ := refusingAuthority(t)
-	o.HTTPListen = freeAddress(t)
+	o.HTTPListen = testkit.FreeAddress(t)
 	spec := func(name, host string) Spec {
 		return Spec{Name: name, Source: SourceACME, Hosts: []string{host}, ACME: o}
 	}
@@ -255,7 +255,7 @@ func TestACMEReload(t *testing.T) {
 		t.Error("a failed reload changed something")
 	}
 	good := spec("three", "three.example.org")
-	good.ACME.HTTPListen = freeAddress(t)
+	good.ACME.HTTPListen = testkit.FreeAddress(t)
 	if err = m.Reload(t.Context(), []Spec{good, bad}); err == nil || listens(good.ACME.HTTPListen) {
 		t.Errorf("a failed reload (%v) leaves a listener", err)
 	}
@@ -277,16 +277,6 @@ func TestACMEReload(t *testing.T) {
 	if listens(o.HTTPListen) {
 		t.Error("the challenge listener outlives the Manager")
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 func listens(address string) bool {

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,19 +54,8 @@ func startGate(t *testing.T, sink, session string) (*app.App, Options) {
 	}
 }
 
-// freeAddress returns an address of 127.0.0.1 with a port that was free.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestMeasureCountsWhatArrives(t *testing.T) {
-	sink := freeAddress(t)
+	sink := testkit.FreeAddress(t)
 	_, load := startGate(t, sink, "")
 	load.To = []string{"b@example.com", "c@example.com", "d@example.net"}
 	load.Messages, load.PerConnection = 60, 2
@@ -126,7 +114,7 @@ func keys(t *testing.T, rep Report, outer, inner string) {
 }
 
 func TestMeasureWithoutSinkAndProcess(t *testing.T) {
-	_, load := startGate(t, freeAddress(t), "")
+	_, load := startGate(t, testkit.FreeAddress(t), "")
 	load.Messages = 2
 	rep, err := Measure(t.Context(), Plan{Load: load})
 	if err != nil || rep.Load.Accepted != 2 || rep.Delivered != 0 || rep.Server != nil {
@@ -138,7 +126,7 @@ func TestMeasureWithoutSinkAndProcess(t *testing.T) {
 // TestMeasureSaysWhatIsMissing: deliveries that go elsewhere are waited for no
 // longer than asked, and are an error.
 func TestMeasureSaysWhatIsMissing(t *testing.T) {
-	_, load := startGate(t, freeAddress(t), "")
+	_, load := startGate(t, testkit.FreeAddress(t), "")
 	load.Messages = 2
 	rep, err := Measure(t.Context(), Plan{Load: load, Sink: "127.0.0.1:0", Wait: 50 * time.Millisecond})
 	if err == nil || !strings.Contains(err.Error(), "0 of 2 recipients arrived") || rep.Load.Accepted != 2 {
@@ -147,7 +135,7 @@ func TestMeasureSaysWhatIsMissing(t *testing.T) {
 }
 
 func TestRefusalsAreCountedByCode(t *testing.T) {
-	_, load := startGate(t, freeAddress(t), "max_recipients = 1")
+	_, load := startGate(t, testkit.FreeAddress(t), "max_recipients = 1")
 	load.Connections, load.Messages = 1, 3
 	load.To = []string{"b@example.com", "c@example.com"}
 	res, err := Run(t.Context(), load)
@@ -161,7 +149,7 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 }
 
 func TestSendOneReturnsTheID(t *testing.T) {
-	a, load := startGate(t, freeAddress(t), "")
+	a, load := startGate(t, testkit.FreeAddress(t), "")
 	load.Address, load.ImplicitTLS = a.Addresses()["submission"], false
 	id, err := SendOne(t.Context(), load, []byte("From: <"+testkit.Login+">\r\n\r\nx\r\n"))
 	if err != nil {
@@ -173,7 +161,7 @@ func TestSendOneReturnsTheID(t *testing.T) {
 }
 
 func TestIdleHoldsSessionsOpen(t *testing.T) {
-	_, load := startGate(t, freeAddress(t), "max_connections = 3")
+	_, load := startGate(t, testkit.FreeAddress(t), "max_connections = 3")
 	measured := false
 	err := Idle(t.Context(), load, 3, func() {
 		measured = true
@@ -189,7 +177,7 @@ func TestIdleHoldsSessionsOpen(t *testing.T) {
 }
 
 func TestIdleMeasuresNothingWithoutItsSessions(t *testing.T) {
-	_, load := startGate(t, freeAddress(t), "")
+	_, load := startGate(t, testkit.FreeAddress(t), "")
 	load.Password = "wrong"
 	err := Idle(t.Context(), load, 2, func() { t.Error("measured without sessions") })
 	if err == nil || !strings.Contains(err.Error(), "535") {

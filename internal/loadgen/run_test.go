@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"countersign/internal/testkit"
 )
 
 func TestPercentileIsTheNearestRank(t *testing.T) {
@@ -113,7 +115,7 @@ func TestNumber(t *testing.T) {
 // TestEachConnectionIsAnothers: who logs in, as whom it sends and from where it comes is what
 // Change says of each connection.
 func TestEachConnectionIsAnothers(t *testing.T) {
-	_, load := startGate(t, freeAddress(t), "")
+	_, load := startGate(t, testkit.FreeAddress(t), "")
 	load.Connections, load.Messages, load.PerConnection = 1, 4, 2
 	var mu sync.Mutex
 	var numbers []int

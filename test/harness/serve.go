@@ -45,16 +45,10 @@ type Gate struct {
 	log    *os.File
 }
 
-// FreePort returns a loopback address that was free a moment ago. A restart
-// needs the same one, so port 0 would not do.
+// FreePort is testkit.FreeAddress: a restart needs the same address, so port 0 would not do.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return testkit.FreeAddress(t)
 }
 
 // Serve writes a configuration, makes the account and starts the server. extra

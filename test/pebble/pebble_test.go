@@ -30,6 +30,7 @@ import (
 	"countersign/internal/cert"
 	"countersign/internal/seal"
 	"countersign/internal/store/sqlite"
+	"countersign/internal/testkit"
 )
 
 // deadline bounds each wait for the authority.
@@ -59,7 +60,7 @@ func startAuthority(t *testing.T, life time.Duration) *authority {
 	t.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
 	t.Setenv("PEBBLE_AUTHZREUSE", "0")
 
-	a := &authority{httpAddr: freeAddress(t), tlsAddr: freeAddress(t), log: &lines{}}
+	a := &authority{httpAddr: testkit.FreeAddress(t), tlsAddr: testkit.FreeAddress(t), log: &lines{}}
 	logger := log.New(a.log, "", 0)
 
 	store := db.NewMemoryStore()
@@ -138,16 +139,6 @@ func resolver(t *testing.T) string {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.ActivateAndServe() }()
 	t.Cleanup(func() { ln.Close(); <-done })
-	return ln.Addr().String()
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
 	return ln.Addr().String()
 }
 
@@ -347,7 +338,7 @@ func (a *authority) restart(t *testing.T, dir string, spec cert.Spec, served map
 func TestUnreachable(t *testing.T) {
 	a := startAuthority(t, 90*day)
 	spec := a.spec("mail", cert.ChallengeHTTP, "mx.example.org")
-	spec.ACME.HTTPListen = freeAddress(t)
+	spec.ACME.HTTPListen = testkit.FreeAddress(t)
 	m := open(t, openStore(t, t.TempDir()), spec)
 	wait(t, m, func(all []cert.Status) bool { return all[0].Err != nil })
 	if err := m.Health(); err == nil || !strings.Contains(err.Error(), "connection refused") {
