@@ -127,6 +127,15 @@ func (w *world) LookAt(_ context.Context, domain mail.Domain) (rounds.Look, erro
 	return w.looks[domain], w.err
 }
 
+// LooksAt implements rounds.Store.
+func (w *world) LooksAt(ctx context.Context, domains []mail.Domain) (list []rounds.Look, err error) {
+	for _, name := range domains {
+		l, _ := w.LookAt(ctx, name)
+		list = append(list, l)
+	}
+	return list, w.err
+}
+
 // AllLooks implements rounds.Store.
 func (w *world) AllLooks(context.Context, string) ([]rounds.Look, error) {
 	w.mu.Lock()

@@ -47,6 +47,8 @@ type Turn struct {
 const (
 	// MostTaken is how many domains TakeLooks takes.
 	MostTaken = 64
+	// MostAsked is of how many domains LooksAt tells at once.
+	MostAsked = 512
 	// maxText bounds the texts of a Look, in octets.
 	maxText = 128
 	// MaxReason bounds its Reason.
@@ -57,6 +59,14 @@ const (
 func CheckTurn(domains []mail.Domain, t Turn) error {
 	if len(domains) > MostTaken || len(t.Node) > maxText || t.At.IsZero() {
 		return fault.New("rounds.take", fault.Invalid, "%d domains, for node %q, at %v: that is not a turn", len(domains), t.Node, t.At)
+	}
+	return nil
+}
+
+// CheckAsked reports, as fault.Invalid, more domains than can be asked for at once.
+func CheckAsked(domains []mail.Domain) error {
+	if len(domains) > MostAsked {
+		return fault.New("rounds.find", fault.Invalid, "%d domains are asked for at once, at most %d can be", len(domains), MostAsked)
 	}
 	return nil
 }
@@ -91,6 +101,9 @@ type Reader interface {
 	// LookAt returns what is kept of one domain, which may be nothing but its name: it was never
 	// looked at, or there is none of that name.
 	LookAt(ctx context.Context, domain mail.Domain) (Look, error)
+	// LooksAt returns, in one question, for each of some domains what LookAt returns of it, in their
+	// order. fault.Invalid for what CheckAsked refuses.
+	LooksAt(ctx context.Context, domains []mail.Domain) ([]Look, error)
 }
 
 // ByDomain returns what AllLooks lists, to be found by domain.

@@ -119,6 +119,7 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		"guard ended":          {explain(t, s, guarded.EndedSQL, bind(now, 1, 10)), []string{"SEARCH guard_record USING INDEX guard_record_ends (ends<?)"}},
 		"guard failed":         {explain(t, s, guarded.FailedSQL, nil), []string{"USING COVERING INDEX guard_record_failed"}},
 		"shapes":               {explain(t, s, shapes.ListSQL, bind("d", "m")), []string{"SEARCH challenge_shape USING PRIMARY KEY (directory=? AND mechanism=?)"}},
+		"looks of a page":      {explain(t, s, rounds.OfSQL(2), bind("d", "e")), []string{"SEARCH domain_look USING PRIMARY KEY (domain=?)"}},
 		"looks":                {explain(t, s, rounds.TakenSQL, bind("d", "n", 1)), []string{"SEARCH domain_look USING PRIMARY KEY (domain=?)"}},
 		"guard surplus":        {explain(t, s, guarded.SurplusSQL, bind(1, 10)), []string{"SEARCH guard_record USING COVERING INDEX guard_record_failed (change<?)"}},
 		"list login, and why":  {list(queue.Filter{Login: "a@b", Credential: id, Why: queue.HoldPassword}), []string{"SEARCH s USING INDEX submission_owner (<expr>=? AND domain=? AND login=?)", "SEARCH d USING INDEX sqlite_autoindex_delivery_1 (submission=?)"}},

@@ -8,6 +8,7 @@ package rounds
 
 import (
 	"context"
+	"strings"
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
@@ -36,9 +37,13 @@ const (
 	CustomerSQL = columns + " WHERE domain IN (SELECT name FROM domain WHERE customer = ?) ORDER BY domain"
 
 	allSQL  = columns + " ORDER BY domain"
-	oneSQL  = columns + " WHERE domain = ?"
 	keepSQL = "UPDATE domain_look SET taken = 0, looked = ?, verdict = ?, failing = ?, slow = ?, policy = ?, reason = ? WHERE domain = ?"
 )
+
+// OfSQL finds those of n domains. It is exported as the statements above are.
+func OfSQL(n int) string {
+	return columns + " WHERE domain IN (" + strings.TrimSuffix(strings.Repeat("?, ", n), ", ") + ")"
+}
 
 // TakeLooks implements rounds.Store.
 func (w *Watchlist) TakeLooks(ctx context.Context, domains []mail.Domain, t rounds.Turn) (list []rounds.Look, err error) {
@@ -110,11 +115,35 @@ func (w *Watchlist) AllLooks(ctx context.Context, customer string) (list []round
 
 // LookAt implements rounds.Reader.
 func (w *Watchlist) LookAt(ctx context.Context, domain mail.Domain) (rounds.Look, error) {
-	list, err := w.list(ctx, "rounds.find", oneSQL, sqlkit.Bind(domain))
-	if err != nil || len(list) == 0 {
+	list, err := w.LooksAt(ctx, []mail.Domain{domain})
+	if err != nil {
 		return rounds.Look{Domain: domain}, err
 	}
 	return list[0], nil
+}
+
+// LooksAt implements rounds.Reader.
+func (w *Watchlist) LooksAt(ctx context.Context, domains []mail.Domain) ([]rounds.Look, error) {
+	if err := rounds.CheckAsked(domains); err != nil || len(domains) == 0 {
+		return nil, err
+	}
+	names, kept := make([]any, len(domains)), make(map[mail.Domain]rounds.Look, len(domains))
+	for i, name := range domains {
+		names[i] = name
+	}
+	found, err := w.list(ctx, "rounds.find", OfSQL(len(names)), sqlkit.Bind(names...))
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range found {
+		kept[l.Domain] = l
+	}
+	list := make([]rounds.Look, len(domains))
+	for i, name := range domains {
+		list[i] = kept[name]
+		list[i].Domain = name
+	}
+	return list, nil
 }
 
 func (w *Watchlist) list(ctx context.Context, op, query string, args sqlkit.Values) (list []rounds.Look, err error) {

@@ -7,6 +7,7 @@ package rounds
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"of those who ask at once each gets it": atOnce,
 		"it goes with its domain":               goes,
 		"a customer's are found":                foundByCustomer,
+		"a page is one question":                ofSome,
 		"what is no look is refused":            formIsChecked,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -141,6 +143,21 @@ func foundByCustomer(y *story) {
 			y.Errorf("%s: %+v", name, l)
 		}
 	}
+}
+
+func ofSome(y *story) {
+	list := y.take(y.turn("a", 0), one, two)
+	expect.Must(y, y.s.KeepLook(y.ctx, found(list[1], y.now, "will-fail")))
+	kept := rounds.Look{Domain: two, Node: "a", At: y.now, Verdict: "will-fail", Failing: true, Policy: "reject", Reason: "DKIM: nothing is published"}
+	got := expect.Got(y.s.LooksAt(y.ctx, []mail.Domain{two, "nowhere.example", one, two}))(y)
+	expect.Equal(y, "in the order that was asked for", got, []rounds.Look{kept, {Domain: "nowhere.example"}, {Domain: one, Node: "a", Taken: y.now}, kept})
+	expect.Equal(y, "of nothing", len(expect.Got(y.s.LooksAt(y.ctx, nil))(y)), 0)
+	most := slices.Repeat([]mail.Domain{one}, rounds.MostAsked)
+	if got := expect.Got(y.s.LooksAt(y.ctx, most))(y); len(got) != len(most) {
+		y.Errorf("of %d domains there are %d looks", len(most), len(got))
+	}
+	_, err := y.s.LooksAt(y.ctx, append(most, two))
+	expect.Kind(y, err, fault.Invalid)
 }
 
 func onceInAPeriod(y *story) {

@@ -9,9 +9,12 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/list"
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/mail"
+	"countersign/internal/policy/rounds"
 	"countersign/internal/store/sqlite"
 	"countersign/internal/tenant"
 )
@@ -21,6 +24,9 @@ type listed struct {
 	*sqlite.Store
 	// leaves says that the store is away once something was set, away that it is.
 	leaves, away bool
+	// domains are those that it has, unless that is nil; looks counts the questions after looks at them.
+	domains []account.Domain
+	looks   int
 }
 
 func (l *listed) gone() error {
@@ -70,6 +76,40 @@ func (l *listed) Rules(ctx context.Context, q limit.Query) ([]limit.Rule, error)
 		err = l.gone()
 	}
 	return found, err
+}
+
+func (l *listed) Domains(ctx context.Context, q account.DomainQuery) ([]account.Domain, error) {
+	if l.domains != nil {
+		return l.domains[:q.Limit], nil
+	}
+	return l.Store.Domains(ctx, q)
+}
+
+func (l *listed) LookAt(ctx context.Context, domain mail.Domain) (rounds.Look, error) {
+	l.looks++
+	return l.Store.LookAt(ctx, domain)
+}
+
+func (l *listed) LooksAt(ctx context.Context, domains []mail.Domain) ([]rounds.Look, error) {
+	l.looks++
+	return l.Store.LooksAt(ctx, domains)
+}
+
+// TestLooksOfPage: what was found of the domains of a page, however large one may be, is one question.
+func TestLooksOfPage(t *testing.T) {
+	w := newWorld(t)
+	w.looked("rival.example", "will-fail", "reject", "DKIM: nothing is published")
+	for n := range 600 {
+		w.listed.domains = append(w.listed.domains, account.Domain{Name: mail.Domain(fmt.Sprintf("d%03d.example", n)), Customer: "acme", State: account.Active, Created: time.Now()})
+	}
+	w.listed.domains[498].Name = "rival.example"
+	for limit, has := range map[string]int{"1": 0, "500": 1} {
+		w.listed.looks = 0
+		a := w.ask("all", "GET", "/domains?limit="+limit, "")
+		if got := strings.Count(a.text, `"last_look":{"verdict":"will-fail"`); a.status != 200 || got != has || w.listed.looks != 1 {
+			t.Errorf("limit=%s: %d, %d of %d looks, after %d questions: %.300s", limit, a.status, got, has, w.listed.looks, a.text)
+		}
+	}
 }
 
 // TestStoreLeaves: what was set is answered as set, although nothing can be looked up any more: who

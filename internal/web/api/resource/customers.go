@@ -169,13 +169,13 @@ func (d domains) list(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	looks, err := d.Store.LooksAt(r.Ctx, shown.Each(found, func(one account.Domain) mail.Domain { return one.Name }))
+	if err != nil {
+		return nil, err
+	}
 	list := make([]shown.Domain, len(found))
 	for i := range found {
-		look, err := d.Store.LookAt(r.Ctx, found[i].Name)
-		if err != nil {
-			return nil, err
-		}
-		list[i] = shown.DomainOf(found[i], look)
+		list[i] = shown.DomainOf(found[i], looks[i])
 	}
 	return api.PageOf(r, list, func(v *shown.Domain) string { return v.Name }), nil
 }
