@@ -122,7 +122,7 @@ func (r *Rule) CheckLimit() error {
 	case l.Measure == Connections && !r.Extra && l.Action != Defer:
 		return fault.New(op, fault.Invalid, "a connection over a limit can be turned away for now, and nothing else: the action is defer")
 	case l.Measure == Connections && l.Share != 0:
-		return fault.New(op, fault.Invalid, "limits of connections have no shares")
+		return fault.New(op, fault.Invalid, "%s/%s: a connection belongs to no account yet, so no account can have a share of it: leave the share out", l.Measure, l.Window)
 	case l.Measure == FailedShare && !r.Extra && (l.Max > 100 || l.Least < 1):
 		return fault.New(op, fault.Invalid, "a share of failed recipients is of 0 to 100 percent, once a number of 1 at least has failed")
 	case l.Measure == FailedShare && r.Extra:
@@ -130,7 +130,7 @@ func (r *Rule) CheckLimit() error {
 	case l.Measure != FailedShare && l.Least != 0:
 		return fault.New(op, fault.Invalid, "only a share of failed recipients has a least number")
 	case l.Measure == FailedShare && l.Share != 0:
-		return fault.New(op, fault.Invalid, "a share of failed recipients has no shares of accounts")
+		return fault.New(op, fault.Invalid, "%s/%s is a percentage, of which no account can have a share: leave the share out, and bound each account by a %s of its own", l.Measure, l.Window, l.Measure)
 	case l.Quiet && r.Extra:
 		return fault.New(op, fault.Invalid, "what is extra warns as the limit does")
 	case l.Away >= aways || l.Away != AwayOpen && (l.Measure != Connections || r.Extra):

@@ -113,20 +113,26 @@ func TestCheckRefuses(t *testing.T) {
 		"neither action":                                   func(r *Rule) { r.Extra, r.Limit.Shadow = true, true },
 		"1 to 100 percent":                                 func(r *Rule) { r.Limit.Share = 101 },
 		"could share":                                      func(r *Rule) { r.Limit.Share = 10 },
-		"of a network":                                     func(r *Rule) { r.For, r.Limit.Measure = Subject{Network, Each}, FailedRecipients },
-		"nobody sets":                                      func(r *Rule) { r.By = "" },
-		"no beginning":                                     func(r *Rule) { r.Start = time.Time{} },
-		"before it began":                                  func(r *Rule) { r.End = noon.Add(-time.Second) },
-		"is no name":                                       func(r *Rule) { r.For.Name = "A@example.org" },
-		"one line":                                         func(r *Rule) { r.Because = "a\nb" },
-		"has 151 octets":                                   func(r *Rule) { r.Because = strings.Repeat("x", 151) },
-		`"plan *"`:                                         func(r *Rule) { r.For = Subject{Plan, Each} },
-		`"everything x"`:                                   func(r *Rule) { r.For = Subject{Everything, "x"} },
-		`"network 192.0.2.`:                                func(r *Rule) { r.For = Subject{Network, "192.0.2.0/24"} },
-		`"domain Example.o`:                                func(r *Rule) { r.For = Subject{Domain, "Example.org"} },
-		`"credential scan"`:                                func(r *Rule) { r.For = Subject{Credential, "scan"} },
-		`"customer"`:                                       func(r *Rule) { r.For = Subject{Customer, ""} },
-		`"node xxxxxxxxxxxx`:                               func(r *Rule) { r.For = Subject{Node, strings.Repeat("x", 600)} },
+		"failed-share/day is a percentage, of which no account can have a share: leave the share out, and bound each account by a failed-share of its own": func(r *Rule) {
+			r.For, r.Limit = Subject{Domain, Each}, Limit{Measure: FailedShare, Window: Day, Max: 20, Least: 20, Action: Defer, Share: 25}
+		},
+		"connections/at-once: a connection belongs to no account yet": func(r *Rule) {
+			r.For, r.Limit = Subject{Network, Each}, Limit{Measure: Connections, Window: AtOnce, Max: 20, Action: Defer, Share: 25}
+		},
+		"of a network":       func(r *Rule) { r.For, r.Limit.Measure = Subject{Network, Each}, FailedRecipients },
+		"nobody sets":        func(r *Rule) { r.By = "" },
+		"no beginning":       func(r *Rule) { r.Start = time.Time{} },
+		"before it began":    func(r *Rule) { r.End = noon.Add(-time.Second) },
+		"is no name":         func(r *Rule) { r.For.Name = "A@example.org" },
+		"one line":           func(r *Rule) { r.Because = "a\nb" },
+		"has 151 octets":     func(r *Rule) { r.Because = strings.Repeat("x", 151) },
+		`"plan *"`:           func(r *Rule) { r.For = Subject{Plan, Each} },
+		`"everything x"`:     func(r *Rule) { r.For = Subject{Everything, "x"} },
+		`"network 192.0.2.`:  func(r *Rule) { r.For = Subject{Network, "192.0.2.0/24"} },
+		`"domain Example.o`:  func(r *Rule) { r.For = Subject{Domain, "Example.org"} },
+		`"credential scan"`:  func(r *Rule) { r.For = Subject{Credential, "scan"} },
+		`"customer"`:         func(r *Rule) { r.For = Subject{Customer, ""} },
+		`"node xxxxxxxxxxxx`: func(r *Rule) { r.For = Subject{Node, strings.Repeat("x", 600)} },
 	} {
 		r := rule(1, Account, "a@example.org", "messages/hour=5")
 		change(&r)

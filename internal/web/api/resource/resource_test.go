@@ -138,6 +138,10 @@ func (w *world) limits(soon string) {
 	} {
 		w.refuses(422, "all", "POST", "/limits", bad)
 	}
+	const both = `{"for":{"domain":"example.org"},"limits":["recipients/hour=100","failed-share/day=20"],"share":25}`
+	for _, path := range []string{"/limits", "/limits/simulations"} {
+		w.wants(w.refuses(422, "all", "POST", path, both), "failed-share/day is a percentage, of which no account can have a share: leave the share out")
+	}
 	for _, gone := range []string{`{"node":"none"}`, `{"account":"nobody@example.org"}`, `{"credential":"a@example.org/none"}`, `{"customer":"none"}`, `{"plan":"none"}`} {
 		w.refuses(404, "all", "POST", "/limits", `{"for":`+gone+`,"limits":["recipients/hour=1"]}`)
 	}
