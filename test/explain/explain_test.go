@@ -52,6 +52,7 @@ const to = "b@example.com"
 // said is what explain prints.
 type said struct {
 	Verdict, Reason string
+	Until           time.Time
 	Steps           []struct {
 		Command string
 		Code    int

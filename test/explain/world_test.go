@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/d--j/go-milter"
 
@@ -371,6 +372,9 @@ func (w *world) agrees(s *scenario, told *said) {
 	}
 	if answer.Verdict != told.Verdict || answer.Reason != told.Reason || answer.cause() != s.cause || told.cause() != s.cause {
 		w.t.Errorf("the API says %+v, the command %+v, want %q", answer, *told, s.cause)
+	}
+	if apart := told.Until.Sub(answer.Until).Abs(); s.cause != "" && told.Until.IsZero() || apart > 2*time.Second {
+		w.t.Errorf("until when the login is turned away the API says %v, the command %v", answer.Until, told.Until)
 	}
 }
 

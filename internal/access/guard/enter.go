@@ -41,12 +41,14 @@ func (g *Guard) Enter(client netip.Addr, login, device string) error {
 	return r.why
 }
 
-// Foresee says what Enter would say now of the same. It counts nothing, and keeps nothing closed.
-func (g *Guard) Foresee(client netip.Addr, login, device string) error {
+// Foresee says what Enter would say now of the same, and until when if nobody tries meanwhile: zero where
+// that is not known. It counts nothing, and keeps nothing closed.
+func (g *Guard) Foresee(client netip.Addr, login, device string) (until time.Time, why error) {
 	d := g.device(login, device)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.turnedAway(client, login, d).why
+	r := g.turnedAway(client, login, d)
+	return r.until, r.why
 }
 
 // refusal is why somebody is turned away, nil where they are not, and when that ends, where it is

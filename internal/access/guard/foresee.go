@@ -23,8 +23,8 @@ type Caller struct {
 
 // Standing is how a login stands in the network of a client.
 type Standing struct {
-	// Turned is why a gate turns it away now, as Guard.Foresee says it, nil where it does not, and
-	// Until when that ends if nobody tries meanwhile.
+	// Turned is why a gate turns it away now, nil where it does not, and Until when that ends, as
+	// Guard.Foresee says it.
 	Turned error
 	Until  time.Time
 	// Counts is how many different failures count there now, and Wait how long the answer to a

@@ -64,7 +64,7 @@ type Books struct {
 	Limits func(limit.Who) []limit.Level
 	// Foresee says what the guard makes of a client that tries a login now, and calls itself so:
 	// it is guard.Guard.Foresee.
-	Foresee func(client netip.Addr, login, device string) error
+	Foresee func(client netip.Addr, login, device string) (until time.Time, why error)
 }
 
 // Explainer says what a gate of a configuration would answer to a message, by a store and by the books of

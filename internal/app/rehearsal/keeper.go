@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"countersign/internal/audit"
 	"countersign/internal/fault"
@@ -17,6 +18,8 @@ type keeper struct {
 	mu       sync.Mutex // guards what follows
 	accepted *queue.Acceptance
 	events   []audit.Event
+	// turnedUntil is until when the guard turns the login away; zero where it does not, or does not know.
+	turnedUntil time.Time
 }
 
 // Accept judges a message as the store would, and stores nothing.
@@ -57,6 +60,13 @@ func (k *keeper) note(e audit.Event) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.events = append(k.events, e)
+}
+
+// turned notes until when the guard turns the login away.
+func (k *keeper) turned(until time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.turnedUntil = until
 }
 
 // Search implements audit.Store; nobody searches in a rehearsal.
@@ -102,9 +112,12 @@ func (k *keeper) story(steps []Step) *Story {
 		}
 		refused := e.Kind == audit.CommandRefused || e.Kind == audit.ConnectionRefused || e.Kind == audit.AuthFailed
 		if refused && k.accepted == nil { // a message may be accepted for its other recipients
-			s.Verdict, s.Reason = "refuse", e.Reason
+			s.Verdict, s.Reason, s.Until = "refuse", e.Reason, time.Time{}
 			if e.Code < 500 {
 				s.Verdict = "defer"
+			}
+			if e.Kind == audit.AuthFailed && !k.turnedUntil.IsZero() {
+				s.Until = k.turnedUntil.UTC()
 			}
 		}
 	}

@@ -32,26 +32,28 @@ func (k *keeper) Enter(ctx context.Context, levels []limit.Level, warn int) (doo
 	return doors.Pass{}, q.Judge(by, by.decided), nil
 }
 
-// watching is a guard that says what another one foresees, and counts nothing; with nil it lets
+// watching is a guard that says what another one foresees, and counts nothing; with nil for asked it lets
 // everybody in. It implements guessing.Guard.
 type watching struct {
-	asked func(client netip.Addr, login, device string) error
+	asked func(client netip.Addr, login, device string) (until time.Time, why error)
+	// turned is told until when somebody is turned away.
+	turned func(until time.Time)
 }
 
 // watch returns what the guard does to who asks: to those alone whose secret can be guessed. That is what a
 // running gate says when it is asked, else what follows from the store; device makes what stands there for
 // what a client calls itself.
-func watch(ctx context.Context, cfg *config.Config, store Store, q Question, device func(login, name string) uint32) (watching, error) {
+func watch(ctx context.Context, cfg *config.Config, kept *keeper, q Question, device func(login, name string) uint32) (watching, error) {
 	m, ok := sasl.Lookup(q.Mechanism)
 	switch {
 	case !ok || m.Token || m.Certificate:
 		return watching{}, nil
 	case q.Books != nil:
-		return watching{q.Books.Foresee}, nil
+		return watching{q.Books.Foresee, kept.turned}, nil
 	}
-	admin := guard.NewAdmin(guard.AdminOptions{Store: store, Now: time.Now})
+	admin := guard.NewAdmin(guard.AdminOptions{Store: kept.Store, Now: time.Now})
 	s, err := admin.Standing(ctx, guarding.Rules(&cfg.Guard), guard.Caller{Client: q.Client, Login: q.Login, Device: device(q.Login, q.hello())})
-	return watching{func(netip.Addr, string, string) error { return s.Turned }}, err
+	return watching{func(netip.Addr, string, string) (time.Time, error) { return s.Until, s.Turned }, kept.turned}, err
 }
 
 // Enter implements guessing.Guard.
@@ -59,7 +61,11 @@ func (w watching) Enter(client netip.Addr, login, device string) error {
 	if w.asked == nil {
 		return nil
 	}
-	return w.asked(client, login, device)
+	until, why := w.asked(client, login, device)
+	if why != nil {
+		w.turned(until)
+	}
+	return why
 }
 
 func (watching) Leave(netip.Addr, string, string)          {}

@@ -102,7 +102,8 @@ type Story struct {
 	Verdict, Reason string
 	// Recipients is to how many it would go, where it is accepted.
 	Recipients int
-	// Until is when a slowed message would be delivered; zero else.
+	// Until is when a slowed message would be delivered, and until when the guard turns a login away
+	// if nobody tries meanwhile; zero else, and where it is not known.
 	Until time.Time
 	// Events are what the record would have, but for what is said in every session.
 	Events []audit.Event
@@ -291,7 +292,7 @@ func build(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (*
 		return nil, nil, err
 	}
 	options.Maker, options.Hasher = maker, hasher
-	guarded, err := watch(ctx, cfg, store, q, guarding.Device(maker.Lasting))
+	guarded, err := watch(ctx, cfg, kept, q, guarding.Device(maker.Lasting))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -132,10 +132,11 @@ func (w *world) limit(of limit.Subject, text string, action limit.Action) (lift 
 }
 
 // closed has the guard close something, as it keeps that.
-func (w *world) closed(r guard.Record) {
+func (w *world) closed(r guard.Record) (until time.Time) {
 	w.t.Helper()
 	r.ClosedFrom, r.ClosedUntil = time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
 	must(w.t, w.beside.KeepRecords(w.t.Context(), []guard.Kept{{Record: r, End: r.ClosedUntil}}, nil))
+	return r.ClosedUntil
 }
 
 // ask rehearses a message.
@@ -156,6 +157,14 @@ func (w *world) want(what string, s *Story, verdict, reason string) {
 	w.t.Helper()
 	if s.Verdict != verdict || s.Reason != reason {
 		w.t.Errorf("%s: %s (%s), want %s (%s): %+v", what, s.Verdict, s.Reason, verdict, reason, s.Steps)
+	}
+}
+
+// ends compares until when it is so; the store has times to the second.
+func (w *world) ends(s *Story, want time.Time) {
+	w.t.Helper()
+	if s.Until.IsZero() != want.IsZero() || s.Until.Sub(want).Abs() > time.Second {
+		w.t.Errorf("%s (%s) until %v, want %v", s.Verdict, s.Reason, s.Until, want)
 	}
 }
 
@@ -317,18 +326,23 @@ func TestConnectionsOfThoseWhoAreGone(t *testing.T) {
 // TestTheGuardIsLookedAt: who could not log in from there would not get in, however right the secret is.
 func TestTheGuardIsLookedAt(t *testing.T) {
 	w := newWorld(t, "")
-	w.closed(guard.Record{Login: testkit.Login})
-	w.want("a login that is closed", w.ask(nil), "defer", "auth-too-many")
-	w = newWorld(t, "")
-	w.closed(guard.Record{Network: netip.MustParsePrefix("203.0.113.7/32")})
+	until := w.closed(guard.Record{Login: testkit.Login})
 	s := w.ask(nil)
+	w.want("a login that is closed", s, "defer", "auth-too-many")
+	w.ends(s, until)
+	w = newWorld(t, "")
+	until = w.closed(guard.Record{Network: netip.MustParsePrefix("203.0.113.7/32")})
+	s = w.ask(nil)
 	w.want("a network that is closed", s, "refuse", "auth-failed")
+	w.ends(s, until)
 	if !slices.ContainsFunc(s.Events, func(e audit.Event) bool {
 		return e.Kind == audit.AuthFailed && strings.Contains(fmt.Sprint(e), "guard")
 	}) {
 		t.Errorf("the record would not say why: %+v", s.Events)
 	}
-	w.want("from elsewhere", w.ask(func(q *Question) { q.Client = netip.MustParseAddr("203.0.113.8") }), "accept", "")
+	s = w.ask(func(q *Question) { q.Client = netip.MustParseAddr("203.0.113.8") })
+	w.want("from elsewhere", s, "accept", "")
+	w.ends(s, time.Time{})
 }
 
 // TestTurnsAreLookedAt: who comes too soon after others have guessed there is told so, but not by a device of the
@@ -337,7 +351,7 @@ func TestTurnsAreLookedAt(t *testing.T) {
 	w := newWorld(t, "[guard]\ndelay = \"30s\"\nmax_delay = \"30s\"\n")
 	device, err := examine.Device(t.Context(), w.cfg, w.beside)
 	must(t, err)
-	guessed := func(change func(*guard.Record)) {
+	guessed := func(change func(*guard.Record)) (turn time.Time) {
 		now := time.Now().UTC().Truncate(time.Second)
 		r := guard.Record{Network: netip.MustParsePrefix("203.0.113.7/32"), Login: testkit.Login}
 		for n := range 6 { // the last three of which wait
@@ -345,11 +359,13 @@ func TestTurnsAreLookedAt(t *testing.T) {
 		}
 		change(&r)
 		must(t, w.beside.KeepRecords(t.Context(), []guard.Kept{{Record: r, End: now.Add(time.Hour)}}, nil))
+		return now.Add(30 * time.Second)
 	}
 	by := func(hello string) *Story { return w.ask(func(q *Question) { q.Hello = hello }) }
-	guessed(func(*guard.Record) {})
+	turn := guessed(func(*guard.Record) {})
 	s := by("")
 	w.want("a stranger", s, "defer", "auth-too-many")
+	w.ends(s, turn)
 	if !slices.ContainsFunc(s.Events, func(e audit.Event) bool { return e.Data["cause"] == "guard: too-soon" }) {
 		t.Errorf("the record would not say why: %+v", s.Events)
 	}
@@ -379,25 +395,29 @@ func TestTheGuardOfARunningGate(t *testing.T) {
 		hello, asked    string
 		says            error
 		verdict, reason string
+		until           time.Time
 	}{
-		{"", "rehearsal.invalid", nil, "accept", ""},
-		{"[192.0.2.9]", "[192.0.2.9]", guard.ErrTooSoon, "defer", "auth-too-many"},
-		{"Laptop.example", "Laptop.example", guard.ErrCrowded, "defer", "auth-too-many"},
-		{"x", "x", guard.ErrBarred, "defer", "auth-too-many"},
-		{"x", "x", guard.ErrNetworkClosed, "refuse", "auth-failed"},
+		{"", "rehearsal.invalid", nil, "accept", "", time.Time{}},
+		{"[192.0.2.9]", "[192.0.2.9]", guard.ErrTooSoon, "defer", "auth-too-many", time.Now().Add(time.Hour)},
+		{"Laptop.example", "Laptop.example", guard.ErrCrowded, "defer", "auth-too-many", time.Time{}},
+		{"x", "x", guard.ErrBarred, "defer", "auth-too-many", time.Time{}},
+		{"x", "x", guard.ErrNetworkClosed, "refuse", "auth-failed", time.Now().Add(time.Hour)},
 	} {
 		books, asked := w.books(), 0
-		books.Foresee = func(client netip.Addr, login, device string) error {
+		books.Foresee = func(client netip.Addr, login, device string) (time.Time, error) {
 			if asked++; client != q.Client || login != testkit.Login || device != tt.asked {
 				t.Errorf("the guard is asked for %s from %s by %q, want %q", login, client, device, tt.asked)
 			}
-			return tt.says
+			return tt.until, tt.says
 		}
 		q.Hello = tt.hello
 		v, err := Explain(t.Context(), w.cfg, w.beside, books, q)
 		must(t, err)
 		if v.Verdict != tt.verdict || v.Reason != tt.reason || asked != 1 {
 			t.Errorf("%v: %+v, asked %d times", tt.says, v, asked)
+		}
+		if tt.until.IsZero() != (v.Until == nil) || v.Until != nil && (!v.Until.Equal(tt.until) || v.Until.Location() != time.UTC) {
+			t.Errorf("%v: until %v, want %v in UTC", tt.says, v.Until, tt.until)
 		}
 		if tt.says != nil && !slices.ContainsFunc(v.Events, func(e resource.Event) bool { return e.Data["cause"] == "guard: "+tt.says.Error() }) {
 			t.Errorf("%v: the record would not say why: %+v", tt.says, v.Events)
@@ -474,7 +494,7 @@ func TestPlacesOfARunningGate(t *testing.T) {
 // books are those of a gate that has read what is in the store now.
 func (w *world) books() panel.Books {
 	w.t.Helper()
-	b := panel.Books{Bans: book.New(time.Now), Entries: entries.New(time.Now), Foresee: func(netip.Addr, string, string) error { return nil }}
+	b := panel.Books{Bans: book.New(time.Now), Entries: entries.New(time.Now), Foresee: func(netip.Addr, string, string) (until time.Time, why error) { return }}
 	limits := limitbook.New(time.Now)
 	b.Limits = limits.Levels
 	quiet := feed.Options{Logger: slog.New(slog.DiscardHandler)}

@@ -61,9 +61,10 @@ type view struct {
 	// Recipients is to how many it would go, where it is accepted.
 	Recipients int `json:"recipients"`
 	asked      int
-	Until      *time.Time `json:"until,omitempty"`
-	Steps      []step     `json:"steps"`
-	Events     []event    `json:"events"`
+	// Until is when a slowed message would be delivered, and until when the guard turns the login away.
+	Until  *time.Time `json:"until,omitempty"`
+	Steps  []step     `json:"steps"`
+	Events []event    `json:"events"`
 }
 
 type step struct {

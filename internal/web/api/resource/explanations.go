@@ -59,8 +59,9 @@ type Verdict struct {
 	Verdict string `json:"verdict"`
 	Reason  string `json:"reason,omitempty"`
 	// Recipients is to how many it would go, where it is accepted.
-	Recipients int        `json:"recipients"`
-	Until      *time.Time `json:"until,omitempty"`
+	Recipients int `json:"recipients"`
+	// Until is when a slowed message would be delivered, and until when the guard turns the login away.
+	Until *time.Time `json:"until,omitempty"`
 	// Client is the address that it was taken to come from, Unasked are the content filters that were
 	// not asked: what these would say is not known.
 	Client  string   `json:"client"`

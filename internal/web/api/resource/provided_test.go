@@ -46,6 +46,7 @@ func TestConcealed(t *testing.T) {
 		b := limit.Breach{Subject: limit.Subject{Kind: limit.Account, Name: "a@example.org"}, Of: limit.Subject{Kind: k, Name: "x"}, Limit: limit.Limit{Measure: limit.Recipients, Window: limit.Hour, Max: 5}}
 		return refusal("command.refused", "limit-reached", "SECRET "+b.Describe(), b.Data())
 	}
+	until := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	// Whose a limit is does not stand in the words of the answer.
 	misleading := over("limit-reached", limit.Account, limit.Hour)
 	misleading.Steps[1].Answer = "SECRET: that of your network, of this server"
@@ -84,14 +85,14 @@ func TestConcealed(t *testing.T) {
 		"held by a filter":           {&resource.Verdict{Verdict: "hold", Reason: "filter"}, false},
 		"held for DMARC":             {&resource.Verdict{Verdict: "hold", Reason: "dmarc-will-fail"}, true},
 	} {
-		c.v.Unasked = []string{"INNER"}
+		c.v.Unasked, c.v.Until = []string{"INNER"}, &until
 		given := *c.v
 		w.verdict = &given
 		w.verdict.Steps = slices.Clone(c.v.Steps)
 		a := w.does("reseller", "explain", "/explanations", `{"account":"a@example.org","client":"192.0.2.1"}`)
 		told := a.member("reason") == c.v.Reason && (c.v.Steps == nil || a.has("SECRET")) && c.v.Reason != ""
 		concealed := a.member("reason") == "provider" && !a.has("SECRET") && (c.v.Steps == nil || a.has("refused by the provider", `"answer":"ok"`))
-		if told != c.own || concealed == c.own || a.member("verdict") != c.v.Verdict || a.has(`"events"`) || a.has("INNER") {
+		if told != c.own || a.has("2030-01-01") != c.own || concealed == c.own || a.member("verdict") != c.v.Verdict || a.has(`"events"`) || a.has("INNER") {
 			t.Errorf("%s: %s", name, a.text)
 		}
 		w.verdict = c.v
