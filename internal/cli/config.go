@@ -25,7 +25,7 @@ type configGroup struct {
 }
 
 type configCheck struct {
-	Connect bool `help:"Also try each directory, issuer of tokens and content filter once, whether alignment.spf_term allows the addresses of this gate, and which DMARC policies the domains of alignment.hold_for and refuse_for have, and say how they stand; and warn of rules that ask for what no limit counts."`
+	Connect bool `help:"Also try each directory, issuer of tokens and content filter once, whether alignment.spf_term allows the addresses of this gate, and which DMARC policies the domains have that alignment.action, hold_for and refuse_for are to hold or refuse mail of, and say how they stand; and warn of rules that ask for what no limit counts."`
 }
 
 // Run does it.
@@ -54,6 +54,7 @@ func connect(c *call.Call, cfg *config.Config) error {
 		return err
 	}
 	ruling.WarnUncounted(c, set)
+	all = append(all, byDefault(c, cfg)...)
 	bad := 0
 	for _, o := range all {
 		answer := o.Answer
@@ -72,6 +73,22 @@ func connect(c *call.Call, cfg *config.Config) error {
 		return fault.New("cli.config", fault.Unavailable, "%d of %d cannot be used as they stand", bad, len(all))
 	}
 	return nil
+}
+
+// byDefault says what alignment.action can do for the domains of the store. Where that cannot be opened, which
+// is no mistake in the file, it is a warning.
+func byDefault(c *call.Call, cfg *config.Config) (all []examine.Outside) {
+	if !examine.StopsByDefault(cfg) {
+		return nil
+	}
+	err := c.With(func(o *call.Opened) (err error) {
+		all, err = examine.ByDefault(o.Ctx, cfg, o.Store)
+		return err
+	})
+	if err != nil {
+		fmt.Fprintf(c.Stderr, "warning: whether the domains that alignment.action is for let mail be held or refused is not known: %v\n", err)
+	}
+	return all
 }
 
 // inOneLine puts into one line what is wrong with something that is named already: without

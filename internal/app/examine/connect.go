@@ -14,10 +14,8 @@ import (
 	"countersign/internal/app/filters"
 	"countersign/internal/config"
 	"countersign/internal/fault"
-	"countersign/internal/mail"
 	"countersign/internal/oauth"
 	"countersign/internal/policy/alignment"
-	"countersign/internal/policy/dmarc"
 )
 
 // Outside is something outside of the gate that a configuration names, and was tried.
@@ -102,41 +100,4 @@ func spfTerm(ctx context.Context, cfg *config.Config) ([]Outside, error) {
 		o.Err = fault.New("examine.spf", fault.Invalid, "%s", why)
 	}
 	return []Outside{o}, nil
-}
-
-// mostStopped bounds the domains whose policies are asked for.
-const mostStopped = 20
-
-// stopped says of domains whose mail is to be held or refused whether their DMARC policies let that be.
-func stopped(ctx context.Context, cfg *config.Config) (all []Outside, err error) {
-	if len(cfg.Alignment.HoldFor)+len(cfg.Alignment.RefuseFor) == 0 {
-		return nil, nil
-	}
-	judge, err := aligning.Judge(cfg)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, termAtMost)
-	defer cancel()
-	for _, list := range []struct {
-		option string
-		names  []string
-	}{{"alignment.hold_for", cfg.Alignment.HoldFor}, {"alignment.refuse_for", cfg.Alignment.RefuseFor}} {
-		for _, name := range list.names {
-			if len(all) == mostStopped {
-				return all, nil
-			}
-			o := Outside{What: list.option + " " + name}
-			switch policy, err := judge.Policy(ctx, mail.Domain(name)); {
-			case err != nil:
-				o.Err = fault.New("examine.dmarc", fault.Unavailable, "DNS does not answer for its DMARC policy")
-			case policy == dmarc.Nothing || policy == dmarc.None:
-				o.Answer = "its DMARC policy is not quarantine or reject, and until it is, mail is accepted with a warning"
-			default:
-				o.Answer = "its DMARC policy is " + string(policy)
-			}
-			all = append(all, o)
-		}
-	}
-	return all, nil
 }

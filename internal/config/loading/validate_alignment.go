@@ -40,11 +40,11 @@ func (v *validator) alignment() {
 	v.stopping()
 }
 
-// stopping warns where messages are to be held or refused, and little or nothing can ever be
-// known to fail.
+// stopping warns where something is to be done about messages that will fail, and little or nothing can
+// ever be known to fail.
 func (v *validator) stopping() {
 	a := &v.c.Alignment
-	path := ""
+	path, done := "", "held or refused"
 	switch {
 	case a.Action == "hold" || a.Action == "refuse":
 		path = "alignment.action"
@@ -52,15 +52,26 @@ func (v *validator) stopping() {
 		path = "alignment.hold_for"
 	case len(a.RefuseFor) > 0:
 		path = "alignment.refuse_for"
+	case a.Action == "warn":
+		path, done = "alignment.action", "warned of"
+	case len(a.WarnFor) > 0:
+		path, done = "alignment.warn_for", "warned of"
 	default:
 		return
 	}
 	if !v.c.DKIM.Sign {
-		v.Warn(path, `let the gate sign, or take "warn"`,
-			"nothing is held or refused with dkim.sign = false, as the next server may sign")
+		instead := `take "off"`
+		if path != "alignment.action" {
+			instead = "leave it out"
+		}
+		v.Warn(path, "let the gate sign, or "+instead, "nothing is %s with dkim.sign = false, as the next server may sign", done)
 	}
 	if len(v.c.Sources()) == 0 {
 		v.Warn(path, "set alignment.addresses",
-			"without alignment.addresses only mail of domains whose SPF record is missing or void is held or refused")
+			"without alignment.addresses only mail of domains whose SPF record is missing or void is %s", done)
+	}
+	if a.Wait == 0 && done == "held or refused" {
+		v.Warn("alignment.wait", `for example "1s"`,
+			"with 0s DNS is not waited for, so the first messages of a domain are accepted whatever it says")
 	}
 }
