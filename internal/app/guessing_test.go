@@ -14,6 +14,7 @@ import (
 
 	"countersign/internal/access"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/guard/tried"
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/login/pool"
@@ -121,7 +122,7 @@ func TestSprayersAreBanned(t *testing.T) {
 // secret the same two after a restart.
 func TestSecretsAreNotStored(t *testing.T) {
 	w := newGuarded(t, "")
-	var before []guard.Secret
+	var before tried.Secrets
 	for range 2 {
 		if code := w.tries("203.0.113.9", testLogin, "hunter2-hunter2"); code != 535 {
 			t.Fatal(code)

@@ -9,6 +9,7 @@ import (
 
 	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/guard/tried"
 	"countersign/internal/app/examine"
 )
 
@@ -44,7 +45,7 @@ func guess(ctx context.Context, path string, args []string) error {
 		return err
 	default:
 		for i := range n {
-			r.Secrets = append(r.Secrets, guard.Secret{Digest: uint16(i), First: now.Unix(), Last: now.Unix()})
+			r.Secrets = append(r.Secrets, tried.Secret{Digest: uint16(i), First: now.Unix(), Last: now.Unix()})
 		}
 	}
 	return store.KeepRecords(ctx, []guard.Kept{{Record: r, End: now.Add(time.Hour)}}, nil)

@@ -11,8 +11,8 @@
 //
 // All of it is one set of Records that only grow until they are too old, so that those of
 // several gates, and of before a restart, are put together in any order (Merge). Of a
-// secret a Record has two octets of a keyed digest: enough to tell a repeated secret from
-// another one, far too little to find it.
+// secret a Record has two octets of a keyed digest, in package tried: enough to tell a repeated
+// secret from another one, far too little to find it.
 //
 // It decides in memory and in no time; the store is written behind (Sharer), bans are set
 // by package enforcing. It knows neither sessions, nor mechanisms, nor SQL, and waits for nobody.

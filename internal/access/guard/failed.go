@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"countersign/internal/access/familiar"
+	"countersign/internal/access/guard/tried"
 )
 
 // Failed is told of a failure, and returns how long the answer is to wait.
@@ -97,7 +98,7 @@ const patience = 4
 // guessed bans a login from a network where too many secrets of it were tried. Where it has come
 // in from there, it closes it to those who have not come in by its password.
 func (g *Guard) guessed(m *mark, l level, tries int, now time.Time) *Action {
-	if tries < min(g.rules.Secrets*l.factor, MaxSecrets) || !nameable(m.Login) || g.opt.Now().Before(m.barred) {
+	if tries < min(g.rules.Secrets*l.factor, tried.Most) || !nameable(m.Login) || g.opt.Now().Before(m.barred) {
 		return nil
 	}
 	a := &Action{Rule: RuleSecrets, Network: l.network, Login: m.Login, Ban: !g.met(m.Login, l.network, now), Count: tries}
@@ -191,7 +192,7 @@ func (g *Guard) note(l level, f Failure, now time.Time) (m *mark, differs bool) 
 	differs = true
 	var worth bool
 	if f.Seen {
-		differs, worth = m.seen(f.Digest, now.Unix())
+		differs, worth = m.Secrets.Note(f.Digest, now.Unix())
 	} else {
 		worth = m.unseen(now)
 	}

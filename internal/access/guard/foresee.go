@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"cmp"
 	"context"
 	"math/bits"
 	"net/netip"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"countersign/internal/access/familiar"
+	"countersign/internal/access/guard/tried"
 )
 
 // Caller is who tries a login.
@@ -96,31 +96,26 @@ const after = 1<<16 - 1
 
 // moments are when failures came that say whose turn it is, in their order: each secret for the first time,
 // and what was not seen last; where nobody is trusted, the last one, too, whatever it was.
-func (r *Record) moments(trusted bool) []Secret {
+func (r *Record) moments(trusted bool) []tried.Secret {
 	list := slices.Clone(r.Secrets)
 	if r.Unseen > 0 {
-		list = append(list, Secret{Digest: after, First: r.UnseenAt.Unix()})
+		list = append(list, tried.Secret{Digest: after, First: r.UnseenAt.Unix()})
 	}
 	if !trusted && r.failed() {
-		list = append(list, Secret{Digest: after, First: r.LastFailure().Unix()})
+		list = append(list, tried.Secret{Digest: after, First: r.LastFailure().Unix()})
 	}
-	slices.SortFunc(list, Secret.order)
+	slices.SortFunc(list, tried.Secret.Compare)
 	return list
 }
 
-// order has the one first that was tried first.
-func (s Secret) order(other Secret) int {
-	return cmp.Or(cmp.Compare(s.First, other.First), cmp.Compare(s.Digest, other.Digest))
-}
-
 // triesAt is what Tries was at a moment that is past, as far as it is known.
-func (r *Record) triesAt(at Secret, window time.Duration) (n int) {
+func (r *Record) triesAt(at tried.Secret, window time.Duration) (n int) {
 	oldest, banned := at.First-int64(window/time.Second), r.Banned.Unix()
 	if at.First <= banned { // what counted then was not known to be banned
 		banned = 0
 	}
 	for _, s := range r.Secrets {
-		if s.order(at) <= 0 && s.Last >= oldest && s.First > banned {
+		if s.Compare(at) <= 0 && s.Last >= oldest && s.First > banned {
 			n++
 		}
 	}

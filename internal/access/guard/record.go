@@ -1,26 +1,14 @@
 package guard
 
 import (
-	"encoding/binary"
 	"math/bits"
 	"net/netip"
-	"slices"
 	"time"
 
 	"countersign/internal/access/familiar"
+	"countersign/internal/access/guard/tried"
 	"countersign/internal/fault"
 )
-
-// MaxSecrets is how many secrets a Record has at most; the one goes that was seen longest
-// ago.
-const MaxSecrets = 32
-
-// Secret is a wrong one, of which nobody can tell what it was.
-type Secret struct {
-	Digest uint16
-	// First and Last are when it was tried, in seconds since 1970.
-	First, Last int64
-}
 
 // Record is what is known of a login where it comes from a network, of a login wherever it
 // comes from (no Network), or of a network (no Login). Times are those of the gates'
@@ -32,8 +20,8 @@ type Record struct {
 	Login string
 	// Missing says that nobody has the login.
 	Missing bool
-	// Secrets are wrong ones, each once, sorted by Digest.
-	Secrets []Secret
+	// Secrets are wrong ones.
+	Secrets tried.Secrets
 	// Unseen counts failures of exchanges that do not show the secret, since UnseenFrom;
 	// UnseenAt is the last of them.
 	Unseen               int
@@ -69,11 +57,7 @@ func (r *Record) Closed(now time.Time) bool {
 // window.
 func (r *Record) tries(now, from time.Time, window time.Duration) (n int) {
 	oldest := now.Add(-window).Unix()
-	for _, s := range r.Secrets {
-		if s.Last >= oldest && (from.IsZero() || s.First > from.Unix()) {
-			n++
-		}
-	}
+	n = r.Secrets.Count(from.Unix(), oldest)
 	if r.UnseenAt.Unix() >= oldest && r.UnseenFrom.After(from) {
 		n += bits.Len(uint(r.Unseen)) // who repeats one secret cannot be told from who does not
 	}
@@ -83,37 +67,6 @@ func (r *Record) tries(now, from time.Time, window time.Duration) (n int) {
 // Tries counts the failures that differ and count against the login now.
 func (r *Record) Tries(now time.Time, window time.Duration) int {
 	return r.tries(now, r.Banned, window)
-}
-
-// seen notes a secret, and reports whether it differs from those before, and whether anything
-// is worth being stored of that.
-func (r *Record) seen(digest uint16, now int64) (differs, worth bool) {
-	i, found := slices.BinarySearchFunc(r.Secrets, digest, func(s Secret, d uint16) int { return int(s.Digest) - int(d) })
-	if found {
-		worth = now-r.Secrets[i].Last >= int64(refresh/time.Second)
-		r.Secrets[i].Last = max(r.Secrets[i].Last, now)
-		return false, worth
-	}
-	r.Secrets = slices.Insert(r.Secrets, i, Secret{digest, now, now})
-	r.bound()
-	return true, true
-}
-
-// refresh is how much later a repetition is to be stored: a minute more or less is all the
-// same a day later.
-const refresh = 10 * time.Minute
-
-// bound forgets the secret that was seen longest ago, while there are too many.
-func (r *Record) bound() {
-	for len(r.Secrets) > MaxSecrets {
-		oldest := 0
-		for i, s := range r.Secrets {
-			if s.Last < r.Secrets[oldest].Last {
-				oldest = i
-			}
-		}
-		r.Secrets = slices.Delete(r.Secrets, oldest, oldest+1)
-	}
 }
 
 // unseen notes a failure whose secret was not seen, and reports whether anything is worth
@@ -139,11 +92,7 @@ const maxUnseen = 1 << 20
 
 // LastFailure is when the login failed last; zero for never.
 func (r *Record) LastFailure() time.Time {
-	last := r.UnseenAt
-	for _, s := range r.Secrets {
-		last = later(last, time.Unix(s.Last, 0).UTC())
-	}
-	return last
+	return later(r.UnseenAt, r.Secrets.Last())
 }
 
 // End is when the record is of no use any more.
@@ -180,8 +129,7 @@ func Merge(a, b Record) Record {
 	out.Banned, out.Sprayed = later(a.Banned, b.Banned), later(a.Sprayed, b.Sprayed)
 	out.ClosedFrom, out.ClosedUntil = later(a.ClosedFrom, b.ClosedFrom), later(a.ClosedUntil, b.ClosedUntil)
 	out.Devices = familiar.MergeUses(a.Devices, b.Devices)
-	out.Secrets = union(a.Secrets, b.Secrets)
-	out.bound()
+	out.Secrets = tried.Merge(a.Secrets, b.Secrets)
 	u := lastUnseen(&a, &b)
 	out.Unseen, out.UnseenFrom, out.UnseenAt = u.Unseen, u.UnseenFrom, u.UnseenAt
 	return out
@@ -201,53 +149,6 @@ func lastUnseen(a, b *Record) Record {
 	return u
 }
 
-// union has the secrets of both lists, each once.
-func union(a, b []Secret) []Secret {
-	out := make([]Secret, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		switch x, y := a[0], b[0]; {
-		case x.Digest < y.Digest:
-			out, a = append(out, x), a[1:]
-		case x.Digest > y.Digest:
-			out, b = append(out, y), b[1:]
-		default:
-			out = append(out, Secret{x.Digest, min(x.First, y.First), max(x.Last, y.Last)})
-			a, b = a[1:], b[1:]
-		}
-	}
-	return append(append(out, a...), b...)
-}
-
-// secretSize is how many octets a secret has when it is stored.
-const secretSize = 2 + 8 + 8
-
-// PackSecrets returns the octets that stand for secrets in a store.
-func PackSecrets(list []Secret) []byte {
-	out := make([]byte, 0, len(list)*secretSize)
-	for _, s := range list {
-		out = binary.BigEndian.AppendUint16(out, s.Digest)
-		out = binary.BigEndian.AppendUint64(out, uint64(s.First))
-		out = binary.BigEndian.AppendUint64(out, uint64(s.Last))
-	}
-	return out
-}
-
-// UnpackSecrets undoes PackSecrets. Errors: fault.Corrupt for what it cannot have made.
-func UnpackSecrets(stored []byte) ([]Secret, error) {
-	if len(stored)%secretSize != 0 || len(stored) > MaxSecrets*secretSize {
-		return nil, fault.New("guard.unpack", fault.Corrupt, "%d octets are no digests", len(stored))
-	}
-	var list []Secret
-	for b := stored; len(b) > 0; b = b[secretSize:] {
-		s := Secret{binary.BigEndian.Uint16(b), int64(binary.BigEndian.Uint64(b[2:])), int64(binary.BigEndian.Uint64(b[10:]))}
-		if n := len(list); n > 0 && list[n-1].Digest >= s.Digest {
-			return nil, fault.New("guard.unpack", fault.Corrupt, "the digests are not in order")
-		}
-		list = append(list, s)
-	}
-	return list, nil
-}
-
 // maxLogin is how long a login may be, in octets.
 const maxLogin = 320 + len(otherwise)
 
@@ -260,10 +161,11 @@ func (r *Record) Check() error {
 		return fault.New(op, fault.Invalid, "the record is of nobody")
 	case p.IsValid() && (p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != ""):
 		return fault.New(op, fault.Invalid, "%s is no network in the form of bans", p)
-	case len(r.Login) > maxLogin || len(r.Secrets) > MaxSecrets || r.Unseen < 0:
+	case len(r.Login) > maxLogin || r.Unseen < 0:
 		return fault.New(op, fault.Invalid, "the record is out of bounds")
-	case !slices.IsSortedFunc(r.Secrets, func(a, b Secret) int { return int(a.Digest) - int(b.Digest) }):
-		return fault.New(op, fault.Invalid, "the digests are not in order")
+	}
+	if err := r.Secrets.Check(); err != nil {
+		return err
 	}
 	return familiar.CheckUses(r.Devices)
 }

@@ -19,7 +19,7 @@ type Rules struct {
 	// Window is for how long a failure counts.
 	Window time.Duration
 	// Secrets is how many different wrong secrets for one login ban it from where they
-	// came, at most MaxSecrets.
+	// came, at most tried.Most.
 	Secrets int
 	// Names is how many different logins that failed ban or close a network, up to a quarter
 	// fewer by lot; one that nobody has counts twice a while later. As many more may fail as

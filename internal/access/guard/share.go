@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -162,7 +163,7 @@ func (g *Guard) take(most int) []Kept {
 		delete(g.changed, k)
 		if m := g.marks.all[k]; m != nil {
 			r := m.Record
-			r.Secrets = append([]Secret(nil), r.Secrets...)
+			r.Secrets = slices.Clone(r.Secrets)
 			list = append(list, g.kept(r))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"countersign/internal/access/familiar"
+	"countersign/internal/access/guard/tried"
 )
 
 // TestOneNetworkIsNotACrowd: what one network has verified at once is a part of what may be.
@@ -120,7 +121,7 @@ func TestOtherNetworksOfAWideOne(t *testing.T) {
 		w.pass(time.Minute)
 		w.want(w.try(home, login, "right", true), passed, "the owner after %d", n)
 	}
-	if verified != MaxSecrets || len(w.actions) != 1 || w.actions[0].Ban || w.actions[0].Network != netip.MustParsePrefix("2001:db8:1::/48") {
+	if verified != tried.Most || len(w.actions) != 1 || w.actions[0].Ban || w.actions[0].Network != netip.MustParsePrefix("2001:db8:1::/48") {
 		t.Errorf("%d guesses: %+v", verified, w.actions)
 	}
 }

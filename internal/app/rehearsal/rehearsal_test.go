@@ -20,6 +20,7 @@ import (
 	"countersign/internal/access/book"
 	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/guard/tried"
 	"countersign/internal/access/list"
 	entries "countersign/internal/access/list/book"
 	"countersign/internal/account"
@@ -355,7 +356,7 @@ func TestTurnsAreLookedAt(t *testing.T) {
 		now := time.Now().UTC().Truncate(time.Second)
 		r := guard.Record{Network: netip.MustParsePrefix("203.0.113.7/32"), Login: testkit.Login}
 		for n := range 6 { // the last three of which wait
-			r.Secrets = append(r.Secrets, guard.Secret{Digest: uint16(n), First: now.Unix(), Last: now.Unix()})
+			r.Secrets = append(r.Secrets, tried.Secret{Digest: uint16(n), First: now.Unix(), Last: now.Unix()})
 		}
 		change(&r)
 		must(t, w.beside.KeepRecords(t.Context(), []guard.Kept{{Record: r, End: now.Add(time.Hour)}}, nil))

@@ -17,6 +17,7 @@ import (
 
 	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/guard/tried"
 	"countersign/internal/audit"
 	"countersign/internal/store/sqlkit"
 	"countersign/internal/store/sqlkit/numbered"
@@ -206,7 +207,7 @@ func values(k *guard.Kept, number int64) []any {
 	n := nameOf(&k.Record)
 	var secrets, devices any
 	if len(k.Secrets) > 0 {
-		secrets = guard.PackSecrets(k.Secrets)
+		secrets = k.Secrets.Pack()
 	}
 	if len(k.Devices) > 0 {
 		devices = familiar.PackUses(k.Devices)
@@ -294,7 +295,7 @@ func scan(r *sqlkit.Row) (s stored) {
 		s.Network = p
 	}
 	s.Login, s.Missing = r.Text(), r.Bool()
-	list, err := guard.UnpackSecrets(r.Blob())
+	list, err := tried.Unpack(r.Blob())
 	if err != nil {
 		r.Fail(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"countersign/internal/access/familiar"
 	"countersign/internal/access/guard"
+	"countersign/internal/access/guard/tried"
 	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
@@ -73,7 +74,7 @@ func (y *story) record(network, login string, digests ...uint16) guard.Record {
 		r.Network = netip.MustParsePrefix(network)
 	}
 	for _, d := range digests {
-		r.Secrets = append(r.Secrets, guard.Secret{Digest: d, First: y.now.Unix(), Last: y.now.Unix()})
+		r.Secrets = append(r.Secrets, tried.Secret{Digest: d, First: y.now.Unix(), Last: y.now.Unix()})
 	}
 	return r
 }
