@@ -139,6 +139,11 @@ func (w *Writer) do(ctx context.Context, o *operation) error {
 	if err != nil {
 		return server.Failure(o.name, err)
 	}
+	return o.failure()
+}
+
+// failure is what the caller is told of an operation that the queue is done with; nil where it is durable.
+func (o *operation) failure() error {
 	if fault.KindOf(o.err) == fault.Internal && errors.Is(o.err, context.DeadlineExceeded) {
 		return server.Silent(o.err) // it is our own deadline: the caller waits
 	}
@@ -198,7 +203,8 @@ func (w *Writer) commit(batch []*operation) {
 		return
 	}
 	// One of them is the reason: the others may pass. Where that was a wait for a lock, and a second
-	// one waits in vain too, it is all of them, and they do not wait one after the other.
+	// one waits in vain too, it is all of them, and they do not wait one after the other: who was not
+	// tried is told of that wait, too, which is fault.Busy. Nothing of it is stored, and it may be asked again.
 	waited := 0
 	for i := range batch {
 		if waited < 2 {
