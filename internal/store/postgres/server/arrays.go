@@ -60,10 +60,12 @@ func (c arrayCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value an
 }
 
 // array appends what an array of one dimension begins with, with room for so many octets of
-// elements beside their lengths.
+// elements beside their lengths; and for as much again, as arrays seldom come alone.
 func array(buf []byte, n int, null bool, element uint32, octets int) []byte {
-	const header, length = 20, 4
-	buf = slices.Grow(buf, header+n*length+octets)
+	const header, length, least = 20, 4, 2 << 10
+	if need := header + n*length + octets; cap(buf)-len(buf) < need {
+		buf = slices.Grow(buf, need+max(cap(buf), least))
+	}
 	buf = binary.BigEndian.AppendUint32(buf, 1) // dimension
 	buf = binary.BigEndian.AppendUint32(buf, 0)
 	if null {
