@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures what networks and bans, the guard, limits, identity, alignment and rules cost, each
 # alone and all together, on one engine: sqlite or postgres. 100,000 accounts; gates with and
-# without in turns. Prints each figure beside its goal; takes five to eight minutes and 4 GB of
+# without in turns. Prints each figure beside its goal; takes seven to ten minutes and 4 GB of
 # disk, and stops what it starts.
 set -euo pipefail
 cd "$(dirname "$0")/.."

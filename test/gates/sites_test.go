@@ -298,8 +298,8 @@ func (st *store) measureAll(countries, common string, first *harness.Gate, passw
 		return sites
 	}
 	of := start(together)
-	measure(st.b, of, password)
-	measure(st.b, append(of[:1:1], start(alone)...), password)
+	measure(st.b, ofAll, of, password)
+	measure(st.b, ofEach, append(of[:1:1], start(alone)...), password)
 }
 
 // BenchmarkSQLite measures gates with an embedded database each.

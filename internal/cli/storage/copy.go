@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -46,13 +47,13 @@ func (cmd *Copy) Run(s *Site) error {
 	result, err := upkeep.Copy(ctx, upkeep.CopyOptions{From: from, To: to, Restart: cmd.Restart, KeepSource: cmd.KeepSource, Progress: m.show, Actor: s.Actor, Now: s.Now})
 	m.end()
 	if err != nil {
-		return ending(result, err)
+		return ending(ctx, result, err)
 	}
 	return errors.Join(list(s.Stdout, result), conclude(s.Stdout, result, to, s.Now().Sub(began)))
 }
 
-// ending says how to go on after an error.
-func ending(result *transfer.Result, err error) error {
+// ending says how to go on after an error. Who has interrupted it knows why it ended, whatever broke first.
+func ending(ctx context.Context, result *transfer.Result, err error) error {
 	on := "; what is in the target so far stays there, and the same command goes on with it"
 	if result.Marked {
 		on += ". The source is marked as copied already: until then no gate serves from either"
@@ -62,7 +63,7 @@ func ending(result *transfer.Result, err error) error {
 	switch {
 	case !result.Begun, result.Differs:
 		return err
-	case fault.Is(err, fault.Canceled):
+	case fault.Is(err, fault.Canceled), ctx.Err() != nil:
 		unfinished.Detail, unfinished.Err = "interrupted"+on, nil
 	}
 	return unfinished

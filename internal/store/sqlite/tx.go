@@ -82,14 +82,15 @@ func (t *tx) read(subjects []limit.Subject) error {
 		t.counts = true
 	}
 	for _, s := range subjects {
-		if t.counted.Have(s) {
+		e, _ := t.counted.Entry(s)
+		if e.Counter != nil {
 			continue
 		}
 		c, err := t.memory.Counter(t, s)
 		if err != nil {
 			return err
 		}
-		t.counted.Use(s, c)
+		e.Counter = c
 	}
 	return nil
 }

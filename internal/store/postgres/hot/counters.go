@@ -3,6 +3,7 @@ package hot
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"countersign/internal/limit"
@@ -52,8 +53,6 @@ const (
     SELECT login, recipient, day FROM unnest($1::text[], $2::bigint[], $3::bigint[]) u(login, recipient, day) ORDER BY login COLLATE "C", recipient
     ON CONFLICT (login, recipient) DO UPDATE SET day = greatest(contact.day, excluded.day)`
 
-	counterKinds = "tbi"
-	trustedKinds = counterKinds + "b"
 	contactKinds = "tii"
 )
 
@@ -65,45 +64,64 @@ const counterKey = "counter_pkey"
 // made again.
 var errMade = errors.New("others counted the same at the same time")
 
-// subjects are those of all limits in the batch, by what their counters are stored under.
-func (t *transaction) subjects() map[string]limit.Subject {
-	names := map[string]limit.Subject{}
-	for _, o := range t.batch {
-		for _, s := range slices.Concat(o.counted.Subjects(), o.door.Subjects()) {
-			names[counting.KeyOf(s)] = s
-		}
-		for _, a := range o.accepts {
-			for _, s := range a.Subjects() {
-				names[counting.KeyOf(s)] = s
-			}
-		}
-	}
-	return names
+// count is a counter in a transaction.
+type count struct {
+	*counting.Entry
+	subject limit.Subject
+	// left is what was known of it before, and is kept of it.
+	left *leftover
+	// fresh says that there is no row of it, trusted that it is not locked. data is its row
+	// where it is written.
+	fresh, trusted bool
+	data           []byte
 }
 
-// readCounters adds the statements that lock and read those counters, but for those that are
-// kept. Whoever counts in one of the former, on any node, waits until this transaction has ended. One that there is not has
+// addCounts adds the counters of subjects that the batch has not had before.
+func (t *transaction) addCounts(n int, subject func(int) limit.Subject) {
+	for i := range n {
+		s := subject(i)
+		if e, isNew := t.counted.Entry(s); isNew {
+			t.counts = append(t.counts, count{Entry: e, subject: s, left: t.kept.find(s)})
+		}
+	}
+}
+
+// gather finds the counters of all limits in the batch.
+func (t *transaction) gather() {
+	for _, o := range t.batch {
+		for _, s := range [][]limit.Subject{o.counted.Subjects(), o.door.Subjects()} {
+			t.addCounts(len(s), func(i int) limit.Subject { return s[i] })
+		}
+		for _, a := range o.accepts {
+			s := a.Subjects()
+			t.addCounts(len(s), func(i int) limit.Subject { return s[i] })
+		}
+	}
+}
+
+// readCounters adds the statements that lock and read the counters of the batch, but for those that
+// are kept. Whoever counts in one of the former, on any node, waits until this transaction has ended. One that there is not has
 // counted nothing; whoever else makes it meanwhile is found out when it is made here.
-func (t *transaction) readCounters(p *server.Pipe, names map[string]limit.Subject) {
-	if len(names) == 0 {
+func (t *transaction) readCounters(p *server.Pipe) {
+	t.gather()
+	if len(t.counts) == 0 {
 		return
 	}
-	t.names, t.fresh, t.trusted, t.left = names, map[string]bool{}, map[string]bool{}, make(map[string]*leftover, len(names))
-	list := make([]string, 0, len(names))
-	for key, s := range names {
-		l := t.kept.take(key)
-		t.left[key] = l
-		if t.kept.trusts(l) {
-			t.trusted[key] = true
-			t.counted.Use(s, l.counter)
+	var list []string
+	wanted := map[string]*count{}
+	for i := range t.counts {
+		c := &t.counts[i]
+		if t.kept.trusts(c.left) {
+			c.trusted, c.Counter = true, c.left.counter
 			continue
 		}
-		t.fresh[key] = true
-		list = append(list, key)
+		c.fresh = true
+		list = append(list, c.left.key)
+		wanted[c.left.key] = c
 	}
 	p.Exec(byIndexSQL)
 	if len(list) > 0 {
-		p.Query(lockCountersSQL, []any{list}, func(r *sqlkit.Row) error { return t.locked(r.Text(), r.Blob()) })
+		p.Query(lockCountersSQL, []any{list}, func(r *sqlkit.Row) error { return wanted[r.Text()].locked(t.kept, r.Blob()) })
 	}
 	p.Query("SELECT "+server.ClockSQL, nil, func(r *sqlkit.Row) error {
 		t.at = time.UnixMicro(r.Int64()).UTC()
@@ -112,19 +130,13 @@ func (t *transaction) readCounters(p *server.Pipe, names map[string]limit.Subjec
 }
 
 // locked takes a row that was locked.
-func (t *transaction) locked(key string, data []byte) error {
-	delete(t.fresh, key)
-	l := t.left[key]
-	if l == nil {
-		l = &leftover{data: data}
-		t.left[key] = l
-	}
-	same := l.found(data)
-	if same && l.counter != nil {
-		t.counted.Use(t.names[key], l.counter)
+func (c *count) locked(k *kept, data []byte) error {
+	c.fresh = false
+	if k.found(c.left, data) && c.left.counter != nil {
+		c.Counter = c.left.counter
 		return nil
 	}
-	return t.counted.Put(t.names[key], data)
+	return c.Put(data)
 }
 
 // meet adds the statement that reads the days of all contacts in the batch.
@@ -152,8 +164,10 @@ func (t *transaction) meet(p *server.Pipe) {
 
 // beginCounters lets counters that there are not begin with nothing.
 func (t *transaction) beginCounters() {
-	for key := range t.fresh {
-		t.counted.Use(t.names[key], &limit.Counter{})
+	for i := range t.counts {
+		if c := &t.counts[i]; c.fresh {
+			c.Counter = &limit.Counter{}
+		}
 	}
 }
 
@@ -161,68 +175,91 @@ func (t *transaction) beginCounters() {
 // are locked, and behind them those that are not, with what is there of them. same are those
 // that were not locked and are not written, as what was judged by them was refused.
 type counters struct {
-	made, locked, trusted, same []sqlkit.Values
+	made, locked, trusted, same []*count
 	// impatient says that the server has come to trusted, and not behind them.
 	impatient bool
 }
 
-// changedCounters returns what is written, and keeps in mind what is there afterwards.
-func (t *transaction) changedCounters() (c counters) {
-	written := map[string]bool{}
-	for _, r := range t.counted.Rows() {
-		l := t.left[r.Key]
-		written[r.Key] = true
+// changedCounters returns what is written.
+func (t *transaction) changedCounters() (w counters) {
+	slices.SortFunc(t.counts, func(a, b count) int { return strings.Compare(a.left.key, b.left.key) })
+	for i := range t.counts {
+		c := &t.counts[i]
+		list := &w.locked
 		switch {
-		case t.fresh[r.Key]:
-			c.made = append(c.made, sqlkit.Bind(r.Key, r.Data, r.Ends))
-			l = &leftover{}
-		case t.trusted[r.Key]:
-			c.trusted = append(c.trusted, sqlkit.Bind(r.Key, r.Data, r.Ends, l.data))
-		default:
-			c.locked = append(c.locked, sqlkit.Bind(r.Key, r.Data, r.Ends))
+		case c.fresh:
+			list = &w.made
+		case c.trusted:
+			list = &w.trusted
 		}
-		t.after = append(t.after, after{r.Key, &leftover{t.counted.Counter(t.names[r.Key]), r.Data, l.shy, l.shyness}})
-	}
-	for key := range t.trusted {
-		if !written[key] {
-			c.same = append(c.same, sqlkit.Bind(key, t.left[key].data))
+		switch {
+		case c.Changed:
+			c.data = c.Counter.AppendBinary(make([]byte, 0, len(c.left.data)+32))
+			*list = append(*list, c)
+		case c.trusted:
+			w.same = append(w.same, c)
 		}
 	}
-	return c
+	return w
 }
 
-// after is what is there of a counter once the transaction is committed.
-type after struct {
-	key string
-	*leftover
+// The columns of counters, each an argument of unnest.
+
+func keys(list []*count) []string {
+	return column(list, func(c *count) string { return c.left.key })
+}
+
+func data(list []*count) [][]byte { return column(list, func(c *count) []byte { return c.data }) }
+
+func ends(list []*count) []int64 {
+	return column(list, func(c *count) int64 { return counting.EndsOf(c.Counter) })
+}
+
+func before(list []*count) [][]byte {
+	return column(list, func(c *count) []byte { return c.left.data })
+}
+
+func column[V any](list []*count, of func(*count) V) []V {
+	values := make([]V, len(list))
+	for i, c := range list {
+		values[i] = of(c)
+	}
+	return values
+}
+
+// make adds the statement that makes counters that there are not.
+func (w *counters) make(p *server.Pipe) {
+	if len(w.made) > 0 {
+		p.Exec(makeCountersSQL, keys(w.made), data(w.made), ends(w.made))
+	}
 }
 
 // write adds the statements that write counters that there are.
-func (c *counters) write(p *server.Pipe) {
-	if len(c.locked) > 0 {
-		p.Exec(writeCountersSQL, columns(c.locked, counterKinds)...)
+func (w *counters) write(p *server.Pipe) {
+	if len(w.locked) > 0 {
+		p.Exec(writeCountersSQL, keys(w.locked), data(w.locked), ends(w.locked))
 	}
-	c.look(p)
-	if len(c.trusted) > 0 {
-		p.Then(impatientSQL, func() { c.impatient = true })
-		p.Exec(rewriteCountersSQL, columns(c.trusted, trustedKinds)...)
-		p.Then(patientSQL, func() { c.impatient = false })
+	w.look(p)
+	if len(w.trusted) > 0 {
+		p.Then(impatientSQL, func() { w.impatient = true })
+		p.Exec(rewriteCountersSQL, keys(w.trusted), data(w.trusted), ends(w.trusted), before(w.trusted))
+		p.Then(patientSQL, func() { w.impatient = false })
 	}
 }
 
 // look adds the statement that makes sure of those by which something was refused.
-func (c *counters) look(p *server.Pipe) {
-	if len(c.same) > 0 {
-		p.Exec(sameCountersSQL, columns(c.same, "tb")...)
+func (w *counters) look(p *server.Pipe) {
+	if len(w.same) > 0 {
+		p.Exec(sameCountersSQL, keys(w.same), before(w.same))
 	}
 }
 
 // miscounted is errMade where a transaction has ended with an error because others have counted, or
 // are about to. Who has waited for another lock in vain has waited long, and does not so again.
-func (t *transaction) miscounted(c *counters, err error) error {
+func (t *transaction) miscounted(w *counters, err error) error {
 	switch {
 	case server.ConstraintOf(err) == counterKey:
-	case len(c.trusted)+len(c.same) > 0 && server.Mistaken(err), c.impatient && server.Waited(err):
+	case len(w.trusted)+len(w.same) > 0 && server.Mistaken(err), w.impatient && server.Waited(err):
 		t.kept.missed()
 	default:
 		return err
@@ -234,16 +271,18 @@ func (t *transaction) miscounted(c *counters, err error) error {
 // keep keeps counters as a transaction that was committed has left them, and those that it has
 // only read, or was not committed with, as rows alone.
 func (t *transaction) keep(committed bool) {
-	for key, l := range t.left {
-		if l != nil {
-			t.kept.put(key, &leftover{nil, l.data, l.shy, l.shyness})
+	for i := range t.counts {
+		c := &t.counts[i]
+		if !committed || !c.Changed {
+			c.left.counter = nil
+			continue
 		}
+		if c.fresh {
+			c.left.shy, c.left.shyness = 0, 0
+		}
+		t.kept.leave(c.left, c.Counter, c.data)
 	}
-	if !committed || t.names == nil {
-		return
+	if committed && t.counts != nil {
+		t.kept.passed()
 	}
-	for _, a := range t.after {
-		t.kept.put(a.key, a.leftover)
-	}
-	t.kept.passed()
 }

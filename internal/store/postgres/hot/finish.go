@@ -129,11 +129,11 @@ func (t *transaction) finish() error {
 		r.events = append(r.events, o.events...)
 	}
 	var p server.Pipe
-	c := t.changedCounters()
+	w := t.changedCounters()
 	if !passed {
-		c.look(&p)
+		w.look(&p)
 		p.Exec("ROLLBACK")
-		return t.miscounted(&c, t.s.Send(&p))
+		return t.miscounted(&w, t.s.Send(&p))
 	}
 	if t.refused != nil {
 		p.Exec(takeOutSQL, t.refused)
@@ -143,7 +143,7 @@ func (t *transaction) finish() error {
 			p.Exec(text, append(columns(list, kinds), rest...)...)
 		}
 	}
-	add(makeCountersSQL, c.made, counterKinds)
+	w.make(&p)
 	add(contentSQL, r.contents, contentKinds)
 	add(deliverySQL, r.deliveries, deliveryKinds, t.opt.Node)
 	add(reliedSQL, r.relied, reliedKinds)
@@ -152,13 +152,13 @@ func (t *transaction) finish() error {
 	if r.left != nil {
 		p.Exec(FinishSQL, r.left)
 	}
-	c.write(&p)
+	w.write(&p)
 	add(meetSQL, t.counted.Contacts(), contactKinds)
 	t.count(&p, r.grow)
 	AddEvents(&p, r.events)
 	p.Exec("COMMIT")
 	t.committing = true
-	return t.miscounted(&c, t.s.Commit(&p))
+	return t.miscounted(&w, t.s.Commit(&p))
 }
 
 // count adds to the totals, under the number of the transaction, and now and then

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"countersign/internal/limit"
+	"countersign/internal/store/sqlkit/counting"
 )
 
 // kept are counters as this writer has stored them last, so that those in which nobody else
@@ -16,8 +17,10 @@ import (
 // It is bounded: those that were not used for longest are dropped. Only the goroutine of the
 // writer uses it.
 type kept struct {
-	young, old map[string]*leftover // by what counters are stored under
-	octets     int                  // of the young
+	young, old map[limit.Subject]*leftover
+	octets     int // of the young
+	// halves is how often the young have become the old.
+	halves int
 	// wary is for how many transactions more everything is locked, after one had to be made
 	// again; wait is how many that were the last time.
 	wary, wait int
@@ -25,11 +28,15 @@ type kept struct {
 
 // leftover is a counter as it was left.
 type leftover struct {
+	key     string         // under which it is stored
 	counter *limit.Counter // nil where the row alone is known
 	data    []byte         // the row's
+	known   bool           // whether data is
 	// shy is how often more it is locked, as somebody else has counted in it; shyness is how
 	// often that is after the next time.
 	shy, shyness int
+	// half is that in which it came among the young.
+	half int
 }
 
 const (
@@ -42,34 +49,45 @@ const (
 	firstShyness, lastShyness = 8, 1024
 )
 
-// take returns a counter and keeps it no more, nil where there is none.
-func (k *kept) take(key string) *leftover {
-	if l := k.young[key]; l != nil {
-		delete(k.young, key)
-		k.octets -= len(l.data)
+// find returns what is known of a counter, and keeps it; nothing where it is not known.
+func (k *kept) find(s limit.Subject) *leftover {
+	if l := k.young[s]; l != nil {
 		return l
 	}
-	l := k.old[key]
-	delete(k.old, key)
+	l := k.old[s]
+	if l == nil {
+		l = &leftover{key: counting.KeyOf(s)}
+	}
+	delete(k.old, s)
+	if k.young == nil || len(k.young) >= maxKept || k.octets+len(l.data) > maxKeptOctets {
+		k.turn()
+	}
+	l.half = k.halves
+	k.young[s] = l
+	k.octets += len(l.data)
 	return l
 }
 
-// put keeps a counter.
-func (k *kept) put(key string, l *leftover) {
-	if len(k.young) >= maxKept || k.octets+len(l.data) > maxKeptOctets {
-		k.young, k.old, k.octets = nil, k.young, 0
+// leave notes as what a counter was stored.
+func (k *kept) leave(l *leftover, counter *limit.Counter, data []byte) {
+	if l.half == k.halves {
+		k.octets += len(data) - len(l.data)
 	}
-	if k.young == nil {
-		k.young = make(map[string]*leftover)
+	l.counter, l.data, l.known = counter, data, true
+	if k.octets > maxKeptOctets {
+		k.turn()
 	}
-	k.take(key)
-	k.young[key] = l
-	k.octets += len(l.data)
+}
+
+// turn makes the young the old, and drops those.
+func (k *kept) turn() {
+	k.young, k.old, k.octets = make(map[limit.Subject]*leftover), k.young, 0
+	k.halves++
 }
 
 // trusts reports whether a counter is written as it was left, without a look.
 func (k *kept) trusts(l *leftover) bool {
-	return k.wary == 0 && l != nil && l.counter != nil && l.shy == 0
+	return k.wary == 0 && l.counter != nil && l.shy == 0
 }
 
 // missed notes that a transaction has to be made again, as somebody else had counted.
@@ -89,13 +107,15 @@ func (k *kept) passed() {
 }
 
 // found notes what a locked row has, and reports whether it is as it was left.
-func (l *leftover) found(data []byte) (same bool) {
-	if same = bytes.Equal(l.data, data); same {
+func (k *kept) found(l *leftover, data []byte) (same bool) {
+	if same = !l.known || bytes.Equal(l.data, data); same {
 		l.shy = max(l.shy-1, 0)
-		return true
+	} else {
+		l.shyness = min(2*l.shyness+firstShyness, lastShyness)
+		l.shy = l.shyness
 	}
-	l.shyness = min(2*l.shyness+firstShyness, lastShyness)
-	l.shy = l.shyness
-	l.counter, l.data = nil, data
-	return false
+	if !same || !l.known {
+		k.leave(l, nil, data)
+	}
+	return same
 }

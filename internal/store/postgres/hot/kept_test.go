@@ -8,24 +8,29 @@ import (
 	"countersign/internal/limit"
 )
 
-// leave makes a counter of which the row has that many octets.
-func leave(octets int) *leftover {
-	return &leftover{counter: &limit.Counter{}, data: bytes.Repeat([]byte{1}, octets)}
+// subject is one of many.
+func subject(n int) limit.Subject { return limit.Subject{Kind: limit.Network, Name: fmt.Sprint(n)} }
+
+// stored is a counter that was stored.
+func stored(k *kept, n int) *leftover {
+	l := k.find(subject(n))
+	k.leave(l, &limit.Counter{}, []byte{1})
+	return l
 }
 
 // TestKeptIsBounded: what was not used for longest is dropped, by number and by octets, and what
 // is used stays.
 func TestKeptIsBounded(t *testing.T) {
+	const used = -1
 	for name, octets := range map[string]int{"many": 1, "large": maxKeptOctets / 100} {
 		var k kept
-		k.put("used", leave(octets))
+		data := bytes.Repeat([]byte{1}, octets)
+		k.leave(k.find(subject(used)), &limit.Counter{}, data)
 		for n := range 4 * maxKept {
-			k.put(fmt.Sprint(n), leave(octets))
-			l := k.take("used")
-			if l == nil {
+			k.leave(k.find(subject(n)), &limit.Counter{}, data)
+			if l := k.find(subject(used)); l.counter == nil {
 				t.Fatalf("%s: what is used is gone after %d others", name, n)
 			}
-			k.put("used", l)
 			if n%1000 > 0 {
 				continue
 			}
@@ -40,19 +45,32 @@ func TestKeptIsBounded(t *testing.T) {
 				break
 			}
 		}
-		if k.take("0") != nil {
+		if k.find(subject(0)).known {
 			t.Errorf("%s: the first is there still", name)
 		}
 	}
 }
 
-// TestTakenOnce: nobody gets a counter that somebody else has.
-func TestTakenOnce(t *testing.T) {
+// TestKeptGrowsNotBeyond: what is there already and becomes longer and longer is bounded, too.
+func TestKeptGrowsNotBeyond(t *testing.T) {
 	var k kept
-	k.put("a", leave(1))
-	k.put("a", leave(2))
-	if l := k.take("a"); l == nil || len(l.data) != 2 || k.take("a") != nil || k.octets != 0 {
-		t.Errorf("taken %+v, %d octets are left", l, k.octets)
+	const counters = 1000
+	for size := 1; size < 1<<14; size *= 2 {
+		for n := range counters {
+			k.leave(k.find(subject(n)), &limit.Counter{}, make([]byte, size))
+		}
+		held := 0
+		for _, half := range []map[limit.Subject]*leftover{k.young, k.old} {
+			for _, l := range half {
+				held += len(l.data)
+			}
+		}
+		if most := 2*maxKeptOctets + size; held > most {
+			t.Fatalf("%d octets are kept of counters of %d, want at most %d", held, size, most)
+		}
+	}
+	if k.halves < 3 {
+		t.Error("it never was too much: this proves nothing")
 	}
 }
 
@@ -60,13 +78,13 @@ func TestTakenOnce(t *testing.T) {
 // for a while, each time for longer.
 func TestSharedCountersAreLocked(t *testing.T) {
 	var k kept
-	l := leave(1)
+	l := stored(&k, 1)
 	if !k.trusts(l) {
 		t.Fatal("one that nobody else has used is not trusted")
 	}
 	for _, want := range []int{firstShyness, 3 * firstShyness, 7 * firstShyness} {
 		others := fmt.Append(nil, want)
-		if l.found(others) || l.counter != nil {
+		if k.found(l, others) || l.counter != nil {
 			t.Fatal("another row is as it was left")
 		}
 		l.counter = &limit.Counter{}
@@ -74,7 +92,7 @@ func TestSharedCountersAreLocked(t *testing.T) {
 			if k.trusts(l) {
 				t.Fatalf("trusted after %d, want %d", n, want)
 			}
-			if !l.found(others) {
+			if !k.found(l, others) {
 				t.Fatal("the same row is another")
 			}
 		}
@@ -83,13 +101,13 @@ func TestSharedCountersAreLocked(t *testing.T) {
 		}
 	}
 	for range 100 {
-		l.found([]byte("one"))
-		l.found([]byte("other"))
+		k.found(l, []byte("one"))
+		k.found(l, []byte("other"))
 	}
 	if l.shy > lastShyness {
 		t.Errorf("locked for %d", l.shy)
 	}
-	if rowAlone := (&leftover{data: []byte{1}}); k.trusts(rowAlone) {
+	if rowAlone := (&leftover{data: []byte{1}, known: true}); k.trusts(rowAlone) {
 		t.Error("a row without its counter is trusted")
 	}
 }
@@ -99,7 +117,7 @@ func TestSharedCountersAreLocked(t *testing.T) {
 func TestAfterAMissAllAreLocked(t *testing.T) {
 	var k kept
 	locked := func() (n int) {
-		for ; !k.trusts(leave(1)); n++ {
+		for ; !k.trusts(stored(&k, 1)); n++ {
 			k.passed()
 		}
 		return n

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"countersign/internal/fault"
-	"countersign/internal/limit"
 	"countersign/internal/mail"
 	"countersign/internal/store/postgres/nodes"
 	"countersign/internal/store/postgres/server"
@@ -48,13 +47,8 @@ type transaction struct {
 
 	counted counting.Counted
 	kept    *kept // between transactions
-	// names are the subjects of all counters, by what these are stored under; fresh are those
-	// that there are not, trusted those that are not locked. left is what was known of them before,
-	// and after what is there once it is committed.
-	names          map[string]limit.Subject
-	fresh, trusted map[string]bool
-	left           map[string]*leftover
-	after          []after
+	// counts are all counters of the batch, in no order.
+	counts []count
 }
 
 // run runs the batch and commits. Each operation's err is its own result.
@@ -121,7 +115,7 @@ func (t *transaction) begin() error {
 			return nil
 		})
 	}
-	t.readCounters(&p, t.subjects())
+	t.readCounters(&p)
 	t.askAlive(&p)
 	t.meet(&p) // behind the locks, so that nobody else writes to the same at the same time
 	if err := t.s.Send(&p); err != nil {
@@ -184,7 +178,7 @@ func (t *transaction) insert(p *server.Pipe, accepts []*incoming.Acceptance, che
 }
 
 // waits reports whether a submission is inserted when it has been judged, and not before.
-func waits(a *incoming.Acceptance) bool { return a.Subjects() != nil && a.Large != nil }
+func waits(a *incoming.Acceptance) bool { return a.Limited() && a.Large != nil }
 
 // takeOut has a submission that its limits have refused removed again, where it was inserted.
 func (t *transaction) takeOut(o *operation, a *incoming.Acceptance) {
@@ -203,7 +197,7 @@ func (t *transaction) judge() error {
 	var passed []*incoming.Acceptance
 	for _, o := range t.batch {
 		for _, a := range o.accepts {
-			if o.err == nil && a.Subjects() != nil {
+			if o.err == nil && a.Limited() {
 				o.err = a.Judge(&t.counted, t.at)
 				t.takeOut(o, a)
 			}
@@ -332,7 +326,7 @@ func (o *operation) storable() (list []*incoming.Acceptance) {
 
 // counts reports whether an operation that passes is counted anywhere.
 func (o *operation) counts() bool {
-	return o.counted.Subjects() != nil || o.door != nil || slices.ContainsFunc(o.accepts, func(a *incoming.Acceptance) bool { return a.Subjects() != nil })
+	return o.counted.Subjects() != nil || o.door != nil || slices.ContainsFunc(o.accepts, (*incoming.Acceptance).Limited)
 }
 
 // notOwn refuses an operation that is made again where one of its deliveries is not

@@ -183,6 +183,7 @@ func poolConfig(o Options) (*pgxpool.Config, error) {
 	config.MaxConnIdleTime = time.Minute
 	config.MaxConnLifetime = 10 * time.Minute // what is looked at when one is made may change
 	config.HealthCheckPeriod = 5 * time.Second
+	config.AfterConnect = encodeArrays
 	config.ConnConfig.ConnectTimeout = min(cmpZero(config.ConnConfig.ConnectTimeout, 5*time.Second), 5*time.Second)
 	configure(config.ConnConfig, o)
 	return config, nil

@@ -1,8 +1,6 @@
 package counting
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"countersign/internal/limit"
@@ -13,43 +11,53 @@ import (
 // changed. It implements limit.Ledger, is ready for use, and is used by one goroutine.
 type Counted struct{ ledger *ledger }
 
+// Entry is a counter in a transaction.
+type Entry struct {
+	// Counter is nil until it was read.
+	Counter *limit.Counter
+	// Changed says that it is to be written.
+	Changed bool
+}
+
 // ledger is what the copies of a Counted share.
 type ledger struct {
-	counters map[limit.Subject]*limit.Counter
-	changed  map[limit.Subject]bool
+	entries  map[limit.Subject]*Entry
 	met, now map[limit.Contact]int64 // as it was read, and is to be written
 }
 
 func (c *Counted) open() *ledger {
 	if c.ledger == nil {
-		c.ledger = &ledger{
-			counters: map[limit.Subject]*limit.Counter{}, changed: map[limit.Subject]bool{},
-			met: map[limit.Contact]int64{}, now: map[limit.Contact]int64{},
-		}
+		c.ledger = &ledger{entries: map[limit.Subject]*Entry{}, met: map[limit.Contact]int64{}, now: map[limit.Contact]int64{}}
 	}
 	return c.ledger
 }
 
-// Have reports whether the counter of a subject was read.
-func (c *Counted) Have(s limit.Subject) bool { return c.open().counters[s] != nil }
+// Entry returns the entry of a subject, and whether it is new. Whoever asks has to read its counter
+// where there is none.
+func (c *Counted) Entry(s limit.Subject) (e *Entry, isNew bool) {
+	l := c.open()
+	e = l.entries[s]
+	if e != nil {
+		return e, false
+	}
+	e = &Entry{}
+	l.entries[s] = e
+	return e, true
+}
 
 // Put takes what is stored of a subject, nothing for no row. Errors are fault.Corrupt.
-func (c *Counted) Put(s limit.Subject, data []byte) error {
-	counter, err := limit.Decode(data)
-	if err == nil {
-		c.open().counters[s] = counter
-	}
+func (e *Entry) Put(data []byte) (err error) {
+	e.Counter, err = limit.Decode(data)
 	return err
 }
 
-// Use takes the counter of a subject from who keeps it, who hears from Changed which are to
-// be written.
-func (c *Counted) Use(s limit.Subject, counter *limit.Counter) {
-	c.open().counters[s] = counter
-}
-
 // Counter implements limit.Ledger, for subjects that were read.
-func (c *Counted) Counter(s limit.Subject) *limit.Counter { return c.open().counters[s] }
+func (c *Counted) Counter(s limit.Subject) *limit.Counter {
+	if e := c.open().entries[s]; e != nil {
+		return e.Counter
+	}
+	return nil
+}
 
 // Meet takes what MetSQL found, 0 for no row.
 func (c *Counted) Meet(k limit.Contact, day int64) { c.open().met[k] = day }
@@ -73,7 +81,7 @@ func (c *Counted) Count(q *limit.Question, d *limit.Decision) {
 	q.Count(d)
 	l := c.open()
 	for i := range q.Levels {
-		l.changed[q.Key(i)] = true
+		l.entries[q.Key(i)].Changed = true
 	}
 	day := limit.DayOf(d.At)
 	for _, k := range q.Contacts.All() {
@@ -87,8 +95,9 @@ func (c *Counted) Count(q *limit.Question, d *limit.Decision) {
 func (c *Counted) Occupy(self string, held map[limit.Subject]int64, at time.Time) {
 	l := c.open()
 	for s, n := range held {
-		l.counters[s].Occupy(self, n, at)
-		l.changed[s] = true
+		e := l.entries[s]
+		e.Counter.Occupy(self, n, at)
+		e.Changed = true
 	}
 }
 
@@ -97,31 +106,12 @@ func (c *Counted) Changed() (list []limit.Subject) {
 	if c.ledger == nil {
 		return nil
 	}
-	for s := range c.ledger.changed {
-		list = append(list, s)
+	for s, e := range c.ledger.entries {
+		if e.Changed {
+			list = append(list, s)
+		}
 	}
 	return list
-}
-
-// Row is a counter that is to be written.
-type Row struct {
-	Key  string
-	Data []byte
-	Ends int64
-}
-
-// Rows returns the counters that were changed, by key.
-func (c *Counted) Rows() []Row {
-	if c.ledger == nil {
-		return nil
-	}
-	rows := make([]Row, 0, len(c.ledger.changed))
-	for s := range c.ledger.changed {
-		k := c.ledger.counters[s]
-		rows = append(rows, Row{KeyOf(s), k.AppendBinary(nil), EndsOf(k)})
-	}
-	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
-	return rows
 }
 
 // Contacts returns the arguments of MeetSQL, in no order.

@@ -17,6 +17,9 @@ const (
 	holdColumn  = 9
 )
 
+// Limited reports whether there are limits that Judge holds it against.
+func (p *Acceptance) Limited() bool { return p.source.Limits != nil }
+
 // Subjects are those whose counters Judge needs, each once; none without limits.
 func (p *Acceptance) Subjects() []limit.Subject { return subjects(p.source.Limits) }
 
