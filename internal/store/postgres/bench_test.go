@@ -19,7 +19,7 @@ import (
 )
 
 // producers is how many sessions bring messages at the same time.
-const producers = 32
+const producers = 64
 
 // openBench opens a database on a cluster of its own, with the durability that a
 // server has by default.
