@@ -56,7 +56,7 @@ func (w writer) claim(depth int) string {
 	}
 	return w.one( // what is for CEL, and fails at times
 		`envelope.recipients.exists(r, r.domain() == principal.domain)`, `(1 / counters.session_messages > 0)`, `(counted.used("account recipients/hour") > 50)`,
-		`(envelope.recipients.size() > 2)`, `(int(message.subject) > 0)`, `envelope.smtputf8`, `(now.getHours() < 6)`, `(message.header.count("X-Mailer") > 0)`,
+		`(size(envelope.recipients) > 2)`, `(int(message.subject) > 0)`, `envelope.smtputf8`, `(now.getMinutes() < 30)`,
 	)
 }
 
@@ -72,13 +72,15 @@ func (w writer) literal() string {
 }
 
 func (w writer) number() string {
-	return w.one("message.size", "envelope.size", "counters.recipients", "counters.session_messages", "counters.account_days", "0", "-1", "3", "50")
+	return w.one("message.size", "envelope.size", "counters.recipients", "counters.session_messages", "counters.account_days", "envelope.recipients.size()", "message.senders.size()",
+		`message.header.count("X-Mailer")`, "now.getHours()", `now.getHours("Europe/Berlin")`, `now.getHours("+01:00")`, `now.getDayOfWeek("America/New_York")`, "now.getDayOfWeek()", "0", "-1", "3", "50")
 }
 
 // TestGlanceAlike: whatever is told of made up messages without CEL, CEL says as well.
 func TestGlanceAlike(t *testing.T) {
 	c := &compiler{set: newSet(), total: map[Stage]uint64{}, envs: map[Stage]*cel.Env{}, words: glanced()}
 	w := writer{rand.New(rand.NewPCG(3, 4))}
+	many := crowd()
 	told := map[glance.Truth]int{}
 	for i := range 600 {
 		s := spec(Data, w.claim(i%4))
@@ -94,10 +96,15 @@ func TestGlanceAlike(t *testing.T) {
 			f.Message.Header = fields{{"Subject", m.text()}, {"X-Mailer", m.text()}}
 			used := m.number()
 			f.Used = func(Used) (int64, error) { return used, nil }
-			switch m.draw.IntN(4) {
+			f.Now = f.Now.In(time.FixedZone("", 3600*m.draw.IntN(12)))
+			switch m.draw.IntN(6) {
 			case 0: // more than expressions see
 				f.Connection.Hello = strings.Repeat("a", maxText+1)
 			case 1:
+				f.Recipients = many.Recipients
+			case 2:
+				f.Recipients = many.Recipients[1:]
+			case 3:
 				f.Connection.Hello = strings.Repeat("A", maxText)
 			}
 			told[alike(t, all[len(all)-1], f)]++
@@ -124,6 +131,27 @@ func TestGlanceIsEnough(t *testing.T) {
 		if got := alike(t, r, matching); got != glance.Yes && s.Name != "inside" {
 			t.Errorf("%s: %d of one that matches", s.Name, got)
 		}
+	}
+}
+
+// TestGlanceCounts: so it is with what is counted, and with the time.
+func TestGlanceCounts(t *testing.T) {
+	for when, want := range map[string]glance.Truth{
+		`envelope.recipients.size() == 2`: glance.Yes, `message.senders.size() > 2`: glance.No, `message.header.count("received") == 2`: glance.Yes,
+		`now.getHours() == 3`: glance.Yes, `now.getHours("Europe/Berlin") == 4`: glance.Yes, `now.getHours("America/New_York") < 22`: glance.No, `now.getDayOfWeek() == 5`: glance.Yes,
+		`now.getDayOfWeek("America/New_York") == 4`: glance.Yes, `now.getHours("+01:00") == 4`: glance.Open, `envelope.recipients.exists(r, r == "bob@example.org")`: glance.Open,
+	} {
+		for _, zone := range []*time.Location{time.UTC, time.FixedZone("", 7*3600)} {
+			f := usual()
+			f.Now = f.Now.In(zone)
+			if got := alike(t, compiled(t, spec(Data, when)).rules[Data][0], f); got != want {
+				t.Errorf("%s: %d, want %d", when, got, want)
+			}
+		}
+	}
+	set := compiled(t, spec(Data, `envelope.recipients.size() > 5`))
+	if d := set.Judge(Data, crowd()); !d.Failed || d.Faults[0].Cause() != "envelope.recipients has more than 1000 elements" {
+		t.Errorf("%+v", d)
 	}
 }
 

@@ -35,9 +35,10 @@ type variable struct {
 	text string
 	// get returns the value, or a *types.Err.
 	get func(*Facts) ref.Val
-	// read and count return that of a text and of a number as it is, for a glance at it.
+	// read and count return that of a text and of a number as it is, of a list how long it is,
+	// for a glance at it.
 	read  glance.Text[Facts]
-	count func(*Facts) int64
+	count glance.Number[Facts]
 }
 
 // The stages from one on.
@@ -124,7 +125,7 @@ func text(name string, stages []Stage, words string, get func(*Facts) string) *v
 // number is a variable that is a number.
 func number(name string, stages []Stage, words string, get func(*Facts) int64) *variable {
 	v := other(name, cel.IntType, stages, words, func(f *Facts) ref.Val { return types.Int(get(f)) })
-	v.count = get
+	v.count = func(f *Facts) (int64, bool) { return get(f), true }
 	return v
 }
 
@@ -141,6 +142,10 @@ func list(name string, most int, words string, get func(*Facts) (int, func(int) 
 			all[i] = at(i)
 		}
 		return types.NewStringList(types.DefaultTypeAdapter, all)
+	}
+	v.count = func(f *Facts) (int64, bool) {
+		n, _ := get(f)
+		return int64(n), n <= most
 	}
 	return v
 }

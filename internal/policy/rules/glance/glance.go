@@ -37,16 +37,20 @@ type Text[F any] struct {
 	Late bool
 }
 
+// Number reads a number from facts, likewise.
+type Number[F any] func(*F) (int64, bool)
+
 // Words is what an expression may have in it; what is not there is left to CEL.
 type Words[F any] struct {
 	// Texts and Numbers are variables.
 	Texts   map[string]Text[F]
-	Numbers map[string]func(*F) int64
+	Numbers map[string]Number[F]
 	// Changes are functions that make a text of a text, by the ids of their overloads.
 	Changes map[string]func(string) string
-	// Fields and Tests make what a call of a function of a variable with a text that is written
-	// out is; nil where that cannot be said.
+	// Fields, Counts and Tests make what a call of a function of a variable with a text that is
+	// written out is, of Counts also without one, which is ""; nil where that cannot be said.
 	Fields map[Call]func(text string) Text[F]
+	Counts map[Call]func(text string) Number[F]
 	Tests  map[Call]func(text string) func(*F) bool
 }
 

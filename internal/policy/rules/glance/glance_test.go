@@ -32,8 +32,19 @@ func words() *glance.Words[facts] {
 				return f.body, true
 			}},
 		},
-		Numbers: map[string]func(*facts) int64{"n": func(f *facts) int64 { return f.n }},
+		Numbers: map[string]glance.Number[facts]{"n": func(f *facts) (int64, bool) { return f.n, true }},
 		Changes: map[string]func(string) string{"text_upper": strings.ToUpper},
+		Counts: map[glance.Call]func(string) glance.Number[facts]{
+			{Variable: "name", Overload: "text_count"}: func(text string) glance.Number[facts] {
+				if text == "?" {
+					return nil
+				}
+				return func(f *facts) (int64, bool) { return int64(strings.Count(f.name, text)), !f.failing }
+			},
+			{Variable: "name", Overload: "text_length"}: func(string) glance.Number[facts] {
+				return func(f *facts) (int64, bool) { return int64(len(f.name)), !f.failing }
+			},
+		},
 		Tests: map[glance.Call]func(string) func(*facts) bool{{Variable: "name", Overload: "text_like"}: func(text string) func(*facts) bool {
 			if text == "?" {
 				return nil
@@ -51,6 +62,8 @@ func looking(t *testing.T, expression string) glance.Look[facts] {
 	env, err := cel.NewEnv(
 		cel.Variable("name", text), cel.Variable("other", text), cel.Variable("body", text), cel.Variable("n", cel.IntType), cel.Variable("list", cel.ListType(text)),
 		cel.Function("upper", cel.MemberOverload("text_upper", []*cel.Type{text}, text, nothing)),
+		cel.Function("count", cel.MemberOverload("text_count", []*cel.Type{text, text}, cel.IntType, nothing)),
+		cel.Function("length", cel.MemberOverload("text_length", []*cel.Type{text}, cel.IntType, nothing)),
 		cel.Function("like", cel.MemberOverload("text_like", []*cel.Type{text, text}, cel.BoolType, nothing)),
 	)
 	if err != nil {
@@ -68,6 +81,7 @@ func TestLook(t *testing.T) {
 	for expression, want := range map[string]glance.Truth{
 		`name == "ann"`: glance.Yes, `name == "bob"`: glance.No, `"ann" != name`: glance.No, `name != other`: glance.Yes, `name.upper() == "ANN"`: glance.Yes,
 		`n == 7`: glance.Yes, `n != 7`: glance.No, `n < 7`: glance.No, `n <= 7`: glance.Yes, `n > 7`: glance.No, `n >= 7`: glance.Yes, `8 > n`: glance.Yes, `n == -7`: glance.No,
+		`name.count("n") == 2`: glance.Yes, `name.count("a") > 1`: glance.No, `n > name.length()`: glance.Yes, `name.length() != 3`: glance.No,
 		`name in ["x", "bob", "ann"]`: glance.Yes, `name in ["x", "an"]`: glance.No, `name in []`: glance.No,
 		`name.startsWith("an")`: glance.Yes, `name.startsWith("nn")`: glance.No, `name.endsWith("nn")`: glance.Yes, `name.endsWith("an")`: glance.No,
 		`name.contains("n")`: glance.Yes, `name.contains("z")`: glance.No, `name.matches("^a.n$")`: glance.Yes, `name.matches("^n")`: glance.No,
@@ -93,6 +107,7 @@ func TestNothing(t *testing.T) {
 		`true`, `list.size() > 1`, `n + 1 == 8`, `name < other`, `name in list`, `name in [other]`, `name.startsWith(other)`, `name.size() == 3`, `n in [7]`, `other.like("bob")`,
 		`"ann".upper().like("ann")`, `name.like("?")`, `list.exists(name, name == "ann")`, `n == 7 ? name == "ann" : name == "bob"`, `!list.exists(x, x == name)`,
 		`(name + "x").contains("x")`, `name == other + "x"`, `list[0] == name`, `n == list.size()`, `string(n) == "7"`,
+		`other.count("b") == 1`, `name.count(other) == 0`, `name.count("?") == 0`, `name.upper().length() == 3`, `7.0 == double(n)`,
 		`name.matches("a") && list.size() > 1`,
 	} {
 		if look := looking(t, expression); look != nil {
@@ -104,7 +119,7 @@ func TestNothing(t *testing.T) {
 // TestFailing: what is not to be had decides nothing where the rest does.
 func TestFailing(t *testing.T) {
 	for expression, want := range map[string]glance.Truth{
-		`name == "ann"`: glance.Open, `name != "ann"`: glance.Open, `other == name`: glance.Open, `name.upper() == "ANN"`: glance.Open, `name in ["ann"]`: glance.Open, `name.contains("a")`: glance.Open,
+		`name == "ann"`: glance.Open, `name != "ann"`: glance.Open, `other == name`: glance.Open, `name.length() == 3`: glance.Open, `7 > name.count("n")`: glance.Open, `name.upper() == "ANN"`: glance.Open, `name in ["ann"]`: glance.Open, `name.contains("a")`: glance.Open,
 		`!(name == "ann")`: glance.Open, `name == "ann" && n == 7`: glance.Open, `name == "ann" && n == 8`: glance.No, `name == "ann" || n == 7`: glance.Yes, `name == "ann" || n == 8`: glance.Open,
 	} {
 		if got := looking(t, expression)(&facts{name: "ann", other: "ann", n: 7, failing: true}); got != want {

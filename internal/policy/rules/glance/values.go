@@ -53,12 +53,33 @@ func (r *reader[F]) text(e ast.Expr) Text[F] {
 }
 
 // number reads what is a number; nil where nothing can be said of it.
-func (r *reader[F]) number(e ast.Expr) func(*F) int64 {
-	if e.Kind() != ast.LiteralKind {
-		return r.words.Numbers[r.variable(e)]
+func (r *reader[F]) number(e ast.Expr) Number[F] {
+	switch e.Kind() {
+	case ast.LiteralKind:
+		if n, is := e.AsLiteral().(types.Int); is {
+			return func(*F) (int64, bool) { return int64(n), true }
+		}
+		return nil
+	case ast.CallKind:
+		return r.counted(r.overload(e), e.AsCall())
 	}
-	if n, is := e.AsLiteral().(types.Int); is {
-		return func(*F) int64 { return int64(n) }
+	return r.words.Numbers[r.variable(e)]
+}
+
+// counted reads a call that is a number.
+func (r *reader[F]) counted(id string, call ast.CallExpr) Number[F] {
+	if !call.IsMemberFunction() || len(call.Args()) > 1 {
+		return nil
+	}
+	text := ""
+	for _, arg := range call.Args() {
+		var is bool
+		if text, is = written(arg); !is {
+			return nil
+		}
+	}
+	if count, has := r.words.Counts[Call{r.variable(call.Target()), id}]; has {
+		return count(text)
 	}
 	return nil
 }
@@ -93,20 +114,26 @@ func (r *reader[F]) compared(operator string, left, right ast.Expr) *part[F] {
 }
 
 // numbers compares two of them.
-func numbers[F any](operator string, a, b func(*F) int64) Look[F] {
-	switch operator {
-	case operators.Equals:
-		return func(f *F) Truth { return truth(a(f) == b(f)) }
-	case operators.NotEquals:
-		return func(f *F) Truth { return truth(a(f) != b(f)) }
-	case operators.Less:
-		return func(f *F) Truth { return truth(a(f) < b(f)) }
-	case operators.LessEquals:
-		return func(f *F) Truth { return truth(a(f) <= b(f)) }
-	case operators.Greater:
-		return func(f *F) Truth { return truth(a(f) > b(f)) }
+func numbers[F any](operator string, a, b Number[F]) Look[F] {
+	is := map[string]func(a, b int64) bool{
+		operators.Equals:        func(a, b int64) bool { return a == b },
+		operators.NotEquals:     func(a, b int64) bool { return a != b },
+		operators.Less:          func(a, b int64) bool { return a < b },
+		operators.LessEquals:    func(a, b int64) bool { return a <= b },
+		operators.Greater:       func(a, b int64) bool { return a > b },
+		operators.GreaterEquals: func(a, b int64) bool { return a >= b },
+	}[operator]
+	return func(f *F) Truth {
+		m, ok := a(f)
+		if !ok {
+			return Open
+		}
+		n, ok := b(f)
+		if !ok {
+			return Open
+		}
+		return truth(is(m, n))
 	}
-	return func(f *F) Truth { return truth(a(f) >= b(f)) }
 }
 
 // about is what can be said of one text.
