@@ -39,6 +39,22 @@ func BenchmarkTenRules(b *testing.B) {
 	}
 }
 
+// BenchmarkElevenRules is what ten such rules cost with one that matches, which lets the recipient pass, for a
+// message with one recipient: what test/gates has a gate ask.
+func BenchmarkElevenRules(b *testing.B) {
+	everybody := Spec{Name: "everybody", At: Recipient, When: `principal.domain != "" && counters.recipients < 1000000`, Verdict: Allow}
+	set := compiled(b, append(ten(), everybody)...)
+	f := usual()
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, at := range []Stage{Mail, Recipient, Data} {
+			if d := set.Judge(at, f); (d.Rule != nil) != (at == Recipient) {
+				b.Fatal(d)
+			}
+		}
+	}
+}
+
 // BenchmarkEach is what each of them costs.
 func BenchmarkEach(b *testing.B) {
 	for _, s := range ten() {

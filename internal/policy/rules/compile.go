@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+
+	"countersign/internal/policy/rules/glance"
 )
 
 // budget is what all rules of a stage together may cost for one message (for one recipient, one
@@ -37,7 +39,7 @@ func costLimit(at Stage) uint64 { return min(maxCost, budget(at)) }
 // Compile makes a Set of rules, in their order. It returns all that is wrong with them; where
 // that is more than warnings there is no Set.
 func Compile(specs []Spec) (*Set, []Mistake) {
-	c := &compiler{set: newSet(), total: map[Stage]uint64{}, envs: map[Stage]*cel.Env{}}
+	c := &compiler{set: newSet(), total: map[Stage]uint64{}, envs: map[Stage]*cel.Env{}, words: glanced()}
 	if len(specs) > MaxRules {
 		c.wrong(Mistake{Rule: MaxRules, Text: fmt.Sprintf("more than %d rules", MaxRules)})
 		return nil, c.mistakes
@@ -75,6 +77,8 @@ type compiler struct {
 	total map[Stage]uint64
 	// envs are the environments made so far.
 	envs map[Stage]*cel.Env
+	// words are what a glance knows.
+	words *glance.Words[Facts]
 }
 
 // wrong notes a mistake.
@@ -143,12 +147,13 @@ func (c *compiler) program(env *cel.Env, checked *cel.Ast, s Spec) (*Rule, error
 	if err != nil {
 		return nil, err
 	}
-	r := &Rule{Spec: s, program: program, most: estimate.Max, used: usedBy(checked.NativeRep())}
+	tree := checked.NativeRep()
+	r := &Rule{Spec: s, program: program, look: glance.New(tree, c.words), most: estimate.Max, used: usedBy(tree)}
 	r.OnError = s.onError()
 	if r.constant, err = c.constant(r); err != nil {
 		return r, err
 	}
-	r.everything = r.constant == nil && s.stops() && !s.Shadow && matchesAll(r, checked.NativeRep(), c.set.known)
+	r.everything = r.constant == nil && s.stops() && !s.Shadow && matchesAll(r, tree, c.set.known)
 	return r, nil
 }
 
@@ -194,7 +199,7 @@ func (c *compiler) constant(r *Rule) (*bool, error) {
 		nothing.Unknown[name] = true
 	}
 	// CEL goes on as far as it can with what is not known: "a || true" is true.
-	is, err := r.ask(&activation{facts: nothing, known: c.set.known})
+	is, err := r.ask(nothing, c.set.known)
 	var depends *unknownError
 	switch {
 	case err == nil:

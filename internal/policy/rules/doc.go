@@ -8,7 +8,8 @@
 //
 // An evaluation ends within a bounded time whatever a client sends: every value that an
 // expression sees has a largest size, from these the worst case is computed when a rule is
-// compiled, and what is over it at run time is cut off.
+// compiled, and what is over it at run time is cut off. Of simple expressions package glance tells
+// what they are, so that CEL is not asked; they have no loops.
 //
 // Main types: Spec, Set, Facts, Decision; functions Compile, Vocabulary.
 package rules

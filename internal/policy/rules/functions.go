@@ -58,28 +58,15 @@ var functions = [...]*function{
 	},
 	{
 		"domain", "text_domain", "TEXT.domain()", []*cel.Type{cel.StringType}, cel.StringType, always,
-		"what follows the last @ of a mail address", 1, 0, 0, func(args []ref.Val) ref.Val {
-			s := string(args[0].(types.String))
-			return types.String(s[strings.LastIndexByte(s, '@')+1:])
-		},
+		"what follows the last @ of a mail address", 1, 0, 0, ofText(domain),
 	},
 	{
 		"local", "text_local", "TEXT.local()", []*cel.Type{cel.StringType}, cel.StringType, always,
-		"what stands before the last @ of a mail address", 1, 0, 0, func(args []ref.Val) ref.Val {
-			s := string(args[0].(types.String))
-			return types.String(s[:max(0, strings.LastIndexByte(s, '@'))])
-		},
+		"what stands before the last @ of a mail address", 1, 0, 0, ofText(local),
 	},
 	{
 		"lower", "text_lower", "TEXT.lower()", []*cel.Type{cel.StringType}, cel.StringType, always,
-		"the text with A to Z in lower case", 1, 0, 0, func(args []ref.Val) ref.Val {
-			return types.String(strings.Map(func(r rune) rune {
-				if r >= 'A' && r <= 'Z' {
-					r += 'a' - 'A'
-				}
-				return r
-			}, string(args[0].(types.String))))
-		},
+		"the text with A to Z in lower case", 1, 0, 0, ofText(lower),
 	},
 	{
 		"first", "header_first", `message.header.first("Subject")`, []*cel.Type{headerType, cel.StringType}, cel.StringType, wholeMail,
@@ -104,6 +91,22 @@ var functions = [...]*function{
 		"what was counted of the message's account (credential, domain, customer, network, node, everything) in the time that ends now", 2000, 1, 0,
 		func(args []ref.Val) ref.Val { return args[0].(counted).used(string(args[1].(types.String))) },
 	},
+}
+
+// ofText is a function of CEL that makes a text of a text.
+func ofText(change func(string) string) func([]ref.Val) ref.Val {
+	return func(args []ref.Val) ref.Val { return types.String(change(string(args[0].(types.String)))) }
+}
+
+func domain(s string) string { return s[strings.LastIndexByte(s, '@')+1:] }
+func local(s string) string  { return s[:max(0, strings.LastIndexByte(s, '@'))] }
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // declared makes the option that declares a function.

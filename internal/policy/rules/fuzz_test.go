@@ -51,7 +51,8 @@ func held(t *testing.T, set *Set, s Spec) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	most := set.rules[s.At][0].most
+	rule := set.rules[s.At][0]
+	most := rule.most
 	unknown := usual()
 	unknown.Unknown = map[string]bool{"message.subject": true, "principal.plan": true, "envelope.recipients": true}
 	for _, f := range []*Facts{{}, usual(), largest(), crowd(), unknown} {
@@ -62,6 +63,9 @@ func held(t *testing.T, set *Set, s Spec) {
 		}
 		if d.Verdict != Allow && d.Rule == nil {
 			t.Errorf("%s: %+v", s.When, d)
+		}
+		if len(f.Unknown) == 0 {
+			alike(t, rule, f)
 		}
 		_, details, _ := program.Eval(&activation{facts: f, known: set.known})
 		if cost := details.ActualCost(); cost != nil && *cost > most {

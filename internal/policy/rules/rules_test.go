@@ -358,6 +358,24 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestTooLong: of a text that is longer than what expressions see a rule fails that asks for it, and no other.
+func TestTooLong(t *testing.T) {
+	f := usual()
+	f.Connection.Hello = strings.Repeat("a", maxText)
+	set := compiled(t, spec(Mail, `connection.hello.endsWith("aa") && principal.plan == "trial"`))
+	if d := set.Judge(Mail, f); d.Verdict != Refuse || d.Failed {
+		t.Errorf("of the greatest length: %+v", d)
+	}
+	f.Connection.Hello += "a"
+	if d := set.Judge(Mail, f); !d.Failed || d.Faults[0].Cause() != "connection.hello is longer than 320 octets" {
+		t.Errorf("longer: %+v", d)
+	}
+	f.Principal.Plan = "other"
+	if d := set.Judge(Mail, f); d.Rule != nil || len(d.Faults) > 0 {
+		t.Errorf("longer, where the rest decides: %+v", d)
+	}
+}
+
 // TestCostIsCutOff: what costs more at run time than it may is a failure.
 func TestCostIsCutOff(t *testing.T) {
 	c := &compiler{set: newSet()}
@@ -376,7 +394,7 @@ func TestCostIsCutOff(t *testing.T) {
 	f := crowd()
 	f.Recipients = f.Recipients[:maxRecipients]
 	r := &Rule{Spec: spec(Data, ""), program: program}
-	if _, err := r.ask(&activation{facts: f, known: c.set.known}); err == nil || !strings.Contains(err.Error(), "cost limit exceeded") {
+	if _, err := r.ask(f, c.set.known); err == nil || !strings.Contains(err.Error(), "cost limit exceeded") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -9,12 +9,16 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"countersign/internal/policy/rules/glance"
 )
 
 // Rule is a Spec that can be evaluated.
 type Rule struct {
 	Spec
 	program cel.Program
+	// look tells what the expression is without the program, where it can; may be nil.
+	look glance.Look[Facts]
 	// most is what it costs at worst.
 	most uint64
 	// constant is what it always is; nil where it depends on something.
@@ -136,9 +140,8 @@ func (s *Set) Judge(at Stage, f *Facts) Decision {
 	if len(rules) == 0 {
 		return d
 	}
-	facts := &activation{facts: f, known: s.known}
 	for _, r := range rules {
-		matches, err := r.ask(facts)
+		matches, err := r.ask(f, s.known)
 		needs, unknown := wanted(err)
 		switch {
 		case unknown:
@@ -176,7 +179,7 @@ func (s *Set) Ask(at Stage, f *Facts) []Answer {
 	var all []Answer
 	for _, r := range s.Rules(at) {
 		a := Answer{Rule: r}
-		a.Matches, a.Err = r.ask(&activation{facts: f, known: s.known})
+		a.Matches, a.Err = r.ask(f, s.known)
 		if needs, unknown := wanted(a.Err); unknown {
 			a.Needs, a.Err = needs, nil
 		}
@@ -201,9 +204,22 @@ func wanted(err error) (needs []string, unknown bool) {
 	return e.needs, unknown
 }
 
-// ask evaluates the rule.
-func (r *Rule) ask(facts *activation) (bool, error) {
-	value, _, err := r.program.Eval(facts)
+// ask says whether the rule matches, at a glance if that is enough.
+func (r *Rule) ask(f *Facts, known map[string]*variable) (bool, error) {
+	if r.look != nil && len(f.Unknown) == 0 {
+		switch r.look(f) {
+		case glance.No:
+			return false, nil
+		case glance.Yes:
+			return true, nil
+		}
+	}
+	return r.evaluate(f, known)
+}
+
+// evaluate has CEL say whether the rule matches.
+func (r *Rule) evaluate(f *Facts, known map[string]*variable) (bool, error) {
+	value, _, err := r.program.Eval(&activation{facts: f, known: known})
 	if err != nil {
 		return false, err
 	}

@@ -26,7 +26,7 @@ func matchesAll(r *Rule, a *ast.AST, known map[string]*variable) bool {
 	}
 	m := newMaker(a)
 	for range attempts {
-		if is, err := r.ask(&activation{facts: m.facts(), known: known}); err != nil || !is {
+		if is, err := r.ask(m.facts(), known); err != nil || !is {
 			return false
 		}
 	}

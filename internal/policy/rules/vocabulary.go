@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 
 	"countersign/internal/mail"
+	"countersign/internal/policy/rules/glance"
 )
 
 // The largest values that an expression sees. Where more is there, an expression that asks for it
@@ -33,6 +35,10 @@ type variable struct {
 	text string
 	// get returns the value, or a *types.Err.
 	get func(*Facts) ref.Val
+	// read and count return that of a text and of a number as it is, of a list how long it is,
+	// for a glance at it.
+	read  glance.Text[Facts]
+	count glance.Number[Facts]
 }
 
 // The stages from one on.
@@ -46,7 +52,7 @@ var (
 
 // variables is the table of all names, in the order of the documentation.
 var variables = [...]*variable{
-	{"connection.client", addressType, always, 1, 0, "the client's address", func(f *Facts) ref.Val { return address{f.Connection.Client.Unmap().WithZone("")} }},
+	other("connection.client", addressType, always, "the client's address", func(f *Facts) ref.Val { return address{client(f)} }),
 	text("connection.listener", always, "the name of the listener", func(f *Facts) string { return f.Connection.Listener }),
 	text("connection.tls", fromMail, `"1.2" or "1.3"`, func(f *Facts) string { return f.Connection.TLS }),
 	text("connection.hello", fromMail, "what the client called itself in EHLO", func(f *Facts) string { return f.Connection.Hello }),
@@ -62,7 +68,7 @@ var variables = [...]*variable{
 	text("envelope.from", fromMail, `MAIL FROM as an address, "" for the empty one`, func(f *Facts) string { return shown(f.Envelope.From) }),
 	number("envelope.size", fromMail, "the octets that MAIL announced, 0 where it did not", func(f *Facts) int64 { return f.Envelope.Size }),
 	text("envelope.body", fromMail, `"7BIT" or "8BITMIME"`, func(f *Facts) string { return string(f.Envelope.Body) }),
-	{"envelope.smtputf8", cel.BoolType, fromMail, 1, 0, "whether MAIL had SMTPUTF8", func(f *Facts) ref.Val { return types.Bool(f.Envelope.SMTPUTF8) }},
+	other("envelope.smtputf8", cel.BoolType, fromMail, "whether MAIL had SMTPUTF8", func(f *Facts) ref.Val { return types.Bool(f.Envelope.SMTPUTF8) }),
 	text("envelope.ret", fromMail, `what MAIL wants back with a report: "FULL", "HDRS" or ""`, func(f *Facts) string { return string(f.Envelope.Return) }),
 	text("envelope.recipient", forOne, "the recipient that is judged, as an address", func(f *Facts) string { return shown(f.Recipient) }),
 	list("envelope.recipients", maxRecipients, "all recipients, as addresses", func(f *Facts) (int, func(int) string) {
@@ -78,38 +84,55 @@ var variables = [...]*variable{
 	list("message.senders", maxSenders, "the addresses of From, Sender, Resent-From and Resent-Sender", func(f *Facts) (int, func(int) string) {
 		return len(f.Message.Senders), func(i int) string { return shown(f.Message.Senders[i]) }
 	}),
-	{"message.subject", cel.StringType, wholeMail, maxField, 0, "the subject, decoded", func(f *Facts) ref.Val { return types.String(header{f.Message.Header}.first("Subject")) }},
+	{
+		name: "message.subject", kind: cel.StringType, stages: wholeMail, size: maxField, text: "the subject, decoded",
+		get: func(f *Facts) ref.Val { return types.String(header{f.Message.Header}.first("Subject")) }, read: firstField("Subject"),
+	},
 	number("message.size", wholeMail, "the octets of the message", func(f *Facts) int64 { return f.Message.Size }),
-	{"message.header", headerType, wholeMail, 1, 0, "its header fields; see the functions", func(f *Facts) ref.Val { return header{f.Message.Header} }},
+	other("message.header", headerType, wholeMail, "its header fields; see the functions", func(f *Facts) ref.Val { return header{f.Message.Header} }),
 
 	number("counters.session_messages", fromMail, "messages accepted in this session before", func(f *Facts) int64 { return int64(f.Counters.SessionMessages) }),
 	number("counters.recipients", fromRcpt, "recipients of this message so far, with the one that is judged", func(f *Facts) int64 { return int64(f.Counters.Recipients) }),
 	number("counters.account_days", fromMail, "for how many days the account has been there", func(f *Facts) int64 { return days(f.Principal.Created, f.Now) }),
 	number("counters.customer_days", fromMail, "for how many days the customer has been there", func(f *Facts) int64 { return days(f.Principal.CustomerCreated, f.Now) }),
 
-	{"counted", countedType, fromMail, 1, 0, "what limits have counted; see the functions", func(f *Facts) ref.Val { return counted{f.Used} }},
+	other("counted", countedType, fromMail, "what limits have counted; see the functions", func(f *Facts) ref.Val { return counted{f.Used} }),
 
-	{"now", cel.TimestampType, always, 1, 0, "the time", func(f *Facts) ref.Val { return types.Timestamp{Time: f.Now} }},
+	other("now", cel.TimestampType, always, "the time", func(f *Facts) ref.Val { return types.Timestamp{Time: f.Now} }),
+}
+
+// other is a variable of a type of its own.
+func other(name string, kind *cel.Type, stages []Stage, words string, get func(*Facts) ref.Val) *variable {
+	return &variable{name: name, kind: kind, stages: stages, size: 1, text: words, get: get}
 }
 
 // text is a variable that is a text.
 func text(name string, stages []Stage, words string, get func(*Facts) string) *variable {
-	return &variable{name, cel.StringType, stages, maxText, 0, words, func(f *Facts) ref.Val {
-		if s := get(f); len(s) <= maxText {
+	v := &variable{name: name, kind: cel.StringType, stages: stages, size: maxText, text: words}
+	v.read.Read = func(f *Facts) (string, bool) {
+		s := get(f)
+		return s, len(s) <= maxText
+	}
+	v.get = func(f *Facts) ref.Val {
+		if s, ok := v.read.Read(f); ok {
 			return types.String(s)
 		}
 		return failed("%s is longer than %d octets", name, maxText)
-	}}
+	}
+	return v
 }
 
 // number is a variable that is a number.
 func number(name string, stages []Stage, words string, get func(*Facts) int64) *variable {
-	return &variable{name, cel.IntType, stages, 1, 0, words, func(f *Facts) ref.Val { return types.Int(get(f)) }}
+	v := other(name, cel.IntType, stages, words, func(f *Facts) ref.Val { return types.Int(get(f)) })
+	v.count = func(f *Facts) (int64, bool) { return get(f), true }
+	return v
 }
 
 // list is a variable of Data that is a list of texts.
 func list(name string, most int, words string, get func(*Facts) (int, func(int) string)) *variable {
-	return &variable{name, cel.ListType(cel.StringType), wholeMail, uint64(most), maxText, words, func(f *Facts) ref.Val {
+	v := &variable{name: name, kind: cel.ListType(cel.StringType), stages: wholeMail, size: uint64(most), each: maxText, text: words}
+	v.get = func(f *Facts) ref.Val {
 		n, at := get(f)
 		if n > most {
 			return failed("%s has more than %d elements", name, most)
@@ -119,8 +142,16 @@ func list(name string, most int, words string, get func(*Facts) (int, func(int) 
 			all[i] = at(i)
 		}
 		return types.NewStringList(types.DefaultTypeAdapter, all)
-	}}
+	}
+	v.count = func(f *Facts) (int64, bool) {
+		n, _ := get(f)
+		return int64(n), n <= most
+	}
+	return v
 }
+
+// client is the address of the client as expressions see it.
+func client(f *Facts) netip.Addr { return f.Connection.Client.Unmap().WithZone("") }
 
 // shown is an address as expressions see it: with the domain in lower case, as package mail has
 // it.
