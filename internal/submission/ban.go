@@ -11,18 +11,20 @@ import (
 )
 
 // Bans knows which clients are banned; access/book.Book does, and says what its methods
-// mean. It is asked for each connection and each command, concurrently, and answers
+// mean. It is asked for each connection, and what Watch returns for each command of it; both answer
 // from memory.
 type Bans interface {
 	Network(client netip.Addr) *access.Ban
-	Login(client netip.Addr, login string) *access.Ban
+	Watch(client netip.Addr) func(login string) *access.Ban
 }
 
 // noBans bans nobody.
 type noBans struct{}
 
-func (noBans) Network(netip.Addr) *access.Ban       { return nil }
-func (noBans) Login(netip.Addr, string) *access.Ban { return nil }
+func (noBans) Network(netip.Addr) *access.Ban { return nil }
+func (noBans) Watch(netip.Addr) func(string) *access.Ban {
+	return func(string) *access.Ban { return nil }
+}
 
 // Admit implements smtpserver.Backend: it turns away clients of banned networks, those that
 // access lists deny whoever they are, and those that a rule does not want, and records that
@@ -46,7 +48,7 @@ func (g *Gate) Admit(peer smtpserver.Peer) error {
 // unbanned refuses a session that is banned by now: its network, or who has logged in, from
 // there.
 func (s *session) unbanned(op string) error {
-	ban := s.gate.opt.Bans.Login(s.peer.Client.Addr(), s.record.Login)
+	ban := s.banned(s.record.Login)
 	if ban == nil {
 		return nil
 	}

@@ -218,6 +218,7 @@ func newKeyring(o Options) *keyring.Keyring {
 func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, meter: limiting.Meter{Desk: &g.desk}, peer: peer, network: network.Of(peer.Client.Addr()), listener: g.opt.Listeners[peer.Listener]}
 	s.record, s.passes = g.records.Of(peer), connected.Passes{Doors: g.opt.Doors, Levels: g.opt.Limits}
+	s.banned = g.opt.Bans.Watch(peer.Client.Addr())
 	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record.Add)
 	over, err := s.passes.Come(ctx, limit.Who{Network: s.network, Node: g.opt.Node}, g.policy.Load().WarnAt)
 	if err != nil {

@@ -59,6 +59,8 @@ type session struct {
 	stoodAt time.Time
 	// visit says whether the client may come from where it does.
 	visit *visit.Visit
+	// banned returns the ban that hits the client now, with a login where that is not "".
+	banned func(login string) *access.Ban
 	// ban is the one that ends the session, nil while none does.
 	ban *access.Ban
 	// unowned is what was found last of a sender that is not theirs, until it is recorded.

@@ -9,6 +9,7 @@
 package book
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
@@ -41,10 +42,12 @@ type pages struct {
 	logins    *bart.Table[map[string]*access.Ban]
 	// pairs is how many there are of logins.
 	pairs int
+	// version is another one for all pages of a half; it is never 0.
+	version uint64
 }
 
 func empty() *pages {
-	return &pages{everybody: new(bart.Table[*access.Ban]), logins: new(bart.Table[map[string]*access.Ban])}
+	return &pages{everybody: new(bart.Table[*access.Ban]), logins: new(bart.Table[map[string]*access.Ban]), version: 1}
 }
 
 // New returns an empty Book; now is its clock, nil for time.Now.
@@ -110,34 +113,46 @@ func (b *half) len() int {
 }
 
 // network is Book.Network of this half.
-func (b *half) network(client netip.Addr) *access.Ban {
-	client = access.Plain(client)
-	table := b.pages.Load().everybody
-	ban, found := table.Lookup(client)
-	if !found || b.holds(ban) {
-		return ban
-	}
-	// It has ended and is not gone yet: a wider one may hold.
-	for _, wider := range table.Supernets(netip.PrefixFrom(client, client.BitLen())) {
-		if b.holds(wider) {
-			return wider
-		}
-	}
-	return nil
-}
+func (b *half) network(client netip.Addr) *access.Ban { return b.login(client, "") }
 
 // login is Book.Login of this half.
 func (b *half) login(client netip.Addr, login string) *access.Ban {
-	plain := access.Plain(client)
-	table := b.pages.Load().logins
-	if login != "" && plain.IsValid() && table.Contains(plain) {
-		for _, of := range table.Supernets(netip.PrefixFrom(plain, plain.BitLen())) {
-			if ban := of[login]; ban != nil && b.holds(ban) {
-				return ban
+	ban, _ := b.find(b.pages.Load(), client, login)
+	return ban
+}
+
+// find is login by pages. nearest is the ban that goes before all others about the client and login, whether
+// it holds or has ended and is not gone yet: as long as the pages stay it is the same, whatever the clock
+// says, and nil where no ban is about them at all.
+func (b *half) find(p *pages, client netip.Addr, login string) (ban, nearest *access.Ban) {
+	client = access.Plain(client)
+	if login != "" && client.IsValid() && p.logins.Contains(client) {
+		for _, of := range p.logins.Supernets(netip.PrefixFrom(client, client.BitLen())) {
+			one := of[login]
+			if one == nil {
+				continue
+			}
+			nearest = cmp.Or(nearest, one)
+			if b.holds(one) {
+				return one, nearest
 			}
 		}
 	}
-	return b.network(client)
+	ban, found := p.everybody.Lookup(client)
+	if !found {
+		return nil, nearest
+	}
+	nearest = cmp.Or(nearest, ban)
+	if b.holds(ban) {
+		return ban, nearest
+	}
+	// It has ended and is not gone yet: a wider one may hold.
+	for _, wider := range p.everybody.Supernets(netip.PrefixFrom(client, client.BitLen())) {
+		if b.holds(wider) {
+			return wider, nearest
+		}
+	}
+	return nil, nearest
 }
 
 func (b *half) holds(ban *access.Ban) bool { return ban.End.IsZero() || b.now().Before(ban.End) }
@@ -147,6 +162,7 @@ func (b *half) replace(list []access.Ban, shadow bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := draft{pages: *empty(), logins: byLogin{}}
+	d.version = b.pages.Load().version
 	for i := range list {
 		if list[i].Shadow != shadow {
 			continue

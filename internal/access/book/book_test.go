@@ -132,6 +132,7 @@ func TestLikeAListOfBans(t *testing.T) {
 		s := newShelf()
 		var model []access.Ban
 		logins := []string{"", "", "a@x.example", "b@x.example"}
+		watched := map[netip.Addr]func(string) *access.Ban{} // some clients stay
 		address := func() netip.Addr {
 			raw := [4]byte{10, byte(rapid.IntRange(0, 1).Draw(t, "b")), byte(rapid.IntRange(0, 3).Draw(t, "c")), byte(rapid.IntRange(0, 255).Draw(t, "d"))}
 			if rapid.Bool().Draw(t, "six") {
@@ -177,6 +178,14 @@ func TestLikeAListOfBans(t *testing.T) {
 			if got := s.Login(client, login); (got == nil) != (pair == nil) || got != nil && got.ID != pair.ID {
 				t.Fatalf("%s as %s is hit by %+v, want %+v", client, login, got, pair)
 			}
+			watched[client] = s.Watch(client)
+			for client, hit := range watched {
+				for range 2 {
+					if got, want := hit(login), s.Login(client, login); got != want {
+						t.Fatalf("%s, who stays, is hit as %s by %+v, want %+v", client, login, got, want)
+					}
+				}
+			}
 		}
 		s.Sweep()
 		holding := 0
@@ -202,6 +211,58 @@ func longest(list []access.Ban, now time.Time, client netip.Addr, login string) 
 	return best
 }
 
+// TestWatchedIsFeltAtOnce: who asks again and again gets what holds now, whatever was answered before: also where
+// a ban ends by itself, and where the clock goes back.
+func TestWatchedIsFeltAtOnce(t *testing.T) {
+	const login = "a@x.example"
+	s := newShelf()
+	client := netip.MustParseAddr("192.0.2.1")
+	watched, shadow := s.Watch(client), s.WatchShadow(client)
+	want := func(ban *access.Ban) {
+		t.Helper()
+		for range 2 {
+			if got := watched(login); (got == nil) != (ban == nil) || got != nil && got.ID != ban.ID {
+				t.Errorf("hit by %+v, want %+v", got, ban)
+			}
+		}
+	}
+	want(nil)
+	wide, short, own := s.ban("192.0.0.0/16", "", 0), s.ban("192.0.2.0/24", "", time.Minute), s.ban("192.0.0.0/16", login, 2*time.Minute)
+	s.Apply([]access.Ban{wide})
+	want(&wide)
+	s.Apply([]access.Ban{short})
+	want(&short)
+	began := s.now
+	s.now = short.End
+	want(&wide)
+	s.now = began
+	want(&short)
+	s.Apply([]access.Ban{own})
+	want(&own)
+	if got := watched(""); got == nil || got.ID != short.ID {
+		t.Errorf("before the login: %+v", got)
+	}
+	want(&own)
+	s.now = own.End
+	want(&wide)
+	s.Replace(nil)
+	want(nil)
+	s.Replace([]access.Ban{wide})
+	want(&wide)
+	wide.End = s.now
+	s.Apply([]access.Ban{wide})
+	want(nil)
+	hidden := s.ban("192.0.2.0/24", login, 0)
+	hidden.Shadow = true
+	if shadow(login) != nil {
+		t.Error("hit by nothing")
+	}
+	s.Apply([]access.Ban{hidden})
+	if got := shadow(login); got == nil || got.ID != hidden.ID || watched(login) != nil {
+		t.Errorf("in shadow: %+v", got)
+	}
+}
+
 // TestAskedWhileItChanges is for the race detector: a ban that stays is found all along.
 func TestAskedWhileItChanges(t *testing.T) {
 	s := newShelf()
@@ -211,6 +272,7 @@ func TestAskedWhileItChanges(t *testing.T) {
 	var asking sync.WaitGroup
 	for range 3 {
 		asking.Go(func() {
+			watched := s.Watch(netip.MustParseAddr("192.0.2.9"))
 			for {
 				select {
 				case <-stop:
@@ -222,6 +284,10 @@ func TestAskedWhileItChanges(t *testing.T) {
 					return
 				}
 				s.Login(netip.MustParseAddr("10.0.0.1"), "a@x.example")
+				if watched("a@x.example") == nil {
+					t.Error("the ban was gone for who watches")
+					return
+				}
 			}
 		})
 	}
@@ -283,6 +349,30 @@ func BenchmarkNetwork(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkWatch is what a command costs of a client that nothing hits, and of one that a ban in shadow would
+// hit, beside a look for each.
+func BenchmarkWatch(b *testing.B) {
+	const login = "a@x.example"
+	book, _ := full(10_000)
+	book.Apply([]access.Ban{{ID: "shadow", Prefix: netip.MustParsePrefix("198.18.0.0/15"), Shadow: true}})
+	client := netip.MustParseAddr("198.18.7.9")
+	b.Run("look", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			book.Login(client, login)
+			book.Shadow(client, login)
+		}
+	})
+	b.Run("watch", func(b *testing.B) {
+		b.ReportAllocs()
+		hit, would := book.Watch(client), book.WatchShadow(client)
+		for b.Loop() {
+			hit(login)
+			would(login)
+		}
+	})
 }
 
 // BenchmarkApply is what one change costs.

@@ -22,6 +22,7 @@ type draft struct {
 // done returns the pages as they are now. The draft is of no use any more.
 func (d *draft) done() *pages {
 	p := d.pages
+	p.version++
 	for network, of := range d.logins {
 		if len(of) == 0 {
 			p.logins = p.logins.DeletePersist(network)

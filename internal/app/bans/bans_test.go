@@ -100,7 +100,7 @@ func TestShadowIsRecorded(t *testing.T) {
 		t.Helper()
 		events = nil
 		at := netip.MustParseAddr(client)
-		if set.Network(at) != nil || set.Login(at, login) != nil || set.Hits(at, login) {
+		if set.Network(at) != nil || set.Watch(at)(login) != nil || set.Hits(at, login) {
 			t.Errorf("%s %s is refused", client, login)
 		}
 		var got []string
@@ -123,6 +123,29 @@ func TestShadowIsRecorded(t *testing.T) {
 	ask("198.51.100.1", "ann@one.example", "pair session 198.51.100.1")
 	now = now.Add(noteEvery)
 	ask("192.0.3.1", "", "wide connection 192.0.3.1")
+	// Who asks with every command is told of each ban once an hour, and of another one at once.
+	watched := set.Watch(netip.MustParseAddr("203.0.113.7"))
+	commands := func(want string) {
+		t.Helper()
+		events = nil
+		for range 3 {
+			if watched("ann@one.example") != nil {
+				t.Error("refused")
+			}
+		}
+		if len(events) > 1 || len(events) == 0 && want != "" || len(events) == 1 && string(events[0].Data["ban"]+" "+events[0].Data["what"]) != want {
+			t.Errorf("recorded %+v, want %q", events, want)
+		}
+	}
+	commands("")
+	set.Apply([]access.Ban{{ID: "later", Prefix: netip.MustParsePrefix("203.0.113.0/24"), Shadow: true}})
+	commands("later session")
+	now = now.Add(noteEvery - 1)
+	commands("")
+	set.Apply([]access.Ban{{ID: "own", Prefix: netip.MustParsePrefix("203.0.113.0/24"), Login: "ann@one.example", Shadow: true}})
+	commands("own session")
+	now = now.Add(noteEvery)
+	commands("own session")
 	events = nil
 	if set.Network(netip.MustParseAddr("192.0.2.1")) == nil || len(events) != 0 {
 		t.Errorf("a client that is refused: %v", events)

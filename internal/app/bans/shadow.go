@@ -45,13 +45,23 @@ func (s *Set) Network(client netip.Addr) *access.Ban {
 	return ban
 }
 
-// Login returns what book.Book.Login does, and notes what a ban in shadow would have done.
-func (s *Set) Login(client netip.Addr, login string) *access.Ban {
-	ban := s.Book.Login(client, login)
-	if ban == nil {
-		s.shadowed(client, login, "session")
+// Watch returns what book.Book.Watch does, and notes what a ban in shadow would have done.
+func (s *Set) Watch(client netip.Addr) func(login string) *access.Ban {
+	hits, would := s.Book.Watch(client), s.WatchShadow(client)
+	if s.opt.Record == nil {
+		return hits
 	}
-	return ban
+	var last *access.Ban
+	var until time.Time // up to when last has been noted
+	return func(login string) *access.Ban {
+		if ban := hits(login); ban != nil {
+			return ban
+		}
+		if ban := would(login); ban != nil && (ban != last || !s.opt.Now().Before(until)) {
+			last, until = ban, s.note(ban, client, "session")
+		}
+		return nil
+	}
 }
 
 // Hits reports what book.Book.Hits does, and notes what a ban in shadow would have done.
@@ -68,17 +78,28 @@ func (s *Set) shadowed(client netip.Addr, login, what string) {
 	if s.Shadows() == 0 || s.opt.Record == nil {
 		return
 	}
-	if ban := s.Shadow(client, login); ban != nil && s.notes.first(ban, client) {
+	if ban := s.Shadow(client, login); ban != nil {
+		s.note(ban, client, what)
+	}
+}
+
+// note notes that a ban in shadow would have hit a client, unless it is noted already, and returns until when it
+// is not to be noted again.
+func (s *Set) note(ban *access.Ban, client netip.Addr, what string) (until time.Time) {
+	first, until := s.notes.first(ban, client)
+	if first {
 		s.notes.hits.Inc()
 		s.opt.Record(audit.Event{
 			At: s.opt.Now().UTC(), Kind: audit.BanShadow, Client: access.Plain(client).String(), Object: "ban " + ban.Object(), Login: ban.Login,
 			Text: ban.Reason, Data: map[string]string{"ban": string(ban.ID), "what": what},
 		})
 	}
+	return until
 }
 
-// first reports whether it is to be noted again of a ban and a client.
-func (n *notes) first(ban *access.Ban, client netip.Addr) bool {
+// first reports whether it is to be noted again of a ban and a client, and until when it then is not; zero
+// where it is not remembered.
+func (n *notes) first(ban *access.Ban, client netip.Addr) (first bool, until time.Time) {
 	client = access.Plain(client)
 	bits := 64
 	if client.Is4() {
@@ -86,13 +107,13 @@ func (n *notes) first(ban *access.Ban, client netip.Addr) bool {
 	}
 	network, err := client.Prefix(bits)
 	if err != nil {
-		return false
+		return false, time.Time{}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	key, now := seen{ban.ID, network}, n.now()
 	if at, known := n.last[key]; known && now.Sub(at) < noteEvery {
-		return false
+		return false, at.Add(noteEvery)
 	}
 	if len(n.last) >= maxNoted {
 		for k, at := range n.last {
@@ -102,9 +123,9 @@ func (n *notes) first(ban *access.Ban, client netip.Addr) bool {
 		}
 		if len(n.last) >= maxNoted {
 			n.omitted.Inc()
-			return false
+			return false, time.Time{}
 		}
 	}
 	n.last[key] = now
-	return true
+	return true, now.Add(noteEvery)
 }
