@@ -39,13 +39,16 @@ type Rules struct {
 	PassAllowed bool
 }
 
-// Options are what an Entrance is made of. All fields are needed.
+// Options are what an Entrance is made of. All fields but Version are needed.
 type Options struct {
 	Lists *book.Book
 	// Place says where a client is; it is called concurrently, and waits for nobody.
 	Place func(client netip.Addr) list.Place
-	Names *dnsbl.Checker
-	Rules Rules
+	// Version is another one as soon as Place may say otherwise of a client, and never 0; nil has it asked
+	// each time.
+	Version func() uint64
+	Names   *dnsbl.Checker
+	Rules   Rules
 }
 
 // Entrance decides. A nil one lets everybody in. It is safe for concurrent use.
@@ -60,6 +63,9 @@ type Visitor struct {
 	Who    list.Who
 	Client netip.Addr
 	lists  book.Lists
+	// place is where it is by a version, 0 while that is not known.
+	place   list.Place
+	version uint64
 }
 
 // New returns an Entrance.
@@ -86,7 +92,18 @@ func (e *Entrance) Known(v *Visitor) list.Decision {
 	if e == nil || e.opt.Lists.Len() == 0 {
 		return list.Decision{}
 	}
-	return e.opt.Lists.DecideBy(&v.lists, list.Question{Who: v.Who, Place: e.opt.Place(v.Client)})
+	return e.opt.Lists.DecideBy(&v.lists, list.Question{Who: v.Who, Place: e.placeOf(v)})
+}
+
+// placeOf says where a visitor is now.
+func (e *Entrance) placeOf(v *Visitor) list.Place {
+	if e.opt.Version == nil {
+		return e.opt.Place(v.Client)
+	}
+	if now := e.opt.Version(); v.version != now { // asked for first: what comes meanwhile has another one
+		v.place, v.version = e.opt.Place(v.Client), now
+	}
+	return v.place
 }
 
 // Shadow is what would deny a client that is let in, were nothing in shadow mode; the zero
@@ -100,7 +117,7 @@ func (e *Entrance) Shadow(v *Visitor) list.Decision {
 	if v.Who.Account == "" {
 		decide = e.opt.Lists.Hopeless
 	}
-	q := list.Question{Who: v.Who, Place: e.opt.Place(v.Client), Shadow: true}
+	q := list.Question{Who: v.Who, Place: e.placeOf(v), Shadow: true}
 	d := decide(q)
 	q.Shadow = false
 	if !d.Denied || decide(q).Denied {

@@ -69,6 +69,27 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestPlaceIsFeltAtOnce: a visitor who stays is where the files say that are in force now.
+func TestPlaceIsFeltAtOnce(t *testing.T) {
+	where, version, asked := list.Place{Country: "DE"}, uint64(1), 0
+	b := book.New(nil)
+	b.Apply([]list.Entry{{ID: "A", What: list.What{Country: "KP"}, Reason: "x"}})
+	e := New(Options{
+		Lists: b, Names: dnsbl.New(dnsbl.Options{Asker: names{}}), Version: func() uint64 { return version },
+		Place: func(netip.Addr) list.Place { asked++; return where },
+	})
+	v := &Visitor{Who: list.Who{Account: "ann@one.example"}}
+	for range 3 {
+		if e.Known(v).Denied {
+			t.Error("denied")
+		}
+	}
+	where, version = list.Place{Country: "KP"}, 2
+	if !e.Known(v).Denied || !e.Known(v).Denied || asked != 2 {
+		t.Errorf("not denied by the new file, or asked %d times", asked)
+	}
+}
+
 // TestShadowOfStrangers: of a client that nobody knows yet, only what would keep out every login is
 // noted.
 func TestShadowOfStrangers(t *testing.T) {

@@ -72,17 +72,17 @@ func (w *Who) Sheets(of func(Subject) *Sheet) (all Sheets) {
 }
 
 // Decide is what the entries of all subjects of Question.Who say of a client: those of the narrowest
-// that say anything.
-func Decide(q Question, sheets *Sheets, at time.Time) Decision {
-	p, m := q.Place.plain(), mode{at, q.Shadow}
+// that say anything. steady says that it is so whatever the time is, as no entry was met that ends.
+func Decide(q Question, sheets *Sheets, at time.Time) (d Decision, steady bool) {
+	p, m := q.Place.plain(), &mode{at: at, shadow: q.Shadow}
 	for i, s := range sheets {
 		if s == nil {
 			continue
 		}
 		if d := s.decide(p, m); d.Denied || d.Allowed {
 			d.At = q.Who.subjects()[i]
-			return d
+			return d, !m.timed
 		}
 	}
-	return Decision{}
+	return Decision{}, !m.timed
 }

@@ -62,18 +62,27 @@ func newIndex(list []Entry) *index {
 	return x
 }
 
-// Whether entries in shadow mode count.
+// mode says which entries count: whether those in shadow mode do, and when.
 type mode struct {
 	at     time.Time
 	shadow bool
+	// timed is whether one was asked about that ends some time.
+	timed bool
 }
 
-func (m mode) counts(e *Entry) bool { return (m.shadow || !e.Shadow) && e.Holds(m.at) }
+// counts reports whether an entry counts.
+func (m *mode) counts(e *Entry) bool {
+	if e.Shadow && !m.shadow {
+		return false
+	}
+	m.timed = m.timed || !e.End.IsZero()
+	return e.Holds(m.at)
+}
 
 // find returns the entry that decides about a place, nil for none: the narrowest, where a
 // network is narrower than an autonomous system, that than a country, and that than all
 // addresses there are; and of several one that denies.
-func (s *Sheet) find(p Place, m mode) *Entry {
+func (s *Sheet) find(p Place, m *mode) *Entry {
 	if s.index == nil {
 		return s.among(p, m)
 	}
@@ -105,7 +114,7 @@ func (s *Sheet) find(p Place, m mode) *Entry {
 }
 
 // among is find, where the entries are few.
-func (s *Sheet) among(p Place, m mode) (found *Entry) {
+func (s *Sheet) among(p Place, m *mode) (found *Entry) {
 	narrowest := elsewhere
 	for i := range s.entries {
 		e := &s.entries[i]
@@ -149,7 +158,7 @@ func (w *What) width(p Place) int {
 }
 
 // of returns the entry that decides about exactly that.
-func (s *Sheet) of(w What, m mode) (found *Entry) {
+func (s *Sheet) of(w What, m *mode) (found *Entry) {
 	for _, i := range s.index.about[w] {
 		if e := &s.entries[i]; m.counts(e) && (found == nil || e.Effect == Deny) {
 			found = e
@@ -162,9 +171,14 @@ func (s *Sheet) of(w What, m mode) (found *Entry) {
 }
 
 // closed reports whether an entry closes the subject.
-func (s *Sheet) closed(m mode) bool {
+func (s *Sheet) closed(m *mode) bool {
 	if s.index == nil {
-		return slices.ContainsFunc(s.entries, func(e Entry) bool { return e.Effect == Allow && m.counts(&e) })
+		for i := range s.entries {
+			if e := &s.entries[i]; e.Effect == Allow && m.counts(e) {
+				return true
+			}
+		}
+		return false
 	}
 	return slices.ContainsFunc(s.index.allows, func(i int32) bool { return m.counts(&s.entries[i]) })
 }
@@ -174,12 +188,12 @@ func (s *Sheet) Lets(p Place, at time.Time) bool {
 	if s == nil {
 		return false
 	}
-	e := s.find(p.plain(), mode{at: at})
+	e := s.find(p.plain(), &mode{at: at})
 	return e != nil && e.Effect != Deny
 }
 
 // decide is what the entries say of a place, without the subject.
-func (s *Sheet) decide(p Place, m mode) Decision {
+func (s *Sheet) decide(p Place, m *mode) Decision {
 	e := s.find(p, m)
 	switch {
 	case e != nil:

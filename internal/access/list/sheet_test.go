@@ -36,7 +36,7 @@ func TestIndexed(t *testing.T) {
 		if text := rapid.SampledFrom(append(clients, "")).Draw(t, "client"); text != "" {
 			p.Client = netip.MustParseAddr(text)
 		}
-		m := mode{noon, rapid.Bool().Draw(t, "shadow")}
+		m := &mode{at: noon, shadow: rapid.Bool().Draw(t, "shadow")}
 		one, other := Sheet{entries: entries}, Sheet{entries: entries, index: newIndex(entries)}
 		a, b := one.find(p, m), other.find(p, m)
 		// Of several that say the same of the same, any may be found.

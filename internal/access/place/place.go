@@ -37,13 +37,18 @@ type Files struct {
 
 // Finder finds places. The zero value knows none. It is safe for concurrent use, and
 // questions wait for no file.
-type Finder struct{ now atomic.Pointer[databases] }
+type Finder struct {
+	now     atomic.Pointer[databases]
+	changes atomic.Uint64
+}
 
 // databases are the files of one moment, which are never changed.
 type databases struct {
 	files               Files
 	countries, networks *database
 	lately              lately
+	// version tells them apart.
+	version uint64
 }
 
 // database is one file.
@@ -61,7 +66,10 @@ type Change struct {
 }
 
 // Commit puts it into force.
-func (c *Change) Commit() { c.finder.now.Store(c.next) }
+func (c *Change) Commit() {
+	c.next.version = 1 + c.finder.changes.Add(1)
+	c.finder.now.Store(c.next)
+}
 
 // Prepare reads and verifies files, and changes nothing yet. Errors: fault.Invalid, naming
 // the file, where one cannot be read, is damaged, or does not say what it is for.
@@ -198,6 +206,14 @@ func (f *Finder) Place(client netip.Addr) list.Place {
 	}
 	d.lately.keep(p)
 	return p
+}
+
+// Version is another one for all that Place says by other files; it is never 0.
+func (f *Finder) Version() uint64 {
+	if d := f.now.Load(); d != nil {
+		return d.version
+	}
+	return 1
 }
 
 // Knows reports whether there is a file that says where such things are: one of countries,

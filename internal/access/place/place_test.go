@@ -69,7 +69,11 @@ func TestPlacesThatAreKept(t *testing.T) {
 	if got := f.Place(client); got.Country != "DE" {
 		t.Errorf("before the new file is in force it is in %+v", got)
 	}
+	before := f.Version()
 	change.Commit()
+	if now := f.Version(); before == 0 || now == before || new(Finder).Version() == before {
+		t.Errorf("the version is %d, and was %d", now, before)
+	}
 	if got := f.Place(client); got.Country != "NL" {
 		t.Errorf("by the new file it is in %+v", got)
 	}

@@ -80,7 +80,7 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Entrance = entrance.New(entrance.Options{Lists: s.book, Place: s.places.Place, Names: s.names})
+	s.Entrance = entrance.New(entrance.Options{Lists: s.book, Place: s.places.Place, Version: s.places.Version, Names: s.names})
 	change, err := s.Prepare(opt.Config)
 	if err != nil {
 		return nil, err

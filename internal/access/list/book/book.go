@@ -93,29 +93,42 @@ func (b *Book) Len() int { return b.Pages().Len() }
 // Find returns an entry of which is reports true, nil for none. It looks at all of them.
 func (b *Book) Find(is func(*list.Entry) bool) *list.Entry { return b.Pages().Find(is) }
 
-// Lists remember which lists somebody has, for who asks about them again and again: what they say is
-// asked anew each time. The zero value remembers nothing. It is used by one goroutine at a time.
+// Lists remember which lists somebody has, and what these have said of a place, for who asks again and again.
+// The zero value remembers nothing. It is used by one goroutine at a time.
 type Lists struct {
 	who    list.Who
 	sheets list.Sheets
 	// version is that of the book; 0 while nothing is remembered.
 	version uint64
+	// said is what they say of a place, nothing in shadow mode; steady says that it is so as long as the
+	// lists are these.
+	place  list.Place
+	said   list.Decision
+	steady bool
 }
 
 // Decide is list.Decide by the entries that hold now: all of one moment.
 func (b *Book) Decide(q list.Question) list.Decision { return b.DecideBy(new(Lists), q) }
 
-// DecideBy is Decide, and looks for lists if the book or Question.Who is another one than before.
+// DecideBy is Decide, and looks for lists if the book or Question.Who is another one than before, and into them
+// if Place is, or what they say may end by itself.
 func (b *Book) DecideBy(l *Lists, q list.Question) list.Decision {
 	p := b.Pages()
 	if p.Len() == 0 {
 		return list.Decision{}
 	}
 	if l.version != p.Version() || l.who != q.Who {
-		l.version, l.who = p.Version(), q.Who
+		l.version, l.who, l.steady = p.Version(), q.Who, false
 		l.sheets = q.Who.Sheets(func(s list.Subject) *list.Sheet { return p.Of(key{For: s}) })
 	}
-	return list.Decide(q, &l.sheets, b.Now())
+	if l.steady && !q.Shadow && l.place == q.Place {
+		return l.said
+	}
+	d, steady := list.Decide(q, &l.sheets, b.Now())
+	if !q.Shadow {
+		l.place, l.said, l.steady = q.Place, d, steady
+	}
+	return d
 }
 
 // Hopeless decides about a client of which nobody knows yet who it is: denied only where

@@ -77,11 +77,13 @@ func model(all []list.Entry, q list.Question, now time.Time) (denied, allowed bo
 // world is a book beside the entries that it was told of.
 type world struct {
 	book *Book
-	// lists are those of whoever was asked about last.
-	lists Lists
-	all   []list.Entry
-	now   time.Time
-	n     int
+	// lists are those of whoever was asked about last, stayed those of who was asked about first, and is again
+	// and again.
+	lists, stayed Lists
+	first         *list.Question
+	all           []list.Entry
+	now           time.Time
+	n             int
 }
 
 func newWorld() *world {
@@ -168,6 +170,9 @@ func TestLikeAListOfEntries(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			w.step(t)
 			q := w.question(t)
+			if w.first == nil {
+				w.first = &q
+			}
 			denied, allowed, by := model(w.all, q, w.now)
 			d := w.book.Decide(q)
 			var id mail.ID
@@ -181,6 +186,7 @@ func TestLikeAListOfEntries(t *testing.T) {
 			if again := w.book.DecideBy(&w.lists, q); again != d {
 				t.Fatalf("%+v: %+v by lists that were found before, want %+v", q, again, d)
 			}
+			w.stays(t)
 			w.hopeless(t, q.Place)
 		}
 		w.book.Sweep()
@@ -194,6 +200,19 @@ func TestLikeAListOfEntries(t *testing.T) {
 			t.Fatalf("%d are in the book of %d that hold", w.book.Len(), holding)
 		}
 	})
+}
+
+// stays wants the same said of who stays as of who comes now, twice as nothing changes between.
+func (w *world) stays(t *rapid.T) {
+	for range 2 {
+		for _, shadow := range []bool{false, true} {
+			q := *w.first
+			q.Shadow = shadow
+			if got, want := w.book.DecideBy(&w.stayed, q), w.book.Decide(q); got != want {
+				t.Fatalf("%+v, who stays: %+v, want %+v", q, got, want)
+			}
+		}
+	}
 }
 
 // hopeless wants a client to be turned away before its login only where no login could be
@@ -242,6 +261,50 @@ func (f feeding) EntriesSince(context.Context, uint64) ([]list.Entry, uint64, er
 }
 func (feeding) EntriesChanged() (<-chan struct{}, bool) { return nil, true }
 
+// TestSteadyOrNot: what was said is said anew when an entry comes, ends, is removed, the clock goes back, or the
+// client is another one or elsewhere.
+func TestSteadyOrNot(t *testing.T) {
+	w := newWorld()
+	var l Lists
+	q := list.Question{Who: list.Who{Account: "ann@one.example"}, Place: list.Place{Client: netip.MustParseAddr("192.0.2.1")}}
+	want := func(by mail.ID) {
+		t.Helper()
+		for range 2 {
+			if d := w.book.DecideBy(&l, q); (by != "") != d.Denied || by != "" && d.Entry.ID != by {
+				t.Errorf("%+v, want %q", d, by)
+			}
+		}
+	}
+	deny := func(id mail.ID, prefix string, length time.Duration) list.Entry {
+		e := list.Entry{ID: id, What: list.What{Prefix: netip.MustParsePrefix(prefix)}, Start: w.now}
+		if length > 0 {
+			e.End = w.now.Add(length)
+		}
+		w.book.Apply([]list.Entry{e})
+		return e
+	}
+	deny("other", "10.0.0.0/8", 0)
+	want("")
+	timed := deny("timed", "192.0.2.0/24", time.Minute)
+	want("timed")
+	w.now = timed.End
+	want("")
+	w.now = noon
+	want("timed")
+	timed.Lifted = "me"
+	w.book.Apply([]list.Entry{timed})
+	want("")
+	wide := deny("wide", "192.0.0.0/16", 0)
+	want("wide")
+	q.Place.Client = netip.MustParseAddr("192.1.0.1")
+	want("")
+	q.Place.Client = netip.MustParseAddr("192.0.2.1")
+	w.book.Apply([]list.Entry{{ID: "own", For: list.Subject{Kind: list.Account, Name: "ann@one.example"}, What: wide.What, Effect: list.Except}})
+	want("")
+	q.Who.Account = "bob@one.example"
+	want("wide")
+}
+
 func TestFollows(t *testing.T) {
 	b := New(nil)
 	f := Follow(feeding{list.Entry{ID: "x", What: list.What{Country: "DE"}}}, b, feed.Options{})
@@ -268,9 +331,21 @@ func BenchmarkDecide(b *testing.B) {
 		Who:   list.Who{Listener: "web", Customer: "acme", Domain: "example.org", Account: "u7@example.org", Credential: "01KPH00000000000000000000A"},
 		Place: list.Place{Client: netip.MustParseAddr("172.200.3.4"), Country: "DE", AS: 64500},
 	}
-	for b.Loop() {
-		if d := w.book.Decide(q); d.Denied {
-			b.Fatal(d)
+	b.Run("anew", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if d := w.book.Decide(q); d.Denied {
+				b.Fatal(d)
+			}
 		}
-	}
+	})
+	b.Run("again", func(b *testing.B) {
+		b.ReportAllocs()
+		var l Lists
+		for b.Loop() {
+			if d := w.book.DecideBy(&l, q); d.Denied {
+				b.Fatal(d)
+			}
+		}
+	})
 }
