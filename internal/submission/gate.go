@@ -95,9 +95,10 @@ type Options struct {
 	Entrance *entrance.Entrance
 	// Guard stops those who guess; nil stops nobody.
 	Guard guessing.Guard
-	// Limits returns the subjects of a message that have limits, with these; nil where
-	// there are none. It is asked for each message, and answers from memory.
-	Limits func(limit.Who) []limit.Level
+	// Limits makes, for each session, what returns the subjects of a message that have limits, with these;
+	// nil where there are none. That is asked twice for each message, by one goroutine at a time, and answers
+	// from memory; what it returns is not changed.
+	Limits func() func(limit.Who) []limit.Level
 	// Doors let connections in as far as their limits have room; nil lets everybody in.
 	Doors connected.Doors
 	// Counted returns what was counted of subjects, as limit.Counts has it; it is asked where a
@@ -162,7 +163,7 @@ func New(opt Options) *Gate {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gate{opt: opt, keys: newKeyring(opt), door: guessing.New(opt.Guard)}
-	g.desk.Levels, g.desk.Host, g.desk.Now = g.limits, opt.Hostname, opt.Now
+	g.desk.Host, g.desk.Now = opt.Hostname, opt.Now
 	g.records = recording.New(recording.Options{
 		Record: opt.Recorder.Record, LeftOut: func() { g.opt.Metrics.LeftOut() }, Node: opt.Node, Now: func() time.Time { return g.opt.Now() },
 	})
@@ -217,7 +218,10 @@ func newKeyring(o Options) *keyring.Keyring {
 // Open implements smtpserver.Backend.
 func (g *Gate) Open(ctx context.Context, peer smtpserver.Peer) (smtpserver.Session, error) {
 	s := &session{gate: g, meter: limiting.Meter{Desk: &g.desk}, peer: peer, network: network.Of(peer.Client.Addr()), listener: g.opt.Listeners[peer.Listener]}
-	s.record, s.passes = g.records.Of(peer), connected.Passes{Doors: g.opt.Doors, Levels: g.opt.Limits}
+	if g.opt.Limits != nil {
+		s.levels = g.opt.Limits()
+	}
+	s.record, s.passes = g.records.Of(peer), connected.Passes{Doors: g.opt.Doors, Levels: s.levels}
 	s.banned = g.opt.Bans.Watch(peer.Client.Addr())
 	s.visit = visit.New(g.opt.Entrance, peer.Listener, peer.Client.Addr(), s.record.Add)
 	over, err := s.passes.Come(ctx, limit.Who{Network: s.network, Node: g.opt.Node}, g.policy.Load().WarnAt)

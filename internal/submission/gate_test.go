@@ -24,6 +24,7 @@ import (
 	"countersign/internal/audit"
 	"countersign/internal/dkim"
 	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/login"
 	"countersign/internal/login/secrets"
 	"countersign/internal/mail"
@@ -53,6 +54,7 @@ type fixture struct {
 	offered  []*queue.Acceptance
 	ids      *mail.IDSource
 	figures  *prometheus.Registry // of a gate that counts
+	rules    []limit.Rule         // those of limits
 }
 
 func newFixture(t *testing.T) *fixture {

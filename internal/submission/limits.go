@@ -7,19 +7,22 @@ import (
 	"countersign/internal/queue"
 )
 
-// limits are the subjects of a message that have limits now, with these.
-func (g *Gate) limits(who limit.Who) []limit.Level {
-	if g.opt.Limits == nil {
+// limits are the subjects of a message that have limits now, with these. Nobody changes them.
+func (s *session) limits(tx *transaction) []limit.Level {
+	if s.levels == nil {
 		return nil
 	}
-	return g.opt.Limits(who)
+	if s.counts != tx.who { // neither account nor credential is ever changed
+		s.counts, s.as = tx.who, s.countsAs(tx.who)
+	}
+	return s.levels(s.as)
 }
 
-// as is as who a message is sent.
-func (s *session) as(tx *transaction) limit.Who {
-	sender := tx.who.sender
+// countsAs is as who a message is sent.
+func (s *session) countsAs(who rights) limit.Who {
+	sender := who.sender
 	return limit.Who{
-		Credential: string(tx.who.credential.ID), Account: sender.Account.Login(), Plan: sender.Plan.Name,
+		Credential: string(who.credential.ID), Account: sender.Account.Login(), Plan: sender.Plan.Name,
 		Domain: string(sender.Domain.Name), Customer: sender.Customer.Name, Network: s.network, Node: s.gate.opt.Node,
 	}
 }

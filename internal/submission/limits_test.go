@@ -2,14 +2,17 @@ package submission
 
 import (
 	"errors"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"countersign/internal/account"
 	"countersign/internal/audit"
 	"countersign/internal/fault"
 	"countersign/internal/limit"
+	"countersign/internal/limit/book"
 	"countersign/internal/limit/network"
 	"countersign/internal/mail"
 	"countersign/internal/queue"
@@ -18,9 +21,10 @@ import (
 
 // limited gives a gate rules, written as people do.
 func (f *fixture) limited(rules ...limit.Rule) {
-	f.gate.opt.Limits = func(who limit.Who) []limit.Level {
+	f.rules = rules
+	levels := func(who limit.Who) []limit.Level {
 		return who.Levels(func(s limit.Subject) (list []limit.Rule) {
-			for _, r := range rules {
+			for _, r := range f.rules {
 				if r.For == s {
 					list = append(list, r)
 				}
@@ -28,6 +32,7 @@ func (f *fixture) limited(rules ...limit.Rule) {
 			return list
 		}, time.Now())
 	}
+	f.gate.opt.Limits = func() func(limit.Who) []limit.Level { return levels }
 }
 
 func ruleOf(kind limit.Kind, name, text string, action limit.Action) limit.Rule {
@@ -148,7 +153,9 @@ func TestEveryLevelIsAsked(t *testing.T) {
 	f := newFixture(t)
 	f.gate.opt.Node = "n1"
 	var who limit.Who
-	f.gate.opt.Limits = func(w limit.Who) []limit.Level { who = w; return nil }
+	f.gate.opt.Limits = func() func(limit.Who) []limit.Level {
+		return func(w limit.Who) []limit.Level { who = w; return nil }
+	}
 	f.must(f.admin.SetCustomerPlan(t.Context(), "acme", "small"))
 	_, err := f.submit(f.login(), testLogin, strings.NewReader(hello), "a@there.example")
 	f.must(err)
@@ -160,6 +167,46 @@ func TestEveryLevelIsAsked(t *testing.T) {
 	if who != want {
 		t.Errorf("asked about %+v, want %+v", who, want)
 	}
+}
+
+// TestLimitIsFeltAtOnce: in an open session the next message, and one on its way, is held against the limits that
+// hold now, of the account on the plan that it has now.
+func TestLimitIsFeltAtOnce(t *testing.T) {
+	f := newFixture(t)
+	b := book.New(nil)
+	f.gate.opt.Limits = b.Watch
+	s := f.login()
+	n := 0
+	set := func(kind limit.Kind, name, text string) limit.Rule {
+		n++
+		r := ruleOf(kind, name, text, limit.Refuse)
+		r.ID = mail.ID(strings.Repeat("R", n))
+		b.Apply([]limit.Rule{r})
+		return r
+	}
+	sends := func(body io.Reader, passes bool) {
+		t.Helper()
+		_, err := f.submit(s, testLogin, body, "a@there.example")
+		if !passes {
+			wantReason(t, err, smtp.ELimitRefused)
+			return
+		}
+		f.must(err)
+	}
+	sends(strings.NewReader(hello), true)
+	r := set(limit.Account, testLogin, "messages/connection=0")
+	sends(strings.NewReader(hello), false)
+	r.Lifted, r.End = "me", time.Unix(1, 0)
+	b.Apply([]limit.Rule{r})
+	sends(strings.NewReader(hello), true)
+	f.must(f.admin.AddPlan(t.Context(), account.Plan{Name: "roomy"}))
+	set(limit.Plan, "roomy", "messages/connection=0")
+	sends(strings.NewReader(hello), true)
+	f.must(f.admin.SetCustomerPlan(t.Context(), "acme", "roomy"))
+	sends(strings.NewReader(hello), false)
+	f.must(f.admin.SetCustomerPlan(t.Context(), "acme", ""))
+	sends(strings.NewReader(hello), true)
+	sends(&during{Reader: strings.NewReader(hello), act: func() { set(limit.Domain, "example.org", "messages/connection=0") }}, false)
 }
 
 func TestLimitHoldsAndSlows(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // accept stores a message, and with it what is written about limits that are near.
 // The limits are those that hold now, whatever held when the message began.
 func (s *session) accept(ctx context.Context, a *queue.Acceptance, tx *transaction, policy *Policy) error {
-	levels := s.gate.limits(s.as(tx))
+	levels := s.limits(tx)
 	if err := s.meter.Data(&tx.message, a, levels); err != nil {
 		return err
 	}

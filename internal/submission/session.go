@@ -69,6 +69,11 @@ type session struct {
 	passes connected.Passes
 	// rule is the one that has refused the command that is being answered, "" for none.
 	rule string
+	// levels are what limits there are for somebody, nil for none; as is who its messages are counted as,
+	// which it makes of counts.
+	levels func(limit.Who) []limit.Level
+	as     limit.Who
+	counts rights
 	// messages counts the submissions accepted in this session, meter holds them against limits.
 	messages int
 	meter    limiting.Meter
@@ -123,7 +128,7 @@ func (s *session) Mail(ctx context.Context, env mail.Envelope) error {
 		return err
 	}
 	tx := &transaction{env: env, given: given, who: who, seen: map[mail.Address]bool{}}
-	tx.message = limiting.Message{Levels: s.gate.limits(s.as(tx)), Size: env.Size}
+	tx.message = limiting.Message{Levels: s.limits(tx), Size: env.Size}
 	if err := s.meter.Mail(&tx.message); err != nil {
 		return err
 	}

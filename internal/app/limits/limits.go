@@ -62,11 +62,17 @@ func Open(ctx context.Context, opt Options) (*Set, error) {
 // Levels is that of book.Book; where no gates share the store, it is the only one that counts.
 func (s *Set) Levels(who limit.Who) []limit.Level { return Levels(s.Book)(who) }
 
+// Watch is that of book.Book, as Levels.
+func (s *Set) Watch() func(limit.Who) []limit.Level { return atSome(s.Book.Watch()) }
+
 // Levels returns Set.Levels by a book that somebody else reads.
-func Levels(b *book.Book) func(limit.Who) []limit.Level {
+func Levels(b *book.Book) func(limit.Who) []limit.Level { return atSome(b.Levels) }
+
+// atSome asks as the only gate where there are no others.
+func atSome(levels func(limit.Who) []limit.Level) func(limit.Who) []limit.Level {
 	return func(who limit.Who) []limit.Level {
 		who.Node = cmp.Or(who.Node, node.Only)
-		return b.Levels(who)
+		return levels(who)
 	}
 }
 

@@ -147,10 +147,12 @@ func TestOnlyGate(t *testing.T) {
 	only := rule("a", limit.Hour)
 	only.For = limit.Subject{Kind: limit.Node, Name: node.Only}
 	set.Replace([]limit.Rule{only})
-	if levels := set.Levels(limit.Who{Account: "a@example.org"}); len(levels) != 1 || levels[0].Subject != only.For {
-		t.Errorf("the levels are %+v", levels)
-	}
-	if levels := set.Levels(limit.Who{Account: "a@example.org", Node: "b"}); len(levels) != 0 {
-		t.Errorf("another gate has %+v", levels)
+	for _, ask := range []func(limit.Who) []limit.Level{set.Levels, set.Watch()} {
+		if levels := ask(limit.Who{Account: "a@example.org"}); len(levels) != 1 || levels[0].Subject != only.For {
+			t.Errorf("the levels are %+v", levels)
+		}
+		if levels := ask(limit.Who{Account: "a@example.org", Node: "b"}); len(levels) != 0 {
+			t.Errorf("another gate has %+v", levels)
+		}
 	}
 }

@@ -307,7 +307,7 @@ func build(ctx context.Context, cfg *config.Config, kept *keeper, q Question) (*
 	gate := submission.New(submission.Options{
 		Hostname: cfg.Hostname, Node: cfg.Node.ID, Verifier: login.New(options),
 		Senders: senders.New(store, senders.Options{Now: time.Now}), Accounts: store, Domains: store, Queue: kept,
-		Bans: by.bans, Entrance: by.entrance, Guard: guarded, Limits: by.limits, Counted: store.Counted, Doors: kept, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Listeners: listeners, Recorder: recorder, Sealer: sealer,
+		Bans: by.bans, Entrance: by.entrance, Guard: guarded, Limits: func() func(limit.Who) []limit.Level { return by.limits }, Counted: store.Counted, Doors: kept, Alignment: checker, Filters: filtered.Chains(cfg.Listeners), Listeners: listeners, Recorder: recorder, Sealer: sealer,
 		IDs: &mail.IDSource{}, Now: time.Now, Policy: policy, Metrics: figures.New(prometheus.NewRegistry()), Logger: quiet,
 	})
 	return gate, sync.OnceFunc(func() {

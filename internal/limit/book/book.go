@@ -61,16 +61,40 @@ func (b *Book) Levels(who limit.Who) []limit.Level {
 	if p.Len() == 0 {
 		return nil
 	}
-	now := b.Now()
-	a, known := b.lately.find(p, who, now)
-	if !known {
-		a = answer{from: now}
-		a.levels = who.Levels(func(s limit.Subject) []limit.Rule {
-			rules := p.Of(s)
-			a.mind(rules)
-			return rules
-		}, now)
-		b.lately.keep(p, who, a)
+	return slices.Clone(b.answer(p, who, b.Now()).levels)
+}
+
+// Watch returns Levels for who asks again and again, mostly about the same: it looks for them only where
+// who sends is another one than before, a rule has changed, or one has ended. The levels are everybody's,
+// and nobody changes them. It is used by one goroutine at a time.
+func (b *Book) Watch() func(limit.Who) []limit.Level {
+	var version uint64 // of the pages by which last was found
+	var of limit.Who
+	var last answer
+	return func(who limit.Who) []limit.Level {
+		p := b.Pages()
+		if p.Len() == 0 {
+			return nil
+		}
+		if now := b.Now(); version != p.Version() || of != who || !last.good(now) {
+			version, of, last = p.Version(), who, b.answer(p, who, now)
+		}
+		return last.levels
 	}
-	return slices.Clone(a.levels)
+}
+
+// answer finds the levels by pages.
+func (b *Book) answer(p *pages, who limit.Who, now time.Time) answer {
+	a, known := b.lately.find(p, who, now)
+	if known {
+		return a
+	}
+	a = answer{from: now}
+	a.levels = who.Levels(func(s limit.Subject) []limit.Rule {
+		rules := p.Of(s)
+		a.mind(rules)
+		return rules
+	}, now)
+	b.lately.keep(p, who, a)
+	return a
 }

@@ -22,13 +22,15 @@ var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 // desk is a book with a clock of its own.
 type desk struct {
 	*Book
-	now time.Time
-	n   int
+	watched func(limit.Who) []limit.Level
+	now     time.Time
+	n       int
 }
 
 func newDesk() *desk {
 	s := &desk{now: noon}
 	s.Book = New(func() time.Time { return s.now })
+	s.watched = s.Watch()
 	return s
 }
 
@@ -62,6 +64,11 @@ func (s *desk) has(t *testing.T, want ...string) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("ann has %q, want %q", got, want)
+	}
+	for range 2 {
+		if watched, levels := s.watched(ann()), s.Levels(ann()); len(watched)+len(levels) > 0 && !reflect.DeepEqual(watched, levels) {
+			t.Errorf("who watches has %+v, want %+v", watched, levels)
+		}
 	}
 }
 
@@ -105,6 +112,19 @@ func TestAnswersAreBounded(t *testing.T) {
 		}
 		if n := len(s.lately.answers); n > maxAnswers {
 			t.Fatalf("%d answers are kept", n)
+		}
+	}
+}
+
+// TestWatchedIsWhoeverAsks: who watches gets the levels of whom they ask about now.
+func TestWatchedIsWhoeverAsks(t *testing.T) {
+	s := newDesk()
+	s.Apply([]limit.Rule{s.rule(limit.Account, limit.Each, "messages/day=9", 0), s.rule(limit.Network, limit.Each, "messages/day=9", 0)})
+	for range 2 {
+		for _, who := range []limit.Who{{Account: "ann@one.example"}, {Account: "bob@one.example"}, {Account: "bob@one.example", Network: "192.0.2.1"}, {}} {
+			if got, want := s.watched(who), s.Levels(who); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+				t.Errorf("%+v has %+v, want %+v", who, got, want)
+			}
 		}
 	}
 }
@@ -214,6 +234,9 @@ func TestLikeAListOfRules(t *testing.T) {
 			}
 			who := ann()
 			want := who.Levels(of, s.now)
+			if got := s.watched(who); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
+				t.Fatalf("who watches has %+v, want %+v", got, want)
+			}
 			if got := s.Levels(who); len(got)+len(want) > 0 && !reflect.DeepEqual(got, want) {
 				t.Fatalf("levels are %+v, want %+v", got, want)
 			}
@@ -275,11 +298,16 @@ func TestAskedWhileItChanges(t *testing.T) {
 	var asking sync.WaitGroup
 	for range 4 {
 		asking.Go(func() {
+			watched := s.Watch()
 			for {
 				select {
 				case <-done:
 					return
 				default:
+				}
+				if l := watched(ann()); len(l) != 2 || l[0].Limits[0].Max != l[1].Limits[0].Max {
+					t.Errorf("who watches has %+v", l)
+					return
 				}
 				if l := s.Levels(ann()); len(l) != 2 || l[0].Limits[0].Max != l[1].Limits[0].Max {
 					t.Errorf("an answer of two moments: %+v", l)
@@ -332,18 +360,25 @@ func BenchmarkLevels(b *testing.B) {
 	s.Replace(append(s.crowd(100_000),
 		s.rule(limit.Plan, "small", "messages/day=1000", 0), s.rule(limit.Account, limit.Each, "recipients/day=5000", 0), s.rule(limit.Domain, limit.Each, "messages/day=10000", 0),
 		s.rule(limit.Customer, "acme", "messages/day=100000", 0), s.rule(limit.Network, limit.Each, "messages/minute=60", 0), s.rule(limit.Everything, "", "messages/minute=10000", 0)))
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		who := limit.Who{
-			Credential: "01K00000000000000000000099", Account: "u77777@example.org", Plan: "small", Domain: "example.org", Customer: "acme",
-			Network: "192.0.2.1", Node: "1",
-		}
-		for pb.Next() {
-			if len(s.Levels(who)) != 5 {
-				b.Error("not all are found")
-			}
-		}
-	})
+	who := limit.Who{
+		Credential: "01K00000000000000000000099", Account: "u77777@example.org", Plan: "small", Domain: "example.org", Customer: "acme",
+		Network: "192.0.2.1", Node: "1",
+	}
+	for name, asking := range map[string]func() func(limit.Who) []limit.Level{
+		"lately": func() func(limit.Who) []limit.Level { return s.Levels }, "watched": s.Watch,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				levels := asking()
+				for pb.Next() {
+					if len(levels(who)) != 5 {
+						b.Error("not all are found")
+					}
+				}
+			})
+		})
+	}
 }
 
 // BenchmarkApply makes one change where 100,000 accounts have rules.

@@ -14,8 +14,6 @@ import (
 // Desk is what the sessions of a gate share of limits. All fields are needed; its methods may be
 // called concurrently.
 type Desk struct {
-	// Levels returns the subjects of a message that have limits, with these, from memory.
-	Levels func(limit.Who) []limit.Level
 	// Host is the gate's name, of whose postmaster the mail is not limited as other mail is.
 	Host string
 	Now  func() time.Time
