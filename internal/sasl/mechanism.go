@@ -3,6 +3,7 @@ package sasl
 import (
 	"crypto/sha1"
 	"crypto/sha256"
+	"slices"
 	"strings"
 )
 
@@ -40,26 +41,29 @@ type Mechanism struct {
 // DIGEST-MD5 names the server that it is meant for, and makes that one prove itself too;
 // CRAM-MD5 does neither.
 func Mechanisms() []Mechanism {
-	return []Mechanism{
-		{Name: "EXTERNAL", Certificate: true, New: newExternal},
-		{Name: "SCRAM-SHA-256-PLUS", Binds: true, New: newScram(scramHash{ScramSHA256, sha256.New, sha256.Size}, true)},
-		{Name: "SCRAM-SHA-1-PLUS", Binds: true, New: newScram(scramHash{ScramSHA1, sha1.New, sha1.Size}, true)},
-		{Name: "SCRAM-SHA-256", New: newScram(scramHash{ScramSHA256, sha256.New, sha256.Size}, false)},
-		{Name: "SCRAM-SHA-1", New: newScram(scramHash{ScramSHA1, sha1.New, sha1.Size}, false)},
-		{Name: "OAUTHBEARER", ClearSecret: true, Token: true, New: newOAuthBearer},
-		{Name: "XOAUTH2", ClearSecret: true, Token: true, New: newXOAuth2},
-		{Name: "PLAIN", ClearSecret: true, New: newPlain},
-		{Name: "LOGIN", ClearSecret: true, New: newLogin},
-		{Name: "DIGEST-MD5", Legacy: true, New: newDigest},
-		{Name: "CRAM-MD5", Legacy: true, New: newCram},
-	}
+	return slices.Clone(table)
+}
+
+// table has all mechanisms.
+var table = []Mechanism{
+	{Name: "EXTERNAL", Certificate: true, New: newExternal},
+	{Name: "SCRAM-SHA-256-PLUS", Binds: true, New: newScram(scramHash{ScramSHA256, sha256.New, sha256.Size}, true)},
+	{Name: "SCRAM-SHA-1-PLUS", Binds: true, New: newScram(scramHash{ScramSHA1, sha1.New, sha1.Size}, true)},
+	{Name: "SCRAM-SHA-256", New: newScram(scramHash{ScramSHA256, sha256.New, sha256.Size}, false)},
+	{Name: "SCRAM-SHA-1", New: newScram(scramHash{ScramSHA1, sha1.New, sha1.Size}, false)},
+	{Name: "OAUTHBEARER", ClearSecret: true, Token: true, New: newOAuthBearer},
+	{Name: "XOAUTH2", ClearSecret: true, Token: true, New: newXOAuth2},
+	{Name: "PLAIN", ClearSecret: true, New: newPlain},
+	{Name: "LOGIN", ClearSecret: true, New: newLogin},
+	{Name: "DIGEST-MD5", Legacy: true, New: newDigest},
+	{Name: "CRAM-MD5", Legacy: true, New: newCram},
 }
 
 // Lookup finds a mechanism by name, in any case.
 func Lookup(name string) (Mechanism, bool) {
-	for _, m := range Mechanisms() {
-		if strings.EqualFold(m.Name, name) {
-			return m, true
+	for i := range table {
+		if strings.EqualFold(table[i].Name, name) {
+			return table[i], true
 		}
 	}
 	return Mechanism{}, false
