@@ -151,8 +151,12 @@ func (c *Checker) Check(ctx context.Context, client netip.Addr) Verdict {
 	}
 	answers := make([]answer, len(lists))
 	var asking sync.WaitGroup
+	now := c.opt.Now()
 	for i, s := range lists {
-		asking.Go(func() { answers[i] = c.about(ctx, s, client) })
+		var known bool
+		if answers[i], known = c.known(s, client, now); !known {
+			asking.Go(func() { answers[i] = c.about(ctx, s, client) })
+		}
 	}
 	asking.Wait()
 	var v Verdict
@@ -187,14 +191,29 @@ func public(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
+// known is what a list says of a client, where nobody needs to ask it now.
+func (c *Checker) known(s *source, client netip.Addr, now time.Time) (a answer, known bool) {
+	if broken := s.state.broken(); broken != "" {
+		a, known = answer{trouble: broken}, true
+	} else {
+		a, known = s.memory.find(client, now)
+	}
+	if known {
+		c.count(s, a)
+	}
+	return a, known
+}
+
 // about is what a list says of a client, from memory or by asking. Of several who want to
 // know the same, one asks.
 func (c *Checker) about(ctx context.Context, s *source, client netip.Addr) answer {
-	if broken := s.state.broken(); broken != "" {
-		c.opt.Asked(s.Name, Away)
-		return answer{trouble: broken}
-	}
 	a := s.memory.get(ctx, client, c.opt.Now, func() (answer, time.Duration) { return c.ask(ctx, s, client) })
+	c.count(s, a)
+	return a
+}
+
+// count counts an answer.
+func (c *Checker) count(s *source, a answer) {
 	switch {
 	case a.trouble != "":
 		c.opt.Asked(s.Name, Away)
@@ -203,7 +222,6 @@ func (c *Checker) about(ctx context.Context, s *source, client netip.Addr) answe
 	default:
 		c.opt.Asked(s.Name, Clear)
 	}
-	return a
 }
 
 // ask asks a list, and says for how long the answer holds; less than 0 where who asks has

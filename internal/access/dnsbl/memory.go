@@ -81,6 +81,22 @@ func (m *memory) get(ctx context.Context, client netip.Addr, now func() time.Tim
 	}
 }
 
+// find returns the answer about an address, where it is there.
+func (m *memory) find(client netip.Addr, now time.Time) (a answer, found bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.answers[client]
+	if k == nil || !k.fresh(now) {
+		return a, false
+	}
+	select {
+	case <-k.done:
+		return k.answer, true
+	default:
+		return a, false
+	}
+}
+
 // place returns what is known of an address, or a place for that, which is mine to fill.
 func (m *memory) place(client netip.Addr, now time.Time) (k *kept, mine bool) {
 	m.mu.Lock()
