@@ -66,11 +66,15 @@ func Find(ctx context.Context, looker Looker, m Message) (worst alignment.Ruling
 		}
 	}
 	rulings := make([]alignment.Ruling, len(questions))
-	var looks sync.WaitGroup // at once, so that they wait no longer than one
-	for i := range questions {
+	look := func(i int) {
 		questions[i].Keys = keys
-		looks.Go(func() { rulings[i] = alignment.Rule(actions[i], looker.Look(ctx, questions[i])) })
+		rulings[i] = alignment.Rule(actions[i], looker.Look(ctx, questions[i]))
 	}
+	var looks sync.WaitGroup // at once, so that they wait no longer than one
+	for i := 1; i < len(questions); i++ {
+		looks.Go(func() { look(i) })
+	}
+	look(0) // most messages have no other
 	looks.Wait()
 	return alignment.Worst(rulings), true, nil
 }
