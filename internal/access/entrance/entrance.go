@@ -87,6 +87,14 @@ func (e *Entrance) Stranger(listener string, client netip.Addr) list.Decision {
 	return e.opt.Lists.Hopeless(list.Question{Who: list.Who{Listener: listener}, Place: e.opt.Place(client)})
 }
 
+// Unknown is Stranger for a visitor that has not logged in and asks again and again.
+func (e *Entrance) Unknown(v *Visitor) list.Decision {
+	if e == nil || e.opt.Lists.Len() == 0 {
+		return list.Decision{}
+	}
+	return e.opt.Lists.HopelessBy(&v.lists, list.Question{Who: list.Who{Listener: v.Who.Listener}, Place: e.placeOf(v)})
+}
+
 // Known decides about a client that has logged in. It waits for nobody.
 func (e *Entrance) Known(v *Visitor) list.Decision {
 	if e == nil || e.opt.Lists.Len() == 0 {

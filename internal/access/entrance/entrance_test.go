@@ -116,6 +116,12 @@ func TestShadowOfStrangers(t *testing.T) {
 	}{
 		{stranger, "192.0.2.8", true}, {stranger, "192.0.2.7", false}, {ann, "192.0.2.7", false}, {bob, "192.0.2.7", true}, {ann, "192.0.2.8", true}, {bob, "192.0.3.1", false},
 	} {
+		v := &Visitor{Who: c.who, Client: netip.MustParseAddr(c.client)}
+		for range 2 {
+			if got, want := e.Unknown(v), e.Stranger(c.who.Listener, v.Client); got != want {
+				t.Errorf("%+v before the login: %+v, want %+v", c.who, got, want)
+			}
+		}
 		if d := e.Shadow(&Visitor{Who: c.who, Client: netip.MustParseAddr(c.client)}); d.Denied != c.noted {
 			t.Errorf("%+v from %s: %+v", c.who, c.client, d)
 		}

@@ -25,7 +25,8 @@ func (t *Tally) Add(a limit.Amounts) { t.sent = t.sent.Add(a) }
 // connection together with what was accepted before. Breach.Room is not set.
 func (t *Tally) Over(levels []limit.Level, has, want limit.Amounts) (over []limit.Breach) {
 	for i := range levels {
-		for _, l := range levels[i].Limits {
+		for k := range levels[i].Limits {
+			l := &levels[i].Limits[k]
 			if !l.Window.Passing() || want[l.Measure] == 0 {
 				continue // what adds nothing is over nothing
 			}
@@ -34,7 +35,7 @@ func (t *Tally) Over(levels []limit.Level, has, want limit.Amounts) (over []limi
 				used = t.sent.Add(has)[l.Measure]
 			}
 			if used > math.MaxInt64-want[l.Measure] || used+want[l.Measure] > l.Max {
-				over = append(over, limit.Breach{Subject: levels[i].Subject, Limit: l, Used: used, Want: want[l.Measure]})
+				over = append(over, limit.Breach{Subject: levels[i].Subject, Limit: *l, Used: used, Want: want[l.Measure]})
 			}
 		}
 	}

@@ -67,7 +67,7 @@ func Admit(e *entrance.Entrance, listener string, client netip.Addr) (data map[s
 
 // Stranger refuses a client that has not logged in and is to be kept out by now.
 func (v *Visit) Stranger(op string) error {
-	return v.keepOut(op, v.entrance.Stranger(v.visitor.Who.Listener, v.visitor.Client))
+	return v.keepOut(op, v.entrance.Unknown(&v.visitor))
 }
 
 // Enter takes who has logged in, and notes what would have denied them.

@@ -133,8 +133,11 @@ func (b *Book) DecideBy(l *Lists, q list.Question) list.Decision {
 
 // Hopeless decides about a client of which nobody knows yet who it is: denied only where
 // there is no login that an entry could let in from there.
-func (b *Book) Hopeless(q list.Question) list.Decision {
-	d := b.Decide(q)
+func (b *Book) Hopeless(q list.Question) list.Decision { return b.HopelessBy(new(Lists), q) }
+
+// HopelessBy is Hopeless by what DecideBy remembers.
+func (b *Book) HopelessBy(l *Lists, q list.Question) list.Decision {
+	d := b.DecideBy(l, q)
 	if d.Denied && b.somebody(q.Place) {
 		return list.Decision{}
 	}

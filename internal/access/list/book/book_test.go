@@ -78,12 +78,12 @@ func model(all []list.Entry, q list.Question, now time.Time) (denied, allowed bo
 type world struct {
 	book *Book
 	// lists are those of whoever was asked about last, stayed those of who was asked about first, and is again
-	// and again.
-	lists, stayed Lists
-	first         *list.Question
-	all           []list.Entry
-	now           time.Time
-	n             int
+	// and again, strange those of who has not logged in.
+	lists, stayed, strange Lists
+	first                  *list.Question
+	all                    []list.Entry
+	now                    time.Time
+	n                      int
 }
 
 func newWorld() *world {
@@ -225,8 +225,10 @@ func (w *world) hopeless(t *rapid.T, p list.Place) {
 			denied = false
 		}
 	}
-	if d := w.book.Hopeless(q); d.Denied != denied {
-		t.Fatalf("%+v: denied before the login %v, want %v by %+v", p, d.Denied, denied, w.all)
+	for _, d := range []list.Decision{w.book.Hopeless(q), w.book.HopelessBy(&w.strange, q), w.book.HopelessBy(&w.strange, q)} {
+		if d.Denied != denied {
+			t.Fatalf("%+v: denied before the login %v, want %v by %+v", p, d.Denied, denied, w.all)
+		}
 	}
 }
 
