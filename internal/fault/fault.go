@@ -116,6 +116,9 @@ func DetailOf(err error, kind Kind) string {
 
 // Is reports whether err is an *Error of the given kind.
 func Is(err error, kind Kind) bool {
+	if err == nil {
+		return false // mostly so, and without a look at it
+	}
 	var e *Error
 	return errors.As(err, &e) && e.Kind == kind
 }
