@@ -26,7 +26,7 @@ func TestPrefixes(t *testing.T) {
 		}
 	}
 	for text, says := range map[string]string{
-		"192.0.2.7/24": "write 192.0.2.0/24 for that network, or 192.0.2.7 for the one address", "2001:db8::1/48": "write 2001:db8::/48 for",
+		"192.0.2.7/24": "write 192.0.2.0/24 for that network, or 192.0.2.7 for the one address", "2001:db8::1/48": "write 2001:db8::/48 for that network, or 2001:db8::1/128 for the one address",
 		"::ffff:192.0.2.7/120": "write 192.0.2.0/24 for", "::ffff:192.0.2.7/90": "write ::ffc0:0:0/90",
 		"": "is not an address or network", "192.0.2": "is not an", "192.0.2.0/33": "is not an", "192.0.2.0/-1": "is not an", "192.0.2.0/024": "is not an",
 		"example.org": "is not an", "fe80::1%eth0": "one link only", "fe80::1%eth0/64": "one link only", "192.0.2.0/24/24": "is not an", "010.0.0.1": "is not an",
@@ -34,6 +34,47 @@ func TestPrefixes(t *testing.T) {
 		if p, err := ParsePrefix(text); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q is %v: %v", text, p, err)
 		}
+	}
+}
+
+// TestWhatIsBanned: an address of IPv6 alone would be evaded within a second.
+func TestWhatIsBanned(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"2001:db8:1:2::5": {"2001:db8:1:2::/64", "2001:db8:1:2::5"}, "2001:DB8:1:2::": {"2001:db8:1:2::/64", "2001:db8:1:2::"}, "::1": {"::/64", "::1"},
+		"2001:db8:1:2::5/128": {"2001:db8:1:2::5/128"}, "2001:db8::/48": {"2001:db8::/48"},
+		"192.0.2.1": {"192.0.2.1/32"}, "192.0.2.0/24": {"192.0.2.0/24"}, "::ffff:192.0.2.1": {"192.0.2.1/32"},
+	} {
+		p, alone, err := ParseBan(text)
+		if err != nil || p.String() != want[0] || alone.IsValid() != (want[1] != "") || alone.IsValid() && alone.String() != want[1] {
+			t.Errorf("%s is %v, alone %v (%v), want %v", text, p, alone, err, want)
+		}
+	}
+	if _, _, err := ParseBan("fe80::1%eth0"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("an address of one link: %v", err)
+	}
+}
+
+// TestLiftOfAnAddress: whoever bans an address of IPv6 lifts it by the same words, and so does who banned it alone.
+func TestLiftOfAnAddress(t *testing.T) {
+	a, _, _ := desk()
+	network, alone, err := ParseBan("2001:db8::5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	itself := netip.PrefixFrom(alone, 128)
+	for _, w := range []Wanted{{Prefix: network, Shadow: true}, {Prefix: itself}, {Prefix: network}, {Prefix: itself, Shadow: true}} {
+		w.Reason, w.Force = "x", true
+		if _, err := a.Add(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []Wanted{{Prefix: network}, {Prefix: itself}, {Prefix: network, Shadow: true}, {Prefix: itself, Shadow: true}} {
+		if b, err := a.LiftOf(t.Context(), network, alone, ""); err != nil || b.Prefix != want.Prefix || b.Shadow != want.Shadow {
+			t.Errorf("lifted is %+v (%v), want %+v", b, err, want)
+		}
+	}
+	if _, err := a.LiftOf(t.Context(), network, alone, ""); !fault.Is(err, fault.NotFound) {
+		t.Errorf("with nothing left: %v", err)
 	}
 }
 
@@ -224,7 +265,7 @@ func TestLift(t *testing.T) {
 		return b
 	}
 	pair := add("ann@one.example")
-	if _, err := a.LiftOf(t.Context(), p, ""); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), string(pair.ID)) {
+	if _, err := a.LiftOf(t.Context(), p, netip.Addr{}, ""); !fault.Is(err, fault.NotFound) || !strings.Contains(err.Error(), string(pair.ID)) {
 		t.Errorf("the other one is not named: %v", err)
 	}
 	all := add("")
@@ -232,9 +273,9 @@ func TestLift(t *testing.T) {
 		lift func() (Ban, error)
 		want mail.ID
 	}{
-		{func() (Ban, error) { return a.LiftOf(t.Context(), p, "") }, all.ID},
-		{func() (Ban, error) { return a.LiftOf(t.Context(), p, "ANN@one.example") }, pair.ID},
-		{func() (Ban, error) { return a.LiftOf(t.Context(), p, "") }, ""},
+		{func() (Ban, error) { return a.LiftOf(t.Context(), p, netip.Addr{}, "") }, all.ID},
+		{func() (Ban, error) { return a.LiftOf(t.Context(), p, netip.Addr{}, "ANN@one.example") }, pair.ID},
+		{func() (Ban, error) { return a.LiftOf(t.Context(), p, netip.Addr{}, "") }, ""},
 		{func() (Ban, error) { return a.Lift(t.Context(), "01K00000000000000000000009") }, ""},
 		{func() (Ban, error) { return a.Lift(t.Context(), pair.ID) }, pair.ID}, // the store says that it has ended
 	} {

@@ -125,28 +125,31 @@ func (a *Admin) Overlapping(ctx context.Context, b *Ban, customers []string) ([]
 	return found, err
 }
 
-// LiftOf ends the ban of exactly that network, and login where it is not "", the one in shadow
-// where there is no other. Errors are
-// those of Store.LiftBan; fault.NotFound also where the bans there are of other logins,
+// LiftOf ends the ban of exactly that network, and login where it is not "", or of the address that
+// ParseBan has returned as alone with it: a real one before one in shadow, that of the network before that of
+// the address. Errors are those of Store.LiftBan; fault.NotFound also where the bans there are of other logins,
 // which it names.
-func (a *Admin) LiftOf(ctx context.Context, p netip.Prefix, login string) (Ban, error) {
+func (a *Admin) LiftOf(ctx context.Context, p netip.Prefix, alone netip.Addr, login string) (Ban, error) {
 	const op = "ban.lift"
 	login, err := parseLogin(login)
 	if err != nil {
 		return Ban{}, err
 	}
 	found, err := a.opt.Store.Bans(ctx, Query{Prefix: p, Holding: a.now()})
+	if err == nil && alone.IsValid() {
+		var itself []Ban
+		itself, err = a.opt.Store.Bans(ctx, Query{Prefix: netip.PrefixFrom(alone, alone.BitLen()), Holding: a.now()})
+		found = append(found, itself...)
+	}
 	if err != nil {
 		return Ban{}, err
 	}
-	i := slices.IndexFunc(found, func(b Ban) bool { return b.Login == login && !b.Shadow })
-	if i < 0 {
-		i = slices.IndexFunc(found, func(b Ban) bool { return b.Login == login })
+	for _, shadow := range []bool{false, true} {
+		if i := slices.IndexFunc(found, func(b Ban) bool { return b.Login == login && b.Shadow == shadow }); i >= 0 {
+			return a.lift(ctx, found[i])
+		}
 	}
-	switch {
-	case i >= 0:
-		return a.lift(ctx, found[i])
-	case len(found) > 0:
+	if len(found) > 0 {
 		return Ban{}, fault.New(op, fault.NotFound, "%s is not banned so; there is a ban of %s, with id %s", p, found[0].Object(), found[0].ID)
 	}
 	return Ban{}, fault.New(op, fault.NotFound, "there is no ban of exactly %s that holds", p)

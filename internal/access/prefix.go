@@ -2,6 +2,7 @@ package access
 
 import (
 	"net/netip"
+	"strings"
 
 	"countersign/internal/fault"
 )
@@ -15,6 +16,20 @@ const (
 
 // mappedBits is how long the prefix of all IPv4-mapped addresses is, ::ffff:0:0/96.
 const mappedBits = 96
+
+// neighbourBits is how much of IPv6 one holder has at least, as a rule.
+const neighbourBits = 64
+
+// ParseBan reads what is to be banned, as ParsePrefix does, but takes an address of IPv6 that is
+// written without a length for its /64, as who has the one mostly has all of that. Such a
+// one is returned as alone. Errors are those of ParsePrefix.
+func ParseBan(text string) (p netip.Prefix, alone netip.Addr, err error) {
+	p, err = ParsePrefix(text)
+	if err != nil || p.Addr().Is4() || strings.Contains(text, "/") {
+		return p, alone, err
+	}
+	return netip.PrefixFrom(p.Addr(), neighbourBits).Masked(), p.Addr(), nil
+}
 
 // ParsePrefix reads an address or a network. One of IPv4-mapped addresses is the IPv4 one.
 // Errors: fault.Invalid for what is neither, for a zone, and for a network with bits set
@@ -37,9 +52,17 @@ func ParsePrefix(text string) (netip.Prefix, error) {
 	}
 	if given != given.Masked() {
 		return netip.Prefix{}, fault.New(op, fault.Invalid, "%s has bits set behind its first %d: write %s for that network, or %s for the one address",
-			text, given.Bits(), given.Masked(), given.Addr())
+			text, given.Bits(), given.Masked(), single(given.Addr()))
 	}
 	return given, nil
+}
+
+// single returns how an address is written so that it is nowhere taken for a network.
+func single(a netip.Addr) string {
+	if a.Is4() {
+		return a.String()
+	}
+	return netip.PrefixFrom(a, a.BitLen()).String()
 }
 
 // Hazard says what a ban of a network would do that is hardly ever meant; "" for

@@ -292,7 +292,7 @@ func (f *filler) objects() {
 		f.must(err)
 	}
 	f.at = f.at.Add(time.Second)
-	_, err := bans.LiftOf(ctx, netip.MustParsePrefix("0.0.0.0/0"), "")
+	_, err := bans.LiftOf(ctx, netip.MustParsePrefix("0.0.0.0/0"), netip.Addr{}, "")
 	f.must(err)
 	f.limits("bob@d0-active.example")
 	f.at = f.at.Add(-time.Second)

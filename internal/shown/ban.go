@@ -1,6 +1,7 @@
 package shown
 
 import (
+	"net/netip"
 	"time"
 
 	"countersign/internal/access"
@@ -39,15 +40,22 @@ const mostBeside = 100
 // BanAdded is what is shown of a ban that was set.
 type BanAdded struct {
 	Ban
+	// Address is that of IPv6 that was asked for, where its /64 is banned for it.
+	Address string `json:"address,omitempty"`
 	// Overlaps are bans around it or within it that hold as well, at most 100; none
 	// also where they could not be looked up.
 	Overlaps []Ban `json:"overlaps"`
 }
 
-// BanAddedAt shows a ban that was set as of now, with those beside it.
-func BanAddedAt(now time.Time, b access.Ban, beside []access.Ban) BanAdded {
+// BanAddedAt shows a ban that was set as of now, for the address that access.ParseBan has as alone,
+// with those beside it.
+func BanAddedAt(now time.Time, b access.Ban, alone netip.Addr, beside []access.Ban) BanAdded {
 	show := BanAt(now)
-	return BanAdded{show(b), Each(beside[:min(len(beside), mostBeside)], show)}
+	added := BanAdded{Ban: show(b), Overlaps: Each(beside[:min(len(beside), mostBeside)], show)}
+	if alone.IsValid() {
+		added.Address = alone.String()
+	}
+	return added
 }
 
 // Entry is what is shown of an entry of an access list.

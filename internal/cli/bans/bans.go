@@ -31,11 +31,15 @@ type Group struct {
 }
 
 // prefix is an argument that is an address or a network.
-type prefix struct{ netip.Prefix }
+type prefix struct {
+	netip.Prefix
+	// alone is the address of IPv6 that was given for it, if one was.
+	alone netip.Addr
+}
 
 // UnmarshalText reads "192.0.2.1" or "192.0.2.0/24".
 func (p *prefix) UnmarshalText(text []byte) (err error) {
-	p.Prefix, err = access.ParsePrefix(string(text))
+	p.Prefix, p.alone, err = access.ParseBan(string(text))
 	return argument.Plain(err)
 }
 
@@ -48,7 +52,7 @@ func admin(o *call.Opened) *access.Admin {
 
 type add struct {
 	call.AsJSON
-	Network prefix           `arg:"" name:"prefix" help:"An address, or a network such as 192.0.2.0/24 or 2001:db8::/48."`
+	Network prefix           `arg:"" name:"prefix" help:"An address, or a network such as 192.0.2.0/24 or 2001:db8::/48; an address of IPv6 without a length is its /64."`
 	Login   argument.Address `help:"Refuse this login alone where it comes from there, with the answer that a wrong password gets." placeholder:"LOGIN"`
 	For     argument.Length  `help:"For how long: 30m, 24h, 7d; without this or --until it never ends." placeholder:"TIME" xor:"end"`
 	Until   argument.Expiry  `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
@@ -75,13 +79,17 @@ func (cmd *add) Run(c *call.Call) error {
 		beside, err := admin(o).Overlapping(c.Ctx, &b, nil)
 		warn(c, &b, beside)
 		if cmd.JSON {
-			return errors.Join(err, table.JSON(c.Stdout, shown.BanAddedAt(c.Env.Now(), b, beside)))
+			return errors.Join(err, table.JSON(c.Stdout, shown.BanAddedAt(c.Env.Now(), b, cmd.Network.alone, beside)))
+		}
+		what := b.Object()
+		if cmd.Network.alone.IsValid() {
+			what += ", as an address of IPv6 has neighbours,"
 		}
 		done := "banned"
 		if b.Shadow {
 			done = "banned in shadow, which refuses nobody,"
 		}
-		return errors.Join(err, c.Say("%s is %s %s: ban %s", b.Object(), done, until(&b), b.ID))
+		return errors.Join(err, c.Say("%s is %s %s: ban %s", what, done, until(&b), b.ID))
 	})
 }
 
@@ -118,7 +126,7 @@ func until(b *access.Ban) string {
 }
 
 type lift struct {
-	What  string           `arg:"" name:"id|prefix" help:"The ban's id, or its exact network."`
+	What  string           `arg:"" name:"id|prefix" help:"The ban's id, or its exact network; an address of IPv6 without a length is its /64, or itself where that is not banned."`
 	Login argument.Address `help:"Of a network: the ban of this login alone." placeholder:"LOGIN"`
 }
 
@@ -144,7 +152,7 @@ func (cmd *lift) Run(c *call.Call) error {
 		if byID {
 			b, err = admin(o).Lift(c.Ctx, id.ID)
 		} else {
-			b, err = admin(o).LiftOf(c.Ctx, network.Prefix, login)
+			b, err = admin(o).LiftOf(c.Ctx, network.Prefix, network.alone, login)
 		}
 		if err != nil {
 			return err

@@ -32,7 +32,7 @@ func (b bans) rows() []api.Operation {
 
 // banWanted is the body of addBan.
 type banWanted struct {
-	Network string    `json:"network" required:"yes" text:"An address, or a network such as 192.0.2.0/24 or 2001:db8::/48." example:"192.0.2.0/24"`
+	Network string    `json:"network" required:"yes" text:"An address, or a network such as 192.0.2.0/24 or 2001:db8::/48; an address of IPv6 without a length is its /64." example:"192.0.2.0/24"`
 	Login   string    `json:"login" text:"This login alone where it comes from there, with the answer that a wrong password gets."`
 	Reason  string    `json:"reason" required:"yes" text:"Why: clients and the helpdesk read it." example:"sends spam"`
 	Until   time.Time `json:"until" text:"When it ends; never where nothing is said." example:"2027-01-31T18:00:00Z"`
@@ -85,7 +85,7 @@ func (b bans) get(r *api.Request) (any, error) {
 
 func (b bans) add(r *api.Request) (any, error) {
 	body := api.Body[banWanted](r)
-	prefix, err := access.ParsePrefix(body.Network)
+	prefix, alone, err := access.ParseBan(body.Network)
 	if err != nil {
 		return nil, api.Wrong("network", err)
 	}
@@ -113,7 +113,7 @@ func (b bans) add(r *api.Request) (any, error) {
 		r.Left("overlaps", err)
 		beside = nil
 	}
-	return shown.BanAddedAt(r.Now, ban, beside), nil
+	return shown.BanAddedAt(r.Now, ban, alone, beside), nil
 }
 
 func (b bans) lift(r *api.Request) (any, error) {

@@ -61,6 +61,9 @@ func (w *world) bans(soon string) {
 	}
 	w.wants(w.refuses(409, "all", "POST", "/bans", `{"network":"192.0.2.0/24","reason":"spam"}`), id)
 	w.wants(w.refuses(422, "all", "POST", "/bans", `{"network":"10.0.0.0/7","reason":"spam"}`), `\"force\": true bans it all the same`)
+	six := w.does("all", "addBan", "/bans", `{"network":"2001:db8:1:2::5","reason":"spam"}`)
+	w.wants(six, `"network":"2001:db8:1:2::/64"`, `"address":"2001:db8:1:2::5"`)
+	w.wants(w.does("all", "addBan", "/bans", `{"network":"2001:db8:1:2::5/128","login":"a@example.org","force":true,"reason":"spam"}`), `"network":"2001:db8:1:2::5/128"`)
 	w.refuses(422, "all", "POST", "/bans", `{"network":"192.0.2.1/24","reason":"spam"}`)
 	w.refuses(422, "all", "POST", "/bans", `{"network":"192.0.2.1","reason":" "}`)
 	w.refuses(422, "all", "POST", "/bans", `{"network":"192.0.2.1","reason":"x","until":"2020-01-01T00:00:00Z"}`)
@@ -79,7 +82,7 @@ func (w *world) bans(soon string) {
 		w.t.Error("a ban that was lifted is listed")
 	}
 	w.wants(w.ask("all", "GET", "/bans?all=true", ""), id)
-	if n := len(w.recorded(audit.Query{Kind: "ban.*", Actor: "api:all"})); n != 4 {
+	if n := len(w.recorded(audit.Query{Kind: "ban.*", Actor: "api:all"})); n != 6 {
 		w.t.Errorf("the record has %d changes of bans", n)
 	}
 }
