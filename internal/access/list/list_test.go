@@ -381,3 +381,40 @@ func TestOverlaps(t *testing.T) {
 		})
 	}
 }
+
+// TestBeside: what is let in by an entry is not, while exactly the same is denied.
+func TestBeside(t *testing.T) {
+	entry := func(id string, effect Effect, what string) Entry {
+		w, err := ParseWhat(what)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Entry{ID: mail.ID(id), What: w, Effect: effect, Start: noon, By: "x", Reason: "x"}
+	}
+	shadow, past, others := entry("S", Deny, "DE"), entry("P", Deny, "DE"), entry("O", Deny, "DE")
+	shadow.Shadow, past.End, others.For = true, noon, Subject{Listener, "web"}
+	for name, c := range map[string]struct {
+		there, add Entry
+		beside     bool
+	}{
+		"an exception":     {entry("A", Deny, "10.0.0.0/8"), entry("N", Except, "10.0.0.0/8"), true},
+		"an allow":         {entry("A", Deny, "10.0.0.0/8"), entry("N", Allow, "10.0.0.0/8"), true},
+		"of all":           {entry("A", Deny, "::/0"), entry("N", Except, "::/0"), true},
+		"a country":        {entry("A", Deny, "DE"), entry("N", Except, "DE"), true},
+		"a system":         {entry("A", Deny, "AS64500"), entry("N", Except, "AS64500"), true},
+		"another country":  {entry("A", Deny, "FR"), entry("N", Except, "DE"), false},
+		"a longer network": {entry("A", Deny, "10.0.0.0/8"), entry("N", Except, "10.0.0.0/9"), false},
+		"a deny":           {entry("A", Except, "10.0.0.0/8"), entry("N", Deny, "10.0.0.0/8"), false},
+		"two that let in":  {entry("A", Allow, "10.0.0.0/8"), entry("N", Except, "10.0.0.0/8"), false},
+		"one in shadow":    {shadow, entry("N", Except, "DE"), false},
+		"one that ended":   {past, entry("N", Except, "DE"), false},
+		"of another list":  {others, entry("N", Except, "DE"), false},
+	} {
+		clock := func() time.Time { return noon }
+		a := NewAdmin(AdminOptions{Store: &notebook{entries: []Entry{c.there}}, IDs: &mail.IDSource{Now: clock}, Actor: "cli:root", Now: clock})
+		o, err := a.Overlap(t.Context(), c.add)
+		if err != nil || (o.Beside != nil) != c.beside || o.Within != nil && name != "a longer network" || len(o.Otherwise) > 0 {
+			t.Errorf("%s: %+v (%v)", name, o, err)
+		}
+	}
+}

@@ -7,9 +7,11 @@ import (
 	"countersign/internal/fault"
 )
 
-// Overlap is what an entry about a network meets in the list that it is in. Countries,
-// autonomous systems, and networks of all addresses overlap with nothing.
+// Overlap is what an entry meets in the list that it is in. Countries, autonomous systems, and networks of
+// all addresses overlap with nothing but what is exactly the same.
 type Overlap struct {
+	// Beside is the entry that denies exactly what this one lets in, and so decides while it holds; nil for none.
+	Beside *Entry
 	// Within is the entry that decides in the network without it: that of the narrowest wider
 	// network; nil for none.
 	Within *Entry
@@ -23,16 +25,18 @@ func (e *Entry) letsIn() bool { return e.Effect != Deny }
 // overlap finds what an entry meets among those of its subject.
 func overlap(e *Entry, list []Entry, at time.Time) (o Overlap) {
 	p := e.What.Prefix
-	if !p.IsValid() || p.Bits() == 0 {
-		return o
-	}
 	for i := range list {
 		other := &list[i]
 		q := other.What.Prefix
-		if other.ID == e.ID || other.Shadow || !other.Holds(at) || !q.IsValid() || q.Bits() == 0 || !p.Overlaps(q) {
+		if other.ID == e.ID || other.Shadow || !other.Holds(at) {
 			continue
 		}
 		switch {
+		case other.What == e.What:
+			if e.letsIn() && !other.letsIn() {
+				o.Beside = other
+			}
+		case !p.IsValid() || p.Bits() == 0 || !q.IsValid() || q.Bits() == 0 || !p.Overlaps(q):
 		case q.Bits() > p.Bits() && other.letsIn() != e.letsIn():
 			o.Otherwise = append(o.Otherwise, *other)
 		case q.Bits() < p.Bits() && (o.Within == nil || narrower(other, o.Within)):

@@ -140,6 +140,9 @@ func notes(e *list.Entry, closes bool, o list.Overlap) (text string) {
 	if e.Shadow {
 		return text
 	}
+	if b := o.Beside; b != nil {
+		text += fmt.Sprintf("; entry %s denies exactly that, %s, and decides: this lets nobody in while that holds", b.ID, until(b))
+	}
 	if w := o.Within; w != nil && (w.Effect == list.Deny) != (e.Effect == list.Deny) {
 		text += fmt.Sprintf("; around it entry %s decides: %s %s", w.ID, w.Effect, w.What)
 	}

@@ -57,8 +57,9 @@ type entryWanted struct {
 type entryAdded struct {
 	shown.Entry
 	Closes bool `json:"closes"` // from elsewhere nobody comes in there any more
-	// Within is the entry that decides around it, Otherwise are narrower ones in it that go on
-	// to decide otherwise.
+	// Beside is the entry that denies exactly what this one lets in, and decides while it holds. Within is the
+	// one that decides around it, Otherwise are narrower ones in it that go on to decide otherwise.
+	Beside    *shown.Entry  `json:"beside,omitempty"`
 	Within    *shown.Entry  `json:"within,omitempty"`
 	Otherwise []shown.Entry `json:"otherwise,omitempty"`
 }
@@ -137,11 +138,15 @@ func (e entries) add(r *api.Request) (any, error) {
 	}
 	met, err := e.admin(r).Overlap(r.Ctx, entry)
 	if err != nil { // the entry holds: who repeated this would be told of a conflict
-		r.Left("within and otherwise", err)
+		r.Left("beside, within and otherwise", err)
 		met = list.Overlap{}
 	}
 	show := shown.EntryAt(r.Now)
 	a := entryAdded{Entry: show(entry), Closes: closes, Otherwise: shown.Each(met.Otherwise, show)}
+	if met.Beside != nil {
+		beside := show(*met.Beside)
+		a.Beside = &beside
+	}
 	if met.Within != nil {
 		within := show(*met.Within)
 		a.Within = &within

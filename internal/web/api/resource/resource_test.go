@@ -103,6 +103,11 @@ func (w *world) entries(soon string) {
 	w.refuses(404, "all", "GET", "/access/clients/192.0.2.1?login=nobody@example.org", "")
 	w.refuses(404, "all", "GET", "/access/clients/192.0.2.1?login=a@example.org&credential=none", "")
 	w.refuses(422, "all", "GET", "/access/clients/x", "")
+	hole := w.does("all", "addAccessEntry", "/access/entries", `{"effect":"except","what":"DE","for":{"account":"a@example.org"},"reason":"x"}`)
+	if hole.member("beside", "id") != id {
+		w.t.Errorf("nothing is told of the entry that denies the same: %s", hole.text)
+	}
+	w.does("all", "removeAccessEntry", "/access/entries/"+hole.member("id"), "")
 	w.refuses(409, "all", "POST", "/access/entries", `{"effect":"deny","what":"DE","for":{"account":"a@example.org"},"reason":"x"}`)
 	w.refuses(422, "all", "POST", "/access/entries", `{"effect":"deny","what":"XX","reason":"x"}`)
 	w.refuses(422, "all", "POST", "/access/entries", `{"effect":"deny","what":"DE","for":{"account":"a@example.org","domain":"example.org"},"reason":"x"}`)
