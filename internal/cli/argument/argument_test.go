@@ -116,7 +116,15 @@ func TestExpiry(t *testing.T) {
 		"2027-01-31":           time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
 		"2027-01-31T18:00:00Z": time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC),
 		"never":                {},
-		"midnight":             time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC),
+
+		"2027-01-31T18:00+01:00":    time.Date(2027, 1, 31, 17, 0, 0, 0, time.UTC),
+		"2027-01-31 18:00":          time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC),
+		"2027-01-31 18:00:07":       time.Date(2027, 1, 31, 18, 0, 7, 0, time.UTC),
+		"2027-01-31 18:00:07Z":      time.Date(2027, 1, 31, 18, 0, 7, 0, time.UTC), // as tables have it
+		"2027-01-31 18:00:07-02:30": time.Date(2027, 1, 31, 20, 30, 7, 0, time.UTC),
+		"2027-01-31T18:00":          time.Date(2027, 1, 31, 18, 0, 0, 0, time.UTC),
+
+		"midnight": time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC),
 	} {
 		var e Expiry
 		if err := e.UnmarshalText([]byte(in)); err != nil || !e.IsSet() || !e.Of(now).Equal(want) {
@@ -127,7 +135,7 @@ func TestExpiry(t *testing.T) {
 	if err := at.UnmarshalText([]byte("midnight")); err != nil || !at.Of(now.Truncate(24*time.Hour)).Equal(now.Truncate(24*time.Hour).Add(24*time.Hour)) {
 		t.Errorf("at midnight, midnight is %v (%v)", at.Of(now.Truncate(24*time.Hour)), err)
 	}
-	for _, in := range []string{"", "90", "-1d", "0s", "soon", "2027-13-01", "Midnight"} {
+	for _, in := range []string{"", "90", "-1d", "0s", "soon", "2027-13-01", "Midnight", "18:00", "tomorrow", "2027-01-31 ", "2027-01-31 25:00", "2027-01-31  18:00", "2027-01-31 18"} {
 		if err := new(Expiry).UnmarshalText([]byte(in)); err == nil {
 			t.Errorf("%q is taken", in)
 		}

@@ -7,9 +7,8 @@ import (
 	"countersign/internal/config"
 )
 
-// Expiry is an argument that says when something ends: "90d" from now, a date for
-// its beginning in UTC, a point in time (RFC 3339), "midnight" for the next one in UTC, or
-// "never".
+// Expiry is an argument that says when something ends: "90d" from now, a point in time or a date as
+// Time has it, "midnight" for the next one in UTC, or "never".
 type Expiry struct {
 	at   time.Time
 	in   time.Duration
@@ -27,15 +26,13 @@ func (e *Expiry) UnmarshalText(text []byte) error {
 	if e.text == "never" || e.text == midnight {
 		return nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(layout, e.text); err == nil {
-			e.at = at.UTC()
-			return nil
-		}
+	if at, is := point(e.text); is {
+		e.at = at
+		return nil
 	}
 	var in config.Duration
 	if err := in.UnmarshalText(text); err != nil || in <= 0 {
-		return fmt.Errorf(`%q does not say when something ends: write 90d for ninety days from now, 2027-01-31, 2027-01-31T18:00:00Z, midnight, or never`, text)
+		return fmt.Errorf(`%q does not say when something ends: write 90d for ninety days from now, 2027-01-31, "2027-01-31 18:00" (in UTC), 2027-01-31T18:00:00+01:00, midnight, or never`, text)
 	}
 	e.in = in.Std()
 	return nil

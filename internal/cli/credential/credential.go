@@ -48,7 +48,7 @@ type bounds struct {
 	MaxRecipients  *int               `help:"Recipients of one message; 0 for what the plan says." placeholder:"N"`
 	MaxMessageSize *argument.Size     `help:"Size of one message, such as 25MB; 0 for what the plan says." placeholder:"SIZE"`
 	MaxMessages    *int               `help:"Messages of one session; 0 for what the plan says." placeholder:"N"`
-	Expires        argument.Expiry    `help:"When it ends: 90d for ninety days from now, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, or never." placeholder:"WHEN"`
+	Expires        argument.Expiry    `help:"When it ends: 90d for ninety days from now, 2027-01-31 or '2027-01-31 18:00' (in UTC), 2027-01-31T18:00:00Z, or never." placeholder:"WHEN"`
 	AnyAddress     bool               `help:"Allow a network that is every address there is, such as 0.0.0.0/0."`
 }
 

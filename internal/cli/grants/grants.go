@@ -53,7 +53,7 @@ func (g *grant) granted() account.Granted {
 
 type add struct {
 	grant
-	Until           argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN"`
+	Until           argument.Expiry `help:"When it ends: 90d, 2027-01-31 or '2027-01-31 18:00' (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN"`
 	Because         string          `help:"Why: the helpdesk reads it." placeholder:"TEXT"`
 	AcrossCustomers bool            `help:"Allow an address or domain of another customer, which then is sent under by one that is not its own."`
 }

@@ -87,7 +87,7 @@ func administrator(o *call.Opened) *admin.Admin {
 type set struct {
 	whose
 	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients, failed-recipients, failed-share (percent) or connections in a minute, hour, day or month, connections also at-once; messages, recipients or bytes in one connection, recipients or bytes in one message; bytes also in KiB, MiB, GiB, TiB."`
-	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never. Meanwhile it counts in place of one without an end." placeholder:"WHEN"`
+	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 or '2027-01-31 18:00' (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never. Meanwhile it counts in place of one without an end." placeholder:"WHEN"`
 	Action  action          `help:"What becomes of a message that is over it: defer (refuse it for now), refuse (for good), slow (accept it, to be sent when there is room; not in one message or connection), or hold; defer where nothing is said." placeholder:"ACTION"`
 	Share   *int            `help:"How much of it one account may have once half of it is used, in percent." placeholder:"PERCENT"`
 	Away    away            `name:"store-away" help:"Of connections: what happens while the store is away: open (they come in), closed, or share (each gate takes its share of the limit); open where nothing is said." placeholder:"WHAT"`
@@ -183,7 +183,7 @@ func until(r *limit.Rule) string {
 type allow struct {
 	whose
 	Limits  []more          `arg:"" name:"measure/window=+number" help:"recipients/day=+500: so much on top of the limit that holds; see \"limit set\"."`
-	Until   argument.Expiry `required:"" help:"When it ends: midnight (in UTC), 24h, 2027-01-31 (in UTC), or 2027-01-31T18:00:00Z." placeholder:"WHEN"`
+	Until   argument.Expiry `required:"" help:"When it ends: midnight (in UTC), 24h, 2027-01-31 or '2027-01-31 18:00' (in UTC), or 2027-01-31T18:00:00Z." placeholder:"WHEN"`
 	Because string          `required:"" help:"Why: the helpdesk reads it." placeholder:"TEXT"`
 }
 

@@ -75,7 +75,7 @@ type adding struct {
 	What what `arg:"" name:"network|country|as" help:"A network (192.0.2.0/24, 2001:db8::/48, or an address), a country (DE), or an autonomous system (AS64500)."`
 	whose
 	For     argument.Length `help:"For how long: 30m, 24h, 7d; without this or --until it never ends." placeholder:"TIME" xor:"end"`
-	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
+	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 or '2027-01-31 18:00' (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never." placeholder:"WHEN" xor:"end"`
 	Because string          `required:"" help:"Why: clients that it refuses and the helpdesk read it." placeholder:"TEXT"`
 	Shadow  bool            `help:"Record what it would deny, and deny nothing."`
 	Force   bool            `help:"Add also what is hardly ever meant: the first network that is allowed for everybody or at a listener, which keeps out all others; what a wider network does already; and networks to deny that are all of IPv4 or IPv6, wider than /8 (IPv6: /19), or the machine's own."`
