@@ -16,10 +16,12 @@ type Alignment struct {
 	MailFrom mail.Domain       `json:"mail_from"`
 	Verdict  alignment.Verdict `json:"verdict"`
 	Policy   dmarc.Policy      `json:"policy"`
-	DKIM     Leg               `json:"dkim"`
-	SPF      Leg               `json:"spf"`
-	Notes    []string          `json:"notes"`
-	Publish  []Record          `json:"publish"`
+	// PolicyUnknown says that DNS does not answer for the policy, so that none is known.
+	PolicyUnknown bool     `json:"policy_unknown,omitempty"`
+	DKIM          Leg      `json:"dkim"`
+	SPF           Leg      `json:"spf"`
+	Notes         []string `json:"notes"`
+	Publish       []Record `json:"publish"`
 }
 
 // Leg is one of the two ways to pass.
@@ -38,7 +40,7 @@ type Record struct {
 // AlignmentOf shows an assessment.
 func AlignmentOf(a alignment.Assessment) Alignment {
 	return Alignment{
-		Domain: a.Question.From, MailFrom: a.Question.MailFrom, Verdict: a.Verdict, Policy: a.Policy,
+		Domain: a.Question.From, MailFrom: a.Question.MailFrom, Verdict: a.Verdict, Policy: a.Policy, PolicyUnknown: a.PolicyUnknown,
 		DKIM: legOf(a.DKIM), SPF: legOf(a.SPF), Notes: append([]string{}, a.Notes...),
 		Publish: Each(a.Publish, func(r dkim.Record) Record { return Record{r.Name, r.Type(), r.Data()} }),
 	}

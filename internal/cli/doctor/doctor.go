@@ -113,11 +113,14 @@ func (v view) Details(t table.Table) {
 	t.Row("DMARC", word(v.Verdict), map[alignment.Verdict]string{
 		alignment.Pass: "mail passes", alignment.WillFail: "mail will fail", alignment.Unknown: "whether mail passes is not known",
 	}[v.Verdict])
-	asks := "the domain asks for nothing"
-	if v.Policy != dmarc.Nothing {
+	mark, asks := "", "the domain asks for nothing"
+	switch {
+	case v.PolicyUnknown:
+		mark, asks = word(alignment.Unknown), "what the domain asks for is not known"
+	case v.Policy != dmarc.Nothing:
 		asks = fmt.Sprintf("the domain asks for %s of mail that fails", v.Policy)
 	}
-	t.Row("policy", "", asks)
+	t.Row("policy", mark, asks)
 	for _, l := range []struct {
 		name string
 		leg  shown.Leg

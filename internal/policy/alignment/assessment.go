@@ -49,6 +49,8 @@ type Assessment struct {
 	// Policy is what the From domain asks receivers to do with mail that fails;
 	// dmarc.Nothing where it has no policy, or none that is known.
 	Policy dmarc.Policy
+	// PolicyUnknown says that DNS does not answer for the policy.
+	PolicyUnknown bool
 	// Notes are remarks that do not decide.
 	Notes []string
 	// Publish are the DNS records that mend what is wrong, the more important first.

@@ -98,7 +98,7 @@ func (j *Judge) Policy(ctx context.Context, from mail.Domain) (dmarc.Policy, err
 
 // policy notes what the From domain asks for.
 func (a *Assessment) policy(found dmarc.Discovery, err error) {
-	a.Policy = found.Policy
+	a.Policy, a.PolicyUnknown = found.Policy, err != nil
 	for _, d := range found.Several {
 		a.note("there are several DMARC records at _dmarc.%s, so that receivers ignore all of them", d)
 	}

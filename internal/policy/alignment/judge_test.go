@@ -254,6 +254,10 @@ func TestAssess(t *testing.T) {
 		if !strings.Contains(strings.Join(a.Notes, "|"), tt.notes) || tt.notes == "" && len(a.Notes) > 0 && len(tt.broken) == 0 {
 			t.Errorf("%s: notes %q, want %q", title, a.Notes, tt.notes)
 		}
+		away := slices.ContainsFunc(tt.broken, func(name string) bool { return strings.HasPrefix(name, "_dmarc.") })
+		if a.PolicyUnknown != away {
+			t.Errorf("%s: that the policy is unknown is %v", title, a.PolicyUnknown)
+		}
 		var publish []string
 		for _, r := range a.Publish {
 			publish = append(publish, r.Name+" "+r.Value)
