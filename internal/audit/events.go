@@ -155,7 +155,7 @@ func Kinds() []Meaning {
 		{ServerStarted, "The server started; text is its version, data has its store and, where several gates may share that, its node."},
 		{ServerReloaded, "The server took a changed configuration; data names the options that changed, those that wait for a restart, and the node likewise."},
 		{ServerStopped, "The server stopped; data names the node likewise."},
-		{DomainUnaligned, "The regular look at the object, a domain, found that its mail will fail DMARC at its receivers; text says why, data has its policy and a DNS record that mends it, if there is one to propose. It is recorded when that begins."},
+		{DomainUnaligned, "The regular look at the object, a domain, or one that the actor asked for, found that its mail will fail DMARC at its receivers; text says why, data has its policy and a DNS record that mends it, if there is one to propose. It is recorded when that begins."},
 		{DomainAligned, "Mail of the object, a domain, passes DMARC again."},
 		{DomainKeys, "The DKIM keys of the object, a domain, have turned by themselves: found in DNS, signing, past, or removed."},
 		{NodeLost, "A gate, which data names as node, lost its lease; text says why. It delivers nothing until it has another, and records this then."},

@@ -312,6 +312,53 @@ func TestRun(t *testing.T) {
 	})
 }
 
+// TestRenewal: what somebody finds who looks out of turn is kept, where the regular look would have found it.
+func TestRenewal(t *testing.T) {
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	before := rounds.Look{Domain: "a.example", Node: "one", At: now.Add(-time.Hour), Verdict: "will-fail", Policy: "reject", Reason: "DKIM", Failing: true}
+	held := before
+	held.Taken = now.Add(-time.Minute)
+	question := Question("a.example", nil)
+	other := question
+	other.MailFrom = "other.example"
+	active := account.Domain{Name: "a.example", State: account.Active}
+	for name, c := range map[string]struct {
+		before rounds.Look
+		domain account.Domain
+		every  time.Duration
+		a      alignment.Assessment
+		kept   string
+		events int
+	}{
+		"mended":                {before, active, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.Pass}, "pass", 1},
+		"the first":             {rounds.Look{Domain: "a.example"}, active, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.WillFail}, "will-fail", 1},
+		"as before":             {before, active, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.WillFail}, "will-fail", 0},
+		"DNS does not answer":   {before, active, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.Unknown}, "", 0},
+		"another MAIL FROM":     {before, active, time.Hour, alignment.Assessment{Question: other, Verdict: alignment.Pass}, "", 0},
+		"no regular looks":      {before, active, 0, alignment.Assessment{Question: question, Verdict: alignment.Pass}, "", 0},
+		"suspended":             {before, account.Domain{Name: "a.example", State: account.Suspended}, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.Pass}, "", 0},
+		"in the hand of a gate": {held, active, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.Pass}, "", 0},
+	} {
+		w := &world{looks: map[mail.Domain]rounds.Look{"a.example": c.before}}
+		r := Renewal{Store: w, Every: c.every, Actor: "cli:root", Now: func() time.Time { return now }}
+		if err := r.Keep(t.Context(), c.domain, c.a); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		l := w.looks["a.example"]
+		if c.kept == "" && l != c.before || c.kept != "" && (l.Verdict != c.kept || !l.At.Equal(now) || !l.Taken.IsZero() || l.Failing != (c.kept == "will-fail")) {
+			t.Errorf("%s: kept is %+v", name, l)
+		}
+		if len(w.events) != c.events || c.events > 0 && w.events[0].Actor != "cli:root" {
+			t.Errorf("%s: recorded is %+v", name, w.events)
+		}
+	}
+	w := &world{err: errors.New("the store is away")}
+	r := Renewal{Store: w, Every: time.Hour, Now: time.Now}
+	if err := r.Keep(t.Context(), active, alignment.Assessment{Question: question, Verdict: alignment.Pass}); err == nil {
+		t.Error("nothing is said of a store that is away")
+	}
+}
+
 // TestSlowDomainsKeepNobodyWaiting: of 200 domains half have DNS that never answers. The others
 // are looked at within a minute, and from the second time on before those.
 func TestSlowDomainsKeepNobodyWaiting(t *testing.T) {

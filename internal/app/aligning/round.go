@@ -202,12 +202,7 @@ func (w *Watch) look(ctx context.Context, l rounds.Look) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	if w.opt.Now().Sub(l.At) > time.Duration(stale*float64(w.opt.Config.Alignment.CheckEvery.Std())) {
-		l.Failing = false
-	}
-	l.At, l.Verdict = w.opt.Now().UTC().Truncate(time.Microsecond), string(a.Verdict)
-	l.Policy, l.Reason = string(a.Policy), a.Reason()
-	events := w.change(&l, a)
+	events := found(&l, a, w.opt.Now(), w.opt.Config.Alignment.CheckEvery.Std())
 	err = w.opt.Store.KeepLook(ctx, l, events...)
 	switch {
 	case fault.Is(err, fault.Conflict):
@@ -221,8 +216,18 @@ func (w *Watch) look(ctx context.Context, l rounds.Look) error {
 	return nil
 }
 
+// found notes what a look at a domain has found, where looks are that far apart, and returns what is recorded of it.
+func found(l *rounds.Look, a alignment.Assessment, now time.Time, every time.Duration) []audit.Event {
+	if now.Sub(l.At) > time.Duration(stale*float64(every)) {
+		l.Failing = false
+	}
+	l.At, l.Verdict = now.UTC().Truncate(time.Microsecond), string(a.Verdict)
+	l.Policy, l.Reason = string(a.Policy), a.Reason()
+	return change(l, a)
+}
+
 // change notes whether mail of a domain fails by now, and returns what is recorded of that.
-func (w *Watch) change(l *rounds.Look, a alignment.Assessment) []audit.Event {
+func change(l *rounds.Look, a alignment.Assessment) []audit.Event {
 	e := audit.Event{At: l.At, Object: "domain " + l.Domain.String()}
 	switch {
 	case a.Verdict == alignment.WillFail && !l.Failing:

@@ -158,8 +158,8 @@ func (s *Set) resources() resource.Options {
 	}
 }
 
-// look looks a domain up as receivers do.
-func (s *Set) look(ctx context.Context, d account.Domain) (shown.Alignment, error) {
+// look looks a domain up as receivers do, in the name of an actor, and keeps what it finds.
+func (s *Set) look(ctx context.Context, actor string, d account.Domain) (shown.Alignment, error) {
 	c := s.current.Load()
 	judge, err := aligning.Judge(c)
 	if err != nil {
@@ -169,7 +169,12 @@ func (s *Set) look(ctx context.Context, d account.Domain) (shown.Alignment, erro
 	if c.DKIM.Sign {
 		keys = slices.DeleteFunc(slices.Clone(d.Keys), func(k account.Key) bool { return k.Stage != account.Signing })
 	}
-	return shown.AlignmentOf(judge.Assess(ctx, aligning.Question(d.Name, keys))), nil
+	found := judge.Assess(ctx, aligning.Question(d.Name, keys))
+	renewal := aligning.Renewal{Store: s.opt.Store, Every: c.Alignment.CheckEvery.Std(), Actor: actor, Now: s.opt.Now}
+	if err := renewal.Keep(ctx, d, found); err != nil {
+		s.opt.Logger.Warn("what a look at a domain has found could not be kept as its last one", "domain", d.Name.String(), "error", err)
+	}
+	return shown.AlignmentOf(found), nil
 }
 
 // refused records that a token was turned away.

@@ -35,7 +35,7 @@ type Store interface {
 	audit.Store
 	queue.AdminStore
 	node.Store
-	rounds.Reader
+	rounds.Store
 	Contents
 	app.SealedStore
 	rotation.Store

@@ -33,7 +33,7 @@ type Command struct {
 // Help is what "doctor --help" says beside the flags.
 func (*Command) Help() string {
 	return "Its DNS is looked up as the servers of recipients do: are the DKIM keys published, does SPF allow the addresses of " +
-		"this gate (alignment.addresses), is either aligned with the domain, and what does its DMARC policy ask for. Nothing is changed. " +
+		"this gate (alignment.addresses), is either aligned with the domain, and what does its DMARC policy ask for. What is found of an active domain is kept as its last look, which listings show; nothing else is changed. " +
 		"Where the regular look of the gates found something else last, that is shown too. " +
 		"The exit status is 1 where mail will fail, or where that cannot be found out."
 }
@@ -75,6 +75,10 @@ func (cmd *Command) Run(c *call.Call) error {
 			return err
 		}
 		if err := cmd.print(c, a, shown.LookOf(last)); err != nil {
+			return err
+		}
+		renewal := aligning.Renewal{Store: o.Store, Every: o.Cfg.Alignment.CheckEvery.Std(), Actor: c.Env.Actor, Now: c.Env.Now}
+		if err := renewal.Keep(c.Ctx, d, a); err != nil {
 			return err
 		}
 		switch a.Verdict {

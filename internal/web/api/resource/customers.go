@@ -140,7 +140,7 @@ func (d domains) rows() []api.Operation {
 			Answer: shown.Domain{}, Run: d.turn((*admin.Admin).SuspendDomain)},
 		{ID: "resumeDomain", Method: http.MethodPost, Path: "/domains/{name}/resume", May: client.Accounts, Text: "Undo suspendDomain, and release what it held.",
 			Answer: shown.Domain{}, Run: d.resume},
-		{ID: "lookUpDomain", Method: http.MethodGet, Path: "/domains/{name}/alignment", May: client.Read, Text: "Look a domain up as receivers do, and say what is wrong and what to publish.",
+		{ID: "lookUpDomain", Method: http.MethodGet, Path: "/domains/{name}/alignment", May: client.Read, Text: "Look a domain up as receivers do, and say what is wrong and what to publish. What is found is its last look, as of the regular one.",
 			Answer: shown.Alignment{}, Costly: true, Run: d.look},
 	}
 }
@@ -248,5 +248,5 @@ func (d domains) look(r *api.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.Look(r.Ctx, domain)
+	return d.Look(r.Ctx, r.Client.Actor(), domain)
 }

@@ -44,7 +44,7 @@ type Store interface {
 	limit.Holders
 	audit.Store
 	node.Store
-	rounds.Reader
+	rounds.Store
 }
 
 // Options are what the operations work with. All fields are needed.
@@ -64,8 +64,8 @@ type Options struct {
 	Place func(client netip.Addr) list.Place
 	// Explain says what the gate would answer to a message.
 	Explain func(ctx context.Context, q Question) (*Verdict, error)
-	// Look looks a domain up as receivers do.
-	Look func(ctx context.Context, d account.Domain) (shown.Alignment, error)
+	// Look looks a domain up as receivers do, in the name of an actor, and keeps what it finds.
+	Look func(ctx context.Context, actor string, d account.Domain) (shown.Alignment, error)
 }
 
 // scope is what a request may see.

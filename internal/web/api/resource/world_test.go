@@ -98,7 +98,7 @@ func newWorld(t *testing.T) *world {
 			}
 			return &resource.Verdict{Verdict: "accept", Recipients: len(q.To), Steps: []resource.Step{{Command: "EHLO", Code: 250, Answer: "x"}}, Events: []resource.Event{{Kind: "limit.near"}}}, nil
 		},
-		Look: func(_ context.Context, d account.Domain) (shown.Alignment, error) {
+		Look: func(_ context.Context, _ string, d account.Domain) (shown.Alignment, error) {
 			return shown.Alignment{Domain: d.Name, Verdict: "pass"}, nil
 		},
 	})
