@@ -89,7 +89,7 @@ var seeds = [...]struct {
 	{Data, `message.header.values("Received").exists(v, v.matches("(?i)casino.*viagra"))`},
 	{Data, `message.header.first("Subject").lower().matches("^(a|vi)*$") && message.header.count("Subject") > 1`},
 	{Data, `message.subject + message.from == "x" || message.subject.size() > 4000 || {"a": 1}["b"] == 1`},
-	{Data, `now.getHours("Europe/Berlin") < 6 || now - timestamp("2026-01-01T00:00:00Z") > duration("24h")`},
+	{Data, `now.getHours("Europe/Berlin") < 6 || timestamp("2096-01-01T00:00:00Z") - now < duration("24h")`},
 	{Data, `envelope.recipients[message.size] == "x"`},
 	{Data, `has({"a": 1}.a) && [1, 2, 3].map(x, x * (message.size + 9000000000000000000)).size() == message.senders.size() % 0`},
 }

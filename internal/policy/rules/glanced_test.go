@@ -93,11 +93,11 @@ func TestGlanceAlike(t *testing.T) {
 		all := c.set.rules[Data]
 		for range 20 {
 			f := m.facts()
-			f.Message.Header = fields{{"Subject", m.text()}, {"X-Mailer", m.text()}}
-			used := m.number()
+			f.Message.Header = fields{{"Subject", m.Text()}, {"X-Mailer", m.Text()}}
+			used := m.Number(0)
 			f.Used = func(Used) (int64, error) { return used, nil }
-			f.Now = f.Now.In(time.FixedZone("", 3600*m.draw.IntN(12)))
-			switch m.draw.IntN(6) {
+			f.Now = f.Now.In(time.FixedZone("", 3600*m.IntN(12)))
+			switch m.IntN(6) {
 			case 0: // more than expressions see
 				f.Connection.Hello = strings.Repeat("a", maxText+1)
 			case 1:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"countersign/internal/mail"
@@ -73,7 +74,7 @@ func TestExpressions(t *testing.T) {
 		Connect: {
 			`connection.client.in_network("192.0.2.0/24")`, `!connection.client.in_network("2001:db8::/32")`, `connection.client == address("192.0.2.7")`,
 			`connection.client == address("::ffff:192.0.2.7")`, `string(connection.client) == "192.0.2.7"`, `connection.listener == "submission"`,
-			`now.getHours() == 3 && now.getHours("Europe/Berlin") == 4 && now.getDayOfWeek() == 5`, `now > timestamp("2026-01-01T00:00:00Z")`,
+			`now.getHours() == 3 && now.getHours("Europe/Berlin") == 4 && now.getDayOfWeek() == 5`, `now > timestamp("2026-01-01T00:00:00Z") && now < timestamp("2096-01-01T00:00:00Z")`,
 		},
 		Mail: {
 			`connection.tls == "1.3" && connection.hello == "pc.example.org"`,
@@ -184,7 +185,7 @@ func TestEverything(t *testing.T) {
 		all  bool
 	}{
 		{Data, `message.size >= 0`, true}, {Mail, `principal.login != "" || principal.login == ""`, true},
-		{Recipient, `counters.recipients > 0`, true}, {Data, `envelope.recipients.size() > 0`, true}, {Mail, `connection.client != address("198.51.100.1") || connection.tls != "1.1"`, false},
+		{Recipient, `counters.recipients > 0`, true}, {Data, `envelope.recipients.size() > 0`, true}, {Mail, `connection.client != address("198.51.100.1") || connection.tls != "1.3"`, false},
 		{Connect, `!connection.client.in_network("10.0.0.0/8")`, false}, {Connect, `connection.listener != "inside"`, false}, {Mail, `principal.plan != "gold"`, false},
 		{Mail, `!(principal.login in ["a@one.example", "b@one.example"])`, false}, {Data, `!message.subject.startsWith("[list]")`, false},
 		{Data, `!(principal.customer == "bank" && connection.listener == "office" && message.size < 1000)`, false},
@@ -193,6 +194,26 @@ func TestEverything(t *testing.T) {
 		{Connect, `now.getHours("Europe/Berlin") < 23`, false}, {Connect, `now < timestamp("2030-01-01T00:00:00Z")`, false},
 		{Mail, `counted.used("account recipients/hour") >= 0`, true}, {Mail, `counted.used("account recipients/hour") < 7`, false}, {Mail, `!envelope.smtputf8`, false},
 		{Data, `!message.subject.matches("^[A-Z]{3}-[0-9]{9}$")`, false},
+		// What every mail has.
+		{Mail, `principal.login != ""`, true}, {Mail, `connection.tls != "1.1"`, true}, {Mail, `connection.tls == "1.2" || connection.tls == "1.3"`, true}, {Mail, `principal.login.domain() == principal.domain`, true},
+		{Data, `message.header.count("From") >= 1`, true}, {Data, `message.header.count("from") == 1 && message.header.first("From").size() > 0`, true},
+		{Connect, `now > timestamp("2020-01-01T00:00:00Z")`, true}, {Connect, `now.getFullYear() > 2019`, true}, {Data, `message.size > 0`, true}, {Mail, `connection.hello != ""`, true},
+		{Recipient, `envelope.recipient != ""`, true}, {Recipient, `envelope.recipient.contains("@")`, true}, {Mail, `principal.mechanism != "" || principal.credential_kind == "network"`, true},
+		{Mail, `principal.credential_kind in ["password", "app-password", "oauth", "certificate", "network"]`, true}, {Mail, `envelope.body == "7BIT" || envelope.body == "8BITMIME"`, true},
+		{Data, `message.header.count("X-A") > 1 || message.header.count("X-A") < 2`, true}, {Mail, `counted.used("account bytes/day") > 7 || counted.used("account bytes/day") < 8`, true},
+		{Data, `message.from.matches(".*")`, true}, {Data, `message.from.matches(".")`, true}, {Data, `message.from.matches("@")`, true}, {Data, `!message.from.matches("^$")`, true},
+		{Data, `message.subject.matches("(?s)^.*$")`, true},
+		// What some have, and some have not.
+		{Mail, `connection.tls == "1.3"`, false}, {Mail, `principal.plan != ""`, false}, {Mail, `envelope.from != ""`, false}, {Mail, `principal.mechanism != ""`, false},
+		{Data, `message.subject != ""`, false}, {Data, `message.header.count("Date") >= 1`, false}, {Data, `message.header.count("List-Unsubscribe") == 0`, false},
+		{Data, `message.subject.matches(".")`, false}, {Data, `message.subject.matches("^[ -~]*$")`, false}, {Data, `!message.subject.matches("(?i)invoice [0-9]+")`, false},
+		{Data, `message.from.matches("^[A-Za-z0-9._+-]+@[a-z0-9.-]+[.][a-z]+$")`, false}, {Data, `message.from.matches("[.]")`, false}, {Data, `!message.from.matches("@example[.]org$")`, false},
+		{Mail, `!envelope.from.matches("^sales-[0-9]+@")`, false}, {Recipient, `!envelope.recipient.domain().matches("^(?:mail|mx)[.]example[.]org$")`, false},
+		{Recipient, `!envelope.recipient.local().matches("^vip")`, false}, {Data, `!(message.subject.startsWith("[list]") && message.subject.contains("unsubscribe"))`, false},
+		{Mail, `!(principal.customer == "bank" && principal.plan == "gold" && connection.listener == "office")`, false}, {Mail, `!principal.login.endsWith("@shop.example.org")`, false},
+		{Connect, `now > timestamp("2100-01-01T00:00:00Z")`, false}, {Connect, `now.getMonth() != 11`, false}, {Connect, `now.getDayOfMonth() != 13`, false}, {Connect, `now.getDayOfWeek() != 6`, false},
+		{Connect, `now.getFullYear() < 2090`, false}, {Connect, `now.getHours() != 4`, false}, {Mail, `principal.mechanism != "NTLM"`, false}, {Data, `!message.subject.matches("[^ -~]")`, false},
+		{Mail, `counters.account_days < 30`, false}, {Mail, `counters.customer_days > 30`, false}, {Data, `message.header.first("X-Mailer").matches("^PHPMailer [0-9.]+$") == false`, false},
 	} {
 		for _, s := range ten() { // usual rules are none of these
 			if _, found := Compile([]Spec{s}); len(found) > 0 {
@@ -214,9 +235,29 @@ func TestEverything(t *testing.T) {
 	}
 }
 
+// TestTimesToCome: a rule that lets mail pass at some time of a year, or in some year, is told from one that does
+// not, whenever it is read.
+func TestTimesToCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
+		for range 40 {
+			for when, all := range map[string]bool{
+				`now.getMonth() != 11`: false, `now.getDayOfMonth() != 30`: false, `now.getDayOfWeek() != 6`: false, `now.getHours("Europe/Berlin") != 4`: false,
+				`now.getFullYear() < 2090`: false, `now < timestamp("2090-05-06T07:08:09Z")`: false, `now > timestamp("2028-01-01T00:00:00Z")`: false,
+				`now > timestamp("2025-12-31T23:59:59Z")`: true, `now.getFullYear() >= 2026`: true, `now.getMonth() < 12`: true,
+			} {
+				if _, found := Compile([]Spec{spec(Connect, when)}); (len(found) > 0) != all {
+					t.Errorf("at %v: %s: %+v", time.Now(), when, found)
+				}
+			}
+			time.Sleep(6*24*time.Hour + 5*time.Hour)
+		}
+	})
+}
+
 // TestSpecs: what is wrong with the rest of a rule.
 func TestSpecs(t *testing.T) {
-	good := spec(Data, `message.size > 1`)
+	good := spec(Data, `message.size > 100`)
 	for field, change := range map[string]func(*Spec){
 		"name":     func(s *Spec) { s.Name = "No such" },
 		"at":       func(s *Spec) { s.At = "auth" },
@@ -346,7 +387,7 @@ func TestFailures(t *testing.T) {
 		{Refuse, true, "", false}, {Refuse, true, DeferOnError, false}, {Refuse, false, Skip, false}, {Allow, false, DeferOnError, true},
 	} {
 		set := compiled(t, Spec{Name: "r", At: Data, When: when, Verdict: c.verdict, Because: "No", Shadow: c.shadow, OnError: c.onError, Delay: time.Minute},
-			Spec{Name: "next", At: Data, When: `message.size > 1`, Verdict: Refuse, Because: "No"})
+			Spec{Name: "next", At: Data, When: `message.size > 100`, Verdict: Refuse, Because: "No"})
 		d := set.Judge(Data, crowd())
 		want, by := Refuse, "next"
 		if c.defers {
