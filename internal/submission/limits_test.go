@@ -133,6 +133,30 @@ func TestUsedUpIsToldAtTheFirst(t *testing.T) {
 	}
 }
 
+// TestLoweredIsToldByItsNumber: what a gate remembers of a limit does not answer for another number, so that a
+// limit of nothing refuses for good at once.
+func TestLoweredIsToldByItsNumber(t *testing.T) {
+	f := newFixture(t)
+	f.limited(ruleOf(limit.Account, testLogin, "messages/hour=2", limit.Defer))
+	s := f.login()
+	for range 2 {
+		_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+		f.must(err)
+	}
+	rcpt := func() error {
+		f.must(s.Mail(t.Context(), mail.Envelope{From: address(t, testLogin)}))
+		return s.Rcpt(t.Context(), mail.Recipient{To: address(t, "a@there.example")})
+	}
+	wantReason(t, rcpt(), smtp.ELimitReached)
+	s.Reset()
+	f.limited(ruleOf(limit.Account, testLogin, "messages/hour=0", limit.Defer))
+	_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+	wantReason(t, err, smtp.ELimitRefused)
+	if text := smtp.ReplyFor(err).Text; strings.Contains(text, "room from") || !strings.Contains(text, "0 messages in an hour") {
+		t.Errorf("the reply is %q", text)
+	}
+}
+
 // TestPostmasterCountsApart: who has no room left can still ask for help, ten times a day.
 func TestPostmasterCountsApart(t *testing.T) {
 	f := newFixture(t)
