@@ -136,6 +136,7 @@ func (w *world) limits(soon string) {
 		`{"for":{"each":"plan"},"limits":["recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"store_away":"closed"}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"least":3}`,
 		`{"for":{"account":"a@example.org"},"limits":["recipients/hour=+500"]}`, `{"for":{"account":"x"},"limits":["recipients/hour=1"]}`, `{"for":{"network":"192.0.2.0/24"},"limits":["recipients/hour=1"]}`,
 	} {
+		`{"for":{"everything":true},"limits":["messages/day=1"],"store_away":"open"}`, `{"for":{"everything":true},"limits":["connections/hour=1","messages/day=1"],"store_away":"open"}`,
 		w.refuses(422, "all", "POST", "/limits", bad)
 	}
 	const both = `{"for":{"domain":"example.org"},"limits":["recipients/hour=100","failed-share/day=20"],"share":25}`

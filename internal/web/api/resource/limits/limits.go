@@ -238,6 +238,9 @@ func (w *limitsWanted) apply(list []limit.Limit) (err error) {
 	for i := range list {
 		list[i].Quiet = w.NoMail
 		if w.Away != "" {
+			if list[i].Measure != limit.Connections {
+				return api.Wrong("store_away", fault.New("api.limit", fault.Invalid, "is of connections alone, not of %s: while the store is away no message is accepted", list[i].Measure))
+			}
 			if list[i].Away, err = limit.ParseAway(w.Away); err != nil {
 				return api.Wrong("store_away", err)
 			}
