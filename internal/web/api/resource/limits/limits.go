@@ -97,7 +97,7 @@ var limitKinds = []string{"account", "credential", "domain", "customer", "plan",
 // limitsWanted is the body of setLimits.
 type limitsWanted struct {
 	For    limitFor `json:"for" required:"yes" text:"Whom they are for."`
-	Limits []string `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB." example:"recipients/hour=100"`
+	Limits []string `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB (or 500MB)." example:"recipients/hour=100"`
 	terms.Terms
 	Away    string    `json:"store_away" among:"open,closed,share" text:"Of connections: what happens while the store is away: open, closed or share."`
 	NoMail  bool      `json:"no_mail" text:"Nobody gets a mail when most of it is used."`
