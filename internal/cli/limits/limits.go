@@ -182,7 +182,7 @@ func until(r *limit.Rule) string {
 
 type allow struct {
 	whose
-	Limits  []more          `arg:"" name:"measure/window=+number" help:"recipients/day=+500: so much on top of the limit that holds; see \"limit set\"."`
+	Limits  []more          `arg:"" name:"measure/window=+number" help:"recipients/day=+500: so much on top of the limit that holds, in each such window that ends before WHEN; see \"limit set\"."`
 	Until   argument.Expiry `required:"" help:"When it ends: midnight (in UTC), 24h, 2027-01-31 (in UTC), or 2027-01-31T18:00:00Z." placeholder:"WHEN"`
 	Because string          `required:"" help:"Why: the helpdesk reads it." placeholder:"TEXT"`
 }
@@ -235,6 +235,12 @@ func inEffect(o *call.Opened, r *limit.Rule, name limit.Subject) (string, error)
 
 type lift struct {
 	whose
+// Help is what "limit allow --help" says beside the flags.
+func (*allow) Help() string {
+	return "For one mailing take the day: recipients/day=+500 --until midnight is 500 more in all, recipients/hour=+500 is 500 more in every hour until the end. " +
+		"What was sent on top counts on after the end, until it leaves the window: the account may have to wait the next morning."
+}
+
 	What string `arg:"" name:"id|measure/window" help:"The limit's id, or with a flag that says whose: recipients/hour."`
 }
 

@@ -67,7 +67,7 @@ func Rows(o Options) []api.Operation {
 			reseller.ParametersOf(limitKinds)...), Pages: true, Answer: shown.Limit{}, Run: l.list},
 		{ID: "setLimits", Method: http.MethodPost, Path: "/limits", May: client.Limits, Text: "Set limits, all or none, in place of what is set for the same.",
 			Body: limitsWanted{}, Answer: limitsSet{}, Created: true, Run: l.set},
-		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while, once.",
+		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while: in each window of the limit until the end.",
 			Body: moreWanted{}, Answer: limitsSet{}, Created: true, Run: l.allow},
 		{ID: "liftLimit", Method: http.MethodDelete, Path: "/limits/{id}", May: client.Limits, Text: "End a limit or an allowance before its time.", Answer: shown.Limit{}, Run: l.lift},
 		{ID: "simulateLimits", Method: http.MethodPost, Path: "/limits/simulations", May: client.Read, Text: "Say what limits would have done to the mail of the past, from the record. Nothing is set.",
