@@ -17,7 +17,7 @@ type Limit struct {
 	// Max is the most, 0 for nothing at all.
 	Max    int64
 	Action Action
-	// Shadow says that what is over it passes, and is noted.
+	// Shadow says that what is over it passes, and is noted. It stands beside the one that is not.
 	Shadow bool
 	// Share is how much of Max one account may have once half of it is used (rounded up), in
 	// percent; 0 for all. It says nothing where the subject is an account or narrower, and of

@@ -278,6 +278,25 @@ func TestShadowAndWarningAreRecorded(t *testing.T) {
 	}
 }
 
+// TestShadowBesideLive: one in shadow takes nothing from the limit that counts, its plan's here, and says what
+// it would have done as long as that lets pass.
+func TestShadowBesideLive(t *testing.T) {
+	f := newFixture(t)
+	tried := ruleOf(limit.Account, testLogin, "messages/hour=1", limit.Defer)
+	tried.Limit.Shadow = true
+	f.limited(tried, ruleOf(limit.Account, limit.Each, "messages/hour=2", limit.Defer))
+	s := f.login()
+	for range 2 {
+		_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+		f.must(err)
+	}
+	f.must(s.Mail(t.Context(), mail.Envelope{From: address(t, testLogin)}))
+	wantReason(t, s.Rcpt(t.Context(), mail.Recipient{To: address(t, "a@there.example")}), smtp.ELimitReached)
+	if list := f.events(audit.LimitShadow); len(list) != 1 || list[0].Data["limit"] != "messages/hour=1" || list[0].Data["used"] != "1" {
+		t.Errorf("the record has %+v", list)
+	}
+}
+
 // TestRefusedLargeBodyIsRemoved: what is refused leaves no file behind.
 func TestRefusedLargeBodyIsRemoved(t *testing.T) {
 	f := newFixture(t)

@@ -302,18 +302,22 @@ func TestAsJudged(t *testing.T) {
 					l.Share = rapid.IntRange(1, 100).Draw(t, "share")
 				}
 				s.rules = append(s.rules, limit.Rule{ID: "R", For: of, Limit: l, Start: noon.Add(-time.Hour), By: "test"})
+				if rapid.Bool().Draw(t, "shadow beside") {
+					l.Max, l.Shadow = rapid.Int64Range(1, 12).Draw(t, "shadow max"), true
+					s.rules = append(s.rules, limit.Rule{ID: "S", For: of, Limit: l, Start: noon.Add(-time.Hour), By: "test"})
+				}
 			}
 			s.counters[of] = &limit.Counter{}
 		}
 		for range rapid.IntRange(0, 12).Draw(t, "sent") {
 			own, at := rapid.Bool().Draw(t, "own"), noon.Add(-time.Duration(rapid.IntRange(0, 70).Draw(t, "ago"))*time.Minute)
 			n := limit.Amounts{limit.Messages: 1, limit.Recipients: rapid.Int64Range(1, 3).Draw(t, "recipients"), limit.FailedRecipients: rapid.Int64Range(0, 1).Draw(t, "failed")}
+			// What was sent before a limit of the whole was set is counted of the account alone.
+			before := own && rapid.Bool().Draw(t, "before")
 			for i, of := range whose {
 				if i == 0 && own || i > 0 && !before {
 					s.counters[of].Count(n, limit.Windowed(0).And(limit.Hour), at, noon.Add(-2*time.Hour))
 				}
-			// What was sent before a limit of the whole was set is counted of the account alone.
-			before := own && rapid.Bool().Draw(t, "before")
 			}
 		}
 		rows, err := Of(context.Background(), s, ann, netip.Addr{}, noon)
@@ -363,12 +367,12 @@ func TestAsJudged(t *testing.T) {
 				t.Fatalf("room from %v: %+v; before %v, then %v", *r.From, r, over(r.From.Add(-time.Second)), over(*r.From))
 			case r.Share && r.Full && over(*r.From)[name(r, r.Label)]:
 				t.Fatalf("no room for a share at %v: %+v", *r.From, r)
+			case r.Share && r.Full && !full(r.From.Add(-time.Second), r):
+				t.Fatalf("room for a share before %v: %+v", *r.From, r)
 			}
 		}
 	})
 }
-			case r.Share && r.Full && !full(r.From.Add(-time.Second), r):
-				t.Fatalf("room for a share before %v: %+v", *r.From, r)
 
 // TestNotTold: an account that there is not, and a store that fails; without limits of connections nobody
 // is asked who is there.
@@ -384,5 +388,23 @@ func TestNotTold(t *testing.T) {
 	s.set(t, domain, "connections/at-once=1")
 	if rows, err := Of(t.Context(), s, ann, netip.Addr{}, noon); !fault.Is(err, fault.Unavailable) {
 		t.Error(rows, err)
+	}
+}
+
+// TestBesideShadow: a limit and the one in shadow beside it have a row each, with the rule of each.
+func TestBesideShadow(t *testing.T) {
+	s := &store{}
+	live := s.set(t, limit.Subject{Kind: limit.Plan, Name: "small"}, "messages/hour=5")
+	tried := s.set(t, subject, "messages/hour=2", func(r *limit.Rule) { r.Limit.Shadow = true })
+	s.used(subject, time.Minute, limit.Hour, limit.Amounts{limit.Messages: 3})
+	rows, err := Of(t.Context(), s, ann, netip.Addr{}, noon)
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("%+v, %v", rows, err)
+	}
+	if r := rows[0]; r.Shadow || r.Rule != live.ID || r.Left != 2 || r.Full {
+		t.Errorf("what counts: %+v", r)
+	}
+	if r := rows[1]; !r.Shadow || r.Rule != tried.ID || r.Left != 0 || !r.Full {
+		t.Errorf("in shadow: %+v", r)
 	}
 }

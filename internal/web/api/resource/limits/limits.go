@@ -65,7 +65,7 @@ func Rows(o Options) []api.Operation {
 			[]api.Parameter{api.Flag("all", "Also those that ended within the last 30 days."), api.Flag("everything", "Those for all gates together alone."),
 				{Name: "each", Text: "Those alone for each of a kind that has none of its own: account, credential, domain, customer, network or node."}},
 			reseller.ParametersOf(limitKinds)...), Pages: true, Answer: shown.Limit{}, Run: l.list},
-		{ID: "setLimits", Method: http.MethodPost, Path: "/limits", May: client.Limits, Text: "Set limits, all or none, in place of what is set for the same.",
+		{ID: "setLimits", Method: http.MethodPost, Path: "/limits", May: client.Limits, Text: "Set limits, all or none, in place of what is set for the same. One in shadow stands beside the one that counts.",
 			Body: limitsWanted{}, Answer: limitsSet{}, Created: true, Run: l.set},
 		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while: in each window of the limit until the end.",
 			Body: moreWanted{}, Answer: limitsSet{}, Created: true, Run: l.allow},
