@@ -234,7 +234,7 @@ func staying(o *call.Opened, r *limit.Rule) (text string, err error) {
 
 type allow struct {
 	whose
-	Limits  []more          `arg:"" name:"measure/window=+number" help:"recipients/day=+500: so much on top of the limit that holds, in each such window that ends before WHEN; see \"limit set\"."`
+	Limits  []more          `arg:"" name:"measure/window=+number" help:"recipients/day=+500: so much on top of the limit that holds, in each such window until WHEN; see \"limit set\"."`
 	Until   argument.Expiry `required:"" help:"When it ends: midnight (in UTC), 24h, 2027-01-31 (in UTC), or 2027-01-31T18:00:00Z." placeholder:"WHEN"`
 	Because string          `required:"" help:"Why: the helpdesk reads it." placeholder:"TEXT"`
 }
