@@ -311,7 +311,7 @@ func (f *filler) limits(login string) {
 		_, err := limits.Set(f.t.Context(), w)
 		f.must(err)
 	}
-	_, err := limits.LiftOf(f.t.Context(), of, limit.Messages, limit.Day)
+	_, err := limits.LiftOf(f.t.Context(), of, limit.Messages, limit.Day, false)
 	f.must(err)
 }
 

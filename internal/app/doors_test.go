@@ -42,7 +42,7 @@ func TestConnectionLimitsAtTheSocket(t *testing.T) {
 	first.want(first.login(), "235")
 	reply := second.login()
 	second.want(reply, "454 4.7.0")
-	if !strings.Contains(reply, "1 connections at once for account "+testLogin+", 1 used") {
+	if !strings.Contains(reply, "1 connection at once for account "+testLogin+", 1 used") {
 		t.Errorf("the client is told %q", reply)
 	}
 	first.want(first.say("QUIT"), "221")

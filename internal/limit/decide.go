@@ -333,8 +333,8 @@ func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) 
 	for i := range levels {
 		c := levels[i].Counter
 		for _, l := range levels[i].Limits {
-			if !l.Window.Lasts() || l.Measure == FailedShare {
-				continue
+			if !l.Window.Lasts() || l.Measure == FailedShare || l.Shadow && levels[i].live(l) {
+				continue // somebody is told once in a window, and of the one that counts
 			}
 			n, from := want[l.Measure], warnFrom(l.Max, warn)
 			if c.below(l.Window, l.Measure, from-1-n) {

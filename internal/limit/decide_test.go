@@ -368,3 +368,27 @@ func TestHeldWarnsOfItsOwnAlone(t *testing.T) {
 		t.Errorf("warned were %v", warned)
 	}
 }
+
+// TestNearBesideShadow: of a limit and the one in shadow beside it people are told of the one that counts,
+// whichever is near first.
+func TestNearBesideShadow(t *testing.T) {
+	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{
+		{Measure: Messages, Window: Hour, Max: 10, Action: Defer}, {Measure: Messages, Window: Hour, Max: 5, Action: Defer, Shadow: true},
+		{Measure: Recipients, Window: Hour, Max: 5, Action: Defer, Shadow: true},
+	}, &Counter{}}}
+	told := map[string]int{}
+	for i := range 9 {
+		q := &Question{Levels: levels, Want: Amounts{Messages: 1, Recipients: 1}, Warn: 80}
+		d := Decide(q.Levels, q.Want, q.Warn, noon)
+		for _, b := range d.Near {
+			told[b.Limit.String()] = i + 1
+		}
+		if shadows := len(d.Over); d.Decisive != nil || (shadows > 0) != (i >= 5) {
+			t.Errorf("message %d is over %+v", i+1, d.Over)
+		}
+		q.Count(&d)
+	}
+	if len(told) != 2 || told["messages/hour=10"] != 8 || told["recipients/hour=5"] != 4 {
+		t.Errorf("told is %v", told)
+	}
+}

@@ -17,7 +17,7 @@ type Limit struct {
 	// Max is the most, 0 for nothing at all.
 	Max    int64
 	Action Action
-	// Shadow says that what is over it passes, and is noted.
+	// Shadow says that what is over it passes, and is noted. It stands beside the one that is not.
 	Shadow bool
 	// Share is how much of Max one account may have once half of it is used (rounded up), in
 	// percent; 0 for all. It says nothing where the subject is an account or narrower, and of
@@ -62,7 +62,17 @@ func (s Windowed) And(w Window) Windowed { return s | 1<<w }
 var units = []struct {
 	name   string
 	factor int64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}}
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}}
+
+// cutUnit takes a unit off a number of octets; case does not matter, as with sizes in the configuration.
+func cutUnit(text string) (number string, factor int64) {
+	for _, u := range units {
+		if cut := len(text) - len(u.name); cut > 0 && strings.EqualFold(text[cut:], u.name) {
+			return text[:cut], u.factor
+		}
+	}
+	return text, 1
+}
 
 // ParseMeasured reads "MEASURE/WINDOW". Errors are fault.Invalid, and say what there is to
 // choose from.
@@ -85,7 +95,7 @@ func ParseMeasured(text string) (Measure, Window, error) {
 	return Measure(m), Window(w), nil
 }
 
-// Parse reads "MEASURE/WINDOW=MAX". Octets may have a unit ("bytes/day=500MiB"). The action
+// Parse reads "MEASURE/WINDOW=MAX". Octets may have a unit ("bytes/day=500MiB", "bytes/day=1GB"). The action
 // is Defer, and of a share of failed recipients at least UsualLeast have to have failed. Errors are fault.Invalid, and say what there is to choose from.
 func Parse(text string) (Limit, error) {
 	const op = "limit.parse"
@@ -98,15 +108,14 @@ func Parse(text string) (Limit, error) {
 	if l.Measure, l.Window, err = ParseMeasured(what); err != nil {
 		return Limit{}, err
 	}
-	factor := int64(1)
-	for _, u := range units {
-		if number, ok := strings.CutSuffix(most, u.name); ok && l.Measure == Bytes {
-			most, factor = number, u.factor
-		}
+	number, factor, hint := most, int64(1), ""
+	if l.Measure == Bytes {
+		number, factor = cutUnit(most)
+		hint = ", with a unit or without: 500MB, 25MiB (KB, MB, GB and TB are powers of 1000, KiB, MiB, GiB and TiB of 1024)"
 	}
-	n, err := strconv.ParseInt(most, 10, 64)
-	if err != nil || n < 0 || most[0] == '+' || n > math.MaxInt64/factor {
-		return l, fault.New(op, fault.Invalid, "%q in %q is not a number from 0 to %d", most, text, int64(math.MaxInt64))
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || number[0] == '+' || n > math.MaxInt64/factor {
+		return l, fault.New(op, fault.Invalid, "%q in %q is not a number from 0 to %d%s", most, text, int64(math.MaxInt64), hint)
 	}
 	l.Max = n * factor
 	if l.Measure == FailedShare {

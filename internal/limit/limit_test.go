@@ -2,6 +2,7 @@ package limit
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,6 +155,11 @@ func TestParse(t *testing.T) {
 		"messages/connection=50":          {Messages, PerConnection, 50, Defer, false, 0, 0, 0, false},
 		"recipients/connection=500":       {Recipients, PerConnection, 500, Defer, false, 0, 0, 0, false},
 		"bytes/connection=1GiB":           {Bytes, PerConnection, 1 << 30, Defer, false, 0, 0, 0, false},
+		"bytes/day=10MB":                  {Bytes, Day, 10_000_000, Defer, false, 0, 0, 0, false},
+		"bytes/day=1gb":                   {Bytes, Day, 1_000_000_000, Defer, false, 0, 0, 0, false},
+		"bytes/day=2mib":                  {Bytes, Day, 2 << 20, Defer, false, 0, 0, 0, false},
+		"bytes/month=1TB":                 {Bytes, Month, 1_000_000_000_000, Defer, false, 0, 0, 0, false},
+		"bytes/minute=3KB":                {Bytes, Minute, 3000, Defer, false, 0, 0, 0, false},
 		"recipients/message=100":          {Recipients, PerMessage, 100, Defer, false, 0, 0, 0, false},
 		"bytes/message=25MiB":             {Bytes, PerMessage, 25 << 20, Defer, false, 0, 0, 0, false},
 		"recipients/month=10000000000000": {Recipients, Month, 10_000_000_000_000, Defer, false, 0, 0, 0, false},
@@ -168,7 +174,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "=", "/", "messages", "messages/hour", "messages=1", "messages/hour=", "messages/hour=-1", "messages/hour=+1", "messages/hour=1.5",
-		"messages/hour=1e3", "messages/hour=9223372036854775808", "bytes/hour=9007199254740992KiB", "messages/hour=1KiB", "bytes/hour=KiB", "mail/hour=1",
+		"messages/hour=1e3", "messages/hour=9223372036854775808", "bytes/hour=9007199254740992KiB", "messages/hour=1KiB", "bytes/hour=KiB", "bytes/hour=MB", "bytes/hour=+1MB", "bytes/hour=9223373TB", "bytes/hour=1XB", "recipients/hour=1KB", "mail/hour=1",
 		"messages/week=1", "messages/hour=1 ", " messages/hour=1", "Messages/hour=1", "messages/hour/day=1", "messages/hour=1=2",
 		"messages/message=1", "connections/message=1", "connections/connection=1", "new-recipients/message=1", "failed-recipients/connection=1", "failed-share/connection=1",
 		"bytes/message=-1", "bytes/message=9223372036854775808", "bytes/message=8388608TiB", "recipients/message=1MiB", "recipients/messages=1", "messages/at-once=1",
@@ -176,6 +182,9 @@ func TestParse(t *testing.T) {
 		if l, err := Parse(text); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%q: %+v, %v", text, l, err)
 		}
+	}
+	if _, err := Parse("bytes/day=10XB"); !strings.Contains(fault.DetailOf(err, fault.Invalid), `"10XB" in "bytes/day=10XB" is not a number from 0 to 9223372036854775807, with a unit or without: 500MB, 25MiB`) {
+		t.Error(err)
 	}
 	for i, name := range actionNames {
 		if a, err := ParseAction(name); err != nil || a != Action(i) || a.String() != name {

@@ -57,10 +57,28 @@ func (r *Rule) Object() string {
 	return r.For.String() + " " + text
 }
 
-// SamePlace reports whether one of the two takes the place of the other: they are for the
-// same subject, measure and window, and neither is extra.
+// SamePlace reports whether the two are for the same subject, measure and window, and neither is extra:
+// one of them counts, and beside it one in shadow may stand.
 func (r *Rule) SamePlace(other *Rule) bool {
 	return !r.Extra && !other.Extra && r.For == other.For && r.Limit.Measure == other.Limit.Measure && r.Limit.Window == other.Limit.Window
+}
+
+// Replaces reports whether the rule, when it is set, ends another one that holds: one with an end one with
+// an end, one without one without, in the SamePlace, and both in shadow or both not; and one that is not in
+// shadow also one in shadow that would be silent beside it, as that was what was tried before.
+func (r *Rule) Replaces(before *Rule) bool {
+	if !r.SamePlace(before) || r.Temporary() != before.Temporary() {
+		return false
+	}
+	return r.Limit.Shadow == before.Limit.Shadow || before.Silent(r)
+}
+
+// Silent reports whether a rule in shadow has nothing to say while a live one of its place counts: its
+// numbers are not lower, and it would do no more with a message that the live one lets pass.
+func (r *Rule) Silent(live *Rule) bool {
+	s, l := &r.Limit, &live.Limit
+	shared := s.Share == 0 || l.Share > 0 && l.Share <= s.Share
+	return s.Shadow && !l.Shadow && s.Max >= l.Max && s.Least >= l.Least && shared && (l.Action >= Defer || s.Action <= l.Action)
 }
 
 // CountsFor reports whether while the rule holds messages are counted of a subject of a kind in a

@@ -27,6 +27,12 @@ func until(r Rule, at time.Time) Rule {
 	return r
 }
 
+// shadow puts a rule in shadow.
+func shadow(r Rule) Rule {
+	r.Limit.Shadow = true
+	return r
+}
+
 func extra(r Rule) Rule {
 	r.Extra = true
 	return r
@@ -45,7 +51,7 @@ func holding(rules ...Rule) func(Subject) []Rule {
 }
 
 // TestEffective: the narrowest source of a measure and window decides, an end comes before
-// none, and what is extra is added.
+// none, and what is extra is added; what is in shadow, here in brackets, stands beside that.
 func TestEffective(t *testing.T) {
 	who := Who{
 		Credential: "01K00000000000000000000099", Account: "a@example.org", Plan: "small", Domain: "example.org", Customer: "acme",
@@ -72,6 +78,28 @@ func TestEffective(t *testing.T) {
 		"lifted": {[]Rule{lifted}, ""},
 		"extra": {[]Rule{rule(1, Plan, "small", "messages/hour=5"), extra(until(rule(2, Account, "a@example.org", "messages/hour=10"), noon.Add(time.Hour))), extra(rule(3, Account, "a@example.org", "messages/hour=100"))},
 			"account a@example.org messages/hour=115"},
+		"in shadow beside its own": {[]Rule{shadow(rule(1, Account, "a@example.org", "messages/hour=1")), rule(2, Account, "a@example.org", "messages/hour=5")},
+			"account a@example.org messages/hour=5 (messages/hour=1)"},
+		"its own in shadow, and the plan's": {[]Rule{rule(1, Plan, "small", "messages/hour=5"), shadow(rule(2, Account, "a@example.org", "messages/hour=1"))},
+			"account a@example.org messages/hour=5 (messages/hour=1)"},
+		"its own in shadow, and everybody's": {[]Rule{rule(1, Account, Each, "messages/hour=5"), shadow(rule(2, Account, "a@example.org", "messages/hour=1"))},
+			"account a@example.org messages/hour=5 (messages/hour=1)"},
+		"in shadow for a while beside its own": {[]Rule{rule(1, Account, "a@example.org", "messages/hour=5"), shadow(until(rule(2, Account, "a@example.org", "messages/hour=1"), noon.Add(time.Hour)))},
+			"account a@example.org messages/hour=5 (messages/hour=1)"},
+		"in shadow beside its own for a while": {[]Rule{shadow(rule(1, Account, "a@example.org", "messages/hour=1")), until(rule(2, Account, "a@example.org", "messages/hour=5"), noon.Add(time.Hour))},
+			"account a@example.org messages/hour=5 (messages/hour=1)"},
+		"the plan's in shadow, behind its own": {[]Rule{shadow(rule(1, Plan, "small", "messages/hour=1")), rule(2, Account, "a@example.org", "messages/hour=5")},
+			"account a@example.org messages/hour=5"},
+		"the plan's in shadow, before everybody's": {[]Rule{shadow(rule(1, Plan, "small", "messages/hour=1")), rule(2, Account, Each, "messages/hour=5")},
+			"account a@example.org messages/hour=5 (messages/hour=1)"},
+		"all in shadow": {[]Rule{shadow(rule(1, Account, Each, "messages/hour=1")), shadow(rule(2, Plan, "small", "messages/hour=2")), shadow(rule(3, Account, "a@example.org", "messages/hour=3"))},
+			"account a@example.org (messages/hour=3)"},
+		"in shadow, of another window": {[]Rule{shadow(rule(1, Plan, "small", "messages/day=1")), rule(2, Account, "a@example.org", "messages/hour=5")},
+			"account a@example.org messages/hour=5 (messages/day=1)"},
+		"in shadow, over": {[]Rule{shadow(until(rule(1, Account, "a@example.org", "messages/hour=1"), noon)), rule(2, Account, "a@example.org", "messages/hour=5")},
+			"account a@example.org messages/hour=5"},
+		"extra on both": {[]Rule{rule(1, Plan, "small", "messages/hour=5"), shadow(rule(2, Account, "a@example.org", "messages/hour=1")), extra(until(rule(3, Account, "a@example.org", "messages/hour=10"), noon.Add(time.Hour)))},
+			"account a@example.org messages/hour=15 (messages/hour=11)"},
 		"extra of nothing": {[]Rule{extra(rule(2, Account, "a@example.org", "messages/hour=10"))}, ""},
 		"each level": {[]Rule{
 			rule(1, Credential, who.Credential, "messages/minute=1"), rule(2, Domain, Each, "messages/minute=2"), rule(3, Customer, "acme", "messages/minute=3"),
@@ -82,6 +110,10 @@ func TestEffective(t *testing.T) {
 		for _, l := range who.Levels(holding(c.rules...), noon) {
 			text := l.Subject.String()
 			for _, k := range l.Limits {
+				if k.Shadow {
+					text += " (" + k.String() + ")"
+					continue
+				}
 				text += " " + k.String()
 			}
 			got = append(got, text)
@@ -166,6 +198,51 @@ func TestNetworks(t *testing.T) {
 	for _, text := range []string{"", "192.0.2.0/24", "2001:db8::/48", "2001:db8::1/64", "fe80::1%eth0", "example.org"} {
 		if got, err := network.Parse(text); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %s, %v", text, got, err)
+		}
+	}
+}
+
+// TestReplaces: a rule ends the one in its place, one in shadow none that is not, and one that is not
+// the one in shadow that would be silent beside it.
+func TestReplaces(t *testing.T) {
+	with := func(text string, change ...func(*Limit)) Rule {
+		r := rule(1, Domain, "example.org", text)
+		for _, c := range change {
+			c(&r.Limit)
+		}
+		return r
+	}
+	share := func(n int) func(*Limit) { return func(l *Limit) { l.Share = n } }
+	action := func(a Action) func(*Limit) { return func(l *Limit) { l.Action = a } }
+	hour := with("messages/hour=10")
+	for name, c := range map[string]struct {
+		set, before Rule
+		want        bool
+	}{
+		"alike":                                {hour, with("messages/hour=10"), true},
+		"another number":                       {hour, with("messages/hour=100"), true},
+		"another window":                       {hour, with("messages/day=10"), false},
+		"another measure":                      {hour, with("recipients/hour=10"), false},
+		"somebody else":                        {hour, rule(2, Domain, Each, "messages/hour=10"), false},
+		"one with an end":                      {hour, until(with("messages/hour=10"), noon), false},
+		"both with an end":                     {until(hour, noon), until(with("messages/hour=9"), noon), true},
+		"extra":                                {hour, extra(until(with("messages/hour=10"), noon)), false},
+		"in shadow":                            {shadow(hour), with("messages/hour=100"), false},
+		"both in shadow":                       {shadow(hour), shadow(with("messages/hour=100")), true},
+		"over one in shadow of the number":     {hour, shadow(with("messages/hour=10")), true},
+		"over one in shadow of more":           {hour, shadow(with("messages/hour=11")), true},
+		"over one in shadow of less":           {hour, shadow(with("messages/hour=9")), false},
+		"over one in shadow with an end":       {hour, shadow(until(with("messages/hour=10"), noon)), false},
+		"over one in shadow with a share":      {hour, shadow(with("messages/hour=10", share(30))), false},
+		"with the share":                       {with("messages/hour=10", share(30)), shadow(with("messages/hour=10", share(30))), true},
+		"with a larger share":                  {with("messages/hour=10", share(31)), shadow(with("messages/hour=10", share(30))), false},
+		"slow over a refusal in shadow":        {with("messages/hour=10", action(Slow)), shadow(with("messages/hour=10", action(Refuse))), false},
+		"slow over slow in shadow":             {with("messages/hour=10", action(Slow)), shadow(with("messages/hour=10", action(Slow))), true},
+		"a refusal over a refusal in shadow":   {hour, shadow(with("messages/hour=10", action(Refuse))), true},
+		"failures, over fewer of them in turn": {with("failed-share/day=5"), shadow(with("failed-share/day=5", func(l *Limit) { l.Least = 3 })), false},
+	} {
+		if got := c.set.Replaces(&c.before); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

@@ -22,10 +22,19 @@ func (c *Counter) short(l Limit, at time.Time) (until time.Time, is bool) {
 // one. own is the account's counter, whole that of whom the limit bounds.
 func (l Limit) RoomOfShare(own, whole *Counter, at time.Time) (left int64, from time.Time, ok bool) {
 	part := l.Part()
-	left = max(part.Max-own.UsedOf(part, at), l.plenty()-whole.UsedOf(l, at), 0)
+	used := own.UsedOf(part, at)
+	left = max(part.Max-used, l.plenty()-max(used, whole.UsedOf(l, at)), 0)
 	from, ok = own.RoomOf(part, at)
-	if until, short := whole.short(l, at); !short || !ok || until.Before(from) {
-		from, ok = until, !until.IsZero()
+	until, _ := whole.short(l, at)
+	// Also while there is plenty an account has no more than half.
+	half := part
+	half.Max = l.plenty()
+	alone, ever := own.RoomOf(half, at)
+	if alone.After(until) {
+		until = alone
+	}
+	if ever && (!ok || until.Before(from)) {
+		from, ok = until, true
 	}
 	return left, from, ok
 }

@@ -35,8 +35,7 @@ const MaxSet = 64
 type Store interface {
 	Feed
 	// SetRules stores rules, at most MaxSet, all of them or none. What holds at the Start of
-	// one in the same place (Rule.SamePlace), with an end if the new one has an end, without
-	// one if it has none, ends then, lifted by its By. Errors: what Rule.Check says;
+	// one that it Replaces ends then, lifted by its By. Errors: what Rule.Check says;
 	// fault.Invalid for more, and for two of them of which one would take the place of the
 	// other; fault.NotFound for an account, a credential, a domain, a customer or a plan
 	// that there is not; fault.Conflict where there is a rule with such an id, and where more would

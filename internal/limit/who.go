@@ -68,37 +68,52 @@ func (w *Who) sources(s Subject, rules func(Subject) []Rule) [][]Rule {
 // RuleOf returns the rule by which a subject has a limit like that one, nil for none, and
 // whether there is something extra. rules is as in Levels.
 func (w *Who) RuleOf(s Subject, l Limit, rules func(Subject) []Rule, at time.Time) (r *Rule, extra bool) {
-	base, more := deciding(w.sources(s, rules), at)
+	base, more := deciding(w.sources(s, rules), l.Shadow, at)
 	return base[l.Measure][l.Window], more[l.Measure][l.Window] > 0
 }
 
 // effective returns the limits that hold by rules, those of the first source in place of
-// those of the next.
+// those of the next; of one measure and window the one in shadow stands behind the live one.
 func effective(sources [][]Rule, at time.Time) (list []Limit) {
 	if !slices.ContainsFunc(sources, func(s []Rule) bool { return len(s) > 0 }) {
 		return nil // so it is of most subjects
 	}
-	base, extra := deciding(sources, at)
-	for m := range base {
-		for w, r := range base[m] {
-			if r != nil {
-				l := r.Limit
-				l.Max = cells.Plus(l.Max, extra[m][w])
-				list = append(list, l)
+	live, extra := deciding(sources, false, at)
+	var shadow places
+	if slices.ContainsFunc(sources, func(s []Rule) bool { return slices.ContainsFunc(s, inShadow) }) {
+		shadow, _ = deciding(sources, true, at)
+	}
+	for m := range live {
+		for w := range live[m] {
+			for _, r := range [...]*Rule{live[m][w], shadow[m][w]} {
+				if r != nil {
+					l := r.Limit
+					l.Max = cells.Plus(l.Max, extra[m][w])
+					list = append(list, l)
+				}
 			}
 		}
 	}
 	return slices.Clip(list)
 }
 
-// deciding returns the rule that decides about each measure and window, and what is had on
-// top of it.
-func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, extra [measures][windows]int64) {
+func inShadow(r Rule) bool { return r.Limit.Shadow }
+
+// places has a rule for each measure and window, nil for none.
+type places [measures][windows]*Rule
+
+// deciding returns the rule that decides about each measure and window, of those in shadow or of the
+// others, and what is had on top of it. What is in shadow hides nothing that is not. It says what would
+// be if it was not in shadow itself: so it is silent where an earlier source has a rule of either kind,
+// which would come before it, and stands beside a live one of its own source.
+func deciding(sources [][]Rule, shadow bool, at time.Time) (base places, extra [measures][windows]int64) {
+	var hidden [measures][windows]bool
 	for _, source := range sources {
 		if len(source) == 0 {
 			continue
 		}
-		var own [measures][windows]*Rule
+		var own places
+		var live [measures][windows]bool
 		for i := range source {
 			r := &source[i]
 			m, w := r.Limit.Measure, r.Limit.Window
@@ -106,19 +121,29 @@ func deciding(sources [][]Rule, at time.Time) (base [measures][windows]*Rule, ex
 			case !r.Holds(at):
 			case r.Extra:
 				extra[m][w] = cells.Plus(extra[m][w], r.Limit.Max)
+			case r.Limit.Shadow != shadow:
+				live[m][w] = live[m][w] || !r.Limit.Shadow
 			case own[m][w] == nil || r.Temporary() && !own[m][w].Temporary():
 				own[m][w] = r
 			}
 		}
 		for m := range own {
 			for w, r := range own[m] {
-				if base[m][w] == nil {
+				if base[m][w] == nil && !hidden[m][w] {
 					base[m][w] = r
 				}
+				hidden[m][w] = hidden[m][w] || live[m][w]
 			}
 		}
 	}
 	return base, extra
+}
+
+// live reports whether a limit that is not in shadow stands beside one that is.
+func (l *Level) live(shadow Limit) bool {
+	return slices.ContainsFunc(l.Limits, func(k Limit) bool {
+		return !k.Shadow && k.Measure == shadow.Measure && k.Window == shadow.Window
+	})
 }
 
 // OfStore returns those of the levels that have limits by which a store judges messages, with these

@@ -3,6 +3,7 @@ package limit
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"countersign/internal/fault"
@@ -73,8 +74,14 @@ func (w Window) phrase() string {
 	return "in a " + w.String()
 }
 
-// Bound says what the limit allows: "100 recipients in an hour".
-func (l Limit) Bound() string { return fmt.Sprintf("%d %s %s", l.Max, l.Measure, l.Window.phrase()) }
+// Bound says what the limit allows: "100 recipients in an hour", "1 new recipient in a day".
+func (l Limit) Bound() string {
+	what := strings.ReplaceAll(l.Measure.String(), "-", " ")
+	if l.Max == 1 {
+		what = strings.TrimSuffix(what, "s")
+	}
+	return fmt.Sprintf("%d %s %s", l.Max, what, l.Window.phrase())
+}
 
 // Data is what the record has of it; nil for none.
 func (b *Breach) Data() map[string]string {

@@ -65,3 +65,17 @@ func TestDescribe(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestBound: one is one.
+func TestBound(t *testing.T) {
+	for text, want := range map[string]string{
+		"messages/hour=1": "1 message in an hour", "messages/hour=0": "0 messages in an hour", "recipients/message=1": "1 recipient in a message",
+		"bytes/day=1": "1 byte in a day", "connections/at-once=1": "1 connection at once", "connections/minute=2": "2 connections in a minute",
+		"failed-recipients/day=2": "2 failed recipients in a day", "failed-recipients/day=1": "1 failed recipient in a day", "new-recipients/month=2": "2 new recipients in a month",
+	} {
+		l, err := Parse(text)
+		if got := l.Bound(); err != nil || got != want {
+			t.Errorf("%s: %s, %v", text, got, err)
+		}
+	}
+}

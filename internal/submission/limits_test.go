@@ -133,6 +133,30 @@ func TestUsedUpIsToldAtTheFirst(t *testing.T) {
 	}
 }
 
+// TestLoweredIsToldByItsNumber: what a gate remembers of a limit does not answer for another number, so that a
+// limit of nothing refuses for good at once.
+func TestLoweredIsToldByItsNumber(t *testing.T) {
+	f := newFixture(t)
+	f.limited(ruleOf(limit.Account, testLogin, "messages/hour=2", limit.Defer))
+	s := f.login()
+	for range 2 {
+		_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+		f.must(err)
+	}
+	rcpt := func() error {
+		f.must(s.Mail(t.Context(), mail.Envelope{From: address(t, testLogin)}))
+		return s.Rcpt(t.Context(), mail.Recipient{To: address(t, "a@there.example")})
+	}
+	wantReason(t, rcpt(), smtp.ELimitReached)
+	s.Reset()
+	f.limited(ruleOf(limit.Account, testLogin, "messages/hour=0", limit.Defer))
+	_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+	wantReason(t, err, smtp.ELimitRefused)
+	if text := smtp.ReplyFor(err).Text; strings.Contains(text, "room from") || !strings.Contains(text, "0 messages in an hour") {
+		t.Errorf("the reply is %q", text)
+	}
+}
+
 // TestPostmasterCountsApart: who has no room left can still ask for help, ten times a day.
 func TestPostmasterCountsApart(t *testing.T) {
 	f := newFixture(t)
@@ -251,6 +275,25 @@ func TestShadowAndWarningAreRecorded(t *testing.T) {
 	}
 	if near[1].Data["limit"] != "recipients/hour=4" || near[1].Data["used"] != "1" || near[1].Data["want"] != "1" || !strings.HasSuffix(near[1].Text, ", 2 used") {
 		t.Errorf("the record has %+v", near[1])
+	}
+}
+
+// TestShadowBesideLive: one in shadow takes nothing from the limit that counts, its plan's here, and says what
+// it would have done as long as that lets pass.
+func TestShadowBesideLive(t *testing.T) {
+	f := newFixture(t)
+	tried := ruleOf(limit.Account, testLogin, "messages/hour=1", limit.Defer)
+	tried.Limit.Shadow = true
+	f.limited(tried, ruleOf(limit.Account, limit.Each, "messages/hour=2", limit.Defer))
+	s := f.login()
+	for range 2 {
+		_, err := f.submit(s, testLogin, strings.NewReader(hello), "a@there.example")
+		f.must(err)
+	}
+	f.must(s.Mail(t.Context(), mail.Envelope{From: address(t, testLogin)}))
+	wantReason(t, s.Rcpt(t.Context(), mail.Recipient{To: address(t, "a@there.example")}), smtp.ELimitReached)
+	if list := f.events(audit.LimitShadow); len(list) != 1 || list[0].Data["limit"] != "messages/hour=1" || list[0].Data["used"] != "1" {
+		t.Errorf("the record has %+v", list)
 	}
 }
 

@@ -250,7 +250,7 @@ func TestLimitMeanwhile(t *testing.T) {
 	p.must(p.rcpt("a@there.example"))
 	p.must(p.rcpt("b@there.example"))
 	p.limited(ruleOf(limit.Account, testLogin, "recipients/message=1", limit.Defer))
-	p.want(p.data(hello), 550, "5.5.3", smtp.ELimitRecipientsRefused, "1 recipients in a message", "2 more wanted")
+	p.want(p.data(hello), 550, "5.5.3", smtp.ELimitRecipientsRefused, "1 recipient in a message", "2 more wanted")
 	p.limited(ruleOf(limit.Account, testLogin, "messages/connection=1", limit.Defer), ruleOf(limit.Domain, "example.org", "recipients/hour=1", limit.Defer))
 	wantReason(t, p.send(2), smtp.ELimitRefused)
 	p.must(p.send(1))

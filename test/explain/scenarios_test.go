@@ -105,6 +105,7 @@ func limits() []scenario {
 		full("a full day of the plan", "refuse", "limit-refused", "--plan", "small", "messages/day=1", "--action", "refuse"),
 		full("a full day of the network", "defer", "limit-reached", "--network", "127.0.0.1", "messages/day=1"),
 		full("a full day of all", "defer", "limit-reached", "--everything", "messages/day=1"),
+		{name: "a full day of the plan beside one in shadow", sent: true, limit: []string{"--plan", "small", "messages/day=1"}, prepare: (*world).tried, want: "defer", reason: "limit-reached"},
 		{name: "too many octets", limit: []string{"bytes/day=10"}, want: "refuse", reason: "limit-refused"},
 		{name: "too many recipients at once", limit: []string{"recipients/day=1"}, to: many, want: "refuse", reason: "limit-refused"},
 		{name: "new recipients", limit: []string{"new-recipients/hour=1"}, to: []string{"n1@example.com", "n2@example.com"}, want: "refuse", reason: "limit-refused"},
@@ -114,6 +115,17 @@ func limits() []scenario {
 		{name: "recipients of a message that holds", limit: []string{"recipients/message=1", "--action", "hold"}, to: many, want: "hold", reason: "over-limit"},
 		{name: "too large a message by a limit", limit: []string{"bytes/message=100"}, body: strings.Repeat("0123456789\r\n", 20), want: "refuse", reason: "limit-size"},
 		{name: "failed recipients", limit: []string{"failed-recipients/day=1"}, prepare: (*world).failed, want: "defer", reason: "limit-reached"},
+	}
+}
+
+// tried puts a limit in shadow beside those that count.
+func (w *world) tried() (undo func()) {
+	known := w.Metric("countersign_limit_rules")
+	w.Admin("", "limit", "set", "--account", harness.Login, "messages/day=1", "--shadow")
+	harness.WaitFor(w.t, "the gate to follow", func() bool { return w.Metric("countersign_limit_rules") > known })
+	return func() {
+		w.Admin("", "limit", "lift", "--account", harness.Login, "messages/day", "--shadow")
+		harness.WaitFor(w.t, "the gate to follow", func() bool { return w.Metric("countersign_limit_rules") == known })
 	}
 }
 

@@ -86,14 +86,14 @@ func administrator(o *call.Opened) *admin.Admin {
 
 type set struct {
 	whose
-	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients, failed-recipients, failed-share (percent) or connections in a minute, hour, day or month, connections also at-once; messages, recipients or bytes in one connection, recipients or bytes in one message; bytes also in KiB, MiB, GiB, TiB."`
+	Limits  []wanted        `arg:"" name:"measure/window=number" help:"recipients/hour=100: messages, recipients, bytes, new-recipients, failed-recipients, failed-share (percent) or connections in a minute, hour, day or month, connections also at-once; messages, recipients or bytes in one connection, recipients or bytes in one message; bytes also with a unit: 25MiB, 1GB."`
 	Until   argument.Expiry `help:"When it ends: 90d, 2027-01-31 or '2027-01-31 18:00' (in UTC), 2027-01-31T18:00:00Z, midnight (in UTC), or never. Meanwhile it counts in place of one without an end." placeholder:"WHEN"`
 	Action  action          `help:"What becomes of a message that is over it: defer (refuse it for now), refuse (for good), slow (accept it, to be sent when there is room; not in one message or connection), or hold; defer where nothing is said." placeholder:"ACTION"`
 	Share   *int            `help:"How much of it one account may have once half of it is used, in percent." placeholder:"PERCENT"`
 	Away    away            `name:"store-away" help:"Of connections: what happens while the store is away: open (they come in), closed, or share (each gate takes its share of the limit); open where nothing is said." placeholder:"WHAT"`
 	Least   *int64          `help:"Of a failed-share: how many recipients have to have failed before it counts; 20 where nothing is said." placeholder:"NUMBER"`
 	NoMail  bool            `help:"Nobody gets a mail when most of it is used; the record has it all the same."`
-	Shadow  bool            `help:"Let pass what is over it, and record that it was."`
+	Shadow  bool            `help:"Let pass what is over it, and record that it was; beside the limit that counts, which stays."`
 	Because string          `help:"Why: the helpdesk reads it." placeholder:"TEXT"`
 	Force   bool            `help:"Set also a limit of 0, which stops all mail."`
 }
@@ -135,7 +135,7 @@ func (cmd *set) Run(c *call.Call) error {
 		}
 		for i := range rules {
 			r := &rules[i]
-			text, err := overruled(o, r)
+			text, err := effect(o, r)
 			if err != nil {
 				return err
 			}
@@ -143,7 +143,7 @@ func (cmd *set) Run(c *call.Call) error {
 			if err != nil {
 				return err
 			}
-			if err := c.Say("%s is set %s%s: limit %s", object(&read), until(r), text, r.ID); err != nil {
+			if err := c.Say("%s is set %s%s: limit %s", object(&read)+termed(&r.Limit), until(r), text, r.ID); err != nil {
 				return err
 			}
 		}
@@ -162,14 +162,50 @@ func (w *whose) put(o *call.Opened, wanted admin.Wanted) (rules []limit.Rule, er
 	return administrator(o).Set(o.Ctx, wanted)
 }
 
-// overruled says that one with an end counts before the one that was set, "" where none
-// does.
-func overruled(o *call.Opened, r *limit.Rule) (string, error) {
-	before, err := usage.Overruling(o.Ctx, o.Store, r, o.Env.Now())
-	if err != nil || before == nil {
+// effect says what a rule that was set stands in place of, beside what counts where it is in shadow,
+// and that one with an end counts before it; "" for nothing.
+func effect(o *call.Opened, r *limit.Rule) (text string, err error) {
+	before, err := usage.Before(o.Ctx, o.Store, r)
+	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf(", but %s counts %s", before.Limit, until(before)), nil
+	for i := range before {
+		text += ", in place of " + before[i].Limit.String() + termed(&before[i].Limit)
+	}
+	over, err := usage.Overruling(o.Ctx, o.Store, r, o.Env.Now())
+	if err == nil && over != nil {
+		return fmt.Sprintf("%s, but %s counts %s", text, over.Limit, until(over)), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	counts, err := usage.Beside(o.Ctx, o.Store, r, o.Env.Now())
+	switch {
+	case err != nil || counts == nil:
+	case r.Silent(counts):
+		text += ", but says nothing while " + counts.Limit.String() + " counts"
+	default:
+		text += ", and " + counts.Limit.String() + " stays and counts"
+	}
+	return text, err
+}
+
+// termed says what of a limit is not as it is where nothing is said, in brackets; "" for nothing.
+func termed(l *limit.Limit) string {
+	var list []string
+	if l.Action != limit.Defer {
+		list = append(list, l.Action.String())
+	}
+	if l.Share > 0 {
+		list = append(list, fmt.Sprintf("share %d%%", l.Share))
+	}
+	if l.Shadow {
+		list = append(list, "shadow")
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(list, ", ") + ")"
 }
 
 // until says in words when a rule ends.
@@ -180,11 +216,33 @@ func until(r *limit.Rule) string {
 	return "until " + table.Stamp(r.End)
 }
 
+// shadowed says of a limit that it is in shadow; "" for any other.
+func shadowed(l *limit.Limit) string {
+	return termed(&limit.Limit{Action: limit.Defer, Shadow: l.Shadow})
+}
+
+// staying says what stands in shadow where a limit was lifted that is not; "" for nothing.
+func staying(o *call.Opened, r *limit.Rule) (text string, err error) {
+	here, err := o.Store.Rules(o.Ctx, limit.Query{For: &r.For, Holding: o.Env.Now()})
+	for i := range here {
+		if l := &here[i].Limit; here[i].SamePlace(r) && l.Shadow && !r.Limit.Shadow {
+			text += ", and " + l.String() + shadowed(l) + " stays"
+		}
+	}
+	return text, err
+}
+
 type allow struct {
 	whose
-	Limits  []more          `arg:"" name:"measure/window=+number" help:"recipients/day=+500: so much on top of the limit that holds; see \"limit set\"."`
+	Limits  []more          `arg:"" name:"measure/window=+number" help:"recipients/day=+500: so much on top of the limit that holds, in each such window until WHEN; see \"limit set\"."`
 	Until   argument.Expiry `required:"" help:"When it ends: midnight (in UTC), 24h, 2027-01-31 or '2027-01-31 18:00' (in UTC), or 2027-01-31T18:00:00Z." placeholder:"WHEN"`
 	Because string          `required:"" help:"Why: the helpdesk reads it." placeholder:"TEXT"`
+}
+
+// Help is what "limit allow --help" says beside the flags.
+func (*allow) Help() string {
+	return "For one mailing take the day: recipients/day=+500 --until midnight is 500 more in all, recipients/hour=+500 is 500 more in every hour until the end. " +
+		"What was sent on top counts on after the end, until it leaves the window: the account may have to wait the next morning."
 }
 
 // Run does it.
@@ -227,7 +285,7 @@ func inEffect(o *call.Opened, r *limit.Rule, name limit.Subject) (string, error)
 	case err != nil || !known:
 		return "", err
 	case made != nil:
-		return ", which makes " + made.String(), nil
+		return ", which makes " + made.String() + shadowed(made), nil
 	}
 	fmt.Fprintf(o.Stderr, "warning: nothing limits %s/%s of %s now, so that this gives it nothing\n", r.Limit.Measure, r.Limit.Window, name)
 	return "", nil
@@ -235,15 +293,16 @@ func inEffect(o *call.Opened, r *limit.Rule, name limit.Subject) (string, error)
 
 type lift struct {
 	whose
-	What string `arg:"" name:"id|measure/window" help:"The limit's id, or with a flag that says whose: recipients/hour."`
+	What   string `arg:"" name:"id|measure/window" help:"The limit's id, or with a flag that says whose: recipients/hour."`
+	Shadow bool   `help:"With measure/window: the one in shadow, and not the one that counts beside it."`
 }
 
 // Run does it.
 func (cmd *lift) Run(c *call.Call) error {
 	var id argument.ID
 	byID := id.UnmarshalText([]byte(cmd.What)) == nil
-	if byID && cmd.given() {
-		return call.Usage("an id names one limit: leave out whose it is")
+	if byID && (cmd.given() || cmd.Shadow) {
+		return call.Usage("an id names one limit: leave out whose it is, and --shadow")
 	}
 	var m limit.Measure
 	var w limit.Window
@@ -265,7 +324,11 @@ func (cmd *lift) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		return c.Say("limit %s of %s is lifted", r.ID, object(&read))
+		rest, err := staying(o, &r)
+		if err != nil {
+			return err
+		}
+		return c.Say("limit %s of %s is lifted%s", r.ID, object(&read)+shadowed(&r.Limit), rest)
 	})
 }
 
@@ -278,5 +341,5 @@ func (cmd *lift) end(o *call.Opened, id mail.ID, m limit.Measure, w limit.Window
 	if err != nil {
 		return limit.Rule{}, err
 	}
-	return administrator(o).LiftOf(o.Ctx, of, m, w)
+	return administrator(o).LiftOf(o.Ctx, of, m, w, cmd.Shadow)
 }

@@ -131,29 +131,47 @@ func (a *Admin) Lift(ctx context.Context, id mail.ID) (limit.Rule, error) {
 	return a.lift(ctx, found[0])
 }
 
-// LiftOf ends the rule of exactly that subject, measure and window. Errors are those of
-// Store.LiftRule; fault.NotFound where none holds, fault.Conflict where several do, which
-// it names.
-func (a *Admin) LiftOf(ctx context.Context, s limit.Subject, m limit.Measure, w limit.Window) (limit.Rule, error) {
+// LiftOf ends the rule of exactly that subject, measure and window: the one in shadow where shadow says so,
+// or there is no other. Errors are those of Store.LiftRule; fault.NotFound where none holds, fault.Conflict
+// where several do, which it names.
+func (a *Admin) LiftOf(ctx context.Context, s limit.Subject, m limit.Measure, w limit.Window, shadow bool) (limit.Rule, error) {
 	const op = "limit.lift"
 	found, err := a.opt.Store.Rules(ctx, limit.Query{For: &s, Holding: a.now()})
 	if err != nil {
 		return limit.Rule{}, err
 	}
-	var here []limit.Rule
-	var names []string
+	var live, tried []limit.Rule
 	for _, r := range found {
-		if r.Limit.Measure == m && r.Limit.Window == w {
-			here, names = append(here, r), append(names, string(r.ID)+" ("+r.Object()+")")
+		switch {
+		case r.Limit.Measure != m || r.Limit.Window != w:
+		case r.Limit.Shadow:
+			tried = append(tried, r)
+		default:
+			live = append(live, r)
 		}
+	}
+	here, what := live, ""
+	if shadow || len(live) == 0 {
+		here = tried
+	}
+	if shadow {
+		what = " in shadow"
 	}
 	switch {
 	case len(here) == 0:
-		return limit.Rule{}, fault.New(op, fault.NotFound, "%s has no limit %s/%s of its own that holds", s, m, w)
+		return limit.Rule{}, fault.New(op, fault.NotFound, "%s has no limit %s/%s%s of its own that holds", s, m, w, what)
 	case len(here) > 1:
-		return limit.Rule{}, fault.New(op, fault.Conflict, "there are several: lift one by its id, %s", strings.Join(names, ", "))
+		return limit.Rule{}, fault.New(op, fault.Conflict, "there are several: lift one by its id, %s", strings.Join(named(here), ", "))
 	}
 	return a.lift(ctx, here[0])
+}
+
+// named are rules with their ids.
+func named(rules []limit.Rule) (names []string) {
+	for i := range rules {
+		names = append(names, string(rules[i].ID)+" ("+rules[i].Object()+")")
+	}
+	return names
 }
 
 func (a *Admin) lift(ctx context.Context, r limit.Rule) (limit.Rule, error) {

@@ -156,7 +156,7 @@ func TestLift(t *testing.T) {
 	day := set(Wanted{Limits: limits("messages/day=5")})
 	more := set(Wanted{Limits: limits("messages/day=50"), Extra: true, End: noon.Add(time.Hour)})
 	liftOf := func(w limit.Window) func() (limit.Rule, error) {
-		return func() (limit.Rule, error) { return a.LiftOf(t.Context(), of, limit.Messages, w) }
+		return func() (limit.Rule, error) { return a.LiftOf(t.Context(), of, limit.Messages, w, false) }
 	}
 	lift := func(id mail.ID) func() (limit.Rule, error) {
 		return func() (limit.Rule, error) { return a.Lift(t.Context(), id) }
@@ -189,7 +189,43 @@ func TestLift(t *testing.T) {
 	if _, err := a.Lift(t.Context(), hour.ID); !errors.Is(err, n.err) {
 		t.Errorf("a store that is away: %v", err)
 	}
-	if _, err := a.LiftOf(t.Context(), of, limit.Messages, limit.Hour); !errors.Is(err, n.err) {
+	if _, err := a.LiftOf(t.Context(), of, limit.Messages, limit.Hour, false); !errors.Is(err, n.err) {
 		t.Errorf("a store that is away: %v", err)
 	}
+}
+
+// TestLiftBesideShadow: a place names the limit that counts, where there is one; the one in shadow beside it is
+// lifted where that is said.
+func TestLiftBesideShadow(t *testing.T) {
+	a, _ := desk()
+	of := limit.Subject{Kind: limit.Account, Name: "ann@one.example"}
+	set := func(max int64, shadow bool, end time.Time) mail.ID {
+		rules, err := a.Set(t.Context(), Wanted{For: of, End: end, Limits: []limit.Limit{{Measure: limit.Messages, Window: limit.Hour, Max: max, Action: limit.Defer, Shadow: shadow}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rules[0].ID
+	}
+	wants := func(shadow bool, want mail.ID) {
+		t.Helper()
+		if r, err := a.LiftOf(t.Context(), of, limit.Messages, limit.Hour, shadow); err != nil || r.ID != want {
+			t.Errorf("lifted %+v, %v; want %s", r, err, want)
+		}
+	}
+	refuses := func(shadow bool, kind fault.Kind, says string) {
+		t.Helper()
+		if _, err := a.LiftOf(t.Context(), of, limit.Messages, limit.Hour, shadow); !fault.Is(err, kind) || !strings.Contains(err.Error(), says) {
+			t.Error(err)
+		}
+	}
+	live, tried := set(5, false, time.Time{}), set(3, true, time.Time{})
+	wants(true, tried)
+	refuses(true, fault.NotFound, "has no limit messages/hour in shadow of its own")
+	tried = set(3, true, time.Time{})
+	wants(false, live)
+	wants(false, tried)
+	refuses(false, fault.NotFound, "has no limit messages/hour of its own")
+	tried, while := set(3, true, time.Time{}), set(4, true, noon.Add(time.Hour))
+	refuses(false, fault.Conflict, "by its id, "+string(tried))
+	refuses(true, fault.Conflict, string(while)+" (account ann@one.example messages/hour=4)")
 }

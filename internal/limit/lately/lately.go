@@ -123,8 +123,8 @@ func (m *Memory) Over(levels []limit.Level, recipients int64, now time.Time) *li
 				delete(m.known, b.Key())
 				m.size.Store(int64(len(m.known)))
 				continue
-			case l.Max > k.Limit.Max, l.Shadow, l.Action < limit.Defer:
-				continue // it was changed, or more was allowed
+			case l.Max != k.Limit.Max, l.Shadow, l.Action < limit.Defer:
+				continue // it was changed, and what was found of another number says neither what is used nor until when
 			case l.Measure == limit.Recipients && recipients < k.Want:
 				continue
 			case l.Action == limit.Refuse && k.Want > 1:

@@ -62,16 +62,14 @@ func TestWhoIsOverIsKnown(t *testing.T) {
 		t.Errorf("known is %+v", b)
 	}
 	for what, l := range map[string]limit.Level{
-		"more is allowed": level(limit.Defer, "recipients/hour=11"), "another limit": level(limit.Defer, "recipients/day=10"),
+		"more is allowed": level(limit.Defer, "recipients/hour=11"), "less is allowed": level(limit.Defer, "recipients/hour=9"), "nothing is": level(limit.Defer, "recipients/hour=0"),
+		"it is in shadow": {Subject: ann, Limits: []limit.Limit{{Measure: limit.Recipients, Window: limit.Hour, Max: 10, Action: limit.Defer, Shadow: true}}}, "another limit": level(limit.Defer, "recipients/day=10"),
 		"it waits": level(limit.Slow, "recipients/hour=10"), "it is lifted": {Subject: ann},
 		"somebody else": {Subject: limit.Subject{Kind: limit.Account, Name: "bob@one.example"}, Limits: hour.Limits},
 	} {
 		if over(l, 5, now) {
 			t.Errorf("%s, and it is over", what)
 		}
-	}
-	if !over(level(limit.Defer, "recipients/hour=5"), 1, now) {
-		t.Error("less is allowed, and it is not over")
 	}
 	if over(hour, 1, now.Add(62*time.Minute)) || !m.Empty() {
 		t.Error("it is over for ever")

@@ -16,7 +16,7 @@ type Terms struct {
 	Action string `json:"action" among:"defer,refuse,slow,hold" text:"What becomes of a message that is over one: defer, refuse, slow or hold; defer where nothing is said."`
 	Share  *int   `json:"share" text:"How much of it one account may have once half of it is used, in percent."`
 	Least  *int64 `json:"least" text:"Of a failed-share: how many recipients have to have failed before it counts."`
-	Shadow bool   `json:"shadow" text:"Let pass what is over it, and record that it was."`
+	Shadow bool   `json:"shadow" text:"Let pass what is over it, and record that it was; beside the limit that counts, which stays."`
 }
 
 // Apply puts them into each of the limits. Errors are fault.Invalid; member is the field that is wrong

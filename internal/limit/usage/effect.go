@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"countersign/internal/account"
@@ -36,6 +37,7 @@ func Makes(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (ma
 	}
 	for _, level := range levels {
 		for _, l := range level.Limits {
+			// Of two the one that counts stands before the one in shadow.
 			if level.Subject == r.For && l.Measure == r.Limit.Measure && l.Window == r.Limit.Window {
 				return &l, true, nil
 			}
@@ -55,11 +57,34 @@ func Overruling(ctx context.Context, store Effects, r *limit.Rule, now time.Time
 		return nil, err
 	}
 	for i := range here {
-		if here[i].SamePlace(r) && here[i].Temporary() {
+		if here[i].SamePlace(r) && here[i].Limit.Shadow == r.Limit.Shadow && here[i].Temporary() {
 			return &here[i], nil
 		}
 	}
 	return nil, nil
+}
+
+// Before are the rules that ended as r was set (limit.Rule.Replaces). Errors are those of the store.
+func Before(ctx context.Context, store Effects, r *limit.Rule) ([]limit.Rule, error) {
+	all, err := store.Rules(ctx, limit.Query{For: &r.For})
+	return slices.DeleteFunc(all, func(b limit.Rule) bool {
+		return r.Extra || b.Extra || b.ID == r.ID || b.Lifted != r.By || !b.End.Equal(r.Start) || b.Limit.Measure != r.Limit.Measure || b.Limit.Window != r.Limit.Window
+	}), err
+}
+
+// Beside returns the rule of the same subject that counts while one in shadow is looked at, nil where
+// none does, and for a rule that is not in shadow. Errors are those of the store.
+func Beside(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (counts *limit.Rule, err error) {
+	if r.Extra || !r.Limit.Shadow {
+		return nil, nil
+	}
+	here, err := store.Rules(ctx, limit.Query{For: &r.For, Holding: now})
+	for i := range here {
+		if here[i].SamePlace(r) && !here[i].Limit.Shadow && (counts == nil || here[i].Temporary()) {
+			counts = &here[i]
+		}
+	}
+	return counts, err
 }
 
 // sender is somebody who is counted as that subject and nothing else, but for everything;
@@ -96,10 +121,20 @@ func Remark(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (s
 	name := fmt.Sprintf("%s/%s", r.Limit.Measure, r.Limit.Window)
 	if !r.Extra {
 		before, err := Overruling(ctx, store, r, now)
-		if err != nil || before == nil {
+		if err == nil && before != nil {
+			return fmt.Sprintf("%s is set, but %s counts until %s", name, before.Limit, before.End.Format(time.RFC3339)), nil
+		}
+		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%s is set, but %s counts until %s", name, before.Limit, before.End.Format(time.RFC3339)), nil
+		counts, err := Beside(ctx, store, r, now)
+		if err != nil || counts == nil {
+			return "", err
+		}
+		if r.Silent(counts) {
+			return fmt.Sprintf("%s is in shadow, and says nothing while %s counts", r.Limit, counts.Limit), nil
+		}
+		return fmt.Sprintf("%s is in shadow; %s stays and counts", r.Limit, counts.Limit), nil
 	}
 	made, known, err := Makes(ctx, store, r, now)
 	switch {
@@ -107,6 +142,9 @@ func Remark(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (s
 		return "", err
 	case made == nil:
 		return "nothing limits " + name + " there now, so that this gives nothing", nil
+	}
+	if made.Shadow {
+		return "nothing but a limit in shadow is there, which is " + made.String() + " with this", nil
 	}
 	return "with this " + made.String() + " counts", nil
 }

@@ -44,6 +44,31 @@ func TestRemark(t *testing.T) {
 		{name: "more on a plan, of which nobody knows", set: func(t *testing.T, s *store) *limit.Rule {
 			return s.set(t, limit.Subject{Kind: limit.Plan, Name: "small"}, "messages/hour=5", temporary, extra)
 		}},
+		{name: "in shadow beside one that counts",
+			before: func(t *testing.T, s *store) *limit.Rule { return s.set(t, subject, "messages/hour=9") },
+			set: func(t *testing.T, s *store) *limit.Rule {
+				return s.set(t, subject, "messages/hour=5", func(r *limit.Rule) { r.Limit.Shadow = true })
+			},
+			want: "messages/hour=5 is in shadow; messages/hour=9 stays and counts"},
+		{name: "in shadow above one that counts",
+			before: func(t *testing.T, s *store) *limit.Rule { return s.set(t, subject, "messages/hour=5") },
+			set: func(t *testing.T, s *store) *limit.Rule {
+				return s.set(t, subject, "messages/hour=9", func(r *limit.Rule) { r.Limit.Shadow = true })
+			},
+			want: "messages/hour=9 is in shadow, and says nothing while messages/hour=5 counts"},
+		{name: "for good, while one in shadow holds for a time",
+			before: func(t *testing.T, s *store) *limit.Rule {
+				return s.set(t, subject, "messages/hour=9", temporary, func(r *limit.Rule) { r.Limit.Shadow = true })
+			},
+			set: func(t *testing.T, s *store) *limit.Rule { return s.set(t, subject, "messages/hour=5") }},
+		{name: "more on top of one in shadow alone",
+			before: func(t *testing.T, s *store) *limit.Rule {
+				return s.set(t, subject, "messages/hour=9", func(r *limit.Rule) { r.Limit.Shadow = true })
+			},
+			set: func(t *testing.T, s *store) *limit.Rule {
+				return s.set(t, subject, "messages/hour=5", temporary, extra)
+			},
+			want: "nothing but a limit in shadow is there, which is messages/hour=14 with this"},
 		{name: "more for each", set: func(t *testing.T, s *store) *limit.Rule {
 			return s.set(t, limit.Subject{Kind: limit.Domain, Name: limit.Each}, "messages/hour=5", temporary, extra)
 		}},

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -269,6 +270,22 @@ func TestShareWhileThereIsPlenty(t *testing.T) {
 	}
 }
 
+// TestShareOfWhatWasSetLater: an account that has sent more than half of a limit before that was set is held to
+// its share at once, although little of the whole is used.
+func TestShareOfWhatWasSetLater(t *testing.T) {
+	s := &store{}
+	s.set(t, subject, "recipients/hour=1000")
+	s.set(t, domain, "recipients/hour=20", func(r *limit.Rule) { r.Limit.Share = 25 })
+	s.used(subject, 10*time.Minute, limit.Hour, limit.Amounts{limit.Recipients: 15})
+	rows, err := Of(t.Context(), s, ann, netip.Addr{}, noon)
+	if err != nil || len(rows) != 3 {
+		t.Fatalf("%+v, %v", rows, err)
+	}
+	if part := rows[2]; !part.Share || part.Used != 15 || part.Left != 0 || !part.Full || part.From == nil || !part.From.Equal(noon.Add(51*time.Minute)) {
+		t.Errorf("of the account: %+v", part)
+	}
+}
+
 // TestAsJudged: what is shown is what becomes of the next message of one recipient, and from when on there
 // is room it has it, and no moment before.
 func TestAsJudged(t *testing.T) {
@@ -285,14 +302,20 @@ func TestAsJudged(t *testing.T) {
 					l.Share = rapid.IntRange(1, 100).Draw(t, "share")
 				}
 				s.rules = append(s.rules, limit.Rule{ID: "R", For: of, Limit: l, Start: noon.Add(-time.Hour), By: "test"})
+				if rapid.Bool().Draw(t, "shadow beside") {
+					l.Max, l.Shadow = rapid.Int64Range(1, 12).Draw(t, "shadow max"), true
+					s.rules = append(s.rules, limit.Rule{ID: "S", For: of, Limit: l, Start: noon.Add(-time.Hour), By: "test"})
+				}
 			}
 			s.counters[of] = &limit.Counter{}
 		}
 		for range rapid.IntRange(0, 12).Draw(t, "sent") {
 			own, at := rapid.Bool().Draw(t, "own"), noon.Add(-time.Duration(rapid.IntRange(0, 70).Draw(t, "ago"))*time.Minute)
 			n := limit.Amounts{limit.Messages: 1, limit.Recipients: rapid.Int64Range(1, 3).Draw(t, "recipients"), limit.FailedRecipients: rapid.Int64Range(0, 1).Draw(t, "failed")}
+			// What was sent before a limit of the whole was set is counted of the account alone.
+			before := own && rapid.Bool().Draw(t, "before")
 			for i, of := range whose {
-				if i > 0 || own {
+				if i == 0 && own || i > 0 && !before {
 					s.counters[of].Count(n, limit.Windowed(0).And(limit.Hour), at, noon.Add(-2*time.Hour))
 				}
 			}
@@ -319,14 +342,19 @@ func TestAsJudged(t *testing.T) {
 				if b.Of.Kind != 0 {
 					label = "its share of " + b.Of.String()
 				}
-				found[label+" "+b.Limit.Measure.String()] = true
+				found[fmt.Sprintf("%s %s %v", label, b.Limit.Measure, b.Limit.Shadow)] = true
 			}
 			return found
 		}
-		full := func(at time.Time, r *Room) bool {
-			named := over(at)
+		name := func(r *Room, label string) string {
 			measure, _, _ := strings.Cut(r.Limit, "/")
-			return named[r.Label+" "+measure] || r.Share && named[strings.TrimPrefix(r.Label, "its share of ")+" "+measure] && r.Full
+			return fmt.Sprintf("%s %s %v", label, measure, r.Shadow)
+		}
+		whole := func(at time.Time, r *Room) bool {
+			return over(at)[name(r, strings.TrimPrefix(r.Label, "its share of "))]
+		}
+		full := func(at time.Time, r *Room) bool {
+			return over(at)[name(r, r.Label)] || r.Share && r.Full && whole(at, r)
 		}
 		for i := range rows {
 			r := &rows[i]
@@ -337,8 +365,10 @@ func TestAsJudged(t *testing.T) {
 				t.Fatalf("there is never room: %+v", r)
 			case full(*r.From, r) && !r.Share || r.Full && !r.Share && !full(r.From.Add(-time.Second), r):
 				t.Fatalf("room from %v: %+v; before %v, then %v", *r.From, r, over(r.From.Add(-time.Second)), over(*r.From))
-			case r.Share && r.Full && (over(*r.From)[r.Label+" "+r.Limit[:strings.Index(r.Limit, "/")]]):
+			case r.Share && r.Full && over(*r.From)[name(r, r.Label)]:
 				t.Fatalf("no room for a share at %v: %+v", *r.From, r)
+			case r.Share && r.Full && !full(r.From.Add(-time.Second), r):
+				t.Fatalf("room for a share before %v: %+v", *r.From, r)
 			}
 		}
 	})
@@ -358,5 +388,23 @@ func TestNotTold(t *testing.T) {
 	s.set(t, domain, "connections/at-once=1")
 	if rows, err := Of(t.Context(), s, ann, netip.Addr{}, noon); !fault.Is(err, fault.Unavailable) {
 		t.Error(rows, err)
+	}
+}
+
+// TestBesideShadow: a limit and the one in shadow beside it have a row each, with the rule of each.
+func TestBesideShadow(t *testing.T) {
+	s := &store{}
+	live := s.set(t, limit.Subject{Kind: limit.Plan, Name: "small"}, "messages/hour=5")
+	tried := s.set(t, subject, "messages/hour=2", func(r *limit.Rule) { r.Limit.Shadow = true })
+	s.used(subject, time.Minute, limit.Hour, limit.Amounts{limit.Messages: 3})
+	rows, err := Of(t.Context(), s, ann, netip.Addr{}, noon)
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("%+v, %v", rows, err)
+	}
+	if r := rows[0]; r.Shadow || r.Rule != live.ID || r.Left != 2 || r.Full {
+		t.Errorf("what counts: %+v", r)
+	}
+	if r := rows[1]; !r.Shadow || r.Rule != tried.ID || r.Left != 0 || !r.Full {
+		t.Errorf("in shadow: %+v", r)
 	}
 }

@@ -105,7 +105,7 @@ func checkSet(op string, rules []limit.Rule) error {
 			return err
 		}
 		for j := range i {
-			if rules[i].ID == rules[j].ID || replaces(&rules[i], &rules[j]) {
+			if rules[i].ID == rules[j].ID || rules[i].Replaces(&rules[j]) || rules[j].Replaces(&rules[i]) {
 				return fault.New(op, fault.Invalid, "%s stands twice among those that are set", rules[i].Object())
 			}
 		}
@@ -113,12 +113,8 @@ func checkSet(op string, rules []limit.Rule) error {
 	return nil
 }
 
-// replaces reports whether one rule takes the place of another: one with an end of one
-// with an end, one without of one without.
-func replaces(a, b *limit.Rule) bool { return a.SamePlace(b) && a.Temporary() == b.Temporary() }
-
-// ended is how many rules one that is set ends at most: it takes the place of one alone.
-const ended = 1
+// ended is how many rules one that is set ends at most: one in its place, and one in shadow beside it.
+const ended = 2
 
 // SetRules implements limit.Store. All is checked before anything is written, as it may
 // share its transaction with others.
@@ -171,7 +167,7 @@ func (s *Rulebook) lifts(t sqlkit.Writer, op string, rules []limit.Rule, number 
 			return nil, err
 		}
 		for k := range before {
-			if replaces(r, &before[k]) {
+			if r.Replaces(&before[k]) {
 				lifts = append(lifts, sqlkit.Bind(r.Start, r.By, number, before[k].ID))
 			}
 		}

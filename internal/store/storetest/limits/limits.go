@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"what is no rule is refused":             formIsChecked,
 		"all are set or none":                    allOrNone,
 		"one takes the place of another":         placeIsTaken,
+		"one in shadow is beside the other":      shadowIsBeside,
 		"what is extra takes no place":           extraIsBeside,
 		"a rule is for what there is":            forWhatThereIs,
 		"a rule is lifted once":                  liftedOnce,
@@ -292,6 +293,37 @@ func placeIsTaken(y *story) {
 	late.End = late.Start.Add(time.Hour)
 	y.set(late)
 	y.listed(limit.Query{ID: longer.ID}, longer)
+}
+
+// shadowIsBeside: one in shadow takes the place of one in shadow alone; one that is not takes also that of one in
+// shadow which would be silent beside it.
+func shadowIsBeside(y *story) {
+	shadow := func(r limit.Rule) limit.Rule {
+		r.Limit.Shadow = true
+		return r
+	}
+	live, timed := y.rule(limit.Account, ann, "messages/hour=100"), until(y.rule(limit.Account, ann, "messages/hour=900"), time.Hour)
+	first, second := shadow(y.rule(limit.Account, ann, "messages/hour=60")), shadow(y.rule(limit.Account, ann, "messages/hour=50"))
+	while, other := shadow(until(y.rule(limit.Account, ann, "messages/hour=70"), time.Hour)), shadow(y.rule(limit.Account, bob, "messages/hour=60"))
+	y.set(live, timed, first, second, while, other)
+	of := limit.Query{For: &live.For, Holding: y.now.Add(time.Millisecond)}
+	y.listed(of, live, timed, second, while)
+	y.listed(limit.Query{ID: first.ID}, lifted(first, second.Start, "cli:root"))
+	higher := y.rule(limit.Account, ann, "messages/hour=80")
+	y.set(higher)
+	y.listed(of, timed, second, while, higher)
+	equal := y.rule(limit.Account, ann, "messages/hour=50")
+	equal.By = "cli:eve"
+	y.set(equal)
+	y.listed(of, timed, while, equal)
+	y.listed(limit.Query{ID: second.ID}, lifted(second, equal.Start, "cli:eve"))
+	y.listed(limit.Query{For: &other.For}, other)
+	y.refused(y.put(y.rule(limit.Account, bob, "messages/day=5"), shadow(y.rule(limit.Account, bob, "messages/day=5"))), fault.Invalid)
+	// Two end with one that is set, so that a bound which is reached has room for it.
+	y.set(shadow(y.rule(limit.Account, bob, "messages/day=5")), y.rule(limit.Account, bob, "messages/day=9"))
+	y.within = tenant.Bound{Customers: []string{"acme"}, Most: 6}
+	y.refused(y.put(y.rule(limit.Account, bob, "bytes/day=5")), fault.Conflict)
+	y.set(y.rule(limit.Account, bob, "messages/day=4"), y.rule(limit.Account, bob, "bytes/day=5"))
 }
 
 func extraIsBeside(y *story) {

@@ -130,6 +130,8 @@ func (w *world) limits(soon string) {
 	w.wants(w.does("all", "showUsage", "/accounts/a@example.org/limits", ""), `"max":150`, `"left":150`, `"set_for":"account a@example.org, and more allowed"`)
 	w.does("all", "setLimits", "/limits", `{"for":{"credential":"a@example.org/password"},"limits":["messages/day=7"],"shadow":true,"no_mail":true}`)
 	w.wants(w.does("all", "listLimits", "/limits", ""), `"name":"a@example.org/password"`, `"no_mail":true`)
+	w.wants(w.does("all", "setLimits", "/limits", `{"for":{"account":"a@example.org"},"limits":["bytes/day=1MB"],"shadow":true}`), `"max":1000000`, `"shadow":true`, `"remarks":["bytes/day=1000000 is in shadow; bytes/day=1048576 stays and counts"]`)
+	w.wants(w.does("all", "listLimits", "/limits?account=a@example.org", ""), `"max":1000000`, `"max":1048576`)
 	w.does("all", "setLimits", "/limits", `{"for":{"each":"network"},"limits":["connections/at-once=7"],"store_away":"closed"}`)
 	w.does("all", "setLimits", "/limits", `{"for":{"everything":true},"limits":["messages/day=7000"],"share":50}`)
 	w.does("all", "setLimits", "/limits", `{"for":{"domain":"example.org"},"limits":["failed-share/day=30"],"least":40}`)
@@ -142,6 +144,7 @@ func (w *world) limits(soon string) {
 		`{"for":{"everything":true},"limits":["nonsense"]}`, `{"for":{"everything":true},"limits":["recipients/hour=9223372036854775808"]}`, `{"for":{"everything":true},"limits":["recipients/hour=-1"]}`,
 		`{"for":{"everything":true},"limits":["recipients/hour=0"]}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"share":0}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"action":"x"}`,
 		`{"for":{"each":"plan"},"limits":["recipients/hour=1"]}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"store_away":"closed"}`, `{"for":{"everything":true},"limits":["recipients/hour=1"],"least":3}`,
+		`{"for":{"everything":true},"limits":["messages/day=1"],"store_away":"open"}`, `{"for":{"everything":true},"limits":["connections/hour=1","messages/day=1"],"store_away":"open"}`,
 		`{"for":{"account":"a@example.org"},"limits":["recipients/hour=+500"]}`, `{"for":{"account":"x"},"limits":["recipients/hour=1"]}`, `{"for":{"network":"192.0.2.0/24"},"limits":["recipients/hour=1"]}`,
 	} {
 		w.refuses(422, "all", "POST", "/limits", bad)

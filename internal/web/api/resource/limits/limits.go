@@ -65,9 +65,9 @@ func Rows(o Options) []api.Operation {
 			[]api.Parameter{api.Flag("all", "Also those that ended within the last 30 days."), api.Flag("everything", "Those for all gates together alone."),
 				{Name: "each", Text: "Those alone for each of a kind that has none of its own: account, credential, domain, customer, network or node."}},
 			reseller.ParametersOf(limitKinds)...), Pages: true, Answer: shown.Limit{}, Run: l.list},
-		{ID: "setLimits", Method: http.MethodPost, Path: "/limits", May: client.Limits, Text: "Set limits, all or none, in place of what is set for the same.",
+		{ID: "setLimits", Method: http.MethodPost, Path: "/limits", May: client.Limits, Text: "Set limits, all or none, in place of what is set for the same. One in shadow stands beside the one that counts.",
 			Body: limitsWanted{}, Answer: limitsSet{}, Created: true, Run: l.set},
-		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while, once.",
+		{ID: "allowMore", Method: http.MethodPost, Path: "/limits/allowances", May: client.Limits, Text: "Allow more on top of limits for a while: in each window of the limit until the end.",
 			Body: moreWanted{}, Answer: limitsSet{}, Created: true, Run: l.allow},
 		{ID: "liftLimit", Method: http.MethodDelete, Path: "/limits/{id}", May: client.Limits, Text: "End a limit or an allowance before its time.", Answer: shown.Limit{}, Run: l.lift},
 		{ID: "simulateLimits", Method: http.MethodPost, Path: "/limits/simulations", May: client.Read, Text: "Say what limits would have done to the mail of the past, from the record. Nothing is set.",
@@ -97,7 +97,7 @@ var limitKinds = []string{"account", "credential", "domain", "customer", "plan",
 // limitsWanted is the body of setLimits.
 type limitsWanted struct {
 	For    limitFor `json:"for" required:"yes" text:"Whom they are for."`
-	Limits []string `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB." example:"recipients/hour=100"`
+	Limits []string `json:"limits" required:"yes" text:"Each is a measure, a window and a number: recipients/hour=100, bytes/day=500MiB (or 500MB)." example:"recipients/hour=100"`
 	terms.Terms
 	Away    string    `json:"store_away" among:"open,closed,share" text:"Of connections: what happens while the store is away: open, closed or share."`
 	NoMail  bool      `json:"no_mail" text:"Nobody gets a mail when most of it is used."`
@@ -238,6 +238,9 @@ func (w *limitsWanted) apply(list []limit.Limit) (err error) {
 	for i := range list {
 		list[i].Quiet = w.NoMail
 		if w.Away != "" {
+			if list[i].Measure != limit.Connections {
+				return api.Wrong("store_away", fault.New("api.limit", fault.Invalid, "is of connections alone, not of %s: while the store is away no message is accepted", list[i].Measure))
+			}
 			if list[i].Away, err = limit.ParseAway(w.Away); err != nil {
 				return api.Wrong("store_away", err)
 			}
