@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// apart is what the name of a subject ends in whose connections are counted. No login, domain,
-// network or id has a blank, and names of customers and nodes have none at their beginning.
-const apart = " connections"
+// apart is what the name of a subject begins with whose connections are counted: no login, domain,
+// network or id, and no name of a customer or node, begins with a blank. Most may end in anything.
+const apart = " connections "
 
 // Key is under which subject a level is counted.
 func (q *Question) Key(level int) Subject {
@@ -20,7 +20,7 @@ func (q *Question) Key(level int) Subject {
 
 // ApartOf is under what the connections of a subject are counted, apart from its messages: who
 // only connects keeps no message waiting.
-func ApartOf(s Subject) Subject { return Subject{s.Kind, s.Name + apart} }
+func ApartOf(s Subject) Subject { return Subject{s.Kind, apart + s.Name} }
 
 // Count counts what has passed.
 func (q *Question) Count(d *Decision) {

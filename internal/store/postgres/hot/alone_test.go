@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"countersign/internal/fault"
+	"countersign/internal/limit"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
+	"countersign/internal/store/sqlkit/incoming"
 )
 
 // telling is an operation that stores an event with a text.
@@ -72,6 +75,44 @@ func TestWaitsForOneLockOnce(t *testing.T) {
 		})
 		if err != nil || tries != c.tries || failed != c.fail {
 			t.Errorf("%v: %d tries, %d failed, want %d and %d: %v", c.texts, tries, failed, c.tries, c.fail, err)
+		}
+	}
+}
+
+// TestMiscountedAlone: where what one operation counts in is made by others each time, it fails alone, as
+// one that may be asked again.
+func TestMiscountedAlone(t *testing.T) {
+	db, err := openDB(t.Context(), shared.Cluster(t).Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	for _, text := range []string{
+		`CREATE FUNCTION made() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+            RAISE SQLSTATE '23505' USING MESSAGE = 'duplicate key', CONSTRAINT = 'counter_pkey'; END$$`,
+		"CREATE TRIGGER made BEFORE INSERT ON counter FOR EACH ROW WHEN (new.subject LIKE '%bad.example%') EXECUTE FUNCTION made()",
+	} {
+		err := db.Change(context.Background(), "test", func(x *server.Tx) error {
+			_, err := x.Raw(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := Start(Options{DB: db, Node: "1", Timeout: time.Minute, Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(w.Close)
+	coming := func(domain string) *operation {
+		return &operation{name: "limit.connect", door: incoming.Connecting(limit.Connects([]limit.Level{{
+			Subject: limit.Subject{Kind: limit.Domain, Name: domain},
+			Limits:  []limit.Limit{{Measure: limit.Connections, Window: limit.Hour, Max: 10, Action: limit.Defer}},
+		}}))}
+	}
+	batch := []*operation{coming("a.example"), coming("bad.example"), coming("b.example"), telling("c")}
+	w.commit(batch)
+	for i, o := range batch {
+		if err := o.failure(); (err != nil) != (i == 1) || err != nil && !fault.Is(err, fault.Busy) {
+			t.Errorf("operation %d: %v", i, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"countersign/internal/fault"
 	"countersign/internal/limit"
 	"countersign/internal/store/postgres/server"
 	"countersign/internal/store/sqlkit"
@@ -121,7 +122,14 @@ func (t *transaction) readCounters(p *server.Pipe) {
 	}
 	p.Exec(byIndexSQL)
 	if len(list) > 0 {
-		p.Query(lockCountersSQL, []any{list}, func(r *sqlkit.Row) error { return wanted[r.Text()].locked(t.kept, r.Blob()) })
+		p.Query(lockCountersSQL, []any{list}, func(r *sqlkit.Row) error {
+			key := r.Text()
+			c := wanted[key]
+			if c == nil {
+				return fault.New("postgres.commit", fault.Corrupt, "the counter of %q came, which was not asked for", key)
+			}
+			return c.locked(t.kept, r.Blob())
+		})
 	}
 	p.Query("SELECT "+server.ClockSQL, nil, func(r *sqlkit.Row) error {
 		t.at = time.UnixMicro(r.Int64()).UTC()

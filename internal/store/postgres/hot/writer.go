@@ -197,20 +197,20 @@ func compatible(list []*operation) int {
 func (w *Writer) commit(batch []*operation) {
 	err := w.surely(batch)
 	w.note(err, len(batch))
-	alone := errors.Is(err, errAlone) || !server.Broken(err)
+	alone := errors.Is(err, errAlone) || errors.Is(err, errMade) || !server.Broken(err)
 	if err == nil || len(batch) == 1 || !alone {
 		fail(batch, err)
 		return
 	}
-	// One of them is the reason: the others may pass. Where that was a wait for a lock, and a second
-	// one waits in vain too, it is all of them, and they do not wait one after the other: who was not
-	// tried is told of that wait, too, which is fault.Busy. Nothing of it is stored, and it may be asked again.
+	// One of them is the reason: the others may pass. Where that was a wait for a lock, or others who counted
+	// the same each time, and a second one fails so too, it is all of them, and they do not wait one after the
+	// other: who was not tried is told the same, which is fault.Busy. Nothing of it is stored, and it may be asked again.
 	waited := 0
 	for i := range batch {
 		if waited < 2 {
 			err = w.surely(batch[i : i+1])
 		}
-		if server.Waited(err) {
+		if server.Waited(err) || errors.Is(err, errMade) {
 			waited++
 		}
 		fail(batch[i:i+1], err)

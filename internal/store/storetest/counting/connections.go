@@ -63,6 +63,41 @@ func connectionsInWindow(y *story) {
 	y.used(limit.ApartOf(ann), limit.Messages, 0)
 }
 
+// connectionsBesideAlike: the connections of a domain and the messages of an account that is called so are
+// counted apart, also when both come at the same time; and so are they of customers.
+func connectionsBesideAlike(y *story) {
+	domain, account := limit.Subject{Kind: limit.Domain, Name: "one.example"}, limit.Subject{Kind: limit.Account, Name: "connections@one.example"}
+	acme, alike := limit.Subject{Kind: limit.Customer, Name: "acme"}, limit.Subject{Kind: limit.Customer, Name: "acme connections"}
+	const each = 10
+	var trying sync.WaitGroup
+	for range 4 {
+		trying.Go(func() {
+			for range each {
+				if !y.connect(connecting(level(domain, limit.Defer, "connections/hour=1000"), level(acme, limit.Defer, "connections/hour=1000"))) {
+					y.Error("a connection is refused")
+				}
+			}
+		})
+		trying.Go(func() {
+			for range each {
+				m := y.message(1, level(account, limit.Defer, "recipients/hour=1000"), level(alike, limit.Defer, "recipients/hour=1000"))
+				if err := y.s.Accept(y.ctx, m); err != nil {
+					y.Errorf("a message is refused: %v", err)
+				}
+			}
+		})
+	}
+	trying.Wait()
+	for _, s := range []limit.Subject{domain, acme} {
+		y.used(limit.ApartOf(s), limit.Connections, 4*each)
+		y.used(limit.ApartOf(s), limit.Recipients, 0)
+	}
+	for _, s := range []limit.Subject{account, alike} {
+		y.used(s, limit.Recipients, 4*each)
+		y.used(s, limit.Connections, 0)
+	}
+}
+
 // connectionsAtOnce: so many are held at once as the limit says, and who goes makes room.
 func connectionsAtOnce(y *story) {
 	q := func() *limit.Question { return connecting(level(ann, limit.Defer, "connections/at-once=3")) }

@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a warning comes with its message, once":     noticedOnce,
 		"connections in a window":                    connectionsInWindow,
 		"connections at once":                        connectionsAtOnce,
+		"connections beside who is called alike":     connectionsBesideAlike,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -64,10 +64,10 @@ type Verdict struct {
 	Until *time.Time `json:"until,omitempty"`
 	// Client is the address that it was taken to come from, PolicyUnknown are the content filters that were
 	// not asked: what these would say is not known.
-	Client  string   `json:"client"`
+	Client        string   `json:"client"`
 	PolicyUnknown []string `json:"filters_not_asked"`
-	Steps   []Step   `json:"steps"`
-	Events  []Event  `json:"events,omitempty"`
+	Steps         []Step   `json:"steps"`
+	Events        []Event  `json:"events,omitempty"`
 }
 
 // Step is a command and its answer.
