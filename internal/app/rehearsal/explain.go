@@ -35,7 +35,7 @@ func Explain(ctx context.Context, cfg *config.Config, store app.Store, books pan
 	if err != nil {
 		return nil, err
 	}
-	v := &resource.Verdict{Verdict: s.Verdict, Reason: s.Reason, Recipients: s.Recipients, Steps: []resource.Step{}, Client: q.Client.String(), PolicyUnknown: append([]string{}, s.PolicyUnknown...)}
+	v := &resource.Verdict{Verdict: s.Verdict, Reason: s.Reason, Recipients: s.Recipients, Steps: []resource.Step{}, Client: q.Client.String(), Unasked: append([]string{}, s.Unasked...)}
 	if !s.Until.IsZero() {
 		v.Until = &s.Until
 	}

@@ -90,7 +90,7 @@ type Question struct {
 	Place func(client netip.Addr) list.Place
 	// Books are those of a running gate, by which it decides; nil where the store is read.
 	Books *panel.Books
-	// Unfiltered has no content filter asked: each that the listener has is among Story.PolicyUnknown.
+	// Unfiltered has no content filter asked: each that the listener has is among Story.Unasked.
 	Unfiltered bool
 }
 
@@ -107,8 +107,8 @@ type Story struct {
 	Until time.Time
 	// Events are what the record would have, but for what is said in every session.
 	Events []audit.Event
-	// PolicyUnknown are the names of the content filters that were not asked.
-	PolicyUnknown []string
+	// Unasked are the names of the content filters that were not asked.
+	Unasked []string
 }
 
 // Step is a command and its answer.
@@ -150,7 +150,7 @@ func Message(ctx context.Context, cfg *config.Config, store Store, q Question) (
 	story := kept.story(steps)
 	for i := range cfg.Filters {
 		if q.Unfiltered && cfg.Filters[i].Serves(listener.Name) {
-			story.PolicyUnknown = append(story.PolicyUnknown, cfg.Filters[i].Name)
+			story.Unasked = append(story.Unasked, cfg.Filters[i].Name)
 		}
 	}
 	return story, nil

@@ -534,7 +534,7 @@ func TestBooksOfARunningGate(t *testing.T) {
 		t.Helper()
 		v, err := Explain(t.Context(), w.cfg, deaf{w.beside}, w.books(), q)
 		must(t, err)
-		if v.Verdict != verdict || v.Reason != reason || v.Client != "203.0.113.7" || !slices.Equal(v.PolicyUnknown, []string{"away"}) {
+		if v.Verdict != verdict || v.Reason != reason || v.Client != "203.0.113.7" || !slices.Equal(v.Unasked, []string{"away"}) {
 			t.Errorf("%+v, want %s (%s)", v, verdict, reason)
 		}
 	}

@@ -62,12 +62,12 @@ type Verdict struct {
 	Recipients int `json:"recipients"`
 	// Until is when a slowed message would be delivered, and until when the guard turns the login away.
 	Until *time.Time `json:"until,omitempty"`
-	// Client is the address that it was taken to come from, PolicyUnknown are the content filters that were
+	// Client is the address that it was taken to come from, Unasked are the content filters that were
 	// not asked: what these would say is not known.
-	Client        string   `json:"client"`
-	PolicyUnknown []string `json:"filters_not_asked"`
-	Steps         []Step   `json:"steps"`
-	Events        []Event  `json:"events,omitempty"`
+	Client  string   `json:"client"`
+	Unasked []string `json:"filters_not_asked"`
+	Steps   []Step   `json:"steps"`
+	Events  []Event  `json:"events,omitempty"`
 }
 
 // Step is a command and its answer.

@@ -61,7 +61,7 @@ func (e explanations) conceal(s *reseller.Scope, v *Verdict) error {
 	case "refuse", "defer":
 		own = own && v.Reason != ""
 	}
-	v.Events, v.PolicyUnknown = nil, []string{}
+	v.Events, v.Unasked = nil, []string{}
 	if own {
 		return nil
 	}

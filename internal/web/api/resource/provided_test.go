@@ -85,7 +85,7 @@ func TestConcealed(t *testing.T) {
 		"held by a filter":           {&resource.Verdict{Verdict: "hold", Reason: "filter"}, false},
 		"held for DMARC":             {&resource.Verdict{Verdict: "hold", Reason: "dmarc-will-fail"}, true},
 	} {
-		c.v.PolicyUnknown, c.v.Until = []string{"INNER"}, &until
+		c.v.Unasked, c.v.Until = []string{"INNER"}, &until
 		given := *c.v
 		w.verdict = &given
 		w.verdict.Steps = slices.Clone(c.v.Steps)
