@@ -51,7 +51,7 @@ func legOf(l alignment.Leg) Leg { return Leg{l.State, append([]string{}, l.Reaso
 // Look is what is shown of the last of the regular looks at a domain.
 type Look struct {
 	Verdict alignment.Verdict `json:"verdict"`
-	Policy  dmarc.Policy      `json:"policy"` // "" where none applies, or none is known
+	Policy  dmarc.Policy      `json:"policy"` // as known last; "" where none applies, or none was ever known
 	Reason  string            `json:"reason"` // "" where mail passes
 	At      time.Time         `json:"at"`
 }

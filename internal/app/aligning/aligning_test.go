@@ -279,6 +279,9 @@ func TestRun(t *testing.T) {
 		expect("an hour later", "")
 		w.set(func() { w.away = true })
 		expect("while DNS is away", "")
+		if l, _ := w.LookAt(t.Context(), "off.example"); l.Verdict != "unknown" || l.Policy != "reject" {
+			t.Errorf("kept while DNS is away is %+v", l)
+		}
 		w.set(func() { w.away, w.good = false, true })
 		expect("when the key is published", strings.ReplaceAll("domain.unaligned domain a.example, "+others, "unaligned", "aligned"))
 		if l, _ := w.LookAt(t.Context(), "off.example"); l.Verdict != "pass" || l.Reason != "" {
@@ -352,7 +355,15 @@ func TestRenewal(t *testing.T) {
 			t.Errorf("%s: recorded is %+v", name, w.events)
 		}
 	}
-	w := &world{err: errors.New("the store is away")}
+	w := &world{looks: map[mail.Domain]rounds.Look{"a.example": before}}
+	partly := alignment.Assessment{Question: question, Verdict: alignment.Pass, PolicyUnknown: true}
+	if err := (Renewal{Store: w, Every: time.Hour, Now: func() time.Time { return now }}).Keep(t.Context(), active, partly); err != nil {
+		t.Error(err)
+	}
+	if l := w.looks["a.example"]; l.Verdict != "pass" || l.Policy != "reject" {
+		t.Errorf("kept, where DNS does not answer for the policy, is %+v", l)
+	}
+	w = &world{err: errors.New("the store is away")}
 	r := Renewal{Store: w, Every: time.Hour, Now: time.Now}
 	if err := r.Keep(t.Context(), active, alignment.Assessment{Question: question, Verdict: alignment.Pass}); err == nil {
 		t.Error("nothing is said of a store that is away")

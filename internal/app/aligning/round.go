@@ -217,12 +217,15 @@ func (w *Watch) look(ctx context.Context, l rounds.Look) error {
 }
 
 // found notes what a look at a domain has found, where looks are that far apart, and returns what is recorded of it.
+// The policy that was known last stays where DNS does not answer for it.
 func found(l *rounds.Look, a alignment.Assessment, now time.Time, every time.Duration) []audit.Event {
 	if now.Sub(l.At) > time.Duration(stale*float64(every)) {
 		l.Failing = false
 	}
-	l.At, l.Verdict = now.UTC().Truncate(time.Microsecond), string(a.Verdict)
-	l.Policy, l.Reason = string(a.Policy), a.Reason()
+	l.At, l.Verdict, l.Reason = now.UTC().Truncate(time.Microsecond), string(a.Verdict), a.Reason()
+	if !a.PolicyUnknown {
+		l.Policy = string(a.Policy)
+	}
 	return change(l, a)
 }
 

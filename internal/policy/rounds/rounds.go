@@ -25,7 +25,8 @@ type Look struct {
 	Taken time.Time
 	// At is when a look ended last; zero for never. What follows is what was found then.
 	At time.Time
-	// Verdict is what alignment.Verdict has, Policy what dmarc.Policy has, "" for nothing yet.
+	// Verdict is what alignment.Verdict has, Policy what dmarc.Policy has, "" for nothing yet. Policy is
+	// the one that was known last, where it was not then.
 	Verdict, Policy string
 	// Reason says in one sentence why mail does not pass, "" where it does.
 	Reason string
