@@ -321,6 +321,9 @@ func TestRenewal(t *testing.T) {
 	before := rounds.Look{Domain: "a.example", Node: "one", At: now.Add(-time.Hour), Verdict: "will-fail", Policy: "reject", Reason: "DKIM", Failing: true}
 	held := before
 	held.Taken = now.Add(-time.Minute)
+	began := now.Add(-30 * time.Second)
+	during, just := before, before
+	during.At, just.At = began, began.Add(-time.Microsecond)
 	question := Question("a.example", nil)
 	other := question
 	other.MailFrom = "other.example"
@@ -341,9 +344,11 @@ func TestRenewal(t *testing.T) {
 		"no regular looks":      {before, active, 0, alignment.Assessment{Question: question, Verdict: alignment.Pass}, "", 0},
 		"suspended":             {before, account.Domain{Name: "a.example", State: account.Suspended}, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.Pass}, "", 0},
 		"in the hand of a gate": {held, active, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.Pass}, "", 0},
+		"another ended before":  {just, active, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.Pass}, "pass", 1},
+		"another ended since":   {during, active, time.Hour, alignment.Assessment{Question: question, Verdict: alignment.Pass}, "", 0},
 	} {
 		w := &world{looks: map[mail.Domain]rounds.Look{"a.example": c.before}}
-		r := Renewal{Store: w, Every: c.every, Actor: "cli:root", Now: func() time.Time { return now }}
+		r := Renewal{Store: w, Every: c.every, Actor: "cli:root", Began: began, Now: func() time.Time { return now }}
 		if err := r.Keep(t.Context(), c.domain, c.a); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -357,7 +362,7 @@ func TestRenewal(t *testing.T) {
 	}
 	w := &world{looks: map[mail.Domain]rounds.Look{"a.example": before}}
 	partly := alignment.Assessment{Question: question, Verdict: alignment.Pass, PolicyUnknown: true}
-	if err := (Renewal{Store: w, Every: time.Hour, Now: func() time.Time { return now }}).Keep(t.Context(), active, partly); err != nil {
+	if err := (Renewal{Store: w, Every: time.Hour, Began: began, Now: func() time.Time { return now }}).Keep(t.Context(), active, partly); err != nil {
 		t.Error(err)
 	}
 	if l := w.looks["a.example"]; l.Verdict != "pass" || l.Policy != "reject" {

@@ -169,8 +169,8 @@ func (s *Set) look(ctx context.Context, actor string, d account.Domain) (shown.A
 	if c.DKIM.Sign {
 		keys = slices.DeleteFunc(slices.Clone(d.Keys), func(k account.Key) bool { return k.Stage != account.Signing })
 	}
+	renewal := aligning.Renewal{Store: s.opt.Store, Every: c.Alignment.CheckEvery.Std(), Actor: actor, Began: s.opt.Now(), Now: s.opt.Now}
 	found := judge.Assess(ctx, aligning.Question(d.Name, keys))
-	renewal := aligning.Renewal{Store: s.opt.Store, Every: c.Alignment.CheckEvery.Std(), Actor: actor, Now: s.opt.Now}
 	if err := renewal.Keep(ctx, d, found); err != nil {
 		s.opt.Logger.Warn("what a look at a domain has found could not be kept as its last one", "domain", d.Name.String(), "error", err)
 	}

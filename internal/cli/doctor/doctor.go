@@ -67,6 +67,7 @@ func (cmd *Command) Run(c *call.Call) error {
 		if cmd.MailFrom.Domain != "" {
 			q.MailFrom = cmd.MailFrom.Domain
 		}
+		renewal := aligning.Renewal{Store: o.Store, Every: o.Cfg.Alignment.CheckEvery.Std(), Actor: c.Env.Actor, Began: c.Env.Now(), Now: c.Env.Now}
 		ctx, cancel := context.WithTimeout(c.Ctx, atMost)
 		defer cancel()
 		a := judge.Assess(ctx, q)
@@ -77,7 +78,6 @@ func (cmd *Command) Run(c *call.Call) error {
 		if err := cmd.print(c, a, shown.LookOf(last)); err != nil {
 			return err
 		}
-		renewal := aligning.Renewal{Store: o.Store, Every: o.Cfg.Alignment.CheckEvery.Std(), Actor: c.Env.Actor, Now: c.Env.Now}
 		if err := renewal.Keep(c.Ctx, d, a); err != nil {
 			return err
 		}
