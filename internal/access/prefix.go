@@ -2,6 +2,7 @@ package access
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"countersign/internal/fault"
@@ -20,13 +21,24 @@ const mappedBits = 96
 // neighbourBits is how much of IPv6 one holder has at least, as a rule.
 const neighbourBits = 64
 
+// crowded are networks in which addresses of one /64 are those of many who have nothing to do with each other,
+// as each stands for an address of IPv4.
+var crowded = []netip.Prefix{
+	netip.MustParsePrefix("64:ff9b::/96"),   // NAT64, RFC 6052 section 2.1
+	netip.MustParsePrefix("64:ff9b:1::/48"), // local NAT64, RFC 8215
+	netip.MustParsePrefix("2001::/32"),      // Teredo: a /64 is that of a server
+}
+
 // ParseBan reads what is to be banned, as ParsePrefix does, but takes an address of IPv6 that is
 // written without a length for its /64, as who has the one mostly has all of that. Such a
-// one is returned as alone. Errors are those of ParsePrefix.
+// one is returned as alone. One behind NAT64 or of Teredo stays one address. Errors are those of ParsePrefix.
 func ParseBan(text string) (p netip.Prefix, alone netip.Addr, err error) {
 	p, err = ParsePrefix(text)
 	if err != nil || p.Addr().Is4() || strings.Contains(text, "/") {
 		return p, alone, err
+	}
+	if slices.ContainsFunc(crowded, func(of netip.Prefix) bool { return of.Contains(p.Addr()) }) {
+		return p, alone, nil
 	}
 	return netip.PrefixFrom(p.Addr(), neighbourBits).Masked(), p.Addr(), nil
 }
