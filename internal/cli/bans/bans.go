@@ -157,8 +157,31 @@ func (cmd *lift) Run(c *call.Call) error {
 		if err != nil {
 			return err
 		}
-		return c.Say("ban %s of %s is lifted", b.ID, b.Object())
+		asked := b.Prefix
+		if network.alone.IsValid() {
+			asked = netip.PrefixFrom(network.alone, network.alone.BitLen())
+		}
+		// It is lifted already: a listing that fails takes nothing back.
+		beside, err := admin(o).Overlapping(c.Ctx, &b, nil)
+		warnStill(c, asked, beside)
+		return errors.Join(err, c.Say("ban %s of %s is lifted", b.ID, b.Object()))
 	})
+}
+
+// warnStill says which of the bans beside one that was lifted still refuse all of a network.
+func warnStill(c *call.Call, asked netip.Prefix, beside []access.Ban) {
+	told := 0
+	for i := range beside {
+		other := &beside[i]
+		if other.Shadow || other.Prefix.Bits() > asked.Bits() || !other.Prefix.Contains(asked.Addr()) {
+			continue
+		}
+		if told++; told > mostTold {
+			fmt.Fprintf(c.Stderr, "warning: so do others; see \"countersign ban show %s\"\n", asked.Addr())
+			return
+		}
+		fmt.Fprintf(c.Stderr, "warning: ban %s of %s, %s, still refuses %s\n", other.ID, other.Object(), until(other), asked)
+	}
 }
 
 type list struct {
