@@ -29,6 +29,24 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// TestNothingOverAndOver: what has no width is not repeated, however deep repetitions of it are nested.
+func TestNothingOverAndOver(t *testing.T) {
+	const depth = 60
+	for inner, want := range map[string][]string{"^": {"x"}, "a?": {"x", "ax", "aax"}} {
+		pattern := strings.Repeat("(", depth) + inner + strings.Repeat(")+", depth) + "x"
+		found := make(chan []string, 1)
+		go func() { found <- Examples(pattern) }()
+		select {
+		case list := <-found:
+			if len(list) == 0 || list[0] != want[0] {
+				t.Errorf("%q: %q, want %q", inner, list, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%q: there are no examples after 20 seconds", inner)
+		}
+	}
+}
+
 // TestNamed: what is named is drawn, in each form that it may have.
 func TestNamed(t *testing.T) {
 	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)

@@ -60,8 +60,12 @@ func example(to *strings.Builder, re *syntax.Regexp, more int) {
 		times = 1
 	}
 	for range times {
+		had := to.Len()
 		for _, sub := range re.Sub {
 			example(to, sub, more)
+		}
+		if to.Len() == had {
+			return // once more has no more, and nested it would be without an end
 		}
 	}
 }
