@@ -78,8 +78,8 @@ func (cmd *Command) Run(c *call.Call) error {
 		if err := cmd.print(c, a, shown.LookOf(last)); err != nil {
 			return err
 		}
-		if err := renewal.Keep(c.Ctx, d, a); err != nil {
-			return err
+		if err := renewal.Keep(c.Ctx, d, a); err != nil { // what was found stands all the same
+			fmt.Fprintf(c.Stderr, "warning: what was found could not be kept as the last look, which listings show: %v\n", err)
 		}
 		switch a.Verdict {
 		case alignment.Pass:
