@@ -173,7 +173,7 @@ func effect(o *call.Opened, r *limit.Rule) (text string, err error) {
 		text += ", in place of " + before[i].Limit.String() + termed(&before[i].Limit)
 	}
 	over, err := usage.Overruling(o.Ctx, o.Store, r, o.Env.Now())
-	if err == nil && over != nil {
+	if err == nil && over != nil && !over.Limit.Shadow {
 		return fmt.Sprintf("%s, but %s counts %s", text, over.Limit, until(over)), nil
 	}
 	if err != nil {
@@ -186,6 +186,9 @@ func effect(o *call.Opened, r *limit.Rule) (text string, err error) {
 		text += ", but says nothing while " + counts.Limit.String() + " counts"
 	default:
 		text += ", and " + counts.Limit.String() + " stays and counts"
+	}
+	if over != nil {
+		text += fmt.Sprintf(", but %s is looked at %s", over.Limit.String()+shadowed(&over.Limit), until(over))
 	}
 	return text, err
 }

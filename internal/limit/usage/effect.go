@@ -46,8 +46,8 @@ func Makes(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (ma
 	return nil, true, nil
 }
 
-// Overruling returns the rule with an end that counts in the place of one without, nil where none
-// does. Errors are those of the store.
+// Overruling returns the rule with an end that counts in the place of one without, or of two in shadow
+// is looked at; nil where none does. Errors are those of the store.
 func Overruling(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (*limit.Rule, error) {
 	if r.Temporary() {
 		return nil, nil
@@ -120,21 +120,7 @@ func sender(ctx context.Context, store Effects, s limit.Subject) (who limit.Who,
 func Remark(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (string, error) {
 	name := fmt.Sprintf("%s/%s", r.Limit.Measure, r.Limit.Window)
 	if !r.Extra {
-		before, err := Overruling(ctx, store, r, now)
-		if err == nil && before != nil {
-			return fmt.Sprintf("%s is set, but %s counts until %s", name, before.Limit, before.End.Format(time.RFC3339)), nil
-		}
-		if err != nil {
-			return "", err
-		}
-		counts, err := Beside(ctx, store, r, now)
-		if err != nil || counts == nil {
-			return "", err
-		}
-		if r.Silent(counts) {
-			return fmt.Sprintf("%s is in shadow, and says nothing while %s counts", r.Limit, counts.Limit), nil
-		}
-		return fmt.Sprintf("%s is in shadow; %s stays and counts", r.Limit, counts.Limit), nil
+		return instead(ctx, store, r, name, now)
 	}
 	made, known, err := Makes(ctx, store, r, now)
 	switch {
@@ -147,4 +133,37 @@ func Remark(ctx context.Context, store Effects, r *limit.Rule, now time.Time) (s
 		return "nothing but a limit in shadow is there, which is " + made.String() + " with this", nil
 	}
 	return "with this " + made.String() + " counts", nil
+}
+
+// instead is Remark about a rule that is no allowance, of a measure and window with that name.
+func instead(ctx context.Context, store Effects, r *limit.Rule, name string, now time.Time) (string, error) {
+	over, err := Overruling(ctx, store, r, now)
+	if err != nil {
+		return "", err
+	}
+	until := ""
+	if over != nil {
+		until = over.End.Format(time.RFC3339)
+	}
+	if over != nil && !r.Limit.Shadow {
+		return fmt.Sprintf("%s is set, but %s counts until %s", name, over.Limit, until), nil
+	}
+	counts, err := Beside(ctx, store, r, now)
+	text := ""
+	switch {
+	case err != nil:
+		return "", err
+	case counts == nil && over == nil:
+		return "", nil
+	case counts == nil:
+		text = fmt.Sprintf("%s is in shadow", r.Limit)
+	case r.Silent(counts):
+		text = fmt.Sprintf("%s is in shadow, and says nothing while %s counts", r.Limit, counts.Limit)
+	default:
+		text = fmt.Sprintf("%s is in shadow; %s stays and counts", r.Limit, counts.Limit)
+	}
+	if over != nil {
+		text += fmt.Sprintf(", and %s is looked at until %s", over.Limit, until)
+	}
+	return text, nil
 }

@@ -12,7 +12,7 @@ import (
 
 // TestRemark: people are told where what was set is not what counts.
 func TestRemark(t *testing.T) {
-	extra := func(r *limit.Rule) { r.Extra = true }
+	extra, shadow := func(r *limit.Rule) { r.Extra = true }, func(r *limit.Rule) { r.Limit.Shadow = true }
 	for _, c := range []struct {
 		name string
 		// before is what was set, set is what is set now.
@@ -47,23 +47,36 @@ func TestRemark(t *testing.T) {
 		{name: "in shadow beside one that counts",
 			before: func(t *testing.T, s *store) *limit.Rule { return s.set(t, subject, "messages/hour=9") },
 			set: func(t *testing.T, s *store) *limit.Rule {
-				return s.set(t, subject, "messages/hour=5", func(r *limit.Rule) { r.Limit.Shadow = true })
+				return s.set(t, subject, "messages/hour=5", shadow)
 			},
 			want: "messages/hour=5 is in shadow; messages/hour=9 stays and counts"},
 		{name: "in shadow above one that counts",
 			before: func(t *testing.T, s *store) *limit.Rule { return s.set(t, subject, "messages/hour=5") },
 			set: func(t *testing.T, s *store) *limit.Rule {
-				return s.set(t, subject, "messages/hour=9", func(r *limit.Rule) { r.Limit.Shadow = true })
+				return s.set(t, subject, "messages/hour=9", shadow)
 			},
 			want: "messages/hour=9 is in shadow, and says nothing while messages/hour=5 counts"},
+		{name: "in shadow for good, while another one in shadow is looked at for a time",
+			before: func(t *testing.T, s *store) *limit.Rule {
+				return s.set(t, subject, "messages/hour=9", temporary, shadow)
+			},
+			set:  func(t *testing.T, s *store) *limit.Rule { return s.set(t, subject, "messages/hour=5", shadow) },
+			want: "messages/hour=5 is in shadow, and messages/hour=9 is looked at until 2026-11-27T13:00:00Z"},
+		{name: "in shadow for good, beside one that counts and one that is looked at for a time",
+			before: func(t *testing.T, s *store) *limit.Rule {
+				s.set(t, subject, "messages/hour=20")
+				return s.set(t, subject, "messages/hour=9", temporary, shadow)
+			},
+			set:  func(t *testing.T, s *store) *limit.Rule { return s.set(t, subject, "messages/hour=5", shadow) },
+			want: "messages/hour=5 is in shadow; messages/hour=20 stays and counts, and messages/hour=9 is looked at until 2026-11-27T13:00:00Z"},
 		{name: "for good, while one in shadow holds for a time",
 			before: func(t *testing.T, s *store) *limit.Rule {
-				return s.set(t, subject, "messages/hour=9", temporary, func(r *limit.Rule) { r.Limit.Shadow = true })
+				return s.set(t, subject, "messages/hour=9", temporary, shadow)
 			},
 			set: func(t *testing.T, s *store) *limit.Rule { return s.set(t, subject, "messages/hour=5") }},
 		{name: "more on top of one in shadow alone",
 			before: func(t *testing.T, s *store) *limit.Rule {
-				return s.set(t, subject, "messages/hour=9", func(r *limit.Rule) { r.Limit.Shadow = true })
+				return s.set(t, subject, "messages/hour=9", shadow)
 			},
 			set: func(t *testing.T, s *store) *limit.Rule {
 				return s.set(t, subject, "messages/hour=5", temporary, extra)
