@@ -132,18 +132,20 @@ func (a *Admin) Lift(ctx context.Context, id mail.ID) (limit.Rule, error) {
 }
 
 // LiftOf ends the rule of exactly that subject, measure and window: the one in shadow where shadow says so,
-// or there is no other. Errors are those of Store.LiftRule; fault.NotFound where none holds, fault.Conflict
-// where several do, which it names.
+// or there is no limit but that. Errors are those of Store.LiftRule; fault.NotFound where none holds,
+// fault.Conflict where several do, allowances among them where shadow does not say so, which it names.
 func (a *Admin) LiftOf(ctx context.Context, s limit.Subject, m limit.Measure, w limit.Window, shadow bool) (limit.Rule, error) {
 	const op = "limit.lift"
 	found, err := a.opt.Store.Rules(ctx, limit.Query{For: &s, Holding: a.now()})
 	if err != nil {
 		return limit.Rule{}, err
 	}
-	var live, tried []limit.Rule
+	var live, tried, extra []limit.Rule
 	for _, r := range found {
 		switch {
 		case r.Limit.Measure != m || r.Limit.Window != w:
+		case r.Extra:
+			extra = append(extra, r)
 		case r.Limit.Shadow:
 			tried = append(tried, r)
 		default:
@@ -156,6 +158,8 @@ func (a *Admin) LiftOf(ctx context.Context, s limit.Subject, m limit.Measure, w 
 	}
 	if shadow {
 		what = " in shadow"
+	} else {
+		here = append(here, extra...)
 	}
 	switch {
 	case len(here) == 0:

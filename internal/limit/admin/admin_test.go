@@ -229,3 +229,33 @@ func TestLiftBesideShadow(t *testing.T) {
 	refuses(false, fault.Conflict, "by its id, "+string(tried))
 	refuses(true, fault.Conflict, string(while)+" (account ann@one.example messages/hour=4)")
 }
+
+// TestLiftBesideAllowance: where more is allowed on top of a limit, a place names two of which neither is
+// meant more than the other, also where the limit is in shadow; --shadow names that one alone.
+func TestLiftBesideAllowance(t *testing.T) {
+	a, _ := desk()
+	of := limit.Subject{Kind: limit.Account, Name: "ann@one.example"}
+	set := func(w Wanted, shadow bool) mail.ID {
+		w.For, w.Limits = of, limits("messages/hour=5")
+		w.Limits[0].Shadow = shadow
+		rules, err := a.Set(t.Context(), w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rules[0].ID
+	}
+	more := Wanted{Extra: true, End: noon.Add(time.Hour)}
+	tried, allowed := set(Wanted{}, true), set(more, false)
+	_, err := a.LiftOf(t.Context(), of, limit.Messages, limit.Hour, false)
+	if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), string(tried)) || !strings.Contains(err.Error(), string(allowed)+" (account ann@one.example messages/hour=+5)") {
+		t.Error(err)
+	}
+	for _, c := range []struct {
+		shadow bool
+		want   mail.ID
+	}{{true, tried}, {false, allowed}} {
+		if r, err := a.LiftOf(t.Context(), of, limit.Messages, limit.Hour, c.shadow); err != nil || r.ID != c.want {
+			t.Errorf("lifted %+v, %v; want %s", r, err, c.want)
+		}
+	}
+}
