@@ -171,7 +171,7 @@ type Decision struct {
 	// Full are limits that have no room for one more behind a message that was counted.
 	Full []Breach
 	// Near are limits of which so much is used with it that somebody is to be warned, for
-	// the first time in their window.
+	// the first time in their window; none in shadow.
 	Near []Breach
 }
 
@@ -328,13 +328,13 @@ func shareOf(levels []Level, of *Level, l Limit, want Amounts, at time.Time) (Br
 }
 
 // near lists the limits of which so much is used with these amounts that somebody is to be
-// warned.
+// warned: none in shadow.
 func near(levels []Level, want Amounts, warn int, at time.Time) (list []Breach) {
 	for i := range levels {
 		c := levels[i].Counter
 		for _, l := range levels[i].Limits {
-			if !l.Window.Lasts() || l.Measure == FailedShare || l.Shadow && levels[i].live(l) {
-				continue // somebody is told once in a window, and of the one that counts
+			if !l.Window.Lasts() || l.Measure == FailedShare || l.Shadow {
+				continue // somebody is told once in a window, which is for the limit that counts, now or later
 			}
 			n, from := want[l.Measure], warnFrom(l.Max, warn)
 			if c.below(l.Window, l.Measure, from-1-n) {

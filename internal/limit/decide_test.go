@@ -369,8 +369,7 @@ func TestHeldWarnsOfItsOwnAlone(t *testing.T) {
 	}
 }
 
-// TestNearBesideShadow: of a limit and the one in shadow beside it people are told of the one that counts,
-// whichever is near first.
+// TestNearBesideShadow: people are told of the limit that counts, and of none in shadow, beside it or alone.
 func TestNearBesideShadow(t *testing.T) {
 	levels := []Level{{Subject{Account, "a@example.org"}, []Limit{
 		{Measure: Messages, Window: Hour, Max: 10, Action: Defer}, {Measure: Messages, Window: Hour, Max: 5, Action: Defer, Shadow: true},
@@ -388,7 +387,27 @@ func TestNearBesideShadow(t *testing.T) {
 		}
 		q.Count(&d)
 	}
-	if len(told) != 2 || told["messages/hour=10"] != 8 || told["recipients/hour=5"] != 4 {
+	if len(told) != 1 || told["messages/hour=10"] != 8 {
 		t.Errorf("told is %v", told)
+	}
+}
+
+// TestNearAfterShadow: what was tried in shadow leaves no mark, so that of the limit that counts in its place
+// somebody is told in the same window.
+func TestNearAfterShadow(t *testing.T) {
+	c, l := &Counter{}, Limit{Measure: Messages, Window: Day, Max: 10, Action: Defer, Shadow: true}
+	near := 0
+	for i := range 10 {
+		l.Shadow = i < 9
+		q := &Question{Levels: []Level{{Subject{Account, "a@example.org"}, []Limit{l}, c}}, Want: Amounts{Messages: 1}, Warn: 80}
+		d := Decide(q.Levels, q.Want, q.Warn, noon)
+		if len(d.Near) > 0 && l.Shadow {
+			t.Errorf("at message %d somebody is told of one in shadow", i+1)
+		}
+		near += len(d.Near)
+		q.Count(&d)
+	}
+	if near != 1 {
+		t.Errorf("told was %d times", near)
 	}
 }

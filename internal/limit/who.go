@@ -139,13 +139,6 @@ func deciding(sources [][]Rule, shadow bool, at time.Time) (base places, extra [
 	return base, extra
 }
 
-// live reports whether a limit that is not in shadow stands beside one that is.
-func (l *Level) live(shadow Limit) bool {
-	return slices.ContainsFunc(l.Limits, func(k Limit) bool {
-		return !k.Shadow && k.Measure == shadow.Measure && k.Window == shadow.Window
-	})
-}
-
 // OfStore returns those of the levels that have limits by which a store judges messages, with these
 // alone, and the accounts that may have a share of such: none of connections, nor of what is Passing.
 func OfStore(levels []Level) (list []Level) {

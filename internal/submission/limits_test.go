@@ -270,11 +270,11 @@ func TestShadowAndWarningAreRecorded(t *testing.T) {
 		t.Errorf("the record has %+v", list)
 	}
 	near := f.events(audit.LimitNear)
-	if len(near) != 2 { // of the domain's with the first, of the account's with the second
+	if len(near) != 1 { // of the account's with the second, of the domain's never
 		t.Fatalf("the record has %+v", near)
 	}
-	if near[1].Data["limit"] != "recipients/hour=4" || near[1].Data["used"] != "1" || near[1].Data["want"] != "1" || !strings.HasSuffix(near[1].Text, ", 2 used") {
-		t.Errorf("the record has %+v", near[1])
+	if near[0].Data["limit"] != "recipients/hour=4" || near[0].Data["used"] != "1" || near[0].Data["want"] != "1" || !strings.HasSuffix(near[0].Text, ", 2 used") {
+		t.Errorf("the record has %+v", near[0])
 	}
 }
 

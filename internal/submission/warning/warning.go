@@ -53,12 +53,11 @@ func (w *Writer) Notices(cause *queue.Submission, near []limit.Breach) (list []q
 	return list
 }
 
-// recipients are those who hear of a limit: nobody where that would be a mail a minute, nobody of
-// one in shadow, which keeps nothing back, and nobody of recipients that fail, whose number the
-// servers of others decide. The record has them all.
+// recipients are those who hear of a limit: nobody where that would be a mail a minute, and nobody of
+// recipients that fail, whose number the servers of others decide. The record has them all.
 func (w *Writer) recipients(login string, b *limit.Breach) (list []mail.Address) {
 	l := &b.Limit
-	if l.Quiet || l.Shadow || l.Window == limit.Minute || l.Measure == limit.FailedRecipients {
+	if l.Quiet || l.Window == limit.Minute || l.Measure == limit.FailedRecipients {
 		return nil
 	}
 	owner, err := mail.ParseAddress(login)
