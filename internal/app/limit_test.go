@@ -299,3 +299,29 @@ func envelopeThatFits(c *textproto.Conn, i int) (taken int, err error) {
 	}
 	return taken, err
 }
+
+// TestOverIsAskedAnew: what the gate knows of a limit that is used up is out of date once the rules have changed,
+// also where nobody has sent in between and the number is the same again.
+func TestOverIsAskedAnew(t *testing.T) {
+	w := newWorld(t, "[dkim]\nsign = false\n[delivery]\nenabled = false\n", func(sink.Message) error { return nil })
+	set := func(n int64) {
+		t.Helper()
+		setLimits(t, w, limit.Subject{Kind: limit.Account, Name: testLogin}, limit.AwayOpen, fmt.Sprintf("messages/day=%d", n))
+		w.until("the gate to know the limit", func() bool {
+			levels := w.app.limited.Levels(limit.Who{Account: testLogin})
+			return len(levels) == 1 && levels[0].Limits[0].Max == n
+		})
+	}
+	set(1)
+	d := openDialogue(t, w)
+	d.want(d.login(), "235")
+	d.want(d.sends(1), "250")
+	d.want(d.say("MAIL FROM:<"+testLogin+">"), "250")
+	d.want(d.say("RCPT TO:<r0@example.com>"), "452")
+	d.want(d.say("RSET"), "250")
+	set(5)
+	set(1)
+	d.want(d.sends(1), "452")
+	d.want(d.say("MAIL FROM:<"+testLogin+">"), "250")
+	d.want(d.say("RCPT TO:<r0@example.com>"), "452")
+}

@@ -67,7 +67,7 @@ type Policy struct {
 }
 
 // Options are what a Gate is made of. All fields but Node, Domains, Offer, Space, Bans, Entrance, Guard,
-// Limits, Counted, Doors, Alignment, Filters, Listeners and Logger are needed.
+// Limits, LimitsVersion, Counted, Doors, Alignment, Filters, Listeners and Logger are needed.
 type Options struct {
 	// Hostname stands in Received and Message-ID.
 	Hostname string
@@ -99,6 +99,8 @@ type Options struct {
 	// nil where there are none. That is asked twice for each message, by one goroutine at a time, and answers
 	// from memory; what it returns is not changed.
 	Limits func() func(limit.Who) []limit.Level
+	// LimitsVersion is that of lately.Memory.
+	LimitsVersion func() uint64
 	// Doors let connections in as far as their limits have room; nil lets everybody in.
 	Doors connected.Doors
 	// Counted returns what was counted of subjects, as limit.Counts has it; it is asked where a
@@ -163,7 +165,7 @@ func New(opt Options) *Gate {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gate{opt: opt, keys: newKeyring(opt), door: guessing.New(opt.Guard)}
-	g.desk.Host, g.desk.Now = opt.Hostname, opt.Now
+	g.desk.Host, g.desk.Now, g.desk.Lately.Version = opt.Hostname, opt.Now, opt.LimitsVersion
 	g.records = recording.New(recording.Options{
 		Record: opt.Recorder.Record, LeftOut: func() { g.opt.Metrics.LeftOut() }, Node: opt.Node, Now: func() time.Time { return g.opt.Now() },
 	})

@@ -53,6 +53,9 @@ func Follow(from limit.Feed, b *Book, opt feed.Options) *feed.Follower[limit.Rul
 // Len returns how many rules are in the book.
 func (b *Book) Len() int { return b.Pages().Len() }
 
+// Version is another number as soon as a rule has come, has changed or was lifted.
+func (b *Book) Version() uint64 { return b.Pages().Version() }
+
 // Levels returns the subjects of a message that have limits, with these, as limit.Who.Levels
 // does by the rules that hold now: all of one moment. The levels are the caller's; their lists of
 // limits are everybody's.

@@ -23,6 +23,10 @@ const most = 50_000
 
 // Memory remembers limits. The zero value remembers none. It is safe for concurrent use.
 type Memory struct {
+	// Version is another number as soon as a rule of limits has changed; nil where none does. What was found
+	// before is out of date then: in between there may have been room for more, which others have used.
+	Version func() uint64
+
 	size atomic.Int64 // of known
 	mu   sync.Mutex   // guards known
 	// known are the limits, with how much had no room.
@@ -34,6 +38,16 @@ type known struct {
 	limit.Breach
 	// until is when it may have room, by the gate's clock.
 	until time.Time
+	// version is that of the rules by then.
+	version uint64
+}
+
+// version is that of the rules now.
+func (m *Memory) version() uint64 {
+	if m.Version == nil {
+		return 0
+	}
+	return m.Version()
 }
 
 // Note takes what the store has decided by levels, of a message that passed or not; now is the
@@ -47,13 +61,14 @@ func (m *Memory) Note(d *limit.Decision, levels []limit.Level, now time.Time) {
 	if slows(levels) {
 		return
 	}
+	version := m.version()
 	for _, list := range lists {
 		for i := range list {
 			// What was wanted does not matter: of a limit that is used up one is too many.
 			b := list[i]
 			b.Want, b.Room = b.Left()+1, b.Next
 			if refuses(&b) && b.Room.After(d.At) {
-				m.put(known{b, now.Add(b.Room.Sub(d.At))}, now)
+				m.put(known{b, now.Add(b.Room.Sub(d.At)), version}, now)
 			}
 		}
 	}
@@ -91,7 +106,7 @@ func (m *Memory) put(k known, now time.Time) {
 	}
 	key := k.Key()
 	before, found := m.known[key]
-	if found && before.Limit.Max == k.Limit.Max && before.Want <= k.Want && !before.until.Before(k.until) {
+	if found && before.version == k.version && before.Limit.Max == k.Limit.Max && before.Want <= k.Want && !before.until.Before(k.until) {
 		return
 	}
 	if !found && len(m.known) >= most {
@@ -104,12 +119,20 @@ func (m *Memory) put(k known, now time.Time) {
 	m.size.Store(int64(len(m.known)))
 }
 
+// forget forgets a limit.
+func (m *Memory) forget(key limit.Key) {
+	delete(m.known, key)
+	m.size.Store(int64(len(m.known)))
+}
+
 // Empty reports whether nothing is remembered, so that nobody need ask.
 func (m *Memory) Empty() bool { return m.size.Load() == 0 }
 
 // Over returns the limit, of those that levels have now, that a message with so many recipients
-// is over for certain; nil for none that is known.
+// is over for certain; nil for none that is known. What was found by other rules, or of another number, is
+// forgotten: it says neither what is used nor until when, also once the number is the same again.
 func (m *Memory) Over(levels []limit.Level, recipients int64, now time.Time) *limit.Breach {
+	version := m.version()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range levels {
@@ -117,14 +140,13 @@ func (m *Memory) Over(levels []limit.Level, recipients int64, now time.Time) *li
 			b := limit.Breach{Subject: levels[i].Subject, Limit: l}
 			k, found := m.known[b.Key()]
 			switch {
-			case !found:
+			case !found, l.Shadow: // beside which the one that is known may stand
 				continue
-			case !now.Before(k.until):
-				delete(m.known, b.Key())
-				m.size.Store(int64(len(m.known)))
+			case !now.Before(k.until), k.version != version, l.Max != k.Limit.Max:
+				m.forget(b.Key())
 				continue
-			case l.Max != k.Limit.Max, l.Shadow, l.Action < limit.Defer:
-				continue // it was changed, and what was found of another number says neither what is used nor until when
+			case l.Action < limit.Defer:
+				continue
 			case l.Measure == limit.Recipients && recipients < k.Want:
 				continue
 			case l.Action == limit.Refuse && k.Want > 1:

@@ -67,7 +67,9 @@ func TestWhoIsOverIsKnown(t *testing.T) {
 		"it waits": level(limit.Slow, "recipients/hour=10"), "it is lifted": {Subject: ann},
 		"somebody else": {Subject: limit.Subject{Kind: limit.Account, Name: "bob@one.example"}, Limits: hour.Limits},
 	} {
-		if over(l, 5, now) {
+		var m Memory
+		sent(&m, c, hour, 1)
+		if m.Empty() || m.Over([]limit.Level{l}, 5, now) != nil {
 			t.Errorf("%s, and it is over", what)
 		}
 	}
@@ -193,5 +195,42 @@ func TestPassedIsOverNothing(t *testing.T) {
 	}
 	if m.Note(&limit.Decision{At: at, Over: over, Decisive: &over[0], Action: limit.Defer}, nil, at); m.Empty() {
 		t.Error("what was refused is not")
+	}
+}
+
+// TestNumberComesBack: what was found of a number is forgotten once there was another one, as more may be used
+// when it is back; so it is where nobody asked in between, but the rules have changed. Of a limit in shadow
+// beside the one that counts nothing follows.
+func TestNumberComesBack(t *testing.T) {
+	var version uint64
+	m, c, two, now := Memory{Version: func() uint64 { return version }}, &limit.Counter{}, level(limit.Defer, "messages/day=2"), at.Add(time.Hour)
+	known := func(l limit.Level) bool { return m.Over([]limit.Level{l}, 1, now) != nil }
+	beside := level(limit.Defer, "messages/day=2", "messages/day=1")
+	beside.Limits[1].Shadow = true
+	for what, between := range map[string]func(){
+		"more was allowed":                         func() { known(level(limit.Defer, "messages/day=5")) },
+		"the rules have changed, and nobody asked": func() { version++ },
+	} {
+		for range 2 { // what is found anew by new rules is known again
+			sent(&m, c, two, 1, 1, 1)
+			if !known(two) || !known(beside) || !known(two) {
+				t.Errorf("%s: before that it is not known", what)
+			}
+			if between(); known(two) || !m.Empty() {
+				t.Errorf("%s: it is known still", what)
+			}
+		}
+	}
+	sent(&m, c, two, 1)
+	version++
+	if sent(&m, c, two, 1); !known(two) { // nobody asked before it was found again
+		t.Error("what is found by new rules is not known")
+	}
+	var other Memory
+	l := level(limit.Defer, "recipients/day=10", "recipients/day=5")
+	l.Limits[1].Shadow = true
+	sent(&other, &limit.Counter{}, l, 8, 3)
+	if b := other.Over([]limit.Level{l}, 2, now); b != nil || other.Empty() {
+		t.Errorf("two who have room are over %+v, or the one in shadow had the other forgotten", b)
 	}
 }

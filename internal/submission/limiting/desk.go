@@ -11,14 +11,14 @@ import (
 	"countersign/internal/queue"
 )
 
-// Desk is what the sessions of a gate share of limits. All fields are needed; its methods may be
+// Desk is what the sessions of a gate share of limits. Host and Now are needed; its methods may be
 // called concurrently.
 type Desk struct {
 	// Host is the gate's name, of whose postmaster the mail is not limited as other mail is.
 	Host string
 	Now  func() time.Time
-	// lately are limits that had no room.
-	lately lately.Memory
+	// Lately are limits that had no room.
+	Lately lately.Memory
 }
 
 // isPostmaster reports whether an address is that of whoever runs the gate (RFC 5321
@@ -51,9 +51,9 @@ func (d *Desk) Note(a *queue.Acceptance, err error) {
 	switch {
 	case a.Limits == nil:
 	case err == nil:
-		d.lately.Note(&a.Decision, a.Limits.Levels, d.Now())
+		d.Lately.Note(&a.Decision, a.Limits.Levels, d.Now())
 	case errors.As(err, &over):
-		d.lately.Note(&over.Decision, a.Limits.Levels, d.Now())
+		d.Lately.Note(&over.Decision, a.Limits.Levels, d.Now())
 	}
 }
 
@@ -62,10 +62,10 @@ func (d *Desk) Note(a *queue.Acceptance, err error) {
 // 452 here, after which it sends to the others first). The store is not asked; what it decides
 // about the whole message stands.
 func (d *Desk) room(levels []limit.Level, recipients int64) error {
-	if d.lately.Empty() {
+	if d.Lately.Empty() {
 		return nil
 	}
-	over := d.lately.Over(levels, recipients, d.Now())
+	over := d.Lately.Over(levels, recipients, d.Now())
 	if over == nil {
 		return nil
 	}
