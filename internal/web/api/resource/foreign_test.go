@@ -21,8 +21,8 @@ func (w *world) foreigners() map[string]foreign {
 	w.does("all", "addBan", "/bans", `{"network":"198.51.100.0/24","reason":"rival"}`)
 	entry := w.does("all", "addAccessEntry", "/access/entries", `{"effect":"deny","what":"FR","for":{"account":"r@rival.example"},"reason":"rival"}`).member("id")
 	w.does("all", "addAccessEntry", "/access/entries", `{"effect":"deny","what":"203.0.113.0/24","reason":"rival"}`)
-	limit := w.does("all", "setLimits", "/limits", `{"for":{"account":"r@rival.example"},"limits":["messages/day=4321"],"because":"rival"}`).member("limits", "0", "id")
-	w.does("all", "setLimits", "/limits", `{"for":{"everything":true},"limits":["messages/day=4321"],"because":"rival"}`)
+	limit := w.does("all", "setLimits", "/limits", `{"for":{"account":"r@rival.example"},"limits":["messages/day=987654321"],"because":"rival"}`).member("limits", "0", "id")
+	w.does("all", "setLimits", "/limits", `{"for":{"everything":true},"limits":["messages/day=987654321"],"because":"rival"}`)
 	w.does("all", "addGrant", "/grants", `{"account":"r@rival.example","manner":"send-as","for":"@rival.example"}`)
 	const whom, set = `{"for":{"account":"r@rival.example"},"limits":["messages/day=1"]`, `"until":"2099-01-01T00:00:00Z","because":"x"}`
 	return map[string]foreign{
@@ -58,7 +58,7 @@ func TestEveryOperationIsBounded(t *testing.T) {
 		switch {
 		case named:
 			w.fits(&o, row.path)
-			if a := w.refuses(404, "reseller", o.Method, row.path, row.body); a.has("4321") {
+			if a := w.refuses(404, "reseller", o.Method, row.path, row.body); a.has("987654321") {
 				t.Errorf("%s tells %s", o.ID, a.text)
 			}
 			if lists {
@@ -71,7 +71,7 @@ func TestEveryOperationIsBounded(t *testing.T) {
 			t.Errorf("%s is not among what is tried: say how it is asked about what is another customer's", o.ID)
 		default:
 			for _, query := range append([]string{""}, flags(&o)...) {
-				if a := w.refuses(200, "reseller", "GET", o.Path+query, ""); a.has("rival") || a.has("huge") || a.has("4321") {
+				if a := w.refuses(200, "reseller", "GET", o.Path+query, ""); a.has("rival") || a.has("huge") || a.has("987654321") {
 					t.Errorf("%s%s shows what is another's: %s", o.ID, query, a.text)
 				}
 				if a := w.ask("all", "GET", o.Path+query, ""); !a.has("rival") && !a.has("huge") {

@@ -319,12 +319,12 @@ func TestReseller(t *testing.T) {
 	theirEntry := w.does("all", "addAccessEntry", "/access/entries", `{"effect":"deny","what":"192.0.2.0/24","for":{"credential":"r@rival.example/password"},"reason":"rival"}`).member("id")
 	var rules []string
 	for _, whom := range []string{`{"everything":true}`, `{"each":"account"}`, `{"plan":"huge"}`, `{"network":"192.0.2.1"}`, `{"customer":"rival"}`, `{"domain":"rival.example"}`, `{"account":"r@rival.example"}`, `{"credential":"r@rival.example/password"}`} {
-		rules = append(rules, w.does("all", "setLimits", "/limits", `{"for":`+whom+`,"limits":["messages/day=4321"],"because":"rival"}`).member("limits", "0", "id"))
+		rules = append(rules, w.does("all", "setLimits", "/limits", `{"for":`+whom+`,"limits":["messages/day=987654321"],"because":"rival"}`).member("limits", "0", "id"))
 	}
 	w.does("all", "addGrant", "/grants", `{"account":"r@rival.example","manner":"send-as","for":"@rival.example"}`)
 
 	for _, path := range []string{"/bans?all=true", "/access/entries?all=true", "/limits?all=true", "/grants", "/guard", "/plans", "/customers", "/domains", "/accounts?domain=example.org", "/accounts/a@example.org", "/accounts/a@example.org/limits"} {
-		if a := w.refuses(200, "reseller", "GET", path, ""); a.has("rival") || a.has("huge") || path != "/accounts/a@example.org/limits" && a.has("4321") {
+		if a := w.refuses(200, "reseller", "GET", path, ""); a.has("rival") || a.has("huge") || path != "/accounts/a@example.org/limits" && a.has("987654321") {
 			t.Errorf("%s: %s", path, a.text)
 		}
 	}
