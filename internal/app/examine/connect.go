@@ -76,7 +76,7 @@ func issuers(ctx context.Context, tokens *oauth.Verifier) (all []Outside) {
 	return all
 }
 
-// termAtMost bounds the look at the term of SPF.
+// termAtMost bounds the look at the term of SPF, and that at DMARC policies.
 const termAtMost = 20 * time.Second
 
 // spfTerm says whether alignment.spf_term allows the addresses that mail comes from.

@@ -20,15 +20,16 @@ func telling(text string) *operation {
 	}}
 }
 
-// TestWaitsForOneLockOnce: where what is stored together waits for a lock in vain, each is tried
-// alone, but not one after the other where all wait.
-func TestWaitsForOneLockOnce(t *testing.T) {
+// failing opens a database, and returns what runs a statement in it: the tests here make operations fail by
+// triggers.
+func failing(t *testing.T) (db *server.DB, run func(text string)) {
+	t.Helper()
 	db, err := openDB(t.Context(), shared.Cluster(t).Database(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	run := func(text string) {
+	return db, func(text string) {
 		t.Helper()
 		err := db.Change(context.Background(), "test", func(x *server.Tx) error {
 			_, err := x.Raw(text)
@@ -38,6 +39,12 @@ func TestWaitsForOneLockOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestWaitsForOneLockOnce: where what is stored together waits for a lock in vain, each is tried
+// alone, but not one after the other where all wait.
+func TestWaitsForOneLockOnce(t *testing.T) {
+	db, run := failing(t)
 	run("CREATE SEQUENCE tries")
 	run(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
         PERFORM nextval('tries'); RAISE SQLSTATE '55P03' USING MESSAGE = 'canceling statement due to lock timeout'; END$$`)
@@ -69,7 +76,7 @@ func TestWaitsForOneLockOnce(t *testing.T) {
 			}
 		}
 		var tries int64
-		err := db.Read(t.Context(), "test", func(r *server.Conn) error {
+		err := db.Read(t.Context(), "test", func(r *server.Conn) (err error) {
 			tries, _, err = r.Number(t.Context(), "SELECT last_value FROM tries", nil)
 			return err
 		})
@@ -82,24 +89,10 @@ func TestWaitsForOneLockOnce(t *testing.T) {
 // TestMiscountedAlone: where what one operation counts in is made by others each time, it fails alone, as
 // one that may be asked again.
 func TestMiscountedAlone(t *testing.T) {
-	db, err := openDB(t.Context(), shared.Cluster(t).Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	for _, text := range []string{
-		`CREATE FUNCTION made() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
-            RAISE SQLSTATE '23505' USING MESSAGE = 'duplicate key', CONSTRAINT = 'counter_pkey'; END$$`,
-		"CREATE TRIGGER made BEFORE INSERT ON counter FOR EACH ROW WHEN (new.subject LIKE '%bad.example%') EXECUTE FUNCTION made()",
-	} {
-		err := db.Change(context.Background(), "test", func(x *server.Tx) error {
-			_, err := x.Raw(text)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	db, run := failing(t)
+	run(`CREATE FUNCTION made() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+            RAISE SQLSTATE '23505' USING MESSAGE = 'duplicate key', CONSTRAINT = 'counter_pkey'; END$$`)
+	run("CREATE TRIGGER made BEFORE INSERT ON counter FOR EACH ROW WHEN (new.subject LIKE '%bad.example%') EXECUTE FUNCTION made()")
 	w := Start(Options{DB: db, Node: "1", Timeout: time.Minute, Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(w.Close)
 	coming := func(domain string) *operation {

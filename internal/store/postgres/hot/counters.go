@@ -68,7 +68,6 @@ var errMade = errors.New("others counted the same at the same time")
 // count is a counter in a transaction.
 type count struct {
 	*counting.Entry
-	subject limit.Subject
 	// left is what was known of it before, and is kept of it.
 	left *leftover
 	// fresh says that there is no row of it, trusted that it is not locked. data is its row
@@ -77,25 +76,22 @@ type count struct {
 	data           []byte
 }
 
-// addCounts adds the counters of subjects that the batch has not had before.
-func (t *transaction) addCounts(n int, subject func(int) limit.Subject) {
-	for i := range n {
-		s := subject(i)
-		if e, isNew := t.counted.Entry(s); isNew {
-			t.counts = append(t.counts, count{Entry: e, subject: s, left: t.kept.find(s)})
+// gather finds the counters of all limits in the batch, each once.
+func (t *transaction) gather() {
+	for _, o := range t.batch {
+		t.add(o.counted.Subjects())
+		t.add(o.door.Subjects())
+		for _, a := range o.accepts {
+			t.add(a.Subjects())
 		}
 	}
 }
 
-// gather finds the counters of all limits in the batch.
-func (t *transaction) gather() {
-	for _, o := range t.batch {
-		for _, s := range [][]limit.Subject{o.counted.Subjects(), o.door.Subjects()} {
-			t.addCounts(len(s), func(i int) limit.Subject { return s[i] })
-		}
-		for _, a := range o.accepts {
-			s := a.Subjects()
-			t.addCounts(len(s), func(i int) limit.Subject { return s[i] })
+// add adds the counters of subjects that the batch has not had before.
+func (t *transaction) add(subjects []limit.Subject) {
+	for _, s := range subjects {
+		if e, isNew := t.counted.Entry(s); isNew {
+			t.counts = append(t.counts, count{Entry: e, left: t.kept.find(s)})
 		}
 	}
 }

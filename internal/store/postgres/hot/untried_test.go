@@ -1,7 +1,6 @@
 package hot
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"testing"
@@ -14,21 +13,7 @@ import (
 // TestUntried: an operation behind two that have waited for a lock in vain fails without a try of its own, as
 // one that may be asked again: nothing of it is stored, and when the lock is free it passes.
 func TestUntried(t *testing.T) {
-	db, err := openDB(t.Context(), shared.Cluster(t).Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	run := func(text string) {
-		t.Helper()
-		err := db.Change(context.Background(), "test", func(x *server.Tx) error {
-			_, err := x.Raw(text)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	db, run := failing(t)
 	stored := func(text string) (n int64) {
 		t.Helper()
 		err := db.Read(t.Context(), "test", func(r *server.Conn) (err error) {
